@@ -1,0 +1,118 @@
+//! The numbers that bound a key, an attempt and a request, as the machines want them.
+//! Defaults are the documented ones; ranges are checked where the configuration is read.
+
+use std::time::Duration;
+
+use super::backoff::Waits;
+
+/// What one key may do, as configured. `None` means not limited by us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KeyLimits {
+    /// Requests per minute.
+    pub rpm: Option<u64>,
+    /// Tokens per minute, prompt and answer together.
+    pub tpm: Option<u64>,
+    /// Requests per day (UTC day of the process's clock: any 24 hours).
+    pub rpd: Option<u64>,
+    /// Requests at the same time.
+    pub max_in_flight: Option<u32>,
+}
+
+/// How long the parts of one attempt may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Streams: until the response head.
+    pub first_byte: Duration,
+    /// Streams: until the first content or tool-call delta.
+    pub first_token: Duration,
+    /// Streams: between two chunks once content flows.
+    pub idle: Duration,
+    /// Answers that are not streamed: until the whole answer is there.
+    pub response: Duration,
+    /// The whole attempt.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            first_token: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            response: Duration::from_secs(300),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How often the same upstream is asked again after a failure that may pass.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RetryPolicy {
+    /// Extra tries at the same upstream per request.
+    pub same_upstream: u32,
+    /// The waits before them.
+    pub waits: Waits,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            same_upstream: 1,
+            waits: Waits::default(),
+        }
+    }
+}
+
+/// What one upstream may carry of other attempts' failures: a share of its first attempts plus a floor.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RetryBudgetPolicy {
+    /// Extra attempts allowed per first attempt, 0..=10.
+    pub ratio: f64,
+    /// Extra attempts per second that are always allowed.
+    pub min_per_second: f64,
+}
+
+impl Default for RetryBudgetPolicy {
+    fn default() -> Self {
+        Self {
+            ratio: 0.2,
+            min_per_second: 10.0,
+        }
+    }
+}
+
+/// What bounds one request over all its attempts and waits.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct DispatchPolicy {
+    /// From arrival to the end of the answer.
+    pub deadline: Duration,
+    /// Attempts over all upstreams; refusals of a key do not count here.
+    pub max_attempts: u32,
+    /// Refusals of keys (429, 401, 402) over all upstreams.
+    pub max_key_refusals: u32,
+    /// How long a request may wait for the first key to be ready; zero means never.
+    pub await_cooldown: Duration,
+    /// How long to wait for a preferred upstream before walking on.
+    pub patience: Duration,
+    /// Requests that may wait at once.
+    pub max_waiting: usize,
+    /// One bucket per upstream.
+    pub retry_budget: RetryBudgetPolicy,
+}
+
+impl Default for DispatchPolicy {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(600),
+            max_attempts: 8,
+            max_key_refusals: 32,
+            await_cooldown: Duration::from_secs(30),
+            patience: Duration::ZERO,
+            max_waiting: 1000,
+            retry_budget: RetryBudgetPolicy::default(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Floor 0: the machines that decide, as plain synchronous Rust.
+//!
+//! No I/O, no clock, no logging, no runtime: time is always an argument (see [`time::Time`]).
+//! Each file holds one machine or one small family of values.
+
+pub mod backoff;
+pub mod circuit;
+pub mod cooldown;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,194 @@
+//! What became of an attempt: its class, whose fault it was, how far it reaches, what may be tried next.
+//!
+//! The table is section "outcome classes" of `docs/architecture.md`. Callers branch on [`Class`] and its
+//! three properties, never on texts or status codes. No I/O, no clock, no logging.
+
+use std::time::Duration;
+
+/// The class of an attempt's outcome.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Class {
+    /// A well-formed 2xx answer.
+    Success,
+    /// The caller's own mistake: the upstream's answer is returned as it is.
+    CallerFault,
+    /// The prompt is larger than the model's context window.
+    ContextOverflow,
+    /// The upstream's safety system refused the content.
+    ContentPolicy,
+    /// The model does not exist (any more) at this provider.
+    ModelGone,
+    /// Too many requests or tokens for this key, for a moment.
+    RateLimited,
+    /// The key's credit or daily allowance is used up.
+    QuotaExhausted,
+    /// The key is wrong, revoked or not permitted.
+    InvalidKey,
+    /// The upstream says that it has no capacity (503, 529).
+    Overloaded,
+    /// The upstream failed in a way that may pass (500, 502, 504, 408, 425).
+    Transient,
+    /// No answer because of the network: refused, DNS, reset, TLS.
+    Network,
+    /// No answer in time: connect, first byte, first token, idle, response.
+    Timeout,
+    /// A 2xx that is not what was asked for: bad JSON, empty body, broken event stream.
+    Malformed,
+    /// Nobody waited for the answer any more: the caller left, or another attempt won.
+    Cancelled,
+}
+
+/// Where a failed request may be tried next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// Not at all: the answer goes back to the caller.
+    Never,
+    /// With another key of the same upstream, then with the next upstream.
+    NextKey,
+    /// Once more at the same upstream after a wait, then with the next upstream.
+    SameUpstream,
+    /// Only at the next upstream.
+    NextUpstream,
+    /// At an upstream with a larger context window, never with this model again.
+    LargerWindow,
+}
+
+/// How far a failure reaches: what it says something about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// This request only; no health state changes.
+    Request,
+    /// The key for this model (or wider, as the cooldown scope says).
+    Key,
+    /// The upstream: provider and model.
+    Upstream,
+}
+
+impl Class {
+    /// Every class, in the order of the documentation's table.
+    pub const ALL: [Self; 14] = [
+        Self::Success,
+        Self::CallerFault,
+        Self::ContextOverflow,
+        Self::ContentPolicy,
+        Self::ModelGone,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::InvalidKey,
+        Self::Overloaded,
+        Self::Transient,
+        Self::Network,
+        Self::Timeout,
+        Self::Malformed,
+        Self::Cancelled,
+    ];
+
+    /// The class's name in logs, error bodies and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::CallerFault => "caller_fault",
+            Self::ContextOverflow => "context_overflow",
+            Self::ContentPolicy => "content_policy",
+            Self::ModelGone => "model_gone",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::InvalidKey => "invalid_key",
+            Self::Overloaded => "overloaded",
+            Self::Transient => "transient",
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Where the request may go next.
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::Success | Self::CallerFault | Self::ContentPolicy | Self::Cancelled => {
+                Retry::Never
+            }
+            Self::ContextOverflow => Retry::LargerWindow,
+            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
+            Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
+            Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
+        }
+    }
+
+    /// What the outcome says something about.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::CallerFault
+            | Self::ContextOverflow
+            | Self::ContentPolicy
+            | Self::Cancelled => Scope::Request,
+            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Scope::Key,
+            Self::Success
+            | Self::ModelGone
+            | Self::Overloaded
+            | Self::Transient
+            | Self::Network
+            | Self::Timeout
+            | Self::Malformed => Scope::Upstream,
+        }
+    }
+
+    /// Whether it counts as a failure in the upstream's circuit breaker.
+    pub const fn trips_breaker(self) -> bool {
+        match self {
+            Self::Overloaded
+            | Self::Transient
+            | Self::Network
+            | Self::Timeout
+            | Self::Malformed => true,
+            Self::Success
+            | Self::CallerFault
+            | Self::ContextOverflow
+            | Self::ContentPolicy
+            | Self::ModelGone
+            | Self::RateLimited
+            | Self::QuotaExhausted
+            | Self::InvalidKey
+            | Self::Cancelled => false,
+        }
+    }
+
+    /// Whether the key was refused: counted against `max_key_refusals`, not `max_attempts`.
+    pub const fn refuses_key(self) -> bool {
+        matches!(self, Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey)
+    }
+}
+
+/// A failed attempt: its class, and what the upstream said about when to come back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The class.
+    pub class: Class,
+    /// The HTTP status, when there was an answer.
+    pub status: Option<u16>,
+    /// How long the upstream asked us to stay away (Retry-After, reset headers, a retry hint in the body),
+    /// measured from the moment of the answer. Not clamped.
+    pub retry_after: Option<Duration>,
+    /// What happened, for an operator: never a prompt, never key material.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure without a status or a hint.
+    pub fn new(class: Class, detail: impl Into<String>) -> Self {
+        Self {
+            class,
+            status: None,
+            retry_after: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// The same with the HTTP status of the answer.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+}

@@ -1,0 +1,2 @@
+//! Pointsman: the dispatcher between programs and LLM providers.
+pub mod domain;
