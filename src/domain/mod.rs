@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod circuit;
 pub mod cooldown;
+pub mod dialect;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
