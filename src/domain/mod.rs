@@ -10,5 +10,8 @@ pub mod dialect;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
+pub mod restart;
+pub mod retry_budget;
 pub mod secret;
 pub mod time;
+pub mod window;

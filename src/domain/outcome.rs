@@ -119,10 +119,9 @@ impl Class {
     /// What the outcome says something about.
     pub const fn scope(self) -> Scope {
         match self {
-            Self::CallerFault
-            | Self::ContextOverflow
-            | Self::ContentPolicy
-            | Self::Cancelled => Scope::Request,
+            Self::CallerFault | Self::ContextOverflow | Self::ContentPolicy | Self::Cancelled => {
+                Scope::Request
+            }
             Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Scope::Key,
             Self::Success
             | Self::ModelGone
@@ -156,7 +155,10 @@ impl Class {
 
     /// Whether the key was refused: counted against `max_key_refusals`, not `max_attempts`.
     pub const fn refuses_key(self) -> bool {
-        matches!(self, Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey)
+        matches!(
+            self,
+            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey
+        )
     }
 }
 
