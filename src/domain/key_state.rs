@@ -1,0 +1,365 @@
+//! One API key: when it may be asked, for which model, and what its leases' outcomes change.
+//!
+//! The key's actor owns one of these and is the only authority on it. No I/O, no clock, no logging.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
+use super::ids::{LeaseId, ModelName};
+use super::limits::KeyLimits;
+use super::outcome::Class;
+use super::refusal::{Reason, Refusal};
+use super::time::Time;
+use super::window::RollingSum;
+
+/// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
+pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
+/// Longest quarantine of an invalid key.
+pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
+/// Absence of a key whose quota is used up when the upstream names no time.
+pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// No hint keeps a key away for longer than a monthly quota.
+const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// Callers choose model names: idle entries beyond so many are forgotten.
+const MODELS_KEPT: usize = 256;
+
+/// How a lease ended, as the key and its provider need to know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settlement {
+    /// The outcome's class.
+    pub class: Class,
+    /// How long the upstream asked us to stay away, from the moment of settling.
+    pub retry_after: Option<Duration>,
+    /// Tokens that were really used, when the answer told.
+    pub tokens: Option<u64>,
+    /// Whether a failure counts in the upstream's breaker (see `attempts`: at most once per request).
+    pub counts: bool,
+}
+
+impl Settlement {
+    /// The settlement of a lease nobody settled: its request's task was dropped.
+    pub const CANCELLED: Self = Self {
+        class: Class::Cancelled,
+        retry_after: None,
+        tokens: None,
+        counts: false,
+    };
+}
+
+/// A change of a key's state that people and waiting requests want to hear of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// It cools for one model, or for all (`None`).
+    Cooling {
+        /// The model, unless all models.
+        model: Option<ModelName>,
+        /// Until when.
+        until: Time,
+        /// Rate limited or exhausted.
+        reason: Reason,
+    },
+    /// It was found invalid and is quarantined.
+    Quarantined {
+        /// Until one real request may probe it.
+        until: Time,
+    },
+    /// A quarantined key served again.
+    Recovered,
+    /// The provider's whole pool has to cool (`cooldown.scope: provider`).
+    ProviderCooling {
+        /// As the upstream hinted, else the configured time.
+        until: Time,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Validity {
+    Valid,
+    Invalid {
+        until: Time,
+        span: Duration,
+        probe: Option<LeaseId>,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Live {
+    model: ModelName,
+    reserved: u64,
+}
+
+/// The state of one key.
+#[derive(Clone, Debug)]
+pub struct KeyState {
+    limits: KeyLimits,
+    cooldown: CooldownPolicy,
+    whole: Cooldown,
+    exhausted: bool,
+    models: HashMap<ModelName, Cooldown>,
+    validity: Validity,
+    minute: RollingSum,
+    tokens: RollingSum,
+    day: RollingSum,
+    live: HashMap<LeaseId, Live>,
+}
+
+impl KeyState {
+    /// A key that nothing is known about.
+    pub fn new(limits: KeyLimits, cooldown: CooldownPolicy) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            limits,
+            cooldown,
+            whole: Cooldown::default(),
+            exhausted: false,
+            models: HashMap::new(),
+            validity: Validity::Valid,
+            minute: RollingSum::new(MINUTE, 60),
+            tokens: RollingSum::new(MINUTE, 60),
+            day: RollingSum::new(MINUTE * 60 * 24, 288),
+            live: HashMap::new(),
+        }
+    }
+
+    /// Leases that have not been settled (law L2).
+    pub fn in_flight(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether `lease` is among them.
+    pub fn holds(&self, lease: LeaseId) -> bool {
+        self.live.contains_key(&lease)
+    }
+
+    /// What an attempt for `model` that may use `tokens` would hear. Changes nothing.
+    ///
+    /// # Errors
+    /// Why not, and when it could.
+    pub fn readiness(&self, model: &ModelName, tokens: u64, now: Time) -> Result<(), Refusal> {
+        match self.validity {
+            Validity::Valid => {}
+            Validity::Invalid { until, .. } if now < until => {
+                return Err(Refusal::until(Reason::Invalid, until));
+            }
+            Validity::Invalid { probe: Some(_), .. } => {
+                return Err(Refusal::open_ended(Reason::Invalid));
+            }
+            Validity::Invalid { probe: None, .. } => {}
+        }
+        if let Some(until) = self.whole.cooling(now) {
+            let reason = if self.exhausted {
+                Reason::Exhausted
+            } else {
+                Reason::Cooling
+            };
+            return Err(Refusal::until(reason, until));
+        }
+        if let Some(until) = self.models.get(model).and_then(|model| model.cooling(now)) {
+            return Err(Refusal::until(Reason::Cooling, until));
+        }
+        if let Some(max) = self.limits.max_in_flight
+            && self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX)
+        {
+            return Err(Refusal::open_ended(Reason::Saturated));
+        }
+        self.within_limits(tokens, now)
+    }
+
+    /// Admits an attempt under `lease`, reserving one request and `tokens` tokens.
+    ///
+    /// # Errors
+    /// Why not, and when it could; then nothing has changed.
+    pub fn admit(
+        &mut self,
+        lease: LeaseId,
+        model: &ModelName,
+        tokens: u64,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        self.readiness(model, tokens, now)?;
+        if let Validity::Invalid { probe, .. } = &mut self.validity {
+            *probe = Some(lease);
+        }
+        if self.limits.rpm.is_some() {
+            self.minute.add(1, now);
+        }
+        if self.limits.rpd.is_some() {
+            self.day.add(1, now);
+        }
+        if self.limits.tpm.is_some() {
+            self.tokens.add(tokens, now);
+        }
+        let live = Live {
+            model: model.clone(),
+            reserved: tokens,
+        };
+        self.live.insert(lease, live);
+        Ok(())
+    }
+
+    /// A lease ended. Settling twice, or a lease this key never gave, changes nothing.
+    pub fn settle(
+        &mut self,
+        lease: LeaseId,
+        settlement: &Settlement,
+        now: Time,
+    ) -> Option<KeyChange> {
+        let live = self.live.remove(&lease)?;
+        if let (Some(_), Some(used)) = (self.limits.tpm, settlement.tokens) {
+            match used.checked_sub(live.reserved) {
+                Some(more) => self.tokens.add(more, now),
+                None => self.tokens.take_back(live.reserved - used, now),
+            }
+        }
+        let was_probe =
+            matches!(self.validity, Validity::Invalid { probe: Some(id), .. } if id == lease);
+        if was_probe && let Validity::Invalid { probe, .. } = &mut self.validity {
+            *probe = None;
+        }
+        match settlement.class {
+            Class::Success => self.succeeded(&live.model, was_probe),
+            Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),
+            Class::QuotaExhausted => {
+                let span = settlement
+                    .retry_after
+                    .unwrap_or(QUOTA_DEFAULT)
+                    .min(QUOTA_MAX);
+                self.exhausted = true;
+                Some(KeyChange::Cooling {
+                    model: None,
+                    until: self.whole.extend(now + span),
+                    reason: Reason::Exhausted,
+                })
+            }
+            Class::InvalidKey => self.invalid(was_probe, now),
+            Class::CallerFault
+            | Class::ContextOverflow
+            | Class::ContentPolicy
+            | Class::ModelGone
+            | Class::Overloaded
+            | Class::Transient
+            | Class::Network
+            | Class::Timeout
+            | Class::Malformed
+            | Class::Cancelled => None,
+        }
+    }
+
+    /// When the key is out for all models, until when and why (for those who read, not for admission).
+    pub fn outage(&self, now: Time) -> Option<Refusal> {
+        if let Validity::Invalid { until, .. } = self.validity
+            && now < until
+        {
+            return Some(Refusal::until(Reason::Invalid, until));
+        }
+        let reason = if self.exhausted {
+            Reason::Exhausted
+        } else {
+            Reason::Cooling
+        };
+        let until = self.whole.cooling(now)?;
+        Some(Refusal::until(reason, until))
+    }
+
+    /// The models that cool at `now`, and until when.
+    pub fn cooling_models(&self, now: Time) -> impl Iterator<Item = (&ModelName, Time)> {
+        self.models
+            .iter()
+            .filter_map(move |(model, cooldown)| Some((model, cooldown.cooling(now)?)))
+    }
+
+    fn within_limits(&self, tokens: u64, now: Time) -> Result<(), Refusal> {
+        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        // A request larger than the whole allowance may go when nothing else is counted.
+        let room = |limit: u64, amount: u64| limit.saturating_sub(amount);
+        let checks = [
+            (rpm, &self.minute, 1),
+            (rpd, &self.day, 1),
+            (tpm, &self.tokens, tokens),
+        ];
+        for (limit, window, amount) in checks {
+            let Some(limit) = limit else { continue };
+            let at_most = room(limit, amount);
+            if window.total(now) > at_most {
+                let ready = window.earliest_at_most(at_most, now);
+                return Err(Refusal::until(Reason::Limited, ready));
+            }
+        }
+        Ok(())
+    }
+
+    fn succeeded(&mut self, model: &ModelName, was_probe: bool) -> Option<KeyChange> {
+        self.whole.succeeded();
+        if let Some(cooldown) = self.models.get_mut(model) {
+            cooldown.succeeded();
+        }
+        if was_probe {
+            self.validity = Validity::Valid;
+            return Some(KeyChange::Recovered);
+        }
+        None
+    }
+
+    fn rate_limited(&mut self, model: ModelName, hint: Option<Duration>, now: Time) -> KeyChange {
+        let reason = Reason::Cooling;
+        match self.cooldown.scope {
+            CooldownScope::KeyModel => {
+                self.forget_idle_models(now);
+                let cooldown = self.models.entry(model.clone()).or_default();
+                let until = cooldown.limited(hint, &self.cooldown, now);
+                KeyChange::Cooling {
+                    model: Some(model),
+                    until,
+                    reason,
+                }
+            }
+            CooldownScope::Key => {
+                self.note_end_of_quota(now);
+                KeyChange::Cooling {
+                    model: None,
+                    until: self.whole.limited(hint, &self.cooldown, now),
+                    reason,
+                }
+            }
+            CooldownScope::Provider => {
+                self.note_end_of_quota(now);
+                KeyChange::ProviderCooling {
+                    until: self.whole.limited(hint, &self.cooldown, now),
+                }
+            }
+        }
+    }
+
+    fn note_end_of_quota(&mut self, now: Time) {
+        if self.whole.cooling(now).is_none() {
+            self.exhausted = false;
+        }
+    }
+
+    fn invalid(&mut self, was_probe: bool, now: Time) -> Option<KeyChange> {
+        let span = match self.validity {
+            Validity::Valid => REPROBE_FIRST,
+            Validity::Invalid { span, .. } if was_probe => (span * 2).min(REPROBE_MAX),
+            // Attempts that were under way when it was found invalid say the same thing again.
+            Validity::Invalid { .. } => return None,
+        };
+        let until = now + span;
+        self.validity = Validity::Invalid {
+            until,
+            span,
+            probe: None,
+        };
+        Some(KeyChange::Quarantined { until })
+    }
+
+    fn forget_idle_models(&mut self, now: Time) {
+        if self.models.len() >= MODELS_KEPT {
+            self.models
+                .retain(|_, cooldown| cooldown.cooling(now).is_some());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

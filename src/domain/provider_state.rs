@@ -1,0 +1,284 @@
+//! One provider: its upstreams' breakers, missing models and retry budgets, and a cooldown of all its keys.
+//!
+//! The provider's actor owns one of these. Keys answer for themselves (`key_state`); this decides whether
+//! an upstream is asked at all. No I/O, no clock, no logging.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
+use super::cooldown::Cooldown;
+use super::ids::ModelName;
+use super::limits::RetryBudgetPolicy;
+use super::outcome::Class;
+use super::refusal::{Reason, Refusal};
+use super::retry_budget::RetryBudget;
+use super::time::Time;
+
+/// How long a model that its provider does not know is left alone.
+pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
+/// While a probe is under way, those who wait look again after this long in any case.
+const PROBE_POLL: Duration = Duration::from_millis(500);
+/// Callers choose model names: idle entries beyond so many are forgotten.
+const MODELS_KEPT: usize = 512;
+
+/// Leave to start an attempt at an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    /// Whether it is the half-open probe of the breaker.
+    pub probe: bool,
+}
+
+/// A change of an upstream's state, for logs and for those who wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UpstreamChange {
+    /// Its breaker changed.
+    Circuit(Change),
+    /// Its model is gone until then.
+    ModelGone {
+        /// When it is asked again.
+        until: Time,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct UpstreamState {
+    circuit: Circuit,
+    gone_until: Time,
+    budget: RetryBudget,
+    budget_used: Time,
+}
+
+/// The state of one provider.
+#[derive(Clone, Debug)]
+pub struct ProviderState {
+    breaker: BreakerPolicy,
+    retry_budget: RetryBudgetPolicy,
+    models: HashMap<ModelName, UpstreamState>,
+    whole: Cooldown,
+}
+
+impl ProviderState {
+    /// A provider that nothing is known about.
+    pub fn new(breaker: BreakerPolicy, retry_budget: RetryBudgetPolicy) -> Self {
+        Self {
+            breaker,
+            retry_budget,
+            models: HashMap::new(),
+            whole: Cooldown::default(),
+        }
+    }
+
+    /// What an attempt for `model` would hear. `first` says that it is its request's first attempt.
+    ///
+    /// # Errors
+    /// Why not, and when it could.
+    pub fn gate(&self, model: &ModelName, first: bool, now: Time) -> Result<Pass, Refusal> {
+        if let Some(until) = self.whole.cooling(now) {
+            return Err(Refusal::until(Reason::Cooling, until));
+        }
+        let Some(upstream) = self.models.get(model) else {
+            return Ok(Pass { probe: false });
+        };
+        if now < upstream.gone_until {
+            return Err(Refusal::until(Reason::ModelGone, upstream.gone_until));
+        }
+        let probe = match upstream.circuit.gate(now) {
+            Gate::Closed => false,
+            Gate::Probe => true,
+            Gate::Probing => {
+                return Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL));
+            }
+            Gate::Open { until } => return Err(Refusal::until(Reason::CircuitOpen, until)),
+        };
+        if !first && let Err(free) = upstream.budget.may_retry(now) {
+            return Err(Refusal::until(Reason::RetryBudget, free));
+        }
+        Ok(Pass { probe })
+    }
+
+    /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
+    pub fn started(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
+        let upstream = self.upstream(model, now);
+        if pass.probe {
+            upstream.circuit.begin_probe();
+        }
+        upstream.budget.started(first, now);
+        upstream.budget_used = now;
+    }
+
+    /// That attempt did not start: no key took it.
+    pub fn withdrawn(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
+        let upstream = self.upstream(model, now);
+        if pass.probe {
+            upstream.circuit.probe_lost();
+        }
+        upstream.budget.withdrawn(first, now);
+    }
+
+    /// The half-open probe vanished without an outcome.
+    pub fn probe_lost(&mut self, model: &ModelName) {
+        if let Some(upstream) = self.models.get_mut(model) {
+            upstream.circuit.probe_lost();
+        }
+    }
+
+    /// An attempt ended. `counts` is false when its request already counted against an upstream.
+    pub fn settled(
+        &mut self,
+        model: &ModelName,
+        class: Class,
+        counts: bool,
+        probe: bool,
+        now: Time,
+    ) -> Option<UpstreamChange> {
+        if class == Class::ModelGone {
+            let upstream = self.upstream(model, now);
+            upstream.gone_until = upstream.gone_until.max(now + MODEL_GONE);
+            if probe {
+                upstream.circuit.probe_lost();
+            }
+            return Some(UpstreamChange::ModelGone {
+                until: upstream.gone_until,
+            });
+        }
+        let signal = match class {
+            Class::Success => Signal::Success,
+            class if class.trips_breaker() && (counts || probe) => Signal::Failure,
+            _ => Signal::Neutral,
+        };
+        let change = self.upstream(model, now).circuit.record(signal, probe, now);
+        change.map(UpstreamChange::Circuit)
+    }
+
+    /// All keys of the provider cool until `until` (`cooldown.scope: provider`).
+    pub fn cool(&mut self, until: Time) -> Time {
+        self.whole.extend(until)
+    }
+
+    /// The end of the cooldown of all keys, if it runs.
+    pub fn cooling(&self, now: Time) -> Option<Time> {
+        self.whole.cooling(now)
+    }
+
+    /// The models whose breaker is not closed or that are gone, and what an attempt would hear.
+    pub fn troubled(&self, now: Time) -> impl Iterator<Item = (&ModelName, Refusal)> {
+        self.models
+            .keys()
+            .filter_map(move |model| Some((model, self.gate(model, true, now).err()?)))
+    }
+
+    fn upstream(&mut self, model: &ModelName, now: Time) -> &mut UpstreamState {
+        if !self.models.contains_key(model) && self.models.len() >= MODELS_KEPT {
+            self.models.retain(|_, upstream| {
+                !upstream.circuit.is_pristine(now)
+                    || now < upstream.gone_until
+                    || now.since(upstream.budget_used) < Duration::from_secs(20)
+            });
+        }
+        self.models
+            .entry(model.clone())
+            .or_insert_with(|| UpstreamState {
+                circuit: Circuit::new(self.breaker),
+                gone_until: Time::ZERO,
+                budget: RetryBudget::new(self.retry_budget),
+                budget_used: now,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn provider() -> ProviderState {
+        ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default())
+    }
+
+    fn model() -> ModelName {
+        ModelName::from("m")
+    }
+
+    fn fail(provider: &mut ProviderState, class: Class, times: usize) {
+        for _ in 0..times {
+            provider.settled(&model(), class, true, false, Time::ZERO);
+        }
+    }
+
+    #[test]
+    fn three_failures_open_the_breaker_of_that_model_only() {
+        let mut provider = provider();
+        fail(&mut provider, Class::Overloaded, 3);
+        assert_eq!(
+            provider.gate(&model(), true, Time::ZERO),
+            Err(Refusal::until(Reason::CircuitOpen, Time::ZERO + 15 * S))
+        );
+        assert!(
+            provider
+                .gate(&ModelName::from("other"), true, Time::ZERO)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn only_the_upstreams_own_failures_open_it() {
+        for class in Class::ALL {
+            let mut provider = provider();
+            fail(&mut provider, class, 20);
+            let open = matches!(
+                provider.gate(&model(), true, Time::ZERO),
+                Err(Refusal {
+                    reason: Reason::CircuitOpen,
+                    ..
+                })
+            );
+            assert_eq!(open, class.trips_breaker(), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn failures_that_do_not_count_change_nothing() {
+        let mut provider = provider();
+        for _ in 0..20 {
+            provider.settled(&model(), Class::Transient, false, false, Time::ZERO);
+        }
+        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+    }
+
+    #[test]
+    fn one_probe_at_a_time_and_its_place_comes_back_when_no_key_took_it() {
+        let mut provider = provider();
+        fail(&mut provider, Class::Network, 3);
+        let later = Time::ZERO + 15 * S;
+        let pass = provider.gate(&model(), true, later).unwrap();
+        assert!(pass.probe);
+        provider.started(&model(), pass, true, later);
+        assert!(provider.gate(&model(), true, later).is_err());
+        provider.withdrawn(&model(), pass, true, later);
+        assert_eq!(provider.gate(&model(), true, later), Ok(pass));
+    }
+
+    #[test]
+    fn a_model_that_is_gone_is_left_alone_for_ten_minutes() {
+        let mut provider = provider();
+        fail(&mut provider, Class::ModelGone, 1);
+        assert!(provider.gate(&model(), true, Time::ZERO + 599 * S).is_err());
+        assert!(provider.gate(&model(), true, Time::ZERO + 600 * S).is_ok());
+    }
+
+    #[test]
+    fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
+        let mut provider = provider();
+        let pass = Pass { probe: false };
+        provider.started(&model(), pass, true, Time::ZERO);
+        let mut extra = 0;
+        while provider.gate(&model(), false, Time::ZERO).is_ok() {
+            provider.started(&model(), pass, false, Time::ZERO);
+            extra += 1;
+        }
+        assert_eq!(extra, 100, "ten per second over ten seconds");
+        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a key or an upstream cannot take an attempt right now, and when it could.
+//! No I/O, no clock, no logging.
+
+use super::time::Time;
+
+/// Why an attempt did not start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reason {
+    /// Told by the upstream to stay away (429).
+    Cooling,
+    /// The key's credit or daily allowance is used up.
+    Exhausted,
+    /// Our own limit of requests or tokens per minute or day.
+    Limited,
+    /// Our own limit of requests in flight.
+    Saturated,
+    /// The key was found invalid.
+    Invalid,
+    /// The upstream's circuit breaker is open, or its probe is under way.
+    CircuitOpen,
+    /// The model does not exist there at present.
+    ModelGone,
+    /// The upstream's share of extra attempts is used up.
+    RetryBudget,
+    /// The actor is being restarted.
+    Restarting,
+    /// The actor failed too often and is kept down.
+    Quarantined,
+    /// This request already asked every key that could serve.
+    KeysTried,
+    /// This request already failed there, or may not ask again.
+    Tried,
+    /// The prompt does not fit into the context window.
+    TooLarge,
+    /// Others wait for it already.
+    Contended,
+    /// The provider has no key at all, or was removed.
+    NoKeys,
+}
+
+impl Reason {
+    /// The reason's name in logs and error messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cooling => "cooling",
+            Self::Exhausted => "quota_exhausted",
+            Self::Limited => "limited",
+            Self::Saturated => "saturated",
+            Self::Invalid => "invalid_key",
+            Self::CircuitOpen => "circuit_open",
+            Self::ModelGone => "model_gone",
+            Self::RetryBudget => "retry_budget",
+            Self::Restarting => "restarting",
+            Self::Quarantined => "quarantined",
+            Self::KeysTried => "keys_tried",
+            Self::Tried => "tried",
+            Self::TooLarge => "too_large",
+            Self::Contended => "contended",
+            Self::NoKeys => "no_keys",
+        }
+    }
+
+    /// Whether it is a matter of capacity that comes back by itself: such a refusal makes a 429.
+    pub const fn is_capacity(self) -> bool {
+        matches!(
+            self,
+            Self::Cooling
+                | Self::Exhausted
+                | Self::Limited
+                | Self::Saturated
+                | Self::Contended
+                | Self::KeysTried
+        )
+    }
+}
+
+/// One refusal: why, and the earliest moment at which asking again makes sense.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// When it could serve; `None` when only an event can tell (or never within this request).
+    pub ready_at: Option<Time>,
+}
+
+impl Refusal {
+    /// A refusal that ends at a known moment.
+    pub const fn until(reason: Reason, ready_at: Time) -> Self {
+        Self {
+            reason,
+            ready_at: Some(ready_at),
+        }
+    }
+
+    /// A refusal whose end is not known.
+    pub const fn open_ended(reason: Reason) -> Self {
+        Self {
+            reason,
+            ready_at: None,
+        }
+    }
+
+    /// Of two refusals the one that ends first; an open-ended one that can end by an event wins over none.
+    #[must_use]
+    pub fn sooner(self, other: Self) -> Self {
+        match (self.ready_at, other.ready_at) {
+            (Some(mine), Some(theirs)) if theirs < mine => other,
+            (None, Some(_)) => other,
+            _ => self,
+        }
+    }
+}
