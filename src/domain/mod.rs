@@ -3,10 +3,12 @@
 //! No I/O, no clock, no logging, no runtime: time is always an argument (see [`time::Time`]).
 //! Each file holds one machine or one small family of values.
 
+pub mod attempts;
 pub mod backoff;
 pub mod circuit;
 pub mod cooldown;
 pub mod dialect;
+pub mod error_code;
 pub mod ids;
 pub mod key_state;
 pub mod limits;

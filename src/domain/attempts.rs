@@ -1,0 +1,399 @@
+//! One request's way through its chain: what was tried, what may be tried next, how it ends.
+//!
+//! A machine without I/O: outcomes and refusals go in, the next step comes out. It keeps the limits of a
+//! request (attempts, key refusals, deadline) and decides what counts against an upstream's health (laws
+//! L1, L4, L7). Which key, and whether an upstream may be asked at all, is decided elsewhere.
+
+use std::time::Duration;
+
+use super::error_code::ErrorCode;
+use super::ids::{KeyId, Upstream};
+use super::limits::{DispatchPolicy, RetryPolicy};
+use super::outcome::{Class, Failure, Retry};
+use super::refusal::{Reason, Refusal};
+use super::time::Time;
+
+/// A hint longer than this is not waited for at the same upstream while another one is left.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One candidate of a request's chain.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where it would go.
+    pub upstream: Upstream,
+    /// Tokens its context window holds, when known.
+    pub context_window: Option<u64>,
+    /// How often it is asked again after a failure that may pass.
+    pub retry: RetryPolicy,
+}
+
+/// What a request asks the router for: a lease at any candidate that is still open to it.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// By candidate: why it is closed to this request.
+    pub closed: Vec<Option<Reason>>,
+    /// Keys that refused this request: candidate and key index.
+    pub refused_keys: Vec<(usize, u32)>,
+    /// Candidate and key to take only when no other key is ready (it just failed there).
+    pub avoid: Option<(usize, u32)>,
+    /// Whether no attempt was made yet (later ones are charged to the retry budget).
+    pub first: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub enum Next {
+    /// Ask the router, after this wait (often none).
+    Ask(Duration),
+    /// Pass the upstream's own answer on to the caller.
+    Relay,
+    /// Answer with an error of ours.
+    Fail(Verdict),
+}
+
+/// An error to answer with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Which.
+    pub code: ErrorCode,
+    /// The earliest moment at which a new request could be served, when known.
+    pub ready_at: Option<Time>,
+}
+
+/// Why the router gave no lease.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The reason for not waiting (any longer).
+    pub cause: Cause,
+    /// What each open candidate said.
+    pub declined: Vec<(usize, Refusal)>,
+}
+
+/// Why a request does not wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// Nothing is left that could become ready.
+    NothingLeft,
+    /// What could become ready does so too late for the request's patience or deadline.
+    TooLate,
+    /// The caller forbade waiting.
+    WaitForbidden,
+    /// The waiting room is full.
+    RoomFull,
+    /// It waited, and its time is up.
+    TimeUp,
+}
+
+/// One attempt, for the error body and the log.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Where it went.
+    pub upstream: Upstream,
+    /// With which key.
+    pub key: KeyId,
+    /// What became of it.
+    pub class: Class,
+    /// The answer's status, if there was one.
+    pub status: Option<u16>,
+    /// When it started.
+    pub started: Time,
+    /// When it ended.
+    pub ended: Time,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    candidate: Candidate,
+    closed: Option<Reason>,
+    retries: u32,
+    counted: bool,
+    last: Option<Class>,
+}
+
+/// The state of one request's dispatch.
+#[derive(Clone, Debug)]
+pub struct Attempts {
+    policy: DispatchPolicy,
+    deadline: Time,
+    slots: Vec<Slot>,
+    refused_keys: Vec<(usize, u32)>,
+    avoid: Option<(usize, u32)>,
+    attempts: u32,
+    key_refusals: u32,
+    records: Vec<Record>,
+}
+
+impl Attempts {
+    /// A request that needs `tokens` tokens of context and must end at `deadline`.
+    pub fn new(
+        policy: DispatchPolicy,
+        deadline: Time,
+        tokens: u64,
+        candidates: impl IntoIterator<Item = Candidate>,
+    ) -> Self {
+        let slots = candidates.into_iter().map(|candidate| Slot {
+            closed: candidate
+                .context_window
+                .is_some_and(|window| tokens > window)
+                .then_some(Reason::TooLarge),
+            candidate,
+            retries: 0,
+            counted: false,
+            last: None,
+        });
+        Self {
+            policy,
+            deadline,
+            slots: slots.collect(),
+            refused_keys: Vec::new(),
+            avoid: None,
+            attempts: 0,
+            key_refusals: 0,
+            records: Vec::new(),
+        }
+    }
+
+    /// What to ask the router for now.
+    pub fn ask(&self) -> Ask {
+        Ask {
+            closed: self.slots.iter().map(|slot| slot.closed).collect(),
+            refused_keys: self.refused_keys.clone(),
+            avoid: self.avoid,
+            first: self.records.is_empty(),
+        }
+    }
+
+    /// The request waited for a key to become ready: keys that refused before may be asked again.
+    pub fn waited(&mut self) {
+        self.refused_keys.clear();
+    }
+
+    /// The attempts so far.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Attempts that counted against `max_attempts`, and refusals that counted against `max_key_refusals`.
+    pub fn used(&self) -> (u32, u32) {
+        (self.attempts, self.key_refusals)
+    }
+
+    /// The first step.
+    pub fn start(&self, now: Time) -> Next {
+        self.go_on(Duration::ZERO, now)
+    }
+
+    /// An attempt served the request.
+    pub fn succeeded(&mut self, record: Record) {
+        self.attempts += 1;
+        self.records.push(record);
+    }
+
+    /// An attempt at candidate `index` failed. Returns whether the failure counts against the upstream's
+    /// health, and the next step. `random` is uniform in 0..1.
+    pub fn failed(
+        &mut self,
+        index: usize,
+        record: Record,
+        failure: &Failure,
+        random: f64,
+        now: Time,
+    ) -> (bool, Next) {
+        let class = failure.class;
+        let key = record.key.index;
+        self.records.push(record);
+        if class.refuses_key() {
+            self.key_refusals += 1;
+        } else {
+            self.attempts += 1;
+        }
+        let counts = self.count(index, class);
+        self.avoid = None;
+        let mut wait = Duration::ZERO;
+        match class.retry() {
+            Retry::Never => return (counts, Next::Relay),
+            Retry::NextKey => {
+                self.refused_keys.push((index, key));
+                if self.refusals_are_spent() {
+                    self.close(index, Reason::KeysTried);
+                }
+            }
+            Retry::SameUpstream => match self.pause(index, failure, random, now) {
+                Some(pause) => {
+                    wait = pause;
+                    self.avoid = Some((index, key));
+                }
+                None => self.close(index, Reason::Tried),
+            },
+            Retry::NextUpstream => self.close(index, Reason::Tried),
+            Retry::LargerWindow => self.close_up_to_window(index),
+        }
+        (counts, self.go_on(wait, now))
+    }
+
+    /// The router gave no lease.
+    pub fn refused(&self, refused: &Refused, now: Time) -> Verdict {
+        let ready_at = refused
+            .declined
+            .iter()
+            .filter_map(|(_, refusal)| refusal.ready_at)
+            .min();
+        let code = if now >= self.deadline {
+            ErrorCode::DeadlineExceeded
+        } else if refused.cause == Cause::RoomFull {
+            ErrorCode::WaitingRoomFull
+        } else {
+            self.sum_up(&refused.declined, refused.cause == Cause::WaitForbidden)
+        };
+        Verdict { code, ready_at }
+    }
+
+    fn go_on(&self, wait: Duration, now: Time) -> Next {
+        let fail = |code| {
+            Next::Fail(Verdict {
+                code,
+                ready_at: None,
+            })
+        };
+        if now + wait >= self.deadline {
+            return fail(ErrorCode::DeadlineExceeded);
+        }
+        let open = self.slots.iter().any(|slot| slot.closed.is_none());
+        let spent = self.attempts >= self.policy.max_attempts
+            || self.key_refusals >= self.policy.max_key_refusals;
+        if open && !spent {
+            return Next::Ask(wait);
+        }
+        fail(self.sum_up(&[], false))
+    }
+
+    /// A wait before the same upstream is asked again, if it is to be.
+    fn pause(
+        &mut self,
+        index: usize,
+        failure: &Failure,
+        random: f64,
+        now: Time,
+    ) -> Option<Duration> {
+        let others = self
+            .slots
+            .iter()
+            .enumerate()
+            .any(|(other, slot)| other != index && slot.closed.is_none());
+        let slot = self.slots.get_mut(index)?;
+        if slot.retries >= slot.candidate.retry.same_upstream {
+            return None;
+        }
+        let hint = failure.retry_after.unwrap_or(Duration::ZERO);
+        if others && hint > LONGEST_PAUSE {
+            return None;
+        }
+        let pause = slot
+            .candidate
+            .retry
+            .waits
+            .nth(slot.retries, random)
+            .max(hint);
+        if now + pause >= self.deadline {
+            return None;
+        }
+        slot.retries += 1;
+        Some(pause)
+    }
+
+    /// Whether the next refusal would eat up what the other open candidates need for one try each.
+    fn refusals_are_spent(&self) -> bool {
+        let open = self
+            .slots
+            .iter()
+            .filter(|slot| slot.closed.is_none())
+            .count();
+        let others = u32::try_from(open.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.key_refusals.saturating_add(others) >= self.policy.max_key_refusals
+    }
+
+    /// At most one failure per upstream; none once the same failure was seen at another upstream (L7).
+    fn count(&mut self, index: usize, class: Class) -> bool {
+        let seen_elsewhere = self
+            .slots
+            .iter()
+            .enumerate()
+            .any(|(other, slot)| other != index && slot.last == Some(class));
+        let Some(slot) = self.slots.get_mut(index) else {
+            return false;
+        };
+        slot.last = Some(class);
+        if !class.trips_breaker() || slot.counted || seen_elsewhere {
+            return false;
+        }
+        slot.counted = true;
+        true
+    }
+
+    fn close(&mut self, index: usize, reason: Reason) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.closed = Some(reason);
+        }
+    }
+
+    /// The prompt did not fit: neither this model nor any with a window that is not larger.
+    fn close_up_to_window(&mut self, index: usize) {
+        let Some(failed) = self.slots.get(index).map(|slot| slot.candidate.clone()) else {
+            return;
+        };
+        for slot in &mut self.slots {
+            let same_model = slot.candidate.upstream.model == failed.upstream.model;
+            let not_larger = match (slot.candidate.context_window, failed.context_window) {
+                (Some(window), Some(too_small)) => window <= too_small,
+                _ => false,
+            };
+            if same_model || not_larger {
+                slot.closed = Some(Reason::TooLarge);
+            }
+        }
+    }
+
+    /// One code for all that was tried and declined.
+    fn sum_up(&self, declined: &[(usize, Refusal)], wait_forbidden: bool) -> ErrorCode {
+        let mut capacity = 0usize;
+        let mut invalid = 0usize;
+        let mut too_large = 0usize;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let said = declined
+                .iter()
+                .find(|(of, _)| *of == index)
+                .map(|(_, refusal)| refusal.reason)
+                .or(slot.closed);
+            match (slot.last, said) {
+                (_, Some(Reason::TooLarge)) => too_large += 1,
+                (Some(Class::InvalidKey), _)
+                | (None, Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined)) => {
+                    invalid += 1;
+                }
+                (Some(Class::RateLimited | Class::QuotaExhausted), _) => capacity += 1,
+                (None, Some(reason)) if reason.is_capacity() => capacity += 1,
+                _ => {}
+            }
+        }
+        let all = self.slots.len();
+        let last = self.records.last().map(|record| record.class);
+        if too_large == all {
+            ErrorCode::ContextLengthExceeded
+        } else if invalid + too_large == all {
+            ErrorCode::NoUsableKeys
+        } else if capacity + invalid + too_large == all {
+            if wait_forbidden {
+                ErrorCode::CoolingDown
+            } else {
+                ErrorCode::UpstreamsRateLimited
+            }
+        } else if last == Some(Class::Malformed) {
+            ErrorCode::InvalidUpstreamResponse
+        } else {
+            ErrorCode::UpstreamsExhausted
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

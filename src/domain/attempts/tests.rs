@@ -1,0 +1,274 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::backoff::Waits;
+
+fn candidates(count: usize) -> Vec<Candidate> {
+    (0..count)
+        .map(|n| Candidate {
+            upstream: Upstream::new(format!("p{n}"), format!("m{n}")),
+            context_window: None,
+            retry: RetryPolicy {
+                same_upstream: 1,
+                waits: Waits::List(vec![Duration::from_millis(250)]),
+            },
+        })
+        .collect()
+}
+
+fn request(count: usize) -> Attempts {
+    let policy = DispatchPolicy::default();
+    Attempts::new(policy, Time::from_millis(600_000), 0, candidates(count))
+}
+
+fn record(attempts: &Attempts, index: usize, key: u32, class: Class) -> Record {
+    let upstream = attempts.slots[index].candidate.upstream.clone();
+    Record {
+        key: KeyId {
+            provider: upstream.provider.clone(),
+            index: key,
+        },
+        upstream,
+        class,
+        status: None,
+        started: Time::ZERO,
+        ended: Time::ZERO,
+    }
+}
+
+fn fail(attempts: &mut Attempts, index: usize, key: u32, class: Class) -> (bool, Next) {
+    let record = record(attempts, index, key, class);
+    let failure = Failure::new(class, "");
+    attempts.failed(index, record, &failure, 0.5, Time::ZERO)
+}
+
+fn open(attempts: &Attempts) -> Vec<usize> {
+    let closed = attempts.ask().closed;
+    (0..closed.len()).filter(|n| closed[*n].is_none()).collect()
+}
+
+fn code(next: &Next) -> Option<&'static str> {
+    match next {
+        Next::Fail(verdict) => Some(verdict.code.as_str()),
+        Next::Ask(_) | Next::Relay => None,
+    }
+}
+
+#[test]
+fn a_transient_failure_is_retried_once_at_the_same_upstream_then_elsewhere() {
+    let mut attempts = request(2);
+    let (_, next) = fail(&mut attempts, 0, 1, Class::Transient);
+    assert!(matches!(next, Next::Ask(wait) if wait == Duration::from_millis(250)));
+    assert_eq!(open(&attempts), [0, 1]);
+    assert_eq!(
+        attempts.ask().avoid,
+        Some((0, 1)),
+        "another key if there is one"
+    );
+    let (_, next) = fail(&mut attempts, 0, 2, Class::Transient);
+    assert!(matches!(next, Next::Ask(Duration::ZERO)));
+    assert_eq!(open(&attempts), [1]);
+}
+
+#[test]
+fn a_timeout_or_a_malformed_answer_never_asks_the_same_upstream_again() {
+    for class in [Class::Timeout, Class::Malformed, Class::ModelGone] {
+        let mut attempts = request(2);
+        fail(&mut attempts, 0, 1, class);
+        assert_eq!(open(&attempts), [1], "{class:?}");
+    }
+}
+
+#[test]
+fn a_callers_fault_ends_the_request_with_the_upstreams_answer() {
+    let mut attempts = request(3);
+    let (counts, next) = fail(&mut attempts, 0, 1, Class::CallerFault);
+    assert!(matches!(next, Next::Relay));
+    assert!(!counts);
+}
+
+#[test]
+fn every_key_is_asked_before_the_chain_moves_on() {
+    let mut attempts = request(2);
+    for key in 1..=5 {
+        fail(&mut attempts, 0, key, Class::RateLimited);
+        assert_eq!(open(&attempts), [0, 1]);
+    }
+    assert_eq!(attempts.ask().refused_keys.len(), 5);
+}
+
+#[test]
+fn many_cold_keys_leave_each_fallback_its_chance() {
+    let mut attempts = request(3);
+    let mut key = 0;
+    while open(&attempts).contains(&0) {
+        key += 1;
+        fail(&mut attempts, 0, key, Class::RateLimited);
+    }
+    assert_eq!(key, 30, "32 refusals, one kept for each of two fallbacks");
+    fail(&mut attempts, 1, 1, Class::RateLimited);
+    let (_, next) = fail(&mut attempts, 2, 1, Class::RateLimited);
+    assert_eq!(code(&next), Some("upstreams_rate_limited"));
+}
+
+#[test]
+fn an_overflow_goes_only_to_larger_windows_and_other_models() {
+    let mut list = candidates(4);
+    let windows = [Some(8_000), Some(4_000), Some(128_000), None];
+    for (candidate, window) in list.iter_mut().zip(windows) {
+        candidate.context_window = window;
+    }
+    let deadline = Time::from_millis(600_000);
+    let mut attempts = Attempts::new(DispatchPolicy::default(), deadline, 0, list);
+    fail(&mut attempts, 0, 1, Class::ContextOverflow);
+    assert_eq!(open(&attempts), [2, 3]);
+}
+
+#[test]
+fn windows_that_are_too_small_are_closed_from_the_start_and_equal_ones_are_not() {
+    let mut list = candidates(3);
+    for (candidate, window) in list.iter_mut().zip([1_000_000, 6_000, 4_096]) {
+        candidate.context_window = Some(window);
+    }
+    let open_for = |tokens| {
+        let deadline = Time::from_millis(1);
+        open(&Attempts::new(
+            DispatchPolicy::default(),
+            deadline,
+            tokens,
+            list.clone(),
+        ))
+    };
+    assert_eq!(open_for(3_000), [0, 1, 2]);
+    assert_eq!(open_for(4_096), [0, 1, 2]);
+    assert_eq!(open_for(5_000), [0, 1]);
+    assert_eq!(open_for(100_000), [0]);
+    let none = Attempts::new(DispatchPolicy::default(), Time::NEVER, 2_000_000, list);
+    assert_eq!(
+        code(&none.start(Time::ZERO)),
+        Some("context_length_exceeded")
+    );
+}
+
+#[test]
+fn attempts_are_limited() {
+    let mut attempts = request(20);
+    for index in 0..7 {
+        let (_, next) = fail(&mut attempts, index, 1, Class::Timeout);
+        assert!(matches!(next, Next::Ask(_)));
+    }
+    let (_, next) = fail(&mut attempts, 7, 1, Class::Timeout);
+    assert_eq!(code(&next), Some("upstreams_exhausted"));
+}
+
+#[test]
+fn no_step_goes_past_the_deadline() {
+    let policy = DispatchPolicy::default();
+    let mut attempts = Attempts::new(policy, Time::from_millis(100), 0, candidates(1));
+    assert!(matches!(attempts.start(Time::ZERO), Next::Ask(_)));
+    let (_, next) = fail(&mut attempts, 0, 1, Class::Transient);
+    assert_eq!(
+        code(&next),
+        Some("upstreams_exhausted"),
+        "a wait of 250 ms does not fit"
+    );
+    assert_eq!(
+        code(&attempts.start(Time::from_millis(100))),
+        Some("deadline_exceeded")
+    );
+}
+
+#[test]
+fn a_request_counts_once_per_upstream_and_a_poison_request_stops_counting() {
+    let mut attempts = request(3);
+    assert!(fail(&mut attempts, 0, 1, Class::Transient).0);
+    assert!(
+        !fail(&mut attempts, 0, 1, Class::Transient).0,
+        "same upstream"
+    );
+    assert!(
+        !fail(&mut attempts, 1, 1, Class::Transient).0,
+        "same failure elsewhere"
+    );
+    assert!(
+        fail(&mut attempts, 2, 1, Class::Network).0,
+        "another failure"
+    );
+}
+
+#[test]
+fn a_long_hint_is_waited_for_only_when_nothing_else_is_left() {
+    let failure = Failure {
+        retry_after: Some(Duration::from_secs(5)),
+        ..Failure::new(Class::Overloaded, "")
+    };
+    let mut two = request(2);
+    let record_two = record(&two, 0, 1, Class::Overloaded);
+    let (_, next) = two.failed(0, record_two, &failure, 0.5, Time::ZERO);
+    assert!(matches!(next, Next::Ask(Duration::ZERO)));
+    let mut one = request(1);
+    let record_one = record(&one, 0, 1, Class::Overloaded);
+    let (_, next) = one.failed(0, record_one, &failure, 0.5, Time::ZERO);
+    assert!(matches!(next, Next::Ask(wait) if wait == Duration::from_secs(5)));
+}
+
+#[test]
+fn refusals_become_the_code_that_tells_the_caller_what_to_do() {
+    let refused = |cause, reasons: &[Reason]| Refused {
+        cause,
+        declined: reasons
+            .iter()
+            .enumerate()
+            .map(|(index, reason)| (index, Refusal::until(*reason, Time::from_millis(70))))
+            .collect(),
+    };
+    let say = |cause, reasons: &[Reason]| {
+        let verdict = request(reasons.len()).refused(&refused(cause, reasons), Time::ZERO);
+        assert_eq!(verdict.ready_at, Some(Time::from_millis(70)));
+        verdict.code.as_str()
+    };
+    use Reason::{CircuitOpen, Cooling, Invalid, Saturated};
+    assert_eq!(
+        say(Cause::TooLate, &[Cooling, Saturated]),
+        "upstreams_rate_limited"
+    );
+    assert_eq!(say(Cause::WaitForbidden, &[Cooling]), "cooling_down");
+    assert_eq!(say(Cause::RoomFull, &[Cooling]), "waiting_room_full");
+    assert_eq!(
+        say(Cause::NothingLeft, &[Invalid, Invalid]),
+        "no_usable_keys"
+    );
+    assert_eq!(
+        say(Cause::TooLate, &[Invalid, Cooling]),
+        "upstreams_rate_limited"
+    );
+    assert_eq!(
+        say(Cause::TooLate, &[CircuitOpen, Cooling]),
+        "upstreams_exhausted"
+    );
+}
+
+proptest! {
+    /// Law L4: any sequence of failures ends within both limits, and nothing closed is asked again.
+    #[test]
+    fn l4_every_request_ends_within_its_limits(
+        chain in 1usize..8,
+        picks in prop::collection::vec((0usize..8, 1u32..6, 0usize..14), 1..120),
+    ) {
+        let mut attempts = request(chain);
+        let mut next = attempts.start(Time::ZERO);
+        for (pick, key, class) in picks {
+            if !matches!(next, Next::Ask(_)) { break; }
+            let ask = attempts.ask();
+            let open: Vec<usize> = (0..chain).filter(|n| ask.closed[*n].is_none()).collect();
+            prop_assert!(!open.is_empty());
+            let index = open[pick % open.len()];
+            let class = Class::ALL[class];
+            if class == Class::Success { break; }
+            next = fail(&mut attempts, index, key, class).1;
+        }
+        let (tries, refusals) = attempts.used();
+        prop_assert!(tries <= 8 && refusals <= 32);
+        prop_assert_eq!(attempts.records().len() as u32, tries + refusals);
+    }
+}

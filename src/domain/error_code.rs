@@ -1,0 +1,93 @@
+//! The errors that Pointsman itself answers with: code, HTTP status and OpenAI's error type.
+//! No I/O, no clock, no logging.
+
+/// Every error code of the external contract.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ErrorCode {
+    /// The body is JSON but not a request.
+    InvalidRequest,
+    /// The body is not JSON.
+    InvalidJson,
+    /// No model in the request and no default configured.
+    NoDefaultModel,
+    /// No upstream of the chain has a large enough context window.
+    ContextLengthExceeded,
+    /// Unknown target.
+    ModelNotFound,
+    /// Unknown route.
+    RouteNotFound,
+    /// The route exists, but not for this method.
+    MethodNotAllowed,
+    /// The body is larger than `server.max_body`.
+    RequestTooLarge,
+    /// Every candidate cools or is limited, and waiting cannot help in time.
+    UpstreamsRateLimited,
+    /// The same, when the caller forbade waiting.
+    CoolingDown,
+    /// `dispatch.max_waiting` requests wait already.
+    WaitingRoomFull,
+    /// `server.max_in_flight` requests are under way already.
+    Overloaded,
+    /// Every key is invalid, quarantined or missing.
+    NoUsableKeys,
+    /// Everything was tried; the failures were mixed.
+    UpstreamsExhausted,
+    /// The last answer was malformed.
+    InvalidUpstreamResponse,
+    /// Out of time.
+    DeadlineExceeded,
+    /// Shutting down.
+    Draining,
+}
+
+impl ErrorCode {
+    /// The code as it stands in the error body.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidJson => "invalid_json",
+            Self::NoDefaultModel => "no_default_model",
+            Self::ContextLengthExceeded => "context_length_exceeded",
+            Self::ModelNotFound => "model_not_found",
+            Self::RouteNotFound => "route_not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTooLarge => "request_too_large",
+            Self::UpstreamsRateLimited => "upstreams_rate_limited",
+            Self::CoolingDown => "cooling_down",
+            Self::WaitingRoomFull => "waiting_room_full",
+            Self::Overloaded => "overloaded",
+            Self::NoUsableKeys => "no_usable_keys",
+            Self::UpstreamsExhausted => "upstreams_exhausted",
+            Self::InvalidUpstreamResponse => "invalid_upstream_response",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest
+            | Self::InvalidJson
+            | Self::NoDefaultModel
+            | Self::ContextLengthExceeded => 400,
+            Self::ModelNotFound | Self::RouteNotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTooLarge => 413,
+            Self::UpstreamsRateLimited | Self::CoolingDown | Self::WaitingRoomFull => 429,
+            Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
+            Self::Overloaded | Self::Draining => 503,
+            Self::DeadlineExceeded => 504,
+        }
+    }
+
+    /// OpenAI's `type` for an error of this kind.
+    pub const fn kind(self) -> &'static str {
+        match self.status() {
+            400..=413 => "invalid_request_error",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            _ => "server_error",
+        }
+    }
+}
