@@ -5,6 +5,7 @@
 
 pub mod attempts;
 pub mod backoff;
+pub mod chain;
 pub mod circuit;
 pub mod cooldown;
 pub mod dialect;
@@ -12,6 +13,7 @@ pub mod error_code;
 pub mod ids;
 pub mod key_state;
 pub mod limits;
+pub mod near;
 pub mod outcome;
 pub mod provider_state;
 pub mod refusal;

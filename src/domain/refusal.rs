@@ -60,6 +60,33 @@ impl Reason {
         }
     }
 
+    /// Whether waiting can help at all.
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::Cooling
+            | Self::Exhausted
+            | Self::Limited
+            | Self::Saturated
+            | Self::Invalid
+            | Self::CircuitOpen
+            | Self::ModelGone
+            | Self::RetryBudget
+            | Self::Restarting
+            | Self::Contended => true,
+            Self::Quarantined | Self::KeysTried | Self::Tried | Self::TooLarge | Self::NoKeys => {
+                false
+            }
+        }
+    }
+
+    /// Whether it concerns one model of a provider rather than a place at it.
+    pub const fn is_of_model(self) -> bool {
+        matches!(
+            self,
+            Self::Cooling | Self::CircuitOpen | Self::ModelGone | Self::RetryBudget
+        )
+    }
+
     /// Whether it is a matter of capacity that comes back by itself: such a refusal makes a 429.
     pub const fn is_capacity(self) -> bool {
         matches!(

@@ -5,8 +5,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::ids::ProviderName;
+use super::ids::{ModelName, ProviderName, Upstream};
 use super::time::Time;
+
+/// What a waiter hopes for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Want {
+    /// A place at this provider,
+    pub provider: ProviderName,
+    /// for this model; `None` when any model's place would do (a key that is full, say).
+    pub model: Option<ModelName>,
+}
 
 /// One waiting request and what wakes it.
 #[derive(Debug)]
@@ -15,10 +24,16 @@ pub struct Waiter<T> {
     pub ticket: Ticket,
     /// Look again then.
     pub wake_at: Time,
-    /// The providers whose readiness would help.
-    pub providers: Vec<ProviderName>,
+    /// What would help.
+    pub wants: Vec<Want>,
     /// The request.
     pub payload: T,
+}
+
+impl<T> Waiter<T> {
+    fn waits_at(&self, provider: &ProviderName) -> bool {
+        self.wants.iter().any(|want| want.provider == *provider)
+    }
 }
 
 /// A place in the order of arrival.
@@ -31,7 +46,7 @@ pub struct WaitingRoom<T> {
     capacity: usize,
     next: u64,
     waiters: BTreeMap<Ticket, Waiter<T>>,
-    wanted: HashMap<ProviderName, usize>,
+    wanted: HashMap<Want, usize>,
 }
 
 impl<T> WaitingRoom<T> {
@@ -69,16 +84,22 @@ impl<T> WaitingRoom<T> {
         if self.waiters.len() >= self.capacity {
             return Err(waiter);
         }
-        for provider in &waiter.providers {
-            *self.wanted.entry(provider.clone()).or_default() += 1;
+        for want in &waiter.wants {
+            *self.wanted.entry(want.clone()).or_default() += 1;
         }
         self.waiters.insert(waiter.ticket, waiter);
         Ok(())
     }
 
-    /// Whether somebody already waits for `provider`: then a newcomer queues up behind.
-    pub fn contended(&self, provider: &ProviderName) -> bool {
-        !self.waiters.is_empty() && self.wanted.contains_key(provider)
+    /// Whether somebody already waits for `upstream`: then a newcomer queues up behind.
+    pub fn contended(&self, upstream: &Upstream) -> bool {
+        let wanted = |model: Option<ModelName>| {
+            self.wanted.contains_key(&Want {
+                provider: upstream.provider.clone(),
+                model,
+            })
+        };
+        !self.waiters.is_empty() && (wanted(None) || wanted(Some(upstream.model.clone())))
     }
 
     /// Takes out all whose time has come, in order of arrival.
@@ -88,10 +109,10 @@ impl<T> WaitingRoom<T> {
 
     /// Takes out the first `slots` that wait for `provider`, in order of arrival.
     pub fn ready(&mut self, provider: &ProviderName, slots: usize) -> Vec<Waiter<T>> {
-        if !self.contended(provider) {
+        if self.waiters.is_empty() {
             return Vec::new();
         }
-        self.take_where(slots, |waiter| waiter.providers.contains(provider))
+        self.take_where(slots, |waiter| waiter.waits_at(provider))
     }
 
     /// Takes out all for which `gone` holds (their callers left).
@@ -113,7 +134,7 @@ impl<T> WaitingRoom<T> {
     pub fn next_wake_for(&self, provider: &ProviderName) -> Option<Time> {
         self.waiters
             .values()
-            .filter(|waiter| waiter.providers.contains(provider))
+            .filter(|waiter| waiter.waits_at(provider))
             .map(|waiter| waiter.wake_at)
             .min()
     }
@@ -138,11 +159,11 @@ impl<T> WaitingRoom<T> {
 
     fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
-        for provider in &waiter.providers {
-            if let Some(count) = self.wanted.get_mut(provider) {
+        for want in &waiter.wants {
+            if let Some(count) = self.wanted.get_mut(want) {
                 *count -= 1;
                 if *count == 0 {
-                    self.wanted.remove(provider);
+                    self.wanted.remove(want);
                 }
             }
         }
@@ -161,15 +182,38 @@ mod tests {
             room.park(Waiter {
                 ticket,
                 wake_at: Time::from_millis(*wake_ms),
-                providers: providers
-                    .iter()
-                    .map(|name| ProviderName::from(*name))
-                    .collect(),
+                wants: providers.iter().map(|name| want(name)).collect(),
                 payload: n,
             })
             .unwrap();
         }
         room
+    }
+
+    fn want(provider: &str) -> Want {
+        Want {
+            provider: ProviderName::from(provider),
+            model: None,
+        }
+    }
+
+    #[test]
+    fn who_waits_for_one_model_is_not_in_the_way_of_another() {
+        let mut room = WaitingRoom::new(1);
+        let ticket = room.ticket();
+        let wants = vec![Want {
+            model: Some(ModelName::from("m")),
+            ..want("a")
+        }];
+        room.park(Waiter {
+            ticket,
+            wake_at: Time::ZERO,
+            wants,
+            payload: (),
+        })
+        .unwrap();
+        assert!(room.contended(&Upstream::new("a", "m")));
+        assert!(!room.contended(&Upstream::new("a", "other")));
     }
 
     fn payloads(waiters: Vec<Waiter<usize>>) -> Vec<usize> {
@@ -207,14 +251,15 @@ mod tests {
         let waiter = Waiter {
             ticket,
             wake_at: Time::ZERO,
-            providers: vec![ProviderName::from("a")],
+            wants: vec![want("a")],
             payload: (),
         };
         assert!(room.park(waiter).is_err());
-        assert!(!room.contended(&ProviderName::from("a")));
+        assert!(!room.contended(&Upstream::new("a", "m")));
         let mut room = self::room(&[(9, &["a"])]);
-        assert!(room.contended(&ProviderName::from("a")));
+        assert!(room.contended(&Upstream::new("a", "m")));
+        assert!(!room.contended(&Upstream::new("b", "m")));
         room.leave(|_| true);
-        assert!(!room.contended(&ProviderName::from("a")));
+        assert!(!room.contended(&Upstream::new("a", "m")));
     }
 }

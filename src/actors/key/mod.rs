@@ -1,0 +1,215 @@
+//! One API key's actor: the only authority on whether the key may be used right now.
+//!
+//! It admits routes as leases, learns from their outcomes, and tells its provider. See `actors.md`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::chaos::Chaos;
+use super::estate::Estate;
+use super::handle::Handle;
+use super::lease::{Lease, LeaseRecord, SettlePort};
+use super::message::key::KeyMessage;
+use super::message::provider::ProviderMessage;
+use super::message::router::RouterMessage;
+use super::route::{Answer, Route};
+use super::view::{KeyCell, KeyView};
+use crate::domain::ids::{LeaseId, ProviderName};
+use crate::domain::key_state::{KeyChange, KeyState};
+use crate::domain::secret::ApiKey;
+use crate::runtime::clock::Clock;
+use crate::telemetry::events;
+
+/// What a key's actor owns and leaves to its next incarnation.
+#[derive(Debug)]
+pub struct KeyCore {
+    state: KeyState,
+    live: HashMap<LeaseId, Arc<LeaseRecord>>,
+    /// A route was declined since the last lease ended: somebody may be waiting.
+    wanted: bool,
+}
+
+impl KeyCore {
+    pub(crate) fn new(state: KeyState) -> Self {
+        Self {
+            state,
+            live: HashMap::new(),
+            wanted: false,
+        }
+    }
+}
+
+/// The fixed part of a key's actor: the same for every incarnation.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) name: Arc<str>,
+    pub(crate) place: usize,
+    pub(crate) provider_name: ProviderName,
+    pub(crate) material: Arc<Option<ApiKey>>,
+    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) port: Arc<dyn SettlePort>,
+    pub(crate) provider: Handle<ProviderMessage>,
+    pub(crate) router: Handle<RouterMessage>,
+    pub(crate) clock: Clock,
+    pub(crate) chaos: Chaos,
+}
+
+/// Tells a key's actor, whichever incarnation runs, that a lease ended.
+pub(crate) struct KeyPort(pub(crate) Handle<KeyMessage>);
+
+impl SettlePort for KeyPort {
+    fn settled(&self, record: Arc<LeaseRecord>) {
+        // When no incarnation runs the next one finds the outcome in the record.
+        drop(self.0.send(KeyMessage::Settled(record)));
+    }
+}
+
+impl Actor for Key {
+    type Msg = KeyMessage;
+    type State = Estate<KeyCore>;
+    type Arguments = Estate<KeyCore>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        mut estate: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        if let Some(core) = estate.get_mut() {
+            self.catch_up(core);
+        }
+        Ok(estate)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        estate: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        self.chaos.strike(&self.name, message.name());
+        let Some(core) = estate.get_mut() else {
+            return Ok(());
+        };
+        match message {
+            KeyMessage::Offer(route) => self.offer(core, route),
+            KeyMessage::Settled(record) => self.settled(core, &record),
+        }
+        Ok(())
+    }
+}
+
+impl Key {
+    /// Settles what ended while no incarnation ran.
+    fn catch_up(&self, core: &mut KeyCore) {
+        let ended: Vec<_> = core
+            .live
+            .values()
+            .filter(|record| record.outcome().is_some())
+            .cloned()
+            .collect();
+        for record in ended {
+            self.settled(core, &record);
+        }
+        self.cell.publish_in_flight(core.state.in_flight());
+    }
+
+    fn offer(&self, core: &mut KeyCore, mut route: Box<Route>) {
+        if route.reply.is_closed() {
+            return;
+        }
+        let Some(upstream) = route.upstream().cloned() else {
+            return;
+        };
+        let now = self.clock.now();
+        let record = Arc::new(LeaseRecord::new(upstream, route.walk.visit.probe.take()));
+        let admitted = core
+            .state
+            .admit(record.id, &record.upstream.model, route.tokens, now);
+        if let Err(refusal) = admitted {
+            core.wanted = true;
+            route.walk.visit.probe = Arc::into_inner(record).and_then(|record| record.probe);
+            let declined = ProviderMessage::Declined {
+                route,
+                key: self.place,
+                refusal,
+            };
+            // A provider that is down has lost the walk: the route's task asks again.
+            drop(self.provider.send(declined));
+            return;
+        }
+        core.live.insert(record.id, Arc::clone(&record));
+        self.cell.publish_in_flight(core.state.in_flight());
+        self.cell.count_attempt();
+        let lease = Lease {
+            index: route.walk.at,
+            key: self.cell.id.clone(),
+            material: Arc::clone(&self.material),
+            waited: route.walk.ticket.is_some(),
+            record,
+            port: Arc::clone(&self.port),
+        };
+        // If the task is gone the lease comes back in the error and settles itself.
+        drop(route.reply.send(Answer::Lease(lease)));
+    }
+
+    fn settled(&self, core: &mut KeyCore, record: &Arc<LeaseRecord>) {
+        let (Some(_), Some(settlement)) = (core.live.remove(&record.id), record.outcome()) else {
+            return;
+        };
+        let now = self.clock.now();
+        // While it was full others were not even asked to be declined.
+        let wanted = std::mem::take(&mut core.wanted) || self.cell.is_full();
+        let change = core.state.settle(record.id, settlement, now);
+        self.cell.publish_in_flight(core.state.in_flight());
+        if let Some(change) = change {
+            self.announce(core, &change);
+        }
+        // A provider that is down misses one outcome of its breaker, no more.
+        drop(
+            self.provider
+                .send(ProviderMessage::Report(Arc::clone(record))),
+        );
+        if wanted {
+            self.ready(1);
+        }
+    }
+
+    fn announce(&self, core: &KeyCore, change: &KeyChange) {
+        let now = self.clock.now();
+        let id = &self.cell.id;
+        self.cell.publish(KeyView {
+            outage: core.state.outage(now),
+            cooling: core
+                .state
+                .cooling_models(now)
+                .map(|(model, until)| (model.clone(), until))
+                .collect(),
+        });
+        match change {
+            KeyChange::Cooling {
+                model,
+                until,
+                reason,
+            } => events::key_cooling(id, model.as_ref(), until.since(now), *reason),
+            KeyChange::Quarantined { until } => events::key_quarantined(id, until.since(now)),
+            KeyChange::Recovered => {
+                events::key_recovered(id);
+                self.ready(usize::MAX);
+            }
+            KeyChange::ProviderCooling { until } => {
+                drop(
+                    self.provider
+                        .send(ProviderMessage::CoolAll { until: *until }),
+                );
+            }
+        }
+    }
+
+    fn ready(&self, slots: usize) {
+        let provider = self.provider_name.clone();
+        // Without a router nobody waits.
+        drop(self.router.send(RouterMessage::Ready { provider, slots }));
+    }
+}

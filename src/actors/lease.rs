@@ -1,0 +1,90 @@
+//! Leave to make one attempt with one key at one upstream. It settles itself when dropped, so an
+//! in-flight count cannot leak (law L2), whatever happens to the request's task.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::domain::ids::{KeyId, LeaseId, Upstream};
+use crate::domain::key_state::Settlement;
+use crate::domain::secret::ApiKey;
+
+/// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
+pub(crate) type ProbeToken = Arc<()>;
+
+/// A live lease as its key's actor keeps it. The outcome is written here before the actor is told, so a
+/// settlement that a crash swallows is found again by the actor's next incarnation.
+#[derive(Debug)]
+pub struct LeaseRecord {
+    pub(crate) id: LeaseId,
+    pub(crate) upstream: Upstream,
+    pub(crate) probe: Option<ProbeToken>,
+    outcome: OnceLock<Settlement>,
+}
+
+impl LeaseRecord {
+    pub(crate) fn new(upstream: Upstream, probe: Option<ProbeToken>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: LeaseId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            upstream,
+            probe,
+            outcome: OnceLock::new(),
+        }
+    }
+
+    /// How the lease ended, once it has.
+    pub(crate) fn outcome(&self) -> Option<&Settlement> {
+        self.outcome.get()
+    }
+}
+
+/// Where a lease that ended reports.
+pub(crate) trait SettlePort: Send + Sync {
+    /// The lease's outcome stands in its record.
+    fn settled(&self, record: Arc<LeaseRecord>);
+}
+
+/// Leave to make one attempt.
+pub struct Lease {
+    /// The candidate's place in the request's chain.
+    pub index: usize,
+    /// The key.
+    pub key: KeyId,
+    /// Its material; `None` for a provider that needs none.
+    pub material: Arc<Option<ApiKey>>,
+    /// Whether the request waited for it.
+    pub waited: bool,
+    pub(crate) record: Arc<LeaseRecord>,
+    pub(crate) port: Arc<dyn SettlePort>,
+}
+
+impl Lease {
+    /// Where the attempt goes.
+    pub fn upstream(&self) -> &Upstream {
+        &self.record.upstream
+    }
+
+    /// Its number, unique in the process.
+    pub fn id(&self) -> LeaseId {
+        self.record.id
+    }
+
+    /// Ends it with an outcome.
+    pub fn settle(self, settlement: Settlement) {
+        // A second outcome cannot be set: `self` is gone after the first.
+        drop(self.record.outcome.set(settlement));
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.record.outcome.get_or_init(|| Settlement::CANCELLED);
+        self.port.settled(Arc::clone(&self.record));
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lease({} at {})", self.key, self.record.upstream)
+    }
+}

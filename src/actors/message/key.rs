@@ -1,0 +1,24 @@
+//! Messages to a key's actor.
+
+use std::sync::Arc;
+
+use crate::actors::lease::LeaseRecord;
+use crate::actors::route::Route;
+
+/// What a key's actor understands.
+#[derive(Debug)]
+pub enum KeyMessage {
+    /// From its provider: admit this route, or give it back. Lost: the route's task asks again.
+    Offer(Box<Route>),
+    /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
+    Settled(Arc<LeaseRecord>),
+}
+
+impl KeyMessage {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Offer(_) => "Offer",
+            Self::Settled(_) => "Settled",
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Messages to a provider's actor.
+
+use std::sync::Arc;
+
+use crate::actors::lease::LeaseRecord;
+use crate::actors::route::Route;
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
+
+/// What a provider's actor understands.
+#[derive(Debug)]
+pub enum ProviderMessage {
+    /// From the router: find a key for this route, or give it back. Lost: the route's task asks again.
+    Offer(Box<Route>),
+    /// From a key: it cannot take the route. Lost: as above.
+    Declined {
+        /// The route.
+        route: Box<Route>,
+        /// The key's place, from 0.
+        key: usize,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// From a key: a lease ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
+    Report(Arc<LeaseRecord>),
+    /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
+    CoolAll {
+        /// Until when.
+        until: Time,
+    },
+}
+
+impl ProviderMessage {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Offer(_) => "Offer",
+            Self::Declined { .. } => "Declined",
+            Self::Report(_) => "Report",
+            Self::CoolAll { .. } => "CoolAll",
+        }
+    }
+}

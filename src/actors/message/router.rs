@@ -1,0 +1,47 @@
+//! Messages to the router.
+
+use super::supervisor::Child;
+use crate::actors::route::Route;
+use crate::domain::ids::ProviderName;
+use crate::domain::refusal::Refusal;
+
+/// What the router understands.
+#[derive(Debug)]
+pub enum RouterMessage {
+    /// From a request's task: a lease, please. Lost: the task hears that its reply port closed and asks again.
+    Route(Box<Route>),
+    /// From a provider: it cannot serve the route now. Lost: as above.
+    Returned {
+        /// The route.
+        route: Box<Route>,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// From a key or a provider: so many more requests can be served. Lost: waiters look again by themselves
+    /// within [`LOOK_AGAIN`](crate::actors::router::LOOK_AGAIN).
+    Ready {
+        /// Where.
+        provider: ProviderName,
+        /// How many waiters to wake.
+        slots: usize,
+    },
+    /// From the supervisor: a child ended without being asked to. Lost: the supervisor decides alone.
+    Exited(Child),
+    /// From a request's task: it left while it waited. Lost: noticed at the next look at its route.
+    Left,
+    /// From itself: somebody's waiting time may be over. Lost: the next message sets a new timer.
+    Tick,
+}
+
+impl RouterMessage {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Route(_) => "Route",
+            Self::Returned { .. } => "Returned",
+            Self::Ready { .. } => "Ready",
+            Self::Exited(_) => "Exited",
+            Self::Left => "Left",
+            Self::Tick => "Tick",
+        }
+    }
+}

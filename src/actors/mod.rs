@@ -1,0 +1,16 @@
+//! Floor 4: the actor tree. Only here is ractor used; nothing here knows HTTP.
+//!
+//! `actors.md` at the top of the repository draws the tree and describes every actor and message.
+
+pub mod chaos;
+pub mod estate;
+pub mod handle;
+pub mod key;
+pub mod lease;
+pub mod message;
+pub mod provider;
+pub mod route;
+pub mod router;
+pub mod supervisor;
+pub mod tree;
+pub mod view;

@@ -1,0 +1,322 @@
+//! One provider's actor: its breakers, and the rotation of its keys.
+//!
+//! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
+//! one key after the other until one admits it. See `actors.md`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::chaos::Chaos;
+use super::estate::Estate;
+use super::handle::Handle;
+use super::lease::LeaseRecord;
+use super::message::key::KeyMessage;
+use super::message::provider::ProviderMessage;
+use super::message::router::RouterMessage;
+use super::route::{Route, Visit};
+use super::view::{KeyCell, Life, ProviderCell, ProviderView};
+use crate::domain::circuit::Change;
+use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rotation::Rotation;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+use crate::telemetry::events;
+
+/// When to look again at a key whose actor is being restarted.
+pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
+
+/// What a provider's actor owns and leaves to its next incarnation.
+#[derive(Debug)]
+pub struct ProviderCore {
+    state: ProviderState,
+    rotation: Rotation,
+    /// The probes under way: a token that is gone means that its probe is.
+    probes: HashMap<ModelName, Weak<()>>,
+}
+
+impl ProviderCore {
+    pub(crate) fn new(state: ProviderState, rotation: Rotation) -> Self {
+        Self {
+            state,
+            rotation,
+            probes: HashMap::new(),
+        }
+    }
+}
+
+/// The fixed part of a provider's actor.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: ProviderName,
+    pub(crate) keys: Arc<[KeySeat]>,
+    pub(crate) cell: Arc<ProviderCell>,
+    pub(crate) router: Handle<RouterMessage>,
+    pub(crate) clock: Clock,
+    pub(crate) chaos: Chaos,
+}
+
+/// A key as its provider sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySeat {
+    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) handle: Handle<KeyMessage>,
+}
+
+impl Actor for Provider {
+    type Msg = ProviderMessage;
+    type State = Estate<ProviderCore>;
+    type Arguments = Estate<ProviderCore>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        estate: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(estate)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        estate: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        self.chaos.strike(&self.name, message.name());
+        let Some(core) = estate.get_mut() else {
+            return Ok(());
+        };
+        match message {
+            ProviderMessage::Offer(route) => self.offer(core, route),
+            ProviderMessage::Declined {
+                mut route,
+                key,
+                refusal,
+            } => {
+                let visit = &mut route.walk.visit;
+                visit.asked.push(key);
+                visit.refusal = Some(sooner(visit.refusal, refusal));
+                self.find_key(core, route);
+            }
+            ProviderMessage::Report(record) => self.report(core, &record),
+            ProviderMessage::CoolAll { until } => self.cool_all(core, until),
+        }
+        Ok(())
+    }
+}
+
+fn sooner(known: Option<Refusal>, new: Refusal) -> Refusal {
+    known.map_or(new, |known| known.sooner(new))
+}
+
+impl Provider {
+    fn offer(&self, core: &mut ProviderCore, mut route: Box<Route>) {
+        let Some(upstream) = route.upstream().cloned() else {
+            return;
+        };
+        let now = self.clock.now();
+        match self.gate(core, &upstream, route.ask.first, now) {
+            Err(refusal) => self.give_back(route, refusal),
+            Ok(pass) => {
+                core.state
+                    .started(&upstream.model, pass, route.ask.first, now);
+                let probe = pass.probe.then(|| {
+                    let token = Arc::new(());
+                    core.probes
+                        .insert(upstream.model.clone(), Arc::downgrade(&token));
+                    token
+                });
+                route.walk.visit = Visit {
+                    pass: Some(pass),
+                    probe,
+                    ..Visit::default()
+                };
+                self.find_key(core, route);
+            }
+        }
+    }
+
+    /// The gate of `domain::provider_state`, after noticing whether a probe was lost.
+    fn gate(
+        &self,
+        core: &mut ProviderCore,
+        upstream: &Upstream,
+        first: bool,
+        now: Time,
+    ) -> Result<Pass, Refusal> {
+        let model = &upstream.model;
+        let gate = core.state.gate(model, first, now);
+        let lost = match gate {
+            Err(refusal) if refusal.reason == Reason::CircuitOpen => core
+                .probes
+                .get(model)
+                .is_some_and(|probe| probe.strong_count() == 0),
+            Ok(_) | Err(_) => false,
+        };
+        if !lost {
+            return gate;
+        }
+        core.probes.remove(model);
+        core.state.probe_lost(model);
+        core.state.gate(model, first, now)
+    }
+
+    /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.
+    fn find_key(&self, core: &mut ProviderCore, mut route: Box<Route>) {
+        let Some(upstream) = route.upstream().cloned() else {
+            return;
+        };
+        let now = self.clock.now();
+        let at = route.walk.at;
+        let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
+        loop {
+            let Visit { asked, refusal, .. } = &mut route.walk.visit;
+            let refused = &route.ask.refused_keys;
+            let avoid = route
+                .ask
+                .avoid
+                .filter(|(index, _)| *index == at)
+                .and_then(|(_, key)| place_of(key));
+            let ready = |place: usize| {
+                let Some(seat) = self.keys.get(place) else {
+                    return false;
+                };
+                if asked.contains(&place) {
+                    return false;
+                }
+                if let Some(why) = seat.why_not(&upstream.model, now) {
+                    *refusal = Some(sooner(*refusal, why));
+                    return false;
+                }
+                let tried =
+                    |(index, key): &(usize, u32)| *index == at && place_of(*key) == Some(place);
+                if refused.iter().any(tried) {
+                    let why = Refusal::open_ended(Reason::KeysTried);
+                    refusal.get_or_insert(why);
+                    return false;
+                }
+                true
+            };
+            let in_flight =
+                |place: usize| self.keys.get(place).map_or(0, |seat| seat.cell.in_flight());
+            let Some(place) = core.rotation.pick(self.keys.len(), avoid, ready, in_flight) else {
+                let refusal = refusal.unwrap_or(Refusal::open_ended(Reason::NoKeys));
+                self.withdraw(core, &mut route, now);
+                return self.give_back(route, refusal);
+            };
+            let Some(seat) = self.keys.get(place) else {
+                return;
+            };
+            match seat.handle.send(KeyMessage::Offer(route)) {
+                Ok(()) => return,
+                Err(KeyMessage::Offer(back)) => {
+                    route = back;
+                    route.walk.visit.asked.push(place);
+                }
+                Err(KeyMessage::Settled(_)) => return,
+            }
+        }
+    }
+
+    fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
+        let visit = std::mem::take(&mut route.walk.visit);
+        let (Some(pass), Some(upstream)) = (visit.pass, route.upstream()) else {
+            return;
+        };
+        core.state
+            .withdrawn(&upstream.model, pass, route.ask.first, now);
+        if pass.probe {
+            core.probes.remove(&upstream.model);
+        }
+    }
+
+    fn give_back(&self, route: Box<Route>, refusal: Refusal) {
+        // Without a router the walk is lost: the route's task asks again.
+        drop(self.router.send(RouterMessage::Returned { route, refusal }));
+    }
+
+    fn report(&self, core: &mut ProviderCore, record: &LeaseRecord) {
+        let Some(settlement) = record.outcome() else {
+            return;
+        };
+        let now = self.clock.now();
+        let model = &record.upstream.model;
+        // A probe that was given up as lost and replaced has no say any more.
+        let probe = record.probe.as_ref().is_some_and(|token| {
+            core.probes
+                .get(model)
+                .is_some_and(|current| std::ptr::eq(current.as_ptr(), Arc::as_ptr(token)))
+        });
+        if probe {
+            core.probes.remove(model);
+        }
+        let change = core
+            .state
+            .settled(model, settlement.class, settlement.counts, probe, now);
+        let Some(change) = change else { return };
+        self.publish(core, now);
+        match change {
+            UpstreamChange::ModelGone { until } => {
+                events::model_gone(&self.id, model, until.since(now));
+            }
+            UpstreamChange::Circuit(change) => {
+                let span = match change {
+                    Change::Opened { until, .. } => until.since(now),
+                    Change::Closed | Change::ProbeFree => Duration::ZERO,
+                };
+                events::circuit_changed(&self.id, model, change, span);
+                match change {
+                    Change::Closed => self.ready(usize::MAX),
+                    Change::ProbeFree => self.ready(1),
+                    Change::Opened { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn cool_all(&self, core: &mut ProviderCore, until: Time) {
+        let now = self.clock.now();
+        let until = core.state.cool(until);
+        self.publish(core, now);
+        events::provider_cooling(&self.id, until.since(now));
+    }
+
+    fn publish(&self, core: &ProviderCore, now: Time) {
+        self.cell.publish(ProviderView {
+            cooling: core.state.cooling(now),
+            troubled: core
+                .state
+                .troubled(now)
+                .map(|(model, refusal)| (model.clone(), refusal))
+                .collect(),
+        });
+    }
+
+    fn ready(&self, slots: usize) {
+        let provider = self.id.clone();
+        drop(self.router.send(RouterMessage::Ready { provider, slots }));
+    }
+}
+
+impl KeySeat {
+    /// Why the key is not worth asking, as far as it is published.
+    fn why_not(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+        if !self.handle.is_up() {
+            return Some(match self.cell.life.get() {
+                Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
+                Life::Up | Life::Restarting => {
+                    Refusal::until(Reason::Restarting, now + RESTART_POLL)
+                }
+            });
+        }
+        if self.cell.is_full() {
+            return Some(Refusal::open_ended(Reason::Saturated));
+        }
+        self.cell.refusal(model, now)
+    }
+}

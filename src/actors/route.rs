@@ -1,0 +1,98 @@
+//! The message that walks router → provider → key, and what its sender hears.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::lease::{Lease, ProbeToken};
+use crate::domain::attempts::{Ask, Refused};
+use crate::domain::chain::Chain;
+use crate::domain::ids::Upstream;
+use crate::domain::provider_state::Pass;
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
+use crate::domain::waiting::Ticket;
+
+/// A request's wish for a lease at any open candidate of its chain.
+#[derive(Debug)]
+pub struct Route {
+    /// The flattened chain.
+    pub chain: Arc<Chain>,
+    /// What the request's own machine allows.
+    pub ask: Ask,
+    /// Tokens to reserve with the key.
+    pub tokens: u64,
+    /// When the request must have ended.
+    pub deadline: Time,
+    /// Until when it may wait for a first key; before now means never.
+    pub wait_until: Time,
+    /// Until when it waits for a preferred upstream rather than walk on.
+    pub patience_until: Time,
+    /// Where the answer goes: to the request's task, directly.
+    pub reply: oneshot::Sender<Answer>,
+    pub(crate) walk: Walk,
+}
+
+/// What the router answers, or a key in its name.
+#[derive(Debug)]
+pub enum Answer {
+    /// Go.
+    Lease(Lease),
+    /// Nobody can serve it in time.
+    Refused(Refused),
+}
+
+/// Where a route stands on its way through the actors.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// The candidate it is at.
+    pub(crate) at: usize,
+    /// What earlier candidates of this walk said.
+    pub(crate) declined: Vec<(usize, Refusal)>,
+    /// The router's count of readiness events when the walk began.
+    pub(crate) seen: u64,
+    /// Its place in the waiting room, once it had to wait.
+    pub(crate) ticket: Option<Ticket>,
+    /// The provider's part of the walk.
+    pub(crate) visit: Visit,
+}
+
+/// A route's stay at one provider.
+#[derive(Debug, Default)]
+pub(crate) struct Visit {
+    /// Keys that declined during this stay (indices from 0).
+    pub(crate) asked: Vec<usize>,
+    /// The leave that the provider gave.
+    pub(crate) pass: Option<Pass>,
+    /// Held while this is the breaker's probe.
+    pub(crate) probe: Option<ProbeToken>,
+    /// The best news so far.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Route {
+    /// A route at its beginning.
+    pub fn new(
+        chain: Arc<Chain>,
+        ask: Ask,
+        tokens: u64,
+        deadline: Time,
+        reply: oneshot::Sender<Answer>,
+    ) -> Self {
+        Self {
+            chain,
+            ask,
+            tokens,
+            deadline,
+            wait_until: Time::ZERO,
+            patience_until: Time::ZERO,
+            reply,
+            walk: Walk::default(),
+        }
+    }
+
+    /// The candidate it is at.
+    pub(crate) fn upstream(&self) -> Option<&Upstream> {
+        self.chain.upstreams.get(self.walk.at)
+    }
+}

@@ -1,0 +1,345 @@
+//! The router: walks each route along its chain, keeps those that must wait, and decides what happens to
+//! actors that fail. See `actors.md`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::chaos::Chaos;
+use super::estate::Estate;
+use super::handle::Handle;
+use super::message::provider::ProviderMessage;
+use super::message::router::RouterMessage;
+use super::message::supervisor::{Child, SupervisorMessage};
+use super::route::{Answer, Route, Walk};
+use super::view::{Life, ProviderCell, RouterCell};
+use crate::domain::attempts::{Cause, Refused};
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::restart::{RestartHistory, RestartPolicy};
+use crate::domain::time::Time;
+use crate::domain::waiting::{Waiter, WaitingRoom, Want};
+use crate::runtime::clock::Clock;
+
+/// Those who wait for something without a known end look again after this long, come what may.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// When to look again at a provider whose actor is being restarted.
+const RESTART_POLL: Duration = Duration::from_millis(5);
+
+/// What the router owns and leaves to its next incarnation.
+#[derive(Debug)]
+pub struct RouterCore {
+    room: WaitingRoom<Box<Route>>,
+    /// Counts readiness events: a route that was declined while one came in walks again (see `conclude`).
+    ready_count: u64,
+    histories: HashMap<Child, RestartHistory>,
+}
+
+impl RouterCore {
+    pub(crate) fn new(max_waiting: usize) -> Self {
+        Self {
+            room: WaitingRoom::new(max_waiting),
+            ready_count: 0,
+            histories: HashMap::new(),
+        }
+    }
+}
+
+/// A provider as the router sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct ProviderSeat {
+    pub(crate) handle: Handle<ProviderMessage>,
+    pub(crate) cell: Arc<ProviderCell>,
+}
+
+/// The fixed part of the router.
+#[derive(Clone)]
+pub(crate) struct Router {
+    pub(crate) providers: Arc<HashMap<ProviderName, ProviderSeat>>,
+    pub(crate) supervisor: Handle<SupervisorMessage>,
+    pub(crate) cell: Arc<RouterCell>,
+    pub(crate) restart: RestartPolicy,
+    pub(crate) clock: Clock,
+    pub(crate) chaos: Chaos,
+}
+
+/// The router's state: what it leaves behind, and the timer that ends with it.
+pub(crate) struct RouterState {
+    estate: Estate<RouterCore>,
+    /// When the next tick comes.
+    timer: Option<Time>,
+}
+
+impl Actor for Router {
+    type Msg = RouterMessage;
+    type State = RouterState;
+    type Arguments = Estate<RouterCore>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        estate: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let mut state = RouterState {
+            estate,
+            timer: None,
+        };
+        self.set_timer(&mut state, &myself);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        self.chaos.strike("router", message.name());
+        let tick = matches!(message, RouterMessage::Tick);
+        if let Some(core) = state.estate.get_mut() {
+            self.act(core, message);
+        }
+        if tick {
+            state.timer = None;
+        }
+        self.set_timer(state, &myself);
+        Ok(())
+    }
+}
+
+impl Router {
+    fn act(&self, core: &mut RouterCore, message: RouterMessage) {
+        match message {
+            RouterMessage::Route(mut route) => {
+                route.walk.seen = core.ready_count;
+                self.walk(core, route);
+            }
+            RouterMessage::Returned { route, refusal } => self.returned(core, route, refusal),
+            RouterMessage::Ready { provider, slots } => {
+                core.ready_count += 1;
+                let woken = core.room.ready(&provider, slots);
+                self.walk_again(core, woken);
+            }
+            RouterMessage::Exited(child) => self.decide(core, child),
+            RouterMessage::Left => {
+                core.room.leave(|route| route.reply.is_closed());
+            }
+            RouterMessage::Tick => {
+                let woken = core.room.due(self.clock.now());
+                self.walk_again(core, woken);
+            }
+        }
+        self.cell.publish_waiting(core.room.len());
+    }
+
+    fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<Route>>>) {
+        for waiter in woken {
+            let mut route = waiter.payload;
+            // It waited: keys that refused it earlier may be asked again, now that they are ready.
+            route.ask.refused_keys.clear();
+            route.walk = Walk {
+                ticket: Some(waiter.ticket),
+                seen: core.ready_count,
+                ..Walk::default()
+            };
+            self.walk(core, route);
+        }
+    }
+
+    /// Offers the route to the first candidate, from where it stands, that may take it.
+    fn walk(&self, core: &mut RouterCore, mut route: Box<Route>) {
+        if route.reply.is_closed() {
+            return;
+        }
+        let now = self.clock.now();
+        while let Some(upstream) = route.upstream() {
+            let at = route.walk.at;
+            let closed = route.ask.closed.get(at).copied().flatten().is_some();
+            if !closed {
+                match self.obstacle(core, &route, upstream, now) {
+                    Some(refusal) => route.walk.declined.push((at, refusal)),
+                    None => match self.offer(route, now) {
+                        Ok(()) => return,
+                        Err((back, refusal)) => {
+                            route = back;
+                            route.walk.declined.push((at, refusal));
+                        }
+                    },
+                }
+            }
+            route.walk.at += 1;
+        }
+        self.conclude(core, route, now);
+    }
+
+    /// Newcomers do not overtake those who wait for the same upstream.
+    fn obstacle(
+        &self,
+        core: &RouterCore,
+        route: &Route,
+        upstream: &Upstream,
+        now: Time,
+    ) -> Option<Refusal> {
+        if route.walk.ticket.is_some() || !core.room.contended(upstream) {
+            return None;
+        }
+        let next = core.room.next_wake_for(&upstream.provider);
+        Some(Refusal::until(
+            Reason::Contended,
+            next.unwrap_or(now + LOOK_AGAIN)
+                .max(now + Duration::from_millis(1)),
+        ))
+    }
+
+    fn offer(&self, route: Box<Route>, now: Time) -> Result<(), (Box<Route>, Refusal)> {
+        let seat = route
+            .upstream()
+            .and_then(|upstream| self.providers.get(&upstream.provider));
+        let Some(seat) = seat else {
+            return Err((route, Refusal::open_ended(Reason::NoKeys)));
+        };
+        let (handle, life) = (seat.handle.clone(), seat.cell.life.get());
+        match handle.send(ProviderMessage::Offer(route)) {
+            Err(ProviderMessage::Offer(route)) => {
+                let refusal = match life {
+                    Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
+                    Life::Up | Life::Restarting => {
+                        Refusal::until(Reason::Restarting, now + RESTART_POLL)
+                    }
+                };
+                Err((route, refusal))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn returned(&self, core: &mut RouterCore, mut route: Box<Route>, refusal: Refusal) {
+        let at = route.walk.at;
+        route.walk.declined.push((at, refusal));
+        let worth_waiting = refusal.reason.may_pass()
+            && refusal
+                .ready_at
+                .is_some_and(|ready| ready <= route.patience_until && ready < route.deadline);
+        if worth_waiting {
+            let now = self.clock.now();
+            return self.park(core, route, now);
+        }
+        route.walk.at += 1;
+        self.walk(core, route);
+    }
+
+    /// Every candidate was asked: wait, or give up.
+    fn conclude(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+        let hope = |(_, refusal): &&(usize, Refusal)| refusal.reason.may_pass();
+        let hopeful = route.walk.declined.iter().filter(hope);
+        let open_ended = hopeful
+            .clone()
+            .any(|(_, refusal)| refusal.ready_at.is_none());
+        let earliest = hopeful.filter_map(|(_, refusal)| refusal.ready_at).min();
+        let limit = route.wait_until.min(route.deadline);
+        let cause = if !open_ended && earliest.is_none() {
+            Cause::NothingLeft
+        } else if now >= limit {
+            match route.walk.ticket {
+                Some(_) => Cause::TimeUp,
+                None => Cause::WaitForbidden,
+            }
+        } else if !open_ended && earliest.is_some_and(|earliest| earliest > limit) {
+            Cause::TooLate
+        } else {
+            // Somebody became ready while this walk went on: what it was told may be out of date.
+            if route.walk.seen != core.ready_count {
+                route.walk = Walk {
+                    ticket: route.walk.ticket,
+                    seen: core.ready_count,
+                    ..Walk::default()
+                };
+                return self.walk(core, route);
+            }
+            return self.park(core, route, now);
+        };
+        refuse(route, cause);
+    }
+
+    fn park(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+        let declined = &route.walk.declined;
+        let hopeful = declined
+            .iter()
+            .filter(|(_, refusal)| refusal.reason.may_pass());
+        let wants = hopeful
+            .clone()
+            .filter_map(|(index, refusal)| {
+                let upstream = route.chain.upstreams.get(*index)?;
+                Some(Want {
+                    provider: upstream.provider.clone(),
+                    model: refusal.reason.is_of_model().then(|| upstream.model.clone()),
+                })
+            })
+            .collect();
+        let wake_at = hopeful
+            .map(|(_, refusal)| refusal.ready_at.unwrap_or(now + LOOK_AGAIN))
+            .min()
+            .unwrap_or(now + LOOK_AGAIN)
+            // A moment later than promised beats a moment too early, and never twice at the same moment.
+            .max(now + Duration::from_millis(1))
+            .min(
+                route
+                    .wait_until
+                    .max(route.patience_until)
+                    .min(route.deadline),
+            );
+        let ticket = match route.walk.ticket {
+            Some(ticket) => ticket,
+            None => core.room.ticket(),
+        };
+        route.walk.ticket = Some(ticket);
+        let waiter = Waiter {
+            ticket,
+            wake_at,
+            wants,
+            payload: route,
+        };
+        if let Err(waiter) = core.room.park(waiter) {
+            // Those whose callers left take no place.
+            core.room.leave(|route| route.reply.is_closed());
+            if let Err(waiter) = core.room.park(waiter) {
+                refuse(waiter.payload, Cause::RoomFull);
+            }
+        }
+    }
+
+    fn decide(&self, core: &mut RouterCore, child: Child) {
+        let history = core.histories.entry(child.clone()).or_default();
+        let decision = history.exited(&self.restart, self.clock.now());
+        // Without a supervisor the whole tree is about to be started again.
+        drop(
+            self.supervisor
+                .send(SupervisorMessage::Decided(child, decision)),
+        );
+    }
+
+    fn set_timer(&self, state: &mut RouterState, myself: &ActorRef<RouterMessage>) {
+        let next = state
+            .estate
+            .get_mut()
+            .and_then(|core| core.room.next_wake());
+        let Some(next) = next else { return };
+        if state.timer.is_some_and(|timer| timer <= next) {
+            return;
+        }
+        state.timer = Some(next);
+        // An extra tick of a timer that was set for later does no harm, and it ends with the router.
+        drop(myself.send_after(next.until(self.clock.now()), || RouterMessage::Tick));
+    }
+}
+
+fn refuse(route: Box<Route>, cause: Cause) {
+    let refused = Refused {
+        cause,
+        declined: route.walk.declined,
+    };
+    // A task that is gone needs no answer.
+    drop(route.reply.send(Answer::Refused(refused)));
+}

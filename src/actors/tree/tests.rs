@@ -1,0 +1,374 @@
+//! The tree under a paused clock: routing, waiting, and what survives a crash.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::domain::attempts::Ask;
+use crate::domain::chain::Chain;
+use crate::domain::ids::Upstream;
+use crate::domain::key_state::Settlement;
+use crate::domain::outcome::Class;
+use crate::domain::refusal::Reason;
+use crate::runtime::task;
+
+const S: Duration = Duration::from_secs(1);
+
+fn provider(name: &str, keys: usize) -> ProviderSpec {
+    ProviderSpec {
+        name: ProviderName::from(name),
+        keys: (0..keys)
+            .map(|n| Some(ApiKey::new(format!("secret-{n}"))))
+            .collect(),
+        rotation: KeyRotation::RoundRobin,
+        limits: KeyLimits::default(),
+        cooldown: CooldownPolicy::default(),
+        breaker: BreakerPolicy::default(),
+        retry_budget: RetryBudgetPolicy::default(),
+    }
+}
+
+fn one_at_a_time(name: &str) -> ProviderSpec {
+    ProviderSpec {
+        limits: KeyLimits {
+            max_in_flight: Some(1),
+            ..KeyLimits::default()
+        },
+        ..provider(name, 1)
+    }
+}
+
+struct Bench {
+    tree: Tree,
+    clock: Clock,
+}
+
+impl Bench {
+    async fn new(providers: Vec<ProviderSpec>) -> Self {
+        Self::with_chaos(providers, Chaos::default()).await
+    }
+
+    async fn with_chaos(providers: Vec<ProviderSpec>, chaos: Chaos) -> Self {
+        let clock = Clock::start();
+        let spec = TreeSpec {
+            providers,
+            max_waiting: 10,
+            restart: RestartPolicy::default(),
+            clock,
+            chaos,
+        };
+        Self {
+            tree: Tree::start(spec).await,
+            clock,
+        }
+    }
+
+    async fn ask(&self, chain: &[&str], wait: Duration) -> Result<Lease, Refused> {
+        let upstreams = chain.iter().map(|name| Upstream::new(*name, "m"));
+        let chain = Arc::new(Chain {
+            target: Arc::from("t"),
+            upstreams: upstreams.collect(),
+        });
+        let now = self.clock.now();
+        let deadline = now + 600 * S;
+        self.tree
+            .dispatcher()
+            .lease(deadline, |reply| {
+                let ask = Ask {
+                    closed: vec![None; chain.upstreams.len()],
+                    first: true,
+                    ..Ask::default()
+                };
+                let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                route.wait_until = now + wait;
+                route
+            })
+            .await
+    }
+
+    async fn lease(&self, chain: &[&str]) -> Lease {
+        self.ask(chain, 30 * S).await.unwrap()
+    }
+
+    /// Asks in the background; the receiver hears when it is answered.
+    fn ask_later(
+        self: &Arc<Self>,
+        chain: &'static [&'static str],
+        wait: Duration,
+    ) -> oneshot::Receiver<(Duration, Result<Lease, Refused>)> {
+        let (tell, heard) = oneshot::channel();
+        let bench = Arc::clone(self);
+        task::detach(async move {
+            let started = bench.clock.now();
+            let answer = bench.ask(chain, wait).await;
+            drop(tell.send((bench.clock.now().since(started), answer)));
+        });
+        heard
+    }
+
+    fn in_flight(&self) -> u32 {
+        let cells = self.tree.dispatcher().cells();
+        let keys = cells.providers.values().flat_map(|provider| &provider.keys);
+        keys.map(|key| key.in_flight()).sum()
+    }
+
+    async fn settle_down(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn outcome(class: Class) -> Settlement {
+    Settlement {
+        class,
+        retry_after: None,
+        tokens: None,
+        counts: true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_take_turns_and_in_flight_returns_to_zero() {
+    let bench = Bench::new(vec![provider("a", 3)]).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let lease = bench.lease(&["a"]).await;
+        assert_eq!(bench.in_flight(), 1);
+        seen.push(lease.key.to_string());
+        lease.settle(outcome(Class::Success));
+        bench.settle_down().await;
+    }
+    assert_eq!(seen, ["a#1", "a#2", "a#3", "a#1"]);
+    drop(bench.lease(&["a"]).await);
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0, "a dropped lease settles itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limited_key_is_passed_over_and_then_the_chain_walks_on() {
+    let bench = Bench::new(vec![provider("a", 2), provider("b", 1)]).await;
+    for key in ["a#1", "a#2"] {
+        let lease = bench.lease(&["a", "b"]).await;
+        assert_eq!(lease.key.to_string(), key);
+        lease.settle(outcome(Class::RateLimited));
+        bench.settle_down().await;
+    }
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+    tokio::time::advance(61 * S).await;
+    assert_eq!(bench.lease(&["a", "b"]).await.key.provider.as_str(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_the_earliest_key_and_no_longer() {
+    let bench = Bench::new(vec![provider("a", 1), provider("b", 1)]).await;
+    for (name, seconds) in [("a", 10), ("b", 5)] {
+        let limited = Settlement {
+            retry_after: Some(S * seconds),
+            ..outcome(Class::RateLimited)
+        };
+        bench.lease(&[name]).await.settle(limited);
+    }
+    bench.settle_down().await;
+    let started = bench.clock.now();
+    let short = bench.ask(&["a", "b"], 2 * S).await.unwrap_err();
+    assert_eq!(short.cause, Cause::TooLate);
+    assert_eq!(
+        bench.clock.now(),
+        started,
+        "refused at once: waiting could not help"
+    );
+    let none = bench.ask(&["a", "b"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(none.cause, Cause::WaitForbidden);
+    let lease = bench.ask(&["a", "b"], 7 * S).await.unwrap();
+    assert_eq!(lease.key.to_string(), "b#1");
+    assert!(lease.waited);
+    let waited = bench.clock.now().since(started);
+    assert!(waited >= 5 * S && waited < 6 * S, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_requests_are_served_first_come_first_served() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
+    let first = bench.lease(&["a"]).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(bench.ask_later(&["a"], 30 * S));
+        bench.settle_down().await;
+    }
+    let mut held = first;
+    for next in waiting {
+        held.settle(outcome(Class::Success));
+        let (waited, lease) = next.await.unwrap();
+        assert_eq!(
+            waited,
+            Duration::ZERO,
+            "woken by the free place, not by a timer"
+        );
+        held = lease.unwrap();
+        bench.settle_down().await;
+        assert_eq!(bench.in_flight(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_frees_its_place_in_the_waiting_room() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
+    let held = bench.lease(&["a"]).await;
+    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
+    assert!(leaving.is_err());
+    bench.settle_down().await;
+    assert_eq!(router.waiting(), 0);
+    drop(held);
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waiting_room_is_bounded() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
+    let _held = bench.lease(&["a"]).await;
+    let waiting: Vec<_> = (0..10).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
+    bench.settle_down().await;
+    let full = bench.ask(&["a"], 30 * S).await.unwrap_err();
+    assert_eq!(full.cause, Cause::RoomFull);
+    drop(waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_lets_one_probe_through_and_wakes_the_rest_when_it_is_good() {
+    let bench = Arc::new(Bench::new(vec![provider("a", 2)]).await);
+    for _ in 0..3 {
+        bench.lease(&["a"]).await.settle(outcome(Class::Transient));
+        bench.settle_down().await;
+    }
+    let refused = bench.ask(&["a"], S).await.unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::CircuitOpen);
+    let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
+    tokio::time::sleep(16 * S).await;
+    assert_eq!(bench.in_flight(), 1, "exactly one probe");
+    let mut answers = Vec::new();
+    for mut waiter in waiting {
+        match waiter.try_recv() {
+            Ok((_, probe)) => probe.unwrap().settle(outcome(Class::Success)),
+            Err(_) => answers.push(waiter),
+        }
+    }
+    for waiter in answers {
+        let (waited, lease) = waiter.await.unwrap();
+        assert!(lease.is_ok());
+        assert!(waited <= 17 * S, "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_task_vanished_makes_room_for_another() {
+    let bench = Bench::new(vec![provider("a", 1)]).await;
+    for _ in 0..3 {
+        bench.lease(&["a"]).await.settle(outcome(Class::Network));
+        bench.settle_down().await;
+    }
+    tokio::time::advance(15 * S).await;
+    drop(bench.lease(&["a"]).await);
+    bench.settle_down().await;
+    let probe = bench.lease(&["a"]).await;
+    probe.settle(outcome(Class::Success));
+}
+
+/// Panics the first `times` times that `actor` gets `message`.
+fn panics(actor: &'static str, message: &'static str, times: u32) -> Chaos {
+    let left = AtomicU32::new(times);
+    Chaos::hook(move |who, what| {
+        let hit = who.starts_with(actor) && what == message;
+        if hit
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok()
+        {
+            panic!("chaos: {who} at {what}");
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn l5_a_crashed_key_comes_back_with_its_cooldown_and_its_live_leases() {
+    let chaos = panics("key", "Settled", 1);
+    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+    let other = bench.lease(&["a"]).await;
+    let limited = bench.lease(&["a"]).await;
+    // The very message that reports the rate limit crashes the actor.
+    limited.settle(outcome(Class::RateLimited));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(bench.in_flight(), 1, "the other lease lives on");
+    let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::Cooling);
+    other.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l6_a_crash_of_any_actor_at_any_message_loses_no_request() {
+    let messages = [
+        ("router", "Route"),
+        ("router", "Returned"),
+        ("router", "Ready"),
+        ("router", "Tick"),
+        ("provider a", "Offer"),
+        ("provider a", "Declined"),
+        ("provider a", "Report"),
+        ("key a#1", "Offer"),
+        ("key a#1", "Settled"),
+    ];
+    for (actor, message) in messages {
+        let bench = Bench::with_chaos(vec![one_at_a_time("a")], panics(actor, message, 1)).await;
+        let bench = Arc::new(bench);
+        let first = bench.lease(&["a"]).await;
+        let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        first.settle(outcome(Class::Success));
+        for waiter in waiting {
+            let (waited, lease) = waiter.await.unwrap();
+            let lease = lease.unwrap_or_else(|refused| panic!("{actor} at {message}: {refused:?}"));
+            assert!(waited < S, "{actor} at {message}: {waited:?}");
+            lease.settle(outcome(Class::Success));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(bench.in_flight(), 0, "{actor} at {message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashed_supervisor_takes_the_tree_down_and_up_again_with_all_state() {
+    let chaos = panics("supervisor", "Decided", 1);
+    let combined = Chaos::hook({
+        let key = AtomicU32::new(1);
+        move |who, what| {
+            chaos.strike(who, what);
+            if who == "key a#2" && what == "Offer" && key.swap(0, Ordering::SeqCst) == 1 {
+                panic!("chaos: {who} at {what}");
+            }
+        }
+    });
+    let bench = Bench::with_chaos(vec![provider("a", 2)], combined).await;
+    bench
+        .lease(&["a"])
+        .await
+        .settle(outcome(Class::RateLimited));
+    bench.settle_down().await;
+    let lease = bench.lease(&["a"]).await;
+    assert_eq!(lease.key.to_string(), "a#2", "the first key still cools");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_keeps_failing_is_quarantined_and_traffic_walks_on() {
+    let chaos = panics("key a#1", "Offer", 1000);
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    for _ in 0..10 {
+        assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let cells = bench.tree.dispatcher().cells();
+    let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
+    assert_eq!(life.get(), crate::actors::view::Life::Quarantined);
+}

@@ -1,0 +1,195 @@
+//! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::limits::KeyLimits;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+/// Whether an actor runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It runs.
+    Up,
+    /// It ended and is about to be started again.
+    Restarting,
+    /// It failed too often and stays down for a while.
+    Quarantined,
+}
+
+/// An actor's life, as the supervisor publishes it.
+#[derive(Debug, Default)]
+pub struct LifeCell {
+    state: AtomicU8,
+    starts: AtomicU32,
+}
+
+impl LifeCell {
+    /// The present state.
+    pub fn get(&self) -> Life {
+        match self.state.load(Ordering::Relaxed) {
+            0 => Life::Up,
+            1 => Life::Restarting,
+            _ => Life::Quarantined,
+        }
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.starts.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    pub(crate) fn set(&self, life: Life) {
+        let state = match life {
+            Life::Up => 0,
+            Life::Restarting => 1,
+            Life::Quarantined => 2,
+        };
+        if life == Life::Up {
+            self.starts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.state.store(state, Ordering::Relaxed);
+    }
+}
+
+/// What a key's actor last published.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeyView {
+    /// Out for all models: why, and until when.
+    pub outage: Option<Refusal>,
+    /// Cooling for single models.
+    pub cooling: Vec<(ModelName, Time)>,
+}
+
+impl KeyView {
+    /// Why the key would refuse `model` at `now`, as far as the view tells.
+    pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+        let lasts = |refusal: &Refusal| refusal.ready_at.is_none_or(|ready_at| ready_at > now);
+        if let Some(outage) = self.outage.filter(lasts) {
+            return Some(outage);
+        }
+        self.cooling
+            .iter()
+            .find(|(cooling, until)| cooling == model && *until > now)
+            .map(|(_, until)| Refusal::until(Reason::Cooling, *until))
+    }
+}
+
+/// The published state of one key, beside its actor. Written by that actor (and `life` by the supervisor).
+#[derive(Debug)]
+pub struct KeyCell {
+    /// Which key.
+    pub id: KeyId,
+    /// Its configured limits.
+    pub limits: KeyLimits,
+    /// Whether its actor runs.
+    pub life: LifeCell,
+    view: ArcSwap<KeyView>,
+    in_flight: AtomicU32,
+    attempts: AtomicU64,
+}
+
+impl KeyCell {
+    pub(crate) fn new(id: KeyId, limits: KeyLimits) -> Self {
+        Self {
+            id,
+            limits,
+            life: LifeCell::default(),
+            view: ArcSwap::default(),
+            in_flight: AtomicU32::new(0),
+            attempts: AtomicU64::new(0),
+        }
+    }
+
+    /// What the actor last published.
+    pub fn view(&self) -> Arc<KeyView> {
+        self.view.load_full()
+    }
+
+    /// Live leases.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Attempts started since the process began.
+    pub fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Why the key would refuse `model` at `now`, as far as published.
+    pub(crate) fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+        self.view.load().refusal(model, now)
+    }
+
+    /// Whether all its places are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limits
+            .max_in_flight
+            .is_some_and(|max| self.in_flight() >= max)
+    }
+
+    pub(crate) fn publish(&self, view: KeyView) {
+        self.view.store(Arc::new(view));
+    }
+
+    pub(crate) fn publish_in_flight(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.in_flight.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a provider's actor last published: only what is out of order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProviderView {
+    /// All keys cool until then.
+    pub cooling: Option<Time>,
+    /// Upstreams that are not asked at present: open breaker, model gone.
+    pub troubled: Vec<(ModelName, Refusal)>,
+}
+
+/// The published state of one provider.
+#[derive(Debug, Default)]
+pub struct ProviderCell {
+    /// Whether its actor runs.
+    pub life: LifeCell,
+    view: ArcSwap<ProviderView>,
+}
+
+impl ProviderCell {
+    /// What the actor last published.
+    pub fn view(&self) -> Arc<ProviderView> {
+        self.view.load_full()
+    }
+
+    pub(crate) fn publish(&self, view: ProviderView) {
+        self.view.store(Arc::new(view));
+    }
+}
+
+/// The published state of the router.
+#[derive(Debug, Default)]
+pub struct RouterCell {
+    /// Whether its actor runs.
+    pub life: LifeCell,
+    waiting: AtomicU32,
+}
+
+impl RouterCell {
+    /// Requests in the waiting room.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish_waiting(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.waiting.store(count, Ordering::Relaxed);
+    }
+}

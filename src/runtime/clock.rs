@@ -1,0 +1,51 @@
+//! The one clock. It runs on tokio's time, so a test that pauses that pauses everything.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::domain::time::Time;
+
+/// Reads monotonic and wall time. Cheap to copy; all copies agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+    wall_origin: SystemTime,
+}
+
+impl Clock {
+    /// A clock whose [`Time::ZERO`] is now, and whose wall time is now `wall`.
+    pub fn starting_at(wall: SystemTime) -> Self {
+        Self {
+            origin: Instant::now(),
+            wall_origin: wall,
+        }
+    }
+
+    /// A clock whose [`Time::ZERO`] is now.
+    pub fn start() -> Self {
+        Self::starting_at(SystemTime::now())
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.origin.elapsed()
+    }
+
+    /// The wall time of now, as counted from the start: a later jump of the system's clock is not followed.
+    pub fn wall(&self) -> SystemTime {
+        self.wall_origin + self.origin.elapsed()
+    }
+
+    /// `time` as tokio's timers want it; a time out of range becomes a year from the start.
+    pub fn instant(&self, time: Time) -> Instant {
+        const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 60 * 60);
+        let span = time.since(Time::ZERO).min(YEAR);
+        self.origin + span
+    }
+
+    /// Completes at `time`, or at once when it has passed.
+    pub async fn sleep_until(&self, time: Time) {
+        tokio::time::sleep_until(self.instant(time)).await;
+    }
+}

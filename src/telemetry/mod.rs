@@ -1,0 +1,4 @@
+//! Floor 3: what Pointsman says about itself. One function per event, so that its wording, level and
+//! fields are in one place.
+
+pub mod events;
