@@ -1,0 +1,62 @@
+//! Floor 3: one attempt on the wire. The seam between dispatch and the network: a trait, one
+//! implementation over HTTP, one that answers by itself, and one that fails on purpose.
+
+pub mod echo;
+pub mod http_client;
+pub mod mock;
+
+use std::fmt;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use http::HeaderMap;
+
+use crate::domain::dialect::Operation;
+
+/// One HTTP request to one upstream.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked for.
+    pub operation: Operation,
+    /// Complete headers, the key's included (marked sensitive).
+    pub headers: HeaderMap,
+    /// The body, as it goes out.
+    pub body: Bytes,
+}
+
+/// The head of an answer, and its body as it arrives.
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// As received.
+    pub headers: HeaderMap,
+    /// As received; an error ends it.
+    pub body: BoxStream<'static, Result<Bytes, SendError>>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({})", self.status)
+    }
+}
+
+/// Why there is no answer, or no more of it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SendError {
+    /// No connection within the connect timeout.
+    #[error("no connection in time: {0}")]
+    ConnectTimeout(String),
+    /// Refused, unreachable, DNS, TLS.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The connection broke.
+    #[error("connection broken: {0}")]
+    Broken(String),
+}
+
+/// Where attempts go.
+pub trait Upstream: Send + Sync {
+    /// Makes the call; dropping the future or the body cancels it.
+    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>>;
+}
