@@ -1,5 +1,9 @@
 //! Pointsman: the dispatcher between programs and LLM providers.
 pub mod actors;
+pub mod api;
+pub mod dispatch;
 pub mod domain;
 pub mod runtime;
 pub mod telemetry;
+pub mod upstream;
+pub mod wire;

@@ -2,3 +2,5 @@
 //! fields are in one place.
 
 pub mod events;
+pub mod init;
+pub mod request_line;

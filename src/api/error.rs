@@ -1,0 +1,92 @@
+//! The one place where an error becomes a status and a body in the caller's dialect.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::dispatch::Failed;
+use crate::domain::attempts::Record;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::time::Time;
+use crate::wire::openai::error::{AttemptLine, ErrorBody};
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+    pub(super) param: Option<&'static str>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) records: Vec<Record>,
+    pub(super) arrived: Time,
+}
+
+impl ApiError {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            records: Vec::new(),
+            arrived: Time::ZERO,
+        }
+    }
+
+    pub(super) fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The error body.
+    pub(super) fn body(&self, request_id: &str) -> bytes::Bytes {
+        let attempts = self.records.iter().map(|record| AttemptLine {
+            upstream: record.upstream.to_string(),
+            key: record.key.to_string(),
+            class: record.class.as_str(),
+            status: record.status,
+            after_ms: u64::try_from(record.ended.since(self.arrived).as_millis()).unwrap_or(u64::MAX),
+        });
+        let body = ErrorBody {
+            message: &self.message,
+            kind: self.code.kind(),
+            code: self.code.as_str(),
+            param: self.param,
+            request_id,
+            attempts: attempts.collect(),
+        };
+        body.to_bytes()
+    }
+
+    /// The whole answer; `x-request-id` is added by the caller of this.
+    pub(super) fn response(&self, request_id: &str) -> Response {
+        let mut response = Response::new(Body::from(self.body(request_id)));
+        *response.status_mut() =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after) = self.retry_after {
+            // Whole seconds, rounded up: a caller that obeys is never too early.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            headers.insert("retry-after-ms", HeaderValue::from(millis.max(1)));
+        }
+        response
+    }
+}
+
+impl From<Failed> for ApiError {
+    fn from(failed: Failed) -> Self {
+        Self {
+            code: failed.code,
+            message: failed.message,
+            param: failed.param,
+            retry_after: failed.retry_after,
+            records: failed.records,
+            arrived: failed.arrived,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The routes: take a request in, hand it to dispatch, write the answer out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::door::Place;
+use super::error::ApiError;
+use super::{Api, headers, keepalive};
+use crate::dispatch::{self, Answer, AnswerBody};
+use crate::domain::dialect::Operation;
+use crate::domain::error_code::ErrorCode;
+use crate::wire::openai::models;
+use crate::wire::openai::request::{RequestDoc, RequestError};
+
+/// A caller gets so long to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// What an overloaded or draining process asks callers to wait.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// `POST` to any of the relayed operations.
+pub(super) async fn relay(
+    operation: Operation,
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Response {
+    let id = headers::request_id(request.headers());
+    let response = match admit(operation, &api, request, Arc::clone(&id)).await {
+        Ok((request, place)) => serve(&api, request, place).await,
+        Err(error) => error.response(&id),
+    };
+    tagged(response, &id)
+}
+
+fn tagged(mut response: Response, id: &str) -> Response {
+    headers::tag(response.headers_mut(), id);
+    response
+}
+
+/// Everything that can be refused before dispatch hears of it.
+async fn admit(
+    operation: Operation,
+    api: &Api,
+    request: Request,
+    id: Arc<str>,
+) -> Result<(dispatch::Request, Place), ApiError> {
+    let arrived = api.dispatch.clock.now();
+    if api.is_draining() {
+        let message = "this process is shutting down: ask another";
+        return Err(ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK));
+    }
+    let Some(place) = api.door.enter() else {
+        let message = "too many requests are under way (server.max_in_flight): retry later";
+        return Err(ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK));
+    };
+    let (head, body) = request.into_parts();
+    let deadline = headers::deadline(&head.headers)?;
+    let await_cooldown = headers::await_cooldown(&head.headers)?;
+    let body = read(body, api.max_body).await?;
+    let doc = RequestDoc::parse(body).map_err(|error| {
+        let code = match error {
+            RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
+            _ => ErrorCode::InvalidRequest,
+        };
+        ApiError::new(code, error.to_string())
+    })?;
+    let request = dispatch::Request {
+        id,
+        operation,
+        arrived,
+        doc,
+        headers: head.headers,
+        deadline,
+        await_cooldown,
+    };
+    Ok((request, place))
+}
+
+async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
+    let reading = Limited::new(body, max).collect();
+    let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
+    match read {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("the body is larger than {max} bytes (server.max_body)");
+            Err(ApiError::new(ErrorCode::RequestTooLarge, message))
+        }
+        Ok(Err(_)) => Err(ApiError::new(ErrorCode::InvalidRequest, "the body broke off")),
+        Err(_) => {
+            let message = "the body did not arrive within 60 seconds";
+            Err(ApiError::new(ErrorCode::InvalidRequest, message))
+        }
+    }
+}
+
+async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Response {
+    let id = Arc::clone(&request.id);
+    if !request.doc.stream() {
+        return match api.dispatch.run(request).await {
+            Ok(answer) => write(answer, place),
+            Err(failed) => ApiError::from(*failed).response(&id),
+        };
+    }
+    let operation = request.operation;
+    let dispatch = Arc::clone(&api.dispatch);
+    let mut running = Box::pin(async move { dispatch.run(request).await });
+    tokio::select! {
+        biased;
+        result = &mut running => match result {
+            Ok(answer) => write(answer, place),
+            Err(failed) => ApiError::from(*failed).response(&id),
+        },
+        () = tokio::time::sleep(api.stream_keepalive) => {
+            let body = keepalive::body(operation, id, running, api.stream_keepalive, place);
+            events(Body::from_stream(body), HeaderMap::new())
+        }
+    }
+}
+
+fn events(body: Body, mut headers: HeaderMap) -> Response {
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("text/event-stream"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    // What came compressed was looked at, and goes on plain.
+    headers.remove(header::CONTENT_ENCODING);
+    headers.remove(header::CONTENT_LENGTH);
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn write(mut answer: Answer, place: Place) -> Response {
+    let mut headers = std::mem::take(&mut answer.headers);
+    headers::describe(&mut headers, &answer);
+    match answer.body {
+        AnswerBody::Full(body) => {
+            headers.remove(header::CONTENT_LENGTH);
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() =
+                StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+            *response.headers_mut() = headers;
+            response
+        }
+        AnswerBody::Stream(relay) => {
+            let body = relay.map(move |chunk| {
+                // The place is taken until the stream ends or is dropped.
+                let _ = &place;
+                chunk
+            });
+            events(Body::from_stream(body), headers)
+        }
+    }
+}
+
+/// `GET /v1/models`.
+pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
+    json(&request, StatusCode::OK, models::list(&api.models))
+}
+
+/// `GET /v1/models/{id}`.
+pub(super) async fn model(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    match api.models.iter().find(|entry| entry.id == name) {
+        Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
+        None => {
+            let message = format!("there is no model `{name}`: GET /v1/models lists them");
+            refuse(&request, &ApiError::new(ErrorCode::ModelNotFound, message))
+        }
+    }
+}
+
+/// Anything else.
+pub(super) async fn unknown_route(request: Request) -> Response {
+    let message = format!("there is no route {} {}", request.method(), request.uri().path());
+    refuse(&request, &ApiError::new(ErrorCode::RouteNotFound, message))
+}
+
+/// A route that exists, by another method.
+pub(super) async fn wrong_method(request: Request) -> Response {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    refuse(&request, &ApiError::new(ErrorCode::MethodNotAllowed, message))
+}
+
+fn refuse(request: &Request, error: &ApiError) -> Response {
+    let id = headers::request_id(request.headers());
+    tagged(error.response(&id), &id)
+}
+
+fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    tagged(response, &headers::request_id(request.headers()))
+}

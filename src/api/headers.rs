@@ -1,0 +1,78 @@
+//! What Pointsman reads from a caller's headers, and what it adds to an answer's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::error::ApiError;
+use crate::dispatch::Answer;
+use crate::domain::error_code::ErrorCode;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UPSTREAM: HeaderName = HeaderName::from_static("x-pointsman-upstream");
+const KEY: HeaderName = HeaderName::from_static("x-pointsman-key");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
+const DEADLINE: &str = "x-pointsman-deadline";
+const AWAIT: &str = "x-pointsman-await";
+const SDK_TIMEOUT: &str = "x-stainless-read-timeout";
+
+/// The caller's request id if it is fit to be logged and sent back, else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let fit = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    match given.filter(fit) {
+        Some(id) => Arc::from(id),
+        None => Arc::from(format!("req_{:032x}", fastrand::u128(..))),
+    }
+}
+
+/// The shorter of the deadlines that the caller named.
+pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let asked = duration(headers, DEADLINE)?;
+    // An SDK sends its own timeout along; one that cannot be read is its own affair.
+    let sdk = headers
+        .get(SDK_TIMEOUT)
+        .and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok())
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(match (asked, sdk) {
+        (Some(asked), Some(sdk)) => Some(asked.min(sdk)),
+        (asked, sdk) => asked.or(sdk),
+    })
+}
+
+/// How long the caller lets the request wait for a key.
+pub(super) fn await_cooldown(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    duration(headers, AWAIT)
+}
+
+fn duration(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let parsed = value.to_str().ok().and_then(|text| crate::config::units::duration(text.trim()).ok());
+    parsed.map(Some).ok_or_else(|| {
+        let message = format!("the header {name} is not a duration: write 500ms, 30s or 2m");
+        ApiError::new(ErrorCode::InvalidRequest, message)
+    })
+}
+
+/// Says who answered.
+pub(super) fn describe(headers: &mut HeaderMap, answer: &Answer) {
+    // Names come from the configuration and from callers' model names: what no header can hold is left out.
+    if let Ok(upstream) = HeaderValue::try_from(answer.upstream.to_string()) {
+        headers.insert(UPSTREAM, upstream);
+    }
+    if let Ok(key) = HeaderValue::try_from(answer.key.to_string()) {
+        headers.insert(KEY, key);
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(answer.attempts));
+}
+
+/// The request's id on the answer.
+pub(super) fn tag(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

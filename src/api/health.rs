@@ -1,0 +1,67 @@
+//! Liveness, readiness, and how many upstreams are usable. None of it needs a client token, and none of it
+//! depends on an upstream: a pool that cools is no reason to restart the process.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::Api;
+use crate::actors::view::Life;
+use crate::domain::ids::Upstream;
+
+pub(super) async fn live() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
+    let (status, text) = readiness(&api);
+    (status, Json(json!({"status": text}))).into_response()
+}
+
+pub(super) async fn summary(State(api): State<Arc<Api>>) -> Response {
+    let (status, text) = readiness(&api);
+    let chains = api.dispatch.targets.chains();
+    let upstreams: BTreeSet<&Upstream> = chains.flat_map(|chain| &chain.upstreams).collect();
+    let usable = upstreams.iter().filter(|upstream| is_usable(&api, upstream)).count();
+    let body = json!({
+        "status": text,
+        "version": env!("CARGO_PKG_VERSION"),
+        "upstreams": {"total": upstreams.len(), "usable": usable},
+        "in_flight": api.door.inside(),
+        "waiting": api.dispatch.dispatcher.cells().router.waiting(),
+    });
+    (status, Json(body)).into_response()
+}
+
+fn readiness(api: &Api) -> (StatusCode, &'static str) {
+    if api.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if api.dispatch.dispatcher.is_up() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "router restarting")
+    }
+}
+
+/// Whether an attempt there would start right now, as far as the actors publish.
+fn is_usable(api: &Api, upstream: &Upstream) -> bool {
+    let now = api.dispatch.clock.now();
+    let cells = api.dispatch.dispatcher.cells();
+    let Some(cells) = cells.providers.get(&upstream.provider) else {
+        return false;
+    };
+    let view = cells.provider.view();
+    let in_trouble = view.troubled.iter().any(|(model, refusal)| {
+        *model == upstream.model && refusal.ready_at.is_none_or(|ready_at| ready_at > now)
+    });
+    let cooling = view.cooling.is_some_and(|until| until > now);
+    let has_key = cells.keys.iter().any(|key| {
+        key.life.get() == Life::Up && key.view().refusal(&upstream.model, now).is_none()
+    });
+    cells.provider.life.get() == Life::Up && !in_trouble && !cooling && has_key
+}

@@ -1,0 +1,85 @@
+//! A stream whose first content takes long: the 200 goes out at once and comment lines keep proxies awake,
+//! while dispatch stays free to fail over. What would have been an error answer becomes an error event.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+
+use super::door::Place;
+use super::error::ApiError;
+use crate::dispatch::{Answer, AnswerBody, Failed, Relay};
+use crate::domain::dialect::Operation;
+use crate::wire::openai::stream::{error_event, error_event_from_body};
+
+type Running = Pin<Box<dyn Future<Output = Result<Answer, Box<Failed>>> + Send>>;
+
+enum Phase {
+    Waiting(Running),
+    Relaying(Box<Relay>),
+    Ended,
+}
+
+/// The body of such a stream: comments, then the answer's events or an error event.
+pub(super) fn body(
+    operation: Operation,
+    id: Arc<str>,
+    running: Running,
+    every: Duration,
+    place: Place,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let first = stream::iter([Ok(comment())]);
+    let rest = stream::unfold((Phase::Waiting(running), place), move |(phase, place)| {
+        let id = Arc::clone(&id);
+        async move {
+            let (bytes, phase) = step(phase, operation, &id, every).await?;
+            Some((Ok(bytes), (phase, place)))
+        }
+    });
+    first.chain(rest)
+}
+
+fn comment() -> Bytes {
+    Bytes::from_static(b": keep-alive\n\n")
+}
+
+async fn step(
+    phase: Phase,
+    operation: Operation,
+    id: &str,
+    every: Duration,
+) -> Option<(Bytes, Phase)> {
+    match phase {
+        Phase::Waiting(mut running) => {
+            let result = tokio::select! {
+                biased;
+                result = &mut running => result,
+                () = tokio::time::sleep(every) => return Some((comment(), Phase::Waiting(running))),
+            };
+            match result {
+                Ok(answer) => match answer.body {
+                    AnswerBody::Stream(relay) => relaying(relay).await,
+                    AnswerBody::Full(body) => {
+                        Some((error_event_from_body(operation, &body, id), Phase::Ended))
+                    }
+                },
+                Err(failed) => {
+                    let error = ApiError::from(*failed);
+                    let (kind, code) = (error.code.kind(), error.code.as_str());
+                    let event = error_event(operation, &error.message, kind, code, id);
+                    Some((event, Phase::Ended))
+                }
+            }
+        }
+        Phase::Relaying(relay) => relaying(relay).await,
+        Phase::Ended => None,
+    }
+}
+
+async fn relaying(mut relay: Box<Relay>) -> Option<(Bytes, Phase)> {
+    let Ok(bytes) = relay.next().await?;
+    Some((bytes, Phase::Relaying(relay)))
+}

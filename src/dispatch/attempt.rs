@@ -1,0 +1,339 @@
+//! One attempt: build the call, send it, read until it is clear whether the upstream served.
+//!
+//! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
+//! a 200 followed by an error, or by nothing, can still be hidden.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::events::{Events, Fault};
+use super::{Endpoint, Request};
+use crate::actors::lease::Lease;
+use crate::domain::outcome::{Class, Failure};
+use crate::domain::secret::ApiKey;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+use crate::upstream::{Call, Reply, SendError};
+use crate::wire::openai::stream::{self, StreamEvent};
+use crate::wire::openai::usage::Usage;
+use crate::wire::openai::{response, response::Inspection};
+use crate::wire::{classify, headers};
+
+/// A whole answer of at most so many bytes is read; more is malformed.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Events held back before the first content, at most.
+const MAX_HELD: usize = 4 * 1024 * 1024;
+
+/// An answer that is there.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// A stream whose first content is there.
+pub(super) struct Begun {
+    pub(super) headers: HeaderMap,
+    pub(super) held: VecDeque<Bytes>,
+    pub(super) events: Events,
+    pub(super) usage: Option<Usage>,
+    pub(super) finished: bool,
+    pub(super) done: bool,
+}
+
+/// What became of an attempt.
+pub(super) enum End {
+    /// A whole answer.
+    Whole(Whole, Option<Usage>),
+    /// A stream has begun.
+    Begun(Begun),
+    /// It failed; the answer, if there was one, may go back to the caller.
+    Failed(Failure, Option<Whole>),
+    /// The request's own time is over, not the upstream's.
+    OutOfTime,
+}
+
+/// Makes the attempt that `lease` allows.
+pub(super) async fn make(
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    clock: Clock,
+    deadline: Time,
+) -> End {
+    let started = clock.now();
+    let call = Call {
+        operation: request.operation,
+        headers: call_headers(request, endpoint, (*lease.material).as_ref()),
+        body: request
+            .doc
+            .rewritten(lease.upstream().model.as_str(), &endpoint.params),
+    };
+    let attempt = Attempt {
+        request,
+        endpoint,
+        clock,
+        started,
+    };
+    let timeouts = &endpoint.timeouts;
+    let work = async {
+        if request.doc.stream() {
+            attempt.stream(call).await
+        } else {
+            let whole = attempt.whole(call);
+            attempt.within(timeouts.response, "answer", whole).await
+        }
+    };
+    tokio::select! {
+        biased;
+        end = work => end.unwrap_or_else(|failure| End::Failed(failure, None)),
+        () = clock.sleep_until(deadline) => End::OutOfTime,
+    }
+}
+
+struct Attempt<'a> {
+    request: &'a Request,
+    endpoint: &'a Endpoint,
+    clock: Clock,
+    started: Time,
+}
+
+impl Attempt<'_> {
+    async fn whole(&self, call: Call) -> Result<End, Failure> {
+        let reply = self.send(call).await?;
+        self.read(reply).await
+    }
+
+    async fn stream(&self, call: Call) -> Result<End, Failure> {
+        let timeouts = &self.endpoint.timeouts;
+        let sending = self.send(call);
+        let reply = self.within(timeouts.first_byte, "first byte", sending).await?;
+        if !is_success(reply.status) || !may_be_events(&reply.headers) {
+            return self.within(timeouts.response, "answer", self.read(reply)).await;
+        }
+        let beginning = self.begin(reply);
+        self.within(timeouts.first_token, "first token", beginning).await
+    }
+
+    async fn send(&self, call: Call) -> Result<Reply, Failure> {
+        self.endpoint.wire.send(call).await.map_err(|error| {
+            let class = match error {
+                SendError::ConnectTimeout(_) => Class::Timeout,
+                SendError::Connect(_) | SendError::Broken(_) => Class::Network,
+            };
+            Failure::new(class, error.to_string())
+        })
+    }
+
+    /// Reads a whole answer and says what it is.
+    async fn read(&self, reply: Reply) -> Result<End, Failure> {
+        let Reply {
+            status,
+            headers,
+            mut body,
+        } = reply;
+        let mut whole = Body::default();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| {
+                Failure::new(Class::Network, error.to_string()).with_status(status)
+            })?;
+            whole.push(chunk);
+            if whole.len > MAX_ANSWER {
+                let detail = "the answer is larger than 64 MiB";
+                return Err(Failure::new(Class::Malformed, detail).with_status(status));
+            }
+        }
+        let body = whole.finish();
+        let kind = &self.endpoint.kind;
+        let wall = self.clock.wall();
+        let failure = if !is_success(status) {
+            classify::classify(kind, status, &headers, &body, wall)
+        } else if self.request.doc.stream() {
+            match response::inspect(self.request.operation, &headers, &body) {
+                Inspection::ErrorInside(error) => classify::classify_inband(kind, &error, &headers, wall),
+                Inspection::Good(_) | Inspection::Malformed(_) => {
+                    let detail = "asked for a stream, got a whole answer";
+                    Failure::new(Class::Malformed, detail)
+                }
+            }
+            .with_status(status)
+        } else {
+            match response::inspect(self.request.operation, &headers, &body) {
+                Inspection::Good(usage) => {
+                    let whole = Whole {
+                        status,
+                        headers,
+                        body,
+                    };
+                    return Ok(End::Whole(whole, usage));
+                }
+                Inspection::ErrorInside(error) => classify::classify_inband(kind, &error, &headers, wall),
+                Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
+            }
+            .with_status(status)
+        };
+        let whole = Whole {
+            status,
+            headers,
+            body,
+        };
+        Ok(End::Failed(failure, Some(whole)))
+    }
+
+    /// Reads a stream up to its first content.
+    async fn begin(&self, reply: Reply) -> Result<End, Failure> {
+        let Reply {
+            status,
+            headers,
+            body,
+        } = reply;
+        let failed = |class, detail: String| Failure::new(class, detail).with_status(status);
+        let mut events = Events::new(&headers, body);
+        let mut held = VecDeque::new();
+        let mut held_bytes = 0;
+        let mut usage = None;
+        let mut finished = false;
+        loop {
+            let event = match events.next().await {
+                None if finished => break,
+                None => {
+                    let detail = "the stream ended before its first content".to_owned();
+                    return Err(failed(Class::Malformed, detail));
+                }
+                Some(Err(fault)) => return Err(failed(class_of(&fault), fault.detail())),
+                Some(Ok(event)) => event,
+            };
+            let said: StreamEvent = stream::inspect(self.request.operation, &event);
+            if let Some(error) = said.error {
+                let kind = &self.endpoint.kind;
+                let wall = self.clock.wall();
+                let failure = classify::classify_inband(kind, &error, &headers, wall);
+                return Err(failure.with_status(error.status.unwrap_or(status)));
+            }
+            if said.malformed {
+                let detail = "the stream's first events are not what was asked for".to_owned();
+                return Err(failed(Class::Malformed, detail));
+            }
+            usage = said.usage.or(usage);
+            finished |= said.finish;
+            if said.done && !finished {
+                let detail = "the stream was done before its first content".to_owned();
+                return Err(failed(Class::Malformed, detail));
+            }
+            held_bytes += event.raw.len();
+            held.push_back(event.raw);
+            if said.content || said.done || held_bytes > MAX_HELD {
+                return Ok(End::Begun(Begun {
+                    headers,
+                    held,
+                    events,
+                    usage,
+                    finished,
+                    done: said.done,
+                }));
+            }
+        }
+        Ok(End::Begun(Begun {
+            headers,
+            held,
+            events,
+            usage,
+            finished,
+            done: false,
+        }))
+    }
+
+    /// Gives `work` so long since the attempt started.
+    async fn within<T>(
+        &self,
+        span: Duration,
+        what: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let end = self.clock.instant(self.started + span.min(self.endpoint.timeouts.total));
+        match tokio::time::timeout_at(end, work).await {
+            Ok(result) => result,
+            Err(_) => {
+                let detail = format!("no {what} within {span:?}");
+                Err(Failure::new(Class::Timeout, detail))
+            }
+        }
+    }
+}
+
+pub(super) fn class_of(fault: &Fault) -> Class {
+    match fault {
+        Fault::Broken(_) => Class::Network,
+        Fault::NotEvents(_) | Fault::Compression(_) => Class::Malformed,
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// A 2xx that names a type of whole answers was not streamed; anything else is looked at as events.
+fn may_be_events(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = kind.as_bytes().to_ascii_lowercase();
+    !(kind.starts_with(b"application/json") || kind.starts_with(b"text/html"))
+}
+
+fn call_headers(request: &Request, endpoint: &Endpoint, key: Option<&ApiKey>) -> HeaderMap {
+    let mut all = headers::forward_request_headers(&request.headers);
+    all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if request.doc.stream() {
+        // Events are looked at one by one: compression would only be undone here.
+        all.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    } else {
+        let gzip = request.headers.get(header::ACCEPT_ENCODING).is_some_and(|encodings| {
+            encodings.to_str().is_ok_and(|encodings| encodings.contains("gzip"))
+        });
+        let encoding = if gzip { "gzip" } else { "identity" };
+        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if let Some(key) = key
+        && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+    {
+        value.set_sensitive(true);
+        all.insert(header::AUTHORIZATION, value);
+    }
+    for (name, value) in &endpoint.headers {
+        all.insert(name, value.clone());
+    }
+    all
+}
+
+/// Collects chunks; a single one is passed on without a copy.
+#[derive(Default)]
+struct Body {
+    first: Option<Bytes>,
+    more: BytesMut,
+    len: usize,
+}
+
+impl Body {
+    fn push(&mut self, chunk: Bytes) {
+        self.len += chunk.len();
+        if self.len == chunk.len() {
+            self.first = Some(chunk);
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            self.more.extend_from_slice(&first);
+        }
+        self.more.extend_from_slice(&chunk);
+    }
+
+    fn finish(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.more.freeze())
+    }
+}

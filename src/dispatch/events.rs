@@ -1,0 +1,100 @@
+//! The events of one upstream's stream as they arrive: decompressed, split, nothing else.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use flate2::write::GzDecoder;
+use futures_util::Stream;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, header};
+use std::io::Write;
+
+use crate::upstream::SendError;
+use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
+
+/// Why a stream ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The connection.
+    #[error("the stream broke off")]
+    Broken(#[source] SendError),
+    /// An event without end.
+    #[error("the stream is not an event stream")]
+    NotEvents(#[source] SplitError),
+    /// The compression.
+    #[error("the stream's compression is broken")]
+    Compression(#[source] std::io::Error),
+}
+
+impl Fault {
+    /// For an operator: the fault and its cause.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Broken(cause) => format!("{self}: {cause}"),
+            Self::NotEvents(cause) => format!("{self}: {cause}"),
+            Self::Compression(cause) => format!("{self}: {cause}"),
+        }
+    }
+}
+
+/// A body, event by event.
+pub(crate) struct Events {
+    body: BoxStream<'static, Result<Bytes, SendError>>,
+    splitter: EventSplitter,
+    inflate: Option<GzDecoder<Vec<u8>>>,
+    ended: bool,
+}
+
+impl Events {
+    /// `headers` say whether the body is compressed.
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        body: BoxStream<'static, Result<Bytes, SendError>>,
+    ) -> Self {
+        let encoding = headers.get(header::CONTENT_ENCODING);
+        let gzip = encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        Self {
+            body,
+            splitter: EventSplitter::default(),
+            inflate: gzip.then(|| GzDecoder::new(Vec::new())),
+            ended: false,
+        }
+    }
+
+    /// The next event; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<RawEvent, Fault>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The next event; `None` at the end.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Fault>>> {
+        loop {
+            match self.splitter.next_event() {
+                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
+            }
+            if self.ended {
+                return Poll::Ready(self.splitter.finish().map(Ok));
+            }
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                None => self.ended = true,
+                Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
+                Some(Ok(chunk)) => match self.inflate(chunk) {
+                    Ok(chunk) => self.splitter.push(chunk),
+                    Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
+                },
+            }
+        }
+    }
+
+    fn inflate(&mut self, chunk: Bytes) -> std::io::Result<Bytes> {
+        let Some(decoder) = &mut self.inflate else {
+            return Ok(chunk);
+        };
+        decoder.write_all(&chunk)?;
+        decoder.flush()?;
+        Ok(Bytes::from(std::mem::take(decoder.get_mut())))
+    }
+}

@@ -1,0 +1,358 @@
+//! One request from arrival to answer: the loop round the attempts machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attempt::{self, Begun, End, Whole};
+use super::relay::{Relay, RelayParts};
+use super::story::{Ending, Story};
+use super::{Answer, AnswerBody, Dispatch, Endpoint, Failed, Request, tokens};
+use crate::actors::lease::Lease;
+use crate::actors::route::Route;
+use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
+use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::key_state::Settlement;
+use crate::domain::limits::RetryPolicy;
+use crate::domain::outcome::{Class, Failure};
+use crate::domain::time::Time;
+use crate::wire::headers::forward_response_headers;
+
+/// Waiting for a key and for a preferred upstream ends at these moments.
+#[derive(Clone, Copy)]
+struct Limits {
+    deadline: Time,
+    wait_until: Time,
+    patience_until: Time,
+}
+
+impl Dispatch {
+    /// Serves one request, or says why not.
+    ///
+    /// # Errors
+    /// One of the contract's errors, with everything that was tried.
+    pub async fn run(&self, request: Request) -> Result<Answer, Box<Failed>> {
+        let mut story = Story {
+            id: Arc::clone(&request.id),
+            operation: request.operation,
+            stream: request.doc.stream(),
+            target: request.doc.model().map_or_else(String::new, |model| model.into_owned()),
+            started: request.arrived,
+            clock: self.clock,
+            records: Vec::new(),
+            first_token: None,
+            usage: None,
+            ending: None,
+        };
+        match self.resolve(&request) {
+            Ok(chain) => {
+                if story.target.is_empty() {
+                    chain.target.as_ref().clone_into(&mut story.target);
+                }
+                self.serve(request, chain, story).await
+            }
+            Err(failed) => {
+                story.ending = Some(Ending::Failed(failed.code));
+                Err(Box::new(failed))
+            }
+        }
+    }
+
+    fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
+        let model = request.doc.model();
+        self.targets.resolve(model.as_deref()).map_err(|error| {
+            let code = match error {
+                ResolveError::UnknownTarget { .. } => ErrorCode::ModelNotFound,
+                ResolveError::NoDefault => ErrorCode::NoDefaultModel,
+            };
+            Failed {
+                code,
+                message: error.to_string(),
+                retry_after: None,
+                records: Vec::new(),
+                arrived: request.arrived,
+                param: Some("model"),
+            }
+        })
+    }
+
+    async fn serve(
+        &self,
+        request: Request,
+        chain: Arc<Chain>,
+        mut story: Story,
+    ) -> Result<Answer, Box<Failed>> {
+        let limits = self.limits(&request);
+        let needed = self.tokens_needed(&request, &chain).await;
+        let candidates = chain.upstreams.iter().map(|upstream| {
+            let endpoint = self.endpoints.get(&upstream.provider);
+            Candidate {
+                upstream: upstream.clone(),
+                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
+                retry: endpoint.map_or_else(RetryPolicy::default, |endpoint| endpoint.retry.clone()),
+            }
+        });
+        let mut attempts = Attempts::new(self.policy, limits.deadline, needed, candidates);
+        let mut next = attempts.start(self.clock.now());
+        loop {
+            match next {
+                Next::Ask(wait) if wait > Duration::ZERO => {
+                    tokio::time::sleep(wait).await;
+                    next = Next::Ask(Duration::ZERO);
+                }
+                Next::Ask(_) => {
+                    let lease = match self.lease(&request, &chain, &mut attempts, limits).await {
+                        Ok(lease) => lease,
+                        Err(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
+                    };
+                    let Some(endpoint) = self.endpoints.get(&lease.upstream().provider) else {
+                        let verdict = Verdict {
+                            code: ErrorCode::UpstreamsExhausted,
+                            ready_at: None,
+                        };
+                        return Err(self.fail(story, &attempts, &chain, verdict));
+                    };
+                    let tried = Tried::new(&lease, self.clock.now());
+                    let end =
+                        attempt::make(&request, endpoint, &lease, self.clock, limits.deadline).await;
+                    match end {
+                        End::Whole(whole, usage) => {
+                            story.usage = usage;
+                            settle(lease, Class::Success, story.usage.as_ref().and_then(|usage| usage.total()));
+                            attempts.succeeded(tried.record(Class::Success, Some(whole.status), self.clock.now()));
+                            return Ok(self.whole(story, &attempts, tried, whole));
+                        }
+                        End::Begun(begun) => {
+                            return Ok(self.begun(story, &attempts, tried, begun, lease, endpoint, limits));
+                        }
+                        End::OutOfTime => {
+                            settle(lease, Class::Cancelled, None);
+                            story.records = attempts.records().to_vec();
+                            story.records.push(tried.record(Class::Cancelled, None, self.clock.now()));
+                            let verdict = Verdict {
+                                code: ErrorCode::DeadlineExceeded,
+                                ready_at: None,
+                            };
+                            return Err(self.fail(story, &attempts, &chain, verdict));
+                        }
+                        End::Failed(failure, whole) => {
+                            let now = self.clock.now();
+                            let record = tried.record(failure.class, failure.status, now);
+                            let (counts, then) =
+                                attempts.failed(lease.index, record, &failure, fastrand::f64(), now);
+                            tracing::debug!(
+                                request_id = %request.id,
+                                upstream = %tried.upstream,
+                                key = %tried.key,
+                                class = failure.class.as_str(),
+                                detail = %failure.detail,
+                                "attempt failed"
+                            );
+                            lease.settle(settlement(&failure, counts));
+                            if let (Next::Relay, Some(whole)) = (&then, whole) {
+                                return Ok(self.whole(story, &attempts, tried, whole));
+                            }
+                            next = then;
+                        }
+                    }
+                }
+                Next::Relay => {
+                    // Nothing to pass on: the upstream said it inside a stream.
+                    let verdict = Verdict {
+                        code: ErrorCode::UpstreamsExhausted,
+                        ready_at: None,
+                    };
+                    return Err(self.fail(story, &attempts, &chain, verdict));
+                }
+                Next::Fail(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
+            }
+        }
+    }
+
+    fn limits(&self, request: &Request) -> Limits {
+        let policy = &self.policy;
+        let span = request.deadline.map_or(policy.deadline, |asked| asked.min(policy.deadline));
+        let await_cooldown = request.await_cooldown.unwrap_or(policy.await_cooldown);
+        Limits {
+            deadline: request.arrived + span,
+            wait_until: request.arrived + await_cooldown,
+            patience_until: request.arrived + policy.patience,
+        }
+    }
+
+    /// The tokens that a context window must hold; exact only where that decides something.
+    async fn tokens_needed(&self, request: &Request, chain: &Chain) -> u64 {
+        let windows = chain.upstreams.iter().filter_map(|upstream| {
+            self.endpoints.get(&upstream.provider).and_then(|endpoint| endpoint.context_window)
+        });
+        let bound = tokens::upper_bound(&request.doc);
+        match windows.min() {
+            Some(smallest) if smallest < bound => {}
+            _ => return 0,
+        }
+        if request.doc.prompt_bytes() < tokens::LARGE {
+            return tokens::count(&request.doc);
+        }
+        let doc = request.doc.clone();
+        // A count that fails decides nothing: the upstream's own refusal will.
+        tokio::task::spawn_blocking(move || tokens::count(&doc)).await.unwrap_or(0)
+    }
+
+    async fn lease(
+        &self,
+        request: &Request,
+        chain: &Arc<Chain>,
+        attempts: &mut Attempts,
+        limits: Limits,
+    ) -> Result<Lease, Verdict> {
+        let ask = attempts.ask();
+        let reserve = tokens::estimate(&request.doc);
+        let asked = self.dispatcher.lease(limits.deadline, |reply| {
+            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, limits.deadline, reply);
+            route.wait_until = limits.wait_until;
+            route.patience_until = limits.patience_until;
+            route
+        });
+        match asked.await {
+            Ok(lease) => {
+                if lease.waited {
+                    attempts.waited();
+                }
+                Ok(lease)
+            }
+            Err(refused) => Err(attempts.refused(&refused, self.clock.now())),
+        }
+    }
+
+    fn whole(&self, mut story: Story, attempts: &Attempts, tried: Tried, whole: Whole) -> Answer {
+        story.records = attempts.records().to_vec();
+        story.ending = Some(Ending::Answered(whole.status));
+        Answer {
+            status: whole.status,
+            headers: forward_response_headers(&whole.headers),
+            body: AnswerBody::Full(whole.body),
+            upstream: tried.upstream,
+            key: tried.key,
+            attempts: story.records.len(),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one answer, each of its own kind")]
+    fn begun(
+        &self,
+        mut story: Story,
+        attempts: &Attempts,
+        tried: Tried,
+        begun: Begun,
+        lease: Lease,
+        endpoint: &Endpoint,
+        limits: Limits,
+    ) -> Answer {
+        story.records = attempts.records().to_vec();
+        story.first_token = Some(self.clock.now());
+        let answer = Answer {
+            status: 200,
+            headers: forward_response_headers(&begun.headers),
+            body: AnswerBody::Full(bytes::Bytes::new()),
+            upstream: tried.upstream.clone(),
+            key: tried.key.clone(),
+            attempts: story.records.len() + 1,
+        };
+        let parts = RelayParts {
+            lease,
+            record: tried.record(Class::Success, Some(200), self.clock.now()),
+            story,
+            counts: true,
+            idle: endpoint.timeouts.idle,
+            end: tried.started + endpoint.timeouts.total,
+            deadline: limits.deadline,
+        };
+        Answer {
+            body: AnswerBody::Stream(Box::new(Relay::new(begun, parts))),
+            ..answer
+        }
+    }
+
+    fn fail(&self, mut story: Story, attempts: &Attempts, chain: &Chain, verdict: Verdict) -> Box<Failed> {
+        if story.records.is_empty() {
+            story.records = attempts.records().to_vec();
+        }
+        story.ending = Some(Ending::Failed(verdict.code));
+        let now = self.clock.now();
+        let retry_after = verdict.ready_at.map(|ready_at| ready_at.since(now));
+        Box::new(Failed {
+            code: verdict.code,
+            message: message(verdict.code, &chain.target, &story.records),
+            retry_after,
+            records: story.records.clone(),
+            arrived: story.started,
+            param: None,
+        })
+    }
+}
+
+/// An attempt that is under way.
+struct Tried {
+    upstream: crate::domain::ids::Upstream,
+    key: crate::domain::ids::KeyId,
+    started: Time,
+}
+
+impl Tried {
+    fn new(lease: &Lease, started: Time) -> Self {
+        Self {
+            upstream: lease.upstream().clone(),
+            key: lease.key.clone(),
+            started,
+        }
+    }
+
+    fn record(&self, class: Class, status: Option<u16>, ended: Time) -> Record {
+        Record {
+            upstream: self.upstream.clone(),
+            key: self.key.clone(),
+            class,
+            status,
+            started: self.started,
+            ended,
+        }
+    }
+}
+
+fn settle(lease: Lease, class: Class, tokens: Option<u64>) {
+    lease.settle(Settlement {
+        class,
+        retry_after: None,
+        tokens,
+        counts: false,
+    });
+}
+
+fn settlement(failure: &Failure, counts: bool) -> Settlement {
+    Settlement {
+        class: failure.class,
+        retry_after: failure.retry_after,
+        tokens: None,
+        counts,
+    }
+}
+
+/// For the caller: what happened and what to do.
+fn message(code: ErrorCode, target: &str, records: &[Record]) -> String {
+    let tried = match records.len() {
+        0 => "nothing was sent".to_owned(),
+        1 => "1 attempt was made".to_owned(),
+        n => format!("{n} attempts were made"),
+    };
+    let what = match code {
+        ErrorCode::UpstreamsRateLimited => "every upstream is rate limited or at its limits, and waiting would take too long: retry later",
+        ErrorCode::CoolingDown => "every upstream is cooling down, and the request forbids waiting: retry later",
+        ErrorCode::WaitingRoomFull => "every upstream is busy, and too many requests wait already: retry later",
+        ErrorCode::NoUsableKeys => "no upstream has a usable API key: check the keys (`pointsman check`)",
+        ErrorCode::ContextLengthExceeded => "the prompt and the requested output do not fit into the context window of any upstream",
+        ErrorCode::DeadlineExceeded => "the deadline passed before any upstream had answered",
+        ErrorCode::InvalidUpstreamResponse => "the last upstream's answer was malformed",
+        _ => "every upstream failed",
+    };
+    format!("`{target}`: {what} ({tried})")
+}

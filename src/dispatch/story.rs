@@ -1,0 +1,73 @@
+//! What is told of a request when it ends: one line in the log, however it ended. A story that is dropped
+//! before its end tells that the caller left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::attempts::Record;
+use crate::domain::dialect::Operation;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+use crate::telemetry::request_line::{self, RequestLine};
+use crate::wire::openai::usage::Usage;
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// An upstream's answer went back whole (its status).
+    Answered(u16),
+    /// An error of ours went back.
+    Failed(ErrorCode),
+    /// A stream had begun and was cut: it ended with an error event.
+    Cut(ErrorCode),
+}
+
+/// One request, from arrival to end.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) id: Arc<str>,
+    pub(crate) operation: Operation,
+    pub(crate) stream: bool,
+    pub(crate) target: String,
+    pub(crate) started: Time,
+    pub(crate) clock: Clock,
+    pub(crate) records: Vec<Record>,
+    pub(crate) first_token: Option<Time>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        let (outcome, status) = match self.ending {
+            Some(Ending::Answered(status)) => ("answered", Some(status)),
+            Some(Ending::Failed(code)) => (code.as_str(), Some(code.status())),
+            Some(Ending::Cut(code)) => (code.as_str(), Some(200)),
+            None => ("caller_left", None),
+        };
+        let since = |time: Time| time.since(self.started);
+        request_line::emit(&RequestLine {
+            id: &self.id,
+            operation: self.operation,
+            stream: self.stream,
+            target: &self.target,
+            outcome,
+            status,
+            attempts: &self.records,
+            started: self.started,
+            prompt_tokens: self.usage.as_ref().and_then(|usage| usage.prompt_tokens),
+            completion_tokens: self.usage.as_ref().and_then(|usage| usage.completion_tokens),
+            total: since(now),
+            first_token: self.first_token.map(since),
+        });
+    }
+}
+
+impl Story {
+    /// Time since the request arrived.
+    pub(crate) fn age(&self) -> Duration {
+        self.clock.now().since(self.started)
+    }
+}

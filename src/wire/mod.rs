@@ -1,0 +1,8 @@
+//! Floor 1: bytes ⇄ meaning, one dialect beside the other. Pure: no I/O, no clock, no logging.
+
+pub mod classify;
+pub mod echo;
+pub mod headers;
+pub mod openai;
+pub mod ratelimit;
+pub mod sse;

@@ -1,0 +1,335 @@
+//! A request's body: looked at in one pass, never re-serialised.
+//!
+//! Only where the top-level fields begin and end is kept. Rewriting replaces the model's bytes and appends
+//! what the configuration adds; everything else stays as the caller wrote it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Why a body is not a request.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RequestError {
+    /// Not JSON.
+    #[error("the body is not valid JSON (line {line}, column {column}): {what}")]
+    InvalidJson {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// The parser's words.
+        what: String,
+    },
+    /// JSON, but not an object.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// A field that may stand there once stands there twice.
+    #[error("the field `{0}` is given twice: which one is meant?")]
+    Duplicate(&'static str),
+    /// A field of the wrong type.
+    #[error("the field `{field}` must be {expected}")]
+    WrongType {
+        /// Which field.
+        field: &'static str,
+        /// What belongs there.
+        expected: &'static str,
+    },
+}
+
+/// A request's body and where its top-level fields are.
+#[derive(Clone, Debug)]
+pub struct RequestDoc {
+    body: Bytes,
+    fields: Vec<Field>,
+    stream: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    name: Name,
+    value: Range<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Name {
+    /// Between its quotes in the body.
+    Plain(Range<usize>),
+    /// Written with escapes.
+    Escaped(Box<str>),
+}
+
+impl RequestDoc {
+    /// Checks the whole body and notes where its fields are.
+    ///
+    /// # Errors
+    /// Anything but one JSON object, a `model` that is not a string, a `stream` that is not a boolean, either
+    /// of them twice.
+    pub fn parse(body: Bytes) -> Result<Self, RequestError> {
+        let fields = match serde_json::from_slice::<Fields>(&body) {
+            Ok(fields) => fields.locate(&body),
+            Err(error) if error.is_data() => return Err(RequestError::NotAnObject),
+            Err(error) => {
+                return Err(RequestError::InvalidJson {
+                    line: error.line(),
+                    column: error.column(),
+                    what: error.to_string(),
+                });
+            }
+        };
+        let mut doc = Self {
+            body,
+            fields,
+            stream: false,
+        };
+        for name in ["model", "stream"] {
+            if doc.fields.iter().filter(|field| doc.is_named(field, name)).count() > 1 {
+                return Err(RequestError::Duplicate(name));
+            }
+        }
+        let wrong = |field, expected| Err(RequestError::WrongType { field, expected });
+        if doc.raw("model").is_some_and(|raw| !matches!(raw.first(), Some(b'"' | b'n'))) {
+            return wrong("model", "a string");
+        }
+        doc.stream = match doc.raw("stream") {
+            None | Some(b"false" | b"null") => false,
+            Some(b"true") => true,
+            Some(_) => return wrong("stream", "true or false"),
+        };
+        Ok(doc)
+    }
+
+    /// The target that is asked for; `None` when absent, null or empty.
+    pub fn model(&self) -> Option<Cow<'_, str>> {
+        let raw = self.raw("model")?;
+        let plain = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        let model = if memchr::memchr(b'\\', plain).is_none() {
+            Cow::Borrowed(std::str::from_utf8(plain).ok()?)
+        } else {
+            Cow::Owned(serde_json::from_slice::<String>(raw).ok()?)
+        };
+        (!model.is_empty()).then_some(model)
+    }
+
+    /// Whether the answer is to be streamed.
+    pub fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// Whether a stream is to end with a usage chunk.
+    pub fn include_usage(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Options {
+            include_usage: Option<bool>,
+        }
+        self.raw("stream_options")
+            .and_then(|raw| serde_json::from_slice::<Options>(raw).ok()?.include_usage)
+            .unwrap_or(false)
+    }
+
+    /// The most tokens that the answer may have, if the request says.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        ["max_completion_tokens", "max_tokens", "max_output_tokens"]
+            .into_iter()
+            .find_map(|name| serde_json::from_slice(self.raw(name)?).ok())
+    }
+
+    /// Bytes of everything that becomes the prompt.
+    pub fn prompt_bytes(&self) -> usize {
+        PROMPT_FIELDS
+            .iter()
+            .filter_map(|name| Some(self.raw(name)?.len()))
+            .sum()
+    }
+
+    /// Whether the request has this top-level field.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| self.is_named(field, name))
+    }
+
+    /// The bytes of a top-level field's value.
+    pub fn raw(&self, name: &str) -> Option<&[u8]> {
+        let field = self.fields.iter().find(|field| self.is_named(field, name))?;
+        self.body.get(field.value.clone())
+    }
+
+    /// The body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The same body for `model`, with `params` added where the request has no such field. When nothing
+    /// changes, the very same bytes.
+    pub fn rewritten(&self, model: &str, params: &Map<String, Value>) -> Bytes {
+        let additions = params.iter().filter(|(name, _)| !self.has(name));
+        let same_model = self.model().is_some_and(|asked| asked == model);
+        if same_model && additions.clone().next().is_none() {
+            return self.body.clone();
+        }
+        let mut out = BytesMut::with_capacity(self.body.len() + model.len() + 128);
+        let mut rest = 0;
+        let mut appended: Vec<(&str, Cow<'_, Value>)> = Vec::new();
+        match self.fields.iter().find(|field| self.is_named(field, "model")) {
+            Some(_) if same_model => {}
+            Some(field) => {
+                out.put_slice(self.slice(0..field.value.start));
+                put_json(&mut out, &Value::from(model));
+                rest = field.value.end;
+            }
+            None => appended.push(("model", Cow::Owned(Value::from(model)))),
+        }
+        appended.extend(additions.map(|(name, value)| (name.as_str(), Cow::Borrowed(value))));
+        // The last `}` of the object: only white space may follow it.
+        let close = memchr::memrchr(b'}', &self.body).unwrap_or(self.body.len());
+        out.put_slice(self.slice(rest..close));
+        let mut first = self.fields.is_empty();
+        for (name, value) in appended {
+            if !std::mem::take(&mut first) {
+                out.put_u8(b',');
+            }
+            put_json(&mut out, &Value::from(name));
+            out.put_u8(b':');
+            put_json(&mut out, &value);
+        }
+        out.put_slice(self.slice(close..self.body.len()));
+        out.freeze()
+    }
+
+    /// How many messages, or input items, the prompt has.
+    pub fn message_count(&self) -> usize {
+        ["messages", "input"]
+            .into_iter()
+            .find_map(|name| serde_json::from_slice::<Vec<&RawValue>>(self.raw(name)?).ok())
+            .map_or(1, |messages| messages.len())
+    }
+
+    /// All text that becomes the prompt, for an exact count: contents, tool calls, tool definitions; not
+    /// the data of images and sounds.
+    pub fn prompt_text(&self) -> Vec<String> {
+        let mut text = Vec::new();
+        for name in PROMPT_FIELDS {
+            let Some(raw) = self.raw(name) else { continue };
+            if name == "tools" {
+                text.push(String::from_utf8_lossy(raw).into_owned());
+            } else if let Ok(value) = serde_json::from_slice::<Value>(raw) {
+                gather(value, &mut text);
+            }
+        }
+        text
+    }
+
+    fn is_named(&self, field: &Field, name: &str) -> bool {
+        match &field.name {
+            Name::Plain(range) => self.slice(range.clone()) == name.as_bytes(),
+            Name::Escaped(text) => **text == *name,
+        }
+    }
+
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        self.body.get(range).unwrap_or_default()
+    }
+}
+
+const PROMPT_FIELDS: [&str; 5] = ["messages", "input", "prompt", "instructions", "tools"];
+
+fn put_json(out: &mut BytesMut, value: &Value) {
+    // Writing a value to memory cannot fail.
+    drop(serde_json::to_writer(out.writer(), value));
+}
+
+/// Every string of a prompt, but for data URLs and other blobs.
+fn gather(value: Value, text: &mut Vec<String>) {
+    match value {
+        Value::String(string) => {
+            if !string.starts_with("data:") {
+                text.push(string);
+            }
+        }
+        Value::Array(items) => items.into_iter().for_each(|item| gather(item, text)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let blob = matches!(name.as_str(), "data" | "file_data" | "image_url" | "input_audio");
+                if !blob {
+                    gather(value, text);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The object's fields as slices of the body.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl Fields<'_> {
+    fn locate(self, body: &Bytes) -> Vec<Field> {
+        let start = body.as_ptr() as usize;
+        let range = |part: &str| {
+            let from = (part.as_ptr() as usize).saturating_sub(start);
+            from..from + part.len()
+        };
+        let fields = self.0.into_iter().map(|(name, value)| Field {
+            name: match name {
+                Cow::Borrowed(name) => Name::Plain(range(name)),
+                Cow::Owned(name) => Name::Escaped(name.into_boxed_str()),
+            },
+            value: range(value.get()),
+        });
+        fields.collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(16);
+                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A key, borrowed where it is written without escapes (serde's own `Cow` never borrows).
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

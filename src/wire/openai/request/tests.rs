@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn doc(body: &str) -> RequestDoc {
+    RequestDoc::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+}
+
+fn rewritten(body: &str, model: &str, params: Value) -> String {
+    let Value::Object(params) = params else { panic!("params") };
+    String::from_utf8(doc(body).rewritten(model, &params).to_vec()).unwrap()
+}
+
+#[test]
+fn only_the_models_bytes_change() {
+    let body = "{ \"x\":1.50 ,\n\t\"model\" : \"gpt\" , \"big\":12345678901234567890123, \"u\":\"\\u00e9\" }\n";
+    let expected = body.replace("\"gpt\"", "\"llama\"");
+    assert_eq!(rewritten(body, "llama", json!({})), expected);
+}
+
+#[test]
+fn the_same_model_leaves_the_very_same_bytes() {
+    let doc = doc(r#"{"model":"m","a":[ ]}"#);
+    assert_eq!(doc.rewritten("m", &Map::new()).as_ptr(), doc.body().as_ptr());
+}
+
+#[test]
+fn params_fill_in_only_what_the_request_lacks() {
+    let body = r#"{"model":"m","temperature":1}"#;
+    assert_eq!(
+        rewritten(body, "m", json!({"temperature": 0.2, "top_p": 0.9})),
+        r#"{"model":"m","temperature":1,"top_p":0.9}"#
+    );
+    assert_eq!(rewritten("{}", "m", json!({"a": 1})), r#"{"model":"m","a":1}"#);
+    assert_eq!(rewritten(r#"{"b":2}"#, "m", json!({})), r#"{"b":2,"model":"m"}"#);
+}
+
+#[test]
+fn a_model_may_be_written_with_escapes_or_be_missing() {
+    assert_eq!(doc(r#"{"model":"a\u0062c"}"#).model().unwrap(), "abc");
+    assert_eq!(doc(r#"{"mod\u0065l":"abc"}"#).model().unwrap(), "abc");
+    assert_eq!(rewritten(r#"{"mod\u0065l":"abc"}"#, "x", json!({})), r#"{"mod\u0065l":"x"}"#);
+    for absent in ["{}", r#"{"model":null}"#, r#"{"model":""}"#] {
+        assert_eq!(doc(absent).model(), None);
+    }
+}
+
+#[test]
+fn says_what_is_wrong_with_a_body() {
+    let error = |body: &'static str| RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap_err();
+    assert!(matches!(error("{\"a\":\n }"), RequestError::InvalidJson { line: 2, .. }));
+    assert!(matches!(error(""), RequestError::InvalidJson { .. }));
+    assert!(matches!(error("{} x"), RequestError::InvalidJson { .. }));
+    assert_eq!(error("[1]"), RequestError::NotAnObject);
+    assert_eq!(error("\"text\""), RequestError::NotAnObject);
+    assert_eq!(error(r#"{"model":"a","model":"b"}"#), RequestError::Duplicate("model"));
+    assert!(matches!(error(r#"{"model":7}"#), RequestError::WrongType { field: "model", .. }));
+    assert!(matches!(error(r#"{"stream":"yes"}"#), RequestError::WrongType { field: "stream", .. }));
+}
+
+#[test]
+fn reads_what_dispatch_wants_to_know() {
+    let doc = doc(r#"{"messages":[{"role":"user","content":"hi"}],"stream":true,
+        "stream_options":{"include_usage":true},"max_tokens":7}"#);
+    assert!(doc.stream() && doc.include_usage());
+    assert_eq!(doc.max_output_tokens(), Some(7));
+    assert_eq!(doc.prompt_bytes(), r#"[{"role":"user","content":"hi"}]"#.len());
+    assert_eq!(doc.message_count(), 1);
+}
+
+#[test]
+fn text_for_counting_leaves_image_data_out() {
+    let body = json!({"messages": [{"role": "user", "content": [
+        {"type": "text", "text": "what is this"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]}]});
+    let text = doc(&body.to_string()).prompt_text();
+    assert!(text.contains(&"what is this".to_owned()));
+    assert!(!text.iter().any(|part| part.contains("AAAA")));
+}
+
+#[test]
+fn deeply_nested_values_are_only_skipped() {
+    let body = format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(doc(&body).model().unwrap(), "m");
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-z}\"{\\\\]{0,6}", inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn rewriting_means_what_it_says(
+        fields in prop::collection::hash_map("[a-z}\"{\\\\]{1,8}", json_value(), 0..6),
+        asked in prop::option::of(".{0,8}"),
+        model in ".{1,8}",
+        params in prop::collection::hash_map("[a-z]{1,3}", json_value(), 0..3),
+        pretty in any::<bool>(),
+    ) {
+        let mut object: Map<String, Value> = fields.into_iter().filter(|(name, _)| name != "stream").collect();
+        object.remove("model");
+        if let Some(asked) = asked {
+            object.insert("model".into(), asked.into());
+        }
+        let body = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) }.unwrap();
+        let params: Map<String, Value> = params.into_iter().filter(|(name, _)| name != "model").collect();
+        let out = doc(&body).rewritten(&model, &params);
+        let mut expected = object;
+        expected.insert("model".into(), model.into());
+        for (name, value) in params {
+            expected.entry(name).or_insert(value);
+        }
+        prop_assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), Value::Object(expected));
+    }
+
+    #[test]
+    fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(RequestDoc::parse(Bytes::from(body)).map(|doc| doc.rewritten("m", &Map::new())));
+    }
+}

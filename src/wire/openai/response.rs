@@ -1,0 +1,201 @@
+//! Whether a 2xx is really an answer to what was asked.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::read::{GzDecoder, ZlibDecoder};
+use http::{HeaderMap, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::stream::ErrorDoc;
+use super::usage::{self, Usage};
+use crate::domain::dialect::Operation;
+
+/// A compressed answer is inflated for a look up to this size, in bytes; what is larger is believed.
+const MAX_INFLATED: u64 = 64 * 1024 * 1024;
+
+/// What a look at a 2xx found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Inspection {
+    /// An answer, and what it used if it says so.
+    Good(Option<Usage>),
+    /// An error in spite of its status.
+    ErrorInside(ErrorDoc),
+    /// Neither.
+    Malformed(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(default, borrow)]
+    choices: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    results: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    errors: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    success: Option<&'a RawValue>,
+    #[serde(default)]
+    base_resp: Option<BaseResp>,
+    #[serde(default, borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct BaseResp {
+    #[serde(default)]
+    status_code: i64,
+}
+
+/// Looks at the body of a 2xx.
+pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
+    if body.is_empty() {
+        return Inspection::Malformed("the answer is empty");
+    }
+    match plain(headers, body) {
+        Ok(Some(inflated)) => look(operation, &Bytes::from(inflated)),
+        Ok(None) => look(operation, body),
+        Err(Unreadable::Foreign) => Inspection::Good(None),
+        Err(Unreadable::Broken) => Inspection::Malformed("the answer's compression is broken"),
+    }
+}
+
+fn look(operation: Operation, body: &Bytes) -> Inspection {
+    let Ok(parsed) = serde_json::from_slice::<Body<'_>>(body) else {
+        return Inspection::Malformed("the answer is not a JSON object");
+    };
+    let there = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
+    let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
+    let answered = match operation {
+        Operation::Chat | Operation::Completions => {
+            list(parsed.choices) && parsed.choices.is_some_and(|choices| choices.get() != "[]")
+        }
+        Operation::Embeddings => list(parsed.data),
+        Operation::Moderations => list(parsed.results),
+        Operation::Responses => list(parsed.output),
+    };
+    let refused = parsed.base_resp.is_some_and(|base| base.status_code != 0)
+        || (there(parsed.error) && operation != Operation::Responses)
+        || (parsed.success.is_some_and(|success| success.get() == "false") && there(parsed.errors));
+    let says_error = there(parsed.error) || (there(parsed.code) && there(parsed.message));
+    if refused || (!answered && says_error) {
+        return Inspection::ErrorInside(ErrorDoc {
+            status: None,
+            body: body.clone(),
+        });
+    }
+    if !answered {
+        return Inspection::Malformed("the answer lacks what was asked for");
+    }
+    Inspection::Good(parsed.usage.and_then(|raw| usage::read(raw.get().as_bytes())))
+}
+
+enum Unreadable {
+    /// Compressed in a way that was not asked for: passed on unseen.
+    Foreign,
+    Broken,
+}
+
+/// The inflated body when it is compressed.
+fn plain(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadable> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
+        return Ok(None);
+    };
+    let mut out = Vec::new();
+    let read = match encoding.as_bytes().to_ascii_lowercase().as_slice() {
+        b"identity" | b"" => return Ok(None),
+        b"gzip" | b"x-gzip" => GzDecoder::new(&**body).take(MAX_INFLATED).read_to_end(&mut out),
+        b"deflate" => ZlibDecoder::new(&**body).take(MAX_INFLATED).read_to_end(&mut out),
+        _ => return Err(Unreadable::Foreign),
+    };
+    match read {
+        Ok(size) if size as u64 >= MAX_INFLATED => Err(Unreadable::Foreign),
+        Ok(_) => Ok(Some(out)),
+        Err(_) => Err(Unreadable::Broken),
+    }
+}
+
+/// A body as text for a look at an error answer: inflated if need be, the raw bytes when that fails.
+pub fn readable(headers: &HeaderMap, body: &Bytes) -> Bytes {
+    match plain(headers, body) {
+        Ok(Some(inflated)) => Bytes::from(inflated),
+        Ok(None) | Err(_) => body.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn see(operation: Operation, body: &str) -> Inspection {
+        inspect(operation, &HeaderMap::new(), &Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn tool_calls_null_and_empty_content_are_answers() {
+        for message in [
+            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}"#,
+            r#"{"role":"assistant","content":""}"#,
+        ] {
+            let body = format!(r#"{{"choices":[{{"message":{message}}}],"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#);
+            let Inspection::Good(usage) = see(Operation::Chat, &body) else { panic!("{body}") };
+            assert_eq!(usage.unwrap().total(), Some(3));
+        }
+    }
+
+    #[test]
+    fn each_operation_has_its_own_shape() {
+        assert!(matches!(see(Operation::Embeddings, r#"{"data":[]}"#), Inspection::Good(None)));
+        assert!(matches!(see(Operation::Moderations, r#"{"results":[]}"#), Inspection::Good(_)));
+        assert!(matches!(see(Operation::Responses, r#"{"output":[],"error":null}"#), Inspection::Good(_)));
+        assert!(matches!(see(Operation::Chat, r#"{"data":[]}"#), Inspection::Malformed(_)));
+    }
+
+    #[test]
+    fn an_error_under_a_2xx_is_found() {
+        for body in [
+            r#"{"error":{"message":"Provider returned error","code":502}}"#,
+            r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#,
+            r#"{"success":false,"errors":[{"code":3040}]}"#,
+            r#"{"code":"429","message":"busy"}"#,
+        ] {
+            assert!(matches!(see(Operation::Chat, body), Inspection::ErrorInside(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_malformed() {
+        for body in ["", "<html>", "[]", "{}", r#"{"choices":[]}"#, r#"{"choices":"#, "null"] {
+            assert!(matches!(see(Operation::Chat, body), Inspection::Malformed(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_answer_is_looked_into() {
+        let zip = |text: &str| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).unwrap();
+            Bytes::from(encoder.finish().unwrap())
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        let good = zip(r#"{"choices":[{}]}"#);
+        assert!(matches!(inspect(Operation::Chat, &headers, &good), Inspection::Good(_)));
+        assert!(matches!(inspect(Operation::Chat, &headers, &zip("<html>")), Inspection::Malformed(_)));
+        let cut = good.slice(..good.len() - 9);
+        assert!(matches!(inspect(Operation::Chat, &headers, &cut), Inspection::Malformed(_)));
+    }
+}
