@@ -4,11 +4,14 @@
 //! Each file holds one machine or one small family of values.
 
 pub mod backoff;
+pub mod chain;
 pub mod circuit;
 pub mod cooldown;
 pub mod dialect;
 pub mod ids;
 pub mod limits;
+pub mod near;
 pub mod outcome;
+pub mod rotation;
 pub mod secret;
 pub mod time;
