@@ -1,2 +1,4 @@
 //! Pointsman: the dispatcher between programs and LLM providers.
+pub mod cli;
+pub mod config;
 pub mod domain;
