@@ -2,6 +2,8 @@
 pub mod actors;
 pub mod api;
 pub mod dispatch;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod runtime;
 pub mod telemetry;

@@ -1,0 +1,3 @@
+//! Floor 7: what the commands print.
+
+pub mod check;

@@ -1,0 +1,149 @@
+//! The built-in providers of `config/catalog.toml`.
+
+use std::sync::LazyLock;
+
+use config::{Config, File, FileFormat};
+use serde::Deserialize;
+
+use crate::domain::dialect::Dialect;
+
+/// A provider that needs no more than a key.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuiltIn {
+    /// Its name.
+    pub id: String,
+    /// API root without a trailing slash; empty for echo.
+    pub base_url: String,
+    /// What it speaks, as in the configuration.
+    #[serde(default = "openai")]
+    dialect: String,
+    /// Singular names of the variables that hold keys, best first.
+    pub env: Vec<String>,
+    /// What the bare name means.
+    pub model: Option<String>,
+    /// Works without a key.
+    #[serde(default)]
+    pub local: bool,
+    /// Other names for it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// A warning for those who use it.
+    pub note: Option<String>,
+}
+
+fn openai() -> String {
+    Dialect::OpenAi.as_str().to_owned()
+}
+
+impl BuiltIn {
+    /// What it speaks.
+    pub fn dialect(&self) -> Dialect {
+        if self.dialect == Dialect::Echo.as_str() {
+            Dialect::Echo
+        } else {
+            Dialect::OpenAi
+        }
+    }
+
+    /// The singular names of its variables, best first, with the general form at the end.
+    pub fn variables(&self) -> Vec<String> {
+        let general = format!("PROVIDER_KEY_{}", self.id.to_uppercase());
+        self.env.iter().cloned().chain([general]).collect()
+    }
+
+    /// What to set, for messages: `GROQ_API_KEYS or GROQ_API_KEY`.
+    pub fn wanted(&self) -> String {
+        let name = self.env.first().map_or("", String::as_str);
+        format!("{name} (or {name}S with several)")
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Catalog {
+    provider: Vec<BuiltIn>,
+}
+
+fn parse() -> Result<Catalog, config::ConfigError> {
+    let text = include_str!("../../config/catalog.toml");
+    Config::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .build()?
+        .try_deserialize()
+}
+
+/// Every built-in provider.
+pub fn all() -> &'static [BuiltIn] {
+    // The text is part of the program: a test holds that it parses.
+    static CATALOG: LazyLock<Catalog> = LazyLock::new(|| parse().unwrap_or_default());
+    &CATALOG.provider
+}
+
+/// The built-in provider of that name or alias.
+pub fn find(name: &str) -> Option<&'static BuiltIn> {
+    let by_id = all().iter().find(|entry| entry.id == name);
+    by_id.or_else(|| {
+        all()
+            .iter()
+            .find(|entry| entry.aliases.iter().any(|alias| alias == name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::endpoint::Endpoint;
+    use super::*;
+
+    #[test]
+    fn the_catalogue_parses_and_its_names_are_distinct() {
+        assert!(parse().is_ok_and(|catalog| catalog.provider.len() >= 33));
+        let mut seen = HashSet::new();
+        for entry in all() {
+            for name in entry.aliases.iter().chain([&entry.id]) {
+                assert!(seen.insert(name.clone()), "{name} twice");
+            }
+            assert!(
+                entry.local || !entry.env.is_empty(),
+                "{} has no variable",
+                entry.id
+            );
+            if entry.dialect() == Dialect::OpenAi {
+                let endpoint = Endpoint::parse(&entry.base_url).unwrap();
+                assert_eq!(endpoint.base_url, entry.base_url, "{}", entry.id);
+                assert_eq!(endpoint.chat_url, None, "{}", entry.id);
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_people_use_are_there() {
+        for (name, id) in [
+            ("openai", "openai"),
+            ("gemini", "google"),
+            ("together", "togetherai"),
+            ("mistral", "mistralai"),
+            ("kimi", "moonshot"),
+            ("hf", "huggingface"),
+            ("nvidia", "nvidia_nim"),
+        ] {
+            assert_eq!(find(name).unwrap().id, id);
+        }
+        for (id, variable) in [
+            ("togetherai", "TOGETHERAI_API_KEY"),
+            ("mistralai", "MISTRALAI_API_KEY"),
+            ("qwen", "QWEN_API_KEY"),
+            ("google", "GEMINI_API_KEY"),
+            ("openrouter", "OPENROUTER_KEY"),
+            ("huggingface", "HUGGINGFACE_API_TOKEN"),
+            ("nvidia_nim", "NVIDIA_NIM_KEY"),
+            ("groq", "PROVIDER_KEY_GROQ"),
+            ("nvidia_nim", "PROVIDER_KEY_NVIDIA_NIM"),
+        ] {
+            let variables = find(id).unwrap().variables();
+            assert!(variables.iter().any(|name| name == variable), "{variable}");
+        }
+    }
+}

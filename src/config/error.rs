@@ -1,0 +1,56 @@
+//! Everything that can be wrong with a configuration.
+
+use std::fmt;
+
+/// One mistake.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// The file and key path, or the variable: `pointsman.yaml llm.providers[0].rpm`.
+    pub place: String,
+    /// What is wrong. Never key material.
+    pub message: String,
+    /// What to write instead.
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigErrors {
+    /// Neither a file nor a key: nothing could be served.
+    #[error(
+        "nothing is configured: there is no configuration file and no provider key in the environment.
+Three ways on:
+  1. set a provider's key, for example GROQ_API_KEY=… or OPENAI_API_KEY=…
+  2. write a pointsman.yaml here, or name a file with --config FILE
+  3. try it without any key: pointsman serve --demo"
+    )]
+    NothingConfigured,
+    /// Mistakes, all of them.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Problem>),
+}
+
+fn list(problems: &[Problem]) -> String {
+    let count = match problems.len() {
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
+    };
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("\n  - {problem}"))
+        .collect();
+    format!("the configuration has {count}:{}", lines.concat())
+}

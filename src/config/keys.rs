@@ -1,0 +1,191 @@
+//! API keys from variables and files. Material leaves this file only as [`ApiKey`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use http::HeaderValue;
+
+use super::resolved::Key;
+use super::values::words;
+use crate::domain::secret::ApiKey;
+
+/// The keys of the first of `names` that any variable answers to, in the order in which they rotate.
+///
+/// For each name: its plural (`GROQ_API_KEYS`), which stands alone; else the numbered forms
+/// (`GROQ_API_KEY0`, `GROQ_API_KEY_1`, gaps allowed) by number, then the name itself. Each may hold several
+/// keys with commas, spaces or line breaks between them. Repeated keys count once.
+pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>) -> Vec<Key> {
+    for name in names {
+        let mut keys = Vec::new();
+        let plural = format!("{name}S");
+        split_into(&mut keys, &plural, env.get(&plural));
+        if keys.is_empty() {
+            for variable in numbered(name, env) {
+                split_into(&mut keys, variable, env.get(variable));
+            }
+            split_into(&mut keys, name, env.get(name));
+        }
+        if !keys.is_empty() {
+            return distinct(keys);
+        }
+    }
+    Vec::new()
+}
+
+fn split_into(keys: &mut Vec<Key>, variable: &str, value: Option<&String>) {
+    let words: Vec<String> = value
+        .map(|value| words(value).collect())
+        .unwrap_or_default();
+    let several = words.len() > 1;
+    for (at, word) in words.into_iter().enumerate() {
+        let source = match several {
+            true => format!("env {variable}[{at}]"),
+            false => format!("env {variable}"),
+        };
+        keys.push(Key {
+            material: Some(ApiKey::new(word)),
+            source,
+        });
+    }
+}
+
+/// `NAME0`, `NAME_1`, … by number.
+fn numbered<'a>(name: &str, env: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+    let mut found: Vec<(u32, &str)> = env
+        .range(name.to_owned()..)
+        .take_while(|(variable, _)| variable.starts_with(name))
+        .filter_map(|(variable, _)| {
+            let suffix = variable.strip_prefix(name)?;
+            let digits = suffix.strip_prefix('_').unwrap_or(suffix);
+            let number = digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            number
+                .then(|| digits.parse().ok())
+                .flatten()
+                .map(|number| (number, variable.as_str()))
+        })
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, variable)| variable).collect()
+}
+
+/// The keys of a file: one per line; empty lines and those that begin with `#` do not count.
+///
+/// # Errors
+/// Why it can't be read.
+pub(super) fn from_file(path: &Path) -> Result<Vec<Key>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.kind().to_string())?;
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| (at + 1, line.trim()));
+    let keys = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line)| Key {
+            material: Some(ApiKey::new(line)),
+            source: format!("file {} line {number}", path.display()),
+        });
+    Ok(keys.collect())
+}
+
+/// Each key once, where it first stands.
+pub(super) fn distinct(keys: Vec<Key>) -> Vec<Key> {
+    let mut seen: Vec<Key> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if !seen.iter().any(|other| other.material == key.material) {
+            seen.push(key);
+        }
+    }
+    seen
+}
+
+/// Whether a key can be sent in a header.
+pub(super) fn sendable(key: &Key) -> bool {
+    key.material.as_ref().is_none_or(|material| {
+        let text = material.expose();
+        text.bytes().all(|byte| byte.is_ascii_graphic()) && HeaderValue::from_str(text).is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn read(names: &[&str], pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        from_env(&names, &env(pairs))
+            .into_iter()
+            .map(|key| (key.material.unwrap().expose().to_owned(), key.source))
+            .collect()
+    }
+
+    fn keys(names: &[&str], pairs: &[(&str, &str)]) -> Vec<String> {
+        read(names, pairs).into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn a_plural_is_a_list_and_stands_alone() {
+        let pairs = [
+            ("K_KEYS", "a, b ,,c\nd a"),
+            ("K_KEY", "single"),
+            ("K_KEY_1", "one"),
+        ];
+        assert_eq!(keys(&["K_KEY"], &pairs), ["a", "b", "c", "d"]);
+        assert_eq!(read(&["K_KEY"], &pairs)[1].1, "env K_KEYS[1]");
+    }
+
+    #[test]
+    fn numbered_variables_may_have_gaps_and_any_base() {
+        let pairs = [
+            ("K_KEY10", "ten"),
+            ("K_KEY_2", "two"),
+            ("K_KEY0", "zero"),
+            ("K_KEY_X", "no"),
+            ("K_KEY_2_OLD", "no"),
+            ("K_KEYRING", "no"),
+        ];
+        assert_eq!(keys(&["K_KEY"], &pairs), ["zero", "two", "ten"]);
+    }
+
+    #[test]
+    fn the_plain_name_comes_after_the_numbered_ones_and_counts_once() {
+        assert_eq!(
+            keys(&["K"], &[("K", "a"), ("K_1", "b"), ("K_2", "a")]),
+            ["b", "a"]
+        );
+        assert_eq!(keys(&["K"], &[("K", "x,y")]), ["x", "y"]);
+        assert_eq!(
+            read(&["K"], &[("K", "x")]),
+            [("x".to_owned(), "env K".to_owned())]
+        );
+    }
+
+    #[test]
+    fn the_first_name_that_is_set_wins() {
+        let pairs = [("FIRST", ""), ("SECOND_1", "s"), ("THIRD", "t")];
+        assert_eq!(keys(&["FIRST", "SECOND", "THIRD"], &pairs), ["s"]);
+        assert!(keys(&["NONE"], &pairs).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_comes_once_and_none_is_invented(list in prop::collection::vec("[a-c]{1,2}", 0..12), separator in "[, \n]{1,3}") {
+            let found = keys(&["K"], &[("KS", &list.join(&separator))]);
+            let mut expected: Vec<String> = Vec::new();
+            for key in list {
+                if !expected.contains(&key) {
+                    expected.push(key);
+                }
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

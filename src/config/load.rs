@@ -1,0 +1,215 @@
+//! From files, variables and arguments to one [`Config`]: lookup, layers, interpolation, reading, resolving.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use config::{Environment, File, FileFormat, Value, ValueKind};
+
+use super::env;
+use super::error::{ConfigErrors, Problem};
+use super::interpolate::{InterpolateError, interpolate};
+use super::lookup::{self, Source};
+use super::raw::Root;
+use super::read::{COMMAND_LINE, FromNode, Node, Report};
+use super::resolve;
+use super::resolved::Config;
+
+/// Where to look, and what the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct LoadRequest {
+    /// `--config`: relative paths start at `working_dir`.
+    pub config_path: Option<PathBuf>,
+    /// Where files are looked up.
+    pub working_dir: PathBuf,
+    /// The process's environment.
+    pub env: BTreeMap<String, String>,
+    /// `--listen`, in order; empty when not given.
+    pub listen: Vec<String>,
+    /// `--demo`: the built-in configuration, no file and no keys.
+    pub demo: bool,
+}
+
+/// Reads and validates the configuration.
+///
+/// Layers, lowest first: built-in defaults, the file, `POINTSMAN__…` variables (those of `.env` under those
+/// that are set), the command line. Keys come from the environment where the file names none.
+///
+/// # Errors
+/// [`ConfigErrors::NothingConfigured`], or every mistake that was found.
+pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
+    let (env, dotenv, mut problems) = env::with_dotenv(&request.env, &request.working_dir);
+    let source = match lookup::find(request, &env) {
+        Ok(source) => source,
+        Err(problem) => {
+            problems.push(problem);
+            return Err(ConfigErrors::Invalid(problems));
+        }
+    };
+    let (overrides, more) = env::overrides(&env);
+    problems.extend(more);
+    let mut report = Report {
+        problems,
+        lenient: source.as_ref().is_some_and(|source| source.borg),
+        file: source
+            .as_ref()
+            .map(|source| source.name.clone())
+            .unwrap_or_default(),
+        ..Report::default()
+    };
+    let mut sources: Vec<String> = source.iter().map(|source| source.name.clone()).collect();
+    if dotenv {
+        sources.push(".env".to_owned());
+    }
+    if !overrides.is_empty() {
+        sources.push("environment POINTSMAN__…".to_owned());
+    }
+    if !request.listen.is_empty() {
+        sources.push("command line".to_owned());
+    }
+    let file = match source.as_ref().map(parse).transpose() {
+        Ok(file) => file.map(|mut file| {
+            interpolate_tree(&mut file.cache, "", &env, &mut report);
+            file
+        }),
+        Err(problem) => {
+            report.problems.push(problem);
+            return Err(ConfigErrors::Invalid(report.problems));
+        }
+    };
+    let bare = file.is_none() && overrides.keys().all(|path| !path.starts_with("llm"));
+    let mut root = match layers(file, overrides, &request.listen) {
+        Ok(root) => root,
+        Err(message) => {
+            report.problem("", message, "");
+            return Err(ConfigErrors::Invalid(report.problems));
+        }
+    };
+    misplaced(&mut root, &mut report);
+    let node = Node {
+        value: &root,
+        path: String::new(),
+    };
+    let raw = Root::read(&node, &mut report).unwrap_or_default();
+    let context = resolve::Context {
+        env: &env,
+        dir: source.map_or_else(|| request.working_dir.clone(), |source| source.dir),
+        with_environment: !request.demo,
+        bare,
+    };
+    resolve::resolve(raw, &context, report, sources)
+}
+
+fn parse(source: &Source) -> Result<config::Config, Problem> {
+    // JSON is read by the YAML reader's rules elsewhere; an empty file is an empty configuration everywhere.
+    let text = match source.text.trim() {
+        "" if source.format == FileFormat::Json => "{}",
+        _ => &source.text,
+    };
+    config::Config::builder()
+        .add_source(File::from_str(text, source.format))
+        .build()
+        .map_err(|error| Problem {
+            place: source.name.clone(),
+            message: format!("can't be parsed: {}", without_excerpt(&error.to_string())),
+            suggestion: None,
+        })
+}
+
+/// Parsers quote the line at fault, which may hold a key.
+fn without_excerpt(message: &str) -> String {
+    let lines = message.lines().map(str::trim).filter(|line| {
+        let gutter = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        !line.is_empty() && !gutter.starts_with('|')
+    });
+    lines.collect::<Vec<_>>().join(": ")
+}
+
+fn layers(
+    file: Option<config::Config>,
+    overrides: std::collections::HashMap<String, String>,
+    listen: &[String],
+) -> Result<Value, String> {
+    let mut builder = config::Config::builder();
+    if let Some(file) = file {
+        builder = builder.add_source(file);
+    }
+    builder = builder.add_source(Environment::default().source(Some(overrides)));
+    if !listen.is_empty() {
+        let origin = COMMAND_LINE.to_owned();
+        let texts = listen
+            .iter()
+            .map(|text| Value::new(Some(&origin), text.clone()));
+        let value = Value::new(Some(&origin), texts.collect::<Vec<Value>>());
+        builder = builder
+            .set_override("server.listen", value)
+            .map_err(|error| error.to_string())?;
+    }
+    builder
+        .build()
+        .map(|config| config.cache)
+        .map_err(|error| error.to_string())
+}
+
+/// Interpolates every string of the file, and remembers where which variables went.
+fn interpolate_tree(
+    value: &mut Value,
+    path: &str,
+    env: &BTreeMap<String, String>,
+    report: &mut Report,
+) {
+    match &mut value.kind {
+        ValueKind::String(text) => match interpolate(text, env) {
+            Ok(done) => {
+                *text = done.text;
+                if !done.variables.is_empty() {
+                    report.variables.insert(path.to_owned(), done.variables);
+                }
+            }
+            Err(error) => {
+                let suggestion = match &error {
+                    InterpolateError::Unset { name } => {
+                        format!("set it, or write ${{{name}:-default}}")
+                    }
+                    _ => "write $${ for a literal ${".to_owned(),
+                };
+                report.problem(path, error.to_string(), &suggestion);
+                // The reader must not report the same value a second time.
+                value.kind = ValueKind::Nil;
+            }
+        },
+        ValueKind::Table(table) => {
+            let mut members: Vec<_> = table.iter_mut().collect();
+            members.sort_by(|a, b| a.0.cmp(b.0));
+            for (key, member) in members {
+                let at = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                interpolate_tree(member, &at, env, report);
+            }
+        }
+        ValueKind::Array(values) => {
+            for (at, member) in values.iter_mut().enumerate() {
+                interpolate_tree(member, &format!("{path}[{at}]"), env, report);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A file that has the content of `llm:` at its top level is told so, once per key.
+fn misplaced(root: &mut Value, report: &mut Report) {
+    let ValueKind::Table(table) = &mut root.kind else {
+        return;
+    };
+    for key in ["providers", "virtual", "default_model"] {
+        if table.remove(key).is_some() {
+            report.problem(
+                key,
+                format!("`{key}:` stands at the top level"),
+                &format!("nest it under `llm:`, as in\n      llm:\n        {key}: …"),
+            );
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which file is the configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use config::FileFormat;
+
+use super::error::Problem;
+use super::load::LoadRequest;
+
+/// A configuration's text and how to read it.
+pub(super) struct Source {
+    /// In messages: the path as given, or relative to the working directory.
+    pub name: String,
+    pub text: String,
+    pub format: FileFormat,
+    /// A BorgLLM file.
+    pub borg: bool,
+    /// Where relative paths in it start.
+    pub dir: PathBuf,
+}
+
+/// Finds and reads the file: `--config`, `POINTSMAN_CONFIG`, `pointsman.*`, `config/pointsman.*`, `borg.*`.
+///
+/// # Errors
+/// A named file that can't be read, an unknown ending, or two candidates of one rank.
+pub(super) fn find(
+    request: &LoadRequest,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<Source>, Problem> {
+    if request.demo {
+        if request.config_path.is_some() {
+            return Err(problem(
+                "--demo",
+                "brings its own configuration",
+                "leave out --config",
+            ));
+        }
+        return Ok(Some(Source {
+            name: "built-in demo".to_owned(),
+            text: include_str!("../../config/demo.yaml").to_owned(),
+            format: FileFormat::Yaml,
+            borg: false,
+            dir: request.working_dir.clone(),
+        }));
+    }
+    let variable = env.get("POINTSMAN_CONFIG").filter(|path| !path.is_empty());
+    let named = request
+        .config_path
+        .clone()
+        .or_else(|| variable.map(PathBuf::from));
+    if let Some(path) = named {
+        return read(&request.working_dir, &path).map(Some);
+    }
+    let ranks: [(&str, &[&str]); 3] = [
+        ("pointsman", &["yaml", "yml", "toml", "json"]),
+        ("config/pointsman", &["yaml", "yml", "toml", "json"]),
+        ("borg", &["yaml", "yml"]),
+    ];
+    for (stem, endings) in ranks {
+        let candidates = endings
+            .iter()
+            .map(|ending| PathBuf::from(format!("{stem}.{ending}")));
+        let found: Vec<PathBuf> = candidates
+            .filter(|path| request.working_dir.join(path).is_file())
+            .collect();
+        match found.as_slice() {
+            [] => {}
+            [path] => return read(&request.working_dir, path).map(Some),
+            [first, second, ..] => {
+                return Err(problem(
+                    &first.display().to_string(),
+                    &format!("there is also {}", second.display()),
+                    "remove one of them, or name one with --config",
+                ));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
+    let name = path.display().to_string();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    let format = match ending.to_ascii_lowercase().as_str() {
+        "yaml" | "yml" => FileFormat::Yaml,
+        "toml" => FileFormat::Toml,
+        "json" => FileFormat::Json,
+        _ => {
+            return Err(problem(
+                &name,
+                "its name doesn't say what it is",
+                "name it .yaml, .yml, .toml or .json",
+            ));
+        }
+    };
+    let full = working_dir.join(path);
+    let text = std::fs::read_to_string(&full)
+        .map_err(|error| problem(&name, &format!("can't be read: {}", error.kind()), ""))?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    Ok(Source {
+        name,
+        text,
+        format,
+        borg: stem == Some("borg") && format == FileFormat::Yaml,
+        dir: full
+            .parent()
+            .map_or_else(|| working_dir.to_path_buf(), Path::to_path_buf),
+    })
+}
+
+fn problem(place: &str, message: &str, suggestion: &str) -> Problem {
+    Problem {
+        place: place.to_owned(),
+        message: message.to_owned(),
+        suggestion: (!suggestion.is_empty()).then(|| suggestion.to_owned()),
+    }
+}

@@ -1,0 +1,374 @@
+//! One provider: what was typed, completed from the catalogue and the environment.
+
+use super::catalog::{self, BuiltIn};
+use super::endpoint::Endpoint;
+use super::keys;
+use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
+use super::raw;
+use super::read::Report;
+use super::resolve::{Context, share};
+use super::resolved::{Key, Mock, Provider};
+use super::values::{Amount, Span};
+use crate::domain::circuit::BreakerPolicy;
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::Dialect;
+use crate::domain::ids::ModelName;
+use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::near::near;
+
+/// What became of a provider of the file.
+pub(super) enum Outcome {
+    Ready(Box<Provider>),
+    /// A built-in provider without a key, in a file that may name such.
+    Keyless(&'static BuiltIn),
+    /// It has no name, which is reported.
+    Nameless,
+}
+
+/// Completes and checks the provider at `path`.
+pub(super) fn resolve(
+    mut raw: raw::Provider,
+    path: &str,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Outcome {
+    let before = report.problems.len();
+    let Some(name) = name(raw.name.take(), path, report) else {
+        return Outcome::Nameless;
+    };
+    let entry = catalog::find(&name);
+    let own_url = raw.base_url.is_some();
+    let dialect = raw
+        .dialect
+        .unwrap_or_else(|| entry.map_or(Dialect::OpenAi, BuiltIn::dialect));
+    let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
+    let (keys, written) = keys_of(&mut raw, &name, entry, path, context, report);
+
+    let free = dialect == Dialect::Echo || entry.is_some_and(|entry| entry.local);
+    if keys.is_empty() && !free && report.problems.len() == before {
+        match entry.filter(|_| !own_url) {
+            Some(entry) if report.lenient => {
+                let text = format!("{name} is left out: no key; set {}", entry.wanted());
+                report.warn(path, text);
+                return Outcome::Keyless(entry);
+            }
+            Some(entry) => {
+                let message = format!("provider {name} has no key");
+                let suggestion = format!("set {}, or remove the provider", entry.wanted());
+                report.problem(path, message, &suggestion);
+            }
+            None if endpoint.local => {}
+            None => {
+                let text =
+                    format!("{name} has no key: it is called without an Authorization header");
+                report.warn(path, text);
+            }
+        }
+    }
+    if written && let Some(headers) = &raw.headers {
+        let clash = headers
+            .0
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if clash {
+            report.problem(
+                &format!("{path}.headers"),
+                "there are keys and an Authorization header",
+                "remove one of them",
+            );
+        }
+    }
+    if !own_url && let Some(headers) = &raw.headers {
+        let host = headers
+            .0
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        if host {
+            report.problem(
+                &format!("{path}.headers"),
+                "a Host header goes only with a base_url of your own",
+                "remove it",
+            );
+        }
+    }
+
+    let models: Vec<ModelName> = raw
+        .models
+        .take()
+        .map(|models| models.0.into_iter().map(ModelName::from).collect())
+        .unwrap_or_default();
+    let usual_model = entry
+        .filter(|_| models.is_empty())
+        .and_then(|entry| entry.model.clone());
+    let model = raw
+        .model
+        .take()
+        .map(|model| model.trim().to_owned())
+        .or(usual_model);
+    let model = model.filter(|model| !model.is_empty()).map(ModelName::from);
+    if dialect == Dialect::OpenAi && report.lenient && model.is_none() && models.is_empty() {
+        report.warn(
+            path,
+            format!("{name} has no model: only {name}:<model> can be asked for"),
+        );
+    }
+    let provider = Provider {
+        name: name.as_str().into(),
+        kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
+        base_url: endpoint.base_url,
+        chat_url: endpoint.chat_url,
+        dialect,
+        model,
+        models,
+        keys: or_none(keys, free),
+        key_rotation: raw.key_rotation.unwrap_or_default(),
+        headers: raw
+            .headers
+            .take()
+            .map(|headers| headers.0)
+            .unwrap_or_default(),
+        context_window: raw.context_window.map(|window| window.get()),
+        params: params(&mut raw, path, report),
+        limits: limits(raw.limits.take().unwrap_or_default()),
+        timeouts: timeouts(raw.timeouts.take().unwrap_or_default()),
+        retry: retry(raw.retry.take().unwrap_or_default(), path, report),
+        cooldown: cooldown(
+            raw.cooldown.take(),
+            cooldown_of(&name, cooldowns),
+            path,
+            report,
+        ),
+        breaker: breaker(raw.circuit_breaker.take().unwrap_or_default()),
+        mock: Mock {
+            failure_rate: share(raw.mock_failure_rate, 0.0),
+            seed: raw.mock_seed,
+            latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
+        },
+        priority: raw.priority.unwrap_or(100),
+    };
+    // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
+    Outcome::Ready(Box::new(provider))
+}
+
+/// A built-in provider as it is without a file.
+pub(super) fn from_catalogue(
+    entry: &'static BuiltIn,
+    keys: Vec<Key>,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+) -> Provider {
+    let keys = match keys.is_empty() {
+        true => keys::from_env(&entry.variables(), context.env),
+        false => keys,
+    };
+    Provider {
+        name: entry.id.as_str().into(),
+        kind: entry.id.clone(),
+        base_url: entry.base_url.clone(),
+        chat_url: None,
+        dialect: entry.dialect(),
+        model: entry.model.as_deref().map(ModelName::from),
+        models: Vec::new(),
+        keys: or_none(keys, entry.local),
+        key_rotation: Default::default(),
+        headers: Vec::new(),
+        context_window: None,
+        params: Default::default(),
+        limits: KeyLimits::default(),
+        timeouts: Timeouts::default(),
+        retry: RetryPolicy::default(),
+        cooldown: with_default(CooldownPolicy::default(), cooldown_of(&entry.id, cooldowns)),
+        breaker: BreakerPolicy::default(),
+        mock: Mock::default(),
+        priority: 100,
+    }
+}
+
+fn name(raw: Option<String>, path: &str, report: &mut Report) -> Option<String> {
+    let name = raw.map(|name| name.trim().to_owned()).unwrap_or_default();
+    if name.is_empty() {
+        report.problem(path, "a provider has no name", "add `name:`");
+        return None;
+    }
+    if name.chars().any(char::is_control) {
+        report.problem(
+            path,
+            "a provider's name holds control characters",
+            "rename it",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+fn endpoint(
+    url: Option<String>,
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    dialect: Dialect,
+    path: &str,
+    report: &mut Report,
+) -> Endpoint {
+    let none = Endpoint {
+        base_url: String::new(),
+        chat_url: None,
+        local: true,
+    };
+    let url = match (url, entry) {
+        (Some(url), _) => url,
+        (None, Some(entry)) => entry.base_url.clone(),
+        (None, None) => String::new(),
+    };
+    if dialect == Dialect::Echo {
+        return none;
+    }
+    if url.is_empty() {
+        let names = catalog::all().iter().map(|entry| entry.id.as_str());
+        let suggestion = match near(name, names).first() {
+            Some(near) => format!("add `base_url:`; or did you mean the built-in `{near}`?"),
+            None => "add `base_url:`".to_owned(),
+        };
+        let message = format!("provider {name} has no base_url, and is no built-in provider");
+        report.problem(path, message, &suggestion);
+        return none;
+    }
+    Endpoint::parse(&url).unwrap_or_else(|message| {
+        let message = format!("base_url {message}");
+        report.problem(
+            &format!("{path}.base_url"),
+            message,
+            "write https://host/v1",
+        );
+        none
+    })
+}
+
+/// The provider's keys, and whether the file itself speaks of keys.
+fn keys_of(
+    raw: &mut raw::Provider,
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Vec<Key>, bool) {
+    let mut keys = Vec::new();
+    let written = match (raw.api_keys.take(), raw.api_key.take()) {
+        (Some(several), Some(_)) if !several.0.is_empty() => {
+            report.warn(
+                &format!("{path}.api_key"),
+                "is not used: there are api_keys",
+            );
+            several.0
+        }
+        (several, one) => several
+            .into_iter()
+            .chain(one)
+            .flat_map(|keys| keys.0)
+            .collect(),
+    };
+    for (material, at) in written {
+        let variables = report.variables.get(&at).map(|names| names.join(", "));
+        let place = report.place(&at);
+        keys.push(Key {
+            material: Some(material),
+            source: match variables {
+                Some(variables) => format!("env {variables} through {place}"),
+                None => format!("file {place}"),
+            },
+        });
+    }
+    if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
+        let found = keys::from_env(&names, context.env);
+        if found.is_empty() {
+            report.problem(
+                &format!("{path}.api_key_env"),
+                format!("no key is in {}", names.join(", ")),
+                "set the variable",
+            );
+        }
+        keys.extend(found);
+    }
+    for file in raw
+        .api_key_files
+        .take()
+        .map(|names| names.0)
+        .unwrap_or_default()
+    {
+        let place = format!("{path}.api_key_files");
+        match keys::from_file(&context.dir.join(&file)) {
+            Ok(found) if found.is_empty() => {
+                report.problem(
+                    &place,
+                    format!("{file} holds no key"),
+                    "write one key per line",
+                );
+            }
+            Ok(found) => keys.extend(found),
+            Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
+        }
+    }
+    if keys.is_empty() && context.with_environment {
+        let names = match entry {
+            Some(entry) => entry.variables(),
+            None => vec![own_variable(name)],
+        };
+        keys = keys::from_env(&names, context.env);
+    }
+    for key in keys.iter().filter(|key| !keys::sendable(key)) {
+        report.problem(
+            path,
+            format!(
+                "the key from {} holds characters that a header can't carry",
+                key.source
+            ),
+            "check it for stray characters",
+        );
+    }
+    let any = !keys.is_empty();
+    (keys::distinct(keys), any)
+}
+
+/// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.
+fn own_variable(name: &str) -> String {
+    let letters = name.chars().map(|c| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_uppercase(),
+        false => '_',
+    });
+    format!("{}_API_KEY", letters.collect::<String>())
+}
+
+fn or_none(keys: Vec<Key>, free: bool) -> Vec<Key> {
+    if !keys.is_empty() {
+        return keys;
+    }
+    let source = if free { "none needed" } else { "none" };
+    vec![Key {
+        material: None,
+        source: source.to_owned(),
+    }]
+}
+
+fn params(
+    raw: &mut raw::Provider,
+    path: &str,
+    report: &mut Report,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut params = raw.params.take().map(|params| params.0).unwrap_or_default();
+    let temperature = raw.temperature.take().and_then(|Amount(number)| {
+        serde_json::Number::from_f64(number).map(serde_json::Value::Number)
+    });
+    // BorgLLM never put it into OpenAI requests, and models that refuse it are common.
+    if let Some(temperature) = temperature.filter(|_| !report.lenient) {
+        if params.contains_key("temperature") {
+            report.problem(
+                &format!("{path}.temperature"),
+                "params.temperature says the same",
+                "remove one of the two",
+            );
+        }
+        params.insert("temperature".to_owned(), temperature);
+    }
+    params
+}

@@ -1,0 +1,454 @@
+//! The keys of a configuration file, as typed by its author. These comments are the reference.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+
+use config::ValueKind;
+
+use super::listen::{AdminListen, Listens};
+use super::read::{FromNode, Node, Report, section};
+use super::resolved::LogFormat;
+use super::values::{
+    Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
+};
+use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::Dialect;
+use crate::domain::rotation::KeyRotation;
+
+section! {
+    /// The whole file.
+    Root {
+        /// How the process listens and protects itself.
+        server: Server,
+        /// Who may call. Not in this version.
+        clients: NotYet,
+        /// Where requests go.
+        llm: Llm,
+        /// What bounds one request.
+        dispatch: Dispatch,
+        /// How it logs.
+        log: Log,
+    }
+}
+
+section! {
+    /// `server`
+    Server {
+        /// One or several addresses: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/pointsman.sock`. Port 0
+        /// binds a free one. Default `127.0.0.1:8080`.
+        listen: Listens,
+        /// The admin listener. This version has none: only `off` is accepted.
+        admin_listen: AdminListen,
+        /// The largest request body; larger ones are answered with 413. Default `32MiB`.
+        max_body: Size,
+        /// Requests at the same time; more are answered with 503. Default 10000.
+        max_in_flight: NonZeroUsize,
+        /// How it stops.
+        drain: Drain,
+        /// Transport encryption. Not in this version.
+        tls: NotYet,
+        /// Allows a listener that others can reach although nobody has to identify. Default false.
+        insecure_open: bool,
+        /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
+        stream_keepalive: Span,
+    }
+}
+
+section! {
+    /// `server.drain`
+    Drain {
+        /// From the signal to refusing new connections. Default `0s`.
+        delay: Span,
+        /// How long requests under way may take to finish. Default `30s`.
+        timeout: Span,
+    }
+}
+
+section! {
+    /// `log`
+    Log {
+        /// `text` or `json`. Default `text`.
+        format: LogFormat,
+        /// A level, or directives such as `info,pointsman::actors=debug`. Default `info`.
+        level: String,
+    }
+}
+
+section! {
+    /// `llm`
+    Llm {
+        /// What a request without a model means: a provider, a virtual provider or `provider:model`.
+        default_model: String,
+        /// The APIs to call.
+        providers: Vec<Provider>,
+        /// Named chains of upstreams.
+        r#virtual: Vec<Virtual>,
+        /// How long a rate-limited key stays away: one time for all providers, or a map of provider names
+        /// and `default`. A provider's own `cooldown` comes first.
+        cooldown: Cooldowns,
+        /// How long a request may wait for a key: the same as `dispatch.await_cooldown`.
+        timeout: AwaitTimeout,
+    }
+}
+
+section! {
+    /// `llm.providers[]`
+    Provider {
+        /// Its name; one of a built-in provider inherits base_url, dialect, model and key variables.
+        name: String,
+        /// API root. One that ends in `/chat/completions` is taken as the full URL.
+        base_url: String,
+        /// `openai` or `echo`. Default: the built-in provider's, else `openai`.
+        dialect: Dialect,
+        /// What the provider's name alone means.
+        model: String,
+        /// An ordered pool of models that are tried in turn. When given, no others may be asked for.
+        models: Names,
+        /// A key; several with commas between them.
+        api_key: KeyTexts,
+        /// Keys; they take the place of `api_key`.
+        api_keys: KeyTexts,
+        /// The variable that holds the key; its plural and numbered forms are read too.
+        api_key_env: Names,
+        /// Files with one key per line, relative to this file.
+        api_key_files | api_key_file: Names,
+        /// `round_robin`, `sticky`, `sequential` or `least_in_flight`. Default `round_robin`.
+        key_rotation: KeyRotation,
+        /// Extra request headers.
+        headers | extra_headers: Headers,
+        /// Tokens that prompt and answer may have together.
+        context_window | max_tokens: NonZeroU64,
+        /// Request parameters that are filled in where the request has none.
+        params: Params,
+        /// The same as `params.temperature`.
+        temperature: Amount,
+        /// What one key may do.
+        limits: Limits,
+        /// How long the parts of an attempt may take.
+        timeouts: Timeouts,
+        /// How often it is asked again after a failure that may pass.
+        retry: Retry,
+        /// How long a rate-limited key stays away; a time alone is the default one.
+        cooldown: Cooldown,
+        /// When it is left alone, and for how long.
+        circuit_breaker: Breaker,
+        /// The share of calls that fail without being made, 0 to 1. Default 0.
+        mock_failure_rate: Share,
+        /// Makes these failures repeatable.
+        mock_seed: u64,
+        /// Added before each call. Default 0.
+        mock_latency: Span,
+        /// Lower first, where a policy asks for tiers. Default 100.
+        priority: u32,
+    }
+}
+
+section! {
+    /// `llm.providers[].limits`
+    Limits {
+        /// Requests per minute and key.
+        rpm: NonZeroU64,
+        /// Tokens per minute and key, prompt and answer together.
+        tpm: NonZeroU64,
+        /// Requests per day and key.
+        rpd: NonZeroU64,
+        /// Requests at the same time and key.
+        max_in_flight: NonZeroU32,
+    }
+}
+
+section! {
+    /// `llm.providers[].timeouts`
+    Timeouts {
+        /// Until a connection stands. Default `5s`.
+        connect: PositiveSpan,
+        /// Streams: until the response head. Default `60s`.
+        first_byte: PositiveSpan,
+        /// Streams: until the first content. Default `120s`.
+        first_token: PositiveSpan,
+        /// Streams: between two chunks. Default `60s`.
+        idle: PositiveSpan,
+        /// Other answers: until the whole answer is there. Default `300s`.
+        response: PositiveSpan,
+        /// The whole attempt. Default `600s`.
+        total: PositiveSpan,
+    }
+}
+
+section! {
+    /// `llm.providers[].retry`
+    Retry {
+        /// Extra tries at the same upstream per request. Default 1.
+        same_upstream: u32,
+        /// Waits before them: a list whose last one repeats, or `{initial, factor, max, jitter}`.
+        waits: WaitsForm,
+    }
+}
+
+section! {
+    /// `llm.providers[].retry.waits` as growing waits.
+    Growing {
+        /// The first wait. Default `500ms`.
+        initial: Span,
+        /// Growth per try, at least 1. Default 2.
+        factor: Amount,
+        /// The longest wait. Default `8s`.
+        max: Span,
+        /// The share by which a wait may differ. Default 0.25.
+        jitter: Share,
+    }
+}
+
+/// `llm.providers[].retry.waits`
+pub(super) enum WaitsForm {
+    List(Vec<Span>),
+    Growing(Growing),
+}
+
+impl FromNode for WaitsForm {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        match &node.value.kind {
+            ValueKind::Table(_) => Growing::read(node, report).map(Self::Growing),
+            ValueKind::Array(_) => Vec::read(node, report).map(Self::List),
+            _ => Span::read(node, report).map(|span| Self::List(vec![span])),
+        }
+    }
+}
+
+section! {
+    /// `llm.providers[].cooldown`
+    CooldownTable {
+        /// When the upstream names no time; doubles while limits repeat. 0: not at all. Default `60s`.
+        default: Span,
+        /// The longest cooldown for a rate limit. Default `15m`.
+        max: Span,
+        /// What cools: `key_model`, `key` or `provider`. Default `key_model`.
+        scope: CooldownScope,
+    }
+}
+
+/// `llm.providers[].cooldown`, also as a time alone.
+pub(super) struct Cooldown(pub CooldownTable);
+
+impl FromNode for Cooldown {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        if matches!(node.value.kind, ValueKind::Table(_)) {
+            return CooldownTable::read(node, report).map(Self);
+        }
+        Some(Self(CooldownTable {
+            default: Some(Span::read(node, report)?),
+            ..CooldownTable::default()
+        }))
+    }
+}
+
+/// `llm.cooldown`: times by provider name, with the path of each.
+pub(super) struct Cooldowns(pub Vec<(String, Span, String)>);
+
+impl FromNode for Cooldowns {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let ValueKind::Table(table) = &node.value.kind else {
+            let span = Span::read(node, report)?;
+            return Some(Self(vec![("default".to_owned(), span, node.path.clone())]));
+        };
+        let mut spans = Vec::new();
+        for (name, value) in table {
+            let entry = node.child(name, value);
+            if let Some(span) = Span::read(&entry, report) {
+                spans.push((name.clone(), span, entry.path));
+            }
+        }
+        spans.sort_by(|a, b| a.0.cmp(&b.0));
+        Some(Self(spans))
+    }
+}
+
+/// `llm.timeout`: one time for all, or a map with nothing but `default`.
+pub(super) struct AwaitTimeout(pub Span);
+
+impl FromNode for AwaitTimeout {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let ValueKind::Table(table) = &node.value.kind else {
+            return Span::read(node, report).map(Self);
+        };
+        let mut default = None;
+        for (name, value) in table {
+            let entry = node.child(name, value);
+            if name == "default" {
+                default = Span::read(&entry, report).map(Self);
+            } else if report.lenient {
+                report.warn(
+                    &entry.path,
+                    "waiting times per provider are not supported, ignored",
+                );
+            } else {
+                entry.reject::<()>(
+                    "waiting times per provider are not supported",
+                    "set dispatch.await_cooldown for all of them",
+                    report,
+                );
+            }
+        }
+        default
+    }
+}
+
+section! {
+    /// `llm.providers[].circuit_breaker`
+    Breaker {
+        /// Failures in a row that open it; 0 switches this signal off. Default 3.
+        failure_threshold: u32,
+        /// Share of failures in the window that opens it; 0 switches this signal off. Default 0.5.
+        failure_rate: Share,
+        /// The window's length. Default `30s`.
+        window: PositiveSpan,
+        /// The window says nothing before it holds so many outcomes. Default 10.
+        min_requests: u32,
+        /// From opening until one request is let through. Default `15s`.
+        recovery_time: PositiveSpan,
+    }
+}
+
+section! {
+    /// `llm.virtual[]`
+    Virtual {
+        /// Its name.
+        name: String,
+        /// How the chain is walked. This version knows `ordered`.
+        policy: Policy,
+        /// Providers, `provider:model` or other virtual providers, best first.
+        upstreams: Vec<UpstreamRef>,
+    }
+}
+
+section! {
+    /// `dispatch`
+    Dispatch {
+        /// The whole request with all attempts and waits. Default `600s`.
+        deadline: PositiveSpan,
+        /// Attempts per request over all upstreams. Default 8.
+        max_attempts: NonZeroU32,
+        /// Refusals of keys (429, 401, 402) per request, counted apart. Default 32.
+        max_key_refusals: u32,
+        /// How long a request may wait for the first key to be ready; 0 means never. Default `30s`.
+        await_cooldown: Span,
+        /// How long to wait for a preferred upstream before walking on. Default `0s`.
+        patience: Span,
+        /// Requests that may wait at once; more are answered with 429. Default 1000.
+        max_waiting: usize,
+        /// What an upstream may carry of other attempts' failures.
+        retry_budget: RetryBudget,
+    }
+}
+
+section! {
+    /// `dispatch.retry_budget`
+    RetryBudget {
+        /// Extra attempts per first attempt, 0 to 10. Default 0.2.
+        ratio: Amount,
+        /// Extra attempts per second that are always allowed. Default 10.
+        min_per_second: Amount,
+    }
+}
+
+/// A section of a later version: refused rather than ignored.
+pub(super) struct NotYet;
+
+impl FromNode for NotYet {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let empty = match &node.value.kind {
+            ValueKind::Array(values) => values.is_empty(),
+            ValueKind::Table(table) => table.is_empty(),
+            _ => false,
+        };
+        if empty {
+            return Some(Self);
+        }
+        node.reject("is not supported by this version", "remove it", report)
+    }
+}
+
+/// `llm.virtual[].policy`
+pub(super) struct Policy;
+
+impl FromNode for Policy {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        match node.text().as_deref() {
+            Some("ordered") => Some(Self),
+            _ => node.reject("this version knows only `ordered`", "remove it", report),
+        }
+    }
+}
+
+/// `llm.virtual[].upstreams[]`: `{name: …}`, or the name alone.
+pub(super) struct UpstreamRef(pub String);
+
+section! {
+    /// `llm.virtual[].upstreams[]`
+    UpstreamTable {
+        /// What it refers to.
+        name: String,
+    }
+}
+
+impl FromNode for UpstreamRef {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let name = match &node.value.kind {
+            ValueKind::Table(_) => UpstreamTable::read(node, report)?.name,
+            _ => Some(String::read(node, report)?),
+        };
+        match name {
+            Some(name) if !name.trim().is_empty() => Some(Self(name.trim().to_owned())),
+            _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
+        }
+    }
+}
+
+impl FromNode for Dialect {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        match node.text().as_deref() {
+            Some(name @ ("anthropic" | "gemini")) => node.reject(
+                format!("dialect {name} is not supported by this version"),
+                "use `openai` with the provider's OpenAI-compatible base_url",
+                report,
+            ),
+            _ => choice(
+                node,
+                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
+                report,
+            ),
+        }
+    }
+}
+
+impl FromNode for KeyRotation {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let all = [
+            Self::RoundRobin,
+            Self::Sticky,
+            Self::Sequential,
+            Self::LeastInFlight,
+        ];
+        choice(
+            node,
+            &all.map(|rotation| (rotation.as_str(), rotation)),
+            report,
+        )
+    }
+}
+
+impl FromNode for CooldownScope {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let scopes = [
+            ("key_model", Self::KeyModel),
+            ("key", Self::Key),
+            ("provider", Self::Provider),
+        ];
+        choice(node, &scopes, report)
+    }
+}
+
+impl FromNode for LogFormat {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
+    }
+}

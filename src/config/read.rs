@@ -1,0 +1,264 @@
+//! Reading a tree of values into typed sections without stopping at the first mistake.
+//!
+//! `serde` ends at the first error and knows nothing of near names; an operator wants the whole list. So
+//! each key is read on its own, and the mistakes are collected in a [`Report`]. Values are shown in messages
+//! only where they cannot be secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::{Value, ValueKind};
+
+use super::error::Problem;
+use crate::domain::near::near;
+
+/// The origins that layers other than the file carry.
+pub(super) const ENVIRONMENT: &str = "the environment";
+pub(super) const COMMAND_LINE: &str = "the command line";
+
+/// Mistakes and warnings, collected while reading.
+#[derive(Default)]
+pub(super) struct Report {
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<String>,
+    /// A BorgLLM file: unknown keys are warnings.
+    pub lenient: bool,
+    /// The file's name in messages; empty when there is none.
+    pub file: String,
+    /// The variables that went into the value at a path.
+    pub variables: BTreeMap<String, Vec<String>>,
+}
+
+impl Report {
+    /// A mistake at a key path of the file.
+    pub fn problem(&mut self, path: &str, message: impl Into<String>, suggestion: &str) {
+        let place = self.place(path);
+        self.problem_at(place, message, suggestion);
+    }
+
+    /// A mistake anywhere.
+    pub fn problem_at(&mut self, place: String, message: impl Into<String>, suggestion: &str) {
+        self.problems.push(Problem {
+            place,
+            message: message.into(),
+            suggestion: (!suggestion.is_empty()).then(|| suggestion.to_owned()),
+        });
+    }
+
+    /// Something that works but may not be meant.
+    pub fn warn(&mut self, path: &str, message: impl AsRef<str>) {
+        let place = self.place(path);
+        let text = match place.as_str() {
+            "" => message.as_ref().to_owned(),
+            place => format!("{place}: {}", message.as_ref()),
+        };
+        self.warnings.push(text);
+    }
+
+    /// A key path with the file it is in.
+    pub fn place(&self, path: &str) -> String {
+        format!("{} {path}", self.file).trim().to_owned()
+    }
+
+    /// Where the value of `node` came from.
+    fn origin(&self, node: &Node<'_>) -> String {
+        match node.value.origin() {
+            Some(ENVIRONMENT) => {
+                let name = node.path.replace(['.', '['], "__").replace(']', "");
+                format!("environment POINTSMAN__{}", name.to_uppercase())
+            }
+            Some(COMMAND_LINE) => format!("command line ({})", node.path),
+            _ => self.place(&node.path),
+        }
+    }
+}
+
+/// A value and where it stands.
+pub(super) struct Node<'a> {
+    pub value: &'a Value,
+    pub path: String,
+}
+
+impl<'a> Node<'a> {
+    /// A member of a table or a list.
+    pub fn child(&self, step: &str, value: &'a Value) -> Self {
+        let path = match (self.path.as_str(), step.starts_with('[')) {
+            ("", _) => step.to_owned(),
+            (path, true) => format!("{path}{step}"),
+            (path, false) => format!("{path}.{step}"),
+        };
+        Node { value, path }
+    }
+
+    /// The members of a list; a single value counts as a list of one.
+    pub fn items(&self) -> Vec<Node<'a>> {
+        match &self.value.kind {
+            ValueKind::Array(values) => values
+                .iter()
+                .enumerate()
+                .map(|(at, value)| self.child(&format!("[{at}]"), value))
+                .collect(),
+            ValueKind::Nil => Vec::new(),
+            _ => vec![self.child("", self.value).renamed(&self.path)],
+        }
+    }
+
+    fn renamed(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
+    /// Reports that the value is not what it should be. Shows it unless a variable went into it.
+    pub fn wrong<T>(&self, expected: &str, report: &mut Report) -> Option<T> {
+        let found = match &self.value.kind {
+            ValueKind::Table(_) => "a map".to_owned(),
+            ValueKind::Array(_) => "a list".to_owned(),
+            ValueKind::Nil => "nothing".to_owned(),
+            _ if report.variables.contains_key(&self.path) => "what its variable holds".to_owned(),
+            _ => {
+                let shown: String = self.value.to_string().chars().take(40).collect();
+                format!("`{shown}`")
+            }
+        };
+        self.reject(format!("expected {expected}, found {found}"), "", report)
+    }
+
+    /// Reports a mistake at this value.
+    pub fn reject<T>(
+        &self,
+        message: impl Into<String>,
+        suggestion: &str,
+        report: &mut Report,
+    ) -> Option<T> {
+        let place = report.origin(self);
+        report.problem_at(place, message, suggestion);
+        None
+    }
+
+    /// The value as text: strings and whole numbers. Others would not come back as they were written.
+    pub fn text(&self) -> Option<String> {
+        match &self.value.kind {
+            ValueKind::String(text) => Some(text.clone()),
+            ValueKind::I64(number) => Some(number.to_string()),
+            ValueKind::U64(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The value as a number, also when it is written in quotes or comes from a variable.
+    pub fn number(&self) -> Option<f64> {
+        let number = match &self.value.kind {
+            ValueKind::Float(number) => *number,
+            ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::String(_) => {
+                self.text()?.trim().replace('_', "").parse().ok()?
+            }
+            _ => return None,
+        };
+        number.is_finite().then_some(number)
+    }
+
+    /// The value as a whole number.
+    pub fn whole(&self) -> Option<u64> {
+        match &self.value.kind {
+            ValueKind::Float(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => {
+                format!("{number:.0}").parse().ok()
+            }
+            _ => self.text()?.trim().replace('_', "").parse().ok(),
+        }
+    }
+
+    /// The entries of a table, for reading key by key.
+    pub fn fields(&self, report: &mut Report) -> Option<Fields<'a>> {
+        let ValueKind::Table(table) = &self.value.kind else {
+            return self.wrong("a map of keys and values", report);
+        };
+        let entries = table
+            .iter()
+            .map(|(key, value)| (key.clone(), self.child(key, value)));
+        Some(Fields {
+            rest: entries.collect(),
+            known: BTreeSet::new(),
+        })
+    }
+}
+
+/// The keys of one table that are still to be read.
+pub(super) struct Fields<'a> {
+    rest: BTreeMap<String, Node<'a>>,
+    known: BTreeSet<&'static str>,
+}
+
+impl Fields<'_> {
+    /// Reads a key by its name or one of its other names.
+    pub fn take<T: FromNode>(&mut self, names: &[&'static str], report: &mut Report) -> Option<T> {
+        let names = names.iter().map(|name| name.trim_start_matches("r#"));
+        let mut found: Option<Node<'_>> = None;
+        for name in names {
+            self.known.insert(name);
+            let Some(node) = self.rest.remove(name) else {
+                continue;
+            };
+            match &found {
+                Some(first) => {
+                    let message = format!("`{}` says the same", first.path);
+                    node.reject::<()>(message, "remove one of the two", report);
+                }
+                None => found = Some(node),
+            }
+        }
+        // A key without a value (`clients:`) counts as absent.
+        let node = found.filter(|node| node.value.kind != ValueKind::Nil)?;
+        T::read(&node, report)
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub fn finish(self, report: &mut Report) {
+        for (key, node) in self.rest {
+            let near = near(&key, self.known.iter().copied());
+            let suggestion = match near.first() {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => {
+                    let known: Vec<&str> = self.known.iter().copied().collect();
+                    format!("known here: {}", known.join(", "))
+                }
+            };
+            if report.lenient {
+                report.warn(&node.path, format!("unknown key, ignored; {suggestion}"));
+            } else {
+                node.reject::<()>("unknown key", &suggestion, report);
+            }
+        }
+    }
+}
+
+/// A type that can be read from a value.
+pub(super) trait FromNode: Sized {
+    /// Reads the value. `None` when it was wrong, which is then in the report.
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
+}
+
+/// Declares a section of the configuration: each key with its documentation, its other names and its type.
+macro_rules! section {
+    ($(#[doc = $about:literal])* $name:ident {
+        $($(#[doc = $doc:literal])* $field:ident $(| $alias:ident)* : $type:ty,)*
+    }) => {
+        $(#[doc = $about])*
+        #[derive(Default)]
+        // Keys of later versions are refused while they are read, and hold nothing.
+        #[allow(dead_code)]
+        pub(super) struct $name {
+            $($(#[doc = $doc])* pub $field: Option<$type>,)*
+        }
+
+        impl FromNode for $name {
+            fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+                let mut fields = node.fields(report)?;
+                let section = Self {
+                    $($field: fields.take(&[stringify!($field) $(, stringify!($alias))*], report),)*
+                };
+                fields.finish(report);
+                Some(section)
+            }
+        }
+    };
+}
+pub(super) use section;

@@ -1,0 +1,289 @@
+//! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
+//! span several keys.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catalog::{self, BuiltIn};
+use super::error::ConfigErrors;
+use super::keys;
+use super::policies;
+use super::provider;
+use super::raw::{self, Root};
+use super::read::Report;
+use super::resolved::{Config, Log, Provider, Server};
+use super::values::{Amount, PositiveSpan, Share, Span};
+use super::virtuals::{self, Known};
+use crate::domain::chain::{ProviderEntry, Targets};
+use crate::domain::ids::ProviderName;
+use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
+
+/// What resolving needs besides the file's content.
+pub(super) struct Context<'a> {
+    pub env: &'a BTreeMap<String, String>,
+    /// Where relative paths start.
+    pub dir: PathBuf,
+    /// Built-in providers with keys in the environment are present.
+    pub with_environment: bool,
+    /// Neither a file nor a variable speaks of providers.
+    pub bare: bool,
+}
+
+/// A provider and how it came to be there.
+pub(super) struct Placed {
+    pub provider: Provider,
+    /// It was not named in the file.
+    pub builtin: bool,
+}
+
+/// Builds the configuration.
+///
+/// # Errors
+/// Every mistake, those of reading first.
+pub(super) fn resolve(
+    raw: Root,
+    context: &Context<'_>,
+    mut report: Report,
+    sources: Vec<String>,
+) -> Result<Config, ConfigErrors> {
+    let llm = raw.llm.unwrap_or_default();
+    let server = server(raw.server.unwrap_or_default(), &mut report);
+    let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
+    let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
+    let log = log(raw.log.unwrap_or_default(), &mut report);
+
+    let mut placed = Vec::new();
+    let mut keyless: Vec<&'static BuiltIn> = Vec::new();
+    let cooldowns = llm
+        .cooldown
+        .map(|cooldowns| cooldowns.0)
+        .unwrap_or_default();
+    let named = llm.providers.unwrap_or_default();
+    policies::check_cooldown_names(&named, &cooldowns, &mut report);
+    for (at, raw) in named.into_iter().enumerate() {
+        let path = format!("llm.providers[{at}]");
+        match provider::resolve(raw, &path, &cooldowns, context, &mut report) {
+            provider::Outcome::Ready(provider) => placed.push(Placed {
+                provider: *provider,
+                builtin: false,
+            }),
+            provider::Outcome::Keyless(entry) => keyless.push(entry),
+            provider::Outcome::Nameless => {}
+        }
+    }
+    if context.with_environment {
+        add_from_environment(&mut placed, &keyless, &cooldowns, context);
+    }
+    if placed.is_empty() && context.bare && report.problems.is_empty() {
+        return Err(ConfigErrors::NothingConfigured);
+    }
+
+    let mut known = Known::of(&placed);
+    let virtuals = llm.r#virtual.unwrap_or_default();
+    let mut default_model = llm.default_model.filter(|name| !name.trim().is_empty());
+    if default_model.is_none() && report.lenient {
+        // BorgLLM takes the first provider of the file.
+        default_model = placed
+            .iter()
+            .find(|placed| !placed.builtin)
+            .map(|placed| placed.provider.name.to_string());
+    }
+    let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
+    for entry in locals {
+        placed.push(Placed {
+            provider: provider::from_catalogue(entry, Vec::new(), &cooldowns, context),
+            builtin: true,
+        });
+        known = Known::of(&placed);
+    }
+    let chains = virtuals::resolve(&virtuals, &known, &mut report);
+    let default_model = default_model
+        .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
+    if placed.is_empty() && report.problems.is_empty() {
+        report.problem(
+            "llm.providers",
+            "no provider is configured, and no provider key is in the environment",
+            "name a provider, or set a key such as GROQ_API_KEY",
+        );
+    }
+    for placed in &placed {
+        let note = catalog::find(&placed.provider.kind).and_then(|entry| entry.note.as_deref());
+        let standard = catalog::find(&placed.provider.kind)
+            .is_some_and(|entry| entry.base_url == placed.provider.base_url);
+        if let Some(note) = note.filter(|_| standard) {
+            report.warn("", format!("provider {}: {note}", placed.provider.name));
+        }
+    }
+
+    let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
+    let targets = Targets::build(&entries, &chains, default_model.as_deref());
+    let targets = match targets {
+        Ok(targets) => targets.with_aliases(known.aliases()),
+        Err(errors) => {
+            for error in errors {
+                virtuals::report_chain_error(&error, &virtuals, &mut report);
+            }
+            Targets::default()
+        }
+    };
+    if !report.problems.is_empty() {
+        return Err(ConfigErrors::Invalid(report.problems));
+    }
+    Ok(Config {
+        server,
+        log,
+        dispatch,
+        targets: Arc::new(targets),
+        providers: placed.into_iter().map(|placed| placed.provider).collect(),
+        virtuals: chains,
+        default_model,
+        warnings: report.warnings,
+        sources,
+    })
+}
+
+fn entry(placed: &Placed) -> ProviderEntry {
+    ProviderEntry {
+        name: placed.provider.name.clone(),
+        model: placed.provider.model.clone(),
+        models: placed.provider.models.clone(),
+        builtin: placed.builtin,
+    }
+}
+
+/// Built-in providers whose keys are in the environment, unless the file has them under any name.
+fn add_from_environment(
+    placed: &mut Vec<Placed>,
+    keyless: &[&'static BuiltIn],
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+) {
+    for entry in catalog::all().iter().filter(|entry| !entry.local) {
+        let there = |placed: &Placed| {
+            placed.provider.kind == entry.id || placed.provider.name.as_str() == entry.id
+        };
+        if placed.iter().any(there) || keyless.contains(&entry) {
+            continue;
+        }
+        let mut keys = keys::from_env(&entry.variables(), context.env);
+        keys.retain(keys::sendable);
+        if !keys.is_empty() {
+            placed.push(Placed {
+                provider: provider::from_catalogue(entry, keys, cooldowns, context),
+                builtin: true,
+            });
+        }
+    }
+}
+
+fn server(raw: raw::Server, report: &mut Report) -> Server {
+    let usual = Server::default();
+    let drain = raw.drain.unwrap_or_default();
+    let listen = raw
+        .listen
+        .map(|listens| listens.0)
+        .filter(|all| !all.is_empty());
+    let server = Server {
+        listen: listen.unwrap_or(usual.listen),
+        max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
+        max_in_flight: raw
+            .max_in_flight
+            .map_or(usual.max_in_flight, |count| count.get()),
+        drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
+        drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),
+        stream_keepalive: raw
+            .stream_keepalive
+            .map_or(usual.stream_keepalive, |span| span.0),
+    };
+    for listen in server.listen.iter().filter(|listen| !listen.is_local()) {
+        if raw.insecure_open == Some(true) {
+            let text = format!("anyone who can reach {listen} may call, and spend your keys");
+            report.warn("server.listen", text);
+        } else {
+            report.problem(
+                "server.listen",
+                format!("{listen} can be reached from outside, and nobody has to identify"),
+                "listen on 127.0.0.1 or a unix: socket, or set server.insecure_open: true",
+            );
+        }
+    }
+    server
+}
+
+fn log(raw: raw::Log, report: &mut Report) -> Log {
+    let usual = Log::default();
+    let level = raw.level.unwrap_or(usual.level).trim().to_owned();
+    let plain = ["off", "error", "warn", "info", "debug", "trace"];
+    let directives = level.contains(['=', ',']);
+    if !directives && !plain.contains(&level.to_lowercase().as_str()) {
+        report.problem(
+            "log.level",
+            format!("`{level}` is no level"),
+            "write error, warn, info, debug, trace or off",
+        );
+    }
+    Log {
+        format: raw.format.unwrap_or(usual.format),
+        level,
+    }
+}
+
+/// `timeout` is BorgLLM's name for the waiting time.
+fn dispatch(raw: raw::Dispatch, timeout: Option<Duration>, report: &mut Report) -> DispatchPolicy {
+    let usual = DispatchPolicy::default();
+    let budget = raw.retry_budget.unwrap_or_default();
+    let ratio = budget
+        .ratio
+        .map_or(usual.retry_budget.ratio, |Amount(ratio)| ratio);
+    if ratio > 10.0 {
+        report.problem(
+            "dispatch.retry_budget.ratio",
+            "is above 10",
+            "write a share such as 0.2",
+        );
+    }
+    let per_second = budget
+        .min_per_second
+        .map_or(usual.retry_budget.min_per_second, |Amount(number)| number);
+    let wait = raw.await_cooldown.map(|Span(span)| span).or(timeout);
+    DispatchPolicy {
+        deadline: raw
+            .deadline
+            .map_or(usual.deadline, |PositiveSpan(span)| span),
+        max_attempts: raw
+            .max_attempts
+            .map_or(usual.max_attempts, |count| count.get()),
+        max_key_refusals: raw.max_key_refusals.unwrap_or(usual.max_key_refusals),
+        await_cooldown: wait.unwrap_or(usual.await_cooldown),
+        patience: raw.patience.map_or(usual.patience, |Span(span)| span),
+        max_waiting: raw.max_waiting.unwrap_or(usual.max_waiting),
+        retry_budget: RetryBudgetPolicy {
+            ratio,
+            min_per_second: per_second,
+        },
+    }
+}
+
+/// The names that resolve to a provider besides its own: its built-in id and the aliases of that.
+pub(super) fn other_names(placed: &[Placed]) -> Vec<(String, ProviderName)> {
+    let mut names = Vec::new();
+    for placed in placed {
+        let Some(entry) = catalog::find(&placed.provider.kind) else {
+            continue;
+        };
+        for name in entry.aliases.iter().chain([&entry.id]) {
+            let taken = names.iter().any(|(other, _): &(String, _)| other == name);
+            if name != placed.provider.name.as_str() && !taken {
+                names.push((name.clone(), placed.provider.name.clone()));
+            }
+        }
+    }
+    names
+}
+
+/// A share that was typed, or zero.
+pub(super) fn share(raw: Option<Share>, usual: f64) -> f64 {
+    raw.map_or(usual, |Share(share)| share)
+}

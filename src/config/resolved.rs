@@ -1,0 +1,175 @@
+//! The validated, immutable result: everything the other floors are built from.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::listen::Listen;
+use crate::domain::chain::{Targets, VirtualEntry};
+use crate::domain::circuit::BreakerPolicy;
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::Dialect;
+use crate::domain::ids::{ModelName, ProviderName};
+use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::rotation::KeyRotation;
+use crate::domain::secret::ApiKey;
+
+/// One whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How the process listens and protects itself.
+    pub server: Server,
+    /// How it logs.
+    pub log: Log,
+    /// What bounds one request.
+    pub dispatch: DispatchPolicy,
+    /// What may be asked for.
+    pub targets: Arc<Targets>,
+    /// The APIs to call: those of the file in its order, then built-in ones with keys.
+    pub providers: Vec<Provider>,
+    /// The virtual providers, with upstreams that cannot be served left out.
+    pub virtuals: Vec<VirtualEntry>,
+    /// What a request without a model means, when configured.
+    pub default_model: Option<String>,
+    /// What works but may not be meant.
+    pub warnings: Vec<String>,
+    /// What was read, in the order of precedence, lowest first.
+    pub sources: Vec<String>,
+}
+
+/// How the process listens and protects itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Server {
+    /// At least one address.
+    pub listen: Vec<Listen>,
+    /// Bytes; larger requests are refused.
+    pub max_body: usize,
+    /// Requests at the same time, at least 1.
+    pub max_in_flight: usize,
+    /// From the signal to refusing new connections.
+    pub drain_delay: Duration,
+    /// How long requests under way may take to finish.
+    pub drain_timeout: Duration,
+    /// How often a comment keeps a silent stream alive; zero means never.
+    pub stream_keepalive: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
+            max_body: 32 * 1024 * 1024,
+            max_in_flight: 10_000,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(30),
+            stream_keepalive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// How it logs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A level or directives.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::default(),
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One API with its keys and policies.
+#[derive(Clone)]
+pub struct Provider {
+    /// The configured name.
+    pub name: ProviderName,
+    /// The built-in provider that it is, or empty.
+    pub kind: String,
+    /// API root without a trailing slash; empty for echo.
+    pub base_url: String,
+    /// The full URL of chat completions, when it is not `base_url` + `/chat/completions`.
+    pub chat_url: Option<String>,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// What its name alone means.
+    pub model: Option<ModelName>,
+    /// An ordered pool; when given, no other models (but `model`) may be asked for.
+    pub models: Vec<ModelName>,
+    /// At least one; a provider that needs none has one without material.
+    pub keys: Vec<Key>,
+    /// How the keys take turns.
+    pub key_rotation: KeyRotation,
+    /// Extra request headers, legal ones; values may be secrets.
+    pub headers: Vec<(String, String)>,
+    /// Tokens that prompt and answer may have together.
+    pub context_window: Option<u64>,
+    /// Filled in where the request has none.
+    pub params: Map<String, Value>,
+    /// What one key may do.
+    pub limits: KeyLimits,
+    /// How long the parts of an attempt may take.
+    pub timeouts: Timeouts,
+    /// How often it is asked again after a failure that may pass.
+    pub retry: RetryPolicy,
+    /// How long a rate-limited key stays away.
+    pub cooldown: CooldownPolicy,
+    /// When it is left alone.
+    pub breaker: BreakerPolicy,
+    /// Failures and delays that are made up.
+    pub mock: Mock,
+    /// Lower first, where a policy asks for tiers.
+    pub priority: u32,
+}
+
+impl fmt::Debug for Provider {
+    /// Names and counts; header values and parameters stay out, they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("dialect", &self.dialect)
+            .field("model", &self.model)
+            .field("models", &self.models)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One API key and where it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// `None`: called without an Authorization header.
+    pub material: Option<ApiKey>,
+    /// `env GROQ_API_KEYS[2]`, `file pointsman.yaml llm.providers[0].api_keys[1]`.
+    pub source: String,
+}
+
+/// Failures and delays that are made up, for tests and demonstrations.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Mock {
+    /// The share of calls that fail, 0..=1.
+    pub failure_rate: f64,
+    /// Makes them repeatable.
+    pub seed: Option<u64>,
+    /// Added before each call.
+    pub latency: Duration,
+}

@@ -1,0 +1,266 @@
+//! All mistakes at once, each with its place and what to write instead.
+
+use super::*;
+
+#[test]
+fn every_mistake_is_listed_with_its_place() {
+    let text = "
+servr: {}
+server:
+  listen: [8080, '127.0.0.1:1', '127.0.0.1:1']
+  max_body: huge
+  max_in_flight: 0
+llm:
+  default_model: nowhere
+  providers:
+    - name: groq
+      api_key: k
+      timeouts: {conect: 5s, idle: 0}
+      limits: {rpm: 0, tpm: -3}
+      mock_failure_rate: 1.5
+      key_rotation: round-robin
+      retry: {same_upstream: 1, waits: {factor: 0.5}}
+      cooldown: {default: 1h, max: 1m}
+    - name: custom
+    - base_url: http://localhost:1/v1
+    - name: bad-url
+      base_url: localhost:1/v1
+      model: m
+  virtual:
+    - {name: v, upstreams: [{name: grok-typo}, {nam: x}, {name: custom}], policy: random}
+    - {name: w, upstreams: []}
+dispatch: {max_attempts: none, retry_budget: {ratio: 11}}
+log: {format: xml, level: loud}
+";
+    let shown = mistakes(text, &[]);
+    has(
+        &shown,
+        &[
+            "pointsman.yaml servr: unknown key; did you mean `server`?",
+            "server.listen[0]: `8080` has no host; write 127.0.0.1:8080",
+            "server.listen[2]: `127.0.0.1:1` is named twice",
+            "server.max_body: expected a size such as 32MiB",
+            "server.max_in_flight: expected a whole number, 1 or more, found `0`",
+            "llm.default_model: default_model: `nowhere`",
+            "llm.providers[0].timeouts.conect: unknown key; did you mean `connect`?",
+            "llm.providers[0].timeouts.idle: expected a time above zero",
+            "llm.providers[0].limits.rpm",
+            "llm.providers[0].limits.tpm",
+            "llm.providers[0].mock_failure_rate: expected a number from 0 to 1",
+            "llm.providers[0].key_rotation: expected one of round_robin, sticky, sequential, least_in_flight; did you mean `round_robin`?",
+            "llm.providers[0].retry.waits.factor: is below 1",
+            "llm.providers[0].cooldown: default is longer than max",
+            "llm.providers[1]: provider custom has no base_url, and is no built-in provider; add `base_url:`",
+            "llm.providers[2]: a provider has no name",
+            "llm.providers[3].base_url: base_url is not",
+            "llm.virtual: virtual provider `v` references the unknown upstream `grok-typo`",
+            "llm.virtual[0].upstreams[1].nam: unknown key; did you mean `name`?",
+            "llm.virtual[0].policy: this version knows only `ordered`",
+            "virtual provider `w` has no upstreams",
+            "dispatch.max_attempts",
+            "dispatch.retry_budget.ratio: is above 10",
+            "log.format: expected one of text, json",
+            "log.level: `loud` is no level",
+        ],
+    );
+}
+
+#[test]
+fn what_a_later_version_brings_is_refused_never_ignored() {
+    let provider = "llm: {providers: [{name: echo}]}";
+    for (text, place) in [
+        (
+            "server: {tls: {cert: /c, key: /k}}",
+            "server.tls: is not supported by this version",
+        ),
+        (
+            "clients: [{name: a, token: t}]",
+            "clients: is not supported by this version",
+        ),
+        (
+            "server: {admin_listen: '127.0.0.1:8081'}",
+            "server.admin_listen: the admin listener is not supported",
+        ),
+    ] {
+        has(
+            &mistakes(&format!("{text}\n{provider}"), &[]),
+            &["1 mistake:", place],
+        );
+    }
+    for dialect in ["anthropic", "gemini"] {
+        let text = format!(
+            "llm: {{providers: [{{name: x, base_url: 'http://localhost', dialect: {dialect}}}]}}"
+        );
+        has(
+            &mistakes(&text, &[]),
+            &[&format!(
+                "dialect {dialect} is not supported by this version"
+            )],
+        );
+    }
+    for text in [
+        "clients: []",
+        "clients:",
+        "server: {admin_listen: off}",
+        "server: {admin_listen: false}",
+        "server: {tls: {}}",
+    ] {
+        yaml(&format!("{text}\n{provider}"), &[]).unwrap();
+    }
+}
+
+#[test]
+fn an_open_listener_needs_to_be_asked_for() {
+    let with = |server: &str| format!("server: {{{server}}}\nllm: {{providers: [{{name: echo}}]}}");
+    has(
+        &mistakes(&with("listen: '0.0.0.0:8080'"), &[]),
+        &[
+            "0.0.0.0:8080 can be reached from outside",
+            "insecure_open: true",
+        ],
+    );
+    has(
+        &mistakes(&with("listen: ['127.0.0.1:1', '[::]:8080']"), &[]),
+        &["[::]:8080"],
+    );
+    let config = yaml(&with("listen: '0.0.0.0:8080', insecure_open: true"), &[]).unwrap();
+    has(
+        &config.warnings.join("\n"),
+        &["anyone who can reach 0.0.0.0:8080"],
+    );
+    assert!(
+        yaml(&with("listen: 'unix:/run/p.sock'"), &[])
+            .unwrap()
+            .warnings
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_graph_of_virtual_providers_is_checked() {
+    let text = "
+llm:
+  providers: [{name: echo}, {name: both, dialect: echo}]
+  virtual:
+    - {name: a, upstreams: [{name: b}]}
+    - {name: b, upstreams: [{name: a}, {name: echo}]}
+    - {name: both, upstreams: [{name: echo}]}
+    - {name: typo, upstreams: [{name: 'cerebas:x'}, {name: echoo}]}
+";
+    has(
+        &mistakes(text, &[]),
+        &[
+            "virtual providers form a cycle: a -> b -> a",
+            "`both` is the name of a provider and of a virtual provider",
+            "`typo` references the unknown upstream `cerebas:x`; did you mean the built-in provider `cerebras`?",
+            "`typo` references the unknown upstream `echoo`: did you mean `echo`",
+        ],
+    );
+}
+
+#[test]
+fn a_mistake_in_a_provider_is_not_repeated_where_it_is_used() {
+    let text = "
+llm:
+  default_model: v
+  providers: [{name: a, base_url: 'http://localhost:1/v1', model: m, priority: x, cooldown: {default: 2h, max: 1s}}]
+  virtual: [{name: v, upstreams: [{name: a}]}]
+";
+    has(
+        &mistakes(text, &[]),
+        &["2 mistakes", "priority", "cooldown"],
+    );
+}
+
+#[test]
+fn keys_are_never_shown() {
+    let secret = "sk-topsecret-0123456789";
+    let env = [
+        ("KEY", "sk-topsecret-0123456789"),
+        ("BAD", "sk-topsecret-ü"),
+    ];
+    for text in [
+        format!("llm: {{providers: [{{name: groq, api_key: {{x: {secret}}}}}]}}"),
+        "llm: {providers: [{name: groq, limits: {rpm: '${KEY}'}}]}".to_owned(),
+        "llm: {providers: [{name: groq, api_key: k, priority: '${KEY}'}]}".to_owned(),
+        "llm: {providers: [{name: groq, api_key: '${BAD}'}]}".to_owned(),
+        format!(
+            "llm: {{providers: [{{name: groq, api_key: k, headers: {{x: \"{secret}\\n\", 'a b': {secret}}}}}]}}"
+        ),
+        format!("llm: {{providers: [{{name: x, base_url: 'https://u:{secret}@h/v1'}}]}}"),
+        format!("llm: {{providers: [{{name: groq, api_key: {secret}, apikey: {secret}}}]}}"),
+    ] {
+        let error = yaml(&text, &env).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("topsecret"), "{text}\n{shown}");
+    }
+    let config = yaml(
+        "llm: {providers: [{name: groq, api_key: '${KEY}', headers: {X-Other: '${KEY}'}}]}",
+        &env,
+    )
+    .unwrap();
+    assert!(!format!("{config:?}").contains("topsecret"));
+}
+
+#[test]
+fn values_that_yaml_would_change_must_be_quoted() {
+    let text = "llm: {providers: [{name: groq, api_key: 123456}, {name: echo, model: 4.10}]}";
+    has(
+        &mistakes(text, &[]),
+        &[
+            "llm.providers[0].api_key: a key must be text; put it in quotes",
+            "llm.providers[1].model: expected text; put the value in quotes",
+        ],
+    );
+}
+
+#[test]
+fn one_thing_said_twice_is_a_mistake() {
+    let text = "llm: {providers: [{name: groq, api_key: k, context_window: 1, max_tokens: 2, temperature: 1, params: {temperature: 0}}]}";
+    has(
+        &mistakes(text, &[]),
+        &[
+            "llm.providers[0].max_tokens: `llm.providers[0].context_window` says the same",
+            "params.temperature says the same",
+        ],
+    );
+    has(
+        &mistakes("llm: {providers: [{name: echo}, {name: echo}]}", &[]),
+        &["two providers are called `echo`"],
+    );
+}
+
+#[test]
+fn parameters_and_headers_that_are_not_the_files_to_set() {
+    let text = "
+llm:
+  providers:
+    - {name: groq, api_key: k, params: {model: x, stream: true}, headers: {Authorization: Bearer x, Host: h, Content-Length: '1'}}
+";
+    has(
+        &mistakes(text, &[]),
+        &[
+            "params.model: is decided by the caller and the route",
+            "params.stream",
+            "headers: there are keys and an Authorization header",
+            "headers: a Host header goes only with a base_url of your own",
+            "headers.Content-Length: this header is made per request",
+        ],
+    );
+    let own = "llm: {providers: [{name: x, base_url: 'http://10.0.0.1/v1', headers: {Authorization: Basic x, Host: h}}]}";
+    yaml(own, &[]).unwrap();
+}
+
+#[test]
+fn an_empty_file_says_what_is_missing() {
+    has(&mistakes("", &[]), &["no provider is configured"]);
+    has(
+        &mistakes("llm: []", &[]),
+        &["llm: expected a map of keys and values, found a list"],
+    );
+    has(
+        &mistakes("llm: {providers: {groq: {}}}", &[]),
+        &["llm.providers: expected a list, found a map"],
+    );
+    assert!(yaml("", &[("GROQ_API_KEY", "k")]).is_ok());
+}

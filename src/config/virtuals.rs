@@ -1,0 +1,214 @@
+//! Virtual providers: other names become the providers' own, upstreams without a key are left out.
+
+use std::collections::BTreeMap;
+
+use super::catalog::{self, BuiltIn};
+use super::raw;
+use super::read::Report;
+use super::resolve::{Placed, other_names};
+use crate::domain::chain::{ChainError, ResolveError, VirtualEntry};
+use crate::domain::dialect::Dialect;
+use crate::domain::ids::ProviderName;
+use crate::domain::near::near;
+
+/// The names that mean something.
+pub(super) struct Known {
+    names: Vec<String>,
+    aliases: BTreeMap<String, ProviderName>,
+}
+
+/// What an upstream's name stands for.
+enum Meaning {
+    /// A provider, a virtual provider, a model id, or nothing: the graph decides.
+    Name(String),
+    /// A built-in provider that is not there.
+    Absent(&'static BuiltIn),
+}
+
+impl Known {
+    pub fn of(placed: &[Placed]) -> Self {
+        Self {
+            names: placed
+                .iter()
+                .map(|placed| placed.provider.name.to_string())
+                .collect(),
+            aliases: other_names(placed).into_iter().collect(),
+        }
+    }
+
+    pub fn aliases(&self) -> Vec<(String, ProviderName)> {
+        self.aliases.clone().into_iter().collect()
+    }
+
+    fn is_provider(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+
+    fn meaning(&self, name: &str, virtuals: &[raw::Virtual]) -> Meaning {
+        let is_virtual = virtuals
+            .iter()
+            .any(|entry| entry.name.as_deref().map(str::trim) == Some(name));
+        if is_virtual || self.is_provider(name) {
+            return Meaning::Name(name.to_owned());
+        }
+        let (head, rest) = match name.split_once(':') {
+            Some((head, rest)) => (head, Some(rest)),
+            None => (name, None),
+        };
+        if self.is_provider(head) {
+            return Meaning::Name(name.to_owned());
+        }
+        if let Some(provider) = self.aliases.get(head) {
+            return Meaning::Name(match rest {
+                Some(rest) => format!("{provider}:{rest}"),
+                None => provider.to_string(),
+            });
+        }
+        match catalog::find(head) {
+            Some(entry) => Meaning::Absent(entry),
+            None => Meaning::Name(name.to_owned()),
+        }
+    }
+}
+
+/// Built-in providers that need no key and are referred to, but not configured.
+pub(super) fn locals(
+    virtuals: &[raw::Virtual],
+    default_model: Option<&str>,
+    known: &Known,
+) -> Vec<&'static BuiltIn> {
+    let upstreams = virtuals
+        .iter()
+        .flat_map(|entry| entry.upstreams.iter().flatten())
+        .map(|upstream| upstream.0.as_str());
+    let mut found: Vec<&'static BuiltIn> = Vec::new();
+    for name in upstreams.chain(default_model) {
+        if let Meaning::Absent(entry) = known.meaning(name, virtuals)
+            && entry.local
+            && !found.contains(&entry)
+        {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+/// The chains to build, without the upstreams that have no key.
+pub(super) fn resolve(
+    virtuals: &[raw::Virtual],
+    known: &Known,
+    report: &mut Report,
+) -> Vec<VirtualEntry> {
+    let mut chains = Vec::new();
+    for (at, entry) in virtuals.iter().enumerate() {
+        let path = format!("llm.virtual[{at}]");
+        let name = entry.name.as_deref().map(str::trim).unwrap_or_default();
+        if name.is_empty() {
+            report.problem(&path, "a virtual provider has no name", "add `name:`");
+            continue;
+        }
+        let written = entry.upstreams.as_deref().unwrap_or_default();
+        let mut upstreams = Vec::new();
+        let mut absent: Vec<&'static BuiltIn> = Vec::new();
+        let mut notes = Vec::new();
+        for (place, upstream) in written.iter().enumerate() {
+            match known.meaning(&upstream.0, virtuals) {
+                Meaning::Name(name) => upstreams.push(name),
+                Meaning::Absent(builtin) => {
+                    let text = format!(
+                        "{} is skipped in {name}: no key; set {}",
+                        upstream.0,
+                        builtin.wanted()
+                    );
+                    notes.push((format!("{path}.upstreams[{place}]"), text));
+                    if !absent.contains(&builtin) {
+                        absent.push(builtin);
+                    }
+                }
+            }
+        }
+        if upstreams.is_empty() && !absent.is_empty() {
+            let wanted: Vec<String> = absent.iter().map(|builtin| builtin.wanted()).collect();
+            report.problem(
+                &format!("{path}.upstreams"),
+                format!("no upstream of virtual provider {name} has a key"),
+                &format!("set {}", wanted.join(" or ")),
+            );
+            continue;
+        }
+        for (place, text) in notes {
+            report.warn(&place, text);
+        }
+        chains.push(VirtualEntry {
+            name: name.to_owned(),
+            upstreams,
+        });
+    }
+    chains
+}
+
+/// The default target by the providers' own names. `None` when it is a built-in provider without a key,
+/// which is then in the report.
+pub(super) fn default_model(
+    name: &str,
+    virtuals: &[raw::Virtual],
+    known: &Known,
+    report: &mut Report,
+) -> Option<String> {
+    match known.meaning(name.trim(), virtuals) {
+        Meaning::Name(name) => Some(name),
+        Meaning::Absent(entry) => {
+            report.problem(
+                "llm.default_model",
+                format!("`{name}` has no key"),
+                &format!("set {}", entry.wanted()),
+            );
+            None
+        }
+    }
+}
+
+/// Puts a mistake of the graph into the report, unless it only follows from one that is there.
+pub(super) fn report_chain_error(
+    error: &ChainError,
+    virtuals: &[raw::Virtual],
+    report: &mut Report,
+) {
+    let dropped = match error {
+        ChainError::Dangling { upstream, .. } => Some(upstream),
+        ChainError::DefaultModel(ResolveError::UnknownTarget { name, .. }) => Some(name),
+        _ => None,
+    };
+    let written = |name: &String| {
+        let named = |entry: &raw::Virtual| entry.name.as_deref().map(str::trim) == Some(name);
+        virtuals.iter().any(named)
+    };
+    if dropped.is_some_and(written) {
+        return;
+    }
+    let path = match error {
+        ChainError::DuplicateProvider { .. } => "llm.providers",
+        ChainError::DefaultModel(_) => "llm.default_model",
+        _ => "llm.virtual",
+    };
+    // The graph knows only what is configured; a slip in a built-in provider's name deserves a hint too.
+    let suggestion = match error {
+        ChainError::Dangling {
+            upstream,
+            near: found,
+            ..
+        } if found.is_empty() => {
+            let head = upstream.split(':').next().unwrap_or_default();
+            let names = catalog::all()
+                .iter()
+                .filter(|entry| entry.dialect() != Dialect::Echo)
+                .map(|entry| entry.id.as_str());
+            near(head, names)
+                .first()
+                .map(|name| format!("did you mean the built-in provider `{name}`?"))
+                .unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    report.problem(path, error.to_string(), &suggestion);
+}
