@@ -1,1 +1,312 @@
-//! x
+//! What `pointsman check` prints of a valid configuration: for people, and as JSON.
+//!
+//! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, Key, Provider, show_duration};
+use crate::domain::chain::Chain;
+
+/// The configuration for people.
+pub fn render(config: &Config) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(config, &mut out);
+    out
+}
+
+fn write(config: &Config, out: &mut String) -> std::fmt::Result {
+    let listen: Vec<String> = config
+        .server
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let sources = match config.sources.is_empty() {
+        true => "environment".to_owned(),
+        false => config.sources.join(", "),
+    };
+    writeln!(out, "read        {sources}")?;
+    writeln!(out, "listens on  {}", listen.join(", "))?;
+    writeln!(out, "\nproviders")?;
+    for provider in &config.providers {
+        writeln!(out, "  {}", title(provider))?;
+        writeln!(out, "    models  {}", models(provider))?;
+        for (at, key) in provider.keys.iter().enumerate() {
+            let label = if at == 0 { "keys" } else { "" };
+            writeln!(out, "    {label:<6}  {}", shown_key(provider, at, key))?;
+        }
+        let limits = limits(provider);
+        if !limits.is_empty() {
+            writeln!(out, "    limits  {}, per key", limits.join(", "))?;
+        }
+        if !provider.headers.is_empty() {
+            writeln!(out, "    sends   {}", header_names(provider).join(", "))?;
+        }
+        if provider.mock.failure_rate > 0.0 {
+            let percent = provider.mock.failure_rate * 100.0;
+            writeln!(
+                out,
+                "    mock    {percent}% of its calls fail without being made"
+            )?;
+        }
+        if !provider.mock.latency.is_zero() {
+            let latency = show_duration(provider.mock.latency);
+            writeln!(out, "    mock    each call takes {latency} longer")?;
+        }
+    }
+    let chains: Vec<_> = config.targets.chains().collect();
+    if !chains.is_empty() {
+        writeln!(out, "\nvirtual providers")?;
+        for chain in chains {
+            writeln!(
+                out,
+                "  {} -> {}",
+                chain.target,
+                upstreams(chain).join(" -> ")
+            )?;
+        }
+    }
+    match config.targets.default_chain() {
+        Some(chain) => {
+            writeln!(
+                out,
+                "\ndefault     {} -> {}",
+                chain.target,
+                upstreams(chain).join(" -> ")
+            )?;
+        }
+        None => writeln!(out, "\ndefault     none: each request must name a model")?,
+    }
+    if !config.warnings.is_empty() {
+        writeln!(out, "\nwarnings")?;
+        for warning in &config.warnings {
+            writeln!(out, "  - {warning}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for machines.
+pub fn render_json(config: &Config) -> Value {
+    let listen: Vec<String> = config
+        .server
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let providers: Vec<Value> = config.providers.iter().map(provider_json).collect();
+    let chains: Vec<Value> = config
+        .targets
+        .chains()
+        .map(|chain| json!({"name": *chain.target, "upstreams": upstreams(chain)}))
+        .collect();
+    let default = config
+        .targets
+        .default_chain()
+        .map(|chain| json!({"name": *chain.target, "upstreams": upstreams(chain)}));
+    json!({
+        "sources": config.sources,
+        "listen": listen,
+        "providers": providers,
+        "virtual": chains,
+        "default": default,
+        "warnings": config.warnings,
+    })
+}
+
+fn provider_json(provider: &Provider) -> Value {
+    let keys: Vec<Value> = provider
+        .keys
+        .iter()
+        .zip(1_u32..)
+        .map(|(key, number)| {
+            let masked = key.material.as_ref().map(|material| material.masked());
+            let id = format!("{}#{number}", provider.name);
+            json!({"id": id, "masked": masked, "source": key.source})
+        })
+        .collect();
+    let models: Vec<&str> = provider.models.iter().map(|model| model.as_str()).collect();
+    json!({
+        "name": provider.name.as_str(),
+        "kind": provider.kind,
+        "dialect": provider.dialect.as_str(),
+        "url": url(provider),
+        "model": provider.model.as_ref().map(|model| model.as_str()),
+        "models": models,
+        "keys": keys,
+        "key_rotation": provider.key_rotation.as_str(),
+        "headers": header_names(provider),
+        "context_window": provider.context_window,
+        "limits": {
+            "rpm": provider.limits.rpm,
+            "tpm": provider.limits.tpm,
+            "rpd": provider.limits.rpd,
+            "max_in_flight": provider.limits.max_in_flight,
+        },
+        "priority": provider.priority,
+    })
+}
+
+fn title(provider: &Provider) -> String {
+    let kind = match provider.kind.as_str() {
+        "" => String::new(),
+        kind if kind == provider.name.as_str() => ", built in".to_owned(),
+        kind => format!(", built in as {kind}"),
+    };
+    let url = url(provider).unwrap_or_default();
+    let title = format!(
+        "{}  ({}{kind})  {url}",
+        provider.name,
+        provider.dialect.as_str()
+    );
+    title.trim_end().to_owned()
+}
+
+/// Where it is called, without the query.
+fn url(provider: &Provider) -> Option<String> {
+    let full = provider.chat_url.as_ref().unwrap_or(&provider.base_url);
+    let shown = match full.split_once('?') {
+        Some((path, _)) => format!("{path}?…"),
+        None => full.clone(),
+    };
+    (!shown.is_empty()).then_some(shown)
+}
+
+fn models(provider: &Provider) -> String {
+    let pool: Vec<&str> = provider.models.iter().map(|model| model.as_str()).collect();
+    let window = provider
+        .context_window
+        .map(|tokens| format!("; up to {tokens} tokens"))
+        .unwrap_or_default();
+    let shown = match (&provider.model, pool.is_empty()) {
+        (Some(model), true) => format!("{model} by default, any other by name"),
+        (None, true) => format!("none by default: ask for {}:<model>", provider.name),
+        (Some(model), false) => {
+            let first = std::iter::once(model.as_str());
+            let rest = pool.into_iter().filter(|other| *other != model.as_str());
+            format!(
+                "{}; no others",
+                first.chain(rest).collect::<Vec<_>>().join(", then ")
+            )
+        }
+        (None, false) => format!("{}; no others", pool.join(", then ")),
+    };
+    shown + &window
+}
+
+fn shown_key(provider: &Provider, at: usize, key: &Key) -> String {
+    match &key.material {
+        Some(material) => {
+            format!(
+                "{}#{}  {:<8}  {}",
+                provider.name,
+                at + 1,
+                material.masked(),
+                key.source
+            )
+        }
+        None => key.source.clone(),
+    }
+}
+
+fn limits(provider: &Provider) -> Vec<String> {
+    let limits = &provider.limits;
+    [
+        limits.rpm.map(|count| format!("{count} requests a minute")),
+        limits.tpm.map(|count| format!("{count} tokens a minute")),
+        limits.rpd.map(|count| format!("{count} requests a day")),
+        limits
+            .max_in_flight
+            .map(|count| format!("{count} at the same time")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn header_names(provider: &Provider) -> Vec<&str> {
+    provider
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+fn upstreams(chain: &Chain) -> Vec<String> {
+    chain.upstreams.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{LoadRequest, load};
+
+    fn config() -> Config {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/check.yaml");
+        let variables = [
+            ("GROQ_API_KEYS", "gsk-0123456789abcdef,short"),
+            ("TEAM", "secret-team-header"),
+        ];
+        let request = LoadRequest {
+            config_path: Some(PathBuf::from(path)),
+            env: variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..LoadRequest::default()
+        };
+        load(&request).unwrap()
+    }
+
+    #[test]
+    fn people_see_everything_but_secrets() {
+        let text = render(&config());
+        for part in [
+            "listens on  127.0.0.1:8080",
+            "groq  (openai, built in)  https://api.groq.com/openai/v1",
+            "groq#1  ****cdef  env GROQ_API_KEYS[0]",
+            "groq#2  ****      env GROQ_API_KEYS[1]",
+            "a, then b; no others; up to 4096 tokens",
+            "30 requests a minute, 8 at the same time, per key",
+            "sends   X-Team",
+            "azure  (openai)  https://r.example.com/d/chat/completions?…",
+            "none needed",
+            "smart -> groq:a -> mirror:echo",
+            "default     smart -> groq:a -> mirror:echo",
+            "warnings",
+            "cerebras is skipped in smart: no key; set CEREBRAS_API_KEY",
+        ] {
+            assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+        }
+        hides(&text);
+    }
+
+    #[test]
+    fn machines_see_the_same() {
+        let json = render_json(&config());
+        assert_eq!(json["providers"][0]["keys"][0]["masked"], "****cdef");
+        assert_eq!(json["providers"][0]["keys"][1]["id"], "groq#2");
+        assert_eq!(json["providers"][0]["limits"]["rpm"], 30);
+        assert_eq!(
+            json["virtual"][0]["upstreams"],
+            json!(["groq:a", "mirror:echo"])
+        );
+        assert_eq!(json["default"]["name"], "smart");
+        assert!(
+            json["warnings"]
+                .as_array()
+                .is_some_and(|warnings| !warnings.is_empty())
+        );
+        hides(&json.to_string());
+    }
+
+    fn hides(text: &str) {
+        for secret in ["0123456789", "short", "secret", "version"] {
+            assert!(!text.contains(secret), "{secret} is shown in:\n{text}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! From files, variables and arguments to one [`Config`]: lookup, layers, interpolation, reading, resolving.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
@@ -15,7 +16,7 @@ use super::resolve;
 use super::resolved::Config;
 
 /// Where to look, and what the command line says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct LoadRequest {
     /// `--config`: relative paths start at `working_dir`.
     pub config_path: Option<PathBuf>,
@@ -27,6 +28,19 @@ pub struct LoadRequest {
     pub listen: Vec<String>,
     /// `--demo`: the built-in configuration, no file and no keys.
     pub demo: bool,
+}
+
+impl fmt::Debug for LoadRequest {
+    /// The environment holds keys: only its size is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadRequest")
+            .field("config_path", &self.config_path)
+            .field("working_dir", &self.working_dir)
+            .field("env", &self.env.len())
+            .field("listen", &self.listen)
+            .field("demo", &self.demo)
+            .finish()
+    }
 }
 
 /// Reads and validates the configuration.
@@ -68,6 +82,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
     }
     let file = match source.as_ref().map(parse).transpose() {
         Ok(file) => file.map(|mut file| {
+            merge_keys(&mut file.cache);
             interpolate_tree(&mut file.cache, "", &env, &mut report);
             file
         }),
@@ -100,7 +115,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
 }
 
 fn parse(source: &Source) -> Result<config::Config, Problem> {
-    // JSON is read by the YAML reader's rules elsewhere; an empty file is an empty configuration everywhere.
+    // An empty file is an empty configuration, also where the format does not allow it.
     let text = match source.text.trim() {
         "" if source.format == FileFormat::Json => "{}",
         _ => &source.text,
@@ -148,6 +163,43 @@ fn layers(
         .build()
         .map(|config| config.cache)
         .map_err(|error| error.to_string())
+}
+
+/// YAML's merge key: `<<: *base` fills in what the map itself does not say.
+fn merge_keys(value: &mut Value) {
+    match &mut value.kind {
+        ValueKind::Table(table) => {
+            let bases = match table.remove("<<").map(|base| base.kind) {
+                Some(ValueKind::Array(bases)) => bases.into_iter().map(|base| base.kind).collect(),
+                Some(base) => vec![base],
+                None => Vec::new(),
+            };
+            for base in bases {
+                match base {
+                    ValueKind::Table(base) => {
+                        for (key, member) in base {
+                            table.entry(key).or_insert(member);
+                        }
+                    }
+                    // Not a map: left for the reader to refuse.
+                    other => {
+                        table.insert("<<".to_owned(), Value::new(None, other));
+                    }
+                }
+            }
+            // What was merged may bring a merge key of its own.
+            if matches!(
+                table.get("<<").map(|base| &base.kind),
+                Some(ValueKind::Table(_))
+            ) {
+                merge_keys(value);
+                return;
+            }
+            table.values_mut().for_each(merge_keys);
+        }
+        ValueKind::Array(values) => values.iter_mut().for_each(merge_keys),
+        _ => {}
+    }
 }
 
 /// Interpolates every string of the file, and remembers where which variables went.

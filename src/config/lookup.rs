@@ -100,6 +100,11 @@ fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
     let full = working_dir.join(path);
     let text = std::fs::read_to_string(&full)
         .map_err(|error| problem(&name, &format!("can't be read: {}", error.kind()), ""))?;
+    // A byte order mark is no part of any of the formats.
+    let text = text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text);
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     Ok(Source {
         name,

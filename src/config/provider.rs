@@ -43,7 +43,12 @@ pub(super) fn resolve(
         .dialect
         .unwrap_or_else(|| entry.map_or(Dialect::OpenAi, BuiltIn::dialect));
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
-    let (keys, written) = keys_of(&mut raw, &name, entry, path, context, report);
+    let variables = match (entry, dialect) {
+        (_, Dialect::Echo) => Vec::new(),
+        (Some(entry), _) => entry.variables(),
+        (None, _) => vec![own_variable(&name)],
+    };
+    let (keys, written) = keys_of(&mut raw, &variables, path, context, report);
 
     let free = dialect == Dialect::Echo || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
@@ -244,11 +249,10 @@ fn endpoint(
     })
 }
 
-/// The provider's keys, and whether the file itself speaks of keys.
+/// The provider's keys, those of `variables` where the file names none, and whether there are any.
 fn keys_of(
     raw: &mut raw::Provider,
-    name: &str,
-    entry: Option<&'static BuiltIn>,
+    variables: &[String],
     path: &str,
     context: &Context<'_>,
     report: &mut Report,
@@ -310,11 +314,7 @@ fn keys_of(
         }
     }
     if keys.is_empty() && context.with_environment {
-        let names = match entry {
-            Some(entry) => entry.variables(),
-            None => vec![own_variable(name)],
-        };
-        keys = keys::from_env(&names, context.env);
+        keys = keys::from_env(variables, context.env);
     }
     for key in keys.iter().filter(|key| !keys::sendable(key)) {
         report.problem(

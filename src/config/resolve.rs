@@ -74,7 +74,7 @@ pub(super) fn resolve(
         }
     }
     if context.with_environment {
-        add_from_environment(&mut placed, &keyless, &cooldowns, context);
+        add_from_environment(&mut placed, &keyless, &cooldowns, context, &mut report);
     }
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         return Err(ConfigErrors::NothingConfigured);
@@ -88,6 +88,7 @@ pub(super) fn resolve(
         default_model = placed
             .iter()
             .find(|placed| !placed.builtin)
+            .filter(|placed| placed.provider.model.is_some() || !placed.provider.models.is_empty())
             .map(|placed| placed.provider.name.to_string());
     }
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
@@ -159,6 +160,7 @@ fn add_from_environment(
     keyless: &[&'static BuiltIn],
     cooldowns: &[(String, Span, String)],
     context: &Context<'_>,
+    report: &mut Report,
 ) {
     for entry in catalog::all().iter().filter(|entry| !entry.local) {
         let there = |placed: &Placed| {
@@ -168,6 +170,12 @@ fn add_from_environment(
             continue;
         }
         let mut keys = keys::from_env(&entry.variables(), context.env);
+        for key in keys.iter().filter(|key| !keys::sendable(key)) {
+            let message = "is not used: it holds characters that a header can't carry";
+            report
+                .warnings
+                .push(format!("the key from {} {message}", key.source));
+        }
         keys.retain(keys::sendable);
         if !keys.is_empty() {
             placed.push(Placed {

@@ -53,14 +53,15 @@ pub fn size(text: &str) -> Option<usize> {
 /// Shows a time in the form it is configured in.
 pub fn show(span: Duration) -> String {
     let millis = span.as_millis();
-    match millis {
-        0 if span.is_zero() => "0s".to_owned(),
-        _ if span.subsec_nanos() % 1_000_000 != 0 => format!("{}s", span.as_secs_f64()),
-        _ if millis % 3_600_000 == 0 => format!("{}h", millis / 3_600_000),
-        _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
-        _ if millis % 1000 == 0 => format!("{}s", millis / 1000),
-        _ => format!("{millis}ms"),
+    if !span.subsec_nanos().is_multiple_of(1_000_000) {
+        return format!("{}s", span.as_secs_f64());
     }
+    for (unit, length) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
+        if millis.is_multiple_of(length) && (millis > 0 || unit == "s") {
+            return format!("{}{unit}", millis / length);
+        }
+    }
+    format!("{millis}ms")
 }
 
 fn split(text: &str) -> Option<(f64, String)> {

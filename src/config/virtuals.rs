@@ -14,6 +14,8 @@ use crate::domain::near::near;
 /// The names that mean something.
 pub(super) struct Known {
     names: Vec<String>,
+    /// Models that providers list: one may look like `provider:model`.
+    models: Vec<String>,
     aliases: BTreeMap<String, ProviderName>,
 }
 
@@ -31,6 +33,11 @@ impl Known {
             names: placed
                 .iter()
                 .map(|placed| placed.provider.name.to_string())
+                .collect(),
+            models: placed
+                .iter()
+                .flat_map(|placed| placed.provider.models.iter().chain(&placed.provider.model))
+                .map(ToString::to_string)
                 .collect(),
             aliases: other_names(placed).into_iter().collect(),
         }
@@ -65,8 +72,8 @@ impl Known {
             });
         }
         match catalog::find(head) {
-            Some(entry) => Meaning::Absent(entry),
-            None => Meaning::Name(name.to_owned()),
+            Some(entry) if !self.models.iter().any(|model| model == name) => Meaning::Absent(entry),
+            _ => Meaning::Name(name.to_owned()),
         }
     }
 }

@@ -140,3 +140,22 @@ params = {top_p = 0.5, customKey = 1}
         assert_eq!(config.providers[0].params, plain.providers[0].params);
     }
 }
+
+#[test]
+fn anchors_and_merge_keys_work() {
+    let text = "\u{feff}
+llm:
+  providers:
+    - &base
+      name: a
+      dialect: echo
+      model: m
+      timeouts: &times {connect: 1s}
+    - {<<: *base, name: b}
+    - {<<: [*base], name: c, timeouts: {<<: *times, idle: 2s}}
+";
+    let config = yaml(text, &[]).unwrap();
+    assert_eq!(upstreams(&config, Some("b")), ["b:m"]);
+    assert_eq!(provider(&config, "c").timeouts.connect.as_secs(), 1);
+    assert_eq!(provider(&config, "c").timeouts.idle.as_secs(), 2);
+}

@@ -1,5 +1,7 @@
 //! All mistakes at once, each with its place and what to write instead.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -263,4 +265,34 @@ fn an_empty_file_says_what_is_missing() {
         &["llm.providers: expected a list, found a map"],
     );
     assert!(yaml("", &[("GROQ_API_KEY", "k")]).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_mangled_file_never_panics_and_never_shows_a_key(
+        edits in prop::collection::vec((0usize..80, 0usize..80, 0usize..5), 1..6)
+    ) {
+        let example = include_str!("../../../config/examples/full.yaml");
+        let mut lines: Vec<String> = example.lines().map(str::to_owned).collect();
+        for (at, other, kind) in edits {
+            let (at, other) = (at % lines.len(), other % lines.len());
+            match kind {
+                0 => { lines.remove(at); }
+                1 => { let line = lines[other].clone(); lines.insert(at, line); }
+                2 => lines[at].insert_str(0, "  "),
+                3 => lines[at] = lines[at].replacen("  ", "", 1),
+                // A variable that becomes part of a name is shown: it was meant as one.
+                _ if ["oss", "listen"].iter().any(|part| lines[at].contains(part)) => {}
+                _ => lines[at] = lines[at].replace(|c: char| c.is_ascii_digit(), "${GROQ_API_KEY}"),
+            }
+        }
+        let secret = "sk-topsecret-0123456789";
+        let shown = match yaml(&lines.join("\n"), &[("GROQ_API_KEY", secret)]) {
+            Ok(config) => format!("{config:?} {}", config.warnings.join("\n")),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        prop_assert!(!shown.contains("topsecret"), "{shown}");
+    }
 }

@@ -196,3 +196,34 @@ fn a_pool_is_asked_in_order_and_is_an_allow_list() {
     assert!(config.targets.resolve(Some("groq:c")).is_err());
     assert_eq!(upstreams(&config, Some("y")), ["e:y"]);
 }
+
+#[test]
+fn a_listed_model_that_looks_like_a_provider_is_a_model() {
+    let text = "llm: {default_model: 'qwen:7b', providers: [{name: ollama, models: ['qwen:7b']}], virtual: [{name: v, upstreams: ['qwen:7b']}]}";
+    let config = yaml(text, &[]).unwrap();
+    assert_eq!(upstreams(&config, None), ["ollama:qwen:7b"]);
+    assert_eq!(upstreams(&config, Some("v")), ["ollama:qwen:7b"]);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_default_alone_brings_a_local_provider() {
+    let config = yaml("llm: {default_model: 'ollama:llama3'}", &[]).unwrap();
+    assert_eq!(upstreams(&config, None), ["ollama:llama3"]);
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_said_not_sent() {
+    let variables = [("GROQ_API_KEY", "kö"), ("OPENAI_API_KEY", "k")];
+    let config = yaml("llm: {providers: [{name: echo}]}", &variables).unwrap();
+    has(
+        &config.warnings.join("\n"),
+        &["the key from env GROQ_API_KEY is not used"],
+    );
+    assert!(
+        config
+            .providers
+            .iter()
+            .all(|provider| provider.name.as_str() != "groq")
+    );
+}

@@ -1,0 +1,216 @@
+//! Flattening virtual providers: a depth-first walk with an explicit stack, so that depth costs no stack
+//! space, and with a memory of finished chains, so that diamonds cost nothing twice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Chain, ChainError, Listed, ProviderEntry, ResolveError, Targets, VirtualEntry};
+use crate::domain::ids::Upstream;
+use crate::domain::near::near;
+
+/// Duplicate and clashing names, each once.
+pub(super) fn name_errors(
+    providers: &[ProviderEntry],
+    virtuals: &[VirtualEntry],
+) -> Vec<ChainError> {
+    let mut errors = Vec::new();
+    let mut mine: HashMap<&str, usize> = HashMap::new();
+    for entry in providers {
+        let seen = mine.entry(entry.name.as_str()).or_default();
+        *seen += 1;
+        if *seen == 2 {
+            errors.push(ChainError::DuplicateProvider {
+                name: entry.name.to_string(),
+            });
+        }
+    }
+    let mut others: HashMap<&str, usize> = HashMap::new();
+    for entry in virtuals {
+        let seen = others.entry(entry.name.as_str()).or_default();
+        *seen += 1;
+        let name = entry.name.clone();
+        match *seen {
+            1 if mine.contains_key(entry.name.as_str()) => {
+                errors.push(ChainError::NameClash { name });
+            }
+            2 => errors.push(ChainError::DuplicateVirtual { name }),
+            _ => {}
+        }
+    }
+    errors
+}
+
+/// What became of a virtual provider.
+enum State {
+    /// On the stack: meeting it again is a cycle.
+    Open,
+    /// Flattened.
+    Done(Arc<Chain>),
+    /// Reported: what contains it is not reported again.
+    Broken,
+}
+
+struct Frame<'a> {
+    entry: &'a VirtualEntry,
+    next: usize,
+    upstreams: Vec<Upstream>,
+    seen: HashSet<Upstream>,
+    broken: bool,
+}
+
+impl<'a> Frame<'a> {
+    fn of(entry: &'a VirtualEntry) -> Self {
+        Self {
+            entry,
+            next: 0,
+            upstreams: Vec::new(),
+            seen: HashSet::new(),
+            broken: false,
+        }
+    }
+
+    fn extend(&mut self, chain: &Chain) {
+        for upstream in &chain.upstreams {
+            if self.seen.insert(upstream.clone()) {
+                self.upstreams.push(upstream.clone());
+            }
+        }
+    }
+}
+
+/// Flattens every virtual provider into `targets`. Returns the mistakes.
+pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> Vec<ChainError> {
+    let mut errors = Vec::new();
+    // A name that a provider has too belongs to the provider; of two virtual providers the first counts.
+    let mut entries: HashMap<&str, &VirtualEntry> = HashMap::new();
+    for entry in virtuals {
+        if !targets.prefixes.contains_key(entry.name.as_str()) {
+            entries.entry(entry.name.as_str()).or_insert(entry);
+        }
+    }
+    let mut states: HashMap<&str, State> = HashMap::new();
+    let mut order: Vec<Arc<Chain>> = Vec::new();
+    for root in virtuals {
+        let ours = entries
+            .get(root.name.as_str())
+            .is_some_and(|entry| std::ptr::eq(*entry, root));
+        if ours && !states.contains_key(root.name.as_str()) {
+            walk(root, targets, &entries, &mut states, &mut errors);
+        }
+        if ours && let Some(State::Done(chain)) = states.get(root.name.as_str()) {
+            order.push(Arc::clone(chain));
+        }
+    }
+    let mut listed: Vec<Listed> = Vec::new();
+    for chain in order {
+        targets
+            .known
+            .insert(Arc::clone(&chain.target), Arc::clone(&chain));
+        listed.push(Listed {
+            id: Arc::clone(&chain.target),
+            provider: None,
+            chain,
+        });
+    }
+    targets.listed.splice(0..0, listed);
+    // An upstream that is named twice is one mistake.
+    let mut distinct: Vec<ChainError> = Vec::new();
+    for error in errors {
+        if !distinct.contains(&error) {
+            distinct.push(error);
+        }
+    }
+    distinct
+}
+
+fn walk<'a>(
+    root: &'a VirtualEntry,
+    targets: &Targets,
+    entries: &HashMap<&'a str, &'a VirtualEntry>,
+    states: &mut HashMap<&'a str, State>,
+    errors: &mut Vec<ChainError>,
+) {
+    let mut stack = vec![Frame::of(root)];
+    states.insert(&root.name, State::Open);
+    while let Some(mut frame) = stack.pop() {
+        let Some(upstream) = frame.entry.upstreams.get(frame.next) else {
+            let state = finish(frame, errors);
+            states.insert(state.0, state.1);
+            continue;
+        };
+        frame.next += 1;
+        let Some(child) = entries.get(upstream.as_str()) else {
+            match targets.named(upstream) {
+                Ok(chain) => frame.extend(&chain),
+                Err(error) => {
+                    frame.broken = true;
+                    errors.push(unknown(frame.entry, upstream, error, targets, entries));
+                }
+            }
+            stack.push(frame);
+            continue;
+        };
+        match states.get(child.name.as_str()) {
+            Some(State::Done(chain)) => frame.extend(chain),
+            Some(State::Broken) => frame.broken = true,
+            Some(State::Open) => {
+                frame.broken = true;
+                let names = stack.iter().chain([&frame]).map(|frame| &frame.entry.name);
+                let mut path: Vec<String> = names
+                    .skip_while(|name| *name != &child.name)
+                    .cloned()
+                    .collect();
+                path.push(child.name.clone());
+                errors.push(ChainError::Cycle { path });
+            }
+            None => {
+                // The frame asks for the same upstream again once the child is finished.
+                frame.next -= 1;
+                states.insert(&child.name, State::Open);
+                stack.push(frame);
+                stack.push(Frame::of(child));
+                continue;
+            }
+        }
+        stack.push(frame);
+    }
+}
+
+fn finish<'a>(frame: Frame<'a>, errors: &mut Vec<ChainError>) -> (&'a str, State) {
+    let name = frame.entry.name.as_str();
+    if frame.entry.upstreams.is_empty() {
+        errors.push(ChainError::EmptyChain {
+            name: name.to_owned(),
+        });
+    }
+    if frame.broken || frame.upstreams.is_empty() {
+        return (name, State::Broken);
+    }
+    let chain = Chain {
+        target: Arc::from(name),
+        upstreams: frame.upstreams,
+    };
+    (name, State::Done(Arc::new(chain)))
+}
+
+fn unknown(
+    entry: &VirtualEntry,
+    upstream: &str,
+    error: ResolveError,
+    targets: &Targets,
+    entries: &HashMap<&str, &VirtualEntry>,
+) -> ChainError {
+    let name = entry.name.clone();
+    let upstream = upstream.to_owned();
+    match error {
+        ResolveError::NoModel { .. } => ChainError::NoModel { name, upstream },
+        _ => {
+            let near = near(&upstream, targets.names().chain(entries.keys().copied()));
+            ChainError::Dangling {
+                name,
+                upstream,
+                near,
+            }
+        }
+    }
+}
