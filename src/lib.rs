@@ -1,11 +1,22 @@
 //! Pointsman: the dispatcher between programs and LLM providers.
-pub mod actors;
-pub mod api;
-pub mod dispatch;
-pub mod cli;
-pub mod config;
+//!
+//! A table of contents, from the ground up; each floor uses only those below it (`docs/architecture.md`).
+
 pub mod domain;
+
+pub mod wire;
+
+pub mod config;
+
 pub mod runtime;
 pub mod telemetry;
 pub mod upstream;
-pub mod wire;
+
+pub mod actors;
+
+pub mod dispatch;
+
+pub mod api;
+
+pub mod app;
+pub mod cli;

@@ -91,17 +91,27 @@ impl Listener {
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = stopped(&mut shutdown) => return,
                 accepted = self.accept() => accepted,
             };
             match accepted {
                 Ok(Stream::Tcp(stream)) => {
                     // Without this small chunks wait for the acknowledgement of the last one.
                     drop(stream.set_nodelay(true));
-                    task::detach(connection(stream, router.clone(), shutdown.clone(), Arc::clone(&alive)));
+                    task::detach(connection(
+                        stream,
+                        router.clone(),
+                        shutdown.clone(),
+                        Arc::clone(&alive),
+                    ));
                 }
                 Ok(Stream::Unix(stream)) => {
-                    task::detach(connection(stream, router.clone(), shutdown.clone(), Arc::clone(&alive)));
+                    task::detach(connection(
+                        stream,
+                        router.clone(),
+                        shutdown.clone(),
+                        Arc::clone(&alive),
+                    ));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -113,10 +123,21 @@ impl Listener {
 
     async fn accept(&self) -> io::Result<Stream> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
-            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Self::Tcp(listener) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Unix(listener, _) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| Stream::Unix(stream)),
         }
     }
+}
+
+/// Completes when the shutdown begins. The guard that the channel gives out must not be held any longer.
+async fn stopped(shutdown: &mut Shutdown) {
+    drop(shutdown.wait_for(|stop| *stop).await.map(|_| ()));
 }
 
 enum Stream {
@@ -139,7 +160,7 @@ async fn connection(
     tokio::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
-        _ = shutdown.wait_for(|stop| *stop) => {
+        () = stopped(&mut shutdown) => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }

@@ -47,7 +47,8 @@ impl ApiError {
             key: record.key.to_string(),
             class: record.class.as_str(),
             status: record.status,
-            after_ms: u64::try_from(record.ended.since(self.arrived).as_millis()).unwrap_or(u64::MAX),
+            after_ms: u64::try_from(record.ended.since(self.arrived).as_millis())
+                .unwrap_or(u64::MAX),
         });
         let body = ErrorBody {
             message: &self.message,
@@ -66,7 +67,10 @@ impl ApiError {
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         if let Some(after) = self.retry_after {
             // Whole seconds, rounded up: a caller that obeys is never too early.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

@@ -92,7 +92,10 @@ async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
             let message = format!("the body is larger than {max} bytes (server.max_body)");
             Err(ApiError::new(ErrorCode::RequestTooLarge, message))
         }
-        Ok(Err(_)) => Err(ApiError::new(ErrorCode::InvalidRequest, "the body broke off")),
+        Ok(Err(_)) => Err(ApiError::new(
+            ErrorCode::InvalidRequest,
+            "the body broke off",
+        )),
         Err(_) => {
             let message = "the body did not arrive within 60 seconds";
             Err(ApiError::new(ErrorCode::InvalidRequest, message))
@@ -125,8 +128,12 @@ async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Resp
 }
 
 fn events(body: Body, mut headers: HeaderMap) -> Response {
-    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("text/event-stream"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("text/event-stream"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
     // What came compressed was looked at, and goes on plain.
     headers.remove(header::CONTENT_ENCODING);
     headers.remove(header::CONTENT_LENGTH);
@@ -180,14 +187,25 @@ pub(super) async fn model(
 
 /// Anything else.
 pub(super) async fn unknown_route(request: Request) -> Response {
-    let message = format!("there is no route {} {}", request.method(), request.uri().path());
+    let message = format!(
+        "there is no route {} {}",
+        request.method(),
+        request.uri().path()
+    );
     refuse(&request, &ApiError::new(ErrorCode::RouteNotFound, message))
 }
 
 /// A route that exists, by another method.
 pub(super) async fn wrong_method(request: Request) -> Response {
-    let message = format!("{} does not take {}", request.uri().path(), request.method());
-    refuse(&request, &ApiError::new(ErrorCode::MethodNotAllowed, message))
+    let message = format!(
+        "{} does not take {}",
+        request.uri().path(),
+        request.method()
+    );
+    refuse(
+        &request,
+        &ApiError::new(ErrorCode::MethodNotAllowed, message),
+    )
 }
 
 fn refuse(request: &Request, error: &ApiError) -> Response {
@@ -199,6 +217,9 @@ fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     tagged(response, &headers::request_id(request.headers()))
 }

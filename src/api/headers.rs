@@ -20,7 +20,9 @@ const SDK_TIMEOUT: &str = "x-stainless-read-timeout";
 /// The caller's request id if it is fit to be logged and sent back, else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let fit = |id: &&str| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let fit = |id: &&str| {
+        !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     match given.filter(fit) {
         Some(id) => Arc::from(id),
         None => Arc::from(format!("req_{:032x}", fastrand::u128(..))),
@@ -51,7 +53,10 @@ fn duration(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>,
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
-    let parsed = value.to_str().ok().and_then(|text| crate::config::units::duration(text.trim()).ok());
+    let parsed = value
+        .to_str()
+        .ok()
+        .and_then(|text| crate::config::duration(text.trim()));
     parsed.map(Some).ok_or_else(|| {
         let message = format!("the header {name} is not a duration: write 500ms, 30s or 2m");
         ApiError::new(ErrorCode::InvalidRequest, message)

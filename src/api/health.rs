@@ -27,7 +27,10 @@ pub(super) async fn summary(State(api): State<Arc<Api>>) -> Response {
     let (status, text) = readiness(&api);
     let chains = api.dispatch.targets.chains();
     let upstreams: BTreeSet<&Upstream> = chains.flat_map(|chain| &chain.upstreams).collect();
-    let usable = upstreams.iter().filter(|upstream| is_usable(&api, upstream)).count();
+    let usable = upstreams
+        .iter()
+        .filter(|upstream| is_usable(&api, upstream))
+        .count();
     let body = json!({
         "status": text,
         "version": env!("CARGO_PKG_VERSION"),

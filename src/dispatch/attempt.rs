@@ -112,12 +112,17 @@ impl Attempt<'_> {
     async fn stream(&self, call: Call) -> Result<End, Failure> {
         let timeouts = &self.endpoint.timeouts;
         let sending = self.send(call);
-        let reply = self.within(timeouts.first_byte, "first byte", sending).await?;
+        let reply = self
+            .within(timeouts.first_byte, "first byte", sending)
+            .await?;
         if !is_success(reply.status) || !may_be_events(&reply.headers) {
-            return self.within(timeouts.response, "answer", self.read(reply)).await;
+            return self
+                .within(timeouts.response, "answer", self.read(reply))
+                .await;
         }
         let beginning = self.begin(reply);
-        self.within(timeouts.first_token, "first token", beginning).await
+        self.within(timeouts.first_token, "first token", beginning)
+            .await
     }
 
     async fn send(&self, call: Call) -> Result<Reply, Failure> {
@@ -155,7 +160,9 @@ impl Attempt<'_> {
             classify::classify(kind, status, &headers, &body, wall)
         } else if self.request.doc.stream() {
             match response::inspect(self.request.operation, &headers, &body) {
-                Inspection::ErrorInside(error) => classify::classify_inband(kind, &error, &headers, wall),
+                Inspection::ErrorInside(error) => {
+                    classify::classify_inband(kind, &error, &headers, wall)
+                }
                 Inspection::Good(_) | Inspection::Malformed(_) => {
                     let detail = "asked for a stream, got a whole answer";
                     Failure::new(Class::Malformed, detail)
@@ -172,7 +179,9 @@ impl Attempt<'_> {
                     };
                     return Ok(End::Whole(whole, usage));
                 }
-                Inspection::ErrorInside(error) => classify::classify_inband(kind, &error, &headers, wall),
+                Inspection::ErrorInside(error) => {
+                    classify::classify_inband(kind, &error, &headers, wall)
+                }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
             }
             .with_status(status)
@@ -255,7 +264,9 @@ impl Attempt<'_> {
         what: &str,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let end = self.clock.instant(self.started + span.min(self.endpoint.timeouts.total));
+        let end = self
+            .clock
+            .instant(self.started + span.min(self.endpoint.timeouts.total));
         match tokio::time::timeout_at(end, work).await {
             Ok(result) => result,
             Err(_) => {
@@ -288,15 +299,29 @@ fn may_be_events(headers: &HeaderMap) -> bool {
 
 fn call_headers(request: &Request, endpoint: &Endpoint, key: Option<&ApiKey>) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
-    all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    all.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if request.doc.stream() {
         // Events are looked at one by one: compression would only be undone here.
-        all.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        all.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/event-stream"),
+        );
+        all.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
     } else {
-        let gzip = request.headers.get(header::ACCEPT_ENCODING).is_some_and(|encodings| {
-            encodings.to_str().is_ok_and(|encodings| encodings.contains("gzip"))
-        });
+        let gzip = request
+            .headers
+            .get(header::ACCEPT_ENCODING)
+            .is_some_and(|encodings| {
+                encodings
+                    .to_str()
+                    .is_ok_and(|encodings| encodings.contains("gzip"))
+            });
         let encoding = if gzip { "gzip" } else { "identity" };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }

@@ -53,7 +53,8 @@ impl Events {
         body: BoxStream<'static, Result<Bytes, SendError>>,
     ) -> Self {
         let encoding = headers.get(header::CONTENT_ENCODING);
-        let gzip = encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let gzip =
+            encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
         Self {
             body,
             splitter: EventSplitter::default(),
@@ -68,7 +69,10 @@ impl Events {
     }
 
     /// The next event; `None` at the end.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Fault>>> {
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<RawEvent, Fault>>> {
         loop {
             match self.splitter.next_event() {
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),

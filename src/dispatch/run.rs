@@ -36,7 +36,10 @@ impl Dispatch {
             id: Arc::clone(&request.id),
             operation: request.operation,
             stream: request.doc.stream(),
-            target: request.doc.model().map_or_else(String::new, |model| model.into_owned()),
+            target: request
+                .doc
+                .model()
+                .map_or_else(String::new, |model| model.into_owned()),
             started: request.arrived,
             clock: self.clock,
             records: Vec::new(),
@@ -62,7 +65,9 @@ impl Dispatch {
         let model = request.doc.model();
         self.targets.resolve(model.as_deref()).map_err(|error| {
             let code = match error {
-                ResolveError::UnknownTarget { .. } => ErrorCode::ModelNotFound,
+                ResolveError::UnknownTarget { .. } | ResolveError::NoModel { .. } => {
+                    ErrorCode::ModelNotFound
+                }
                 ResolveError::NoDefault => ErrorCode::NoDefaultModel,
             };
             Failed {
@@ -89,7 +94,8 @@ impl Dispatch {
             Candidate {
                 upstream: upstream.clone(),
                 context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-                retry: endpoint.map_or_else(RetryPolicy::default, |endpoint| endpoint.retry.clone()),
+                retry: endpoint
+                    .map_or_else(RetryPolicy::default, |endpoint| endpoint.retry.clone()),
             }
         });
         let mut attempts = Attempts::new(self.policy, limits.deadline, needed, candidates);
@@ -114,21 +120,36 @@ impl Dispatch {
                     };
                     let tried = Tried::new(&lease, self.clock.now());
                     let end =
-                        attempt::make(&request, endpoint, &lease, self.clock, limits.deadline).await;
+                        attempt::make(&request, endpoint, &lease, self.clock, limits.deadline)
+                            .await;
                     match end {
                         End::Whole(whole, usage) => {
                             story.usage = usage;
-                            settle(lease, Class::Success, story.usage.as_ref().and_then(|usage| usage.total()));
-                            attempts.succeeded(tried.record(Class::Success, Some(whole.status), self.clock.now()));
+                            settle(
+                                lease,
+                                Class::Success,
+                                story.usage.as_ref().and_then(|usage| usage.total()),
+                            );
+                            attempts.succeeded(tried.record(
+                                Class::Success,
+                                Some(whole.status),
+                                self.clock.now(),
+                            ));
                             return Ok(self.whole(story, &attempts, tried, whole));
                         }
                         End::Begun(begun) => {
-                            return Ok(self.begun(story, &attempts, tried, begun, lease, endpoint, limits));
+                            return Ok(
+                                self.begun(story, &attempts, tried, begun, lease, endpoint, limits)
+                            );
                         }
                         End::OutOfTime => {
                             settle(lease, Class::Cancelled, None);
                             story.records = attempts.records().to_vec();
-                            story.records.push(tried.record(Class::Cancelled, None, self.clock.now()));
+                            story.records.push(tried.record(
+                                Class::Cancelled,
+                                None,
+                                self.clock.now(),
+                            ));
                             let verdict = Verdict {
                                 code: ErrorCode::DeadlineExceeded,
                                 ready_at: None,
@@ -138,8 +159,13 @@ impl Dispatch {
                         End::Failed(failure, whole) => {
                             let now = self.clock.now();
                             let record = tried.record(failure.class, failure.status, now);
-                            let (counts, then) =
-                                attempts.failed(lease.index, record, &failure, fastrand::f64(), now);
+                            let (counts, then) = attempts.failed(
+                                lease.index,
+                                record,
+                                &failure,
+                                fastrand::f64(),
+                                now,
+                            );
                             tracing::debug!(
                                 request_id = %request.id,
                                 upstream = %tried.upstream,
@@ -171,7 +197,9 @@ impl Dispatch {
 
     fn limits(&self, request: &Request) -> Limits {
         let policy = &self.policy;
-        let span = request.deadline.map_or(policy.deadline, |asked| asked.min(policy.deadline));
+        let span = request
+            .deadline
+            .map_or(policy.deadline, |asked| asked.min(policy.deadline));
         let await_cooldown = request.await_cooldown.unwrap_or(policy.await_cooldown);
         Limits {
             deadline: request.arrived + span,
@@ -183,7 +211,9 @@ impl Dispatch {
     /// The tokens that a context window must hold; exact only where that decides something.
     async fn tokens_needed(&self, request: &Request, chain: &Chain) -> u64 {
         let windows = chain.upstreams.iter().filter_map(|upstream| {
-            self.endpoints.get(&upstream.provider).and_then(|endpoint| endpoint.context_window)
+            self.endpoints
+                .get(&upstream.provider)
+                .and_then(|endpoint| endpoint.context_window)
         });
         let bound = tokens::upper_bound(&request.doc);
         match windows.min() {
@@ -195,7 +225,9 @@ impl Dispatch {
         }
         let doc = request.doc.clone();
         // A count that fails decides nothing: the upstream's own refusal will.
-        tokio::task::spawn_blocking(move || tokens::count(&doc)).await.unwrap_or(0)
+        tokio::task::spawn_blocking(move || tokens::count(&doc))
+            .await
+            .unwrap_or(0)
     }
 
     async fn lease(
@@ -208,7 +240,13 @@ impl Dispatch {
         let ask = attempts.ask();
         let reserve = tokens::estimate(&request.doc);
         let asked = self.dispatcher.lease(limits.deadline, |reply| {
-            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, limits.deadline, reply);
+            let mut route = Route::new(
+                Arc::clone(chain),
+                ask.clone(),
+                reserve,
+                limits.deadline,
+                reply,
+            );
             route.wait_until = limits.wait_until;
             route.patience_until = limits.patience_until;
             route
@@ -237,7 +275,10 @@ impl Dispatch {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one answer, each of its own kind")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one answer, each of its own kind"
+    )]
     fn begun(
         &self,
         mut story: Story,
@@ -273,7 +314,13 @@ impl Dispatch {
         }
     }
 
-    fn fail(&self, mut story: Story, attempts: &Attempts, chain: &Chain, verdict: Verdict) -> Box<Failed> {
+    fn fail(
+        &self,
+        mut story: Story,
+        attempts: &Attempts,
+        chain: &Chain,
+        verdict: Verdict,
+    ) -> Box<Failed> {
         if story.records.is_empty() {
             story.records = attempts.records().to_vec();
         }
@@ -345,11 +392,21 @@ fn message(code: ErrorCode, target: &str, records: &[Record]) -> String {
         n => format!("{n} attempts were made"),
     };
     let what = match code {
-        ErrorCode::UpstreamsRateLimited => "every upstream is rate limited or at its limits, and waiting would take too long: retry later",
-        ErrorCode::CoolingDown => "every upstream is cooling down, and the request forbids waiting: retry later",
-        ErrorCode::WaitingRoomFull => "every upstream is busy, and too many requests wait already: retry later",
-        ErrorCode::NoUsableKeys => "no upstream has a usable API key: check the keys (`pointsman check`)",
-        ErrorCode::ContextLengthExceeded => "the prompt and the requested output do not fit into the context window of any upstream",
+        ErrorCode::UpstreamsRateLimited => {
+            "every upstream is rate limited or at its limits, and waiting would take too long: retry later"
+        }
+        ErrorCode::CoolingDown => {
+            "every upstream is cooling down, and the request forbids waiting: retry later"
+        }
+        ErrorCode::WaitingRoomFull => {
+            "every upstream is busy, and too many requests wait already: retry later"
+        }
+        ErrorCode::NoUsableKeys => {
+            "no upstream has a usable API key: check the keys (`pointsman check`)"
+        }
+        ErrorCode::ContextLengthExceeded => {
+            "the prompt and the requested output do not fit into the context window of any upstream"
+        }
         ErrorCode::DeadlineExceeded => "the deadline passed before any upstream had answered",
         ErrorCode::InvalidUpstreamResponse => "the last upstream's answer was malformed",
         _ => "every upstream failed",

@@ -2,7 +2,6 @@
 //! before its end tells that the caller left.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
@@ -58,16 +57,12 @@ impl Drop for Story {
             attempts: &self.records,
             started: self.started,
             prompt_tokens: self.usage.as_ref().and_then(|usage| usage.prompt_tokens),
-            completion_tokens: self.usage.as_ref().and_then(|usage| usage.completion_tokens),
+            completion_tokens: self
+                .usage
+                .as_ref()
+                .and_then(|usage| usage.completion_tokens),
             total: since(now),
             first_token: self.first_token.map(since),
         });
-    }
-}
-
-impl Story {
-    /// Time since the request arrived.
-    pub(crate) fn age(&self) -> Duration {
-        self.clock.now().since(self.started)
     }
 }

@@ -14,6 +14,18 @@ pub enum KeyRotation {
     LeastInFlight,
 }
 
+impl KeyRotation {
+    /// The name used in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::Sticky => "sticky",
+            Self::Sequential => "sequential",
+            Self::LeastInFlight => "least_in_flight",
+        }
+    }
+}
+
 /// Where the rotation stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {

@@ -55,7 +55,12 @@ pub fn init(format: Format, level: &str) -> LogGuard {
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
     let installed = match format {
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
         Format::Text => builder.with_ansi(io::stdout().is_terminal()).try_init(),
     };
     drop(installed);
@@ -71,7 +76,9 @@ trait IntoDirective {
 
 impl IntoDirective for tracing::Level {
     fn into_directive(self, target: &str) -> tracing_subscriber::filter::Directive {
-        format!("{target}={self}").parse().unwrap_or_else(|_| self.into())
+        format!("{target}={self}")
+            .parse()
+            .unwrap_or_else(|_| self.into())
     }
 }
 

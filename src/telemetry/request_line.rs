@@ -52,7 +52,7 @@ pub fn emit(line: &RequestLine<'_>) {
             attempts.push(' ');
         }
         // Writing to a String cannot fail.
-        drop(write!(attempts, "{}", Attempt(record, line.started)));
+        let _ = write!(attempts, "{}", Attempt(record, line.started));
     }
     let upstream = line.attempts.last().map(|record| &record.upstream);
     macro_rules! line {
@@ -91,7 +91,13 @@ struct Attempt<'a>(&'a Record, Time);
 impl fmt::Display for Attempt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(record, started) = self;
-        write!(f, "{}/{}={}", record.upstream, record.key, record.class.as_str())?;
+        write!(
+            f,
+            "{}/{}={}",
+            record.upstream,
+            record.key,
+            record.class.as_str()
+        )?;
         if let Some(status) = record.status {
             write!(f, "({status})")?;
         }

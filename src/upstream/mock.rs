@@ -37,7 +37,10 @@ impl<U> Mocked<U> {
     fn fails(&self) -> bool {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         // One generator per call: calls at the same time share no state, and the sequence is the seed's.
-        let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(call.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let mut random = fastrand::Rng::with_seed(
+            self.seed
+                .wrapping_add(call.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        );
         random.f64() < self.failure_rate
     }
 }
@@ -68,7 +71,10 @@ fn failure(message: &str) -> Reply {
     });
     let body = Bytes::from(body.to_string());
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Reply {
         status: 503,
         headers,

@@ -60,23 +60,25 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
 
 /// The upstream's headers that go back to the caller.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut named = headers
+    let named: Vec<&str> = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(str::trim);
+        .map(str::trim)
+        .collect();
     let mut out = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
         let text = name.as_str();
         let drop = DROPPED.contains(name)
-            || DROPPED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-            || named.clone().any(|named| named.eq_ignore_ascii_case(text));
+            || DROPPED_PREFIXES
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+            || named.iter().any(|named| named.eq_ignore_ascii_case(text));
         if !drop {
             out.append(name.clone(), value.clone());
         }
     }
-    drop(named.next());
     out
 }
 
@@ -88,7 +90,10 @@ mod tests {
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
         });
         pairs.collect()
     }
@@ -123,6 +128,9 @@ mod tests {
         ]));
         let mut names: Vec<&str> = out.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["content-encoding", "content-type", "openai-processing-ms"]);
+        assert_eq!(
+            names,
+            ["content-encoding", "content-type", "openai-processing-ms"]
+        );
     }
 }

@@ -109,7 +109,8 @@ impl EventSplitter {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
-            self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
+            self.partial
+                .extend_from_slice(&std::mem::take(&mut self.chunk));
             self.chunk = chunk;
         }
     }
@@ -124,7 +125,8 @@ impl EventSplitter {
                 return Err(SplitError);
             }
             if !self.chunk.is_empty() {
-                self.partial.extend_from_slice(&std::mem::take(&mut self.chunk));
+                self.partial
+                    .extend_from_slice(&std::mem::take(&mut self.chunk));
             }
             return Ok(None);
         };
@@ -164,7 +166,7 @@ impl EventSplitter {
                     return Some(at);
                 }
                 (Scan::Cr, b'\n') => self.scan = Scan::LineStart,
-                (Scan::Start | Scan::LineStart | Scan::Cr, b'\n') => {
+                (Scan::Start | Scan::LineStart, b'\n') => {
                     self.scan = Scan::Start;
                     return Some(at + 1);
                 }
@@ -260,7 +262,10 @@ mod tests {
     fn reads_data_names_and_comments() {
         assert_eq!(&*event("data: a\ndata:b\ndata\n\n").data(), b"a\nb\n");
         assert_eq!(&*event("\u{feff}data: a\r\n\r\n").data(), b"a");
-        assert_eq!(event("event: ping\ndata: {}\n\n").name(), Some(&b"ping"[..]));
+        assert_eq!(
+            event("event: ping\ndata: {}\n\n").name(),
+            Some(&b"ping"[..])
+        );
         assert!(event(": keep-alive\n\n").is_empty());
         assert!(event("datax: 1\n\n").is_empty());
         assert!(!event("data: [DONE]\n\n").is_empty());
@@ -268,7 +273,10 @@ mod tests {
 
     #[test]
     fn a_last_event_without_a_blank_line_comes_out_at_the_end() {
-        assert_eq!(split(&[b"data: a\n\ndata: b"]), [&b"data: a\n\n"[..], b"data: b"]);
+        assert_eq!(
+            split(&[b"data: a\n\ndata: b"]),
+            [&b"data: a\n\n"[..], b"data: b"]
+        );
     }
 
     #[test]

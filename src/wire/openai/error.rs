@@ -44,6 +44,8 @@ impl ErrorBody<'_> {
             error: &'a ErrorBody<'a>,
         }
         // Strings and numbers always serialise.
-        serde_json::to_vec(&Envelope { error: self }).unwrap_or_default().into()
+        serde_json::to_vec(&Envelope { error: self })
+            .unwrap_or_default()
+            .into()
     }
 }

@@ -88,12 +88,21 @@ impl RequestDoc {
             stream: false,
         };
         for name in ["model", "stream"] {
-            if doc.fields.iter().filter(|field| doc.is_named(field, name)).count() > 1 {
+            if doc
+                .fields
+                .iter()
+                .filter(|field| doc.is_named(field, name))
+                .count()
+                > 1
+            {
                 return Err(RequestError::Duplicate(name));
             }
         }
         let wrong = |field, expected| Err(RequestError::WrongType { field, expected });
-        if doc.raw("model").is_some_and(|raw| !matches!(raw.first(), Some(b'"' | b'n'))) {
+        if doc
+            .raw("model")
+            .is_some_and(|raw| !matches!(raw.first(), Some(b'"' | b'n')))
+        {
             return wrong("model", "a string");
         }
         doc.stream = match doc.raw("stream") {
@@ -154,7 +163,10 @@ impl RequestDoc {
 
     /// The bytes of a top-level field's value.
     pub fn raw(&self, name: &str) -> Option<&[u8]> {
-        let field = self.fields.iter().find(|field| self.is_named(field, name))?;
+        let field = self
+            .fields
+            .iter()
+            .find(|field| self.is_named(field, name))?;
         self.body.get(field.value.clone())
     }
 
@@ -174,7 +186,11 @@ impl RequestDoc {
         let mut out = BytesMut::with_capacity(self.body.len() + model.len() + 128);
         let mut rest = 0;
         let mut appended: Vec<(&str, Cow<'_, Value>)> = Vec::new();
-        match self.fields.iter().find(|field| self.is_named(field, "model")) {
+        match self
+            .fields
+            .iter()
+            .find(|field| self.is_named(field, "model"))
+        {
             Some(_) if same_model => {}
             Some(field) => {
                 out.put_slice(self.slice(0..field.value.start));
@@ -253,7 +269,10 @@ fn gather(value: Value, text: &mut Vec<String>) {
         Value::Array(items) => items.into_iter().for_each(|item| gather(item, text)),
         Value::Object(fields) => {
             for (name, value) in fields {
-                let blob = matches!(name.as_str(), "data" | "file_data" | "image_url" | "input_audio");
+                let blob = matches!(
+                    name.as_str(),
+                    "data" | "file_data" | "image_url" | "input_audio"
+                );
                 if !blob {
                     gather(value, text);
                 }

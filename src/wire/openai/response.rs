@@ -87,7 +87,10 @@ fn look(operation: Operation, body: &Bytes) -> Inspection {
     };
     let refused = parsed.base_resp.is_some_and(|base| base.status_code != 0)
         || (there(parsed.error) && operation != Operation::Responses)
-        || (parsed.success.is_some_and(|success| success.get() == "false") && there(parsed.errors));
+        || (parsed
+            .success
+            .is_some_and(|success| success.get() == "false")
+            && there(parsed.errors));
     let says_error = there(parsed.error) || (there(parsed.code) && there(parsed.message));
     if refused || (!answered && says_error) {
         return Inspection::ErrorInside(ErrorDoc {
@@ -98,7 +101,11 @@ fn look(operation: Operation, body: &Bytes) -> Inspection {
     if !answered {
         return Inspection::Malformed("the answer lacks what was asked for");
     }
-    Inspection::Good(parsed.usage.and_then(|raw| usage::read(raw.get().as_bytes())))
+    Inspection::Good(
+        parsed
+            .usage
+            .and_then(|raw| usage::read(raw.get().as_bytes())),
+    )
 }
 
 enum Unreadable {
@@ -115,8 +122,12 @@ fn plain(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadabl
     let mut out = Vec::new();
     let read = match encoding.as_bytes().to_ascii_lowercase().as_slice() {
         b"identity" | b"" => return Ok(None),
-        b"gzip" | b"x-gzip" => GzDecoder::new(&**body).take(MAX_INFLATED).read_to_end(&mut out),
-        b"deflate" => ZlibDecoder::new(&**body).take(MAX_INFLATED).read_to_end(&mut out),
+        b"gzip" | b"x-gzip" => GzDecoder::new(&**body)
+            .take(MAX_INFLATED)
+            .read_to_end(&mut out),
+        b"deflate" => ZlibDecoder::new(&**body)
+            .take(MAX_INFLATED)
+            .read_to_end(&mut out),
         _ => return Err(Unreadable::Foreign),
     };
     match read {
@@ -141,7 +152,11 @@ mod tests {
     use super::*;
 
     fn see(operation: Operation, body: &str) -> Inspection {
-        inspect(operation, &HeaderMap::new(), &Bytes::copy_from_slice(body.as_bytes()))
+        inspect(
+            operation,
+            &HeaderMap::new(),
+            &Bytes::copy_from_slice(body.as_bytes()),
+        )
     }
 
     #[test]
@@ -150,18 +165,34 @@ mod tests {
             r#"{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}"#,
             r#"{"role":"assistant","content":""}"#,
         ] {
-            let body = format!(r#"{{"choices":[{{"message":{message}}}],"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#);
-            let Inspection::Good(usage) = see(Operation::Chat, &body) else { panic!("{body}") };
+            let body = format!(
+                r#"{{"choices":[{{"message":{message}}}],"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#
+            );
+            let Inspection::Good(usage) = see(Operation::Chat, &body) else {
+                panic!("{body}")
+            };
             assert_eq!(usage.unwrap().total(), Some(3));
         }
     }
 
     #[test]
     fn each_operation_has_its_own_shape() {
-        assert!(matches!(see(Operation::Embeddings, r#"{"data":[]}"#), Inspection::Good(None)));
-        assert!(matches!(see(Operation::Moderations, r#"{"results":[]}"#), Inspection::Good(_)));
-        assert!(matches!(see(Operation::Responses, r#"{"output":[],"error":null}"#), Inspection::Good(_)));
-        assert!(matches!(see(Operation::Chat, r#"{"data":[]}"#), Inspection::Malformed(_)));
+        assert!(matches!(
+            see(Operation::Embeddings, r#"{"data":[]}"#),
+            Inspection::Good(None)
+        ));
+        assert!(matches!(
+            see(Operation::Moderations, r#"{"results":[]}"#),
+            Inspection::Good(_)
+        ));
+        assert!(matches!(
+            see(Operation::Responses, r#"{"output":[],"error":null}"#),
+            Inspection::Good(_)
+        ));
+        assert!(matches!(
+            see(Operation::Chat, r#"{"data":[]}"#),
+            Inspection::Malformed(_)
+        ));
     }
 
     #[test]
@@ -172,30 +203,57 @@ mod tests {
             r#"{"success":false,"errors":[{"code":3040}]}"#,
             r#"{"code":"429","message":"busy"}"#,
         ] {
-            assert!(matches!(see(Operation::Chat, body), Inspection::ErrorInside(_)), "{body}");
+            assert!(
+                matches!(see(Operation::Chat, body), Inspection::ErrorInside(_)),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_answer_is_malformed() {
-        for body in ["", "<html>", "[]", "{}", r#"{"choices":[]}"#, r#"{"choices":"#, "null"] {
-            assert!(matches!(see(Operation::Chat, body), Inspection::Malformed(_)), "{body}");
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"choices":[]}"#,
+            r#"{"choices":"#,
+            "null",
+        ] {
+            assert!(
+                matches!(see(Operation::Chat, body), Inspection::Malformed(_)),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn a_compressed_answer_is_looked_into() {
         let zip = |text: &str| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(text.as_bytes()).unwrap();
             Bytes::from(encoder.finish().unwrap())
         };
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        headers.insert(
+            header::CONTENT_ENCODING,
+            http::HeaderValue::from_static("gzip"),
+        );
         let good = zip(r#"{"choices":[{}]}"#);
-        assert!(matches!(inspect(Operation::Chat, &headers, &good), Inspection::Good(_)));
-        assert!(matches!(inspect(Operation::Chat, &headers, &zip("<html>")), Inspection::Malformed(_)));
+        assert!(matches!(
+            inspect(Operation::Chat, &headers, &good),
+            Inspection::Good(_)
+        ));
+        assert!(matches!(
+            inspect(Operation::Chat, &headers, &zip("<html>")),
+            Inspection::Malformed(_)
+        ));
         let cut = good.slice(..good.len() - 9);
-        assert!(matches!(inspect(Operation::Chat, &headers, &cut), Inspection::Malformed(_)));
+        assert!(matches!(
+            inspect(Operation::Chat, &headers, &cut),
+            Inspection::Malformed(_)
+        ));
     }
 }

@@ -143,14 +143,18 @@ fn chunk(data: &[u8]) -> Option<StreamEvent> {
     let chunk: Chunk<'_> = serde_json::from_slice(data).ok()?;
     let choices = chunk.choices.unwrap_or_default();
     let finish_reasons = choices.iter().filter_map(|choice| choice.finish_reason);
-    let broke = finish_reasons.clone().any(|reason| reason.get() == "\"error\"");
+    let broke = finish_reasons
+        .clone()
+        .any(|reason| reason.get() == "\"error\"");
     let content = choices.iter().any(|choice| {
         let parts = [choice.delta.as_ref(), choice.message.as_ref()];
         filled(choice.text) || parts.into_iter().flatten().any(Delta::has_content)
     });
     let stray_status = chunk.status_code.is_some() && choices.is_empty();
     let error = (filled(chunk.error) || broke || stray_status).then(|| {
-        let status = chunk.status_code.and_then(|status| status.get().trim_matches('"').parse().ok());
+        let status = chunk
+            .status_code
+            .and_then(|status| status.get().trim_matches('"').parse().ok());
         error_doc(data, status)
     });
     Some(StreamEvent {
@@ -158,7 +162,9 @@ fn chunk(data: &[u8]) -> Option<StreamEvent> {
         finish: !broke && finish_reasons.clone().any(|reason| filled(Some(reason))),
         done: false,
         malformed: false,
-        usage: chunk.usage.and_then(|raw| usage::read(raw.get().as_bytes())),
+        usage: chunk
+            .usage
+            .and_then(|raw| usage::read(raw.get().as_bytes())),
         error,
     })
 }
@@ -192,7 +198,8 @@ fn response_event(data: &[u8]) -> Option<StreamEvent> {
     let event: ResponseEvent<'_> = serde_json::from_slice(data).ok()?;
     let kind = event.kind.as_deref().unwrap_or_default();
     let finish = matches!(kind, "response.completed" | "response.incomplete");
-    let failed = matches!(kind, "response.failed" | "error") || (kind.is_empty() && filled(event.error));
+    let failed =
+        matches!(kind, "response.failed" | "error") || (kind.is_empty() && filled(event.error));
     let new_call = kind == "response.output_item.added"
         && event
             .item
@@ -252,13 +259,27 @@ pub fn error_event_from_body(operation: Operation, body: &[u8], request_id: &str
     match (operation, error) {
         (Operation::Responses, Some(error)) => {
             let text = |name: &str| error.get(name).and_then(|value| value.as_str());
-            let message = text("message").or(error.as_str()).unwrap_or("the upstream refused the request");
-            error_event(operation, message, "", text("code").unwrap_or("upstream_error"), request_id)
+            let message = text("message")
+                .or(error.as_str())
+                .unwrap_or("the upstream refused the request");
+            error_event(
+                operation,
+                message,
+                "",
+                text("code").unwrap_or("upstream_error"),
+                request_id,
+            )
         }
         (_, Some(error)) => data_event(json!({"error": error}).to_string().as_bytes()),
         (_, None) => {
             let message = "the upstream refused the request";
-            error_event(operation, message, "server_error", "upstream_error", request_id)
+            error_event(
+                operation,
+                message,
+                "server_error",
+                "upstream_error",
+                request_id,
+            )
         }
     }
 }
@@ -290,7 +311,9 @@ mod tests {
     #[test]
     fn a_role_alone_is_no_content_and_every_kind_of_content_is() {
         assert_eq!(
-            chat(r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#),
+            chat(
+                r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#
+            ),
             StreamEvent::default()
         );
         for delta in [
@@ -300,14 +323,19 @@ mod tests {
             r#"{"refusal":"no"}"#,
             r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#,
         ] {
-            assert!(chat(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).content, "{delta}");
+            assert!(
+                chat(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).content,
+                "{delta}"
+            );
         }
         assert!(look(Operation::Completions, r#"{"choices":[{"text":"a"}]}"#).content);
     }
 
     #[test]
     fn tells_the_end_the_usage_and_the_end_mark() {
-        let last = chat(r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
+        let last = chat(
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
+        );
         assert!(last.finish && !last.content);
         assert_eq!(last.usage.unwrap().total(), Some(7));
         assert!(chat("[DONE]").done);
@@ -329,12 +357,30 @@ mod tests {
 
     #[test]
     fn finds_errors_in_all_their_forms() {
-        assert!(chat(r#"{"error":{"message":"overloaded","code":503}}"#).error.is_some());
+        assert!(
+            chat(r#"{"error":{"message":"overloaded","code":503}}"#)
+                .error
+                .is_some()
+        );
         assert!(chat(r#"{"error":"boom"}"#).error.is_some());
-        assert_eq!(chat(r#"{"status_code":429,"message":"slow down"}"#).error.unwrap().status, Some(429));
-        assert!(chat(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#).error.is_some());
+        assert_eq!(
+            chat(r#"{"status_code":429,"message":"slow down"}"#)
+                .error
+                .unwrap()
+                .status,
+            Some(429)
+        );
+        assert!(
+            chat(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#)
+                .error
+                .is_some()
+        );
         let named = Bytes::from_static(b"event: error\ndata: {\"message\":\"x\"}\n\n");
-        assert!(inspect(Operation::Chat, &RawEvent { raw: named }).error.is_some());
+        assert!(
+            inspect(Operation::Chat, &RawEvent { raw: named })
+                .error
+                .is_some()
+        );
         assert!(chat(r#"{"error":null,"choices":[]}"#).error.is_none());
         assert!(chat("{not json").malformed);
     }
@@ -342,13 +388,24 @@ mod tests {
     #[test]
     fn reads_the_responses_api() {
         let say = |data| look(Operation::Responses, data);
-        assert_eq!(say(r#"{"type":"response.created","response":{}}"#), StreamEvent::default());
+        assert_eq!(
+            say(r#"{"type":"response.created","response":{}}"#),
+            StreamEvent::default()
+        );
         assert!(say(r#"{"type":"response.output_text.delta","delta":"a"}"#).content);
-        assert!(say(r#"{"type":"response.output_item.added","item":{"type":"function_call"}}"#).content);
-        let end = say(r#"{"type":"response.completed","response":{"usage":{"input_tokens":1,"output_tokens":2}}}"#);
+        assert!(
+            say(r#"{"type":"response.output_item.added","item":{"type":"function_call"}}"#).content
+        );
+        let end = say(
+            r#"{"type":"response.completed","response":{"usage":{"input_tokens":1,"output_tokens":2}}}"#,
+        );
         assert!(end.finish && end.done);
         assert_eq!(end.usage.unwrap().total(), Some(3));
-        assert!(say(r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#).error.is_some());
+        assert!(
+            say(r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#)
+                .error
+                .is_some()
+        );
     }
 
     #[test]

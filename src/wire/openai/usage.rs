@@ -20,7 +20,9 @@ impl Usage {
     pub fn total(&self) -> Option<u64> {
         match (self.prompt_tokens, self.completion_tokens) {
             (None, None) => None,
-            (prompt, completion) => Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0))),
+            (prompt, completion) => {
+                Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
+            }
         }
     }
 }
@@ -51,8 +53,12 @@ impl From<RawUsage> for Usage {
         Self {
             prompt_tokens: raw.prompt_tokens,
             completion_tokens: raw.completion_tokens,
-            cached_tokens: raw.prompt_tokens_details.and_then(|details| details.cached_tokens),
-            reasoning_tokens: raw.completion_tokens_details.and_then(|details| details.reasoning_tokens),
+            cached_tokens: raw
+                .prompt_tokens_details
+                .and_then(|details| details.cached_tokens),
+            reasoning_tokens: raw
+                .completion_tokens_details
+                .and_then(|details| details.reasoning_tokens),
         }
     }
 }

@@ -8,7 +8,9 @@ fn doc(body: &str) -> RequestDoc {
 }
 
 fn rewritten(body: &str, model: &str, params: Value) -> String {
-    let Value::Object(params) = params else { panic!("params") };
+    let Value::Object(params) = params else {
+        panic!("params")
+    };
     String::from_utf8(doc(body).rewritten(model, &params).to_vec()).unwrap()
 }
 
@@ -22,7 +24,10 @@ fn only_the_models_bytes_change() {
 #[test]
 fn the_same_model_leaves_the_very_same_bytes() {
     let doc = doc(r#"{"model":"m","a":[ ]}"#);
-    assert_eq!(doc.rewritten("m", &Map::new()).as_ptr(), doc.body().as_ptr());
+    assert_eq!(
+        doc.rewritten("m", &Map::new()).as_ptr(),
+        doc.body().as_ptr()
+    );
 }
 
 #[test]
@@ -32,15 +37,24 @@ fn params_fill_in_only_what_the_request_lacks() {
         rewritten(body, "m", json!({"temperature": 0.2, "top_p": 0.9})),
         r#"{"model":"m","temperature":1,"top_p":0.9}"#
     );
-    assert_eq!(rewritten("{}", "m", json!({"a": 1})), r#"{"model":"m","a":1}"#);
-    assert_eq!(rewritten(r#"{"b":2}"#, "m", json!({})), r#"{"b":2,"model":"m"}"#);
+    assert_eq!(
+        rewritten("{}", "m", json!({"a": 1})),
+        r#"{"model":"m","a":1}"#
+    );
+    assert_eq!(
+        rewritten(r#"{"b":2}"#, "m", json!({})),
+        r#"{"b":2,"model":"m"}"#
+    );
 }
 
 #[test]
 fn a_model_may_be_written_with_escapes_or_be_missing() {
     assert_eq!(doc(r#"{"model":"a\u0062c"}"#).model().unwrap(), "abc");
     assert_eq!(doc(r#"{"mod\u0065l":"abc"}"#).model().unwrap(), "abc");
-    assert_eq!(rewritten(r#"{"mod\u0065l":"abc"}"#, "x", json!({})), r#"{"mod\u0065l":"x"}"#);
+    assert_eq!(
+        rewritten(r#"{"mod\u0065l":"abc"}"#, "x", json!({})),
+        r#"{"mod\u0065l":"x"}"#
+    );
     for absent in ["{}", r#"{"model":null}"#, r#"{"model":""}"#] {
         assert_eq!(doc(absent).model(), None);
     }
@@ -48,24 +62,45 @@ fn a_model_may_be_written_with_escapes_or_be_missing() {
 
 #[test]
 fn says_what_is_wrong_with_a_body() {
-    let error = |body: &'static str| RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap_err();
-    assert!(matches!(error("{\"a\":\n }"), RequestError::InvalidJson { line: 2, .. }));
+    let error =
+        |body: &'static str| RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap_err();
+    assert!(matches!(
+        error("{\"a\":\n }"),
+        RequestError::InvalidJson { line: 2, .. }
+    ));
     assert!(matches!(error(""), RequestError::InvalidJson { .. }));
     assert!(matches!(error("{} x"), RequestError::InvalidJson { .. }));
     assert_eq!(error("[1]"), RequestError::NotAnObject);
     assert_eq!(error("\"text\""), RequestError::NotAnObject);
-    assert_eq!(error(r#"{"model":"a","model":"b"}"#), RequestError::Duplicate("model"));
-    assert!(matches!(error(r#"{"model":7}"#), RequestError::WrongType { field: "model", .. }));
-    assert!(matches!(error(r#"{"stream":"yes"}"#), RequestError::WrongType { field: "stream", .. }));
+    assert_eq!(
+        error(r#"{"model":"a","model":"b"}"#),
+        RequestError::Duplicate("model")
+    );
+    assert!(matches!(
+        error(r#"{"model":7}"#),
+        RequestError::WrongType { field: "model", .. }
+    ));
+    assert!(matches!(
+        error(r#"{"stream":"yes"}"#),
+        RequestError::WrongType {
+            field: "stream",
+            ..
+        }
+    ));
 }
 
 #[test]
 fn reads_what_dispatch_wants_to_know() {
-    let doc = doc(r#"{"messages":[{"role":"user","content":"hi"}],"stream":true,
-        "stream_options":{"include_usage":true},"max_tokens":7}"#);
+    let doc = doc(
+        r#"{"messages":[{"role":"user","content":"hi"}],"stream":true,
+        "stream_options":{"include_usage":true},"max_tokens":7}"#,
+    );
     assert!(doc.stream() && doc.include_usage());
     assert_eq!(doc.max_output_tokens(), Some(7));
-    assert_eq!(doc.prompt_bytes(), r#"[{"role":"user","content":"hi"}]"#.len());
+    assert_eq!(
+        doc.prompt_bytes(),
+        r#"[{"role":"user","content":"hi"}]"#.len()
+    );
     assert_eq!(doc.message_count(), 1);
 }
 
@@ -82,7 +117,11 @@ fn text_for_counting_leaves_image_data_out() {
 
 #[test]
 fn deeply_nested_values_are_only_skipped() {
-    let body = format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let body = format!(
+        "{{\"model\":\"m\",\"x\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     assert_eq!(doc(&body).model().unwrap(), "m");
 }
 

@@ -1,0 +1,60 @@
+//! `pointsman serve`: everything up in order, and down again in reverse with one deadline.
+
+use std::process::ExitCode;
+
+use super::{
+    BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, Serve, complain, refuse, surroundings, warn,
+};
+use crate::app::{self, StartError};
+use crate::config::{self, LoadRequest, LogFormat};
+use crate::telemetry::init::{self, Format};
+
+pub(super) fn run(arguments: Serve) -> ExitCode {
+    if arguments
+        .admin_listen
+        .is_some_and(|address| address != "off")
+    {
+        complain("--admin-listen: this version has no admin listener; leave the option out");
+        return ExitCode::from(BAD_CONFIGURATION);
+    }
+    let request = LoadRequest {
+        config_path: arguments.config,
+        listen: arguments.listen,
+        demo: arguments.demo,
+        ..surroundings()
+    };
+    let config = match config::load(&request) {
+        Ok(config) => config,
+        Err(errors) => return refuse(&errors, false),
+    };
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    let _flush_at_the_end = init::init(format, &config.log.level);
+    warn(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start the runtime: {error}"));
+            return ExitCode::from(SOFTWARE);
+        }
+    };
+    let end = runtime.block_on(app::run(&config));
+    // What is left by now was told to end and did not.
+    runtime.shutdown_background();
+    match end {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&app::chain(&error));
+            ExitCode::from(match error {
+                StartError::Bind { .. } => CANNOT_BIND,
+                StartError::Provider { .. } => BAD_CONFIGURATION,
+                StartError::Signals(_) => SOFTWARE,
+            })
+        }
+    }
+}
