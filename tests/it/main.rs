@@ -1,0 +1,12 @@
+//! Black-box tests: the real binary over HTTP against scripted upstreams.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a helper of a test that cannot go on ends the test; the bans are for the product"
+)]
+
+mod basics;
+mod support;
