@@ -9,4 +9,13 @@
 )]
 
 mod basics;
+mod breaker;
+mod cli;
+mod cooldown;
+mod failover;
+mod headers;
+mod limits;
+mod rotation;
+mod secrets;
+mod streaming;
 mod support;
