@@ -18,7 +18,7 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError};
-use crate::wire::openai::stream::{self, StreamEvent};
+use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
 use crate::wire::{classify, headers};
@@ -222,7 +222,8 @@ impl Attempt<'_> {
                 let kind = &self.endpoint.kind;
                 let wall = self.clock.wall();
                 let failure = classify::classify_inband(kind, &error, &headers, wall);
-                return Err(failure.with_status(error.status.unwrap_or(status)));
+                let failure = failure.with_status(error.status.unwrap_or(status));
+                return Ok(End::Failed(failure, Some(refusal(&error))));
             }
             if said.malformed {
                 let detail = "the stream's first events are not what was asked for".to_owned();
@@ -274,6 +275,20 @@ impl Attempt<'_> {
                 Err(Failure::new(Class::Timeout, detail))
             }
         }
+    }
+}
+
+/// The answer that an error inside a stream would have been outside of one.
+fn refusal(error: &ErrorDoc) -> Whole {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    Whole {
+        status: error.status.filter(|status| *status >= 400).unwrap_or(400),
+        headers,
+        body: error.body.clone(),
     }
 }
 
