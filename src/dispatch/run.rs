@@ -224,9 +224,6 @@ impl Dispatch {
             Some(smallest) if smallest < bound => {}
             _ => return 0,
         }
-        if request.doc.prompt_bytes() < tokens::LARGE {
-            return tokens::count(&request.doc);
-        }
         let doc = request.doc.clone();
         // A count that fails decides nothing: the upstream's own refusal will.
         tokio::task::spawn_blocking(move || tokens::count(&doc))
