@@ -52,7 +52,10 @@ pub fn classify_inband(
 ) -> Failure {
     let body = readable(headers, &error.body);
     let doc = Doc::read(headers, &body);
-    let status = error.status.filter(|status| *status >= 400).or(doc.status());
+    let status = error
+        .status
+        .filter(|status| *status >= 400)
+        .or(doc.status());
     let class = class_of(kind, status, &doc).unwrap_or(Class::Transient);
     failure(kind, class, status, &doc, headers, &body, wall_now)
 }

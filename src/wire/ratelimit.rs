@@ -75,13 +75,17 @@ pub fn quota_reset(
             "bedrock" => daily(&["per day"]),
             _ => false,
         };
-        midnight.then(|| calendar::until_utc_midnight(wall_now)).flatten()
+        midnight
+            .then(|| calendar::until_utc_midnight(wall_now))
+            .flatten()
     })
 }
 
 /// The longest wait of the limits that are used up.
 fn used_up(windows: &[Window]) -> Option<Duration> {
-    let empty = windows.iter().filter(|window| window.remaining == Some(0.0));
+    let empty = windows
+        .iter()
+        .filter(|window| window.remaining == Some(0.0));
     empty.map(|window| window.wait).max()
 }
 
@@ -104,8 +108,9 @@ fn seconds_or_date(text: &str, wall_now: SystemTime) -> Option<Duration> {
     })
 }
 
-static TRY_AGAIN: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\b(?:try again|retry)\s+(?:in|after)\s+([0-9][0-9a-zµ. ]{0,40})").ok());
+static TRY_AGAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:try again|retry)\s+(?:in|after)\s+([0-9][0-9a-zµ. ]{0,40})").ok()
+});
 
 /// "Please try again in 7m12.3s."
 fn in_words(text: &str) -> Option<Duration> {
@@ -115,5 +120,7 @@ fn in_words(text: &str) -> Option<Duration> {
 
 /// Seconds since 1970, fractions included.
 fn unix_seconds(time: SystemTime) -> Option<f64> {
-    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .map(|since| since.as_secs_f64())
 }

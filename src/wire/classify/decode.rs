@@ -149,7 +149,7 @@ impl Doc {
             self.add(Field::Body, Some("empty".to_owned()));
         } else if declared || snippet.starts_with('<') {
             self.add(Field::Body, Some("html".to_owned()));
-            self.text = snippet.to_owned();
+            self.text = title(snippet).to_owned();
         } else {
             self.message = snippet.to_owned();
         }
@@ -170,7 +170,9 @@ impl Doc {
 
     fn read_body(&mut self, body: &Map<String, Value>) {
         // Where an error may be, the most telling place first: its message is the one shown.
-        let response = body.get("response").and_then(|response| response.get("error"));
+        let response = body
+            .get("response")
+            .and_then(|response| response.get("error"));
         let choice = body.get("choices").and_then(|choices| choices.get(0));
         let inside = choice.and_then(|choice| choice.get("error"));
         for error in [body.get("error"), response, inside].into_iter().flatten() {
@@ -180,7 +182,12 @@ impl Doc {
                 _ => {}
             }
         }
-        for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        for error in body
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             self.add(Field::Cloudflare, scalar(error.get("code")));
             if let Some(text) = error.as_str().or_else(|| error.get("message")?.as_str()) {
                 self.say(text);
@@ -212,7 +219,14 @@ impl Doc {
         for name in ["code", "status", "status_code", "http_code"] {
             self.status = self.status.or_else(|| http_status(error.get(name)?));
         }
-        for name in ["message", "msg", "detail", "title", "error_description", "Message"] {
+        for name in [
+            "message",
+            "msg",
+            "detail",
+            "title",
+            "error_description",
+            "Message",
+        ] {
             match error.get(name) {
                 Some(Value::String(text)) => self.say(text),
                 Some(Value::Array(items)) => {
@@ -231,7 +245,10 @@ impl Doc {
             }
         }
         for name in ["innererror", "inner_error"] {
-            self.add(Field::Code, scalar(error.get(name).and_then(|inner| inner.get("code"))));
+            self.add(
+                Field::Code,
+                scalar(error.get(name).and_then(|inner| inner.get("code"))),
+            );
         }
         match error.get("details") {
             Some(Value::Array(details)) => details.iter().for_each(|item| self.read_detail(item)),
@@ -298,7 +315,21 @@ fn scalar(value: Option<&Value>) -> Option<String> {
 /// A status of 400 and above.
 fn http_status(value: &Value) -> Option<u16> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
+    u16::try_from(number)
+        .ok()
+        .filter(|status| (400..600).contains(status))
+}
+
+/// The title of a page, the only part of it that speaks of the error and not of the site.
+fn title(page: &str) -> &str {
+    // ASCII only, so that both texts have the same offsets.
+    let lower = page.to_ascii_lowercase();
+    let found = lower.find("<title>").and_then(|start| {
+        let start = start + "<title>".len();
+        let length = lower.get(start..)?.find("</title>")?;
+        page.get(start..start + length)
+    });
+    found.unwrap_or_default()
 }
 
 /// The start of a text, at most `max` bytes, cut between characters.

@@ -38,9 +38,15 @@ pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
         Some(_) => return format!("{answer} with an empty body"),
         None => {}
     }
-    let named = [Field::Code, Field::Type, Field::Grpc, Field::Cloudflare, Field::BaseResp]
-        .into_iter()
-        .find_map(|field| doc.first(field));
+    let named = [
+        Field::Code,
+        Field::Type,
+        Field::Grpc,
+        Field::Cloudflare,
+        Field::BaseResp,
+    ]
+    .into_iter()
+    .find_map(|field| doc.first(field));
     match named {
         Some(code) => one_line(&format!("{answer} with code {}", mask(code))),
         None => format!("{answer} without a message"),
@@ -59,7 +65,11 @@ fn mask(text: &str) -> String {
     let text = run.replace_all(&text, |found: &Captures<'_>| {
         let found = found.get(0).map_or("", |found| found.as_str());
         let made = found.split(['-', '_', '/']).all(|part| word.is_match(part));
-        if made { found.to_owned() } else { MASK.to_owned() }
+        if made {
+            found.to_owned()
+        } else {
+            MASK.to_owned()
+        }
     });
     text.into_owned()
 }

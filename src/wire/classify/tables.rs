@@ -106,7 +106,10 @@ impl Table {
     fn compiled(&self) -> &[Option<Regex>] {
         self.compiled.get_or_init(|| {
             let pattern = |rule: &Rule| {
-                let (_, text) = rule.when.iter().find(|(field, _)| *field == Field::Message)?;
+                let (_, text) = rule
+                    .when
+                    .iter()
+                    .find(|(field, _)| *field == Field::Message)?;
                 compile(text)
             };
             self.rules.iter().map(pattern).collect()
@@ -141,7 +144,9 @@ impl Rule {
                 let text = doc.text();
                 let about_the_prompt = self.class != Class::ContextOverflow
                     || self.status == [413]
-                    || !NOT_THE_PROMPT.as_ref().is_some_and(|not| not.is_match(text));
+                    || !NOT_THE_PROMPT
+                        .as_ref()
+                        .is_some_and(|not| not.is_match(text));
                 about_the_prompt && regex.is_some_and(|regex| regex.is_match(text))
             }
             _ => doc.says(*field, value),

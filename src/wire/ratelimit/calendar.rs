@@ -17,7 +17,9 @@ pub(super) fn until_utc_midnight(wall_now: SystemTime) -> Option<Duration> {
 /// How long until the next midnight in Los Angeles; `None` before 1970.
 pub(super) fn until_pacific_midnight(wall_now: SystemTime) -> Option<Duration> {
     let since = wall_now.duration_since(UNIX_EPOCH).ok()?;
-    let now = i64::try_from(since.as_secs()).ok().filter(|now| *now < 1_000_000 * DAY)?;
+    let now = i64::try_from(since.as_secs())
+        .ok()
+        .filter(|now| *now < 1_000_000 * DAY)?;
     let local = now - pacific_offset(now);
     let day = local.div_euclid(DAY) + 1;
     // Clocks change at 2:00, so the day's midnight still has the offset of the evening before.
@@ -82,7 +84,11 @@ pub(super) fn rfc3339(text: &str) -> Option<f64> {
         (_, Some(offset)) => {
             let [hours, minutes] = numbers::<2>(offset, ':')?;
             let seconds = hours * 3600 + minutes * 60;
-            if zone.starts_with('-') { seconds } else { -seconds }
+            if zone.starts_with('-') {
+                seconds
+            } else {
+                -seconds
+            }
         }
         _ => return None,
     };
@@ -92,7 +98,8 @@ pub(super) fn rfc3339(text: &str) -> Option<f64> {
         && hour < 24
         && minute < 60
         && second <= 60;
-    let whole = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second + behind;
+    let whole =
+        days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second + behind;
     let whole = u32::try_from(whole).ok().filter(|_| sane)?;
     Some(f64::from(whole) + fraction)
 }
@@ -100,7 +107,8 @@ pub(super) fn rfc3339(text: &str) -> Option<f64> {
 /// Exactly `N` numbers of one to four digits.
 fn numbers<const N: usize>(text: &str, separator: char) -> Option<[i64; N]> {
     let digits = |part: &str| {
-        let plain = (1..=4).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit());
+        let plain =
+            (1..=4).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit());
         plain.then(|| part.parse().ok()).flatten()
     };
     let parts: Option<Vec<i64>> = text.split(separator).map(digits).collect();
@@ -114,7 +122,10 @@ mod tests {
     /// The moment of an RFC 3339 text, and the one to which a wait leads from there.
     fn after(wait: fn(SystemTime) -> Option<Duration>, text: &str) -> f64 {
         let now = UNIX_EPOCH + Duration::from_secs_f64(rfc3339(text).unwrap());
-        (now + wait(now).unwrap()).duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+        (now + wait(now).unwrap())
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs_f64()
     }
 
     #[test]
@@ -131,18 +142,37 @@ mod tests {
             ("2027-01-01T07:30:00Z", "2027-01-01T08:00:00Z"),
             ("2028-12-31T23:00:00Z", "2029-01-01T08:00:00Z"),
         ] {
-            assert_eq!(Some(after(until_pacific_midnight, now)), rfc3339(midnight), "{now}");
+            assert_eq!(
+                Some(after(until_pacific_midnight, now)),
+                rfc3339(midnight),
+                "{now}"
+            );
         }
         let next = rfc3339("2028-03-01T00:00:00Z");
-        assert_eq!(Some(after(until_utc_midnight, "2028-02-29T23:59:59.5Z")), next);
+        assert_eq!(
+            Some(after(until_utc_midnight, "2028-02-29T23:59:59.5Z")),
+            next
+        );
     }
 
     #[test]
     fn reads_rfc_3339_alone() {
         assert_eq!(rfc3339("1970-01-02T00:00:01Z"), Some(86_401.0));
-        assert_eq!(rfc3339("2024-02-29T12:00:00.25+02:00"), Some(1_709_200_800.25));
+        assert_eq!(
+            rfc3339("2024-02-29T12:00:00.25+02:00"),
+            Some(1_709_200_800.25)
+        );
         assert_eq!(rfc3339("2024-02-29T08:00:00-02:00"), Some(1_709_200_800.0));
-        for text in ["", "T", "2024-13-01T00:00:00Z", "2024-01-01", "2024-01-01T00:00:00", "2024-01-01T25:00:00Z", "a-b-cTd:e:fZ", "2024-01-01T00:00:00+é"] {
+        for text in [
+            "",
+            "T",
+            "2024-13-01T00:00:00Z",
+            "2024-01-01",
+            "2024-01-01T00:00:00",
+            "2024-01-01T25:00:00Z",
+            "a-b-cTd:e:fZ",
+            "2024-01-01T00:00:00+é",
+        ] {
             assert_eq!(rfc3339(text), None, "{text}");
         }
     }

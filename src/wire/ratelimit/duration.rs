@@ -17,7 +17,10 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         Ok(seconds) => from_seconds(seconds),
         Err(_) => {
             let (seconds, rest) = scan(text)?;
-            rest.trim().is_empty().then(|| from_seconds(seconds)).flatten()
+            rest.trim()
+                .is_empty()
+                .then(|| from_seconds(seconds))
+                .flatten()
         }
     }
 }
@@ -44,7 +47,9 @@ fn scan(text: &str) -> Option<(f64, &str)> {
 fn part(text: &str) -> Option<(f64, &str)> {
     let (value, rest) = number(text)?;
     let rest = rest.trim_start();
-    let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_alphabetic())
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at_checked(end)?;
     let scale = match unit.to_ascii_lowercase().as_str() {
         "ns" => 1e-9,
@@ -61,7 +66,10 @@ fn part(text: &str) -> Option<(f64, &str)> {
 
 /// Digits with at most one point among them; a point at the end of a sentence is not part of the number.
 fn number(text: &str) -> Option<(f64, &str)> {
-    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
+    };
     let whole = digits(text);
     let fraction = text
         .get(whole..)
@@ -70,7 +78,9 @@ fn number(text: &str) -> Option<(f64, &str)> {
         .filter(|length| *length > 0)
         .map_or(0, |length| length + 1);
     let (value, rest) = text.split_at_checked(whole + fraction)?;
-    (whole > 0).then(|| Some((value.parse().ok()?, rest))).flatten()
+    (whole > 0)
+        .then(|| Some((value.parse().ok()?, rest)))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -80,13 +90,36 @@ mod tests {
     #[test]
     fn reads_every_form() {
         for (text, millis) in [
-            ("6m0s", 360_000), ("1h2m", 3_720_000), ("2m59.56s", 179_560), ("12ms", 12), ("18s", 18_000),
-            ("600.5s", 600_500), ("55", 55_000), ("11726.28", 11_726_280), ("1m26.4s", 86_400), ("0", 0),
-            (" 20 seconds ", 20_000), ("1 hour 5 minutes", 3_900_000), ("2d", 172_800_000),
+            ("6m0s", 360_000),
+            ("1h2m", 3_720_000),
+            ("2m59.56s", 179_560),
+            ("12ms", 12),
+            ("18s", 18_000),
+            ("600.5s", 600_500),
+            ("55", 55_000),
+            ("11726.28", 11_726_280),
+            ("1m26.4s", 86_400),
+            ("0", 0),
+            (" 20 seconds ", 20_000),
+            ("1 hour 5 minutes", 3_900_000),
+            ("2d", 172_800_000),
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "-1", "-5s", "NaN", "inf", "soon", "5x", "5s!", "1e300", "s", ".", "99999999999"] {
+        for text in [
+            "",
+            "-1",
+            "-5s",
+            "NaN",
+            "inf",
+            "soon",
+            "5x",
+            "5s!",
+            "1e300",
+            "s",
+            ".",
+            "99999999999",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(prefix("7.66s. Visit us"), Some(Duration::from_millis(7660)));

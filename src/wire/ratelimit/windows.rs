@@ -17,10 +17,17 @@ pub(super) struct Window {
 }
 
 /// All limits of an answer that say when they are renewed.
-pub(super) fn windows(kind: &str, headers: &HeaderMap, doc: &Doc, wall_now: SystemTime) -> Vec<Window> {
+pub(super) fn windows(
+    kind: &str,
+    headers: &HeaderMap,
+    doc: &Doc,
+    wall_now: SystemTime,
+) -> Vec<Window> {
     let mut windows = Vec::new();
     for (name, value) in headers {
-        let (name, Ok(value)) = (name.as_str(), value.to_str()) else { continue };
+        let (name, Ok(value)) = (name.as_str(), value.to_str()) else {
+            continue;
+        };
         if name == "ratelimit" {
             windows.extend(value.split(',').filter_map(structured));
         } else if name.contains("ratelimit") && name.contains("reset") {
