@@ -18,7 +18,7 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError};
-use crate::wire::openai::stream::{self, StreamEvent};
+use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
 use crate::wire::{classify, headers};
@@ -156,36 +156,26 @@ impl Attempt<'_> {
         let body = whole.finish();
         let kind = &self.endpoint.kind;
         let wall = self.clock.wall();
-        let failure = if !is_success(status) {
-            classify::classify(kind, status, &headers, &body, wall)
-        } else if self.request.doc.stream() {
-            match response::inspect(self.request.operation, &headers, &body) {
-                Inspection::ErrorInside(error) => {
-                    classify::classify_inband(kind, &error, &headers, wall)
-                }
-                Inspection::Good(_) | Inspection::Malformed(_) => {
-                    let detail = "asked for a stream, got a whole answer";
-                    Failure::new(Class::Malformed, detail)
-                }
+        let inspection = response::inspect(self.request.operation, &headers, &body);
+        let failure = match inspection {
+            _ if !is_success(status) => classify::classify(kind, status, &headers, &body, wall),
+            Inspection::ErrorInside(error) => {
+                classify::classify_inband(kind, &error, &headers, wall)
             }
-            .with_status(status)
-        } else {
-            match response::inspect(self.request.operation, &headers, &body) {
-                Inspection::Good(usage) => {
-                    let whole = Whole {
-                        status,
-                        headers,
-                        body,
-                    };
-                    return Ok(End::Whole(whole, usage));
-                }
-                Inspection::ErrorInside(error) => {
-                    classify::classify_inband(kind, &error, &headers, wall)
-                }
-                Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
+            Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
+            Inspection::Good(_) if self.request.doc.stream() => {
+                Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
             }
-            .with_status(status)
+            Inspection::Good(usage) => {
+                let whole = Whole {
+                    status,
+                    headers,
+                    body,
+                };
+                return Ok(End::Whole(whole, usage));
+            }
         };
+        let failure = stamped(failure, status);
         let whole = Whole {
             status,
             headers,
@@ -222,7 +212,8 @@ impl Attempt<'_> {
                 let kind = &self.endpoint.kind;
                 let wall = self.clock.wall();
                 let failure = classify::classify_inband(kind, &error, &headers, wall);
-                return Err(failure.with_status(error.status.unwrap_or(status)));
+                let refusal = refusal(&error, &failure);
+                return Ok(End::Failed(stamped(failure, status), Some(refusal)));
             }
             if said.malformed {
                 let detail = "the stream's first events are not what was asked for".to_owned();
@@ -274,6 +265,31 @@ impl Attempt<'_> {
                 Err(Failure::new(Class::Timeout, detail))
             }
         }
+    }
+}
+
+/// With the answer's status, unless the error inside names a better one.
+fn stamped(failure: Failure, status: u16) -> Failure {
+    Failure {
+        status: failure.status.or(Some(status)),
+        ..failure
+    }
+}
+
+/// The answer that an error inside a stream would have been outside of one.
+fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    Whole {
+        status: failure
+            .status
+            .filter(|status| *status >= 400)
+            .unwrap_or(400),
+        headers,
+        body: error.body.clone(),
     }
 }
 
