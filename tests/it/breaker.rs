@@ -1,6 +1,8 @@
 //! Circuit breakers: open after failures that are the upstream's, one probe, closed by a success.
 
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
+use tokio::task::JoinHandle;
+
+use crate::support::{Answer, At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
 const CHAIN: &str = "
 llm:
@@ -34,6 +36,23 @@ async fn asks(gateway: &Gateway, times: usize) -> Vec<String> {
     said
 }
 
+/// Asks until a request goes to `a`, whose breaker is open, and returns that one.
+async fn probe(
+    gateway: &Gateway,
+    a: &ScriptedUpstream,
+    b: &ScriptedUpstream,
+) -> JoinHandle<Answer> {
+    let asked = a.count();
+    loop {
+        let others = b.count();
+        let task = gateway.chat("v").spawn();
+        tokio::select! {
+            _ = a.wait_for(asked + 1) => return task,
+            _ = b.wait_for(others + 1) => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn three_failures_in_a_row_open_it_whatever_their_kind() {
     for failure in [
@@ -50,7 +69,11 @@ async fn three_failures_in_a_row_open_it_whatever_their_kind() {
         let line = gateway.logged("circuit opened").await;
         assert!(line.contains("a:ma"), "{line}");
         a.on(Match::any(), [Behaviour::says("a")]);
-        assert_eq!(gateway.chat("a:other").send().await.says(), "a", "other models are not concerned");
+        assert_eq!(
+            gateway.chat("a:other").send().await.says(),
+            "a",
+            "other models are not concerned"
+        );
     }
 }
 
@@ -60,28 +83,33 @@ async fn a_success_in_between_starts_the_count_anew() {
     let fails = || Behaviour::fails(500);
     a.on(
         Match::any(),
-        [fails(), fails(), Behaviour::says("a"), fails(), fails(), Behaviour::says("a")],
+        [
+            fails(),
+            fails(),
+            Behaviour::says("a"),
+            fails(),
+            fails(),
+            Behaviour::says("a"),
+        ],
     );
     assert_eq!(asks(&gateway, 7).await, ["b", "b", "a", "b", "b", "a", "a"]);
 }
 
 #[tokio::test]
 async fn half_open_lets_one_request_through_and_its_success_closes_it() {
-    let (a, b, gateway) = chain("150ms").await;
-    a.on(Match::any(), [Behaviour::fails(500)]);
+    let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
+    let yaml = CHAIN
+        .replace("RECOVERY", "150ms")
+        .replace("response: 150ms", "response: 60s");
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     asks(&gateway, 3).await;
     let gate = Gate::new();
-    // The probe hangs for less than its timeout: long enough for the others.
-    a.on(Match::any(), [Behaviour::says("a").gate(At::BeforeHead, &gate)]);
-    let mut others = b.count();
-    let probe = loop {
-        let asked = a.count();
-        let task = gateway.chat("v").spawn();
-        tokio::select! {
-            _ = a.wait_for(asked + 1) => break task,
-            _ = b.wait_for(others + 1) => others += 1,
-        }
-    };
+    a.on(
+        Match::any(),
+        [Behaviour::says("a").gate(At::BeforeHead, &gate)],
+    );
+    let probe = probe(&gateway, &a, &b).await;
     let meanwhile: Vec<_> = (0..5).map(|_| gateway.chat("v").spawn()).collect();
     for task in meanwhile {
         assert_eq!(task.await.unwrap().says(), "b");
@@ -110,21 +138,22 @@ async fn a_probe_that_fails_opens_it_again() {
 }
 
 #[tokio::test]
-async fn a_probe_whose_caller_leaves_does_not_keep_it_closed_for_ever() {
-    let (a, _b, gateway) = chain("100ms").await;
-    a.on(Match::any(), [Behaviour::fails(500)]);
+async fn a_probe_whose_caller_leaves_does_not_keep_it_open_for_ever() {
+    let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
+    let yaml = CHAIN
+        .replace("RECOVERY", "100ms")
+        .replace("response: 150ms", "response: 60s");
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     asks(&gateway, 3).await;
     a.on(
         Match::any(),
-        [Behaviour::streams(&["x"]).hang(At::BeforeHead), Behaviour::says("a")],
+        [
+            Behaviour::says("x").hang(At::BeforeHead),
+            Behaviour::says("a"),
+        ],
     );
-    let probe = loop {
-        let task = gateway.chat_stream("v").spawn();
-        tokio::select! {
-            _ = a.wait_for(4) => break task,
-            _ = tokio::time::sleep(crate::support::ms(20)) => {}
-        }
-    };
+    let probe = probe(&gateway, &a, &b).await;
     probe.abort();
     until("the next probe", async || asks(&gateway, 1).await == ["a"]).await;
 }
@@ -137,7 +166,11 @@ async fn answers_about_the_request_or_the_key_never_open_it() {
         Behaviour::fails(422),
         Behaviour::rate_limited(),
         Behaviour::error(400, "context_length_exceeded", "maximum context length"),
-        Behaviour::error(400, "content_policy_violation", "rejected by our safety system"),
+        Behaviour::error(
+            400,
+            "content_policy_violation",
+            "rejected by our safety system",
+        ),
     ];
     for behaviour in cases {
         a.on(Match::any(), [behaviour]);
@@ -147,7 +180,12 @@ async fn answers_about_the_request_or_the_key_never_open_it() {
     }
     a.on(Match::any(), [Behaviour::says("a")]);
     assert_eq!(asks(&gateway, 1).await, ["a"]);
-    assert!(!gateway.logs().iter().any(|line| line.contains("circuit opened")));
+    assert!(
+        !gateway
+            .logs()
+            .iter()
+            .any(|line| line.contains("circuit opened"))
+    );
 }
 
 #[tokio::test]
@@ -157,22 +195,33 @@ async fn a_request_that_fails_everywhere_opens_one_breaker_at_most() {
     let yaml = CHAIN.replace("RECOVERY", "60s");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     for _ in 0..3 {
-        gateway.chat("v").send().await.assert_error(502, "upstreams_exhausted");
+        gateway
+            .chat("v")
+            .send()
+            .await
+            .assert_error(502, "upstreams_exhausted");
     }
     b.on(Match::any(), [Behaviour::says("b")]);
-    assert_eq!(asks(&gateway, 1).await, ["b"], "the second to fail in the same way is not blamed");
+    assert_eq!(
+        asks(&gateway, 1).await,
+        ["b"],
+        "the second to fail in the same way is not blamed"
+    );
     gateway.logged("circuit opened").await;
-    let opened = gateway.logs().into_iter().filter(|line| line.contains("circuit opened"));
+    let opened = gateway
+        .logs()
+        .into_iter()
+        .filter(|line| line.contains("circuit opened"));
     assert_eq!(opened.count(), 1);
 }
 
 #[tokio::test]
 async fn one_request_alone_opens_nothing_however_often_it_retries() {
-    let (a, b, gateway) = chain("60s").await;
-    drop((a, b, gateway));
     let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
-    let yaml = CHAIN.replace("RECOVERY", "60s").replace("same_upstream: 0", "same_upstream: 5, waits: [1ms]");
+    let yaml = CHAIN
+        .replace("RECOVERY", "60s")
+        .replace("same_upstream: 0", "same_upstream: 5, waits: [1ms]");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     assert_eq!(asks(&gateway, 1).await, ["b"]);
     assert_eq!(a.count(), 6);
@@ -191,6 +240,10 @@ async fn a_request_with_nowhere_else_to_go_waits_for_the_recovery() {
     }
     a.on(Match::any(), [Behaviour::says("a")]);
     let refused = gateway.chat("a").awaits("0").send().await;
-    assert!(refused.status >= 400 && a.count() == 3, "{}", refused.text());
+    assert!(
+        refused.status >= 400 && a.count() == 3,
+        "{}",
+        refused.text()
+    );
     assert_eq!(gateway.chat("a").send().await.says(), "a");
 }

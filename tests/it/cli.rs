@@ -19,7 +19,10 @@ fn both(output: std::process::Output) -> (Option<i32>, String) {
 async fn version_and_help_are_printed() {
     let dir = TempDir::new();
     let (code, text) = both(run(dir.path(), &["--version"], &[]).await);
-    assert_eq!((code, text.trim()), (Some(0), concat!("pointsman ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (code, text.trim()),
+        (Some(0), concat!("pointsman ", env!("CARGO_PKG_VERSION")))
+    );
     for arguments in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
         let (code, text) = both(run(dir.path(), arguments, &[]).await);
         assert!(code == Some(0) && text.contains("Usage"), "{text}");
@@ -47,7 +50,14 @@ llm:
     );
     let (code, text) = both(run(dir.path(), &["check"], &[]).await);
     assert_eq!(code, Some(78), "{text}");
-    for hint in ["max_body", "base_url", "NOT_SET_ANYWHERE", "temprature", "temperature", "pointsman.yaml"] {
+    for hint in [
+        "max_body",
+        "base_url",
+        "NOT_SET_ANYWHERE",
+        "temprature",
+        "temperature",
+        "pointsman.yaml",
+    ] {
         assert!(text.contains(hint), "{hint}: {text}");
     }
     let (code, again) = both(run(dir.path(), &["serve", "--listen", "127.0.0.1:0"], &[]).await);
@@ -70,7 +80,10 @@ async fn chains_that_lead_nowhere_or_in_circles_are_mistakes() {
     };
     let provider = "{name: a, base_url: http://127.0.0.1:9/v1, model: m, api_key: k}";
     let with = |rest: &str| format!("llm:\n  providers: [{provider}]\n  {rest}\n");
-    let text = check(&with("virtual: [{name: v, upstreams: [{name: a}, {name: ghost}]}]")).await;
+    let text = check(&with(
+        "virtual: [{name: v, upstreams: [{name: a}, {name: ghost}]}]",
+    ))
+    .await;
     assert!(text.contains('v') && text.contains("ghost"), "{text}");
     let text = check(&with("virtual: [{name: x, upstreams: [{name: y}]}, {name: y, upstreams: [{name: a}, {name: x}]}]")).await;
     assert!(text.contains('x') && text.contains('y'), "{text}");
@@ -112,9 +125,15 @@ async fn the_demo_shows_a_failover_without_any_key() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         attempts.push(answer.header("x-pointsman-attempts").to_owned());
     }
-    assert!(attempts.iter().any(|attempts| attempts != "1"), "{attempts:?}");
+    assert!(
+        attempts.iter().any(|attempts| attempts != "1"),
+        "{attempts:?}"
+    );
     let text = gateway.chat_stream("demo").stream().await.text().await;
-    assert!(!spoken(&text).is_empty() && text.contains("[DONE]"), "{text}");
+    assert!(
+        !spoken(&text).is_empty() && text.contains("[DONE]"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -146,11 +165,20 @@ async fn the_configuration_is_found_and_the_environment_comes_before_the_file() 
     let a = ScriptedUpstream::start().await;
     let dir = TempDir::new();
     std::fs::create_dir(dir.path().join("config")).unwrap();
-    dir.write("config/pointsman.yaml", &filled(ONE, &[("a", &a)]).replace("k1", "${FROM_DOTENV}"));
-    dir.write(".env", "FROM_DOTENV=dotenv-key\nPOINTSMAN__LLM__DEFAULT_MODEL=a:file\n");
+    dir.write(
+        "config/pointsman.yaml",
+        &filled(ONE, &[("a", &a)]).replace("k1", "\"${FROM_DOTENV}\""),
+    );
+    dir.write(
+        ".env",
+        "FROM_DOTENV=dotenv-key\nPOINTSMAN__LLM__DEFAULT_MODEL=a:file\n",
+    );
     let env = [("POINTSMAN__LLM__DEFAULT_MODEL", "a:env")];
     let gateway = Gateway::start_in(dir, &[], &env).await;
-    assert_eq!(gateway.post_chat(r#"{"messages":[]}"#).send().await.status, 200);
+    assert_eq!(
+        gateway.post_chat(r#"{"messages":[]}"#).send().await.status,
+        200
+    );
     assert_eq!(a.keys(), ["dotenv-key"]);
     assert_eq!(a.models(), ["env"], "what is set is not overridden by .env");
 }
@@ -164,7 +192,10 @@ async fn two_candidates_of_one_rank_are_a_mistake() {
     }
     let (code, text) = both(run(dir.path(), &["check"], &[]).await);
     assert_eq!(code, Some(78));
-    assert!(text.contains("pointsman.yaml") && text.contains("pointsman.yml"), "{text}");
+    assert!(
+        text.contains("pointsman.yaml") && text.contains("pointsman.yml"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -183,7 +214,10 @@ llm:
     dir.write("borg.yaml", &yaml.replace("<a>", &a.base_url()));
     let gateway = Gateway::start_in(dir, &[], &[]).await;
     for _ in 0..3 {
-        assert_eq!(gateway.post_chat(r#"{"messages":[]}"#).send().await.status, 200);
+        assert_eq!(
+            gateway.post_chat(r#"{"messages":[]}"#).send().await.status,
+            200
+        );
     }
     assert_eq!(a.keys(), ["k1", "k2", "k1"]);
     assert_eq!(a.models(), ["small", "small", "small"]);
@@ -221,7 +255,10 @@ async fn a_signal_drains_what_is_under_way_finishes_and_the_exit_is_clean() {
     let yaml = format!("server: {{drain: {{delay: 400ms, timeout: 10s}}}}{ONE}");
     let mut gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::says("finished").gate(At::BeforeHead, &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::says("finished").gate(At::BeforeHead, &gate)],
+    );
     a.on(
         Match::model("s"),
         [Behaviour::streams(&["be", "gun"]).gate(At::AfterPart(2), &gate)],
@@ -239,9 +276,16 @@ async fn a_signal_drains_what_is_under_way_finishes_and_the_exit_is_clean() {
     gate.open();
     assert_eq!(whole.await.unwrap().says(), "finished");
     let text = stream.text().await;
-    assert!(spoken(&text) == "begun" && text.contains("[DONE]"), "{text}");
+    assert!(
+        spoken(&text) == "begun" && text.contains("[DONE]"),
+        "{text}"
+    );
     assert_eq!(gateway.wait_exit().await.code(), Some(0));
-    assert!(tokio::net::TcpStream::connect(gateway.address()).await.is_err());
+    assert!(
+        tokio::net::TcpStream::connect(gateway.address())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -249,11 +293,17 @@ async fn idle_connections_do_not_hold_up_the_end() {
     let a = ScriptedUpstream::start().await;
     let mut gateway = Gateway::start(ONE, &[("a", &a)]).await;
     assert_eq!(gateway.chat("a").send().await.status, 200);
-    let idle = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+    let idle = tokio::net::TcpStream::connect(gateway.address())
+        .await
+        .unwrap();
     let started = std::time::Instant::now();
     gateway.signal("INT");
     assert_eq!(gateway.wait_exit().await.code(), Some(0));
-    assert!(started.elapsed() < crate::support::ms(5000), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < crate::support::ms(5000),
+        "{:?}",
+        started.elapsed()
+    );
     drop(idle);
 }
 

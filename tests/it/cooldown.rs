@@ -69,11 +69,18 @@ async fn every_form_of_retry_after_is_obeyed_by_a_request_that_waits() {
     });
     for (model, least, hint) in futures_util::future::join_all(waits).await {
         let requests = a.requests();
-        let of_model = || requests.iter().filter(|request| request.model.as_ref() == Some(&model));
+        let of_model = || {
+            requests
+                .iter()
+                .filter(|request| request.model.as_ref() == Some(&model))
+        };
         let times: Vec<Instant> = of_model().map(|request| request.at).collect();
         assert_eq!(times.len(), 2, "{hint}");
         let waited = times[1] - times[0];
-        assert!(waited >= least && waited < ms(6000), "{hint}: waited {waited:?}");
+        assert!(
+            waited >= least && waited < ms(6000),
+            "{hint}: waited {waited:?}"
+        );
     }
 }
 
@@ -82,8 +89,18 @@ async fn a_hint_that_makes_no_sense_means_the_configured_cooldown() {
     let a = ScriptedUpstream::start().await;
     let yaml = keys("k1").replace("60s", "150ms");
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    for nonsense in ["soon", "-3", "NaN", "inf", "", "Wed, 99 Foo 2020 00:00:00 GMT"] {
-        a.on(Match::any(), [limited("retry-after", nonsense), Behaviour::says("ok")]);
+    for nonsense in [
+        "soon",
+        "-3",
+        "NaN",
+        "inf",
+        "",
+        "Wed, 99 Foo 2020 00:00:00 GMT",
+    ] {
+        a.on(
+            Match::any(),
+            [limited("retry-after", nonsense), Behaviour::says("ok")],
+        );
         let started = Instant::now();
         let answer = gateway.chat("a").send().await;
         assert_eq!(answer.status, 200, "{nonsense}");
@@ -96,7 +113,10 @@ async fn a_hint_longer_than_the_maximum_is_cut_to_it() {
     let a = ScriptedUpstream::start().await;
     let yaml = keys("k1").replace("default: 60s", "default: 100ms, max: 200ms");
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    a.on(Match::any(), [limited("retry-after", "86400"), Behaviour::says("ok")]);
+    a.on(
+        Match::any(),
+        [limited("retry-after", "86400"), Behaviour::says("ok")],
+    );
     assert_eq!(gateway.chat("a").send().await.status, 200);
 }
 
@@ -124,7 +144,10 @@ async fn a_caller_who_does_not_wait_hears_at_once_when_to_come_back() {
         let answer = gateway.chat("a").awaits("0").send().await;
         answer.assert_error(429, "cooling_down");
         let after = answer.retry_after_ms();
-        assert!((8000..=10_000).contains(&after), "the sooner of the two: {after}");
+        assert!(
+            (8000..=10_000).contains(&after),
+            "the sooner of the two: {after}"
+        );
         assert_eq!(a.count(), asked, "a key that cools is not asked");
     }
 }
@@ -136,12 +159,20 @@ async fn a_wait_that_would_outlast_the_budget_is_not_begun() {
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     a.on(Match::any(), [limited("retry-after", "5")]);
     let started = Instant::now();
-    for call in [gateway.chat("a"), gateway.chat("a"), gateway.chat("a").awaits("2s")] {
+    for call in [
+        gateway.chat("a"),
+        gateway.chat("a"),
+        gateway.chat("a").awaits("2s"),
+    ] {
         let answer = call.send().await;
         answer.assert_error(429, "upstreams_rate_limited");
         assert!((3000..=5000).contains(&answer.retry_after_ms()));
     }
-    assert!(started.elapsed() < ms(1500), "at once: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < ms(1500),
+        "at once: {:?}",
+        started.elapsed()
+    );
     assert_eq!(a.count(), 1);
 }
 
@@ -152,7 +183,11 @@ async fn the_callers_own_budget_counts() {
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     let script = [limited("retry-after-ms", "150"), Behaviour::says("ok")];
     a.on(Match::any(), script.clone());
-    gateway.chat("a").send().await.assert_error(429, "cooling_down");
+    gateway
+        .chat("a")
+        .send()
+        .await
+        .assert_error(429, "cooling_down");
     assert_eq!(gateway.chat("a").awaits("5s").send().await.status, 200);
     let wrong = gateway.chat("a").awaits("a while").send().await;
     wrong.assert_error(400, "invalid_request");
@@ -172,7 +207,10 @@ llm:
 ";
     let gateway = Gateway::start(yaml, &[("a", &a), ("b", &b)]).await;
     a.on(Match::any(), [limited("retry-after", "20")]);
-    b.on(Match::any(), [limited("retry-after-ms", "250"), Behaviour::says("b")]);
+    b.on(
+        Match::any(),
+        [limited("retry-after-ms", "250"), Behaviour::says("b")],
+    );
     let answer = gateway.chat("v").send().await;
     assert_eq!((answer.status, answer.says().as_str()), (200, "b"));
     assert_eq!((a.count(), b.count()), (1, 2));
@@ -201,7 +239,10 @@ llm:
     }
     let asks = async || gateway.chat("y").send().await.says();
     assert_eq!(asks().await, "a");
-    a.on(Match::any(), [limited("retry-after-ms", "700"), Behaviour::says("a")]);
+    a.on(
+        Match::any(),
+        [limited("retry-after-ms", "700"), Behaviour::says("a")],
+    );
     assert_eq!(asks().await, "b");
     b.on(Match::any(), [limited("retry-after", "60")]);
     assert_eq!(asks().await, "c");
@@ -231,7 +272,12 @@ llm:
 ";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;
     a.on(Match::model("one"), [limited("retry-after", "30")]);
-    gateway.chat("v").awaits("0").send().await.assert_error(429, "cooling_down");
+    gateway
+        .chat("v")
+        .awaits("0")
+        .send()
+        .await
+        .assert_error(429, "cooling_down");
     assert_eq!(a.models(), ["one"]);
 }
 
@@ -274,9 +320,16 @@ async fn a_later_and_shorter_report_does_not_shorten_a_cooldown() {
     long.open();
     assert_eq!(first.await.unwrap().status, 429);
     short.open();
-    for answer in [second.await.unwrap(), gateway.chat("a").awaits("0").send().await] {
+    for answer in [
+        second.await.unwrap(),
+        gateway.chat("a").awaits("0").send().await,
+    ] {
         answer.assert_error(429, "cooling_down");
-        assert!(answer.retry_after_ms() > 15_000, "{}", answer.retry_after_ms());
+        assert!(
+            answer.retry_after_ms() > 15_000,
+            "{}",
+            answer.retry_after_ms()
+        );
     }
 }
 
@@ -288,7 +341,15 @@ async fn limits_without_a_hint_double_while_they_repeat_up_to_the_maximum() {
     let limit = Behaviour::rate_limited;
     a.on(
         Match::any(),
-        [limit(), limit(), limit(), limit(), Behaviour::says("ok"), limit(), Behaviour::says("ok")],
+        [
+            limit(),
+            limit(),
+            limit(),
+            limit(),
+            Behaviour::says("ok"),
+            limit(),
+            Behaviour::says("ok"),
+        ],
     );
     assert_eq!(gateway.chat("a").send().await.status, 200);
     assert_eq!(gateway.chat("a").send().await.status, 200);
@@ -297,8 +358,14 @@ async fn limits_without_a_hint_double_while_they_repeat_up_to_the_maximum() {
     for (gap, least) in gaps.iter().zip([100, 200, 300, 300]) {
         assert!(*gap >= ms(least), "{gaps:?}");
     }
-    assert!(gaps[3] < ms(700), "not doubled beyond the maximum: {gaps:?}");
-    assert!(gaps[5] >= ms(100) && gaps[5] < gaps[3], "a success starts anew: {gaps:?}");
+    assert!(
+        gaps[3] < ms(700),
+        "not doubled beyond the maximum: {gaps:?}"
+    );
+    assert!(
+        gaps[5] >= ms(100) && gaps[5] < gaps[3],
+        "a success starts anew: {gaps:?}"
+    );
 }
 
 #[tokio::test]
@@ -306,7 +373,10 @@ async fn a_cooldown_of_zero_means_none() {
     let a = ScriptedUpstream::start().await;
     let yaml = keys("k1, k2").replace("60s", "0s");
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    a.on(Match::any(), [Behaviour::rate_limited(), Behaviour::says("ok")]);
+    a.on(
+        Match::any(),
+        [Behaviour::rate_limited(), Behaviour::says("ok")],
+    );
     assert_eq!(gateway.chat("a").awaits("0").send().await.status, 200);
     assert_eq!(gateway.chat("a").awaits("0").send().await.status, 200);
     assert_eq!(a.keys(), ["k1", "k2", "k1"]);
@@ -327,7 +397,11 @@ async fn credit_that_is_used_up_rests_the_key_for_an_hour() {
         a.on(Match::key("k2"), [refusal]);
         let answer = gateway.chat("a").send().await;
         assert_eq!(answer.status, 429, "{}", answer.text());
-        assert!(answer.retry_after_ms() > 50 * 60_000, "{}", answer.retry_after_ms());
+        assert!(
+            answer.retry_after_ms() > 50 * 60_000,
+            "{}",
+            answer.retry_after_ms()
+        );
     }
 }
 
@@ -341,10 +415,16 @@ llm:
 ";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::says("ok").gate(At::BeforeHead, &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::says("ok").gate(At::BeforeHead, &gate)],
+    );
     let tasks: Vec<_> = (0..4).map(|_| gateway.chat("a").spawn()).collect();
     a.wait_for(2).await;
-    crate::support::until("two to wait", async || gateway.health("/waiting").await == 2).await;
+    crate::support::until("two to wait", async || {
+        gateway.health("/waiting").await == 2
+    })
+    .await;
     let mut keys = a.keys();
     keys.sort();
     assert_eq!(keys, ["k1", "k2"]);
@@ -379,7 +459,10 @@ async fn those_who_wait_for_one_key_are_all_served_in_the_order_of_their_coming(
     let gate = Gate::new();
     a.on(
         Match::any(),
-        [limited("retry-after-ms", "200").gate(At::BeforeHead, &gate), Behaviour::says("ok")],
+        [
+            limited("retry-after-ms", "200").gate(At::BeforeHead, &gate),
+            Behaviour::says("ok"),
+        ],
     );
     let mut tasks = Vec::new();
     for n in 0..5 {
@@ -388,7 +471,8 @@ async fn those_who_wait_for_one_key_are_all_served_in_the_order_of_their_coming(
         if n == 0 {
             a.wait_for(1).await;
         } else {
-            crate::support::until("it to wait", async || gateway.health("/waiting").await == n).await;
+            crate::support::until("it to wait", async || gateway.health("/waiting").await == n)
+                .await;
         }
     }
     gate.open();
@@ -396,7 +480,11 @@ async fn those_who_wait_for_one_key_are_all_served_in_the_order_of_their_coming(
     for answer in tokio::time::timeout(PATIENCE, all).await.unwrap() {
         assert_eq!(answer.unwrap().status, 200);
     }
-    let order: Vec<i64> = a.requests().iter().map(|request| request.json()["n"].as_i64().unwrap()).collect();
+    let order: Vec<i64> = a
+        .requests()
+        .iter()
+        .map(|request| request.json()["n"].as_i64().unwrap())
+        .collect();
     let newcomers: Vec<i64> = order.into_iter().filter(|n| *n != 0).collect();
     assert_eq!(newcomers, [1, 2, 3, 4]);
 }

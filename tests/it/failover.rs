@@ -31,7 +31,10 @@ async fn fails_over(behaviour: Behaviour) -> usize {
     let answer = gateway.chat("v").send().await;
     assert_eq!((answer.status, answer.says().as_str()), (200, "b"));
     assert_eq!(answer.header("x-pointsman-upstream"), "b:mb");
-    assert_eq!(answer.header("x-pointsman-attempts"), (a.count() + 1).to_string());
+    assert_eq!(
+        answer.header("x-pointsman-attempts"),
+        (a.count() + 1).to_string()
+    );
     assert_eq!(b.count(), 1);
     a.count()
 }
@@ -64,10 +67,22 @@ async fn an_upstream_that_refuses_connections_or_resets_them_is_left_for_the_nex
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
     let gateway = Gateway::start(CHAIN, &[("a", &refusing), ("b", &b)]).await;
     let answer = gateway.chat("v").send().await;
-    assert_eq!((answer.says().as_str(), answer.header("x-pointsman-attempts")), ("b", "3"));
+    assert_eq!(
+        (
+            answer.says().as_str(),
+            answer.header("x-pointsman-attempts")
+        ),
+        ("b", "3")
+    );
 
-    assert_eq!(fails_over(Behaviour::says("").reset(At::BeforeHead)).await, 2);
-    assert_eq!(fails_over(Behaviour::says("").close(At::BeforeHead)).await, 2);
+    assert_eq!(
+        fails_over(Behaviour::says("").reset(At::BeforeHead)).await,
+        2
+    );
+    assert_eq!(
+        fails_over(Behaviour::says("").close(At::BeforeHead)).await,
+        2
+    );
 }
 
 #[tokio::test]
@@ -98,9 +113,15 @@ async fn a_stream_whose_head_or_first_content_does_not_come_is_tried_at_the_next
 async fn a_2xx_that_is_no_answer_is_not_shown_to_the_caller() {
     let cases = [
         ("empty", Behaviour::body(200, "application/json", "")),
-        ("html", Behaviour::body(200, "text/html", "<html><body>Welcome</body></html>")),
+        (
+            "html",
+            Behaviour::body(200, "text/html", "<html><body>Welcome</body></html>"),
+        ),
         ("half", Behaviour::json(200, r#"{"choices":[{"message":"#)),
-        ("no choices", Behaviour::json(200, r#"{"id":"x","object":"chat.completion"}"#)),
+        (
+            "no choices",
+            Behaviour::json(200, r#"{"id":"x","object":"chat.completion"}"#),
+        ),
         ("empty choices", Behaviour::json(200, r#"{"choices":[]}"#)),
         ("list", Behaviour::json(200, "[]")),
         ("null", Behaviour::json(200, "null")),
@@ -152,11 +173,18 @@ async fn redirects_are_not_followed() {
     let (a, _b, gateway) = chain().await;
     for status in [301, 302, 307, 308] {
         let to = format!("{}/chat/completions", elsewhere.base_url());
-        a.on(Match::any(), [Behaviour::json(status, "{}").header("location", &to)]);
+        a.on(
+            Match::any(),
+            [Behaviour::json(status, "{}").header("location", &to)],
+        );
         let answer = gateway.chat("v").send().await;
         assert_ne!(answer.header("location"), to);
     }
-    assert_eq!(elsewhere.count(), 0, "the key went where nobody configured it to go");
+    assert_eq!(
+        elsewhere.count(),
+        0,
+        "the key went where nobody configured it to go"
+    );
 }
 
 #[tokio::test]
@@ -168,7 +196,11 @@ async fn a_model_that_is_gone_is_left_alone_at_once() {
         assert_eq!(gateway.chat("v").send().await.says(), "b");
     }
     assert_eq!((a.count(), b.count()), (1, 3));
-    assert_eq!(gateway.chat("a:other").send().await.status, 200, "other models are still there");
+    assert_eq!(
+        gateway.chat("a:other").send().await.status,
+        200,
+        "other models are still there"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +231,14 @@ llm:
     - {name: a, base_url: <a>, model: m, api_keys: [k1, k2]}
 ";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;
-    a.on(Match::any(), [Behaviour::error(401, "invalid_api_key", "Incorrect API key provided")]);
+    a.on(
+        Match::any(),
+        [Behaviour::error(
+            401,
+            "invalid_api_key",
+            "Incorrect API key provided",
+        )],
+    );
     for _ in 0..2 {
         let answer = gateway.chat("a").send().await;
         answer.assert_error(502, "no_usable_keys");
@@ -235,7 +274,10 @@ async fn a_prompt_that_proves_too_long_goes_to_a_larger_window_never_to_the_same
 
     a.on(Match::any(), [overflow.clone()]);
     let answer = gateway.chat("v").send().await;
-    assert_eq!((answer.status, answer.code().as_str()), (400, "context_length_exceeded"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "context_length_exceeded")
+    );
     assert_eq!(a.keys()[2..], ["small", "middle", "large"]);
 
     // It is the request's fault, nobody else's.
@@ -263,8 +305,13 @@ async fn a_prompt_that_cannot_fit_is_not_sent() {
         let answer = gateway.post_chat(body(target, 100_000)).send().await;
         answer.assert_error(400, "context_length_exceeded");
     }
-    let output = r#"{"model":"small","max_tokens":5000,"messages":[{"role":"user","content":"hi"}]}"#;
-    gateway.post_chat(output).send().await.assert_error(400, "context_length_exceeded");
+    let output =
+        r#"{"model":"small","max_tokens":5000,"messages":[{"role":"user","content":"hi"}]}"#;
+    gateway
+        .post_chat(output)
+        .send()
+        .await
+        .assert_error(400, "context_length_exceeded");
     assert_eq!(a.count(), asked);
 }
 
@@ -272,8 +319,14 @@ async fn a_prompt_that_cannot_fit_is_not_sent() {
 async fn the_callers_own_mistakes_come_back_as_they_are_and_touch_nothing() {
     let (a, b, gateway) = chain().await;
     let cases = [
-        (400, r#"{"error": {"message":"bad \u0066ield","type":"invalid_request_error","code":"bad_field", "odd":1}}"#),
-        (422, r#"{"detail":[{"loc":["body","messages"],"msg":"field required"}]}"#),
+        (
+            400,
+            r#"{"error": {"message":"bad \u0066ield","type":"invalid_request_error","code":"bad_field", "odd":1}}"#,
+        ),
+        (
+            422,
+            r#"{"detail":[{"loc":["body","messages"],"msg":"field required"}]}"#,
+        ),
         (409, r#"{"error":{"message":"conflict"}}"#),
         (415, r#"{"error":{"message":"unsupported media type"}}"#),
     ];
@@ -287,16 +340,27 @@ async fn the_callers_own_mistakes_come_back_as_they_are_and_touch_nothing() {
     }
     assert_eq!((a.count(), b.count()), (16, 0));
     a.on(Match::any(), [Behaviour::says("a")]);
-    assert_eq!(gateway.chat("v").send().await.says(), "a", "neither key nor upstream took harm");
+    assert_eq!(
+        gateway.chat("v").send().await.says(),
+        "a",
+        "neither key nor upstream took harm"
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_of_the_content_is_returned() {
     let (a, b, gateway) = chain().await;
-    let refusal = Behaviour::error(400, "content_policy_violation", "rejected by our safety system");
+    let refusal = Behaviour::error(
+        400,
+        "content_policy_violation",
+        "rejected by our safety system",
+    );
     a.on(Match::any(), [refusal]);
     let answer = gateway.chat("v").send().await;
-    assert_eq!((answer.status, answer.code().as_str()), (400, "content_policy_violation"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "content_policy_violation")
+    );
     assert_eq!((a.count(), b.count()), (1, 0));
 }
 
@@ -304,7 +368,14 @@ async fn a_refusal_of_the_content_is_returned() {
 async fn when_everything_failed_the_error_lists_every_attempt() {
     let (a, b, gateway) = chain().await;
     a.on(Match::any(), [Behaviour::fails(500)]);
-    b.on(Match::any(), [Behaviour::error(404, "model_not_found", "The model `mb` does not exist")]);
+    b.on(
+        Match::any(),
+        [Behaviour::error(
+            404,
+            "model_not_found",
+            "The model `mb` does not exist",
+        )],
+    );
     let answer = gateway.chat("v").send().await;
     answer.assert_error(502, "upstreams_exhausted");
     assert_eq!(
@@ -313,7 +384,12 @@ async fn when_everything_failed_the_error_lists_every_attempt() {
     );
     let error = &answer.json()["error"];
     assert_eq!(error["attempts"][0]["status"], 500);
-    assert!(error["attempts"][0]["key"].as_str().unwrap().starts_with("a#"));
+    assert!(
+        error["attempts"][0]["key"]
+            .as_str()
+            .unwrap()
+            .starts_with("a#")
+    );
     assert!(error["attempts"][2]["after_ms"].as_u64() >= Some(60));
 }
 
@@ -331,12 +407,21 @@ async fn when_the_last_answer_was_malformed_the_error_says_so() {
 #[tokio::test]
 async fn a_chain_that_is_limited_everywhere_is_a_429_with_the_earliest_return() {
     let (a, b, gateway) = chain().await;
-    a.on(Match::any(), [Behaviour::rate_limited().header("retry-after", "50")]);
-    b.on(Match::any(), [Behaviour::rate_limited().header("retry-after", "40")]);
+    a.on(
+        Match::any(),
+        [Behaviour::rate_limited().header("retry-after", "50")],
+    );
+    b.on(
+        Match::any(),
+        [Behaviour::rate_limited().header("retry-after", "40")],
+    );
     let answer = gateway.chat("v").send().await;
     answer.assert_error(429, "upstreams_rate_limited");
     assert!((38_000..=40_000).contains(&answer.retry_after_ms()));
-    assert_eq!(answer.attempts(), ["a:ma: rate_limited", "b:mb: rate_limited"]);
+    assert_eq!(
+        answer.attempts(),
+        ["a:ma: rate_limited", "b:mb: rate_limited"]
+    );
 }
 
 #[tokio::test]

@@ -36,13 +36,21 @@ async fn what_concerns_connection_account_or_key_does_not_come_back() {
     ];
     let kept = [("openai-processing-ms", "12"), ("x-model-region", "eu")];
     for streamed in [false, true] {
-        let script = if streamed { Behaviour::streams(&["ok"]) } else { Behaviour::says("ok") };
+        let script = if streamed {
+            Behaviour::streams(&["ok"])
+        } else {
+            Behaviour::says("ok")
+        };
         let script = gone
             .iter()
             .chain(&kept)
             .fold(script, |script, (name, value)| script.header(name, value));
         a.on(Match::any(), [script]);
-        let call = if streamed { gateway.chat_stream("a") } else { gateway.chat("a") };
+        let call = if streamed {
+            gateway.chat_stream("a")
+        } else {
+            gateway.chat("a")
+        };
         let answer = call.send().await;
         assert_eq!(answer.status, 200);
         for (name, value) in gone {
@@ -57,8 +65,15 @@ async fn what_concerns_connection_account_or_key_does_not_come_back() {
 #[tokio::test]
 async fn the_request_id_is_kept_or_made_and_is_on_every_answer() {
     let (a, gateway) = one().await;
-    a.on(Match::any(), [Behaviour::says("ok").header("x-request-id", "theirs")]);
-    let kept = gateway.chat("a").header("x-request-id", "mine-1").send().await;
+    a.on(
+        Match::any(),
+        [Behaviour::says("ok").header("x-request-id", "theirs")],
+    );
+    let kept = gateway
+        .chat("a")
+        .header("x-request-id", "mine-1")
+        .send()
+        .await;
     assert_eq!(kept.header("x-request-id"), "mine-1");
     let first = gateway.chat("a").send().await;
     let second = gateway.chat("a").send().await;
@@ -72,10 +87,23 @@ async fn the_request_id_is_kept_or_made_and_is_on_every_answer() {
         gateway.post_chat("{"),
         gateway.chat("unknown"),
     ] {
-        assert_eq!(call.header("x-request-id", "mine-2").send().await.header("x-request-id"), "mine-2");
+        assert_eq!(
+            call.header("x-request-id", "mine-2")
+                .send()
+                .await
+                .header("x-request-id"),
+            "mine-2"
+        );
     }
-    let odd = gateway.chat("a").header("x-request-id", &"x".repeat(5000)).send().await;
-    assert!(odd.header("x-request-id").len() < 300, "what is not fit for a log is replaced");
+    let odd = gateway
+        .chat("a")
+        .header("x-request-id", &"x".repeat(5000))
+        .send()
+        .await;
+    assert!(
+        odd.header("x-request-id").len() < 300,
+        "what is not fit for a log is replaced"
+    );
     gateway.logged("mine-1").await;
 }
 
@@ -110,15 +138,23 @@ async fn the_callers_credentials_and_cookies_stay_here() {
     for target in ["a", "a:x"] {
         let call = secrets
             .iter()
-            .fold(gateway.chat(target), |call, (name, value)| call.header(name, value));
+            .fold(gateway.chat(target), |call, (name, value)| {
+                call.header(name, value)
+            });
         assert_eq!(call.send().await.status, 200);
     }
     for request in a.requests() {
         for (name, value) in &request.headers {
-            assert!(!value.contains("client-token") && !value.contains("10.9.8.7"), "{name}: {value}");
+            assert!(
+                !value.contains("client-token") && !value.contains("10.9.8.7"),
+                "{name}: {value}"
+            );
         }
         assert!(["k1", "k2"].contains(&request.key.as_deref().unwrap()));
-        assert_ne!(request.header("host"), Some(gateway.address().to_string().as_str()));
+        assert_ne!(
+            request.header("host"),
+            Some(gateway.address().to_string().as_str())
+        );
     }
 }
 
@@ -127,7 +163,9 @@ async fn a_client_token_is_not_forwarded_to_a_provider_without_a_key_either() {
     let a = ScriptedUpstream::start().await;
     let yaml = "llm: {providers: [{name: a, base_url: <a>, model: m}]}";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;
-    let call = gateway.chat("a").header("authorization", "Bearer client-token");
+    let call = gateway
+        .chat("a")
+        .header("authorization", "Bearer client-token");
     assert_eq!(call.send().await.status, 200);
     assert_eq!(a.requests()[0].header("authorization"), None);
 }

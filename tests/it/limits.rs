@@ -39,12 +39,16 @@ async fn refused_keys_do_not_use_up_the_attempts() {
         a.on(Match::key(key), [Behaviour::rate_limited()]);
     }
     let answer = gateway.chat("v").send().await;
-    assert_eq!((answer.status, answer.header("x-pointsman-attempts")), (200, "5"));
+    assert_eq!(
+        (answer.status, answer.header("x-pointsman-attempts")),
+        (200, "5")
+    );
 }
 
 #[tokio::test]
 async fn many_cold_keys_leave_the_fallback_its_chance() {
-    let a = ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "30")]).await;
+    let a =
+        ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "30")]).await;
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
     let yaml = "
 llm:
@@ -96,7 +100,11 @@ async fn a_request_out_of_time_is_a_504_and_its_attempt_is_cancelled() {
         assert!(took >= ms(250) && took < ms(3000), "{name}: {took:?}");
     }
     a.cancelled().await;
-    let wrong = gateway.chat("a").header("x-pointsman-deadline", "soon").send().await;
+    let wrong = gateway
+        .chat("a")
+        .header("x-pointsman-deadline", "soon")
+        .send()
+        .await;
     wrong.assert_error(400, "invalid_request");
 }
 
@@ -105,7 +113,11 @@ async fn the_configured_deadline_holds_over_all_attempts_and_for_longer_wishes()
     let a = ScriptedUpstream::playing([Behaviour::fails(500).late(ms(120))]).await;
     let gateway = Gateway::start(&five("dispatch: {deadline: 300ms}"), &[("a", &a)]).await;
     let started = Instant::now();
-    let answer = gateway.chat("v").header("x-pointsman-deadline", "60s").send().await;
+    let answer = gateway
+        .chat("v")
+        .header("x-pointsman-deadline", "60s")
+        .send()
+        .await;
     answer.assert_error(504, "deadline_exceeded");
     assert!(started.elapsed() >= ms(300) && started.elapsed() < ms(3000));
     assert!((2..=3).contains(&a.count()), "{}", a.count());
@@ -113,10 +125,15 @@ async fn the_configured_deadline_holds_over_all_attempts_and_for_longer_wishes()
 
 #[tokio::test]
 async fn a_deadline_counts_while_waiting_for_a_key_too() {
-    let a = ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "30")]).await;
+    let a =
+        ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "30")]).await;
     let gateway = Gateway::start(&one("dispatch: {await_cooldown: 60s}"), &[("a", &a)]).await;
     let started = Instant::now();
-    let answer = gateway.chat("a").header("x-pointsman-deadline", "2s").send().await;
+    let answer = gateway
+        .chat("a")
+        .header("x-pointsman-deadline", "2s")
+        .send()
+        .await;
     assert!([429, 504].contains(&answer.status), "{}", answer.text());
     assert!(started.elapsed() < ms(3000), "{:?}", started.elapsed());
     assert_eq!(a.count(), 1);
@@ -124,11 +141,18 @@ async fn a_deadline_counts_while_waiting_for_a_key_too() {
 
 #[tokio::test]
 async fn a_deadline_in_the_middle_of_a_stream_ends_it_with_an_error_event() {
-    let a = ScriptedUpstream::playing([Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))]).await;
+    let a =
+        ScriptedUpstream::playing([Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))]).await;
     let gateway = Gateway::start(&one(""), &[("a", &a)]).await;
-    let call = gateway.chat_stream("a").header("x-pointsman-deadline", "400ms");
+    let call = gateway
+        .chat_stream("a")
+        .header("x-pointsman-deadline", "400ms");
     let text = call.stream().await.text().await;
-    assert_eq!(crate::support::gateway::errors(&text), ["deadline_exceeded"], "{text}");
+    assert_eq!(
+        crate::support::gateway::errors(&text),
+        ["deadline_exceeded"],
+        "{text}"
+    );
     assert!(text.contains('x') && !text.contains("[DONE]"));
     a.cancelled().await;
 }
@@ -138,18 +162,28 @@ async fn more_requests_at_once_than_allowed_are_turned_away_at_once() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&one("server: {max_in_flight: 2}"), &[("a", &a)]).await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::says("ok").gate(At::BeforeHead, &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::says("ok").gate(At::BeforeHead, &gate)],
+    );
     let inside = [gateway.chat("a").spawn(), gateway.chat("a").spawn()];
     a.wait_for(2).await;
     let answer = gateway.chat("a").send().await;
     answer.assert_error(503, "overloaded");
     assert!(answer.retry_after_ms() > 0);
-    assert_eq!(gateway.get("/health/ready").send().await.status, 200, "health has its own door");
+    assert_eq!(
+        gateway.get("/health/ready").send().await.status,
+        200,
+        "health has its own door"
+    );
     gate.open();
     for task in inside {
         assert_eq!(task.await.unwrap().status, 200);
     }
-    until("places to be free", async || gateway.chat("a").send().await.status == 200).await;
+    until("places to be free", async || {
+        gateway.chat("a").send().await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -157,14 +191,24 @@ async fn a_streams_place_is_taken_until_its_end() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&one("server: {max_in_flight: 1}"), &[("a", &a)]).await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::streams(&["x", "y"]).gate(At::AfterPart(2), &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::streams(&["x", "y"]).gate(At::AfterPart(2), &gate)],
+    );
     let mut stream = gateway.chat_stream("a").stream().await;
     stream.until("x").await;
-    gateway.chat("a").send().await.assert_error(503, "overloaded");
+    gateway
+        .chat("a")
+        .send()
+        .await
+        .assert_error(503, "overloaded");
     gate.open();
     stream.text().await;
     a.on(Match::any(), [Behaviour::says("ok")]);
-    until("the place to be free", async || gateway.chat("a").send().await.status == 200).await;
+    until("the place to be free", async || {
+        gateway.chat("a").send().await.status == 200
+    })
+    .await;
 }
 
 const ONE_AT_A_TIME: &str = "
@@ -174,10 +218,17 @@ llm:
 ";
 
 /// A request that holds the only key until `gate` opens.
-async fn holding(gateway: &Gateway, a: &ScriptedUpstream, gate: &Gate) -> tokio::task::JoinHandle<crate::support::Answer> {
+async fn holding(
+    gateway: &Gateway,
+    a: &ScriptedUpstream,
+    gate: &Gate,
+) -> tokio::task::JoinHandle<crate::support::Answer> {
     a.on(
         Match::any(),
-        [Behaviour::says("held").gate(At::BeforeHead, gate), Behaviour::says("ok")],
+        [
+            Behaviour::says("held").gate(At::BeforeHead, gate),
+            Behaviour::says("ok"),
+        ],
     );
     let before = a.count();
     let task = gateway.chat("a").spawn();
@@ -193,9 +244,16 @@ async fn a_full_waiting_room_is_told_at_once() {
     let gate = Gate::new();
     let holder = holding(&gateway, &a, &gate).await;
     let waiter = gateway.chat("a").spawn();
-    until("one to wait", async || gateway.health("/waiting").await == 1).await;
+    until("one to wait", async || {
+        gateway.health("/waiting").await == 1
+    })
+    .await;
     let started = Instant::now();
-    gateway.chat("a").send().await.assert_error(429, "waiting_room_full");
+    gateway
+        .chat("a")
+        .send()
+        .await
+        .assert_error(429, "waiting_room_full");
     assert!(started.elapsed() < ms(2000));
     assert_eq!(a.count(), 1);
     gate.open();
@@ -214,9 +272,15 @@ async fn a_waiter_whose_caller_leaves_gives_its_place_up() {
     let leaver = gateway.chat("a").spawn();
     until("it to wait", async || gateway.health("/waiting").await == 1).await;
     leaver.abort();
-    until("it to be gone", async || gateway.health("/waiting").await == 0).await;
+    until("it to be gone", async || {
+        gateway.health("/waiting").await == 0
+    })
+    .await;
     let stayer = gateway.chat("a").spawn();
-    until("the next to wait", async || gateway.health("/waiting").await == 1).await;
+    until("the next to wait", async || {
+        gateway.health("/waiting").await == 1
+    })
+    .await;
     gate.open();
     assert_eq!(holder.await.unwrap().says(), "held");
     assert_eq!(stayer.await.unwrap().says(), "ok");

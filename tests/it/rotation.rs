@@ -44,7 +44,10 @@ async fn sticky_stays_with_a_key_until_it_is_refused_and_then_with_the_next() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&three_keys("sticky"), &[("a", &a)]).await;
     asked(&gateway, "a", 2).await;
-    a.on(Match::key("k1"), [Behaviour::rate_limited(), Behaviour::says("ok")]);
+    a.on(
+        Match::key("k1"),
+        [Behaviour::rate_limited(), Behaviour::says("ok")],
+    );
     asked(&gateway, "a", 3).await;
     assert_eq!(a.keys(), ["k1", "k1", "k1", "k2", "k2", "k2"]);
 }
@@ -53,7 +56,10 @@ async fn sticky_stays_with_a_key_until_it_is_refused_and_then_with_the_next() {
 async fn sequential_returns_to_the_first_key_as_soon_as_it_is_ready() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&three_keys("sequential"), &[("a", &a)]).await;
-    a.on(Match::key("k1"), [Behaviour::rate_limited(), Behaviour::says("back")]);
+    a.on(
+        Match::key("k1"),
+        [Behaviour::rate_limited(), Behaviour::says("back")],
+    );
     asked(&gateway, "a", 2).await;
     assert_eq!(a.keys(), ["k1", "k2", "k2"]);
     crate::support::until("the first key's return", async || {
@@ -70,7 +76,10 @@ async fn least_in_flight_takes_the_idlest_key() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&three_keys("least_in_flight"), &[("a", &a)]).await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::says("ok").gate(At::BeforeHead, &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::says("ok").gate(At::BeforeHead, &gate)],
+    );
     let mut running = Vec::new();
     for n in 1..=3 {
         running.push(gateway.chat("a").spawn());
@@ -87,7 +96,10 @@ async fn least_in_flight_takes_the_idlest_key() {
     }
     let shut = Gate::new();
     for key in ["k1", "k3"] {
-        a.on(Match::key(key), [Behaviour::says("busy").gate(At::BeforeHead, &shut)]);
+        a.on(
+            Match::key(key),
+            [Behaviour::says("busy").gate(At::BeforeHead, &shut)],
+        );
     }
     let mut busy = Vec::new();
     let mut idle = 0;
@@ -102,7 +114,12 @@ async fn least_in_flight_takes_the_idlest_key() {
             busy.push(task);
         }
     }
-    assert_eq!(busy.len(), 2, "each busy key was taken once: {:?}", a.keys());
+    assert_eq!(
+        busy.len(),
+        2,
+        "each busy key was taken once: {:?}",
+        a.keys()
+    );
     shut.open();
 }
 
@@ -134,7 +151,10 @@ llm:
 ";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;
     asked(&gateway, "v", 1).await;
-    a.on(Match::model("first"), [Behaviour::fails(500), Behaviour::says("ok")]);
+    a.on(
+        Match::model("first"),
+        [Behaviour::fails(500), Behaviour::says("ok")],
+    );
     asked(&gateway, "v", 2).await;
     assert_eq!(a.models(), ["first", "first", "second", "first"]);
 }
@@ -163,5 +183,9 @@ async fn many_requests_at_once_spread_evenly_over_the_keys() {
         assert_eq!(task.await.unwrap().status, 200);
     }
     let keys = a.keys();
-    assert!(tally(&keys).values().all(|count| *count == 20), "{:?}", tally(&keys));
+    assert!(
+        tally(&keys).values().all(|count| *count == 20),
+        "{:?}",
+        tally(&keys)
+    );
 }

@@ -56,7 +56,10 @@ async fn planted_keys_are_in_no_log_line_and_in_no_answer() {
             let answer = gateway.get(path).send().await;
             assert!(!planted(answer.text()), "{path}: {}", answer.text());
         }
-        assert!(a.keys().iter().any(|key| key == "sk-planted-gamma-0003"), "they were used");
+        assert!(
+            a.keys().iter().any(|key| key == "sk-planted-gamma-0003"),
+            "they were used"
+        );
         let lines = gateway.finish().await;
         assert!(lines.len() > 50, "level trace says something");
         for line in lines {
@@ -72,7 +75,10 @@ async fn the_prompt_and_the_answer_are_not_logged() {
     let env = [("THIRD", "x")];
     let gateway = Gateway::start_with(&yaml, &[("a", &a)], &env).await;
     let body = r#"{"model":"v","messages":[{"role":"user","content":"confidential question"}]}"#;
-    assert_eq!(gateway.post_chat(body).send().await.says(), "confidential answer");
+    assert_eq!(
+        gateway.post_chat(body).send().await.says(),
+        "confidential answer"
+    );
     for line in gateway.finish().await {
         assert!(!line.contains("confidential"), "{line}");
     }
@@ -82,14 +88,26 @@ async fn the_prompt_and_the_answer_are_not_logged() {
 async fn check_shows_keys_masked() {
     let dir = TempDir::new();
     let place = "http://127.0.0.1:9/v1".to_owned();
-    dir.write("pointsman.yaml", &filled(&YAML.replace("FORMAT", "json"), &[("a", &place)]));
+    dir.write(
+        "pointsman.yaml",
+        &filled(&YAML.replace("FORMAT", "json"), &[("a", &place)]),
+    );
     let env = [("THIRD", "sk-planted-gamma-0003")];
     for arguments in [&["check"][..], &["check", "--json"]] {
         let output = crate::support::gateway::run(dir.path(), arguments, &env).await;
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success(), "{text}");
-        assert!(text.contains("THIRD"), "which variable was used is shown: {text}");
-        for secret in ["alpha-0001", "bravo-0002", "gamma-0003", "delta-0005", "planted"] {
+        assert!(
+            text.contains("THIRD"),
+            "which variable was used is shown: {text}"
+        );
+        for secret in [
+            "alpha-0001",
+            "bravo-0002",
+            "gamma-0003",
+            "delta-0005",
+            "planted",
+        ] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     }
@@ -98,7 +116,9 @@ async fn check_shows_keys_masked() {
 #[tokio::test]
 async fn mistakes_in_a_configuration_do_not_quote_its_keys() {
     let dir = TempDir::new();
-    let yaml = YAML.replace("FORMAT", "neither").replace("api_key:", "api_kye:");
+    let yaml = YAML
+        .replace("FORMAT", "neither")
+        .replace("api_key:", "api_kye:");
     dir.write("pointsman.yaml", &yaml);
     let output = crate::support::gateway::run(dir.path(), &["check"], &[]).await;
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -43,34 +43,78 @@ async fn fails_over(name: &str, behaviour: Behaviour) {
     a.on(Match::any(), [behaviour]);
     let text = asked(&gateway).await;
     assert_eq!(spoken(&text), "from b", "{name}: {text}");
-    assert!(text.ends_with(DONE) && errors(&text).is_empty(), "{name}: {text}");
+    assert!(
+        text.ends_with(DONE) && errors(&text).is_empty(),
+        "{name}: {text}"
+    );
     assert_eq!(a.count(), 1, "{name}");
 }
 
 #[tokio::test]
 async fn a_stream_that_fails_before_its_first_content_is_hidden() {
     let cases = [
-        ("an error event", Behaviour::events([error_event("overloaded")])),
-        ("a role, then an error", Behaviour::events([role(), error_event("overloaded")])),
+        (
+            "an error event",
+            Behaviour::events([error_event("overloaded")]),
+        ),
+        (
+            "a role, then an error",
+            Behaviour::events([role(), error_event("overloaded")]),
+        ),
         (
             "an event named error",
             Behaviour::events(["event: error\ndata: {\"message\":\"boom\"}\n\n"]),
         ),
         ("nothing", Behaviour::events::<[&str; 0], _>([])),
-        ("comments", Behaviour::events([": OPENROUTER PROCESSING\n\n", ": still\n\n"])),
+        (
+            "comments",
+            Behaviour::events([": OPENROUTER PROCESSING\n\n", ": still\n\n"]),
+        ),
         ("a role alone", Behaviour::events([role()])),
         ("the end mark alone", Behaviour::events([DONE])),
         ("not JSON", Behaviour::events(["data: {broken\n\n"])),
-        ("a page", Behaviour::body(200, "text/html", "<html>sorry</html>")),
-        ("a page that says it is events", Behaviour::events(["<html>sorry</html>"])),
-        ("an error as a whole answer", Behaviour::json(200, r#"{"error":{"message":"boom","code":502}}"#)),
-        ("reset before the head", Behaviour::streams(&["x"]).reset(At::BeforeHead)),
-        ("reset after the head", Behaviour::streams(&["x"]).reset(At::AfterHead)),
-        ("reset after the role", Behaviour::streams(&["x"]).reset(At::AfterPart(1))),
-        ("reset inside the first content", Behaviour::streams(&["x"]).reset(At::InsidePart(1))),
-        ("closed after the head", Behaviour::streams(&["x"]).close(At::AfterHead)),
-        ("closed after the role", Behaviour::streams(&["x"]).close(At::AfterPart(1))),
-        ("closed without length", Behaviour::streams(&["x"]).until_close().close(At::AfterPart(1))),
+        (
+            "a page",
+            Behaviour::body(200, "text/html", "<html>sorry</html>"),
+        ),
+        (
+            "a page that says it is events",
+            Behaviour::events(["<html>sorry</html>"]),
+        ),
+        (
+            "an error as a whole answer",
+            Behaviour::json(200, r#"{"error":{"message":"boom","code":502}}"#),
+        ),
+        (
+            "reset before the head",
+            Behaviour::streams(&["x"]).reset(At::BeforeHead),
+        ),
+        (
+            "reset after the head",
+            Behaviour::streams(&["x"]).reset(At::AfterHead),
+        ),
+        (
+            "reset after the role",
+            Behaviour::streams(&["x"]).reset(At::AfterPart(1)),
+        ),
+        (
+            "reset inside the first content",
+            Behaviour::streams(&["x"]).reset(At::InsidePart(1)),
+        ),
+        (
+            "closed after the head",
+            Behaviour::streams(&["x"]).close(At::AfterHead),
+        ),
+        (
+            "closed after the role",
+            Behaviour::streams(&["x"]).close(At::AfterPart(1)),
+        ),
+        (
+            "closed without length",
+            Behaviour::streams(&["x"])
+                .until_close()
+                .close(At::AfterPart(1)),
+        ),
     ];
     let cases = cases.map(|(name, behaviour)| fails_over(name, behaviour));
     futures_util::future::join_all(cases).await;
@@ -80,7 +124,9 @@ async fn a_stream_that_fails_before_its_first_content_is_hidden() {
 async fn a_rate_limit_inside_a_stream_takes_the_next_key() {
     let a = ScriptedUpstream::playing([Behaviour::streams(&["from ", "a"])]).await;
     let b = ScriptedUpstream::start().await;
-    let yaml = CHAIN.replace("KEEPALIVE", "15s").replace("api_key: ka", "api_keys: [k1, k2]");
+    let yaml = CHAIN
+        .replace("KEEPALIVE", "15s")
+        .replace("api_key: ka", "api_keys: [k1, k2]");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     let limited = event(r#"{"error":{"message":"Rate limit exceeded","code":429}}"#);
     a.on(Match::key("k1"), [Behaviour::events([limited])]);
@@ -95,8 +141,14 @@ async fn a_stream_cut_after_content_ends_with_an_error_event_and_never_looks_com
         ("reset", begun().reset(At::AfterPart(2))),
         ("closed", begun().close(At::AfterPart(2))),
         ("closed inside an event", begun().close(At::InsidePart(2))),
-        ("closed without length", begun().until_close().close(At::AfterPart(2))),
-        ("chunks end without an end mark", Behaviour::events([role(), chunk("Hel")])),
+        (
+            "closed without length",
+            begun().until_close().close(At::AfterPart(2)),
+        ),
+        (
+            "chunks end without an end mark",
+            Behaviour::events([role(), chunk("Hel")]),
+        ),
         ("silent", begun().hang(At::AfterPart(2))),
     ];
     let cases = cases.map(|(name, behaviour)| async move {
@@ -107,7 +159,11 @@ async fn a_stream_cut_after_content_ends_with_an_error_event_and_never_looks_com
         assert_eq!(errors(&text).len(), 1, "{name}: {text}");
         assert!(!text.contains("[DONE]"), "{name}: {text}");
         assert!(text.ends_with("\n\n"), "{name}: {text}");
-        assert_eq!((a.count(), b.count()), (1, 0), "{name}: no other answer's bytes are mixed in");
+        assert_eq!(
+            (a.count(), b.count()),
+            (1, 0),
+            "{name}: no other answer's bytes are mixed in"
+        );
     });
     futures_util::future::join_all(cases).await;
 }
@@ -115,7 +171,13 @@ async fn a_stream_cut_after_content_ends_with_an_error_event_and_never_looks_com
 #[tokio::test]
 async fn an_error_event_after_content_ends_the_stream() {
     let (a, b, gateway) = chain().await;
-    let events = [role(), chunk("Hel"), error_event("boom"), chunk("more"), DONE.to_owned()];
+    let events = [
+        role(),
+        chunk("Hel"),
+        error_event("boom"),
+        chunk("more"),
+        DONE.to_owned(),
+    ];
     a.on(Match::any(), [Behaviour::events(events)]);
     let text = asked(&gateway).await;
     assert_eq!(spoken(&text), "Hel");
@@ -138,7 +200,10 @@ async fn an_answer_that_is_finished_gets_its_end_mark_when_the_upstream_forgets_
         a.on(Match::any(), [behaviour]);
         let text = asked(&gateway).await;
         assert_eq!(spoken(&text), "all", "{name}");
-        assert!(text.ends_with(DONE) && errors(&text).is_empty(), "{name}: {text}");
+        assert!(
+            text.ends_with(DONE) && errors(&text).is_empty(),
+            "{name}: {text}"
+        );
         assert_eq!(text.matches("[DONE]").count(), 1, "{name}: {text}");
     });
     futures_util::future::join_all(cases).await;
@@ -164,7 +229,9 @@ async fn events_come_through_byte_for_byte_however_they_are_split() {
             for behaviour in [
                 Behaviour::events(events.clone()).slices(bytes),
                 Behaviour::events([whole.as_str()]).slices(bytes),
-                Behaviour::events([whole.as_str()]).with_length().slices(bytes),
+                Behaviour::events([whole.as_str()])
+                    .with_length()
+                    .slices(bytes),
             ] {
                 a.on(Match::any(), [behaviour]);
                 assert_eq!(asked(&gateway).await, *whole, "slices of {bytes}");
@@ -181,7 +248,10 @@ async fn carriage_returns_and_a_missing_content_type_are_understood() {
     let crlf = events.concat().replace('\n', "\r\n");
     a.on(Match::any(), [Behaviour::events([crlf]).slices(3)]);
     assert_eq!(spoken(&asked(&gateway).await), "crlf");
-    a.on(Match::any(), [Behaviour::streams(&["bare"]).content_type("")]);
+    a.on(
+        Match::any(),
+        [Behaviour::streams(&["bare"]).content_type("")],
+    );
     assert_eq!(spoken(&asked(&gateway).await), "bare");
 }
 
@@ -212,7 +282,10 @@ async fn tool_calls_and_reasoning_are_content() {
         assert_eq!(asked(&gateway).await, events.concat());
         assert_eq!(b.count(), 0);
         // It counts as begun: a cut after it is not hidden.
-        a.on(Match::any(), [Behaviour::events(events).close(At::AfterPart(2))]);
+        a.on(
+            Match::any(),
+            [Behaviour::events(events).close(At::AfterPart(2))],
+        );
         let cut = asked(&gateway).await;
         assert_eq!((errors(&cut).len(), b.count()), (1, 0), "{cut}");
     }
@@ -237,7 +310,11 @@ async fn comments_keep_a_silent_stream_alive_and_failover_still_works_behind_the
     );
     let mut stream = gateway.chat_stream("v").stream().await;
     assert_eq!(stream.status, 200);
-    assert!(stream.header("content-type").starts_with("text/event-stream"));
+    assert!(
+        stream
+            .header("content-type")
+            .starts_with("text/event-stream")
+    );
     stream.until("\n\n:").await;
     assert_eq!(b.count(), 0);
     gate.open();
@@ -251,7 +328,10 @@ async fn comments_keep_a_silent_stream_alive_and_failover_still_works_behind_the
 async fn when_nothing_helps_after_the_first_comment_the_error_comes_as_an_event() {
     let (a, b, gateway) = with_keepalive("50ms").await;
     let gate = Gate::new();
-    a.on(Match::any(), [Behaviour::fails(500).gate(At::BeforeHead, &gate)]);
+    a.on(
+        Match::any(),
+        [Behaviour::fails(500).gate(At::BeforeHead, &gate)],
+    );
     b.on(Match::any(), [Behaviour::fails(500)]);
     let mut stream = gateway.chat_stream("v").stream().await;
     stream.until(":").await;
@@ -282,14 +362,21 @@ async fn a_slow_but_steady_stream_is_not_silent() {
     let words = ["1", "2", "3", "4", "5", "6", "7", "8"];
     a.on(Match::any(), [Behaviour::streams(&words).between(ms(100))]);
     let text = asked(&gateway).await;
-    assert_eq!(spoken(&text), "12345678", "longer than `idle` in all, never between two events");
+    assert_eq!(
+        spoken(&text),
+        "12345678",
+        "longer than `idle` in all, never between two events"
+    );
     assert!(text.ends_with(DONE));
 }
 
 #[tokio::test]
 async fn a_caller_who_hangs_up_ends_the_upstreams_stream() {
     let (a, _b, gateway) = chain().await;
-    a.on(Match::any(), [Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))]);
+    a.on(
+        Match::any(),
+        [Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))],
+    );
     let mut stream = gateway.chat_stream("v").stream().await;
     stream.until("x").await;
     drop(stream);

@@ -157,7 +157,12 @@ impl Behaviour {
 
     /// Anything else.
     pub fn body(status: u16, kind: &str, body: &str) -> Self {
-        Self::new(status, kind, vec![body.as_bytes().to_vec()], Framing::Length)
+        Self::new(
+            status,
+            kind,
+            vec![body.as_bytes().to_vec()],
+            Framing::Length,
+        )
     }
 
     /// An error in OpenAI's form.

@@ -88,7 +88,8 @@ pub struct Gateway {
     lines: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
     client: Client,
-    dir: TempDir,
+    /// Its working directory, removed after it.
+    _dir: TempDir,
 }
 
 /// A request in the making.
@@ -145,20 +146,28 @@ impl Gateway {
         let arguments = [&listen[..], arguments].concat();
         let mut child = command(dir.path(), &arguments, env).spawn().unwrap();
         let lines = Arc::new(Lines::default());
-        let readers = vec![
+        let mut readers = vec![
             collect(child.stdout.take().unwrap(), &lines),
             collect(child.stderr.take().unwrap(), &lines),
         ];
         let mut seen = lines.subscribe();
         let address = bounded("the gateway to listen", async {
             loop {
-                let found = seen.borrow_and_update().iter().find_map(|line| listening(line));
+                let found = seen
+                    .borrow_and_update()
+                    .iter()
+                    .find_map(|line| listening(line));
                 if let Some(address) = found {
                     return address;
                 }
                 tokio::select! {
                     changed = seen.changed() => changed.unwrap(),
-                    status = child.wait() => panic!("the gateway ended: {status:?}\n{}", lines.borrow().join("\n")),
+                    status = child.wait() => {
+                        for reader in &mut readers {
+                            drop(reader.await);
+                        }
+                        panic!("the gateway ended: {status:?}\n{}", lines.borrow().join("\n"));
+                    }
                 }
             }
         })
@@ -175,18 +184,13 @@ impl Gateway {
             lines,
             readers,
             client,
-            dir,
+            _dir: dir,
         }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Its working directory.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     /// Its process id.
@@ -259,7 +263,11 @@ impl Gateway {
         let has = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
         let lines = bounded(format!("the log line `{text}`"), seen.wait_for(has)).await;
         let lines = lines.unwrap();
-        lines.iter().find(|line| line.contains(text)).unwrap().clone()
+        lines
+            .iter()
+            .find(|line| line.contains(text))
+            .unwrap()
+            .clone()
     }
 
     /// Sends a signal by name, `TERM` say.
@@ -274,7 +282,9 @@ impl Gateway {
 
     /// Completes when the process has ended.
     pub async fn wait_exit(&mut self) -> ExitStatus {
-        bounded("the process's end", self.child.wait()).await.unwrap()
+        bounded("the process's end", self.child.wait())
+            .await
+            .unwrap()
     }
 
     /// Ends the process and returns everything it ever wrote.
@@ -407,14 +417,26 @@ impl Answer {
     #[track_caller]
     pub fn assert_error(&self, status: u16, code: &str) {
         let seen = format!("{} {}", self.status, self.text());
-        assert_eq!((self.status, self.code().as_str()), (status, code), "{seen}");
+        assert_eq!(
+            (self.status, self.code().as_str()),
+            (status, code),
+            "{seen}"
+        );
         let error = &self.json()["error"];
-        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{seen}");
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{seen}"
+        );
         assert!(error["type"].is_string(), "{seen}");
         assert!(error.get("param").is_some(), "{seen}");
         assert!(error["attempts"].is_array(), "{seen}");
         assert_eq!(error["request_id"], self.header("x-request-id"), "{seen}");
-        assert!(self.header("content-type").starts_with("application/json"), "{seen}");
+        assert!(
+            self.header("content-type").starts_with("application/json"),
+            "{seen}"
+        );
     }
 
     /// `upstream: class` of each attempt in an error.
@@ -431,8 +453,14 @@ impl Answer {
     /// `retry-after-ms`, checked against `retry-after`.
     #[track_caller]
     pub fn retry_after_ms(&self) -> u64 {
-        let seconds: u64 = self.header("retry-after").parse().unwrap_or_else(|_| panic!("no retry-after: {self:?}"));
-        let millis: u64 = self.header("retry-after-ms").parse().unwrap_or_else(|_| panic!("no retry-after-ms: {self:?}"));
+        let seconds: u64 = self
+            .header("retry-after")
+            .parse()
+            .unwrap_or_else(|_| panic!("no retry-after: {self:?}"));
+        let millis: u64 = self
+            .header("retry-after-ms")
+            .parse()
+            .unwrap_or_else(|_| panic!("no retry-after-ms: {self:?}"));
         assert_eq!(seconds, millis.div_ceil(1000), "whole seconds, rounded up");
         millis
     }
@@ -451,7 +479,11 @@ impl Streamed {
     pub async fn until(&mut self, text: &str) {
         while !String::from_utf8_lossy(&self.seen).contains(text) {
             let more = self.next().await;
-            assert!(more.is_some(), "ended before `{text}`: {:?}", self.seen_text());
+            assert!(
+                more.is_some(),
+                "ended before `{text}`: {:?}",
+                self.seen_text()
+            );
         }
     }
 
@@ -491,7 +523,9 @@ pub fn errors(stream: &str) -> Vec<String> {
 }
 
 fn data(stream: &str) -> impl Iterator<Item = &str> {
-    stream.lines().filter_map(|line| line.strip_prefix("data: "))
+    stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
 }
 
 /// How often each value is there.

@@ -8,9 +8,9 @@ pub mod wait;
 
 use std::time::Duration;
 
-pub use behaviour::{At, Behaviour, Gate, chunk};
-pub use gateway::{Answer, Call, Gateway, Streamed};
-pub use scripted::{Match, Received, Refusing, ScriptedUpstream};
+pub use behaviour::{At, Behaviour, Gate};
+pub use gateway::{Answer, Gateway};
+pub use scripted::{Match, Refusing, ScriptedUpstream};
 pub use wait::until;
 
 /// No test waits longer than this for anything: what takes longer hangs.

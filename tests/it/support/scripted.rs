@@ -268,7 +268,9 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) {
             index
         };
         let note = |change: fn(&mut Received)| {
-            shared.requests.send_modify(|requests| change(&mut requests[index]));
+            shared
+                .requests
+                .send_modify(|requests| change(&mut requests[index]));
         };
         let (mut read, mut write) = stream.split();
         let after = tokio::select! {
@@ -310,10 +312,7 @@ async fn departure(read: &mut ReadHalf<'_>, ahead: &mut Vec<u8>) {
     while matches!(read.read_buf(ahead).await, Ok(bytes) if bytes > 0) {}
 }
 
-async fn read_request(
-    stream: &mut TcpStream,
-    ahead: &mut Vec<u8>,
-) -> io::Result<Option<Received>> {
+async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result<Option<Received>> {
     let end = loop {
         if let Some(end) = ahead.windows(4).position(|four| four == b"\r\n\r\n") {
             break end;
@@ -325,7 +324,11 @@ async fn read_request(
     let head = String::from_utf8_lossy(&ahead[..end]).into_owned();
     ahead.drain(..end + 4);
     let mut lines = head.split("\r\n");
-    let mut first = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
+    let mut first = lines
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .map(str::to_owned);
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
@@ -334,7 +337,11 @@ async fn read_request(
         let header = headers.iter().find(|(other, _)| other == name);
         header.map(|(_, value)| value.clone())
     };
-    assert_eq!(header("transfer-encoding"), None, "requests name their length");
+    assert_eq!(
+        header("transfer-encoding"),
+        None,
+        "requests name their length"
+    );
     let length = header("content-length").map_or(0, |length| length.parse().unwrap());
     while ahead.len() < length {
         if stream.read_buf(ahead).await? == 0 {
@@ -342,7 +349,8 @@ async fn read_request(
         }
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
-    let key = header("authorization").and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()));
+    let key =
+        header("authorization").and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()));
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));
