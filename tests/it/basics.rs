@@ -498,3 +498,24 @@ async fn connections_to_an_upstream_are_reused() {
         a.count()
     );
 }
+
+#[tokio::test]
+async fn an_echo_provider_answers_by_itself() {
+    let yaml = "llm: {providers: [{name: e, dialect: echo, model: m}]}";
+    let gateway = Gateway::start(yaml, &[]).await;
+    let body = r#"{"model":"e","messages":[{"role":"user","content":"knock knock"}]}"#;
+    assert!(
+        gateway
+            .post_chat(body)
+            .send()
+            .await
+            .says()
+            .contains("knock knock")
+    );
+    let body = body.replacen('{', r#"{"stream":true,"#, 1);
+    let text = gateway.post_chat(body).stream().await.text().await;
+    assert!(
+        spoken(&text).contains("knock knock") && text.ends_with("data: [DONE]\n\n"),
+        "{text}"
+    );
+}

@@ -13,7 +13,7 @@ llm:
       api_keys: [k1, k2]
       retry: {same_upstream: 0}
       cooldown: {default: 0s}
-      timeouts: {response: 150ms}
+      timeouts: {response: 600ms}
       circuit_breaker: {failure_threshold: 3, recovery_time: RECOVERY}
     - {name: b, base_url: <b>, model: mb, api_key: kb}
   virtual:
@@ -101,7 +101,7 @@ async fn half_open_lets_one_request_through_and_its_success_closes_it() {
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
     let yaml = CHAIN
         .replace("RECOVERY", "150ms")
-        .replace("response: 150ms", "response: 60s");
+        .replace("response: 600ms", "response: 60s");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     asks(&gateway, 3).await;
     let gate = Gate::new();
@@ -123,7 +123,7 @@ async fn half_open_lets_one_request_through_and_its_success_closes_it() {
 
 #[tokio::test]
 async fn a_probe_that_fails_opens_it_again() {
-    let (a, _b, gateway) = chain("100ms").await;
+    let (a, _b, gateway) = chain("800ms").await;
     a.on(Match::any(), [Behaviour::fails(500)]);
     asks(&gateway, 3).await;
     until("the probe", async || {
@@ -143,7 +143,7 @@ async fn a_probe_whose_caller_leaves_does_not_keep_it_open_for_ever() {
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
     let yaml = CHAIN
         .replace("RECOVERY", "100ms")
-        .replace("response: 150ms", "response: 60s");
+        .replace("response: 600ms", "response: 60s");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     asks(&gateway, 3).await;
     a.on(

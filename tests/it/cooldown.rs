@@ -241,7 +241,7 @@ llm:
     assert_eq!(asks().await, "a");
     a.on(
         Match::any(),
-        [limited("retry-after-ms", "700"), Behaviour::says("a")],
+        [limited("retry-after-ms", "1500"), Behaviour::says("a")],
     );
     assert_eq!(asks().await, "b");
     b.on(Match::any(), [limited("retry-after", "60")]);
@@ -336,7 +336,7 @@ async fn a_later_and_shorter_report_does_not_shorten_a_cooldown() {
 #[tokio::test]
 async fn limits_without_a_hint_double_while_they_repeat_up_to_the_maximum() {
     let a = ScriptedUpstream::start().await;
-    let yaml = keys("k1").replace("default: 60s", "default: 100ms, max: 300ms");
+    let yaml = keys("k1").replace("default: 60s", "default: 200ms, max: 600ms");
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     let limit = Behaviour::rate_limited;
     a.on(
@@ -355,15 +355,15 @@ async fn limits_without_a_hint_double_while_they_repeat_up_to_the_maximum() {
     assert_eq!(gateway.chat("a").send().await.status, 200);
     let times: Vec<Instant> = a.requests().iter().map(|request| request.at).collect();
     let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for (gap, least) in gaps.iter().zip([100, 200, 300, 300]) {
+    for (gap, least) in gaps.iter().zip([200, 400, 600, 600]) {
         assert!(*gap >= ms(least), "{gaps:?}");
     }
     assert!(
-        gaps[3] < ms(700),
+        gaps[3] < ms(1500),
         "not doubled beyond the maximum: {gaps:?}"
     );
     assert!(
-        gaps[5] >= ms(100) && gaps[5] < gaps[3],
+        gaps[5] >= ms(200) && gaps[5] < gaps[3],
         "a success starts anew: {gaps:?}"
     );
 }
@@ -487,4 +487,35 @@ async fn those_who_wait_for_one_key_are_all_served_in_the_order_of_their_coming(
         .collect();
     let newcomers: Vec<i64> = order.into_iter().filter(|n| *n != 0).collect();
     assert_eq!(newcomers, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn cooldowns_by_provider_name_and_default_are_looked_up_in_that_order() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = "
+llm:
+  cooldown: {quick: 0.2, default: 40}
+  providers:
+    - {name: quick, base_url: <a>, model: m, api_key: k1}
+    - {name: slow, base_url: <a>, model: m, api_key: k2}
+    - {name: own, base_url: <a>, model: m, api_key: k3, cooldown: 20s}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    a.on(
+        Match::key("k1"),
+        [Behaviour::rate_limited(), Behaviour::says("ok")],
+    );
+    assert_eq!(gateway.chat("quick").send().await.status, 200);
+    for (target, key, least, most) in [
+        ("slow", "k2", 35_000, 40_000),
+        ("own", "k3", 15_000, 20_000),
+    ] {
+        a.on(Match::key(key), [Behaviour::rate_limited()]);
+        let answer = gateway.chat(target).awaits("0").send().await;
+        answer.assert_error(429, "cooling_down");
+        assert!(
+            (least..=most).contains(&answer.retry_after_ms()),
+            "{target}"
+        );
+    }
 }

@@ -11,16 +11,22 @@ llm:
       model: ma
       api_keys: [k1]
       retry: {same_upstream: 1, waits: [60ms]}
-      timeouts: {connect: 1s, first_byte: 250ms, first_token: 400ms, idle: 400ms, response: 250ms}
+      timeouts: {first_byte: PATIENCE, first_token: PATIENCE, response: PATIENCE}
     - {name: b, base_url: <b>, model: mb, api_keys: [kb]}
   virtual:
     - {name: v, upstreams: [{name: a}, {name: b}]}
 ";
 
 async fn chain() -> (ScriptedUpstream, ScriptedUpstream, Gateway) {
+    chain_with("10s").await
+}
+
+/// The chain, with so much time for an answer of `a`.
+async fn chain_with(patience: &str) -> (ScriptedUpstream, ScriptedUpstream, Gateway) {
     let a = ScriptedUpstream::start().await;
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
-    let gateway = Gateway::start(CHAIN, &[("a", &a), ("b", &b)]).await;
+    let yaml = CHAIN.replace("PATIENCE", patience);
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     (a, b, gateway)
 }
 
@@ -52,10 +58,50 @@ async fn what_may_pass_is_tried_once_more_after_a_wait_and_then_at_the_next_upst
 }
 
 #[tokio::test]
+async fn several_retries_take_their_waits_in_turn_and_the_last_one_again() {
+    let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
+    let yaml = CHAIN.replace("PATIENCE", "10s").replace(
+        "{same_upstream: 1, waits: [60ms]}",
+        "{same_upstream: 3, waits: [120ms, 60ms]}",
+    );
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
+    assert_eq!(gateway.chat("v").send().await.says(), "b");
+    let times: Vec<_> = a.requests().iter().map(|request| request.at).collect();
+    let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(gaps.len(), 3);
+    for (gap, least) in gaps.iter().zip([120, 60, 60]) {
+        assert!(*gap >= ms(least), "{gaps:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_overloaded_upstream_that_names_a_time_is_not_asked_earlier() {
+    let (a, _b, gateway) = chain().await;
+    let busy = Behaviour::fails(503).header("retry-after", "0.4");
+    a.on(Match::any(), [busy, Behaviour::says("a")]);
+    assert_eq!(gateway.chat("v").send().await.says(), "a");
+    let requests = a.requests();
+    assert!(requests[1].at - requests[0].at >= ms(400));
+
+    let (a, b, gateway) = chain().await;
+    a.on(
+        Match::any(),
+        [Behaviour::fails(503).header("retry-after", "30")],
+    );
+    assert_eq!(
+        gateway.chat("v").send().await.says(),
+        "b",
+        "too long to wait when another is left"
+    );
+    assert_eq!((a.count(), b.count()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_retry_prefers_another_key() {
     let a = ScriptedUpstream::playing([Behaviour::fails(500), Behaviour::says("a")]).await;
     let b = ScriptedUpstream::start().await;
-    let yaml = CHAIN.replace("[k1]", "[k1, k2]");
+    let yaml = CHAIN.replace("PATIENCE", "10s").replace("[k1]", "[k1, k2]");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     assert_eq!(gateway.chat("v").send().await.says(), "a");
     assert_eq!(a.keys(), ["k1", "k2"]);
@@ -65,7 +111,8 @@ async fn a_retry_prefers_another_key() {
 async fn an_upstream_that_refuses_connections_or_resets_them_is_left_for_the_next() {
     let refusing = Refusing::new();
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
-    let gateway = Gateway::start(CHAIN, &[("a", &refusing), ("b", &b)]).await;
+    let yaml = CHAIN.replace("PATIENCE", "10s");
+    let gateway = Gateway::start(&yaml, &[("a", &refusing), ("b", &b)]).await;
     let answer = gateway.chat("v").send().await;
     assert_eq!(
         (
@@ -88,7 +135,7 @@ async fn an_upstream_that_refuses_connections_or_resets_them_is_left_for_the_nex
 #[tokio::test]
 async fn a_silent_upstream_is_asked_once_and_its_request_is_cancelled() {
     for at in [At::BeforeHead, At::AfterHead, At::InsidePart(0)] {
-        let (a, _b, gateway) = chain().await;
+        let (a, _b, gateway) = chain_with("300ms").await;
         a.on(Match::any(), [Behaviour::says("late").hang(at)]);
         assert_eq!(gateway.chat("v").send().await.says(), "b", "{at:?}");
         assert_eq!(a.count(), 1, "{at:?}");
@@ -99,7 +146,7 @@ async fn a_silent_upstream_is_asked_once_and_its_request_is_cancelled() {
 #[tokio::test]
 async fn a_stream_whose_head_or_first_content_does_not_come_is_tried_at_the_next() {
     for at in [At::BeforeHead, At::AfterHead, At::AfterPart(1)] {
-        let (a, b, gateway) = chain().await;
+        let (a, b, gateway) = chain_with("300ms").await;
         a.on(Match::any(), [Behaviour::streams(&["late"]).hang(at)]);
         b.on(Match::any(), [Behaviour::streams(&["in time"])]);
         let text = gateway.chat_stream("v").stream().await.text().await;
@@ -147,7 +194,7 @@ async fn an_error_under_a_200_is_an_error() {
 async fn a_rate_limit_under_a_200_takes_the_next_key() {
     let a = ScriptedUpstream::start().await;
     let b = ScriptedUpstream::start().await;
-    let yaml = CHAIN.replace("[k1]", "[k1, k2]");
+    let yaml = CHAIN.replace("PATIENCE", "10s").replace("[k1]", "[k1, k2]");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     let limited = r#"{"error":{"message":"Rate limit exceeded","code":429}}"#;
     a.on(Match::key("k1"), [Behaviour::json(200, limited)]);
@@ -208,7 +255,7 @@ async fn an_invalid_key_is_quarantined_and_the_next_one_serves() {
     for status in [401, 403] {
         let a = ScriptedUpstream::start().await;
         let b = ScriptedUpstream::start().await;
-        let yaml = CHAIN.replace("[k1]", "[k1, k2]");
+        let yaml = CHAIN.replace("PATIENCE", "10s").replace("[k1]", "[k1, k2]");
         let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
         let invalid = Behaviour::error(status, "invalid_api_key", "Incorrect API key provided");
         a.on(Match::key("k1"), [invalid]);
@@ -438,7 +485,9 @@ async fn heads_of_unusual_size_do_no_harm() {
 async fn a_simulated_failure_fails_over_without_a_call() {
     let a = ScriptedUpstream::start().await;
     let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
-    let yaml = CHAIN.replace("model: ma", "model: ma\n      mock_failure_rate: 1.0");
+    let yaml = CHAIN
+        .replace("PATIENCE", "10s")
+        .replace("model: ma", "model: ma\n      mock_failure_rate: 1.0");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     assert_eq!(gateway.chat("v").send().await.says(), "b");
     assert_eq!(a.count(), 0);

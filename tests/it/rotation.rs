@@ -55,7 +55,11 @@ async fn sticky_stays_with_a_key_until_it_is_refused_and_then_with_the_next() {
 #[tokio::test]
 async fn sequential_returns_to_the_first_key_as_soon_as_it_is_ready() {
     let a = ScriptedUpstream::start().await;
-    let gateway = Gateway::start(&three_keys("sequential"), &[("a", &a)]).await;
+    let gateway = Gateway::start(
+        &three_keys("sequential").replace("150ms", "800ms"),
+        &[("a", &a)],
+    )
+    .await;
     a.on(
         Match::key("k1"),
         [Behaviour::rate_limited(), Behaviour::says("back")],

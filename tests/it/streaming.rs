@@ -13,7 +13,7 @@ llm:
       model: ma
       api_key: ka
       retry: {same_upstream: 0}
-      timeouts: {first_byte: 400ms, first_token: 400ms, idle: 400ms}
+      timeouts: {first_byte: 10s, first_token: 10s, idle: 1s}
     - {name: b, base_url: <b>, model: mb, api_key: kb}
   virtual:
     - {name: v, upstreams: [{name: a}, {name: b}]}
@@ -360,7 +360,7 @@ async fn when_nothing_helps_and_nothing_was_sent_the_error_has_its_status() {
 async fn a_slow_but_steady_stream_is_not_silent() {
     let (a, _b, gateway) = chain().await;
     let words = ["1", "2", "3", "4", "5", "6", "7", "8"];
-    a.on(Match::any(), [Behaviour::streams(&words).between(ms(100))]);
+    a.on(Match::any(), [Behaviour::streams(&words).between(ms(150))]);
     let text = asked(&gateway).await;
     assert_eq!(
         spoken(&text),
