@@ -8,6 +8,8 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::json::JsonLines;
+
 /// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
 const QUEUE: usize = 65_536;
 /// The writer's rest between two batches.
@@ -58,12 +60,7 @@ pub fn init(format: Format, level: &str) -> LogGuard {
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
     let installed = match format {
-        Format::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init(),
+        Format::Json => builder.event_format(JsonLines).try_init(),
         Format::Text => builder.with_ansi(io::stdout().is_terminal()).try_init(),
     };
     drop(installed);
