@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,7 +16,7 @@ use tokio::sync::watch;
 use crate::actors::chaos::Chaos;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use crate::api::connection::Listener;
-use crate::api::{self, Api, Door};
+use crate::api::{self, Api, Door, Shutdown};
 use crate::config::{Config, Listen, Provider, Server};
 use crate::dispatch::{Dispatch, Endpoint};
 use crate::domain::dialect::Dialect;
@@ -100,7 +99,7 @@ impl App {
             max_body: config.server.max_body,
             stream_keepalive: config.server.stream_keepalive,
             models: models(config),
-            draining: AtomicBool::new(false),
+            shutdown: Shutdown::default(),
         });
         let (stop, stopped) = watch::channel(false);
         let alive = Arc::new(());
@@ -128,13 +127,15 @@ impl App {
         &self.addresses
     }
 
-    /// Readiness turns 503 and new requests are refused, connections are still taken.
+    /// Readiness turns 503; requests are still taken.
     pub fn drain(&self) {
         self.api.drain();
     }
 
-    /// Listeners close; completes when the last connection has ended, which may be never.
+    /// Listeners close, new requests are refused; completes when the last connection has ended, which may
+    /// be never.
     pub async fn stop(&self) {
+        self.api.close();
         let _ = self.stop.send(true);
         // Connections count themselves; nothing else tells when the last one is gone.
         while self.connections.strong_count() > 0 {
@@ -227,7 +228,7 @@ fn endpoint(provider: &Provider, clock: Clock) -> Result<Endpoint, StartError> {
         params: provider.params.clone(),
         context_window: provider.context_window,
         timeouts: provider.timeouts,
-        retry: provider.retry.clone(),
+        retry: Arc::new(provider.retry.clone()),
     })
 }
 

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 
+use super::answer_headers::describe;
 use crate::dispatch::Failed;
 use crate::domain::attempts::Record;
 use crate::domain::error_code::ErrorCode;
@@ -71,6 +72,9 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+        if let Some(last) = self.records.last() {
+            describe(headers, &last.upstream, &last.key, self.records.len());
+        }
         if let Some(after) = self.retry_after {
             // Whole seconds, rounded up: a caller that obeys is never too early.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::door::Place;
 use super::error::ApiError;
-use super::{Api, headers, keepalive};
+use super::{Api, answer_headers, keepalive, request_headers};
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
@@ -31,7 +31,7 @@ pub(super) async fn relay(
     State(api): State<Arc<Api>>,
     request: Request,
 ) -> Response {
-    let id = headers::request_id(request.headers());
+    let id = request_headers::request_id(request.headers());
     let response = match admit(operation, &api, request, Arc::clone(&id)).await {
         Ok((request, place)) => serve(&api, request, place).await,
         Err(error) => error.response(&id),
@@ -40,7 +40,7 @@ pub(super) async fn relay(
 }
 
 fn tagged(mut response: Response, id: &str) -> Response {
-    headers::tag(response.headers_mut(), id);
+    answer_headers::tag(response.headers_mut(), id);
     response
 }
 
@@ -52,7 +52,7 @@ async fn admit(
     id: Arc<str>,
 ) -> Result<(dispatch::Request, Place), ApiError> {
     let arrived = api.dispatch.clock.now();
-    if api.is_draining() {
+    if api.is_closed() {
         let message = "this process is shutting down: ask another";
         return Err(ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK));
     }
@@ -61,8 +61,8 @@ async fn admit(
         return Err(ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK));
     };
     let (head, body) = request.into_parts();
-    let deadline = headers::deadline(&head.headers)?;
-    let await_cooldown = headers::await_cooldown(&head.headers)?;
+    let deadline = request_headers::deadline(&head.headers)?;
+    let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let body = read(body, api.max_body).await?;
     let doc = RequestDoc::parse(body).map_err(|error| {
         let code = match error {
@@ -144,7 +144,7 @@ fn events(body: Body, mut headers: HeaderMap) -> Response {
 
 fn write(mut answer: Answer, place: Place) -> Response {
     let mut headers = std::mem::take(&mut answer.headers);
-    headers::describe(&mut headers, &answer);
+    answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
     match answer.body {
         AnswerBody::Full(body) => {
             headers.remove(header::CONTENT_LENGTH);
@@ -209,7 +209,7 @@ pub(super) async fn wrong_method(request: Request) -> Response {
 }
 
 fn refuse(request: &Request, error: &ApiError) -> Response {
-    let id = headers::request_id(request.headers());
+    let id = request_headers::request_id(request.headers());
     tagged(error.response(&id), &id)
 }
 
@@ -221,5 +221,5 @@ fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    tagged(response, &headers::request_id(request.headers()))
+    tagged(response, &request_headers::request_id(request.headers()))
 }

@@ -25,8 +25,11 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
 
 pub(super) async fn summary(State(api): State<Arc<Api>>) -> Response {
     let (status, text) = readiness(&api);
-    let chains = api.dispatch.targets.chains();
-    let upstreams: BTreeSet<&Upstream> = chains.flat_map(|chain| &chain.upstreams).collect();
+    let listed = api.dispatch.targets.listed();
+    let upstreams: BTreeSet<&Upstream> = listed
+        .iter()
+        .flat_map(|listed| &listed.chain.upstreams)
+        .collect();
     let usable = upstreams
         .iter()
         .filter(|upstream| is_usable(&api, upstream))

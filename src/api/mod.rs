@@ -1,12 +1,13 @@
 //! Floor 6: the data listener. HTTP comes in here, and answers and errors go out in the caller's shape.
 
+mod answer_headers;
 pub mod connection;
 mod door;
 mod error;
 mod handlers;
-mod headers;
 mod health;
 mod keepalive;
+mod request_headers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,18 +34,35 @@ pub struct Api {
     pub stream_keepalive: Duration,
     /// What `GET /v1/models` lists.
     pub models: Vec<ModelEntry>,
-    /// Set when shutting down.
-    pub draining: AtomicBool,
+    /// How far the shutdown has come.
+    pub shutdown: Shutdown,
+}
+
+/// The two steps of a shutdown at the data listener.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    draining: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Api {
-    /// From now on not ready, and new requests are refused.
+    /// From now on not ready, so that nobody sends more; what comes is still served.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.shutdown.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on new requests are refused.
+    pub fn close(&self) {
+        self.drain();
+        self.shutdown.closed.store(true, Ordering::Relaxed);
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.shutdown.draining.load(Ordering::Relaxed)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shutdown.closed.load(Ordering::Relaxed)
     }
 }
 

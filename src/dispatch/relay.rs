@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use http::HeaderMap;
 use tokio::time::Sleep;
 
 use super::attempt::{Begun, class_of};
@@ -23,6 +24,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::Class;
 use crate::domain::time::Time;
+use crate::wire::classify;
 use crate::wire::openai::stream;
 
 /// After the last content some upstreams neither send the end mark nor close: they get so long.
@@ -50,6 +52,7 @@ pub struct Relay {
     story: Story,
     finished: bool,
     counts: bool,
+    kind: String,
     idle: Duration,
     last_event: Time,
     end: Time,
@@ -71,7 +74,9 @@ pub(super) struct RelayParts {
     pub(super) story: Story,
     /// Whether a failure counts against the upstream.
     pub(super) counts: bool,
-    /// Longest silence between two events.
+    /// The provider's catalogue id.
+    pub(super) kind: String,
+    /// Longest silence between two events with content.
     pub(super) idle: Duration,
     /// When the attempt must have ended.
     pub(super) end: Time,
@@ -93,6 +98,7 @@ impl Relay {
             story,
             finished: begun.finished,
             counts: parts.counts,
+            kind: parts.kind,
             idle: parts.idle,
             last_event: now,
             end: parts.end,
@@ -208,8 +214,11 @@ impl Relay {
     }
 
     fn take_in(&mut self, event: &crate::wire::sse::RawEvent) {
-        self.last_event = self.story.clock.now();
         let said = stream::inspect(self.story.operation, event);
+        // Comments and empty deltas keep a connection open, not a promise.
+        if said.content || said.finish || said.usage.is_some() {
+            self.last_event = self.story.clock.now();
+        }
         if said.malformed {
             // One broken event in the middle: the rest of the answer is worth more than its end.
             return;
@@ -217,11 +226,12 @@ impl Relay {
         if let Some(usage) = said.usage {
             self.story.usage = Some(usage);
         }
-        let broke = said.error.is_some();
         self.out.push_back(event.raw.clone());
-        if broke {
+        if let Some(error) = said.error {
+            let wall = self.story.clock.wall();
+            let failure = classify::classify_inband(&self.kind, &error, &HeaderMap::new(), wall);
             return self.close(Last::Cut {
-                class: Class::Transient,
+                class: failure.class,
                 code: ErrorCode::UpstreamsExhausted,
                 message: "",
                 told: true,

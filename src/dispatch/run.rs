@@ -13,7 +13,6 @@ use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::key_state::Settlement;
-use crate::domain::limits::RetryPolicy;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
@@ -43,6 +42,7 @@ impl Dispatch {
             started: request.arrived,
             clock: self.clock,
             records: Vec::new(),
+            current: None,
             first_token: None,
             usage: None,
             ending: None,
@@ -94,8 +94,7 @@ impl Dispatch {
             Candidate {
                 upstream: upstream.clone(),
                 context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-                retry: endpoint
-                    .map_or_else(RetryPolicy::default, |endpoint| endpoint.retry.clone()),
+                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
             }
         });
         let mut attempts = Attempts::new(self.policy, limits.deadline, needed, candidates);
@@ -119,9 +118,11 @@ impl Dispatch {
                         return Err(self.fail(story, &attempts, &chain, verdict));
                     };
                     let tried = Tried::new(&lease, self.clock.now());
+                    story.current = Some(tried.record(Class::Cancelled, None, self.clock.now()));
                     let end =
                         attempt::make(&request, endpoint, &lease, self.clock, limits.deadline)
                             .await;
+                    story.current = None;
                     match end {
                         End::Whole(whole, usage) => {
                             story.usage = usage;
@@ -175,6 +176,7 @@ impl Dispatch {
                                 "attempt failed"
                             );
                             lease.settle(settlement(&failure, counts));
+                            story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
                                 return Ok(self.whole(story, &attempts, tried, whole));
                             }
@@ -219,9 +221,6 @@ impl Dispatch {
         match windows.min() {
             Some(smallest) if smallest < bound => {}
             _ => return 0,
-        }
-        if request.doc.prompt_bytes() < tokens::LARGE {
-            return tokens::count(&request.doc);
         }
         let doc = request.doc.clone();
         // A count that fails decides nothing: the upstream's own refusal will.
@@ -304,6 +303,7 @@ impl Dispatch {
             record: tried.record(Class::Success, Some(200), self.clock.now()),
             story,
             counts: true,
+            kind: endpoint.kind.clone(),
             idle: endpoint.timeouts.idle,
             end: tried.started + endpoint.timeouts.total,
             deadline: limits.deadline,

@@ -32,6 +32,8 @@ pub(crate) struct Story {
     pub(crate) started: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
+    /// The attempt under way, as it is told of if the request ends during it.
+    pub(crate) current: Option<Record>,
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
     pub(crate) ending: Option<Ending>,
@@ -40,6 +42,10 @@ pub(crate) struct Story {
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
+        if let Some(mut record) = self.current.take() {
+            record.ended = now;
+            self.records.push(record);
+        }
         let (outcome, status) = match self.ending {
             Some(Ending::Answered(status)) => ("answered", Some(status)),
             Some(Ending::Failed(code)) => (code.as_str(), Some(code.status())),

@@ -4,6 +4,7 @@
 //! request (attempts, key refusals, deadline) and decides what counts against an upstream's health (laws
 //! L1, L4, L7). Which key, and whether an upstream may be asked at all, is decided elsewhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
@@ -24,7 +25,7 @@ pub struct Candidate {
     /// Tokens its context window holds, when known.
     pub context_window: Option<u64>,
     /// How often it is asked again after a failure that may pass.
-    pub retry: RetryPolicy,
+    pub retry: Arc<RetryPolicy>,
 }
 
 /// What a request asks the router for: a lease at any candidate that is still open to it.
@@ -207,7 +208,7 @@ impl Attempts {
         } else {
             self.attempts += 1;
         }
-        let counts = self.count(index, class);
+        let counts = self.count(index, failure);
         self.avoid = None;
         let mut wait = Duration::ZERO;
         match class.retry() {
@@ -313,7 +314,20 @@ impl Attempts {
     }
 
     /// At most one failure per upstream; none once the same failure was seen at another upstream (L7).
-    fn count(&mut self, index: usize, class: Class) -> bool {
+    /// A 403 may be about the request: of several keys that refuse one request so, only the first is blamed.
+    fn count(&mut self, index: usize, failure: &Failure) -> bool {
+        let class = failure.class;
+        if class == Class::InvalidKey {
+            let refused = self
+                .records
+                .iter()
+                .filter(|record| record.class == class)
+                .count();
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.last = Some(class);
+            }
+            return failure.status != Some(403) || refused <= 1;
+        }
         let seen_elsewhere = self
             .slots
             .iter()
@@ -358,6 +372,7 @@ impl Attempts {
         let mut capacity = 0usize;
         let mut invalid = 0usize;
         let mut too_large = 0usize;
+        let mut gone = 0usize;
         for (index, slot) in self.slots.iter().enumerate() {
             let said = declined
                 .iter()
@@ -366,6 +381,7 @@ impl Attempts {
                 .or(slot.closed);
             match (slot.last, said) {
                 (_, Some(Reason::TooLarge)) => too_large += 1,
+                (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,
                 (Some(Class::InvalidKey), _)
                 | (None, Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined)) => {
                     invalid += 1;
@@ -379,6 +395,8 @@ impl Attempts {
         let last = self.records.last().map(|record| record.class);
         if too_large == all {
             ErrorCode::ContextLengthExceeded
+        } else if gone + too_large == all {
+            ErrorCode::ModelNotFound
         } else if invalid + too_large == all {
             ErrorCode::NoUsableKeys
         } else if capacity + invalid + too_large == all {

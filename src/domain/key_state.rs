@@ -33,7 +33,8 @@ pub struct Settlement {
     pub retry_after: Option<Duration>,
     /// Tokens that were really used, when the answer told.
     pub tokens: Option<u64>,
-    /// Whether a failure counts in the upstream's breaker (see `attempts`: at most once per request).
+    /// Whether a failure counts against the health of the upstream or the key (see `attempts`: a request
+    /// alone must not take a whole pool down).
     pub counts: bool,
 }
 
@@ -232,7 +233,8 @@ impl KeyState {
                     reason: Reason::Exhausted,
                 })
             }
-            Class::InvalidKey => self.invalid(was_probe, now),
+            Class::InvalidKey if settlement.counts || was_probe => self.invalid(was_probe, now),
+            Class::InvalidKey => None,
             Class::CallerFault
             | Class::ContextOverflow
             | Class::ContentPolicy

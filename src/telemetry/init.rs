@@ -3,12 +3,15 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
-const QUEUE: usize = 8192;
+const QUEUE: usize = 65_536;
+/// The writer's rest between two batches.
+const REST: Duration = Duration::from_millis(5);
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +85,12 @@ impl IntoDirective for tracing::Level {
     }
 }
 
-/// Writes batches: many lines, one system call.
+/// Writes batches: many lines, one system call. Between two batches it rests a moment: a thread that waits
+/// for each line would have to be woken, by a system call, from every request.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which may rest"
+)]
 fn write_lines(lines: &Receiver<Vec<u8>>) {
     let mut out = io::stdout().lock();
     let mut batch = Vec::with_capacity(64 * 1024);
@@ -101,6 +109,7 @@ fn write_lines(lines: &Receiver<Vec<u8>>) {
         if end {
             return;
         }
+        std::thread::sleep(REST);
     }
 }
 

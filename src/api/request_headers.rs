@@ -1,18 +1,14 @@
-//! What Pointsman reads from a caller's headers, and what it adds to an answer's.
+//! What Pointsman reads from a caller's headers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 
+use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
-use crate::dispatch::Answer;
 use crate::domain::error_code::ErrorCode;
 
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const UPSTREAM: HeaderName = HeaderName::from_static("x-pointsman-upstream");
-const KEY: HeaderName = HeaderName::from_static("x-pointsman-key");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 const DEADLINE: &str = "x-pointsman-deadline";
 const AWAIT: &str = "x-pointsman-await";
 const SDK_TIMEOUT: &str = "x-stainless-read-timeout";
@@ -61,23 +57,4 @@ fn duration(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>,
         let message = format!("the header {name} is not a duration: write 500ms, 30s or 2m");
         ApiError::new(ErrorCode::InvalidRequest, message)
     })
-}
-
-/// Says who answered.
-pub(super) fn describe(headers: &mut HeaderMap, answer: &Answer) {
-    // Names come from the configuration and from callers' model names: what no header can hold is left out.
-    if let Ok(upstream) = HeaderValue::try_from(answer.upstream.to_string()) {
-        headers.insert(UPSTREAM, upstream);
-    }
-    if let Ok(key) = HeaderValue::try_from(answer.key.to_string()) {
-        headers.insert(KEY, key);
-    }
-    headers.insert(ATTEMPTS, HeaderValue::from(answer.attempts));
-}
-
-/// The request's id on the answer.
-pub(super) fn tag(headers: &mut HeaderMap, id: &str) {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, id);
-    }
 }

@@ -1,0 +1,198 @@
+//! The load: plain sockets with keep-alive, in a closed loop or at a fixed rate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::process::now;
+
+#[derive(Clone, Copy)]
+pub enum Shape {
+    Plain,
+    Stream,
+    Idle,
+}
+
+impl Shape {
+    fn request(self) -> Vec<u8> {
+        let extra = match self {
+            Self::Plain => "",
+            Self::Stream => ",\"stream\":true",
+            Self::Idle => ",\"stream\":true,\"user\":\"idle\"",
+        };
+        let prompt = "Tell me something about railways. ".repeat(12);
+        let body = format!(
+            "{{\"model\":\"p\",\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}],\"temperature\":0.2{extra}}}"
+        );
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Client {
+    async fn connect(address: &str, shape: Shape) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("nodelay");
+        Self {
+            stream,
+            buffer: Vec::with_capacity(32 * 1024),
+            request: shape.request(),
+        }
+    }
+
+    async fn read(&mut self) {
+        let size = self.stream.read_buf(&mut self.buffer).await.expect("bytes");
+        assert!(
+            size > 0,
+            "closed early: {}",
+            String::from_utf8_lossy(&self.buffer)
+        );
+    }
+
+    /// One request, its answer read to the end.
+    async fn exchange(&mut self) {
+        self.buffer.clear();
+        self.stream.write_all(&self.request).await.expect("written");
+        let head = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.read().await;
+        };
+        let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
+        assert!(text.starts_with("http/1.1 200"), "{text}");
+        let length = text.lines().find_map(|line| {
+            line.strip_prefix("content-length: ")?
+                .trim()
+                .parse::<usize>()
+                .ok()
+        });
+        match length {
+            Some(length) => {
+                while self.buffer.len() < head + length {
+                    self.read().await;
+                }
+            }
+            None => {
+                while !self.buffer.ends_with(b"\r\n0\r\n\r\n") {
+                    self.read().await;
+                }
+            }
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|part| part == wanted)
+}
+
+/// `total` requests over so many connections, each sending its next when the last is answered. Milliseconds.
+pub async fn closed_loop(
+    address: &str,
+    shape: Shape,
+    connections: usize,
+    total: usize,
+) -> Vec<f64> {
+    let left = Arc::new(AtomicUsize::new(total));
+    let tasks: Vec<_> = (0..connections)
+        .map(|_| {
+            let (address, left) = (address.to_owned(), Arc::clone(&left));
+            spawn(async move {
+                let mut client = Client::connect(&address, shape).await;
+                let mut times = Vec::new();
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_ok()
+                {
+                    let started = now();
+                    client.exchange().await;
+                    times.push(started.elapsed().as_secs_f64() * 1e3);
+                }
+                times
+            })
+        })
+        .collect();
+    gather(tasks).await
+}
+
+/// Requests at a fixed rate; times count from when each was due, so waiting behind another counts. Milliseconds.
+pub async fn open_loop(address: &str, rate: u32, seconds: u32) -> Vec<f64> {
+    let connections = 64;
+    let pace = Duration::from_secs_f64(f64::from(connections) / f64::from(rate));
+    let each = rate * seconds / connections;
+    let start = tokio::time::Instant::now() + Duration::from_millis(100);
+    let tasks: Vec<_> = (0..connections)
+        .map(|number| {
+            let address = address.to_owned();
+            spawn(async move {
+                let mut client = Client::connect(&address, Shape::Plain).await;
+                let mut due = start + pace * number / connections;
+                let mut times = Vec::new();
+                for _ in 0..each {
+                    tokio::time::sleep_until(due).await;
+                    let started = now();
+                    client.exchange().await;
+                    times.push(started.elapsed().as_secs_f64() * 1e3);
+                    due += pace;
+                }
+                times
+            })
+        })
+        .collect();
+    gather(tasks).await
+}
+
+/// So many streams that have begun and say no more.
+pub async fn hold_streams(address: &str, count: usize) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for _ in 0..count {
+        let mut client = Client::connect(address, Shape::Idle).await;
+        client
+            .stream
+            .write_all(&client.request)
+            .await
+            .expect("written");
+        while find(&client.buffer, b"Hello").is_none() {
+            client.read().await;
+        }
+        held.push(client.stream);
+    }
+    held
+}
+
+pub fn percentile(times: &[f64], percent: f64) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let index = (sorted.len() as f64 * percent / 100.0) as usize;
+    sorted
+        .get(index.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark")]
+fn spawn<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(work)
+}
+
+async fn gather(tasks: Vec<tokio::task::JoinHandle<Vec<f64>>>) -> Vec<f64> {
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.expect("no panic"));
+    }
+    all
+}

@@ -1,0 +1,29 @@
+//! What Pointsman adds to an answer's headers.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::domain::ids::{KeyId, Upstream};
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UPSTREAM: HeaderName = HeaderName::from_static("x-pointsman-upstream");
+const KEY: HeaderName = HeaderName::from_static("x-pointsman-key");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
+
+/// Says who answered.
+pub(super) fn describe(headers: &mut HeaderMap, upstream: &Upstream, key: &KeyId, attempts: usize) {
+    // Names come from the configuration and from callers' model names: what no header can hold is left out.
+    if let Ok(upstream) = HeaderValue::try_from(upstream.to_string()) {
+        headers.insert(UPSTREAM, upstream);
+    }
+    if let Ok(key) = HeaderValue::try_from(key.to_string()) {
+        headers.insert(KEY, key);
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+}
+
+/// The request's id on the answer.
+pub(super) fn tag(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

@@ -1,0 +1,105 @@
+//! What an upstream's error answer means: one of our classes, a hint when to come back, and words.
+//!
+//! Three steps, the first that knows wins: what the error says, in the provider's own table and then in the
+//! common one; a status that means something special at this provider; the status as everywhere. A text never
+//! overrides a code, since one phrase means different things at different providers.
+
+mod decode;
+mod detail;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+pub(in crate::wire) use decode::{Doc, Field};
+
+use super::openai::response::readable;
+use super::openai::stream::ErrorDoc;
+use super::ratelimit;
+use crate::domain::outcome::{Class, Failure};
+
+/// Classifies an answer that is not a 2xx.
+///
+/// `kind` is the provider's name in the catalogue, empty for one that is not in it; the body may still be
+/// compressed; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
+/// quota the hint is the moment its allowance returns, if the answer tells; a short-lived limit's reset is not.
+pub fn classify(
+    kind: &str,
+    status: u16,
+    headers: &HeaderMap,
+    body: &Bytes,
+    wall_now: SystemTime,
+) -> Failure {
+    let body = readable(headers, body);
+    let doc = Doc::read(headers, &body);
+    let class = class_of(kind, Some(status), &doc).unwrap_or(Class::Transient);
+    failure(kind, class, Some(status), &doc, headers, &body, wall_now)
+}
+
+/// Classifies an error found inside a 2xx: in a stream's event or in a whole body.
+///
+/// Its status is the one it came with, else one that its body names; without any, only what it says counts,
+/// and what says nothing known is [`Class::Transient`].
+pub fn classify_inband(
+    kind: &str,
+    error: &ErrorDoc,
+    headers: &HeaderMap,
+    wall_now: SystemTime,
+) -> Failure {
+    let body = readable(headers, &error.body);
+    let doc = Doc::read(headers, &body);
+    let status = error
+        .status
+        .filter(|status| *status >= 400)
+        .or(doc.status());
+    let class = class_of(kind, status, &doc).unwrap_or(Class::Transient);
+    failure(kind, class, status, &doc, headers, &body, wall_now)
+}
+
+fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> Option<Class> {
+    let own = tables::table_of(kind);
+    own.and_then(|table| table.by_facts(status, doc))
+        .or_else(|| tables::COMMON.by_facts(status, doc))
+        .or_else(|| own?.by_status(status?))
+        .or_else(|| status.map(by_status))
+}
+
+/// What a status means where nothing more is known.
+fn by_status(status: u16) -> Class {
+    match status {
+        401 | 403 => Class::InvalidKey,
+        402 => Class::QuotaExhausted,
+        408 | 425 => Class::Transient,
+        410 => Class::ModelGone,
+        429 => Class::RateLimited,
+        498 | 503 | 529 => Class::Overloaded,
+        400..500 => Class::CallerFault,
+        100..400 => Class::Malformed,
+        _ => Class::Transient,
+    }
+}
+
+fn failure(
+    kind: &str,
+    class: Class,
+    status: Option<u16>,
+    doc: &Doc,
+    headers: &HeaderMap,
+    body: &[u8],
+    wall_now: SystemTime,
+) -> Failure {
+    let retry_after = match class {
+        Class::QuotaExhausted => ratelimit::quota_reset(kind, doc.text(), headers, body, wall_now),
+        _ => ratelimit::retry_after(kind, headers, body, wall_now),
+    };
+    Failure {
+        class,
+        status,
+        retry_after,
+        detail: detail::detail(status, doc),
+    }
+}

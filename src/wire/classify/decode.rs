@@ -1,0 +1,338 @@
+//! Reads an error answer, whatever its shape, into the facts that the tables ask for.
+//!
+//! Providers wrap their errors in a dozen ways: an `error` object, an `error` string, a list around either, a
+//! flat object, `detail`, `errors`, `base_resp`, problem documents, a header. All are read the same way: every
+//! object that may hold the error is asked for the same names.
+
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+/// The most of a message that is looked at, in bytes.
+const MAX_TEXT: usize = 4096;
+
+/// The most of a body that is not JSON that is looked at, in bytes.
+const MAX_SNIPPET: usize = 2048;
+
+/// What a fact is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::wire) enum Field {
+    /// `code` of the error, as text.
+    Code,
+    /// `type` of the error; also AWS's `__type` and `x-amzn-errortype`.
+    Type,
+    /// The words of the error: matched, not compared.
+    Message,
+    /// Google's `status`, such as `RESOURCE_EXHAUSTED`.
+    Grpc,
+    /// `reason` of Google's `ErrorInfo`.
+    Reason,
+    /// `quotaId` of Google's `QuotaFailure`: searched for a part.
+    QuotaId,
+    /// `error.details.error_code` (Anthropic).
+    Detail,
+    /// `error.metadata.error_type` (OpenRouter).
+    Metadata,
+    /// `errors[].code` (Cloudflare).
+    Cloudflare,
+    /// `base_resp.status_code` (MiniMax).
+    BaseResp,
+    /// Why a choice ended.
+    Finish,
+    /// A header as `name: value`.
+    Header,
+    /// `empty` or `html`.
+    Body,
+}
+
+/// An error answer as facts.
+#[derive(Debug, Default)]
+pub(in crate::wire) struct Doc {
+    facts: Vec<(Field, String)>,
+    message: String,
+    text: String,
+    status: Option<u16>,
+    retry_delay: Option<String>,
+    reset: Option<String>,
+}
+
+impl Doc {
+    /// Reads an answer's headers and its body, which is not compressed any more. Never fails.
+    pub(in crate::wire) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+        let mut doc = Self::default();
+        doc.read_headers(headers);
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => doc.read_value(&value),
+            Err(_) => doc.read_plain(headers, body),
+        }
+        doc.message = clip(&doc.message, MAX_TEXT).to_owned();
+        doc.text = clip(&format!("{}\n{}", doc.message, doc.text), 2 * MAX_TEXT).to_owned();
+        doc
+    }
+
+    /// The words of the error for an operator; may be empty.
+    pub(in crate::wire) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// All the words there are, for a search.
+    pub(in crate::wire) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The HTTP status that the body names, 400 and above.
+    pub(in crate::wire) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// `retryDelay` of Google's `RetryInfo`.
+    pub(in crate::wire) fn retry_delay(&self) -> Option<&str> {
+        self.retry_delay.as_deref()
+    }
+
+    /// The reset header that OpenRouter repeats inside the error.
+    pub(in crate::wire) fn reset(&self) -> Option<&str> {
+        self.reset.as_deref()
+    }
+
+    /// Whether a fact was found.
+    pub(in crate::wire) fn says(&self, field: Field, value: &str) -> bool {
+        let same = |found: &str| match field {
+            Field::QuotaId => found.contains(value),
+            _ => found.eq_ignore_ascii_case(value),
+        };
+        self.facts
+            .iter()
+            .any(|(about, found)| *about == field && same(found))
+    }
+
+    /// The first fact of a kind.
+    pub(in crate::wire) fn first(&self, field: Field) -> Option<&str> {
+        let mut found = self.facts.iter().filter(|(about, _)| *about == field);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    fn add(&mut self, field: Field, value: Option<String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.facts.push((field, value));
+        }
+    }
+
+    fn read_headers(&mut self, headers: &HeaderMap) {
+        for (name, value) in headers {
+            let Ok(value) = value.to_str() else { continue };
+            match name.as_str() {
+                "x-amzn-errortype" => self.add_aws_type(value),
+                name if name.contains("remaining") => {
+                    self.add(Field::Header, Some(format!("{name}: {value}")));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `com.amazon.coral#ThrottlingException:http://…` is a `ThrottlingException`.
+    fn add_aws_type(&mut self, value: &str) {
+        let name = value.split(':').next().unwrap_or_default();
+        let name = name.rsplit('#').next().unwrap_or_default();
+        self.add(Field::Type, Some(name.to_owned()));
+    }
+
+    fn read_plain(&mut self, headers: &HeaderMap, body: &[u8]) {
+        let start = body.get(..MAX_SNIPPET).unwrap_or(body);
+        let snippet = String::from_utf8_lossy(start);
+        let snippet = snippet.trim();
+        let declared = headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("html"));
+        if snippet.is_empty() {
+            self.add(Field::Body, Some("empty".to_owned()));
+        } else if declared || snippet.starts_with('<') {
+            self.add(Field::Body, Some("html".to_owned()));
+            self.text = title(snippet).to_owned();
+        } else {
+            self.message = snippet.to_owned();
+        }
+    }
+
+    fn read_value(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => {
+                if let Some(first) = items.first() {
+                    self.read_value(first);
+                }
+            }
+            Value::Object(body) => self.read_body(body),
+            Value::String(text) => self.message.clone_from(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn read_body(&mut self, body: &Map<String, Value>) {
+        // Where an error may be, the most telling place first: its message is the one shown.
+        let response = body
+            .get("response")
+            .and_then(|response| response.get("error"));
+        let choice = body.get("choices").and_then(|choices| choices.get(0));
+        let inside = choice.and_then(|choice| choice.get("error"));
+        for error in [body.get("error"), response, inside].into_iter().flatten() {
+            match error {
+                Value::Object(error) => self.read_error(error),
+                Value::String(text) => self.say(text),
+                _ => {}
+            }
+        }
+        for error in body
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            self.add(Field::Cloudflare, scalar(error.get("code")));
+            if let Some(text) = error.as_str().or_else(|| error.get("message")?.as_str()) {
+                self.say(text);
+            }
+        }
+        if let Some(base) = body.get("base_resp") {
+            self.add(Field::BaseResp, scalar(base.get("status_code")));
+            if let Some(text) = base.get("status_msg").and_then(Value::as_str) {
+                self.say(text);
+            }
+        }
+        let reason = |name| choice.and_then(|choice| scalar(choice.get(name)));
+        self.add(Field::Finish, reason("finish_reason"));
+        self.add(Field::Finish, reason("native_finish_reason"));
+        self.add(Field::Finish, scalar(body.get("stop_reason")));
+        self.read_error(body);
+    }
+
+    /// Reads one object that is, or may be, the error itself.
+    fn read_error(&mut self, error: &Map<String, Value>) {
+        self.add(Field::Code, scalar(error.get("code")));
+        self.add(Field::Type, scalar(error.get("type")));
+        if let Some(name) = error.get("__type").and_then(Value::as_str) {
+            self.add_aws_type(name);
+        }
+        if let Some(Value::String(status)) = error.get("status") {
+            self.add(Field::Grpc, Some(status.clone()));
+        }
+        for name in ["code", "status", "status_code", "http_code"] {
+            self.status = self.status.or_else(|| http_status(error.get(name)?));
+        }
+        for name in [
+            "message",
+            "msg",
+            "detail",
+            "title",
+            "error_description",
+            "Message",
+        ] {
+            match error.get(name) {
+                Some(Value::String(text)) => self.say(text),
+                Some(Value::Array(items)) => {
+                    // A validation error's `input` is the caller's own text: only `msg` is taken.
+                    for text in items.iter().filter_map(|item| item.get("msg")?.as_str()) {
+                        self.say(text);
+                    }
+                }
+                Some(Value::Object(inner)) if name == "detail" || name == "message" => {
+                    let text = inner.get("message").or_else(|| inner.get("detail"));
+                    if let Some(text) = text.and_then(Value::as_str) {
+                        self.say(text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for name in ["innererror", "inner_error"] {
+            self.add(
+                Field::Code,
+                scalar(error.get(name).and_then(|inner| inner.get("code"))),
+            );
+        }
+        match error.get("details") {
+            Some(Value::Array(details)) => details.iter().for_each(|item| self.read_detail(item)),
+            Some(details) => self.add(Field::Detail, scalar(details.get("error_code"))),
+            None => {}
+        }
+        if let Some(metadata) = error.get("metadata") {
+            self.read_metadata(metadata);
+        }
+    }
+
+    /// One of Google's `details`.
+    fn read_detail(&mut self, detail: &Value) {
+        self.add(Field::Reason, scalar(detail.get("reason")));
+        let violations = detail.get("violations").and_then(Value::as_array);
+        for violation in violations.into_iter().flatten() {
+            self.add(Field::QuotaId, scalar(violation.get("quotaId")));
+        }
+        if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
+            self.retry_delay.get_or_insert_with(|| delay.to_owned());
+        }
+    }
+
+    /// OpenRouter's `metadata`: its own kind of error, the words of the provider behind it, a reset.
+    fn read_metadata(&mut self, metadata: &Value) {
+        self.add(Field::Metadata, scalar(metadata.get("error_type")));
+        if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
+            let inner = serde_json::from_str::<Value>(raw).ok();
+            let words = inner.as_ref().and_then(|inner| {
+                let error = inner.get("error").unwrap_or(inner);
+                error.as_str().or_else(|| error.get("message")?.as_str())
+            });
+            self.say(words.unwrap_or(raw));
+        }
+        if let Some(Value::Object(headers)) = metadata.get("headers") {
+            let mut reset = headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("x-ratelimit-reset"));
+            self.reset = reset.next().and_then(|(_, value)| scalar(Some(value)));
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let text = clip(text, MAX_TEXT);
+        // A general phrase says less than the words of the provider behind it.
+        if self.message.is_empty() || self.message == "Provider returned error" {
+            self.message = text.to_owned();
+        } else if self.text.len() < MAX_TEXT {
+            self.text.push_str(text);
+            self.text.push('\n');
+        }
+    }
+}
+
+/// A text or a whole number as text.
+fn scalar(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A status of 400 and above.
+fn http_status(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number)
+        .ok()
+        .filter(|status| (400..600).contains(status))
+}
+
+/// The title of a page, the only part of it that speaks of the error and not of the site.
+fn title(page: &str) -> &str {
+    // ASCII only, so that both texts have the same offsets.
+    let lower = page.to_ascii_lowercase();
+    let found = lower.find("<title>").and_then(|start| {
+        let start = start + "<title>".len();
+        let length = lower.get(start..)?.find("</title>")?;
+        page.get(start..start + length)
+    });
+    found.unwrap_or_default()
+}
+
+/// The start of a text, at most `max` bytes, cut between characters.
+fn clip(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}

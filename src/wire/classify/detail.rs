@@ -1,0 +1,89 @@
+//! The words of an error for an operator: one line, short, without anything that looks like a key.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::decode::{Doc, Field};
+
+/// The most characters of a detail.
+const MAX_CHARS: usize = 300;
+
+const MASK: &str = "[masked]";
+
+/// What stands where a key stands, and the usual prefixes of keys.
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let said = r"(?i)(?P<lead>\bkey provided:?\s*|\bbearer\s+|\bapi[_-]?key\s*[=:]\s*)\S+";
+    let prefixed = r"\b(?:(?:sk|pk|rk|gsk|csk|xai|hf|r8|fw|tgp|nvapi|pplx|sk-ant|sk-or)[-_]|AIza|AQ\.)[A-Za-z0-9_*.…-]{3,}";
+    Regex::new(&format!("{said}|{prefixed}")).ok()
+});
+
+/// Runs long enough to be a key.
+static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_=-]{20,}").ok());
+
+/// A part of a name that a person made: a word, an abbreviation, a number, a version.
+static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(?:[A-Z]?[a-z]{0,18}|[A-Z]{1,19}|(?:[A-Z][a-z]+){1,8}|[A-Za-z]{0,6}\d{1,8}[A-Za-z]{0,3})$").ok()
+});
+
+/// What happened: the upstream's words, else what can be said about the answer.
+pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
+    let words = one_line(&mask(doc.message()));
+    if !words.is_empty() {
+        return words;
+    }
+    let answer = status.map_or_else(|| "an error".to_owned(), |status| format!("HTTP {status}"));
+    match doc.first(Field::Body) {
+        Some("html") => return format!("{answer} with an HTML body"),
+        Some(_) => return format!("{answer} with an empty body"),
+        None => {}
+    }
+    let named = [
+        Field::Code,
+        Field::Type,
+        Field::Grpc,
+        Field::Cloudflare,
+        Field::BaseResp,
+    ]
+    .into_iter()
+    .find_map(|field| doc.first(field));
+    match named {
+        Some(code) => one_line(&format!("{answer} with code {}", mask(code))),
+        None => format!("{answer} without a message"),
+    }
+}
+
+/// Hides whatever looks like a key. Names of models stay readable: their parts are words and versions.
+fn mask(text: &str) -> String {
+    let (Some(named), Some(run), Some(word)) = (NAMED.as_ref(), RUN.as_ref(), WORD.as_ref()) else {
+        return String::new();
+    };
+    let text = named.replace_all(text, |found: &Captures<'_>| {
+        let lead = found.name("lead").map_or("", |lead| lead.as_str());
+        format!("{lead}{MASK}")
+    });
+    let text = run.replace_all(&text, |found: &Captures<'_>| {
+        let found = found.get(0).map_or("", |found| found.as_str());
+        let made = found.split(['-', '_', '/']).all(|part| word.is_match(part));
+        if made {
+            found.to_owned()
+        } else {
+            MASK.to_owned()
+        }
+    });
+    text.into_owned()
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !line.is_empty() && !word.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.char_indices().nth(MAX_CHARS) {
+        None => line,
+        Some(_) => line.chars().take(MAX_CHARS - 1).chain(['…']).collect(),
+    }
+}
