@@ -52,7 +52,7 @@ fn every_module_has_a_floor() {
         .filter(|file| floor_of(home(file)).is_none());
     let problems: Vec<String> = unknown.map(|file| format!("src/{}", file.path)).collect();
     none(
-        "give these a floor in tests/it/tidy.rs and docs/architecture.md",
+        "give these a floor in tests/it/tidy/house.rs and docs/architecture.md",
         &problems,
     );
 }
@@ -180,7 +180,12 @@ fn crates_stay_where_they_belong() {
         .filter(|name| !CRATES.iter().any(|(known, ..)| known == name))
     {
         problems.push(format!(
-            "{name}: say in tests/it/tidy.rs where it may be named"
+            "{name}: say in tests/it/tidy/house.rs where it may be named"
+        ));
+    }
+    for (name, ..) in CRATES.iter().filter(|(name, ..)| !declared.contains(*name)) {
+        problems.push(format!(
+            "{name}: no dependency any more, remove it from tests/it/tidy/house.rs"
         ));
     }
     for file in source::read_all(&root()) {

@@ -19,7 +19,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 13] = [
 ];
 
 /// Every dependency, where it may be named, and where else its job is done.
-pub const CRATES: [(&str, &[&str], &str); 28] = [
+pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "ractor",
         &["actors"],
@@ -28,16 +28,15 @@ pub const CRATES: [(&str, &[&str], &str); 28] = [
     ("axum", &["api"], "HTTP towards callers is floor 6"),
     ("hyper", &["api"], "HTTP towards callers is floor 6"),
     ("hyper_util", &["api"], "HTTP towards callers is floor 6"),
-    ("tower_service", &["api"], "HTTP towards callers is floor 6"),
-    (
-        "reqwest",
-        &["upstream/http_client.rs"],
-        "use `upstream::Upstream`",
-    ),
     (
         "clap",
         &["cli"],
         "arguments become a `config::LoadRequest` on floor 7",
+    ),
+    (
+        "reqwest",
+        &["upstream/http_client.rs"],
+        "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
     ("dotenvy", &["config"], "use `crate::config::Config`"),
@@ -89,8 +88,8 @@ pub const CRATES: [(&str, &[&str], &str); 28] = [
         "use `domain::secret::ApiKey`",
     ),
     (
-        "bpe_openai",
-        &["dispatch/tokens.rs", "wire"],
+        "tiktoken_rs",
+        &["dispatch/tokens.rs"],
         "ask `dispatch::tokens`",
     ),
     (
@@ -114,7 +113,6 @@ pub const CRATES: [(&str, &[&str], &str); 28] = [
         &["wire", "config", "upstream", "dispatch", "api", "app"],
         "the domain knows classes, not statuses and headers",
     ),
-    ("http_body", &["upstream", "api"], "bodies of either edge"),
     (
         "http_body_util",
         &["upstream", "api"],
@@ -137,6 +135,11 @@ pub const CRATES: [(&str, &[&str], &str); 28] = [
         "fastrand",
         &["domain", "upstream", "dispatch", "api", "app"],
         "the domain takes a generator or a number as an argument",
+    ),
+    (
+        "mimalloc",
+        &["main.rs"],
+        "the allocator is the binary's choice",
     ),
     ("thiserror", &[""], "anywhere"),
 ];
@@ -178,5 +181,25 @@ pub const KNOWN_CYCLES: &[Circle] = &[
     (
         &["domain/chain.rs", "domain/chain/expand.rs"],
         "move the constructor of `Targets` to domain/chain/expand.rs, so that chain.rs does not use it",
+    ),
+    (
+        &[
+            "wire/classify.rs",
+            "wire/ratelimit.rs",
+            "wire/ratelimit/duration.rs",
+            "wire/ratelimit/windows.rs",
+        ],
+        "move classify/decode.rs up to wire/error_doc.rs, which both use; `MAX_HINT` and `unix_seconds` to ratelimit/duration.rs",
+    ),
+    (
+        &[
+            "wire/classify/tables.rs",
+            "wire/classify/tables/clouds.rs",
+            "wire/classify/tables/common.rs",
+            "wire/classify/tables/hosts.rs",
+            "wire/classify/tables/local.rs",
+            "wire/classify/tables/makers.rs",
+        ],
+        "move `Rule`, `Table` and the macro to classify/tables/table.rs: tables.rs keeps the list of providers",
     ),
 ];

@@ -233,6 +233,8 @@ fn paths(tokens: &[Token]) -> Vec<UsedPath> {
     let mut i = 0;
     while i < tokens.len() {
         let before = if i == 0 { "" } else { text(i - 1) };
+        // The path of `pub(in path)` says who may look, not what is used.
+        let visibility = i > 2 && before == "in" && text(i - 2) == "(" && text(i - 3) == "pub";
         if text(i) == "use" && before != "::" {
             i = use_tree(tokens, i + 1, &[], &mut found);
         } else if is_name(text(i)) && text(i + 1) == "::" && before != "::" && before != "." {
@@ -242,7 +244,9 @@ fn paths(tokens: &[Token]) -> Vec<UsedPath> {
                 segments.push(text(i + 2).to_owned());
                 i += 2;
             }
-            found.push(UsedPath { segments, line });
+            if !visibility {
+                found.push(UsedPath { segments, line });
+            }
         }
         i += 1;
     }
@@ -293,6 +297,7 @@ fn the_reader_finds_paths_and_leaves_out_texts_comments_and_tests() {
 //! use crate::no::comment;
 use super::{a::B, c::{self, D as E}};
 fn f<'a>(x: &'a str) -> char { crate::g::h(x, "crate::no::text", r#"crate::no"#); 'x' }
+pub(in crate::no) struct S;
 #[cfg(test)]
 mod tests { use crate::only::tests; }
 "##;
