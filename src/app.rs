@@ -228,7 +228,7 @@ fn endpoint(provider: &Provider, clock: Clock) -> Result<Endpoint, StartError> {
         params: provider.params.clone(),
         context_window: provider.context_window,
         timeouts: provider.timeouts,
-        retry: provider.retry.clone(),
+        retry: Arc::new(provider.retry.clone()),
     })
 }
 

@@ -45,12 +45,20 @@ impl Client {
     async fn connect(address: &str, shape: Shape) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("nodelay");
-        Self { stream, buffer: Vec::with_capacity(32 * 1024), request: shape.request() }
+        Self {
+            stream,
+            buffer: Vec::with_capacity(32 * 1024),
+            request: shape.request(),
+        }
     }
 
     async fn read(&mut self) {
         let size = self.stream.read_buf(&mut self.buffer).await.expect("bytes");
-        assert!(size > 0, "closed early: {}", String::from_utf8_lossy(&self.buffer));
+        assert!(
+            size > 0,
+            "closed early: {}",
+            String::from_utf8_lossy(&self.buffer)
+        );
     }
 
     /// One request, its answer read to the end.
@@ -65,7 +73,12 @@ impl Client {
         };
         let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
         assert!(text.starts_with("http/1.1 200"), "{text}");
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+        let length = text.lines().find_map(|line| {
+            line.strip_prefix("content-length: ")?
+                .trim()
+                .parse::<usize>()
+                .ok()
+        });
         match length {
             Some(length) => {
                 while self.buffer.len() < head + length {
@@ -86,7 +99,12 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// `total` requests over so many connections, each sending its next when the last is answered. Milliseconds.
-pub async fn closed_loop(address: &str, shape: Shape, connections: usize, total: usize) -> Vec<f64> {
+pub async fn closed_loop(
+    address: &str,
+    shape: Shape,
+    connections: usize,
+    total: usize,
+) -> Vec<f64> {
     let left = Arc::new(AtomicUsize::new(total));
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
@@ -94,7 +112,10 @@ pub async fn closed_loop(address: &str, shape: Shape, connections: usize, total:
             spawn(async move {
                 let mut client = Client::connect(&address, shape).await;
                 let mut times = Vec::new();
-                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_ok()
+                {
                     let started = now();
                     client.exchange().await;
                     times.push(started.elapsed().as_secs_f64() * 1e3);
@@ -138,7 +159,11 @@ pub async fn hold_streams(address: &str, count: usize) -> Vec<TcpStream> {
     let mut held = Vec::new();
     for _ in 0..count {
         let mut client = Client::connect(address, Shape::Idle).await;
-        client.stream.write_all(&client.request).await.expect("written");
+        client
+            .stream
+            .write_all(&client.request)
+            .await
+            .expect("written");
         while find(&client.buffer, b"Hello").is_none() {
             client.read().await;
         }
@@ -151,11 +176,16 @@ pub fn percentile(times: &[f64], percent: f64) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     let index = (sorted.len() as f64 * percent / 100.0) as usize;
-    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(index.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark")]
-fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+fn spawn<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
     tokio::spawn(work)
 }
 

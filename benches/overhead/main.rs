@@ -41,11 +41,24 @@ fn main() {
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let plan = if quick {
-        Plan { rounds: 1, plain: 10_000, streams: 640, seconds: 3 }
+        Plan {
+            rounds: 1,
+            plain: 10_000,
+            streams: 640,
+            seconds: 3,
+        }
     } else {
-        Plan { rounds: 5, plain: 40_000, streams: 1920, seconds: 10 }
+        Plan {
+            rounds: 5,
+            plain: 40_000,
+            streams: 1920,
+            seconds: 10,
+        }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(compare(&plan));
 }
 
@@ -78,7 +91,10 @@ async fn compare(plan: &Plan) {
         }
     }
     print(&direct, &relay, &pointsman);
-    println!("start to ready, 20 providers with 200 keys: {:.0} ms", process::start_to_ready());
+    println!(
+        "start to ready, 20 providers with 200 keys: {:.0} ms",
+        process::start_to_ready()
+    );
 }
 
 async fn open_loop(address: &str, plan: &Plan, figures: &mut Figures) {
@@ -92,21 +108,27 @@ async fn measure(running: &Running, plan: &Plan, figures: &mut Figures) {
     load::closed_loop(at, Shape::Plain, CONNECTIONS, 2000).await;
     let before = running.cpu_micros();
     let times = load::closed_loop(at, Shape::Plain, CONNECTIONS, plan.plain).await;
-    figures.plain_cpu.push((running.cpu_micros() - before) / times.len() as f64);
+    figures
+        .plain_cpu
+        .push((running.cpu_micros() - before) / times.len() as f64);
     figures.plain_p50.push(load::percentile(&times, 50.0));
     figures.plain_p99.push(load::percentile(&times, 99.0));
     let before = running.cpu_micros();
     let times = load::closed_loop(at, Shape::Stream, CONNECTIONS, plan.streams).await;
     let cpu = running.cpu_micros() - before;
     figures.stream_cpu.push(cpu / times.len() as f64);
-    figures.event_cpu.push(cpu / times.len() as f64 / upstream::EVENTS as f64);
+    figures
+        .event_cpu
+        .push(cpu / times.len() as f64 / upstream::EVENTS as f64);
     figures.stream_p99.push(load::percentile(&times, 99.0));
     open_loop(at, plan, figures).await;
     figures.rss_mib.push(running.rss_kib() / 1024.0);
     let before = running.rss_kib();
     let held = load::hold_streams(at, IDLE_STREAMS).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    figures.idle_kib.push((running.rss_kib() - before) / IDLE_STREAMS as f64);
+    figures
+        .idle_kib
+        .push((running.rss_kib() - before) / IDLE_STREAMS as f64);
     drop(held);
 }
 
@@ -117,12 +139,17 @@ fn median(values: &[f64]) -> f64 {
 }
 
 fn print(direct: &Figures, relay: &Figures, pointsman: &Figures) {
-    println!("{:<44} {:>10} {:>10} {:>8}", "median of all rounds", "bare relay", "pointsman", "ratio");
+    println!(
+        "{:<44} {:>10} {:>10} {:>8}",
+        "median of all rounds", "bare relay", "pointsman", "ratio"
+    );
     let rows: [(&str, fn(&Figures) -> &Vec<f64>); 8] = [
         ("CPU µs per plain request", |f| &f.plain_cpu),
         ("p50 ms, plain, 64 connections", |f| &f.plain_p50),
         ("p99 ms, plain, 64 connections", |f| &f.plain_p99),
-        ("CPU µs per streamed answer of 60 events", |f| &f.stream_cpu),
+        ("CPU µs per streamed answer of 60 events", |f| {
+            &f.stream_cpu
+        }),
         ("CPU µs per streamed event", |f| &f.event_cpu),
         ("p99 ms, streamed, 64 connections", |f| &f.stream_p99),
         ("RSS MiB after the load", |f| &f.rss_mib),
@@ -133,7 +160,10 @@ fn print(direct: &Figures, relay: &Figures, pointsman: &Figures) {
         println!("{name:<44} {bare:>10.2} {ours:>10.2} {:>8.2}", ours / bare);
     }
     for (name, of) in [
-        ("added p50 ms at 3,000 requests/s", (|f| &f.rate_p50) as fn(&Figures) -> &Vec<f64>),
+        (
+            "added p50 ms at 3,000 requests/s",
+            (|f| &f.rate_p50) as fn(&Figures) -> &Vec<f64>,
+        ),
         ("added p99 ms at 3,000 requests/s", |f| &f.rate_p99),
     ] {
         let base = median(of(direct));

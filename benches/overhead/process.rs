@@ -26,17 +26,30 @@ impl Drop for Running {
 impl Running {
     /// User and system time so far, in microseconds.
     pub fn cpu_micros(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
         let after_name = stat.rsplit(')').next().expect("fields");
-        let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().expect("ticks")).sum();
+        let ticks: f64 = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<f64>().expect("ticks"))
+            .sum();
         ticks * 10_000.0
     }
 
     /// Resident memory in KiB.
     pub fn rss_kib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("VmRSS");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("KiB")
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .expect("VmRSS");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse().ok())
+            .expect("KiB")
     }
 }
 
@@ -76,13 +89,19 @@ fn role(role: &str, upstream: &str) -> Running {
         .spawn()
         .expect("a process");
     let stdout = child.stdout.take().expect("its output");
-    let address = BufReader::new(stdout).lines().next().expect("a line").expect("text");
+    let address = BufReader::new(stdout)
+        .lines()
+        .next()
+        .expect("a line")
+        .expect("text");
     Running { child, address }
 }
 
 fn pointsman(config: &str) -> (Running, f64) {
     let path = std::env::temp_dir().join(format!("pointsman-bench-{}.yaml", std::process::id()));
-    std::fs::File::create(&path).and_then(|mut file| file.write_all(config.as_bytes())).expect("a file");
+    std::fs::File::create(&path)
+        .and_then(|mut file| file.write_all(config.as_bytes()))
+        .expect("a file");
     let started = now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
@@ -94,7 +113,10 @@ fn pointsman(config: &str) -> (Running, f64) {
     let mut lines = BufReader::new(child.stdout.take().expect("its output"));
     let address = loop {
         let mut line = String::new();
-        assert!(lines.read_line(&mut line).expect("a log line") > 0, "pointsman ended");
+        assert!(
+            lines.read_line(&mut line).expect("a log line") > 0,
+            "pointsman ended"
+        );
         if let Some((_, rest)) = line.split_once("127.0.0.1:") {
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
             break format!("127.0.0.1:{port}");

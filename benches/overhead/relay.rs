@@ -17,13 +17,26 @@ struct Relay {
 pub fn serve() {
     let upstream = std::env::var("OVERHEAD_UPSTREAM").expect("an upstream");
     let relay = Relay {
-        client: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().expect("a client"),
-        url: format!("http://{upstream}/v1/chat/completions").parse().expect("a URL"),
+        client: reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()
+            .expect("a client"),
+        url: format!("http://{upstream}/v1/chat/completions")
+            .parse()
+            .expect("a URL"),
     };
-    let router = Router::new().route("/v1/chat/completions", post(pass)).with_state(relay);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let router = Router::new()
+        .route("/v1/chat/completions", post(pass))
+        .with_state(relay);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         println!("{}", listener.local_addr().expect("an address"));
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");

@@ -17,9 +17,14 @@ pub const EVENTS: usize = 60;
 const PACE: Duration = Duration::from_millis(4);
 
 pub fn serve() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         println!("{}", listener.local_addr().expect("an address"));
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
@@ -33,12 +38,17 @@ pub fn serve() {
     });
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
+async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
     let asks = |what: &[u8]| body.windows(what.len()).any(|part| part == what);
     if !asks(b"\"stream\":true") {
         let mut response = Response::new(Full::new(Bytes::from(plain())).boxed());
-        response.headers_mut().insert("content-type", "application/json".parse().expect("a header"));
+        response.headers_mut().insert(
+            "content-type",
+            "application/json".parse().expect("a header"),
+        );
         return Ok(response);
     }
     let idle = asks(b"idle");
@@ -57,12 +67,17 @@ async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, In
         Some((Ok(Frame::data(Bytes::from(event))), number + 1))
     });
     let mut response = Response::new(BodyExt::boxed(StreamBody::new(events.boxed_sync())));
-    response.headers_mut().insert("content-type", "text/event-stream".parse().expect("a header"));
+    response.headers_mut().insert(
+        "content-type",
+        "text/event-stream".parse().expect("a header"),
+    );
     Ok(response)
 }
 
 trait BoxedSync: futures_util::Stream + Sized {
-    fn boxed_sync(self) -> std::pin::Pin<Box<dyn futures_util::Stream<Item = Self::Item> + Send + Sync>>
+    fn boxed_sync(
+        self,
+    ) -> std::pin::Pin<Box<dyn futures_util::Stream<Item = Self::Item> + Send + Sync>>
     where
         Self: Send + Sync + 'static,
     {

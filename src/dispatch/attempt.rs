@@ -79,6 +79,7 @@ pub(super) async fn make(
         endpoint,
         clock,
         started,
+        deadline,
     };
     let timeouts = &endpoint.timeouts;
     let work = async {
@@ -89,10 +90,24 @@ pub(super) async fn make(
             attempt.within(timeouts.response, "answer", whole).await
         }
     };
-    tokio::select! {
-        biased;
-        end = work => end.unwrap_or_else(|failure| End::Failed(failure, None)),
-        () = clock.sleep_until(deadline) => End::OutOfTime,
+    match work.await {
+        Ok(end) => end,
+        Err(Early::Failed(failure)) => End::Failed(failure, None),
+        Err(Early::OutOfTime) => End::OutOfTime,
+    }
+}
+
+/// Why an attempt ended without an answer.
+enum Early {
+    /// The upstream's doing.
+    Failed(Failure),
+    /// The request's deadline passed first.
+    OutOfTime,
+}
+
+impl From<Failure> for Early {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -101,15 +116,16 @@ struct Attempt<'a> {
     endpoint: &'a Endpoint,
     clock: Clock,
     started: Time,
+    deadline: Time,
 }
 
 impl Attempt<'_> {
-    async fn whole(&self, call: Call) -> Result<End, Failure> {
+    async fn whole(&self, call: Call) -> Result<End, Early> {
         let reply = self.send(call).await?;
         self.read(reply).await
     }
 
-    async fn stream(&self, call: Call) -> Result<End, Failure> {
+    async fn stream(&self, call: Call) -> Result<End, Early> {
         let timeouts = &self.endpoint.timeouts;
         let sending = self.send(call);
         let reply = self
@@ -125,18 +141,18 @@ impl Attempt<'_> {
             .await
     }
 
-    async fn send(&self, call: Call) -> Result<Reply, Failure> {
+    async fn send(&self, call: Call) -> Result<Reply, Early> {
         self.endpoint.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
                 SendError::Connect(_) | SendError::Broken(_) => Class::Network,
             };
-            Failure::new(class, error.to_string())
+            Early::from(Failure::new(class, error.to_string()))
         })
     }
 
     /// Reads a whole answer and says what it is.
-    async fn read(&self, reply: Reply) -> Result<End, Failure> {
+    async fn read(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
             status,
             headers,
@@ -150,7 +166,9 @@ impl Attempt<'_> {
             whole.push(chunk);
             if whole.len > MAX_ANSWER {
                 let detail = "the answer is larger than 64 MiB";
-                return Err(Failure::new(Class::Malformed, detail).with_status(status));
+                return Err(Failure::new(Class::Malformed, detail)
+                    .with_status(status)
+                    .into());
             }
         }
         let body = whole.finish();
@@ -185,13 +203,14 @@ impl Attempt<'_> {
     }
 
     /// Reads a stream up to its first content.
-    async fn begin(&self, reply: Reply) -> Result<End, Failure> {
+    async fn begin(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
             status,
             headers,
             body,
         } = reply;
-        let failed = |class, detail: String| Failure::new(class, detail).with_status(status);
+        let failed =
+            |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
         let mut events = Events::new(&headers, body);
         let mut held = VecDeque::new();
         let mut held_bytes = 0;
@@ -248,21 +267,21 @@ impl Attempt<'_> {
         }))
     }
 
-    /// Gives `work` so long since the attempt started.
+    /// Gives `work` so long since the attempt started, and no longer than the request has.
     async fn within<T>(
         &self,
         span: Duration,
         what: &str,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        let end = self
-            .clock
-            .instant(self.started + span.min(self.endpoint.timeouts.total));
+        work: impl Future<Output = Result<T, Early>>,
+    ) -> Result<T, Early> {
+        let limit = self.started + span.min(self.endpoint.timeouts.total);
+        let end = self.clock.instant(limit.min(self.deadline));
         match tokio::time::timeout_at(end, work).await {
             Ok(result) => result,
+            Err(_) if self.deadline < limit => Err(Early::OutOfTime),
             Err(_) => {
                 let detail = format!("no {what} within {span:?}");
-                Err(Failure::new(Class::Timeout, detail))
+                Err(Failure::new(Class::Timeout, detail).into())
             }
         }
     }

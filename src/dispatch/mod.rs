@@ -45,7 +45,7 @@ pub struct Endpoint {
     /// How long the parts of an attempt may take.
     pub timeouts: Timeouts,
     /// How often it is asked again.
-    pub retry: RetryPolicy,
+    pub retry: Arc<RetryPolicy>,
 }
 
 /// Everything a request's task needs. One per process, shared.

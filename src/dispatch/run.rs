@@ -13,7 +13,6 @@ use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::key_state::Settlement;
-use crate::domain::limits::RetryPolicy;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
@@ -95,8 +94,7 @@ impl Dispatch {
             Candidate {
                 upstream: upstream.clone(),
                 context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-                retry: endpoint
-                    .map_or_else(RetryPolicy::default, |endpoint| endpoint.retry.clone()),
+                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
             }
         });
         let mut attempts = Attempts::new(self.policy, limits.deadline, needed, candidates);

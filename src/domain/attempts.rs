@@ -4,6 +4,7 @@
 //! request (attempts, key refusals, deadline) and decides what counts against an upstream's health (laws
 //! L1, L4, L7). Which key, and whether an upstream may be asked at all, is decided elsewhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
@@ -24,7 +25,7 @@ pub struct Candidate {
     /// Tokens its context window holds, when known.
     pub context_window: Option<u64>,
     /// How often it is asked again after a failure that may pass.
-    pub retry: RetryPolicy,
+    pub retry: Arc<RetryPolicy>,
 }
 
 /// What a request asks the router for: a lease at any candidate that is still open to it.

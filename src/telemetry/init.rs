@@ -3,12 +3,17 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::json::JsonLines;
+
 /// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
-const QUEUE: usize = 8192;
+const QUEUE: usize = 65_536;
+/// The writer's rest between two batches.
+const REST: Duration = Duration::from_millis(5);
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,12 +60,7 @@ pub fn init(format: Format, level: &str) -> LogGuard {
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
     let installed = match format {
-        Format::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init(),
+        Format::Json => builder.event_format(JsonLines).try_init(),
         Format::Text => builder.with_ansi(io::stdout().is_terminal()).try_init(),
     };
     drop(installed);
@@ -82,7 +82,12 @@ impl IntoDirective for tracing::Level {
     }
 }
 
-/// Writes batches: many lines, one system call.
+/// Writes batches: many lines, one system call. Between two batches it rests a moment: a thread that waits
+/// for each line would have to be woken, by a system call, from every request.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which may rest"
+)]
 fn write_lines(lines: &Receiver<Vec<u8>>) {
     let mut out = io::stdout().lock();
     let mut batch = Vec::with_capacity(64 * 1024);
@@ -101,6 +106,7 @@ fn write_lines(lines: &Receiver<Vec<u8>>) {
         if end {
             return;
         }
+        std::thread::sleep(REST);
     }
 }
 

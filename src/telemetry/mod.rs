@@ -3,4 +3,5 @@
 
 pub mod events;
 pub mod init;
+mod json;
 pub mod request_line;

@@ -1,4 +1,5 @@
-//! Black-box tests: the real binary over HTTP against scripted upstreams.
+//! Tests from outside: of the house itself, and of the program as its users see it, over HTTP against
+//! scripted upstreams.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,3 +20,4 @@ mod rotation;
 mod secrets;
 mod streaming;
 mod support;
+mod tidy;

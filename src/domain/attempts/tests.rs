@@ -8,10 +8,10 @@ fn candidates(count: usize) -> Vec<Candidate> {
         .map(|n| Candidate {
             upstream: Upstream::new(format!("p{n}"), format!("m{n}")),
             context_window: None,
-            retry: RetryPolicy {
+            retry: Arc::new(RetryPolicy {
                 same_upstream: 1,
                 waits: Waits::List(vec![Duration::from_millis(250)]),
-            },
+            }),
         })
         .collect()
 }

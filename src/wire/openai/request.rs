@@ -105,6 +105,12 @@ impl RequestDoc {
         {
             return wrong("model", "a string");
         }
+        if doc
+            .raw("model")
+            .is_some_and(|raw| serde_json::from_slice::<Option<String>>(raw).is_err())
+        {
+            return wrong("model", "a string of Unicode text");
+        }
         doc.stream = match doc.raw("stream") {
             None | Some(b"false" | b"null") => false,
             Some(b"true") => true,
@@ -178,7 +184,7 @@ impl RequestDoc {
     /// The same body for `model`, with `params` added where the request has no such field. When nothing
     /// changes, the very same bytes.
     pub fn rewritten(&self, model: &str, params: &Map<String, Value>) -> Bytes {
-        let additions = params.iter().filter(|(name, _)| !self.has(name));
+        let additions = params.iter().filter(|(name, _)| !self.settles(name));
         let same_model = self.model().is_some_and(|asked| asked == model);
         if same_model && additions.clone().next().is_none() {
             return self.body.clone();
@@ -214,6 +220,18 @@ impl RequestDoc {
         }
         out.put_slice(self.slice(close..self.body.len()));
         out.freeze()
+    }
+
+    /// Whether the request leaves no room for a configured parameter: it has the field, or another name of
+    /// it, or the field is not the configuration's to fill.
+    fn settles(&self, param: &str) -> bool {
+        match param {
+            "model" | "stream" => true,
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+                self.max_output_tokens().is_some() || self.has(param)
+            }
+            _ => self.has(param),
+        }
     }
 
     /// How many messages, or input items, the prompt has.

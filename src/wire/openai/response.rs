@@ -72,8 +72,20 @@ pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspe
 }
 
 fn look(operation: Operation, body: &Bytes) -> Inspection {
-    let Ok(parsed) = serde_json::from_slice::<Body<'_>>(body) else {
-        return Inspection::Malformed("the answer is not a JSON object");
+    let is_list = body.trim_ascii_start().first() == Some(&b'[');
+    let parsed = serde_json::from_slice::<Body<'_>>(body).ok();
+    // A list would fill a struct too, field by field; the only list that means something is Google's way
+    // of sending an error.
+    let Some(parsed) = parsed.filter(|_| !is_list) else {
+        return match serde_json::from_slice::<Vec<Body<'_>>>(body) {
+            Ok(list) if list.iter().any(|body| body.error.is_some()) => {
+                Inspection::ErrorInside(ErrorDoc {
+                    status: None,
+                    body: body.clone(),
+                })
+            }
+            _ => Inspection::Malformed("the answer is not a JSON object"),
+        };
     };
     let there = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
     let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
@@ -202,6 +214,7 @@ mod tests {
             r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#,
             r#"{"success":false,"errors":[{"code":3040}]}"#,
             r#"{"code":"429","message":"busy"}"#,
+            r#"[{"error":{"code":503,"message":"The model is overloaded."}}]"#,
         ] {
             assert!(
                 matches!(see(Operation::Chat, body), Inspection::ErrorInside(_)),
@@ -216,6 +229,7 @@ mod tests {
             "",
             "<html>",
             "[]",
+            "[[{}]]",
             "{}",
             r#"{"choices":[]}"#,
             r#"{"choices":"#,

@@ -57,7 +57,9 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
         | Operation::Embeddings
         | Operation::Moderations => chunk(&data),
     };
-    let Some(mut said) = said else {
+    // A list would fill a struct too, field by field.
+    let object = data.trim_ascii_start().first() == Some(&b'{');
+    let Some(mut said) = said.filter(|_| object) else {
         return StreamEvent {
             malformed: true,
             ..StreamEvent::default()
@@ -382,7 +384,9 @@ mod tests {
                 .is_some()
         );
         assert!(chat(r#"{"error":null,"choices":[]}"#).error.is_none());
-        assert!(chat("{not json").malformed);
+        for text in ["{not json", "[]", "[[{}]]", "1", "null"] {
+            assert!(chat(text).malformed, "{text}");
+        }
     }
 
     #[test]

@@ -27,17 +27,25 @@ impl Usage {
     }
 }
 
-/// Both spellings: chat completions' and responses'.
+/// Both spellings, chat completions' and responses'; some upstreams send both at once.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct RawUsage {
-    #[serde(default, alias = "input_tokens")]
+    #[serde(default)]
     prompt_tokens: Option<u64>,
-    #[serde(default, alias = "output_tokens")]
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
     completion_tokens: Option<u64>,
-    #[serde(default, alias = "input_tokens_details")]
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
     prompt_tokens_details: Option<Details>,
-    #[serde(default, alias = "output_tokens_details")]
+    #[serde(default)]
+    input_tokens_details: Option<Details>,
+    #[serde(default)]
     completion_tokens_details: Option<Details>,
+    #[serde(default)]
+    output_tokens_details: Option<Details>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -51,13 +59,15 @@ struct Details {
 impl From<RawUsage> for Usage {
     fn from(raw: RawUsage) -> Self {
         Self {
-            prompt_tokens: raw.prompt_tokens,
-            completion_tokens: raw.completion_tokens,
+            prompt_tokens: raw.prompt_tokens.or(raw.input_tokens),
+            completion_tokens: raw.completion_tokens.or(raw.output_tokens),
             cached_tokens: raw
                 .prompt_tokens_details
+                .or(raw.input_tokens_details)
                 .and_then(|details| details.cached_tokens),
             reasoning_tokens: raw
                 .completion_tokens_details
+                .or(raw.output_tokens_details)
                 .and_then(|details| details.reasoning_tokens),
         }
     }
@@ -65,6 +75,25 @@ impl From<RawUsage> for Usage {
 
 /// The usage in these bytes, if that is what they are; upstreams put odd things there, which is no error.
 pub(super) fn read(raw: &[u8]) -> Option<Usage> {
+    if raw.first() != Some(&b'{') {
+        return None;
+    }
     let raw: RawUsage = serde_json::from_slice(raw).ok()?;
     Some(Usage::from(raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_may_come_together() {
+        let usage = read(
+            br#"{"prompt_tokens":3,"input_tokens":3,"output_tokens":4,"completion_tokens_details":{"reasoning_tokens":2}}"#,
+        );
+        let usage = usage.unwrap();
+        assert_eq!(usage.total(), Some(7));
+        assert_eq!(usage.reasoning_tokens, Some(2));
+        assert_eq!(read(b"[1,2]"), None);
+    }
 }

@@ -48,6 +48,27 @@ fn params_fill_in_only_what_the_request_lacks() {
 }
 
 #[test]
+fn a_limit_under_another_name_and_the_stream_flag_are_the_callers_own() {
+    assert_eq!(
+        rewritten(
+            r#"{"model":"m","max_completion_tokens":9}"#,
+            "m",
+            json!({"max_tokens": 5, "stream": true})
+        ),
+        r#"{"model":"m","max_completion_tokens":9}"#
+    );
+}
+
+#[test]
+fn half_a_character_is_no_model() {
+    let body = Bytes::from_static(br#"{"model":"\ud800"}"#);
+    assert!(matches!(
+        RequestDoc::parse(body),
+        Err(RequestError::WrongType { field: "model", .. })
+    ));
+}
+
+#[test]
 fn a_model_may_be_written_with_escapes_or_be_missing() {
     assert_eq!(doc(r#"{"model":"a\u0062c"}"#).model().unwrap(), "abc");
     assert_eq!(doc(r#"{"mod\u0065l":"abc"}"#).model().unwrap(), "abc");

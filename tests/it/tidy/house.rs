@@ -1,0 +1,205 @@
+//! The plan of the house: which module is on which floor, which crate may be named where, and what is
+//! known to be out of order.
+
+/// Every top-level module, its floor, and its neighbours on that floor that it may use.
+pub const FLOORS: [(&str, u8, &[&str]); 13] = [
+    ("domain", 0, &[]),
+    ("wire", 1, &[]),
+    ("config", 2, &[]),
+    ("runtime", 3, &[]),
+    ("telemetry", 3, &["runtime"]),
+    ("upstream", 3, &["runtime"]),
+    ("actors", 4, &[]),
+    ("dispatch", 5, &[]),
+    ("api", 6, &[]),
+    ("app", 7, &[]),
+    ("cli", 7, &["app"]),
+    ("main", 7, &["app", "cli"]),
+    ("lib", 7, &[]),
+];
+
+/// Every dependency, where it may be named, and where else its job is done.
+pub const CRATES: &[(&str, &[&str], &str)] = &[
+    (
+        "ractor",
+        &["actors"],
+        "actors stay behind `actors::tree::Dispatcher` and its cells",
+    ),
+    ("axum", &["api"], "HTTP towards callers is floor 6"),
+    ("hyper", &["api"], "HTTP towards callers is floor 6"),
+    ("hyper_util", &["api"], "HTTP towards callers is floor 6"),
+    (
+        "clap",
+        &["cli"],
+        "arguments become a `config::LoadRequest` on floor 7",
+    ),
+    (
+        "reqwest",
+        &["upstream/http_client.rs"],
+        "use `upstream::Upstream`",
+    ),
+    ("config", &["config"], "use `crate::config::Config`"),
+    ("dotenvy", &["config"], "use `crate::config::Config`"),
+    (
+        "regex",
+        &["config", "wire"],
+        "texts are recognised on floors 1 and 2",
+    ),
+    (
+        "tracing_subscriber",
+        &["telemetry/init.rs"],
+        "emit events with `tracing`",
+    ),
+    (
+        "tracing",
+        &[
+            "telemetry",
+            "upstream",
+            "actors",
+            "dispatch",
+            "api",
+            "app",
+            "cli",
+        ],
+        "floors 0 to 2 return what there is to log",
+    ),
+    (
+        "tokio",
+        &[
+            "runtime",
+            "telemetry",
+            "upstream",
+            "actors",
+            "dispatch",
+            "api",
+            "app",
+            "cli",
+        ],
+        "floors 0 to 2 take time as an argument and wait for nothing",
+    ),
+    (
+        "arc_swap",
+        &["actors"],
+        "published state is read through the actors' cells",
+    ),
+    (
+        "secrecy",
+        &["domain/secret.rs"],
+        "use `domain::secret::ApiKey`",
+    ),
+    (
+        "tiktoken_rs",
+        &["dispatch/tokens.rs"],
+        "ask `dispatch::tokens`",
+    ),
+    (
+        "flate2",
+        &["wire", "dispatch"],
+        "bodies are looked into on floors 1 and 5",
+    ),
+    (
+        "httpdate",
+        &["wire"],
+        "wall-clock headers become durations on floor 1",
+    ),
+    ("memchr", &["wire"], "bytes are searched on floor 1"),
+    (
+        "bytes",
+        &["wire", "upstream", "dispatch", "api"],
+        "below and beside them there are no bodies",
+    ),
+    (
+        "http",
+        &["wire", "config", "upstream", "dispatch", "api", "app"],
+        "the domain knows classes, not statuses and headers",
+    ),
+    (
+        "http_body_util",
+        &["upstream", "api"],
+        "bodies of either edge",
+    ),
+    (
+        "futures_util",
+        &["upstream", "dispatch", "api"],
+        "below floor 3 nothing is polled",
+    ),
+    ("serde", &["wire", "config"], "the domain has no outer form"),
+    (
+        "serde_json",
+        &[
+            "wire", "config", "upstream", "dispatch", "api", "app", "cli",
+        ],
+        "the domain has no outer form",
+    ),
+    (
+        "fastrand",
+        &["domain", "upstream", "dispatch", "api", "app"],
+        "the domain takes a generator or a number as an argument",
+    ),
+    (
+        "mimalloc",
+        &["main.rs"],
+        "the allocator is the binary's choice",
+    ),
+    ("thiserror", &[""], "anywhere"),
+];
+
+/// Files that use each other in a circle, sorted, each circle with its way out.
+pub type Circle = (&'static [&'static str], &'static str);
+
+/// The circles that are known; an entry that is no longer true is a failure too.
+pub const KNOWN_CYCLES: &[Circle] = &[
+    (
+        &["api/handlers.rs", "api/health.rs", "api/mod.rs"],
+        "move `Api` to api/state.rs: mod.rs keeps the routes, handlers and health use the state",
+    ),
+    (
+        &["cli/mod.rs", "cli/serve.rs"],
+        "move the arguments, exit codes and printing helpers to cli/args.rs and cli/exit.rs",
+    ),
+    (
+        &["config/load.rs", "config/lookup.rs"],
+        "move `LoadRequest` to config/request.rs",
+    ),
+    (
+        &[
+            "config/policies.rs",
+            "config/provider.rs",
+            "config/resolve.rs",
+            "config/virtuals.rs",
+        ],
+        "move `Context`, `Placed` and `other_names` to config/context.rs, `share` to config/values.rs",
+    ),
+    (
+        &[
+            "dispatch/attempt.rs",
+            "dispatch/mod.rs",
+            "dispatch/relay.rs",
+        ],
+        "move `Endpoint`, `Request` and `Failed` to dispatch/request.rs, `Answer` and `AnswerBody` to dispatch/answer.rs",
+    ),
+    (
+        &["domain/chain.rs", "domain/chain/expand.rs"],
+        "move the constructor of `Targets` to domain/chain/expand.rs, so that chain.rs does not use it",
+    ),
+    (
+        &[
+            "wire/classify.rs",
+            "wire/ratelimit.rs",
+            "wire/ratelimit/duration.rs",
+            "wire/ratelimit/windows.rs",
+        ],
+        "move classify/decode.rs up to wire/error_doc.rs, which both use; `MAX_HINT` and `unix_seconds` to ratelimit/duration.rs",
+    ),
+    (
+        &[
+            "wire/classify/tables.rs",
+            "wire/classify/tables/clouds.rs",
+            "wire/classify/tables/common.rs",
+            "wire/classify/tables/hosts.rs",
+            "wire/classify/tables/local.rs",
+            "wire/classify/tables/makers.rs",
+        ],
+        "move `Rule`, `Table` and the macro to classify/tables/table.rs: tables.rs keeps the list of providers",
+    ),
+];
