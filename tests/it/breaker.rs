@@ -233,7 +233,7 @@ async fn one_request_alone_opens_nothing_however_often_it_retries() {
 async fn a_request_with_nowhere_else_to_go_waits_for_the_recovery() {
     let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
     let b = ScriptedUpstream::start().await;
-    let yaml = CHAIN.replace("RECOVERY", "200ms");
+    let yaml = CHAIN.replace("RECOVERY", "1s");
     let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
     for _ in 0..3 {
         assert_eq!(gateway.chat("a").send().await.status, 502);

@@ -1,6 +1,7 @@
 //! The command line: versions, mistakes, exit codes, and an orderly end.
 
-use crate::support::gateway::{filled, run, spoken};
+use crate::support::client::spoken;
+use crate::support::gateway::{filled, run};
 use crate::support::temp::TempDir;
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 

@@ -150,7 +150,7 @@ async fn a_stream_whose_head_or_first_content_does_not_come_is_tried_at_the_next
         a.on(Match::any(), [Behaviour::streams(&["late"]).hang(at)]);
         b.on(Match::any(), [Behaviour::streams(&["in time"])]);
         let text = gateway.chat_stream("v").stream().await.text().await;
-        assert_eq!(crate::support::gateway::spoken(&text), "in time", "{at:?}");
+        assert_eq!(crate::support::client::spoken(&text), "in time", "{at:?}");
         assert_eq!(a.count(), 1, "{at:?}");
         a.cancelled().await;
     }

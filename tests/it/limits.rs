@@ -149,7 +149,7 @@ async fn a_deadline_in_the_middle_of_a_stream_ends_it_with_an_error_event() {
         .header("x-pointsman-deadline", "1s");
     let text = call.stream().await.text().await;
     assert_eq!(
-        crate::support::gateway::errors(&text),
+        crate::support::client::errors(&text),
         ["deadline_exceeded"],
         "{text}"
     );

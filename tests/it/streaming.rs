@@ -1,7 +1,7 @@
 //! Streams: hidden failures before the first content, honest ends after it, and bytes as they came.
 
 use crate::support::behaviour::{DONE, chunk, error_event, event, finish, role};
-use crate::support::gateway::{errors, spoken};
+use crate::support::client::{errors, spoken};
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat_stream, ms};
 
 const CHAIN: &str = "

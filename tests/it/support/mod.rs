@@ -1,6 +1,7 @@
 //! What the tests stand on: scripted upstreams on one side, the real binary on the other.
 
 pub mod behaviour;
+pub mod client;
 pub mod gateway;
 pub mod scripted;
 pub mod temp;
@@ -9,7 +10,8 @@ pub mod wait;
 use std::time::Duration;
 
 pub use behaviour::{At, Behaviour, Gate};
-pub use gateway::{Answer, Gateway};
+pub use client::Answer;
+pub use gateway::Gateway;
 pub use scripted::{Match, Refusing, ScriptedUpstream};
 pub use wait::until;
 
