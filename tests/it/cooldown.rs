@@ -155,7 +155,7 @@ async fn a_caller_who_does_not_wait_hears_at_once_when_to_come_back() {
 #[tokio::test]
 async fn a_wait_that_would_outlast_the_budget_is_not_begun() {
     let a = ScriptedUpstream::start().await;
-    let yaml = format!("{}dispatch: {{await_cooldown: 200ms}}\n", keys("k1"));
+    let yaml = format!("{}dispatch: {{await_cooldown: 1s}}\n", keys("k1"));
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     a.on(Match::any(), [limited("retry-after", "5")]);
     let started = Instant::now();
