@@ -1,3 +1,23 @@
-//! Tests from outside: of the house itself, and of the program as its users see it.
+//! Tests from outside: of the house itself, and of the program as its users see it, over HTTP against
+//! scripted upstreams.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a helper of a test that cannot go on ends the test; the bans are for the product"
+)]
+
+mod basics;
+mod breaker;
+mod cli;
+mod cooldown;
+mod failover;
+mod headers;
+mod limits;
+mod rotation;
+mod secrets;
+mod streaming;
+mod support;
 mod tidy;

@@ -1,0 +1,32 @@
+//! What the tests stand on: scripted upstreams on one side, the real binary on the other.
+
+pub mod behaviour;
+pub mod gateway;
+pub mod scripted;
+pub mod temp;
+pub mod wait;
+
+use std::time::Duration;
+
+pub use behaviour::{At, Behaviour, Gate};
+pub use gateway::{Answer, Gateway};
+pub use scripted::{Match, Refusing, ScriptedUpstream};
+pub use wait::until;
+
+/// No test waits longer than this for anything: what takes longer hangs.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Milliseconds.
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A chat request for `model`.
+pub fn chat(model: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#)
+}
+
+/// A streamed chat request for `model`.
+pub fn chat_stream(model: &str) -> String {
+    format!(r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}"#)
+}
