@@ -20,18 +20,20 @@ use crate::domain::dialect::Operation;
 pub use door::Door;
 pub use state::{Api, Shutdown};
 
-/// All routes of the data listener, with and without `/v1`.
+/// All routes of the data listener, with and without `/v1`. Each is written out: nesting would take every
+/// request's path apart and put it together again.
 pub fn router(api: Arc<Api>) -> Router {
-    let mut routes = Router::new()
-        .route("/models", get(handlers::models))
-        .route("/models/{*id}", get(handlers::model));
-    for operation in Operation::ALL {
-        let handler = move |state, request| handlers::relay(operation, state, request);
-        routes = routes.route(operation.path(), post(handler));
+    let mut routes = Router::new();
+    for root in ["/v1", ""] {
+        for operation in Operation::ALL {
+            let handler = move |state, request| handlers::relay(operation, state, request);
+            routes = routes.route(&format!("{root}{}", operation.path()), post(handler));
+        }
+        routes = routes
+            .route(&format!("{root}/models"), get(handlers::models))
+            .route(&format!("{root}/models/{{*id}}"), get(handlers::model));
     }
-    Router::new()
-        .nest("/v1", routes.clone())
-        .merge(routes)
+    routes
         .route("/health", get(health::summary))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
