@@ -4,6 +4,16 @@
 //! each in a process of its own, loads them in turn over equal connections and prints medians. `-- --quick`
 //! takes seconds instead of minutes. Timings are for reading, nothing asserts them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a benchmark: it may end at the first surprise, and prints"
+)]
+
 mod load;
 mod process;
 mod relay;
@@ -138,12 +148,15 @@ fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// One row's values, of each of the three.
+type Column = fn(&Figures) -> &Vec<f64>;
+
 fn print(direct: &Figures, relay: &Figures, pointsman: &Figures) {
     println!(
         "{:<44} {:>10} {:>10} {:>8}",
         "median of all rounds", "bare relay", "pointsman", "ratio"
     );
-    let rows: [(&str, fn(&Figures) -> &Vec<f64>); 8] = [
+    let rows: [(&str, Column); 8] = [
         ("CPU µs per plain request", |f| &f.plain_cpu),
         ("p50 ms, plain, 64 connections", |f| &f.plain_p50),
         ("p99 ms, plain, 64 connections", |f| &f.plain_p99),
@@ -162,7 +175,7 @@ fn print(direct: &Figures, relay: &Figures, pointsman: &Figures) {
     for (name, of) in [
         (
             "added p50 ms at 3,000 requests/s",
-            (|f| &f.rate_p50) as fn(&Figures) -> &Vec<f64>,
+            (|f| &f.rate_p50) as Column,
         ),
         ("added p99 ms at 3,000 requests/s", |f| &f.rate_p99),
     ] {

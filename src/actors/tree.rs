@@ -295,7 +295,10 @@ fn provider_seats_of(
             provider_name: provider.name.clone(),
             material: Arc::new(material.clone()),
             cell: Arc::clone(&cell),
-            port: Arc::new(KeyPort(handle.clone())),
+            port: Arc::new(KeyPort {
+                cell: Arc::clone(&cell),
+                handle: handle.clone(),
+            }),
             provider: provider_handle.clone(),
             router: router.clone(),
             clock: spec.clock,

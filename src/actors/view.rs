@@ -79,7 +79,8 @@ impl KeyView {
     }
 }
 
-/// The published state of one key, beside its actor. Written by that actor (and `life` by the supervisor).
+/// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
+/// that end, `life` by the supervisor.
 #[derive(Debug)]
 pub struct KeyCell {
     /// Which key.
@@ -112,7 +113,7 @@ impl KeyCell {
 
     /// Live leases.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::Acquire)
     }
 
     /// Attempts started since the process began.
@@ -136,13 +137,14 @@ impl KeyCell {
         self.view.store(Arc::new(view));
     }
 
-    pub(crate) fn publish_in_flight(&self, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.in_flight.store(count, Ordering::Relaxed);
+    pub(crate) fn lease_began(&self) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    /// Told by the lease itself, so that who hears of its end afterwards finds the place free.
+    pub(crate) fn lease_ended(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

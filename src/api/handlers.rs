@@ -13,7 +13,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::door::Place;
 use super::error::ApiError;
-use super::{Api, answer_headers, keepalive, request_headers};
+use super::state::Api;
+use super::{answer_headers, keepalive, request_headers};
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;

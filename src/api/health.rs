@@ -5,25 +5,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Api;
+use super::state::Api;
+use super::{answer_headers, request_headers};
 use crate::actors::view::Life;
 use crate::domain::ids::Upstream;
 
-pub(super) async fn live() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+pub(super) async fn live(request: Request) -> Response {
+    answer(&request, StatusCode::OK, json!({"status": "ok"}))
 }
 
-pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
+pub(super) async fn ready(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (status, text) = readiness(&api);
-    (status, Json(json!({"status": text}))).into_response()
+    answer(&request, status, json!({"status": text}))
 }
 
-pub(super) async fn summary(State(api): State<Arc<Api>>) -> Response {
+pub(super) async fn summary(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (status, text) = readiness(&api);
     let listed = api.dispatch.targets.listed();
     let upstreams: BTreeSet<&Upstream> = listed
@@ -41,7 +42,14 @@ pub(super) async fn summary(State(api): State<Arc<Api>>) -> Response {
         "in_flight": api.door.inside(),
         "waiting": api.dispatch.dispatcher.cells().router.waiting(),
     });
-    (status, Json(body)).into_response()
+    answer(&request, status, body)
+}
+
+fn answer(request: &Request, status: StatusCode, body: Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    let id = request_headers::request_id(request.headers());
+    answer_headers::tag(response.headers_mut(), &id);
+    response
 }
 
 fn readiness(api: &Api) -> (StatusCode, &'static str) {

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{
-    BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, Serve, complain, refuse, surroundings, warn,
-};
+use super::arguments::Serve;
+use super::exit::{BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, surroundings, warn};
 use crate::app::{self, StartError};
 use crate::config::{self, LoadRequest, LogFormat};
 use crate::telemetry::init::{self, Format};

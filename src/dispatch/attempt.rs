@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::events::{Events, Fault};
-use super::{Endpoint, Request};
+use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::secret::ApiKey;
@@ -51,7 +51,7 @@ pub(super) enum End {
     /// A whole answer.
     Whole(Whole, Option<Usage>),
     /// A stream has begun.
-    Begun(Begun),
+    Begun(Box<Begun>),
     /// It failed; the answer, if there was one, may go back to the caller.
     Failed(Failure, Option<Whole>),
     /// The request's own time is over, not the upstream's.
@@ -247,24 +247,24 @@ impl Attempt<'_> {
             held_bytes += event.raw.len();
             held.push_back(event.raw);
             if said.content || said.done || held_bytes > MAX_HELD {
-                return Ok(End::Begun(Begun {
+                return Ok(End::Begun(Box::new(Begun {
                     headers,
                     held,
                     events,
                     usage,
                     finished,
                     done: said.done,
-                }));
+                })));
             }
         }
-        Ok(End::Begun(Begun {
+        Ok(End::Begun(Box::new(Begun {
             headers,
             held,
             events,
             usage,
             finished,
             done: false,
-        }))
+        })))
     }
 
     /// Gives `work` so long since the attempt started, and no longer than the request has.

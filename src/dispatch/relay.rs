@@ -31,6 +31,7 @@ use crate::wire::openai::stream;
 const AFTER_FINISH: Duration = Duration::from_secs(2);
 
 /// How a relayed stream ended.
+#[derive(Clone, Copy)]
 enum Last {
     /// As it should.
     Complete,

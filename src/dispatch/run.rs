@@ -1,21 +1,42 @@
 //! One request from arrival to answer: the loop round the attempts machine.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::{Answer, AnswerBody, Failed};
 use super::attempt::{self, Begun, End, Whole};
 use super::relay::{Relay, RelayParts};
+use super::request::{Endpoint, Request};
 use super::story::{Ending, Story};
-use super::{Answer, AnswerBody, Dispatch, Endpoint, Failed, Request, tokens};
+use super::tokens;
 use crate::actors::lease::Lease;
 use crate::actors::route::Route;
+use crate::actors::tree::Dispatcher;
 use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
-use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::chain::{Chain, ResolveError, Targets};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::ProviderName;
 use crate::domain::key_state::Settlement;
+use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
 use crate::wire::headers::forward_response_headers;
+
+/// Everything a request's task needs. One per process, shared.
+pub struct Dispatch {
+    /// The way into the tree.
+    pub dispatcher: Dispatcher,
+    /// What may be asked for.
+    pub targets: Arc<Targets>,
+    /// By name.
+    pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    /// What bounds a request.
+    pub policy: DispatchPolicy,
+    /// The clock.
+    pub clock: Clock,
+}
 
 /// Waiting for a key and for a preferred upstream ends at these moments.
 #[derive(Clone, Copy)]
@@ -139,9 +160,8 @@ impl Dispatch {
                             return Ok(self.whole(story, &attempts, tried, whole));
                         }
                         End::Begun(begun) => {
-                            return Ok(
-                                self.begun(story, &attempts, tried, begun, lease, endpoint, limits)
-                            );
+                            return Ok(self
+                                .begun(story, &attempts, &tried, *begun, lease, endpoint, limits));
                         }
                         End::OutOfTime => {
                             settle(lease, Class::Cancelled, None);
@@ -282,7 +302,7 @@ impl Dispatch {
         &self,
         mut story: Story,
         attempts: &Attempts,
-        tried: Tried,
+        tried: &Tried,
         begun: Begun,
         lease: Lease,
         endpoint: &Endpoint,
@@ -299,10 +319,10 @@ impl Dispatch {
             attempts: story.records.len() + 1,
         };
         let parts = RelayParts {
-            lease,
             record: tried.record(Class::Success, Some(200), self.clock.now()),
             story,
-            counts: true,
+            counts: attempts.may_count(lease.index),
+            lease,
             kind: endpoint.kind.clone(),
             idle: endpoint.timeouts.idle,
             end: tried.started + endpoint.timeouts.total,

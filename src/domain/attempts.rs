@@ -184,6 +184,12 @@ impl Attempts {
         self.go_on(Duration::ZERO, now)
     }
 
+    /// Whether a failure of the present attempt at candidate `index`, whatever its class, may still count
+    /// against the upstream: not when this request already counted there.
+    pub fn may_count(&self, index: usize) -> bool {
+        self.slots.get(index).is_some_and(|slot| !slot.counted)
+    }
+
     /// An attempt served the request.
     pub fn succeeded(&mut self, record: Record) {
         self.attempts += 1;

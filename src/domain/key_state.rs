@@ -128,6 +128,13 @@ impl KeyState {
         self.live.len()
     }
 
+    /// Whether all places are taken.
+    pub fn is_full(&self) -> bool {
+        self.limits
+            .max_in_flight
+            .is_some_and(|max| self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX))
+    }
+
     /// Whether `lease` is among them.
     pub fn holds(&self, lease: LeaseId) -> bool {
         self.live.contains_key(&lease)
@@ -159,9 +166,7 @@ impl KeyState {
         if let Some(until) = self.models.get(model).and_then(|model| model.cooling(now)) {
             return Err(Refusal::until(Reason::Cooling, until));
         }
-        if let Some(max) = self.limits.max_in_flight
-            && self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX)
-        {
+        if self.is_full() {
             return Err(Refusal::open_ended(Reason::Saturated));
         }
         self.within_limits(tokens, now)

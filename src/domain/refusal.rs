@@ -127,13 +127,38 @@ impl Refusal {
         }
     }
 
-    /// Of two refusals the one that ends first; an open-ended one that can end by an event wins over none.
+    /// Of two refusals the one that may end first. One that an event can end at any moment comes before
+    /// one with a date; one that cannot pass comes last.
     #[must_use]
     pub fn sooner(self, other: Self) -> Self {
-        match (self.ready_at, other.ready_at) {
-            (Some(mine), Some(theirs)) if theirs < mine => other,
-            (None, Some(_)) => other,
-            _ => self,
+        let order = |refusal: &Self| {
+            let hopeless = !refusal.reason.may_pass();
+            (hopeless, refusal.ready_at.unwrap_or(Time::ZERO))
+        };
+        if order(&other) < order(&self) {
+            other
+        } else {
+            self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_that_may_end_first_wins() {
+        let cooling = |ms| Refusal::until(Reason::Cooling, Time::from_millis(ms));
+        let full = Refusal::open_ended(Reason::Saturated);
+        let tried = Refusal::open_ended(Reason::KeysTried);
+        assert_eq!(cooling(9).sooner(cooling(5)), cooling(5));
+        assert_eq!(
+            cooling(5).sooner(full),
+            full,
+            "a place may be free at any moment"
+        );
+        assert_eq!(tried.sooner(cooling(5)), cooling(5));
+        assert_eq!(full.sooner(tried), full);
     }
 }

@@ -19,7 +19,10 @@ pub fn key_cooling(key: &KeyId, model: Option<&ModelName>, span: Duration, reaso
         key = %key,
         model = model.map_or("*", ModelName::as_str),
         for_seconds = seconds(span),
-        reason = reason.as_str(),
+        reason = match reason {
+            Reason::Cooling => "rate_limited",
+            other => other.as_str(),
+        },
         "key cooling"
     );
 }
@@ -44,7 +47,7 @@ pub fn provider_cooling(provider: &ProviderName, span: Duration) {
     warn!(
         provider = %provider,
         for_seconds = seconds(span),
-        reason = Reason::Cooling.as_str(),
+        reason = "rate_limited",
         "provider cooling"
     );
 }

@@ -18,6 +18,7 @@ use super::route::{Answer, Route};
 use super::view::{KeyCell, KeyView};
 use crate::domain::ids::{LeaseId, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
@@ -57,12 +58,16 @@ pub(crate) struct Key {
 }
 
 /// Tells a key's actor, whichever incarnation runs, that a lease ended.
-pub(crate) struct KeyPort(pub(crate) Handle<KeyMessage>);
+pub(crate) struct KeyPort {
+    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) handle: Handle<KeyMessage>,
+}
 
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
         // When no incarnation runs the next one finds the outcome in the record.
-        drop(self.0.send(KeyMessage::Settled(record)));
+        self.cell.lease_ended();
+        drop(self.handle.send(KeyMessage::Settled(record)));
     }
 }
 
@@ -112,7 +117,6 @@ impl Key {
         for record in ended {
             self.settled(core, &record);
         }
-        self.cell.publish_in_flight(core.state.in_flight());
     }
 
     fn offer(&self, core: &mut KeyCore, mut route: Box<Route>) {
@@ -124,9 +128,13 @@ impl Key {
         };
         let now = self.clock.now();
         let record = Arc::new(LeaseRecord::new(upstream, route.walk.visit.probe.take()));
-        let admitted = core
-            .state
-            .admit(record.id, &record.upstream.model, route.tokens, now);
+        let model = &record.upstream.model;
+        let admitted = if self.has_refused(&route) {
+            let ready = core.state.readiness(model, route.tokens, now);
+            ready.and(Err(Refusal::open_ended(Reason::KeysTried)))
+        } else {
+            core.state.admit(record.id, model, route.tokens, now)
+        };
         if let Err(refusal) = admitted {
             core.wanted = true;
             route.walk.visit.probe = Arc::into_inner(record).and_then(|record| record.probe);
@@ -140,8 +148,7 @@ impl Key {
             return;
         }
         core.live.insert(record.id, Arc::clone(&record));
-        self.cell.publish_in_flight(core.state.in_flight());
-        self.cell.count_attempt();
+        self.cell.lease_began();
         let lease = Lease {
             index: route.walk.at,
             key: self.cell.id.clone(),
@@ -154,15 +161,21 @@ impl Key {
         drop(route.reply.send(Answer::Lease(lease)));
     }
 
+    /// Whether this request was refused by this very key, and has not waited since. It is asked all the
+    /// same, when no other key is left: only here is it known when it will be ready.
+    fn has_refused(&self, route: &Route) -> bool {
+        let here = (route.walk.at, self.cell.id.index);
+        route.ask.refused_keys.contains(&here)
+    }
+
     fn settled(&self, core: &mut KeyCore, record: &Arc<LeaseRecord>) {
         let (Some(_), Some(settlement)) = (core.live.remove(&record.id), record.outcome()) else {
             return;
         };
         let now = self.clock.now();
         // While it was full others were not even asked to be declined.
-        let wanted = std::mem::take(&mut core.wanted) || self.cell.is_full();
+        let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let change = core.state.settle(record.id, settlement, now);
-        self.cell.publish_in_flight(core.state.in_flight());
         if let Some(change) = change {
             self.announce(core, &change);
         }

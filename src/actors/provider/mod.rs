@@ -172,41 +172,11 @@ impl Provider {
             return;
         };
         let now = self.clock.now();
-        let at = route.walk.at;
-        let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         loop {
-            let Visit { asked, refusal, .. } = &mut route.walk.visit;
-            let refused = &route.ask.refused_keys;
-            let avoid = route
-                .ask
-                .avoid
-                .filter(|(index, _)| *index == at)
-                .and_then(|(_, key)| place_of(key));
-            let ready = |place: usize| {
-                let Some(seat) = self.keys.get(place) else {
-                    return false;
-                };
-                if asked.contains(&place) {
-                    return false;
-                }
-                if let Some(why) = seat.why_not(&upstream.model, now) {
-                    *refusal = Some(sooner(*refusal, why));
-                    return false;
-                }
-                let tried =
-                    |(index, key): &(usize, u32)| *index == at && place_of(*key) == Some(place);
-                if refused.iter().any(tried) {
-                    let why = Refusal::open_ended(Reason::KeysTried);
-                    refusal.get_or_insert(why);
-                    return false;
-                }
-                true
-            };
-            let in_flight =
-                |place: usize| self.keys.get(place).map_or(0, |seat| seat.cell.in_flight());
-            let Some(place) = core.rotation.pick(self.keys.len(), avoid, ready, in_flight) else {
-                let refusal = refusal.unwrap_or(Refusal::open_ended(Reason::NoKeys));
+            let Some(place) = self.next_key(core, &mut route, &upstream, now) else {
+                let refusal = route.walk.visit.refusal;
                 self.withdraw(core, &mut route, now);
+                let refusal = refusal.unwrap_or(Refusal::open_ended(Reason::NoKeys));
                 return self.give_back(route, refusal);
             };
             let Some(seat) = self.keys.get(place) else {
@@ -221,6 +191,41 @@ impl Provider {
                 Err(KeyMessage::Settled(_)) => return,
             }
         }
+    }
+
+    /// The place of the key to offer the route to: in rotation among those that look ready, then those
+    /// that refused this request before. What they published may lag behind their refusal, but their
+    /// mailbox does not: it holds the settlement of that refusal before this offer.
+    fn next_key(
+        &self,
+        core: &mut ProviderCore,
+        route: &mut Route,
+        upstream: &Upstream,
+        now: Time,
+    ) -> Option<usize> {
+        let at = route.walk.at;
+        let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
+        let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
+        let Visit { asked, refusal, .. } = &mut route.walk.visit;
+        let refused: Vec<usize> = route.ask.refused_keys.iter().filter_map(here).collect();
+        let avoid = route.ask.avoid.as_ref().and_then(here);
+        let mut looks_ready = |place: usize| {
+            let Some(seat) = self.keys.get(place) else {
+                return false;
+            };
+            if asked.contains(&place) {
+                return false;
+            }
+            let why_not = seat.why_not(&upstream.model, now);
+            if let Some(why) = why_not {
+                *refusal = Some(sooner(*refusal, why));
+            }
+            why_not.is_none()
+        };
+        let in_flight = |place: usize| self.keys.get(place).map_or(0, |seat| seat.cell.in_flight());
+        let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
+        let next = core.rotation.pick(self.keys.len(), avoid, fresh, in_flight);
+        next.or_else(|| refused.iter().copied().find(|place| looks_ready(*place)))
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {

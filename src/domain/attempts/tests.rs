@@ -181,7 +181,9 @@ fn no_step_goes_past_the_deadline() {
 #[test]
 fn a_request_counts_once_per_upstream_and_a_poison_request_stops_counting() {
     let mut attempts = request(3);
+    assert!(attempts.may_count(0));
     assert!(fail(&mut attempts, 0, 1, Class::Transient).0);
+    assert!(!attempts.may_count(0));
     assert!(
         !fail(&mut attempts, 0, 1, Class::Transient).0,
         "same upstream"

@@ -1,0 +1,53 @@
+//! What the data listener's handlers share, and how far its shutdown has come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::door::Door;
+use crate::dispatch::Dispatch;
+use crate::wire::openai::models::ModelEntry;
+
+/// What the data listener needs to know.
+pub struct Api {
+    /// Serves requests.
+    pub dispatch: Arc<Dispatch>,
+    /// Counts those inside, and keeps the rest out.
+    pub door: Door,
+    /// Larger bodies are refused, in bytes.
+    pub max_body: usize,
+    /// A stream without content for this long gets a comment to keep proxies awake.
+    pub stream_keepalive: Duration,
+    /// What `GET /v1/models` lists.
+    pub models: Vec<ModelEntry>,
+    /// How far the shutdown has come.
+    pub shutdown: Shutdown,
+}
+
+/// The two steps of a shutdown at the data listener.
+#[derive(Debug, Default)]
+pub struct Shutdown {
+    draining: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Api {
+    /// From now on not ready, so that nobody sends more; what comes is still served.
+    pub fn drain(&self) {
+        self.shutdown.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on new requests are refused.
+    pub fn close(&self) {
+        self.drain();
+        self.shutdown.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.shutdown.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.shutdown.closed.load(Ordering::Relaxed)
+    }
+}

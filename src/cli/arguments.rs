@@ -1,0 +1,47 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The dispatcher between programs and LLM providers.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve requests until told to stop.
+    Serve(Serve),
+    /// Read the configuration, print what it means, and exit with 78 if it has mistakes.
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where to listen: HOST:PORT or unix:/path. May be given several times.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Vec<String>,
+    /// Where the admin listener goes; this version has none, so only `off` is taken.
+    #[arg(long, value_name = "ADDR|off")]
+    pub(super) admin_listen: Option<String>,
+    /// A built-in configuration without keys or network: see a failover with the first request.
+    #[arg(long)]
+    pub(super) demo: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The configuration file (YAML, TOML or JSON).
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}

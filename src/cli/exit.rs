@@ -1,0 +1,59 @@
+//! How a command ends and what it prints on the way: exit codes, words, the process's surroundings.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::config::{Config, ConfigErrors, LoadRequest};
+
+/// Exit code for a configuration with mistakes (`EX_CONFIG` of sysexits.h).
+pub(super) const BAD_CONFIGURATION: u8 = 78;
+/// Exit code for an address that cannot be bound (`EX_UNAVAILABLE`).
+pub(super) const CANNOT_BIND: u8 = 69;
+/// Exit code for anything else that goes wrong at the start (`EX_SOFTWARE`).
+pub(super) const SOFTWARE: u8 = 70;
+
+/// The process's working directory and environment.
+pub(super) fn surroundings() -> LoadRequest {
+    // Variables that are not Unicode cannot be named by a configuration either.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    LoadRequest {
+        working_dir: std::env::current_dir().unwrap_or_default(),
+        env,
+        ..LoadRequest::default()
+    }
+}
+
+pub(super) fn refuse(errors: &ConfigErrors, json: bool) -> ExitCode {
+    if json {
+        let problems: Vec<String> = match errors {
+            ConfigErrors::NothingConfigured => vec![errors.to_string()],
+            ConfigErrors::Invalid(problems) => problems.iter().map(ToString::to_string).collect(),
+        };
+        say(&format!(
+            "{:#}\n",
+            serde_json::json!({"ok": false, "problems": problems})
+        ));
+    } else {
+        complain(&errors.to_string());
+    }
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+pub(super) fn say(text: &str) {
+    // A reader that has closed the pipe has read enough.
+    drop(std::io::stdout().write_all(text.as_bytes()));
+}
+
+pub(super) fn complain(text: &str) {
+    drop(writeln!(std::io::stderr(), "pointsman: {text}"));
+}
+
+/// What the file says may be unusual, once, at the start.
+pub(super) fn warn(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+}

@@ -1,0 +1,49 @@
+//! What goes into dispatch: a request, and the endpoints that it may go to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::domain::dialect::Operation;
+use crate::domain::limits::{RetryPolicy, Timeouts};
+use crate::domain::time::Time;
+use crate::upstream::Upstream as Wire;
+use crate::wire::openai::request::RequestDoc;
+
+/// What dispatch needs to know of one provider.
+pub struct Endpoint {
+    /// Its catalogue id, for its ways of saying no; empty for a custom one.
+    pub kind: String,
+    /// Where its calls go.
+    pub wire: Arc<dyn Wire>,
+    /// Headers that every call carries.
+    pub headers: HeaderMap,
+    /// Filled into a request that has none.
+    pub params: serde_json::Map<String, serde_json::Value>,
+    /// Tokens its models hold, when known.
+    pub context_window: Option<u64>,
+    /// How long the parts of an attempt may take.
+    pub timeouts: Timeouts,
+    /// How often it is asked again.
+    pub retry: Arc<RetryPolicy>,
+}
+
+/// A request as the data listener took it.
+#[derive(Debug)]
+pub struct Request {
+    /// Its id, kept or made.
+    pub id: Arc<str>,
+    /// What is asked for.
+    pub operation: Operation,
+    /// When it arrived.
+    pub arrived: Time,
+    /// Its body.
+    pub doc: RequestDoc,
+    /// The caller's headers that may go on.
+    pub headers: HeaderMap,
+    /// The caller's deadline, if shorter than ours.
+    pub deadline: Option<Duration>,
+    /// The caller's word on waiting for a key.
+    pub await_cooldown: Option<Duration>,
+}
