@@ -16,6 +16,7 @@ mod policies;
 mod provider;
 mod raw;
 mod read;
+mod request;
 mod resolve;
 mod resolved;
 mod units;
@@ -24,7 +25,8 @@ mod virtuals;
 
 pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
-pub use load::{LoadRequest, load};
+pub use load::load;
+pub use request::LoadRequest;
 pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};
 pub use units::{duration, show as show_duration};
 

@@ -158,10 +158,6 @@ pub const KNOWN_CYCLES: &[Circle] = &[
         "move the arguments, exit codes and printing helpers to cli/args.rs and cli/exit.rs",
     ),
     (
-        &["config/load.rs", "config/lookup.rs"],
-        "move `LoadRequest` to config/request.rs",
-    ),
-    (
         &[
             "config/policies.rs",
             "config/provider.rs",
