@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
+use super::context::Context;
 use super::env;
 use super::error::{ConfigErrors, Problem};
 use super::interpolate::{InterpolateError, interpolate};
@@ -76,7 +77,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
         path: String::new(),
     };
     let raw = Root::read(&node, &mut report).unwrap_or_default();
-    let context = resolve::Context {
+    let context = Context {
         env: &env,
         dir: source.map_or_else(|| request.working_dir.clone(), |source| source.dir),
         with_environment: !request.demo,

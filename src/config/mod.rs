@@ -4,6 +4,7 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 pub mod catalog;
+mod context;
 mod endpoint;
 mod env;
 mod error;

@@ -159,15 +159,6 @@ pub const KNOWN_CYCLES: &[Circle] = &[
     ),
     (
         &[
-            "config/policies.rs",
-            "config/provider.rs",
-            "config/resolve.rs",
-            "config/virtuals.rs",
-        ],
-        "move `Context`, `Placed` and `other_names` to config/context.rs, `share` to config/values.rs",
-    ),
-    (
-        &[
             "dispatch/attempt.rs",
             "dispatch/mod.rs",
             "dispatch/relay.rs",
