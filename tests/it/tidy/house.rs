@@ -166,10 +166,6 @@ pub const KNOWN_CYCLES: &[Circle] = &[
         "move `Endpoint`, `Request` and `Failed` to dispatch/request.rs, `Answer` and `AnswerBody` to dispatch/answer.rs",
     ),
     (
-        &["domain/chain.rs", "domain/chain/expand.rs"],
-        "move the constructor of `Targets` to domain/chain/expand.rs, so that chain.rs does not use it",
-    ),
-    (
         &[
             "wire/classify.rs",
             "wire/ratelimit.rs",
