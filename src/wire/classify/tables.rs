@@ -15,8 +15,8 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use super::decode::{Doc, Field};
 use crate::domain::outcome::Class;
+use crate::wire::error_doc::{Doc, Field};
 
 pub(super) use common::COMMON;
 
@@ -41,7 +41,7 @@ macro_rules! table {
             $crate::wire::classify::tables::Rule {
                 class: $crate::domain::outcome::Class::$class,
                 status: &[$($status),*],
-                when: &[$($(($crate::wire::classify::decode::Field::$field, $value)),+)?],
+                when: &[$($(($crate::wire::error_doc::Field::$field, $value)),+)?],
             },
         )+]);
     };

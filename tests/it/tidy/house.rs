@@ -167,15 +167,6 @@ pub const KNOWN_CYCLES: &[Circle] = &[
     ),
     (
         &[
-            "wire/classify.rs",
-            "wire/ratelimit.rs",
-            "wire/ratelimit/duration.rs",
-            "wire/ratelimit/windows.rs",
-        ],
-        "move classify/decode.rs up to wire/error_doc.rs, which both use; `MAX_HINT` and `unix_seconds` to ratelimit/duration.rs",
-    ),
-    (
-        &[
             "wire/classify/tables.rs",
             "wire/classify/tables/clouds.rs",
             "wire/classify/tables/common.rs",
