@@ -236,8 +236,8 @@ pub(super) trait FromNode: Sized {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
 }
 
-/// Declares a section of the configuration: each key with its documentation (and other
-/// attributes), its other names and its type.
+/// Declares a section of the configuration: each key with its documentation and other attributes,
+/// its other names and its type.
 macro_rules! section {
     ($(#[doc = $about:literal])* $name:ident {
         $($(#[$attribute:meta])* $field:ident $(| $alias:ident)* : $type:ty,)*

@@ -165,15 +165,4 @@ pub const KNOWN_CYCLES: &[Circle] = &[
         ],
         "move `Endpoint`, `Request` and `Failed` to dispatch/request.rs, `Answer` and `AnswerBody` to dispatch/answer.rs",
     ),
-    (
-        &[
-            "wire/classify/tables.rs",
-            "wire/classify/tables/clouds.rs",
-            "wire/classify/tables/common.rs",
-            "wire/classify/tables/hosts.rs",
-            "wire/classify/tables/local.rs",
-            "wire/classify/tables/makers.rs",
-        ],
-        "move `Rule`, `Table` and the macro to classify/tables/table.rs: tables.rs keeps the list of providers",
-    ),
 ];
