@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// What is called, with the actor's name (`key groq#1`) and the message's name.
+type Hook = dyn Fn(&str, &'static str) + Send + Sync;
+
 /// Called with the actor's name (`key groq#1`) and the message's name. It may panic; that is its purpose.
 #[derive(Clone, Default)]
-pub struct Chaos(Option<Arc<dyn Fn(&str, &'static str) + Send + Sync>>);
+pub struct Chaos(Option<Arc<Hook>>);
 
 impl Chaos {
     /// A hook for tests and simulations.

@@ -1,47 +1,19 @@
 //! From files, variables and arguments to one [`Config`]: lookup, layers, interpolation, reading, resolving.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
+use super::context::Context;
 use super::env;
 use super::error::{ConfigErrors, Problem};
 use super::interpolate::{InterpolateError, interpolate};
 use super::lookup::{self, Source};
 use super::raw::Root;
 use super::read::{COMMAND_LINE, FromNode, Node, Report};
+use super::request::LoadRequest;
 use super::resolve;
 use super::resolved::Config;
-
-/// Where to look, and what the command line says.
-#[derive(Clone, Default)]
-pub struct LoadRequest {
-    /// `--config`: relative paths start at `working_dir`.
-    pub config_path: Option<PathBuf>,
-    /// Where files are looked up.
-    pub working_dir: PathBuf,
-    /// The process's environment.
-    pub env: BTreeMap<String, String>,
-    /// `--listen`, in order; empty when not given.
-    pub listen: Vec<String>,
-    /// `--demo`: the built-in configuration, no file and no keys.
-    pub demo: bool,
-}
-
-impl fmt::Debug for LoadRequest {
-    /// The environment holds keys: only its size is shown.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadRequest")
-            .field("config_path", &self.config_path)
-            .field("working_dir", &self.working_dir)
-            .field("env", &self.env.len())
-            .field("listen", &self.listen)
-            .field("demo", &self.demo)
-            .finish()
-    }
-}
 
 /// Reads and validates the configuration.
 ///
@@ -105,7 +77,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
         path: String::new(),
     };
     let raw = Root::read(&node, &mut report).unwrap_or_default();
-    let context = resolve::Context {
+    let context = Context {
         env: &env,
         dir: source.map_or_else(|| request.working_dir.clone(), |source| source.dir),
         with_environment: !request.demo,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use config::FileFormat;
 
 use super::error::Problem;
-use super::load::LoadRequest;
+use super::request::LoadRequest;
 
 /// A configuration's text and how to read it.
 pub(super) struct Source {

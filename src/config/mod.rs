@@ -4,6 +4,7 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 pub mod catalog;
+mod context;
 mod endpoint;
 mod env;
 mod error;
@@ -16,6 +17,7 @@ mod policies;
 mod provider;
 mod raw;
 mod read;
+mod request;
 mod resolve;
 mod resolved;
 mod units;
@@ -24,7 +26,8 @@ mod virtuals;
 
 pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
-pub use load::{LoadRequest, load};
+pub use load::load;
+pub use request::LoadRequest;
 pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};
 pub use units::{duration, show as show_duration};
 

@@ -6,15 +6,14 @@ use std::time::Duration;
 use super::catalog;
 use super::raw;
 use super::read::Report;
-use super::resolve::share;
-use super::values::{Amount, PositiveSpan, Span};
+use super::values::{Amount, PositiveSpan, Span, share};
 use crate::domain::backoff::Waits;
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::near::near;
 
-pub(super) fn limits(raw: raw::Limits) -> KeyLimits {
+pub(super) fn limits(raw: &raw::Limits) -> KeyLimits {
     KeyLimits {
         rpm: raw.rpm.map(|count| count.get()),
         tpm: raw.tpm.map(|count| count.get()),
@@ -23,7 +22,7 @@ pub(super) fn limits(raw: raw::Limits) -> KeyLimits {
     }
 }
 
-pub(super) fn timeouts(raw: raw::Timeouts) -> Timeouts {
+pub(super) fn timeouts(raw: &raw::Timeouts) -> Timeouts {
     let usual = Timeouts::default();
     let or = |typed: Option<PositiveSpan>, usual| typed.map_or(usual, |PositiveSpan(span)| span);
     Timeouts {

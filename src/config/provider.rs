@@ -1,14 +1,14 @@
 //! One provider: what was typed, completed from the catalogue and the environment.
 
 use super::catalog::{self, BuiltIn};
+use super::context::Context;
 use super::endpoint::Endpoint;
 use super::keys;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::raw;
 use super::read::Report;
-use super::resolve::{Context, share};
 use super::resolved::{Key, Mock, Provider};
-use super::values::{Amount, Span};
+use super::values::{Amount, Span, share};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Dialect;
@@ -135,8 +135,8 @@ pub(super) fn resolve(
             .unwrap_or_default(),
         context_window: raw.context_window.map(|window| window.get()),
         params: params(&mut raw, path, report),
-        limits: limits(raw.limits.take().unwrap_or_default()),
-        timeouts: timeouts(raw.timeouts.take().unwrap_or_default()),
+        limits: limits(&raw.limits.take().unwrap_or_default()),
+        timeouts: timeouts(&raw.timeouts.take().unwrap_or_default()),
         retry: retry(raw.retry.take().unwrap_or_default(), path, report),
         cooldown: cooldown(
             raw.cooldown.take(),

@@ -20,6 +20,7 @@ section! {
         /// How the process listens and protects itself.
         server: Server,
         /// Who may call. Not in this version.
+        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
         clients: NotYet,
         /// Where requests go.
         llm: Llm,
@@ -37,6 +38,7 @@ section! {
         /// binds a free one. Default `127.0.0.1:8080`.
         listen: Listens,
         /// The admin listener. This version has none: only `off` is accepted.
+        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
         admin_listen: AdminListen,
         /// The largest request body; larger ones are answered with 413. Default `32MiB`.
         max_body: Size,
@@ -45,6 +47,7 @@ section! {
         /// How it stops.
         drain: Drain,
         /// Transport encryption. Not in this version.
+        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
         tls: NotYet,
         /// Allows a listener that others can reach although nobody has to identify. Default false.
         insecure_open: bool,
@@ -314,6 +317,7 @@ section! {
         /// Its name.
         name: String,
         /// How the chain is walked. This version knows `ordered`.
+        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef>,

@@ -236,17 +236,16 @@ pub(super) trait FromNode: Sized {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
 }
 
-/// Declares a section of the configuration: each key with its documentation, its other names and its type.
+/// Declares a section of the configuration: each key with its documentation and other attributes,
+/// its other names and its type.
 macro_rules! section {
     ($(#[doc = $about:literal])* $name:ident {
-        $($(#[doc = $doc:literal])* $field:ident $(| $alias:ident)* : $type:ty,)*
+        $($(#[$attribute:meta])* $field:ident $(| $alias:ident)* : $type:ty,)*
     }) => {
         $(#[doc = $about])*
         #[derive(Default)]
-        // Keys of later versions are refused while they are read, and hold nothing.
-        #[allow(dead_code)]
         pub(super) struct $name {
-            $($(#[doc = $doc])* pub $field: Option<$type>,)*
+            $($(#[$attribute])* pub $field: Option<$type>,)*
         }
 
         impl FromNode for $name {

@@ -1,42 +1,22 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalog::{self, BuiltIn};
+use super::context::{Context, Placed};
 use super::error::ConfigErrors;
 use super::keys;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
-use super::resolved::{Config, Log, Provider, Server};
-use super::values::{Amount, PositiveSpan, Share, Span};
+use super::resolved::{Config, Log, Server};
+use super::values::{Amount, PositiveSpan, Span};
 use super::virtuals::{self, Known};
 use crate::domain::chain::{ProviderEntry, Targets};
-use crate::domain::ids::ProviderName;
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
-
-/// What resolving needs besides the file's content.
-pub(super) struct Context<'a> {
-    pub env: &'a BTreeMap<String, String>,
-    /// Where relative paths start.
-    pub dir: PathBuf,
-    /// Built-in providers with keys in the environment are present.
-    pub with_environment: bool,
-    /// Neither a file nor a variable speaks of providers.
-    pub bare: bool,
-}
-
-/// A provider and how it came to be there.
-pub(super) struct Placed {
-    pub provider: Provider,
-    /// It was not named in the file.
-    pub builtin: bool,
-}
 
 /// Builds the configuration.
 ///
@@ -272,26 +252,4 @@ fn dispatch(raw: raw::Dispatch, timeout: Option<Duration>, report: &mut Report) 
             min_per_second: per_second,
         },
     }
-}
-
-/// The names that resolve to a provider besides its own: its built-in id and the aliases of that.
-pub(super) fn other_names(placed: &[Placed]) -> Vec<(String, ProviderName)> {
-    let mut names = Vec::new();
-    for placed in placed {
-        let Some(entry) = catalog::find(&placed.provider.kind) else {
-            continue;
-        };
-        for name in entry.aliases.iter().chain([&entry.id]) {
-            let taken = names.iter().any(|(other, _): &(String, _)| other == name);
-            if name != placed.provider.name.as_str() && !taken {
-                names.push((name.clone(), placed.provider.name.clone()));
-            }
-        }
-    }
-    names
-}
-
-/// A share that was typed, or zero.
-pub(super) fn share(raw: Option<Share>, usual: f64) -> f64 {
-    raw.map_or(usual, |Share(share)| share)
 }

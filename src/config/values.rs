@@ -100,6 +100,11 @@ impl FromNode for Share {
     }
 }
 
+/// A share that was typed, or the usual one.
+pub(super) fn share(raw: Option<Share>, usual: f64) -> f64 {
+    raw.map_or(usual, |Share(share)| share)
+}
+
 /// A time, 0 or longer.
 #[derive(Clone, Copy)]
 pub(super) struct Span(pub Duration);

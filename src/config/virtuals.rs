@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{self, BuiltIn};
+use super::context::{Placed, other_names};
 use super::raw;
 use super::read::Report;
-use super::resolve::{Placed, other_names};
 use crate::domain::chain::{ChainError, ResolveError, VirtualEntry};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;

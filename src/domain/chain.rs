@@ -4,6 +4,7 @@
 //! Everything a configuration names is flattened once, so that resolving a known target is one hash lookup.
 //! No I/O, no clock, no logging.
 
+mod build;
 mod expand;
 
 use std::collections::HashMap;
@@ -184,36 +185,6 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Flattens every chain.
-    ///
-    /// # Errors
-    /// Every mistake at once: see [`ChainError`].
-    pub fn build(
-        providers: &[ProviderEntry],
-        virtuals: &[VirtualEntry],
-        default_model: Option<&str>,
-    ) -> Result<Self, Vec<ChainError>> {
-        let mut errors = expand::name_errors(providers, virtuals);
-        let mut targets = Self::of_providers(providers);
-        errors.extend(expand::add_virtuals(&mut targets, virtuals));
-        if let Some(name) = default_model {
-            match targets.named(name) {
-                Ok(chain) => targets.default = Some(chain),
-                // A default that is a broken virtual provider has been reported there.
-                Err(_) if virtuals.iter().any(|entry| entry.name == name) => {}
-                Err(source) => errors.push(ChainError::DefaultModel(source)),
-            }
-        } else {
-            targets.default =
-                only_provider(providers).and_then(|name| targets.known.get(name.as_str()).cloned());
-        }
-        if errors.is_empty() {
-            Ok(targets)
-        } else {
-            Err(errors)
-        }
-    }
-
     /// Lets `alias` and `alias:model` mean the provider of that name, unless something else has the name.
     #[must_use]
     pub fn with_aliases(
@@ -316,93 +287,6 @@ impl Targets {
             .chain(self.prefixes.keys())
             .map(AsRef::as_ref)
             .filter(|name| !name.ends_with(':'))
-    }
-
-    fn of_providers(providers: &[ProviderEntry]) -> Self {
-        let mut targets = Self::default();
-        let mut owners: HashMap<ModelName, Vec<Arc<Chain>>> = HashMap::new();
-        for entry in providers {
-            let name: Arc<str> = Arc::from(entry.name.as_str());
-            if targets.prefixes.contains_key(&name) {
-                continue;
-            }
-            let pool = entry.pool();
-            let prefix = Prefix {
-                provider: entry.name.clone(),
-                closed: !entry.models.is_empty(),
-                has_default: !pool.is_empty(),
-            };
-            targets.prefixes.insert(Arc::clone(&name), prefix);
-            for model in &pool {
-                let id: Arc<str> = Arc::from(format!("{name}:{model}"));
-                let chain = Arc::new(Chain {
-                    target: Arc::clone(&id),
-                    upstreams: vec![Upstream::new(entry.name.clone(), model.clone())],
-                });
-                owners
-                    .entry(model.clone())
-                    .or_default()
-                    .push(Arc::clone(&chain));
-                targets.listed.push(Listed {
-                    id,
-                    provider: Some(entry.name.clone()),
-                    chain,
-                });
-            }
-            if !pool.is_empty() {
-                let chain = Arc::new(Chain {
-                    target: Arc::clone(&name),
-                    upstreams: pool
-                        .into_iter()
-                        .map(|model| Upstream::new(entry.name.clone(), model))
-                        .collect(),
-                });
-                targets
-                    .known
-                    .insert(Arc::from(format!("{name}:")), Arc::clone(&chain));
-                targets.known.insert(name, chain);
-            }
-        }
-        targets.name_listed_models(owners);
-        targets
-    }
-
-    /// Full names of listed models, then bare model ids with one owner: the weaker reading never wins.
-    fn name_listed_models(&mut self, owners: HashMap<ModelName, Vec<Arc<Chain>>>) {
-        for line in &self.listed {
-            let stronger = self.reads_as_another_provider(&line.id, line.provider.as_ref());
-            if !stronger && !self.known.contains_key(&line.id) {
-                self.known
-                    .insert(Arc::clone(&line.id), Arc::clone(&line.chain));
-            }
-        }
-        for (model, chains) in owners {
-            let name = model.as_str();
-            let taken = self.known.contains_key(name) || self.prefixes.contains_key(name);
-            if let [chain] = chains.as_slice()
-                && !taken
-                && !self.reads_as_another_provider(name, None)
-            {
-                self.known.insert(Arc::from(name), Arc::clone(chain));
-            }
-        }
-    }
-
-    /// Whether the first colon of `name` splits off the name of a provider other than `own`.
-    fn reads_as_another_provider(&self, name: &str, own: Option<&ProviderName>) -> bool {
-        name.split_once(':')
-            .and_then(|(head, _)| self.prefixes.get(head))
-            .is_some_and(|prefix| Some(&prefix.provider) != own)
-    }
-}
-
-/// The provider that a request without a model means: the only one, or the only one that was named.
-fn only_provider(providers: &[ProviderEntry]) -> Option<&ProviderName> {
-    let named = || providers.iter().filter(|entry| !entry.builtin);
-    match (providers, named().next(), named().nth(1)) {
-        ([only], _, _) => Some(&only.name),
-        (_, Some(only), None) => Some(&only.name),
-        _ => None,
     }
 }
 

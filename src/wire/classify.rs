@@ -4,7 +4,6 @@
 //! common one; a status that means something special at this provider; the status as everywhere. A text never
 //! overrides a code, since one phrase means different things at different providers.
 
-mod decode;
 mod detail;
 mod tables;
 #[cfg(test)]
@@ -15,8 +14,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderMap;
 
-pub(in crate::wire) use decode::{Doc, Field};
-
+use super::error_doc::Doc;
 use super::openai::response::readable;
 use super::openai::stream::ErrorDoc;
 use super::ratelimit;

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod echo;
+mod error_doc;
 pub mod headers;
 pub mod openai;
 pub mod ratelimit;

@@ -10,16 +10,14 @@ mod tests;
 mod windows;
 
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use regex::Regex;
 
-use super::classify::{Doc, Field};
+use super::error_doc::{Doc, Field};
+pub use duration::MAX_HINT;
 use windows::Window;
-
-/// The longest hint that is believed: ten years. What is further away is a mistake.
-pub const MAX_HINT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// How long the upstream asks us to stay away, from `wall_now` on.
 ///
@@ -116,11 +114,4 @@ static TRY_AGAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 fn in_words(text: &str) -> Option<Duration> {
     let found = TRY_AGAIN.as_ref()?.captures(text)?;
     duration::prefix(found.get(1)?.as_str())
-}
-
-/// Seconds since 1970, fractions included.
-fn unix_seconds(time: SystemTime) -> Option<f64> {
-    time.duration_since(UNIX_EPOCH)
-        .ok()
-        .map(|since| since.as_secs_f64())
 }

@@ -63,6 +63,19 @@ impl Bench {
     }
 
     async fn ask(&self, chain: &[&str], wait: Duration) -> Result<Lease, Refused> {
+        self.ask_for(chain, wait, Duration::ZERO).await
+    }
+
+    async fn ask_patiently(&self, chain: &[&str], patience: Duration) -> Result<Lease, Refused> {
+        self.ask_for(chain, 30 * S, patience).await
+    }
+
+    async fn ask_for(
+        &self,
+        chain: &[&str],
+        wait: Duration,
+        patience: Duration,
+    ) -> Result<Lease, Refused> {
         let upstreams = chain.iter().map(|name| Upstream::new(*name, "m"));
         let chain = Arc::new(Chain {
             target: Arc::from("t"),
@@ -80,6 +93,7 @@ impl Bench {
                 };
                 let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
                 route.wait_until = now + wait;
+                route.patience_until = now + patience;
                 route
             })
             .await
@@ -371,4 +385,42 @@ async fn an_actor_that_keeps_failing_is_quarantined_and_traffic_walks_on() {
     let cells = bench.tree.dispatcher().cells();
     let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
     assert_eq!(life.get(), crate::actors::view::Life::Quarantined);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_patience_a_request_waits_for_its_preferred_upstream_and_then_walks_on() {
+    let bench = Bench::new(vec![provider("a", 1), provider("b", 1)]).await;
+    let limit = |seconds| Settlement {
+        retry_after: Some(S * seconds),
+        ..outcome(Class::RateLimited)
+    };
+    bench.lease(&["a"]).await.settle(limit(2));
+    bench.settle_down().await;
+    let started = bench.clock.now();
+    let lease = bench.ask_patiently(&["a", "b"], 3 * S).await.unwrap();
+    assert_eq!(lease.key.to_string(), "a#1", "ready within the patience");
+    assert!(bench.clock.now().since(started) >= 2 * S);
+    lease.settle(limit(9));
+    bench.settle_down().await;
+    let started = bench.clock.now();
+    let lease = bench.ask_patiently(&["a", "b"], 3 * S).await.unwrap();
+    assert_eq!(lease.key.to_string(), "b#1", "too far off to wait for");
+    assert_eq!(bench.clock.now(), started);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_overtake_those_who_wait_but_may_go_elsewhere() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a"), provider("b", 1)]).await);
+    let held = bench.lease(&["a"]).await;
+    let first = bench.ask_later(&["a"], 30 * S);
+    bench.settle_down().await;
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+    let second = bench.ask_later(&["a"], 30 * S);
+    bench.settle_down().await;
+    held.settle(outcome(Class::Success));
+    let (_, lease) = first.await.unwrap();
+    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    assert_eq!(router.waiting(), 1, "the second still waits");
+    lease.unwrap().settle(outcome(Class::Success));
+    assert!(second.await.unwrap().1.is_ok());
 }

@@ -1,3 +1,5 @@
+//! How one request goes on after each kind of failure, and that it always ends within its limits.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -271,6 +273,6 @@ proptest! {
         }
         let (tries, refusals) = attempts.used();
         prop_assert!(tries <= 8 && refusals <= 32);
-        prop_assert_eq!(attempts.records().len() as u32, tries + refusals);
+        prop_assert_eq!(u32::try_from(attempts.records().len()), Ok(tries + refusals));
     }
 }

@@ -144,7 +144,7 @@ fn walk<'a>(
                 Ok(chain) => frame.extend(&chain),
                 Err(error) => {
                     frame.broken = true;
-                    errors.push(unknown(frame.entry, upstream, error, targets, entries));
+                    errors.push(unknown(frame.entry, upstream, &error, targets, entries));
                 }
             }
             stack.push(frame);
@@ -196,7 +196,7 @@ fn finish<'a>(frame: Frame<'a>, errors: &mut Vec<ChainError>) -> (&'a str, State
 fn unknown(
     entry: &VirtualEntry,
     upstream: &str,
-    error: ResolveError,
+    error: &ResolveError,
     targets: &Targets,
     entries: &HashMap<&str, &VirtualEntry>,
 ) -> ChainError {

@@ -1,3 +1,5 @@
+//! What targets mean, which mistakes in their graph are found, and that flattening is complete.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! When a key admits, refuses and comes back, and that its leases are counted right.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -216,11 +218,9 @@ proptest! {
             } else if !live.is_empty() {
                 let lease = live.remove(usize::try_from(pick).unwrap() % live.len());
                 let class = Class::ALL[usize::from(action - 8) % Class::ALL.len()];
-                match key.settle(lease, &settled(class), now) {
-                    Some(KeyChange::Cooling { until, .. } | KeyChange::Quarantined { until }) => {
-                        out_until = out_until.max(until);
-                    }
-                    _ => {}
+                let change = key.settle(lease, &settled(class), now);
+                if let Some(KeyChange::Cooling { until, .. } | KeyChange::Quarantined { until }) = change {
+                    out_until = out_until.max(until);
                 }
                 prop_assert_eq!(key.settle(lease, &settled(class), now), None, "settling twice");
             }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::decode::{Doc, Field};
+use crate::wire::error_doc::{Doc, Field};
 
 /// The most characters of a detail.
 const MAX_CHARS: usize = 300;

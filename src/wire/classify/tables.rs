@@ -1,52 +1,18 @@
 //! What the providers' errors mean, as tables: one row is one recognisable answer.
 //!
-//! A row holds when its status is among those listed (none listed: any) and every fact it names is found.
-//! The first row that holds wins, so a table is ordered by what must not be mistaken: keys, quota, the
-//! prompt's size, content, the model, capacity, rate. The rows come from the providers' documentation, their
-//! client libraries and reports of what they really send.
+//! A table is ordered by what must not be mistaken: keys, quota, the prompt's size, content, the model,
+//! capacity, rate. The rows come from the providers' documentation, their client libraries and reports of what
+//! they really send.
 
 mod clouds;
 mod common;
 mod hosts;
 mod local;
 mod makers;
-
-use std::sync::{LazyLock, OnceLock};
-
-use regex::{Regex, RegexBuilder};
-
-use super::decode::{Doc, Field};
-use crate::domain::outcome::Class;
+mod table;
 
 pub(super) use common::COMMON;
-
-/// One row: a class, and what it is known by.
-pub(super) struct Rule {
-    class: Class,
-    status: &'static [u16],
-    when: &'static [(Field, &'static str)],
-}
-
-/// A provider's rows. Their regular expressions are compiled when the provider's first error arrives.
-pub(super) struct Table {
-    rules: &'static [Rule],
-    compiled: OnceLock<Vec<Option<Regex>>>,
-}
-
-/// Declares a table: `[statuses] Class if Field "value", Field "value";`, or `[statuses] Class;`.
-/// A `Message` is a regular expression that ignores case.
-macro_rules! table {
-    ($name:ident $([$($status:literal),*] $class:ident $(if $($field:ident $value:literal),+)?;)+) => {
-        pub(in crate::wire::classify) static $name: Table = Table::new(&[$(
-            $crate::wire::classify::tables::Rule {
-                class: $crate::domain::outcome::Class::$class,
-                status: &[$($status),*],
-                when: &[$($(($crate::wire::classify::decode::Field::$field, $value)),+)?],
-            },
-        )+]);
-    };
-}
-use table;
+use table::Table;
 
 /// The table of a provider of the catalogue; `None` for any other.
 pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
@@ -88,83 +54,10 @@ pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
     })
 }
 
-/// Messages that speak of size without meaning the prompt: an output cap, or a rate in tokens.
-static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    compile(
-        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|throttl|rate.?limit|please wait|too many requests",
-    )
-});
-
-impl Table {
-    const fn new(rules: &'static [Rule]) -> Self {
-        Self {
-            rules,
-            compiled: OnceLock::new(),
-        }
-    }
-
-    fn compiled(&self) -> &[Option<Regex>] {
-        self.compiled.get_or_init(|| {
-            let pattern = |rule: &Rule| {
-                let (_, text) = rule
-                    .when
-                    .iter()
-                    .find(|(field, _)| *field == Field::Message)?;
-                compile(text)
-            };
-            self.rules.iter().map(pattern).collect()
-        })
-    }
-
-    /// The class of the first row that knows the error by something it says. A status that is not known
-    /// contradicts no row.
-    pub(super) fn by_facts(&self, status: Option<u16>, doc: &Doc) -> Option<Class> {
-        let rows = self.rules.iter().zip(self.compiled());
-        rows.filter(|(rule, _)| !rule.when.is_empty() && rule.allows(status))
-            .find(|(rule, regex)| rule.holds(regex.as_ref(), doc))
-            .map(|(rule, _)| rule.class)
-    }
-
-    /// The class of the first row that knows the error by its status alone.
-    pub(super) fn by_status(&self, status: u16) -> Option<Class> {
-        let mut bare = self.rules.iter().filter(|rule| rule.when.is_empty());
-        bare.find(|rule| rule.status.contains(&status))
-            .map(|rule| rule.class)
-    }
-}
-
-impl Rule {
-    fn allows(&self, status: Option<u16>) -> bool {
-        self.status.is_empty() || status.is_none_or(|status| self.status.contains(&status))
-    }
-
-    fn holds(&self, regex: Option<&Regex>, doc: &Doc) -> bool {
-        self.when.iter().all(|(field, value)| match field {
-            Field::Message => {
-                let text = doc.text();
-                let about_the_prompt = self.class != Class::ContextOverflow
-                    || self.status == [413]
-                    || !NOT_THE_PROMPT
-                        .as_ref()
-                        .is_some_and(|not| not.is_match(text));
-                about_the_prompt && regex.is_some_and(|regex| regex.is_match(text))
-            }
-            _ => doc.says(*field, value),
-        })
-    }
-}
-
-fn compile(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .dot_matches_new_line(true)
-        .build()
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::error_doc::Field;
 
     #[test]
     fn every_pattern_compiles() {
@@ -180,6 +73,6 @@ mod tests {
                 seen += 1;
             }
         }
-        assert!(seen > 200 && NOT_THE_PROMPT.is_some(), "{seen}");
+        assert!(seen > 200, "{seen}");
     }
 }

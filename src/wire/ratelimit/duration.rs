@@ -1,8 +1,10 @@
 //! Spans of time in the forms of Go, of protobuf and of prose: `6m0s`, `2m59.56s`, `12ms`, `18s`, `20 seconds`.
+//! Also the longest that is believed, and moments as seconds.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::MAX_HINT;
+/// The longest hint that is believed: ten years. What is further away is a mistake.
+pub const MAX_HINT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// A span of so many seconds; `None` when negative, not a number or longer than [`MAX_HINT`].
 pub(super) fn from_seconds(seconds: f64) -> Option<Duration> {
@@ -81,6 +83,13 @@ fn number(text: &str) -> Option<(f64, &str)> {
     (whole > 0)
         .then(|| Some((value.parse().ok()?, rest)))
         .flatten()
+}
+
+/// Seconds since 1970, fractions included.
+pub(super) fn unix_seconds(time: SystemTime) -> Option<f64> {
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .map(|since| since.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Hints in every form that providers use, and what nonsense does.
 
+use std::time::UNIX_EPOCH;
+
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 

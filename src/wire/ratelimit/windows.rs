@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use super::{calendar, duration, unix_seconds};
-use crate::wire::classify::Doc;
+use super::{calendar, duration};
+use crate::wire::error_doc::Doc;
 
 /// One limit.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -87,5 +87,5 @@ fn wait(text: &str, wall_now: SystemTime) -> Option<Duration> {
             None => return duration::parse(text),
         },
     };
-    duration::from_seconds((moment - unix_seconds(wall_now)?).max(0.0))
+    duration::from_seconds((moment - duration::unix_seconds(wall_now)?).max(0.0))
 }

@@ -148,42 +148,4 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
 pub type Circle = (&'static [&'static str], &'static str);
 
 /// The circles that are known; an entry that is no longer true is a failure too.
-pub const KNOWN_CYCLES: &[Circle] = &[
-    (
-        &["config/load.rs", "config/lookup.rs"],
-        "move `LoadRequest` to config/request.rs",
-    ),
-    (
-        &[
-            "config/policies.rs",
-            "config/provider.rs",
-            "config/resolve.rs",
-            "config/virtuals.rs",
-        ],
-        "move `Context`, `Placed` and `other_names` to config/context.rs, `share` to config/values.rs",
-    ),
-    (
-        &["domain/chain.rs", "domain/chain/expand.rs"],
-        "move the constructor of `Targets` to domain/chain/expand.rs, so that chain.rs does not use it",
-    ),
-    (
-        &[
-            "wire/classify.rs",
-            "wire/ratelimit.rs",
-            "wire/ratelimit/duration.rs",
-            "wire/ratelimit/windows.rs",
-        ],
-        "move classify/decode.rs up to wire/error_doc.rs, which both use; `MAX_HINT` and `unix_seconds` to ratelimit/duration.rs",
-    ),
-    (
-        &[
-            "wire/classify/tables.rs",
-            "wire/classify/tables/clouds.rs",
-            "wire/classify/tables/common.rs",
-            "wire/classify/tables/hosts.rs",
-            "wire/classify/tables/local.rs",
-            "wire/classify/tables/makers.rs",
-        ],
-        "move `Rule`, `Table` and the macro to classify/tables/table.rs: tables.rs keeps the list of providers",
-    ),
-];
+pub const KNOWN_CYCLES: &[Circle] = &[];

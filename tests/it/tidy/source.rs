@@ -71,7 +71,7 @@ impl File {
         let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
         let (tokens, tests) = match is_test {
             true => (Vec::new(), tokens(&text)),
-            false => split_tests(tokens(&text)),
+            false => split_tests(&tokens(&text)),
         };
         Self {
             paths: paths(&tokens),
@@ -194,7 +194,7 @@ fn end_of_text(chars: &[char], start: usize) -> usize {
 }
 
 /// Tokens outside and inside of items under `#[cfg(test)]`.
-fn split_tests(tokens: Vec<Token>) -> (Vec<Token>, Vec<Token>) {
+fn split_tests(tokens: &[Token]) -> (Vec<Token>, Vec<Token>) {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut code, mut tests) = (Vec::new(), Vec::new());
     let mut i = 0;

@@ -1,6 +1,6 @@
 //! Errors that mean the same everywhere, asked after the provider's own table.
 
-use super::{Table, table};
+use super::table::{Table, table};
 
 table! { COMMON
     [400, 401, 403] InvalidKey if Code "invalid_api_key";

@@ -1,6 +1,6 @@
 //! Errors of those who host the models of others.
 
-use super::{Table, table};
+use super::table::{Table, table};
 
 table! { GROQ
     [401] InvalidKey if Code "invalid_api_key";

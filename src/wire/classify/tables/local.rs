@@ -1,6 +1,6 @@
 //! Errors of servers one runs oneself.
 
-use super::{Table, table};
+use super::table::{Table, table};
 
 table! { OLLAMA
     [429] QuotaExhausted if Message "usage limit";

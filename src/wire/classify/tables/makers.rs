@@ -1,6 +1,6 @@
 //! Errors of those who make models.
 
-use super::{Table, table};
+use super::table::{Table, table};
 
 table! { OPENAI
     [401] InvalidKey if Code "invalid_api_key";

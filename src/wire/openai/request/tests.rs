@@ -1,3 +1,5 @@
+//! What is read from a request, and that rewriting changes nothing but the model and the parameters.
+
 use proptest::prelude::*;
 use serde_json::json;
 

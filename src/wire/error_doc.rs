@@ -1,4 +1,4 @@
-//! Reads an error answer, whatever its shape, into the facts that the tables ask for.
+//! Reads an error answer, whatever its shape, into the facts that classification and hints ask for.
 //!
 //! Providers wrap their errors in a dozen ways: an `error` object, an `error` string, a list around either, a
 //! flat object, `detail`, `errors`, `base_resp`, problem documents, a header. All are read the same way: every
@@ -15,7 +15,7 @@ const MAX_SNIPPET: usize = 2048;
 
 /// What a fact is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::wire) enum Field {
+pub(super) enum Field {
     /// `code` of the error, as text.
     Code,
     /// `type` of the error; also AWS's `__type` and `x-amzn-errortype`.
@@ -46,7 +46,7 @@ pub(in crate::wire) enum Field {
 
 /// An error answer as facts.
 #[derive(Debug, Default)]
-pub(in crate::wire) struct Doc {
+pub(super) struct Doc {
     facts: Vec<(Field, String)>,
     message: String,
     text: String,
@@ -57,7 +57,7 @@ pub(in crate::wire) struct Doc {
 
 impl Doc {
     /// Reads an answer's headers and its body, which is not compressed any more. Never fails.
-    pub(in crate::wire) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
         let mut doc = Self::default();
         doc.read_headers(headers);
         match serde_json::from_slice::<Value>(body) {
@@ -70,32 +70,32 @@ impl Doc {
     }
 
     /// The words of the error for an operator; may be empty.
-    pub(in crate::wire) fn message(&self) -> &str {
+    pub(super) fn message(&self) -> &str {
         &self.message
     }
 
     /// All the words there are, for a search.
-    pub(in crate::wire) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 
     /// The HTTP status that the body names, 400 and above.
-    pub(in crate::wire) fn status(&self) -> Option<u16> {
+    pub(super) fn status(&self) -> Option<u16> {
         self.status
     }
 
     /// `retryDelay` of Google's `RetryInfo`.
-    pub(in crate::wire) fn retry_delay(&self) -> Option<&str> {
+    pub(super) fn retry_delay(&self) -> Option<&str> {
         self.retry_delay.as_deref()
     }
 
     /// The reset header that OpenRouter repeats inside the error.
-    pub(in crate::wire) fn reset(&self) -> Option<&str> {
+    pub(super) fn reset(&self) -> Option<&str> {
         self.reset.as_deref()
     }
 
     /// Whether a fact was found.
-    pub(in crate::wire) fn says(&self, field: Field, value: &str) -> bool {
+    pub(super) fn says(&self, field: Field, value: &str) -> bool {
         let same = |found: &str| match field {
             Field::QuotaId => found.contains(value),
             _ => found.eq_ignore_ascii_case(value),
@@ -106,7 +106,7 @@ impl Doc {
     }
 
     /// The first fact of a kind.
-    pub(in crate::wire) fn first(&self, field: Field) -> Option<&str> {
+    pub(super) fn first(&self, field: Field) -> Option<&str> {
         let mut found = self.facts.iter().filter(|(about, _)| *about == field);
         found.next().map(|(_, value)| value.as_str())
     }

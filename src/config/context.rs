@@ -1,0 +1,43 @@
+//! What the steps of resolving hand each other: their surroundings, and the providers that are there so far.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::catalog;
+use super::resolved::Provider;
+use crate::domain::ids::ProviderName;
+
+/// What resolving needs besides the file's content.
+pub(super) struct Context<'a> {
+    pub env: &'a BTreeMap<String, String>,
+    /// Where relative paths start.
+    pub dir: PathBuf,
+    /// Built-in providers with keys in the environment are present.
+    pub with_environment: bool,
+    /// Neither a file nor a variable speaks of providers.
+    pub bare: bool,
+}
+
+/// A provider and how it came to be there.
+pub(super) struct Placed {
+    pub provider: Provider,
+    /// It was not named in the file.
+    pub builtin: bool,
+}
+
+/// The names that resolve to a provider besides its own: its built-in id and the aliases of that.
+pub(super) fn other_names(placed: &[Placed]) -> Vec<(String, ProviderName)> {
+    let mut names = Vec::new();
+    for placed in placed {
+        let Some(entry) = catalog::find(&placed.provider.kind) else {
+            continue;
+        };
+        for name in entry.aliases.iter().chain([&entry.id]) {
+            let taken = names.iter().any(|(other, _): &(String, _)| other == name);
+            if name != placed.provider.name.as_str() && !taken {
+                names.push((name.clone(), placed.provider.name.clone()));
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,128 @@
+//! What a table of errors is, and which of its rows knows an answer.
+//!
+//! A row holds when its status is among those listed (none listed: any) and every fact it names is found.
+//! The first row that holds wins.
+
+use std::sync::{LazyLock, OnceLock};
+
+use regex::{Regex, RegexBuilder};
+
+use crate::domain::outcome::Class;
+use crate::wire::error_doc::{Doc, Field};
+
+/// One row: a class, and what it is known by.
+pub(in crate::wire::classify) struct Rule {
+    pub(super) class: Class,
+    pub(super) status: &'static [u16],
+    pub(super) when: &'static [(Field, &'static str)],
+}
+
+/// A provider's rows. Their regular expressions are compiled when the provider's first error arrives.
+pub(in crate::wire::classify) struct Table {
+    pub(super) rules: &'static [Rule],
+    compiled: OnceLock<Vec<Option<Regex>>>,
+}
+
+/// Declares a table: `[statuses] Class if Field "value", Field "value";`, or `[statuses] Class;`.
+/// A `Message` is a regular expression that ignores case.
+macro_rules! table {
+    ($name:ident $([$($status:literal),*] $class:ident $(if $($field:ident $value:literal),+)?;)+) => {
+        pub(in crate::wire::classify) static $name: Table = Table::new(&[$(
+            $crate::wire::classify::tables::table::Rule {
+                class: $crate::domain::outcome::Class::$class,
+                status: &[$($status),*],
+                when: &[$($(($crate::wire::error_doc::Field::$field, $value)),+)?],
+            },
+        )+]);
+    };
+}
+pub(super) use table;
+
+/// Messages that speak of size without meaning the prompt: an output cap, or a rate in tokens.
+static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|throttl|rate.?limit|please wait|too many requests",
+    )
+});
+
+impl Table {
+    pub(super) const fn new(rules: &'static [Rule]) -> Self {
+        Self {
+            rules,
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// The regular expression of each row; `None` where it has none.
+    pub(super) fn compiled(&self) -> &[Option<Regex>] {
+        self.compiled.get_or_init(|| {
+            let pattern = |rule: &Rule| {
+                let (_, text) = rule
+                    .when
+                    .iter()
+                    .find(|(field, _)| *field == Field::Message)?;
+                compile(text)
+            };
+            self.rules.iter().map(pattern).collect()
+        })
+    }
+
+    /// The class of the first row that knows the error by something it says. A status that is not known
+    /// contradicts no row.
+    pub(in crate::wire::classify) fn by_facts(
+        &self,
+        status: Option<u16>,
+        doc: &Doc,
+    ) -> Option<Class> {
+        let rows = self.rules.iter().zip(self.compiled());
+        rows.filter(|(rule, _)| !rule.when.is_empty() && rule.allows(status))
+            .find(|(rule, regex)| rule.holds(regex.as_ref(), doc))
+            .map(|(rule, _)| rule.class)
+    }
+
+    /// The class of the first row that knows the error by its status alone.
+    pub(in crate::wire::classify) fn by_status(&self, status: u16) -> Option<Class> {
+        let mut bare = self.rules.iter().filter(|rule| rule.when.is_empty());
+        bare.find(|rule| rule.status.contains(&status))
+            .map(|rule| rule.class)
+    }
+}
+
+impl Rule {
+    fn allows(&self, status: Option<u16>) -> bool {
+        self.status.is_empty() || status.is_none_or(|status| self.status.contains(&status))
+    }
+
+    fn holds(&self, regex: Option<&Regex>, doc: &Doc) -> bool {
+        self.when.iter().all(|(field, value)| match field {
+            Field::Message => {
+                let text = doc.text();
+                let about_the_prompt = self.class != Class::ContextOverflow
+                    || self.status == [413]
+                    || !NOT_THE_PROMPT
+                        .as_ref()
+                        .is_some_and(|not| not.is_match(text));
+                about_the_prompt && regex.is_some_and(|regex| regex.is_match(text))
+            }
+            _ => doc.says(*field, value),
+        })
+    }
+}
+
+fn compile(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .dot_matches_new_line(true)
+        .build()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_the_prompt_compiles() {
+        assert!(NOT_THE_PROMPT.is_some());
+    }
+}
