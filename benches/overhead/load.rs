@@ -141,8 +141,10 @@ pub async fn open_loop(address: &str, rate: u32, seconds: u32) -> Vec<f64> {
                 let mut due = start + pace * number / connections;
                 let mut times = Vec::new();
                 for _ in 0..each {
+                    // Behind an answer that came late: it was due before it could be sent.
+                    let late = tokio::time::Instant::now() > due;
                     tokio::time::sleep_until(due).await;
-                    let started = now();
+                    let started = if late { due.into_std() } else { now() };
                     client.exchange().await;
                     times.push(started.elapsed().as_secs_f64() * 1e3);
                     due += pace;
