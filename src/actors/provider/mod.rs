@@ -101,7 +101,14 @@ impl Actor for Provider {
                 let visit = &mut route.walk.visit;
                 visit.asked.push(key);
                 visit.refusal = Some(sooner(visit.refusal, refusal));
-                self.find_key(core, route);
+                // What the key said before it declined may concern all keys.
+                let now = self.clock.now();
+                if let Some(until) = core.state.cooling(now) {
+                    self.withdraw(core, &mut route, now);
+                    self.give_back(route, Refusal::until(Reason::Cooling, until));
+                } else {
+                    self.find_key(core, route);
+                }
             }
             ProviderMessage::Report(record) => self.report(core, &record),
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
@@ -193,9 +200,9 @@ impl Provider {
         }
     }
 
-    /// The place of the key to offer the route to: in rotation among those that look ready, then those
-    /// that refused this request before. What they published may lag behind their refusal, but their
-    /// mailbox does not: it holds the settlement of that refusal before this offer.
+    /// The place of the key to offer the route to: in rotation among those that look ready. Before that the
+    /// one that refused this request last says until when. What it published may lag behind its refusal, but
+    /// its mailbox does not: it holds the settlement before this offer, and that may cool all keys.
     fn next_key(
         &self,
         core: &mut ProviderCore,
@@ -223,9 +230,12 @@ impl Provider {
             why_not.is_none()
         };
         let in_flight = |place: usize| self.keys.get(place).map_or(0, |seat| seat.cell.in_flight());
+        let latest = refused.last().copied();
+        if let Some(latest) = latest.filter(|place| !asked.contains(place)) {
+            return Some(latest);
+        }
         let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
-        let next = core.rotation.pick(self.keys.len(), avoid, fresh, in_flight);
-        next.or_else(|| refused.iter().copied().find(|place| looks_ready(*place)))
+        core.rotation.pick(self.keys.len(), avoid, fresh, in_flight)
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
