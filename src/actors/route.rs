@@ -24,7 +24,9 @@ pub struct Route {
     pub tokens: u64,
     /// When the request must have ended.
     pub deadline: Time,
-    /// Until when it may wait for a first key; before now means never.
+    /// Whether it may wait for a key at all.
+    pub may_wait: bool,
+    /// Until when it may.
     pub wait_until: Time,
     /// Until when it waits for a preferred upstream rather than walk on.
     pub patience_until: Time,
@@ -84,6 +86,7 @@ impl Route {
             ask,
             tokens,
             deadline,
+            may_wait: false,
             wait_until: Time::ZERO,
             patience_until: Time::ZERO,
             reply,

@@ -42,6 +42,7 @@ pub struct Dispatch {
 #[derive(Clone, Copy)]
 struct Limits {
     deadline: Time,
+    may_wait: bool,
     wait_until: Time,
     patience_until: Time,
 }
@@ -225,6 +226,7 @@ impl Dispatch {
         let await_cooldown = request.await_cooldown.unwrap_or(policy.await_cooldown);
         Limits {
             deadline: request.arrived + span,
+            may_wait: !await_cooldown.is_zero(),
             wait_until: request.arrived + await_cooldown,
             patience_until: request.arrived + policy.patience,
         }
@@ -266,6 +268,7 @@ impl Dispatch {
                 limits.deadline,
                 reply,
             );
+            route.may_wait = limits.may_wait;
             route.wait_until = limits.wait_until;
             route.patience_until = limits.patience_until;
             route

@@ -242,9 +242,10 @@ impl Router {
         let cause = if !open_ended && earliest.is_none() {
             Cause::NothingLeft
         } else if now >= limit {
-            match route.walk.ticket {
-                Some(_) => Cause::TimeUp,
-                None => Cause::WaitForbidden,
+            if route.may_wait {
+                Cause::TimeUp
+            } else {
+                Cause::WaitForbidden
             }
         } else if !open_ended && earliest.is_some_and(|earliest| earliest > limit) {
             Cause::TooLate

@@ -92,6 +92,7 @@ impl Bench {
                     ..Ask::default()
                 };
                 let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                route.may_wait = !wait.is_zero();
                 route.wait_until = now + wait;
                 route.patience_until = now + patience;
                 route
