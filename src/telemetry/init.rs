@@ -1,19 +1,13 @@
 //! Where log lines go and how they look: text for people, JSON for machines, on standard output.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::SyncSender;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::json::JsonLines;
-
-/// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
-const QUEUE: usize = 65_536;
-/// The writer's rest between two batches.
-const REST: Duration = Duration::from_millis(5);
+use super::sink::{self, LogGuard};
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,32 +18,9 @@ pub enum Format {
     Json,
 }
 
-/// Flushes what is queued when dropped. Keep it until the end of `main`.
-#[derive(Debug)]
-pub struct LogGuard {
-    queue: Option<SyncSender<Vec<u8>>>,
-    writer: Option<JoinHandle<()>>,
-}
-
-impl Drop for LogGuard {
-    fn drop(&mut self) {
-        // The subscriber's own sender lives as long as the process: an empty line asks the writer to end.
-        if let Some(queue) = self.queue.take() {
-            drop(queue.send(Vec::new()));
-        }
-        if let Some(writer) = self.writer.take() {
-            drop(writer.join());
-        }
-    }
-}
-
 /// Installs the process's subscriber. `level` is a level or a filter such as `info,pointsman=debug`.
 pub fn init(format: Format, level: &str) -> LogGuard {
-    let (queue, lines) = mpsc::sync_channel(QUEUE);
-    let writer = std::thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || write_lines(&lines))
-        .ok();
+    let (queue, guard) = sink::start();
     let filter = EnvFilter::try_new(level)
         .unwrap_or_else(|_| EnvFilter::new("info"))
         // The actor framework logs each actor's life as its own.
@@ -60,14 +31,14 @@ pub fn init(format: Format, level: &str) -> LogGuard {
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
     let installed = match format {
-        Format::Json => builder.event_format(JsonLines).try_init(),
+        Format::Json => {
+            sink::install_json(&queue);
+            builder.event_format(JsonLines).try_init()
+        }
         Format::Text => builder.with_ansi(io::stdout().is_terminal()).try_init(),
     };
     drop(installed);
-    LogGuard {
-        queue: Some(queue),
-        writer,
-    }
+    guard
 }
 
 trait IntoDirective {
@@ -79,34 +50,6 @@ impl IntoDirective for tracing::Level {
         format!("{target}={self}")
             .parse()
             .unwrap_or_else(|_| self.into())
-    }
-}
-
-/// Writes batches: many lines, one system call. Between two batches it rests a moment: a thread that waits
-/// for each line would have to be woken, by a system call, from every request.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a thread of its own, which may rest"
-)]
-fn write_lines(lines: &Receiver<Vec<u8>>) {
-    let mut out = io::stdout().lock();
-    let mut batch = Vec::with_capacity(64 * 1024);
-    while let Ok(line) = lines.recv() {
-        let mut end = line.is_empty();
-        batch.extend_from_slice(&line);
-        while batch.len() < 64 * 1024
-            && let Ok(line) = lines.try_recv()
-        {
-            end |= line.is_empty();
-            batch.extend_from_slice(&line);
-        }
-        // A closed standard output is no reason to stop serving.
-        drop(out.write_all(&batch).and_then(|()| out.flush()));
-        batch.clear();
-        if end {
-            return;
-        }
-        std::thread::sleep(REST);
     }
 }
 

@@ -5,3 +5,4 @@ pub mod events;
 pub mod init;
 mod json;
 pub mod request_line;
+mod sink;

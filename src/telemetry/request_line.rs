@@ -1,10 +1,15 @@
 //! One line per request: what was asked, where it went, how each attempt ended, how long it took.
 //! No prompt and no key material.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::io::Write as _;
 use std::time::Duration;
 
 use tracing::{Level, enabled, info, warn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::sink;
 
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
@@ -46,14 +51,12 @@ pub fn emit(line: &RequestLine<'_>) {
     if (level == Level::INFO && !enabled!(Level::INFO)) || !enabled!(Level::WARN) {
         return;
     }
-    let mut attempts = String::with_capacity(line.attempts.len() * 48);
-    for record in line.attempts {
-        if !attempts.is_empty() {
-            attempts.push(' ');
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(attempts, "{}", Attempt(record, line.started));
+    if let Some(lines) = sink::json_lines() {
+        // Full: the line is lost, the request is not.
+        drop(lines.try_send(line.to_json(level)));
+        return;
     }
+    let attempts = line.attempts_text();
     let upstream = line.attempts.last().map(|record| &record.upstream);
     macro_rules! line {
         ($emit:ident) => {
@@ -81,6 +84,61 @@ pub fn emit(line: &RequestLine<'_>) {
     }
 }
 
+impl RequestLine<'_> {
+    /// The same line as [`emit`] would write through the subscriber, written straight out: there is one for
+    /// each request, and this takes a third of the time.
+    fn to_json(&self, level: Level) -> Vec<u8> {
+        let mut out = Vec::with_capacity(640);
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        let mut time = String::with_capacity(32);
+        // Writing to memory cannot fail, here and below.
+        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        out.extend_from_slice(time.as_bytes());
+        let _ = write!(out, "\",\"level\":\"{level}\",\"message\":\"request\"");
+        let text = |out: &mut Vec<u8>, name: &str, value: &str| {
+            let _ = write!(out, ",\"{name}\":");
+            let _ = serde_json::to_writer(out, value);
+        };
+        let number = |out: &mut Vec<u8>, name: &str, value: Option<u64>| {
+            if let Some(value) = value {
+                let _ = write!(out, ",\"{name}\":{value}");
+            }
+        };
+        text(&mut out, "request_id", self.id);
+        text(&mut out, "operation", &self.operation.path()[1..]);
+        let _ = write!(out, ",\"stream\":{}", self.stream);
+        text(&mut out, "target", self.target);
+        text(&mut out, "outcome", self.outcome);
+        number(&mut out, "status", self.status.map(u64::from));
+        if let Some(last) = self.attempts.last() {
+            text(&mut out, "upstream", &last.upstream.to_string());
+        }
+        text(&mut out, "attempts", &self.attempts_text());
+        number(&mut out, "prompt_tokens", self.prompt_tokens);
+        number(&mut out, "completion_tokens", self.completion_tokens);
+        let _ = write!(out, ",\"total_ms\":{}", millis(self.total));
+        if let Some(first) = self.first_token {
+            let _ = write!(out, ",\"first_token_ms\":{}", millis(first));
+        }
+        out.extend_from_slice(b"}\n");
+        out
+    }
+
+    /// All attempts, one after the other.
+    fn attempts_text(&self) -> String {
+        let mut text = String::with_capacity(self.attempts.len() * 64);
+        for record in self.attempts {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            // Writing to a String cannot fail.
+            let _ =
+                fmt::Write::write_fmt(&mut text, format_args!("{}", Attempt(record, self.started)));
+        }
+        text
+    }
+}
+
 fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 10_000.0).round() / 10.0
 }
@@ -104,5 +162,59 @@ impl fmt::Display for Attempt<'_> {
         let after = millis(record.started.since(*started));
         let took = millis(record.ended.since(record.started));
         write!(f, "@{after}ms+{took}ms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{KeyId, Upstream};
+    use crate::domain::outcome::Class;
+
+    #[test]
+    fn a_line_for_machines_is_one_json_object_with_everything_in_it() {
+        let upstream = Upstream::new("groq", "a \"model\"");
+        let record = Record {
+            key: KeyId {
+                provider: upstream.provider.clone(),
+                index: 2,
+            },
+            upstream,
+            class: Class::RateLimited,
+            status: Some(429),
+            started: Time::from_millis(5),
+            ended: Time::from_millis(9),
+        };
+        let line = RequestLine {
+            id: "req_1",
+            operation: Operation::Chat,
+            stream: true,
+            target: "a\nline",
+            outcome: "answered",
+            status: Some(200),
+            attempts: &[record],
+            started: Time::ZERO,
+            prompt_tokens: Some(3),
+            completion_tokens: None,
+            total: Duration::from_micros(12_340),
+            first_token: Some(Duration::from_millis(10)),
+        };
+        let json: serde_json::Value = serde_json::from_slice(&line.to_json(Level::INFO)).unwrap();
+        assert_eq!(json["target"], "a\nline");
+        assert_eq!(json["operation"], "chat/completions");
+        assert_eq!(json["upstream"], "groq:a \"model\"");
+        assert_eq!(
+            json["attempts"],
+            "groq:a \"model\"/groq#2=rate_limited(429)@5ms+4ms"
+        );
+        assert_eq!(
+            (&json["prompt_tokens"], json.get("completion_tokens")),
+            (&3.into(), None)
+        );
+        assert_eq!(
+            (&json["total_ms"], &json["first_token_ms"]),
+            (&12.3.into(), &10.into())
+        );
+        assert!(json["timestamp"].as_str().unwrap().ends_with('Z'));
     }
 }

@@ -47,7 +47,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing_subscriber",
-        &["telemetry/init.rs", "telemetry/json.rs"],
+        &["telemetry"],
         "emit events with `tracing`",
     ),
     (
@@ -127,7 +127,14 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "serde_json",
         &[
-            "wire", "config", "upstream", "dispatch", "api", "app", "cli",
+            "wire",
+            "config",
+            "telemetry",
+            "upstream",
+            "dispatch",
+            "api",
+            "app",
+            "cli",
         ],
         "the domain has no outer form",
     ),

@@ -1,0 +1,89 @@
+//! Where finished log lines go: a queue to the one thread that writes them.
+
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
+const QUEUE: usize = 16_384;
+/// The writer's rest between two batches.
+const REST: Duration = Duration::from_millis(5);
+/// A batch is written when it has so many bytes.
+const BATCH: usize = 64 * 1024;
+
+/// The process's queue of lines for machines, once there is one: the request line goes there directly.
+static JSON_LINES: OnceLock<SyncSender<Vec<u8>>> = OnceLock::new();
+
+/// Flushes what is queued when dropped. Keep it until the end of `main`.
+#[derive(Debug)]
+pub struct LogGuard {
+    queue: Option<SyncSender<Vec<u8>>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        // The subscriber's own sender lives as long as the process: an empty line asks the writer to end.
+        if let Some(queue) = self.queue.take() {
+            drop(queue.send(Vec::new()));
+        }
+        if let Some(writer) = self.writer.take() {
+            drop(writer.join());
+        }
+    }
+}
+
+/// Starts the writer thread; what it is sent goes to standard output.
+pub(super) fn start() -> (SyncSender<Vec<u8>>, LogGuard) {
+    let (queue, lines) = mpsc::sync_channel(QUEUE);
+    let writer = std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || write_lines(&lines))
+        .ok();
+    let guard = LogGuard {
+        queue: Some(queue.clone()),
+        writer,
+    };
+    (queue, guard)
+}
+
+/// From now on [`json_lines`] leads there.
+pub(super) fn install_json(queue: &SyncSender<Vec<u8>>) {
+    // A second one, in tests, changes nothing.
+    drop(JSON_LINES.set(queue.clone()));
+}
+
+/// Where a line of JSON may be sent without a detour, if lines are JSON.
+pub(super) fn json_lines() -> Option<&'static SyncSender<Vec<u8>>> {
+    JSON_LINES.get()
+}
+
+/// Writes batches: many lines, one system call. Between two batches it rests a moment: a thread that waits
+/// for each line would have to be woken, by a system call, from every request.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which may rest"
+)]
+fn write_lines(lines: &Receiver<Vec<u8>>) {
+    let mut out = io::stdout().lock();
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Ok(line) = lines.recv() {
+        let mut end = line.is_empty();
+        batch.extend_from_slice(&line);
+        while batch.len() < BATCH
+            && let Ok(line) = lines.try_recv()
+        {
+            end |= line.is_empty();
+            batch.extend_from_slice(&line);
+        }
+        // A closed standard output is no reason to stop serving.
+        drop(out.write_all(&batch).and_then(|()| out.flush()));
+        batch.clear();
+        if end {
+            return;
+        }
+        std::thread::sleep(REST);
+    }
+}
