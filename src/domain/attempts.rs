@@ -122,6 +122,8 @@ pub struct Attempts {
     attempts: u32,
     key_refusals: u32,
     records: Vec<Record>,
+    /// The earliest moment at which a key that refused said it would be ready.
+    hinted: Option<Time>,
 }
 
 impl Attempts {
@@ -151,6 +153,7 @@ impl Attempts {
             attempts: 0,
             key_refusals: 0,
             records: Vec::new(),
+            hinted: None,
         }
     }
 
@@ -211,6 +214,8 @@ impl Attempts {
         self.records.push(record);
         if class.refuses_key() {
             self.key_refusals += 1;
+            let hint = failure.retry_after.map(|after| now + after);
+            self.hinted = self.hinted.into_iter().chain(hint).min();
         } else {
             self.attempts += 1;
         }
@@ -257,9 +262,10 @@ impl Attempts {
 
     fn go_on(&self, wait: Duration, now: Time) -> Next {
         let fail = |code| {
+            let limited = code == ErrorCode::UpstreamsRateLimited;
             Next::Fail(Verdict {
                 code,
-                ready_at: None,
+                ready_at: self.hinted.filter(|_| limited),
             })
         };
         if now + wait >= self.deadline {

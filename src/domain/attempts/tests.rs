@@ -114,6 +114,25 @@ fn many_cold_keys_leave_each_fallback_its_chance() {
 }
 
 #[test]
+fn when_too_many_keys_refused_the_error_still_says_when_to_come_back() {
+    let mut attempts = request(1);
+    let mut next = attempts.start(Time::ZERO);
+    for key in 1..=32 {
+        let failure = Failure {
+            retry_after: Some(Duration::from_secs(100 - u64::from(key))),
+            ..Failure::new(Class::RateLimited, "")
+        };
+        let record = record(&attempts, 0, key, Class::RateLimited);
+        next = attempts.failed(0, record, &failure, 0.5, Time::ZERO).1;
+    }
+    let Next::Fail(verdict) = next else {
+        panic!("32 refusals are the limit")
+    };
+    assert_eq!(verdict.code, ErrorCode::UpstreamsRateLimited);
+    assert_eq!(verdict.ready_at, Some(Time::from_millis(68_000)));
+}
+
+#[test]
 fn an_overflow_goes_only_to_larger_windows_and_other_models() {
     let mut list = candidates(4);
     let windows = [Some(8_000), Some(4_000), Some(128_000), None];
