@@ -42,7 +42,8 @@ pub(super) struct Begun {
     pub(super) held: VecDeque<Bytes>,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
-    pub(super) finished: bool,
+    /// The choices that are complete, one bit each.
+    pub(super) finished: u64,
     pub(super) done: bool,
 }
 
@@ -215,10 +216,10 @@ impl Attempt<'_> {
         let mut held = VecDeque::new();
         let mut held_bytes = 0;
         let mut usage = None;
-        let mut finished = false;
+        let mut finished = 0;
         loop {
             let event = match events.next().await {
-                None if finished => break,
+                None if finished != 0 => break,
                 None => {
                     let detail = "the stream ended before its first content".to_owned();
                     return Err(failed(Class::Malformed, detail));
@@ -239,8 +240,8 @@ impl Attempt<'_> {
                 return Err(failed(Class::Malformed, detail));
             }
             usage = said.usage.or(usage);
-            finished |= said.finish;
-            if said.done && !finished {
+            finished |= said.finished;
+            if said.done && finished == 0 && !said.content {
                 let detail = "the stream was done before its first content".to_owned();
                 return Err(failed(Class::Malformed, detail));
             }

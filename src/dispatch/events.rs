@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
 use futures_util::Stream;
 use futures_util::stream::BoxStream;
@@ -80,7 +80,7 @@ impl Events {
                 Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
             }
             if self.ended {
-                return Poll::Ready(self.splitter.finish().map(Ok));
+                return Poll::Ready(self.splitter.finish().map(|event| Ok(completed(event))));
             }
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 None => self.ended = true,
@@ -101,4 +101,14 @@ impl Events {
         decoder.flush()?;
         Ok(Bytes::from(std::mem::take(decoder.get_mut())))
     }
+}
+
+/// A last event without its blank line, with one: what follows must not become a part of it.
+fn completed(event: RawEvent) -> RawEvent {
+    let mut raw = BytesMut::from(event.raw);
+    if !raw.ends_with(b"\n") {
+        raw.extend_from_slice(b"\n");
+    }
+    raw.extend_from_slice(b"\n");
+    RawEvent { raw: raw.freeze() }
 }

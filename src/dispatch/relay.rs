@@ -41,6 +41,7 @@ enum Last {
         code: ErrorCode,
         message: &'static str,
         told: bool,
+        retry_after: Option<Duration>,
     },
 }
 
@@ -51,7 +52,9 @@ pub struct Relay {
     lease: Option<Lease>,
     record: Option<Record>,
     story: Story,
-    finished: bool,
+    /// The choices that are complete, one bit each, and how many there are to be.
+    finished: u64,
+    choices: u32,
     counts: bool,
     kind: String,
     idle: Duration,
@@ -75,6 +78,8 @@ pub(super) struct RelayParts {
     pub(super) story: Story,
     /// Whether a failure counts against the upstream.
     pub(super) counts: bool,
+    /// How many choices the answer is to have.
+    pub(super) choices: u32,
     /// The provider's catalogue id.
     pub(super) kind: String,
     /// Longest silence between two events with content.
@@ -98,6 +103,7 @@ impl Relay {
             record: Some(parts.record),
             story,
             finished: begun.finished,
+            choices: parts.choices,
             counts: parts.counts,
             kind: parts.kind,
             idle: parts.idle,
@@ -113,9 +119,14 @@ impl Relay {
         relay
     }
 
+    /// Whether every choice is complete.
+    fn is_finished(&self) -> bool {
+        self.finished.count_ones() >= self.choices.min(64)
+    }
+
     /// When silence has lasted too long, as things stand.
     fn limit(&self) -> Time {
-        let silence = if self.finished {
+        let silence = if self.is_finished() {
             self.idle.min(AFTER_FINISH)
         } else {
             self.idle
@@ -131,13 +142,14 @@ impl Relay {
     /// Ends the stream and settles the lease.
     fn close(&mut self, last: Last) {
         self.events = None;
-        let (class, ending) = match last {
-            Last::Complete => (Class::Success, Ending::Answered(200)),
+        let (class, ending, retry_after) = match last {
+            Last::Complete => (Class::Success, Ending::Answered(200), None),
             Last::Cut {
                 class,
                 code,
                 message,
                 told,
+                retry_after,
             } => {
                 if !told {
                     let event = stream::error_event(
@@ -149,14 +161,14 @@ impl Relay {
                     );
                     self.out.push_back(event);
                 }
-                (class, Ending::Cut(code))
+                (class, Ending::Cut(code), retry_after)
             }
         };
         self.story.ending = Some(ending);
         if let Some(lease) = self.lease.take() {
             lease.settle(Settlement {
                 class,
-                retry_after: None,
+                retry_after,
                 tokens: self.story.usage.as_ref().and_then(|usage| usage.total()),
                 counts: self.counts,
             });
@@ -174,7 +186,7 @@ impl Relay {
 
     /// The upstream closed the stream.
     fn ended(&mut self) {
-        if self.finished {
+        if self.is_finished() {
             // The end mark is missing, but the answer is whole: say so in its place.
             if let Some(mark) = stream::end_mark(self.story.operation) {
                 self.out.push_back(mark);
@@ -186,6 +198,7 @@ impl Relay {
             code: ErrorCode::UpstreamsExhausted,
             message: "the upstream's stream broke off before the answer was complete",
             told: false,
+            retry_after: None,
         });
     }
 
@@ -195,29 +208,31 @@ impl Relay {
         if now < self.limit() {
             return self.arm();
         }
+        if self.is_finished() {
+            return self.ended();
+        }
         if now >= self.deadline {
             return self.close(Last::Cut {
                 class: Class::Cancelled,
                 code: ErrorCode::DeadlineExceeded,
                 message: "the request's deadline passed before the answer was complete",
                 told: false,
+                retry_after: None,
             });
-        }
-        if self.finished {
-            return self.ended();
         }
         self.close(Last::Cut {
             class: Class::Timeout,
             code: ErrorCode::UpstreamsExhausted,
             message: "the upstream's stream fell silent before the answer was complete",
             told: false,
+            retry_after: None,
         });
     }
 
     fn take_in(&mut self, event: &crate::wire::sse::RawEvent) {
         let said = stream::inspect(self.story.operation, event);
         // Comments and empty deltas keep a connection open, not a promise.
-        if said.content || said.finish || said.usage.is_some() {
+        if said.content || said.finished != 0 || said.usage.is_some() {
             self.last_event = self.story.clock.now();
         }
         if said.malformed {
@@ -236,10 +251,11 @@ impl Relay {
                 code: ErrorCode::UpstreamsExhausted,
                 message: "",
                 told: true,
+                retry_after: failure.retry_after,
             });
         }
-        if said.finish && !self.finished {
-            self.finished = true;
+        if said.finished != 0 {
+            self.finished |= said.finished;
             self.arm();
         }
         if said.done {
@@ -268,7 +284,7 @@ impl Stream for Relay {
                         Class::Malformed => ErrorCode::InvalidUpstreamResponse,
                         _ => ErrorCode::UpstreamsExhausted,
                     };
-                    if this.finished {
+                    if this.is_finished() {
                         this.ended();
                     } else {
                         this.close(Last::Cut {
@@ -276,6 +292,7 @@ impl Stream for Relay {
                             code,
                             message: "the upstream's stream broke off before the answer was complete",
                             told: false,
+retry_after: None,
                         });
                     }
                 }

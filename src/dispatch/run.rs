@@ -139,7 +139,7 @@ impl Dispatch {
                         };
                         return Err(self.fail(story, &attempts, &chain, verdict));
                     };
-                    let tried = Tried::new(&lease, self.clock.now());
+                    let tried = Tried::new(&lease, &request, self.clock.now());
                     story.current = Some(tried.record(Class::Cancelled, None, self.clock.now()));
                     let end =
                         attempt::make(&request, endpoint, &lease, self.clock, limits.deadline)
@@ -326,6 +326,7 @@ impl Dispatch {
             story,
             counts: attempts.may_count(lease.index),
             lease,
+            choices: tried.choices,
             kind: endpoint.kind.clone(),
             idle: endpoint.timeouts.idle,
             end: tried.started + endpoint.timeouts.total,
@@ -366,11 +367,13 @@ struct Tried {
     upstream: crate::domain::ids::Upstream,
     key: crate::domain::ids::KeyId,
     started: Time,
+    choices: u32,
 }
 
 impl Tried {
-    fn new(lease: &Lease, started: Time) -> Self {
+    fn new(lease: &Lease, request: &Request, started: Time) -> Self {
         Self {
+            choices: request.doc.choices(),
             upstream: lease.upstream().clone(),
             key: lease.key.clone(),
             started,

@@ -399,7 +399,7 @@ mod tests {
                 3,
                 "{operation:?}"
             );
-            assert!(said.iter().any(|event| event.finish));
+            assert!(said.iter().any(|event| event.finished == 1));
             assert!(said.last().unwrap().done);
             assert!(
                 said.iter()

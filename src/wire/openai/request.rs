@@ -154,6 +154,14 @@ impl RequestDoc {
             .find_map(|name| serde_json::from_slice(self.raw(name)?).ok())
     }
 
+    /// How many choices the answer has.
+    pub fn choices(&self) -> u32 {
+        let n = self
+            .raw("n")
+            .and_then(|raw| serde_json::from_slice(raw).ok());
+        n.unwrap_or(1).max(1)
+    }
+
     /// Bytes of everything that becomes the prompt.
     pub fn prompt_bytes(&self) -> usize {
         PROMPT_FIELDS

@@ -26,8 +26,8 @@ pub struct ErrorDoc {
 pub struct StreamEvent {
     /// Text, reasoning, a refusal, or a part of a tool call.
     pub content: bool,
-    /// The answer is complete (a finish reason, a completed response).
-    pub finish: bool,
+    /// The choices that are complete (a finish reason, a completed response): one bit each, by index.
+    pub finished: u64,
     /// Nothing follows.
     pub done: bool,
     /// Not what was asked for.
@@ -86,6 +86,8 @@ struct Chunk<'a> {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(default, borrow)]
+    index: Option<&'a RawValue>,
+    #[serde(default, borrow)]
     delta: Option<Delta<'a>>,
     #[serde(default, borrow)]
     message: Option<Delta<'a>>,
@@ -140,6 +142,17 @@ impl Delta<'_> {
     }
 }
 
+/// The bits of the choices that a chunk completes.
+fn finished(choices: &[Choice<'_>]) -> u64 {
+    let complete = choices.iter().filter(|choice| filled(choice.finish_reason));
+    complete.fold(0, |bits, choice| {
+        let index = choice
+            .index
+            .and_then(|index| index.get().parse::<u32>().ok());
+        bits | 1u64.checked_shl(index.unwrap_or(0)).unwrap_or(0)
+    })
+}
+
 /// A chunk of chat or text completions.
 fn chunk(data: &[u8]) -> Option<StreamEvent> {
     let chunk: Chunk<'_> = serde_json::from_slice(data).ok()?;
@@ -161,7 +174,7 @@ fn chunk(data: &[u8]) -> Option<StreamEvent> {
     });
     Some(StreamEvent {
         content,
-        finish: !broke && finish_reasons.clone().any(|reason| filled(Some(reason))),
+        finished: if broke { 0 } else { finished(&choices) },
         done: false,
         malformed: false,
         usage: chunk
@@ -209,7 +222,7 @@ fn response_event(data: &[u8]) -> Option<StreamEvent> {
             .is_some_and(|kind| kind.get().contains("call"));
     Some(StreamEvent {
         content: kind.ends_with(".delta") || new_call,
-        finish,
+        finished: u64::from(finish),
         done: finish,
         malformed: false,
         usage: event
@@ -338,11 +351,11 @@ mod tests {
         let last = chat(
             r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
         );
-        assert!(last.finish && !last.content);
+        assert!(last.finished == 1 && !last.content);
         assert_eq!(last.usage.unwrap().total(), Some(7));
         assert!(chat("[DONE]").done);
         let usage = chat(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
-        assert!(!usage.finish && usage.usage.is_some());
+        assert!(usage.finished == 0 && usage.usage.is_some());
     }
 
     #[test]
@@ -403,7 +416,7 @@ mod tests {
         let end = say(
             r#"{"type":"response.completed","response":{"usage":{"input_tokens":1,"output_tokens":2}}}"#,
         );
-        assert!(end.finish && end.done);
+        assert!(end.finished == 1 && end.done);
         assert_eq!(end.usage.unwrap().total(), Some(3));
         assert!(
             say(r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#)
