@@ -42,6 +42,8 @@ impl LeaseRecord {
 pub(crate) trait SettlePort: Send + Sync {
     /// The lease's outcome stands in its record.
     fn settled(&self, record: Arc<LeaseRecord>);
+    /// The lease is a trial, and the answer has begun well.
+    fn began(&self, record: Arc<LeaseRecord>);
 }
 
 /// Leave to make one attempt.
@@ -54,6 +56,8 @@ pub struct Lease {
     pub material: Arc<Option<ApiKey>>,
     /// Whether the request waited for it.
     pub waited: bool,
+    /// Whether others wait for its outcome: it is a breaker's probe, or tries a key that was found invalid.
+    pub(crate) trial: bool,
     pub(crate) record: Arc<LeaseRecord>,
     pub(crate) port: Arc<dyn SettlePort>,
 }
@@ -67,6 +71,13 @@ impl Lease {
     /// Its number, unique in the process.
     pub fn id(&self) -> LeaseId {
         self.record.id
+    }
+
+    /// The answer has begun well. Those who wait for a trial need not wait for its end.
+    pub fn began(&self) {
+        if self.trial {
+            self.port.began(Arc::clone(&self.record));
+        }
     }
 
     /// Ends it with an outcome.

@@ -53,6 +53,8 @@ pub(crate) struct Walk {
     pub(crate) declined: Vec<(usize, Refusal)>,
     /// The router's count of readiness events when the walk began.
     pub(crate) seen: u64,
+    /// Until when it waits for an actor's restart, once it met one.
+    pub(crate) grace_until: Option<Time>,
     /// Its place in the waiting room, once it had to wait.
     pub(crate) ticket: Option<Ticket>,
     /// The provider's part of the walk.

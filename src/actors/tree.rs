@@ -101,8 +101,8 @@ pub struct Dispatcher {
     clock: Clock,
 }
 
-/// How often a request whose route was lost in a crash asks again before it gives up.
-const ASK_AGAIN: u32 = 8;
+/// A request whose route was lost in a crash asks again at once, then after pauses that double up to this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Dispatcher {
     /// Walks one route through the tree and waits for the answer, which comes at its deadline at the latest.
@@ -116,7 +116,8 @@ impl Dispatcher {
         deadline: Time,
         mut route: impl FnMut(oneshot::Sender<Answer>) -> Route,
     ) -> Result<Lease, Refused> {
-        for again in 0..ASK_AGAIN {
+        let mut pause = Duration::from_millis(1);
+        loop {
             let (reply, answer) = oneshot::channel();
             let sent = self
                 .router
@@ -138,10 +139,11 @@ impl Dispatcher {
             if self.clock.now() >= deadline {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(1 << again)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Err(Refused {
-            cause: Cause::NothingLeft,
+            cause: Cause::TimeUp,
             declined: Vec::new(),
         })
     }
@@ -294,6 +296,7 @@ fn provider_seats_of(
             place,
             provider_name: provider.name.clone(),
             material: Arc::new(material.clone()),
+            handle: handle.clone(),
             cell: Arc::clone(&cell),
             port: Arc::new(KeyPort {
                 cell: Arc::clone(&cell),

@@ -38,12 +38,12 @@ pub struct Dispatch {
     pub clock: Clock,
 }
 
-/// Waiting for a key and for a preferred upstream ends at these moments.
+/// What bounds one request's waiting.
 #[derive(Clone, Copy)]
 struct Limits {
     deadline: Time,
-    may_wait: bool,
-    wait_until: Time,
+    /// What is left of the time that it may wait for keys.
+    wait: Duration,
     patience_until: Time,
 }
 
@@ -109,7 +109,7 @@ impl Dispatch {
         chain: Arc<Chain>,
         mut story: Story,
     ) -> Result<Answer, Box<Failed>> {
-        let limits = self.limits(&request);
+        let mut limits = self.limits(&request);
         let needed = self.tokens_needed(&request, &chain).await;
         let candidates = chain.upstreams.iter().map(|upstream| {
             let endpoint = self.endpoints.get(&upstream.provider);
@@ -119,7 +119,11 @@ impl Dispatch {
                 retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
             }
         });
-        let mut attempts = Attempts::new(self.policy, limits.deadline, needed, candidates);
+        let policy = DispatchPolicy {
+            await_cooldown: limits.wait,
+            ..self.policy
+        };
+        let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
         let mut next = attempts.start(self.clock.now());
         loop {
             match next {
@@ -128,7 +132,10 @@ impl Dispatch {
                     next = Next::Ask(Duration::ZERO);
                 }
                 Next::Ask(_) => {
-                    let lease = match self.lease(&request, &chain, &mut attempts, limits).await {
+                    let lease = match self
+                        .lease(&request, &chain, &mut attempts, &mut limits)
+                        .await
+                    {
                         Ok(lease) => lease,
                         Err(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
                     };
@@ -223,11 +230,9 @@ impl Dispatch {
         let span = request
             .deadline
             .map_or(policy.deadline, |asked| asked.min(policy.deadline));
-        let await_cooldown = request.await_cooldown.unwrap_or(policy.await_cooldown);
         Limits {
             deadline: request.arrived + span,
-            may_wait: !await_cooldown.is_zero(),
-            wait_until: request.arrived + await_cooldown,
+            wait: request.await_cooldown.unwrap_or(policy.await_cooldown),
             patience_until: request.arrived + policy.patience,
         }
     }
@@ -256,9 +261,12 @@ impl Dispatch {
         request: &Request,
         chain: &Arc<Chain>,
         attempts: &mut Attempts,
-        limits: Limits,
+        limits: &mut Limits,
     ) -> Result<Lease, Verdict> {
         let ask = attempts.ask();
+        let asked_at = self.clock.now();
+        let may_wait =
+            request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
         let reserve = tokens::estimate(&request.doc);
         let asked = self.dispatcher.lease(limits.deadline, |reply| {
             let mut route = Route::new(
@@ -268,8 +276,8 @@ impl Dispatch {
                 limits.deadline,
                 reply,
             );
-            route.may_wait = limits.may_wait;
-            route.wait_until = limits.wait_until;
+            route.may_wait = may_wait;
+            route.wait_until = asked_at + limits.wait;
             route.patience_until = limits.patience_until;
             route
         });
@@ -277,6 +285,8 @@ impl Dispatch {
             Ok(lease) => {
                 if lease.waited {
                     attempts.waited();
+                    let spent = self.clock.now().since(asked_at);
+                    limits.wait = limits.wait.saturating_sub(spent);
                 }
                 Ok(lease)
             }
@@ -313,6 +323,7 @@ impl Dispatch {
     ) -> Answer {
         story.records = attempts.records().to_vec();
         story.first_token = Some(self.clock.now());
+        lease.began();
         let answer = Answer {
             status: 200,
             headers: forward_response_headers(&begun.headers),
@@ -351,6 +362,9 @@ impl Dispatch {
         story.ending = Some(Ending::Failed(verdict.code));
         let now = self.clock.now();
         let retry_after = verdict.ready_at.map(|ready_at| ready_at.since(now));
+        // A place may be free at any moment: nobody knows when, but soon is likely.
+        let soon = (verdict.code.status() == 429).then_some(Duration::from_secs(1));
+        let retry_after = retry_after.or(soon);
         Box::new(Failed {
             code: verdict.code,
             message: message(verdict.code, &chain.target, &story.records),
@@ -405,7 +419,8 @@ fn settlement(failure: &Failure, counts: bool) -> Settlement {
     Settlement {
         class: failure.class,
         retry_after: failure.retry_after,
-        tokens: None,
+        // Nothing was generated: the reservation goes back whole.
+        tokens: Some(0),
         counts,
     }
 }

@@ -298,7 +298,8 @@ impl Attempts {
             return None;
         }
         let hint = failure.retry_after.unwrap_or(Duration::ZERO);
-        if others && hint > LONGEST_PAUSE {
+        // A hint is waited for like a key: not for longer than the request may wait.
+        if hint > LONGEST_PAUSE && (others || hint > self.policy.await_cooldown) {
             return None;
         }
         let pause = slot
@@ -393,6 +394,8 @@ impl Attempts {
                 .or(slot.closed);
             match (slot.last, said) {
                 (_, Some(Reason::TooLarge)) => too_large += 1,
+                // A key that will be ready outweighs another that was refused for good.
+                (_, Some(Reason::Cooling | Reason::Limited | Reason::Saturated)) => capacity += 1,
                 (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,
                 (Some(Class::InvalidKey), _)
                 | (None, Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined)) => {

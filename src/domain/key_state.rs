@@ -193,15 +193,29 @@ impl KeyState {
         if self.limits.rpd.is_some() {
             self.day.add(1, now);
         }
-        if self.limits.tpm.is_some() {
-            self.tokens.add(tokens, now);
-        }
+        // More than a minute's allowance would keep others out for longer than the minute it is about.
+        let reserved = tokens.min(self.limits.tpm.unwrap_or(0));
+        self.tokens.add(reserved, now);
         let live = Live {
             model: model.clone(),
-            reserved: tokens,
+            reserved,
         };
         self.live.insert(lease, live);
         Ok(())
+    }
+
+    /// Whether `lease` tries a key that was found invalid.
+    pub fn is_trial(&self, lease: LeaseId) -> bool {
+        matches!(self.validity, Validity::Invalid { probe: Some(id), .. } if id == lease)
+    }
+
+    /// The answer to `lease` has begun well: if it was a trial, the key is valid again.
+    pub fn began(&mut self, lease: LeaseId) -> Option<KeyChange> {
+        if !self.is_trial(lease) {
+            return None;
+        }
+        self.validity = Validity::Valid;
+        Some(KeyChange::Recovered)
     }
 
     /// A lease ended. Settling twice, or a lease this key never gave, changes nothing.
@@ -218,8 +232,7 @@ impl KeyState {
                 None => self.tokens.take_back(live.reserved - used, now),
             }
         }
-        let was_probe =
-            matches!(self.validity, Validity::Invalid { probe: Some(id), .. } if id == lease);
+        let was_probe = self.is_trial(lease);
         if was_probe && let Validity::Invalid { probe, .. } = &mut self.validity {
             *probe = None;
         }

@@ -176,6 +176,16 @@ impl ProviderState {
                     || now.since(upstream.budget_used) < Duration::from_secs(20)
             });
         }
+        if !self.models.contains_key(model) && self.models.len() >= MODELS_KEPT {
+            // Names that callers made up: the one that comes back soonest gives way.
+            let soonest = self
+                .models
+                .iter()
+                .min_by_key(|(_, upstream)| upstream.gone_until);
+            if let Some(soonest) = soonest.map(|(model, _)| model.clone()) {
+                self.models.remove(&soonest);
+            }
+        }
         self.models
             .entry(model.clone())
             .or_insert_with(|| UpstreamState {

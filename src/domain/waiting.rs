@@ -84,11 +84,16 @@ impl<T> WaitingRoom<T> {
         if self.waiters.len() >= self.capacity {
             return Err(waiter);
         }
+        self.park_again(waiter);
+        Ok(())
+    }
+
+    /// Lets a request that was woken wait on, in the place that it had.
+    pub fn park_again(&mut self, waiter: Waiter<T>) {
         for want in &waiter.wants {
             *self.wanted.entry(want.clone()).or_default() += 1;
         }
         self.waiters.insert(waiter.ticket, waiter);
-        Ok(())
     }
 
     /// Whether somebody already waits for `upstream`: then a newcomer queues up behind.
@@ -107,12 +112,19 @@ impl<T> WaitingRoom<T> {
         self.take_where(usize::MAX, |waiter| waiter.wake_at <= now)
     }
 
-    /// Takes out the first `slots` that wait for `provider`, in order of arrival.
+    /// Takes out those that wait for `provider`, in order of arrival: the first `slots` of those to whom any
+    /// place there would do, or everybody when `slots` is `usize::MAX`.
     pub fn ready(&mut self, provider: &ProviderName, slots: usize) -> Vec<Waiter<T>> {
         if self.waiters.is_empty() {
             return Vec::new();
         }
-        self.take_where(slots, |waiter| waiter.waits_at(provider))
+        let everybody = slots == usize::MAX;
+        self.take_where(slots, |waiter| {
+            waiter
+                .wants
+                .iter()
+                .any(|want| want.provider == *provider && (everybody || want.model.is_none()))
+        })
     }
 
     /// Takes out all for which `gone` holds (their callers left).

@@ -49,6 +49,7 @@ pub(crate) struct Key {
     pub(crate) place: usize,
     pub(crate) provider_name: ProviderName,
     pub(crate) material: Arc<Option<ApiKey>>,
+    pub(crate) handle: Handle<KeyMessage>,
     pub(crate) cell: Arc<KeyCell>,
     pub(crate) port: Arc<dyn SettlePort>,
     pub(crate) provider: Handle<ProviderMessage>,
@@ -69,6 +70,10 @@ impl SettlePort for KeyPort {
         self.cell.lease_ended();
         drop(self.handle.send(KeyMessage::Settled(record)));
     }
+
+    fn began(&self, record: Arc<LeaseRecord>) {
+        drop(self.handle.send(KeyMessage::Began(record)));
+    }
 }
 
 impl Actor for Key {
@@ -78,9 +83,11 @@ impl Actor for Key {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         mut estate: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        // Reachable before it looks for what ended in the meantime: no end falls in between.
+        self.handle.point_at(Some(myself));
         if let Some(core) = estate.get_mut() {
             self.catch_up(core);
         }
@@ -99,6 +106,7 @@ impl Actor for Key {
         };
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
+            KeyMessage::Began(record) => self.began(core, record),
             KeyMessage::Settled(record) => self.settled(core, &record),
         }
         Ok(())
@@ -154,6 +162,7 @@ impl Key {
             key: self.cell.id.clone(),
             material: Arc::clone(&self.material),
             waited: route.walk.ticket.is_some(),
+            trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),
         };
@@ -166,6 +175,16 @@ impl Key {
     fn has_refused(&self, route: &Route) -> bool {
         let here = (route.walk.at, self.cell.id.index);
         route.ask.refused_keys.contains(&here)
+    }
+
+    /// A trial's answer has begun well: the key is valid, the upstream serves.
+    fn began(&self, core: &mut KeyCore, record: Arc<LeaseRecord>) {
+        if let Some(change) = core.state.began(record.id) {
+            self.announce(core, &change);
+        }
+        if record.probe.is_some() {
+            drop(self.provider.send(ProviderMessage::Began(record)));
+        }
     }
 
     fn settled(&self, core: &mut KeyCore, record: &Arc<LeaseRecord>) {

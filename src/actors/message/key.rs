@@ -10,6 +10,8 @@ use crate::actors::route::Route;
 pub enum KeyMessage {
     /// From its provider: admit this route, or give it back. Lost: the route's task asks again.
     Offer(Box<Route>),
+    /// From a lease that is a trial: its answer has begun well. Lost: its end tells the same.
+    Began(Arc<LeaseRecord>),
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
 }
@@ -18,6 +20,7 @@ impl KeyMessage {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Offer(_) => "Offer",
+            Self::Began(_) => "Began",
             Self::Settled(_) => "Settled",
         }
     }

@@ -21,6 +21,8 @@ pub enum ProviderMessage {
         /// Why not.
         refusal: Refusal,
     },
+    /// From a key: a breaker's probe has begun to answer well. Lost: its end tells the same.
+    Began(Arc<LeaseRecord>),
     /// From a key: a lease ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
@@ -35,6 +37,7 @@ impl ProviderMessage {
         match self {
             Self::Offer(_) => "Offer",
             Self::Declined { .. } => "Declined",
+            Self::Began(_) => "Began",
             Self::Report(_) => "Report",
             Self::CoolAll { .. } => "CoolAll",
         }

@@ -4,6 +4,7 @@ use super::supervisor::Child;
 use crate::actors::route::Route;
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
 
 /// What the router understands.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ pub enum RouterMessage {
     Exited(Child),
     /// From a request's task: it left while it waited. Lost: noticed at the next look at its route.
     Left,
-    /// From itself: somebody's waiting time may be over. Lost: the next message sets a new timer.
-    Tick,
+    /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
+    Tick(Time),
 }
 
 impl RouterMessage {
@@ -41,7 +42,7 @@ impl RouterMessage {
             Self::Ready { .. } => "Ready",
             Self::Exited(_) => "Exited",
             Self::Left => "Left",
-            Self::Tick => "Tick",
+            Self::Tick(_) => "Tick",
         }
     }
 }

@@ -20,6 +20,7 @@ use super::route::{Route, Visit};
 use super::view::{KeyCell, Life, ProviderCell, ProviderView};
 use crate::domain::circuit::Change;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rotation::Rotation;
@@ -110,6 +111,7 @@ impl Actor for Provider {
                     self.find_key(core, route);
                 }
             }
+            ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
         }
@@ -193,9 +195,12 @@ impl Provider {
                 Ok(()) => return,
                 Err(KeyMessage::Offer(back)) => {
                     route = back;
-                    route.walk.visit.asked.push(place);
+                    let visit = &mut route.walk.visit;
+                    visit.asked.push(place);
+                    let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
+                    visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(KeyMessage::Settled(_)) => return,
+                Err(KeyMessage::Began(_) | KeyMessage::Settled(_)) => return,
             }
         }
     }
@@ -255,24 +260,32 @@ impl Provider {
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
     }
 
+    /// A probe's answer has begun well: others need not wait for its end.
+    fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
+        if take_probe(core, record) {
+            self.ended(core, &record.upstream.model, Class::Success, false, true);
+        }
+    }
+
     fn report(&self, core: &mut ProviderCore, record: &LeaseRecord) {
         let Some(settlement) = record.outcome() else {
             return;
         };
-        let now = self.clock.now();
+        let probe = take_probe(core, record);
         let model = &record.upstream.model;
-        // A probe that was given up as lost and replaced has no say any more.
-        let probe = record.probe.as_ref().is_some_and(|token| {
-            core.probes
-                .get(model)
-                .is_some_and(|current| std::ptr::eq(current.as_ptr(), Arc::as_ptr(token)))
-        });
-        if probe {
-            core.probes.remove(model);
-        }
-        let change = core
-            .state
-            .settled(model, settlement.class, settlement.counts, probe, now);
+        self.ended(core, model, settlement.class, settlement.counts, probe);
+    }
+
+    fn ended(
+        &self,
+        core: &mut ProviderCore,
+        model: &ModelName,
+        class: Class,
+        counts: bool,
+        probe: bool,
+    ) {
+        let now = self.clock.now();
+        let change = core.state.settled(model, class, counts, probe, now);
         let Some(change) = change else { return };
         self.publish(core, now);
         match change {
@@ -286,8 +299,7 @@ impl Provider {
                 };
                 events::circuit_changed(&self.id, model, change, span);
                 match change {
-                    Change::Closed => self.ready(usize::MAX),
-                    Change::ProbeFree => self.ready(1),
+                    Change::Closed | Change::ProbeFree => self.ready(usize::MAX),
                     Change::Opened { .. } => {}
                 }
             }
@@ -316,6 +328,21 @@ impl Provider {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
+}
+
+/// Whether the lease is the present probe of its upstream; if so, it is none any more. One that was given up
+/// as lost and replaced has no say.
+fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
+    let model = &record.upstream.model;
+    let is_probe = record.probe.as_ref().is_some_and(|token| {
+        core.probes
+            .get(model)
+            .is_some_and(|current| std::ptr::eq(current.as_ptr(), Arc::as_ptr(token)))
+    });
+    if is_probe {
+        core.probes.remove(model);
+    }
+    is_probe
 }
 
 impl KeySeat {

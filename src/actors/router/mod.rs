@@ -27,6 +27,8 @@ use crate::runtime::clock::Clock;
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// When to look again at a provider whose actor is being restarted.
 const RESTART_POLL: Duration = Duration::from_millis(5);
+/// So long an actor's restart is waited for in any case.
+const RESTART_GRACE: Duration = Duration::from_secs(1);
 
 /// What the router owns and leaves to its next incarnation.
 #[derive(Debug)]
@@ -97,12 +99,13 @@ impl Actor for Router {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         self.chaos.strike("router", message.name());
-        let tick = matches!(message, RouterMessage::Tick);
+        if let RouterMessage::Tick(at) = &message
+            && state.timer == Some(*at)
+        {
+            state.timer = None;
+        }
         if let Some(core) = state.estate.get_mut() {
             self.act(core, message);
-        }
-        if tick {
-            state.timer = None;
         }
         self.set_timer(state, &myself);
         Ok(())
@@ -126,7 +129,7 @@ impl Router {
             RouterMessage::Left => {
                 core.room.leave(|route| route.reply.is_closed());
             }
-            RouterMessage::Tick => {
+            RouterMessage::Tick(_) => {
                 let woken = core.room.due(self.clock.now());
                 self.walk_again(core, woken);
             }
@@ -141,6 +144,7 @@ impl Router {
             route.ask.refused_keys.clear();
             route.walk = Walk {
                 ticket: Some(waiter.ticket),
+                grace_until: route.walk.grace_until,
                 seen: core.ready_count,
                 ..Walk::default()
             };
@@ -159,7 +163,12 @@ impl Router {
             let closed = route.ask.closed.get(at).copied().flatten().is_some();
             if !closed {
                 match self.obstacle(core, &route, upstream, now) {
-                    Some(refusal) => route.walk.declined.push((at, refusal)),
+                    Some(refusal) => {
+                        route.walk.declined.push((at, refusal));
+                        if is_worth_patience(&route, refusal, now) {
+                            return self.park(core, route, now);
+                        }
+                    }
                     None => match self.offer(route, now) {
                         Ok(()) => return,
                         Err((back, refusal)) => {
@@ -218,12 +227,8 @@ impl Router {
     fn returned(&self, core: &mut RouterCore, mut route: Box<Route>, refusal: Refusal) {
         let at = route.walk.at;
         route.walk.declined.push((at, refusal));
-        let worth_waiting = refusal.reason.may_pass()
-            && refusal
-                .ready_at
-                .is_some_and(|ready| ready <= route.patience_until && ready < route.deadline);
-        if worth_waiting {
-            let now = self.clock.now();
+        let now = self.clock.now();
+        if is_worth_patience(&route, refusal, now) {
             return self.park(core, route, now);
         }
         route.walk.at += 1;
@@ -238,7 +243,12 @@ impl Router {
             .clone()
             .any(|(_, refusal)| refusal.ready_at.is_none());
         let earliest = hopeful.filter_map(|(_, refusal)| refusal.ready_at).min();
-        let limit = route.wait_until.min(route.deadline);
+        // A restart takes moments: it is waited for whatever the caller says about keys.
+        let restarting = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Restarting;
+        if route.walk.declined.iter().any(restarting) {
+            route.walk.grace_until.get_or_insert(now + RESTART_GRACE);
+        }
+        let limit = wait_limit(&route);
         let cause = if !open_ended && earliest.is_none() {
             Cause::NothingLeft
         } else if now >= limit {
@@ -254,6 +264,7 @@ impl Router {
             if route.walk.seen != core.ready_count {
                 route.walk = Walk {
                     ticket: route.walk.ticket,
+                    grace_until: route.walk.grace_until,
                     seen: core.ready_count,
                     ..Walk::default()
                 };
@@ -265,12 +276,17 @@ impl Router {
     }
 
     fn park(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+        if route.reply.is_closed() {
+            return;
+        }
         let declined = &route.walk.declined;
         let hopeful = declined
             .iter()
             .filter(|(_, refusal)| refusal.reason.may_pass());
         let wants = hopeful
             .clone()
+            // Who may not retry now is in nobody's way.
+            .filter(|(_, refusal)| refusal.reason != Reason::RetryBudget)
             .filter_map(|(index, refusal)| {
                 let upstream = route.chain.upstreams.get(*index)?;
                 Some(Want {
@@ -286,15 +302,12 @@ impl Router {
             // A moment later than promised beats a moment too early, and never twice at the same moment.
             .max(now + Duration::from_millis(1))
             .min(
-                route
-                    .wait_until
+                wait_limit(&route)
                     .max(route.patience_until)
                     .min(route.deadline),
             );
-        let ticket = match route.walk.ticket {
-            Some(ticket) => ticket,
-            None => core.room.ticket(),
-        };
+        let known = route.walk.ticket;
+        let ticket = known.unwrap_or_else(|| core.room.ticket());
         route.walk.ticket = Some(ticket);
         let waiter = Waiter {
             ticket,
@@ -302,6 +315,10 @@ impl Router {
             wants,
             payload: route,
         };
+        if known.is_some() {
+            // It had a place before it was called to look again.
+            return core.room.park_again(waiter);
+        }
         if let Err(waiter) = core.room.park(waiter) {
             // Those whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
@@ -331,9 +348,22 @@ impl Router {
             return;
         }
         state.timer = Some(next);
-        // An extra tick of a timer that was set for later does no harm, and it ends with the router.
-        drop(myself.send_after(next.until(self.clock.now()), || RouterMessage::Tick));
+        // The tick of a timer that was set for later comes too; it sets no new one.
+        let wait = next.until(self.clock.now());
+        drop(myself.send_after(wait, move || RouterMessage::Tick(next)));
     }
+}
+
+/// Until when the route may wait: as its request allows, and through the restart of an actor.
+fn wait_limit(route: &Route) -> Time {
+    let grace = route.walk.grace_until.unwrap_or(Time::ZERO);
+    route.wait_until.max(grace).min(route.deadline)
+}
+
+/// Whether the route waits here for its preferred upstream rather than walk on.
+fn is_worth_patience(route: &Route, refusal: Refusal, now: Time) -> bool {
+    let end = route.patience_until.min(route.deadline);
+    refusal.reason.may_pass() && now < end && refusal.ready_at.is_none_or(|ready| ready <= end)
 }
 
 fn refuse(route: Box<Route>, cause: Cause) {

@@ -203,6 +203,10 @@ impl Supervisor {
         myself: &ActorRef<SupervisorMessage>,
         child: &Child,
     ) {
+        if core.running.values().any(|running| running == child) {
+            // Decided twice: a router that crashed was asked again.
+            return;
+        }
         let Some(seat) = core.seats.get_mut(child) else {
             return;
         };

@@ -48,11 +48,15 @@ impl Bench {
     }
 
     async fn with_chaos(providers: Vec<ProviderSpec>, chaos: Chaos) -> Self {
+        Self::with(providers, chaos, RestartPolicy::default()).await
+    }
+
+    async fn with(providers: Vec<ProviderSpec>, chaos: Chaos, restart: RestartPolicy) -> Self {
         let clock = Clock::start();
         let spec = TreeSpec {
             providers,
             max_waiting: 10,
-            restart: RestartPolicy::default(),
+            restart,
             clock,
             chaos,
         };
@@ -77,9 +81,23 @@ impl Bench {
         patience: Duration,
     ) -> Result<Lease, Refused> {
         let upstreams = chain.iter().map(|name| Upstream::new(*name, "m"));
+        self.ask_at(upstreams.collect(), wait, patience).await
+    }
+
+    async fn ask_model(&self, name: &str, model: &str, wait: Duration) -> Result<Lease, Refused> {
+        self.ask_at(vec![Upstream::new(name, model)], wait, Duration::ZERO)
+            .await
+    }
+
+    async fn ask_at(
+        &self,
+        upstreams: Vec<Upstream>,
+        wait: Duration,
+        patience: Duration,
+    ) -> Result<Lease, Refused> {
         let chain = Arc::new(Chain {
             target: Arc::from("t"),
-            upstreams: upstreams.collect(),
+            upstreams,
         });
         let now = self.clock.now();
         let deadline = now + 600 * S;
@@ -424,4 +442,89 @@ async fn a_newcomer_does_not_overtake_those_who_wait_but_may_go_elsewhere() {
     assert_eq!(router.waiting(), 1, "the second still waits");
     lease.unwrap().settle(outcome(Class::Success));
     assert!(second.await.unwrap().1.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_streams_lets_the_others_in_at_its_first_content() {
+    let bench = Arc::new(Bench::new(vec![provider("a", 1)]).await);
+    for _ in 0..3 {
+        bench.lease(&["a"]).await.settle(outcome(Class::Transient));
+        bench.settle_down().await;
+    }
+    tokio::time::advance(15 * S).await;
+    let probe = bench.lease(&["a"]).await;
+    let waiting = bench.ask_later(&["a"], 30 * S);
+    bench.settle_down().await;
+    probe.began();
+    let (waited, lease) = waiting.await.unwrap();
+    assert!(lease.is_ok());
+    assert_eq!(waited, Duration::ZERO, "while the probe still streams");
+    probe.settle(outcome(Class::Success));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_waited_for_even_by_those_who_do_not_wait_for_keys() {
+    let chaos = panics("key a#1", "Offer", 3);
+    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+    let lease = bench.ask(&["a"], Duration::ZERO).await;
+    assert!(lease.is_ok(), "{lease:?}");
+}
+
+#[tokio::test]
+async fn l6_a_storm_of_crashes_loses_no_request() {
+    let count = AtomicU32::new(0);
+    let chaos = Chaos::hook(move |who, _| {
+        let hit = who.starts_with("key") && count.fetch_add(1, Ordering::SeqCst) % 97 == 96;
+        assert!(!hit, "chaos: {who}");
+    });
+    let restart = RestartPolicy {
+        max_restarts: usize::MAX,
+        max_backoff: Duration::from_millis(2),
+        ..RestartPolicy::default()
+    };
+    let bench = Arc::new(Bench::with(vec![provider("a", 3)], chaos, restart).await);
+    let asks = (0..8).map(|_| {
+        let bench = Arc::clone(&bench);
+        task::spawn(async move {
+            for _ in 0..200 {
+                let lease = bench.ask(&["a"], 30 * S).await;
+                let lease = lease.unwrap_or_else(|refused| panic!("{refused:?}"));
+                lease.settle(outcome(Class::Success));
+            }
+        })
+    });
+    for ask in asks.collect::<Vec<_>>() {
+        ask.await.unwrap();
+    }
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_place_goes_to_one_who_can_use_it() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
+    let limited = Settlement {
+        retry_after: Some(20 * S),
+        ..outcome(Class::RateLimited)
+    };
+    bench.lease(&["a"]).await.settle(limited);
+    bench.settle_down().await;
+    let _cooling = bench.ask_later(&["a"], 30 * S);
+    bench.settle_down().await;
+    let other = bench.ask_model("a", "other", 30 * S).await.unwrap();
+    let waiting = {
+        let (tell, heard) = oneshot::channel();
+        let bench = Arc::clone(&bench);
+        task::detach(async move {
+            let started = bench.clock.now();
+            let answer = bench.ask_model("a", "other", 30 * S).await;
+            drop(tell.send((bench.clock.now().since(started), answer)));
+        });
+        heard
+    };
+    bench.settle_down().await;
+    other.settle(outcome(Class::Success));
+    let (waited, lease) = waiting.await.unwrap();
+    assert!(lease.is_ok());
+    assert_eq!(waited, Duration::ZERO);
 }

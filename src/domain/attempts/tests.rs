@@ -236,6 +236,22 @@ fn a_long_hint_is_waited_for_only_when_nothing_else_is_left() {
 }
 
 #[test]
+fn a_key_that_cools_outweighs_one_that_is_invalid() {
+    let mut attempts = request(1);
+    fail(&mut attempts, 0, 1, Class::RateLimited);
+    fail(&mut attempts, 0, 2, Class::InvalidKey);
+    let refused = Refused {
+        cause: Cause::TooLate,
+        declined: vec![(
+            0,
+            Refusal::until(Reason::Cooling, Time::from_millis(60_000)),
+        )],
+    };
+    let verdict = attempts.refused(&refused, Time::ZERO);
+    assert_eq!(verdict.code, ErrorCode::UpstreamsRateLimited);
+}
+
+#[test]
 fn refusals_become_the_code_that_tells_the_caller_what_to_do() {
     let refused = |cause, reasons: &[Reason]| Refused {
         cause,

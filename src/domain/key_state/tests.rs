@@ -169,6 +169,23 @@ fn a_request_above_the_whole_token_limit_goes_when_nothing_else_does() {
 }
 
 #[test]
+fn no_reservation_outlasts_a_minutes_allowance() {
+    let limits = KeyLimits {
+        tpm: Some(1000),
+        ..KeyLimits::default()
+    };
+    let mut key = KeyState::new(limits, CooldownPolicy::default());
+    key.admit(LeaseId(1), &model("a"), 1_000_000, Time::ZERO)
+        .unwrap();
+    let nothing = Settlement {
+        tokens: Some(0),
+        ..settled(Class::CallerFault)
+    };
+    key.settle(LeaseId(1), &nothing, Time::ZERO);
+    assert_eq!(key.readiness(&model("a"), 900, Time::ZERO), Ok(()));
+}
+
+#[test]
 fn in_flight_requests_are_bounded_and_their_places_come_back() {
     let limits = KeyLimits {
         max_in_flight: Some(1),
