@@ -187,6 +187,38 @@ async fn an_error_event_after_content_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn an_answer_with_several_choices_is_finished_when_all_of_them_are() {
+    let (a, _b, gateway) = chain().await;
+    let second = event(r#"{"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":null}]}"#);
+    let cut = [role(), chunk("all"), second, finish("stop")];
+    a.on(Match::any(), [Behaviour::events(cut)]);
+    let body = r#"{"model":"v","stream":true,"n":2,"messages":[{"role":"user","content":"hi"}]}"#;
+    let text = gateway.post_chat(body).stream().await.text().await;
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(!text.contains("[DONE]"), "{text}");
+}
+
+#[tokio::test]
+async fn a_last_event_without_its_blank_line_stays_an_event_of_its_own() {
+    let (a, _b, gateway) = chain().await;
+    let unfinished = |event: String| event.trim_end().to_owned();
+    let whole = [role(), chunk("all"), unfinished(finish("stop"))];
+    let cut = [role(), chunk("Hel"), unfinished(chunk("lo"))];
+    a.on(
+        Match::any(),
+        [Behaviour::events(whole), Behaviour::events(cut)],
+    );
+    let text = asked(&gateway).await;
+    assert!(text.ends_with(&format!("\n\n{DONE}")), "{text}");
+    let text = asked(&gateway).await;
+    assert_eq!(
+        (spoken(&text).as_str(), errors(&text).len()),
+        ("Hello", 1),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_that_is_finished_gets_its_end_mark_when_the_upstream_forgets_it() {
     let whole = || Behaviour::events([role(), chunk("all"), finish("stop")]);
     let cases = [
