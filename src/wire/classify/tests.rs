@@ -245,6 +245,33 @@ fn what_a_provider_says_of_a_key_or_a_model_with_a_400_is_still_known() {
 }
 
 #[test]
+fn only_a_403_that_speaks_of_the_key_is_held_against_it() {
+    for (kind, status, body, certain) in [
+        ("", 403, "<html><title>Access denied</title></html>", false),
+        ("openai", 403, "", false),
+        ("groq", 403, r#"{"error":{"message":"Forbidden"}}"#, false),
+        ("", 403, r#"{"error":{"code":"invalid_api_key"}}"#, true),
+        ("", 403, r#"{"error":{"type":"permission_error"}}"#, true),
+        ("", 403, r#"{"error":{"message":"Invalid API key"}}"#, true),
+        (
+            "nvidia_nim",
+            403,
+            r#"{"detail":"Authorization failed"}"#,
+            true,
+        ),
+        ("", 401, "", true),
+        ("", 402, "", true),
+        ("", 410, "", true),
+    ] {
+        assert_eq!(
+            say(kind, status, body).certain,
+            certain,
+            "{kind} {status} {body}"
+        );
+    }
+}
+
+#[test]
 fn an_error_in_a_stream_is_known_by_its_code_else_by_its_words() {
     for (status, body, class, said) in [
         (
