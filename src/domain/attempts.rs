@@ -119,6 +119,8 @@ pub struct Attempts {
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,
     avoid: Option<(usize, u32)>,
+    /// Whether it already blamed a key or a model for what may be the request's own doing.
+    blamed: bool,
     attempts: u32,
     key_refusals: u32,
     records: Vec<Record>,
@@ -150,6 +152,7 @@ impl Attempts {
             slots: slots.collect(),
             refused_keys: Vec::new(),
             avoid: None,
+            blamed: false,
             attempts: 0,
             key_refusals: 0,
             records: Vec::new(),
@@ -327,19 +330,26 @@ impl Attempts {
     }
 
     /// At most one failure per upstream; none once the same failure was seen at another upstream (L7).
-    /// A 403 may be about the request: of several keys that refuse one request so, only the first is blamed.
+    /// What blames a key or a model always counts, unless it may be the request's own doing (a 400, a 422, a
+    /// refused key's 403): of those only the first.
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
-        if class == Class::InvalidKey {
-            let refused = self
-                .records
-                .iter()
-                .filter(|record| record.class == class)
-                .count();
+        if matches!(
+            class,
+            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
+        ) {
             if let Some(slot) = self.slots.get_mut(index) {
                 slot.last = Some(class);
             }
-            return failure.status != Some(403) || refused <= 1;
+            let doubtful = match failure.status {
+                Some(400 | 422) => true,
+                Some(403) => class == Class::InvalidKey,
+                _ => false,
+            };
+            if failure.certain && doubtful {
+                return !std::mem::replace(&mut self.blamed, true);
+            }
+            return failure.certain;
         }
         let seen_elsewhere = self
             .slots

@@ -239,7 +239,7 @@ impl KeyState {
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),
-            Class::QuotaExhausted => {
+            Class::QuotaExhausted if settlement.counts => {
                 let span = settlement
                     .retry_after
                     .unwrap_or(QUOTA_DEFAULT)
@@ -252,8 +252,9 @@ impl KeyState {
                 })
             }
             Class::InvalidKey if settlement.counts || was_probe => self.invalid(was_probe, now),
-            Class::InvalidKey => None,
-            Class::CallerFault
+            Class::QuotaExhausted
+            | Class::InvalidKey
+            | Class::CallerFault
             | Class::ContextOverflow
             | Class::ContentPolicy
             | Class::ModelGone

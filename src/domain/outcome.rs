@@ -172,6 +172,9 @@ pub struct Failure {
     /// How long the upstream asked us to stay away (Retry-After, reset headers, a retry hint in the body),
     /// measured from the moment of the answer. Not clamped.
     pub retry_after: Option<Duration>,
+    /// Whether the upstream itself said so. False for a bare 403, which a firewall before it may have sent:
+    /// nothing is held against the key then.
+    pub certain: bool,
     /// What happened, for an operator: never a prompt, never key material.
     pub detail: String,
 }
@@ -183,6 +186,7 @@ impl Failure {
             class,
             status: None,
             retry_after: None,
+            certain: true,
             detail: detail.into(),
         }
     }

@@ -123,7 +123,8 @@ impl ProviderState {
         }
     }
 
-    /// An attempt ended. `counts` is false when its request already counted against an upstream.
+    /// An attempt ended. `counts` is false when its request already counted against an upstream, or the failure
+    /// may be its own doing.
     pub fn settled(
         &mut self,
         model: &ModelName,
@@ -132,7 +133,7 @@ impl ProviderState {
         probe: bool,
         now: Time,
     ) -> Option<UpstreamChange> {
-        if class == Class::ModelGone {
+        if class == Class::ModelGone && counts {
             let upstream = self.upstream(model, now);
             upstream.gone_until = upstream.gone_until.max(now + MODEL_GONE);
             if probe {
@@ -255,6 +256,19 @@ mod tests {
             provider.settled(&model(), Class::Transient, false, false, Time::ZERO);
         }
         assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_missing_model_that_does_not_count_is_not_gone_and_gives_a_probe_back() {
+        let mut provider = provider();
+        provider.settled(&model(), Class::ModelGone, false, false, Time::ZERO);
+        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+        fail(&mut provider, Class::Network, 3);
+        let later = Time::ZERO + 15 * S;
+        let pass = provider.gate(&model(), true, later).unwrap();
+        provider.started(&model(), pass, true, later);
+        provider.settled(&model(), Class::ModelGone, false, true, later);
+        assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
 
     #[test]

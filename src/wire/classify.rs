@@ -34,8 +34,8 @@ pub fn classify(
 ) -> Failure {
     let body = readable(headers, body);
     let doc = Doc::read(headers, &body);
-    let class = class_of(kind, Some(status), &doc).unwrap_or(Class::Transient);
-    failure(kind, class, Some(status), &doc, headers, &body, wall_now)
+    let known = class_of(kind, Some(status), &doc);
+    failure(kind, known, Some(status), &doc, headers, &body, wall_now)
 }
 
 /// Classifies an error found inside a 2xx: in a stream's event or in a whole body.
@@ -54,16 +54,24 @@ pub fn classify_inband(
         .status
         .filter(|status| *status >= 400)
         .or(doc.status());
-    let class = class_of(kind, status, &doc).unwrap_or(Class::Transient);
-    failure(kind, class, status, &doc, headers, &body, wall_now)
+    let known = class_of(kind, status, &doc);
+    failure(kind, known, status, &doc, headers, &body, wall_now)
 }
 
-fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> Option<Class> {
+/// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
+fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     let own = tables::table_of(kind);
-    own.and_then(|table| table.by_facts(status, doc))
+    let said = own
+        .and_then(|table| table.by_facts(status, doc))
         .or_else(|| tables::COMMON.by_facts(status, doc))
-        .or_else(|| own?.by_status(status?))
-        .or_else(|| status.map(by_status))
+        .or_else(|| own?.by_status(status?));
+    match said {
+        Some(class) => (class, true),
+        None => (
+            status.map_or(Class::Transient, by_status),
+            status != Some(403),
+        ),
+    }
 }
 
 /// What a status means where nothing more is known.
@@ -83,7 +91,7 @@ fn by_status(status: u16) -> Class {
 
 fn failure(
     kind: &str,
-    class: Class,
+    (class, certain): (Class, bool),
     status: Option<u16>,
     doc: &Doc,
     headers: &HeaderMap,
@@ -98,6 +106,7 @@ fn failure(
         class,
         status,
         retry_after,
+        certain,
         detail: detail::detail(status, doc),
     }
 }

@@ -35,6 +35,19 @@ fn attempt(
 }
 
 #[test]
+fn what_does_not_count_takes_no_key_away() {
+    for class in [Class::QuotaExhausted, Class::InvalidKey] {
+        let mut key = key();
+        let uncounted = Settlement {
+            counts: false,
+            ..settled(class)
+        };
+        assert_eq!(attempt(&mut key, 1, "a", &uncounted, Time::ZERO), None);
+        assert_eq!(key.outage(Time::ZERO), None, "{class:?}");
+    }
+}
+
+#[test]
 fn a_rate_limit_cools_only_the_model_it_was_about() {
     let mut key = key();
     attempt(&mut key, 1, "a", &settled(Class::RateLimited), Time::ZERO);

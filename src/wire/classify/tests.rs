@@ -81,7 +81,7 @@ fn a_bare_status_means_what_the_architecture_says() {
 fn what_is_said_goes_before_the_status() {
     for (status, body, class) in [
         (
-            400,
+            403,
             r#"{"error":{"message":"Incorrect API key provided: sk-1"}}"#,
             InvalidKey,
         ),
@@ -156,6 +156,119 @@ fn what_is_said_goes_before_the_status() {
         Transient
     );
     assert_eq!(say("google", 429, r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details"}}"#).class, RateLimited);
+}
+
+#[test]
+fn a_callers_own_words_in_a_400_blame_no_key_and_no_model() {
+    let kinds = [
+        "",
+        "anthropic",
+        "bedrock",
+        "deepinfra",
+        "deepseek",
+        "featherless",
+        "google",
+        "huggingface",
+        "lmstudio",
+        "minimax",
+        "mistralai",
+        "openai",
+        "openrouter",
+        "scaleway",
+        "togetherai",
+        "xai",
+    ];
+    for words in [
+        "invalid api key",
+        "API key not valid",
+        "incorrect api key provided",
+        "insufficient balance",
+        "credit balance is too low",
+        "balance exhausted",
+        "no such model",
+        "invalid model",
+        "unknown model",
+        "model not found",
+        "model not exist",
+        "x is not a valid model ID",
+        "failed to load",
+        "model_not_supported",
+        "model identifier is invalid",
+        "cold",
+    ] {
+        for (kind, status) in kinds.iter().flat_map(|kind| [(kind, 400), (kind, 422)]) {
+            let message = format!("Unrecognized request argument supplied: {words}");
+            let body =
+                serde_json::json!({"error": {"message": message, "type": "invalid_request_error"}});
+            let class = say(kind, status, &body.to_string()).class;
+            assert_eq!(class, CallerFault, "{kind} {status} {words}");
+        }
+    }
+}
+
+#[test]
+fn what_a_provider_says_of_a_key_or_a_model_with_a_400_is_still_known() {
+    for (kind, words, class) in [
+        (
+            "bedrock",
+            "The provided model identifier is invalid.",
+            ModelGone,
+        ),
+        (
+            "huggingface",
+            "The requested model 'x' is not supported by any provider you have enabled.",
+            ModelGone,
+        ),
+        ("openrouter", "x/y is not a valid model ID", ModelGone),
+        ("mistralai", "Invalid model: x", ModelGone),
+        ("deepseek", "Model Not Exist", ModelGone),
+        (
+            "lmstudio",
+            "No models loaded. Please load a model.",
+            ModelGone,
+        ),
+        (
+            "google",
+            "User location is not supported for the API use.",
+            InvalidKey,
+        ),
+        ("featherless", "The model x/y is cold", Overloaded),
+    ] {
+        let body =
+            serde_json::json!({"error": {"message": words, "status": "FAILED_PRECONDITION"}});
+        assert_eq!(
+            say(kind, 400, &body.to_string()).class,
+            class,
+            "{kind} {words}"
+        );
+    }
+}
+
+#[test]
+fn only_a_403_that_speaks_of_the_key_is_held_against_it() {
+    for (kind, status, body, certain) in [
+        ("", 403, "<html><title>Access denied</title></html>", false),
+        ("openai", 403, "", false),
+        ("groq", 403, r#"{"error":{"message":"Forbidden"}}"#, false),
+        ("", 403, r#"{"error":{"code":"invalid_api_key"}}"#, true),
+        ("", 403, r#"{"error":{"type":"permission_error"}}"#, true),
+        ("", 403, r#"{"error":{"message":"Invalid API key"}}"#, true),
+        (
+            "nvidia_nim",
+            403,
+            r#"{"detail":"Authorization failed"}"#,
+            true,
+        ),
+        ("", 401, "", true),
+        ("", 402, "", true),
+        ("", 410, "", true),
+    ] {
+        assert_eq!(
+            say(kind, status, body).certain,
+            certain,
+            "{kind} {status} {body}"
+        );
+    }
 }
 
 #[test]

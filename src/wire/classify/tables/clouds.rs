@@ -4,7 +4,6 @@ use super::table::{Table, table};
 
 table! { GOOGLE
     [400] InvalidKey if Reason "API_KEY_INVALID";
-    [400] InvalidKey if Message "API key not valid|API key expired";
     [401] InvalidKey if Reason "ACCESS_TOKEN_TYPE_UNSUPPORTED";
     [401] InvalidKey if Message "Expected OAuth 2 access token";
     [403] InvalidKey if Grpc "PERMISSION_DENIED", Message "unregistered callers|reported as leaked|has been suspended|SERVICE_DISABLED";
@@ -22,7 +21,7 @@ table! { GOOGLE
     [404] ModelGone if Grpc "NOT_FOUND";
     [503] Overloaded if Grpc "UNAVAILABLE", Message "overloaded";
     [429] RateLimited if Grpc "RESOURCE_EXHAUSTED", QuotaId "PerMinute";
-    [400] InvalidKey if Grpc "FAILED_PRECONDITION", Message "User location is not supported";
+    [400] InvalidKey if Grpc "FAILED_PRECONDITION", Message "^User location is not supported";
     [400] CallerFault if Message "missing a thought_signature";
 }
 
@@ -61,7 +60,7 @@ table! { BEDROCK
     [] ContentPolicy if Finish "guardrail_intervened";
     [] ContentPolicy if Finish "content_filtered";
     [404] ModelGone if Type "ResourceNotFoundException";
-    [400] ModelGone if Message "model identifier is invalid|on-demand throughput isn.t supported";
+    [400] ModelGone if Message r"^(the provided )?model identifier is invalid|^invocation of model id \S+ with on-demand throughput isn.t supported";
     [503] Overloaded if Type "ServiceUnavailableException";
     [429] Overloaded if Type "ModelNotReadyException";
     [424] Overloaded if Type "ModelErrorException";
@@ -104,10 +103,10 @@ table! { NVIDIA_NIM
 table! { HUGGINGFACE
     [402] QuotaExhausted if Message "exceeded your monthly included credits";
     [400] ModelGone if Code "model_not_supported";
-    [400] ModelGone if Message "not supported by any provider|model_not_supported";
+    [400] ModelGone if Message r"^the requested model \S+ is not supported by any provider";
 }
 
 table! { SCALEWAY
     [400] ContextOverflow if Message "exceeded maximum context window";
-    [422] ModelGone if Message "model not found|missing model";
+    [422] ModelGone if Message r"^(unprocessable( entity)?\s+)?(model not found|missing model)";
 }

@@ -1,4 +1,7 @@
 //! Errors that mean the same everywhere, asked after the provider's own table.
+//!
+//! A 400 or a 422 often quotes the caller's own text. What blames a key or a model needs a code there: one
+//! caller's words must not take them away from all others.
 
 use super::table::{Table, table};
 
@@ -6,12 +9,12 @@ table! { COMMON
     [400, 401, 403] InvalidKey if Code "invalid_api_key";
     [400, 401, 403] InvalidKey if Reason "API_KEY_INVALID";
     [401] InvalidKey if Type "authentication_error";
-    [400, 401, 403] InvalidKey if Message r"\b(incorrect|invalid|missing|expired) api[ _-]?key|\bapi[ _-]?key (is )?(not valid|invalid|expired|missing)";
+    [401, 403] InvalidKey if Message r"\b(incorrect|invalid|missing|expired) api[ _-]?key|\bapi[ _-]?key (is )?(not valid|invalid|expired|missing)";
     [400, 402, 403, 429] QuotaExhausted if Code "insufficient_quota";
     [400, 402, 403, 429] QuotaExhausted if Type "insufficient_quota";
     [400, 402, 403, 429] QuotaExhausted if Code "credit_balance_exhausted";
     [400, 402, 403, 429] QuotaExhausted if Code "billing_hard_limit_reached";
-    [400, 402, 403, 429] QuotaExhausted if Message r"\binsufficient (account )?(balance|credits?|funds)\b|credit balance is too low";
+    [402, 429] QuotaExhausted if Message r"\binsufficient (account )?(balance|credits?|funds)\b|credit balance is too low";
     [429] QuotaExhausted if Message r"\bper[ -]day\b|\((TPD|RPD)\)|\bdaily (\w+ )?(limit|quota|allowance|allocation)\b|\bmonthly (\w+ )?(limit|quota|spend)";
     [400, 413, 422] CallerFault if Code "string_above_max_length";
     [400, 413, 422] ContextOverflow if Code "context_length_exceeded";
@@ -27,7 +30,7 @@ table! { COMMON
     [400, 403, 404, 410, 422] ModelGone if Code "model_not_found";
     [400, 403, 404, 410, 422] ModelGone if Type "model_not_found";
     [400, 404, 410] ModelGone if Code "model_decommissioned";
-    [400, 404, 422] ModelGone if Message r"\bmodel[ :]+\S{1,120} (does not exist|was not found|not found|has been (decommissioned|deprecated|retired|removed)|is no longer (available|supported))|\bthe (requested )?model does not exist|\bunknown model\b|\binvalid model( id| name)?[ :]*(\.|$|\S{1,120}$)|not a valid model|no such model|model[_ ]not[_ ]found|model not exist";
+    [404] ModelGone if Message r"\bmodel[ :]+\S{1,120} (does not exist|was not found|not found|has been (decommissioned|deprecated|retired|removed)|is no longer (available|supported))|\bthe (requested )?model does not exist|\bunknown model\b|\binvalid model( id| name)?[ :]*(\.|$|\S{1,120}$)|not a valid model|no such model|model[_ ]not[_ ]found|model not exist";
     [404] ModelGone if Message r"\bmodels?\b|\bdeployment\b|no endpoints found";
     [503, 529] Overloaded if Type "overloaded_error";
     [429, 503] Overloaded if Code "server_is_overloaded";

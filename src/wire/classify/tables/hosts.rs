@@ -39,7 +39,7 @@ table! { OPENROUTER
     [403] ContentPolicy;
     [] ContentPolicy if Metadata "content_policy_violation";
     [] ContentPolicy if Metadata "refusal";
-    [400] ModelGone if Message "not a valid model ID";
+    [400] ModelGone if Message r"^\S+ is not a valid model ID";
     [404] ModelGone if Metadata "not_found";
     [502, 503, 529] Overloaded if Metadata "provider_overloaded";
     [502] Overloaded if Metadata "provider_unavailable";
@@ -48,7 +48,7 @@ table! { OPENROUTER
 }
 
 table! { TOGETHERAI
-    [] InvalidKey if Message "invalid private key|invalid api key";
+    [401] InvalidKey if Message "invalid private key|invalid api key";
     [403] ContextOverflow;
     [400, 422] ContextOverflow if Message r"`inputs` tokens \+ `max_new_tokens` must be|longer than the model's context length";
 }
@@ -60,7 +60,7 @@ table! { FIREWORKS
 
 table! { DEEPINFRA
     [401] InvalidKey if Message "not authenticated|user is not authenticated";
-    [] QuotaExhausted if Message "need positive balance to do inference|balance exhausted";
+    [] QuotaExhausted if Message "^(you )?need positive balance to do inference|^(your )?balance exhausted";
     [400] ContextOverflow if Message r"input too long: \d+ input tokens, limit is \d+";
     [429] Overloaded if Message "model busy, retry later|engine_overloaded";
     [429] RateLimited if Message "rate limited";
@@ -68,7 +68,7 @@ table! { DEEPINFRA
 
 table! { FEATHERLESS
     [400] ContextOverflow if Message "maximum context length";
-    [400] Overloaded if Message "cold|not ready for inference";
+    [400] Overloaded if Message r"^(the )?(requested )?model\b[^:]{0,160}\b(cold|not ready for inference)\b";
     [429] RateLimited if Message "concurren";
 }
 

@@ -11,7 +11,7 @@ table! { OLLAMA
 
 table! { LMSTUDIO
     [400] ContextOverflow if Message "greater than the context length";
-    [400] ModelGone if Message "no models loaded|failed to load";
+    [400] ModelGone if Message "^(no models loaded|failed to load model)";
 }
 
 table! { VLLM

@@ -28,7 +28,7 @@ table! { ANTHROPIC
     [429] QuotaExhausted if Detail "enforced_spend_limit_reached";
     [429] QuotaExhausted if Detail "contract_spend_limit_reached";
     [402] QuotaExhausted if Type "billing_error";
-    [400] QuotaExhausted if Message "credit balance is too low";
+    [400] QuotaExhausted if Message "^Your credit balance is too low";
     [400] QuotaExhausted if Detail "organization_on_hold";
     [400] ContextOverflow if Message r"prompt is too long: \d+ tokens > \d+ maximum";
     [400] ContextOverflow if Message "input length and `max_tokens` exceed context limit";
@@ -50,7 +50,8 @@ table! { MISTRALAI
     [429] QuotaExhausted if Header "x-ratelimit-remaining-tokens-month: 0";
     [400] ContextOverflow if Message r"too large for model with \d+ maximum context length";
     [400, 404] ModelGone if Code "1500";
-    [400, 404] ModelGone if Message "invalid model";
+    [404] ModelGone if Message "invalid model";
+    [400] ModelGone if Message r"^invalid model: \S+\s*$";
     [429] Overloaded if Message "service tier capacity exceeded";
     [429] RateLimited if Type "rate_limited", Code "1300";
     [400] CallerFault if Code "3280";
@@ -65,7 +66,7 @@ table! { COHERE
 }
 
 table! { XAI
-    [400] InvalidKey if Message "incorrect api key provided";
+    [400] InvalidKey if Message "^Incorrect API key provided";
     [403] QuotaExhausted if Message "doesn.t have any credits|credits or licenses";
     [429] QuotaExhausted if Message "used all available credits|monthly spending limit";
     [400] ContextOverflow if Message r"maximum prompt length is \d+ but the request contains";
@@ -79,7 +80,7 @@ table! { DEEPSEEK
     [400] ContextOverflow if Message "maximum context length is";
     [] ContentPolicy if Finish "content_filter";
     [400] ContentPolicy if Message "content exists risk";
-    [400] ModelGone if Message "model not exist";
+    [400] ModelGone if Message "^model not exist";
     [] Overloaded if Finish "insufficient_system_resource";
     [400] CallerFault if Message "reasoning_content.*must be passed back";
 }
@@ -158,7 +159,7 @@ table! { MINIMAX
     [400] ContextOverflow if Message "context window exceeds limit";
     [] ContentPolicy if BaseResp "1026";
     [] ContentPolicy if BaseResp "1027";
-    [] ModelGone if BaseResp "2013", Message "unknown model";
+    [] ModelGone if BaseResp "2013", Message "^(invalid params, )?unknown model";
     [] Overloaded if BaseResp "1000";
     [] Overloaded if BaseResp "1001";
     [] Overloaded if BaseResp "1024";
