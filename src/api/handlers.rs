@@ -106,12 +106,13 @@ async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
 
 async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Response {
     let id = Arc::clone(&request.id);
-    if !request.doc.stream() {
+    let keepalive = api.stream_keepalive.filter(|_| request.doc.stream());
+    let Some(every) = keepalive else {
         return match api.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
             Err(failed) => ApiError::from(*failed).response(&id),
         };
-    }
+    };
     let operation = request.operation;
     let dispatch = Arc::clone(&api.dispatch);
     let mut running = Box::pin(async move { dispatch.run(request).await });
@@ -121,8 +122,8 @@ async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Resp
             Ok(answer) => write(answer, place),
             Err(failed) => ApiError::from(*failed).response(&id),
         },
-        () = tokio::time::sleep(api.stream_keepalive) => {
-            let body = keepalive::body(operation, id, running, api.stream_keepalive, place);
+        () = tokio::time::sleep(every) => {
+            let body = keepalive::body(operation, id, running, every, place);
             events(Body::from_stream(body), HeaderMap::new())
         }
     }
