@@ -97,7 +97,7 @@ impl App {
             dispatch,
             door: Door::new(config.server.max_in_flight),
             max_body: config.server.max_body,
-            stream_keepalive: config.server.stream_keepalive,
+            stream_keepalive: Some(config.server.stream_keepalive).filter(|every| !every.is_zero()),
             models: models(config),
             shutdown: Shutdown::default(),
         });

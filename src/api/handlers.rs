@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use super::{answer_headers, keepalive, request_headers};
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::time::Time;
+use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::models;
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
@@ -33,11 +36,33 @@ pub(super) async fn relay(
     request: Request,
 ) -> Response {
     let id = request_headers::request_id(request.headers());
-    let response = match admit(operation, &api, request, Arc::clone(&id)).await {
+    let arrived = api.dispatch.clock.now();
+    let response = match admit(operation, &api, request, Arc::clone(&id), arrived).await {
         Ok((request, place)) => serve(&api, request, place).await,
-        Err(error) => error.response(&id),
+        Err(error) => {
+            tell(operation, &api, &id, arrived, &error);
+            error.response(&id)
+        }
     };
     tagged(response, &id)
+}
+
+/// The log's line for a request that dispatch never hears of: what it asks for is not known.
+fn tell(operation: Operation, api: &Api, id: &str, arrived: Time, error: &ApiError) {
+    request_line::emit(&RequestLine {
+        id,
+        operation,
+        stream: false,
+        target: "",
+        outcome: error.code.as_str(),
+        status: Some(error.code.status()),
+        attempts: &[],
+        started: arrived,
+        prompt_tokens: None,
+        completion_tokens: None,
+        total: api.dispatch.clock.now().since(arrived),
+        first_token: None,
+    });
 }
 
 fn tagged(mut response: Response, id: &str) -> Response {
@@ -51,8 +76,8 @@ async fn admit(
     api: &Api,
     request: Request,
     id: Arc<str>,
+    arrived: Time,
 ) -> Result<(dispatch::Request, Place), ApiError> {
-    let arrived = api.dispatch.clock.now();
     if api.is_closed() {
         let message = "this process is shutting down: ask another";
         return Err(ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK));
@@ -106,12 +131,13 @@ async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
 
 async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Response {
     let id = Arc::clone(&request.id);
-    if !request.doc.stream() {
+    let keepalive = api.stream_keepalive.filter(|_| request.doc.stream());
+    let Some(every) = keepalive else {
         return match api.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
             Err(failed) => ApiError::from(*failed).response(&id),
         };
-    }
+    };
     let operation = request.operation;
     let dispatch = Arc::clone(&api.dispatch);
     let mut running = Box::pin(async move { dispatch.run(request).await });
@@ -121,8 +147,8 @@ async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Resp
             Ok(answer) => write(answer, place),
             Err(failed) => ApiError::from(*failed).response(&id),
         },
-        () = tokio::time::sleep(api.stream_keepalive) => {
-            let body = keepalive::body(operation, id, running, api.stream_keepalive, place);
+        () = tokio::time::sleep(every) => {
+            let body = keepalive::body(operation, id, running, every, place);
             events(Body::from_stream(body), HeaderMap::new())
         }
     }
@@ -174,9 +200,19 @@ pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Res
 /// `GET /v1/models/{id}`.
 pub(super) async fn model(
     State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    // What is not UTF-8 is no model's name either, and is named as it was written.
+    let name = name.map_or_else(
+        |_| {
+            let path = request.uri().path();
+            path.split_once("/models/")
+                .map_or(path, |(_, name)| name)
+                .to_owned()
+        },
+        |Path(name)| name,
+    );
     match api.models.iter().find(|entry| entry.id == name) {
         Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
         None => {

@@ -9,6 +9,7 @@ mod health;
 mod keepalive;
 mod request_headers;
 mod state;
+mod write_timeout;
 
 use std::sync::Arc;
 

@@ -16,8 +16,9 @@ pub struct Api {
     pub door: Door,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
-    /// A stream without content for this long gets a comment to keep proxies awake.
-    pub stream_keepalive: Duration,
+    /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:
+    /// never.
+    pub stream_keepalive: Option<Duration>,
     /// What `GET /v1/models` lists.
     pub models: Vec<ModelEntry>,
     /// How far the shutdown has come.

@@ -245,15 +245,19 @@ impl Dispatch {
                 .and_then(|endpoint| endpoint.context_window)
         });
         let bound = tokens::upper_bound(&request.doc);
-        match windows.min() {
-            Some(smallest) if smallest < bound => {}
+        let largest = match (windows.clone().min(), windows.max()) {
+            (Some(smallest), Some(largest)) if smallest < bound => largest,
             _ => return 0,
-        }
+        };
         let doc = request.doc.clone();
-        // A count that fails decides nothing: the upstream's own refusal will.
-        tokio::task::spawn_blocking(move || tokens::count(&doc))
-            .await
-            .unwrap_or(0)
+        let counting = tokio::task::spawn_blocking(move || tokens::count(&doc, largest));
+        let deadline = self.clock.instant(self.limits(request).deadline);
+        // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
+        // not decide: the deadline does.
+        match tokio::time::timeout_at(deadline, counting).await {
+            Ok(Ok(tokens)) => tokens,
+            Ok(Err(_)) | Err(_) => 0,
+        }
     }
 
     async fn lease(

@@ -323,3 +323,18 @@ async fn an_echo_provider_answers_by_itself() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_request_refused_at_the_door_has_its_line_in_the_log() {
+    let (a, gateway) = one().await;
+    let long = format!(r#"{{"model":"{}","messages":[]}}"#, "m".repeat(257));
+    let cases = [("{broken", "invalid_json"), (&long, "invalid_request")];
+    for (body, code) in cases {
+        let id = format!("refused-{code}");
+        let call = gateway.post_chat(body).header("x-request-id", &id);
+        call.send().await.assert_error(400, code);
+        let line = gateway.logged(&id).await;
+        assert!(line.contains(code) && line.contains("400"), "{line}");
+    }
+    assert_eq!(a.count(), 0);
+}

@@ -415,3 +415,15 @@ async fn a_caller_who_hangs_up_ends_the_upstreams_stream() {
     let left = tokio::time::timeout(ms(1000), a.cancelled()).await;
     assert!(left.is_ok(), "within a second");
 }
+
+#[tokio::test]
+async fn a_keepalive_of_zero_means_no_comments() {
+    let (a, _b, gateway) = with_keepalive("0").await;
+    a.on(
+        Match::any(),
+        [Behaviour::streams(&["la", "te"]).late(ms(50))],
+    );
+    let text = asked(&gateway).await;
+    assert_eq!(spoken(&text), "late");
+    assert!(!text.contains(": keep-alive"), "{text}");
+}

@@ -45,11 +45,11 @@ llm:
             chat.text()
         );
     }
-    gateway
-        .get("/v1/models/none")
-        .send()
-        .await
-        .assert_error(404, "model_not_found");
+    for unknown in ["none", "%ff"] {
+        let answer = gateway.get(&format!("/v1/models/{unknown}")).send().await;
+        answer.assert_error(404, "model_not_found");
+        assert!(answer.text().contains(&format!("`{unknown}`")));
+    }
     assert_eq!(
         a.requests()
             .iter()

@@ -42,6 +42,9 @@ pub enum RequestError {
     },
 }
 
+/// Longest name of a model, in bytes: names go into errors and the log.
+const MAX_MODEL: usize = 256;
+
 /// A request's body and where its top-level fields are.
 #[derive(Clone, Debug)]
 pub struct RequestDoc {
@@ -68,8 +71,8 @@ impl RequestDoc {
     /// Checks the whole body and notes where its fields are.
     ///
     /// # Errors
-    /// Anything but one JSON object, a `model` that is not a string, a `stream` that is not a boolean, either
-    /// of them twice.
+    /// Anything but one JSON object, a `model` that is not a string or longer than 256 bytes, a `stream` that
+    /// is not a boolean, either of them twice.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
         let fields = match serde_json::from_slice::<Fields>(&body) {
             Ok(fields) => fields.locate(&body),
@@ -110,6 +113,9 @@ impl RequestDoc {
             .is_some_and(|raw| serde_json::from_slice::<Option<String>>(raw).is_err())
         {
             return wrong("model", "a string of Unicode text");
+        }
+        if doc.model().is_some_and(|model| model.len() > MAX_MODEL) {
+            return wrong("model", "a name of at most 256 bytes");
         }
         doc.stream = match doc.raw("stream") {
             None | Some(b"false" | b"null") => false,

@@ -164,6 +164,20 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn a_models_name_has_at_most_256_bytes_however_it_is_written() {
+    let asked = |name: &str| RequestDoc::parse(format!(r#"{{"model":"{name}"}}"#).into());
+    assert!(asked(&"m".repeat(256)).is_ok());
+    assert!(asked(&r"\u006d".repeat(256)).is_ok());
+    for name in ["m".repeat(257), r"\u006d".repeat(257), "ü".repeat(129)] {
+        let error = asked(&name).unwrap_err().to_string();
+        assert!(
+            error.contains("`model`") && error.contains("256"),
+            "{error}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn rewriting_means_what_it_says(
