@@ -301,6 +301,7 @@ fn provider_seats_of(
             port: Arc::new(KeyPort {
                 cell: Arc::clone(&cell),
                 handle: handle.clone(),
+                provider: provider_handle.clone(),
             }),
             provider: provider_handle.clone(),
             router: router.clone(),

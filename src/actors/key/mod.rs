@@ -62,16 +62,24 @@ pub(crate) struct Key {
 pub(crate) struct KeyPort {
     pub(crate) cell: Arc<KeyCell>,
     pub(crate) handle: Handle<KeyMessage>,
+    pub(crate) provider: Handle<ProviderMessage>,
 }
 
+/// Key and provider are told at once, each directly: whatever the same task asks next comes after it in both
+/// mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
-        // When no incarnation runs the next one finds the outcome in the record.
         self.cell.lease_ended();
+        // A provider that is down misses one outcome of its breaker, no more.
+        let report = ProviderMessage::Report(Arc::clone(&record));
+        drop(self.provider.send(report));
+        // When no incarnation of the key runs the next one finds the outcome in the record.
         drop(self.handle.send(KeyMessage::Settled(record)));
     }
 
     fn began(&self, record: Arc<LeaseRecord>) {
+        let probe = ProviderMessage::Began(Arc::clone(&record));
+        drop(self.provider.send(probe));
         drop(self.handle.send(KeyMessage::Began(record)));
     }
 }
@@ -106,7 +114,7 @@ impl Actor for Key {
         };
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
-            KeyMessage::Began(record) => self.began(core, record),
+            KeyMessage::Began(record) => self.began(core, &record),
             KeyMessage::Settled(record) => self.settled(core, &record),
         }
         Ok(())
@@ -177,13 +185,10 @@ impl Key {
         route.ask.refused_keys.contains(&here)
     }
 
-    /// A trial's answer has begun well: the key is valid, the upstream serves.
-    fn began(&self, core: &mut KeyCore, record: Arc<LeaseRecord>) {
+    /// A trial's answer has begun well: the key is valid.
+    fn began(&self, core: &mut KeyCore, record: &LeaseRecord) {
         if let Some(change) = core.state.began(record.id) {
             self.announce(core, &change);
-        }
-        if record.probe.is_some() {
-            drop(self.provider.send(ProviderMessage::Began(record)));
         }
     }
 
@@ -198,11 +203,6 @@ impl Key {
         if let Some(change) = change {
             self.announce(core, &change);
         }
-        // A provider that is down misses one outcome of its breaker, no more.
-        drop(
-            self.provider
-                .send(ProviderMessage::Report(Arc::clone(record))),
-        );
         if wanted {
             self.ready(1);
         }

@@ -21,9 +21,9 @@ pub enum ProviderMessage {
         /// Why not.
         refusal: Refusal,
     },
-    /// From a key: a breaker's probe has begun to answer well. Lost: its end tells the same.
+    /// From a lease that is a trial: if it is a breaker's probe, it has begun to answer well. Lost: its end tells the same.
     Began(Arc<LeaseRecord>),
-    /// From a key: a lease ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
+    /// From a lease that ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {
