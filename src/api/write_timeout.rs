@@ -121,11 +121,11 @@ mod tests {
         let reading = async {
             for _ in 0..12 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
-                theirs.read_exact(&mut [0; 8]).await.unwrap();
+                theirs.read_exact(&mut [0; 8]).await?;
             }
+            Ok(())
         };
-        let (written, ()) = tokio::join!(ours.write_all(&[0; 96]), reading);
-        written.unwrap();
+        tokio::try_join!(ours.write_all(&[0; 96]), reading).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -137,11 +137,10 @@ mod tests {
             tokio::time::sleep(2 * LIMIT).await;
             let reading = async {
                 tokio::time::sleep(LIMIT / 2).await;
-                theirs.read_exact(&mut [0; 9]).await.unwrap();
-                theirs.read_exact(&mut [0; 7]).await.unwrap();
+                theirs.read_exact(&mut [0; 9]).await?;
+                theirs.read_exact(&mut [0; 7]).await
             };
-            let (written, ()) = tokio::join!(ours.write_all(&[0; 8]), reading);
-            written.unwrap();
+            tokio::try_join!(ours.write_all(&[0; 8]), reading).unwrap();
         }
     }
 }
