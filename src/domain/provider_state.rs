@@ -293,6 +293,16 @@ mod tests {
     }
 
     #[test]
+    fn names_that_callers_make_up_take_a_bounded_place() {
+        let mut provider = provider();
+        for n in 0..2 * MODELS_KEPT {
+            let made_up = ModelName::from(format!("m{n}"));
+            provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
+        }
+        assert!(provider.troubled(Time::ZERO).count() <= MODELS_KEPT);
+    }
+
+    #[test]
     fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
         let mut provider = provider();
         let pass = Pass { probe: false };

@@ -257,6 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_woken_keeps_its_place_in_a_full_room() {
+        let mut room = WaitingRoom::new(1);
+        let waiter = |ticket| Waiter {
+            ticket,
+            wake_at: Time::ZERO,
+            wants: vec![want("a")],
+            payload: (),
+        };
+        let first = room.ticket();
+        room.park(waiter(first)).unwrap();
+        let woken = room.due(Time::ZERO).remove(0);
+        let second = room.ticket();
+        room.park(waiter(second)).unwrap();
+        room.park_again(woken);
+        assert_eq!(room.len(), 2);
+        assert_eq!(room.ready(&ProviderName::from("a"), 1)[0].ticket, first);
+    }
+
+    #[test]
     fn refuses_when_full_and_knows_what_is_contended() {
         let mut room = WaitingRoom::new(0);
         let ticket = room.ticket();

@@ -304,6 +304,22 @@ fn a_long_hint_is_waited_for_only_when_nothing_else_is_left() {
 }
 
 #[test]
+fn a_hint_longer_than_the_request_may_wait_is_not_waited_for() {
+    let failure = Failure {
+        retry_after: Some(Duration::from_secs(20)),
+        ..Failure::new(Class::Overloaded, "")
+    };
+    let policy = DispatchPolicy {
+        await_cooldown: Duration::ZERO,
+        ..DispatchPolicy::default()
+    };
+    let mut attempts = Attempts::new(policy, Time::from_millis(600_000), 0, candidates(1));
+    let record = record(&attempts, 0, 1, Class::Overloaded);
+    let (_, next) = attempts.failed(0, record, &failure, 0.5, Time::ZERO);
+    assert_eq!(code(&next), Some("upstreams_exhausted"));
+}
+
+#[test]
 fn a_key_that_cools_outweighs_one_that_is_invalid() {
     let mut attempts = request(1);
     fail(&mut attempts, 0, 1, Class::RateLimited);
