@@ -68,11 +68,6 @@ impl Lease {
         &self.record.upstream
     }
 
-    /// Its number, unique in the process.
-    pub fn id(&self) -> LeaseId {
-        self.record.id
-    }
-
     /// The answer has begun well. Those who wait for a trial need not wait for its end.
     pub fn began(&self) {
         if self.trial {

@@ -175,24 +175,26 @@ impl Attempt<'_> {
         let body = whole.finish();
         let kind = &self.endpoint.kind;
         let wall = self.clock.wall();
-        let inspection = response::inspect(self.request.operation, &headers, &body);
-        let failure = match inspection {
-            _ if !is_success(status) => classify::classify(kind, status, &headers, &body, wall),
-            Inspection::ErrorInside(error) => {
-                classify::classify_inband(kind, &error, &headers, wall)
+        let failure = if is_success(status) {
+            match response::inspect(self.request.operation, &headers, &body) {
+                Inspection::ErrorInside(error) => {
+                    classify::classify_inband(kind, &error, &headers, wall)
+                }
+                Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
+                Inspection::Good(_) if self.request.doc.stream() => {
+                    Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
+                }
+                Inspection::Good(usage) => {
+                    let whole = Whole {
+                        status,
+                        headers,
+                        body,
+                    };
+                    return Ok(End::Whole(whole, usage));
+                }
             }
-            Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
-            Inspection::Good(_) if self.request.doc.stream() => {
-                Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
-            }
-            Inspection::Good(usage) => {
-                let whole = Whole {
-                    status,
-                    headers,
-                    body,
-                };
-                return Ok(End::Whole(whole, usage));
-            }
+        } else {
+            classify::classify(kind, status, &headers, &body, wall)
         };
         let failure = stamped(failure, status);
         let whole = Whole {

@@ -70,11 +70,6 @@ impl Cooldown {
         self.strikes = 0;
     }
 
-    /// Ends the cooldown at once (an operator's act).
-    pub fn release(&mut self) {
-        *self = Self::default();
-    }
-
     /// The moment from which it is ready, when that is still to come.
     pub fn cooling(&self, now: Time) -> Option<Time> {
         (self.until > now).then_some(self.until)

@@ -1,7 +1,7 @@
 //! What became of an attempt: its class, whose fault it was, how far it reaches, what may be tried next.
 //!
 //! The table is section "outcome classes" of `docs/architecture.md`. Callers branch on [`Class`] and its
-//! three properties, never on texts or status codes. No I/O, no clock, no logging.
+//! properties, never on texts or status codes. No I/O, no clock, no logging.
 
 use std::time::Duration;
 
@@ -53,17 +53,6 @@ pub enum Retry {
     LargerWindow,
 }
 
-/// How far a failure reaches: what it says something about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
-    /// This request only; no health state changes.
-    Request,
-    /// The key for this model (or wider, as the cooldown scope says).
-    Key,
-    /// The upstream: provider and model.
-    Upstream,
-}
-
 impl Class {
     /// Every class, in the order of the documentation's table.
     pub const ALL: [Self; 14] = [
@@ -113,23 +102,6 @@ impl Class {
             Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
             Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
             Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
-        }
-    }
-
-    /// What the outcome says something about.
-    pub const fn scope(self) -> Scope {
-        match self {
-            Self::CallerFault | Self::ContextOverflow | Self::ContentPolicy | Self::Cancelled => {
-                Scope::Request
-            }
-            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Scope::Key,
-            Self::Success
-            | Self::ModelGone
-            | Self::Overloaded
-            | Self::Transient
-            | Self::Network
-            | Self::Timeout
-            | Self::Malformed => Scope::Upstream,
         }
     }
 

@@ -132,11 +132,6 @@ impl<T> WaitingRoom<T> {
         self.take_where(usize::MAX, |waiter| gone(&waiter.payload))
     }
 
-    /// Takes out everybody.
-    pub fn clear(&mut self) -> Vec<Waiter<T>> {
-        self.take_where(usize::MAX, |_| true)
-    }
-
     /// When to look again at the latest.
     pub fn next_wake(&self) -> Option<Time> {
         self.waiters.values().map(|waiter| waiter.wake_at).min()

@@ -142,17 +142,6 @@ impl RequestDoc {
         self.stream
     }
 
-    /// Whether a stream is to end with a usage chunk.
-    pub fn include_usage(&self) -> bool {
-        #[derive(Deserialize)]
-        struct Options {
-            include_usage: Option<bool>,
-        }
-        self.raw("stream_options")
-            .and_then(|raw| serde_json::from_slice::<Options>(raw).ok()?.include_usage)
-            .unwrap_or(false)
-    }
-
     /// The most tokens that the answer may have, if the request says.
     pub fn max_output_tokens(&self) -> Option<u64> {
         ["max_completion_tokens", "max_tokens", "max_output_tokens"]
