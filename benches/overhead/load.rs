@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::process::now;
+
+/// Connections that the open loop starts with.
+const WARM: usize = 16;
 
 #[derive(Clone, Copy)]
 pub enum Shape {
@@ -127,33 +130,53 @@ pub async fn closed_loop(
     gather(tasks).await
 }
 
-/// Requests at a fixed rate; times count from when each was due, so waiting behind another counts. Milliseconds.
+/// Requests at a fixed and even rate over so many connections as are busy at once; times count from when each
+/// was due, so waiting behind another counts. Milliseconds.
+///
+/// A thread of its own keeps the pace: the runtime's timers wake at whole milliseconds, which would make
+/// bursts of what is to be evenly spread.
 pub async fn open_loop(address: &str, rate: u32, seconds: u32) -> Vec<f64> {
-    let connections = 64;
-    let pace = Duration::from_secs_f64(f64::from(connections) / f64::from(rate));
-    let each = rate * seconds / connections;
-    let start = tokio::time::Instant::now() + Duration::from_millis(100);
-    let tasks: Vec<_> = (0..connections)
-        .map(|number| {
-            let address = address.to_owned();
-            spawn(async move {
-                let mut client = Client::connect(&address, Shape::Plain).await;
-                let mut due = start + pace * number / connections;
-                let mut times = Vec::new();
-                for _ in 0..each {
-                    // Behind an answer that came late: it was due before it could be sent.
-                    let late = tokio::time::Instant::now() > due;
-                    tokio::time::sleep_until(due).await;
-                    let started = if late { due.into_std() } else { now() };
-                    client.exchange().await;
-                    times.push(started.elapsed().as_secs_f64() * 1e3);
-                    due += pace;
-                }
-                times
-            })
-        })
-        .collect();
-    gather(tasks).await
+    let (due, mut requests) = tokio::sync::mpsc::unbounded_channel::<Instant>();
+    let mut idle = Vec::new();
+    for _ in 0..WARM {
+        let mut client = Client::connect(address, Shape::Plain).await;
+        client.exchange().await;
+        idle.push(client);
+    }
+    let pacer = std::thread::spawn(move || {
+        let start = now();
+        for number in 0..rate * seconds {
+            let at = start + Duration::from_secs(1) * number / rate;
+            std::thread::sleep(at.saturating_duration_since(now()));
+            if due.send(at).is_err() {
+                return;
+            }
+        }
+    });
+    let (back, mut served) = tokio::sync::mpsc::unbounded_channel();
+    let mut times = Vec::new();
+    while let Some(at) = requests.recv().await {
+        while let Ok((client, took)) = served.try_recv() {
+            idle.push(client);
+            times.push(took);
+        }
+        let mut client = match idle.pop() {
+            Some(client) => client,
+            None => Client::connect(address, Shape::Plain).await,
+        };
+        let back = back.clone();
+        spawn(async move {
+            client.exchange().await;
+            let took = at.elapsed().as_secs_f64() * 1e3;
+            drop(back.send((client, took)));
+        });
+    }
+    drop(back);
+    while let Some((_, took)) = served.recv().await {
+        times.push(took);
+    }
+    pacer.join().expect("no panic");
+    times
 }
 
 /// So many streams that have begun and say no more.
