@@ -105,13 +105,13 @@ impl App {
         let alive = Arc::new(());
         let connections = Arc::downgrade(&alive);
         let mut addresses = Vec::new();
-        let router = api::router(Arc::clone(&api));
+        let front = api::Front::new(Arc::clone(&api));
         for listen in &config.server.listen {
             let listener = bind(listen).await?;
             let address = listener.address();
             tracing::info!(address, "listening");
             addresses.push(address);
-            task::detach(listener.serve(router.clone(), stopped.clone(), Arc::clone(&alive)));
+            task::detach(listener.serve(front.clone(), stopped.clone(), Arc::clone(&alive)));
         }
         Ok(Self {
             api,

@@ -12,10 +12,15 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 /// Says who answered.
 pub(super) fn describe(headers: &mut HeaderMap, upstream: &Upstream, key: &KeyId, attempts: usize) {
     // Names come from the configuration and from callers' model names: what no header can hold is left out.
-    if let Ok(upstream) = HeaderValue::try_from(upstream.to_string()) {
+    let mut text =
+        String::with_capacity(upstream.provider.as_str().len() + upstream.model.as_str().len() + 1);
+    upstream.push_to(&mut text);
+    if let Ok(upstream) = HeaderValue::try_from(text) {
         headers.insert(UPSTREAM, upstream);
     }
-    if let Ok(key) = HeaderValue::try_from(key.to_string()) {
+    let mut text = String::with_capacity(key.provider.as_str().len() + 4);
+    key.push_to(&mut text);
+    if let Ok(key) = HeaderValue::try_from(text) {
         headers.insert(KEY, key);
     }
     headers.insert(ATTEMPTS, HeaderValue::from(attempts));

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use super::front::Front;
 use super::write_timeout::WriteTimeout;
 use crate::runtime::task;
 
@@ -132,7 +131,7 @@ impl Listener {
 
     /// Serves until the shutdown begins; connections then end after their present request. `alive` is
     /// dropped by the last connection.
-    pub async fn serve(self, router: Router, mut shutdown: Shutdown, alive: Arc<()>) {
+    pub async fn serve(self, front: Front, mut shutdown: Shutdown, alive: Arc<()>) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -145,7 +144,7 @@ impl Listener {
                     drop(stream.set_nodelay(true));
                     task::detach(connection(
                         stream,
-                        router.clone(),
+                        front.clone(),
                         shutdown.clone(),
                         Arc::clone(&alive),
                     ));
@@ -153,7 +152,7 @@ impl Listener {
                 Ok(Stream::Unix(stream)) => {
                     task::detach(connection(
                         stream,
-                        router.clone(),
+                        front.clone(),
                         shutdown.clone(),
                         Arc::clone(&alive),
                     ));
@@ -192,18 +191,17 @@ enum Stream {
 
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    front: Front,
     mut shutdown: Shutdown,
     alive: Arc<()>,
 ) {
-    let service = TowerToHyperService::new(router);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(
             TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT)),
-            service,
+            front,
         );
     tokio::pin!(serving);
     let result = tokio::select! {

@@ -30,17 +30,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 const COME_BACK: Duration = Duration::from_secs(1);
 
 /// `POST` to any of the relayed operations.
-pub(super) async fn relay(
-    operation: Operation,
-    State(api): State<Arc<Api>>,
-    request: Request,
-) -> Response {
+pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request) -> Response {
     let id = request_headers::request_id(request.headers());
     let arrived = api.dispatch.clock.now();
-    let response = match admit(operation, &api, request, Arc::clone(&id), arrived).await {
-        Ok((request, place)) => serve(&api, request, place).await,
+    let response = match admit(operation, api, request, Arc::clone(&id), arrived).await {
+        Ok((request, place)) => serve(api, request, place).await,
         Err(error) => {
-            tell(operation, &api, &id, arrived, &error);
+            tell(operation, api, &id, arrived, &error);
             error.response(&id)
         }
     };

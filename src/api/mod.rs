@@ -4,6 +4,7 @@ mod answer_headers;
 pub mod connection;
 mod door;
 mod error;
+mod front;
 mod handlers;
 mod health;
 mod keepalive;
@@ -14,20 +15,24 @@ mod write_timeout;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::routing::{get, post};
 
 use crate::domain::dialect::Operation;
 
 pub use door::Door;
+pub use front::Front;
 pub use state::{Api, Shutdown};
 
 /// All routes of the data listener, with and without `/v1`. Each is written out: nesting would take every
 /// request's path apart and put it together again.
-pub fn router(api: Arc<Api>) -> Router {
+fn router(api: Arc<Api>) -> Router {
     let mut routes = Router::new();
     for root in ["/v1", ""] {
         for operation in Operation::ALL {
-            let handler = move |state, request| handlers::relay(operation, state, request);
+            let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
+                handlers::relay(operation, &api, request).await
+            };
             routes = routes.route(&format!("{root}{}", operation.path()), post(handler));
         }
         routes = routes

@@ -25,6 +25,7 @@ use crate::wire::{classify, headers};
 
 /// A whole answer of at most so many bytes is read; more is malformed.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+const BEARER: &str = "Bearer ";
 /// Events held back before the first content, at most.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
@@ -363,11 +364,14 @@ fn call_headers(request: &Request, endpoint: &Endpoint, key: Option<&ApiKey>) ->
         let encoding = if gzip { "gzip" } else { "identity" };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if let Some(key) = key
-        && let Ok(mut value) = HeaderValue::try_from(format!("Bearer {}", key.expose()))
-    {
-        value.set_sensitive(true);
-        all.insert(header::AUTHORIZATION, value);
+    if let Some(key) = key {
+        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
+        bearer.push_str(BEARER);
+        bearer.push_str(key.expose());
+        if let Ok(mut value) = HeaderValue::try_from(bearer) {
+            value.set_sensitive(true);
+            all.insert(header::AUTHORIZATION, value);
+        }
     }
     for (name, value) in &endpoint.headers {
         all.insert(name, value.clone());

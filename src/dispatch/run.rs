@@ -165,7 +165,7 @@ impl Dispatch {
                                 Some(whole.status),
                                 self.clock.now(),
                             ));
-                            return Ok(self.whole(story, &attempts, tried, whole));
+                            return Ok(self.whole(story, attempts, tried, whole));
                         }
                         End::Begun(begun) => {
                             return Ok(self
@@ -206,7 +206,7 @@ impl Dispatch {
                             lease.settle(settlement(&failure, counts));
                             story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
-                                return Ok(self.whole(story, &attempts, tried, whole));
+                                return Ok(self.whole(story, attempts, tried, whole));
                             }
                             next = then;
                         }
@@ -298,8 +298,8 @@ impl Dispatch {
         }
     }
 
-    fn whole(&self, mut story: Story, attempts: &Attempts, tried: Tried, whole: Whole) -> Answer {
-        story.records = attempts.records().to_vec();
+    fn whole(&self, mut story: Story, attempts: Attempts, tried: Tried, whole: Whole) -> Answer {
+        story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
         Answer {
             status: whole.status,

@@ -180,6 +180,11 @@ impl Attempts {
         &self.records
     }
 
+    /// The same, once the request is over.
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
     /// Attempts that counted against `max_attempts`, and refusals that counted against `max_key_refusals`.
     pub fn used(&self) -> (u32, u32) {
         (self.attempts, self.key_refusals)

@@ -68,6 +68,13 @@ impl Upstream {
             model: model.into(),
         }
     }
+
+    /// Adds it to `text` as shown, without the cost of formatting.
+    pub fn push_to(&self, text: &mut String) {
+        text.push_str(self.provider.as_str());
+        text.push(':');
+        text.push_str(self.model.as_str());
+    }
 }
 
 impl fmt::Display for Upstream {
@@ -89,6 +96,18 @@ pub struct KeyId {
     pub provider: ProviderName,
     /// Its place among the provider's keys, from 1.
     pub index: u32,
+}
+
+impl KeyId {
+    /// Adds it to `text` as shown, without the cost of formatting.
+    pub fn push_to(&self, text: &mut String) {
+        text.push_str(self.provider.as_str());
+        text.push('#');
+        match u8::try_from(self.index) {
+            Ok(index) if index < 10 => text.push(char::from(b'0' + index)),
+            _ => text.push_str(&self.index.to_string()),
+        }
+    }
 }
 
 impl fmt::Display for KeyId {

@@ -6,3 +6,4 @@ pub mod init;
 mod json;
 pub mod request_line;
 mod sink;
+mod stamp;

@@ -1,16 +1,13 @@
 //! One line per request: what was asked, where it went, how each attempt ended, how long it took.
 //! No prompt and no key material.
 
-use std::fmt;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
 use tracing::{Level, enabled, info, warn};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use super::sink;
-
+use super::{sink, stamp};
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
 use crate::domain::time::Time;
@@ -56,7 +53,8 @@ pub fn emit(line: &RequestLine<'_>) {
         drop(lines.try_send(line.to_json(level)));
         return;
     }
-    let attempts = line.attempts_text();
+    let mut attempts = String::new();
+    line.push_attempts(&mut attempts);
     let upstream = line.attempts.last().map(|record| &record.upstream);
     macro_rules! line {
         ($emit:ident) => {
@@ -86,83 +84,79 @@ pub fn emit(line: &RequestLine<'_>) {
 
 impl RequestLine<'_> {
     /// The same line as [`emit`] would write through the subscriber, written straight out: there is one for
-    /// each request, and this takes a third of the time.
+    /// each request, and this takes a fifth of the time.
     fn to_json(&self, level: Level) -> Vec<u8> {
         let mut out = Vec::with_capacity(640);
         out.extend_from_slice(b"{\"timestamp\":\"");
-        let mut time = String::with_capacity(32);
-        // Writing to memory cannot fail, here and below.
-        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-        out.extend_from_slice(time.as_bytes());
-        let _ = write!(out, "\",\"level\":\"{level}\",\"message\":\"request\"");
-        let text = |out: &mut Vec<u8>, name: &str, value: &str| {
-            let _ = write!(out, ",\"{name}\":");
-            let _ = serde_json::to_writer(out, value);
-        };
-        let number = |out: &mut Vec<u8>, name: &str, value: Option<u64>| {
-            if let Some(value) = value {
-                let _ = write!(out, ",\"{name}\":{value}");
-            }
-        };
-        text(&mut out, "request_id", self.id);
-        text(&mut out, "operation", &self.operation.path()[1..]);
-        let _ = write!(out, ",\"stream\":{}", self.stream);
-        text(&mut out, "target", self.target);
-        text(&mut out, "outcome", self.outcome);
-        number(&mut out, "status", self.status.map(u64::from));
-        if let Some(last) = self.attempts.last() {
-            text(&mut out, "upstream", &last.upstream.to_string());
+        stamp::push(&mut out);
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(level.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"message\":\"request\"");
+        let out = &mut out;
+        field(out, "request_id", &self.id);
+        field(out, "operation", &&self.operation.path()[1..]);
+        field(out, "stream", &self.stream);
+        field(out, "target", &self.target);
+        field(out, "outcome", &self.outcome);
+        if let Some(status) = self.status {
+            field(out, "status", &status);
         }
-        text(&mut out, "attempts", &self.attempts_text());
-        number(&mut out, "prompt_tokens", self.prompt_tokens);
-        number(&mut out, "completion_tokens", self.completion_tokens);
-        let _ = write!(out, ",\"total_ms\":{}", millis(self.total));
+        let mut text = String::with_capacity(96 * self.attempts.len());
+        if let Some(last) = self.attempts.last() {
+            last.upstream.push_to(&mut text);
+            field(out, "upstream", &text.as_str());
+            text.clear();
+        }
+        self.push_attempts(&mut text);
+        field(out, "attempts", &text.as_str());
+        if let Some(tokens) = self.prompt_tokens {
+            field(out, "prompt_tokens", &tokens);
+        }
+        if let Some(tokens) = self.completion_tokens {
+            field(out, "completion_tokens", &tokens);
+        }
+        field(out, "total_ms", &millis(self.total));
         if let Some(first) = self.first_token {
-            let _ = write!(out, ",\"first_token_ms\":{}", millis(first));
+            field(out, "first_token_ms", &millis(first));
         }
         out.extend_from_slice(b"}\n");
-        out
+        std::mem::take(out)
     }
 
-    /// All attempts, one after the other.
-    fn attempts_text(&self) -> String {
-        let mut text = String::with_capacity(self.attempts.len() * 64);
+    /// All attempts, one after the other: `groq:llama/groq#2=rate_limited(429)@12.5ms+3.2ms`, which is where,
+    /// with which key, to what end, after how long and for how long.
+    fn push_attempts(&self, text: &mut String) {
         for record in self.attempts {
             if !text.is_empty() {
                 text.push(' ');
             }
+            record.upstream.push_to(text);
+            text.push('/');
+            record.key.push_to(text);
+            text.push('=');
+            text.push_str(record.class.as_str());
+            let after = millis(record.started.since(self.started));
+            let took = millis(record.ended.since(record.started));
             // Writing to a String cannot fail.
-            let _ =
-                fmt::Write::write_fmt(&mut text, format_args!("{}", Attempt(record, self.started)));
+            let _ = match record.status {
+                Some(status) => write!(text, "({status})@{after}ms+{took}ms"),
+                None => write!(text, "@{after}ms+{took}ms"),
+            };
         }
-        text
     }
+}
+
+/// Adds `,"name":value`.
+fn field(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    // Texts and numbers, written to memory: this cannot fail.
+    let _ = serde_json::to_writer(out, value);
 }
 
 fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-/// `groq:llama via groq#2: rate_limited 429 after 12.5ms for 3.2ms`, shortened.
-struct Attempt<'a>(&'a Record, Time);
-
-impl fmt::Display for Attempt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(record, started) = self;
-        write!(
-            f,
-            "{}/{}={}",
-            record.upstream,
-            record.key,
-            record.class.as_str()
-        )?;
-        if let Some(status) = record.status {
-            write!(f, "({status})")?;
-        }
-        let after = millis(record.started.since(*started));
-        let took = millis(record.ended.since(record.started));
-        write!(f, "@{after}ms+{took}ms")
-    }
 }
 
 #[cfg(test)]
@@ -213,7 +207,7 @@ mod tests {
         );
         assert_eq!(
             (&json["total_ms"], &json["first_token_ms"]),
-            (&12.3.into(), &10.into())
+            (&12.3.into(), &10.0.into())
         );
         assert!(json["timestamp"].as_str().unwrap().ends_with('Z'));
     }
