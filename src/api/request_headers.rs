@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
 
-const DEADLINE: &str = "x-pointsman-deadline";
-const AWAIT: &str = "x-pointsman-await";
-const SDK_TIMEOUT: &str = "x-stainless-read-timeout";
+const DEADLINE: HeaderName = HeaderName::from_static("x-pointsman-deadline");
+const AWAIT: HeaderName = HeaderName::from_static("x-pointsman-await");
+const SDK_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 
 /// The caller's request id if it is fit to be logged and sent back, else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
@@ -21,13 +21,26 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     };
     match given.filter(fit) {
         Some(id) => Arc::from(id),
-        None => Arc::from(format!("req_{:032x}", fastrand::u128(..))),
+        None => new_request_id(),
     }
+}
+
+/// `req_` and 128 random bits in hexadecimal.
+fn new_request_id() -> Arc<str> {
+    let mut text = String::with_capacity(36);
+    text.push_str("req_");
+    let bits = fastrand::u128(..).to_be_bytes();
+    for byte in bits {
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
+        }
+    }
+    Arc::from(text)
 }
 
 /// The shorter of the deadlines that the caller named.
 pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
-    let asked = duration(headers, DEADLINE)?;
+    let asked = duration(headers, &DEADLINE)?;
     // An SDK sends its own timeout along; one that cannot be read is its own affair.
     let sdk = headers
         .get(SDK_TIMEOUT)
@@ -42,10 +55,10 @@ pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError
 
 /// How long the caller lets the request wait for a key.
 pub(super) fn await_cooldown(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
-    duration(headers, AWAIT)
+    duration(headers, &AWAIT)
 }
 
-fn duration(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>, ApiError> {
+fn duration(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duration>, ApiError> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };

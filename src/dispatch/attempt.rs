@@ -60,15 +60,21 @@ pub(super) enum End {
     OutOfTime,
 }
 
+/// When an attempt began, and when its request must have ended.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) clock: Clock,
+    pub(super) started: Time,
+    pub(super) deadline: Time,
+}
+
 /// Makes the attempt that `lease` allows.
 pub(super) async fn make(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
-    clock: Clock,
-    deadline: Time,
+    times: Times,
 ) -> End {
-    let started = clock.now();
     let call = Call {
         operation: request.operation,
         headers: call_headers(request, endpoint, (*lease.material).as_ref()),
@@ -79,9 +85,7 @@ pub(super) async fn make(
     let attempt = Attempt {
         request,
         endpoint,
-        clock,
-        started,
-        deadline,
+        times,
     };
     let timeouts = &endpoint.timeouts;
     let work = async {
@@ -116,9 +120,7 @@ impl From<Failure> for Early {
 struct Attempt<'a> {
     request: &'a Request,
     endpoint: &'a Endpoint,
-    clock: Clock,
-    started: Time,
-    deadline: Time,
+    times: Times,
 }
 
 impl Attempt<'_> {
@@ -175,7 +177,7 @@ impl Attempt<'_> {
         }
         let body = whole.finish();
         let kind = &self.endpoint.kind;
-        let wall = self.clock.wall();
+        let wall = self.times.clock.wall();
         let failure = if is_success(status) {
             match response::inspect(self.request.operation, &headers, &body) {
                 Inspection::ErrorInside(error) => {
@@ -233,7 +235,7 @@ impl Attempt<'_> {
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
                 let kind = &self.endpoint.kind;
-                let wall = self.clock.wall();
+                let wall = self.times.clock.wall();
                 let failure = classify::classify_inband(kind, &error, &headers, wall);
                 let refusal = refusal(&error, &failure);
                 return Ok(End::Failed(stamped(failure, status), Some(refusal)));
@@ -278,11 +280,11 @@ impl Attempt<'_> {
         what: &str,
         work: impl Future<Output = Result<T, Early>>,
     ) -> Result<T, Early> {
-        let limit = self.started + span.min(self.endpoint.timeouts.total);
-        let end = self.clock.instant(limit.min(self.deadline));
+        let limit = self.times.started + span.min(self.endpoint.timeouts.total);
+        let end = self.times.clock.instant(limit.min(self.times.deadline));
         match tokio::time::timeout_at(end, work).await {
             Ok(result) => result,
-            Err(_) if self.deadline < limit => Err(Early::OutOfTime),
+            Err(_) if self.times.deadline < limit => Err(Early::OutOfTime),
             Err(_) => {
                 let detail = format!("no {what} within {span:?}");
                 Err(Failure::new(Class::Timeout, detail).into())

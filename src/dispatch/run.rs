@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Answer, AnswerBody, Failed};
-use super::attempt::{self, Begun, End, Whole};
+use super::attempt::{self, Begun, End, Times, Whole};
 use super::relay::{Relay, RelayParts};
 use super::request::{Endpoint, Request};
 use super::story::{Ending, Story};
@@ -110,14 +110,17 @@ impl Dispatch {
         mut story: Story,
     ) -> Result<Answer, Box<Failed>> {
         let mut limits = self.limits(&request);
-        let needed = self.tokens_needed(&request, &chain).await;
-        let candidates = chain.upstreams.iter().map(|upstream| {
-            let endpoint = self.endpoints.get(&upstream.provider);
-            Candidate {
-                upstream: upstream.clone(),
-                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
-            }
+        let endpoints: Vec<Option<&Arc<Endpoint>>> = chain
+            .upstreams
+            .iter()
+            .map(|upstream| self.endpoints.get(&upstream.provider))
+            .collect();
+        let needed = self.tokens_needed(&request, &endpoints).await;
+        let candidates = chain.upstreams.iter().zip(&endpoints);
+        let candidates = candidates.map(|(upstream, endpoint)| Candidate {
+            upstream: upstream.clone(),
+            context_window: endpoint.and_then(|endpoint| endpoint.context_window),
+            retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
         });
         let policy = DispatchPolicy {
             await_cooldown: limits.wait,
@@ -139,7 +142,7 @@ impl Dispatch {
                         Ok(lease) => lease,
                         Err(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
                     };
-                    let Some(endpoint) = self.endpoints.get(&lease.upstream().provider) else {
+                    let Some(endpoint) = endpoints.get(lease.index).copied().flatten() else {
                         let verdict = Verdict {
                             code: ErrorCode::UpstreamsExhausted,
                             ready_at: None,
@@ -147,10 +150,13 @@ impl Dispatch {
                         return Err(self.fail(story, &attempts, &chain, verdict));
                     };
                     let tried = Tried::new(&lease, &request, self.clock.now());
-                    story.current = Some(tried.record(Class::Cancelled, None, self.clock.now()));
-                    let end =
-                        attempt::make(&request, endpoint, &lease, self.clock, limits.deadline)
-                            .await;
+                    story.current = Some(tried.record(Class::Cancelled, None, tried.started));
+                    let times = Times {
+                        clock: self.clock,
+                        started: tried.started,
+                        deadline: limits.deadline,
+                    };
+                    let end = attempt::make(&request, endpoint, &lease, times).await;
                     story.current = None;
                     match end {
                         End::Whole(whole, usage) => {
@@ -238,12 +244,10 @@ impl Dispatch {
     }
 
     /// The tokens that a context window must hold; exact only where that decides something.
-    async fn tokens_needed(&self, request: &Request, chain: &Chain) -> u64 {
-        let windows = chain.upstreams.iter().filter_map(|upstream| {
-            self.endpoints
-                .get(&upstream.provider)
-                .and_then(|endpoint| endpoint.context_window)
-        });
+    async fn tokens_needed(&self, request: &Request, endpoints: &[Option<&Arc<Endpoint>>]) -> u64 {
+        let windows = endpoints
+            .iter()
+            .filter_map(|endpoint| (*endpoint)?.context_window);
         let bound = tokens::upper_bound(&request.doc);
         let largest = match (windows.clone().min(), windows.max()) {
             (Some(smallest), Some(largest)) if smallest < bound => largest,

@@ -170,14 +170,14 @@ impl ProviderState {
     }
 
     fn upstream(&mut self, model: &ModelName, now: Time) -> &mut UpstreamState {
-        if !self.models.contains_key(model) && self.models.len() >= MODELS_KEPT {
+        if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             self.models.retain(|_, upstream| {
                 !upstream.circuit.is_pristine(now)
                     || now < upstream.gone_until
                     || now.since(upstream.budget_used) < Duration::from_secs(20)
             });
         }
-        if !self.models.contains_key(model) && self.models.len() >= MODELS_KEPT {
+        if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             // Names that callers made up: the one that comes back soonest gives way.
             let soonest = self
                 .models

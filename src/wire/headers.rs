@@ -1,38 +1,42 @@
 //! Which headers pass, each way. A request's go on by a short list of those that mean something to an
 //! upstream; an answer's come back but for those that concern the connection, the key or the account.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 
 /// A caller's headers that an upstream may see.
-const REQUEST: [HeaderName; 5] = [
-    header::ACCEPT,
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("x-session-id"),
-];
+fn is_forwarded(name: &str) -> bool {
+    matches!(
+        name,
+        "accept" | "openai-beta" | "anthropic-beta" | "idempotency-key" | "x-session-id"
+    )
+}
 
 /// Headers of an answer that do not come back, besides those of [`DROPPED_PREFIXES`].
-const DROPPED: [HeaderName; 18] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::AUTHORIZATION,
-    header::WWW_AUTHENTICATE,
-    header::SET_COOKIE,
-    header::ALT_SVC,
-    header::SERVER,
-    header::VIA,
-    header::STRICT_TRANSPORT_SECURITY,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+fn is_dropped(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "transfer-encoding"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "authorization"
+            | "www-authenticate"
+            | "set-cookie"
+            | "alt-svc"
+            | "server"
+            | "via"
+            | "strict-transport-security"
+            | "keep-alive"
+            | "x-request-id"
+            | "x-api-key"
+            | "x-goog-api-key"
+    ) || DROPPED_PREFIXES
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
 
 /// What describes a key, an account, or a way the bytes took.
 const DROPPED_PREFIXES: [&str; 9] = [
@@ -49,10 +53,11 @@ const DROPPED_PREFIXES: [&str; 9] = [
 
 /// The caller's headers that go on to an upstream.
 pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(8);
-    for name in &REQUEST {
-        if let Some(value) = headers.get(name) {
-            out.insert(name.clone(), value.clone());
+    // Room for what every call has besides: its content's type, its encoding, a key, a host.
+    let mut out = HeaderMap::with_capacity(6);
+    for (name, value) in headers {
+        if is_forwarded(name.as_str()) {
+            out.append(name.clone(), value.clone());
         }
     }
     out
@@ -70,11 +75,7 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
         let text = name.as_str();
-        let drop = DROPPED.contains(name)
-            || DROPPED_PREFIXES
-                .iter()
-                .any(|prefix| text.starts_with(prefix))
-            || named.iter().any(|named| named.eq_ignore_ascii_case(text));
+        let drop = is_dropped(text) || named.iter().any(|named| named.eq_ignore_ascii_case(text));
         if !drop {
             out.append(name.clone(), value.clone());
         }
@@ -84,7 +85,7 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 

@@ -108,7 +108,7 @@ impl Actor for Provider {
                     self.withdraw(core, &mut route, now);
                     self.give_back(route, Refusal::until(Reason::Cooling, until));
                 } else {
-                    self.find_key(core, route);
+                    self.find_key(core, route, now);
                 }
             }
             ProviderMessage::Began(record) => self.began(core, &record),
@@ -145,7 +145,7 @@ impl Provider {
                     probe,
                     ..Visit::default()
                 };
-                self.find_key(core, route);
+                self.find_key(core, route, now);
             }
         }
     }
@@ -176,11 +176,10 @@ impl Provider {
     }
 
     /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.
-    fn find_key(&self, core: &mut ProviderCore, mut route: Box<Route>) {
+    fn find_key(&self, core: &mut ProviderCore, mut route: Box<Route>, now: Time) {
         let Some(upstream) = route.upstream().cloned() else {
             return;
         };
-        let now = self.clock.now();
         loop {
             let Some(place) = self.next_key(core, &mut route, &upstream, now) else {
                 let refusal = route.walk.visit.refusal;

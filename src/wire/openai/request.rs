@@ -74,7 +74,12 @@ impl RequestDoc {
     /// Anything but one JSON object, a `model` that is not a string or longer than 256 bytes, a `stream` that
     /// is not a boolean, either of them twice.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
-        let fields = match serde_json::from_slice::<Fields>(&body) {
+        // Read as text once, and not again field by field; what is not text fails with its place.
+        let parsed = match std::str::from_utf8(&body) {
+            Ok(text) => serde_json::from_str::<Fields>(text),
+            Err(_) => serde_json::from_slice::<Fields>(&body),
+        };
+        let fields = match parsed {
             Ok(fields) => fields.locate(&body),
             Err(error) if error.is_data() => return Err(RequestError::NotAnObject),
             Err(error) => {

@@ -73,7 +73,9 @@ pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspe
 
 fn look(operation: Operation, body: &Bytes) -> Inspection {
     let is_list = body.trim_ascii_start().first() == Some(&b'[');
-    let parsed = serde_json::from_slice::<Body<'_>>(body).ok();
+    // Read as text once, and not again field by field.
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let parsed = serde_json::from_str::<Body<'_>>(text).ok();
     // A list would fill a struct too, field by field; the only list that means something is Google's way
     // of sending an error.
     let Some(parsed) = parsed.filter(|_| !is_list) else {
