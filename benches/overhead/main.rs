@@ -26,6 +26,8 @@ use process::{Kind, Running};
 
 /// Connections of the closed loop.
 const CONNECTIONS: usize = 64;
+/// Slices of a round's plain requests.
+const SLICES: usize = 10;
 /// Streams held open at once to see what one costs.
 const IDLE_STREAMS: usize = 1000;
 /// Requests per second of the open loop.
@@ -93,11 +95,17 @@ async fn compare(plan: &Plan) {
     let mut pointsman = Figures::default();
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
-        let at = upstream.address.clone();
-        open_loop(&at, plan, &mut direct).await;
-        for (kind, figures) in [(Kind::Relay, &mut relay), (Kind::Pointsman, &mut pointsman)] {
-            let running = process::start(kind, &upstream.address);
-            measure(&running, plan, figures).await;
+        let bare = process::start(Kind::Relay, &upstream.address);
+        let ours = process::start(Kind::Pointsman, &upstream.address);
+        // Slice by slice in turn: what else the machine does meets all of them alike.
+        plain(&bare, &ours, plan, [&mut relay, &mut pointsman]).await;
+        for _ in 0..plan.seconds {
+            open_loop(&upstream.address, &mut direct).await;
+            open_loop(&bare.address, &mut relay).await;
+            open_loop(&ours.address, &mut pointsman).await;
+        }
+        for (running, figures) in [(&bare, &mut relay), (&ours, &mut pointsman)] {
+            streams(running, plan, figures).await;
         }
     }
     print(&direct, &relay, &pointsman);
@@ -107,22 +115,38 @@ async fn compare(plan: &Plan) {
     );
 }
 
-async fn open_loop(address: &str, plan: &Plan, figures: &mut Figures) {
-    let times = load::open_loop(address, RATE, plan.seconds).await;
+async fn open_loop(address: &str, figures: &mut Figures) {
+    let times = load::open_loop(address, RATE, 1).await;
     figures.rate_p50.push(load::percentile(&times, 50.0));
     figures.rate_p99.push(load::percentile(&times, 99.0));
 }
 
-async fn measure(running: &Running, plan: &Plan, figures: &mut Figures) {
+/// Plain requests in a closed loop.
+async fn plain(bare: &Running, ours: &Running, plan: &Plan, figures: [&mut Figures; 2]) {
+    for running in [bare, ours] {
+        load::closed_loop(&running.address, Shape::Plain, CONNECTIONS, 2000).await;
+    }
+    let mut cpu = [0.0; 2];
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..SLICES {
+        for (turn, running) in [bare, ours].into_iter().enumerate() {
+            let before = running.cpu_micros();
+            let slice = plan.plain / SLICES;
+            let more = load::closed_loop(&running.address, Shape::Plain, CONNECTIONS, slice).await;
+            cpu[turn] += running.cpu_micros() - before;
+            times[turn].extend(more);
+        }
+    }
+    for (figures, (cpu, times)) in figures.into_iter().zip(cpu.into_iter().zip(times)) {
+        figures.plain_cpu.push(cpu / times.len() as f64);
+        figures.plain_p50.push(load::percentile(&times, 50.0));
+        figures.plain_p99.push(load::percentile(&times, 99.0));
+    }
+}
+
+/// Streamed requests, then memory.
+async fn streams(running: &Running, plan: &Plan, figures: &mut Figures) {
     let at = &running.address;
-    load::closed_loop(at, Shape::Plain, CONNECTIONS, 2000).await;
-    let before = running.cpu_micros();
-    let times = load::closed_loop(at, Shape::Plain, CONNECTIONS, plan.plain).await;
-    figures
-        .plain_cpu
-        .push((running.cpu_micros() - before) / times.len() as f64);
-    figures.plain_p50.push(load::percentile(&times, 50.0));
-    figures.plain_p99.push(load::percentile(&times, 99.0));
     let before = running.cpu_micros();
     let times = load::closed_loop(at, Shape::Stream, CONNECTIONS, plan.streams).await;
     let cpu = running.cpu_micros() - before;
@@ -131,7 +155,6 @@ async fn measure(running: &Running, plan: &Plan, figures: &mut Figures) {
         .event_cpu
         .push(cpu / times.len() as f64 / upstream::EVENTS as f64);
     figures.stream_p99.push(load::percentile(&times, 99.0));
-    open_loop(at, plan, figures).await;
     figures.rss_mib.push(running.rss_kib() / 1024.0);
     let before = running.rss_kib();
     let held = load::hold_streams(at, IDLE_STREAMS).await;

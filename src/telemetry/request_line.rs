@@ -1,7 +1,6 @@
 //! One line per request: what was asked, where it went, how each attempt ended, how long it took.
 //! No prompt and no key material.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -135,13 +134,15 @@ impl RequestLine<'_> {
             record.key.push_to(text);
             text.push('=');
             text.push_str(record.class.as_str());
-            let after = millis(record.started.since(self.started));
-            let took = millis(record.ended.since(record.started));
-            // Writing to a String cannot fail.
-            let _ = match record.status {
-                Some(status) => write!(text, "({status})@{after}ms+{took}ms"),
-                None => write!(text, "@{after}ms+{took}ms"),
-            };
+            if let Some(status) = record.status {
+                text.push('(');
+                push_number(text, u64::from(status));
+                text.push(')');
+            }
+            text.push('@');
+            push_millis(text, record.started.since(self.started));
+            text.push('+');
+            push_millis(text, record.ended.since(record.started));
         }
     }
 }
@@ -153,6 +154,26 @@ fn field(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
     out.extend_from_slice(b"\":");
     // Texts and numbers, written to memory: this cannot fail.
     let _ = serde_json::to_writer(out, value);
+}
+
+/// Milliseconds to a tenth, as `12.5ms` or `4ms`.
+fn push_millis(text: &mut String, span: Duration) {
+    let tenths = u64::try_from((span.as_micros() + 50) / 100).unwrap_or(u64::MAX);
+    push_number(text, tenths / 10);
+    if !tenths.is_multiple_of(10) {
+        text.push('.');
+        push_number(text, tenths % 10);
+    }
+    text.push_str("ms");
+}
+
+/// The number in decimal, without the cost of formatting.
+fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    let digit = u32::try_from(number % 10).unwrap_or_default();
+    text.push(char::from_digit(digit, 10).unwrap_or('0'));
 }
 
 fn millis(span: Duration) -> f64 {
