@@ -10,6 +10,7 @@
 )]
 
 mod basics;
+mod blast_radius;
 mod breaker;
 mod cli;
 mod cooldown;
@@ -19,6 +20,7 @@ mod key_limits;
 mod limits;
 mod rotation;
 mod secrets;
+mod situations;
 mod streaming;
 mod support;
 mod targets;
