@@ -159,6 +159,7 @@ pub async fn open_loop_of(address: &str, shape: Shape, rate: u32, seconds: u32) 
         let start = now();
         for number in 0..rate * seconds {
             let at = start + Duration::from_secs(1) * number / rate;
+            #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
             std::thread::sleep(at.saturating_duration_since(now()));
             if due.send(at).is_err() {
                 return;
