@@ -166,7 +166,7 @@ section! {
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
         first_byte: PositiveSpan,
-        /// Streams: until the first content. Default `120s`.
+        /// Streams: until the first content. Default `180s`.
         first_token: PositiveSpan,
         /// Streams: between two chunks. Default `60s`.
         idle: PositiveSpan,

@@ -40,7 +40,8 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
-            first_token: Duration::from_secs(120),
+            // Models that reason for two minutes in silence exist.
+            first_token: Duration::from_secs(180),
             idle: Duration::from_secs(60),
             response: Duration::from_secs(300),
             total: Duration::from_secs(600),
