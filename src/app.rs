@@ -252,6 +252,7 @@ fn tree_spec(config: &Config, clock: Clock) -> TreeSpec {
     let retry_budget: RetryBudgetPolicy = config.dispatch.retry_budget;
     let providers = config.providers.iter().map(|provider| ProviderSpec {
         name: provider.name.clone(),
+        home: provider.base_url.clone(),
         keys: provider
             .keys
             .iter()
@@ -264,6 +265,7 @@ fn tree_spec(config: &Config, clock: Clock) -> TreeSpec {
         retry_budget,
     });
     TreeSpec {
+        generation: 0,
         providers: providers.collect(),
         max_waiting: config.dispatch.max_waiting,
         restart: RestartPolicy::default(),

@@ -22,6 +22,8 @@ pub struct Route {
     pub ask: Ask,
     /// Tokens to reserve with the key.
     pub tokens: u64,
+    /// The configuration under which the request began: keys that came later are not for it.
+    pub generation: u64,
     /// When the request must have ended.
     pub deadline: Time,
     /// Whether it may wait for a key at all.
@@ -87,6 +89,7 @@ impl Route {
             chain,
             ask,
             tokens,
+            generation: u64::MAX,
             deadline,
             may_wait: false,
             wait_until: Time::ZERO,

@@ -1,11 +1,13 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
@@ -79,14 +81,22 @@ impl KeyView {
     }
 }
 
+/// What the configuration says of one key. The supervisor replaces it, the actor takes it over.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct KeySettings {
+    /// What it may do.
+    pub limits: KeyLimits,
+    /// How it cools when rate limited.
+    pub cooldown: CooldownPolicy,
+}
+
 /// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
-/// that end, `life` by the supervisor.
+/// that end, `life` and `settings` by the supervisor.
 #[derive(Debug)]
 pub struct KeyCell {
     /// Which key.
     pub id: KeyId,
-    /// Its configured limits.
-    pub limits: KeyLimits,
+    settings: ArcSwap<KeySettings>,
     /// Whether its actor runs.
     pub life: LifeCell,
     view: ArcSwap<KeyView>,
@@ -95,10 +105,10 @@ pub struct KeyCell {
 }
 
 impl KeyCell {
-    pub(crate) fn new(id: KeyId, limits: KeyLimits) -> Self {
+    pub(crate) fn new(id: KeyId, settings: KeySettings) -> Self {
         Self {
             id,
-            limits,
+            settings: ArcSwap::from_pointee(settings),
             life: LifeCell::default(),
             view: ArcSwap::default(),
             in_flight: AtomicU32::new(0),
@@ -109,6 +119,17 @@ impl KeyCell {
     /// What the actor last published.
     pub fn view(&self) -> Arc<KeyView> {
         self.view.load_full()
+    }
+
+    /// What the configuration says of it.
+    pub fn settings(&self) -> Arc<KeySettings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) fn configure(&self, settings: KeySettings) {
+        if **self.settings.load() != settings {
+            self.settings.store(Arc::new(settings));
+        }
     }
 
     /// Live leases.
@@ -128,9 +149,8 @@ impl KeyCell {
 
     /// Whether all its places are taken.
     pub(crate) fn is_full(&self) -> bool {
-        self.limits
-            .max_in_flight
-            .is_some_and(|max| self.in_flight() >= max)
+        let max = self.settings.load().limits.max_in_flight;
+        max.is_some_and(|max| self.in_flight() >= max)
     }
 
     pub(crate) fn publish(&self, view: KeyView) {
@@ -194,4 +214,22 @@ impl RouterCell {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.waiting.store(count, Ordering::Relaxed);
     }
+}
+
+/// One provider's published state.
+#[derive(Clone, Debug)]
+pub struct ProviderCells {
+    /// The provider's own.
+    pub provider: Arc<ProviderCell>,
+    /// Its keys', in order.
+    pub keys: Vec<Arc<KeyCell>>,
+}
+
+/// Everything the tree publishes of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Cells {
+    /// The router's.
+    pub router: Arc<RouterCell>,
+    /// By provider.
+    pub providers: BTreeMap<ProviderName, ProviderCells>,
 }

@@ -123,6 +123,12 @@ impl KeyState {
         }
     }
 
+    /// The configuration says otherwise now; what is known stays.
+    pub fn configure(&mut self, limits: KeyLimits, cooldown: CooldownPolicy) {
+        self.limits = limits;
+        self.cooldown = cooldown;
+    }
+
     /// Leases that have not been settled (law L2).
     pub fn in_flight(&self) -> usize {
         self.live.len()

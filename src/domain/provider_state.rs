@@ -69,6 +69,16 @@ impl ProviderState {
         }
     }
 
+    /// The configuration says otherwise now; what is known stays, but for a window of another length.
+    pub fn configure(&mut self, breaker: BreakerPolicy, retry_budget: RetryBudgetPolicy) {
+        self.breaker = breaker;
+        self.retry_budget = retry_budget;
+        for upstream in self.models.values_mut() {
+            upstream.circuit.configure(breaker);
+            upstream.budget.configure(retry_budget);
+        }
+    }
+
     /// What an attempt for `model` would hear. `first` says that it is its request's first attempt.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Answer, Route};
-use super::view::{KeyCell, KeyView};
+use super::view::{KeyCell, KeySettings, KeyView};
 use crate::domain::ids::{LeaseId, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
 use crate::domain::refusal::{Reason, Refusal};
@@ -30,12 +30,18 @@ pub struct KeyCore {
     live: HashMap<LeaseId, Arc<LeaseRecord>>,
     /// A route was declined since the last lease ended: somebody may be waiting.
     wanted: bool,
+    /// What the state was last told of the configuration.
+    settings: Arc<KeySettings>,
+    /// The configuration has it no longer.
+    retired: bool,
 }
 
 impl KeyCore {
-    pub(crate) fn new(state: KeyState) -> Self {
+    pub(crate) fn new(state: KeyState, settings: Arc<KeySettings>) -> Self {
         Self {
             state,
+            settings,
+            retired: false,
             live: HashMap::new(),
             wanted: false,
         }
@@ -104,7 +110,7 @@ impl Actor for Key {
 
     async fn handle(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
@@ -112,10 +118,19 @@ impl Actor for Key {
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
+        let settings = self.cell.settings();
+        if !Arc::ptr_eq(&settings, &core.settings) {
+            core.state.configure(settings.limits, settings.cooldown);
+            core.settings = settings;
+        }
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
+            KeyMessage::Retire => core.retired = true,
             KeyMessage::Began(record) => self.began(core, &record),
             KeyMessage::Settled(record) => self.settled(core, &record),
+        }
+        if core.retired && core.live.is_empty() {
+            myself.stop(None);
         }
         Ok(())
     }
@@ -145,7 +160,9 @@ impl Key {
         let now = self.clock.now();
         let record = Arc::new(LeaseRecord::new(upstream, route.walk.visit.probe.take()));
         let model = &record.upstream.model;
-        let admitted = if self.has_refused(&route) {
+        let admitted = if core.retired {
+            Err(Refusal::open_ended(Reason::NoKeys))
+        } else if self.has_refused(&route) {
             let ready = core.state.readiness(model, route.tokens, now);
             ready.and(Err(Refusal::open_ended(Reason::KeysTried)))
         } else {

@@ -12,6 +12,9 @@ pub enum KeyMessage {
     Offer(Box<Route>),
     /// From a lease that is a trial: its answer has begun well. Lost: its end tells the same.
     Began(Arc<LeaseRecord>),
+    /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
+    /// Lost with the actor, which then is not started again.
+    Retire,
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
 }
@@ -22,6 +25,7 @@ impl KeyMessage {
             Self::Offer(_) => "Offer",
             Self::Began(_) => "Began",
             Self::Settled(_) => "Settled",
+            Self::Retire => "Retire",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
@@ -56,10 +57,17 @@ pub(crate) struct ProviderSeat {
     pub(crate) cell: Arc<ProviderCell>,
 }
 
+/// Where routes may go, as of one configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) providers: HashMap<ProviderName, ProviderSeat>,
+    pub(crate) max_waiting: usize,
+}
+
 /// The fixed part of the router.
 #[derive(Clone)]
 pub(crate) struct Router {
-    pub(crate) providers: Arc<HashMap<ProviderName, ProviderSeat>>,
+    pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) supervisor: Handle<SupervisorMessage>,
     pub(crate) cell: Arc<RouterCell>,
     pub(crate) restart: RestartPolicy,
@@ -203,9 +211,10 @@ impl Router {
     }
 
     fn offer(&self, route: Box<Route>, now: Time) -> Result<(), (Box<Route>, Refusal)> {
+        let table = self.table.load();
         let seat = route
             .upstream()
-            .and_then(|upstream| self.providers.get(&upstream.provider));
+            .and_then(|upstream| table.providers.get(&upstream.provider));
         let Some(seat) = seat else {
             return Err((route, Refusal::open_ended(Reason::NoKeys)));
         };
@@ -319,6 +328,7 @@ impl Router {
             // It had a place before it was called to look again.
             return core.room.park_again(waiter);
         }
+        core.room.resize(self.table.load().max_waiting);
         if let Err(waiter) = core.room.park(waiter) {
             // Those whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
