@@ -59,6 +59,7 @@ fn main() {
         };
         let tree = Tree::start(TreeSpec {
             generation: 0,
+            oldest: 0,
             providers: vec![provider],
             max_waiting: 1000,
             restart: RestartPolicy::default(),

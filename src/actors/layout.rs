@@ -87,18 +87,16 @@ pub(crate) fn align(
         },
     };
     let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
-    let gone: Vec<Child> = seats
+    let gone: Vec<ProviderName> = seats
         .keys()
-        .filter(|child| child.provider().is_some_and(|name| !wanted(name)))
-        .cloned()
+        .filter_map(|child| match child {
+            Child::Provider(name) if !wanted(name) => Some(name.clone()),
+            _ => None,
+        })
         .collect();
-    for child in gone {
-        if let Child::Key(name, place) = &child {
-            let known = places.entry(name.clone()).or_default();
-            *known = (*known).max(place + 1);
-        }
-        let seat = seats.remove(&child);
-        difference.leaving.extend(seat.map(|seat| (child, seat)));
+    for name in gone {
+        let known = dismiss(seats, &name, spec, &mut difference);
+        places.insert(name, known);
     }
     for provider in &spec.providers {
         let aligned = Aligning {
@@ -110,6 +108,66 @@ pub(crate) fn align(
         aligned.align(seats, places.get(&provider.name).copied().unwrap_or(0));
     }
     difference
+}
+
+/// Lets a provider go: at once, or when the last request that may still use it is over. Says how many places its
+/// keys had.
+fn dismiss(
+    seats: &mut BTreeMap<Child, Seat>,
+    name: &ProviderName,
+    spec: &TreeSpec,
+    difference: &mut Difference,
+) -> usize {
+    let child = Child::Provider(name.clone());
+    let Some(Seat::Provider(post)) = seats.get(&child) else {
+        return 0;
+    };
+    let shared = Arc::clone(&post.actor.ring);
+    let ring = shared.load();
+    let handle = post.handle.clone();
+    let cell = Arc::clone(&post.actor.cell);
+    let keys: Vec<Option<KeySeat>> = ring
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(place, seat)| expire(seats, difference, spec, (name, place), seat.as_ref()?))
+        .collect();
+    let places = keys.len();
+    if keys.iter().all(Option::is_none) {
+        let seat = seats.remove(&child);
+        difference.leaving.extend(seat.map(|seat| (child, seat)));
+    } else {
+        let seat = ProviderSeat { handle, cell };
+        difference.table.providers.insert(name.clone(), seat);
+        let new = Ring {
+            keys,
+            home: ring.home.clone(),
+            ..**ring
+        };
+        difference.rings.push((Arc::clone(&shared), new));
+    }
+    places
+}
+
+/// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
+fn expire(
+    seats: &mut BTreeMap<Child, Seat>,
+    difference: &mut Difference,
+    spec: &TreeSpec,
+    (provider, place): (&ProviderName, usize),
+    seat: &KeySeat,
+) -> Option<KeySeat> {
+    let until = seat.until.unwrap_or(spec.generation);
+    if until > spec.oldest {
+        return Some(KeySeat {
+            until: Some(until),
+            ..seat.clone()
+        });
+    }
+    let child = Child::Key(provider.clone(), place);
+    let seat = seats.remove(&child);
+    difference.leaving.extend(seat.map(|seat| (child, seat)));
+    None
 }
 
 /// One provider being brought in line.
@@ -143,7 +201,9 @@ impl Aligning<'_> {
             (handle, cell, ring)
         });
         let keys = self.keys(seats, &handle, &ring.load());
-        let cells = keys.iter().flatten().map(|seat| Arc::clone(&seat.cell));
+        let present = |seat: &&KeySeat| seat.until.is_none();
+        let cells = keys.iter().flatten().filter(present);
+        let cells = cells.map(|seat| Arc::clone(&seat.cell));
         let cells = ProviderCells {
             provider: Arc::clone(&cell),
             keys: cells.collect(),
@@ -168,22 +228,25 @@ impl Aligning<'_> {
             self.provider.keys.iter().map(Some).collect();
         let mut keys = Vec::with_capacity(old.keys.len());
         for (place, seat) in old.keys.iter().enumerate() {
-            let stays = seat.as_ref().filter(|seat| {
-                let same = |key: &&mut Option<&Option<ApiKey>>| **key == Some(&*seat.material);
-                let found = wanted.iter_mut().find(same);
-                old.home == self.provider.home && found.is_some_and(|key| key.take().is_some())
-            });
-            if let Some(stays) = stays {
-                let cell = Arc::clone(&stays.cell);
+            let Some(seat) = seat else {
+                keys.push(None);
+                continue;
+            };
+            let same = |key: &&mut Option<&Option<ApiKey>>| **key == Some(&*seat.material);
+            let stays = seat.until.is_none()
+                && old.home == self.provider.home
+                && wanted
+                    .iter_mut()
+                    .find(same)
+                    .is_some_and(|key| key.take().is_some());
+            if stays {
+                let cell = Arc::clone(&seat.cell);
                 self.difference.settings.push((cell, settings));
-            } else if seat.is_some() {
-                let child = Child::Key(self.provider.name.clone(), place);
-                let seat = seats.remove(&child);
-                self.difference
-                    .leaving
-                    .extend(seat.map(|seat| (child, seat)));
+                keys.push(Some(seat.clone()));
+            } else {
+                let at = (&self.provider.name, place);
+                keys.push(expire(seats, self.difference, self.spec, at, seat));
             }
-            keys.push(stays.cloned());
         }
         for material in wanted.into_iter().flatten() {
             let child = Child::Key(self.provider.name.clone(), keys.len());
@@ -272,6 +335,7 @@ impl Aligning<'_> {
             handle: handle.clone(),
             material,
             since: self.spec.generation,
+            until: None,
         };
         (Seat::Key(post(actor, handle, core)), seat)
     }

@@ -37,6 +37,8 @@ pub struct ProviderSpec {
 pub struct TreeSpec {
     /// Counts the configurations of this process, from 0.
     pub generation: u64,
+    /// The oldest configuration under which requests are still on their way. What only older ones may use goes.
+    pub oldest: u64,
     /// The providers.
     pub providers: Vec<ProviderSpec>,
     /// Places in the waiting room.

@@ -15,4 +15,4 @@ mod write_timeout;
 
 pub use door::Door;
 pub use front::Front;
-pub use state::{Api, Shutdown};
+pub use state::{Api, Serving};

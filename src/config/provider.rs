@@ -301,7 +301,9 @@ fn keys_of(
         .unwrap_or_default()
     {
         let place = format!("{path}.api_key_files");
-        match keys::from_file(&context.dir.join(&file)) {
+        let full = context.dir.join(&file);
+        report.files.push(full.clone());
+        match keys::from_file(&full) {
             Ok(found) if found.is_empty() => {
                 report.problem(
                     &place,

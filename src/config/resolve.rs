@@ -122,6 +122,7 @@ pub(super) fn resolve(
         default_model,
         warnings: report.warnings,
         sources,
+        files: report.files,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The validated, immutable result: everything the other floors are built from.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What was read, in the order of precedence, lowest first.
     pub sources: Vec<String>,
+    /// The files that it came from, keys' files included.
+    pub files: Vec<PathBuf>,
 }
 
 /// How the process listens and protects itself.

@@ -26,6 +26,8 @@ use crate::wire::headers::forward_response_headers;
 
 /// Everything a request's task needs. One per process, shared.
 pub struct Dispatch {
+    /// Counts the configurations of this process, from 0.
+    pub generation: u64,
     /// The way into the tree.
     pub dispatcher: Dispatcher,
     /// What may be asked for.
@@ -284,6 +286,7 @@ impl Dispatch {
                 limits.deadline,
                 reply,
             );
+            route.generation = self.generation;
             route.may_wait = may_wait;
             route.wait_until = asked_at + limits.wait;
             route.patience_until = limits.patience_until;

@@ -18,6 +18,7 @@ mod failover;
 mod headers;
 mod key_limits;
 mod limits;
+mod reload;
 mod rotation;
 mod secrets;
 mod situations;

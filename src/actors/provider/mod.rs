@@ -93,6 +93,8 @@ pub(crate) struct KeySeat {
     pub(crate) material: Arc<Option<ApiKey>>,
     /// The configuration that brought it. A request that began under an earlier one never gets it.
     pub(crate) since: u64,
+    /// The configuration that has it no longer. It stays for requests that began under an earlier one.
+    pub(crate) until: Option<u64>,
 }
 
 impl Actor for Provider {
@@ -258,7 +260,7 @@ impl Provider {
             let Some(seat) = ring.seat(place) else {
                 return false;
             };
-            if asked.contains(&place) || seat.since > generation {
+            if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
             let why_not = seat.why_not(&upstream.model, now);
@@ -269,9 +271,12 @@ impl Provider {
         };
         let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.cell.in_flight());
         let latest = refused.last().copied();
-        if let Some(latest) =
-            latest.filter(|place| !asked.contains(place) && ring.seat(*place).is_some())
-        {
+        if let Some(latest) = latest.filter(|place| {
+            !asked.contains(place)
+                && ring
+                    .seat(*place)
+                    .is_some_and(|seat| seat.is_for(generation))
+        }) {
             return Some(latest);
         }
         let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
@@ -381,6 +386,11 @@ fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
 }
 
 impl KeySeat {
+    /// Whether it may serve a request that began under that configuration.
+    fn is_for(&self, generation: u64) -> bool {
+        self.since <= generation && self.until.is_none_or(|until| generation < until)
+    }
+
     /// Why the key is not worth asking, as far as it is published.
     fn why_not(&self, model: &ModelName, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {

@@ -66,6 +66,7 @@ impl Bench {
         let clock = Clock::start();
         let spec = TreeSpec {
             generation: 0,
+            oldest: 0,
             providers,
             max_waiting: 10,
             restart,

@@ -3,9 +3,15 @@
 use super::*;
 
 impl Bench {
+    /// With nobody left who began earlier.
     async fn apply(&self, generation: u64, providers: Vec<ProviderSpec>) {
+        self.apply_from(generation, generation, providers).await;
+    }
+
+    async fn apply_from(&self, oldest: u64, generation: u64, providers: Vec<ProviderSpec>) {
         let spec = TreeSpec {
             generation,
+            oldest,
             providers,
             ..self.spec.clone()
         };
@@ -139,6 +145,32 @@ async fn a_provider_that_moved_has_other_keys_and_an_older_request_never_gets_th
     let older = bench.ask_generation(0, "a").await;
     assert_eq!(older.unwrap_err().cause, Cause::NothingLeft);
     assert_eq!(bench.ask_generation(1, "a").await.unwrap().key.index, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_began_earlier_finish_with_the_keys_they_began_with() {
+    let bench = Bench::new(vec![provider("a", 1), provider("gone", 1)]).await;
+    let moved = || ProviderSpec {
+        home: "https://elsewhere.example.com/v1".to_owned(),
+        ..provider("a", 1)
+    };
+    bench.apply_from(0, 1, vec![moved()]).await;
+    for (name, index) in [("a", 1), ("gone", 1)] {
+        assert_eq!(
+            bench.ask_generation(0, name).await.unwrap().key.index,
+            index
+        );
+    }
+    assert_eq!(bench.ask_generation(1, "a").await.unwrap().key.index, 2);
+    assert!(bench.ask_generation(1, "gone").await.is_err());
+    bench.apply_from(1, 1, vec![moved()]).await;
+    for name in ["a", "gone"] {
+        assert!(
+            bench.ask_generation(0, name).await.is_err(),
+            "they are over"
+        );
+    }
+    assert_eq!(bench.keys("a").await, ["a#2"]);
 }
 
 #[tokio::test(start_paused = true)]
