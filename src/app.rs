@@ -18,7 +18,7 @@ use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use crate::api::connection::Listener;
 use crate::api::{self, Api, Door, Shutdown};
 use crate::config::{Config, Listen, Provider, Server};
-use crate::dispatch::{Dispatch, Endpoint};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
 use crate::domain::dialect::Dialect;
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
@@ -91,6 +91,8 @@ impl App {
             targets: Arc::clone(&config.targets),
             endpoints,
             policy: config.dispatch,
+            hedger: hedger(config),
+            rescues: config.rescues.clone().into_iter().collect(),
             clock,
         });
         let api = Arc::new(Api {
@@ -190,6 +192,13 @@ pub async fn run(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// It learns of every upstream that the configuration names.
+fn hedger(config: &Config) -> Option<Hedger> {
+    let lines = config.targets.listed().iter();
+    let upstreams = lines.flat_map(|line| line.chain.upstreams.iter().cloned());
+    Some(Hedger::new(config.dispatch.hedge?, upstreams))
+}
+
 async fn bind(listen: &Listen) -> Result<Listener, StartError> {
     let bound = match listen {
         Listen::Tcp(address) => Listener::tcp(address).await,
@@ -203,18 +212,24 @@ async fn bind(listen: &Listen) -> Result<Listener, StartError> {
 
 fn endpoint(provider: &Provider, clock: Clock) -> Result<Endpoint, StartError> {
     let name = provider.name.as_str();
+    let http = |base_url: &str, chat_url: Option<&str>| {
+        let http = HttpUpstream::new(base_url, chat_url, provider.timeouts.connect);
+        let http = http.map_err(|source| StartError::Provider {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok::<_, StartError>(mocked(http, provider))
+    };
     let wire: Arc<dyn Upstream> = match provider.dialect {
         Dialect::Echo => mocked(EchoUpstream::new(name, clock), provider),
-        Dialect::OpenAi => {
-            let chat_url = provider.chat_url.as_deref();
-            let http = HttpUpstream::new(&provider.base_url, chat_url, provider.timeouts.connect);
-            let http = http.map_err(|source| StartError::Provider {
-                name: name.to_owned(),
-                source,
-            })?;
-            mocked(http, provider)
-        }
+        Dialect::OpenAi => http(&provider.base_url, provider.chat_url.as_deref())?,
     };
+    let prefill_url = provider.prefill_url.as_deref();
+    let prefill_wire = prefill_url.map(|url| http(url, None)).transpose()?;
+    let prefill = provider.prefill.map(|form| Continuation {
+        form,
+        wire: prefill_wire,
+    });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
         // Legal by validation.
         let mut value = HeaderValue::try_from(value).ok()?;
@@ -229,6 +244,7 @@ fn endpoint(provider: &Provider, clock: Clock) -> Result<Endpoint, StartError> {
         context_window: provider.context_window,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
+        prefill,
     })
 }
 

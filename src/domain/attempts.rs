@@ -201,6 +201,33 @@ impl Attempts {
         self.slots.get(index).is_some_and(|slot| !slot.counted)
     }
 
+    /// Whether another attempt may start while so many are under way.
+    pub fn may_start_beside(&self, under_way: u32) -> bool {
+        self.attempts.saturating_add(under_way) < self.policy.max_attempts
+    }
+
+    /// Whether an attempt at candidate `index` is still open to this request.
+    pub fn is_open(&self, index: usize) -> bool {
+        self.slots
+            .get(index)
+            .is_some_and(|slot| slot.closed.is_none())
+    }
+
+    /// An attempt was given up because another one won.
+    pub fn cancelled(&mut self, record: Record) {
+        self.attempts += 1;
+        self.records.push(record);
+    }
+
+    /// Candidate `index` refused the form in which it was asked to go on with an answer: nobody's fault, but
+    /// no more of this request goes there.
+    pub fn rejected(&mut self, index: usize, record: Record, now: Time) -> Next {
+        self.attempts += 1;
+        self.records.push(record);
+        self.close(index, Reason::Tried);
+        self.go_on(Duration::ZERO, now)
+    }
+
     /// An attempt served the request.
     pub fn succeeded(&mut self, record: Record) {
         self.attempts += 1;
