@@ -246,9 +246,9 @@ async fn a_refused_prefill_leads_to_a_restart_elsewhere() {
         .on(Match::any(), [Behaviour::streams(&["Hello you"])]);
     whole(&three.asked().await, "Hello you");
     assert_eq!(three.counts(), [1, 1, 1]);
-    // Nothing is held against it.
-    assert_eq!(spoken(&three.asked().await), "");
-    assert_eq!(three.b.count(), 2);
+    // Nothing is held against it: it is asked again, and its word about a request counts.
+    let answer = three.gateway.post_chat(body("")).send().await;
+    assert_eq!((answer.status, three.b.count()), (400, 2));
 }
 
 #[tokio::test]
@@ -366,9 +366,21 @@ async fn the_limits_of_a_request_hold() {
         "dispatch: {retry_budget: {ratio: 0, min_per_second: 0}, await_cooldown: 0}",
     ] {
         let three = three("restart", "off", limits).await;
-        three.b_says(Behaviour::streams(&["Hello world"]));
+        for upstream in [&three.b, &three.c] {
+            upstream.on(Match::any(), [Behaviour::streams(&["Hello world"])]);
+        }
+        // A budget begins with an upstream's first request.
+        for target in ["b", "c"] {
+            three
+                .gateway
+                .chat_stream(target)
+                .stream()
+                .await
+                .text()
+                .await;
+        }
         cut(&three.asked().await, "Hello");
-        assert_eq!(three.counts(), [1, 0, 0], "{limits}");
+        assert_eq!(three.counts(), [1, 1, 1], "{limits}");
     }
     let three = restarting().await;
     three.b_says(Behaviour::streams(&["Hello world"]).hang(At::BeforeHead));
