@@ -50,12 +50,12 @@ impl Dispatch {
         story.current = vec![tried.under_way()];
         let hedge = self.hedger.as_ref().filter(|_| course.request.doc.stream());
         let late = hedge.and_then(|hedger| Some((hedger, hedger.late_after(&tried.upstream)?)));
+        let mut first = pin!(self.fly(course, endpoint, lease, tried.clone()));
         let Some((hedger, late)) = late else {
-            let landed = self.fly(course, endpoint, lease, tried).await;
+            let landed = first.await;
             self.learn(hedge, &landed);
             return landed;
         };
-        let mut first = pin!(self.fly(course, endpoint, lease, tried.clone()));
         let alarm = tokio::time::sleep_until(self.clock.instant(tried.started + late));
         let landed = tokio::select! {
             biased;

@@ -222,20 +222,16 @@ impl Relay {
         let record = live.record(class, self.clock.now());
         let (counts, next) = rescue.failed(index, record, &failure);
         story.records = rescue.records().to_vec();
-        let used = live.usage.unwrap_or_default();
-        let unsaid = Usage {
-            completion_tokens: Some(tokens.saturating_sub(self.counted)),
-            ..used
-        };
+        let mut used = live.usage.unwrap_or_default();
         live.settle(class, retry_after, Some(counts));
         if !matches!(next, Next::Ask(_)) {
+            self.before = self.before.plus(used);
             self.story = Some(story);
             return false;
         }
-        let used = match used.completion_tokens {
-            Some(_) => used,
-            None => unsaid,
-        };
+        // It did not say, as most that break off: what it sent was not for free.
+        let unsaid = tokens.saturating_sub(self.counted);
+        used.completion_tokens = used.completion_tokens.or(Some(unsaid));
         self.before = self.before.plus(used);
         self.counted = tokens;
         self.outbox.set_aside();

@@ -201,9 +201,10 @@ impl Attempts {
         self.slots.get(index).is_some_and(|slot| !slot.counted)
     }
 
-    /// Whether another attempt may start while so many are under way.
+    /// Whether another attempt may start while so many are under way, however those end (law L4).
     pub fn may_start_beside(&self, under_way: u32) -> bool {
         self.attempts.saturating_add(under_way) < self.policy.max_attempts
+            && self.key_refusals.saturating_add(under_way) < self.policy.max_key_refusals
     }
 
     /// Whether an attempt at candidate `index` is still open to this request.
