@@ -49,14 +49,8 @@ impl App {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
         let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
-        let dispatch = Dispatch {
-            generation: 0,
-            dispatcher: tree.dispatcher().clone(),
-            targets: Arc::clone(&config.targets),
-            endpoints,
-            policy: config.dispatch,
-            clock,
-        };
+        let dispatcher = tree.dispatcher().clone();
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, clock);
         let door = Door::new(config.server.max_in_flight);
         let api = Arc::new(Api::new(assemble::serving(config, dispatch), door));
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -93,14 +87,8 @@ impl App {
         let dispatch = &before.dispatch;
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
         let generation = dispatch.generation + 1;
-        let dispatch = Dispatch {
-            generation,
-            dispatcher: dispatch.dispatcher.clone(),
-            targets: Arc::clone(&config.targets),
-            endpoints,
-            policy: config.dispatch,
-            clock: self.clock,
-        };
+        let dispatcher = dispatch.dispatcher.clone();
+        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, self.clock);
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));

@@ -9,9 +9,10 @@ use serde_json::{Map, json};
 use super::error::StartError;
 use crate::actors::chaos::Chaos;
 use crate::actors::spec::{ProviderSpec, TreeSpec};
+use crate::actors::tree::Dispatcher;
 use crate::api::Serving;
 use crate::config::{Config, Provider};
-use crate::dispatch::{Dispatch, Endpoint};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::RetryBudgetPolicy;
@@ -37,17 +38,27 @@ pub(super) fn endpoints(
             config.providers.iter().find(same)?;
             dispatch.endpoints.get(&provider.name)
         });
-        let wire = match kept {
-            Some(endpoint) => Arc::clone(&endpoint.wire),
-            None => wire(provider, clock)?,
+        let made = match kept {
+            Some(endpoint) => endpoint_of(
+                provider,
+                (
+                    Arc::clone(&endpoint.wire),
+                    endpoint
+                        .prefill
+                        .as_ref()
+                        .and_then(|prefill| prefill.wire.clone()),
+                ),
+            ),
+            None => endpoint_of(provider, wires(provider, clock)?),
         };
-        endpoints.insert(provider.name.clone(), Arc::new(endpoint(provider, wire)));
+        endpoints.insert(provider.name.clone(), Arc::new(made));
     }
     Ok(endpoints)
 }
 
 fn is_same_way(one: &Provider, other: &Provider) -> bool {
     home(one) == home(other)
+        && one.prefill_url == other.prefill_url
         && one.timeouts.connect == other.timeouts.connect
         && one.mock == other.mock
 }
@@ -58,23 +69,33 @@ fn home(provider: &Provider) -> String {
     format!("{:?} {} {chat_url}", provider.dialect, provider.base_url)
 }
 
-fn wire(provider: &Provider, clock: Clock) -> Result<Arc<dyn Upstream>, StartError> {
+/// Where calls go, and where continuations go when that is elsewhere.
+type Wires = (Arc<dyn Upstream>, Option<Arc<dyn Upstream>>);
+
+fn wires(provider: &Provider, clock: Clock) -> Result<Wires, StartError> {
     let name = provider.name.as_str();
-    Ok(match provider.dialect {
+    let http = |base_url: &str, chat_url: Option<&str>| {
+        let http = HttpUpstream::new(base_url, chat_url, provider.timeouts.connect);
+        let http = http.map_err(|source| StartError::Provider {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok::<_, StartError>(mocked(http, provider))
+    };
+    let wire = match provider.dialect {
         Dialect::Echo => mocked(EchoUpstream::new(name, clock), provider),
-        Dialect::OpenAi => {
-            let chat_url = provider.chat_url.as_deref();
-            let http = HttpUpstream::new(&provider.base_url, chat_url, provider.timeouts.connect);
-            let http = http.map_err(|source| StartError::Provider {
-                name: name.to_owned(),
-                source,
-            })?;
-            mocked(http, provider)
-        }
-    })
+        Dialect::OpenAi => http(&provider.base_url, provider.chat_url.as_deref())?,
+    };
+    let prefill_url = provider.prefill_url.as_deref();
+    let prefill = prefill_url.map(|url| http(url, None)).transpose()?;
+    Ok((wire, prefill))
 }
 
-fn endpoint(provider: &Provider, wire: Arc<dyn Upstream>) -> Endpoint {
+fn endpoint_of(provider: &Provider, (wire, prefill): Wires) -> Endpoint {
+    let prefill = provider.prefill.map(|form| Continuation {
+        form,
+        wire: prefill,
+    });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
         // Legal by validation.
         let mut value = HeaderValue::try_from(value).ok()?;
@@ -89,6 +110,7 @@ fn endpoint(provider: &Provider, wire: Arc<dyn Upstream>) -> Endpoint {
         context_window: provider.context_window,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
+        prefill,
     }
 }
 
@@ -137,6 +159,33 @@ pub(super) fn tree_spec(config: &Config, generation: u64, oldest: u64, clock: Cl
 }
 
 /// Everything that may be asked for by name, in OpenAI's list.
+/// What requests share under this configuration.
+pub(super) fn dispatch(
+    config: &Config,
+    generation: u64,
+    dispatcher: Dispatcher,
+    endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    clock: Clock,
+) -> Dispatch {
+    Dispatch {
+        generation,
+        dispatcher,
+        targets: Arc::clone(&config.targets),
+        endpoints,
+        policy: config.dispatch,
+        hedger: hedger(config),
+        rescues: config.rescues.clone().into_iter().collect(),
+        clock,
+    }
+}
+
+/// It learns of every upstream that the configuration names.
+fn hedger(config: &Config) -> Option<Hedger> {
+    let lines = config.targets.listed().iter();
+    let upstreams = lines.flat_map(|line| line.chain.upstreams.iter().cloned());
+    Some(Hedger::new(config.dispatch.hedge?, upstreams))
+}
+
 /// What the data listener needs to know of this configuration.
 pub(super) fn serving(config: &Config, dispatch: Dispatch) -> Serving {
     let keepalive = config.server.stream_keepalive;

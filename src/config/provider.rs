@@ -118,6 +118,8 @@ pub(super) fn resolve(
             format!("{name} has no model: only {name}:<model> can be asked for"),
         );
     }
+    // What stands at another address than the built-in provider's may be something else.
+    let usual = entry.filter(|entry| !own_url || entry.local);
     let provider = Provider {
         name: name.as_str().into(),
         kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
@@ -151,6 +153,11 @@ pub(super) fn resolve(
             latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
         },
         priority: raw.priority.unwrap_or(100),
+        prefill: match raw.prefill {
+            Some(form) => form.0,
+            None => usual.and_then(BuiltIn::prefill),
+        },
+        prefill_url: usual.and_then(|entry| entry.prefill_url.clone()),
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
     Outcome::Ready(Box::new(provider))
@@ -187,6 +194,8 @@ pub(super) fn from_catalogue(
         breaker: BreakerPolicy::default(),
         mock: Mock::default(),
         priority: 100,
+        prefill: entry.prefill(),
+        prefill_url: entry.prefill_url.clone(),
     }
 }
 

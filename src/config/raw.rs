@@ -7,6 +7,7 @@ use config::ValueKind;
 use super::listen::{AdminListen, Listens};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
+use super::streams::{Hedge, PrefillForm, Rescue};
 use super::values::{
     Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
 };
@@ -142,6 +143,9 @@ section! {
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
+        /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
+        /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
+        prefill: PrefillForm,
     }
 }
 
@@ -321,6 +325,9 @@ section! {
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef>,
+        /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default
+        /// `off`.
+        rescue: Rescue,
     }
 }
 
@@ -341,6 +348,8 @@ section! {
         max_waiting: usize,
         /// What an upstream may carry of other attempts' failures.
         retry_budget: RetryBudget,
+        /// A second attempt beside a stream whose first token is late. Absent: never.
+        hedge: Hedge,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The validated, immutable result: everything the other floors are built from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::rescue::{Prefill, RescuePolicy};
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The virtual providers, with upstreams that cannot be served left out.
     pub virtuals: Vec<VirtualEntry>,
+    /// What is done for streams that break off, by virtual provider; absent: nothing.
+    pub rescues: BTreeMap<String, RescuePolicy>,
     /// What a request without a model means, when configured.
     pub default_model: Option<String>,
     /// What works but may not be meant.
@@ -141,6 +145,10 @@ pub struct Provider {
     pub mock: Mock,
     /// Lower first, where a policy asks for tiers.
     pub priority: u32,
+    /// How it is told to go on from the beginning of an answer; `None` when it cannot.
+    pub prefill: Option<Prefill>,
+    /// Where it takes that, if not at `base_url`.
+    pub prefill_url: Option<String>,
 }
 
 impl fmt::Debug for Provider {

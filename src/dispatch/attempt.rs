@@ -17,7 +17,8 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
-use crate::upstream::{Call, Reply, SendError};
+use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
@@ -75,15 +76,34 @@ pub(super) async fn make(
     lease: &Lease,
     times: Times,
 ) -> End {
+    make_of(
+        &request.doc,
+        &*endpoint.wire,
+        request,
+        endpoint,
+        lease,
+        times,
+    )
+    .await
+}
+
+/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
+pub(super) async fn make_of(
+    doc: &RequestDoc,
+    wire: &dyn Wire,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times,
+) -> End {
     let call = Call {
         operation: request.operation,
         headers: call_headers(request, endpoint, (*lease.material).as_ref()),
-        body: request
-            .doc
-            .rewritten(lease.upstream().model.as_str(), &endpoint.params),
+        body: doc.rewritten(lease.upstream().model.as_str(), &endpoint.params),
     };
     let attempt = Attempt {
         request,
+        wire,
         endpoint,
         times,
     };
@@ -119,6 +139,7 @@ impl From<Failure> for Early {
 
 struct Attempt<'a> {
     request: &'a Request,
+    wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
     times: Times,
 }
@@ -146,7 +167,7 @@ impl Attempt<'_> {
     }
 
     async fn send(&self, call: Call) -> Result<Reply, Early> {
-        self.endpoint.wire.send(call).await.map_err(|error| {
+        self.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
                 SendError::Connect(_) | SendError::Broken(_) => Class::Network,

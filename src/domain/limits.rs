@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::Waits;
+use super::hedge::HedgePolicy;
 
 /// What one key may do, as configured. `None` means not limited by us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -102,6 +103,8 @@ pub struct DispatchPolicy {
     pub max_waiting: usize,
     /// One bucket per upstream.
     pub retry_budget: RetryBudgetPolicy,
+    /// A second attempt beside a slow first one; `None` means never.
+    pub hedge: Option<HedgePolicy>,
 }
 
 impl Default for DispatchPolicy {
@@ -114,6 +117,7 @@ impl Default for DispatchPolicy {
             patience: Duration::ZERO,
             max_waiting: 1000,
             retry_budget: RetryBudgetPolicy::default(),
+            hedge: None,
         }
     }
 }

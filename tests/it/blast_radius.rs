@@ -12,7 +12,7 @@ llm:
       api_keys: [k1, k2]
       key_rotation: sequential
       retry: {same_upstream: 0}
-      timeouts: {response: 300ms}
+      timeouts: {response: 3s}
       circuit_breaker: {failure_threshold: 3, recovery_time: 60s}
     - {name: b, base_url: <b>, model: mb, api_key: kb}
   virtual:

@@ -1,0 +1,521 @@
+//! Streams that break off after content was sent: finished by another attempt where that can be done without
+//! mixing two answers, and ended with an error event everywhere else.
+
+use serde_json::{Value, json};
+
+use crate::support::behaviour::{DONE, chunk, error_event, event, finish, role};
+use crate::support::client::{errors, spoken};
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms};
+
+const CHAIN: &str = "
+llm:
+  providers:
+    - name: a
+      base_url: <a>
+      model: ma
+      api_key: ka
+      retry: {same_upstream: 0}
+      timeouts: {idle: 500ms}
+      circuit_breaker: {failure_threshold: 1, recovery_time: 60s}
+    - {name: b, base_url: <b>, model: mb, api_key: kb, prefill: PREFILL, retry: {same_upstream: 0}}
+    - {name: c, base_url: <c>, model: mc, api_key: kc, retry: {same_upstream: 0}}
+  virtual:
+    - {name: v, upstreams: [a, b, c], rescue: RESCUE}
+";
+
+struct Three {
+    a: ScriptedUpstream,
+    b: ScriptedUpstream,
+    c: ScriptedUpstream,
+    gateway: Gateway,
+}
+
+/// `a` says `Hello` and breaks off; `b` and `c` fail unless they are told otherwise.
+async fn three(rescue: &str, prefill: &str, more: &str) -> Three {
+    let a = ScriptedUpstream::playing([hello().reset(At::AfterPart(3))]).await;
+    let b = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let c = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let yaml = CHAIN.replace("RESCUE", rescue).replace("PREFILL", prefill) + more;
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b), ("c", &c)]).await;
+    Three { a, b, c, gateway }
+}
+
+async fn restarting() -> Three {
+    three("restart", "off", "").await
+}
+
+/// The role and two words, then more that never comes.
+fn hello() -> Behaviour {
+    Behaviour::streams(&["Hel", "lo", " there"])
+}
+
+fn body(fields: &str) -> String {
+    format!(
+        r#"{{"model":"v","stream":true,"messages":[{{"role":"user","content":"hi"}}]{fields}}}"#
+    )
+}
+
+impl Three {
+    async fn asked_with(&self, fields: &str) -> String {
+        let stream = self.gateway.post_chat(body(fields)).stream().await;
+        assert_eq!(stream.status, 200);
+        stream.text().await
+    }
+
+    async fn asked(&self) -> String {
+        self.asked_with("").await
+    }
+
+    fn counts(&self) -> [usize; 3] {
+        [self.a.count(), self.b.count(), self.c.count()]
+    }
+
+    fn b_says(&self, behaviour: Behaviour) {
+        self.b.on(Match::any(), [behaviour]);
+    }
+}
+
+/// A text that is whole, says this, and ends as it should.
+#[track_caller]
+fn whole(text: &str, says: &str) {
+    assert_eq!(spoken(text), says, "{text}");
+    assert!(errors(text).is_empty(), "{text}");
+    assert!(text.ends_with(DONE), "{text}");
+    assert_eq!(text.matches("[DONE]").count(), 1, "{text}");
+    assert_eq!(text.matches(r#""role":"assistant""#).count(), 1, "{text}");
+}
+
+/// A text that says this and ends with one error event.
+#[track_caller]
+fn cut(text: &str, says: &str) {
+    assert_eq!(spoken(text), says, "{text}");
+    assert_eq!(errors(text).len(), 1, "{text}");
+    assert!(!text.contains("[DONE]"), "{text}");
+}
+
+fn chunks(text: &str) -> Vec<Value> {
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter_map(|data| serde_json::from_str(data).ok())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_restart_says_only_what_is_new_whatever_broke_the_stream() {
+    let error = [role(), chunk("Hel"), chunk("lo"), error_event("overloaded")];
+    let cases = [
+        ("reset", hello().reset(At::AfterPart(3))),
+        ("closed", hello().close(At::AfterPart(3))),
+        ("inside an event", hello().close(At::InsidePart(3))),
+        ("silent", hello().hang(At::AfterPart(3))),
+        ("an error event", Behaviour::events(error)),
+    ];
+    let cases = cases.map(|(name, behaviour)| async move {
+        let three = restarting().await;
+        three.a.on(Match::any(), [behaviour]);
+        three.b_says(Behaviour::streams(&["H", "ello wo", "rld"]));
+        let text = three.asked().await;
+        whole(&text, "Hello world");
+        assert_eq!(three.counts(), [1, 1, 0], "{name}");
+        assert!(
+            three.b.requests()[0].json()["messages"][1].is_null(),
+            "{name}"
+        );
+    });
+    futures_util::future::join_all(cases).await;
+}
+
+#[tokio::test]
+async fn the_caller_sees_one_answer_by_one_id_model_and_time() {
+    let three = restarting().await;
+    let other = r#"{"id":"other","object":"chat.completion.chunk","created":99,"model":"other","system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":"Hello you"},"finish_reason":null}]}"#;
+    let end = r#"{"id":"other","created":99,"model":"other","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    three.b_says(Behaviour::events([
+        event(other),
+        event(end),
+        DONE.to_owned(),
+    ]));
+    let text = three.asked().await;
+    whole(&text, "Hello you");
+    for chunk in chunks(&text) {
+        let identity = [
+            &chunk["id"],
+            &chunk["created"],
+            &chunk["model"],
+            &chunk["system_fingerprint"],
+        ];
+        assert_eq!(
+            identity,
+            [
+                &json!("chatcmpl-1"),
+                &json!(1),
+                &json!("upstream-model"),
+                &Value::Null
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_another_way_ends_with_an_error_event() {
+    for words in [&["Help me"][..], &["He", "y"], &["Hell"]] {
+        let three = restarting().await;
+        three.b_says(Behaviour::streams(words));
+        cut(&three.asked().await, "Hello");
+        assert_eq!(three.counts(), [1, 1, 0], "{words:?}");
+        let line = three.gateway.logged("upstreams_exhausted").await;
+        assert!(
+            line.contains("network") && line.contains("cancelled"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn all_attempts_are_told_and_the_first_stands_as_failed() {
+    let three = restarting().await;
+    three.b_says(Behaviour::streams(&["Hello world"]));
+    whole(&three.asked().await, "Hello world");
+    let line = three.gateway.logged(r#""outcome":"answered""#).await;
+    let (network, success) = (line.find("network").unwrap(), line.find("success").unwrap());
+    assert!(network < success, "{line}");
+    // Its breaker has heard of it: the next request does not go there.
+    assert_eq!(spoken(&three.asked().await), "Hello world");
+    assert_eq!(three.counts(), [1, 2, 0]);
+}
+
+#[tokio::test]
+async fn an_upstream_that_can_goes_on_from_what_was_sent() {
+    for (form, mark, asked) in [
+        ("prefix", "prefix", Value::Null),
+        ("partial", "partial", Value::Null),
+        ("assistant", "none", Value::Null),
+        ("continue_final_message", "none", json!(true)),
+    ] {
+        let three = three("continue", form, "").await;
+        three.b_says(Behaviour::streams(&[" wor", "ld"]));
+        let text = three.asked_with(r#","max_tokens":10"#).await;
+        whole(&text, "Hello world");
+        let request = three.b.requests()[0].json();
+        assert_eq!(request["model"], "mb", "{form}");
+        let last = &request["messages"][1];
+        assert_eq!(
+            (&last["role"], &last["content"]),
+            (&json!("assistant"), &json!("Hello")),
+            "{form}"
+        );
+        assert_eq!(
+            last.get(mark),
+            (mark != "none").then_some(&json!(true)),
+            "{form}"
+        );
+        assert_eq!(request["continue_final_message"], asked, "{form}");
+        assert_eq!(request["max_tokens"], 8, "{form}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_repeats_the_prefill_is_not_heard_twice() {
+    let three = three("continue", "prefix_echoed", "").await;
+    three.b_says(Behaviour::streams(&["Hello", " world"]));
+    whole(&three.asked().await, "Hello world");
+}
+
+#[tokio::test]
+async fn one_that_can_go_on_is_preferred_to_one_that_must_start_again() {
+    let a = ScriptedUpstream::playing([hello().reset(At::AfterPart(3))]).await;
+    let b = ScriptedUpstream::playing([Behaviour::streams(&[" world"])]).await;
+    let c = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let yaml = CHAIN
+        .replace("RESCUE", "continue")
+        .replace("PREFILL", "prefix")
+        .replace("[a, b, c]", "[a, c, b]");
+    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b), ("c", &c)]).await;
+    whole(
+        &gateway.chat_stream("v").stream().await.text().await,
+        "Hello world",
+    );
+    assert_eq!((b.count(), c.count()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_refused_prefill_leads_to_a_restart_elsewhere() {
+    let three = three("continue", "assistant", "").await;
+    three.b_says(Behaviour::error(400, "invalid", "prefill is not supported"));
+    three
+        .c
+        .on(Match::any(), [Behaviour::streams(&["Hello you"])]);
+    whole(&three.asked().await, "Hello you");
+    assert_eq!(three.counts(), [1, 1, 1]);
+    // Nothing is held against it: it is asked again, and its word about a request counts.
+    let answer = three.gateway.post_chat(body("")).send().await;
+    assert_eq!((answer.status, three.b.count()), (400, 2));
+}
+
+#[tokio::test]
+async fn when_nothing_helps_the_caller_hears_the_first_error() {
+    let three = three("continue", "assistant", "").await;
+    let events = [role(), chunk("Hello"), error_event("the first one")];
+    three.a.on(Match::any(), [Behaviour::events(events)]);
+    three.b_says(Behaviour::error(400, "invalid", "prefill is not supported"));
+    let text = three.asked().await;
+    cut(&text, "Hello");
+    assert!(text.contains("the first one"), "{text}");
+    assert!(!text.contains("not supported"), "{text}");
+    assert_eq!(
+        three.counts(),
+        [1, 2, 1],
+        "the unwilling one is tried again in the end"
+    );
+}
+
+#[tokio::test]
+async fn a_second_stream_that_breaks_off_is_rescued_too() {
+    let three = restarting().await;
+    three.b_says(Behaviour::streams(&["Hello", " wor", "ld"]).reset(At::AfterPart(3)));
+    three
+        .c
+        .on(Match::any(), [Behaviour::streams(&["Hello world", " !"])]);
+    whole(&three.asked().await, "Hello world !");
+    assert_eq!(three.counts(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn another_key_of_the_only_upstream_will_do() {
+    let a = ScriptedUpstream::playing([Behaviour::streams(&["Hello", " world"])]).await;
+    a.on(Match::key("k1"), [hello().reset(At::AfterPart(3))]);
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: ma, api_keys: [k1, k2], retry: {waits: [1ms]}}
+  virtual:
+    - {name: v, upstreams: [a], rescue: restart}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    whole(
+        &gateway.chat_stream("v").stream().await.text().await,
+        "Hello world",
+    );
+    assert_eq!(a.keys(), ["k1", "k2"]);
+}
+
+#[tokio::test]
+async fn what_is_no_plain_text_is_not_rescued() {
+    let delta = |delta: &str| event(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#));
+    let tool = r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{"}}]}"#;
+    let second = event(r#"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#);
+    let cases = [
+        ("a tool call", vec![role(), delta(tool)], ""),
+        (
+            "text and a tool call",
+            vec![role(), chunk("Hello"), delta(tool)],
+            "",
+        ),
+        (
+            "a function call",
+            vec![role(), delta(r#"{"function_call":{"name":"f"}}"#)],
+            "",
+        ),
+        ("a refusal", vec![role(), delta(r#"{"refusal":"no"}"#)], ""),
+        (
+            "reasoning",
+            vec![
+                role(),
+                delta(r#"{"reasoning_content":"hm"}"#),
+                chunk("Hello"),
+            ],
+            "",
+        ),
+        (
+            "JSON",
+            vec![role(), chunk("{")],
+            r#","response_format":{"type":"json_object"}"#,
+        ),
+        (
+            "several choices",
+            vec![role(), chunk("Hello"), second],
+            r#","n":2"#,
+        ),
+        (
+            "log probabilities",
+            vec![role(), chunk("Hello")],
+            r#","logprobs":true"#,
+        ),
+    ];
+    let cases = cases.map(|(name, events, fields)| async move {
+        let three = three("continue", "assistant", "").await;
+        let parts = events.len();
+        let stream = Behaviour::events(events.into_iter().chain([finish("stop")]));
+        three
+            .a
+            .on(Match::any(), [stream.reset(At::AfterPart(parts))]);
+        let text = three.asked_with(fields).await;
+        assert_eq!(errors(&text).len(), 1, "{name}: {text}");
+        assert_eq!(three.counts(), [1, 0, 0], "{name}");
+    });
+    futures_util::future::join_all(cases).await;
+}
+
+#[tokio::test]
+async fn nothing_is_rescued_that_was_not_asked_for() {
+    let three = three("off", "assistant", "").await;
+    three.b_says(Behaviour::streams(&["Hello world"]));
+    cut(&three.asked().await, "Hello");
+    assert_eq!(three.counts(), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn the_limits_of_a_request_hold() {
+    for limits in [
+        "dispatch: {max_attempts: 1}",
+        "dispatch: {retry_budget: {ratio: 0, min_per_second: 0}, await_cooldown: 0}",
+    ] {
+        let three = three("restart", "off", limits).await;
+        for upstream in [&three.b, &three.c] {
+            upstream.on(Match::any(), [Behaviour::streams(&["Hello world"])]);
+        }
+        // A budget begins with an upstream's first request.
+        for target in ["b", "c"] {
+            three
+                .gateway
+                .chat_stream(target)
+                .stream()
+                .await
+                .text()
+                .await;
+        }
+        cut(&three.asked().await, "Hello");
+        assert_eq!(three.counts(), [1, 1, 1], "{limits}");
+    }
+    let three = restarting().await;
+    three.b_says(Behaviour::streams(&["Hello world"]).hang(At::BeforeHead));
+    let call = three.gateway.post_chat(body(""));
+    let stream = call.header("x-pointsman-deadline", "300ms").stream().await;
+    cut(&stream.text().await, "Hello");
+    assert_eq!(three.counts(), [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn usage_is_what_both_attempts_used() {
+    let usage = |prompt: u32, completion: u32| {
+        let total = prompt + completion;
+        event(&format!(
+            r#"{{"choices":[],"usage":{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{total}}}}}"#
+        ))
+    };
+    let last = |words: &str| {
+        Behaviour::events([
+            role(),
+            chunk(words),
+            finish("stop"),
+            usage(20, 7),
+            DONE.to_owned(),
+        ])
+    };
+    let used = |text: &str| {
+        chunks(text)
+            .last()
+            .map(|chunk| chunk["usage"].clone())
+            .unwrap()
+    };
+    let with = r#","stream_options":{"include_usage":true}"#;
+
+    // The first told nothing: the two words that it sent count.
+    let silent = restarting().await;
+    silent.b_says(last("Hello world"));
+    let text = silent.asked_with(with).await;
+    let expected = json!({"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29});
+    assert_eq!(used(&text), expected, "{text}");
+
+    // The first told as it went.
+    let told = three("continue", "assistant", "").await;
+    let first = [role(), chunk("Hello"), usage(10, 3), chunk("!")];
+    told.a.on(
+        Match::any(),
+        [Behaviour::events(first).reset(At::AfterPart(3))],
+    );
+    told.b_says(last(" world"));
+    let text = told.asked_with(with).await;
+    let expected = json!({"prompt_tokens": 30, "completion_tokens": 10, "total_tokens": 40});
+    assert_eq!(used(&text), expected, "{text}");
+    let line = told.gateway.logged(r#""outcome":"answered""#).await;
+    assert!(line.contains(r#""completion_tokens":10"#), "{line}");
+}
+
+#[tokio::test]
+async fn what_is_held_back_is_not_lost_by_a_cut() {
+    let held = "{mode: restart, hold: 5s}";
+    let three = three(held, "off", "").await;
+    // Another answer altogether will do: nothing of the first was sent.
+    three.b_says(Behaviour::streams(&["Good", " day"]));
+    whole(&three.asked().await, "Good day");
+
+    let tool = event(
+        r#"{"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{"}}]}}]}"#,
+    );
+    let other = restarting_with(held).await;
+    let call = Behaviour::events([tool.clone(), finish("tool_calls")]).reset(At::AfterPart(1));
+    other.a.on(Match::any(), [call]);
+    let events = [tool, finish("tool_calls"), DONE.to_owned()];
+    other.b_says(Behaviour::events(events.clone()));
+    assert_eq!(other.asked().await, events.concat());
+}
+
+async fn restarting_with(rescue: &str) -> Three {
+    three(rescue, "off", "").await
+}
+
+#[tokio::test]
+async fn what_was_held_back_is_sent_when_nothing_helps() {
+    let three = restarting_with("{mode: restart, hold: 5s}").await;
+    cut(&three.asked().await, "Hello");
+}
+
+#[tokio::test]
+async fn a_hold_delays_a_stream_and_changes_nothing_else() {
+    let three = restarting_with("{mode: restart, hold: 50ms}").await;
+    let events = [
+        role(),
+        chunk("Hel"),
+        chunk("lo"),
+        finish("stop"),
+        DONE.to_owned(),
+    ];
+    let gate = Gate::new();
+    let stream = Behaviour::events(events.clone()).gate(At::AfterPart(2), &gate);
+    three.a.on(Match::any(), [stream]);
+    let mut stream = three.gateway.post_chat(body("")).stream().await;
+    // It goes out in time even if nothing else comes.
+    stream.until("Hel").await;
+    gate.open();
+    assert_eq!(stream.text().await, events.concat());
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_ends_the_rescue() {
+    let three = restarting().await;
+    let gate = Gate::new();
+    three.b_says(Behaviour::streams(&["Hello world"]).gate(At::BeforeHead, &gate));
+    let mut stream = three.gateway.post_chat(body("")).stream().await;
+    stream.until("lo").await;
+    three.b.wait_for(1).await;
+    drop(stream);
+    let left = tokio::time::timeout(ms(1000), three.b.cancelled()).await;
+    assert!(left.is_ok(), "within a second");
+    let line = three.gateway.logged("caller_left").await;
+    assert!(
+        line.contains("network") && line.contains("cancelled"),
+        "{line}"
+    );
+    assert_eq!(three.counts(), [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_after_the_rescue_ends_the_second_stream() {
+    let three = restarting().await;
+    three.b_says(Behaviour::streams(&["Hello", " world"]).hang(At::AfterPart(3)));
+    let mut stream = three.gateway.post_chat(body("")).stream().await;
+    stream.until("world").await;
+    drop(stream);
+    let left = tokio::time::timeout(ms(1000), three.b.cancelled()).await;
+    assert!(left.is_ok(), "within a second");
+}
