@@ -138,8 +138,14 @@ impl Router {
     }
 
     fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<Route>>>) {
+        let now = self.clock.now();
         for waiter in woken {
             let mut route = waiter.payload;
+            if now >= route.deadline {
+                // With what its last walk heard.
+                refuse(route, Cause::TimeUp);
+                continue;
+            }
             // It waited: keys that refused it earlier may be asked again, now that they are ready.
             route.ask.refused_keys.clear();
             route.walk = Walk {
@@ -158,6 +164,9 @@ impl Router {
             return;
         }
         let now = self.clock.now();
+        if now >= route.deadline {
+            return refuse(route, Cause::TimeUp);
+        }
         while let Some(upstream) = route.upstream() {
             let at = route.walk.at;
             let closed = route.ask.closed.get(at).copied().flatten().is_some();

@@ -95,12 +95,22 @@ impl Bench {
         wait: Duration,
         patience: Duration,
     ) -> Result<Lease, Refused> {
+        self.ask_until(upstreams, 600 * S, wait, patience).await
+    }
+
+    async fn ask_until(
+        &self,
+        upstreams: Vec<Upstream>,
+        deadline: Duration,
+        wait: Duration,
+        patience: Duration,
+    ) -> Result<Lease, Refused> {
         let chain = Arc::new(Chain {
             target: Arc::from("t"),
             upstreams,
         });
         let now = self.clock.now();
-        let deadline = now + 600 * S;
+        let deadline = now + deadline;
         self.tree
             .dispatcher()
             .lease(deadline, |reply| {
@@ -527,4 +537,43 @@ async fn a_free_place_goes_to_one_who_can_use_it() {
     let (waited, lease) = waiting.await.unwrap();
     assert!(lease.is_ok());
     assert_eq!(waited, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_holds_while_the_router_is_down() {
+    let chaos = panics("router", "Left", 20);
+    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], chaos).await);
+    let _held = bench.lease(&["a"]).await;
+    let waiting = {
+        let bench = Arc::clone(&bench);
+        task::spawn(async move {
+            let started = bench.clock.now();
+            let upstreams = vec![Upstream::new("a", "m")];
+            let answer = bench.ask_until(upstreams, S, 30 * S, Duration::ZERO).await;
+            (answer.unwrap_err().cause, bench.clock.now().since(started))
+        })
+    };
+    tokio::time::sleep(S / 2).await;
+    // Each of these leaves, and the news of it brings the router down: in the end for a second.
+    for _ in 0..20 {
+        let leaving = bench.ask(&["a"], 30 * S);
+        drop(tokio::time::timeout(Duration::from_millis(20), leaving).await);
+    }
+    let (cause, waited) = waiting.await.unwrap();
+    assert_eq!(cause, Cause::TimeUp);
+    assert!(waited <= S + Duration::from_millis(2), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_free_at_the_deadline_is_not_taken_any_more() {
+    let bench = Bench::new(vec![one_at_a_time("a")]).await;
+    let held = bench.lease(&["a"]).await;
+    held.settle(Settlement {
+        retry_after: Some(S),
+        ..outcome(Class::RateLimited)
+    });
+    bench.settle_down().await;
+    let upstreams = vec![Upstream::new("a", "m")];
+    let answer = bench.ask_until(upstreams, S, 30 * S, Duration::ZERO).await;
+    assert_eq!(answer.unwrap_err().cause, Cause::TimeUp);
 }
