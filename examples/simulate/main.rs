@@ -90,6 +90,7 @@ fn main() -> ExitCode {
                         seed,
                         requests: arguments.per_seed,
                         scenario,
+                        mutant: None,
                     };
                     let mut outcome = run(setup);
                     if arguments.twice && outcome.tally.hash != run(setup).tally.hash {

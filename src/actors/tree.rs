@@ -25,6 +25,7 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::key_state::KeyState;
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::provider_state::ProviderState;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::{KeyRotation, Rotation};
@@ -139,6 +140,7 @@ impl Dispatcher {
                 match answer {
                     Ok(Answer::Lease(lease)) => return Ok(lease),
                     Ok(Answer::Refused(refused)) => return Err(refused),
+                    Err(_) if mutant::on(Mutant::LostRouteGivesUp) => break,
                     Err(_) => {}
                 }
             }

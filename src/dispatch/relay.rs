@@ -22,6 +22,7 @@ use crate::actors::lease::Lease;
 use crate::domain::attempts::Record;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::key_state::Settlement;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
 use crate::domain::time::Time;
 use crate::wire::classify;
@@ -160,6 +161,9 @@ impl Relay {
                         &self.story.id,
                     );
                     self.out.push_back(event);
+                    if mutant::on(Mutant::CutLooksComplete) {
+                        self.out.extend(stream::end_mark(self.story.operation));
+                    }
                 }
                 (class, Ending::Cut(code), retry_after)
             }
@@ -243,6 +247,9 @@ impl Relay {
             self.story.usage = Some(usage);
         }
         self.out.push_back(event.raw.clone());
+        if mutant::on(Mutant::EventTwice) {
+            self.out.push_back(event.raw.clone());
+        }
         if let Some(error) = said.error {
             let wall = self.story.clock.wall();
             let failure = classify::classify_inband(&self.kind, &error, &HeaderMap::new(), wall);
@@ -310,6 +317,9 @@ retry_after: None,
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        if mutant::on(Mutant::CancelledStreamKeepsLease) {
+            std::mem::forget(self.lease.take());
+        }
         // The caller left: the lease, dropped with this, settles itself as cancelled.
         self.keep_record(Class::Cancelled);
     }

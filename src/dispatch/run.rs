@@ -19,6 +19,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::ProviderName;
 use crate::domain::key_state::Settlement;
 use crate::domain::limits::DispatchPolicy;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -276,14 +277,13 @@ impl Dispatch {
         let may_wait =
             request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
         let reserve = tokens::estimate(&request.doc);
-        let asked = self.dispatcher.lease(limits.deadline, |reply| {
-            let mut route = Route::new(
-                Arc::clone(chain),
-                ask.clone(),
-                reserve,
-                limits.deadline,
-                reply,
-            );
+        let deadline = if mutant::on(Mutant::DeadlineIgnored) {
+            Time::NEVER
+        } else {
+            limits.deadline
+        };
+        let asked = self.dispatcher.lease(deadline, |reply| {
+            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.may_wait = may_wait;
             route.wait_until = asked_at + limits.wait;
             route.patience_until = limits.patience_until;
@@ -311,7 +311,7 @@ impl Dispatch {
             body: AnswerBody::Full(whole.body),
             upstream: tried.upstream,
             key: tried.key,
-            attempts: story.records.len(),
+            attempts: story.records.len() - usize::from(mutant::on(Mutant::AttemptNotTold)),
         }
     }
 

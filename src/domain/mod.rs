@@ -13,6 +13,7 @@ pub mod error_code;
 pub mod ids;
 pub mod key_state;
 pub mod limits;
+pub mod mutant;
 pub mod near;
 pub mod outcome;
 pub mod provider_state;

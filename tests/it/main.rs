@@ -19,6 +19,7 @@ mod key_limits;
 mod limits;
 mod rotation;
 mod secrets;
+mod simulation;
 mod streaming;
 mod support;
 mod targets;

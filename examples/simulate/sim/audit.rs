@@ -39,6 +39,12 @@ pub fn audit(state: &mut State) {
             let view = cell.view();
             let invalid = book.invalid.map_or(Time::ZERO, |invalid| invalid.until);
             let out = invalid.max(book.whole.until);
+            // A key that is out for two reasons tells the first.
+            let least = if invalid > now {
+                invalid
+            } else {
+                book.whole.until
+            };
             let told = view
                 .outage
                 .and_then(|refusal| refusal.ready_at)
@@ -48,7 +54,10 @@ pub fn audit(state: &mut State) {
                 let told = view.cooling.iter().find(|(cooling, _)| cooling == model);
                 (told.map_or(Time::ZERO, |(_, until)| *until), span.until)
             });
-            for (told, known) in models.chain([(told, out)]) {
+            for (told, known, least) in models
+                .map(|(told, known)| (told, known, known))
+                .chain([(told, out, least)])
+            {
                 if told > now && told > known + SLACK && !state.model.lossy_keys {
                     wrong.push((
                         "L7",
@@ -58,7 +67,7 @@ pub fn audit(state: &mut State) {
                         ),
                     ));
                 }
-                if known > now && up && told + SLACK < known && out < known + SLACK {
+                if least > now && up && told + SLACK < least && out < known + SLACK {
                     wrong.push((
                         "L5",
                         format!(
@@ -79,6 +88,7 @@ pub fn audit(state: &mut State) {
             };
             let book = &state.model.upstreams[m][at];
             let known = match (refusal.reason, book.breaker) {
+                (Reason::Cooling, _) => state.model.whole[m].until,
                 (Reason::ModelGone, _) => book.gone.until,
                 (Reason::CircuitOpen, Breaker::Open { until, .. }) => until,
                 (Reason::CircuitOpen, Breaker::Half(_)) => Time::NEVER,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::HeaderMap;
+use pointsman::actors::view::{Life, LifeCell};
 use pointsman::dispatch::{Answer, AnswerBody, Dispatch, Failed, Relay, Request};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::outcome::Class;
@@ -68,6 +69,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         Err(failed) => {
             let mut state = shared.lock();
             judge_failure(&mut state, number, &failed);
+            judge_loss(&mut state, number, failed.code.as_str());
             let could = oracle::could(&state, number);
             if could {
                 state.tally.missed += 1;
@@ -302,5 +304,29 @@ fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
         .collect();
     if told != made {
         state.break_law("L11", number, format!("told {told:?}, made {made:?}"));
+    }
+}
+
+/// Where nothing but actors fails, nobody with some time is turned away while an upstream of the chain is up.
+fn judge_loss(state: &mut State, number: u32, code: &'static str) {
+    const SOME_TIME: Duration = Duration::from_secs(5);
+    let asked = &state.asked[number as usize];
+    if !state.world.only_crashes || asked.deadline.since(asked.arrived) < SOME_TIME {
+        return;
+    }
+    let up = asked.slots.iter().any(|slot| {
+        let name = &state.world.makers[slot.maker].name;
+        state.cells.providers.get(name).is_some_and(|cells| {
+            let quarantined = |life: &LifeCell| life.get() == Life::Quarantined;
+            !quarantined(&cells.provider.life)
+                && !cells.keys.iter().all(|key| quarantined(&key.life))
+        })
+    });
+    if up {
+        state.break_law(
+            "L6",
+            number,
+            format!("only actors failed, and it ends with {code}"),
+        );
     }
 }

@@ -7,10 +7,6 @@ use std::time::Duration;
 pub struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// One that belongs to `parts` and to nothing else.
     pub fn of(parts: &[u64]) -> Self {
         Self(mix(parts))

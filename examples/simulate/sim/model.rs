@@ -137,13 +137,6 @@ impl Slots {
     }
 }
 
-/// What a started attempt is to the books.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Role {
-    pub probe: bool,
-    pub trial: bool,
-}
-
 #[derive(Clone, Debug)]
 pub struct Model {
     pub keys: Vec<Vec<KeyBook>>,
@@ -199,8 +192,7 @@ impl Model {
         attempt: u32,
         maker: &Maker,
         now: Time,
-    ) -> Result<Role, String> {
-        let mut role = Role::default();
+    ) -> Result<(), String> {
         let lossy = self.lossy_providers;
         let provider = self.whole[spot.maker].forbids(now);
         let book = &mut self.keys[spot.maker][spot.key];
@@ -225,7 +217,6 @@ impl Model {
                 ));
             }
             invalid.trial = Some(attempt);
-            role.trial = true;
         }
         if let Some(rpm) = maker.limits.rpm {
             while book
@@ -242,7 +233,7 @@ impl Model {
         }
         let upstream = &mut self.upstreams[spot.maker][spot.model];
         if lossy {
-            return Ok(role);
+            return Ok(());
         }
         if let Some(until) = upstream.gone.forbids(now) {
             return Err(format!("the model is gone until {until:?}"));
@@ -259,11 +250,10 @@ impl Model {
             }
             Breaker::Open { .. } | Breaker::Half(None) => {
                 upstream.breaker = Breaker::Half(Some(attempt));
-                role.probe = true;
             }
             Breaker::Closed(_) => {}
         }
-        Ok(role)
+        Ok(())
     }
 
     /// An attempt starts: is it within the upstream's retry budget? `slack` is the number of first attempts

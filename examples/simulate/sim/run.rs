@@ -9,6 +9,7 @@ use http::HeaderMap;
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Dispatch, Endpoint};
+use pointsman::domain::mutant;
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
 use pointsman::domain::time::Time;
@@ -49,7 +50,11 @@ pub fn run(setup: Setup) -> Outcome {
         Ok(runtime) => runtime,
         Err(error) => panic!("no runtime: {error}"),
     };
-    runtime.block_on(play(world))
+    mutant::plant(setup.mutant);
+    let outcome = runtime.block_on(play(world));
+    drop(runtime);
+    mutant::plant(None);
+    outcome
 }
 
 async fn play(world: Arc<World>) -> Outcome {

@@ -22,13 +22,16 @@ pub enum Scenario {
     TenPercent,
     /// The preferred provider is out for a third of the time.
     Outage,
+    /// The same, and it says nothing at all: each attempt there costs its whole timeout.
+    SilentOutage,
 }
 
 impl Scenario {
-    pub const ALL: [(Self, &'static str); 3] = [
+    pub const ALL: [(Self, &'static str); 4] = [
         (Self::Swarm, "swarm"),
         (Self::TenPercent, "ten-percent"),
         (Self::Outage, "outage"),
+        (Self::SilentOutage, "silent-outage"),
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -42,7 +45,7 @@ impl Scenario {
 /// Three providers of two keys each in one chain, everything as the program's defaults have it.
 pub fn world(setup: Setup, scenario: Scenario) -> World {
     let mut makers: Vec<Maker> = (0..3).map(maker).collect();
-    let pause = Duration::from_millis(50);
+    let pause = Duration::from_millis(400);
     let horizon = pause * setup.requests;
     let mut rates = Vec::new();
     match scenario {
@@ -58,14 +61,12 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
                 .map(|fault| (fault, 0.1 / kinds.len() as f64))
                 .to_vec();
         }
-        Scenario::Outage => {
-            let faults = [
-                Fault::Refused,
-                Fault::Error500,
-                Fault::Unavailable,
-                Fault::Silent,
-            ];
-            let fault = faults[(setup.seed % 4) as usize];
+        Scenario::Outage | Scenario::SilentOutage => {
+            let faults = [Fault::Refused, Fault::Error500, Fault::Unavailable];
+            let fault = match scenario {
+                Scenario::SilentOutage => Fault::Silent,
+                _ => faults[(setup.seed % 3) as usize],
+            };
             makers[0].troubles.push(Trouble {
                 place: Place::Everywhere,
                 from: horizon / 3,
@@ -99,7 +100,7 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
             pause,
         },
         crashes: CrashRates::default(),
-        horizon,
+        only_crashes: false,
     }
 }
 

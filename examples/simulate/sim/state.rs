@@ -15,7 +15,7 @@ use pointsman::runtime::clock::Clock;
 
 use super::dice::{Dice, mix};
 use super::fault::Fault;
-use super::model::{Model, Role, Spot};
+use super::model::{Model, Spot};
 use super::plan::Plan;
 use super::script::{Mark, Scene, Script, Verdict, write};
 use super::tally::Tally;
@@ -81,7 +81,6 @@ pub struct Attempt {
     pub body: Bytes,
     pub contents: u32,
     verdict: Verdict,
-    role: Role,
     head: bool,
     pub as_events: bool,
     pub begun: bool,
@@ -251,7 +250,7 @@ impl State {
     pub fn start(&mut self, request: u32, spot: Spot) -> (u32, Script) {
         let now = self.clock.now();
         let attempt = self.attempts.len() as u32;
-        let role = self.may_start(request, spot, attempt, now);
+        self.may_start(request, spot, attempt, now);
         let world = Arc::clone(&self.world);
         let maker = &world.makers[spot.maker];
         let asked = &mut self.asked[request as usize];
@@ -291,7 +290,6 @@ impl State {
             body: script.body.clone(),
             contents: script.contents,
             verdict: script.verdict,
-            role,
             head: false,
             as_events: false,
             begun: false,
@@ -326,7 +324,7 @@ impl State {
         }
     }
 
-    fn may_start(&mut self, request: u32, spot: Spot, attempt: u32, now: Time) -> Role {
+    fn may_start(&mut self, request: u32, spot: Spot, attempt: u32, now: Time) {
         let world = Arc::clone(&self.world);
         let maker = &world.makers[spot.maker];
         let asked = &self.asked[request as usize];
@@ -393,13 +391,9 @@ impl State {
             Some(_) => {}
         }
         let first = asked.attempts.is_empty();
-        let role = match self.model.start(spot, attempt, maker, now) {
-            Ok(role) => role,
-            Err(why) => {
-                wrong.push(("L3", why));
-                Role::default()
-            }
-        };
+        if let Err(why) = self.model.start(spot, attempt, maker, now) {
+            wrong.push(("L3", why));
+        }
         let slack = (world.policy.retry_budget.ratio * self.left as f64).ceil() as u64 + self.left;
         if let Err(why) = self.model.charge(spot, first, &world, slack, now) {
             wrong.push(("L4", why));
@@ -408,7 +402,6 @@ impl State {
             self.note("breaks a law", request, attempt, Some(spot), law);
             self.break_law(law, request, what);
         }
-        role
     }
 
     /// The head of the answer is there.

@@ -14,6 +14,7 @@ use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{
     DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts,
 };
+use pointsman::domain::mutant::Mutant;
 use pointsman::domain::rotation::KeyRotation;
 
 use super::dice::{Dice, mix};
@@ -26,6 +27,8 @@ pub struct Setup {
     pub seed: u64,
     pub requests: u32,
     pub scenario: Scenario,
+    /// A bug planted on purpose.
+    pub mutant: Option<Mutant>,
 }
 
 /// Where a lasting trouble is.
@@ -126,8 +129,8 @@ pub struct World {
     pub rates: Vec<(Fault, f64)>,
     pub manners: Manners,
     pub crashes: CrashRates,
-    /// Seconds of simulated time in which requests arrive, roughly.
-    pub horizon: Duration,
+    /// Nothing but actors fails: then every patient request must be served.
+    pub only_crashes: bool,
 }
 
 /// Moments at which a single attempt's fate may differ lie so far apart.
@@ -221,7 +224,7 @@ fn swarm(setup: Setup) -> World {
             0.0
         }
     };
-    World {
+    let mut world = World {
         setup,
         targets,
         names,
@@ -244,8 +247,29 @@ fn swarm(setup: Setup) -> World {
             key: crash(dice, 0.3),
         },
         makers,
-        horizon,
+        only_crashes: false,
+    };
+    if dice.chance(0.15) {
+        crashes_alone(&mut world);
     }
+    world
+}
+
+fn crashes_alone(world: &mut World) {
+    world.only_crashes = true;
+    world.rates.clear();
+    world.manners.own_faults = 0.0;
+    world.manners.poison = 0.0;
+    for maker in &mut world.makers {
+        maker.troubles.clear();
+        maker.limits = KeyLimits::default();
+    }
+    world.crashes = CrashRates {
+        supervisor: 0.0005,
+        router: 0.003,
+        provider: 0.003,
+        key: 0.003,
+    };
 }
 
 /// A random subset of the kinds, sharing `noise` unevenly.

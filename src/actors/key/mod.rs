@@ -18,6 +18,7 @@ use super::route::{Answer, Route};
 use super::view::{KeyCell, KeyView};
 use crate::domain::ids::{LeaseId, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
@@ -97,6 +98,9 @@ impl Actor for Key {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
         self.handle.point_at(Some(myself));
         if let Some(core) = estate.get_mut() {
+            if mutant::on(Mutant::StateLostAtCrash) {
+                core.state = core.state.blank();
+            }
             self.catch_up(core);
         }
         Ok(estate)
