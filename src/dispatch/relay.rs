@@ -60,6 +60,8 @@ pub struct Relay {
     kind: String,
     idle: Duration,
     last_event: Time,
+    /// When the caller took the last bytes; while it is away nobody waits for the upstream.
+    taken: Option<Time>,
     end: Time,
     deadline: Time,
     timer: Pin<Box<Sleep>>,
@@ -109,6 +111,7 @@ impl Relay {
             kind: parts.kind,
             idle: parts.idle,
             last_event: now,
+            taken: Some(now),
             end: parts.end,
             deadline: parts.deadline,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(now))),
@@ -138,6 +141,15 @@ impl Relay {
     fn arm(&mut self) {
         let at = self.story.clock.instant(self.limit());
         self.timer.as_mut().reset(at);
+    }
+
+    /// The caller is back for more: the time that it was away is not the upstream's silence.
+    fn resume(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            let away = self.story.clock.now().since(taken);
+            self.last_event = self.last_event + away;
+            self.end = self.end + away;
+        }
     }
 
     /// Ends the stream and settles the lease.
@@ -276,8 +288,10 @@ impl Stream for Relay {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        this.resume();
         loop {
             if let Some(bytes) = this.out.pop_front() {
+                this.taken = Some(this.story.clock.now());
                 return Poll::Ready(Some(Ok(bytes)));
             }
             let Some(events) = &mut this.events else {
@@ -324,3 +338,6 @@ impl Drop for Relay {
         self.keep_record(Class::Cancelled);
     }
 }
+
+#[cfg(test)]
+mod tests;
