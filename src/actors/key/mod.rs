@@ -173,7 +173,10 @@ impl Key {
             index: route.walk.at,
             key: self.cell.id.clone(),
             material: Arc::clone(&self.material),
-            waited: route.walk.ticket.is_some(),
+            waited: route
+                .walk
+                .parked_at
+                .is_some_and(|parked_at| now > parked_at),
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),

@@ -146,10 +146,18 @@ impl Router {
                 refuse(route, Cause::TimeUp);
                 continue;
             }
-            // It waited: keys that refused it earlier may be asked again, now that they are ready.
-            route.ask.refused_keys.clear();
+            // It waited: keys that refused it earlier may be asked again, now that they are ready. Not at
+            // the very moment at which it came: then something else was in its way.
+            if route
+                .walk
+                .parked_at
+                .is_some_and(|parked_at| now > parked_at)
+            {
+                route.ask.refused_keys.clear();
+            }
             route.walk = Walk {
                 ticket: Some(waiter.ticket),
+                parked_at: route.walk.parked_at,
                 grace_until: route.walk.grace_until,
                 seen: core.ready_count,
                 ..Walk::default()
@@ -254,7 +262,9 @@ impl Router {
         let earliest = hopeful.filter_map(|(_, refusal)| refusal.ready_at).min();
         // A restart takes moments: it is waited for whatever the caller says about keys.
         let restarting = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Restarting;
-        if route.walk.declined.iter().any(restarting) {
+        if route.walk.declined.iter().any(restarting)
+            || (now >= wait_limit(&route) && is_behind_a_restart(core, &route, now))
+        {
             route.walk.grace_until.get_or_insert(now + RESTART_GRACE);
         }
         let limit = wait_limit(&route);
@@ -273,6 +283,7 @@ impl Router {
             if route.walk.seen != core.ready_count {
                 route.walk = Walk {
                     ticket: route.walk.ticket,
+                    parked_at: route.walk.parked_at,
                     grace_until: route.walk.grace_until,
                     seen: core.ready_count,
                     ..Walk::default()
@@ -318,6 +329,7 @@ impl Router {
         let known = route.walk.ticket;
         let ticket = known.unwrap_or_else(|| core.room.ticket());
         route.walk.ticket = Some(ticket);
+        route.walk.parked_at.get_or_insert(now);
         let waiter = Waiter {
             ticket,
             wake_at,
@@ -367,6 +379,19 @@ impl Router {
 fn wait_limit(route: &Route) -> Time {
     let grace = route.walk.grace_until.unwrap_or(Time::ZERO);
     route.wait_until.max(grace).min(route.deadline)
+}
+
+/// Whether the route stands behind others who wait for nothing but the restart of an actor.
+fn is_behind_a_restart(core: &RouterCore, route: &Route, now: Time) -> bool {
+    let contended = route.walk.declined.iter();
+    let mut contended = contended.filter(|(_, refusal)| refusal.reason == Reason::Contended);
+    contended.any(|(at, _)| {
+        route.chain.upstreams.get(*at).is_some_and(|upstream| {
+            let restarting =
+                |other: &Box<Route>| other.walk.grace_until.is_some_and(|end| now < end);
+            core.room.any(&upstream.provider, restarting)
+        })
+    })
 }
 
 /// Whether the route waits here for its preferred upstream rather than walk on.

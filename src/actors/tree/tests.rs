@@ -577,3 +577,47 @@ async fn a_place_that_is_free_at_the_deadline_is_not_taken_any_more() {
     let answer = bench.ask_until(upstreams, S, 30 * S, Duration::ZERO).await;
     assert_eq!(answer.unwrap_err().cause, Cause::TimeUp);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_behind_those_who_wait_for_a_restart_waits_for_it_too() {
+    let chaos = panics("provider a", "Offer", 2);
+    let bench = Arc::new(Bench::with_chaos(vec![provider("a", 1)], chaos).await);
+    let first = bench.ask_later(&["a"], Duration::ZERO);
+    // The second restart comes after a pause; now the first one waits for it.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let second = bench.ask(&["a"], Duration::ZERO).await;
+    assert!(second.is_ok(), "{second:?}");
+    assert!(first.await.unwrap().1.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_no_length_makes_no_key_good_that_refused() {
+    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
+    let held = bench.lease(&["a"]).await;
+    let asking = {
+        let bench = Arc::clone(&bench);
+        task::spawn(async move {
+            let chain = Arc::new(Chain {
+                target: Arc::from("t"),
+                upstreams: vec![Upstream::new("a", "m")],
+            });
+            let deadline = bench.clock.now() + S;
+            let asked = bench.tree.dispatcher().lease(deadline, |reply| {
+                let ask = Ask {
+                    closed: vec![None],
+                    refused_keys: vec![(0, 1)],
+                    ..Ask::default()
+                };
+                let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                route.may_wait = true;
+                route.wait_until = deadline;
+                route
+            });
+            asked.await
+        })
+    };
+    bench.settle_down().await;
+    held.settle(outcome(Class::Success));
+    let refused = asking.await.unwrap().unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::KeysTried);
+}
