@@ -88,6 +88,7 @@ pub fn audit(state: &mut State) {
             };
             let book = &state.model.upstreams[m][at];
             let known = match (refusal.reason, book.breaker) {
+                (Reason::Cooling, _) if state.model.lossy_keys => Time::NEVER,
                 (Reason::Cooling, _) => state.model.whole[m].until,
                 (Reason::ModelGone, _) => book.gone.until,
                 (Reason::CircuitOpen, Breaker::Open { until, .. }) => until,

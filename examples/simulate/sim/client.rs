@@ -10,6 +10,7 @@ use http::HeaderMap;
 use pointsman::actors::view::{Life, LifeCell};
 use pointsman::dispatch::{Answer, AnswerBody, Dispatch, Failed, Relay, Request};
 use pointsman::domain::dialect::Operation;
+use pointsman::domain::error_code::ErrorCode;
 use pointsman::domain::outcome::Class;
 use pointsman::wire::openai::request::RequestDoc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -311,7 +312,9 @@ fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
 fn judge_loss(state: &mut State, number: u32, code: &'static str) {
     const SOME_TIME: Duration = Duration::from_secs(5);
     let asked = &state.asked[number as usize];
-    if !state.world.only_crashes || asked.deadline.since(asked.arrived) < SOME_TIME {
+    let full = ErrorCode::WaitingRoomFull.as_str();
+    if !state.world.only_crashes || code == full || asked.deadline.since(asked.arrived) < SOME_TIME
+    {
         return;
     }
     let up = asked.slots.iter().any(|slot| {

@@ -85,6 +85,11 @@ pub struct Attempt {
     pub as_events: bool,
     pub begun: bool,
     pub finished: bool,
+    /// The last content, and how long nobody waited for more since then, and in all.
+    last_content: Time,
+    returned: Time,
+    away: Duration,
+    away_in_all: Duration,
     pub outcome: Option<Class>,
     open: bool,
 }
@@ -294,6 +299,10 @@ impl State {
             as_events: false,
             begun: false,
             finished: false,
+            last_content: now,
+            returned: now,
+            away: Duration::ZERO,
+            away_in_all: Duration::ZERO,
             outcome: None,
             open: true,
         });
@@ -411,11 +420,25 @@ impl State {
         call.as_events = as_events;
     }
 
+    /// The dispatcher waits for the next part.
+    pub fn awaited(&mut self, attempt: u32) {
+        let now = self.clock.now();
+        let call = &mut self.attempts[attempt as usize];
+        let away = now.since(call.returned);
+        call.away += away;
+        call.away_in_all += away;
+    }
+
     /// A part of the answer is with the dispatcher.
     pub fn delivered(&mut self, attempt: u32, mark: Mark) {
         let now = self.clock.now();
         let call = &mut self.attempts[attempt as usize];
         let (request, spot, verdict) = (call.request, call.spot, call.verdict);
+        call.returned = now;
+        if mark.content || mark.finish {
+            call.last_content = now;
+            call.away = Duration::ZERO;
+        }
         if mark.content && !call.begun {
             call.begun = true;
             let policy = self.world.makers[spot.maker].breaker;
@@ -468,6 +491,15 @@ impl State {
         }
         let timeouts = &self.world.makers[call.spot.maker].timeouts;
         if call.begun {
+            let silent = now.since(call.last_content).saturating_sub(call.away);
+            let total = now.since(call.started).saturating_sub(call.away_in_all);
+            let on_time = silent < timeouts.idle && total < timeouts.total && now < asked.deadline;
+            if !call.finished && on_time {
+                let request = call.request;
+                let what = "a stream is cut although its upstream was not silent".to_owned();
+                self.break_law("L7", request, what);
+                return Class::Timeout;
+            }
             return match (call.finished, now >= asked.deadline) {
                 (true, _) => Class::Success,
                 (false, true) => Class::Cancelled,

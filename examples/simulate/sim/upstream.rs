@@ -24,6 +24,7 @@ struct Playing {
 
 impl Playing {
     async fn next(&mut self) -> Option<Act> {
+        self.shared.lock().awaited(self.attempt);
         let step = self.steps.next()?;
         if !step.after.is_zero() {
             tokio::time::sleep(step.after).await;
