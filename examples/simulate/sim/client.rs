@@ -73,7 +73,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
             judge_loss(&mut state, number, failed.code.as_str());
             let could = oracle::could(&state, number);
             if could {
-                state.tally.missed += 1;
+                state.tally.missed(failed.code.as_str());
             } else {
                 state.tally.hopeless += 1;
             }
@@ -177,7 +177,9 @@ async fn read(
     if seen.done {
         state.tally.served += 1;
     } else {
-        state.tally.missed += u64::from(oracle::could(&state, number));
+        if oracle::could(&state, number) {
+            state.tally.missed("stream cut");
+        }
     }
     state.over(number, if seen.done { "streamed" } else { "stream cut" });
     if seen.done { End::Served } else { End::Failed }

@@ -12,18 +12,22 @@
     reason = "small numbers, and shares of them"
 )]
 
+mod asked;
 mod audit;
+mod calls;
 mod client;
 mod dice;
 mod fault;
 mod model;
 mod oracle;
 mod plan;
+mod refusals;
 pub mod report;
 pub mod run;
 pub mod scenario;
 mod script;
 mod state;
+mod swarm;
 pub mod tally;
 mod upstream;
 pub mod world;

@@ -15,7 +15,7 @@ pub fn figures(tally: &Tally) -> String {
     let mut out = String::new();
     let hours = tally.simulated.as_secs_f64() / 3600.0;
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<28}{value:>14}");
+        let _ = writeln!(out, "{name:<46}{value:>14}");
     };
     line("seeds", tally.seeds.to_string());
     line("simulated hours", format!("{hours:.0}"));
@@ -42,6 +42,12 @@ pub fn figures(tally: &Tally) -> String {
     );
     line("violations", tally.violations.to_string());
     line("nobody could have served", tally.hopeless.to_string());
+    for (how, count) in &tally.missed_by {
+        line(
+            &format!("  could have been served: {how}"),
+            count.to_string(),
+        );
+    }
     line("regret", format!("{:.4} %", tally.regret() * 100.0));
     line("amplification", format!("{:.4}", tally.amplification()));
     line("  beyond failed attempts", format!("{:.4}", tally.excess()));

@@ -22,6 +22,8 @@ pub struct Tally {
     pub served: u64,
     /// Requests that were not, although the oracle could have.
     pub missed: u64,
+    /// The same, by how they ended.
+    pub missed_by: BTreeMap<&'static str, u64>,
     /// Requests that nobody could have served.
     pub hopeless: u64,
     /// Attempts at good upstreams and at bad ones.
@@ -52,11 +54,18 @@ impl Tally {
         for (into, from) in [
             (&mut self.endings, &other.endings),
             (&mut self.crashes, &other.crashes),
+            (&mut self.missed_by, &other.missed_by),
         ] {
             for (name, count) in from {
                 *into.entry(name).or_default() += count;
             }
         }
+    }
+
+    /// A request failed that could have been served.
+    pub fn missed(&mut self, how: &'static str) {
+        self.missed += 1;
+        *self.missed_by.entry(how).or_default() += 1;
     }
 
     /// Failed by us, of all that could have been served.
