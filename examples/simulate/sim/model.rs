@@ -388,7 +388,7 @@ impl Model {
                 }
             },
             Class::QuotaExhausted if counts => {
-                book.whole.extend(now + verdict.hint.unwrap_or(QUOTA), now)
+                book.whole.extend(now + verdict.hint.unwrap_or(QUOTA), now);
             }
             Class::InvalidKey if counts || trial => {
                 let span = match book.invalid {

@@ -33,6 +33,15 @@ pub fn figures(tally: &Tally) -> String {
             count.to_string(),
         );
     }
+    for (trouble, count) in &tally.troubles {
+        line(&format!("  trouble: {trouble}"), count.to_string());
+    }
+    for (fault, count) in &tally.own_faults {
+        line(
+            &format!("  everywhere for one request: {fault}"),
+            count.to_string(),
+        );
+    }
     for (actor, count) in &tally.crashes {
         line(&format!("  crash: {actor}"), count.to_string());
     }

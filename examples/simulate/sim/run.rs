@@ -112,6 +112,9 @@ async fn play(world: Arc<World>) -> Outcome {
     let mut state = shared.lock();
     audit::idle(&mut state);
     let mut tally = std::mem::take(&mut state.tally);
+    for trouble in world.makers.iter().flat_map(|maker| &maker.troubles) {
+        *tally.troubles.entry(trouble.kind()).or_default() += 1;
+    }
     tally.seeds = 1;
     tally.simulated = clock.now().since(Time::ZERO);
     tally.failed_attempts = state

@@ -154,6 +154,9 @@ impl State {
     /// A client asks. Returns the request's number.
     pub fn arrive(&mut self, plan: Plan) -> u32 {
         let number = self.asked.len() as u32;
+        if let Some(own) = plan.own {
+            *self.tally.own_faults.entry(own.as_str()).or_default() += 1;
+        }
         let now = self.clock.now();
         let policy = self.world.policy;
         let span = plan

@@ -17,6 +17,10 @@ pub struct Tally {
     pub endings: BTreeMap<&'static str, u64>,
     pub crashes: BTreeMap<&'static str, u64>,
     pub double_crashes: u64,
+    /// Lasting troubles of the worlds.
+    pub troubles: BTreeMap<&'static str, u64>,
+    /// Clients whose request is bad or fails everywhere.
+    pub own_faults: BTreeMap<&'static str, u64>,
     pub audits: u64,
     /// Requests that were served.
     pub served: u64,
@@ -54,6 +58,8 @@ impl Tally {
         for (into, from) in [
             (&mut self.endings, &other.endings),
             (&mut self.crashes, &other.crashes),
+            (&mut self.troubles, &other.troubles),
+            (&mut self.own_faults, &other.own_faults),
             (&mut self.missed_by, &other.missed_by),
         ] {
             for (name, count) in from {

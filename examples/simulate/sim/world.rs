@@ -50,6 +50,18 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// For the report.
+    pub fn kind(&self) -> &'static str {
+        match (self.period, self.place) {
+            (Some(_), Place::Everywhere) => "provider flaps",
+            (Some(_), _) => "key or model flaps",
+            (None, Place::Everywhere) => "provider out",
+            (None, Place::Key(_)) => "one bad key",
+            (None, Place::Model(_)) => "one bad model",
+            (None, Place::KeyModel(..)) => "one limited key and model",
+        }
+    }
+
     fn hits(&self, key: usize, model: usize, at: Duration) -> bool {
         let here = match self.place {
             Place::Everywhere => true,

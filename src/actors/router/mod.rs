@@ -387,9 +387,9 @@ fn is_behind_a_restart(core: &RouterCore, route: &Route, now: Time) -> bool {
     let mut contended = contended.filter(|(_, refusal)| refusal.reason == Reason::Contended);
     contended.any(|(at, _)| {
         route.chain.upstreams.get(*at).is_some_and(|upstream| {
-            let restarting =
-                |other: &Box<Route>| other.walk.grace_until.is_some_and(|end| now < end);
-            core.room.any(&upstream.provider, restarting)
+            core.room.any(&upstream.provider, |other| {
+                other.walk.grace_until.is_some_and(|end| now < end)
+            })
         })
     })
 }
