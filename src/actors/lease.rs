@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::secret::ApiKey;
 
 /// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
@@ -85,7 +86,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.record.outcome.get_or_init(|| Settlement::CANCELLED);
-        self.port.settled(Arc::clone(&self.record));
+        if !mutant::on(Mutant::SettleForgotten) {
+            self.port.settled(Arc::clone(&self.record));
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Walk {
     pub(crate) grace_until: Option<Time>,
     /// Its place in the waiting room, once it had to wait.
     pub(crate) ticket: Option<Ticket>,
+    /// When it first had to wait.
+    pub(crate) parked_at: Option<Time>,
     /// The provider's part of the walk.
     pub(crate) visit: Visit,
 }

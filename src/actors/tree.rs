@@ -21,6 +21,7 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::Cells;
 use crate::domain::attempts::{Cause, Refused};
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
@@ -44,6 +45,8 @@ pub struct Dispatcher {
 
 /// A request whose route was lost in a crash asks again at once, then after pauses that double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The router's own answer at the deadline, with its reasons, is preferred to none: it gets so long.
+const OVERDUE: Duration = Duration::from_millis(1);
 
 impl Dispatcher {
     /// Walks one route through the tree and waits for the answer, which comes at its deadline at the latest.
@@ -68,19 +71,25 @@ impl Dispatcher {
                     router: &self.router,
                     armed: true,
                 };
-                // The router answers at the deadline at the latest, and a crash closes the port.
-                let answer = answer.await.ok();
+                // The router answers at the deadline at the latest, and a crash closes the port: but those who
+                // wait in its room hear nothing while it is restarted.
+                let end = self.clock.instant(deadline + OVERDUE);
+                let Ok(answer) = tokio::time::timeout_at(end, answer).await else {
+                    break;
+                };
                 left.armed = false;
                 match answer {
-                    Some(Answer::Lease(lease)) => return Ok(lease),
-                    Some(Answer::Refused(refused)) => return Err(refused),
-                    None => {}
+                    Ok(Answer::Lease(lease)) => return Ok(lease),
+                    Ok(Answer::Refused(refused)) => return Err(refused),
+                    Err(_) if mutant::on(Mutant::LostRouteGivesUp) => break,
+                    Err(_) => {}
                 }
             }
-            if self.clock.now() >= deadline {
+            let left = deadline.until(self.clock.now());
+            if left.is_zero() {
                 break;
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Err(Refused {

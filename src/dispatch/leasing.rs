@@ -14,6 +14,7 @@ use crate::domain::attempts::{Ask, Attempts, Verdict};
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -78,14 +79,13 @@ impl Dispatch {
         let may_wait =
             request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
         let reserve = tokens::estimate(&request.doc);
-        let asked = self.dispatcher.lease(limits.deadline, |reply| {
-            let mut route = Route::new(
-                Arc::clone(chain),
-                ask.clone(),
-                reserve,
-                limits.deadline,
-                reply,
-            );
+        let deadline = if mutant::on(Mutant::DeadlineIgnored) {
+            Time::NEVER
+        } else {
+            limits.deadline
+        };
+        let asked = self.dispatcher.lease(deadline, |reply| {
+            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.generation = self.generation;
             route.may_wait = may_wait;
             route.wait_until = asked_at + limits.wait;

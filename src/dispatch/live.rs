@@ -90,6 +90,12 @@ impl Live {
         (self.last_event + silence).min(self.end)
     }
 
+    /// So long nobody waited for it: that is not its silence.
+    pub(super) fn forgive(&mut self, span: Duration) {
+        self.last_event = self.last_event + span;
+        self.end = self.end + span;
+    }
+
     /// The candidate's place in the chain.
     pub(super) fn index(&self) -> usize {
         self.lease.index

@@ -26,6 +26,7 @@ use super::story::{Ending, Story};
 use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -70,6 +71,8 @@ pub struct Relay {
     deadline: Time,
     outbox: Outbox,
     live: Option<Live>,
+    /// When the caller took the last bytes; while it is away nobody waits for the upstream.
+    taken: Option<Time>,
     /// With the search for another stream while there is one.
     story: Option<Story>,
     rescue: Option<Box<Rescue>>,
@@ -113,6 +116,7 @@ impl Relay {
             deadline,
             outbox,
             live: Some(live),
+            taken: Some(now),
             story: Some(story),
             rescue,
             searching: None,
@@ -144,6 +148,13 @@ impl Relay {
         let due = self.outbox.due();
         let next = due.map_or(self.limit(), |due| due.min(self.limit()));
         self.timer.as_mut().reset(self.clock.instant(next));
+    }
+
+    /// The caller is back for more: the time that it was away is not the upstream's silence.
+    fn resume(&mut self) {
+        if let (Some(taken), Some(live)) = (self.taken.take(), &mut self.live) {
+            live.forgive(self.clock.now().since(taken));
+        }
     }
 
     /// All of the answer is there.
@@ -201,6 +212,9 @@ impl Relay {
             )
         });
         self.close(class, retry_after, Ending::Cut(first.code), Some(event));
+        if mutant::on(Mutant::CutLooksComplete) {
+            self.outbox.finish(stream::end_mark(self.operation));
+        }
     }
 
     /// Begins the search for another stream. False when there is none to be had.
@@ -385,6 +399,9 @@ impl Relay {
         live.finish(said.finished);
         let was_empty = self.outbox.due().is_none();
         if let Some(event) = out {
+            if mutant::on(Mutant::EventTwice) {
+                self.outbox.push(event.clone(), now);
+            }
             self.outbox.push(event, now);
         }
         if said.done {
@@ -401,8 +418,10 @@ impl Stream for Relay {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        this.resume();
         loop {
             if let Some(bytes) = this.outbox.pop() {
+                this.taken = Some(this.clock.now());
                 return Poll::Ready(Some(Ok(bytes)));
             }
             if let Some(searching) = &mut this.searching {
@@ -444,5 +463,11 @@ impl Drop for Relay {
                 .records
                 .push(live.record(Class::Cancelled, self.clock.now()));
         }
+        if mutant::on(Mutant::CancelledStreamKeepsLease) {
+            std::mem::forget(self.live.take());
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
 use crate::wire::headers::forward_response_headers;
 
@@ -244,7 +245,7 @@ impl Dispatch {
             body: AnswerBody::Full(whole.body),
             upstream: tried.upstream,
             key: tried.key,
-            attempts: story.records.len(),
+            attempts: story.records.len() - usize::from(mutant::on(Mutant::AttemptNotTold)),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::error_code::ErrorCode;
 use super::ids::{KeyId, Upstream};
 use super::limits::{DispatchPolicy, RetryPolicy};
+use super::mutant::{self, Mutant};
 use super::outcome::{Class, Failure, Retry};
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
@@ -260,7 +261,9 @@ impl Attempts {
         match class.retry() {
             Retry::Never => return (counts, Next::Relay),
             Retry::NextKey => {
-                self.refused_keys.push((index, key));
+                if !mutant::on(Mutant::RefusedKeyAgain) {
+                    self.refused_keys.push((index, key));
+                }
                 if self.refusals_are_spent() {
                     self.close(index, Reason::KeysTried);
                 }
@@ -307,7 +310,8 @@ impl Attempts {
             return fail(ErrorCode::DeadlineExceeded);
         }
         let open = self.slots.iter().any(|slot| slot.closed.is_none());
-        let spent = self.attempts >= self.policy.max_attempts
+        let more = u32::from(mutant::on(Mutant::OneAttemptMore));
+        let spent = self.attempts >= self.policy.max_attempts + more
             || self.key_refusals >= self.policy.max_key_refusals;
         if open && !spent {
             return Next::Ask(wait);
@@ -392,6 +396,7 @@ impl Attempts {
             return false;
         };
         slot.last = Some(class);
+        let seen_elsewhere = seen_elsewhere && !mutant::on(Mutant::PoisonCounts);
         if !class.trips_breaker() || slot.counted || seen_elsewhere {
             return false;
         }

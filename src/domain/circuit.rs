@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::mutant::{self, Mutant};
 use super::time::Time;
 use super::window::RollingSum;
 
@@ -133,8 +134,12 @@ impl Circuit {
     pub fn gate(&self, now: Time) -> Gate {
         match self.state {
             State::Closed { .. } => Gate::Closed,
+            State::Open { until } if now < until && mutant::on(Mutant::BreakerIgnored) => {
+                Gate::Closed
+            }
             State::Open { until } if now < until => Gate::Open { until },
             State::Open { .. } | State::HalfOpen { probing: false } => Gate::Probe,
+            State::HalfOpen { probing: true } if mutant::on(Mutant::TwoProbes) => Gate::Probe,
             State::HalfOpen { probing: true } => Gate::Probing,
         }
     }

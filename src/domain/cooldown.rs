@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::mutant::{self, Mutant};
 use super::time::Time;
 
 /// What a rate limit cools.
@@ -55,12 +56,16 @@ impl Cooldown {
             self.strikes = self.strikes.saturating_add(1);
         }
         let doublings = self.strikes.saturating_sub(1).min(16);
+        let hint = hint.filter(|_| !mutant::on(Mutant::HintIgnored));
         let span = hint.unwrap_or_else(|| policy.default.saturating_mul(1 << doublings));
         self.extend(now + span.min(policy.max))
     }
 
     /// Stays away until `until`, unless it already stays away for longer. Returns the end.
     pub fn extend(&mut self, until: Time) -> Time {
+        if mutant::on(Mutant::CooldownShortened) {
+            self.until = Time::ZERO;
+        }
         self.until = self.until.max(until);
         self.until
     }
@@ -72,7 +77,7 @@ impl Cooldown {
 
     /// The moment from which it is ready, when that is still to come.
     pub fn cooling(&self, now: Time) -> Option<Time> {
-        (self.until > now).then_some(self.until)
+        (self.until > now && !mutant::on(Mutant::CooldownIgnored)).then_some(self.until)
     }
 }
 

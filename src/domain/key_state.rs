@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
+use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
@@ -127,6 +128,11 @@ impl KeyState {
     pub fn configure(&mut self, limits: KeyLimits, cooldown: CooldownPolicy) {
         self.limits = limits;
         self.cooldown = cooldown;
+    }
+
+    /// The same key with nothing known about it.
+    pub(crate) fn blank(&self) -> Self {
+        Self::new(self.limits, self.cooldown)
     }
 
     /// Leases that have not been settled (law L2).
@@ -365,6 +371,9 @@ impl KeyState {
     }
 
     fn invalid(&mut self, was_probe: bool, now: Time) -> Option<KeyChange> {
+        if mutant::on(Mutant::InvalidKeyKept) {
+            return None;
+        }
         let span = match self.validity {
             Validity::Valid => REPROBE_FIRST,
             Validity::Invalid { span, .. } if was_probe => (span * 2).min(REPROBE_MAX),

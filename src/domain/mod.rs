@@ -14,6 +14,7 @@ pub mod hedge;
 pub mod ids;
 pub mod key_state;
 pub mod limits;
+pub mod mutant;
 pub mod near;
 pub mod outcome;
 pub mod provider_state;

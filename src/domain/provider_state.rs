@@ -10,6 +10,7 @@ use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
+use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::refusal::{Reason, Refusal};
 use super::retry_budget::RetryBudget;
@@ -155,6 +156,7 @@ impl ProviderState {
         }
         let signal = match class {
             Class::Success => Signal::Success,
+            Class::CallerFault if mutant::on(Mutant::CallerFaultTrips) => Signal::Failure,
             class if class.trips_breaker() && (counts || probe) => Signal::Failure,
             _ => Signal::Neutral,
         };

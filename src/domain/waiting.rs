@@ -70,6 +70,12 @@ impl<T> WaitingRoom<T> {
         self.waiters.len()
     }
 
+    /// Whether anybody of whom `test` holds waits for `provider`.
+    pub fn any(&self, provider: &ProviderName, test: impl Fn(&T) -> bool) -> bool {
+        let mut waiters = self.waiters.values();
+        waiters.any(|waiter| waiter.waits_at(provider) && test(&waiter.payload))
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.waiters.is_empty()

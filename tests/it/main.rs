@@ -23,6 +23,7 @@ mod reload;
 mod rescue;
 mod rotation;
 mod secrets;
+mod simulation;
 mod situations;
 mod streaming;
 mod support;

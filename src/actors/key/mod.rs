@@ -18,6 +18,7 @@ use super::route::{Answer, Route};
 use super::view::{KeyCell, KeySettings, KeyView};
 use crate::domain::ids::{LeaseId, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
@@ -103,6 +104,9 @@ impl Actor for Key {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
         self.handle.point_at(Some(myself));
         if let Some(core) = estate.get_mut() {
+            if mutant::on(Mutant::StateLostAtCrash) {
+                core.state = core.state.blank();
+            }
             self.catch_up(core);
         }
         Ok(estate)
@@ -186,7 +190,10 @@ impl Key {
             index: route.walk.at,
             key: self.cell.id.clone(),
             material: Arc::clone(&self.material),
-            waited: route.walk.ticket.is_some(),
+            waited: route
+                .walk
+                .parked_at
+                .is_some_and(|parked_at| now > parked_at),
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),

@@ -146,12 +146,26 @@ impl Router {
     }
 
     fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<Route>>>) {
+        let now = self.clock.now();
         for waiter in woken {
             let mut route = waiter.payload;
-            // It waited: keys that refused it earlier may be asked again, now that they are ready.
-            route.ask.refused_keys.clear();
+            if now >= route.deadline {
+                // With what its last walk heard.
+                refuse(route, Cause::TimeUp);
+                continue;
+            }
+            // It waited: keys that refused it earlier may be asked again, now that they are ready. Not at
+            // the very moment at which it came: then something else was in its way.
+            if route
+                .walk
+                .parked_at
+                .is_some_and(|parked_at| now > parked_at)
+            {
+                route.ask.refused_keys.clear();
+            }
             route.walk = Walk {
                 ticket: Some(waiter.ticket),
+                parked_at: route.walk.parked_at,
                 grace_until: route.walk.grace_until,
                 seen: core.ready_count,
                 ..Walk::default()
@@ -166,6 +180,9 @@ impl Router {
             return;
         }
         let now = self.clock.now();
+        if now >= route.deadline {
+            return refuse(route, Cause::TimeUp);
+        }
         while let Some(upstream) = route.upstream() {
             let at = route.walk.at;
             let closed = route.ask.closed.get(at).copied().flatten().is_some();
@@ -254,7 +271,9 @@ impl Router {
         let earliest = hopeful.filter_map(|(_, refusal)| refusal.ready_at).min();
         // A restart takes moments: it is waited for whatever the caller says about keys.
         let restarting = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Restarting;
-        if route.walk.declined.iter().any(restarting) {
+        if route.walk.declined.iter().any(restarting)
+            || (now >= wait_limit(&route) && is_behind_a_restart(core, &route, now))
+        {
             route.walk.grace_until.get_or_insert(now + RESTART_GRACE);
         }
         let limit = wait_limit(&route);
@@ -273,6 +292,7 @@ impl Router {
             if route.walk.seen != core.ready_count {
                 route.walk = Walk {
                     ticket: route.walk.ticket,
+                    parked_at: route.walk.parked_at,
                     grace_until: route.walk.grace_until,
                     seen: core.ready_count,
                     ..Walk::default()
@@ -318,6 +338,7 @@ impl Router {
         let known = route.walk.ticket;
         let ticket = known.unwrap_or_else(|| core.room.ticket());
         route.walk.ticket = Some(ticket);
+        route.walk.parked_at.get_or_insert(now);
         let waiter = Waiter {
             ticket,
             wake_at,
@@ -368,6 +389,19 @@ impl Router {
 fn wait_limit(route: &Route) -> Time {
     let grace = route.walk.grace_until.unwrap_or(Time::ZERO);
     route.wait_until.max(grace).min(route.deadline)
+}
+
+/// Whether the route stands behind others who wait for nothing but the restart of an actor.
+fn is_behind_a_restart(core: &RouterCore, route: &Route, now: Time) -> bool {
+    let contended = route.walk.declined.iter();
+    let mut contended = contended.filter(|(_, refusal)| refusal.reason == Reason::Contended);
+    contended.any(|(at, _)| {
+        route.chain.upstreams.get(*at).is_some_and(|upstream| {
+            core.room.any(&upstream.provider, |other| {
+                other.walk.grace_until.is_some_and(|end| now < end)
+            })
+        })
+    })
 }
 
 /// Whether the route waits here for its preferred upstream rather than walk on.

@@ -1,0 +1,123 @@
+//! Simulates the whole dispatcher for as many requests as asked for, and reports what it saw.
+//!
+//! `cargo run --release --example simulate -- --requests 10000000`; `--seeds 1..1000`, `--seed 7`, `--per-seed 300`,
+//! `--threads 2`, `--scenario swarm | ten-percent | outage`, `--twice` to compare the traces of two runs of each seed.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a tool for developers that prints; its threads share one count, its state is shared by one thread"
+)]
+
+mod sim;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::Parser;
+use sim::report;
+use sim::run::run;
+use sim::scenario::Scenario;
+use sim::tally::Tally;
+use sim::world::Setup;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Requests in all; a seed is run to its end.
+    #[arg(long, default_value_t = 100_000)]
+    requests: u64,
+    /// One seed only.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// From the first to before the last.
+    #[arg(long)]
+    seeds: Option<String>,
+    /// Requests per seed.
+    #[arg(long, default_value_t = 300)]
+    per_seed: u32,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[arg(long, default_value = "swarm")]
+    scenario: String,
+    /// Runs each seed twice and compares.
+    #[arg(long)]
+    twice: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let named = Scenario::ALL
+        .iter()
+        .find(|(_, name)| *name == arguments.scenario);
+    let Some((scenario, _)) = named.copied() else {
+        println!("no scenario `{}`", arguments.scenario);
+        return ExitCode::FAILURE;
+    };
+    let seeds = match (arguments.seed, &arguments.seeds) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(range)) => match range
+            .split_once("..")
+            .map(|(from, to)| (from.parse(), to.parse()))
+        {
+            Some((Ok(from), Ok(to))) => from..to,
+            _ => {
+                println!("--seeds wants FROM..TO");
+                return ExitCode::FAILURE;
+            }
+        },
+        (None, None) => {
+            1..1 + arguments
+                .requests
+                .div_ceil(u64::from(arguments.per_seed.max(1)))
+        }
+    };
+    let began = Instant::now();
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let setup = Setup {
+                        seed,
+                        requests: arguments.per_seed,
+                        scenario,
+                        mutant: None,
+                    };
+                    let mut outcome = run(setup);
+                    if arguments.twice && outcome.tally.hash != run(setup).tally.hash {
+                        println!("seed {seed}: two runs differ");
+                        outcome.tally.violations += 1;
+                    }
+                    if let Some(text) = report::violation(&outcome) {
+                        println!("{text}");
+                    }
+                    if let Ok(mut total) = total.lock() {
+                        total.add(&outcome.tally);
+                    }
+                }
+            });
+        }
+    });
+    let Ok(total) = total.into_inner() else {
+        return ExitCode::FAILURE;
+    };
+    println!(
+        "{}wall seconds {:.1}",
+        report::figures(&total),
+        began.elapsed().as_secs_f64()
+    );
+    if total.violations == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

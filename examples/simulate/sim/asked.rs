@@ -1,0 +1,140 @@
+//! One request as the simulator keeps it: what it met at each upstream, and what that may count for.
+
+use pointsman::domain::outcome::{Class, Retry};
+use pointsman::domain::time::Time;
+
+use super::model::Spot;
+use super::plan::Plan;
+use super::script::Verdict;
+
+/// What a request met at one of its upstreams.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub maker: usize,
+    pub model: usize,
+    pub(super) last: Option<Class>,
+    pub(super) counted: bool,
+    pub(super) closed: bool,
+    pub(super) plain: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub plan: Plan,
+    pub arrived: Time,
+    pub deadline: Time,
+    pub slots: Vec<Slot>,
+    pub attempts: Vec<u32>,
+    pub(super) plain: u32,
+    pub(super) refusals: u32,
+    pub(super) refused: Vec<(Spot, Time)>,
+    pub(super) blamed: bool,
+    pub left: bool,
+    pub over: bool,
+}
+impl Slot {
+    pub fn new(maker: usize, model: usize) -> Self {
+        Self {
+            maker,
+            model,
+            last: None,
+            counted: false,
+            closed: false,
+            plain: 0,
+        }
+    }
+}
+
+impl Asked {
+    pub fn new(plan: Plan, slots: Vec<Slot>, arrived: Time, deadline: Time) -> Self {
+        Self {
+            plan,
+            arrived,
+            deadline,
+            slots,
+            attempts: Vec::new(),
+            plain: 0,
+            refusals: 0,
+            refused: Vec::new(),
+            blamed: false,
+            left: false,
+            over: false,
+        }
+    }
+
+    fn slot(&mut self, spot: Spot) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.maker == spot.maker && slot.model == spot.model)
+    }
+
+    /// Whether a failure counts against the health of anything (laws L7): of one request at most one failure per
+    /// upstream, none that was seen at another upstream, of doubtful blame the first.
+    pub(super) fn counts(&mut self, spot: Spot, verdict: Verdict, begun: bool) -> bool {
+        let class = verdict.class;
+        let Some(at) = self.slot(spot) else {
+            return false;
+        };
+        if class == Class::Success {
+            return false;
+        }
+        if begun {
+            return !self.slots[at].counted;
+        }
+        if matches!(
+            class,
+            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
+        ) {
+            self.slots[at].last = Some(class);
+            let doubtful = verdict.status == Some(400)
+                || verdict.status == Some(422)
+                || (verdict.status == Some(403) && class == Class::InvalidKey);
+            if verdict.certain && doubtful {
+                return !std::mem::replace(&mut self.blamed, true);
+            }
+            return verdict.certain;
+        }
+        let elsewhere = self
+            .slots
+            .iter()
+            .enumerate()
+            .any(|(n, slot)| n != at && slot.last == Some(class));
+        let slot = &mut self.slots[at];
+        slot.last = Some(class);
+        let trips = matches!(
+            class,
+            Class::Overloaded
+                | Class::Transient
+                | Class::Network
+                | Class::Timeout
+                | Class::Malformed
+        );
+        if !trips || slot.counted || elsewhere {
+            return false;
+        }
+        slot.counted = true;
+        true
+    }
+
+    pub(super) fn failed(&mut self, spot: Spot, class: Class, retries: u32, now: Time) {
+        if matches!(
+            class,
+            Class::RateLimited | Class::QuotaExhausted | Class::InvalidKey
+        ) {
+            self.refusals += 1;
+            self.refused.push((spot, now));
+            return;
+        }
+        self.plain += 1;
+        let Some(at) = self.slot(spot) else {
+            return;
+        };
+        let slot = &mut self.slots[at];
+        slot.plain += 1;
+        slot.closed = match class.retry() {
+            Retry::SameUpstream => slot.plain > retries,
+            Retry::NextKey => false,
+            Retry::Never | Retry::NextUpstream | Retry::LargerWindow => true,
+        };
+    }
+}

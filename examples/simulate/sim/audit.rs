@@ -1,0 +1,140 @@
+//! What must hold whenever nothing is going on for a moment: places taken, and published health against the
+//! books.
+
+use std::time::Duration;
+
+use pointsman::actors::view::Life;
+use pointsman::domain::refusal::Reason;
+use pointsman::domain::time::Time;
+
+use super::model::Breaker;
+use super::state::State;
+
+/// Dates have whole seconds and timers whole milliseconds.
+const SLACK: Duration = Duration::from_millis(5);
+
+/// Every message has been handled: compares what actors publish with the books.
+pub fn audit(state: &mut State) {
+    state.tally.audits += 1;
+    let now = state.clock.now();
+    let mut wrong: Vec<(&'static str, String)> = Vec::new();
+    let cells = state.cells.clone();
+    for (m, maker) in state.world.makers.iter().enumerate() {
+        let Some(provider) = cells.providers.get(&maker.name) else {
+            continue;
+        };
+        for (k, cell) in provider.keys.iter().enumerate() {
+            let open = state.open[m][k];
+            if cell.in_flight() != open {
+                wrong.push((
+                    "L2",
+                    format!(
+                        "{}: {} in flight, {open} calls under way",
+                        cell.id,
+                        cell.in_flight()
+                    ),
+                ));
+            }
+            let book = &state.model.keys[m][k];
+            let view = cell.view();
+            let invalid = book.invalid.map_or(Time::ZERO, |invalid| invalid.until);
+            let out = invalid.max(book.whole.until);
+            // A key that is out for two reasons tells the first.
+            let least = if invalid > now {
+                invalid
+            } else {
+                book.whole.until
+            };
+            let told = view
+                .outage
+                .and_then(|refusal| refusal.ready_at)
+                .unwrap_or(Time::ZERO);
+            let up = cell.life.get() == Life::Up;
+            let models = book.models.iter().zip(&maker.models).map(|(span, model)| {
+                let told = view.cooling.iter().find(|(cooling, _)| cooling == model);
+                (told.map_or(Time::ZERO, |(_, until)| *until), span.until)
+            });
+            for (told, known, least) in models
+                .map(|(told, known)| (told, known, known))
+                .chain([(told, out, least)])
+            {
+                if told > now && told > known + SLACK && !state.model.lossy_keys {
+                    wrong.push((
+                        "L7",
+                        format!(
+                            "{} stays out until {told:?}, nobody asked for more than {known:?}",
+                            cell.id
+                        ),
+                    ));
+                }
+                if least > now && up && told + SLACK < least && out < known + SLACK {
+                    wrong.push((
+                        "L5",
+                        format!(
+                            "{} is out until {told:?}, but must be until {known:?}",
+                            cell.id
+                        ),
+                    ));
+                }
+            }
+        }
+        if state.model.lossy_providers {
+            continue;
+        }
+        for (model, refusal) in &provider.provider.view().troubled {
+            let at = maker.models.iter().position(|known| known == model);
+            let (Some(at), Some(until)) = (at, refusal.ready_at) else {
+                continue;
+            };
+            let book = &state.model.upstreams[m][at];
+            let known = match (refusal.reason, book.breaker) {
+                (Reason::Cooling, _) if state.model.lossy_keys => Time::NEVER,
+                (Reason::Cooling, _) => state.model.whole[m].until,
+                (Reason::ModelGone, _) => book.gone.until,
+                (Reason::CircuitOpen, Breaker::Open { until, .. }) => until,
+                (Reason::CircuitOpen, Breaker::Half(_)) => Time::NEVER,
+                _ => Time::ZERO,
+            };
+            if until > now && until > known + SLACK {
+                wrong.push((
+                    "L7",
+                    format!(
+                        "{}:{model} is left alone until {until:?}, the books say {known:?}",
+                        maker.name
+                    ),
+                ));
+            }
+        }
+    }
+    for (law, what) in wrong {
+        state.break_law(law, 0, what);
+    }
+}
+
+/// Nothing is under way any more.
+pub fn idle(state: &mut State) {
+    audit(state);
+    let waiting = state.cells.router.waiting();
+    if waiting > 0 {
+        state.break_law("L10", 0, format!("{waiting} wait though nobody asks"));
+    }
+    let keys = state
+        .cells
+        .providers
+        .values()
+        .flat_map(|provider| &provider.keys);
+    let told: u64 = keys.map(|key| key.attempts()).sum();
+    let made = state.attempts.len() as u64;
+    let exact = state.tally.left == 0 && !state.world.crashes.any();
+    if told < made || (exact && told > made) {
+        state.break_law(
+            "L11",
+            0,
+            format!("keys count {told} attempts, upstreams saw {made}"),
+        );
+    }
+    let open = state.asked.iter().position(|asked| !asked.over);
+    if let Some(number) = open {
+        state.break_law("L1", number as u32, "it never ended".to_owned());
+    }
+}

@@ -1,0 +1,337 @@
+//! One client: asks, waits or leaves, reads, and holds what it got against the laws.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::HeaderMap;
+use pointsman::actors::view::{Life, LifeCell};
+use pointsman::dispatch::{Answer, AnswerBody, Dispatch, Failed, Relay, Request};
+use pointsman::domain::dialect::Operation;
+use pointsman::domain::error_code::ErrorCode;
+use pointsman::domain::outcome::Class;
+use pointsman::wire::openai::request::RequestDoc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::oracle;
+use super::plan::{HangUp, Plan};
+use super::state::{Shared, State};
+
+/// How late an end may be: one tick of the timers, and one more.
+const TICK: Duration = Duration::from_millis(2);
+
+/// How a request ended for its client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Served,
+    /// The upstream's own refusal came back.
+    Relayed,
+    Failed,
+    Left,
+}
+
+pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
+    let (number, clock, deadline) = {
+        let mut state = shared.lock();
+        let number = state.arrive(plan.clone());
+        (number, state.clock, state.asked[number as usize].deadline)
+    };
+    let end = clock.instant(deadline) + TICK;
+    let leaves_at = match plan.hang_up {
+        HangUp::After(span) => Some(Instant::now() + span),
+        HangUp::Never | HangUp::AtPart(_) => None,
+    };
+    let doc = match RequestDoc::parse(plan.body(number)) {
+        Ok(doc) => doc,
+        Err(error) => panic!("the simulation's own body is wrong: {error}"),
+    };
+    let request = Request {
+        id: Arc::from(format!("r{number}")),
+        operation: Operation::Chat,
+        arrived: clock.now(),
+        doc,
+        headers: HeaderMap::new(),
+        deadline: plan.deadline,
+        await_cooldown: plan.await_cooldown,
+    };
+    let mut running = Box::pin(async move { dispatch.run(request).await });
+    let until = leaves_at.map_or(end, |at| at.min(end));
+    let answer = match timeout_at(until, &mut running).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            leave(&shared, number, until == end, running);
+            return End::Left;
+        }
+    };
+    drop(running);
+    match answer {
+        Err(failed) => {
+            let mut state = shared.lock();
+            judge_failure(&mut state, number, &failed);
+            judge_loss(&mut state, number, failed.code.as_str());
+            let could = oracle::could(&state, number);
+            if could {
+                state.tally.missed(failed.code.as_str());
+            } else {
+                state.tally.hopeless += 1;
+            }
+            state.over(number, failed.code.as_str());
+            End::Failed
+        }
+        Ok(answer) => take(&shared, number, &plan, answer, end, leaves_at).await,
+    }
+}
+
+/// Drops what runs for the client, and looks whether that ended everything.
+fn leave<T>(shared: &Shared, number: u32, late: bool, running: T) {
+    if late {
+        shared
+            .lock()
+            .break_law("L1", number, "no end at the deadline".to_owned());
+    }
+    shared.lock().leaves(number);
+    drop(running);
+    let mut state = shared.lock();
+    state.has_left(number);
+    state.over(number, "client left");
+}
+
+async fn take(
+    shared: &Shared,
+    number: u32,
+    plan: &Plan,
+    answer: Answer,
+    end: Instant,
+    leaves_at: Option<Instant>,
+) -> End {
+    judge_head(&mut shared.lock(), number, &answer);
+    match answer.body {
+        AnswerBody::Full(body) => {
+            let mut state = shared.lock();
+            let outcome = judge_whole(&mut state, number, answer.status, &body);
+            let how = if outcome == End::Served {
+                "answered"
+            } else {
+                "refusal passed on"
+            };
+            if outcome == End::Served {
+                state.tally.served += 1;
+            }
+            state.over(number, how);
+            outcome
+        }
+        AnswerBody::Stream(relay) => read(shared, number, plan, relay, end, leaves_at).await,
+    }
+}
+
+/// What a reader of a stream has seen.
+#[derive(Default)]
+struct Seen {
+    parts: u32,
+    done: bool,
+    error: bool,
+}
+
+async fn read(
+    shared: &Shared,
+    number: u32,
+    plan: &Plan,
+    mut relay: Box<Relay>,
+    end: Instant,
+    leaves_at: Option<Instant>,
+) -> End {
+    let mut seen = Seen::default();
+    if plan.slow.is_some() {
+        shared.lock().tally.slow_readers += 1;
+    }
+    loop {
+        if let Some(slow) = plan.slow {
+            sleep(slow).await;
+        }
+        // Who reads late must be told at once.
+        let latest = end.max(Instant::now() + TICK);
+        let until = leaves_at.map_or(latest, |at| at.min(latest));
+        let next = match timeout_at(until, relay.next()).await {
+            Ok(next) => next,
+            Err(_) => {
+                leave(shared, number, until == latest, relay);
+                return End::Left;
+            }
+        };
+        let Some(Ok(bytes)) = next else { break };
+        see(&mut shared.lock(), number, &mut seen, &bytes);
+        if plan.hang_up == HangUp::AtPart(seen.parts) && !seen.done {
+            leave(shared, number, false, relay);
+            return End::Left;
+        }
+    }
+    let after = Pin::new(&mut relay).next().await;
+    drop(relay);
+    let mut state = shared.lock();
+    if after.is_some() {
+        state.break_law("L1", number, "bytes after the end of the stream".to_owned());
+    }
+    judge_stream(&mut state, number, &seen);
+    if seen.done {
+        state.tally.served += 1;
+    } else {
+        if oracle::could(&state, number) {
+            state.tally.missed("stream cut");
+        }
+    }
+    state.over(number, if seen.done { "streamed" } else { "stream cut" });
+    if seen.done { End::Served } else { End::Failed }
+}
+
+/// One chunk of a stream: whole events, of one attempt, in order, nothing after the end.
+fn see(state: &mut State, number: u32, seen: &mut Seen, bytes: &Bytes) {
+    let text = String::from_utf8_lossy(bytes);
+    for event in text.split("\n\n").filter(|event| !event.is_empty()) {
+        if seen.done || seen.error {
+            state.break_law("L8", number, format!("an event after the end: {event}"));
+        }
+        let Some(data) = event.strip_prefix("data: ") else {
+            continue;
+        };
+        if data == "[DONE]" {
+            seen.done = true;
+        } else if data.contains("\"error\"") {
+            seen.error = true;
+        } else if let Some((_, content)) = data.split_once("\"content\":\"a") {
+            let last = state.asked[number as usize].attempts.last().copied();
+            let expected = format!("{}.{};", last.unwrap_or(u32::MAX), seen.parts);
+            if !content.starts_with(&expected) {
+                state.break_law(
+                    "L8",
+                    number,
+                    format!("expected part {expected} and got {content}"),
+                );
+            }
+            seen.parts += 1;
+        }
+    }
+}
+
+fn judge_stream(state: &mut State, number: u32, seen: &Seen) {
+    let Some(last) = state.asked[number as usize].attempts.last().copied() else {
+        return state.break_law("L11", number, "a stream without an attempt".to_owned());
+    };
+    let call = &state.attempts[last as usize];
+    let whole = call.finished && seen.parts == call.contents;
+    let (parts, contents) = (seen.parts, call.contents);
+    if seen.done && !whole {
+        let what = format!("[DONE] after {parts} of {contents} parts");
+        state.break_law("L8", number, what);
+    }
+    if !seen.done && !seen.error {
+        state.break_law(
+            "L8",
+            number,
+            "it ends without [DONE] and without an error".to_owned(),
+        );
+    }
+}
+
+fn judge_head(state: &mut State, number: u32, answer: &Answer) {
+    let asked = &state.asked[number as usize];
+    let made = asked.attempts.len();
+    if answer.attempts != made {
+        let what = format!("{} attempts told, {made} made", answer.attempts);
+        return state.break_law("L11", number, what);
+    }
+    let Some(last) = asked.attempts.last() else {
+        return;
+    };
+    let spot = state.attempts[*last as usize].spot;
+    let maker = &state.world.makers[spot.maker];
+    let right = answer.upstream.provider == maker.name
+        && answer.upstream.model == maker.models[spot.model]
+        && answer.key.index as usize == spot.key + 1;
+    if !right {
+        let what = format!(
+            "{} with {} told, but {spot:?} answered",
+            answer.upstream, answer.key
+        );
+        state.break_law("L11", number, what);
+    }
+}
+
+fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End {
+    let Some(last) = state.asked[number as usize].attempts.last().copied() else {
+        state.break_law("L11", number, "an answer without an attempt".to_owned());
+        return End::Failed;
+    };
+    let call = &state.attempts[last as usize];
+    let outcome = call.outcome;
+    let inside_stream = call.stream && call.as_events;
+    if *body != call.body && !inside_stream {
+        let what = "the body is not the last attempt's".to_owned();
+        state.break_law("L8", number, what);
+    }
+    match outcome {
+        Some(Class::Success) if status == 200 => End::Served,
+        Some(Class::CallerFault | Class::ContentPolicy) if status >= 400 => End::Relayed,
+        other => {
+            state.break_law(
+                "L1",
+                number,
+                format!("status {status} went back after {other:?}"),
+            );
+            End::Failed
+        }
+    }
+}
+
+fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
+    let asked = &state.asked[number as usize];
+    let told: Vec<(String, u32, Class)> = failed
+        .records
+        .iter()
+        .map(|record| (record.upstream.to_string(), record.key.index, record.class))
+        .collect();
+    let made: Vec<(String, u32, Class)> = asked
+        .attempts
+        .iter()
+        .map(|attempt| {
+            let call = &state.attempts[*attempt as usize];
+            let maker = &state.world.makers[call.spot.maker];
+            let upstream = format!("{}:{}", maker.name, maker.models[call.spot.model]);
+            (
+                upstream,
+                call.spot.key as u32 + 1,
+                call.outcome.unwrap_or(Class::Success),
+            )
+        })
+        .collect();
+    if told != made {
+        state.break_law("L11", number, format!("told {told:?}, made {made:?}"));
+    }
+}
+
+/// Where nothing but actors fails, nobody with some time is turned away while an upstream of the chain is up.
+fn judge_loss(state: &mut State, number: u32, code: &'static str) {
+    const SOME_TIME: Duration = Duration::from_secs(5);
+    let asked = &state.asked[number as usize];
+    let full = ErrorCode::WaitingRoomFull.as_str();
+    if !state.world.only_crashes || code == full || asked.deadline.since(asked.arrived) < SOME_TIME
+    {
+        return;
+    }
+    let up = asked.slots.iter().any(|slot| {
+        let name = &state.world.makers[slot.maker].name;
+        state.cells.providers.get(name).is_some_and(|cells| {
+            let quarantined = |life: &LifeCell| life.get() == Life::Quarantined;
+            !quarantined(&cells.provider.life)
+                && !cells.keys.iter().all(|key| quarantined(&key.life))
+        })
+    });
+    if up {
+        state.break_law(
+            "L6",
+            number,
+            format!("only actors failed, and it ends with {code}"),
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! What a person reads: the figures of all runs, and a violation with its trace and the way to see it again.
+
+use std::fmt::Write as _;
+
+use super::run::{Outcome, run};
+use super::state::Violation;
+use super::tally::Tally;
+use super::world::Setup;
+
+/// Lines of the trace that are shown.
+const SHOWN: usize = 40;
+
+/// The figures.
+pub fn figures(tally: &Tally) -> String {
+    let mut out = String::new();
+    let hours = tally.simulated.as_secs_f64() / 3600.0;
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<46}{value:>14}");
+    };
+    line("seeds", tally.seeds.to_string());
+    line("simulated hours", format!("{hours:.0}"));
+    line("requests", tally.requests.to_string());
+    line("attempts", tally.attempts.to_string());
+    line("audits", tally.audits.to_string());
+    line("clients that left", tally.left.to_string());
+    line("slow readers", tally.slow_readers.to_string());
+    for (name, count) in &tally.endings {
+        line(&format!("  end: {name}"), count.to_string());
+    }
+    for (fault, count) in &tally.faults {
+        line(
+            &format!("  upstream: {}", fault.as_str()),
+            count.to_string(),
+        );
+    }
+    for (trouble, count) in &tally.troubles {
+        line(&format!("  trouble: {trouble}"), count.to_string());
+    }
+    for (fault, count) in &tally.own_faults {
+        line(
+            &format!("  everywhere for one request: {fault}"),
+            count.to_string(),
+        );
+    }
+    for (actor, count) in &tally.crashes {
+        line(&format!("  crash: {actor}"), count.to_string());
+    }
+    line(
+        "  crash: right after another",
+        tally.double_crashes.to_string(),
+    );
+    line("violations", tally.violations.to_string());
+    line("nobody could have served", tally.hopeless.to_string());
+    for (how, count) in &tally.missed_by {
+        line(
+            &format!("  could have been served: {how}"),
+            count.to_string(),
+        );
+    }
+    line("regret", format!("{:.4} %", tally.regret() * 100.0));
+    line("amplification", format!("{:.4}", tally.amplification()));
+    line("  beyond failed attempts", format!("{:.4}", tally.excess()));
+    out
+}
+
+/// A violation, made as small as a few tries allow.
+pub fn violation(outcome: &Outcome) -> Option<String> {
+    let first = outcome.violation.as_ref()?;
+    let (setup, violation) = smaller(outcome.setup, first.clone());
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "law {} broken by seed {} at {:?}, request {}: {}",
+        violation.law, setup.seed, violation.at, violation.request, violation.what
+    );
+    let own = violation
+        .trace
+        .iter()
+        .filter(|event| event.request == violation.request);
+    let _ = writeln!(out, "the request's own events:");
+    own.for_each(|event| push(&mut out, event));
+    let _ = writeln!(out, "the last {SHOWN} events:");
+    let skipped = violation.trace.len().saturating_sub(SHOWN);
+    violation
+        .trace
+        .iter()
+        .skip(skipped)
+        .for_each(|event| push(&mut out, event));
+    let _ = writeln!(
+        out,
+        "again: cargo run --release --example simulate -- --scenario {} --seed {} --per-seed {}",
+        setup.scenario.as_str(),
+        setup.seed,
+        setup.requests
+    );
+    Some(out)
+}
+
+fn push(out: &mut String, event: &super::state::Event) {
+    let place = event.spot.map_or(String::new(), |spot| {
+        format!("p{}#{} m{}", spot.maker, spot.key + 1, spot.model)
+    });
+    let _ = writeln!(
+        out,
+        "  {:>14} r{:<4} a{:<5} {:<10} {} {}",
+        format!("{:?}", event.at),
+        event.request,
+        event.attempt,
+        place,
+        event.what,
+        event.detail
+    );
+}
+
+/// The same seed with fewer clients, as long as the same law breaks.
+fn smaller(setup: Setup, violation: Violation) -> (Setup, Violation) {
+    let mut best = (setup, violation);
+    let mut low = 0;
+    let mut high = setup.requests;
+    while high - low > 1 {
+        let requests = low + (high - low) / 2;
+        let again = run(Setup { requests, ..setup });
+        match again.violation {
+            Some(violation) if violation.law == best.1.law => {
+                best = (again.setup, violation);
+                high = requests;
+            }
+            _ => low = requests,
+        }
+    }
+    best
+}

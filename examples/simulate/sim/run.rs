@@ -1,0 +1,228 @@
+//! One run: a world, its tree and dispatcher, its clients, the faults, and the calm after them.
+
+use std::collections::HashMap;
+use std::panic;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use pointsman::actors::chaos::Chaos;
+use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
+use pointsman::dispatch::{Dispatch, Endpoint};
+use pointsman::domain::mutant;
+use pointsman::domain::restart::RestartPolicy;
+use pointsman::domain::secret::ApiKey;
+use pointsman::domain::time::Time;
+use pointsman::runtime::clock::Clock;
+use pointsman::runtime::task;
+
+use super::audit;
+use super::client::{self, End};
+use super::plan::Plan;
+use super::state::{Shared, State, Violation};
+use super::tally::Tally;
+use super::upstream::Scripted;
+use super::world::{Setup, World};
+
+/// Messages between the handlers of one moment are far fewer.
+const SETTLE: usize = 200;
+/// After the last trouble has ended: longer than any quarantine of an actor and any probe.
+const CALM: Duration = Duration::from_secs(3 * 3600);
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub setup: Setup,
+    pub tally: Tally,
+    pub violation: Option<Violation>,
+}
+
+/// Runs one seed to its end.
+pub fn run(setup: Setup) -> Outcome {
+    // The dispatcher's jitter is drawn from the thread's generator.
+    fastrand::seed(setup.seed);
+    let world = Arc::new(World::draw(setup));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("no runtime: {error}"),
+    };
+    mutant::plant(setup.mutant);
+    let outcome = runtime.block_on(play(world));
+    drop(runtime);
+    mutant::plant(None);
+    outcome
+}
+
+async fn play(world: Arc<World>) -> Outcome {
+    let setup = world.setup;
+    // Half a second past a whole one, so that dates have something to round.
+    let clock =
+        Clock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500));
+    let (told, hear) = std::sync::mpsc::channel::<Shared>();
+    let strikes = std::sync::OnceLock::new();
+    let hear = std::sync::Mutex::new(hear);
+    let chaos = Chaos::hook(move |actor, _| {
+        let shared: &Shared = strikes.get_or_init(|| {
+            let hear = hear
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            hear.recv()
+                .unwrap_or_else(|_| panic!("the state is sent before the first message"))
+        });
+        if shared.lock().crashes(actor) {
+            // Without the hook's message: thousands of these are on purpose.
+            panic::resume_unwind(Box::new("chaos"));
+        }
+    });
+    let cells = Arc::default();
+    let shared = Shared::new(State::new(Arc::clone(&world), clock, cells));
+    drop(told.send(shared.clone()));
+    let tree = Tree::start(tree_spec(&world, clock, chaos)).await;
+    shared.lock().cells = tree.dispatcher().cells();
+    shared.lock().armed = true;
+    let dispatch = Arc::new(dispatch(&world, &tree, &shared, clock));
+    let auditor = task::guarded(audits(shared.clone()));
+    let mut clients = Vec::new();
+    for index in 0..setup.requests {
+        let plan = Plan::draw(&world, index);
+        if !plan.pause.is_zero() {
+            tokio::time::sleep(plan.pause).await;
+        }
+        // A reload would be here: a change of the configuration among the clients' requests (law L12).
+        clients.push(task::spawn(client::ask(
+            shared.clone(),
+            Arc::clone(&dispatch),
+            plan,
+        )));
+    }
+    for client in clients {
+        if let Err(error) = client.await {
+            shared
+                .lock()
+                .break_law("L1", 0, format!("a request's task panicked: {error}"));
+        }
+    }
+    drop(auditor);
+    recover(&shared, &dispatch).await;
+    settle().await;
+    let mut state = shared.lock();
+    audit::idle(&mut state);
+    let mut tally = std::mem::take(&mut state.tally);
+    for trouble in world.makers.iter().flat_map(|maker| &maker.troubles) {
+        *tally.troubles.entry(trouble.kind()).or_default() += 1;
+    }
+    tally.seeds = 1;
+    tally.simulated = clock.now().since(Time::ZERO);
+    tally.failed_attempts = state
+        .attempts
+        .iter()
+        .filter(|call| !call.fault.serves())
+        .count() as u64;
+    tally.violations = u64::from(state.violation.is_some());
+    Outcome {
+        setup,
+        tally,
+        violation: state.violation.take(),
+    }
+}
+
+/// All faults stop, and everything is served again (law L6).
+async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
+    let (names, pause) = {
+        let mut state = shared.lock();
+        state.calm = true;
+        let clock = state.clock;
+        let mut names = state.world.names.clone();
+        names.sort();
+        names.dedup();
+        (names, state.model.all_well().since(clock.now()) + CALM)
+    };
+    settle().await;
+    audit::idle(&mut shared.lock());
+    let before = shared.lock().clock.now();
+    tokio::time::sleep(pause).await;
+    for name in names {
+        for _ in 0..2 {
+            let number = shared.lock().asked.len() as u32;
+            let end = client::ask(shared.clone(), Arc::clone(dispatch), Plan::patient(&name)).await;
+            if end != End::Served {
+                let what = format!("all is well since {before:?}, and `{name}` is not served");
+                shared.lock().break_law("L6", number, what);
+            }
+        }
+    }
+}
+
+async fn audits(shared: Shared) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(701)).await;
+        settle().await;
+        audit::audit(&mut shared.lock());
+    }
+}
+
+/// Lets everybody who has something to do at this moment do it.
+async fn settle() {
+    for _ in 0..SETTLE {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
+    let providers = world.makers.iter().map(|maker| ProviderSpec {
+        name: maker.name.clone(),
+        home: maker.name.to_string(),
+        keys: (0..maker.keys)
+            .map(|key| Some(ApiKey::new(format!("key-{key}"))))
+            .collect(),
+        rotation: maker.rotation,
+        limits: maker.limits,
+        cooldown: maker.cooldown,
+        breaker: maker.breaker,
+        retry_budget: world.policy.retry_budget,
+    });
+    TreeSpec {
+        generation: 0,
+        oldest: 0,
+        providers: providers.collect(),
+        max_waiting: world.policy.max_waiting,
+        restart: RestartPolicy::default(),
+        clock,
+        chaos,
+    }
+}
+
+fn dispatch(world: &World, tree: &Tree, shared: &Shared, clock: Clock) -> Dispatch {
+    let mut endpoints = HashMap::new();
+    for (number, maker) in world.makers.iter().enumerate() {
+        let wire = Scripted {
+            maker: number,
+            shared: shared.clone(),
+        };
+        let endpoint = Endpoint {
+            kind: String::new(),
+            wire: Arc::new(wire),
+            headers: HeaderMap::new(),
+            params: serde_json::Map::new(),
+            context_window: None,
+            timeouts: maker.timeouts,
+            retry: Arc::clone(&maker.retry),
+            prefill: None,
+        };
+        endpoints.insert(maker.name.clone(), Arc::new(endpoint));
+    }
+    Dispatch {
+        generation: 0,
+        hedger: None,
+        rescues: HashMap::new(),
+        dispatcher: tree.dispatcher().clone(),
+        targets: Arc::clone(&world.targets),
+        endpoints,
+        policy: world.policy,
+        clock,
+    }
+}

@@ -1,0 +1,262 @@
+//! All that the simulator knows of a run: requests, attempts, books, counters, the trace, the first violation.
+//!
+//! Upstreams and clients tell it of everything at the moment at which it happens; here each event is held
+//! against the laws.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pointsman::actors::view::Cells;
+use pointsman::domain::time::Time;
+use pointsman::runtime::clock::Clock;
+
+use super::asked::{Asked, Slot};
+use super::calls::Attempt;
+use super::dice::{Dice, mix};
+use super::model::{Model, Spot};
+use super::plan::Plan;
+use super::tally::Tally;
+use super::world::World;
+
+/// Events kept for a violation's report.
+const KEPT: usize = 400;
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub at: Time,
+    pub what: &'static str,
+    pub request: u32,
+    pub attempt: u32,
+    pub spot: Option<Spot>,
+    pub detail: &'static str,
+}
+
+/// A law that did not hold.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub law: &'static str,
+    pub what: String,
+    pub at: Time,
+    pub request: u32,
+    pub trace: Vec<Event>,
+}
+
+pub struct State {
+    pub world: Arc<World>,
+    pub clock: Clock,
+    pub cells: Arc<Cells>,
+    pub model: Model,
+    pub asked: Vec<Asked>,
+    pub attempts: Vec<Attempt>,
+    /// Calls under way, by provider and key.
+    pub open: Vec<Vec<u32>>,
+    /// When a key had no place left: from, to.
+    pub full: BTreeMap<(usize, usize), Vec<(Time, Time)>>,
+    pub tally: Tally,
+    pub calm: bool,
+    pub armed: bool,
+    pub crash_soon: Option<u32>,
+    pub dice: Dice,
+    pub violation: Option<Violation>,
+    trace: VecDeque<Event>,
+    pub left: u64,
+}
+
+/// The state as everybody shares it; one thread, so never contended.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<State>>);
+
+impl Shared {
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub fn new(world: Arc<World>, clock: Clock, cells: Arc<Cells>) -> Self {
+        Self {
+            model: Model::new(&world),
+            open: world
+                .makers
+                .iter()
+                .map(|maker| vec![0; maker.keys])
+                .collect(),
+            dice: Dice::of(&[world.setup.seed, 5]),
+            tally: Tally::default(),
+            asked: Vec::new(),
+            attempts: Vec::new(),
+            full: BTreeMap::new(),
+            calm: false,
+            armed: false,
+            crash_soon: None,
+            violation: None,
+            trace: VecDeque::new(),
+            left: 0,
+            world,
+            clock,
+            cells,
+        }
+    }
+
+    pub fn break_law(&mut self, law: &'static str, request: u32, what: String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation {
+                law,
+                what,
+                at: self.clock.now(),
+                request,
+                trace: self.trace.iter().copied().collect(),
+            });
+        }
+    }
+
+    pub fn note(
+        &mut self,
+        what: &'static str,
+        request: u32,
+        attempt: u32,
+        spot: Option<Spot>,
+        detail: &'static str,
+    ) {
+        let at = self.clock.now();
+        let place = spot.map_or(0, |spot| {
+            (spot.maker * 100 + spot.key * 10 + spot.model + 1) as u64
+        });
+        let (what_hash, detail_hash) = (text(what), text(detail));
+        let (r, a) = (u64::from(request), u64::from(attempt));
+        self.tally.hash = mix(&[
+            self.tally.hash,
+            at.as_nanos(),
+            what_hash,
+            detail_hash,
+            r,
+            a,
+            place,
+        ]);
+        if self.trace.len() == KEPT {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(Event {
+            at,
+            what,
+            request,
+            attempt,
+            spot,
+            detail,
+        });
+    }
+
+    /// A client asks. Returns the request's number.
+    pub fn arrive(&mut self, plan: Plan) -> u32 {
+        let number = self.asked.len() as u32;
+        if let Some(own) = plan.own {
+            *self.tally.own_faults.entry(own.as_str()).or_default() += 1;
+        }
+        let now = self.clock.now();
+        let policy = self.world.policy;
+        let span = plan
+            .deadline
+            .map_or(policy.deadline, |asked| asked.min(policy.deadline));
+        let chain = self.world.targets.resolve(Some(&plan.name));
+        let upstreams = chain.map_or_else(|_| Vec::new(), |chain| chain.upstreams.clone());
+        let slots = upstreams.iter().filter_map(|upstream| {
+            let maker = self
+                .world
+                .makers
+                .iter()
+                .position(|maker| maker.name == upstream.provider)?;
+            let model = self.world.makers[maker]
+                .models
+                .iter()
+                .position(|model| *model == upstream.model)?;
+            Some(Slot::new(maker, model))
+        });
+        self.asked
+            .push(Asked::new(plan, slots.collect(), now, now + span));
+        self.tally.requests += 1;
+        self.note("arrives", number, 0, None, "");
+        number
+    }
+
+    /// The client is about to leave.
+    pub fn leaves(&mut self, request: u32) {
+        self.asked[request as usize].left = true;
+        self.left += 1;
+        self.tally.left += 1;
+        self.note("leaves", request, 0, None, "");
+    }
+
+    /// The client has left: nothing of its request may be under way.
+    pub fn has_left(&mut self, request: u32) {
+        let attempts = &self.asked[request as usize].attempts;
+        if attempts
+            .iter()
+            .any(|attempt| self.attempts[*attempt as usize].open)
+        {
+            self.break_law(
+                "L10",
+                request,
+                "the client left, its upstream's call goes on".to_owned(),
+            );
+        }
+    }
+
+    /// A request is over.
+    pub fn over(&mut self, request: u32, how: &'static str) {
+        let asked = &mut self.asked[request as usize];
+        if std::mem::replace(&mut asked.over, true) {
+            self.break_law("L1", request, "it ends a second time".to_owned());
+        }
+        *self.tally.endings.entry(how).or_default() += 1;
+        self.note("is over", request, 0, None, how);
+    }
+
+    /// Whether an actor's handler panics now.
+    pub fn crashes(&mut self, actor: &str) -> bool {
+        if !self.armed || self.calm {
+            return false;
+        }
+        let rates = self.world.crashes;
+        let (kind, rate) = match actor.as_bytes().first() {
+            Some(b's') => ("supervisor", rates.supervisor),
+            Some(b'r') => ("router", rates.router),
+            Some(b'p') => ("provider", rates.provider),
+            _ => ("key", rates.key),
+        };
+        if rate <= 0.0 {
+            return false;
+        }
+        let soon = match &mut self.crash_soon {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        if !soon && !self.dice.chance(rate) {
+            return false;
+        }
+        if soon {
+            self.crash_soon = None;
+            self.tally.double_crashes += 1;
+        } else {
+            // Another one within the same few messages, now and then.
+            self.crash_soon = self.dice.chance(0.3).then(|| self.dice.below(4) as u32);
+        }
+        *self.tally.crashes.entry(kind).or_default() += 1;
+        self.note("crash", 0, 0, None, kind);
+        true
+    }
+}
+
+fn text(text: &str) -> u64 {
+    text.bytes().fold(7, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(u64::from(byte))
+    })
+}

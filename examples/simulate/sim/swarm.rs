@@ -1,0 +1,270 @@
+//! The world of a swarm: everything at random.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman::domain::backoff::Waits;
+use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
+use pointsman::domain::circuit::BreakerPolicy;
+use pointsman::domain::cooldown::{CooldownPolicy, CooldownScope};
+use pointsman::domain::ids::{ModelName, ProviderName};
+use pointsman::domain::limits::{
+    DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts,
+};
+use pointsman::domain::rotation::KeyRotation;
+
+use super::dice::Dice;
+use super::fault::Fault;
+
+use super::world::{CrashRates, Maker, Manners, Place, Setup, Trouble, World, built, entry};
+
+pub fn draw(setup: Setup) -> World {
+    let mut dice = Dice::of(&[setup.seed, 3]);
+    let dice = &mut dice;
+    let pause = dice.pick(&[20u64, 60, 150, 400]);
+    let horizon = Duration::from_millis(pause * 300);
+    let makers: Vec<Maker> = (0..dice.between(1, 6))
+        .map(|n| maker(n, horizon, dice))
+        .collect();
+    let (targets, names) = targets(&makers, dice);
+    let noise = dice.pick(&[0.0, 0.02, 0.1, 0.3]);
+    let crash = |dice: &mut Dice, p: f64| {
+        if dice.chance(p) {
+            dice.pick(&[0.0005, 0.003, 0.01])
+        } else {
+            0.0
+        }
+    };
+    let mut world = World {
+        setup,
+        targets,
+        names,
+        policy: policy(dice),
+        rates: rates(noise, dice),
+        manners: Manners {
+            streams: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
+            hang_ups: dice.pick(&[0.0, 0.0, 0.1, 0.3]),
+            slow_readers: dice.pick(&[0.0, 0.1]),
+            bursts: dice.pick(&[0.0, 0.1, 0.5]),
+            short_deadlines: dice.pick(&[0.0, 0.1, 0.4]),
+            own_faults: dice.pick(&[0.0, 0.0, 0.1]),
+            poison: dice.pick(&[0.0, 0.0, 0.05]),
+            pause: Duration::from_millis(pause),
+        },
+        crashes: CrashRates {
+            supervisor: crash(dice, 0.15) / 5.0,
+            router: crash(dice, 0.3),
+            provider: crash(dice, 0.3),
+            key: crash(dice, 0.3),
+        },
+        makers,
+        only_crashes: false,
+    };
+    if dice.chance(0.15) {
+        crashes_alone(&mut world);
+    }
+    world
+}
+
+fn crashes_alone(world: &mut World) {
+    world.only_crashes = true;
+    world.rates.clear();
+    world.manners.own_faults = 0.0;
+    world.manners.poison = 0.0;
+    for maker in &mut world.makers {
+        maker.troubles.clear();
+        maker.limits = KeyLimits::default();
+    }
+    world.crashes = CrashRates {
+        supervisor: 0.0005,
+        router: 0.003,
+        provider: 0.003,
+        key: 0.003,
+    };
+}
+
+/// A random subset of the kinds, sharing `noise` unevenly.
+fn rates(noise: f64, dice: &mut Dice) -> Vec<(Fault, f64)> {
+    if noise <= 0.0 {
+        return Vec::new();
+    }
+    let enabled = dice.pick(&[0.1, 0.3, 1.0]);
+    let chosen: Vec<Fault> = Fault::of_attempts()
+        .filter(|_| dice.chance(enabled))
+        .collect();
+    let weights: Vec<f64> = chosen.iter().map(|_| dice.share().powi(2)).collect();
+    let total: f64 = weights.iter().sum::<f64>().max(1e-9);
+    let rates = chosen.into_iter().zip(weights);
+    rates
+        .map(|(fault, weight)| (fault, noise * weight / total))
+        .collect()
+}
+
+fn policy(dice: &mut Dice) -> DispatchPolicy {
+    DispatchPolicy {
+        hedge: None,
+        deadline: dice.pick(&[20, 60, 600].map(Duration::from_secs)),
+        max_attempts: dice.pick(&[1, 3, 8, 8]),
+        max_key_refusals: dice.pick(&[2, 8, 32, 32]),
+        await_cooldown: dice.pick(&[0, 5, 30, 30].map(Duration::from_secs)),
+        patience: dice.pick(&[0, 0, 0, 500].map(Duration::from_millis)),
+        max_waiting: dice.pick(&[3, 100, 1000, 1000]),
+        retry_budget: RetryBudgetPolicy {
+            ratio: dice.pick(&[0.0, 0.2, 0.2, 1.0]),
+            min_per_second: dice.pick(&[0.5, 10.0, 10.0]),
+        },
+    }
+}
+
+fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
+    let seconds = Duration::from_secs;
+    let models = (0..dice.between(1, 3))
+        .map(|m| ModelName::from(format!("m{m}")))
+        .collect::<Vec<_>>();
+    let keys = dice.between(1, 8) as usize;
+    let list = [Duration::from_millis(50), Duration::from_millis(250)];
+    let waits = match dice.below(3) {
+        0 => Waits::List(Vec::new()),
+        1 => Waits::List(list.to_vec()),
+        _ => Waits::Exponential {
+            initial: Duration::from_millis(100),
+            factor: 2.0,
+            max: seconds(2),
+            jitter: 0.25,
+        },
+    };
+    let mut maker = Maker {
+        name: ProviderName::from(format!("p{n}")),
+        keys,
+        rotation: dice.pick(&[
+            KeyRotation::RoundRobin,
+            KeyRotation::Sticky,
+            KeyRotation::Sequential,
+            KeyRotation::LeastInFlight,
+        ]),
+        limits: KeyLimits {
+            max_in_flight: dice.pick(&[None, None, Some(1), Some(2), Some(8)]),
+            rpm: dice.pick(&[None, None, None, Some(20), Some(200)]),
+            ..KeyLimits::default()
+        },
+        cooldown: CooldownPolicy {
+            default: dice.pick(&[0, 2, 10, 60].map(seconds)),
+            max: dice.pick(&[15, 60, 900].map(seconds)),
+            scope: dice.pick(&[
+                CooldownScope::KeyModel,
+                CooldownScope::KeyModel,
+                CooldownScope::Key,
+                CooldownScope::Provider,
+            ]),
+        },
+        breaker: BreakerPolicy {
+            failure_threshold: dice.pick(&[0, 2, 3, 3, 5]),
+            failure_rate: dice.pick(&[0.0, 0.5, 0.5]),
+            window: seconds(30),
+            min_requests: 10,
+            recovery_time: dice.pick(&[1, 5, 15].map(seconds)),
+        },
+        retry: Arc::new(RetryPolicy {
+            same_upstream: dice.pick(&[0, 1, 1, 2]),
+            waits,
+        }),
+        timeouts: Timeouts {
+            connect: seconds(5),
+            first_byte: dice.pick(&[2, 10].map(seconds)),
+            first_token: dice.pick(&[5, 20].map(seconds)),
+            idle: dice.pick(&[1, 10].map(seconds)),
+            response: dice.pick(&[5, 30].map(seconds)),
+            total: dice.pick(&[30, 600].map(seconds)),
+        },
+        latency: (dice.between(1, 50), dice.between(51, 900)),
+        gap: dice.between(1, 120),
+        troubles: Vec::new(),
+        models,
+    };
+    for _ in 0..dice.pick(&[0, 0, 1, 2, 4]) {
+        let trouble = trouble(&maker, horizon, dice);
+        maker.troubles.push(trouble);
+    }
+    maker
+}
+
+fn trouble(maker: &Maker, horizon: Duration, dice: &mut Dice) -> Trouble {
+    let millis = horizon.as_millis() as u64;
+    let from = dice.millis(0, millis);
+    let to = from + dice.millis(millis / 20, millis / 2);
+    let key = dice.below(maker.keys as u64) as usize;
+    let model = dice.below(maker.models.len() as u64) as usize;
+    let (place, faults): (Place, &[Fault]) = match dice.below(5) {
+        0 | 1 => (
+            Place::Everywhere,
+            &[
+                Fault::Refused,
+                Fault::Error500,
+                Fault::Unavailable,
+                Fault::Silent,
+                Fault::ResetBeforeHead,
+                Fault::ErrorJson,
+                Fault::Cut,
+            ],
+        ),
+        2 => (
+            Place::Key(key),
+            &[
+                Fault::Unauthorized,
+                Fault::ForbiddenKey,
+                Fault::PaymentRequired,
+                Fault::QuotaIn429,
+            ],
+        ),
+        3 => (
+            Place::Model(model),
+            &[Fault::ModelGone, Fault::Overloaded, Fault::ContextOverflow],
+        ),
+        _ => (
+            Place::KeyModel(key, model),
+            &[
+                Fault::LimitSeconds,
+                Fault::LimitMillis,
+                Fault::LimitDate,
+                Fault::LimitReset,
+                Fault::LimitBare,
+            ],
+        ),
+    };
+    let flaps = dice.chance(0.2);
+    Trouble {
+        place,
+        from,
+        to,
+        period: flaps.then(|| (dice.millis(100, 3000), dice.millis(100, 3000))),
+        fault: dice.pick(faults),
+    }
+}
+
+/// The makers' own names, and chains of them, nested up to three deep.
+pub fn targets(makers: &[Maker], dice: &mut Dice) -> (Arc<Targets>, Vec<String>) {
+    let entries: Vec<ProviderEntry> = makers.iter().map(entry).collect();
+    let mut names: Vec<String> = Vec::new();
+    for maker in makers {
+        names.extend(
+            maker
+                .models
+                .iter()
+                .map(|model| format!("{}:{model}", maker.name)),
+        );
+    }
+    let single = names.len() as u64;
+    let mut virtuals = Vec::new();
+    for n in 0..dice.between(1, 4) {
+        let name = format!("v{n}");
+        let upstreams: Vec<String> = (0..dice.between(1, 4)).map(|_| dice.pick(&names)).collect();
+        names.push(name.clone());
+        virtuals.push(VirtualEntry { name, upstreams });
+    }
+    // Chains are asked for more often than single upstreams.
+    let chains: Vec<String> = names[single as usize..].to_vec();
+    for _ in 0..single.div_ceil(chains.len() as u64) {
+        names.extend(chains.iter().cloned());
+    }
+    (built(&entries, &virtuals), names)
+}

@@ -1,0 +1,91 @@
+//! What is counted, of one run and of all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::fault::Fault;
+
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub seeds: u64,
+    pub simulated: Duration,
+    pub requests: u64,
+    pub attempts: u64,
+    pub left: u64,
+    pub slow_readers: u64,
+    pub faults: BTreeMap<Fault, u64>,
+    pub endings: BTreeMap<&'static str, u64>,
+    pub crashes: BTreeMap<&'static str, u64>,
+    pub double_crashes: u64,
+    /// Lasting troubles of the worlds.
+    pub troubles: BTreeMap<&'static str, u64>,
+    /// Clients whose request is bad or fails everywhere.
+    pub own_faults: BTreeMap<&'static str, u64>,
+    pub audits: u64,
+    /// Requests that were served.
+    pub served: u64,
+    /// Requests that were not, although the oracle could have.
+    pub missed: u64,
+    /// The same, by how they ended.
+    pub missed_by: BTreeMap<&'static str, u64>,
+    /// Requests that nobody could have served.
+    pub hopeless: u64,
+    /// Attempts at good upstreams and at bad ones.
+    pub failed_attempts: u64,
+    pub violations: u64,
+    /// Of the whole trace: the same for the same seed.
+    pub hash: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.simulated += other.simulated;
+        self.requests += other.requests;
+        self.attempts += other.attempts;
+        self.left += other.left;
+        self.slow_readers += other.slow_readers;
+        self.double_crashes += other.double_crashes;
+        self.audits += other.audits;
+        self.served += other.served;
+        self.missed += other.missed;
+        self.hopeless += other.hopeless;
+        self.failed_attempts += other.failed_attempts;
+        self.violations += other.violations;
+        for (fault, count) in &other.faults {
+            *self.faults.entry(*fault).or_default() += count;
+        }
+        for (into, from) in [
+            (&mut self.endings, &other.endings),
+            (&mut self.crashes, &other.crashes),
+            (&mut self.troubles, &other.troubles),
+            (&mut self.own_faults, &other.own_faults),
+            (&mut self.missed_by, &other.missed_by),
+        ] {
+            for (name, count) in from {
+                *into.entry(name).or_default() += count;
+            }
+        }
+    }
+
+    /// A request failed that could have been served.
+    pub fn missed(&mut self, how: &'static str) {
+        self.missed += 1;
+        *self.missed_by.entry(how).or_default() += 1;
+    }
+
+    /// Failed by us, of all that could have been served.
+    pub fn regret(&self) -> f64 {
+        self.missed as f64 / (self.served + self.missed).max(1) as f64
+    }
+
+    /// Attempts per request.
+    pub fn amplification(&self) -> f64 {
+        self.attempts as f64 / self.requests.max(1) as f64
+    }
+
+    /// Attempts per request, when each failed attempt allows for another one.
+    pub fn excess(&self) -> f64 {
+        self.attempts as f64 / (self.requests + self.failed_attempts).max(1) as f64
+    }
+}

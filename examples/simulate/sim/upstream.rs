@@ -1,0 +1,105 @@
+//! The scripted upstream: plays what the world says, and tells the state what the dispatcher saw of it.
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use http::header;
+use pointsman::upstream::{Call, Reply, SendError, Upstream};
+
+use super::model::Spot;
+use super::script::{Act, Step};
+use super::state::Shared;
+
+/// One provider's API.
+pub struct Scripted {
+    pub maker: usize,
+    pub shared: Shared,
+}
+
+/// A call being played. Dropping it is how the dispatcher lets go.
+struct Playing {
+    shared: Shared,
+    attempt: u32,
+    steps: std::vec::IntoIter<Step>,
+}
+
+impl Playing {
+    async fn next(&mut self) -> Option<Act> {
+        self.shared.lock().awaited(self.attempt);
+        let step = self.steps.next()?;
+        if !step.after.is_zero() {
+            tokio::time::sleep(step.after).await;
+        }
+        if matches!(step.act, Act::Hang) {
+            std::future::pending::<()>().await;
+        }
+        self.shared.lock().delivered(self.attempt, step.mark);
+        Some(step.act)
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        self.shared.lock().dropped(self.attempt);
+    }
+}
+
+impl Upstream for Scripted {
+    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+        let body = String::from_utf8_lossy(&call.body);
+        let request = number(&body, "\"user\":\"r");
+        let model = number(&body, "\"model\":\"m");
+        let key = call
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let spot = Spot {
+            maker: self.maker,
+            key: number(key.unwrap_or_default(), "Bearer key-") as usize,
+            model: model as usize,
+        };
+        let (attempt, script) = self.shared.lock().start(request, spot);
+        let mut playing = Playing {
+            shared: self.shared.clone(),
+            attempt,
+            steps: script.steps.into_iter(),
+        };
+        Box::pin(async move {
+            match playing.next().await {
+                Some(Act::Head(status, headers)) => {
+                    let kind = headers
+                        .get(header::CONTENT_TYPE)
+                        .map(|kind| kind.as_bytes());
+                    let as_events =
+                        (200..300).contains(&status) && kind == Some(b"text/event-stream");
+                    playing.shared.lock().head(attempt, as_events);
+                    let body = futures_util::stream::unfold(playing, |mut playing| async {
+                        match playing.next().await {
+                            Some(Act::Chunk(bytes)) => Some((Ok(bytes), playing)),
+                            Some(Act::Break) => {
+                                Some((Err(SendError::Broken("reset".to_owned())), playing))
+                            }
+                            _ => None,
+                        }
+                    });
+                    Ok(Reply {
+                        status,
+                        headers,
+                        body: body.boxed(),
+                    })
+                }
+                Some(Act::Refuse) => Err(SendError::Connect("refused".to_owned())),
+                Some(Act::ConnectTimeout) => Err(SendError::ConnectTimeout("no answer".to_owned())),
+                _ => Err(SendError::Broken("reset".to_owned())),
+            }
+        })
+    }
+}
+
+/// The digits behind `lead`.
+fn number(text: &str, lead: &str) -> u32 {
+    let rest = text.split_once(lead).map_or("", |(_, rest)| rest);
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..end].parse().unwrap_or(u32::MAX)
+}
