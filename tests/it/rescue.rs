@@ -276,6 +276,24 @@ async fn a_second_stream_that_breaks_off_is_rescued_too() {
 }
 
 #[tokio::test]
+async fn of_two_breaks_the_caller_hears_the_first_error() {
+    let three = restarting().await;
+    let first = [role(), chunk("Hello"), error_event("the first one")];
+    three.a.on(Match::any(), [Behaviour::events(first)]);
+    let second = [
+        role(),
+        chunk("Hello"),
+        chunk(" you"),
+        error_event("the second one"),
+    ];
+    three.b_says(Behaviour::events(second));
+    let text = three.asked().await;
+    cut(&text, "Hello you");
+    assert!(text.contains("the first one"), "{text}");
+    assert_eq!(three.counts(), [1, 1, 1]);
+}
+
+#[tokio::test]
 async fn another_key_of_the_only_upstream_will_do() {
     let a = ScriptedUpstream::playing([Behaviour::streams(&["Hello", " world"])]).await;
     a.on(Match::key("k1"), [hello().reset(At::AfterPart(3))]);
