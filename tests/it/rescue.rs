@@ -370,6 +370,21 @@ async fn what_is_no_plain_text_is_not_rescued() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_complete_and_then_fails_is_not_told_again() {
+    let three = restarting().await;
+    let events = [
+        role(),
+        chunk("Hello"),
+        finish("stop"),
+        error_event("no usage"),
+    ];
+    three.a.on(Match::any(), [Behaviour::events(events)]);
+    three.b_says(Behaviour::streams(&["Hello"]));
+    cut(&three.asked().await, "Hello");
+    assert_eq!(three.counts(), [1, 0, 0]);
+}
+
+#[tokio::test]
 async fn nothing_is_rescued_that_was_not_asked_for() {
     let three = three("off", "assistant", "").await;
     three.b_says(Behaviour::streams(&["Hello world"]));
@@ -403,7 +418,7 @@ async fn the_limits_of_a_request_hold() {
     let three = restarting().await;
     three.b_says(Behaviour::streams(&["Hello world"]).hang(At::BeforeHead));
     let call = three.gateway.post_chat(body(""));
-    let stream = call.header("x-pointsman-deadline", "300ms").stream().await;
+    let stream = call.header("x-pointsman-deadline", "1s").stream().await;
     cut(&stream.text().await, "Hello");
     assert_eq!(three.counts(), [1, 1, 0]);
 }
