@@ -157,7 +157,8 @@ pub(super) fn resolve(
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
         },
-        prefill_url: usual.and_then(|entry| entry.prefill_url.clone()),
+        prefill_url: prefill_url(raw.prefill_url, path, report)
+            .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
     Outcome::Ready(Box::new(provider))
@@ -256,6 +257,17 @@ fn endpoint(
         );
         none
     })
+}
+
+fn prefill_url(url: Option<String>, path: &str, report: &mut Report) -> Option<String> {
+    let problem = match Endpoint::parse(&url?) {
+        Ok(endpoint) if endpoint.chat_url.is_none() => return Some(endpoint.base_url),
+        Ok(_) => "must be an API root".to_owned(),
+        Err(message) => message,
+    };
+    let place = format!("{path}.prefill_url");
+    report.problem(&place, problem, "write https://host/v1");
+    None
 }
 
 /// The provider's keys, those of `variables` where the file names none, and whether there are any.

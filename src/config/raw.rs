@@ -146,6 +146,8 @@ section! {
         /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
         /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
         prefill: PrefillForm,
+        /// The API root where it takes that, when it is another one than `base_url`.
+        prefill_url: String,
     }
 }
 

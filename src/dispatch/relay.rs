@@ -219,7 +219,9 @@ impl Relay {
 
     /// Begins the search for another stream. False when there is none to be had.
     fn search(&mut self, class: Class, retry_after: Option<Duration>) -> bool {
-        let Some(sent) = self.outbox.sent().filter(|sent| !sent.is_spoiled()) else {
+        let sent = self.outbox.sent().filter(|sent| !sent.is_spoiled());
+        // What is complete and then fails needs no other answer, only an honest end.
+        let Some(sent) = sent.filter(|_| !self.is_finished()) else {
             return false;
         };
         let (text, tokens) = (sent.text().to_owned(), sent.tokens());

@@ -12,6 +12,16 @@ pub enum RescueMode {
     Continue,
 }
 
+impl RescueMode {
+    /// The mode's name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Continue => "continue",
+        }
+    }
+}
+
 /// A virtual provider's rescue. Without one a broken stream ends with an error event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RescuePolicy {

@@ -3,7 +3,7 @@
 
 use crate::support::behaviour::{DONE, error_event, role};
 use crate::support::client::{errors, spoken};
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms};
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms, until};
 
 const CHAIN: &str = "
 llm:
@@ -49,6 +49,14 @@ fn waits(upstream: &ScriptedUpstream, behaviour: Behaviour) -> Gate {
     let gate = Gate::new();
     upstream.on(Match::any(), [behaviour.gate(At::BeforeHead, &gate)]);
     gate
+}
+
+/// Completes when the upstream has said all that it says.
+async fn answered(upstream: &ScriptedUpstream) {
+    until("an answer", || async {
+        upstream.requests().iter().any(|request| request.answered)
+    })
+    .await;
 }
 
 fn from(name: &str) -> Behaviour {
@@ -120,8 +128,7 @@ async fn when_one_fails_the_other_goes_on() {
         let (said, ()) = tokio::join!(asked(&three.gateway, "v"), async {
             three.b.wait_for(1).await;
             a.open();
-            // Only to give the failure time to do harm.
-            tokio::time::sleep(ms(30)).await;
+            answered(&three.a).await;
             b.open();
         });
         assert_eq!(said, "from b");
@@ -136,8 +143,7 @@ async fn when_one_fails_the_other_goes_on() {
         let a = three.a_waits(from("a"));
         three.b.on(Match::any(), [failure]);
         let (said, ()) = tokio::join!(asked(&three.gateway, "v"), async {
-            three.b.wait_for(1).await;
-            tokio::time::sleep(ms(30)).await;
+            answered(&three.b).await;
             a.open();
         });
         assert_eq!(said, "from a");

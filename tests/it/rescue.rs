@@ -1,10 +1,15 @@
 //! Streams that break off after content was sent: finished by another attempt where that can be done without
 //! mixing two answers, and ended with an error event everywhere else.
 
+mod hold;
+mod never;
+mod prefill;
+
 use serde_json::{Value, json};
 
 use crate::support::behaviour::{DONE, chunk, error_event, event, finish, role};
 use crate::support::client::{errors, spoken};
+use crate::support::gateway::Place;
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms};
 
 const CHAIN: &str = "
@@ -184,88 +189,41 @@ async fn all_attempts_are_told_and_the_first_stands_as_failed() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_can_goes_on_from_what_was_sent() {
-    for (form, mark, asked) in [
-        ("prefix", "prefix", Value::Null),
-        ("partial", "partial", Value::Null),
-        ("assistant", "none", Value::Null),
-        ("continue_final_message", "none", json!(true)),
-    ] {
-        let three = three("continue", form, "").await;
-        three.b_says(Behaviour::streams(&[" wor", "ld"]));
-        let text = three.asked_with(r#","max_tokens":10"#).await;
-        whole(&text, "Hello world");
-        let request = three.b.requests()[0].json();
-        assert_eq!(request["model"], "mb", "{form}");
-        let last = &request["messages"][1];
-        assert_eq!(
-            (&last["role"], &last["content"]),
-            (&json!("assistant"), &json!("Hello")),
-            "{form}"
-        );
-        assert_eq!(
-            last.get(mark),
-            (mark != "none").then_some(&json!(true)),
-            "{form}"
-        );
-        assert_eq!(request["continue_final_message"], asked, "{form}");
-        assert_eq!(request["max_tokens"], 8, "{form}");
+async fn wherever_it_breaks_off_the_answer_is_heard_once_and_whole() {
+    let words = ["The ", "answer", " is", " ", "42", "."];
+    for hold in ["0ms", "20ms"] {
+        let a = ScriptedUpstream::start().await;
+        // The same answer in other pieces.
+        let b =
+            ScriptedUpstream::playing([Behaviour::streams(&["The answ", "er i", "s 42."])]).await;
+        let yaml = "
+llm:
+  providers:
+    - name: a
+      base_url: <a>
+      model: ma
+      api_key: ka
+      retry: {same_upstream: 0}
+      circuit_breaker: {failure_threshold: 0, failure_rate: 0}
+    - {name: b, base_url: <b>, model: mb, api_key: kb}
+  virtual:
+    - {name: v, upstreams: [a, b], rescue: {mode: restart, hold: HOLD}}
+";
+        let yaml = yaml.replace("HOLD", hold);
+        let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b)]).await;
+        for part in 1..=words.len() + 1 {
+            let begun = || Behaviour::streams(&words).between(ms(2));
+            for cut in [
+                begun().reset(At::AfterPart(part)),
+                begun().close(At::InsidePart(part)),
+            ] {
+                a.on(Match::any(), [cut]);
+                let text = gateway.chat_stream("v").stream().await.text().await;
+                whole(&text, "The answer is 42.");
+            }
+        }
+        assert_eq!(a.count(), b.count(), "{hold}: each was finished elsewhere");
     }
-}
-
-#[tokio::test]
-async fn an_upstream_that_repeats_the_prefill_is_not_heard_twice() {
-    let three = three("continue", "prefix_echoed", "").await;
-    three.b_says(Behaviour::streams(&["Hello", " world"]));
-    whole(&three.asked().await, "Hello world");
-}
-
-#[tokio::test]
-async fn one_that_can_go_on_is_preferred_to_one_that_must_start_again() {
-    let a = ScriptedUpstream::playing([hello().reset(At::AfterPart(3))]).await;
-    let b = ScriptedUpstream::playing([Behaviour::streams(&[" world"])]).await;
-    let c = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
-    let yaml = CHAIN
-        .replace("RESCUE", "continue")
-        .replace("PREFILL", "prefix")
-        .replace("[a, b, c]", "[a, c, b]");
-    let gateway = Gateway::start(&yaml, &[("a", &a), ("b", &b), ("c", &c)]).await;
-    whole(
-        &gateway.chat_stream("v").stream().await.text().await,
-        "Hello world",
-    );
-    assert_eq!((b.count(), c.count()), (1, 0));
-}
-
-#[tokio::test]
-async fn a_refused_prefill_leads_to_a_restart_elsewhere() {
-    let three = three("continue", "assistant", "").await;
-    three.b_says(Behaviour::error(400, "invalid", "prefill is not supported"));
-    three
-        .c
-        .on(Match::any(), [Behaviour::streams(&["Hello you"])]);
-    whole(&three.asked().await, "Hello you");
-    assert_eq!(three.counts(), [1, 1, 1]);
-    // Nothing is held against it: it is asked again, and its word about a request counts.
-    let answer = three.gateway.post_chat(body("")).send().await;
-    assert_eq!((answer.status, three.b.count()), (400, 2));
-}
-
-#[tokio::test]
-async fn when_nothing_helps_the_caller_hears_the_first_error() {
-    let three = three("continue", "assistant", "").await;
-    let events = [role(), chunk("Hello"), error_event("the first one")];
-    three.a.on(Match::any(), [Behaviour::events(events)]);
-    three.b_says(Behaviour::error(400, "invalid", "prefill is not supported"));
-    let text = three.asked().await;
-    cut(&text, "Hello");
-    assert!(text.contains("the first one"), "{text}");
-    assert!(!text.contains("not supported"), "{text}");
-    assert_eq!(
-        three.counts(),
-        [1, 2, 1],
-        "the unwilling one is tried again in the end"
-    );
 }
 
 #[tokio::test]
@@ -276,6 +234,24 @@ async fn a_second_stream_that_breaks_off_is_rescued_too() {
         .c
         .on(Match::any(), [Behaviour::streams(&["Hello world", " !"])]);
     whole(&three.asked().await, "Hello world !");
+    assert_eq!(three.counts(), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn of_two_breaks_the_caller_hears_the_first_error() {
+    let three = restarting().await;
+    let first = [role(), chunk("Hello"), error_event("the first one")];
+    three.a.on(Match::any(), [Behaviour::events(first)]);
+    let second = [
+        role(),
+        chunk("Hello"),
+        chunk(" you"),
+        error_event("the second one"),
+    ];
+    three.b_says(Behaviour::events(second));
+    let text = three.asked().await;
+    cut(&text, "Hello you");
+    assert!(text.contains("the first one"), "{text}");
     assert_eq!(three.counts(), [1, 1, 1]);
 }
 
@@ -296,102 +272,6 @@ llm:
         "Hello world",
     );
     assert_eq!(a.keys(), ["k1", "k2"]);
-}
-
-#[tokio::test]
-async fn what_is_no_plain_text_is_not_rescued() {
-    let delta = |delta: &str| event(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#));
-    let tool = r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{"}}]}"#;
-    let second = event(r#"{"choices":[{"index":1,"delta":{"content":"x"}}]}"#);
-    let cases = [
-        ("a tool call", vec![role(), delta(tool)], ""),
-        (
-            "text and a tool call",
-            vec![role(), chunk("Hello"), delta(tool)],
-            "",
-        ),
-        (
-            "a function call",
-            vec![role(), delta(r#"{"function_call":{"name":"f"}}"#)],
-            "",
-        ),
-        ("a refusal", vec![role(), delta(r#"{"refusal":"no"}"#)], ""),
-        (
-            "reasoning",
-            vec![
-                role(),
-                delta(r#"{"reasoning_content":"hm"}"#),
-                chunk("Hello"),
-            ],
-            "",
-        ),
-        (
-            "JSON",
-            vec![role(), chunk("{")],
-            r#","response_format":{"type":"json_object"}"#,
-        ),
-        (
-            "several choices",
-            vec![role(), chunk("Hello"), second],
-            r#","n":2"#,
-        ),
-        (
-            "log probabilities",
-            vec![role(), chunk("Hello")],
-            r#","logprobs":true"#,
-        ),
-    ];
-    let cases = cases.map(|(name, events, fields)| async move {
-        let three = three("continue", "assistant", "").await;
-        let parts = events.len();
-        let stream = Behaviour::events(events.into_iter().chain([finish("stop")]));
-        three
-            .a
-            .on(Match::any(), [stream.reset(At::AfterPart(parts))]);
-        let text = three.asked_with(fields).await;
-        assert_eq!(errors(&text).len(), 1, "{name}: {text}");
-        assert_eq!(three.counts(), [1, 0, 0], "{name}");
-    });
-    futures_util::future::join_all(cases).await;
-}
-
-#[tokio::test]
-async fn nothing_is_rescued_that_was_not_asked_for() {
-    let three = three("off", "assistant", "").await;
-    three.b_says(Behaviour::streams(&["Hello world"]));
-    cut(&three.asked().await, "Hello");
-    assert_eq!(three.counts(), [1, 0, 0]);
-}
-
-#[tokio::test]
-async fn the_limits_of_a_request_hold() {
-    for limits in [
-        "dispatch: {max_attempts: 1}",
-        "dispatch: {retry_budget: {ratio: 0, min_per_second: 0}, await_cooldown: 0}",
-    ] {
-        let three = three("restart", "off", limits).await;
-        for upstream in [&three.b, &three.c] {
-            upstream.on(Match::any(), [Behaviour::streams(&["Hello world"])]);
-        }
-        // A budget begins with an upstream's first request.
-        for target in ["b", "c"] {
-            three
-                .gateway
-                .chat_stream(target)
-                .stream()
-                .await
-                .text()
-                .await;
-        }
-        cut(&three.asked().await, "Hello");
-        assert_eq!(three.counts(), [1, 1, 1], "{limits}");
-    }
-    let three = restarting().await;
-    three.b_says(Behaviour::streams(&["Hello world"]).hang(At::BeforeHead));
-    let call = three.gateway.post_chat(body(""));
-    let stream = call.header("x-pointsman-deadline", "300ms").stream().await;
-    cut(&stream.text().await, "Hello");
-    assert_eq!(three.counts(), [1, 1, 0]);
 }
 
 #[tokio::test]
@@ -439,55 +319,6 @@ async fn usage_is_what_both_attempts_used() {
     assert_eq!(used(&text), expected, "{text}");
     let line = told.gateway.logged(r#""outcome":"answered""#).await;
     assert!(line.contains(r#""completion_tokens":10"#), "{line}");
-}
-
-#[tokio::test]
-async fn what_is_held_back_is_not_lost_by_a_cut() {
-    let held = "{mode: restart, hold: 5s}";
-    let three = three(held, "off", "").await;
-    // Another answer altogether will do: nothing of the first was sent.
-    three.b_says(Behaviour::streams(&["Good", " day"]));
-    whole(&three.asked().await, "Good day");
-
-    let tool = event(
-        r#"{"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{"}}]}}]}"#,
-    );
-    let other = restarting_with(held).await;
-    let call = Behaviour::events([tool.clone(), finish("tool_calls")]).reset(At::AfterPart(1));
-    other.a.on(Match::any(), [call]);
-    let events = [tool, finish("tool_calls"), DONE.to_owned()];
-    other.b_says(Behaviour::events(events.clone()));
-    assert_eq!(other.asked().await, events.concat());
-}
-
-async fn restarting_with(rescue: &str) -> Three {
-    three(rescue, "off", "").await
-}
-
-#[tokio::test]
-async fn what_was_held_back_is_sent_when_nothing_helps() {
-    let three = restarting_with("{mode: restart, hold: 5s}").await;
-    cut(&three.asked().await, "Hello");
-}
-
-#[tokio::test]
-async fn a_hold_delays_a_stream_and_changes_nothing_else() {
-    let three = restarting_with("{mode: restart, hold: 50ms}").await;
-    let events = [
-        role(),
-        chunk("Hel"),
-        chunk("lo"),
-        finish("stop"),
-        DONE.to_owned(),
-    ];
-    let gate = Gate::new();
-    let stream = Behaviour::events(events.clone()).gate(At::AfterPart(2), &gate);
-    three.a.on(Match::any(), [stream]);
-    let mut stream = three.gateway.post_chat(body("")).stream().await;
-    // It goes out in time even if nothing else comes.
-    stream.until("Hel").await;
-    gate.open();
-    assert_eq!(stream.text().await, events.concat());
 }
 
 #[tokio::test]

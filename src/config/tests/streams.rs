@@ -69,7 +69,7 @@ fn a_provider_knows_its_prefill_unless_it_is_told_another() {
 fn mistakes_say_what_to_write() {
     let text = "
 llm:
-  providers: [{name: echo, prefill: prefx}]
+  providers: [{name: echo, prefill: prefx}, {name: groq, api_key: k, prefill_url: 'localhost:1'}]
   virtual:
     - {name: v, upstreams: [echo], rescue: restrat}
     - {name: w, upstreams: [echo], rescue: {mode: restart, hold: 2m}}
@@ -80,6 +80,7 @@ dispatch: {hedge: {after: p50, max_ratio: 2, afer: 1}}
         &mistakes(text, &[]),
         &[
             "llm.providers[0].prefill: expected one of off, prefix, prefix_echoed, partial, continue_final_message, assistant; did you mean `prefix`?",
+            "llm.providers[1].prefill_url: ",
             "llm.virtual[0].rescue: expected one of off, restart, continue; did you mean `restart`?",
             "llm.virtual[1].rescue: hold is longer than a minute",
             "llm.virtual[2].rescue: has no mode",

@@ -43,7 +43,8 @@ pub fn may_be_rescued(doc: &RequestDoc) -> bool {
     let plain = STRUCTURED
         .iter()
         .all(|name| matches!(doc.raw(name), None | Some(b"null" | b"false")));
-    doc.choices() == 1 && plain_format && only_text && plain
+    let one = matches!(doc.raw("n"), None | Some(b"1" | b"null"));
+    one && plain_format && only_text && plain
 }
 
 /// The request that asks for the rest of an answer of which `sent` is there, and which cost about
@@ -174,6 +175,7 @@ mod tests {
                 true,
             ),
             (r#""n":2"#, false),
+            (r#""n":2.0"#, false),
             (r#""response_format":{"type":"json_object"}"#, false),
             (
                 r#""response_format":{"type":"json_schema","json_schema":{}}"#,

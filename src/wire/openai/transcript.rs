@@ -16,6 +16,8 @@ pub struct Transcript {
     text: String,
     pieces: u64,
     identity: Option<Map<String, Value>>,
+    /// Whether the identity is that of a chunk with a choice.
+    named: bool,
     role: bool,
     spoiled: bool,
 }
@@ -50,10 +52,12 @@ impl Transcript {
                 return;
             }
         };
-        if self.identity.is_none() {
+        // Some begin with a chunk about nothing, whose names are empty.
+        if self.identity.is_none() || (!self.named && !choices.is_empty()) {
             chunk.retain(|name, _| IDENTITY.contains(&name.as_str()));
             self.identity = Some(chunk);
         }
+        self.named |= !choices.is_empty();
         self.spoiled |= choices.len() > 1;
         for choice in choices {
             self.note_choice(choice);
@@ -150,6 +154,16 @@ mod tests {
             Value::from(sent.identity()),
             serde_json::json!({"id": "a", "created": 1, "model": "m"})
         );
+    }
+
+    #[test]
+    fn a_chunk_about_nothing_names_no_answer() {
+        let sent = noted(&[
+            r#"{"id":"","model":"","choices":[],"prompt_filter_results":[{}]}"#,
+            r#"{"id":"a","model":"m","choices":[{"delta":{"content":"Hel"}}]}"#,
+            r#"{"id":"b","model":"o","choices":[{"delta":{"content":"lo"}}]}"#,
+        ]);
+        assert_eq!(sent.identity()["id"], "a");
     }
 
     #[test]
