@@ -89,7 +89,11 @@ impl ProviderState {
             return Err(Refusal::until(Reason::Cooling, until));
         }
         let Some(upstream) = self.models.get(model) else {
-            return Ok(Pass { probe: false });
+            let budget = RetryBudget::new(self.retry_budget);
+            return match budget.may_retry(now) {
+                Err(free) if !first => Err(Refusal::until(Reason::RetryBudget, free)),
+                Ok(()) | Err(_) => Ok(Pass { probe: false }),
+            };
         };
         if now < upstream.gone_until {
             return Err(Refusal::until(Reason::ModelGone, upstream.gone_until));
@@ -312,6 +316,17 @@ mod tests {
             provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
         }
         assert!(provider.troubled(Time::ZERO).count() <= MODELS_KEPT);
+    }
+
+    #[test]
+    fn an_upstream_that_nothing_is_known_of_takes_no_extra_attempt_without_a_budget_either() {
+        let none = RetryBudgetPolicy {
+            ratio: 0.2,
+            min_per_second: 0.0,
+        };
+        let provider = ProviderState::new(BreakerPolicy::default(), none);
+        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+        assert!(provider.gate(&model(), false, Time::ZERO).is_err());
     }
 
     #[test]
