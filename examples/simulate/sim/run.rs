@@ -19,6 +19,7 @@ use pointsman::runtime::task;
 use super::audit;
 use super::client::{self, End};
 use super::plan::Plan;
+use super::reload::Reloads;
 use super::state::{Shared, State, Violation};
 use super::tally::Tally;
 use super::upstream::Scripted;
@@ -81,10 +82,11 @@ async fn play(world: Arc<World>) -> Outcome {
     let cells = Arc::default();
     let shared = Shared::new(State::new(Arc::clone(&world), clock, cells));
     drop(told.send(shared.clone()));
-    let tree = Tree::start(tree_spec(&world, clock, chaos)).await;
+    let spec = tree_spec(&world, clock, chaos);
+    let tree = Tree::start(spec.clone()).await;
     shared.lock().cells = tree.dispatcher().cells();
     shared.lock().armed = true;
-    let dispatch = Arc::new(dispatch(&world, &tree, &shared, clock));
+    let mut reloads = Reloads::new(&world, &shared, clock, tree, spec);
     let auditor = task::guarded(audits(shared.clone()));
     let mut clients = Vec::new();
     for index in 0..setup.requests {
@@ -92,10 +94,10 @@ async fn play(world: Arc<World>) -> Outcome {
         if !plan.pause.is_zero() {
             tokio::time::sleep(plan.pause).await;
         }
-        // A reload would be here: a change of the configuration among the clients' requests (law L12).
+        reloads.turn().await;
         clients.push(task::spawn(client::ask(
             shared.clone(),
-            Arc::clone(&dispatch),
+            Arc::clone(&reloads.dispatch),
             plan,
         )));
     }
@@ -107,7 +109,8 @@ async fn play(world: Arc<World>) -> Outcome {
         }
     }
     drop(auditor);
-    recover(&shared, &dispatch).await;
+    reloads.turn().await;
+    recover(&shared, &reloads.dispatch).await;
     settle().await;
     let mut state = shared.lock();
     audit::idle(&mut state);
@@ -196,7 +199,13 @@ fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
     }
 }
 
-fn dispatch(world: &World, tree: &Tree, shared: &Shared, clock: Clock) -> Dispatch {
+pub fn dispatch(
+    world: &World,
+    tree: &Tree,
+    shared: &Shared,
+    clock: Clock,
+    generation: u64,
+) -> Dispatch {
     let mut endpoints = HashMap::new();
     for (number, maker) in world.makers.iter().enumerate() {
         let wire = Scripted {
@@ -216,7 +225,7 @@ fn dispatch(world: &World, tree: &Tree, shared: &Shared, clock: Clock) -> Dispat
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
     Dispatch {
-        generation: 0,
+        generation,
         hedger: None,
         rescues: HashMap::new(),
         dispatcher: tree.dispatcher().clone(),

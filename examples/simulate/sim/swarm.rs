@@ -59,6 +59,7 @@ pub fn draw(setup: Setup) -> World {
         },
         makers,
         only_crashes: false,
+        reloads: dice.pick(&[0.0, 0.0, 0.01, 0.05]),
     };
     if dice.chance(0.15) {
         crashes_alone(&mut world);
