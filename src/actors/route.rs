@@ -57,6 +57,8 @@ pub(crate) struct Walk {
     pub(crate) grace_until: Option<Time>,
     /// Its place in the waiting room, once it had to wait.
     pub(crate) ticket: Option<Ticket>,
+    /// Nobody else can serve it: an upstream that is recovering must.
+    pub(crate) insists: bool,
     /// The provider's part of the walk.
     pub(crate) visit: Visit,
 }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::domain::ids::{KeyId, ModelName};
 use crate::domain::limits::KeyLimits;
+use crate::domain::pace::Known;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
@@ -92,6 +93,9 @@ pub struct KeyCell {
     view: ArcSwap<KeyView>,
     in_flight: AtomicU32,
     attempts: AtomicU64,
+    /// The learned limit of requests at the same time; `u32::MAX` for none.
+    concurrency: AtomicU32,
+    learned: ArcSwap<Vec<Known>>,
 }
 
 impl KeyCell {
@@ -103,6 +107,8 @@ impl KeyCell {
             view: ArcSwap::default(),
             in_flight: AtomicU32::new(0),
             attempts: AtomicU64::new(0),
+            concurrency: AtomicU32::new(u32::MAX),
+            learned: ArcSwap::default(),
         }
     }
 
@@ -126,11 +132,30 @@ impl KeyCell {
         self.view.load().refusal(model, now)
     }
 
-    /// Whether all its places are taken.
+    /// The learned limit of requests at the same time, while there is one.
+    pub fn learned_concurrency(&self) -> Option<u32> {
+        Some(self.concurrency.load(Ordering::Relaxed)).filter(|limit| *limit != u32::MAX)
+    }
+
+    /// The limits of requests and tokens that were learned, as of the last second in which there was news.
+    pub fn learned_limits(&self) -> Arc<Vec<Known>> {
+        self.learned.load_full()
+    }
+
+    /// Whether all its places are taken, configured or learned.
     pub(crate) fn is_full(&self) -> bool {
-        self.limits
-            .max_in_flight
-            .is_some_and(|max| self.in_flight() >= max)
+        let learned = self.concurrency.load(Ordering::Relaxed);
+        let configured = self.limits.max_in_flight.unwrap_or(u32::MAX);
+        self.in_flight() >= learned.min(configured)
+    }
+
+    pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
+        self.concurrency
+            .store(limit.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn publish_limits(&self, known: Vec<Known>) {
+        self.learned.store(Arc::new(known));
     }
 
     pub(crate) fn publish(&self, view: KeyView) {

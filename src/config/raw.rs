@@ -126,6 +126,8 @@ section! {
         temperature: Amount,
         /// What one key may do.
         limits: Limits,
+        /// What is learned of the limits that the upstream sets.
+        pacing: Pacing,
         /// How long the parts of an attempt may take.
         timeouts: Timeouts,
         /// How often it is asked again after a failure that may pass.
@@ -142,6 +144,16 @@ section! {
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
+    }
+}
+
+section! {
+    /// `llm.providers[].pacing`
+    Pacing {
+        /// Limits of requests and tokens, from headers, and from refusals where there are none. Default true.
+        learn: bool,
+        /// How many requests at the same time a key takes, from refusals for overload. Default true.
+        adaptive_concurrency: bool,
     }
 }
 

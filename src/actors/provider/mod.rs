@@ -129,7 +129,12 @@ impl Provider {
             return;
         };
         let now = self.clock.now();
-        match self.gate(core, &upstream, route.ask.first, now) {
+        let gate = self.gate(core, &upstream, route.ask.first, now);
+        let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
+            true => Ok(pass),
+            false => core.state.ramp(&upstream.model, now).map(|()| pass),
+        });
+        match gate {
             Err(refusal) => self.give_back(route, refusal),
             Ok(pass) => {
                 core.state
@@ -199,7 +204,9 @@ impl Provider {
                     let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
                     visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(KeyMessage::Began(_) | KeyMessage::Settled(_)) => return,
+                Err(KeyMessage::Began(_) | KeyMessage::Heard { .. } | KeyMessage::Settled(_)) => {
+                    return;
+                }
             }
         }
     }
