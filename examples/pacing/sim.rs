@@ -279,7 +279,7 @@ pub async fn play(setup: Setup) -> Figures {
         retry_budget: RetryBudgetPolicy::default(),
     };
     let policy = DispatchPolicy {
-        max_waiting: 300,
+        max_waiting: 100,
         ..DispatchPolicy::default()
     };
     let tree = Tree::start(TreeSpec {
@@ -359,7 +359,9 @@ async fn one(dispatch: Arc<Dispatch>, clock: Clock, tokens: u64, counts: Arc<Cou
         deadline: None,
         await_cooldown: None,
     };
-    let add = |count: &AtomicU64, amount: u64| drop(count.fetch_add(amount, Ordering::Relaxed));
+    let add = |count: &AtomicU64, amount: u64| {
+        count.fetch_add(amount, Ordering::Relaxed);
+    };
     match dispatch.run(request).await {
         Ok(answer) => {
             add(&counts.refused, answer.attempts as u64 - 1);

@@ -96,6 +96,15 @@ pub struct KeyCell {
     /// The learned limit of requests at the same time; `u32::MAX` for none.
     concurrency: AtomicU32,
     learned: ArcSwap<Vec<Known>>,
+    paced: ArcSwap<Vec<Paced>>,
+}
+
+/// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Paced {
+    model: ModelName,
+    tokens: u64,
+    until: Time,
 }
 
 impl KeyCell {
@@ -109,6 +118,7 @@ impl KeyCell {
             attempts: AtomicU64::new(0),
             concurrency: AtomicU32::new(u32::MAX),
             learned: ArcSwap::default(),
+            paced: ArcSwap::default(),
         }
     }
 
@@ -127,9 +137,36 @@ impl KeyCell {
         self.attempts.load(Ordering::Relaxed)
     }
 
-    /// Why the key would refuse `model` at `now`, as far as published.
-    pub(crate) fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
-        self.view.load().refusal(model, now)
+    /// Why the key would refuse a request of `tokens` for `model` at `now`, as far as published.
+    pub(crate) fn refusal(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
+        self.view.load().refusal(model, now).or_else(|| {
+            let paced = self.paced.load();
+            let holds =
+                |one: &&Paced| now < one.until && tokens >= one.tokens && one.model == *model;
+            let one = paced.iter().find(holds)?;
+            Some(Refusal::until(Reason::Paced, one.until))
+        })
+    }
+
+    /// A request of `tokens` for `model` was told to wait: others need not ask.
+    pub(crate) fn publish_paced(&self, model: &ModelName, tokens: u64, until: Time, now: Time) {
+        let mut all = self.paced.load().as_ref().clone();
+        all.retain(|one| one.model != *model && now < one.until);
+        all.push(Paced {
+            model: model.clone(),
+            tokens,
+            until,
+        });
+        self.paced.store(Arc::new(all));
+    }
+
+    /// There is news of the model's limits: ask.
+    pub(crate) fn forget_paced(&self, model: &ModelName) {
+        let all = self.paced.load();
+        if all.iter().any(|one| one.model == *model) {
+            let others = all.iter().filter(|one| one.model != *model);
+            self.paced.store(Arc::new(others.cloned().collect()));
+        }
     }
 
     /// The learned limit of requests at the same time, while there is one.

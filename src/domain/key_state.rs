@@ -95,7 +95,9 @@ struct Live {
     sent: Sent,
     /// How many were under way when it was sent, itself included.
     in_flight: u32,
-    /// Its answer's head explains a refusal: a learned limit was short.
+    /// Its answer's head told of limits.
+    heard: bool,
+    /// That explains a refusal: a limit was short.
     explained: bool,
 }
 
@@ -198,11 +200,9 @@ impl KeyState {
         paced.map_err(|ready| Refusal::until(Reason::Paced, ready))
     }
 
-    /// An attempt heard of a refusal: what it waits for is in use.
-    pub fn held_back(&mut self, model: &ModelName, refusal: Refusal, now: Time) {
-        if refusal.reason == Reason::Paced {
-            self.paces.held_back(model, now);
-        }
+    /// An attempt for `model` was told to wait for a learned limit: it is in use.
+    pub fn held_back(&mut self, model: &ModelName, now: Time) {
+        self.paces.held_back(model, now);
     }
 
     /// Admits an attempt under `lease`, reserving one request and `tokens` tokens.
@@ -239,6 +239,7 @@ impl KeyState {
                 at: now,
             },
             in_flight: u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX),
+            heard: false,
             explained: false,
         };
         self.live.insert(lease, live);
@@ -277,11 +278,10 @@ impl KeyState {
         if allowances.is_empty() || !self.limits.pacing.learn {
             return;
         }
-        let later = self
-            .live
-            .iter()
-            .filter(|(id, other)| **id > lease && other.model == live.model);
-        let outstanding = later.fold(Outstanding::default(), |sum, (_, other)| Outstanding {
+        let uncounted = self.live.values().filter(|other| {
+            other.model == live.model && other.sent.is_outstanding(other.heard, &live.sent)
+        });
+        let outstanding = uncounted.fold(Outstanding::default(), |sum, other| Outstanding {
             attempts: sum.attempts + 1,
             tokens: sum.tokens.saturating_add(other.sent.tokens),
         });
@@ -289,6 +289,7 @@ impl KeyState {
             .paces
             .heard(&live.model, live.sent, outstanding, allowances, now);
         if let Some(live) = self.live.get_mut(&lease) {
+            live.heard = true;
             live.explained = explained;
         }
     }
@@ -400,6 +401,7 @@ impl KeyState {
                     self.paces
                         .refused(model, *sent, settlement.retry_after, now);
                 }
+                Class::RateLimited => self.paces.fell_short(model, *sent),
                 _ => self.paces.failed(model, *sent, settlement.tokens),
             }
         }

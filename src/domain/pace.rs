@@ -12,6 +12,13 @@ use super::time::Time;
 
 /// Callers choose model names: those without news are forgotten beyond so many.
 const MODELS_KEPT: usize = 256;
+/// A refusal although so many times the reserved tokens were left is not for lack of tokens.
+const NEAR: f64 = 2.0;
+/// What a refusal for lack of tokens adds to the reservation that is looked for, up to `NEAR`, and what is left of
+/// that after each answer.
+const EXCESS: f64 = 0.1;
+const EXCESS_LEFT: f64 = 0.998;
+
 /// Of one answer so many limits are looked at; upstreams name fewer.
 const LIMITS_KEPT: usize = 8;
 
@@ -25,6 +32,8 @@ pub struct Paces {
 #[derive(Clone, Debug, Default)]
 struct Pace {
     learned: Vec<Learned>,
+    /// Requests turned out to take so much more tokens than reserved that they were refused; in excess of 1.
+    excess: f64,
     /// Attempts and tokens, when refusals came that no header explained.
     estimates: Option<[Estimate; 2]>,
 }
@@ -40,7 +49,19 @@ pub struct Sent {
     pub at: Time,
 }
 
-/// Attempts for the same model that were sent after another one and are under way.
+/// An attempt that was sent so shortly before another one may have arrived after it.
+const OVERTAKEN: Duration = Duration::from_millis(250);
+
+impl Sent {
+    /// Whether the upstream may not have counted this attempt when it answered `other`. `heard` says whether it has
+    /// answered this one itself.
+    pub fn is_outstanding(&self, heard: bool, other: &Self) -> bool {
+        self.lease > other.lease
+            || (!heard && self.lease != other.lease && self.at + OVERTAKEN > other.at)
+    }
+}
+
+/// Attempts for the same model that an upstream had not counted yet when it answered another one.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Outstanding {
     /// How many.
@@ -88,7 +109,7 @@ impl Paces {
         let learned = pace
             .learned
             .iter()
-            .map(|limit| limit.ready(cost(limit.unit, tokens), alone, now));
+            .map(|limit| limit.ready(pace.cost(limit.unit, tokens), alone, now));
         let estimates = pace.estimates.iter().flatten();
         let all = learned.chain(estimates.map(|estimate| estimate.ready(now)));
         all.filter_map(Result::err).max().map_or(Ok(()), Err)
@@ -145,7 +166,11 @@ impl Paces {
                 },
                 now,
             };
-            explained |= allowance.remaining < cost(allowance.unit, sent.tokens);
+            let near = match allowance.unit {
+                Unit::Requests => 1.0,
+                _ => NEAR,
+            };
+            explained |= allowance.remaining < cost(allowance.unit, sent.tokens) * near;
             match pace.learned.iter_mut().find(|limit| limit.is(allowance)) {
                 Some(limit) => limit.hear(&told),
                 None => pace.learned.push(Learned::new(&told)),
@@ -156,12 +181,24 @@ impl Paces {
 
     /// An attempt was served.
     pub fn served(&mut self, model: &ModelName, sent: Sent, used: Option<u64>) {
+        if self.models.is_empty() {
+            return;
+        }
         self.correct(model, sent, used.unwrap_or(sent.tokens));
         let Some(pace) = self.models.get_mut(model) else {
             return;
         };
+        pace.excess *= EXCESS_LEFT;
         for estimate in pace.estimates.iter_mut().flatten() {
             estimate.accepted();
+        }
+    }
+
+    /// An attempt was refused, and headers explain it: a limit was short of what it took, which was thought to fit.
+    pub fn fell_short(&mut self, model: &ModelName, sent: Sent) {
+        self.correct(model, sent, 0);
+        if let Some(pace) = self.models.get_mut(model) {
+            pace.excess = (pace.excess + EXCESS).min(NEAR - 1.0);
         }
     }
 
@@ -237,6 +274,16 @@ impl Paces {
         });
         if self.models.len() >= MODELS_KEPT {
             self.models.clear();
+        }
+    }
+}
+
+impl Pace {
+    /// What must be left for a request to be sent.
+    fn cost(&self, unit: Unit, tokens: u64) -> f64 {
+        match unit {
+            Unit::Tokens | Unit::ProjectTokens => number(tokens) * (1.0 + self.excess),
+            Unit::Requests | Unit::PromptTokens | Unit::AnswerTokens => 1.0,
         }
     }
 }

@@ -186,7 +186,10 @@ impl Key {
         };
         if let Err(refusal) = admitted {
             core.wanted = true;
-            core.state.held_back(&record.upstream.model, refusal, now);
+            if let (Reason::Paced, Some(until)) = (refusal.reason, refusal.ready_at) {
+                core.state.held_back(model, now);
+                self.cell.publish_paced(model, route.tokens, until, now);
+            }
             route.walk.visit.probe = Arc::into_inner(record).and_then(|record| record.probe);
             let declined = ProviderMessage::Declined {
                 route,
@@ -236,6 +239,7 @@ impl Key {
     ) {
         let now = self.clock.now();
         core.state.heard(record.id, allowances, first_byte, now);
+        self.cell.forget_paced(&record.upstream.model);
         self.publish_limits(core, now);
     }
 
@@ -259,6 +263,7 @@ impl Key {
         let change = core.state.settle(record.id, settlement, now);
         self.cell
             .publish_concurrency(core.state.learned_concurrency());
+        self.cell.forget_paced(&record.upstream.model);
         if settlement.class == Class::RateLimited {
             self.publish_limits(core, now);
         }

@@ -221,7 +221,7 @@ impl Provider {
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
-        let at = route.walk.at;
+        let (at, tokens) = (route.walk.at, route.tokens);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
         let Visit { asked, refusal, .. } = &mut route.walk.visit;
@@ -234,7 +234,7 @@ impl Provider {
             if asked.contains(&place) {
                 return false;
             }
-            let why_not = seat.why_not(&upstream.model, now);
+            let why_not = seat.why_not(&upstream.model, tokens, now);
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));
             }
@@ -353,7 +353,7 @@ fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
 
 impl KeySeat {
     /// Why the key is not worth asking, as far as it is published.
-    fn why_not(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+    fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {
             return Some(match self.cell.life.get() {
                 Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
@@ -365,6 +365,6 @@ impl KeySeat {
         if self.cell.is_full() {
             return Some(Refusal::open_ended(Reason::Saturated));
         }
-        self.cell.refusal(model, now)
+        self.cell.refusal(model, tokens, now)
     }
 }
