@@ -11,7 +11,7 @@ use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
 use super::outcome::Class;
-use super::pace::{Known, Outstanding, Paces, Sent};
+use super::pace::{Known, Paces, Sent, Uncounted};
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 use super::window::RollingSum;
@@ -95,9 +95,7 @@ struct Live {
     sent: Sent,
     /// How many were under way when it was sent, itself included.
     in_flight: u32,
-    /// Its answer's head told of limits.
-    heard: bool,
-    /// That explains a refusal: a limit was short.
+    /// Its answer's head explains a refusal: a limit was short.
     explained: bool,
 }
 
@@ -239,7 +237,6 @@ impl KeyState {
                 at: now,
             },
             in_flight: u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX),
-            heard: false,
             explained: false,
         };
         self.live.insert(lease, live);
@@ -278,18 +275,14 @@ impl KeyState {
         if allowances.is_empty() || !self.limits.pacing.learn {
             return;
         }
-        let uncounted = self.live.values().filter(|other| {
-            other.model == live.model && other.sent.is_outstanding(other.heard, &live.sent)
-        });
-        let outstanding = uncounted.fold(Outstanding::default(), |sum, other| Outstanding {
-            attempts: sum.attempts + 1,
-            tokens: sum.tokens.saturating_add(other.sent.tokens),
-        });
+        let mut uncounted = Uncounted::default();
+        for other in self.live.values().filter(|other| other.model == live.model) {
+            uncounted.add(&live.sent, &other.sent);
+        }
         let explained = self
             .paces
-            .heard(&live.model, live.sent, outstanding, allowances, now);
+            .heard(&live.model, live.sent, uncounted, allowances, now);
         if let Some(live) = self.live.get_mut(&lease) {
-            live.heard = true;
             live.explained = explained;
         }
     }

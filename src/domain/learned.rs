@@ -81,9 +81,10 @@ pub struct Told {
     pub by: LeaseId,
     /// When that was sent.
     pub sent: Time,
-    /// What attempts that were sent later and are under way take of the limit: the upstream had not
-    /// counted them yet.
-    pub outstanding: f64,
+    /// What attempts take that were sent later: the upstream had not counted them yet.
+    pub later: f64,
+    /// What attempts take that were sent about the same time: it may have counted them or not.
+    pub near: f64,
     /// When it was heard.
     pub now: Time,
 }
@@ -102,7 +103,7 @@ impl Learned {
             period,
             limit,
             kind: Kind::Window,
-            level: 0.0,
+            level: f64::INFINITY,
             at: told.now,
             reset: told.now,
             renewed: false,
@@ -137,6 +138,11 @@ impl Learned {
             return;
         }
         let over = now >= self.reset;
+        let grown = match self.kind {
+            Kind::Window => 0.0,
+            Kind::Bucket(rate) => rate * now.since(told.sent).as_secs_f64(),
+        };
+        let reckoned = self.left(now) - grown;
         if self.kind == Kind::Window && self.renewed && told.sent + JITTER < self.reset {
             // An old window's last word, heard in the new one.
             return;
@@ -150,7 +156,9 @@ impl Learned {
             Kind::Window if earlier_by_jitter => self.reset.min(reset),
             Kind::Window | Kind::Bucket(_) => reset,
         };
-        self.level = allowance.remaining - told.outstanding;
+        // Between what was surely not counted and what may not have been, our own count decides.
+        let most = allowance.remaining - told.later;
+        self.level = reckoned.clamp(most - told.near, most);
         // What a bucket had when the attempt arrived there has grown since.
         self.at = told.sent;
         self.told_by = told.by;
@@ -283,7 +291,8 @@ mod tests {
             allowance,
             by: LeaseId(by),
             sent: now,
-            outstanding: 0.0,
+            later: 0.0,
+            near: 0.0,
             now,
         }
     }
@@ -308,7 +317,7 @@ mod tests {
     #[test]
     fn what_attempts_under_way_take_is_not_left() {
         let told = Told {
-            outstanding: 2.0,
+            later: 2.0,
             ..told(7, allowance(Some(10.0), 3.0, 20 * S), at(1))
         };
         let window = Learned::new(&told);

@@ -16,8 +16,8 @@ const MODELS_KEPT: usize = 256;
 const NEAR: f64 = 2.0;
 /// What a refusal for lack of tokens adds to the reservation that is looked for, up to `NEAR`, and what is left of
 /// that after each answer.
-const EXCESS: f64 = 0.1;
-const EXCESS_LEFT: f64 = 0.998;
+const EXCESS: f64 = 0.15;
+const EXCESS_LEFT: f64 = 0.9997;
 
 /// Of one answer so many limits are looked at; upstreams name fewer.
 const LIMITS_KEPT: usize = 8;
@@ -49,25 +49,31 @@ pub struct Sent {
     pub at: Time,
 }
 
-/// An attempt that was sent so shortly before another one may have arrived after it.
+/// Attempts that were sent so shortly one after the other may have arrived in another order.
 const OVERTAKEN: Duration = Duration::from_millis(250);
 
-impl Sent {
-    /// Whether the upstream may not have counted this attempt when it answered `other`. `heard` says whether it has
-    /// answered this one itself.
-    pub fn is_outstanding(&self, heard: bool, other: &Self) -> bool {
-        self.lease > other.lease
-            || (!heard && self.lease != other.lease && self.at + OVERTAKEN > other.at)
-    }
+/// What an upstream may not have counted yet when it answered an attempt: other live ones for the same model.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Uncounted {
+    /// Sent later, hence surely not counted: attempts, and their tokens.
+    later: (u64, u64),
+    /// Sent so shortly before that it may have arrived later.
+    near: (u64, u64),
 }
 
-/// Attempts for the same model that an upstream had not counted yet when it answered another one.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Outstanding {
-    /// How many.
-    pub attempts: u64,
-    /// Their tokens.
-    pub tokens: u64,
+impl Uncounted {
+    /// Adds `other`, seen from an `answered` one.
+    pub fn add(&mut self, answered: &Sent, other: &Sent) {
+        let (attempts, tokens) = if other.lease > answered.lease {
+            &mut self.later
+        } else if other.lease < answered.lease && other.at + OVERTAKEN > answered.at {
+            &mut self.near
+        } else {
+            return;
+        };
+        *attempts += 1;
+        *tokens = tokens.saturating_add(other.tokens);
+    }
 }
 
 /// A learned or estimated limit, for people.
@@ -145,7 +151,7 @@ impl Paces {
         &mut self,
         model: &ModelName,
         sent: Sent,
-        outstanding: Outstanding,
+        uncounted: Uncounted,
         allowances: &[Allowance],
         now: Time,
     ) -> bool {
@@ -154,16 +160,16 @@ impl Paces {
         pace.learned.retain(|limit| limit.is_known(now));
         let mut explained = false;
         for allowance in allowances.iter().take(LIMITS_KEPT) {
+            let of = |(attempts, tokens): (u64, u64)| match allowance.unit {
+                Unit::Tokens | Unit::ProjectTokens => number(tokens),
+                Unit::Requests | Unit::PromptTokens | Unit::AnswerTokens => number(attempts),
+            };
             let told = Told {
                 allowance: *allowance,
                 by: sent.lease,
                 sent: sent.at,
-                outstanding: match allowance.unit {
-                    Unit::Tokens | Unit::ProjectTokens => number(outstanding.tokens),
-                    Unit::Requests | Unit::PromptTokens | Unit::AnswerTokens => {
-                        number(outstanding.attempts)
-                    }
-                },
+                later: of(uncounted.later),
+                near: of(uncounted.near),
                 now,
             };
             let near = match allowance.unit {
