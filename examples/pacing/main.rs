@@ -43,8 +43,9 @@ fn main() {
     };
     let silent = |setup: Setup| Setup {
         headers: false,
-        warm_up: Duration::from_secs(3600),
-        measured: Duration::from_secs(4 * 3600),
+        keys: 1,
+        warm_up: Duration::from_secs(20 * 60),
+        measured: Duration::from_secs(2 * 3600),
         ..setup
     };
     let unlearned = |setup: Setup| Setup {

@@ -279,7 +279,7 @@ pub async fn play(setup: Setup) -> Figures {
         retry_budget: RetryBudgetPolicy::default(),
     };
     let policy = DispatchPolicy {
-        max_waiting: 100,
+        max_waiting: 120,
         ..DispatchPolicy::default()
     };
     let tree = Tree::start(TreeSpec {

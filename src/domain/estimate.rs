@@ -15,6 +15,8 @@ use super::window::RollingSum;
 
 /// Accepted attempts from a refusal to the plateau: fewer than one refusal in a thousand at the limit.
 const PLATEAU_ATTEMPTS: f64 = 1500.0;
+/// The time to the plateau for those who send much: each refusal costs a cooldown of a minute or so.
+const PLATEAU_SOONEST: Duration = Duration::from_secs(15 * 60);
 /// The time to the plateau for those who send little.
 const PLATEAU_TIME: Duration = Duration::from_secs(20 * 60);
 /// What is left after a refusal at the limit.
@@ -59,8 +61,9 @@ impl Rate {
     }
 
     fn progress(&self, now: Time) -> f64 {
-        let time = now.since(self.since).as_secs_f64() / PLATEAU_TIME.as_secs_f64();
-        time.max(self.accepted / PLATEAU_ATTEMPTS)
+        let of = |span: Duration| now.since(self.since).as_secs_f64() / span.as_secs_f64();
+        let attempts = self.accepted / PLATEAU_ATTEMPTS;
+        of(PLATEAU_TIME).max(attempts.min(of(PLATEAU_SOONEST)))
     }
 }
 

@@ -17,6 +17,10 @@ mod failover;
 mod headers;
 mod key_limits;
 mod limits;
+mod pacing;
+#[path = "../../examples/pacing/sim.rs"]
+mod pacing_sim;
+mod ramp;
 mod rotation;
 mod secrets;
 mod streaming;
