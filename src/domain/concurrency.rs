@@ -13,6 +13,8 @@ use super::time::Time;
 
 /// Left of the limit after a complaint.
 const DECREASE: f64 = 0.8;
+/// With fewer under way a complaint makes no limit: nearly every API takes so many at once.
+const FEW: u32 = 4;
 /// A limit that was not in use for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 /// The gradient says nothing before so many first bytes.
@@ -66,9 +68,14 @@ impl Concurrency {
     }
 
     /// The upstream complained of too much (429, 503, 529) about an attempt sent at `sent`, when `in_flight`
-    /// were under way, itself included. A complaint about one that was alone is not about concurrency.
+    /// were under way, itself included. A complaint about one that was alone is not about concurrency, and one when
+    /// few were is rather about a rate: it makes no limit.
     pub fn overloaded(&mut self, sent: Time, in_flight: u32, now: Time) {
-        if in_flight <= 1 || (self.limit.is_some() && sent < self.decreased) {
+        let says_nothing = match self.limit {
+            None => in_flight < FEW,
+            Some(_) => in_flight <= 1 || sent < self.decreased,
+        };
+        if says_nothing {
             return;
         }
         let known = self.limit.unwrap_or(f64::INFINITY);
@@ -141,10 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_about_one_alone_is_not_about_concurrency() {
+    fn a_complaint_about_few_makes_no_limit_and_one_about_one_alone_lowers_none() {
         let mut key = Concurrency::default();
-        key.overloaded(at(1), 1, at(2));
+        key.overloaded(at(1), 3, at(2));
         assert_eq!(key.limit(), None);
+        for n in 1..20 {
+            key.overloaded(at(2 * n), 4, at(2 * n + 1));
+        }
+        assert_eq!(key.limit(), Some(1), "not below one");
+        let mut key = Concurrency::default();
+        key.overloaded(at(1), 10, at(2));
+        key.overloaded(at(3), 1, at(4));
+        assert_eq!(key.limit(), Some(8));
     }
 
     #[test]

@@ -362,9 +362,9 @@ impl KeySeat {
                 }
             });
         }
-        if self.cell.is_full() {
-            return Some(Refusal::open_ended(Reason::Saturated));
-        }
-        self.cell.refusal(model, tokens, now)
+        // What lasts comes first: a place that becomes free helps nobody while the key cools.
+        let full = || Refusal::open_ended(Reason::Saturated);
+        let refusal = self.cell.refusal(model, tokens, now);
+        refusal.or_else(|| self.cell.is_full().then(full))
     }
 }

@@ -11,6 +11,8 @@ use crate::domain::outcome::Class;
 use crate::domain::refusal::Reason;
 use crate::runtime::task;
 
+mod pacing;
+
 const S: Duration = Duration::from_secs(1);
 
 fn provider(name: &str, keys: usize) -> ProviderSpec {
