@@ -61,6 +61,8 @@ pub(crate) struct Walk {
     pub(crate) ticket: Option<Ticket>,
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
+    /// Nobody else can serve it: an upstream that is recovering must.
+    pub(crate) insists: bool,
     /// The provider's part of the walk.
     pub(crate) visit: Visit,
 }

@@ -137,7 +137,10 @@ pub(super) fn resolve(
             .unwrap_or_default(),
         context_window: raw.context_window.map(|window| window.get()),
         params: params(&mut raw, path, report),
-        limits: limits(&raw.limits.take().unwrap_or_default()),
+        limits: limits(
+            &raw.limits.take().unwrap_or_default(),
+            &raw.pacing.take().unwrap_or_default(),
+        ),
         timeouts: timeouts(&raw.timeouts.take().unwrap_or_default()),
         retry: retry(raw.retry.take().unwrap_or_default(), path, report),
         cooldown: cooldown(

@@ -127,6 +127,8 @@ section! {
         temperature: Amount,
         /// What one key may do.
         limits: Limits,
+        /// What is learned of the limits that the upstream sets.
+        pacing: Pacing,
         /// How long the parts of an attempt may take.
         timeouts: Timeouts,
         /// How often it is asked again after a failure that may pass.
@@ -148,6 +150,16 @@ section! {
         prefill: PrefillForm,
         /// The API root where it takes that, when it is another one than `base_url`.
         prefill_url: String,
+    }
+}
+
+section! {
+    /// `llm.providers[].pacing`
+    Pacing {
+        /// Limits of requests and tokens, from headers, and from refusals where there are none. Default true.
+        learn: bool,
+        /// How many requests at the same time a key takes, from refusals for overload. Default true.
+        adaptive_concurrency: bool,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
-use crate::wire::{classify, headers};
+use crate::wire::{classify, headers, ratelimit};
 
 /// A whole answer of at most so many bytes is read; more is malformed.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -105,6 +105,7 @@ pub(super) async fn make_of(
         request,
         wire,
         endpoint,
+        lease,
         times,
     };
     let timeouts = &endpoint.timeouts;
@@ -141,6 +142,7 @@ struct Attempt<'a> {
     request: &'a Request,
     wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
+    lease: &'a Lease,
     times: Times,
 }
 
@@ -167,13 +169,21 @@ impl Attempt<'_> {
     }
 
     async fn send(&self, call: Call) -> Result<Reply, Early> {
-        self.wire.send(call).await.map_err(|error| {
+        let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
                 SendError::Connect(_) | SendError::Broken(_) => Class::Network,
             };
             Early::from(Failure::new(class, error.to_string()))
-        })
+        })?;
+        let Times { clock, started, .. } = self.times;
+        let kind = &self.endpoint.kind;
+        let allowances = ratelimit::allowances(kind, &reply.headers, clock.wall());
+        // The head of a whole answer comes when the answer is complete: that measures its length.
+        let streams = self.request.doc.stream() && is_success(reply.status);
+        let first_byte = streams.then(|| clock.now().since(started));
+        self.lease.heard(allowances, first_byte);
+        Ok(reply)
     }
 
     /// Reads a whole answer and says what it is.

@@ -17,6 +17,27 @@ pub struct KeyLimits {
     pub rpd: Option<u64>,
     /// Requests at the same time.
     pub max_in_flight: Option<u32>,
+    /// What it learns of the limits that the upstream sets.
+    pub pacing: PacingPolicy,
+}
+
+/// What a key learns of its upstream's limits. All on unless configured otherwise: nothing is held back before an
+/// answer or a refusal gives a reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PacingPolicy {
+    /// Limits of requests and tokens, from headers, and from refusals where there are none.
+    pub learn: bool,
+    /// How many requests at the same time are taken, from refusals for overload.
+    pub adaptive_concurrency: bool,
+}
+
+impl Default for PacingPolicy {
+    fn default() -> Self {
+        Self {
+            learn: true,
+            adaptive_concurrency: true,
+        }
+    }
 }
 
 /// How long the parts of one attempt may take.

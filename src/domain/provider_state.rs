@@ -12,6 +12,7 @@ use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
+use super::ramp::Ramp;
 use super::refusal::{Reason, Refusal};
 use super::retry_budget::RetryBudget;
 use super::time::Time;
@@ -48,6 +49,8 @@ struct UpstreamState {
     gone_until: Time,
     budget: RetryBudget,
     budget_used: Time,
+    /// Since its breaker closed, until it takes everything again.
+    ramp: Option<Ramp>,
 }
 
 /// The state of one provider.
@@ -112,6 +115,28 @@ impl ProviderState {
         Ok(Pass { probe })
     }
 
+    /// Whether an upstream that has just recovered takes one request more, of all that are offered to it: a growing
+    /// share, see [`Ramp`]. Ask it for attempts that [`gate`](Self::gate) let pass and that can go elsewhere; a probe
+    /// is not held back.
+    ///
+    /// # Errors
+    /// That it is recovering.
+    pub fn ramp(&mut self, model: &ModelName, now: Time) -> Result<(), Refusal> {
+        let Some(upstream) = self.models.get_mut(model) else {
+            return Ok(());
+        };
+        let Some(ramp) = &mut upstream.ramp else {
+            return Ok(());
+        };
+        if ramp.admits(now) {
+            if ramp.is_over(now) {
+                upstream.ramp = None;
+            }
+            return Ok(());
+        }
+        Err(Refusal::open_ended(Reason::Recovering))
+    }
+
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
     pub fn started(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
         let upstream = self.upstream(model, now);
@@ -164,7 +189,13 @@ impl ProviderState {
             class if class.trips_breaker() && (counts || probe) => Signal::Failure,
             _ => Signal::Neutral,
         };
-        let change = self.upstream(model, now).circuit.record(signal, probe, now);
+        let upstream = self.upstream(model, now);
+        let change = upstream.circuit.record(signal, probe, now);
+        match change {
+            Some(Change::Closed) => upstream.ramp = Some(Ramp::new(now)),
+            Some(Change::Opened { .. }) => upstream.ramp = None,
+            Some(Change::ProbeFree) | None => {}
+        }
         change.map(UpstreamChange::Circuit)
     }
 
@@ -210,6 +241,7 @@ impl ProviderState {
                 gone_until: Time::ZERO,
                 budget: RetryBudget::new(self.retry_budget),
                 budget_used: now,
+                ramp: None,
             })
     }
 }

@@ -19,6 +19,10 @@ mod headers;
 mod hedging;
 mod key_limits;
 mod limits;
+mod pacing;
+#[path = "../../examples/pacing/sim.rs"]
+mod pacing_sim;
+mod ramp;
 mod reload;
 mod rescue;
 mod rotation;

@@ -1,9 +1,11 @@
 //! Messages to a key's actor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actors::lease::LeaseRecord;
 use crate::actors::route::Route;
+use crate::domain::allowance::Allowance;
 
 /// What a key's actor understands.
 #[derive(Debug)]
@@ -15,6 +17,15 @@ pub enum KeyMessage {
     /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
     /// Lost with the actor, which then is not started again.
     Retire,
+    /// From a lease whose answer's head is there: what it tells of limits. Lost: the next answer's head tells the same.
+    Heard {
+        /// The lease.
+        record: Arc<LeaseRecord>,
+        /// The limits as described.
+        allowances: Vec<Allowance>,
+        /// How long a streamed answer took to begin.
+        first_byte: Option<Duration>,
+    },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
 }
@@ -24,6 +35,7 @@ impl KeyMessage {
         match self {
             Self::Offer(_) => "Offer",
             Self::Began(_) => "Began",
+            Self::Heard { .. } => "Heard",
             Self::Settled(_) => "Settled",
             Self::Retire => "Retire",
         }

@@ -164,7 +164,12 @@ impl Provider {
             return;
         };
         let now = self.clock.now();
-        match self.gate(core, &upstream, route.ask.first, now) {
+        let gate = self.gate(core, &upstream, route.ask.first, now);
+        let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
+            true => Ok(pass),
+            false => core.state.ramp(&upstream.model, now).map(|()| pass),
+        });
+        match gate {
             Err(refusal) => self.give_back(route, refusal),
             Ok(pass) => {
                 core.state
@@ -234,7 +239,12 @@ impl Provider {
                     let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
                     visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(KeyMessage::Began(_) | KeyMessage::Settled(_) | KeyMessage::Retire) => return,
+                Err(
+                    KeyMessage::Began(_)
+                    | KeyMessage::Heard { .. }
+                    | KeyMessage::Settled(_)
+                    | KeyMessage::Retire,
+                ) => return,
             }
         }
     }
@@ -249,7 +259,7 @@ impl Provider {
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
-        let at = route.walk.at;
+        let (at, tokens) = (route.walk.at, route.tokens);
         let (ring, generation) = (&core.ring, route.generation);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
@@ -263,7 +273,7 @@ impl Provider {
             if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
-            let why_not = seat.why_not(&upstream.model, now);
+            let why_not = seat.why_not(&upstream.model, tokens, now);
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));
             }
@@ -392,7 +402,7 @@ impl KeySeat {
     }
 
     /// Why the key is not worth asking, as far as it is published.
-    fn why_not(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+    fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {
             return Some(match self.cell.life.get() {
                 Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
@@ -401,9 +411,9 @@ impl KeySeat {
                 }
             });
         }
-        if self.cell.is_full() {
-            return Some(Refusal::open_ended(Reason::Saturated));
-        }
-        self.cell.refusal(model, now)
+        // What lasts comes first: a place that becomes free helps nobody while the key cools.
+        let full = || Refusal::open_ended(Reason::Saturated);
+        let refusal = self.cell.refusal(model, tokens, now);
+        refusal.or_else(|| self.cell.is_full().then(full))
     }
 }

@@ -263,6 +263,15 @@ impl Router {
 
     /// Every candidate was asked: wait, or give up.
     fn conclude(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+        // An upstream that has just recovered turned it away because others might serve: they cannot.
+        let recovering = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Recovering;
+        if !route.walk.insists && route.walk.declined.iter().any(recovering) {
+            route.walk = Walk {
+                insists: true,
+                ..afresh(&route.walk)
+            };
+            return self.walk(core, route);
+        }
         let hope = |(_, refusal): &&(usize, Refusal)| refusal.reason.may_pass();
         let hopeful = route.walk.declined.iter().filter(hope);
         let open_ended = hopeful
@@ -291,11 +300,8 @@ impl Router {
             // Somebody became ready while this walk went on: what it was told may be out of date.
             if route.walk.seen != core.ready_count {
                 route.walk = Walk {
-                    ticket: route.walk.ticket,
-                    parked_at: route.walk.parked_at,
-                    grace_until: route.walk.grace_until,
                     seen: core.ready_count,
-                    ..Walk::default()
+                    ..afresh(&route.walk)
                 };
                 return self.walk(core, route);
             }
@@ -382,6 +388,17 @@ impl Router {
         // The tick of a timer that was set for later comes too; it sets no new one.
         let wait = next.until(self.clock.now());
         drop(myself.send_after(wait, move || RouterMessage::Tick(next)));
+    }
+}
+
+/// The same walk from its beginning.
+fn afresh(walk: &Walk) -> Walk {
+    Walk {
+        ticket: walk.ticket,
+        parked_at: walk.parked_at,
+        grace_until: walk.grace_until,
+        seen: walk.seen,
+        ..Walk::default()
     }
 }
 

@@ -18,6 +18,7 @@ use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::task;
 
+mod pacing;
 mod reload;
 
 const S: Duration = Duration::from_secs(1);
