@@ -1,7 +1,8 @@
 //! Simulates the whole dispatcher for as many requests as asked for, and reports what it saw.
 //!
 //! `cargo run --release --example simulate -- --requests 10000000`; `--seeds 1..1000`, `--seed 7`, `--per-seed 300`,
-//! `--threads 2`, `--scenario swarm | ten-percent | outage`, `--twice` to compare the traces of two runs of each seed.
+//! `--threads 2`, `--scenario swarm | ten-percent | outage`, `--twice` to compare the traces of two runs of each seed,
+//! `--world` to see what a seed draws.
 
 #![expect(
     clippy::print_stdout,
@@ -23,7 +24,7 @@ use sim::report;
 use sim::run::run;
 use sim::scenario::Scenario;
 use sim::tally::Tally;
-use sim::world::Setup;
+use sim::world::{Setup, World};
 
 #[derive(Parser)]
 struct Arguments {
@@ -46,6 +47,9 @@ struct Arguments {
     /// Runs each seed twice and compares.
     #[arg(long)]
     twice: bool,
+    /// Shows the world of each seed.
+    #[arg(long)]
+    world: bool,
 }
 
 fn main() -> ExitCode {
@@ -92,6 +96,9 @@ fn main() -> ExitCode {
                         scenario,
                         mutant: None,
                     };
+                    if arguments.world {
+                        println!("{:#?}", World::draw(setup));
+                    }
                     let mut outcome = run(setup);
                     if arguments.twice && outcome.tally.hash != run(setup).tally.hash {
                         println!("seed {seed}: two runs differ");

@@ -115,7 +115,8 @@ pub fn audit(state: &mut State) {
 pub fn idle(state: &mut State) {
     audit(state);
     let waiting = state.cells.router.waiting();
-    if waiting > 0 {
+    // One that is down keeps what it has until it is back.
+    if waiting > 0 && state.cells.router.life.get() == Life::Up {
         state.break_law("L10", 0, format!("{waiting} wait though nobody asks"));
     }
     let keys = state

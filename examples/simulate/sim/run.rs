@@ -27,8 +27,10 @@ use super::world::{Setup, World};
 
 /// Messages between the handlers of one moment are far fewer.
 const SETTLE: usize = 200;
-/// After the last trouble has ended: longer than any quarantine of an actor and any probe.
-const CALM: Duration = Duration::from_secs(3 * 3600);
+/// After everything that the books know has ended. A crash may have made a cooldown longer than they know, and an
+/// actor may be in quarantine.
+const CALM: Duration = Duration::from_secs(1);
+const CALM_AFTER_CRASHES: Duration = Duration::from_secs(3600);
 
 /// How a run went.
 #[derive(Clone, Debug)]
@@ -135,20 +137,35 @@ async fn play(world: Arc<World>) -> Outcome {
 
 /// All faults stop, and everything is served again (law L6).
 async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
-    let (names, pause) = {
+    let (names, pause, limited) = {
         let mut state = shared.lock();
         state.calm = true;
         let clock = state.clock;
         let mut names = state.world.names.clone();
         names.sort();
         names.dedup();
-        (names, state.model.all_well().since(clock.now()) + CALM)
+        let calm = if state.world.crashes.any() {
+            CALM_AFTER_CRASHES
+        } else {
+            CALM
+        };
+        let limited = state
+            .world
+            .makers
+            .iter()
+            .any(|maker| maker.limits.rpm.is_some());
+        let pause = state.model.all_well().since(clock.now()) + calm;
+        (names, pause, limited)
     };
     settle().await;
     audit::idle(&mut shared.lock());
     let before = shared.lock().clock.now();
     tokio::time::sleep(pause).await;
     for name in names {
+        if limited {
+            // What a key may do in a minute is not to be in the way.
+            tokio::time::sleep(Duration::from_secs(62)).await;
+        }
         for _ in 0..2 {
             let number = shared.lock().asked.len() as u32;
             let end = client::ask(shared.clone(), Arc::clone(dispatch), Plan::patient(&name)).await;

@@ -96,6 +96,11 @@ impl Actor for Router {
             estate,
             timer: None,
         };
+        if let Some(core) = state.estate.get_mut() {
+            // The news of callers that left may be lost with the last incarnation.
+            core.room.leave(|route| route.reply.is_closed());
+            self.cell.publish_waiting(core.room.len());
+        }
         self.set_timer(&mut state, &myself);
         Ok(state)
     }

@@ -662,3 +662,18 @@ async fn a_wait_of_no_length_makes_no_key_good_that_refused() {
     let refused = asking.await.unwrap().unwrap_err();
     assert_eq!(refused.declined[0].1.reason, Reason::KeysTried);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_while_the_router_is_down_takes_no_place() {
+    let chaos = panics("router", "Left", 1);
+    let bench = Bench::with_chaos(vec![one_at_a_time("a")], chaos).await;
+    bench.lease(&["a"]).await.settle(Settlement {
+        retry_after: Some(20 * S),
+        ..outcome(Class::RateLimited)
+    });
+    bench.settle_down().await;
+    let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
+    assert!(leaving.is_err());
+    bench.settle_down().await;
+    assert_eq!(bench.tree.dispatcher().cells().router.waiting(), 0);
+}
