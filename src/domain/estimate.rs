@@ -5,7 +5,8 @@
 //! one per minute look alike. Each refusal while the estimate was in use lowers it: to a half at most when it comes
 //! soon after the last one, since the estimate was far too high; to a little less than what the last minute took when
 //! that minute was quiet. Then it recovers along a cubic with a plateau at the rate that failed, as TCP CUBIC
-//! does (RFC 9438), over accepted attempts or over time, and is forgotten when it has outgrown the plateau by far.
+//! does (RFC 9438), over accepted attempts or over time, and is forgotten when it has outgrown the plateau by far and nobody
+//! waits for it.
 //! No I/O, no clock, no logging.
 
 use std::time::Duration;
@@ -57,7 +58,9 @@ impl Rate {
     fn at(&self, now: Time) -> Option<f64> {
         let progress = self.progress(now);
         let cubic = 1.0 + (1.0 - DECREASE) * (progress - 1.0).powi(3);
-        (progress < FORGET).then_some((self.plateau * cubic).max(LEAST))
+        // For as long as somebody has to wait for it, it only grows: without it they would all go at once.
+        let needed = progress < FORGET || now.since(self.in_use) < SOON;
+        needed.then_some((self.plateau * cubic).max(LEAST))
     }
 
     fn progress(&self, now: Time) -> f64 {
