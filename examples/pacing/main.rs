@@ -7,9 +7,6 @@
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "an experiment: it may end at the first surprise, and prints"
 )]
 

@@ -1,6 +1,14 @@
 //! A pool of keys under more demand than it can serve, on a paused clock: the real dispatcher and its actors
 //! against an upstream in the same process that keeps a limit per key, as requests arrive there.
 
+#![expect(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an experiment: it may end at the first surprise, and its numbers are small"
+)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -56,10 +56,16 @@ impl Concurrency {
             .is_none_or(|limit| in_flight < usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
+    /// Whether the limit held others back when so many were under way.
+    pub fn is_in_use(&self, in_flight: u32) -> bool {
+        self.limit
+            .is_some_and(|limit| f64::from(in_flight) * 2.0 >= limit)
+    }
+
     /// An attempt was good. `in_flight` counts those under way when it was sent, itself included.
     pub fn succeeded(&mut self, in_flight: u32, now: Time) {
         let Some(limit) = self.limit else { return };
-        if f64::from(in_flight) * 2.0 >= limit {
+        if self.is_in_use(in_flight) {
             self.in_use = now;
             self.limit = Some(limit + 1.0 / limit);
         } else if now.since(self.in_use) > FORGET {
@@ -102,7 +108,7 @@ impl Concurrency {
         }
         let Some(limit) = self.limit else { return };
         let gradient = (TOLERANCE * self.usual / self.recent).clamp(0.5, 1.0);
-        if gradient < 1.0 && f64::from(in_flight) * 2.0 >= limit {
+        if gradient < 1.0 && self.is_in_use(in_flight) {
             let lowered = (limit * gradient + QUEUE).min(limit);
             self.limit = Some((limit + SMOOTHING * (lowered - limit)).max(1.0));
         }

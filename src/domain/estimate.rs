@@ -5,7 +5,8 @@
 //! one per minute look alike. Each refusal while the estimate was in use lowers it: to a half at most when it comes
 //! soon after the last one, since the estimate was far too high; to a little less than what the last minute took when
 //! that minute was quiet. Then it recovers along a cubic with a plateau at the rate that failed, as TCP CUBIC
-//! does (RFC 9438), over accepted attempts or over time, and is forgotten when it has outgrown the plateau by far.
+//! does (RFC 9438), over accepted attempts or over time, and is forgotten when it has outgrown the plateau by far and nobody
+//! waits for it.
 //! No I/O, no clock, no logging.
 
 use std::time::Duration;
@@ -22,7 +23,7 @@ const PLATEAU_TIME: Duration = Duration::from_secs(20 * 60);
 /// What is left after a refusal at the limit.
 const DECREASE: f64 = 0.95;
 /// In multiples of the way to the plateau: well beyond it, the limit is gone.
-const FORGET: f64 = 3.0;
+const FORGET: f64 = 4.0;
 /// A refusal so soon after the last one says that the estimate is far off.
 const SOON: Duration = Duration::from_secs(75);
 /// So much may come early: timers are not exact.
@@ -57,7 +58,9 @@ impl Rate {
     fn at(&self, now: Time) -> Option<f64> {
         let progress = self.progress(now);
         let cubic = 1.0 + (1.0 - DECREASE) * (progress - 1.0).powi(3);
-        (progress < FORGET).then_some((self.plateau * cubic).max(LEAST))
+        // For as long as somebody has to wait for it, it only grows: without it they would all go at once.
+        let needed = progress < FORGET || now.since(self.in_use) < SOON;
+        needed.then_some((self.plateau * cubic).max(LEAST))
     }
 
     fn progress(&self, now: Time) -> f64 {
@@ -134,8 +137,16 @@ impl Estimate {
     }
 
     /// An attempt that took `amount` was refused, and nothing explains why; `hint` is the upstream's
-    /// word on when to come back. `sent` is when it was sent: of one burst the first refusal counts.
-    pub fn refused(&mut self, amount: u64, hint: Option<Duration>, sent: Time, now: Time) {
+    /// word on when to come back. `sent` is when it was sent: of one burst the first refusal counts. `bound` says that
+    /// something else held attempts back, so that the estimate could not show that it is too high.
+    pub fn refused(
+        &mut self,
+        amount: u64,
+        hint: Option<Duration>,
+        bound: bool,
+        sent: Time,
+        now: Time,
+    ) {
         self.minute.take_back(amount, now);
         self.second.take_back(amount, now);
         if sent < self.refused {
@@ -158,7 +169,7 @@ impl Estimate {
             None if hint.is_some_and(|hint| hint >= LONG_HINT) => minute,
             None => second.max(minute),
             Some((per_second, rate)) => {
-                let in_use = now.since(rate.in_use) < SOON || minute > 0.7 * per_second;
+                let in_use = bound || now.since(rate.in_use) < SOON || minute > 0.7 * per_second;
                 if !in_use {
                     per_second
                 } else if since < SOON {
@@ -222,7 +233,7 @@ mod tests {
                 refused += counts;
                 estimate
                     .get_or_insert_with(|| Estimate::new(now))
-                    .refused(1, None, now, now);
+                    .refused(1, None, false, now, now);
                 now = now + cooldown;
             }
         }
@@ -245,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn without_refusals_it_is_forgotten_within_an_hour() {
+    fn without_refusals_it_is_forgotten_in_time() {
         let mut estimate = Estimate::new(Time::ZERO);
         let sent = Time::ZERO + S;
         estimate.sent(1, sent);
         estimate.sent(1, sent);
-        estimate.refused(1, None, sent, sent);
+        estimate.refused(1, None, false, sent, sent);
         assert!(estimate.rate(sent).is_some());
-        assert!(estimate.rate(sent + 3600 * S).is_none());
+        assert!(estimate.rate(sent + 80 * 60 * S).is_none());
     }
 
     #[test]
@@ -262,10 +273,10 @@ mod tests {
         for _ in 0..60 {
             estimate.sent(1, sent);
         }
-        estimate.refused(1, None, sent, sent + S);
+        estimate.refused(1, None, false, sent, sent + S);
         let first = estimate.rate(sent + S).unwrap();
         for _ in 0..30 {
-            estimate.refused(1, None, sent, sent + S);
+            estimate.refused(1, None, false, sent, sent + S);
         }
         assert_eq!(estimate.rate(sent + S), Some(first));
     }
@@ -280,7 +291,7 @@ mod tests {
                 match what {
                     0 => if estimate.ready(now).is_ok() { estimate.sent(amount, now) },
                     1 => estimate.accepted(),
-                    _ => estimate.refused(amount, None, now, now),
+                    _ => estimate.refused(amount, None, false, now, now),
                 }
                 if let Err(ready) = estimate.ready(now) {
                     prop_assert!(ready > now && ready.since(now) <= 301 * S);

@@ -403,8 +403,9 @@ impl KeyState {
             match class {
                 Class::Success => self.paces.served(model, *sent, settlement.tokens),
                 Class::RateLimited if unexplained => {
-                    self.paces
-                        .refused(model, *sent, settlement.retry_after, now);
+                    let bound = self.concurrency.is_in_use(live.in_flight);
+                    let hint = settlement.retry_after;
+                    self.paces.refused(model, *sent, hint, bound, now);
                 }
                 Class::RateLimited => self.paces.fell_short(model, *sent),
                 _ => self.paces.failed(model, *sent, settlement.tokens),

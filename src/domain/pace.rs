@@ -213,14 +213,22 @@ impl Paces {
         self.correct(model, sent, used.unwrap_or(sent.tokens));
     }
 
-    /// An attempt was refused for its rate, and no header explains it.
-    pub fn refused(&mut self, model: &ModelName, sent: Sent, hint: Option<Duration>, now: Time) {
+    /// An attempt was refused for its rate, and no header explains it. `bound` says that the limit of concurrency held
+    /// attempts back.
+    pub fn refused(
+        &mut self,
+        model: &ModelName,
+        sent: Sent,
+        hint: Option<Duration>,
+        bound: bool,
+        now: Time,
+    ) {
         self.forget(now);
         let pace = self.models.entry(model.clone()).or_default();
         match &mut pace.estimates {
             Some([attempts, tokens]) => {
-                attempts.refused(1, hint, sent.at, now);
-                tokens.refused(sent.tokens, hint, sent.at, now);
+                attempts.refused(1, hint, bound, sent.at, now);
+                tokens.refused(sent.tokens, hint, bound, sent.at, now);
             }
             None => pace.estimates = Some([Estimate::new(now), Estimate::new(now)]),
         }
