@@ -25,6 +25,8 @@ pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
 pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// No hint keeps a key away for longer than a monthly quota.
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// A refusal for less than this is no limit per minute.
+const BRIEF: Duration = Duration::from_secs(10);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 const MODELS_KEPT: usize = 256;
 
@@ -402,6 +404,10 @@ impl KeyState {
         if pacing.learn {
             match class {
                 Class::Success => self.paces.served(model, *sent, settlement.tokens),
+                // Who says that it is a matter of moments is taken at its word: there is nothing to estimate.
+                Class::RateLimited if settlement.retry_after.is_some_and(|hint| hint < BRIEF) => {
+                    self.paces.fell_short(model, *sent);
+                }
                 Class::RateLimited if unexplained => {
                     let bound = self.concurrency.is_in_use(live.in_flight);
                     let hint = settlement.retry_after;

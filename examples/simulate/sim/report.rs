@@ -60,6 +60,10 @@ pub fn figures(tally: &Tally) -> String {
     }
     line("regret", format!("{:.4} %", tally.regret() * 100.0));
     line("amplification", format!("{:.4}", tally.amplification()));
+    if tally.requests_in_outages > 0 {
+        let during = tally.amplification_in_outages();
+        line("  while a provider was out", format!("{during:.4}"));
+    }
     line("  beyond failed attempts", format!("{:.4}", tally.excess()));
     out
 }

@@ -120,6 +120,14 @@ async fn play(world: Arc<World>) -> Outcome {
     for trouble in world.makers.iter().flat_map(|maker| &maker.troubles) {
         *tally.troubles.entry(trouble.kind()).or_default() += 1;
     }
+    let troubles = world.makers.iter().flat_map(|maker| &maker.troubles);
+    let out = |at: Duration| troubles.clone().any(|trouble| trouble.is_outage(at));
+    for asked in &state.asked {
+        if out(asked.arrived.since(Time::ZERO)) {
+            tally.requests_in_outages += 1;
+            tally.attempts_in_outages += asked.attempts.len() as u64;
+        }
+    }
     tally.seeds = 1;
     tally.simulated = clock.now().since(Time::ZERO);
     tally.failed_attempts = state

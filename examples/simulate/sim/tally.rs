@@ -11,6 +11,9 @@ pub struct Tally {
     pub simulated: Duration,
     pub requests: u64,
     pub attempts: u64,
+    /// Requests that came while a whole provider was out, and their attempts.
+    pub requests_in_outages: u64,
+    pub attempts_in_outages: u64,
     pub left: u64,
     pub slow_readers: u64,
     pub faults: BTreeMap<Fault, u64>,
@@ -44,6 +47,8 @@ impl Tally {
         self.simulated += other.simulated;
         self.requests += other.requests;
         self.attempts += other.attempts;
+        self.requests_in_outages += other.requests_in_outages;
+        self.attempts_in_outages += other.attempts_in_outages;
         self.left += other.left;
         self.slow_readers += other.slow_readers;
         self.double_crashes += other.double_crashes;
@@ -84,6 +89,11 @@ impl Tally {
     /// Attempts per request.
     pub fn amplification(&self) -> f64 {
         self.attempts as f64 / self.requests.max(1) as f64
+    }
+
+    /// Attempts per request that came while a whole provider was out.
+    pub fn amplification_in_outages(&self) -> f64 {
+        self.attempts_in_outages as f64 / self.requests_in_outages.max(1) as f64
     }
 
     /// Attempts per request, when each failed attempt allows for another one.

@@ -50,6 +50,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// Whether the whole provider is out for good at that moment.
+    pub fn is_outage(&self, at: Duration) -> bool {
+        let lasting = self.place == Place::Everywhere && self.period.is_none();
+        lasting && self.from <= at && at < self.to
+    }
+
     /// For the report.
     pub fn kind(&self) -> &'static str {
         match (self.period, self.place) {
