@@ -46,6 +46,7 @@ fn main() {
     runtime.block_on(async {
         let clock = Clock::start();
         let provider = ProviderSpec {
+            home: String::new(),
             name: "groq".into(),
             keys: (0..3)
                 .map(|n| Some(ApiKey::new(format!("key-{n}"))))
@@ -57,6 +58,8 @@ fn main() {
             retry_budget: RetryBudgetPolicy::default(),
         };
         let tree = Tree::start(TreeSpec {
+            generation: 0,
+            oldest: 0,
             providers: vec![provider],
             max_waiting: 1000,
             restart: RestartPolicy::default(),

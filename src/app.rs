@@ -1,77 +1,43 @@
-//! The wiring: from a configuration to a running process and back down.
+//! The wiring: from a configuration to a running process, to another configuration, and back down.
 //!
 //! Up: tree, dispatch, listeners. Down, on a signal: not ready, no new connections, what is under way gets
 //! its time, then the rest.
 
-use std::collections::HashMap;
-use std::io;
-use std::sync::Arc;
+mod assemble;
+mod error;
+mod watch;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
-use crate::actors::chaos::Chaos;
-use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
+use self::watch::Watch;
+use crate::actors::tree::Tree;
 use crate::api::connection::Listener;
-use crate::api::{self, Api, Door, Shutdown};
-use crate::config::{Config, Listen, Provider, Server};
-use crate::dispatch::{Dispatch, Endpoint};
-use crate::domain::dialect::Dialect;
-use crate::domain::limits::RetryBudgetPolicy;
-use crate::domain::restart::RestartPolicy;
+use crate::api::{self, Api, Door};
+use crate::config::{Config, Listen, Server};
+use crate::dispatch::Dispatch;
 use crate::runtime::clock::Clock;
 use crate::runtime::task;
-use crate::upstream::Upstream;
-use crate::upstream::echo::EchoUpstream;
-use crate::upstream::http_client::{ClientError, HttpUpstream};
-use crate::upstream::mock::Mocked;
-use crate::wire::openai::models::ModelEntry;
 
-/// Why the process cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address that cannot be bound.
-    #[error("cannot listen on {address}: is another process using it?")]
-    Bind {
-        /// As configured.
-        address: String,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// A provider whose client cannot be made.
-    #[error("provider `{name}` cannot be set up")]
-    Provider {
-        /// Which.
-        name: String,
-        /// Why.
-        source: ClientError,
-    },
-    /// No signal handlers, so no orderly end.
-    #[error("cannot watch for signals")]
-    Signals(#[source] io::Error),
-}
+pub use error::{StartError, chain};
 
-/// An error and all its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
-}
+/// How often it is looked whether requests of earlier configurations are over.
+const TIDY_UP: Duration = Duration::from_millis(250);
 
 /// A process that serves in the background until told to stop. Tests start one of their own.
 pub struct App {
     api: Arc<Api>,
     addresses: Vec<String>,
-    stop: watch::Sender<bool>,
-    connections: std::sync::Weak<()>,
-    _tree: Tree,
+    stop: tokio::sync::watch::Sender<bool>,
+    connections: Weak<()>,
+    tree: Tree,
+    clock: Clock,
+    config: Config,
+    /// Earlier configurations under which requests may be under way, oldest first.
+    earlier: VecDeque<(u64, Weak<Dispatch>)>,
 }
 
 impl App {
@@ -81,27 +47,13 @@ impl App {
     /// An address that cannot be bound, a provider whose client cannot be made.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let mut endpoints = HashMap::new();
-        for provider in &config.providers {
-            endpoints.insert(provider.name.clone(), Arc::new(endpoint(provider, clock)?));
-        }
-        let tree = Tree::start(tree_spec(config, clock)).await;
-        let dispatch = Arc::new(Dispatch {
-            dispatcher: tree.dispatcher().clone(),
-            targets: Arc::clone(&config.targets),
-            endpoints,
-            policy: config.dispatch,
-            clock,
-        });
-        let api = Arc::new(Api {
-            dispatch,
-            door: Door::new(config.server.max_in_flight),
-            max_body: config.server.max_body,
-            stream_keepalive: Some(config.server.stream_keepalive).filter(|every| !every.is_zero()),
-            models: models(config),
-            shutdown: Shutdown::default(),
-        });
-        let (stop, stopped) = watch::channel(false);
+        let endpoints = assemble::endpoints(config, None, clock)?;
+        let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
+        let dispatcher = tree.dispatcher().clone();
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, clock);
+        let door = Door::new(config.server.max_in_flight);
+        let api = Arc::new(Api::new(assemble::serving(config, dispatch), door));
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let alive = Arc::new(());
         let connections = Arc::downgrade(&alive);
         let mut addresses = Vec::new();
@@ -118,8 +70,60 @@ impl App {
             addresses,
             stop,
             connections,
-            _tree: tree,
+            tree,
+            clock,
+            config: config.clone(),
+            earlier: VecDeque::new(),
         })
+    }
+
+    /// Takes another configuration over. Requests under way finish under the one they began with; what stays keeps its
+    /// counts, cooldowns and connections. Addresses to listen on and the log stay as they were.
+    ///
+    /// # Errors
+    /// A provider whose client cannot be made; then nothing has changed.
+    pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+        let before = self.api.serving();
+        let dispatch = &before.dispatch;
+        let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
+        let generation = dispatch.generation + 1;
+        let dispatcher = dispatch.dispatcher.clone();
+        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, self.clock);
+        self.config = config.clone();
+        self.earlier
+            .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
+        drop(before);
+        // First the new keys, then the requests that may use them.
+        self.align(generation).await;
+        self.api.door.resize(config.server.max_in_flight);
+        self.api.replace(assemble::serving(config, dispatch));
+        Ok(())
+    }
+
+    /// Lets go of what only requests of earlier configurations used, once they are over. Call it now and then after a
+    /// reload; says whether any are still under way.
+    pub async fn tidy_up(&mut self) -> bool {
+        let count = self.earlier.len();
+        while self
+            .earlier
+            .front()
+            .is_some_and(|(_, dispatch)| dispatch.strong_count() == 0)
+        {
+            self.earlier.pop_front();
+        }
+        if self.earlier.len() < count {
+            self.align(self.api.serving().dispatch.generation).await;
+        }
+        !self.earlier.is_empty()
+    }
+
+    async fn align(&self, generation: u64) {
+        let oldest = self
+            .earlier
+            .front()
+            .map_or(generation, |(oldest, _)| *oldest);
+        let spec = assemble::tree_spec(&self.config, generation, oldest, self.clock);
+        self.tree.apply(&spec).await;
     }
 
     /// The real addresses of the listeners.
@@ -144,29 +148,38 @@ impl App {
     }
 }
 
-/// Serves until a signal says stop, then ends in order. A second signal ends at once.
+/// Reads the configuration again; for a person what is wrong with it.
+pub type Reader = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// Serves until a signal says stop, then ends in order. A second signal ends at once. `read` is asked again when a
+/// file that `config` came from changes, and on SIGHUP.
 ///
 /// # Errors
 /// Whatever keeps the process from starting.
-pub async fn run(config: &Config) -> Result<(), StartError> {
+pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let app = App::start(config).await?;
+    let mut app = App::start(config).await?;
+    let mut files = Watch::new(config.files.clone()).await;
+    let mut earlier = false;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                tracing::warn!("SIGHUP: this version does not reload its configuration; restart it");
+                files.look().await;
+                earlier |= reload(&mut app, &read).await;
             }
+            () = files.changed() => earlier |= reload(&mut app, &read).await,
+            () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
     }
     let Server {
         drain_delay,
         drain_timeout,
         ..
-    } = config.server;
+    } = app.config.server;
     tracing::info!(
         delay_seconds = drain_delay.as_secs_f64(),
         timeout_seconds = drain_timeout.as_secs_f64(),
@@ -190,6 +203,38 @@ pub async fn run(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// One reload, told in the log. A configuration with mistakes changes nothing.
+async fn reload(app: &mut App, read: &Reader) -> bool {
+    let config = match read() {
+        Ok(config) => config,
+        Err(mistakes) => {
+            tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
+            return false;
+        }
+    };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.server.listen != app.config.server.listen {
+        tracing::warn!("server.listen has changed: that takes a restart");
+    }
+    if config.log != app.config.log {
+        tracing::warn!("log has changed: that takes a restart");
+    }
+    match app.reload(&config).await {
+        Ok(()) => {
+            let providers = config.providers.len();
+            tracing::info!(providers, "configuration reloaded");
+            true
+        }
+        Err(error) => {
+            let mistakes = chain(&error);
+            tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
+            false
+        }
+    }
+}
+
 async fn bind(listen: &Listen) -> Result<Listener, StartError> {
     let bound = match listen {
         Listen::Tcp(address) => Listener::tcp(address).await,
@@ -199,100 +244,4 @@ async fn bind(listen: &Listen) -> Result<Listener, StartError> {
         address: listen.to_string(),
         source,
     })
-}
-
-fn endpoint(provider: &Provider, clock: Clock) -> Result<Endpoint, StartError> {
-    let name = provider.name.as_str();
-    let wire: Arc<dyn Upstream> = match provider.dialect {
-        Dialect::Echo => mocked(EchoUpstream::new(name, clock), provider),
-        Dialect::OpenAi => {
-            let chat_url = provider.chat_url.as_deref();
-            let http = HttpUpstream::new(&provider.base_url, chat_url, provider.timeouts.connect);
-            let http = http.map_err(|source| StartError::Provider {
-                name: name.to_owned(),
-                source,
-            })?;
-            mocked(http, provider)
-        }
-    };
-    let headers = provider.headers.iter().filter_map(|(name, value)| {
-        // Legal by validation.
-        let mut value = HeaderValue::try_from(value).ok()?;
-        value.set_sensitive(true);
-        Some((HeaderName::try_from(name).ok()?, value))
-    });
-    Ok(Endpoint {
-        kind: provider.kind.clone(),
-        wire,
-        headers: headers.collect::<HeaderMap>(),
-        params: provider.params.clone(),
-        context_window: provider.context_window,
-        timeouts: provider.timeouts,
-        retry: Arc::new(provider.retry.clone()),
-    })
-}
-
-fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Upstream> {
-    let mock = provider.mock;
-    if mock.failure_rate <= 0.0 && mock.latency.is_zero() {
-        return Arc::new(upstream);
-    }
-    let seed = mock.seed.unwrap_or_else(|| fastrand::u64(..));
-    let name = provider.name.as_str();
-    Arc::new(Mocked::new(
-        upstream,
-        name,
-        mock.failure_rate,
-        mock.latency,
-        seed,
-    ))
-}
-
-fn tree_spec(config: &Config, clock: Clock) -> TreeSpec {
-    let retry_budget: RetryBudgetPolicy = config.dispatch.retry_budget;
-    let providers = config.providers.iter().map(|provider| ProviderSpec {
-        name: provider.name.clone(),
-        keys: provider
-            .keys
-            .iter()
-            .map(|key| key.material.clone())
-            .collect(),
-        rotation: provider.key_rotation,
-        limits: provider.limits,
-        cooldown: provider.cooldown,
-        breaker: provider.breaker,
-        retry_budget,
-    });
-    TreeSpec {
-        providers: providers.collect(),
-        max_waiting: config.dispatch.max_waiting,
-        restart: RestartPolicy::default(),
-        clock,
-        chaos: Chaos::default(),
-    }
-}
-
-/// Everything that may be asked for by name, in OpenAI's list.
-fn models(config: &Config) -> Vec<ModelEntry> {
-    let listed = config.targets.listed().iter().map(|listed| {
-        let mut extra = Map::new();
-        if listed.provider.is_none() {
-            let chain: Vec<String> = listed
-                .chain
-                .upstreams
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            extra.insert("upstreams".to_owned(), json!(chain));
-        }
-        ModelEntry {
-            id: listed.id.to_string(),
-            owned_by: listed
-                .provider
-                .as_ref()
-                .map_or("pointsman".to_owned(), ToString::to_string),
-            extra,
-        }
-    });
-    listed.collect()
 }

@@ -17,6 +17,8 @@ pub enum Shape {
     Plain,
     Stream,
     Idle,
+    /// The upstream takes its time.
+    Slow,
 }
 
 impl Shape {
@@ -25,6 +27,7 @@ impl Shape {
             Self::Plain => "",
             Self::Stream => ",\"stream\":true",
             Self::Idle => ",\"stream\":true,\"user\":\"idle\"",
+            Self::Slow => ",\"user\":\"slow\"",
         };
         let prompt = "Tell me something about railways. ".repeat(12);
         let body = format!(
@@ -64,8 +67,8 @@ impl Client {
         );
     }
 
-    /// One request, its answer read to the end.
-    async fn exchange(&mut self) {
+    /// One request, its answer read to the end. Its status.
+    async fn exchange(&mut self) -> u16 {
         self.buffer.clear();
         self.stream.write_all(&self.request).await.expect("written");
         let head = loop {
@@ -75,7 +78,7 @@ impl Client {
             self.read().await;
         };
         let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
-        assert!(text.starts_with("http/1.1 200"), "{text}");
+        let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
         let length = text.lines().find_map(|line| {
             line.strip_prefix("content-length: ")?
                 .trim()
@@ -94,6 +97,7 @@ impl Client {
                 }
             }
         }
+        status.expect("a status")
     }
 }
 
@@ -120,7 +124,7 @@ pub async fn closed_loop(
                     .is_ok()
                 {
                     let started = now();
-                    client.exchange().await;
+                    assert_eq!(client.exchange().await, 200);
                     times.push(started.elapsed().as_secs_f64() * 1e3);
                 }
                 times
@@ -136,17 +140,26 @@ pub async fn closed_loop(
 /// A thread of its own keeps the pace: the runtime's timers wake at whole milliseconds, which would make
 /// bursts of what is to be evenly spread.
 pub async fn open_loop(address: &str, rate: u32, seconds: u32) -> Vec<f64> {
+    let answers = open_loop_of(address, Shape::Plain, rate, seconds).await;
+    assert!(answers.iter().all(|(status, _)| *status == 200));
+    answers.into_iter().map(|(_, took)| took).collect()
+}
+
+/// The same with any answer: status and milliseconds of each.
+pub async fn open_loop_of(address: &str, shape: Shape, rate: u32, seconds: u32) -> Vec<(u16, f64)> {
     let (due, mut requests) = tokio::sync::mpsc::unbounded_channel::<Instant>();
     let mut idle = Vec::new();
     for _ in 0..WARM {
         let mut client = Client::connect(address, Shape::Plain).await;
         client.exchange().await;
+        client.request = shape.request();
         idle.push(client);
     }
     let pacer = std::thread::spawn(move || {
         let start = now();
         for number in 0..rate * seconds {
             let at = start + Duration::from_secs(1) * number / rate;
+            #[expect(clippy::disallowed_methods, reason = "a thread of its own")]
             std::thread::sleep(at.saturating_duration_since(now()));
             if due.send(at).is_err() {
                 return;
@@ -162,13 +175,13 @@ pub async fn open_loop(address: &str, rate: u32, seconds: u32) -> Vec<f64> {
         }
         let mut client = match idle.pop() {
             Some(client) => client,
-            None => Client::connect(address, Shape::Plain).await,
+            None => Client::connect(address, shape).await,
         };
         let back = back.clone();
         spawn(async move {
-            client.exchange().await;
+            let status = client.exchange().await;
             let took = at.elapsed().as_secs_f64() * 1e3;
-            drop(back.send((client, took)));
+            drop(back.send((client, (status, took))));
         });
     }
     drop(back);

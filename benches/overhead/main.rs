@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench overhead` starts a fixed upstream, a bare relay (axum and reqwest) and Pointsman,
 //! each in a process of its own, loads them in turn over equal connections and prints medians. `-- --quick`
-//! takes seconds instead of minutes. Timings are for reading, nothing asserts them.
+//! takes seconds instead of minutes; `-- --overload` offers ten times what can be served. Timings are for reading, nothing asserts them.
 
 #![expect(
     clippy::expect_used,
@@ -15,6 +15,7 @@
 )]
 
 mod load;
+mod overload;
 mod process;
 mod relay;
 mod upstream;
@@ -52,6 +53,13 @@ fn main() {
         return;
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    if arguments.iter().any(|argument| argument == "--overload") {
+        return runtime.block_on(overload::run(if quick { 5 } else { 60 }));
+    }
     let plan = if quick {
         Plan {
             rounds: 1,
@@ -67,10 +75,6 @@ fn main() {
             seconds: 10,
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
     runtime.block_on(compare(&plan));
 }
 

@@ -97,7 +97,8 @@ fn role(role: &str, upstream: &str) -> Running {
     Running { child, address }
 }
 
-fn pointsman(config: &str) -> (Running, f64) {
+/// With this configuration, and the milliseconds until it was ready.
+pub fn pointsman(config: &str) -> (Running, f64) {
     let path = std::env::temp_dir().join(format!("pointsman-bench-{}.yaml", std::process::id()));
     std::fs::File::create(&path)
         .and_then(|mut file| file.write_all(config.as_bytes()))

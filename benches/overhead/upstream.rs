@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 
 /// Content events of a stream.
 pub const EVENTS: usize = 60;
+/// An answer that takes its time takes this.
+const SLOW: Duration = Duration::from_millis(200);
 /// Between two of them.
 const PACE: Duration = Duration::from_millis(4);
 
@@ -44,6 +46,9 @@ async fn answer(
     let body = request.into_body().collect().await?.to_bytes();
     let asks = |what: &[u8]| body.windows(what.len()).any(|part| part == what);
     if !asks(b"\"stream\":true") {
+        if asks(b"slow") {
+            tokio::time::sleep(SLOW).await;
+        }
         let mut response = Response::new(Full::new(Bytes::from(plain())).boxed());
         response.headers_mut().insert(
             "content-type",

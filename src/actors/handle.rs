@@ -41,6 +41,13 @@ impl<M: Message> Handle<M> {
         self.current.load().is_some()
     }
 
+    /// The supervisor's part: nobody is to be reached here any more, and the incarnation that runs is to end.
+    pub(crate) fn close(&self) {
+        if let Some(actor) = self.current.swap(None) {
+            actor.stop(None);
+        }
+    }
+
     /// The supervisor's part: a new incarnation runs, or none.
     pub(crate) fn point_at(&self, actor: Option<ActorRef<M>>) {
         self.current.store(actor.map(Arc::new));

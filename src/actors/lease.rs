@@ -3,7 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use crate::domain::allowance::Allowance;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
 use crate::domain::mutant::{self, Mutant};
@@ -45,6 +47,13 @@ pub(crate) trait SettlePort: Send + Sync {
     fn settled(&self, record: Arc<LeaseRecord>);
     /// The lease is a trial, and the answer has begun well.
     fn began(&self, record: Arc<LeaseRecord>);
+    /// The answer's head is there: the limits that it describes, and how long a stream took to begin.
+    fn heard(
+        &self,
+        record: Arc<LeaseRecord>,
+        allowances: Vec<Allowance>,
+        first_byte: Option<Duration>,
+    );
 }
 
 /// Leave to make one attempt.
@@ -73,6 +82,15 @@ impl Lease {
     pub fn began(&self) {
         if self.trial {
             self.port.began(Arc::clone(&self.record));
+        }
+    }
+
+    /// The answer's head is there, good or bad: its key learns the limits that the head describes at once, not at the
+    /// answer's end. `first_byte` is how long a streamed answer took to begin.
+    pub fn heard(&self, allowances: Vec<Allowance>, first_byte: Option<Duration>) {
+        if !allowances.is_empty() || first_byte.is_some() {
+            self.port
+                .heard(Arc::clone(&self.record), allowances, first_byte);
         }
     }
 

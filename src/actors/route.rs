@@ -22,6 +22,8 @@ pub struct Route {
     pub ask: Ask,
     /// Tokens to reserve with the key.
     pub tokens: u64,
+    /// The configuration under which the request began: keys that came later are not for it.
+    pub generation: u64,
     /// When the request must have ended.
     pub deadline: Time,
     /// Whether it may wait for a key at all.
@@ -59,6 +61,8 @@ pub(crate) struct Walk {
     pub(crate) ticket: Option<Ticket>,
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
+    /// Nobody else can serve it: an upstream that is recovering must.
+    pub(crate) insists: bool,
     /// The provider's part of the walk.
     pub(crate) visit: Visit,
 }
@@ -89,6 +93,7 @@ impl Route {
             chain,
             ask,
             tokens,
+            generation: u64::MAX,
             deadline,
             may_wait: false,
             wait_until: Time::ZERO,

@@ -4,93 +4,34 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::Actor;
 use tokio::sync::oneshot;
 
-use super::chaos::Chaos;
 use super::estate::Estate;
 use super::handle::Handle;
-use super::key::{Key, KeyCore, KeyPort};
+use super::layout::{self, Common};
 use super::lease::Lease;
 use super::message::router::RouterMessage;
 use super::message::supervisor::{Child, SupervisorMessage};
-use super::provider::{KeySeat, Provider, ProviderCore};
 use super::route::{Answer, Route};
-use super::router::{ProviderSeat, Router, RouterCore};
-use super::supervisor::{Post, Seat, Supervisor, SupervisorCore};
-use super::view::{KeyCell, ProviderCell, RouterCell};
+use super::router::{Router, RouterCore};
+use super::seat::Seat;
+pub use super::spec::{ProviderSpec, TreeSpec};
+use super::supervisor::{Supervisor, SupervisorCore};
+use super::view::Cells;
 use crate::domain::attempts::{Cause, Refused};
-use crate::domain::circuit::BreakerPolicy;
-use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::ids::{KeyId, ProviderName};
-use crate::domain::key_state::KeyState;
-use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::provider_state::ProviderState;
-use crate::domain::restart::RestartPolicy;
-use crate::domain::rotation::{KeyRotation, Rotation};
-use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
 
-/// What the tree needs to know of one provider.
-#[derive(Clone, Debug)]
-pub struct ProviderSpec {
-    /// Its name.
-    pub name: ProviderName,
-    /// Its keys in order; `None` for a provider that needs none.
-    pub keys: Vec<Option<ApiKey>>,
-    /// The order in which they take their turns.
-    pub rotation: KeyRotation,
-    /// What each key may do.
-    pub limits: KeyLimits,
-    /// How rate-limited keys cool.
-    pub cooldown: CooldownPolicy,
-    /// When an upstream of it is left alone.
-    pub breaker: BreakerPolicy,
-    /// What each upstream of it may carry of other attempts' failures.
-    pub retry_budget: RetryBudgetPolicy,
-}
-
-/// What the tree is made from.
-#[derive(Clone, Debug)]
-pub struct TreeSpec {
-    /// The providers.
-    pub providers: Vec<ProviderSpec>,
-    /// Places in the waiting room.
-    pub max_waiting: usize,
-    /// How actors that fail are started again.
-    pub restart: RestartPolicy,
-    /// The clock.
-    pub clock: Clock,
-    /// Where a test makes actors fail.
-    pub chaos: Chaos,
-}
-
-/// One provider's published state.
-#[derive(Clone, Debug)]
-pub struct ProviderCells {
-    /// The provider's own.
-    pub provider: Arc<ProviderCell>,
-    /// Its keys', in order.
-    pub keys: Vec<Arc<KeyCell>>,
-}
-
-/// Everything the tree publishes of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Cells {
-    /// The router's.
-    pub router: Arc<RouterCell>,
-    /// By provider.
-    pub providers: BTreeMap<ProviderName, ProviderCells>,
-}
-
 /// The running tree. It goes down when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
     dispatcher: Dispatcher,
+    supervisor: Handle<SupervisorMessage>,
     _guardian: TaskGuard,
 }
 
@@ -98,7 +39,7 @@ pub struct Tree {
 #[derive(Clone, Debug)]
 pub struct Dispatcher {
     router: Handle<RouterMessage>,
-    cells: Arc<Cells>,
+    cells: Arc<ArcSwap<Cells>>,
     clock: Clock,
 }
 
@@ -158,8 +99,8 @@ impl Dispatcher {
     }
 
     /// What the actors publish of themselves.
-    pub fn cells(&self) -> &Arc<Cells> {
-        &self.cells
+    pub fn cells(&self) -> Arc<Cells> {
+        self.cells.load_full()
     }
 
     /// Whether the router answers.
@@ -186,45 +127,62 @@ impl Drop for Leaving<'_> {
 impl Tree {
     /// Spawns the supervisor and everything below it, and waits until all of it runs.
     pub async fn start(spec: TreeSpec) -> Self {
-        let router = Handle::vacant();
+        let common = Common {
+            router: Handle::vacant(),
+            router_cell: Arc::default(),
+            table: Arc::default(),
+            cells: Arc::default(),
+            clock: spec.clock,
+            chaos: spec.chaos.clone(),
+        };
         let supervisor_handle = Handle::vacant();
         let mut seats = BTreeMap::new();
-        let mut cells = Cells::default();
-        let mut provider_seats = HashMap::new();
-        for provider in &spec.providers {
-            let made = provider_seats_of(&spec, provider, &router, &mut seats);
-            provider_seats.insert(provider.name.clone(), made.0);
-            cells.providers.insert(provider.name.clone(), made.1);
-        }
         let actor = Router {
-            providers: Arc::new(provider_seats),
+            table: Arc::clone(&common.table),
             supervisor: supervisor_handle.clone(),
-            cell: Arc::clone(&cells.router),
+            cell: Arc::clone(&common.router_cell),
             restart: spec.restart,
             clock: spec.clock,
             chaos: spec.chaos.clone(),
         };
-        let post = post(actor, router.clone(), RouterCore::new(spec.max_waiting));
+        let core = RouterCore::new(spec.max_waiting);
+        let post = layout::post(actor, common.router.clone(), core);
         seats.insert(Child::Router, Seat::Router(post));
+        // The supervisor starts whatever has a seat.
+        layout::align(&mut seats, &mut HashMap::new(), &spec, &common).publish(&common);
         let supervisor = Supervisor {
-            router: router.clone(),
+            common: common.clone(),
             restart: spec.restart,
-            clock: spec.clock,
-            chaos: spec.chaos,
         };
         let (running, ready) = oneshot::channel();
         let core = SupervisorCore::new(seats);
-        let guardian = guarded(guard(supervisor, core, supervisor_handle, running));
+        let guardian = guarded(guard(supervisor, core, supervisor_handle.clone(), running));
         // The guardian ends only with the process.
         drop(ready.await);
         let dispatcher = Dispatcher {
-            router,
-            cells: Arc::new(cells),
+            router: common.router,
+            cells: common.cells,
             clock: spec.clock,
         };
         Self {
             dispatcher,
+            supervisor: supervisor_handle,
             _guardian: guardian,
+        }
+    }
+
+    /// Brings the running tree in line with another configuration: new providers and keys take part at once, those
+    /// that are gone get nothing more and end with their last lease, and what stays keeps its cooldowns, counts and
+    /// breakers. Clock, chaos and restart policy stay as they were.
+    pub async fn apply(&self, spec: &TreeSpec) {
+        loop {
+            let (reply, done) = oneshot::channel();
+            let message = SupervisorMessage::Apply(Box::new(spec.clone()), reply);
+            if self.supervisor.send(message).is_ok() && done.await.is_ok() {
+                return;
+            }
+            // The supervisor failed over it: its next incarnation sees it through.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -273,81 +231,6 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.stop(None);
     }
-}
-
-fn post<A, M: ractor::Message, C>(actor: A, handle: Handle<M>, core: C) -> Post<A, M, C> {
-    let (estate, inheritance) = Estate::new(core);
-    drop(estate);
-    Post {
-        actor,
-        handle,
-        inheritance,
-    }
-}
-
-fn provider_seats_of(
-    spec: &TreeSpec,
-    provider: &ProviderSpec,
-    router: &Handle<RouterMessage>,
-    seats: &mut BTreeMap<Child, Seat>,
-) -> (ProviderSeat, ProviderCells) {
-    let provider_handle = Handle::vacant();
-    let mut key_seats = Vec::new();
-    for (place, material) in provider.keys.iter().enumerate() {
-        let id = KeyId {
-            provider: provider.name.clone(),
-            index: u32::try_from(place + 1).unwrap_or(u32::MAX),
-        };
-        let handle = Handle::vacant();
-        let cell = Arc::new(KeyCell::new(id, provider.limits));
-        let actor = Key {
-            name: Arc::from(format!("key {}", cell.id)),
-            place,
-            provider_name: provider.name.clone(),
-            material: Arc::new(material.clone()),
-            handle: handle.clone(),
-            cell: Arc::clone(&cell),
-            port: Arc::new(KeyPort {
-                cell: Arc::clone(&cell),
-                handle: handle.clone(),
-                provider: provider_handle.clone(),
-            }),
-            provider: provider_handle.clone(),
-            router: router.clone(),
-            clock: spec.clock,
-            chaos: spec.chaos.clone(),
-        };
-        let core = KeyCore::new(KeyState::new(provider.limits, provider.cooldown));
-        let post = post(actor, handle.clone(), core);
-        seats.insert(Child::Key(provider.name.clone(), place), Seat::Key(post));
-        key_seats.push(KeySeat { cell, handle });
-    }
-    let cell = Arc::new(ProviderCell::default());
-    let cells = ProviderCells {
-        provider: Arc::clone(&cell),
-        keys: key_seats
-            .iter()
-            .map(|seat| Arc::clone(&seat.cell))
-            .collect(),
-    };
-    let actor = Provider {
-        name: Arc::from(format!("provider {}", provider.name)),
-        id: provider.name.clone(),
-        keys: key_seats.into(),
-        cell: Arc::clone(&cell),
-        router: router.clone(),
-        clock: spec.clock,
-        chaos: spec.chaos.clone(),
-    };
-    let state = ProviderState::new(provider.breaker, provider.retry_budget);
-    let core = ProviderCore::new(state, Rotation::new(provider.rotation));
-    let post = post(actor, provider_handle.clone(), core);
-    seats.insert(Child::Provider(provider.name.clone()), Seat::Provider(post));
-    let seat = ProviderSeat {
-        handle: provider_handle,
-        cell: Arc::clone(&cell),
-    };
-    (seat, cells)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
+use crate::domain::pace::Known;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
@@ -79,36 +82,70 @@ impl KeyView {
     }
 }
 
+/// What the configuration says of one key. The supervisor replaces it, the actor takes it over.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct KeySettings {
+    /// What it may do.
+    pub limits: KeyLimits,
+    /// How it cools when rate limited.
+    pub cooldown: CooldownPolicy,
+}
+
 /// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
-/// that end, `life` by the supervisor.
+/// that end, `life` and `settings` by the supervisor.
 #[derive(Debug)]
 pub struct KeyCell {
     /// Which key.
     pub id: KeyId,
-    /// Its configured limits.
-    pub limits: KeyLimits,
+    settings: ArcSwap<KeySettings>,
     /// Whether its actor runs.
     pub life: LifeCell,
     view: ArcSwap<KeyView>,
     in_flight: AtomicU32,
     attempts: AtomicU64,
+    /// The learned limit of requests at the same time; `u32::MAX` for none.
+    concurrency: AtomicU32,
+    learned: ArcSwap<Vec<Known>>,
+    paced: ArcSwap<Vec<Paced>>,
+}
+
+/// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Paced {
+    model: ModelName,
+    tokens: u64,
+    until: Time,
 }
 
 impl KeyCell {
-    pub(crate) fn new(id: KeyId, limits: KeyLimits) -> Self {
+    pub(crate) fn new(id: KeyId, settings: KeySettings) -> Self {
         Self {
             id,
-            limits,
+            settings: ArcSwap::from_pointee(settings),
             life: LifeCell::default(),
             view: ArcSwap::default(),
             in_flight: AtomicU32::new(0),
             attempts: AtomicU64::new(0),
+            concurrency: AtomicU32::new(u32::MAX),
+            learned: ArcSwap::default(),
+            paced: ArcSwap::default(),
         }
     }
 
     /// What the actor last published.
     pub fn view(&self) -> Arc<KeyView> {
         self.view.load_full()
+    }
+
+    /// What the configuration says of it.
+    pub fn settings(&self) -> Arc<KeySettings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) fn configure(&self, settings: KeySettings) {
+        if **self.settings.load() != settings {
+            self.settings.store(Arc::new(settings));
+        }
     }
 
     /// Live leases.
@@ -121,16 +158,62 @@ impl KeyCell {
         self.attempts.load(Ordering::Relaxed)
     }
 
-    /// Why the key would refuse `model` at `now`, as far as published.
-    pub(crate) fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
-        self.view.load().refusal(model, now)
+    /// Why the key would refuse a request of `tokens` for `model` at `now`, as far as published.
+    pub(crate) fn refusal(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
+        self.view.load().refusal(model, now).or_else(|| {
+            let paced = self.paced.load();
+            let holds =
+                |one: &&Paced| now < one.until && tokens >= one.tokens && one.model == *model;
+            let one = paced.iter().find(holds)?;
+            Some(Refusal::until(Reason::Paced, one.until))
+        })
     }
 
-    /// Whether all its places are taken.
+    /// A request of `tokens` for `model` was told to wait: others need not ask.
+    pub(crate) fn publish_paced(&self, model: &ModelName, tokens: u64, until: Time, now: Time) {
+        let mut all = self.paced.load().as_ref().clone();
+        all.retain(|one| one.model != *model && now < one.until);
+        all.push(Paced {
+            model: model.clone(),
+            tokens,
+            until,
+        });
+        self.paced.store(Arc::new(all));
+    }
+
+    /// There is news of the model's limits: ask.
+    pub(crate) fn forget_paced(&self, model: &ModelName) {
+        let all = self.paced.load();
+        if all.iter().any(|one| one.model == *model) {
+            let others = all.iter().filter(|one| one.model != *model);
+            self.paced.store(Arc::new(others.cloned().collect()));
+        }
+    }
+
+    /// The learned limit of requests at the same time, while there is one.
+    pub fn learned_concurrency(&self) -> Option<u32> {
+        Some(self.concurrency.load(Ordering::Relaxed)).filter(|limit| *limit != u32::MAX)
+    }
+
+    /// The limits of requests and tokens that were learned, as of the last second in which there was news.
+    pub fn learned_limits(&self) -> Arc<Vec<Known>> {
+        self.learned.load_full()
+    }
+
+    /// Whether all its places are taken, configured or learned.
     pub(crate) fn is_full(&self) -> bool {
-        self.limits
-            .max_in_flight
-            .is_some_and(|max| self.in_flight() >= max)
+        let learned = self.concurrency.load(Ordering::Relaxed);
+        let configured = self.settings.load().limits.max_in_flight;
+        self.in_flight() >= learned.min(configured.unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
+        self.concurrency
+            .store(limit.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn publish_limits(&self, known: Vec<Known>) {
+        self.learned.store(Arc::new(known));
     }
 
     pub(crate) fn publish(&self, view: KeyView) {
@@ -194,4 +277,22 @@ impl RouterCell {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.waiting.store(count, Ordering::Relaxed);
     }
+}
+
+/// One provider's published state.
+#[derive(Clone, Debug)]
+pub struct ProviderCells {
+    /// The provider's own.
+    pub provider: Arc<ProviderCell>,
+    /// Its keys', in order.
+    pub keys: Vec<Arc<KeyCell>>,
+}
+
+/// Everything the tree publishes of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Cells {
+    /// The router's.
+    pub router: Arc<RouterCell>,
+    /// By provider.
+    pub providers: BTreeMap<ProviderName, ProviderCells>,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Debug)]
 pub struct Door {
     inside: Arc<AtomicUsize>,
-    most: usize,
+    most: Arc<AtomicUsize>,
 }
 
 /// One request's place; given back when dropped.
@@ -20,8 +20,13 @@ impl Door {
     pub fn new(most: usize) -> Self {
         Self {
             inside: Arc::new(AtomicUsize::new(0)),
-            most,
+            most: Arc::new(AtomicUsize::new(most)),
         }
+    }
+
+    /// From now on at most so many; those inside stay.
+    pub fn resize(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Requests inside.
@@ -33,7 +38,7 @@ impl Door {
     pub(super) fn enter(&self) -> Option<Place> {
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(&self.inside));
-        (before < self.most).then_some(place)
+        (before < self.most.load(Ordering::Relaxed)).then_some(place)
     }
 }
 

@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
-use super::handlers;
 use super::state::Api;
+use super::{handlers, routes};
 use crate::domain::dialect::Operation;
 
 /// The service of every connection. Cheap to clone.
@@ -27,7 +27,7 @@ pub struct Front {
 impl Front {
     /// Serves all routes of the data listener.
     pub fn new(api: Arc<Api>) -> Self {
-        let router = super::router(Arc::clone(&api));
+        let router = routes::router(Arc::clone(&api));
         Self {
             api,
             router: TowerToHyperService::new(router),

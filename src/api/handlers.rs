@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::door::Place;
 use super::error::ApiError;
-use super::state::Api;
+use super::state::{Api, Serving};
 use super::{answer_headers, keepalive, request_headers};
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
@@ -32,11 +32,20 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// `POST` to any of the relayed operations.
 pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request) -> Response {
     let id = request_headers::request_id(request.headers());
-    let arrived = api.dispatch.clock.now();
-    let response = match admit(operation, api, request, Arc::clone(&id), arrived).await {
-        Ok((request, place)) => serve(api, request, place).await,
+    let serving = api.serving();
+    let arrived = serving.dispatch.clock.now();
+    let response = match admit(
+        operation,
+        (api, &serving),
+        request,
+        Arc::clone(&id),
+        arrived,
+    )
+    .await
+    {
+        Ok((request, place)) => serve(&serving, request, place).await,
         Err(error) => {
-            tell(operation, api, &id, arrived, &error);
+            tell(operation, &serving, &id, arrived, &error);
             error.response(&id)
         }
     };
@@ -44,7 +53,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
 }
 
 /// The log's line for a request that dispatch never hears of: what it asks for is not known.
-fn tell(operation: Operation, api: &Api, id: &str, arrived: Time, error: &ApiError) {
+fn tell(operation: Operation, serving: &Serving, id: &str, arrived: Time, error: &ApiError) {
     request_line::emit(&RequestLine {
         id,
         operation,
@@ -56,7 +65,7 @@ fn tell(operation: Operation, api: &Api, id: &str, arrived: Time, error: &ApiErr
         started: arrived,
         prompt_tokens: None,
         completion_tokens: None,
-        total: api.dispatch.clock.now().since(arrived),
+        total: serving.dispatch.clock.now().since(arrived),
         first_token: None,
     });
 }
@@ -69,7 +78,7 @@ fn tagged(mut response: Response, id: &str) -> Response {
 /// Everything that can be refused before dispatch hears of it.
 async fn admit(
     operation: Operation,
-    api: &Api,
+    (api, serving): (&Api, &Serving),
     request: Request,
     id: Arc<str>,
     arrived: Time,
@@ -85,7 +94,7 @@ async fn admit(
     let (head, body) = request.into_parts();
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
-    let body = read(body, api.max_body).await?;
+    let body = read(body, serving.max_body).await?;
     let doc = RequestDoc::parse(body).map_err(|error| {
         let code = match error {
             RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
@@ -125,17 +134,17 @@ async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
     }
 }
 
-async fn serve(api: &Arc<Api>, request: dispatch::Request, place: Place) -> Response {
+async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> Response {
     let id = Arc::clone(&request.id);
-    let keepalive = api.stream_keepalive.filter(|_| request.doc.stream());
+    let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
     let Some(every) = keepalive else {
-        return match api.dispatch.run(request).await {
+        return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
             Err(failed) => ApiError::from(*failed).response(&id),
         };
     };
     let operation = request.operation;
-    let dispatch = Arc::clone(&api.dispatch);
+    let dispatch = Arc::clone(&serving.dispatch);
     let mut running = Box::pin(async move { dispatch.run(request).await });
     tokio::select! {
         biased;
@@ -190,7 +199,11 @@ fn write(mut answer: Answer, place: Place) -> Response {
 
 /// `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
-    json(&request, StatusCode::OK, models::list(&api.models))
+    json(
+        &request,
+        StatusCode::OK,
+        models::list(&api.serving().models),
+    )
 }
 
 /// `GET /v1/models/{id}`.
@@ -209,7 +222,8 @@ pub(super) async fn model(
         },
         |Path(name)| name,
     );
-    match api.models.iter().find(|entry| entry.id == name) {
+    let serving = api.serving();
+    match serving.models.iter().find(|entry| entry.id == name) {
         Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
         None => {
             let message = format!("there is no model `{name}`: GET /v1/models lists them");

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::state::Api;
 use super::{answer_headers, request_headers};
 use crate::actors::view::Life;
+use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
 pub(super) async fn live(request: Request) -> Response {
@@ -26,21 +27,22 @@ pub(super) async fn ready(State(api): State<Arc<Api>>, request: Request) -> Resp
 
 pub(super) async fn summary(State(api): State<Arc<Api>>, request: Request) -> Response {
     let (status, text) = readiness(&api);
-    let listed = api.dispatch.targets.listed();
+    let serving = api.serving();
+    let listed = serving.dispatch.targets.listed();
     let upstreams: BTreeSet<&Upstream> = listed
         .iter()
         .flat_map(|listed| &listed.chain.upstreams)
         .collect();
     let usable = upstreams
         .iter()
-        .filter(|upstream| is_usable(&api, upstream))
+        .filter(|upstream| is_usable(&serving.dispatch, upstream))
         .count();
     let body = json!({
         "status": text,
         "version": env!("CARGO_PKG_VERSION"),
         "upstreams": {"total": upstreams.len(), "usable": usable},
         "in_flight": api.door.inside(),
-        "waiting": api.dispatch.dispatcher.cells().router.waiting(),
+        "waiting": serving.dispatch.dispatcher.cells().router.waiting(),
     });
     answer(&request, status, body)
 }
@@ -55,7 +57,7 @@ fn answer(request: &Request, status: StatusCode, body: Value) -> Response {
 fn readiness(api: &Api) -> (StatusCode, &'static str) {
     if api.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else if api.dispatch.dispatcher.is_up() {
+    } else if api.serving().dispatch.dispatcher.is_up() {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "router restarting")
@@ -63,9 +65,9 @@ fn readiness(api: &Api) -> (StatusCode, &'static str) {
 }
 
 /// Whether an attempt there would start right now, as far as the actors publish.
-fn is_usable(api: &Api, upstream: &Upstream) -> bool {
-    let now = api.dispatch.clock.now();
-    let cells = api.dispatch.dispatcher.cells();
+fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
+    let now = dispatch.clock.now();
+    let cells = dispatch.dispatcher.cells();
     let Some(cells) = cells.providers.get(&upstream.provider) else {
         return false;
     };

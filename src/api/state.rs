@@ -4,16 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::door::Door;
 use crate::dispatch::Dispatch;
 use crate::wire::openai::models::ModelEntry;
 
 /// What the data listener needs to know.
 pub struct Api {
-    /// Serves requests.
-    pub dispatch: Arc<Dispatch>,
+    serving: ArcSwap<Serving>,
     /// Counts those inside, and keeps the rest out.
     pub door: Door,
+    /// How far the shutdown has come.
+    pub shutdown: Shutdown,
+}
+
+/// What one configuration says. A request keeps to the one under which it began.
+pub struct Serving {
+    /// Serves requests.
+    pub dispatch: Arc<Dispatch>,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
     /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:
@@ -21,8 +30,6 @@ pub struct Api {
     pub stream_keepalive: Option<Duration>,
     /// What `GET /v1/models` lists.
     pub models: Vec<ModelEntry>,
-    /// How far the shutdown has come.
-    pub shutdown: Shutdown,
 }
 
 /// The two steps of a shutdown at the data listener.
@@ -33,6 +40,25 @@ pub struct Shutdown {
 }
 
 impl Api {
+    /// A listener's state that serves like this until told otherwise.
+    pub fn new(serving: Serving, door: Door) -> Self {
+        Self {
+            serving: ArcSwap::from_pointee(serving),
+            door,
+            shutdown: Shutdown::default(),
+        }
+    }
+
+    /// What holds for a request that begins now.
+    pub fn serving(&self) -> Arc<Serving> {
+        self.serving.load_full()
+    }
+
+    /// What holds from now on.
+    pub fn replace(&self, serving: Serving) {
+        self.serving.store(Arc::new(serving));
+    }
+
     /// From now on not ready, so that nobody sends more; what comes is still served.
     pub fn drain(&self) {
         self.shutdown.draining.store(true, Ordering::Relaxed);

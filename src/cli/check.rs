@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, Key, Provider, show_duration};
 use crate::domain::chain::Chain;
+use crate::domain::rescue::RescuePolicy;
 
 /// The configuration for people.
 pub fn render(config: &Config) -> String {
@@ -61,12 +62,12 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     if !chains.is_empty() {
         writeln!(out, "\nvirtual providers")?;
         for chain in chains {
-            writeln!(
-                out,
-                "  {} -> {}",
-                chain.target,
-                upstreams(chain).join(" -> ")
-            )?;
+            let rescue = match config.rescues.get(chain.target.as_ref()) {
+                Some(rescue) => format!("  ({})", shown_rescue(rescue)),
+                None => String::new(),
+            };
+            let upstreams = upstreams(chain).join(" -> ");
+            writeln!(out, "  {} -> {upstreams}{rescue}", chain.target)?;
         }
     }
     match config.targets.default_chain() {
@@ -101,7 +102,10 @@ pub fn render_json(config: &Config) -> Value {
     let chains: Vec<Value> = config
         .targets
         .chains()
-        .map(|chain| json!({"name": *chain.target, "upstreams": upstreams(chain)}))
+        .map(|chain| {
+            let rescue = config.rescues.get(chain.target.as_ref()).map(rescue_json);
+            json!({"name": *chain.target, "upstreams": upstreams(chain), "rescue": rescue})
+        })
         .collect();
     let default = config
         .targets
@@ -115,6 +119,19 @@ pub fn render_json(config: &Config) -> Value {
         "default": default,
         "warnings": config.warnings,
     })
+}
+
+/// What is done for streams that break off.
+fn shown_rescue(rescue: &RescuePolicy) -> String {
+    let mode = rescue.mode.as_str();
+    match rescue.hold.is_zero() {
+        true => format!("rescue: {mode}"),
+        false => format!("rescue: {mode}, hold {}", show_duration(rescue.hold)),
+    }
+}
+
+fn rescue_json(rescue: &RescuePolicy) -> Value {
+    json!({"mode": rescue.mode.as_str(), "hold_seconds": rescue.hold.as_secs_f64()})
 }
 
 fn provider_json(provider: &Provider) -> Value {
@@ -275,7 +292,7 @@ mod tests {
             "sends   X-Team",
             "azure  (openai)  https://r.example.com/d/chat/completions?…",
             "none needed",
-            "smart -> groq:a -> mirror:echo",
+            "smart -> groq:a -> mirror:echo  (rescue: restart, hold 200ms)",
             "default     smart -> groq:a -> mirror:echo",
             "warnings",
             "cerebras is skipped in smart: no key; set CEREBRAS_API_KEY",
@@ -295,6 +312,7 @@ mod tests {
             json["virtual"][0]["upstreams"],
             json!(["groq:a", "mirror:echo"])
         );
+        assert_eq!(json["virtual"][0]["rescue"]["mode"], "restart");
         assert_eq!(json["default"]["name"], "smart");
         assert!(
             json["warnings"]

@@ -42,7 +42,8 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             return ExitCode::from(SOFTWARE);
         }
     };
-    let end = runtime.block_on(app::run(&config));
+    let read = Box::new(move || config::load(&request).map_err(|errors| errors.to_string()));
+    let end = runtime.block_on(app::run(&config, read));
     // What is left by now was told to end and did not.
     runtime.shutdown_background();
     match end {

@@ -6,6 +6,7 @@ use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
 use crate::domain::dialect::Dialect;
+use crate::domain::rescue::Prefill;
 
 /// A provider that needs no more than a key.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -30,6 +31,10 @@ pub struct BuiltIn {
     pub aliases: Vec<String>,
     /// A warning for those who use it.
     pub note: Option<String>,
+    /// How it is told to go on from the beginning of an answer, as in the configuration.
+    prefill: Option<String>,
+    /// Where it takes that, if not at `base_url`.
+    pub prefill_url: Option<String>,
 }
 
 fn openai() -> String {
@@ -44,6 +49,11 @@ impl BuiltIn {
         } else {
             Dialect::OpenAi
         }
+    }
+
+    /// How it is told to go on from the beginning of an answer, if it can be.
+    pub fn prefill(&self) -> Option<Prefill> {
+        self.prefill.as_deref().and_then(Prefill::named)
     }
 
     /// The singular names of its variables, best first, with the general form at the end.
@@ -110,6 +120,15 @@ mod tests {
                 "{} has no variable",
                 entry.id
             );
+            assert_eq!(
+                entry.prefill().is_some(),
+                entry.prefill.is_some(),
+                "{}",
+                entry.id
+            );
+            if let Some(url) = &entry.prefill_url {
+                assert_eq!(&Endpoint::parse(url).unwrap().base_url, url, "{}", entry.id);
+            }
             if entry.dialect() == Dialect::OpenAi {
                 let endpoint = Endpoint::parse(&entry.base_url).unwrap();
                 assert_eq!(endpoint.base_url, entry.base_url, "{}", entry.id);

@@ -40,6 +40,11 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
             .as_ref()
             .map(|source| source.name.clone())
             .unwrap_or_default(),
+        files: source
+            .iter()
+            .filter_map(|source| source.file.clone())
+            .chain([request.working_dir.join(".env")])
+            .collect(),
         ..Report::default()
     };
     let mut sources: Vec<String> = source.iter().map(|source| source.name.clone()).collect();

@@ -18,6 +18,8 @@ pub(super) struct Source {
     pub borg: bool,
     /// Where relative paths in it start.
     pub dir: PathBuf,
+    /// `None` when built in.
+    pub file: Option<PathBuf>,
 }
 
 /// Finds and reads the file: `--config`, `POINTSMAN_CONFIG`, `pointsman.*`, `config/pointsman.*`, `borg.*`.
@@ -42,6 +44,7 @@ pub(super) fn find(
             format: FileFormat::Yaml,
             borg: false,
             dir: request.working_dir.clone(),
+            file: None,
         }));
     }
     let variable = env.get("POINTSMAN_CONFIG").filter(|path| !path.is_empty());
@@ -114,6 +117,7 @@ fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
         dir: full
             .parent()
             .map_or_else(|| working_dir.to_path_buf(), Path::to_path_buf),
+        file: Some(full),
     })
 }
 

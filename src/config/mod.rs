@@ -20,6 +20,7 @@ mod read;
 mod request;
 mod resolve;
 mod resolved;
+mod streams;
 mod units;
 mod values;
 mod virtuals;

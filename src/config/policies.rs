@@ -10,15 +10,22 @@ use super::values::{Amount, PositiveSpan, Span, share};
 use crate::domain::backoff::Waits;
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::limits::{KeyLimits, PacingPolicy, RetryPolicy, Timeouts};
 use crate::domain::near::near;
 
-pub(super) fn limits(raw: &raw::Limits) -> KeyLimits {
+pub(super) fn limits(raw: &raw::Limits, pacing: &raw::Pacing) -> KeyLimits {
+    let usual = PacingPolicy::default();
     KeyLimits {
         rpm: raw.rpm.map(|count| count.get()),
         tpm: raw.tpm.map(|count| count.get()),
         rpd: raw.rpd.map(|count| count.get()),
         max_in_flight: raw.max_in_flight.map(|count| count.get()),
+        pacing: PacingPolicy {
+            learn: pacing.learn.unwrap_or(usual.learn),
+            adaptive_concurrency: pacing
+                .adaptive_concurrency
+                .unwrap_or(usual.adaptive_concurrency),
+        },
     }
 }
 

@@ -118,6 +118,8 @@ pub(super) fn resolve(
             format!("{name} has no model: only {name}:<model> can be asked for"),
         );
     }
+    // What stands at another address than the built-in provider's may be something else.
+    let usual = entry.filter(|entry| !own_url || entry.local);
     let provider = Provider {
         name: name.as_str().into(),
         kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
@@ -135,7 +137,10 @@ pub(super) fn resolve(
             .unwrap_or_default(),
         context_window: raw.context_window.map(|window| window.get()),
         params: params(&mut raw, path, report),
-        limits: limits(&raw.limits.take().unwrap_or_default()),
+        limits: limits(
+            &raw.limits.take().unwrap_or_default(),
+            &raw.pacing.take().unwrap_or_default(),
+        ),
         timeouts: timeouts(&raw.timeouts.take().unwrap_or_default()),
         retry: retry(raw.retry.take().unwrap_or_default(), path, report),
         cooldown: cooldown(
@@ -151,6 +156,12 @@ pub(super) fn resolve(
             latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
         },
         priority: raw.priority.unwrap_or(100),
+        prefill: match raw.prefill {
+            Some(form) => form.0,
+            None => usual.and_then(BuiltIn::prefill),
+        },
+        prefill_url: prefill_url(raw.prefill_url, path, report)
+            .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
     Outcome::Ready(Box::new(provider))
@@ -187,6 +198,8 @@ pub(super) fn from_catalogue(
         breaker: BreakerPolicy::default(),
         mock: Mock::default(),
         priority: 100,
+        prefill: entry.prefill(),
+        prefill_url: entry.prefill_url.clone(),
     }
 }
 
@@ -249,6 +262,17 @@ fn endpoint(
     })
 }
 
+fn prefill_url(url: Option<String>, path: &str, report: &mut Report) -> Option<String> {
+    let problem = match Endpoint::parse(&url?) {
+        Ok(endpoint) if endpoint.chat_url.is_none() => return Some(endpoint.base_url),
+        Ok(_) => "must be an API root".to_owned(),
+        Err(message) => message,
+    };
+    let place = format!("{path}.prefill_url");
+    report.problem(&place, problem, "write https://host/v1");
+    None
+}
+
 /// The provider's keys, those of `variables` where the file names none, and whether there are any.
 fn keys_of(
     raw: &mut raw::Provider,
@@ -301,7 +325,9 @@ fn keys_of(
         .unwrap_or_default()
     {
         let place = format!("{path}.api_key_files");
-        match keys::from_file(&context.dir.join(&file)) {
+        let full = context.dir.join(&file);
+        report.files.push(full.clone());
+        match keys::from_file(&full) {
             Ok(found) if found.is_empty() => {
                 report.problem(
                     &place,

@@ -7,6 +7,7 @@ use config::ValueKind;
 use super::listen::{AdminListen, Listens};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
+use super::streams::{Hedge, PrefillForm, Rescue};
 use super::values::{
     Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
 };
@@ -126,6 +127,8 @@ section! {
         temperature: Amount,
         /// What one key may do.
         limits: Limits,
+        /// What is learned of the limits that the upstream sets.
+        pacing: Pacing,
         /// How long the parts of an attempt may take.
         timeouts: Timeouts,
         /// How often it is asked again after a failure that may pass.
@@ -142,6 +145,21 @@ section! {
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
+        /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
+        /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
+        prefill: PrefillForm,
+        /// The API root where it takes that, when it is another one than `base_url`.
+        prefill_url: String,
+    }
+}
+
+section! {
+    /// `llm.providers[].pacing`
+    Pacing {
+        /// Limits of requests and tokens, from headers, and from refusals where there are none. Default true.
+        learn: bool,
+        /// How many requests at the same time a key takes, from refusals for overload. Default true.
+        adaptive_concurrency: bool,
     }
 }
 
@@ -166,7 +184,7 @@ section! {
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
         first_byte: PositiveSpan,
-        /// Streams: until the first content. Default `120s`.
+        /// Streams: until the first content. Default `180s`.
         first_token: PositiveSpan,
         /// Streams: between two chunks. Default `60s`.
         idle: PositiveSpan,
@@ -321,6 +339,9 @@ section! {
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef>,
+        /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default
+        /// `off`.
+        rescue: Rescue,
     }
 }
 
@@ -341,6 +362,8 @@ section! {
         max_waiting: usize,
         /// What an upstream may carry of other attempts' failures.
         retry_budget: RetryBudget,
+        /// A second attempt beside a stream whose first token is late. Absent: never.
+        hedge: Hedge,
     }
 }
 

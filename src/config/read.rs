@@ -5,6 +5,7 @@
 //! only where they cannot be secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use config::{Value, ValueKind};
 
@@ -24,6 +25,8 @@ pub(super) struct Report {
     pub lenient: bool,
     /// The file's name in messages; empty when there is none.
     pub file: String,
+    /// Files that were read.
+    pub files: Vec<PathBuf>,
     /// The variables that went into the value at a path.
     pub variables: BTreeMap<String, Vec<String>>,
 }

@@ -13,6 +13,7 @@ use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, Log, Server};
+use super::streams;
 use super::values::{Amount, PositiveSpan, Span};
 use super::virtuals::{self, Known};
 use crate::domain::chain::{ProviderEntry, Targets};
@@ -118,10 +119,12 @@ pub(super) fn resolve(
         dispatch,
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),
+        rescues: virtuals::rescues(&virtuals),
         virtuals: chains,
         default_model,
         warnings: report.warnings,
         sources,
+        files: report.files,
     })
 }
 
@@ -251,5 +254,6 @@ fn dispatch(raw: raw::Dispatch, timeout: Option<Duration>, report: &mut Report) 
             ratio,
             min_per_second: per_second,
         },
+        hedge: streams::hedge(raw.hedge),
     }
 }

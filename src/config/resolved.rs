@@ -1,6 +1,8 @@
 //! The validated, immutable result: everything the other floors are built from.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::rescue::{Prefill, RescuePolicy};
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 
@@ -31,12 +34,16 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The virtual providers, with upstreams that cannot be served left out.
     pub virtuals: Vec<VirtualEntry>,
+    /// What is done for streams that break off, by virtual provider; absent: nothing.
+    pub rescues: BTreeMap<String, RescuePolicy>,
     /// What a request without a model means, when configured.
     pub default_model: Option<String>,
     /// What works but may not be meant.
     pub warnings: Vec<String>,
     /// What was read, in the order of precedence, lowest first.
     pub sources: Vec<String>,
+    /// The files that it came from, keys' files included.
+    pub files: Vec<PathBuf>,
 }
 
 /// How the process listens and protects itself.
@@ -138,6 +145,10 @@ pub struct Provider {
     pub mock: Mock,
     /// Lower first, where a policy asks for tiers.
     pub priority: u32,
+    /// How it is told to go on from the beginning of an answer; `None` when it cannot.
+    pub prefill: Option<Prefill>,
+    /// Where it takes that, if not at `base_url`.
+    pub prefill_url: Option<String>,
 }
 
 impl fmt::Debug for Provider {

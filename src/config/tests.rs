@@ -6,6 +6,7 @@ mod layers;
 mod mistakes;
 mod native;
 mod providers;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ use crate::domain::chain::{ChainError, ResolveError, VirtualEntry};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
+use crate::domain::rescue::RescuePolicy;
 
 /// The names that mean something.
 pub(super) struct Known {
@@ -152,6 +153,15 @@ pub(super) fn resolve(
         });
     }
     chains
+}
+
+/// What is done for broken streams, by virtual provider.
+pub(super) fn rescues(virtuals: &[raw::Virtual]) -> BTreeMap<String, RescuePolicy> {
+    let of = |entry: &raw::Virtual| {
+        let name = entry.name.as_deref()?.trim();
+        Some((name.to_owned(), entry.rescue.and_then(|rescue| rescue.0)?))
+    };
+    virtuals.iter().filter_map(of).collect()
 }
 
 /// The default target by the providers' own names. `None` when it is a built-in provider without a key,

@@ -17,11 +17,12 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
-use crate::upstream::{Call, Reply, SendError};
+use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
-use crate::wire::{classify, headers};
+use crate::wire::{classify, headers, ratelimit};
 
 /// A whole answer of at most so many bytes is read; more is malformed.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -75,16 +76,36 @@ pub(super) async fn make(
     lease: &Lease,
     times: Times,
 ) -> End {
+    make_of(
+        &request.doc,
+        &*endpoint.wire,
+        request,
+        endpoint,
+        lease,
+        times,
+    )
+    .await
+}
+
+/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
+pub(super) async fn make_of(
+    doc: &RequestDoc,
+    wire: &dyn Wire,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times,
+) -> End {
     let call = Call {
         operation: request.operation,
         headers: call_headers(request, endpoint, (*lease.material).as_ref()),
-        body: request
-            .doc
-            .rewritten(lease.upstream().model.as_str(), &endpoint.params),
+        body: doc.rewritten(lease.upstream().model.as_str(), &endpoint.params),
     };
     let attempt = Attempt {
         request,
+        wire,
         endpoint,
+        lease,
         times,
     };
     let timeouts = &endpoint.timeouts;
@@ -119,7 +140,9 @@ impl From<Failure> for Early {
 
 struct Attempt<'a> {
     request: &'a Request,
+    wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
+    lease: &'a Lease,
     times: Times,
 }
 
@@ -146,13 +169,21 @@ impl Attempt<'_> {
     }
 
     async fn send(&self, call: Call) -> Result<Reply, Early> {
-        self.endpoint.wire.send(call).await.map_err(|error| {
+        let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
                 SendError::Connect(_) | SendError::Broken(_) => Class::Network,
             };
             Early::from(Failure::new(class, error.to_string()))
-        })
+        })?;
+        let Times { clock, started, .. } = self.times;
+        let kind = &self.endpoint.kind;
+        let allowances = ratelimit::allowances(kind, &reply.headers, clock.wall());
+        // The head of a whole answer comes when the answer is complete: that measures its length.
+        let streams = self.request.doc.stream() && is_success(reply.status);
+        let first_byte = streams.then(|| clock.now().since(started));
+        self.lease.heard(allowances, first_byte);
+        Ok(reply)
     }
 
     /// Reads a whole answer and says what it is.

@@ -5,13 +5,21 @@
 mod answer;
 mod attempt;
 mod events;
+mod hedger;
+mod leasing;
+mod live;
+mod outbox;
+mod race;
 mod relay;
 mod request;
+mod rescue;
 mod run;
 mod story;
 mod tokens;
+mod tried;
 
 pub use answer::{Answer, AnswerBody, Failed};
+pub use hedger::Hedger;
+pub use leasing::Dispatch;
 pub use relay::Relay;
-pub use request::{Endpoint, Request};
-pub use run::Dispatch;
+pub use request::{Continuation, Endpoint, Request};

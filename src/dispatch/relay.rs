@@ -1,226 +1,351 @@
 //! The rest of a stream, after its first content: passed on event by event, watched for its end.
 //!
-//! Only whole events go out, so a cut never leaves half an event in front of our error event. From here on
-//! there is no other upstream: a stream that cannot be finished ends with an error event in its own form
-//! and without the end mark, so that a cut answer never looks complete (law L8).
+//! Only whole events go out, so a cut never leaves half an event in front of our error event. A stream that
+//! breaks off and cannot be rescued ends with an error event in its own form and without the end mark, so that a
+//! cut answer never looks complete (law L8). One that is rescued goes on in the words of another attempt, but only
+//! where those follow exactly from what was sent.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Sleep;
 
-use super::attempt::{Begun, class_of};
-use super::events::Events;
+use super::attempt::class_of;
+use super::events::Fault;
+use super::live::Live;
+use super::outbox::Outbox;
+use super::rescue::{Found, How, Rescue, Searched, Sent};
 use super::story::{Ending, Story};
-use crate::actors::lease::Lease;
-use crate::domain::attempts::Record;
+use crate::domain::attempts::Next;
+use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::key_state::Settlement;
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::outcome::Class;
+use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
 use crate::wire::classify;
+use crate::wire::openai::splice::{Splice, Spliced};
 use crate::wire::openai::stream;
+use crate::wire::openai::usage::Usage;
+use crate::wire::sse::RawEvent;
 
-/// After the last content some upstreams neither send the end mark nor close: they get so long.
-const AFTER_FINISH: Duration = Duration::from_secs(2);
+const BROKE_OFF: &str = "the upstream's stream broke off before the answer was complete";
 
-/// How a relayed stream ended.
-#[derive(Clone, Copy)]
-enum Last {
-    /// As it should.
-    Complete,
-    /// With an error; the upstream's own error event, if it sent one, went out already.
-    Cut {
-        class: Class,
-        code: ErrorCode,
-        message: &'static str,
-        told: bool,
-        retry_after: Option<Duration>,
-    },
+/// Why a stream could not be finished.
+#[derive(Clone, Debug)]
+struct Cut {
+    class: Class,
+    code: ErrorCode,
+    message: &'static str,
+    /// The upstream's own error event, if it sent one.
+    event: Option<Bytes>,
+    retry_after: Option<Duration>,
+}
+
+impl Cut {
+    fn new(class: Class, code: ErrorCode, message: &'static str) -> Self {
+        Self {
+            class,
+            code,
+            message,
+            event: None,
+            retry_after: None,
+        }
+    }
 }
 
 /// A stream being passed on. Dropping it cancels the upstream's request and settles the lease.
 pub struct Relay {
-    out: VecDeque<Bytes>,
-    events: Option<Events>,
-    lease: Option<Lease>,
-    record: Option<Record>,
-    story: Story,
-    /// The choices that are complete, one bit each, and how many there are to be.
-    finished: u64,
+    id: Arc<str>,
+    clock: Clock,
+    operation: Operation,
+    /// How many choices there are to be.
     choices: u32,
-    counts: bool,
-    kind: String,
-    idle: Duration,
-    last_event: Time,
+    deadline: Time,
+    outbox: Outbox,
+    live: Option<Live>,
     /// When the caller took the last bytes; while it is away nobody waits for the upstream.
     taken: Option<Time>,
-    end: Time,
-    deadline: Time,
+    /// With the search for another stream while there is one.
+    story: Option<Story>,
+    rescue: Option<Box<Rescue>>,
+    searching: Option<BoxFuture<'static, Searched>>,
+    /// How the answer first broke off.
+    first_cut: Option<Cut>,
+    splice: Option<Splice>,
+    /// What earlier streams of this answer used, and how much of that was counted here for want of their word.
+    before: Usage,
+    counted: u64,
     timer: Pin<Box<Sleep>>,
 }
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Relay({})", self.story.id)
+        write!(f, "Relay({})", self.id)
     }
 }
 
-/// What a relay needs beside the stream.
-pub(super) struct RelayParts {
-    pub(super) lease: Lease,
-    /// Of the attempt; its end and outcome are still open.
-    pub(super) record: Record,
-    pub(super) story: Story,
-    /// Whether a failure counts against the upstream.
-    pub(super) counts: bool,
-    /// How many choices the answer is to have.
-    pub(super) choices: u32,
-    /// The provider's catalogue id.
-    pub(super) kind: String,
-    /// Longest silence between two events with content.
-    pub(super) idle: Duration,
-    /// When the attempt must have ended.
-    pub(super) end: Time,
-    /// When the request must have ended.
-    pub(super) deadline: Time,
-}
-
 impl Relay {
-    pub(super) fn new(begun: Begun, parts: RelayParts) -> Self {
-        let mut story = parts.story;
-        let now = story.clock.now();
-        story.usage = begun.usage;
+    /// Passes `live` on until `deadline`; the answer is to have so many choices.
+    pub(super) fn new(
+        mut live: Live,
+        story: Story,
+        rescue: Option<Box<Rescue>>,
+        choices: u32,
+        deadline: Time,
+    ) -> Self {
         let clock = story.clock;
+        let now = clock.now();
+        let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()));
+        for raw in std::mem::take(&mut live.held) {
+            outbox.push(RawEvent { raw }, now);
+        }
+        let done = live.done;
         let mut relay = Self {
-            out: begun.held,
-            events: Some(begun.events),
-            lease: Some(parts.lease),
-            record: Some(parts.record),
-            story,
-            finished: begun.finished,
-            choices: parts.choices,
-            counts: parts.counts,
-            kind: parts.kind,
-            idle: parts.idle,
-            last_event: now,
+            id: Arc::clone(&story.id),
+            clock,
+            operation: story.operation,
+            choices,
+            deadline,
+            outbox,
+            live: Some(live),
             taken: Some(now),
-            end: parts.end,
-            deadline: parts.deadline,
+            story: Some(story),
+            rescue,
+            searching: None,
+            first_cut: None,
+            splice: None,
+            before: Usage::default(),
+            counted: 0,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(now))),
         };
         relay.arm();
-        if begun.done {
-            relay.close(Last::Complete);
+        if done {
+            relay.complete();
         }
         relay
     }
 
-    /// Whether every choice is complete.
     fn is_finished(&self) -> bool {
-        self.finished.count_ones() >= self.choices.min(64)
+        let live = self.live.as_ref();
+        live.is_some_and(|live| live.is_finished(self.choices))
     }
 
     /// When silence has lasted too long, as things stand.
     fn limit(&self) -> Time {
-        let silence = if self.is_finished() {
-            self.idle.min(AFTER_FINISH)
-        } else {
-            self.idle
-        };
-        (self.last_event + silence).min(self.end).min(self.deadline)
+        let limit = self.live.as_ref().map(|live| live.limit(self.choices));
+        limit.unwrap_or(self.deadline).min(self.deadline)
     }
 
     fn arm(&mut self) {
-        let at = self.story.clock.instant(self.limit());
-        self.timer.as_mut().reset(at);
+        let due = self.outbox.due();
+        let next = due.map_or(self.limit(), |due| due.min(self.limit()));
+        self.timer.as_mut().reset(self.clock.instant(next));
     }
 
     /// The caller is back for more: the time that it was away is not the upstream's silence.
     fn resume(&mut self) {
-        if let Some(taken) = self.taken.take() {
-            let away = self.story.clock.now().since(taken);
-            self.last_event = self.last_event + away;
-            self.end = self.end + away;
+        if let (Some(taken), Some(live)) = (self.taken.take(), &mut self.live) {
+            live.forgive(self.clock.now().since(taken));
         }
     }
 
-    /// Ends the stream and settles the lease.
-    fn close(&mut self, last: Last) {
-        self.events = None;
-        let (class, ending, retry_after) = match last {
-            Last::Complete => (Class::Success, Ending::Answered(200), None),
-            Last::Cut {
-                class,
-                code,
-                message,
-                told,
-                retry_after,
-            } => {
-                if !told {
-                    let event = stream::error_event(
-                        self.story.operation,
-                        message,
-                        code.kind(),
-                        code.as_str(),
-                        &self.story.id,
-                    );
-                    self.out.push_back(event);
-                    if mutant::on(Mutant::CutLooksComplete) {
-                        self.out.extend(stream::end_mark(self.story.operation));
-                    }
-                }
-                (class, Ending::Cut(code), retry_after)
-            }
+    /// All of the answer is there.
+    fn complete(&mut self) {
+        self.close(Class::Success, None, Ending::Answered(200), None);
+    }
+
+    /// Settles the stream that is live, if one is, and ends the answer.
+    fn close(
+        &mut self,
+        class: Class,
+        retry_after: Option<Duration>,
+        ending: Ending,
+        last: Option<Bytes>,
+    ) {
+        self.outbox.finish(last);
+        let live = self.live.take();
+        if let Some(story) = &mut self.story {
+            let usage = live.as_ref().and_then(|live| live.usage);
+            let all = usage.map_or(self.before, |usage| self.before.plus(usage));
+            story.usage = Some(all).filter(|all| *all != Usage::default());
+            story.records.extend(
+                live.as_ref()
+                    .map(|live| live.record(class, self.clock.now())),
+            );
+            story.ending = Some(ending);
+        }
+        if let Some(live) = live {
+            live.settle(class, retry_after, None);
+        }
+        // A slow reader of the last bytes needs no request any more.
+        self.rescue = None;
+    }
+
+    /// The stream cannot be finished: it is rescued, or the answer ends here.
+    fn cut(&mut self, cut: Cut) {
+        let (class, retry_after) = (cut.class, cut.retry_after);
+        let first = self.first_cut.get_or_insert(cut).clone();
+        if class.retry() != Retry::Never && self.search(class, retry_after) {
+            return;
+        }
+        self.end_cut(class, retry_after, first);
+    }
+
+    /// Ends the answer with the error that it first broke off with.
+    fn end_cut(&mut self, class: Class, retry_after: Option<Duration>, first: Cut) {
+        let event = first.event.unwrap_or_else(|| {
+            let code = first.code;
+            stream::error_event(
+                self.operation,
+                first.message,
+                code.kind(),
+                code.as_str(),
+                &self.id,
+            )
+        });
+        self.close(class, retry_after, Ending::Cut(first.code), Some(event));
+        if mutant::on(Mutant::CutLooksComplete) {
+            self.outbox.finish(stream::end_mark(self.operation));
+        }
+    }
+
+    /// Begins the search for another stream. False when there is none to be had.
+    fn search(&mut self, class: Class, retry_after: Option<Duration>) -> bool {
+        let sent = self.outbox.sent().filter(|sent| !sent.is_spoiled());
+        // What is complete and then fails needs no other answer, only an honest end.
+        let Some(sent) = sent.filter(|_| !self.is_finished()) else {
+            return false;
         };
-        self.story.ending = Some(ending);
-        if let Some(lease) = self.lease.take() {
-            lease.settle(Settlement {
-                class,
-                retry_after,
-                tokens: self.story.usage.as_ref().and_then(|usage| usage.total()),
-                counts: self.counts,
-            });
+        let (text, tokens) = (sent.text().to_owned(), sent.tokens());
+        let (Some(live), Some(mut rescue), Some(mut story)) =
+            (self.live.take(), self.rescue.take(), self.story.take())
+        else {
+            return false;
+        };
+        let failure = Failure {
+            retry_after,
+            ..Failure::new(class, BROKE_OFF)
+        };
+        let index = live.index();
+        let record = live.record(class, self.clock.now());
+        let (counts, next) = rescue.failed(index, record, &failure);
+        story.records = rescue.records().to_vec();
+        let mut used = live.usage.unwrap_or_default();
+        live.settle(class, retry_after, Some(counts));
+        if !matches!(next, Next::Ask(_)) {
+            self.before = self.before.plus(used);
+            self.story = Some(story);
+            return false;
         }
-        self.keep_record(class);
+        // It did not say, as most that break off: what it sent was not for free.
+        let unsaid = tokens.saturating_sub(self.counted);
+        used.completion_tokens = used.completion_tokens.or(Some(unsaid));
+        self.before = self.before.plus(used);
+        self.counted = tokens;
+        self.outbox.set_aside();
+        let sent = Sent { text, tokens };
+        self.searching = Some(Box::pin(rescue.search(story, next, index, sent)));
+        true
     }
 
-    fn keep_record(&mut self, class: Class) {
-        if let Some(mut record) = self.record.take() {
-            record.class = class;
-            record.ended = self.story.clock.now();
-            self.story.records.push(record);
+    /// The search is over.
+    fn searched(&mut self, searched: Searched) {
+        self.story = Some(searched.story);
+        match (searched.found, self.first_cut.clone()) {
+            (Some(found), _) => {
+                self.rescue = Some(searched.rescue);
+                self.go_on(found);
+            }
+            (None, Some(first)) => self.end_cut(first.class, None, first),
+            // There is no search without a cut.
+            (None, None) => self.outbox.finish(None),
         }
+    }
+
+    /// Another stream goes on with the answer.
+    fn go_on(&mut self, found: Found) {
+        let now = self.clock.now();
+        let Found {
+            begun,
+            lease,
+            tried,
+            endpoint,
+            how,
+            counts,
+        } = found;
+        let (mut live, _) = Live::new(begun, lease, &tried, &endpoint, counts, now);
+        let sent = self.outbox.sent().filter(|sent| !sent.is_empty());
+        self.splice = sent.map(|sent| match how {
+            How::Restarted => Splice::restarted(sent, self.before),
+            How::Continued { echoed } => Splice::continued(sent, self.before, echoed),
+        });
+        let held = std::mem::take(&mut live.held);
+        self.live = Some(live);
+        for raw in held {
+            if self.live.is_some() {
+                self.take_in(RawEvent { raw });
+            }
+        }
+        self.arm();
+    }
+
+    /// The stream that was to go on tells something else.
+    fn diverged(&mut self) {
+        if let (Some(live), Some(rescue)) = (self.live.take(), &mut self.rescue) {
+            // Nobody's fault: two answers are rarely alike.
+            rescue.given_up(live.record(Class::Cancelled, self.clock.now()));
+            if let Some(story) = &mut self.story {
+                story.records = rescue.records().to_vec();
+            }
+            self.before = self.before.plus(live.usage.unwrap_or_default());
+            live.settle(Class::Cancelled, None, None);
+        }
+        tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
+        let broke_off = || Cut::new(Class::Network, ErrorCode::UpstreamsExhausted, BROKE_OFF);
+        let first = self.first_cut.clone().unwrap_or_else(broke_off);
+        self.end_cut(Class::Cancelled, None, first);
     }
 
     /// The upstream closed the stream.
     fn ended(&mut self) {
         if self.is_finished() {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(mark) = stream::end_mark(self.story.operation) {
-                self.out.push_back(mark);
+            if let Some(raw) = stream::end_mark(self.operation) {
+                self.outbox.push(RawEvent { raw }, self.clock.now());
             }
-            return self.close(Last::Complete);
+            return self.complete();
         }
-        self.close(Last::Cut {
-            class: Class::Network,
-            code: ErrorCode::UpstreamsExhausted,
-            message: "the upstream's stream broke off before the answer was complete",
-            told: false,
-            retry_after: None,
-        });
+        self.cut(Cut::new(
+            Class::Network,
+            ErrorCode::UpstreamsExhausted,
+            BROKE_OFF,
+        ));
+    }
+
+    fn broken(&mut self, fault: &Fault) {
+        if self.is_finished() {
+            return self.ended();
+        }
+        let class = class_of(fault);
+        let code = match class {
+            Class::Malformed => ErrorCode::InvalidUpstreamResponse,
+            _ => ErrorCode::UpstreamsExhausted,
+        };
+        self.cut(Cut::new(class, code, BROKE_OFF));
     }
 
     /// A timer fired: is anything over?
     fn timed_out(&mut self) {
-        let now = self.story.clock.now();
+        let now = self.clock.now();
+        self.outbox.release(now);
         if now < self.limit() {
             return self.arm();
         }
@@ -228,57 +353,64 @@ impl Relay {
             return self.ended();
         }
         if now >= self.deadline {
-            return self.close(Last::Cut {
-                class: Class::Cancelled,
-                code: ErrorCode::DeadlineExceeded,
-                message: "the request's deadline passed before the answer was complete",
-                told: false,
-                retry_after: None,
-            });
+            let message = "the request's deadline passed before the answer was complete";
+            return self.cut(Cut::new(
+                Class::Cancelled,
+                ErrorCode::DeadlineExceeded,
+                message,
+            ));
         }
-        self.close(Last::Cut {
-            class: Class::Timeout,
-            code: ErrorCode::UpstreamsExhausted,
-            message: "the upstream's stream fell silent before the answer was complete",
-            told: false,
-            retry_after: None,
-        });
+        let message = "the upstream's stream fell silent before the answer was complete";
+        self.cut(Cut::new(
+            Class::Timeout,
+            ErrorCode::UpstreamsExhausted,
+            message,
+        ));
     }
 
-    fn take_in(&mut self, event: &crate::wire::sse::RawEvent) {
-        let said = stream::inspect(self.story.operation, event);
+    fn take_in(&mut self, event: RawEvent) {
+        let now = self.clock.now();
+        let said = stream::inspect(self.operation, &event);
+        let Some(live) = &mut self.live else { return };
         // Comments and empty deltas keep a connection open, not a promise.
         if said.content || said.finished != 0 || said.usage.is_some() {
-            self.last_event = self.story.clock.now();
+            live.last_event = now;
         }
         if said.malformed {
             // One broken event in the middle: the rest of the answer is worth more than its end.
             return;
         }
-        if let Some(usage) = said.usage {
-            self.story.usage = Some(usage);
-        }
-        self.out.push_back(event.raw.clone());
-        if mutant::on(Mutant::EventTwice) {
-            self.out.push_back(event.raw.clone());
-        }
+        live.usage = said.usage.or(live.usage);
         if let Some(error) = said.error {
-            let wall = self.story.clock.wall();
-            let failure = classify::classify_inband(&self.kind, &error, &HeaderMap::new(), wall);
-            return self.close(Last::Cut {
-                class: failure.class,
-                code: ErrorCode::UpstreamsExhausted,
-                message: "",
-                told: true,
+            let failure =
+                classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
+            return self.cut(Cut {
+                event: Some(event.raw),
                 retry_after: failure.retry_after,
+                ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, "")
             });
         }
-        if said.finished != 0 {
-            self.finished |= said.finished;
-            self.arm();
+        let out = match &mut self.splice {
+            None => Some(event),
+            Some(splice) => match splice.event(&event) {
+                Spliced::Nothing => None,
+                Spliced::Event(raw) => Some(RawEvent { raw }),
+                Spliced::Diverged => return self.diverged(),
+            },
+        };
+        live.finish(said.finished);
+        let was_empty = self.outbox.due().is_none();
+        if let Some(event) = out {
+            if mutant::on(Mutant::EventTwice) {
+                self.outbox.push(event.clone(), now);
+            }
+            self.outbox.push(event, now);
         }
         if said.done {
-            self.close(Last::Complete);
+            return self.complete();
+        }
+        if said.finished != 0 || (was_empty && self.outbox.due().is_some()) {
+            self.arm();
         }
     }
 }
@@ -290,33 +422,26 @@ impl Stream for Relay {
         let this = self.get_mut();
         this.resume();
         loop {
-            if let Some(bytes) = this.out.pop_front() {
-                this.taken = Some(this.story.clock.now());
+            if let Some(bytes) = this.outbox.pop() {
+                this.taken = Some(this.clock.now());
                 return Poll::Ready(Some(Ok(bytes)));
             }
-            let Some(events) = &mut this.events else {
-                return Poll::Ready(None);
-            };
-            match events.poll_next(cx) {
-                Poll::Ready(Some(Ok(event))) => this.take_in(&event),
-                Poll::Ready(Some(Err(fault))) => {
-                    let class = class_of(&fault);
-                    let code = match class {
-                        Class::Malformed => ErrorCode::InvalidUpstreamResponse,
-                        _ => ErrorCode::UpstreamsExhausted,
-                    };
-                    if this.is_finished() {
-                        this.ended();
-                    } else {
-                        this.close(Last::Cut {
-                            class,
-                            code,
-                            message: "the upstream's stream broke off before the answer was complete",
-                            told: false,
-retry_after: None,
-                        });
+            if let Some(searching) = &mut this.searching {
+                match searching.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(searched) => {
+                        this.searching = None;
+                        this.searched(searched);
+                        continue;
                     }
                 }
+            }
+            let Some(live) = &mut this.live else {
+                return Poll::Ready(None);
+            };
+            match live.events.poll_next(cx) {
+                Poll::Ready(Some(Ok(event))) => this.take_in(event),
+                Poll::Ready(Some(Err(fault))) => this.broken(&fault),
                 Poll::Ready(None) => this.ended(),
                 Poll::Pending => {
                     if this.timer.as_mut().poll(cx).is_pending() {
@@ -325,17 +450,24 @@ retry_after: None,
                     this.timed_out();
                 }
             }
+            if this.outbox.due().is_some() {
+                this.outbox.release(this.clock.now());
+            }
         }
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if mutant::on(Mutant::CancelledStreamKeepsLease) {
-            std::mem::forget(self.lease.take());
-        }
         // The caller left: the lease, dropped with this, settles itself as cancelled.
-        self.keep_record(Class::Cancelled);
+        if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
+            story
+                .records
+                .push(live.record(Class::Cancelled, self.clock.now()));
+        }
+        if mutant::on(Mutant::CancelledStreamKeepsLease) {
+            std::mem::forget(self.live.take());
+        }
     }
 }
 

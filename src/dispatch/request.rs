@@ -7,6 +7,7 @@ use http::HeaderMap;
 
 use crate::domain::dialect::Operation;
 use crate::domain::limits::{RetryPolicy, Timeouts};
+use crate::domain::rescue::Prefill;
 use crate::domain::time::Time;
 use crate::upstream::Upstream as Wire;
 use crate::wire::openai::request::RequestDoc;
@@ -27,6 +28,16 @@ pub struct Endpoint {
     pub timeouts: Timeouts,
     /// How often it is asked again.
     pub retry: Arc<RetryPolicy>,
+    /// How it is asked to go on with an answer; `None` when it cannot be.
+    pub prefill: Option<Continuation>,
+}
+
+/// How an upstream is asked to go on from the beginning of an answer.
+pub struct Continuation {
+    /// What the request says.
+    pub form: Prefill,
+    /// Where it goes, if not where all calls go.
+    pub wire: Option<Arc<dyn Wire>>,
 }
 
 /// A request as the data listener took it.

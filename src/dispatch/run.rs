@@ -1,59 +1,33 @@
 //! One request from arrival to answer: the loop round the attempts machine.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Answer, AnswerBody, Failed};
-use super::attempt::{self, Begun, End, Times, Whole};
-use super::relay::{Relay, RelayParts};
+use super::attempt::{End, Whole};
+use super::leasing::Dispatch;
+use super::live::Live;
+use super::race::{Course, Landed};
+use super::relay::Relay;
 use super::request::{Endpoint, Request};
+use super::rescue::Rescue;
 use super::story::{Ending, Story};
 use super::tokens;
-use crate::actors::lease::Lease;
-use crate::actors::route::Route;
-use crate::actors::tree::Dispatcher;
+use super::tried::{Tried, settle};
 use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
-use crate::domain::chain::{Chain, ResolveError, Targets};
+use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::ProviderName;
-use crate::domain::key_state::Settlement;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::outcome::{Class, Failure};
-use crate::domain::time::Time;
-use crate::runtime::clock::Clock;
+use crate::domain::outcome::Class;
 use crate::wire::headers::forward_response_headers;
-
-/// Everything a request's task needs. One per process, shared.
-pub struct Dispatch {
-    /// The way into the tree.
-    pub dispatcher: Dispatcher,
-    /// What may be asked for.
-    pub targets: Arc<Targets>,
-    /// By name.
-    pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
-    /// What bounds a request.
-    pub policy: DispatchPolicy,
-    /// The clock.
-    pub clock: Clock,
-}
-
-/// What bounds one request's waiting.
-#[derive(Clone, Copy)]
-struct Limits {
-    deadline: Time,
-    /// What is left of the time that it may wait for keys.
-    wait: Duration,
-    patience_until: Time,
-}
 
 impl Dispatch {
     /// Serves one request, or says why not.
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(&self, request: Request) -> Result<Answer, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, request: Request) -> Result<Answer, Box<Failed>> {
         let mut story = Story {
             id: Arc::clone(&request.id),
             operation: request.operation,
@@ -65,7 +39,7 @@ impl Dispatch {
             started: request.arrived,
             clock: self.clock,
             records: Vec::new(),
-            current: None,
+            current: Vec::new(),
             first_token: None,
             usage: None,
             ending: None,
@@ -105,7 +79,7 @@ impl Dispatch {
     }
 
     async fn serve(
-        &self,
+        self: &Arc<Self>,
         request: Request,
         chain: Arc<Chain>,
         mut story: Story,
@@ -127,6 +101,9 @@ impl Dispatch {
             await_cooldown: limits.wait,
             ..self.policy
         };
+        if let Some(hedger) = self.hedger.as_ref().filter(|_| story.stream) {
+            hedger.budget.earn();
+        }
         let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
         let mut next = attempts.start(self.clock.now());
         loop {
@@ -150,15 +127,21 @@ impl Dispatch {
                         };
                         return Err(self.fail(story, &attempts, &chain, verdict));
                     };
-                    let tried = Tried::new(&lease, &request, self.clock.now());
-                    story.current = Some(tried.record(Class::Cancelled, None, tried.started));
-                    let times = Times {
-                        clock: self.clock,
-                        started: tried.started,
-                        deadline: limits.deadline,
+                    let course = Course {
+                        request: &request,
+                        chain: &chain,
+                        limits,
                     };
-                    let end = attempt::make(&request, endpoint, &lease, times).await;
-                    story.current = None;
+                    let landed = self
+                        .step(course, endpoint, lease, &mut attempts, &mut story)
+                        .await;
+                    story.current.clear();
+                    let Landed {
+                        endpoint,
+                        lease,
+                        tried,
+                        end,
+                    } = landed;
                     match end {
                         End::Whole(whole, usage) => {
                             story.usage = usage;
@@ -175,8 +158,24 @@ impl Dispatch {
                             return Ok(self.whole(story, attempts, tried, whole));
                         }
                         End::Begun(begun) => {
-                            return Ok(self
-                                .begun(story, &attempts, &tried, *begun, lease, endpoint, limits));
+                            story.records = attempts.records().to_vec();
+                            let counts = attempts.may_count(lease.index);
+                            let now = self.clock.now();
+                            let live = Live::new(*begun, lease, &tried, endpoint, counts, now);
+                            let choices = request.doc.choices();
+                            let rescue = Rescue::new(self, request, chain, attempts, limits);
+                            story.first_token = Some(now);
+                            let (live, headers) = live;
+                            let attempts = story.records.len() + 1;
+                            let relay = Relay::new(live, story, rescue, choices, limits.deadline);
+                            return Ok(Answer {
+                                status: 200,
+                                headers: forward_response_headers(&headers),
+                                body: AnswerBody::Stream(Box::new(relay)),
+                                upstream: tried.upstream,
+                                key: tried.key,
+                                attempts,
+                            });
                         }
                         End::OutOfTime => {
                             settle(lease, Class::Cancelled, None);
@@ -193,24 +192,8 @@ impl Dispatch {
                             return Err(self.fail(story, &attempts, &chain, verdict));
                         }
                         End::Failed(failure, whole) => {
-                            let now = self.clock.now();
-                            let record = tried.record(failure.class, failure.status, now);
-                            let (counts, then) = attempts.failed(
-                                lease.index,
-                                record,
-                                &failure,
-                                fastrand::f64(),
-                                now,
-                            );
-                            tracing::debug!(
-                                request_id = %request.id,
-                                upstream = %tried.upstream,
-                                key = %tried.key,
-                                class = failure.class.as_str(),
-                                detail = %failure.detail,
-                                "attempt failed"
-                            );
-                            lease.settle(settlement(&failure, counts));
+                            let then =
+                                self.failed(&request, lease, &tried, &failure, &mut attempts);
                             story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
                                 return Ok(self.whole(story, attempts, tried, whole));
@@ -229,18 +212,6 @@ impl Dispatch {
                 }
                 Next::Fail(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
             }
-        }
-    }
-
-    fn limits(&self, request: &Request) -> Limits {
-        let policy = &self.policy;
-        let span = request
-            .deadline
-            .map_or(policy.deadline, |asked| asked.min(policy.deadline));
-        Limits {
-            deadline: request.arrived + span,
-            wait: request.await_cooldown.unwrap_or(policy.await_cooldown),
-            patience_until: request.arrived + policy.patience,
         }
     }
 
@@ -265,43 +236,6 @@ impl Dispatch {
         }
     }
 
-    async fn lease(
-        &self,
-        request: &Request,
-        chain: &Arc<Chain>,
-        attempts: &mut Attempts,
-        limits: &mut Limits,
-    ) -> Result<Lease, Verdict> {
-        let ask = attempts.ask();
-        let asked_at = self.clock.now();
-        let may_wait =
-            request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
-        let reserve = tokens::estimate(&request.doc);
-        let deadline = if mutant::on(Mutant::DeadlineIgnored) {
-            Time::NEVER
-        } else {
-            limits.deadline
-        };
-        let asked = self.dispatcher.lease(deadline, |reply| {
-            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
-            route.may_wait = may_wait;
-            route.wait_until = asked_at + limits.wait;
-            route.patience_until = limits.patience_until;
-            route
-        });
-        match asked.await {
-            Ok(lease) => {
-                if lease.waited {
-                    attempts.waited();
-                    let spent = self.clock.now().since(asked_at);
-                    limits.wait = limits.wait.saturating_sub(spent);
-                }
-                Ok(lease)
-            }
-            Err(refused) => Err(attempts.refused(&refused, self.clock.now())),
-        }
-    }
-
     fn whole(&self, mut story: Story, attempts: Attempts, tried: Tried, whole: Whole) -> Answer {
         story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
@@ -312,48 +246,6 @@ impl Dispatch {
             upstream: tried.upstream,
             key: tried.key,
             attempts: story.records.len() - usize::from(mutant::on(Mutant::AttemptNotTold)),
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one answer, each of its own kind"
-    )]
-    fn begun(
-        &self,
-        mut story: Story,
-        attempts: &Attempts,
-        tried: &Tried,
-        begun: Begun,
-        lease: Lease,
-        endpoint: &Endpoint,
-        limits: Limits,
-    ) -> Answer {
-        story.records = attempts.records().to_vec();
-        story.first_token = Some(self.clock.now());
-        lease.began();
-        let answer = Answer {
-            status: 200,
-            headers: forward_response_headers(&begun.headers),
-            body: AnswerBody::Full(bytes::Bytes::new()),
-            upstream: tried.upstream.clone(),
-            key: tried.key.clone(),
-            attempts: story.records.len() + 1,
-        };
-        let parts = RelayParts {
-            record: tried.record(Class::Success, Some(200), self.clock.now()),
-            story,
-            counts: attempts.may_count(lease.index),
-            lease,
-            choices: tried.choices,
-            kind: endpoint.kind.clone(),
-            idle: endpoint.timeouts.idle,
-            end: tried.started + endpoint.timeouts.total,
-            deadline: limits.deadline,
-        };
-        Answer {
-            body: AnswerBody::Stream(Box::new(Relay::new(begun, parts))),
-            ..answer
         }
     }
 
@@ -381,55 +273,6 @@ impl Dispatch {
             arrived: story.started,
             param: None,
         })
-    }
-}
-
-/// An attempt that is under way.
-struct Tried {
-    upstream: crate::domain::ids::Upstream,
-    key: crate::domain::ids::KeyId,
-    started: Time,
-    choices: u32,
-}
-
-impl Tried {
-    fn new(lease: &Lease, request: &Request, started: Time) -> Self {
-        Self {
-            choices: request.doc.choices(),
-            upstream: lease.upstream().clone(),
-            key: lease.key.clone(),
-            started,
-        }
-    }
-
-    fn record(&self, class: Class, status: Option<u16>, ended: Time) -> Record {
-        Record {
-            upstream: self.upstream.clone(),
-            key: self.key.clone(),
-            class,
-            status,
-            started: self.started,
-            ended,
-        }
-    }
-}
-
-fn settle(lease: Lease, class: Class, tokens: Option<u64>) {
-    lease.settle(Settlement {
-        class,
-        retry_after: None,
-        tokens,
-        counts: false,
-    });
-}
-
-fn settlement(failure: &Failure, counts: bool) -> Settlement {
-    Settlement {
-        class: failure.class,
-        retry_after: failure.retry_after,
-        // Nothing was generated: the reservation goes back whole.
-        tokens: Some(0),
-        counts,
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) struct Story {
     pub(crate) started: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
-    /// The attempt under way, as it is told of if the request ends during it.
-    pub(crate) current: Option<Record>,
+    /// The attempts under way, as they are told of if the request ends during them.
+    pub(crate) current: Vec<Record>,
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
     pub(crate) ending: Option<Ending>,
@@ -42,7 +42,7 @@ pub(crate) struct Story {
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
-        if let Some(mut record) = self.current.take() {
+        for mut record in self.current.drain(..) {
             record.ended = now;
             self.records.push(record);
         }

@@ -202,6 +202,33 @@ impl Attempts {
         self.slots.get(index).is_some_and(|slot| !slot.counted)
     }
 
+    /// Whether another attempt may start while so many are under way, however those end (law L4).
+    pub fn may_start_beside(&self, under_way: u32) -> bool {
+        self.attempts.saturating_add(under_way) < self.policy.max_attempts
+            && self.key_refusals.saturating_add(under_way) < self.policy.max_key_refusals
+    }
+
+    /// Whether an attempt at candidate `index` is still open to this request.
+    pub fn is_open(&self, index: usize) -> bool {
+        self.slots
+            .get(index)
+            .is_some_and(|slot| slot.closed.is_none())
+    }
+
+    /// An attempt was given up because another one won.
+    pub fn cancelled(&mut self, record: Record) {
+        self.attempts += 1;
+        self.records.push(record);
+    }
+
+    /// A candidate refused the form in which it was asked to go on with an answer: nobody's fault, and the request
+    /// as it was may still go there.
+    pub fn rejected(&mut self, record: Record, now: Time) -> Next {
+        self.attempts += 1;
+        self.records.push(record);
+        self.go_on(Duration::ZERO, now)
+    }
+
     /// An attempt served the request.
     pub fn succeeded(&mut self, record: Record) {
         self.attempts += 1;

@@ -121,6 +121,15 @@ impl Circuit {
         }
     }
 
+    /// The configuration says otherwise now. A window of another length begins anew.
+    pub fn configure(&mut self, policy: BreakerPolicy) {
+        if self.policy.window != policy.window {
+            self.successes = RollingSum::new(policy.window, 10);
+            self.failures = RollingSum::new(policy.window, 10);
+        }
+        self.policy = policy;
+    }
+
     /// What an attempt that wants to start would hear. Changes nothing.
     pub fn gate(&self, now: Time) -> Gate {
         match self.state {

@@ -5,11 +5,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::allowance::Allowance;
+use super::concurrency::Concurrency;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
+use super::pace::{Known, Paces, Sent, Uncounted};
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 use super::window::RollingSum;
@@ -22,6 +25,8 @@ pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
 pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// No hint keeps a key away for longer than a monthly quota.
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// A refusal for less than this is no limit per minute.
+const BRIEF: Duration = Duration::from_secs(10);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 const MODELS_KEPT: usize = 256;
 
@@ -88,7 +93,13 @@ enum Validity {
 #[derive(Clone, Debug)]
 struct Live {
     model: ModelName,
+    /// Of the configured tokens per minute.
     reserved: u64,
+    sent: Sent,
+    /// How many were under way when it was sent, itself included.
+    in_flight: u32,
+    /// Its answer's head explains a refusal: a limit was short.
+    explained: bool,
 }
 
 /// The state of one key.
@@ -104,6 +115,8 @@ pub struct KeyState {
     tokens: RollingSum,
     day: RollingSum,
     live: HashMap<LeaseId, Live>,
+    paces: Paces,
+    concurrency: Concurrency,
 }
 
 impl KeyState {
@@ -121,7 +134,15 @@ impl KeyState {
             tokens: RollingSum::new(MINUTE, 60),
             day: RollingSum::new(MINUTE * 60 * 24, 288),
             live: HashMap::new(),
+            paces: Paces::default(),
+            concurrency: Concurrency::default(),
         }
+    }
+
+    /// The configuration says otherwise now; what is known stays.
+    pub fn configure(&mut self, limits: KeyLimits, cooldown: CooldownPolicy) {
+        self.limits = limits;
+        self.cooldown = cooldown;
     }
 
     /// The same key with nothing known about it.
@@ -134,11 +155,21 @@ impl KeyState {
         self.live.len()
     }
 
-    /// Whether all places are taken.
+    /// Whether all places are taken, configured or learned.
     pub fn is_full(&self) -> bool {
-        self.limits
-            .max_in_flight
-            .is_some_and(|max| self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX))
+        let configured = self.limits.max_in_flight;
+        configured.is_some_and(|max| self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX))
+            || !self.concurrency.allows(self.live.len())
+    }
+
+    /// The learned limit of requests at the same time, if there is one.
+    pub fn learned_concurrency(&self) -> Option<u32> {
+        self.concurrency.limit()
+    }
+
+    /// The limits of requests and tokens that were learned, for those who read.
+    pub fn learned_limits(&self, now: Time) -> Vec<Known> {
+        self.paces.known(now)
     }
 
     /// Whether `lease` is among them.
@@ -175,7 +206,15 @@ impl KeyState {
         if self.is_full() {
             return Err(Refusal::open_ended(Reason::Saturated));
         }
-        self.within_limits(tokens, now)
+        self.within_limits(tokens, now)?;
+        let alone = || self.live.values().all(|live| live.model != *model);
+        let paced = self.paces.ready(model, tokens, alone, now);
+        paced.map_err(|ready| Refusal::until(Reason::Paced, ready))
+    }
+
+    /// An attempt for `model` was told to wait for a learned limit: it is in use.
+    pub fn held_back(&mut self, model: &ModelName, now: Time) {
+        self.paces.held_back(model, now);
     }
 
     /// Admits an attempt under `lease`, reserving one request and `tokens` tokens.
@@ -202,9 +241,17 @@ impl KeyState {
         // More than a minute's allowance would keep others out for longer than the minute it is about.
         let reserved = tokens.min(self.limits.tpm.unwrap_or(0));
         self.tokens.add(reserved, now);
+        self.paces.sent(model, tokens, now);
         let live = Live {
             model: model.clone(),
             reserved,
+            sent: Sent {
+                lease,
+                tokens,
+                at: now,
+            },
+            in_flight: u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX),
+            explained: false,
         };
         self.live.insert(lease, live);
         Ok(())
@@ -222,6 +269,36 @@ impl KeyState {
         }
         self.validity = Validity::Valid;
         Some(KeyChange::Recovered)
+    }
+
+    /// The head of the answer to `lease` is there. It describes these limits; `first_byte` is how long a streamed
+    /// answer took to begin.
+    pub fn heard(
+        &mut self,
+        lease: LeaseId,
+        allowances: &[Allowance],
+        first_byte: Option<Duration>,
+        now: Time,
+    ) {
+        let Some(live) = self.live.get(&lease) else {
+            return;
+        };
+        if let Some(span) = first_byte.filter(|_| self.limits.pacing.adaptive_concurrency) {
+            self.concurrency.first_byte(span, live.in_flight);
+        }
+        if allowances.is_empty() || !self.limits.pacing.learn {
+            return;
+        }
+        let mut uncounted = Uncounted::default();
+        for other in self.live.values().filter(|other| other.model == live.model) {
+            uncounted.add(&live.sent, &other.sent);
+        }
+        let explained = self
+            .paces
+            .heard(&live.model, live.sent, uncounted, allowances, now);
+        if let Some(live) = self.live.get_mut(&lease) {
+            live.explained = explained;
+        }
     }
 
     /// A lease ended. Settling twice, or a lease this key never gave, changes nothing.
@@ -242,6 +319,7 @@ impl KeyState {
         if was_probe && let Validity::Invalid { probe, .. } = &mut self.validity {
             *probe = None;
         }
+        self.learn_from(&live, settlement, now);
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),
@@ -314,6 +392,38 @@ impl KeyState {
             }
         }
         Ok(())
+    }
+
+    /// What the end of an attempt tells of limits that no configuration names.
+    fn learn_from(&mut self, live: &Live, settlement: &Settlement, now: Time) {
+        let pacing = self.limits.pacing;
+        let Live { model, sent, .. } = live;
+        let class = settlement.class;
+        // A limit of requests or tokens was short, and the upstream said so: no reason to doubt anything else.
+        let unexplained = class == Class::RateLimited && !live.explained;
+        if pacing.learn {
+            match class {
+                Class::Success => self.paces.served(model, *sent, settlement.tokens),
+                // Who says that it is a matter of moments is taken at its word: there is nothing to estimate.
+                Class::RateLimited if settlement.retry_after.is_some_and(|hint| hint < BRIEF) => {
+                    self.paces.fell_short(model, *sent);
+                }
+                Class::RateLimited if unexplained => {
+                    let bound = self.concurrency.is_in_use(live.in_flight);
+                    let hint = settlement.retry_after;
+                    self.paces.refused(model, *sent, hint, bound, now);
+                }
+                Class::RateLimited => self.paces.fell_short(model, *sent),
+                _ => self.paces.failed(model, *sent, settlement.tokens),
+            }
+        }
+        if pacing.adaptive_concurrency {
+            if class == Class::Success {
+                self.concurrency.succeeded(live.in_flight, now);
+            } else if class == Class::Overloaded || unexplained {
+                self.concurrency.overloaded(sent.at, live.in_flight, now);
+            }
+        }
     }
 
     fn succeeded(&mut self, model: &ModelName, was_probe: bool) -> Option<KeyChange> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::backoff::Waits;
+use super::hedge::HedgePolicy;
 
 /// What one key may do, as configured. `None` means not limited by us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,6 +17,27 @@ pub struct KeyLimits {
     pub rpd: Option<u64>,
     /// Requests at the same time.
     pub max_in_flight: Option<u32>,
+    /// What it learns of the limits that the upstream sets.
+    pub pacing: PacingPolicy,
+}
+
+/// What a key learns of its upstream's limits. All on unless configured otherwise: nothing is held back before an
+/// answer or a refusal gives a reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PacingPolicy {
+    /// Limits of requests and tokens, from headers, and from refusals where there are none.
+    pub learn: bool,
+    /// How many requests at the same time are taken, from refusals for overload.
+    pub adaptive_concurrency: bool,
+}
+
+impl Default for PacingPolicy {
+    fn default() -> Self {
+        Self {
+            learn: true,
+            adaptive_concurrency: true,
+        }
+    }
 }
 
 /// How long the parts of one attempt may take.
@@ -40,7 +62,8 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
-            first_token: Duration::from_secs(120),
+            // Models that reason for two minutes in silence exist.
+            first_token: Duration::from_secs(180),
             idle: Duration::from_secs(60),
             response: Duration::from_secs(300),
             total: Duration::from_secs(600),
@@ -101,6 +124,8 @@ pub struct DispatchPolicy {
     pub max_waiting: usize,
     /// One bucket per upstream.
     pub retry_budget: RetryBudgetPolicy,
+    /// A second attempt beside a slow first one; `None` means never.
+    pub hedge: Option<HedgePolicy>,
 }
 
 impl Default for DispatchPolicy {
@@ -113,6 +138,7 @@ impl Default for DispatchPolicy {
             patience: Duration::ZERO,
             max_waiting: 1000,
             retry_budget: RetryBudgetPolicy::default(),
+            hedge: None,
         }
     }
 }

@@ -3,21 +3,29 @@
 //! No I/O, no clock, no logging, no runtime: time is always an argument (see [`time::Time`]).
 //! Each file holds one machine or one small family of values.
 
+pub mod allowance;
 pub mod attempts;
 pub mod backoff;
 pub mod chain;
 pub mod circuit;
+pub mod concurrency;
 pub mod cooldown;
 pub mod dialect;
 pub mod error_code;
+pub mod estimate;
+pub mod hedge;
 pub mod ids;
 pub mod key_state;
+pub mod learned;
 pub mod limits;
 pub mod mutant;
 pub mod near;
 pub mod outcome;
+pub mod pace;
 pub mod provider_state;
+pub mod ramp;
 pub mod refusal;
+pub mod rescue;
 pub mod restart;
 pub mod retry_budget;
 pub mod rotation;

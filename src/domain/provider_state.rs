@@ -12,6 +12,7 @@ use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
+use super::ramp::Ramp;
 use super::refusal::{Reason, Refusal};
 use super::retry_budget::RetryBudget;
 use super::time::Time;
@@ -48,6 +49,8 @@ struct UpstreamState {
     gone_until: Time,
     budget: RetryBudget,
     budget_used: Time,
+    /// Since its breaker closed, until it takes everything again.
+    ramp: Option<Ramp>,
 }
 
 /// The state of one provider.
@@ -70,6 +73,16 @@ impl ProviderState {
         }
     }
 
+    /// The configuration says otherwise now; what is known stays, but for a window of another length.
+    pub fn configure(&mut self, breaker: BreakerPolicy, retry_budget: RetryBudgetPolicy) {
+        self.breaker = breaker;
+        self.retry_budget = retry_budget;
+        for upstream in self.models.values_mut() {
+            upstream.circuit.configure(breaker);
+            upstream.budget.configure(retry_budget);
+        }
+    }
+
     /// What an attempt for `model` would hear. `first` says that it is its request's first attempt.
     ///
     /// # Errors
@@ -79,7 +92,11 @@ impl ProviderState {
             return Err(Refusal::until(Reason::Cooling, until));
         }
         let Some(upstream) = self.models.get(model) else {
-            return Ok(Pass { probe: false });
+            let budget = RetryBudget::new(self.retry_budget);
+            return match budget.may_retry(now) {
+                Err(free) if !first => Err(Refusal::until(Reason::RetryBudget, free)),
+                Ok(()) | Err(_) => Ok(Pass { probe: false }),
+            };
         };
         if now < upstream.gone_until {
             return Err(Refusal::until(Reason::ModelGone, upstream.gone_until));
@@ -96,6 +113,28 @@ impl ProviderState {
             return Err(Refusal::until(Reason::RetryBudget, free));
         }
         Ok(Pass { probe })
+    }
+
+    /// Whether an upstream that has just recovered takes one request more, of all that are offered to it: a growing
+    /// share, see [`Ramp`]. Ask it for attempts that [`gate`](Self::gate) let pass and that can go elsewhere; a probe
+    /// is not held back.
+    ///
+    /// # Errors
+    /// That it is recovering.
+    pub fn ramp(&mut self, model: &ModelName, now: Time) -> Result<(), Refusal> {
+        let Some(upstream) = self.models.get_mut(model) else {
+            return Ok(());
+        };
+        let Some(ramp) = &mut upstream.ramp else {
+            return Ok(());
+        };
+        if ramp.admits(now) {
+            if ramp.is_over(now) {
+                upstream.ramp = None;
+            }
+            return Ok(());
+        }
+        Err(Refusal::open_ended(Reason::Recovering))
     }
 
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
@@ -150,7 +189,13 @@ impl ProviderState {
             class if class.trips_breaker() && (counts || probe) => Signal::Failure,
             _ => Signal::Neutral,
         };
-        let change = self.upstream(model, now).circuit.record(signal, probe, now);
+        let upstream = self.upstream(model, now);
+        let change = upstream.circuit.record(signal, probe, now);
+        match change {
+            Some(Change::Closed) => upstream.ramp = Some(Ramp::new(now)),
+            Some(Change::Opened { .. }) => upstream.ramp = None,
+            Some(Change::ProbeFree) | None => {}
+        }
         change.map(UpstreamChange::Circuit)
     }
 
@@ -196,6 +241,7 @@ impl ProviderState {
                 gone_until: Time::ZERO,
                 budget: RetryBudget::new(self.retry_budget),
                 budget_used: now,
+                ramp: None,
             })
     }
 }
@@ -302,6 +348,17 @@ mod tests {
             provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
         }
         assert!(provider.troubled(Time::ZERO).count() <= MODELS_KEPT);
+    }
+
+    #[test]
+    fn an_upstream_that_nothing_is_known_of_takes_no_extra_attempt_without_a_budget_either() {
+        let none = RetryBudgetPolicy {
+            ratio: 0.2,
+            min_per_second: 0.0,
+        };
+        let provider = ProviderState::new(BreakerPolicy::default(), none);
+        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+        assert!(provider.gate(&model(), false, Time::ZERO).is_err());
     }
 
     #[test]

@@ -12,7 +12,9 @@ pub enum Reason {
     Exhausted,
     /// Our own limit of requests or tokens per minute or day.
     Limited,
-    /// Our own limit of requests in flight.
+    /// A limit learned from the upstream leaves no room at present.
+    Paced,
+    /// Our own limit of requests in flight, or the learned one.
     Saturated,
     /// The key was found invalid.
     Invalid,
@@ -20,6 +22,8 @@ pub enum Reason {
     CircuitOpen,
     /// The model does not exist there at present.
     ModelGone,
+    /// The upstream has just recovered and takes a growing share; the rest walks on.
+    Recovering,
     /// The upstream's share of extra attempts is used up.
     RetryBudget,
     /// The actor is being restarted.
@@ -45,10 +49,12 @@ impl Reason {
             Self::Cooling => "cooling",
             Self::Exhausted => "quota_exhausted",
             Self::Limited => "limited",
+            Self::Paced => "paced",
             Self::Saturated => "saturated",
             Self::Invalid => "invalid_key",
             Self::CircuitOpen => "circuit_open",
             Self::ModelGone => "model_gone",
+            Self::Recovering => "recovering",
             Self::RetryBudget => "retry_budget",
             Self::Restarting => "restarting",
             Self::Quarantined => "quarantined",
@@ -66,6 +72,7 @@ impl Reason {
             Self::Cooling
             | Self::Exhausted
             | Self::Limited
+            | Self::Paced
             | Self::Saturated
             | Self::Invalid
             | Self::CircuitOpen
@@ -73,9 +80,13 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
-            Self::Quarantined | Self::KeysTried | Self::Tried | Self::TooLarge | Self::NoKeys => {
-                false
-            }
+            // Recovering: who has nowhere else to go is let through, see the router.
+            Self::Recovering
+            | Self::Quarantined
+            | Self::KeysTried
+            | Self::Tried
+            | Self::TooLarge
+            | Self::NoKeys => false,
         }
     }
 
@@ -83,7 +94,12 @@ impl Reason {
     pub const fn is_of_model(self) -> bool {
         matches!(
             self,
-            Self::Cooling | Self::CircuitOpen | Self::ModelGone | Self::RetryBudget
+            Self::Cooling
+                | Self::Paced
+                | Self::CircuitOpen
+                | Self::ModelGone
+                | Self::Recovering
+                | Self::RetryBudget
         )
     }
 
@@ -94,6 +110,7 @@ impl Reason {
             Self::Cooling
                 | Self::Exhausted
                 | Self::Limited
+                | Self::Paced
                 | Self::Saturated
                 | Self::Contended
                 | Self::KeysTried

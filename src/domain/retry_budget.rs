@@ -32,6 +32,11 @@ impl RetryBudget {
         }
     }
 
+    /// The configuration says otherwise now.
+    pub fn configure(&mut self, policy: RetryBudgetPolicy) {
+        self.policy = policy;
+    }
+
     /// Whether an attempt that is not its request's first may land here; if not, when it may.
     ///
     /// # Errors

@@ -39,6 +39,11 @@ impl Rotation {
         Self { kind, cursor: 0 }
     }
 
+    /// The configuration says otherwise now.
+    pub fn configure(&mut self, kind: KeyRotation) {
+        self.kind = kind;
+    }
+
     /// The index of the next key among `count`, of those for which `ready` holds, and moves on.
     ///
     /// `avoid` is taken only when no other key is ready. `in_flight` is asked for least-in-flight only.

@@ -50,6 +50,11 @@ pub struct WaitingRoom<T> {
 }
 
 impl<T> WaitingRoom<T> {
+    /// The configuration says otherwise now; those inside stay.
+    pub fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// An empty room for at most `capacity` waiters.
     pub fn new(capacity: usize) -> Self {
         Self {

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tracing::{Level, enabled, info, warn};
 
 use super::{sink, stamp};
@@ -92,31 +91,38 @@ impl RequestLine<'_> {
         out.extend_from_slice(level.as_str().as_bytes());
         out.extend_from_slice(b"\",\"message\":\"request\"");
         let out = &mut out;
-        field(out, "request_id", &self.id);
-        field(out, "operation", &&self.operation.path()[1..]);
-        field(out, "stream", &self.stream);
-        field(out, "target", &self.target);
-        field(out, "outcome", &self.outcome);
+        macro_rules! field {
+            ($name:literal, $value:expr) => {
+                out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+                // Texts and numbers, written to memory: this cannot fail.
+                let _ = serde_json::to_writer(&mut *out, $value);
+            };
+        }
+        field!("request_id", &self.id);
+        field!("operation", &&self.operation.path()[1..]);
+        field!("stream", &self.stream);
+        field!("target", &self.target);
+        field!("outcome", &self.outcome);
         if let Some(status) = self.status {
-            field(out, "status", &status);
+            field!("status", &status);
         }
         let mut text = String::with_capacity(96 * self.attempts.len());
         if let Some(last) = self.attempts.last() {
             last.upstream.push_to(&mut text);
-            field(out, "upstream", &text.as_str());
+            field!("upstream", &text.as_str());
             text.clear();
         }
         self.push_attempts(&mut text);
-        field(out, "attempts", &text.as_str());
+        field!("attempts", &text.as_str());
         if let Some(tokens) = self.prompt_tokens {
-            field(out, "prompt_tokens", &tokens);
+            field!("prompt_tokens", &tokens);
         }
         if let Some(tokens) = self.completion_tokens {
-            field(out, "completion_tokens", &tokens);
+            field!("completion_tokens", &tokens);
         }
-        field(out, "total_ms", &millis(self.total));
+        field!("total_ms", &millis(self.total));
         if let Some(first) = self.first_token {
-            field(out, "first_token_ms", &millis(first));
+            field!("first_token_ms", &millis(first));
         }
         out.extend_from_slice(b"}\n");
         std::mem::take(out)
@@ -145,15 +151,6 @@ impl RequestLine<'_> {
             push_millis(text, record.ended.since(record.started));
         }
     }
-}
-
-/// Adds `,"name":value`.
-fn field(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    // Texts and numbers, written to memory: this cannot fail.
-    let _ = serde_json::to_writer(out, value);
 }
 
 /// Milliseconds to a tenth, as `12.5ms` or `4ms`.

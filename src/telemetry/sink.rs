@@ -2,49 +2,64 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 /// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
 const QUEUE: usize = 16_384;
 /// The writer's rest between two batches.
 const REST: Duration = Duration::from_millis(5);
+/// At the end the writer gets so long for what is queued: whoever should read it may have stopped.
+const FLUSH: Duration = Duration::from_secs(2);
+/// How often a full queue is tried at the end.
+const FLUSH_STEP: Duration = Duration::from_millis(10);
 /// A batch is written when it has so many bytes.
 const BATCH: usize = 64 * 1024;
 
 /// The process's queue of lines for machines, once there is one: the request line goes there directly.
 static JSON_LINES: OnceLock<SyncSender<Vec<u8>>> = OnceLock::new();
 
-/// Flushes what is queued when dropped. Keep it until the end of `main`.
+/// Flushes what is queued when dropped, as far as it is read. Keep it until the end of `main`.
 #[derive(Debug)]
 pub struct LogGuard {
-    queue: Option<SyncSender<Vec<u8>>>,
-    writer: Option<JoinHandle<()>>,
+    queue: SyncSender<Vec<u8>>,
+    /// Closed by the writer's end.
+    ended: Receiver<()>,
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
+        let mut left = FLUSH;
         // The subscriber's own sender lives as long as the process: an empty line asks the writer to end.
-        if let Some(queue) = self.queue.take() {
-            drop(queue.send(Vec::new()));
+        while let Err(TrySendError::Full(_)) = self.queue.try_send(Vec::new()) {
+            let _ = self.ended.recv_timeout(FLUSH_STEP);
+            left = left.saturating_sub(FLUSH_STEP);
+            if left.is_zero() {
+                return;
+            }
         }
-        if let Some(writer) = self.writer.take() {
-            drop(writer.join());
-        }
+        // Over in time or not: this is the end.
+        let _ = self.ended.recv_timeout(left);
     }
 }
 
 /// Starts the writer thread; what it is sent goes to standard output.
 pub(super) fn start() -> (SyncSender<Vec<u8>>, LogGuard) {
     let (queue, lines) = mpsc::sync_channel(QUEUE);
-    let writer = std::thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || write_lines(&lines))
-        .ok();
+    let (end, ended) = mpsc::channel();
+    let writer = move || {
+        write_lines(&lines);
+        drop(end);
+    };
+    // Without the thread there is nobody to write, and nothing to wait for.
+    drop(
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(writer),
+    );
     let guard = LogGuard {
-        queue: Some(queue.clone()),
-        writer,
+        queue: queue.clone(),
+        ended,
     };
     (queue, guard)
 }

@@ -3,6 +3,7 @@
 //! Every form is tried in a fixed order and the first that makes sense is believed; nonsense (not a number,
 //! negative, further away than [`MAX_HINT`]) is as if it were not there. The caller clamps.
 
+mod allowances;
 mod calendar;
 mod duration;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use http::HeaderMap;
 use regex::Regex;
 
 use super::error_doc::{Doc, Field};
+pub use allowances::allowances;
 pub use duration::MAX_HINT;
 use windows::Window;
 

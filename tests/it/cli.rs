@@ -1,8 +1,9 @@
 //! The command line: versions, mistakes, exit codes, and an orderly end.
 
 use crate::support::client::spoken;
-use crate::support::gateway::{filled, run};
+use crate::support::gateway::{command, filled, run, signal};
 use crate::support::temp::TempDir;
+use crate::support::wait::bounded;
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
 const ONE: &str = "
@@ -287,6 +288,41 @@ async fn a_signal_drains_what_is_under_way_finishes_and_the_exit_is_clean() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dir = TempDir::new();
+    let socket = dir.path().join("p.sock");
+    let listen = format!("unix:{}", socket.display());
+    let arguments = [
+        "serve",
+        "--demo",
+        "--listen",
+        &listen,
+        "--admin-listen",
+        "off",
+    ];
+    let mut child = command(dir.path(), &arguments, &[]).spawn().unwrap();
+    until("the socket", async || socket.exists()).await;
+    let mut stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+    // Each is refused with a line in the log: more of them than a pipe holds.
+    let refused = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n{";
+    let last = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let all = refused.repeat(2000) + last;
+    let mut answers = String::new();
+    let (mut read, mut write) = stream.split();
+    let (written, seen) = tokio::join!(
+        write.write_all(all.as_bytes()),
+        read.read_to_string(&mut answers)
+    );
+    written.unwrap();
+    seen.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 400").count(), 2000);
+    signal(child.id().unwrap(), "TERM");
+    let status = bounded("its end", child.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
 }
 
 #[tokio::test]

@@ -10,16 +10,25 @@
 )]
 
 mod basics;
+mod blast_radius;
 mod breaker;
 mod cli;
 mod cooldown;
 mod failover;
 mod headers;
+mod hedging;
 mod key_limits;
 mod limits;
+mod pacing;
+#[path = "../../examples/pacing/sim.rs"]
+mod pacing_sim;
+mod ramp;
+mod reload;
+mod rescue;
 mod rotation;
 mod secrets;
 mod simulation;
+mod situations;
 mod streaming;
 mod support;
 mod targets;

@@ -125,7 +125,8 @@ pub fn idle(state: &mut State) {
         .cells
         .providers
         .values()
-        .flat_map(|provider| &provider.keys);
+        .flat_map(|provider| &provider.keys)
+        .chain(&state.retired);
     let told: u64 = keys.map(|key| key.attempts()).sum();
     let made = state.attempts.len() as u64;
     let exact = state.tally.left == 0 && !state.world.crashes.any();

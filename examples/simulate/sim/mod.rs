@@ -22,6 +22,7 @@ mod model;
 mod oracle;
 mod plan;
 mod refusals;
+mod reload;
 pub mod report;
 pub mod run;
 pub mod scenario;

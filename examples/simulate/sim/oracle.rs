@@ -40,7 +40,7 @@ fn serves_at(state: &State, number: u32, at: Time) -> bool {
         if at + takes >= asked.deadline {
             return false;
         }
-        (0..maker.keys).any(|key| {
+        (0..state.keys_left[slot.maker]).any(|key| {
             let fate = state.world.fate(&Question {
                 maker: slot.maker,
                 key,

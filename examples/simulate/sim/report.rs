@@ -49,6 +49,7 @@ pub fn figures(tally: &Tally) -> String {
         "  crash: right after another",
         tally.double_crashes.to_string(),
     );
+    line("reloads", tally.reloads.to_string());
     line("violations", tally.violations.to_string());
     line("nobody could have served", tally.hopeless.to_string());
     for (how, count) in &tally.missed_by {

@@ -19,6 +19,7 @@ use pointsman::runtime::task;
 use super::audit;
 use super::client::{self, End};
 use super::plan::Plan;
+use super::reload::Reloads;
 use super::state::{Shared, State, Violation};
 use super::tally::Tally;
 use super::upstream::Scripted;
@@ -83,10 +84,11 @@ async fn play(world: Arc<World>) -> Outcome {
     let cells = Arc::default();
     let shared = Shared::new(State::new(Arc::clone(&world), clock, cells));
     drop(told.send(shared.clone()));
-    let tree = Tree::start(tree_spec(&world, clock, chaos)).await;
-    shared.lock().cells = Arc::clone(tree.dispatcher().cells());
+    let spec = tree_spec(&world, clock, chaos);
+    let tree = Tree::start(spec.clone()).await;
+    shared.lock().cells = tree.dispatcher().cells();
     shared.lock().armed = true;
-    let dispatch = Arc::new(dispatch(&world, &tree, &shared, clock));
+    let mut reloads = Reloads::new(&world, &shared, clock, tree, spec);
     let auditor = task::guarded(audits(shared.clone()));
     let mut clients = Vec::new();
     for index in 0..setup.requests {
@@ -94,10 +96,10 @@ async fn play(world: Arc<World>) -> Outcome {
         if !plan.pause.is_zero() {
             tokio::time::sleep(plan.pause).await;
         }
-        // A reload would be here: a change of the configuration among the clients' requests (law L12).
+        reloads.turn().await;
         clients.push(task::spawn(client::ask(
             shared.clone(),
-            Arc::clone(&dispatch),
+            Arc::clone(&reloads.dispatch),
             plan,
         )));
     }
@@ -109,7 +111,8 @@ async fn play(world: Arc<World>) -> Outcome {
         }
     }
     drop(auditor);
-    recover(&shared, &dispatch).await;
+    reloads.turn().await;
+    recover(&shared, &reloads.dispatch).await;
     settle().await;
     let mut state = shared.lock();
     audit::idle(&mut state);
@@ -200,6 +203,7 @@ async fn settle() {
 fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
     let providers = world.makers.iter().map(|maker| ProviderSpec {
         name: maker.name.clone(),
+        home: maker.name.to_string(),
         keys: (0..maker.keys)
             .map(|key| Some(ApiKey::new(format!("key-{key}"))))
             .collect(),
@@ -210,6 +214,8 @@ fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
         retry_budget: world.policy.retry_budget,
     });
     TreeSpec {
+        generation: 0,
+        oldest: 0,
         providers: providers.collect(),
         max_waiting: world.policy.max_waiting,
         restart: RestartPolicy::default(),
@@ -218,7 +224,13 @@ fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
     }
 }
 
-fn dispatch(world: &World, tree: &Tree, shared: &Shared, clock: Clock) -> Dispatch {
+pub fn dispatch(
+    world: &World,
+    tree: &Tree,
+    shared: &Shared,
+    clock: Clock,
+    generation: u64,
+) -> Dispatch {
     let mut endpoints = HashMap::new();
     for (number, maker) in world.makers.iter().enumerate() {
         let wire = Scripted {
@@ -233,10 +245,14 @@ fn dispatch(world: &World, tree: &Tree, shared: &Shared, clock: Clock) -> Dispat
             context_window: None,
             timeouts: maker.timeouts,
             retry: Arc::clone(&maker.retry),
+            prefill: None,
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
     Dispatch {
+        generation,
+        hedger: None,
+        rescues: HashMap::new(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::clone(&world.targets),
         endpoints,

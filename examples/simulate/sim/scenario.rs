@@ -101,6 +101,7 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         },
         crashes: CrashRates::default(),
         only_crashes: false,
+        reloads: 0.0,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pointsman::actors::tree::Cells;
+use pointsman::actors::view::{Cells, KeyCell};
 use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 
@@ -63,6 +63,10 @@ pub struct State {
     pub left: u64,
     /// Requests that are not over.
     pub live: u64,
+    /// Keys of each maker that the configuration still has: the first ones.
+    pub keys_left: Vec<usize>,
+    /// Keys that it has no longer.
+    pub retired: Vec<Arc<KeyCell>>,
 }
 
 /// The state as everybody shares it; one thread, so never contended.
@@ -100,6 +104,8 @@ impl State {
             trace: VecDeque::new(),
             left: 0,
             live: 0,
+            keys_left: world.makers.iter().map(|maker| maker.keys).collect(),
+            retired: Vec::new(),
             world,
             clock,
             cells,

@@ -59,6 +59,7 @@ pub fn draw(setup: Setup) -> World {
         },
         makers,
         only_crashes: false,
+        reloads: dice.pick(&[0.0, 0.0, 0.01, 0.05]),
     };
     if dice.chance(0.15) {
         crashes_alone(&mut world);
@@ -102,6 +103,7 @@ fn rates(noise: f64, dice: &mut Dice) -> Vec<(Fault, f64)> {
 
 fn policy(dice: &mut Dice) -> DispatchPolicy {
     DispatchPolicy {
+        hedge: None,
         deadline: dice.pick(&[20, 60, 600].map(Duration::from_secs)),
         max_attempts: dice.pick(&[1, 3, 8, 8]),
         max_key_refusals: dice.pick(&[2, 8, 32, 32]),

@@ -20,6 +20,7 @@ pub struct Tally {
     pub endings: BTreeMap<&'static str, u64>,
     pub crashes: BTreeMap<&'static str, u64>,
     pub double_crashes: u64,
+    pub reloads: u64,
     /// Lasting troubles of the worlds.
     pub troubles: BTreeMap<&'static str, u64>,
     /// Clients whose request is bad or fails everywhere.
@@ -51,6 +52,7 @@ impl Tally {
         self.left += other.left;
         self.slow_readers += other.slow_readers;
         self.double_crashes += other.double_crashes;
+        self.reloads += other.reloads;
         self.audits += other.audits;
         self.served += other.served;
         self.missed += other.missed;

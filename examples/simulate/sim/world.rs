@@ -147,6 +147,8 @@ pub struct World {
     pub crashes: CrashRates,
     /// Nothing but actors fails: then every patient request must be served.
     pub only_crashes: bool,
+    /// How often the configuration is read again, per client.
+    pub reloads: f64,
 }
 
 /// Moments at which a single attempt's fate may differ lie so far apart.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
@@ -15,14 +16,20 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Answer, Route};
-use super::view::{KeyCell, KeyView};
+use super::view::{KeyCell, KeySettings, KeyView};
+use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
 use crate::domain::mutant::{self, Mutant};
+use crate::domain::outcome::Class;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::secret::ApiKey;
+use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
+
+/// What was learned of limits is published so often at most: it changes with every answer.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
 /// What a key's actor owns and leaves to its next incarnation.
 #[derive(Debug)]
@@ -31,14 +38,23 @@ pub struct KeyCore {
     live: HashMap<LeaseId, Arc<LeaseRecord>>,
     /// A route was declined since the last lease ended: somebody may be waiting.
     wanted: bool,
+    /// What the state was last told of the configuration.
+    settings: Arc<KeySettings>,
+    /// The configuration has it no longer.
+    retired: bool,
+    /// When what was learned is published again at the earliest.
+    publish_at: Time,
 }
 
 impl KeyCore {
-    pub(crate) fn new(state: KeyState) -> Self {
+    pub(crate) fn new(state: KeyState, settings: Arc<KeySettings>) -> Self {
         Self {
             state,
+            settings,
+            retired: false,
             live: HashMap::new(),
             wanted: false,
+            publish_at: Time::ZERO,
         }
     }
 }
@@ -83,6 +99,24 @@ impl SettlePort for KeyPort {
         drop(self.provider.send(probe));
         drop(self.handle.send(KeyMessage::Began(record)));
     }
+
+    fn heard(
+        &self,
+        record: Arc<LeaseRecord>,
+        allowances: Vec<Allowance>,
+        first_byte: Option<Duration>,
+    ) {
+        let pacing = self.cell.settings().limits.pacing;
+        if !pacing.learn && !pacing.adaptive_concurrency {
+            return;
+        }
+        // Without an incarnation the next answer's head tells the same.
+        drop(self.handle.send(KeyMessage::Heard {
+            record,
+            allowances,
+            first_byte,
+        }));
+    }
 }
 
 impl Actor for Key {
@@ -108,7 +142,7 @@ impl Actor for Key {
 
     async fn handle(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
@@ -116,10 +150,24 @@ impl Actor for Key {
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
+        let settings = self.cell.settings();
+        if !Arc::ptr_eq(&settings, &core.settings) {
+            core.state.configure(settings.limits, settings.cooldown);
+            core.settings = settings;
+        }
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
+            KeyMessage::Retire => core.retired = true,
             KeyMessage::Began(record) => self.began(core, &record),
+            KeyMessage::Heard {
+                record,
+                allowances,
+                first_byte,
+            } => self.heard(core, &record, &allowances, first_byte),
             KeyMessage::Settled(record) => self.settled(core, &record),
+        }
+        if core.retired && core.live.is_empty() {
+            myself.stop(None);
         }
         Ok(())
     }
@@ -149,7 +197,9 @@ impl Key {
         let now = self.clock.now();
         let record = Arc::new(LeaseRecord::new(upstream, route.walk.visit.probe.take()));
         let model = &record.upstream.model;
-        let admitted = if self.has_refused(&route) {
+        let admitted = if core.retired {
+            Err(Refusal::open_ended(Reason::NoKeys))
+        } else if self.has_refused(&route) {
             let ready = core.state.readiness(model, route.tokens, now);
             ready.and(Err(Refusal::open_ended(Reason::KeysTried)))
         } else {
@@ -157,6 +207,10 @@ impl Key {
         };
         if let Err(refusal) = admitted {
             core.wanted = true;
+            if let (Reason::Paced, Some(until)) = (refusal.reason, refusal.ready_at) {
+                core.state.held_back(model, now);
+                self.cell.publish_paced(model, route.tokens, until, now);
+            }
             route.walk.visit.probe = Arc::into_inner(record).and_then(|record| record.probe);
             let declined = ProviderMessage::Declined {
                 route,
@@ -199,6 +253,30 @@ impl Key {
         }
     }
 
+    /// An answer's head is there, maybe with news of the key's limits.
+    fn heard(
+        &self,
+        core: &mut KeyCore,
+        record: &LeaseRecord,
+        allowances: &[Allowance],
+        first_byte: Option<Duration>,
+    ) {
+        let now = self.clock.now();
+        core.state.heard(record.id, allowances, first_byte, now);
+        self.cell.forget_paced(&record.upstream.model);
+        self.publish_limits(core, now);
+    }
+
+    /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then.
+    fn publish_limits(&self, core: &mut KeyCore, now: Time) {
+        let concurrency = core.state.learned_concurrency();
+        self.cell.publish_concurrency(concurrency);
+        if now >= core.publish_at {
+            core.publish_at = now + PUBLISH_EVERY;
+            self.cell.publish_limits(core.state.learned_limits(now));
+        }
+    }
+
     fn settled(&self, core: &mut KeyCore, record: &Arc<LeaseRecord>) {
         let (Some(_), Some(settlement)) = (core.live.remove(&record.id), record.outcome()) else {
             return;
@@ -207,6 +285,12 @@ impl Key {
         // While it was full others were not even asked to be declined.
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let change = core.state.settle(record.id, settlement, now);
+        self.cell
+            .publish_concurrency(core.state.learned_concurrency());
+        self.cell.forget_paced(&record.upstream.model);
+        if settlement.class == Class::RateLimited {
+            self.publish_limits(core, now);
+        }
         if let Some(change) = change {
             self.announce(core, &change);
         }

@@ -1,9 +1,11 @@
 //! Messages to a key's actor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actors::lease::LeaseRecord;
 use crate::actors::route::Route;
+use crate::domain::allowance::Allowance;
 
 /// What a key's actor understands.
 #[derive(Debug)]
@@ -12,6 +14,18 @@ pub enum KeyMessage {
     Offer(Box<Route>),
     /// From a lease that is a trial: its answer has begun well. Lost: its end tells the same.
     Began(Arc<LeaseRecord>),
+    /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
+    /// Lost with the actor, which then is not started again.
+    Retire,
+    /// From a lease whose answer's head is there: what it tells of limits. Lost: the next answer's head tells the same.
+    Heard {
+        /// The lease.
+        record: Arc<LeaseRecord>,
+        /// The limits as described.
+        allowances: Vec<Allowance>,
+        /// How long a streamed answer took to begin.
+        first_byte: Option<Duration>,
+    },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
 }
@@ -21,7 +35,9 @@ impl KeyMessage {
         match self {
             Self::Offer(_) => "Offer",
             Self::Began(_) => "Began",
+            Self::Heard { .. } => "Heard",
             Self::Settled(_) => "Settled",
+            Self::Retire => "Retire",
         }
     }
 }

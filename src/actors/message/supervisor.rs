@@ -4,6 +4,7 @@ use std::fmt;
 
 use tokio::sync::oneshot;
 
+use crate::actors::spec::TreeSpec;
 use crate::domain::ids::ProviderName;
 use crate::domain::restart::Decision;
 
@@ -28,11 +29,24 @@ impl fmt::Display for Child {
     }
 }
 
+impl Child {
+    /// The provider that it is, or belongs to.
+    pub(crate) fn provider(&self) -> Option<&ProviderName> {
+        match self {
+            Self::Router => None,
+            Self::Provider(name) | Self::Key(name, _) => Some(name),
+        }
+    }
+}
+
 /// What the supervisor understands.
 #[derive(Debug)]
 pub enum SupervisorMessage {
     /// From the router: what to do with a child that ended. Lost with the router: the supervisor decides.
     Decided(Child, Decision),
+    /// From the tree: bring everything in line with this, then answer. Lost: the answer's port closes and the
+    /// tree asks again.
+    Apply(Box<TreeSpec>, oneshot::Sender<()>),
     /// From the tree's guardian: answer when everything below has been started. Lost: nobody waits longer.
     Running(oneshot::Sender<()>),
     /// From itself: the wait before a restart is over. Never lost while the supervisor lives.
@@ -43,6 +57,7 @@ impl SupervisorMessage {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Decided(..) => "Decided",
+            Self::Apply(..) => "Apply",
             Self::Running(_) => "Running",
             Self::Respawn(_) => "Respawn",
         }

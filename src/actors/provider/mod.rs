@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
@@ -18,12 +19,14 @@ use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Route, Visit};
 use super::view::{KeyCell, Life, ProviderCell, ProviderView};
-use crate::domain::circuit::Change;
+use crate::domain::circuit::{BreakerPolicy, Change};
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{KeyRotation, Rotation};
+use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
@@ -36,15 +39,17 @@ pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
 pub struct ProviderCore {
     state: ProviderState,
     rotation: Rotation,
+    ring: Arc<Ring>,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
 }
 
 impl ProviderCore {
-    pub(crate) fn new(state: ProviderState, rotation: Rotation) -> Self {
+    pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<Ring>) -> Self {
         Self {
             state,
             rotation,
+            ring,
             probes: HashMap::new(),
         }
     }
@@ -55,11 +60,29 @@ impl ProviderCore {
 pub(crate) struct Provider {
     pub(crate) name: Arc<str>,
     pub(crate) id: ProviderName,
-    pub(crate) keys: Arc<[KeySeat]>,
+    /// What the supervisor last said; the actor takes it over with its next message.
+    pub(crate) ring: Arc<ArcSwap<Ring>>,
     pub(crate) cell: Arc<ProviderCell>,
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
     pub(crate) chaos: Chaos,
+}
+
+/// A provider's keys and settings, as of one configuration.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) home: String,
+    /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
+    pub(crate) keys: Vec<Option<KeySeat>>,
+    pub(crate) rotation: KeyRotation,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) retry_budget: RetryBudgetPolicy,
+}
+
+impl Ring {
+    fn seat(&self, place: usize) -> Option<&KeySeat> {
+        self.keys.get(place)?.as_ref()
+    }
 }
 
 /// A key as its provider sees it.
@@ -67,6 +90,11 @@ pub(crate) struct Provider {
 pub(crate) struct KeySeat {
     pub(crate) cell: Arc<KeyCell>,
     pub(crate) handle: Handle<KeyMessage>,
+    pub(crate) material: Arc<Option<ApiKey>>,
+    /// The configuration that brought it. A request that began under an earlier one never gets it.
+    pub(crate) since: u64,
+    /// The configuration that has it no longer. It stays for requests that began under an earlier one.
+    pub(crate) until: Option<u64>,
 }
 
 impl Actor for Provider {
@@ -92,6 +120,13 @@ impl Actor for Provider {
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
+        let ring = self.ring.load();
+        if !Arc::ptr_eq(&ring, &core.ring) {
+            core.state.configure(ring.breaker, ring.retry_budget);
+            core.rotation.configure(ring.rotation);
+            core.ring = Arc::clone(&ring);
+        }
+        drop(ring);
         match message {
             ProviderMessage::Offer(route) => self.offer(core, route),
             ProviderMessage::Declined {
@@ -129,7 +164,12 @@ impl Provider {
             return;
         };
         let now = self.clock.now();
-        match self.gate(core, &upstream, route.ask.first, now) {
+        let gate = self.gate(core, &upstream, route.ask.first, now);
+        let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
+            true => Ok(pass),
+            false => core.state.ramp(&upstream.model, now).map(|()| pass),
+        });
+        match gate {
             Err(refusal) => self.give_back(route, refusal),
             Ok(pass) => {
                 core.state
@@ -187,7 +227,7 @@ impl Provider {
                 let refusal = refusal.unwrap_or(Refusal::open_ended(Reason::NoKeys));
                 return self.give_back(route, refusal);
             };
-            let Some(seat) = self.keys.get(place) else {
+            let Some(seat) = core.ring.seat(place) else {
                 return;
             };
             match seat.handle.send(KeyMessage::Offer(route)) {
@@ -199,7 +239,12 @@ impl Provider {
                     let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
                     visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(KeyMessage::Began(_) | KeyMessage::Settled(_)) => return,
+                Err(
+                    KeyMessage::Began(_)
+                    | KeyMessage::Heard { .. }
+                    | KeyMessage::Settled(_)
+                    | KeyMessage::Retire,
+                ) => return,
             }
         }
     }
@@ -214,32 +259,38 @@ impl Provider {
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
-        let at = route.walk.at;
+        let (at, tokens) = (route.walk.at, route.tokens);
+        let (ring, generation) = (&core.ring, route.generation);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
         let Visit { asked, refusal, .. } = &mut route.walk.visit;
         let refused: Vec<usize> = route.ask.refused_keys.iter().filter_map(here).collect();
         let avoid = route.ask.avoid.as_ref().and_then(here);
         let mut looks_ready = |place: usize| {
-            let Some(seat) = self.keys.get(place) else {
+            let Some(seat) = ring.seat(place) else {
                 return false;
             };
-            if asked.contains(&place) {
+            if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
-            let why_not = seat.why_not(&upstream.model, now);
+            let why_not = seat.why_not(&upstream.model, tokens, now);
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));
             }
             why_not.is_none()
         };
-        let in_flight = |place: usize| self.keys.get(place).map_or(0, |seat| seat.cell.in_flight());
+        let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.cell.in_flight());
         let latest = refused.last().copied();
-        if let Some(latest) = latest.filter(|place| !asked.contains(place)) {
+        if let Some(latest) = latest.filter(|place| {
+            !asked.contains(place)
+                && ring
+                    .seat(*place)
+                    .is_some_and(|seat| seat.is_for(generation))
+        }) {
             return Some(latest);
         }
         let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
-        core.rotation.pick(self.keys.len(), avoid, fresh, in_flight)
+        core.rotation.pick(ring.keys.len(), avoid, fresh, in_flight)
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
@@ -345,8 +396,13 @@ fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
 }
 
 impl KeySeat {
+    /// Whether it may serve a request that began under that configuration.
+    fn is_for(&self, generation: u64) -> bool {
+        self.since <= generation && self.until.is_none_or(|until| generation < until)
+    }
+
     /// Why the key is not worth asking, as far as it is published.
-    fn why_not(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+    fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {
             return Some(match self.cell.life.get() {
                 Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
@@ -355,9 +411,9 @@ impl KeySeat {
                 }
             });
         }
-        if self.cell.is_full() {
-            return Some(Refusal::open_ended(Reason::Saturated));
-        }
-        self.cell.refusal(model, now)
+        // What lasts comes first: a place that becomes free helps nobody while the key cools.
+        let full = || Refusal::open_ended(Reason::Saturated);
+        let refusal = self.cell.refusal(model, tokens, now);
+        refusal.or_else(|| self.cell.is_full().then(full))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
@@ -56,10 +57,17 @@ pub(crate) struct ProviderSeat {
     pub(crate) cell: Arc<ProviderCell>,
 }
 
+/// Where routes may go, as of one configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) providers: HashMap<ProviderName, ProviderSeat>,
+    pub(crate) max_waiting: usize,
+}
+
 /// The fixed part of the router.
 #[derive(Clone)]
 pub(crate) struct Router {
-    pub(crate) providers: Arc<HashMap<ProviderName, ProviderSeat>>,
+    pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) supervisor: Handle<SupervisorMessage>,
     pub(crate) cell: Arc<RouterCell>,
     pub(crate) restart: RestartPolicy,
@@ -225,9 +233,10 @@ impl Router {
     }
 
     fn offer(&self, route: Box<Route>, now: Time) -> Result<(), (Box<Route>, Refusal)> {
+        let table = self.table.load();
         let seat = route
             .upstream()
-            .and_then(|upstream| self.providers.get(&upstream.provider));
+            .and_then(|upstream| table.providers.get(&upstream.provider));
         let Some(seat) = seat else {
             return Err((route, Refusal::open_ended(Reason::NoKeys)));
         };
@@ -259,6 +268,15 @@ impl Router {
 
     /// Every candidate was asked: wait, or give up.
     fn conclude(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+        // An upstream that has just recovered turned it away because others might serve: they cannot.
+        let recovering = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Recovering;
+        if !route.walk.insists && route.walk.declined.iter().any(recovering) {
+            route.walk = Walk {
+                insists: true,
+                ..afresh(&route.walk)
+            };
+            return self.walk(core, route);
+        }
         let hope = |(_, refusal): &&(usize, Refusal)| refusal.reason.may_pass();
         let hopeful = route.walk.declined.iter().filter(hope);
         let open_ended = hopeful
@@ -287,11 +305,8 @@ impl Router {
             // Somebody became ready while this walk went on: what it was told may be out of date.
             if route.walk.seen != core.ready_count {
                 route.walk = Walk {
-                    ticket: route.walk.ticket,
-                    parked_at: route.walk.parked_at,
-                    grace_until: route.walk.grace_until,
                     seen: core.ready_count,
-                    ..Walk::default()
+                    ..afresh(&route.walk)
                 };
                 return self.walk(core, route);
             }
@@ -345,6 +360,7 @@ impl Router {
             // It had a place before it was called to look again.
             return core.room.park_again(waiter);
         }
+        core.room.resize(self.table.load().max_waiting);
         if let Err(waiter) = core.room.park(waiter) {
             // Those whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
@@ -377,6 +393,17 @@ impl Router {
         // The tick of a timer that was set for later comes too; it sets no new one.
         let wait = next.until(self.clock.now());
         drop(myself.send_after(wait, move || RouterMessage::Tick(next)));
+    }
+}
+
+/// The same walk from its beginning.
+fn afresh(walk: &Walk) -> Walk {
+    Walk {
+        ticket: walk.ticket,
+        parked_at: walk.parked_at,
+        grace_until: walk.grace_until,
+        seen: walk.seen,
+        ..Walk::default()
     }
 }
 

@@ -4,45 +4,30 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use super::chaos::Chaos;
-use super::estate::{Estate, Inheritance};
-use super::handle::Handle;
-use super::key::{Key, KeyCore};
+use super::estate::Estate;
+use super::layout::{self, Common};
 use super::message::key::KeyMessage;
-use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::{Child, SupervisorMessage};
-use super::provider::{Provider, ProviderCore};
-use super::router::{Router, RouterCore};
+use super::seat::Seat;
+use super::spec::TreeSpec;
 use super::view::Life;
+use crate::domain::ids::ProviderName;
 use crate::domain::restart::{Decision, RestartHistory, RestartPolicy};
-use crate::runtime::clock::Clock;
 use crate::telemetry::events;
 
 /// An ended actor's state arrives a moment after the news of its end; look again after this long.
 const ESTATE_POLL: Duration = Duration::from_millis(1);
-
-/// A kind of actor: how to make one, where it is reached, and what the last incarnation left.
-pub(crate) struct Post<A, M, C> {
-    pub(crate) actor: A,
-    pub(crate) handle: Handle<M>,
-    pub(crate) inheritance: Inheritance<C>,
-}
-
-/// Every actor of the tree below the supervisor, running or not.
-pub(crate) enum Seat {
-    Router(Post<Router, RouterMessage, RouterCore>),
-    Provider(Post<Provider, ProviderMessage, ProviderCore>),
-    Key(Post<Key, KeyMessage, KeyCore>),
-}
 
 /// What the supervisor owns and leaves to its next incarnation.
 pub(crate) struct SupervisorCore {
     pub(crate) seats: BTreeMap<Child, Seat>,
     running: HashMap<ActorId, Child>,
     histories: HashMap<Child, RestartHistory>,
+    /// How many keys each provider that is gone had.
+    places: HashMap<ProviderName, usize>,
     /// Children that ended and whose fate the router has been asked for.
     undecided: BTreeSet<Child>,
 }
@@ -53,6 +38,7 @@ impl SupervisorCore {
             seats,
             running: HashMap::new(),
             histories: HashMap::new(),
+            places: HashMap::new(),
             undecided: BTreeSet::new(),
         }
     }
@@ -61,10 +47,8 @@ impl SupervisorCore {
 /// The fixed part of the supervisor.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
-    pub(crate) router: Handle<RouterMessage>,
+    pub(crate) common: Common,
     pub(crate) restart: RestartPolicy,
-    pub(crate) clock: Clock,
-    pub(crate) chaos: Chaos,
 }
 
 impl Actor for Supervisor {
@@ -102,13 +86,18 @@ impl Actor for Supervisor {
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.chaos.strike("supervisor", message.name());
+        self.common.chaos.strike("supervisor", message.name());
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
         match message {
             SupervisorMessage::Decided(child, decision) => {
                 self.carry_out(core, &myself, child, decision);
+            }
+            SupervisorMessage::Apply(spec, reply) => {
+                self.apply(core, &myself, &spec).await;
+                // Whoever asked may be gone; it is done all the same.
+                let _ = reply.send(());
             }
             SupervisorMessage::Running(reply) => drop(reply.send(())),
             SupervisorMessage::Respawn(child) => self.start(core, &myself, &child).await,
@@ -142,6 +131,35 @@ impl Actor for Supervisor {
 }
 
 impl Supervisor {
+    /// Brings everything in line with `spec`. What stays goes on undisturbed.
+    async fn apply(
+        &self,
+        core: &mut SupervisorCore,
+        myself: &ActorRef<SupervisorMessage>,
+        spec: &TreeSpec,
+    ) {
+        let mut difference = layout::align(&mut core.seats, &mut core.places, spec, &self.common);
+        for child in std::mem::take(&mut difference.started) {
+            self.start(core, myself, &child).await;
+        }
+        let leaving = std::mem::take(&mut difference.leaving);
+        difference.publish(&self.common);
+        for (child, seat) in leaving {
+            // Its end will be nobody's business.
+            core.running.retain(|_, running| *running != child);
+            core.undecided.remove(&child);
+            core.histories.remove(&child);
+            match seat {
+                Seat::Provider(post) => post.handle.close(),
+                Seat::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
+                Seat::Router(_) => {}
+            }
+        }
+        for provider in &spec.providers {
+            self.tell_waiters(&provider.name);
+        }
+    }
+
     fn ended(
         &self,
         core: &mut SupervisorCore,
@@ -159,7 +177,7 @@ impl Supervisor {
             return;
         }
         let history = core.histories.entry(child.clone()).or_default();
-        let mut decision = history.exited(&self.restart, self.clock.now());
+        let mut decision = history.exited(&self.restart, self.common.clock.now());
         if child == Child::Router && matches!(decision, Decision::Quarantine { .. }) {
             // Nothing works without the router: it always comes back.
             decision = Decision::Restart {
@@ -171,7 +189,7 @@ impl Supervisor {
 
     fn ask_router(&self, child: &Child) -> bool {
         let message = RouterMessage::Exited(child.clone());
-        self.router.send(message).is_ok()
+        self.common.router.send(message).is_ok()
     }
 
     fn carry_out(
@@ -185,7 +203,7 @@ impl Supervisor {
         let after = match decision {
             Decision::Restart { after } => after,
             Decision::Quarantine { until } => {
-                let span = until.since(self.clock.now());
+                let span = until.since(self.common.clock.now());
                 events::actor_quarantined(&child.to_string(), span);
                 if let Some(seat) = core.seats.get(&child) {
                     seat.mark(Life::Quarantined);
@@ -216,7 +234,10 @@ impl Supervisor {
                 let again = seat.mark(Life::Up);
                 if again {
                     events::actor_restarted(&child.to_string());
-                    self.tell_waiters(child);
+                    child
+                        .provider()
+                        .into_iter()
+                        .for_each(|name| self.tell_waiters(name));
                 }
                 if *child == Child::Router {
                     // Questions that the last router did not answer.
@@ -233,66 +254,10 @@ impl Supervisor {
         }
     }
 
-    fn tell_waiters(&self, child: &Child) {
-        let (Child::Provider(provider) | Child::Key(provider, _)) = child else {
-            return;
-        };
-        drop(self.router.send(RouterMessage::Ready {
+    fn tell_waiters(&self, provider: &ProviderName) {
+        drop(self.common.router.send(RouterMessage::Ready {
             provider: provider.clone(),
             slots: usize::MAX,
         }));
-    }
-}
-
-impl Seat {
-    /// Publishes the actor's life; says whether it had been started before.
-    fn mark(&self, life: Life) -> bool {
-        let cell = match self {
-            Self::Router(post) => &post.actor.cell.life,
-            Self::Provider(post) => &post.actor.cell.life,
-            Self::Key(post) => &post.actor.cell.life,
-        };
-        cell.set(life);
-        match (self, life) {
-            (_, Life::Up) => {}
-            (Self::Router(post), _) => post.handle.point_at(None),
-            (Self::Provider(post), _) => post.handle.point_at(None),
-            (Self::Key(post), _) => post.handle.point_at(None),
-        }
-        cell.restarts() > 0
-    }
-
-    async fn start(
-        &mut self,
-        supervisor: &ActorRef<SupervisorMessage>,
-    ) -> Result<Option<ActorId>, SpawnErr> {
-        match self {
-            Self::Router(post) => post.start(supervisor).await,
-            Self::Provider(post) => post.start(supervisor).await,
-            Self::Key(post) => post.start(supervisor).await,
-        }
-    }
-}
-
-impl<A, M, C> Post<A, M, C>
-where
-    A: Actor<Msg = M, Arguments = Estate<C>> + Clone,
-    M: ractor::Message,
-{
-    /// Spawns an incarnation; `None` while the last one has not left its state yet.
-    async fn start(
-        &mut self,
-        supervisor: &ActorRef<SupervisorMessage>,
-    ) -> Result<Option<ActorId>, SpawnErr> {
-        let Ok(core) = self.inheritance.try_recv() else {
-            return Ok(None);
-        };
-        let (estate, inheritance) = Estate::new(core);
-        self.inheritance = inheritance;
-        let actor = self.actor.clone();
-        let (actor, _) = Actor::spawn_linked(None, actor, estate, supervisor.get_cell()).await?;
-        let id = actor.get_id();
-        self.handle.point_at(Some(actor));
-        Ok(Some(id))
     }
 }

@@ -3,19 +3,30 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::actors::chaos::Chaos;
 use crate::domain::attempts::Ask;
 use crate::domain::chain::Chain;
-use crate::domain::ids::Upstream;
+use crate::domain::circuit::BreakerPolicy;
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::key_state::Settlement;
+use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::outcome::Class;
 use crate::domain::refusal::Reason;
+use crate::domain::restart::RestartPolicy;
+use crate::domain::rotation::KeyRotation;
+use crate::domain::secret::ApiKey;
 use crate::runtime::task;
+
+mod pacing;
+mod reload;
 
 const S: Duration = Duration::from_secs(1);
 
 fn provider(name: &str, keys: usize) -> ProviderSpec {
     ProviderSpec {
         name: ProviderName::from(name),
+        home: format!("https://{name}.example.com/v1"),
         keys: (0..keys)
             .map(|n| Some(ApiKey::new(format!("secret-{n}"))))
             .collect(),
@@ -40,6 +51,7 @@ fn one_at_a_time(name: &str) -> ProviderSpec {
 struct Bench {
     tree: Tree,
     clock: Clock,
+    spec: TreeSpec,
 }
 
 impl Bench {
@@ -54,6 +66,8 @@ impl Bench {
     async fn with(providers: Vec<ProviderSpec>, chaos: Chaos, restart: RestartPolicy) -> Self {
         let clock = Clock::start();
         let spec = TreeSpec {
+            generation: 0,
+            oldest: 0,
             providers,
             max_waiting: 10,
             restart,
@@ -61,8 +75,9 @@ impl Bench {
             chaos,
         };
         Self {
-            tree: Tree::start(spec).await,
+            tree: Tree::start(spec.clone()).await,
             clock,
+            spec,
         }
     }
 
@@ -95,11 +110,36 @@ impl Bench {
         wait: Duration,
         patience: Duration,
     ) -> Result<Lease, Refused> {
-        self.ask_until(upstreams, 600 * S, wait, patience).await
+        self.ask_as(u64::MAX, upstreams, 600 * S, wait, patience)
+            .await
     }
 
     async fn ask_until(
         &self,
+        upstreams: Vec<Upstream>,
+        deadline: Duration,
+        wait: Duration,
+        patience: Duration,
+    ) -> Result<Lease, Refused> {
+        self.ask_as(u64::MAX, upstreams, deadline, wait, patience)
+            .await
+    }
+
+    async fn ask_generation(&self, generation: u64, name: &str) -> Result<Lease, Refused> {
+        let upstreams = vec![Upstream::new(name, "m")];
+        self.ask_as(
+            generation,
+            upstreams,
+            600 * S,
+            Duration::ZERO,
+            Duration::ZERO,
+        )
+        .await
+    }
+
+    async fn ask_as(
+        &self,
+        generation: u64,
         upstreams: Vec<Upstream>,
         deadline: Duration,
         wait: Duration,
@@ -120,6 +160,7 @@ impl Bench {
                     ..Ask::default()
                 };
                 let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                route.generation = generation;
                 route.may_wait = !wait.is_zero();
                 route.wait_until = now + wait;
                 route.patience_until = now + patience;

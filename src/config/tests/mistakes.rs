@@ -19,6 +19,7 @@ llm:
       api_key: k
       timeouts: {conect: 5s, idle: 0}
       limits: {rpm: 0, tpm: -3}
+      pacing: {lern: true, adaptive_concurrency: maybe}
       mock_failure_rate: 1.5
       key_rotation: round-robin
       retry: {same_upstream: 1, waits: {factor: 0.5}}
@@ -48,6 +49,8 @@ log: {format: xml, level: loud}
             "llm.providers[0].timeouts.idle: expected a time above zero",
             "llm.providers[0].limits.rpm",
             "llm.providers[0].limits.tpm",
+            "llm.providers[0].pacing.lern: unknown key; did you mean `learn`?",
+            "llm.providers[0].pacing.adaptive_concurrency: expected",
             "llm.providers[0].mock_failure_rate: expected a number from 0 to 1",
             "llm.providers[0].key_rotation: expected one of round_robin, sticky, sequential, least_in_flight; did you mean `round_robin`?",
             "llm.providers[0].retry.waits.factor: is below 1",

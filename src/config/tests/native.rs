@@ -38,6 +38,7 @@ llm:
       context_window: 131072
       params: {temperature: 0.2, stop: [a, null], nested: {on: true}}
       limits: {rpm: 30, tpm: 6_000, rpd: '1000', max_in_flight: 8}
+      pacing: {learn: false, adaptive_concurrency: false}
       timeouts: {connect: 1s, first_byte: 2s, first_token: 3s, idle: 4s, response: 5s, total: 6s}
       retry: {same_upstream: 2, waits: [250ms, 1s]}
       cooldown: {default: 10s, max: 5m, scope: provider}
@@ -103,6 +104,8 @@ log: {format: json, level: 'info,pointsman=debug'}
         (groq.limits.rpd, groq.limits.max_in_flight),
         (Some(1000), Some(8))
     );
+    let pacing = groq.limits.pacing;
+    assert!(!pacing.learn && !pacing.adaptive_concurrency);
     assert_eq!((groq.timeouts.connect, groq.timeouts.total), (S, 6 * S));
     assert_eq!(
         (groq.timeouts.first_byte, groq.timeouts.first_token),
@@ -153,6 +156,8 @@ fn what_is_absent_takes_the_documented_default() {
     assert_eq!(config.dispatch, DispatchPolicy::default());
     assert_eq!(config.server, Server::default());
     let groq = &config.providers[0];
+    let pacing = groq.limits.pacing;
+    assert!(pacing.learn && pacing.adaptive_concurrency);
     assert_eq!(groq.timeouts, Timeouts::default());
     assert_eq!(groq.retry, RetryPolicy::default());
     assert_eq!(groq.cooldown, CooldownPolicy::default());

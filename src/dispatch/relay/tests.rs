@@ -58,6 +58,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
     let provider = ProviderSpec {
         name: name.clone(),
+        home: String::new(),
         keys: vec![None],
         rotation: KeyRotation::RoundRobin,
         limits: KeyLimits::default(),
@@ -66,6 +67,8 @@ async fn read(gap: Duration, pause: Duration) -> String {
         retry_budget: RetryBudgetPolicy::default(),
     };
     let tree = Tree::start(TreeSpec {
+        generation: 0,
+        oldest: 0,
         providers: vec![provider],
         max_waiting: 1,
         restart: RestartPolicy::default(),
@@ -84,6 +87,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
+        prefill: None,
     };
     let entry = ProviderEntry {
         name: name.clone(),
@@ -91,13 +95,16 @@ async fn read(gap: Duration, pause: Duration) -> String {
         models: Vec::new(),
         builtin: false,
     };
-    let dispatch = Dispatch {
+    let dispatch = Arc::new(Dispatch {
+        generation: 0,
+        hedger: None,
+        rescues: HashMap::new(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),
         policy: DispatchPolicy::default(),
         clock,
-    };
+    });
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
     let request = Request {
         id: Arc::from("r"),

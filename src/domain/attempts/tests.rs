@@ -395,3 +395,36 @@ proptest! {
         prop_assert_eq!(u32::try_from(attempts.records().len()), Ok(tries + refusals));
     }
 }
+
+#[test]
+fn attempts_side_by_side_stay_within_the_limits_however_they_end() {
+    let limited = |max_attempts, max_key_refusals| {
+        let policy = DispatchPolicy {
+            max_attempts,
+            max_key_refusals,
+            ..DispatchPolicy::default()
+        };
+        Attempts::new(policy, Time::from_millis(600_000), 0, candidates(3))
+    };
+    assert!(!limited(1, 32).may_start_beside(1));
+    assert!(!limited(8, 1).may_start_beside(1));
+    let mut two = limited(2, 32);
+    assert!(two.may_start_beside(1));
+    let record = record(&two, 0, 1, Class::Cancelled);
+    two.cancelled(record);
+    assert!(
+        !two.may_start_beside(1),
+        "one that was given up was made too"
+    );
+}
+
+#[test]
+fn an_upstream_that_takes_no_prefill_may_be_asked_without_and_nothing_is_held_against_it() {
+    let mut attempts = request(2);
+    let refused = record(&attempts, 0, 1, Class::CallerFault);
+    let next = attempts.rejected(refused, Time::ZERO);
+    assert!(matches!(next, Next::Ask(wait) if wait.is_zero()));
+    assert!(attempts.is_open(0) && attempts.is_open(1));
+    assert!(attempts.may_count(0));
+    assert_eq!(attempts.used().0, 1, "it was an attempt");
+}

@@ -232,7 +232,7 @@ proptest! {
     /// Laws L2 and L3: in-flight equals live leases, and nothing is admitted on a key that is out.
     #[test]
     fn l2_l3_hold_for_any_sequence(steps in prop::collection::vec((0u8..16, 0u64..4, 0u64..400), 1..200)) {
-        let limits = KeyLimits { rpm: Some(20), tpm: None, rpd: None, max_in_flight: Some(3) };
+        let limits = KeyLimits { rpm: Some(20), max_in_flight: Some(3), ..KeyLimits::default() };
         let mut key = KeyState::new(limits, CooldownPolicy::default());
         let mut live: Vec<LeaseId> = Vec::new();
         let mut out_until = Time::ZERO;

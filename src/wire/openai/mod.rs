@@ -2,7 +2,10 @@
 
 pub mod error;
 pub mod models;
+pub mod prefill;
 pub mod request;
 pub mod response;
+pub mod splice;
 pub mod stream;
+pub mod transcript;
 pub mod usage;

@@ -230,6 +230,42 @@ impl RequestDoc {
         out.freeze()
     }
 
+    /// The same request with these fields, as JSON, in their own place where they stand and at the end where they
+    /// do not. `None` when one of them stands there twice: nobody knows which one counts.
+    pub fn with(&self, fields: &[(&str, Vec<u8>)]) -> Option<Self> {
+        let mut placed: Vec<(Range<usize>, &[u8])> = Vec::new();
+        let mut appended: Vec<(&str, &[u8])> = Vec::new();
+        for (name, json) in fields {
+            let mut there = self.fields.iter().filter(|one| self.is_named(one, name));
+            match (there.next(), there.next()) {
+                (None, _) => appended.push((name, json)),
+                (Some(field), None) => placed.push((field.value.clone(), json)),
+                (Some(_), Some(_)) => return None,
+            }
+        }
+        placed.sort_by_key(|(place, _)| place.start);
+        let mut out = BytesMut::with_capacity(self.body.len() + 256);
+        let mut rest = 0;
+        for (place, json) in placed {
+            out.put_slice(self.slice(rest..place.start));
+            out.put_slice(json);
+            rest = place.end;
+        }
+        let close = memchr::memrchr(b'}', &self.body).unwrap_or(self.body.len());
+        out.put_slice(self.slice(rest..close));
+        let mut first = self.fields.is_empty();
+        for (name, json) in appended {
+            if !std::mem::take(&mut first) {
+                out.put_u8(b',');
+            }
+            put_json(&mut out, &Value::from(name));
+            out.put_u8(b':');
+            out.put_slice(json);
+        }
+        out.put_slice(self.slice(close..self.body.len()));
+        Self::parse(out.freeze()).ok()
+    }
+
     /// Whether the request leaves no room for a configured parameter: it has the field, or another name of
     /// it, or the field is not the configuration's to fill.
     fn settles(&self, param: &str) -> bool {

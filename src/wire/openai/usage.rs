@@ -16,6 +16,21 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What two answers used together; a count that only one of them told is that one.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            prompt_tokens: sum(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens: sum(self.completion_tokens, other.completion_tokens),
+            cached_tokens: sum(self.cached_tokens, other.cached_tokens),
+            reasoning_tokens: sum(self.reasoning_tokens, other.reasoning_tokens),
+        }
+    }
+
     /// Prompt and answer together.
     pub fn total(&self) -> Option<u64> {
         match (self.prompt_tokens, self.completion_tokens) {

@@ -59,21 +59,23 @@ fn remaining(kind: &str, headers: &HeaderMap, reset: &str) -> Option<f64> {
 
 /// `"api";r=0;t=55`, one limit of the IETF's `RateLimit` header (draft-ietf-httpapi-ratelimit-headers).
 fn structured(item: &str) -> Option<Window> {
-    let parameter = |name: &str| -> Option<f64> {
-        let mut values = item.split(';').filter_map(|part| {
-            let (key, value) = part.trim().split_once('=')?;
-            (key == name).then(|| value.parse().ok()).flatten()
-        });
-        values.next()
-    };
     Some(Window {
-        remaining: parameter("r"),
-        wait: duration::from_seconds(parameter("t")?)?,
+        remaining: parameter(item, "r"),
+        wait: duration::from_seconds(parameter(item, "t")?)?,
     })
 }
 
+/// A number among an item's parameters.
+pub(super) fn parameter(item: &str, name: &str) -> Option<f64> {
+    let mut values = item.split(';').filter_map(|part| {
+        let (key, value) = part.trim().split_once('=')?;
+        (key == name).then(|| value.parse().ok()).flatten()
+    });
+    values.next()
+}
+
 /// A moment or a span in any form: RFC 3339, Unix milliseconds or seconds, seconds from now, Go's durations.
-fn wait(text: &str, wall_now: SystemTime) -> Option<Duration> {
+pub(super) fn wait(text: &str, wall_now: SystemTime) -> Option<Duration> {
     /// Numbers from here on are moments in seconds, then in milliseconds.
     const MOMENTS: f64 = 1e9;
     const MILLIS: f64 = 1e12;

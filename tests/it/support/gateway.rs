@@ -77,6 +77,16 @@ pub async fn run(dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output
 
 type Lines = watch::Sender<Vec<String>>;
 
+/// Sends a process a signal, by the signal's name without `SIG`.
+pub fn signal(pid: u32, name: &str) {
+    // The shell has `kill` built in; there is no other way without unsafe code.
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
 /// A running gateway; killed when dropped.
 pub struct Gateway {
     child: Child,
@@ -233,12 +243,7 @@ impl Gateway {
 
     /// Sends a signal by name, `TERM` say.
     pub fn signal(&self, name: &str) {
-        // The shell has `kill` built in; there is no other way without unsafe code.
-        let status = std::process::Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        signal(self.pid(), name);
     }
 
     /// Completes when the process has ended.

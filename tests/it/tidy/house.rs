@@ -79,8 +79,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "arc_swap",
-        &["actors"],
-        "published state is read through the actors' cells",
+        &["actors", "api/state.rs"],
+        "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
     (
         "secrecy",

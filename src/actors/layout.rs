@@ -1,0 +1,357 @@
+//! Brings the tree's seats in line with a configuration: what is new gets a seat, what is gone loses it, and
+//! what stays keeps everything that it knows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::chaos::Chaos;
+use super::estate::Estate;
+use super::handle::Handle;
+use super::key::{Key, KeyCore, KeyPort};
+use super::message::provider::ProviderMessage;
+use super::message::router::RouterMessage;
+use super::message::supervisor::Child;
+use super::provider::{KeySeat, Provider, ProviderCore, Ring};
+use super::router::{ProviderSeat, Table};
+use super::seat::{Post, Seat};
+use super::spec::{ProviderSpec, TreeSpec};
+use super::view::{Cells, KeyCell, KeySettings, ProviderCell, ProviderCells, RouterCell};
+use crate::domain::ids::{KeyId, ProviderName};
+use crate::domain::key_state::KeyState;
+use crate::domain::provider_state::ProviderState;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::ApiKey;
+use crate::runtime::clock::Clock;
+
+/// What all seats have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) router: Handle<RouterMessage>,
+    pub(crate) router_cell: Arc<RouterCell>,
+    /// What the router looks providers up in.
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    /// What everybody else looks at.
+    pub(crate) cells: Arc<ArcSwap<Cells>>,
+    pub(crate) clock: Clock,
+    pub(crate) chaos: Chaos,
+}
+
+/// What is left to do once the seats are in line.
+pub(crate) struct Difference {
+    /// Seats whose actors are to be started.
+    pub(crate) started: Vec<Child>,
+    /// Seats that are taken away; their actors run still.
+    pub(crate) leaving: Vec<(Child, Seat)>,
+    rings: Vec<(Arc<ArcSwap<Ring>>, Ring)>,
+    settings: Vec<(Arc<KeyCell>, KeySettings)>,
+    table: Table,
+    cells: Cells,
+}
+
+impl Difference {
+    /// Lets routers and providers see the new seats. Their actors should run by now.
+    pub(crate) fn publish(self, common: &Common) {
+        for (cell, settings) in self.settings {
+            cell.configure(settings);
+        }
+        for (ring, new) in self.rings {
+            ring.store(Arc::new(new));
+        }
+        common.table.store(Arc::new(self.table));
+        common.cells.store(Arc::new(self.cells));
+    }
+}
+
+/// Changes `seats` as `spec` says. `places` remembers how many keys a provider that is gone had: their numbers
+/// are not given out again, because the last of their leases may still be on its way.
+pub(crate) fn align(
+    seats: &mut BTreeMap<Child, Seat>,
+    places: &mut HashMap<ProviderName, usize>,
+    spec: &TreeSpec,
+    common: &Common,
+) -> Difference {
+    let mut difference = Difference {
+        started: Vec::new(),
+        leaving: Vec::new(),
+        rings: Vec::new(),
+        settings: Vec::new(),
+        table: Table {
+            providers: HashMap::new(),
+            max_waiting: spec.max_waiting,
+        },
+        cells: Cells {
+            router: Arc::clone(&common.router_cell),
+            providers: BTreeMap::new(),
+        },
+    };
+    let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
+    let gone: Vec<ProviderName> = seats
+        .keys()
+        .filter_map(|child| match child {
+            Child::Provider(name) if !wanted(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for name in gone {
+        let known = dismiss(seats, &name, spec, &mut difference);
+        places.insert(name, known);
+    }
+    for provider in &spec.providers {
+        let aligned = Aligning {
+            spec,
+            provider,
+            common,
+            difference: &mut difference,
+        };
+        aligned.align(seats, places.get(&provider.name).copied().unwrap_or(0));
+    }
+    difference
+}
+
+/// Lets a provider go: at once, or when the last request that may still use it is over. Says how many places its
+/// keys had.
+fn dismiss(
+    seats: &mut BTreeMap<Child, Seat>,
+    name: &ProviderName,
+    spec: &TreeSpec,
+    difference: &mut Difference,
+) -> usize {
+    let child = Child::Provider(name.clone());
+    let Some(Seat::Provider(post)) = seats.get(&child) else {
+        return 0;
+    };
+    let shared = Arc::clone(&post.actor.ring);
+    let ring = shared.load();
+    let handle = post.handle.clone();
+    let cell = Arc::clone(&post.actor.cell);
+    let keys: Vec<Option<KeySeat>> = ring
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(place, seat)| expire(seats, difference, spec, (name, place), seat.as_ref()?))
+        .collect();
+    let places = keys.len();
+    if keys.iter().all(Option::is_none) {
+        let seat = seats.remove(&child);
+        difference.leaving.extend(seat.map(|seat| (child, seat)));
+    } else {
+        let seat = ProviderSeat { handle, cell };
+        difference.table.providers.insert(name.clone(), seat);
+        let new = Ring {
+            keys,
+            home: ring.home.clone(),
+            ..**ring
+        };
+        difference.rings.push((Arc::clone(&shared), new));
+    }
+    places
+}
+
+/// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
+fn expire(
+    seats: &mut BTreeMap<Child, Seat>,
+    difference: &mut Difference,
+    spec: &TreeSpec,
+    (provider, place): (&ProviderName, usize),
+    seat: &KeySeat,
+) -> Option<KeySeat> {
+    let until = seat.until.unwrap_or(spec.generation);
+    if until > spec.oldest {
+        return Some(KeySeat {
+            until: Some(until),
+            ..seat.clone()
+        });
+    }
+    let child = Child::Key(provider.clone(), place);
+    let seat = seats.remove(&child);
+    difference.leaving.extend(seat.map(|seat| (child, seat)));
+    None
+}
+
+/// One provider being brought in line.
+struct Aligning<'a> {
+    spec: &'a TreeSpec,
+    provider: &'a ProviderSpec,
+    common: &'a Common,
+    difference: &'a mut Difference,
+}
+
+impl Aligning<'_> {
+    fn align(mut self, seats: &mut BTreeMap<Child, Seat>, first_place: usize) {
+        let child = Child::Provider(self.provider.name.clone());
+        let present = match seats.get(&child) {
+            Some(Seat::Provider(post)) => {
+                let actor = &post.actor;
+                Some((
+                    post.handle.clone(),
+                    Arc::clone(&actor.cell),
+                    Arc::clone(&actor.ring),
+                ))
+            }
+            _ => None,
+        };
+        let (handle, cell, ring) = present.unwrap_or_else(|| {
+            let keys = vec![None; first_place];
+            let ring = Arc::new(ArcSwap::from_pointee(self.ring(keys)));
+            let (seat, handle, cell) = self.provider_seat(&ring);
+            seats.insert(child.clone(), seat);
+            self.difference.started.push(child);
+            (handle, cell, ring)
+        });
+        let keys = self.keys(seats, &handle, &ring.load());
+        let present = |seat: &&KeySeat| seat.until.is_none();
+        let cells = keys.iter().flatten().filter(present);
+        let cells = cells.map(|seat| Arc::clone(&seat.cell));
+        let cells = ProviderCells {
+            provider: Arc::clone(&cell),
+            keys: cells.collect(),
+        };
+        let name = &self.provider.name;
+        self.difference.cells.providers.insert(name.clone(), cells);
+        let seat = ProviderSeat { handle, cell };
+        self.difference.table.providers.insert(name.clone(), seat);
+        let new = self.ring(keys);
+        self.difference.rings.push((ring, new));
+    }
+
+    /// The keys of the new ring: each that stays in its old place, new ones behind them.
+    fn keys(
+        &mut self,
+        seats: &mut BTreeMap<Child, Seat>,
+        provider: &Handle<ProviderMessage>,
+        old: &Ring,
+    ) -> Vec<Option<KeySeat>> {
+        let settings = self.settings();
+        let mut wanted: Vec<Option<&Option<ApiKey>>> =
+            self.provider.keys.iter().map(Some).collect();
+        let mut keys = Vec::with_capacity(old.keys.len());
+        for (place, seat) in old.keys.iter().enumerate() {
+            let Some(seat) = seat else {
+                keys.push(None);
+                continue;
+            };
+            let same = |key: &&mut Option<&Option<ApiKey>>| **key == Some(&*seat.material);
+            let stays = seat.until.is_none()
+                && old.home == self.provider.home
+                && wanted
+                    .iter_mut()
+                    .find(same)
+                    .is_some_and(|key| key.take().is_some());
+            if stays {
+                let cell = Arc::clone(&seat.cell);
+                self.difference.settings.push((cell, settings));
+                keys.push(Some(seat.clone()));
+            } else {
+                let at = (&self.provider.name, place);
+                keys.push(expire(seats, self.difference, self.spec, at, seat));
+            }
+        }
+        for material in wanted.into_iter().flatten() {
+            let child = Child::Key(self.provider.name.clone(), keys.len());
+            let (post, seat) = self.key_seat(keys.len(), material, provider);
+            seats.insert(child.clone(), post);
+            self.difference.started.push(child);
+            keys.push(Some(seat));
+        }
+        keys
+    }
+
+    fn settings(&self) -> KeySettings {
+        KeySettings {
+            limits: self.provider.limits,
+            cooldown: self.provider.cooldown,
+        }
+    }
+
+    fn ring(&self, keys: Vec<Option<KeySeat>>) -> Ring {
+        Ring {
+            home: self.provider.home.clone(),
+            keys,
+            rotation: self.provider.rotation,
+            breaker: self.provider.breaker,
+            retry_budget: self.provider.retry_budget,
+        }
+    }
+
+    fn provider_seat(
+        &self,
+        ring: &Arc<ArcSwap<Ring>>,
+    ) -> (Seat, Handle<ProviderMessage>, Arc<ProviderCell>) {
+        let handle = Handle::vacant();
+        let cell = Arc::new(ProviderCell::default());
+        let provider = self.provider;
+        let actor = Provider {
+            name: Arc::from(format!("provider {}", provider.name)),
+            id: provider.name.clone(),
+            ring: Arc::clone(ring),
+            cell: Arc::clone(&cell),
+            router: self.common.router.clone(),
+            clock: self.common.clock,
+            chaos: self.common.chaos.clone(),
+        };
+        let state = ProviderState::new(provider.breaker, provider.retry_budget);
+        let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
+        let post = post(actor, handle.clone(), core);
+        (Seat::Provider(post), handle, cell)
+    }
+
+    fn key_seat(
+        &self,
+        place: usize,
+        material: &Option<ApiKey>,
+        provider: &Handle<ProviderMessage>,
+    ) -> (Seat, KeySeat) {
+        let id = KeyId {
+            provider: self.provider.name.clone(),
+            index: u32::try_from(place + 1).unwrap_or(u32::MAX),
+        };
+        let handle = Handle::vacant();
+        let settings = self.settings();
+        let cell = Arc::new(KeyCell::new(id, settings));
+        let material = Arc::new(material.clone());
+        let actor = Key {
+            name: Arc::from(format!("key {}", cell.id)),
+            place,
+            provider_name: self.provider.name.clone(),
+            material: Arc::clone(&material),
+            handle: handle.clone(),
+            cell: Arc::clone(&cell),
+            port: Arc::new(KeyPort {
+                cell: Arc::clone(&cell),
+                handle: handle.clone(),
+                provider: provider.clone(),
+            }),
+            provider: provider.clone(),
+            router: self.common.router.clone(),
+            clock: self.common.clock,
+            chaos: self.common.chaos.clone(),
+        };
+        let state = KeyState::new(settings.limits, settings.cooldown);
+        let core = KeyCore::new(state, cell.settings());
+        let seat = KeySeat {
+            cell,
+            handle: handle.clone(),
+            material,
+            since: self.spec.generation,
+            until: None,
+        };
+        (Seat::Key(post(actor, handle, core)), seat)
+    }
+}
+
+/// A seat whose actor has not run yet: its first incarnation inherits `core`.
+pub(crate) fn post<A, M: ractor::Message, C>(
+    actor: A,
+    handle: Handle<M>,
+    core: C,
+) -> Post<A, M, C> {
+    let (estate, inheritance) = Estate::new(core);
+    drop(estate);
+    Post {
+        actor,
+        handle,
+        inheritance,
+    }
+}

@@ -1,0 +1,52 @@
+//! What the tree is made from: plain parameters, and nothing of the configuration's form.
+
+use crate::actors::chaos::Chaos;
+use crate::domain::circuit::BreakerPolicy;
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::ids::ProviderName;
+use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
+use crate::domain::restart::RestartPolicy;
+use crate::domain::rotation::KeyRotation;
+use crate::domain::secret::ApiKey;
+use crate::runtime::clock::Clock;
+
+/// What the tree needs to know of one provider.
+#[derive(Clone, Debug)]
+pub struct ProviderSpec {
+    /// Its name.
+    pub name: ProviderName,
+    /// Where its calls go. When that changes, its keys are others too: none is ever sent to a place that it was
+    /// not configured for.
+    pub home: String,
+    /// Its keys in order; `None` for a provider that needs none.
+    pub keys: Vec<Option<ApiKey>>,
+    /// The order in which they take their turns.
+    pub rotation: KeyRotation,
+    /// What each key may do.
+    pub limits: KeyLimits,
+    /// How rate-limited keys cool.
+    pub cooldown: CooldownPolicy,
+    /// When an upstream of it is left alone.
+    pub breaker: BreakerPolicy,
+    /// What each upstream of it may carry of other attempts' failures.
+    pub retry_budget: RetryBudgetPolicy,
+}
+
+/// What the tree is made from.
+#[derive(Clone, Debug)]
+pub struct TreeSpec {
+    /// Counts the configurations of this process, from 0.
+    pub generation: u64,
+    /// The oldest configuration under which requests are still on their way. What only older ones may use goes.
+    pub oldest: u64,
+    /// The providers.
+    pub providers: Vec<ProviderSpec>,
+    /// Places in the waiting room.
+    pub max_waiting: usize,
+    /// How actors that fail are started again.
+    pub restart: RestartPolicy,
+    /// The clock.
+    pub clock: Clock,
+    /// Where a test makes actors fail.
+    pub chaos: Chaos,
+}

@@ -1,0 +1,35 @@
+//! All routes of the data listener.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::{get, post};
+
+use super::state::Api;
+use super::{handlers, health};
+use crate::domain::dialect::Operation;
+
+/// All routes, with and without `/v1`. Each is written out: nesting would take every
+/// request's path apart and put it together again.
+pub(super) fn router(api: Arc<Api>) -> Router {
+    let mut routes = Router::new();
+    for root in ["/v1", ""] {
+        for operation in Operation::ALL {
+            let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
+                handlers::relay(operation, &api, request).await
+            };
+            routes = routes.route(&format!("{root}{}", operation.path()), post(handler));
+        }
+        routes = routes
+            .route(&format!("{root}/models"), get(handlers::models))
+            .route(&format!("{root}/models/{{*id}}"), get(handlers::model));
+    }
+    routes
+        .route("/health", get(health::summary))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(handlers::unknown_route)
+        .method_not_allowed_fallback(handlers::wrong_method)
+        .with_state(api)
+}

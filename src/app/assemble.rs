@@ -1,0 +1,222 @@
+//! From a configuration to the parts that run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, json};
+
+use super::error::StartError;
+use crate::actors::chaos::Chaos;
+use crate::actors::spec::{ProviderSpec, TreeSpec};
+use crate::actors::tree::Dispatcher;
+use crate::api::Serving;
+use crate::config::{Config, Provider};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
+use crate::domain::dialect::Dialect;
+use crate::domain::ids::ProviderName;
+use crate::domain::limits::RetryBudgetPolicy;
+use crate::domain::restart::RestartPolicy;
+use crate::runtime::clock::Clock;
+use crate::upstream::Upstream;
+use crate::upstream::echo::EchoUpstream;
+use crate::upstream::http_client::HttpUpstream;
+use crate::upstream::mock::Mocked;
+use crate::wire::openai::models::ModelEntry;
+
+/// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
+pub(super) fn endpoints(
+    config: &Config,
+    before: Option<(&Config, &Dispatch)>,
+    clock: Clock,
+) -> Result<HashMap<ProviderName, Arc<Endpoint>>, StartError> {
+    let mut endpoints = HashMap::new();
+    for provider in &config.providers {
+        let kept = before.and_then(|(config, dispatch)| {
+            let same =
+                |other: &&Provider| other.name == provider.name && is_same_way(other, provider);
+            config.providers.iter().find(same)?;
+            dispatch.endpoints.get(&provider.name)
+        });
+        let made = match kept {
+            Some(endpoint) => endpoint_of(
+                provider,
+                (
+                    Arc::clone(&endpoint.wire),
+                    endpoint
+                        .prefill
+                        .as_ref()
+                        .and_then(|prefill| prefill.wire.clone()),
+                ),
+            ),
+            None => endpoint_of(provider, wires(provider, clock)?),
+        };
+        endpoints.insert(provider.name.clone(), Arc::new(made));
+    }
+    Ok(endpoints)
+}
+
+fn is_same_way(one: &Provider, other: &Provider) -> bool {
+    home(one) == home(other)
+        && one.prefill_url == other.prefill_url
+        && one.timeouts.connect == other.timeouts.connect
+        && one.mock == other.mock
+}
+
+/// Where a provider's calls go, in one text.
+fn home(provider: &Provider) -> String {
+    let chat_url = provider.chat_url.as_deref().unwrap_or_default();
+    format!("{:?} {} {chat_url}", provider.dialect, provider.base_url)
+}
+
+/// Where calls go, and where continuations go when that is elsewhere.
+type Wires = (Arc<dyn Upstream>, Option<Arc<dyn Upstream>>);
+
+fn wires(provider: &Provider, clock: Clock) -> Result<Wires, StartError> {
+    let name = provider.name.as_str();
+    let http = |base_url: &str, chat_url: Option<&str>| {
+        let http = HttpUpstream::new(base_url, chat_url, provider.timeouts.connect);
+        let http = http.map_err(|source| StartError::Provider {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok::<_, StartError>(mocked(http, provider))
+    };
+    let wire = match provider.dialect {
+        Dialect::Echo => mocked(EchoUpstream::new(name, clock), provider),
+        Dialect::OpenAi => http(&provider.base_url, provider.chat_url.as_deref())?,
+    };
+    let prefill_url = provider.prefill_url.as_deref();
+    let prefill = prefill_url.map(|url| http(url, None)).transpose()?;
+    Ok((wire, prefill))
+}
+
+fn endpoint_of(provider: &Provider, (wire, prefill): Wires) -> Endpoint {
+    let prefill = provider.prefill.map(|form| Continuation {
+        form,
+        wire: prefill,
+    });
+    let headers = provider.headers.iter().filter_map(|(name, value)| {
+        // Legal by validation.
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::try_from(name).ok()?, value))
+    });
+    Endpoint {
+        kind: provider.kind.clone(),
+        wire,
+        headers: headers.collect::<HeaderMap>(),
+        params: provider.params.clone(),
+        context_window: provider.context_window,
+        timeouts: provider.timeouts,
+        retry: Arc::new(provider.retry.clone()),
+        prefill,
+    }
+}
+
+fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Upstream> {
+    let mock = provider.mock;
+    if mock.failure_rate <= 0.0 && mock.latency.is_zero() {
+        return Arc::new(upstream);
+    }
+    let seed = mock.seed.unwrap_or_else(|| fastrand::u64(..));
+    let name = provider.name.as_str();
+    Arc::new(Mocked::new(
+        upstream,
+        name,
+        mock.failure_rate,
+        mock.latency,
+        seed,
+    ))
+}
+
+/// What the tree is made from. `oldest` is the oldest configuration under which requests are under way.
+pub(super) fn tree_spec(config: &Config, generation: u64, oldest: u64, clock: Clock) -> TreeSpec {
+    let retry_budget: RetryBudgetPolicy = config.dispatch.retry_budget;
+    let providers = config.providers.iter().map(|provider| ProviderSpec {
+        name: provider.name.clone(),
+        home: home(provider),
+        keys: provider
+            .keys
+            .iter()
+            .map(|key| key.material.clone())
+            .collect(),
+        rotation: provider.key_rotation,
+        limits: provider.limits,
+        cooldown: provider.cooldown,
+        breaker: provider.breaker,
+        retry_budget,
+    });
+    TreeSpec {
+        generation,
+        oldest,
+        providers: providers.collect(),
+        max_waiting: config.dispatch.max_waiting,
+        restart: RestartPolicy::default(),
+        clock,
+        chaos: Chaos::default(),
+    }
+}
+
+/// Everything that may be asked for by name, in OpenAI's list.
+/// What requests share under this configuration.
+pub(super) fn dispatch(
+    config: &Config,
+    generation: u64,
+    dispatcher: Dispatcher,
+    endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    clock: Clock,
+) -> Dispatch {
+    Dispatch {
+        generation,
+        dispatcher,
+        targets: Arc::clone(&config.targets),
+        endpoints,
+        policy: config.dispatch,
+        hedger: hedger(config),
+        rescues: config.rescues.clone().into_iter().collect(),
+        clock,
+    }
+}
+
+/// It learns of every upstream that the configuration names.
+fn hedger(config: &Config) -> Option<Hedger> {
+    let lines = config.targets.listed().iter();
+    let upstreams = lines.flat_map(|line| line.chain.upstreams.iter().cloned());
+    Some(Hedger::new(config.dispatch.hedge?, upstreams))
+}
+
+/// What the data listener needs to know of this configuration.
+pub(super) fn serving(config: &Config, dispatch: Dispatch) -> Serving {
+    let keepalive = config.server.stream_keepalive;
+    Serving {
+        dispatch: Arc::new(dispatch),
+        max_body: config.server.max_body,
+        stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
+        models: models(config),
+    }
+}
+
+fn models(config: &Config) -> Vec<ModelEntry> {
+    let listed = config.targets.listed().iter().map(|listed| {
+        let mut extra = Map::new();
+        if listed.provider.is_none() {
+            let chain: Vec<String> = listed
+                .chain
+                .upstreams
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            extra.insert("upstreams".to_owned(), json!(chain));
+        }
+        ModelEntry {
+            id: listed.id.to_string(),
+            owned_by: listed
+                .provider
+                .as_ref()
+                .map_or("pointsman".to_owned(), ToString::to_string),
+            extra,
+        }
+    });
+    listed.collect()
+}

@@ -1,0 +1,40 @@
+//! Why the process cannot start, or cannot take another configuration over.
+
+use std::io;
+
+use crate::upstream::http_client::ClientError;
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address that cannot be bound.
+    #[error("cannot listen on {address}: is another process using it?")]
+    Bind {
+        /// As configured.
+        address: String,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A provider whose client cannot be made.
+    #[error("provider `{name}` cannot be set up")]
+    Provider {
+        /// Which.
+        name: String,
+        /// Why.
+        source: ClientError,
+    },
+    /// No signal handlers, so no orderly end.
+    #[error("cannot watch for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// An error and all its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

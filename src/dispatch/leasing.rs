@@ -1,0 +1,131 @@
+//! What every request's task shares, and how it asks the tree for a lease.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hedger::Hedger;
+use super::request::{Endpoint, Request};
+use super::tokens;
+use crate::actors::lease::Lease;
+use crate::actors::route::Route;
+use crate::actors::tree::Dispatcher;
+use crate::domain::attempts::{Ask, Attempts, Verdict};
+use crate::domain::chain::{Chain, Targets};
+use crate::domain::ids::ProviderName;
+use crate::domain::limits::DispatchPolicy;
+use crate::domain::mutant::{self, Mutant};
+use crate::domain::rescue::RescuePolicy;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+
+/// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
+pub struct Dispatch {
+    /// Counts the configurations of this process, from 0.
+    pub generation: u64,
+    /// The way into the tree.
+    pub dispatcher: Dispatcher,
+    /// What may be asked for.
+    pub targets: Arc<Targets>,
+    /// By name.
+    pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    /// What bounds a request.
+    pub policy: DispatchPolicy,
+    /// What is known of late first tokens; `None` when nothing is hedged.
+    pub hedger: Option<Hedger>,
+    /// What is done for streams that break off, by target.
+    pub rescues: HashMap<String, RescuePolicy>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// What bounds one request's waiting.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) deadline: Time,
+    /// What is left of the time that it may wait for keys.
+    pub(super) wait: Duration,
+    patience_until: Time,
+}
+
+impl Dispatch {
+    pub(super) fn limits(&self, request: &Request) -> Limits {
+        let policy = &self.policy;
+        let span = request
+            .deadline
+            .map_or(policy.deadline, |asked| asked.min(policy.deadline));
+        Limits {
+            deadline: request.arrived + span,
+            wait: request.await_cooldown.unwrap_or(policy.await_cooldown),
+            patience_until: request.arrived + policy.patience,
+        }
+    }
+
+    /// Where candidate `index` of a chain is.
+    pub(super) fn endpoint(&self, chain: &Chain, index: usize) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(&chain.upstreams.get(index)?.provider)
+    }
+
+    /// A lease for the next attempt of a request; waits for it within the request's limits.
+    pub(super) async fn lease(
+        &self,
+        request: &Request,
+        chain: &Arc<Chain>,
+        attempts: &mut Attempts,
+        limits: &mut Limits,
+    ) -> Result<Lease, Verdict> {
+        let ask = attempts.ask();
+        let asked_at = self.clock.now();
+        let may_wait =
+            request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
+        let reserve = tokens::estimate(&request.doc);
+        let deadline = if mutant::on(Mutant::DeadlineIgnored) {
+            Time::NEVER
+        } else {
+            limits.deadline
+        };
+        let asked = self.dispatcher.lease(deadline, |reply| {
+            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
+            route.generation = self.generation;
+            route.may_wait = may_wait;
+            route.wait_until = asked_at + limits.wait;
+            route.patience_until = limits.patience_until;
+            route
+        });
+        match asked.await {
+            Ok(lease) => {
+                if lease.waited {
+                    attempts.waited();
+                    let spent = self.clock.now().since(asked_at);
+                    limits.wait = limits.wait.saturating_sub(spent);
+                }
+                Ok(lease)
+            }
+            Err(refused) => Err(attempts.refused(&refused, self.clock.now())),
+        }
+    }
+
+    /// A lease for an extra attempt, if there is one without waiting.
+    pub(super) async fn lease_now(
+        &self,
+        request: &Request,
+        chain: &Arc<Chain>,
+        ask: Ask,
+        deadline: Time,
+    ) -> Option<Lease> {
+        let ask = Ask {
+            first: false,
+            ..ask
+        };
+        if ask.closed.iter().all(Option::is_some) {
+            return None;
+        }
+        let reserve = tokens::estimate(&request.doc);
+        let asked = self.dispatcher.lease(deadline, |reply| {
+            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
+            route.generation = self.generation;
+            route
+        });
+        asked.await.ok()
+    }
+}

@@ -1,0 +1,121 @@
+//! The attempt whose stream is being relayed: its events, its lease, and how far it has come.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::attempt::Begun;
+use super::events::Events;
+use super::request::Endpoint;
+use super::tried::Tried;
+use crate::actors::lease::Lease;
+use crate::domain::attempts::Record;
+use crate::domain::key_state::Settlement;
+use crate::domain::outcome::Class;
+use crate::domain::time::Time;
+use crate::wire::openai::usage::Usage;
+
+/// After the last content some upstreams neither send the end mark nor close: they get so long.
+const AFTER_FINISH: Duration = Duration::from_secs(2);
+
+/// A stream that has begun.
+pub(super) struct Live {
+    pub(super) events: Events,
+    /// Its first events.
+    pub(super) held: VecDeque<Bytes>,
+    pub(super) done: bool,
+    pub(super) usage: Option<Usage>,
+    pub(super) last_event: Time,
+    /// The provider's catalogue id.
+    pub(super) kind: String,
+    lease: Lease,
+    /// Its end and outcome are still open.
+    record: Record,
+    /// Whether a failure counts against the upstream.
+    counts: bool,
+    /// The choices that are complete, one bit each.
+    finished: u64,
+    /// Longest silence between two events with content.
+    idle: Duration,
+    /// When the attempt must have ended.
+    end: Time,
+}
+
+impl Live {
+    /// And the headers that came with it.
+    pub(super) fn new(
+        begun: Begun,
+        lease: Lease,
+        tried: &Tried,
+        endpoint: &Endpoint,
+        counts: bool,
+        now: Time,
+    ) -> (Self, HeaderMap) {
+        lease.began();
+        let live = Self {
+            events: begun.events,
+            held: begun.held,
+            done: begun.done,
+            usage: begun.usage,
+            last_event: now,
+            kind: endpoint.kind.clone(),
+            lease,
+            record: tried.record(Class::Success, Some(200), now),
+            counts,
+            finished: begun.finished,
+            idle: endpoint.timeouts.idle,
+            end: tried.started + endpoint.timeouts.total,
+        };
+        (live, begun.headers)
+    }
+
+    /// Choices ended, one bit each.
+    pub(super) fn finish(&mut self, choices: u64) {
+        self.finished |= choices;
+    }
+
+    /// Whether so many choices are complete.
+    pub(super) fn is_finished(&self, choices: u32) -> bool {
+        self.finished.count_ones() >= choices.min(64)
+    }
+
+    /// When silence has lasted too long, or the attempt has.
+    pub(super) fn limit(&self, choices: u32) -> Time {
+        let silence = match self.is_finished(choices) {
+            true => self.idle.min(AFTER_FINISH),
+            false => self.idle,
+        };
+        (self.last_event + silence).min(self.end)
+    }
+
+    /// So long nobody waited for it: that is not its silence.
+    pub(super) fn forgive(&mut self, span: Duration) {
+        self.last_event = self.last_event + span;
+        self.end = self.end + span;
+    }
+
+    /// The candidate's place in the chain.
+    pub(super) fn index(&self) -> usize {
+        self.lease.index
+    }
+
+    /// Its record, ended like this.
+    pub(super) fn record(&self, class: Class, now: Time) -> Record {
+        let mut record = self.record.clone();
+        record.class = class;
+        record.ended = now;
+        record
+    }
+
+    /// Ends it. `counts` overrules what was known at its beginning.
+    pub(super) fn settle(self, class: Class, retry_after: Option<Duration>, counts: Option<bool>) {
+        self.lease.settle(Settlement {
+            class,
+            retry_after,
+            tokens: self.usage.as_ref().and_then(Usage::total),
+            counts: counts.unwrap_or(self.counts),
+        });
+    }
+}

@@ -1,0 +1,203 @@
+//! Asking an upstream to go on from the beginning of an answer, and whether a request lets a broken answer be
+//! finished by another one at all.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::request::RequestDoc;
+use crate::domain::rescue::Prefill;
+
+/// Fields that make an answer something else than plain text, or bind it to a grammar: its halves need not
+/// fit together.
+const STRUCTURED: [&str; 10] = [
+    "audio",
+    "grammar",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "json_schema",
+    "logprobs",
+    "prediction",
+    "structured_outputs",
+];
+
+/// Whether the rest of an answer to this chat request may come from another attempt: plain text, one choice,
+/// no structured output.
+pub fn may_be_rescued(doc: &RequestDoc) -> bool {
+    let value = |name: &str| {
+        doc.raw(name)
+            .and_then(|raw| serde_json::from_slice(raw).ok())
+    };
+    let plain_format = match value("response_format") {
+        None | Some(Value::Null) => {
+            !doc.has("response_format") || doc.raw("response_format") == Some(b"null")
+        }
+        Some(format) => format.get("type").and_then(Value::as_str) == Some("text"),
+    };
+    let only_text = match value("modalities") {
+        None | Some(Value::Null) => true,
+        Some(kinds) => kinds == json!(["text"]),
+    };
+    let plain = STRUCTURED
+        .iter()
+        .all(|name| matches!(doc.raw(name), None | Some(b"null" | b"false")));
+    let one = matches!(doc.raw("n"), None | Some(b"1" | b"null"));
+    one && plain_format && only_text && plain
+}
+
+/// The request that asks for the rest of an answer of which `sent` is there, and which cost about
+/// `spent` tokens. `None` when it cannot be asked that way: the prompt ends with the assistant's words
+/// already, or has no messages.
+pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Option<RequestDoc> {
+    let raw = doc.raw("messages")?;
+    let messages: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+    let last: Role = serde_json::from_str(messages.last()?.get()).ok()?;
+    if last.role == "assistant" {
+        return None;
+    }
+    let mut message = json!({"role": "assistant", "content": sent});
+    let mark = match form {
+        Prefill::Prefix | Prefill::PrefixEchoed => Some("prefix"),
+        Prefill::Partial => Some("partial"),
+        Prefill::ContinueFinalMessage | Prefill::Assistant => None,
+    };
+    if let (Some(mark), Some(fields)) = (mark, message.as_object_mut()) {
+        fields.insert(mark.to_owned(), Value::Bool(true));
+    }
+    let mut longer = raw.strip_suffix(b"]")?.to_vec();
+    longer.push(b',');
+    longer.extend_from_slice(message.to_string().as_bytes());
+    longer.push(b']');
+    let mut fields = vec![("messages", longer)];
+    for name in ["max_tokens", "max_completion_tokens"] {
+        let most = doc
+            .raw(name)
+            .and_then(|raw| serde_json::from_slice::<u64>(raw).ok());
+        if let Some(most) = most {
+            let left = most.saturating_sub(spent).max(1);
+            fields.push((name, left.to_string().into_bytes()));
+        }
+    }
+    if form == Prefill::ContinueFinalMessage {
+        fields.push(("add_generation_prompt", b"false".to_vec()));
+        fields.push(("continue_final_message", b"true".to_vec()));
+    }
+    doc.with(&fields)
+}
+
+#[derive(Deserialize)]
+struct Role {
+    role: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn doc(body: &str) -> RequestDoc {
+        RequestDoc::parse(body.to_owned().into()).unwrap()
+    }
+
+    fn body(doc: &RequestDoc) -> Value {
+        serde_json::from_slice(doc.body()).unwrap()
+    }
+
+    const PLAIN: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":10,"stream":true}"#;
+
+    #[test]
+    fn each_form_ends_the_prompt_with_what_was_sent() {
+        for (name, form) in Prefill::ALL {
+            let asked = body(&continued(&doc(PLAIN), "Hel\"lo", 4, form).unwrap());
+            let messages = asked["messages"].as_array().unwrap();
+            assert_eq!(messages.len(), 2, "{name}");
+            assert_eq!(messages[1]["role"], "assistant", "{name}");
+            assert_eq!(messages[1]["content"], "Hel\"lo", "{name}");
+            assert_eq!(asked["max_tokens"], 6, "{name}");
+            let marks = [
+                &messages[1]["prefix"],
+                &messages[1]["partial"],
+                &asked["continue_final_message"],
+            ];
+            let marked: Vec<bool> = marks.iter().map(|mark| **mark == true).collect();
+            let expected = match form {
+                Prefill::Prefix | Prefill::PrefixEchoed => [true, false, false],
+                Prefill::Partial => [false, true, false],
+                Prefill::ContinueFinalMessage => [false, false, true],
+                Prefill::Assistant => [false; 3],
+            };
+            assert_eq!(marked, expected, "{name}");
+            assert_eq!(
+                asked["add_generation_prompt"] == false,
+                expected[2],
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_limit_of_an_answer_is_never_used_up() {
+        let asked = continued(&doc(PLAIN), "long", 400, Prefill::Assistant).unwrap();
+        assert_eq!(body(&asked)["max_tokens"], 1);
+    }
+
+    #[test]
+    fn a_prompt_that_ends_with_the_assistant_is_not_prefilled_again() {
+        for messages in [
+            r#"[{"role":"user","content":"hi"},{"role":"assistant","content":"Oh"}]"#,
+            "[]",
+            "7",
+        ] {
+            let doc = doc(&format!(r#"{{"messages":{messages}}}"#));
+            assert!(
+                continued(&doc, "x", 1, Prefill::Assistant).is_none(),
+                "{messages}"
+            );
+        }
+        let twice = doc(r#"{"messages":[{"role":"user"}],"messages":[{"role":"user"}]}"#);
+        assert!(continued(&twice, "x", 1, Prefill::Assistant).is_none());
+    }
+
+    #[test]
+    fn structured_output_and_several_choices_are_left_alone() {
+        for (fields, may) in [
+            (r#""temperature":1"#, true),
+            (
+                r#""n":1,"response_format":{"type":"text"},"logprobs":false"#,
+                true,
+            ),
+            (r#""response_format":null,"modalities":["text"]"#, true),
+            (
+                r#""tools":[{"type":"function","function":{"name":"f"}}]"#,
+                true,
+            ),
+            (r#""n":2"#, false),
+            (r#""n":2.0"#, false),
+            (r#""response_format":{"type":"json_object"}"#, false),
+            (
+                r#""response_format":{"type":"json_schema","json_schema":{}}"#,
+                false,
+            ),
+            (r#""response_format":{}"#, false),
+            (r#""logprobs":true"#, false),
+            (r#""guided_json":{}"#, false),
+            (r#""modalities":["text","audio"]"#, false),
+        ] {
+            let doc = doc(&format!(r#"{{"messages":[],{fields}}}"#));
+            assert_eq!(may_be_rescued(&doc), may, "{fields}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_arrives_as_it_was_sent(sent in any::<String>()) {
+            let asked = continued(&doc(PLAIN), &sent, 0, Prefill::Prefix).unwrap();
+            let asked = body(&asked);
+            prop_assert_eq!(asked["messages"][1]["content"].as_str(), Some(sent.as_str()));
+            prop_assert_eq!(&asked["messages"][0], &json!({"role": "user", "content": "hi"}));
+        }
+    }
+}

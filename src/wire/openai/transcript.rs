@@ -1,0 +1,198 @@
+//! What a caller has of a streamed chat completion: the text so far, who it says it comes from, and whether
+//! all of it could be compared with another answer.
+
+use serde_json::{Map, Value};
+
+use crate::wire::sse::RawEvent;
+
+/// Longer answers are not kept, and so not finished by another attempt.
+const LONGEST: usize = 1024 * 1024;
+/// The fields by which a chunk says whose it is.
+pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
+
+/// Everything that was sent of one answer.
+#[derive(Clone, Debug, Default)]
+pub struct Transcript {
+    text: String,
+    pieces: u64,
+    identity: Option<Map<String, Value>>,
+    /// Whether the identity is that of a chunk with a choice.
+    named: bool,
+    role: bool,
+    spoiled: bool,
+}
+
+/// Whether something is really there: not null, not an empty string, list or object.
+pub(super) fn filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+impl Transcript {
+    /// Notes an event that went out.
+    pub fn note(&mut self, event: &RawEvent) {
+        let data = event.data();
+        if data.is_empty() || data.as_ref() == b"[DONE]" {
+            return;
+        }
+        let Ok(Value::Object(mut chunk)) = serde_json::from_slice(&data) else {
+            self.spoiled = true;
+            return;
+        };
+        let choices = match chunk.remove("choices") {
+            Some(Value::Array(choices)) => choices,
+            Some(Value::Null) | None => Vec::new(),
+            Some(_) => {
+                self.spoiled = true;
+                return;
+            }
+        };
+        // Some begin with a chunk about nothing, whose names are empty.
+        if self.identity.is_none() || (!self.named && !choices.is_empty()) {
+            chunk.retain(|name, _| IDENTITY.contains(&name.as_str()));
+            self.identity = Some(chunk);
+        }
+        self.named |= !choices.is_empty();
+        self.spoiled |= choices.len() > 1;
+        for choice in choices {
+            self.note_choice(choice);
+        }
+    }
+
+    fn note_choice(&mut self, mut choice: Value) {
+        let first = choice
+            .get("index")
+            .is_none_or(|index| matches!(index.as_u64(), None | Some(0)));
+        let whole =
+            choice.get("message").is_some_and(filled) || choice.get("text").is_some_and(filled);
+        self.spoiled |= !first || whole;
+        let Some(Value::Object(delta)) = choice.get_mut("delta").map(Value::take) else {
+            return;
+        };
+        for (name, value) in delta {
+            match (name.as_str(), value) {
+                ("role", value) => self.role |= filled(&value),
+                ("content", Value::String(text)) => self.add(&text),
+                (_, value) => self.spoiled |= filled(&value),
+            }
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.pieces += 1;
+        if self.text.len() + text.len() > LONGEST {
+            self.spoiled = true;
+        } else if !self.spoiled {
+            self.text.push_str(text);
+        }
+    }
+
+    /// The text so far.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether nothing was sent that says anything.
+    pub fn is_empty(&self) -> bool {
+        self.identity.is_none() && !self.spoiled
+    }
+
+    /// Whether something was sent that is no plain text of one choice: tool calls, reasoning, a refusal, sound.
+    pub fn is_spoiled(&self) -> bool {
+        self.spoiled
+    }
+
+    /// About how many tokens the text has: most upstreams send one at a time, and few have more than four
+    /// bytes in the middle.
+    pub fn tokens(&self) -> u64 {
+        let bytes = u64::try_from(self.text.len()).unwrap_or(u64::MAX);
+        self.pieces.max(bytes / 4)
+    }
+
+    /// Whether the role was told.
+    pub(super) fn has_role(&self) -> bool {
+        self.role
+    }
+
+    /// What the first chunk said of itself.
+    pub(super) fn identity(&self) -> Map<String, Value> {
+        self.identity.clone().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(events: &[&str]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for data in events {
+            let raw = format!("data: {data}\n\n").into();
+            transcript.note(&RawEvent { raw });
+        }
+        transcript
+    }
+
+    #[test]
+    fn text_adds_up_and_the_first_chunk_names_the_answer() {
+        let sent = noted(&[
+            r#"{"id":"a","created":1,"model":"m","x":1,"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#,
+            r#"{"id":"b","choices":[{"index":0,"delta":{"content":"Hel","tool_calls":[],"refusal":null}}]}"#,
+            r#"{"id":"b","choices":[{"delta":{"content":"lo"}}]}"#,
+        ]);
+        assert_eq!((sent.text(), sent.tokens()), ("Hello", 2));
+        assert!(sent.has_role() && !sent.is_spoiled() && !sent.is_empty());
+        assert_eq!(
+            Value::from(sent.identity()),
+            serde_json::json!({"id": "a", "created": 1, "model": "m"})
+        );
+    }
+
+    #[test]
+    fn a_chunk_about_nothing_names_no_answer() {
+        let sent = noted(&[
+            r#"{"id":"","model":"","choices":[],"prompt_filter_results":[{}]}"#,
+            r#"{"id":"a","model":"m","choices":[{"delta":{"content":"Hel"}}]}"#,
+            r#"{"id":"b","model":"o","choices":[{"delta":{"content":"lo"}}]}"#,
+        ]);
+        assert_eq!(sent.identity()["id"], "a");
+    }
+
+    #[test]
+    fn comments_are_nothing() {
+        let mut transcript = Transcript::default();
+        transcript.note(&RawEvent {
+            raw: b": ping\n\n".as_slice().into(),
+        });
+        assert!(transcript.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_compared_spoils_it() {
+        for choice in [
+            r#"{"delta":{"tool_calls":[{"index":0}]}}"#,
+            r#"{"delta":{"function_call":{"name":"f"}}}"#,
+            r#"{"delta":{"refusal":"no"}}"#,
+            r#"{"delta":{"audio":{"id":"x"}}}"#,
+            r#"{"delta":{"reasoning_content":"hm"}}"#,
+            r#"{"delta":{"reasoning":"hm"}}"#,
+            r#"{"delta":{"content":[{"type":"text"}]}}"#,
+            r#"{"index":1,"delta":{"content":"x"}}"#,
+            r#"{"message":{"content":"x"}}"#,
+            r#"{"delta":{}},{"delta":{}}"#,
+        ] {
+            assert!(
+                noted(&[&format!(r#"{{"choices":[{choice}]}}"#)]).is_spoiled(),
+                "{choice}"
+            );
+        }
+    }
+}
