@@ -91,6 +91,8 @@ pub fn audit(state: &mut State) {
                 (Reason::Cooling, _) if state.model.lossy_keys => Time::NEVER,
                 (Reason::Cooling, _) => state.model.whole[m].until,
                 (Reason::ModelGone, _) => book.gone.until,
+                // Due for a probe: one may have been on its way to a key.
+                (Reason::CircuitOpen, Breaker::Open { until, .. }) if until <= now => Time::NEVER,
                 (Reason::CircuitOpen, Breaker::Open { until, .. }) => until,
                 (Reason::CircuitOpen, Breaker::Half(_)) => Time::NEVER,
                 _ => Time::ZERO,

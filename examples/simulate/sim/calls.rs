@@ -190,7 +190,8 @@ impl State {
         if let Err(why) = self.model.start(spot, attempt, maker, now) {
             wrong.push(("L3", why));
         }
-        let slack = (world.policy.retry_budget.ratio * self.left as f64).ceil() as u64 + self.left;
+        // Counted and not made: by clients that left in between, and for a moment by each that looks for a key.
+        let slack = self.left + self.live;
         if let Err(why) = self.model.charge(spot, first, &world, slack, now) {
             wrong.push(("L4", why));
         }

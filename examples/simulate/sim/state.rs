@@ -61,6 +61,8 @@ pub struct State {
     pub violation: Option<Violation>,
     trace: VecDeque<Event>,
     pub left: u64,
+    /// Requests that are not over.
+    pub live: u64,
     /// Keys of each maker that the configuration still has: the first ones.
     pub keys_left: Vec<usize>,
     /// Keys that it has no longer.
@@ -101,6 +103,7 @@ impl State {
             violation: None,
             trace: VecDeque::new(),
             left: 0,
+            live: 0,
             keys_left: world.makers.iter().map(|maker| maker.keys).collect(),
             retired: Vec::new(),
             world,
@@ -185,6 +188,7 @@ impl State {
         self.asked
             .push(Asked::new(plan, slots.collect(), now, now + span));
         self.tally.requests += 1;
+        self.live += 1;
         self.note("arrives", number, 0, None, "");
         number
     }
@@ -218,6 +222,7 @@ impl State {
         if std::mem::replace(&mut asked.over, true) {
             self.break_law("L1", request, "it ends a second time".to_owned());
         }
+        self.live = self.live.saturating_sub(1);
         *self.tally.endings.entry(how).or_default() += 1;
         self.note("is over", request, 0, None, how);
     }
