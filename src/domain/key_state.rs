@@ -17,6 +17,8 @@ use super::refusal::{Reason, Refusal};
 use super::time::Time;
 use super::window::RollingSum;
 
+pub use super::settlement::{KeyChange, Settlement};
+
 /// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
 pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
 /// Longest quarantine of an invalid key.
@@ -29,56 +31,6 @@ const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 const BRIEF: Duration = Duration::from_secs(10);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 const MODELS_KEPT: usize = 256;
-
-/// How a lease ended, as the key and its provider need to know it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settlement {
-    /// The outcome's class.
-    pub class: Class,
-    /// How long the upstream asked us to stay away, from the moment of settling.
-    pub retry_after: Option<Duration>,
-    /// Tokens that were really used, when the answer told.
-    pub tokens: Option<u64>,
-    /// Whether a failure counts against the health of the upstream or the key (see `attempts`: a request
-    /// alone must not take a whole pool down).
-    pub counts: bool,
-}
-
-impl Settlement {
-    /// The settlement of a lease nobody settled: its request's task was dropped.
-    pub const CANCELLED: Self = Self {
-        class: Class::Cancelled,
-        retry_after: None,
-        tokens: None,
-        counts: false,
-    };
-}
-
-/// A change of a key's state that people and waiting requests want to hear of.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum KeyChange {
-    /// It cools for one model, or for all (`None`).
-    Cooling {
-        /// The model, unless all models.
-        model: Option<ModelName>,
-        /// Until when.
-        until: Time,
-        /// Rate limited or exhausted.
-        reason: Reason,
-    },
-    /// It was found invalid and is quarantined.
-    Quarantined {
-        /// Until one real request may probe it.
-        until: Time,
-    },
-    /// A quarantined key served again.
-    Recovered,
-    /// The provider's whole pool has to cool (`cooldown.scope: provider`).
-    ProviderCooling {
-        /// As the upstream hinted, else the configured time.
-        until: Time,
-    },
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Validity {

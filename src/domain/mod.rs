@@ -30,6 +30,7 @@ pub mod restart;
 pub mod retry_budget;
 pub mod rotation;
 pub mod secret;
+pub mod settlement;
 pub mod time;
 pub mod waiting;
 pub mod window;

@@ -1,0 +1,58 @@
+//! How a lease ended, and what that changes about its key.
+
+use std::time::Duration;
+
+use super::ids::ModelName;
+use super::outcome::Class;
+use super::refusal::Reason;
+use super::time::Time;
+
+/// How a lease ended, as the key and its provider need to know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settlement {
+    /// The outcome's class.
+    pub class: Class,
+    /// How long the upstream asked us to stay away, from the moment of settling.
+    pub retry_after: Option<Duration>,
+    /// Tokens that were really used, when the answer told.
+    pub tokens: Option<u64>,
+    /// Whether a failure counts against the health of the upstream or the key (see `attempts`: a request
+    /// alone must not take a whole pool down).
+    pub counts: bool,
+}
+
+impl Settlement {
+    /// The settlement of a lease nobody settled: its request's task was dropped.
+    pub const CANCELLED: Self = Self {
+        class: Class::Cancelled,
+        retry_after: None,
+        tokens: None,
+        counts: false,
+    };
+}
+
+/// A change of a key's state that people and waiting requests want to hear of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// It cools for one model, or for all (`None`).
+    Cooling {
+        /// The model, unless all models.
+        model: Option<ModelName>,
+        /// Until when.
+        until: Time,
+        /// Rate limited or exhausted.
+        reason: Reason,
+    },
+    /// It was found invalid and is quarantined.
+    Quarantined {
+        /// Until one real request may probe it.
+        until: Time,
+    },
+    /// A quarantined key served again.
+    Recovered,
+    /// The provider's whole pool has to cool (`cooldown.scope: provider`).
+    ProviderCooling {
+        /// As the upstream hinted, else the configured time.
+        until: Time,
+    },
+}
