@@ -128,6 +128,6 @@ mutants! {
     finds_a_cut_stream_that_looks_complete CutLooksComplete breaks "L8";
     finds_an_event_that_goes_out_twice EventTwice breaks "L8";
     finds_an_attempt_that_is_not_told AttemptNotTold breaks "L11";
-    finds_a_state_that_is_lost_in_a_crash StateLostAtCrash breaks "L3" | "L5";
+    finds_a_state_that_is_lost_in_a_crash StateLostAtCrash breaks "L2" | "L3" | "L5";
     finds_a_lost_route_that_gives_up LostRouteGivesUp breaks "L6";
 }
