@@ -30,6 +30,8 @@ const SOON: Duration = Duration::from_secs(75);
 const TOLERANCE: Duration = Duration::from_millis(20);
 /// A hint of at least so long speaks of a limit per minute.
 const LONG_HINT: Duration = Duration::from_secs(10);
+/// An estimate is a guess: it holds attempts apart by no more, so that no request is refused for it.
+const LONGEST: Duration = Duration::from_secs(5);
 /// Amounts per second; less than one request in five minutes is no rate.
 const LEAST: f64 = 1.0 / 300.0;
 
@@ -124,8 +126,7 @@ impl Estimate {
         #[expect(clippy::cast_precision_loss)]
         let span = Duration::try_from_secs_f64(amount as f64 / per_second).unwrap_or_default();
         if let Some(rate) = &mut self.rate {
-            // One large request must not shut the key for longer than a limit per minute could.
-            rate.free_at = rate.free_at.max(now) + span.min(Duration::from_secs(300));
+            rate.free_at = rate.free_at.max(now) + span.min(LONGEST);
         }
     }
 
@@ -294,7 +295,7 @@ mod tests {
                     _ => estimate.refused(amount, None, false, now, now),
                 }
                 if let Err(ready) = estimate.ready(now) {
-                    prop_assert!(ready > now && ready.since(now) <= 301 * S);
+                    prop_assert!(ready > now && ready.since(now) <= LONGEST + S);
                 }
             }
         }

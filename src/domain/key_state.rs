@@ -406,7 +406,7 @@ impl KeyState {
                 Class::Success => self.paces.served(model, *sent, settlement.tokens),
                 // Who says that it is a matter of moments is taken at its word: there is nothing to estimate.
                 Class::RateLimited if settlement.retry_after.is_some_and(|hint| hint < BRIEF) => {
-                    self.paces.fell_short(model, *sent);
+                    self.paces.failed(model, *sent, Some(0));
                 }
                 Class::RateLimited if unexplained => {
                     let bound = self.concurrency.is_in_use(live.in_flight);
