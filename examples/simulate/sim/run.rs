@@ -23,7 +23,7 @@ use super::reload::Reloads;
 use super::state::{Shared, State, Violation};
 use super::tally::Tally;
 use super::upstream::Scripted;
-use super::world::{Maker, Setup, World};
+use super::world::{Setup, World};
 
 /// Messages between the handlers of one moment are far fewer.
 const SETTLE: usize = 200;
@@ -31,8 +31,6 @@ const SETTLE: usize = 200;
 /// actor may be in quarantine.
 const CALM: Duration = Duration::from_secs(1);
 const CALM_AFTER_CRASHES: Duration = Duration::from_secs(3600);
-/// A rate that was estimated from refusals is forgotten after eighty minutes (`domain/estimate.rs`).
-const CALM_AFTER_LEARNING: Duration = Duration::from_secs(2 * 3600);
 
 /// How a run went.
 #[derive(Clone, Debug)]
@@ -154,10 +152,7 @@ async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
         let mut names = state.world.names.clone();
         names.sort();
         names.dedup();
-        let learns = |maker: &Maker| maker.limits.pacing.learn;
-        let calm = if state.world.makers.iter().any(learns) {
-            CALM_AFTER_LEARNING
-        } else if state.world.crashes.any() {
+        let calm = if state.world.crashes.any() {
             CALM_AFTER_CRASHES
         } else {
             CALM
