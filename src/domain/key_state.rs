@@ -97,11 +97,6 @@ impl KeyState {
         self.cooldown = cooldown;
     }
 
-    /// The same key with nothing known about it.
-    pub(crate) fn blank(&self) -> Self {
-        Self::new(self.limits, self.cooldown)
-    }
-
     /// Leases that have not been settled (law L2).
     pub fn in_flight(&self) -> usize {
         self.live.len()
@@ -287,6 +282,7 @@ impl KeyState {
                     reason: Reason::Exhausted,
                 })
             }
+            Class::InvalidKey if mutant::on(Mutant::InvalidKeyKept) => None,
             Class::InvalidKey if settlement.counts || was_probe => self.invalid(was_probe, now),
             Class::QuotaExhausted
             | Class::InvalidKey
@@ -427,9 +423,6 @@ impl KeyState {
     }
 
     fn invalid(&mut self, was_probe: bool, now: Time) -> Option<KeyChange> {
-        if mutant::on(Mutant::InvalidKeyKept) {
-            return None;
-        }
         let span = match self.validity {
             Validity::Valid => REPROBE_FIRST,
             Validity::Invalid { span, .. } if was_probe => (span * 2).min(REPROBE_MAX),

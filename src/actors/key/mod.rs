@@ -132,8 +132,9 @@ impl Actor for Key {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
         self.handle.point_at(Some(myself));
         if let Some(core) = estate.get_mut() {
-            if mutant::on(Mutant::StateLostAtCrash) {
-                core.state = core.state.blank();
+            if mutant::on(Mutant::StateLostAtCrash) && self.cell.attempts() > 0 {
+                let settings = self.cell.settings();
+                core.state = KeyState::new(settings.limits, settings.cooldown);
             }
             self.catch_up(core);
         }
