@@ -31,6 +31,7 @@ use pointsman::domain::limits::{
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::rotation::KeyRotation;
 use pointsman::domain::secret::ApiKey;
+use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
 use pointsman::upstream::{Call, Reply, SendError, Upstream};
@@ -343,9 +344,9 @@ pub async fn play(setup: Setup) -> Figures {
         at += gap.mul_f64(2.0 * random.f64());
         tokio::time::sleep_until(started + at).await;
         let dispatch = Arc::clone(&dispatch);
-        let counts = Arc::clone(&counts[usize::from(at > setup.warm_up)]);
+        let counts = counts.clone();
         let tokens = random.u64(1..setup.tokens);
-        task::detach(one(dispatch, clock, tokens, counts));
+        task::detach(one(dispatch, clock, tokens, setup.warm_up, counts));
     }
     let [before, after] = &counts;
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -361,7 +362,13 @@ pub async fn play(setup: Setup) -> Figures {
     }
 }
 
-async fn one(dispatch: Arc<Dispatch>, clock: Clock, tokens: u64, counts: Arc<Counts>) {
+async fn one(
+    dispatch: Arc<Dispatch>,
+    clock: Clock,
+    tokens: u64,
+    warm_up: Duration,
+    counts: [Arc<Counts>; 2],
+) {
     let body = format!(
         r#"{{"model":"p","stream":true,"max_tokens":{tokens},"messages":[{{"role":"user","content":"hi"}}]}}"#
     );
@@ -377,7 +384,10 @@ async fn one(dispatch: Arc<Dispatch>, clock: Clock, tokens: u64, counts: Arc<Cou
     let add = |count: &AtomicU64, amount: u64| {
         count.fetch_add(amount, Ordering::Relaxed);
     };
-    match dispatch.run(request).await {
+    let ended = dispatch.run(request).await;
+    let measured = clock.now().since(Time::ZERO) > warm_up;
+    let counts = &counts[usize::from(measured)];
+    match ended {
         Ok(answer) => {
             add(&counts.refused, answer.attempts as u64 - 1);
             add(&counts.served, 1);

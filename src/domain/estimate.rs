@@ -42,6 +42,7 @@ pub struct Estimate {
     second: RollingSum,
     rate: Option<Rate>,
     refused: Time,
+    began: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,7 @@ impl Estimate {
             second: RollingSum::new(Duration::from_secs(1), 4),
             rate: None,
             refused: now,
+            began: now,
         }
     }
 
@@ -154,11 +156,12 @@ impl Estimate {
             return;
         }
         let since = now.since(self.refused);
+        let counted = now.since(self.began).as_secs_f64().clamp(1.0, 60.0);
         self.refused = now;
         // Counts far below 2^52.
         #[expect(clippy::cast_precision_loss)]
         let (minute, second) = (
-            self.minute.total(now) as f64 / 60.0,
+            self.minute.total(now) as f64 / counted,
             self.second.total(now) as f64,
         );
         let old = self.rate.and_then(|rate| Some((rate.at(now)?, rate)));
@@ -174,10 +177,11 @@ impl Estimate {
                 if !in_use {
                     per_second
                 } else if since < SOON {
-                    // What came through since is a bound too, if the limit is per minute.
+                    // What came through in a minute, cooldowns included, can come through again: refusals may
+                    // have other reasons than the rate.
                     (per_second * 0.5 / DECREASE).max(minute).min(per_second)
                 } else if since < SOON * 2 {
-                    per_second * 0.9
+                    (per_second * 0.9).max(minute).min(per_second)
                 } else {
                     per_second.min(minute.max(per_second * 0.5))
                 }
