@@ -27,7 +27,7 @@ pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
 pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// No hint keeps a key away for longer than a monthly quota.
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-/// A refusal for less than this is no limit per minute.
+/// A refusal for a shorter time is no limit per minute: keeping to an estimate would cost more.
 const BRIEF: Duration = Duration::from_secs(10);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 const MODELS_KEPT: usize = 256;
@@ -349,19 +349,16 @@ impl KeyState {
         let class = settlement.class;
         // A limit of requests or tokens was short, and the upstream said so: no reason to doubt anything else.
         let unexplained = class == Class::RateLimited && !live.explained;
+        let away = settlement.retry_after.unwrap_or(self.cooldown.default);
         if pacing.learn {
             match class {
                 Class::Success => self.paces.served(model, *sent, settlement.tokens),
-                // Who says that it is a matter of moments is taken at its word: there is nothing to estimate.
-                Class::RateLimited if settlement.retry_after.is_some_and(|hint| hint < BRIEF) => {
-                    self.paces.failed(model, *sent, Some(0));
-                }
-                Class::RateLimited if unexplained => {
+                Class::RateLimited if unexplained && away >= BRIEF => {
                     let bound = self.concurrency.is_in_use(live.in_flight);
                     let hint = settlement.retry_after;
                     self.paces.refused(model, *sent, hint, bound, now);
                 }
-                Class::RateLimited => self.paces.fell_short(model, *sent),
+                Class::RateLimited if !unexplained => self.paces.fell_short(model, *sent),
                 _ => self.paces.failed(model, *sent, settlement.tokens),
             }
         }
