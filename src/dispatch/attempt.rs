@@ -111,7 +111,7 @@ pub(super) async fn make_of(
     let timeouts = &endpoint.timeouts;
     let work = async {
         if request.doc.stream() {
-            attempt.stream(call).await
+            Box::pin(attempt.stream(call)).await
         } else {
             let whole = attempt.whole(call);
             attempt.within(timeouts.response, "answer", whole).await

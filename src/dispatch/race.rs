@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::attempt::{self, End, Times};
 use super::hedger::Hedger;
@@ -50,12 +51,34 @@ impl Dispatch {
         story.current = vec![tried.under_way()];
         let hedge = self.hedger.as_ref().filter(|_| course.request.doc.stream());
         let late = hedge.and_then(|hedger| Some((hedger, hedger.late_after(&tried.upstream)?)));
-        let mut first = pin!(self.fly(course, endpoint, lease, tried.clone()));
         let Some((hedger, late)) = late else {
-            let landed = first.await;
+            let landed = self.fly(course, endpoint, lease, tried).await;
             self.learn(hedge, &landed);
             return landed;
         };
+        let first = self.fly(course, endpoint, lease, tried.clone());
+        // In a box of its own: requests that are not hedged, which are nearly all, stay small.
+        let racing = self.hedged(course, (hedger, late), first, tried, index, attempts, story);
+        Box::pin(racing).await
+    }
+
+    /// The attempt `first`, and a second one beside it when it is late.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a race, each of its own kind"
+    )]
+    async fn hedged<'a>(
+        &'a self,
+        course: Course<'_>,
+        (hedger, late): (&Hedger, Duration),
+        first: impl Future<Output = Landed<'a>>,
+        tried: Tried,
+        index: usize,
+        attempts: &mut Attempts,
+        story: &mut Story,
+    ) -> Landed<'a> {
+        let hedge = Some(hedger);
+        let mut first = pin!(first);
         let alarm = tokio::time::sleep_until(self.clock.instant(tried.started + late));
         let landed = tokio::select! {
             biased;
