@@ -3,7 +3,7 @@
 //! Two kinds exist in the field and look alike in headers: a window that is renewed as a whole, and a bucket
 //! that refills evenly (its reset is the time until it is full). A limit is taken for a window, the careful
 //! guess, until its headers prove it a bucket: there the time to the reset is the used share of a period, for
-//! every share. In a window share and time only meet once, so a stretch of [`PROOF`] decides.
+//! every share. In a window share and time only meet once, so a stretch of `PROOF` decides.
 //! No I/O, no clock, no logging.
 
 use std::time::Duration;

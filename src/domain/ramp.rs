@@ -1,7 +1,7 @@
 //! The slow start of an upstream whose breaker closed: a growing share of what is offered rather than
 //! everything at once, after Envoy's slow start (linear, from a tenth, over ten seconds).
 //!
-//! Shares are dealt out by counting, not by chance. Below [`FLOOR`] requests a second nothing is held back: so
+//! Shares are dealt out by counting, not by chance. Below `FLOOR` requests a second nothing is held back: so
 //! little does no harm, and a quiet pool must not walk on for no reason. No I/O, no clock, no logging.
 
 use std::time::Duration;
