@@ -50,7 +50,7 @@ impl App {
         let endpoints = assemble::endpoints(config, None, clock)?;
         let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
         let dispatcher = tree.dispatcher().clone();
-        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, clock);
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, clock);
         let door = Door::new(config.server.max_in_flight);
         let api = Arc::new(Api::new(assemble::serving(config, dispatch), door));
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -88,7 +88,9 @@ impl App {
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
         let generation = dispatch.generation + 1;
         let dispatcher = dispatch.dispatcher.clone();
-        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, self.clock);
+        let known = Some(&**dispatch);
+        let dispatch =
+            assemble::dispatch(config, generation, dispatcher, endpoints, known, self.clock);
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
@@ -169,9 +171,9 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 files.look().await;
-                earlier |= reload(&mut app, &read).await;
+                earlier |= reload(&mut app, &read, &mut files).await;
             }
-            () = files.changed() => earlier |= reload(&mut app, &read).await,
+            () = files.changed() => earlier |= reload(&mut app, &read, &mut files).await,
             () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
     }
@@ -204,7 +206,7 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
 }
 
 /// One reload, told in the log. A configuration with mistakes changes nothing.
-async fn reload(app: &mut App, read: &Reader) -> bool {
+async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     let config = match read() {
         Ok(config) => config,
         Err(mistakes) => {
@@ -223,6 +225,10 @@ async fn reload(app: &mut App, read: &Reader) -> bool {
     }
     match app.reload(&config).await {
         Ok(()) => {
+            if files.watches() != config.files {
+                files.watch(&config.files);
+                files.look().await;
+            }
             let providers = config.providers.len();
             tracing::info!(providers, "configuration reloaded");
             true

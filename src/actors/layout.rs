@@ -140,6 +140,7 @@ fn dismiss(
         let seat = ProviderSeat { handle, cell };
         difference.table.providers.insert(name.clone(), seat);
         let new = Ring {
+            order: present(&keys),
             keys,
             home: ring.home.clone(),
             ..**ring
@@ -147,6 +148,13 @@ fn dismiss(
         difference.rings.push((Arc::clone(&shared), new));
     }
     places
+}
+
+/// The places that are not empty.
+fn present(keys: &[Option<KeySeat>]) -> Vec<usize> {
+    let places = keys.iter().enumerate();
+    let places = places.filter_map(|(place, seat)| seat.as_ref().map(|_| place));
+    places.collect()
 }
 
 /// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
@@ -266,9 +274,22 @@ impl Aligning<'_> {
     }
 
     fn ring(&self, keys: Vec<Option<KeySeat>>) -> Ring {
+        let mut left = present(&keys);
+        let mut order = Vec::with_capacity(left.len());
+        for material in &self.provider.keys {
+            let is_it = |place: &usize| {
+                let seat = keys.get(*place).and_then(Option::as_ref);
+                seat.is_some_and(|seat| seat.until.is_none() && *seat.material == *material)
+            };
+            if let Some(at) = left.iter().position(is_it) {
+                order.push(left.remove(at));
+            }
+        }
+        order.extend(left);
         Ring {
             home: self.provider.home.clone(),
             keys,
+            order,
             rotation: self.provider.rotation,
             breaker: self.provider.breaker,
             retry_budget: self.provider.retry_budget,

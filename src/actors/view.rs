@@ -146,6 +146,19 @@ impl KeyCell {
         if **self.settings.load() != settings {
             self.settings.store(Arc::new(settings));
         }
+        self.forget_unlearned();
+    }
+
+    /// What is no longer learned holds nobody back.
+    pub(crate) fn forget_unlearned(&self) {
+        let pacing = self.settings.load().limits.pacing;
+        if !pacing.learn {
+            self.paced.store(Arc::default());
+            self.learned.store(Arc::default());
+        }
+        if !pacing.adaptive_concurrency {
+            self.publish_concurrency(None);
+        }
     }
 
     /// Live leases.
@@ -181,13 +194,13 @@ impl KeyCell {
         self.paced.store(Arc::new(all));
     }
 
-    /// There is news of the model's limits: ask.
-    pub(crate) fn forget_paced(&self, model: &ModelName) {
+    /// There is news of the model's limits: ask. How many tokens the request had that was told to wait, if one was.
+    pub(crate) fn forget_paced(&self, model: &ModelName) -> Option<u64> {
         let all = self.paced.load();
-        if all.iter().any(|one| one.model == *model) {
-            let others = all.iter().filter(|one| one.model != *model);
-            self.paced.store(Arc::new(others.cloned().collect()));
-        }
+        let tokens = all.iter().find(|one| one.model == *model)?.tokens;
+        let others = all.iter().filter(|one| one.model != *model);
+        self.paced.store(Arc::new(others.cloned().collect()));
+        Some(tokens)
     }
 
     /// The learned limit of requests at the same time, while there is one.

@@ -59,6 +59,7 @@ pub(super) fn endpoints(
 fn is_same_way(one: &Provider, other: &Provider) -> bool {
     home(one) == home(other)
         && one.prefill_url == other.prefill_url
+        && one.prefill.is_some() == other.prefill.is_some()
         && one.timeouts.connect == other.timeouts.connect
         && one.mock == other.mock
 }
@@ -165,25 +166,27 @@ pub(super) fn dispatch(
     generation: u64,
     dispatcher: Dispatcher,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    before: Option<&Dispatch>,
     clock: Clock,
 ) -> Dispatch {
+    let known = before.and_then(|before| before.hedger.as_ref());
     Dispatch {
         generation,
         dispatcher,
         targets: Arc::clone(&config.targets),
         endpoints,
         policy: config.dispatch,
-        hedger: hedger(config),
+        hedger: hedger(config, known),
         rescues: config.rescues.clone().into_iter().collect(),
         clock,
     }
 }
 
 /// It learns of every upstream that the configuration names.
-fn hedger(config: &Config) -> Option<Hedger> {
+fn hedger(config: &Config, before: Option<&Hedger>) -> Option<Hedger> {
     let lines = config.targets.listed().iter();
     let upstreams = lines.flat_map(|line| line.chain.upstreams.iter().cloned());
-    Some(Hedger::new(config.dispatch.hedge?, upstreams))
+    Some(Hedger::new(config.dispatch.hedge?, upstreams, before))
 }
 
 /// What the data listener needs to know of this configuration.

@@ -95,6 +95,13 @@ impl KeyState {
     pub fn configure(&mut self, limits: KeyLimits, cooldown: CooldownPolicy) {
         self.limits = limits;
         self.cooldown = cooldown;
+        // What is no longer learned is no longer kept to either.
+        if !limits.pacing.learn {
+            self.paces = Paces::default();
+        }
+        if !limits.pacing.adaptive_concurrency {
+            self.concurrency = Concurrency::default();
+        }
     }
 
     /// Leases that have not been settled (law L2).

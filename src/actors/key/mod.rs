@@ -18,7 +18,7 @@ use super::message::router::RouterMessage;
 use super::route::{Answer, Route};
 use super::view::{KeyCell, KeySettings, KeyView};
 use crate::domain::allowance::Allowance;
-use crate::domain::ids::{LeaseId, ProviderName};
+use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
@@ -155,6 +155,8 @@ impl Actor for Key {
         if !Arc::ptr_eq(&settings, &core.settings) {
             core.state.configure(settings.limits, settings.cooldown);
             core.settings = settings;
+            // It may have published something since these settings came.
+            self.cell.forget_unlearned();
         }
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
@@ -264,8 +266,24 @@ impl Key {
     ) {
         let now = self.clock.now();
         core.state.heard(record.id, allowances, first_byte, now);
-        self.cell.forget_paced(&record.upstream.model);
+        self.tell_paced(core, &record.upstream.model, now);
         self.publish_limits(core, now);
+    }
+
+    /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
+    /// still does not suffice.
+    fn tell_paced(&self, core: &KeyCore, model: &ModelName, now: Time) {
+        let Some(tokens) = self.cell.forget_paced(model) else {
+            return;
+        };
+        match core.state.readiness(model, tokens, now) {
+            Ok(()) => self.ready(usize::MAX),
+            Err(Refusal {
+                reason: Reason::Paced,
+                ready_at: Some(until),
+            }) => self.cell.publish_paced(model, tokens, until, now),
+            Err(_) => {}
+        }
     }
 
     /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then.
@@ -288,7 +306,7 @@ impl Key {
         let change = core.state.settle(record.id, settlement, now);
         self.cell
             .publish_concurrency(core.state.learned_concurrency());
-        self.cell.forget_paced(&record.upstream.model);
+        self.tell_paced(core, &record.upstream.model, now);
         if settlement.class == Class::RateLimited {
             self.publish_limits(core, now);
         }

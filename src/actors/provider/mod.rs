@@ -74,6 +74,8 @@ pub(crate) struct Ring {
     pub(crate) home: String,
     /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
     pub(crate) keys: Vec<Option<KeySeat>>,
+    /// The places in the configured order of the keys; last those that only earlier requests may use.
+    pub(crate) order: Vec<usize>,
     pub(crate) rotation: KeyRotation,
     pub(crate) breaker: BreakerPolicy,
     pub(crate) retry_budget: RetryBudgetPolicy,
@@ -122,7 +124,14 @@ impl Actor for Provider {
         };
         let ring = self.ring.load();
         if !Arc::ptr_eq(&ring, &core.ring) {
-            core.state.configure(ring.breaker, ring.retry_budget);
+            if ring.home == core.ring.home {
+                core.state.configure(ring.breaker, ring.retry_budget);
+            } else {
+                // What is known is about another place.
+                core.state = ProviderState::new(ring.breaker, ring.retry_budget);
+                core.probes.clear();
+                self.publish(core, self.clock.now());
+            }
             core.rotation.configure(ring.rotation);
             core.ring = Arc::clone(&ring);
         }
@@ -290,7 +299,16 @@ impl Provider {
             return Some(latest);
         }
         let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
-        core.rotation.pick(ring.keys.len(), avoid, fresh, in_flight)
+        let place = |turn: usize| ring.order.get(turn).copied().unwrap_or(usize::MAX);
+        let avoid = avoid.and_then(|avoid| ring.order.iter().position(|place| *place == avoid));
+        let fresh = {
+            let mut fresh = fresh;
+            move |turn: usize| fresh(place(turn))
+        };
+        let busy = |turn: usize| in_flight(place(turn));
+        core.rotation
+            .pick(ring.order.len(), avoid, fresh, busy)
+            .map(place)
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {

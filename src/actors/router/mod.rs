@@ -221,7 +221,13 @@ impl Router {
         upstream: &Upstream,
         now: Time,
     ) -> Option<Refusal> {
-        if route.walk.ticket.is_some() || !core.room.contended(upstream) {
+        // Those who began under another configuration may be waiting for keys that this one has no more.
+        if route.walk.ticket.is_some()
+            || !core.room.contended(upstream)
+            || !core.room.any(&upstream.provider, |other| {
+                other.generation == route.generation
+            })
+        {
             return None;
         }
         let next = core.room.next_wake_for(&upstream.provider);

@@ -174,6 +174,64 @@ async fn requests_that_began_earlier_finish_with_the_keys_they_began_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_take_their_turns_in_the_order_of_the_new_configuration() {
+    let in_order = |keys: &[&str]| ProviderSpec {
+        rotation: KeyRotation::Sequential,
+        ..with_keys("a", keys)
+    };
+    let bench = Bench::new(vec![in_order(&["free", "paid"])]).await;
+    bench
+        .apply(1, vec![in_order(&["better", "paid", "free"])])
+        .await;
+    assert_eq!(bench.keys("a").await, ["a#3"]);
+    let mut held = Vec::new();
+    for index in [3, 2, 1] {
+        let lease = bench.lease(&["a"]).await;
+        assert_eq!(lease.key.index, index);
+        held.push(lease.key.clone());
+        lease.settle(limited(60 * S));
+        tokio::time::sleep(S / 10).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_moved_is_not_blamed_for_its_old_place() {
+    let bench = Bench::new(vec![provider("a", 1)]).await;
+    let gone = Settlement {
+        class: Class::ModelGone,
+        ..limited(S)
+    };
+    bench.lease(&["a"]).await.settle(gone);
+    tokio::time::sleep(S).await;
+    assert_eq!(bench.refused("a").await, Cause::WaitForbidden);
+    let moved = ProviderSpec {
+        home: "https://elsewhere.example.com/v1".to_owned(),
+        ..provider("a", 1)
+    };
+    bench.apply(1, vec![moved]).await;
+    assert_eq!(bench.keys("a").await, ["a#2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_does_not_queue_behind_those_who_may_not_use_the_new_key() {
+    let bench = Arc::new(Bench::new(vec![with_keys("a", &["k1"])]).await);
+    bench.lease(&["a"]).await.settle(limited(60 * S));
+    let older = Arc::clone(&bench);
+    let (tell, heard) = oneshot::channel();
+    task::detach(async move {
+        let upstreams = vec![Upstream::new("a", "m")];
+        let asked = older.ask_as(0, upstreams, 600 * S, 300 * S, Duration::ZERO);
+        let _ = tell.send(asked.await.unwrap().key.index);
+    });
+    tokio::time::sleep(S).await;
+    bench
+        .apply_from(0, 1, vec![with_keys("a", &["k1", "k2"])])
+        .await;
+    assert_eq!(bench.lease(&["a"]).await.key.index, 2);
+    assert_eq!(heard.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_supervisor_that_fails_over_it_sees_it_through() {
     let strikes = Arc::new(AtomicU32::new(0));
     let chaos = Chaos::hook(move |actor, message| {
