@@ -12,8 +12,9 @@ use super::request::Endpoint;
 use super::tried::Tried;
 use crate::actors::lease::Lease;
 use crate::domain::attempts::Record;
+use crate::domain::blame::Blame;
 use crate::domain::key_state::Settlement;
-use crate::domain::outcome::Class;
+use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::wire::openai::usage::Usage;
 
@@ -33,8 +34,8 @@ pub(super) struct Live {
     lease: Lease,
     /// Its end and outcome are still open.
     record: Record,
-    /// Whether a failure counts against the upstream.
-    counts: bool,
+    /// What a failure counts for.
+    blame: Blame,
     /// The choices that are complete, one bit each.
     finished: u64,
     /// Longest silence between two events with content.
@@ -50,7 +51,7 @@ impl Live {
         lease: Lease,
         tried: &Tried,
         endpoint: &Endpoint,
-        counts: bool,
+        blame: Blame,
         now: Time,
     ) -> (Self, HeaderMap) {
         lease.began();
@@ -63,7 +64,7 @@ impl Live {
             kind: endpoint.kind.clone(),
             lease,
             record: tried.record(Class::Success, Some(200), now),
-            counts,
+            blame,
             finished: begun.finished,
             idle: endpoint.timeouts.idle,
             end: tried.started + endpoint.timeouts.total,
@@ -78,7 +79,8 @@ impl Live {
 
     /// Whether so many choices are complete.
     pub(super) fn is_finished(&self, choices: u32) -> bool {
-        self.finished.count_ones() >= choices.min(64)
+        // More than there are bits for is known from the end mark only.
+        choices <= 64 && self.finished.count_ones() >= choices
     }
 
     /// When silence has lasted too long, or the attempt has.
@@ -109,13 +111,14 @@ impl Live {
         record
     }
 
-    /// Ends it. `counts` overrules what was known at its beginning.
-    pub(super) fn settle(self, class: Class, retry_after: Option<Duration>, counts: Option<bool>) {
+    /// Ends it. `counts` overrules what is known here.
+    pub(super) fn settle(self, how: &Failure, counts: Option<bool>) {
+        let here = self.blame.counts(how);
         self.lease.settle(Settlement {
-            class,
-            retry_after,
+            class: how.class,
+            retry_after: how.retry_after,
             tokens: self.usage.as_ref().and_then(Usage::total),
-            counts: counts.unwrap_or(self.counts),
+            counts: counts.unwrap_or(here),
         });
     }
 }

@@ -34,7 +34,10 @@ impl Outbox {
 
     /// One more event.
     pub(super) fn push(&mut self, event: RawEvent, now: Time) {
-        self.aside.clear();
+        // Comments are no answer: what was set aside may still be all there is.
+        if !event.is_empty() {
+            self.aside.clear();
+        }
         if self.hold.is_zero() {
             self.send(event);
         } else {

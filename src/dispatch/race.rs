@@ -17,7 +17,6 @@ use crate::actors::lease::Lease;
 use crate::domain::attempts::{Attempts, Next};
 use crate::domain::chain::Chain;
 use crate::domain::outcome::{Class, Failure, Retry};
-use crate::domain::refusal::Reason;
 
 /// What a request's attempts have in common.
 #[derive(Clone, Copy)]
@@ -192,30 +191,15 @@ impl Dispatch {
         index: usize,
     ) -> Option<(&'a Arc<Endpoint>, Lease)> {
         let mut ask = attempts.ask();
-        let providers = &self.dispatcher.cells().providers;
-        let keys = providers
-            .get(&first.upstream.provider)
-            .map_or(0, |cells| cells.keys.len());
-        let Course {
-            request,
-            chain,
-            limits,
-        } = course;
-        let mut found = None;
-        if keys > 1 {
-            ask.avoid = Some((index, first.key.index));
-            let lease = self
-                .lease_now(request, chain, ask.clone(), limits.deadline)
-                .await;
-            // To be avoided is not to be forbidden: it may have been the only one.
-            found = lease.filter(|lease| lease.index != index || lease.key != first.key);
-        }
-        if found.is_none() {
-            *ask.closed.get_mut(index)? = Some(Reason::Tried);
-            found = self.lease_now(request, chain, ask, limits.deadline).await;
-        }
-        let lease = found?;
-        Some((self.endpoint(chain, lease.index)?, lease))
+        // Its own key declines, and counts nothing.
+        ask.refused_keys.push((index, first.key.index));
+        let lease = self
+            .lease_now(course.request, course.chain, ask, course.limits.deadline)
+            .await?;
+        // The router forgets refusals of a request that sat out a restart.
+        let other = lease.index != index || lease.key != first.key;
+        let endpoint = self.endpoint(course.chain, lease.index)?;
+        other.then_some((endpoint, lease))
     }
 
     /// Settles and records a failed attempt, and says what to do next.

@@ -47,6 +47,8 @@ struct Cut {
     /// The upstream's own error event, if it sent one.
     event: Option<Bytes>,
     retry_after: Option<Duration>,
+    /// Whether it is what it seems (see `Failure::certain`).
+    certain: bool,
 }
 
 impl Cut {
@@ -57,6 +59,7 @@ impl Cut {
             message,
             event: None,
             retry_after: None,
+            certain: true,
         }
     }
 }
@@ -159,17 +162,12 @@ impl Relay {
 
     /// All of the answer is there.
     fn complete(&mut self) {
-        self.close(Class::Success, None, Ending::Answered(200), None);
+        let good = Failure::new(Class::Success, "");
+        self.close(&good, Ending::Answered(200), None);
     }
 
     /// Settles the stream that is live, if one is, and ends the answer.
-    fn close(
-        &mut self,
-        class: Class,
-        retry_after: Option<Duration>,
-        ending: Ending,
-        last: Option<Bytes>,
-    ) {
+    fn close(&mut self, how: &Failure, ending: Ending, last: Option<Bytes>) {
         self.outbox.finish(last);
         let live = self.live.take();
         if let Some(story) = &mut self.story {
@@ -178,12 +176,12 @@ impl Relay {
             story.usage = Some(all).filter(|all| *all != Usage::default());
             story.records.extend(
                 live.as_ref()
-                    .map(|live| live.record(class, self.clock.now())),
+                    .map(|live| live.record(how.class, self.clock.now())),
             );
             story.ending = Some(ending);
         }
         if let Some(live) = live {
-            live.settle(class, retry_after, None);
+            live.settle(how, None);
         }
         // A slow reader of the last bytes needs no request any more.
         self.rescue = None;
@@ -191,16 +189,20 @@ impl Relay {
 
     /// The stream cannot be finished: it is rescued, or the answer ends here.
     fn cut(&mut self, cut: Cut) {
-        let (class, retry_after) = (cut.class, cut.retry_after);
+        let failure = Failure {
+            retry_after: cut.retry_after,
+            certain: cut.certain,
+            ..Failure::new(cut.class, BROKE_OFF)
+        };
         let first = self.first_cut.get_or_insert(cut).clone();
-        if class.retry() != Retry::Never && self.search(class, retry_after) {
+        if failure.class.retry() != Retry::Never && self.search(&failure) {
             return;
         }
-        self.end_cut(class, retry_after, first);
+        self.end_cut(&failure, first);
     }
 
     /// Ends the answer with the error that it first broke off with.
-    fn end_cut(&mut self, class: Class, retry_after: Option<Duration>, first: Cut) {
+    fn end_cut(&mut self, failure: &Failure, first: Cut) {
         let event = first.event.unwrap_or_else(|| {
             let code = first.code;
             stream::error_event(
@@ -211,14 +213,14 @@ impl Relay {
                 &self.id,
             )
         });
-        self.close(class, retry_after, Ending::Cut(first.code), Some(event));
+        self.close(failure, Ending::Cut(first.code), Some(event));
         if mutant::on(Mutant::CutLooksComplete) {
             self.outbox.finish(stream::end_mark(self.operation));
         }
     }
 
     /// Begins the search for another stream. False when there is none to be had.
-    fn search(&mut self, class: Class, retry_after: Option<Duration>) -> bool {
+    fn search(&mut self, failure: &Failure) -> bool {
         let sent = self.outbox.sent().filter(|sent| !sent.is_spoiled());
         // What is complete and then fails needs no other answer, only an honest end.
         let Some(sent) = sent.filter(|_| !self.is_finished()) else {
@@ -230,16 +232,12 @@ impl Relay {
         else {
             return false;
         };
-        let failure = Failure {
-            retry_after,
-            ..Failure::new(class, BROKE_OFF)
-        };
         let index = live.index();
-        let record = live.record(class, self.clock.now());
-        let (counts, next) = rescue.failed(index, record, &failure);
+        let record = live.record(failure.class, self.clock.now());
+        let (counts, next) = rescue.failed(index, record, failure);
         story.records = rescue.records().to_vec();
         let mut used = live.usage.unwrap_or_default();
-        live.settle(class, retry_after, Some(counts));
+        live.settle(failure, Some(counts));
         if !matches!(next, Next::Ask(_)) {
             self.before = self.before.plus(used);
             self.story = Some(story);
@@ -264,7 +262,7 @@ impl Relay {
                 self.rescue = Some(searched.rescue);
                 self.go_on(found);
             }
-            (None, Some(first)) => self.end_cut(first.class, None, first),
+            (None, Some(first)) => self.end_cut(&Failure::new(first.class, BROKE_OFF), first),
             // There is no search without a cut.
             (None, None) => self.outbox.finish(None),
         }
@@ -279,9 +277,9 @@ impl Relay {
             tried,
             endpoint,
             how,
-            counts,
+            blame,
         } = found;
-        let (mut live, _) = Live::new(begun, lease, &tried, &endpoint, counts, now);
+        let (mut live, _) = Live::new(begun, lease, &tried, &endpoint, blame, now);
         let sent = self.outbox.sent().filter(|sent| !sent.is_empty());
         self.splice = sent.map(|sent| match how {
             How::Restarted => Splice::restarted(sent, self.before),
@@ -306,12 +304,12 @@ impl Relay {
                 story.records = rescue.records().to_vec();
             }
             self.before = self.before.plus(live.usage.unwrap_or_default());
-            live.settle(Class::Cancelled, None, None);
+            live.settle(&Failure::new(Class::Cancelled, ""), None);
         }
         tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
         let broke_off = || Cut::new(Class::Network, ErrorCode::UpstreamsExhausted, BROKE_OFF);
         let first = self.first_cut.clone().unwrap_or_else(broke_off);
-        self.end_cut(Class::Cancelled, None, first);
+        self.end_cut(&Failure::new(Class::Cancelled, BROKE_OFF), first);
     }
 
     /// The upstream closed the stream.
@@ -387,6 +385,7 @@ impl Relay {
             return self.cut(Cut {
                 event: Some(event.raw),
                 retry_after: failure.retry_after,
+                certain: failure.certain,
                 ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, "")
             });
         }

@@ -13,12 +13,14 @@ use super::story::Story;
 use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
 use crate::domain::attempts::{Attempts, Next, Record};
+use crate::domain::blame::Blame;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::wire::openai::prefill;
+use crate::wire::openai::request::RequestDoc;
 
 /// All that is needed to go on with a request whose stream is being relayed.
 pub(super) struct Rescue {
@@ -53,8 +55,8 @@ pub(super) struct Found {
     pub(super) tried: Tried,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) how: How,
-    /// Whether a failure of it counts against its upstream.
-    pub(super) counts: bool,
+    /// What a failure of it counts for.
+    pub(super) blame: Blame,
 }
 
 /// What became of the search.
@@ -74,7 +76,14 @@ impl Rescue {
         limits: Limits,
     ) -> Option<Box<Self>> {
         let policy = *dispatch.rescues.get(chain.target.as_ref())?;
-        let may = request.operation == Operation::Chat && prefill::may_be_rescued(&request.doc);
+        // With what the configuration fills in: that may bind the answer too.
+        let plain = |endpoint: &Arc<Endpoint>| {
+            let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
+            filled.is_ok_and(|doc| prefill::may_be_rescued(&doc))
+        };
+        let mut endpoints =
+            (0..chain.upstreams.len()).filter_map(|index| dispatch.endpoint(&chain, index));
+        let may = request.operation == Operation::Chat && endpoints.all(plain);
         may.then(|| {
             Box::new(Self {
                 dispatch: Arc::clone(dispatch),
@@ -180,14 +189,14 @@ impl Rescue {
             let now = dispatch.clock.now();
             let failure = match end {
                 End::Begun(begun) => {
-                    let counts = self.attempts.may_count(index);
+                    let blame = self.attempts.blame(index);
                     return Some(Found {
                         begun: *begun,
                         lease,
                         tried,
                         endpoint,
                         how,
-                        counts,
+                        blame,
                     });
                 }
                 End::OutOfTime => {
@@ -211,7 +220,10 @@ impl Rescue {
             );
             let record = tried.record(failure.class, failure.status, now);
             // An upstream that does not take prefills says so like this: the request itself was good.
-            let refused = matches!(failure.class, Class::CallerFault | Class::ContentPolicy);
+            let refused = matches!(
+                failure.class,
+                Class::CallerFault | Class::ContentPolicy | Class::ModelGone
+            );
             let counts;
             if refused && how != How::Restarted {
                 may_continue = false;

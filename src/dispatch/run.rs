@@ -159,9 +159,9 @@ impl Dispatch {
                         }
                         End::Begun(begun) => {
                             story.records = attempts.records().to_vec();
-                            let counts = attempts.may_count(lease.index);
+                            let blame = attempts.blame(lease.index);
                             let now = self.clock.now();
-                            let live = Live::new(*begun, lease, &tried, endpoint, counts, now);
+                            let live = Live::new(*begun, lease, &tried, endpoint, blame, now);
                             let choices = request.doc.choices();
                             let rescue = Rescue::new(self, request, chain, attempts, limits);
                             story.first_token = Some(now);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::blame::Blame;
 use super::error_code::ErrorCode;
 use super::ids::{KeyId, Upstream};
 use super::limits::{DispatchPolicy, RetryPolicy};
@@ -200,6 +201,14 @@ impl Attempts {
     /// against the upstream: not when this request already counted there.
     pub fn may_count(&self, index: usize) -> bool {
         self.slots.get(index).is_some_and(|slot| !slot.counted)
+    }
+
+    /// What a failure of the present attempt at candidate `index` will count for, once its class is known.
+    pub fn blame(&self, index: usize) -> Blame {
+        let others = self.slots.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != index);
+        let met = others.filter_map(|(_, slot)| slot.last).collect();
+        Blame::new(self.may_count(index), met)
     }
 
     /// Whether another attempt may start while so many are under way, however those end (law L4).

@@ -6,6 +6,7 @@
 pub mod allowance;
 pub mod attempts;
 pub mod backoff;
+pub mod blame;
 pub mod chain;
 pub mod circuit;
 pub mod concurrency;

@@ -10,8 +10,9 @@ use crate::domain::rescue::Prefill;
 
 /// Fields that make an answer something else than plain text, or bind it to a grammar: its halves need not
 /// fit together.
-const STRUCTURED: [&str; 10] = [
+const STRUCTURED: [&str; 12] = [
     "audio",
+    "ebnf",
     "grammar",
     "guided_choice",
     "guided_grammar",
@@ -20,6 +21,7 @@ const STRUCTURED: [&str; 10] = [
     "json_schema",
     "logprobs",
     "prediction",
+    "regex",
     "structured_outputs",
 ];
 
@@ -198,6 +200,14 @@ mod tests {
             let asked = body(&asked);
             prop_assert_eq!(asked["messages"][1]["content"].as_str(), Some(sent.as_str()));
             prop_assert_eq!(&asked["messages"][0], &json!({"role": "user", "content": "hi"}));
+        }
+    }
+
+    #[test]
+    fn what_binds_an_answer_to_a_grammar_keeps_it_from_being_rescued() {
+        for field in ["regex", "ebnf", "json_schema", "guided_json"] {
+            let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],"{field}":"y"}}"#);
+            assert!(!may_be_rescued(&doc(&body)), "{field}");
         }
     }
 }

@@ -156,10 +156,19 @@ impl RequestDoc {
 
     /// How many choices the answer has.
     pub fn choices(&self) -> u32 {
-        let n = self
+        let n: Option<u32> = self
             .raw("n")
             .and_then(|raw| serde_json::from_slice(raw).ok());
-        n.unwrap_or(1).max(1)
+        // A list of prompts, texts or lists of tokens, is answered `n` times each.
+        let prompts = self
+            .raw("prompt")
+            .and_then(|raw| serde_json::from_slice::<Vec<&RawValue>>(raw).ok())
+            .filter(|all| {
+                let first = all.first().map(|first| first.get());
+                first.is_some_and(|first| first.starts_with(['"', '[']))
+            })
+            .map_or(1, |all| u32::try_from(all.len()).unwrap_or(u32::MAX));
+        n.unwrap_or(1).max(1).saturating_mul(prompts)
     }
 
     /// Bytes of everything that becomes the prompt.

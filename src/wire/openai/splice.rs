@@ -148,6 +148,7 @@ impl Splice {
 
     /// Leaves of a choice what is new; whether that is anything, and `None` for another answer.
     fn choice(&mut self, choice: &mut Map<String, Value>) -> Option<bool> {
+        choice.remove("text");
         let ends = choice.get("finish_reason").is_some_and(filled);
         if !matches!(choice.get("delta"), Some(Value::Object(_))) {
             choice.insert("delta".to_owned(), json!({}));

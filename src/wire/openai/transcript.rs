@@ -25,11 +25,11 @@ pub struct Transcript {
 /// Whether something is really there: not null, not an empty string, list or object.
 pub(super) fn filled(value: &Value) -> bool {
     match value {
-        Value::Null => false,
+        // Numbers and flags beside a text (ids of tokens, say) add nothing to it.
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -68,8 +68,10 @@ impl Transcript {
         let first = choice
             .get("index")
             .is_none_or(|index| matches!(index.as_u64(), None | Some(0)));
-        let whole =
-            choice.get("message").is_some_and(filled) || choice.get("text").is_some_and(filled);
+        // Some say the text of a delta once more beside it.
+        let again = choice.get("text") == choice.pointer("/delta/content");
+        let whole = choice.get("message").is_some_and(filled)
+            || (!again && choice.get("text").is_some_and(filled));
         self.spoiled |= !first || whole;
         let Some(Value::Object(delta)) = choice.get_mut("delta").map(Value::take) else {
             return;
@@ -139,6 +141,16 @@ mod tests {
             transcript.note(&RawEvent { raw });
         }
         transcript
+    }
+
+    #[test]
+    fn ids_of_tokens_and_a_text_said_twice_spoil_nothing() {
+        let transcript = noted(&[
+            r#"{"id":"c","choices":[{"index":0,"delta":{"token_id":791,"role":"assistant","content":"The"},"text":"The"}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"token_id":2,"content":" end"},"text":" end"}]}"#,
+        ]);
+        assert!(!transcript.is_spoiled());
+        assert_eq!(transcript.text(), "The end");
     }
 
     #[test]

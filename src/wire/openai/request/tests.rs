@@ -208,3 +208,16 @@ proptest! {
         drop(RequestDoc::parse(Bytes::from(body)).map(|doc| doc.rewritten("m", &Map::new())));
     }
 }
+
+#[test]
+fn each_prompt_of_a_list_has_choices_of_its_own() {
+    let choices = |body: &'static str| {
+        RequestDoc::parse(Bytes::from_static(body.as_bytes()))
+            .unwrap()
+            .choices()
+    };
+    assert_eq!(choices(r#"{"prompt":"a"}"#), 1);
+    assert_eq!(choices(r#"{"prompt":["a","b"],"n":3}"#), 6);
+    assert_eq!(choices(r#"{"prompt":[[1,2],[3]]}"#), 2);
+    assert_eq!(choices(r#"{"prompt":[1,2,3]}"#), 1, "one prompt, as tokens");
+}
