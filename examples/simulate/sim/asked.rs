@@ -68,6 +68,12 @@ impl Asked {
             .position(|slot| slot.maker == spot.maker && slot.model == spot.model)
     }
 
+    /// Whether the request met the same class at another upstream.
+    fn met_elsewhere(&self, at: usize, class: Class) -> bool {
+        let mut others = self.slots.iter().enumerate();
+        others.any(|(n, slot)| n != at && slot.last == Some(class))
+    }
+
     /// Whether a failure counts against the health of anything (laws L7): of one request at most one failure per
     /// upstream, none that was seen at another upstream, of doubtful blame the first.
     pub(super) fn counts(&mut self, spot: Spot, verdict: Verdict, begun: bool) -> bool {
@@ -78,13 +84,13 @@ impl Asked {
         if class == Class::Success {
             return false;
         }
-        if begun {
-            return !self.slots[at].counted;
+        if begun && !about_key_or_model(class) {
+            return !self.slots[at].counted && !self.met_elsewhere(at, class);
         }
-        if matches!(
-            class,
-            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
-        ) {
+        if begun {
+            return verdict.certain;
+        }
+        if about_key_or_model(class) {
             self.slots[at].last = Some(class);
             let doubtful = verdict.status == Some(400)
                 || verdict.status == Some(422)
@@ -94,11 +100,7 @@ impl Asked {
             }
             return verdict.certain;
         }
-        let elsewhere = self
-            .slots
-            .iter()
-            .enumerate()
-            .any(|(n, slot)| n != at && slot.last == Some(class));
+        let elsewhere = self.met_elsewhere(at, class);
         let slot = &mut self.slots[at];
         slot.last = Some(class);
         let trips = matches!(
@@ -137,4 +139,11 @@ impl Asked {
             Retry::Never | Retry::NextUpstream | Retry::LargerWindow => true,
         };
     }
+}
+
+fn about_key_or_model(class: Class) -> bool {
+    matches!(
+        class,
+        Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
+    )
 }

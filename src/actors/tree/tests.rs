@@ -18,6 +18,7 @@ use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::task;
 
+mod downtime;
 mod pacing;
 mod reload;
 
@@ -578,102 +579,4 @@ async fn a_free_place_goes_to_one_who_can_use_it() {
     let (waited, lease) = waiting.await.unwrap();
     assert!(lease.is_ok());
     assert_eq!(waited, Duration::ZERO);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deadline_holds_while_the_router_is_down() {
-    let chaos = panics("router", "Left", 20);
-    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], chaos).await);
-    let _held = bench.lease(&["a"]).await;
-    let waiting = {
-        let bench = Arc::clone(&bench);
-        task::spawn(async move {
-            let started = bench.clock.now();
-            let upstreams = vec![Upstream::new("a", "m")];
-            let answer = bench.ask_until(upstreams, S, 30 * S, Duration::ZERO).await;
-            (answer.unwrap_err().cause, bench.clock.now().since(started))
-        })
-    };
-    tokio::time::sleep(S / 2).await;
-    // Each of these leaves, and the news of it brings the router down: in the end for a second.
-    for _ in 0..20 {
-        let leaving = bench.ask(&["a"], 30 * S);
-        drop(tokio::time::timeout(Duration::from_millis(20), leaving).await);
-    }
-    let (cause, waited) = waiting.await.unwrap();
-    assert_eq!(cause, Cause::TimeUp);
-    assert!(waited <= S + Duration::from_millis(2), "{waited:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_place_that_is_free_at_the_deadline_is_not_taken_any_more() {
-    let bench = Bench::new(vec![one_at_a_time("a")]).await;
-    let held = bench.lease(&["a"]).await;
-    held.settle(Settlement {
-        retry_after: Some(S),
-        ..outcome(Class::RateLimited)
-    });
-    bench.settle_down().await;
-    let upstreams = vec![Upstream::new("a", "m")];
-    let answer = bench.ask_until(upstreams, S, 30 * S, Duration::ZERO).await;
-    assert_eq!(answer.unwrap_err().cause, Cause::TimeUp);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_newcomer_behind_those_who_wait_for_a_restart_waits_for_it_too() {
-    let chaos = panics("provider a", "Offer", 2);
-    let bench = Arc::new(Bench::with_chaos(vec![provider("a", 1)], chaos).await);
-    let first = bench.ask_later(&["a"], Duration::ZERO);
-    // The second restart comes after a pause; now the first one waits for it.
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    let second = bench.ask(&["a"], Duration::ZERO).await;
-    assert!(second.is_ok(), "{second:?}");
-    assert!(first.await.unwrap().1.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wait_of_no_length_makes_no_key_good_that_refused() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
-    let held = bench.lease(&["a"]).await;
-    let asking = {
-        let bench = Arc::clone(&bench);
-        task::spawn(async move {
-            let chain = Arc::new(Chain {
-                target: Arc::from("t"),
-                upstreams: vec![Upstream::new("a", "m")],
-            });
-            let deadline = bench.clock.now() + S;
-            let asked = bench.tree.dispatcher().lease(deadline, |reply| {
-                let ask = Ask {
-                    closed: vec![None],
-                    refused_keys: vec![(0, 1)],
-                    ..Ask::default()
-                };
-                let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
-                route.may_wait = true;
-                route.wait_until = deadline;
-                route
-            });
-            asked.await
-        })
-    };
-    bench.settle_down().await;
-    held.settle(outcome(Class::Success));
-    let refused = asking.await.unwrap().unwrap_err();
-    assert_eq!(refused.declined[0].1.reason, Reason::KeysTried);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_while_the_router_is_down_takes_no_place() {
-    let chaos = panics("router", "Left", 1);
-    let bench = Bench::with_chaos(vec![one_at_a_time("a")], chaos).await;
-    bench.lease(&["a"]).await.settle(Settlement {
-        retry_after: Some(20 * S),
-        ..outcome(Class::RateLimited)
-    });
-    bench.settle_down().await;
-    let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
-    assert!(leaving.is_err());
-    bench.settle_down().await;
-    assert_eq!(bench.tree.dispatcher().cells().router.waiting(), 0);
 }
