@@ -28,7 +28,7 @@ pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 /// No hint keeps a key away for longer than a monthly quota.
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// A refusal for a shorter time costs less than keeping to an estimate would.
-const BRIEF: Duration = Duration::from_secs(1);
+const BRIEF: Duration = Duration::from_millis(100);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 const MODELS_KEPT: usize = 256;
 
