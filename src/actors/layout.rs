@@ -44,6 +44,8 @@ pub(crate) struct Difference {
     pub(crate) started: Vec<Child>,
     /// Seats that are taken away; their actors run still.
     pub(crate) leaving: Vec<(Child, Seat)>,
+    /// Seats whose place another took before anybody saw them: a supervisor died over them.
+    pub(crate) replaced: Vec<Seat>,
     rings: Vec<(Arc<ArcSwap<Ring>>, Ring)>,
     settings: Vec<(Arc<KeyCell>, KeySettings)>,
     table: Table,
@@ -75,6 +77,7 @@ pub(crate) fn align(
     let mut difference = Difference {
         started: Vec::new(),
         leaving: Vec::new(),
+        replaced: Vec::new(),
         rings: Vec::new(),
         settings: Vec::new(),
         table: Table {
@@ -204,7 +207,9 @@ impl Aligning<'_> {
             let keys = vec![None; first_place];
             let ring = Arc::new(ArcSwap::from_pointee(self.ring(keys)));
             let (seat, handle, cell) = self.provider_seat(&ring);
-            seats.insert(child.clone(), seat);
+            self.difference
+                .replaced
+                .extend(seats.insert(child.clone(), seat));
             self.difference.started.push(child);
             (handle, cell, ring)
         });
@@ -259,7 +264,9 @@ impl Aligning<'_> {
         for material in wanted.into_iter().flatten() {
             let child = Child::Key(self.provider.name.clone(), keys.len());
             let (post, seat) = self.key_seat(keys.len(), material, provider);
-            seats.insert(child.clone(), post);
+            self.difference
+                .replaced
+                .extend(seats.insert(child.clone(), post));
             self.difference.started.push(child);
             keys.push(Some(seat));
         }

@@ -18,17 +18,26 @@ use crate::domain::time::Time;
 pub enum Life {
     /// It runs.
     Up,
-    /// It ended and is about to be started again.
+    /// It is new, or it ended, and is about to be started.
     Restarting,
     /// It failed too often and stays down for a while.
     Quarantined,
 }
 
 /// An actor's life, as the supervisor publishes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LifeCell {
     state: AtomicU8,
     starts: AtomicU32,
+}
+
+impl Default for LifeCell {
+    fn default() -> Self {
+        Self {
+            state: AtomicU8::new(1),
+            starts: AtomicU32::new(0),
+        }
+    }
 }
 
 impl LifeCell {

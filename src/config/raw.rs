@@ -364,6 +364,9 @@ section! {
         retry_budget: RetryBudget,
         /// A second attempt beside a stream whose first token is late. Absent: never.
         hedge: Hedge,
+        /// The share of a request's time, 0 to 1, after which another upstream is asked beside one that has given
+        /// nothing yet; 0 means never. Default 0.5.
+        deadline_hedge: Share,
     }
 }
 

@@ -14,7 +14,7 @@ use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, Log, Server};
 use super::streams;
-use super::values::{Amount, PositiveSpan, Span};
+use super::values::{Amount, PositiveSpan, Span, share};
 use super::virtuals::{self, Known};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
@@ -255,5 +255,6 @@ fn dispatch(raw: raw::Dispatch, timeout: Option<Duration>, report: &mut Report) 
             min_per_second: per_second,
         },
         hedge: streams::hedge(raw.hedge),
+        deadline_hedge: share(raw.deadline_hedge, usual.deadline_hedge),
     }
 }

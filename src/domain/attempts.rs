@@ -268,7 +268,11 @@ impl Attempts {
         self.avoid = None;
         let mut wait = Duration::ZERO;
         match class.retry() {
-            Retry::Never => return (counts, Next::Relay),
+            Retry::Never => {
+                // Where another attempt is under way the request goes on, but not here again.
+                self.close(index, Reason::Tried);
+                return (counts, Next::Relay);
+            }
             Retry::NextKey => {
                 if !mutant::on(Mutant::RefusedKeyAgain) {
                     self.refused_keys.push((index, key));

@@ -18,6 +18,27 @@ const ONE: u64 = 1_000_000;
 /// Hedges that may be saved up.
 const MOST_SAVED: u64 = 10 * ONE;
 
+/// A part of a request's time below this is too short to start anything in.
+const SHORTEST_SHARE: Duration = Duration::from_millis(100);
+/// Who had less time than this to answer was not silent but hurried.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
+/// Silent is who took so many times as long as another upstream, and is not done yet.
+const TIMES_AS_LONG: u32 = 3;
+
+/// When so large a share of the time `left` is gone that another upstream should be asked beside the first. `None`
+/// when the first attempt's own timer, `longest`, is over by then, or nearly: what follows is the usual failover.
+pub fn share_gone(left: Duration, share: f64, longest: Duration) -> Option<Duration> {
+    let gone = left.mul_f64(share.clamp(0.0, 1.0));
+    (share > 0.0 && gone >= SHORTEST_SHARE && gone < longest / 10 * 9).then_some(gone)
+}
+
+/// Whether an upstream that gave nothing for `waited`, while another one served the same request in `took`, counts as
+/// having timed out. Measured by the other and never by the caller's haste alone (law L7): else no attempt of callers
+/// with little time would ever tell that an upstream is silent.
+pub fn is_silence(waited: Duration, took: Duration) -> bool {
+    waited >= LEAST_SILENCE && waited >= took.saturating_mul(TIMES_AS_LONG)
+}
+
 /// When a first token counts as late.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HedgeAfter {
@@ -144,6 +165,33 @@ mod tests {
             tokens.learn(Duration::from_millis(one));
         }
         tokens
+    }
+
+    #[test]
+    fn only_what_the_usual_timers_would_leave_too_little_of_is_shared() {
+        let seconds = Duration::from_secs;
+        assert_eq!(share_gone(seconds(10), 0.5, seconds(60)), Some(seconds(5)));
+        assert_eq!(share_gone(seconds(600), 0.5, seconds(300)), None);
+        assert_eq!(share_gone(seconds(599), 0.5, seconds(300)), None);
+        assert_eq!(share_gone(seconds(10), 0.0, seconds(60)), None);
+        assert_eq!(
+            share_gone(Duration::from_millis(150), 0.5, seconds(60)),
+            None
+        );
+    }
+
+    #[test]
+    fn who_is_hurried_is_not_silent() {
+        let millis = Duration::from_millis;
+        assert!(is_silence(millis(5000), millis(600)));
+        assert!(
+            !is_silence(millis(900), millis(5)),
+            "too little time for anybody"
+        );
+        assert!(
+            !is_silence(millis(5000), millis(2000)),
+            "the other is slow too"
+        );
     }
 
     #[test]

@@ -126,6 +126,9 @@ pub struct DispatchPolicy {
     pub retry_budget: RetryBudgetPolicy,
     /// A second attempt beside a slow first one; `None` means never.
     pub hedge: Option<HedgePolicy>,
+    /// The share of a request's time after which a second attempt is made elsewhere beside one that has given nothing
+    /// yet, 0..=1; zero switches it off.
+    pub deadline_hedge: f64,
 }
 
 impl Default for DispatchPolicy {
@@ -139,6 +142,7 @@ impl Default for DispatchPolicy {
             max_waiting: 1000,
             retry_budget: RetryBudgetPolicy::default(),
             hedge: None,
+            deadline_hedge: 0.5,
         }
     }
 }

@@ -31,7 +31,12 @@ pub struct Asked {
     pub(super) blamed: bool,
     pub left: bool,
     pub over: bool,
+    /// What its client has read.
+    pub seen: Vec<String>,
+    /// Two attempts were under way at once.
+    pub raced: bool,
 }
+
 impl Slot {
     pub fn new(maker: usize, model: usize) -> Self {
         Self {
@@ -59,6 +64,8 @@ impl Asked {
             blamed: false,
             left: false,
             over: false,
+            seen: Vec::new(),
+            raced: false,
         }
     }
 
@@ -84,11 +91,15 @@ impl Asked {
         if class == Class::Success {
             return false;
         }
-        if begun && !about_key_or_model(class) {
-            return !self.slots[at].counted && !self.met_elsewhere(at, class);
-        }
         if begun {
-            return verdict.certain;
+            let counts = match about_key_or_model(class) {
+                true => verdict.certain,
+                false => !self.slots[at].counted && !self.met_elsewhere(at, class),
+            };
+            // A stream that broke off may be followed by attempts at its rescue.
+            self.slots[at].last = Some(class);
+            self.slots[at].counted |= counts && trips(class);
+            return counts;
         }
         if about_key_or_model(class) {
             self.slots[at].last = Some(class);
@@ -103,15 +114,7 @@ impl Asked {
         let elsewhere = self.met_elsewhere(at, class);
         let slot = &mut self.slots[at];
         slot.last = Some(class);
-        let trips = matches!(
-            class,
-            Class::Overloaded
-                | Class::Transient
-                | Class::Network
-                | Class::Timeout
-                | Class::Malformed
-        );
-        if !trips || slot.counted || elsewhere {
+        if !trips(class) || slot.counted || elsewhere {
             return false;
         }
         slot.counted = true;
@@ -128,6 +131,10 @@ impl Asked {
             return;
         }
         self.plain += 1;
+        if class == Class::Cancelled {
+            // Nobody's fault: it lost a race, or told another story.
+            return;
+        }
         let Some(at) = self.slot(spot) else {
             return;
         };
@@ -139,6 +146,13 @@ impl Asked {
             Retry::Never | Retry::NextUpstream | Retry::LargerWindow => true,
         };
     }
+}
+
+fn trips(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Overloaded | Class::Transient | Class::Network | Class::Timeout | Class::Malformed
+    )
 }
 
 fn about_key_or_model(class: Class) -> bool {

@@ -7,6 +7,7 @@ use pointsman::actors::view::Life;
 use pointsman::domain::refusal::Reason;
 use pointsman::domain::time::Time;
 
+use super::listen;
 use super::model::Breaker;
 use super::state::State;
 
@@ -23,7 +24,8 @@ pub fn audit(state: &mut State) {
         let Some(provider) = cells.providers.get(&maker.name) else {
             continue;
         };
-        for (k, cell) in provider.keys.iter().enumerate() {
+        for cell in &provider.keys {
+            let k = cell.id.index as usize - 1;
             let open = state.open[m][k];
             if cell.in_flight() != open {
                 wrong.push((
@@ -108,8 +110,36 @@ pub fn audit(state: &mut State) {
             }
         }
     }
+    if state.world.listens {
+        let keys = cells.providers.values().flat_map(|provider| &provider.keys);
+        for key in keys {
+            listen::shown(state, 0, &(&key.id, key.view()));
+        }
+        let request = state.asked.len() as u32;
+        listen::shown(state, request, &cells);
+    }
     for (law, what) in wrong {
         state.break_law(law, 0, what);
+    }
+}
+
+/// All crashes are over, and so are their quarantines: every actor runs.
+pub fn all_up(state: &mut State) {
+    let cells = state.cells.clone();
+    let providers = cells.providers.values();
+    let keys = providers.clone().flat_map(|provider| &provider.keys);
+    let down = keys
+        .filter(|key| key.life.get() != Life::Up)
+        .map(|key| key.id.to_string());
+    let names = cells
+        .providers
+        .iter()
+        .filter(|(_, cells)| cells.provider.life.get() != Life::Up);
+    let down: Vec<String> = down
+        .chain(names.map(|(name, _)| name.to_string()))
+        .collect();
+    if !down.is_empty() {
+        state.break_law("L6", 0, format!("never started again: {}", down.join(", ")));
     }
 }
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pointsman::domain::hedge::{HedgeAfter, HedgePolicy};
 use pointsman::domain::outcome::Class;
+use pointsman::domain::rescue::Prefill;
 use pointsman::domain::time::Time;
 
+use super::asked::Asked;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::model::Spot;
@@ -22,7 +25,12 @@ pub struct Attempt {
     pub fault: Fault,
     pub stream: bool,
     pub body: Bytes,
-    pub contents: u32,
+    /// What the complete answer says.
+    pub texts: Vec<String>,
+    /// It was asked to go on from the beginning of an answer.
+    pub goes_on: bool,
+    /// When it was clear that its answer goes to the client.
+    pub won: Option<Time>,
     pub(super) verdict: Verdict,
     pub(super) head: bool,
     pub as_events: bool,
@@ -37,9 +45,16 @@ pub struct Attempt {
     pub(super) open: bool,
 }
 
+/// The material of a key; nothing of it may be seen anywhere.
+pub const PLANTED: &str = "sk-planted-";
+
+pub fn key(spot: Spot) -> String {
+    format!("{PLANTED}{}-{}", spot.maker, spot.key)
+}
+
 impl State {
     /// An upstream is called: holds the call against the laws and says how it goes.
-    pub fn start(&mut self, request: u32, spot: Spot) -> (u32, Script) {
+    pub fn start(&mut self, request: u32, spot: Spot, sent: Option<&str>) -> (u32, Script) {
         let now = self.clock.now();
         let attempt = self.attempts.len() as u32;
         self.may_start(request, spot, attempt, now);
@@ -60,9 +75,19 @@ impl State {
             own: asked.plan.own,
             calm: self.calm,
         });
-        let fault = fault.in_form(stream);
+        let mut fault = fault.in_form(stream);
+        if sent.is_some() && !maker.goes_on {
+            fault = Fault::BadRequest;
+        }
+        let sent = self.told(request, sent);
+        let mut dice = Dice::of(&[world.setup.seed, 6, u64::from(attempt)]);
+        let texts = self.texts(request, attempt, &sent, &mut dice);
         let scene = Scene {
             attempt,
+            texts,
+            sent: sent.len(),
+            echo: maker.prefill == Some(Prefill::PrefixEchoed),
+            key: key(spot),
             stream,
             fault,
             back_in,
@@ -71,7 +96,6 @@ impl State {
             idle: maker.timeouts.idle,
             wall: self.clock.wall(),
         };
-        let mut dice = Dice::of(&[world.setup.seed, 6, u64::from(attempt)]);
         let script = write(&scene, &mut dice);
         self.attempts.push(Attempt {
             request,
@@ -80,7 +104,9 @@ impl State {
             fault,
             stream,
             body: script.body.clone(),
-            contents: script.contents,
+            texts: script.texts.clone(),
+            goes_on: !sent.is_empty(),
+            won: None,
             verdict: script.verdict,
             head: false,
             as_events: false,
@@ -98,6 +124,39 @@ impl State {
         self.note("starts", request, attempt, Some(spot), fault.as_str());
         self.take_place(spot, request, now);
         (attempt, script)
+    }
+
+    /// The parts of an answer that an upstream is asked to go on from: exactly what the client has.
+    fn told(&mut self, request: u32, sent: Option<&str>) -> Vec<String> {
+        let Some(sent) = sent else { return Vec::new() };
+        let seen = &self.asked[request as usize].seen;
+        if seen.concat() != sent {
+            let what = format!("to go on from {sent:?}, and the client has {seen:?}");
+            self.break_law("L8", request, what);
+        }
+        sent.split_inclusive(';').map(str::to_owned).collect()
+    }
+
+    /// What an attempt's complete answer says. Where streams are rescued all attempts say the same, or the same up to
+    /// some point; else each says something of its own.
+    fn texts(&self, request: u32, attempt: u32, sent: &[String], dice: &mut Dice) -> Vec<String> {
+        let world = &self.world;
+        if world.rescue.is_none() {
+            let contents = dice.between(2, 6);
+            return (0..contents).map(|n| format!("a{attempt}.{n};")).collect();
+        }
+        let mut shared = Dice::of(&[world.setup.seed, 12, u64::from(request)]);
+        let contents = shared.between(2, 6);
+        let own = match dice.chance(world.diverges) {
+            true => dice.below(contents),
+            false => contents,
+        };
+        let text = |n: u64| match (sent.get(n as usize), n < own) {
+            (Some(text), _) => text.clone(),
+            (None, true) => format!("a{request}.{n};"),
+            (None, false) => format!("a{}.{n};", 1_000_000 + attempt),
+        };
+        (0..contents.max(sent.len() as u64)).map(text).collect()
     }
 
     fn take_place(&mut self, spot: Spot, request: u32, now: Time) {
@@ -137,14 +196,23 @@ impl State {
                 "an attempt starts when the deadline has passed".to_owned(),
             ));
         }
-        if asked
+        let others = asked
             .attempts
             .iter()
-            .any(|other| self.attempts[*other as usize].begun)
+            .map(|other| &self.attempts[*other as usize]);
+        let lives = |other: &&Attempt| other.open && other.outcome.is_none();
+        if others
+            .clone()
+            .any(|other| other.begun && (world.rescue.is_none() || lives(&other)))
         {
             wrong.push(("L8", "another attempt after the first content".to_owned()));
         }
-        if asked.plain >= world.policy.max_attempts {
+        let beside: Vec<&Attempt> = others.filter(lives).collect();
+        if let Some(why) = self.may_race(asked, &beside, spot, now) {
+            wrong.push(("L4", why));
+        }
+        let raced = !beside.is_empty();
+        if asked.plain + beside.len() as u32 >= world.policy.max_attempts {
             wrong.push((
                 "L4",
                 format!("more than {} attempts", world.policy.max_attempts),
@@ -187,6 +255,13 @@ impl State {
             Some(_) => {}
         }
         let first = asked.attempts.is_empty();
+        let rescue = self.asked[request as usize]
+            .attempts
+            .iter()
+            .any(|other| self.attempts[*other as usize].begun);
+        self.asked[request as usize].raced |= raced;
+        self.tally.races += u64::from(raced);
+        self.tally.rescues += u64::from(rescue);
         if let Err(why) = self.model.start(spot, attempt, maker, now) {
             wrong.push(("L3", why));
         }
@@ -199,6 +274,39 @@ impl State {
             self.note("breaks a law", request, attempt, Some(spot), law);
             self.break_law(law, request, what);
         }
+    }
+
+    /// Why an attempt must not start beside those that are under way.
+    fn may_race(
+        &self,
+        asked: &Asked,
+        beside: &[&Attempt],
+        spot: Spot,
+        now: Time,
+    ) -> Option<String> {
+        let [first] = beside else {
+            return (beside.len() > 1).then(|| "a third attempt at once".to_owned());
+        };
+        let late = match self.world.policy.hedge.filter(|_| first.stream) {
+            Some(HedgePolicy {
+                after: HedgeAfter::Span(after),
+                ..
+            }) => first.started + after,
+            Some(_) => first.started,
+            None => Time::NEVER,
+        };
+        let elsewhere = first.spot.maker != spot.maker || first.spot.model != spot.model;
+        let goes = self.time_goes(asked, first).filter(|_| elsewhere);
+        let from = late.min(goes.unwrap_or(Time::NEVER));
+        (now < from)
+            .then(|| format!("a second attempt beside the first, which may have until {from:?}"))
+    }
+
+    /// When so much of a request's time is gone that another upstream may be asked beside this attempt.
+    fn time_goes(&self, asked: &Asked, first: &Attempt) -> Option<Time> {
+        let share = self.world.policy.deadline_hedge;
+        let left = asked.deadline.since(first.started);
+        (share > 0.0).then(|| first.started + left.mul_f64(share))
     }
 
     /// The head of the answer is there.
@@ -226,6 +334,11 @@ impl State {
         if mark.content || mark.finish {
             call.last_content = now;
             call.away = Duration::ZERO;
+        }
+        let answers = matches!(verdict.class, Class::CallerFault | Class::ContentPolicy)
+            || (verdict.class == Class::Success && !call.stream);
+        if (mark.verdict && answers && !call.begun) || (mark.content && !call.begun) {
+            call.won = Some(now);
         }
         if mark.content && !call.begun {
             call.begun = true;
@@ -277,7 +390,17 @@ impl State {
         if asked.left {
             return Class::Cancelled;
         }
+        if let Some(class) = self.lost_race(attempt, now) {
+            return class;
+        }
+        let call = &self.attempts[attempt as usize];
+        let asked = &self.asked[call.request as usize];
         let timeouts = &self.world.makers[call.spot.maker].timeouts;
+        // It told another story than the one that the client has the beginning of.
+        let diverged = !call.texts.starts_with(&asked.seen) && self.world.rescue.is_some();
+        if call.begun && diverged && !call.finished {
+            return Class::Cancelled;
+        }
         if call.begun {
             let silent = now.since(call.last_content).saturating_sub(call.away);
             let total = now.since(call.started).saturating_sub(call.away_in_all);
@@ -317,6 +440,43 @@ impl State {
         class
     }
 
+    /// What the loser of a race ends as. It must be gone within a tenth of a second.
+    fn lost_race(&mut self, attempt: u32, now: Time) -> Option<Class> {
+        const AT_ONCE: Duration = Duration::from_millis(100);
+        const A_MOMENT: Duration = Duration::from_millis(2);
+        let call = &self.attempts[attempt as usize];
+        let asked = &self.asked[call.request as usize];
+        let others = asked.attempts.iter().filter(|other| **other != attempt);
+        let mut others = others.map(|other| &self.attempts[*other as usize]);
+        let winner = others.find(|other| {
+            other
+                .won
+                .is_some_and(|won| won > call.started && (other.open || won == now))
+        })?;
+        let since = now.since(winner.won?);
+        let (waited, took) = (now.since(call.started), now.since(winner.started));
+        let first = winner.started > call.started;
+        let goes = self.time_goes(asked, call).is_some_and(|goes| {
+            winner.started + A_MOMENT >= goes && goes + A_MOMENT >= winner.started
+        });
+        let elsewhere =
+            winner.spot.maker != call.spot.maker || winner.spot.model != call.spot.model;
+        let served = !matches!(
+            winner.verdict.class,
+            Class::CallerFault | Class::ContentPolicy
+        ) || winner.begun;
+        let silent = waited >= Duration::from_secs(1) && waited >= took * 3;
+        let request = call.request;
+        if since > AT_ONCE {
+            let what = format!("the loser of a race goes on for {since:?}");
+            self.break_law("L10", request, what);
+        }
+        match first && goes && elsewhere && served && silent {
+            true => Some(Class::Timeout),
+            false => Some(Class::Cancelled),
+        }
+    }
+
     fn end(&mut self, attempt: u32, verdict: Verdict) {
         let now = self.clock.now();
         let call = &mut self.attempts[attempt as usize];
@@ -326,6 +486,25 @@ impl State {
         call.outcome = Some(verdict.class);
         let (request, spot, begun) = (call.request, call.spot, call.begun);
         let asked = &mut self.asked[request as usize];
+        // Who is asked to go on and does not want to says nothing about the request.
+        let unwilling = call.goes_on
+            && !begun
+            && matches!(
+                verdict.class,
+                Class::CallerFault | Class::ContentPolicy | Class::ModelGone
+            );
+        if unwilling {
+            asked.plain += 1;
+            let maker = &self.world.makers[spot.maker];
+            self.model.end(spot, attempt, verdict, false, maker, now);
+            return self.note(
+                "refuses to go on",
+                request,
+                attempt,
+                Some(spot),
+                verdict.class.as_str(),
+            );
+        }
         let counts = asked.counts(spot, verdict, begun);
         let maker = &self.world.makers[spot.maker];
         asked.failed(spot, verdict.class, maker.retry.same_upstream, now);

@@ -15,6 +15,8 @@ use pointsman::domain::outcome::Class;
 use pointsman::wire::openai::request::RequestDoc;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::calls::Attempt;
+use super::listen;
 use super::oracle;
 use super::plan::{HangUp, Plan};
 use super::state::{Shared, State};
@@ -69,6 +71,8 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
     match answer {
         Err(failed) => {
             let mut state = shared.lock();
+            listen::shown(&mut state, number, &failed);
+            listen::shown(&mut state, number, &failed.message);
             judge_failure(&mut state, number, &failed);
             judge_loss(&mut state, number, failed.code.as_str());
             let could = oracle::could(&state, number);
@@ -107,6 +111,7 @@ async fn take(
     leaves_at: Option<Instant>,
 ) -> End {
     judge_head(&mut shared.lock(), number, &answer);
+    listen::shown(&mut shared.lock(), number, &answer);
     match answer.body {
         AnswerBody::Full(body) => {
             let mut state = shared.lock();
@@ -129,7 +134,6 @@ async fn take(
 /// What a reader of a stream has seen.
 #[derive(Default)]
 struct Seen {
-    parts: u32,
     done: bool,
     error: bool,
 }
@@ -162,7 +166,9 @@ async fn read(
         };
         let Some(Ok(bytes)) = next else { break };
         see(&mut shared.lock(), number, &mut seen, &bytes);
-        if plan.hang_up == HangUp::AtPart(seen.parts) && !seen.done {
+        if plan.hang_up == HangUp::AtPart(shared.lock().asked[number as usize].seen.len() as u32)
+            && !seen.done
+        {
             leave(shared, number, false, relay);
             return End::Left;
         }
@@ -176,6 +182,11 @@ async fn read(
     judge_stream(&mut state, number, &seen);
     if seen.done {
         state.tally.served += 1;
+        let attempts = &state.asked[number as usize].attempts;
+        let begun = attempts
+            .iter()
+            .filter(|attempt| state.attempts[**attempt as usize].begun);
+        state.tally.rescued += u64::from(begun.count() > 1);
     } else {
         if oracle::could(&state, number) {
             state.tally.missed("stream cut");
@@ -200,29 +211,52 @@ fn see(state: &mut State, number: u32, seen: &mut Seen, bytes: &Bytes) {
         } else if data.contains("\"error\"") {
             seen.error = true;
         } else if let Some((_, content)) = data.split_once("\"content\":\"a") {
-            let last = state.asked[number as usize].attempts.last().copied();
-            let expected = format!("{}.{};", last.unwrap_or(u32::MAX), seen.parts);
-            if !content.starts_with(&expected) {
-                state.break_law(
-                    "L8",
-                    number,
-                    format!("expected part {expected} and got {content}"),
-                );
+            let content = content
+                .split_once('"')
+                .map_or(content, |(content, _)| content);
+            let parts = content.split_inclusive(';').enumerate();
+            let parts = parts.map(|(n, part)| {
+                if n == 0 {
+                    format!("a{part}")
+                } else {
+                    part.to_owned()
+                }
+            });
+            state.asked[number as usize].seen.extend(parts);
+            let (from_one, seen) = (
+                told_by(state, number, |_| true),
+                &state.asked[number as usize].seen,
+            );
+            if !from_one {
+                let what = format!("no upstream says {seen:?}");
+                state.break_law("L8", number, what);
             }
-            seen.parts += 1;
         }
     }
 }
 
+/// Whether what the client has is the beginning of what one upstream says.
+fn told_by(state: &State, number: u32, which: impl Fn(&Attempt) -> bool) -> bool {
+    let asked = &state.asked[number as usize];
+    let attempts = asked
+        .attempts
+        .iter()
+        .map(|attempt| &state.attempts[*attempt as usize]);
+    let mut begun = attempts.filter(|attempt| attempt.begun && which(attempt));
+    begun.any(|attempt| attempt.texts.starts_with(&asked.seen))
+}
+
 fn judge_stream(state: &mut State, number: u32, seen: &Seen) {
-    let Some(last) = state.asked[number as usize].attempts.last().copied() else {
+    let asked = &state.asked[number as usize];
+    if asked.attempts.is_empty() {
         return state.break_law("L11", number, "a stream without an attempt".to_owned());
-    };
-    let call = &state.attempts[last as usize];
-    let whole = call.finished && seen.parts == call.contents;
-    let (parts, contents) = (seen.parts, call.contents);
+    }
+    let parts = asked.seen.len();
+    let whole = told_by(state, number, |call| {
+        call.finished && call.texts.len() == parts
+    });
     if seen.done && !whole {
-        let what = format!("[DONE] after {parts} of {contents} parts");
+        let what = format!("[DONE] after {parts} parts, which is not all");
         state.break_law("L8", number, what);
     }
     if !seen.done && !seen.error {
@@ -241,10 +275,10 @@ fn judge_head(state: &mut State, number: u32, answer: &Answer) {
         let what = format!("{} attempts told, {made} made", answer.attempts);
         return state.break_law("L11", number, what);
     }
-    let Some(last) = asked.attempts.last() else {
+    let Some(winner) = state.winner(number) else {
         return;
     };
-    let spot = state.attempts[*last as usize].spot;
+    let spot = state.attempts[winner as usize].spot;
     let maker = &state.world.makers[spot.maker];
     let right = answer.upstream.provider == maker.name
         && answer.upstream.model == maker.models[spot.model]
@@ -259,7 +293,7 @@ fn judge_head(state: &mut State, number: u32, answer: &Answer) {
 }
 
 fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End {
-    let Some(last) = state.asked[number as usize].attempts.last().copied() else {
+    let Some(last) = state.winner(number) else {
         state.break_law("L11", number, "an answer without an attempt".to_owned());
         return End::Failed;
     };
@@ -286,12 +320,12 @@ fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End
 
 fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
     let asked = &state.asked[number as usize];
-    let told: Vec<(String, u32, Class)> = failed
+    let mut told: Vec<(String, u32, Class)> = failed
         .records
         .iter()
         .map(|record| (record.upstream.to_string(), record.key.index, record.class))
         .collect();
-    let made: Vec<(String, u32, Class)> = asked
+    let mut made: Vec<(String, u32, Class)> = asked
         .attempts
         .iter()
         .map(|attempt| {
@@ -305,6 +339,12 @@ fn judge_failure(state: &mut State, number: u32, failed: &Failed) {
             )
         })
         .collect();
+    if asked.raced {
+        // Told in the order in which they ended.
+        for list in [&mut told, &mut made] {
+            list.sort_by_key(|(upstream, key, class)| (upstream.clone(), *key, class.as_str()));
+        }
+    }
     if told != made {
         state.break_law("L11", number, format!("told {told:?}, made {made:?}"));
     }

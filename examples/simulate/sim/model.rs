@@ -162,7 +162,7 @@ impl Model {
                 models: vec![Span::default(); maker.models.len()],
                 ..KeyBook::default()
             };
-            vec![book; maker.keys]
+            vec![book; maker.places]
         });
         let upstreams = world.makers.iter().map(|maker| {
             let book = UpstreamBook {
@@ -285,7 +285,7 @@ impl Model {
         let policy = world.policy.retry_budget;
         let firsts = book.first.len() as u64 + slack;
         let allowed = (policy.ratio * firsts as f64 + policy.min_per_second * 10.0) as u64;
-        if book.extra.len() as u64 > allowed && !world.crashes.any() {
+        if book.extra.len() as u64 > allowed {
             return Err(format!(
                 "{} extra attempts within 10 s, {allowed} allowed for {firsts} first ones",
                 book.extra.len()

@@ -40,7 +40,8 @@ fn serves_at(state: &State, number: u32, at: Time) -> bool {
         if at + takes >= asked.deadline {
             return false;
         }
-        (0..state.keys_left[slot.maker]).any(|key| {
+        state.keys_now[slot.maker].iter().any(|key| {
+            let key = *key;
             let fate = state.world.fate(&Question {
                 maker: slot.maker,
                 key,

@@ -58,7 +58,7 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
             401,
             "invalid_request_error",
             "invalid_api_key",
-            "Incorrect API key provided.",
+            "Incorrect API key provided:",
         ),
         Fault::ForbiddenKey => (
             Class::InvalidKey,
@@ -187,6 +187,11 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
         _ => {}
     }
     let body = match scene.fault {
+        // As many do: what must never come back is in the answer.
+        Fault::Unauthorized => format!(
+            r#"{{"error":{{"message":"{message} {}","type":"{kind}","code":"{code}"}}}}"#,
+            scene.key
+        ),
         Fault::ForbiddenBare | Fault::BadGateway | Fault::Unavailable | Fault::UnavailableHint => {
             set(&mut headers, "content-type", "text/html");
             "<html><body>no</body></html>".to_owned()

@@ -1,4 +1,4 @@
-//! Another configuration in the middle of everything: the same again, or with a key less (law L12).
+//! Another configuration in the middle of everything: the same again, with a key less, with a new key (law L12).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -6,9 +6,12 @@ use std::sync::{Arc, Weak};
 use pointsman::actors::spec::TreeSpec;
 use pointsman::actors::tree::Tree;
 use pointsman::dispatch::Dispatch;
+use pointsman::domain::secret::ApiKey;
 use pointsman::runtime::clock::Clock;
 
+use super::calls::key;
 use super::dice::Dice;
+use super::model::Spot;
 use super::run;
 use super::state::Shared;
 use super::world::World;
@@ -22,6 +25,8 @@ pub struct Reloads {
     spec: TreeSpec,
     dice: Dice,
     earlier: VecDeque<(u64, Weak<Dispatch>)>,
+    /// Keys that each maker has had.
+    known: Vec<usize>,
     /// What serves requests that arrive now.
     pub dispatch: Arc<Dispatch>,
 }
@@ -34,7 +39,7 @@ impl Reloads {
         tree: Tree,
         spec: TreeSpec,
     ) -> Self {
-        let dispatch = run::dispatch(world, &tree, shared, clock, 0);
+        let dispatch = run::dispatch(world, &tree, shared, clock, 0, None);
         Self {
             world: Arc::clone(world),
             shared: shared.clone(),
@@ -43,6 +48,7 @@ impl Reloads {
             spec,
             dice: Dice::of(&[world.setup.seed, 11]),
             earlier: VecDeque::new(),
+            known: world.makers.iter().map(|maker| maker.keys).collect(),
             dispatch: Arc::new(dispatch),
         }
     }
@@ -68,6 +74,7 @@ impl Reloads {
                 &self.shared,
                 self.clock,
                 self.spec.generation,
+                Some(&self.dispatch),
             );
             self.dispatch = Arc::new(dispatch);
         }
@@ -82,12 +89,29 @@ impl Reloads {
         state.note("reload", 0, 0, None, "");
         let maker = self.dice.below(self.spec.providers.len() as u64) as usize;
         let provider = &mut self.spec.providers[maker];
-        if provider.keys.len() > 1 && self.dice.chance(0.3) {
-            provider.keys.pop();
-            state.keys_left[maker] -= 1;
+        let now = &mut state.keys_now[maker];
+        if now.len() > 1 && self.dice.chance(0.3) {
+            let at = self.dice.below(now.len() as u64) as usize;
+            let key = now.remove(at);
+            provider.keys.remove(at);
             let cells = state.cells.providers.get(&provider.name);
-            let gone = cells.and_then(|cells| cells.keys.last().cloned());
+            let mut keys = cells.into_iter().flat_map(|cells| &cells.keys);
+            let gone = keys.find(|cell| cell.id.index as usize == key + 1).cloned();
             state.retired.extend(gone);
+        }
+        // A key that is new gets a number that no other had.
+        let known = &mut self.known[maker];
+        if *known < self.world.makers[maker].places && self.dice.chance(0.3) {
+            let spot = Spot {
+                maker,
+                key: *known,
+                model: 0,
+            };
+            let now = &mut state.keys_now[maker];
+            let at = self.dice.below(now.len() as u64 + 1) as usize;
+            now.insert(at, *known);
+            provider.keys.insert(at, Some(ApiKey::new(key(spot))));
+            *known += 1;
         }
     }
 

@@ -24,6 +24,16 @@ pub fn figures(tally: &Tally) -> String {
     line("audits", tally.audits.to_string());
     line("clients that left", tally.left.to_string());
     line("slow readers", tally.slow_readers.to_string());
+    line("second attempts beside the first", tally.races.to_string());
+    line(
+        "attempts to go on with a broken stream",
+        tally.rescues.to_string(),
+    );
+    line(
+        "streams that broke and were finished",
+        tally.rescued.to_string(),
+    );
+    line("requests searched for keys", tally.listened.to_string());
     for (name, count) in &tally.endings {
         line(&format!("  end: {name}"), count.to_string());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{Dispatch, Endpoint};
+use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
 use pointsman::domain::mutant;
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -17,7 +17,9 @@ use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
 
 use super::audit;
+use super::calls::PLANTED;
 use super::client::{self, End};
+use super::listen::Listener;
 use super::plan::Plan;
 use super::reload::Reloads;
 use super::state::{Shared, State, Violation};
@@ -54,13 +56,16 @@ pub fn run(setup: Setup) -> Outcome {
         Err(error) => panic!("no runtime: {error}"),
     };
     mutant::plant(setup.mutant);
-    let outcome = runtime.block_on(play(world));
+    let listener = world.listens.then(Listener::default);
+    let heard = listener.as_ref().map(Listener::attach);
+    let outcome = runtime.block_on(play(world, listener));
+    drop(heard);
     drop(runtime);
     mutant::plant(None);
     outcome
 }
 
-async fn play(world: Arc<World>) -> Outcome {
+async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     let setup = world.setup;
     // Half a second past a whole one, so that dates have something to round.
     let clock =
@@ -68,7 +73,7 @@ async fn play(world: Arc<World>) -> Outcome {
     let (told, hear) = std::sync::mpsc::channel::<Shared>();
     let strikes = std::sync::OnceLock::new();
     let hear = std::sync::Mutex::new(hear);
-    let chaos = Chaos::hook(move |actor, _| {
+    let chaos = Chaos::hook(move |actor, message| {
         let shared: &Shared = strikes.get_or_init(|| {
             let hear = hear
                 .lock()
@@ -76,7 +81,7 @@ async fn play(world: Arc<World>) -> Outcome {
             hear.recv()
                 .unwrap_or_else(|_| panic!("the state is sent before the first message"))
         });
-        if shared.lock().crashes(actor) {
+        if shared.lock().crashes(actor, message) {
             // Without the hook's message: thousands of these are on purpose.
             panic::resume_unwind(Box::new("chaos"));
         }
@@ -89,7 +94,7 @@ async fn play(world: Arc<World>) -> Outcome {
     shared.lock().cells = tree.dispatcher().cells();
     shared.lock().armed = true;
     let mut reloads = Reloads::new(&world, &shared, clock, tree, spec);
-    let auditor = task::guarded(audits(shared.clone()));
+    let auditor = task::guarded(audits(shared.clone(), listener.clone()));
     let mut clients = Vec::new();
     for index in 0..setup.requests {
         let plan = Plan::draw(&world, index);
@@ -116,6 +121,10 @@ async fn play(world: Arc<World>) -> Outcome {
     settle().await;
     let mut state = shared.lock();
     audit::idle(&mut state);
+    if let Some(listener) = &listener {
+        listener.judge(&mut state);
+        state.tally.listened = state.tally.requests;
+    }
     let mut tally = std::mem::take(&mut state.tally);
     for trouble in world.makers.iter().flat_map(|maker| &maker.troubles) {
         *tally.troubles.entry(trouble.kind()).or_default() += 1;
@@ -169,6 +178,7 @@ async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
     audit::idle(&mut shared.lock());
     let before = shared.lock().clock.now();
     tokio::time::sleep(pause).await;
+    audit::all_up(&mut shared.lock());
     for name in names {
         if limited {
             // What a key may do in a minute is not to be in the way.
@@ -185,11 +195,15 @@ async fn recover(shared: &Shared, dispatch: &Arc<Dispatch>) {
     }
 }
 
-async fn audits(shared: Shared) {
+async fn audits(shared: Shared, listener: Option<Listener>) {
     loop {
         tokio::time::sleep(Duration::from_millis(701)).await;
         settle().await;
-        audit::audit(&mut shared.lock());
+        let mut state = shared.lock();
+        audit::audit(&mut state);
+        if let Some(listener) = &listener {
+            listener.judge(&mut state);
+        }
     }
 }
 
@@ -201,11 +215,12 @@ async fn settle() {
 }
 
 fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
-    let providers = world.makers.iter().map(|maker| ProviderSpec {
+    let makers = world.makers.iter().enumerate();
+    let providers = makers.map(|(number, maker)| ProviderSpec {
         name: maker.name.clone(),
         home: maker.name.to_string(),
         keys: (0..maker.keys)
-            .map(|key| Some(ApiKey::new(format!("key-{key}"))))
+            .map(|key| Some(ApiKey::new(format!("{PLANTED}{number}-{key}"))))
             .collect(),
         rotation: maker.rotation,
         limits: maker.limits,
@@ -230,6 +245,7 @@ pub fn dispatch(
     shared: &Shared,
     clock: Clock,
     generation: u64,
+    before: Option<&Dispatch>,
 ) -> Dispatch {
     let mut endpoints = HashMap::new();
     for (number, maker) in world.makers.iter().enumerate() {
@@ -245,14 +261,24 @@ pub fn dispatch(
             context_window: None,
             timeouts: maker.timeouts,
             retry: Arc::clone(&maker.retry),
-            prefill: None,
+            prefill: maker.prefill.map(|form| Continuation { form, wire: None }),
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
+    let chains = || world.targets.listed().iter().map(|listed| &listed.chain);
+    let upstreams = chains().flat_map(|chain| chain.upstreams.iter().cloned());
+    let known = before.and_then(|before| before.hedger.as_ref());
+    let hedger = world
+        .policy
+        .hedge
+        .map(|policy| Hedger::new(policy, upstreams, known));
+    let rescues = world
+        .rescue
+        .map(|policy| chains().map(move |chain| (chain.target.to_string(), policy)));
     Dispatch {
         generation,
-        hedger: None,
-        rescues: HashMap::new(),
+        hedger,
+        rescues: rescues.into_iter().flatten().collect(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::clone(&world.targets),
         endpoints,

@@ -102,6 +102,9 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         crashes: CrashRates::default(),
         only_crashes: false,
         reloads: 0.0,
+        rescue: None,
+        diverges: 0.0,
+        listens: false,
     }
 }
 
@@ -110,6 +113,7 @@ fn maker(n: u64) -> Maker {
         name: ProviderName::from(format!("p{n}")),
         models: vec![ModelName::from("m0")],
         keys: 2,
+        places: 2,
         rotation: KeyRotation::RoundRobin,
         limits: KeyLimits::default(),
         cooldown: CooldownPolicy::default(),
@@ -123,5 +127,7 @@ fn maker(n: u64) -> Maker {
         latency: (100, 600),
         gap: 20,
         troubles: Vec::new(),
+        prefill: None,
+        goes_on: true,
     }
 }

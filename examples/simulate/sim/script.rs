@@ -58,14 +58,21 @@ pub struct Script {
     pub verdict: Verdict,
     /// The body of a whole answer or of an error.
     pub body: Bytes,
-    /// Content events of the complete answer.
-    pub contents: u32,
+    /// What the contents of the complete answer say, with those that were there already when it was to go on.
+    pub texts: Vec<String>,
 }
 
 /// What a script is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scene {
     pub attempt: u32,
+    /// What the complete answer says.
+    pub texts: Vec<String>,
+    /// So many of them are in the request already; `echo`: they are repeated.
+    pub sent: usize,
+    pub echo: bool,
+    /// With which it is asked.
+    pub key: String,
     pub stream: bool,
     pub fault: Fault,
     /// The moment from which the upstream would serve again.
@@ -113,7 +120,7 @@ pub fn write(scene: &Scene, dice: &mut Dice) -> Script {
         }
         Fault::ResetBeforeHead => broken(scene.latency, Act::Break, Class::Network),
         Fault::Silent => broken(NOW, Act::Hang, Class::Timeout),
-        _ if scene.stream => stream(scene, dice),
+        _ if scene.stream => stream(scene),
         _ => whole(scene),
     }
 }
@@ -137,7 +144,7 @@ pub(super) fn script(writer: Writer, class: Class, status: Option<u16>) -> Scrip
             certain: true,
         },
         body: Bytes::new(),
-        contents: 0,
+        texts: Vec::new(),
     }
 }
 
@@ -198,17 +205,23 @@ fn whole(scene: &Scene) -> Script {
     }
     let mut script = script(writer, class, Some(200));
     script.body = body;
-    script.contents = 1;
+    script.texts = scene.texts.clone();
     script
+}
+
+fn said(text: &str) -> String {
+    format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#)
 }
 
 fn event(text: &str) -> Act {
     Act::Chunk(Bytes::from(format!("data: {text}\n\n")))
 }
 
-fn stream(scene: &Scene, dice: &mut Dice) -> Script {
-    let contents = dice.between(2, 6) as u32;
-    let middle = (contents / 2).max(1);
+fn stream(scene: &Scene) -> Script {
+    let contents = scene.texts.len();
+    let middle = (contents / 2)
+        .max(1)
+        .max((scene.sent + 1).min(contents - 1));
     let mut writer = Writer { steps: Vec::new() };
     let mut class = Class::Success;
     let kind = match scene.fault {
@@ -227,7 +240,7 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
         Fault::WholeForStream => {
             let mut answer = whole(&Scene {
                 fault: Fault::Good,
-                ..*scene
+                ..scene.clone()
             });
             writer.steps = std::mem::take(&mut answer.steps);
             writer.steps.pop();
@@ -266,9 +279,15 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
         return script(writer, class, Some(200));
     }
     writer.push(NOW, event(head));
-    for n in 0..contents {
+    if scene.echo && scene.sent > 0 {
+        let echo = scene.texts.iter().take(scene.sent).map(String::as_str);
+        writer
+            .push(scene.gap, event(&said(&echo.collect::<String>())))
+            .content = true;
+    }
+    for (n, text) in scene.texts.iter().enumerate().skip(scene.sent) {
         let gap = match scene.fault {
-            Fault::Drip if n > 0 => scene.idle - Duration::from_millis(3),
+            Fault::Drip if n > scene.sent => scene.idle - Duration::from_millis(3),
             _ => scene.gap,
         };
         if n == middle {
@@ -300,10 +319,7 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
                 _ => {}
             }
         }
-        let text = format!(
-            r#"{{"choices":[{{"index":0,"delta":{{"content":"a{}.{n};"}},"finish_reason":null}}]}}"#,
-            scene.attempt
-        );
+        let text = said(text);
         if scene.fault == Fault::Sliced {
             let whole = format!("data: {text}\n\n");
             for slice in whole.as_bytes().chunks(9) {
@@ -330,6 +346,6 @@ fn stream(scene: &Scene, dice: &mut Dice) -> Script {
     }
     writer.push(NOW, Act::Hang);
     let mut script = script(writer, class, Some(200));
-    script.contents = contents;
+    script.texts = scene.texts.clone();
     script
 }

@@ -63,8 +63,8 @@ pub struct State {
     pub left: u64,
     /// Requests that are not over.
     pub live: u64,
-    /// Keys of each maker that the configuration still has: the first ones.
-    pub keys_left: Vec<usize>,
+    /// The keys of each maker that the configuration has now.
+    pub keys_now: Vec<Vec<usize>>,
     /// Keys that it has no longer.
     pub retired: Vec<Arc<KeyCell>>,
 }
@@ -90,7 +90,7 @@ impl State {
             open: world
                 .makers
                 .iter()
-                .map(|maker| vec![0; maker.keys])
+                .map(|maker| vec![0; maker.places])
                 .collect(),
             dice: Dice::of(&[world.setup.seed, 5]),
             tally: Tally::default(),
@@ -104,7 +104,11 @@ impl State {
             trace: VecDeque::new(),
             left: 0,
             live: 0,
-            keys_left: world.makers.iter().map(|maker| maker.keys).collect(),
+            keys_now: world
+                .makers
+                .iter()
+                .map(|maker| (0..maker.keys).collect())
+                .collect(),
             retired: Vec::new(),
             world,
             clock,
@@ -193,6 +197,14 @@ impl State {
         number
     }
 
+    /// The attempt whose answer goes to the client: the last that has something for it, else the last.
+    pub fn winner(&self, request: u32) -> Option<u32> {
+        let attempts = &self.asked[request as usize].attempts;
+        let won = |attempt: &&u32| self.attempts[**attempt as usize].won;
+        let winner = attempts.iter().filter(|attempt| won(attempt).is_some());
+        winner.max_by_key(won).or(attempts.last()).copied()
+    }
+
     /// The client is about to leave.
     pub fn leaves(&mut self, request: u32) {
         self.asked[request as usize].left = true;
@@ -222,13 +234,19 @@ impl State {
         if std::mem::replace(&mut asked.over, true) {
             self.break_law("L1", request, "it ends a second time".to_owned());
         }
+        let asked = &self.asked[request as usize];
+        let mut attempts = asked.attempts.iter();
+        if attempts.any(|attempt| self.attempts[*attempt as usize].open) {
+            let what = "it is over, and a call of it goes on".to_owned();
+            self.break_law("L10", request, what);
+        }
         self.live = self.live.saturating_sub(1);
         *self.tally.endings.entry(how).or_default() += 1;
         self.note("is over", request, 0, None, how);
     }
 
     /// Whether an actor's handler panics now.
-    pub fn crashes(&mut self, actor: &str) -> bool {
+    pub fn crashes(&mut self, actor: &str, message: &str) -> bool {
         if !self.armed || self.calm {
             return false;
         }
@@ -238,6 +256,12 @@ impl State {
             Some(b'r') => ("router", rates.router),
             Some(b'p') => ("provider", rates.provider),
             _ => ("key", rates.key),
+        };
+        // In the middle of a reload more often: there are few of them.
+        let rate = if message.starts_with("Apply") {
+            rate * 50.0
+        } else {
+            rate
         };
         if rate <= 0.0 {
             return false;

@@ -7,10 +7,12 @@ use pointsman::domain::backoff::Waits;
 use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
 use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::{CooldownPolicy, CooldownScope};
+use pointsman::domain::hedge::{HedgeAfter, HedgePolicy};
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{
     DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts,
 };
+use pointsman::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 
 use super::dice::Dice;
@@ -59,7 +61,13 @@ pub fn draw(setup: Setup) -> World {
         },
         makers,
         only_crashes: false,
-        reloads: dice.pick(&[0.0, 0.0, 0.01, 0.05]),
+        reloads: dice.pick(&[0.0, 0.0, 0.01, 0.3]),
+        rescue: dice.chance(0.4).then(|| RescuePolicy {
+            mode: dice.pick(&[RescueMode::Restart, RescueMode::Continue]),
+            hold: dice.pick(&[0, 0, 40, 500].map(Duration::from_millis)),
+        }),
+        diverges: dice.pick(&[0.0, 0.0, 0.3]),
+        listens: dice.chance(0.1),
     };
     if dice.chance(0.15) {
         crashes_alone(&mut world);
@@ -103,7 +111,8 @@ fn rates(noise: f64, dice: &mut Dice) -> Vec<(Fault, f64)> {
 
 fn policy(dice: &mut Dice) -> DispatchPolicy {
     DispatchPolicy {
-        hedge: None,
+        hedge: hedge(dice),
+        deadline_hedge: dice.pick(&[0.0, 0.5, 0.5, 0.3]),
         deadline: dice.pick(&[20, 60, 600].map(Duration::from_secs)),
         max_attempts: dice.pick(&[1, 3, 8, 8]),
         max_key_refusals: dice.pick(&[2, 8, 32, 32]),
@@ -115,6 +124,13 @@ fn policy(dice: &mut Dice) -> DispatchPolicy {
             min_per_second: dice.pick(&[0.5, 10.0, 10.0]),
         },
     }
+}
+
+fn hedge(dice: &mut Dice) -> Option<HedgePolicy> {
+    let after = dice.pick(&[150, 503, 2003].map(Duration::from_millis));
+    let after = dice.pick(&[HedgeAfter::Span(after), HedgeAfter::P95]);
+    let max_ratio = dice.pick(&[0.05, 0.3, 1.0]);
+    dice.chance(0.4).then_some(HedgePolicy { after, max_ratio })
 }
 
 fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
@@ -137,6 +153,7 @@ fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
     let mut maker = Maker {
         name: ProviderName::from(format!("p{n}")),
         keys,
+        places: keys + 6,
         rotation: dice.pick(&[
             KeyRotation::RoundRobin,
             KeyRotation::Sticky,
@@ -180,6 +197,10 @@ fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
         latency: (dice.between(1, 50), dice.between(51, 900)),
         gap: dice.between(1, 120),
         troubles: Vec::new(),
+        prefill: dice
+            .chance(0.5)
+            .then(|| dice.pick(&Prefill::ALL.map(|(_, form)| form))),
+        goes_on: dice.chance(0.8),
         models,
     };
     for _ in 0..dice.pick(&[0, 0, 1, 2, 4]) {

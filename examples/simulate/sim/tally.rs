@@ -15,6 +15,12 @@ pub struct Tally {
     pub requests_in_outages: u64,
     pub attempts_in_outages: u64,
     pub left: u64,
+    /// Requests during which everything said was searched for keys, attempts beside others, and at going on with
+    /// broken streams.
+    pub listened: u64,
+    pub races: u64,
+    pub rescues: u64,
+    pub rescued: u64,
     pub slow_readers: u64,
     pub faults: BTreeMap<Fault, u64>,
     pub endings: BTreeMap<&'static str, u64>,
@@ -50,6 +56,10 @@ impl Tally {
         self.requests_in_outages += other.requests_in_outages;
         self.attempts_in_outages += other.attempts_in_outages;
         self.left += other.left;
+        self.listened += other.listened;
+        self.races += other.races;
+        self.rescues += other.rescues;
+        self.rescued += other.rescued;
         self.slow_readers += other.slow_readers;
         self.double_crashes += other.double_crashes;
         self.reloads += other.reloads;

@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use http::header;
 use pointsman::upstream::{Call, Reply, SendError, Upstream};
 
+use super::calls::PLANTED;
 use super::model::Spot;
 use super::script::{Act, Step};
 use super::state::Shared;
@@ -54,10 +55,11 @@ impl Upstream for Scripted {
             .and_then(|value| value.to_str().ok());
         let spot = Spot {
             maker: self.maker,
-            key: number(key.unwrap_or_default(), "Bearer key-") as usize,
+            key: key_number(key.unwrap_or_default()) as usize,
             model: model as usize,
         };
-        let (attempt, script) = self.shared.lock().start(request, spot);
+        let sent = sent(&body);
+        let (attempt, script) = self.shared.lock().start(request, spot, sent.as_deref());
         let mut playing = Playing {
             shared: self.shared.clone(),
             attempt,
@@ -93,6 +95,23 @@ impl Upstream for Scripted {
             }
         })
     }
+}
+
+/// The beginning of an answer that is to be gone on from.
+fn sent(body: &str) -> Option<String> {
+    if !body.contains("assistant") {
+        return None;
+    }
+    let doc: serde_json::Value = serde_json::from_str(body).ok()?;
+    let last = doc.get("messages")?.as_array()?.last()?;
+    let is_answer = last.get("role")? == "assistant";
+    is_answer.then(|| last.get("content")?.as_str().map(str::to_owned))?
+}
+
+/// The number of the key whose material this is.
+fn key_number(header: &str) -> u32 {
+    let material = header.split_once(PLANTED).map_or("", |(_, rest)| rest);
+    number(material, "-")
 }
 
 /// The digits behind `lead`.

@@ -12,6 +12,7 @@ use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use pointsman::domain::mutant::Mutant;
+use pointsman::domain::rescue::{Prefill, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 
 use super::dice::{Dice, mix};
@@ -91,7 +92,9 @@ impl Trouble {
 pub struct Maker {
     pub name: ProviderName,
     pub models: Vec<ModelName>,
+    /// At first; and the most that there may be over time.
     pub keys: usize,
+    pub places: usize,
     pub rotation: KeyRotation,
     pub limits: KeyLimits,
     pub cooldown: CooldownPolicy,
@@ -102,6 +105,10 @@ pub struct Maker {
     pub latency: (u64, u64),
     pub gap: u64,
     pub troubles: Vec<Trouble>,
+    /// How it is asked to go on from the beginning of an answer, if it can be.
+    pub prefill: Option<Prefill>,
+    /// Whether it then does, and does not refuse.
+    pub goes_on: bool,
 }
 
 /// How often which actor's handler panics, per message.
@@ -149,6 +156,12 @@ pub struct World {
     pub only_crashes: bool,
     /// How often the configuration is read again, per client.
     pub reloads: f64,
+    /// What is done for streams that break off. Then all upstreams give one request the same answer, but for
+    /// `diverges`, the share that does not.
+    pub rescue: Option<RescuePolicy>,
+    pub diverges: f64,
+    /// Whether everything that is said is searched for keys (law L9); it takes its time.
+    pub listens: bool,
 }
 
 /// Moments at which a single attempt's fate may differ lie so far apart.

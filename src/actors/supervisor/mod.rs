@@ -139,21 +139,27 @@ impl Supervisor {
         spec: &TreeSpec,
     ) {
         let mut difference = layout::align(&mut core.seats, &mut core.places, spec, &self.common);
+        std::mem::take(&mut difference.replaced)
+            .into_iter()
+            .for_each(dismiss);
         for child in std::mem::take(&mut difference.started) {
+            core.running.retain(|_, running| *running != child);
             self.start(core, myself, &child).await;
         }
         let leaving = std::mem::take(&mut difference.leaving);
+        self.common
+            .chaos
+            .strike("supervisor", "Apply, before it is seen");
         difference.publish(&self.common);
+        self.common
+            .chaos
+            .strike("supervisor", "Apply, after it was seen");
         for (child, seat) in leaving {
             // Its end will be nobody's business.
             core.running.retain(|_, running| *running != child);
             core.undecided.remove(&child);
             core.histories.remove(&child);
-            match seat {
-                Seat::Provider(post) => post.handle.close(),
-                Seat::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
-                Seat::Router(_) => {}
-            }
+            dismiss(seat);
         }
         for provider in &spec.providers {
             self.tell_waiters(&provider.name);
@@ -259,5 +265,14 @@ impl Supervisor {
             provider: provider.clone(),
             slots: usize::MAX,
         }));
+    }
+}
+
+/// Lets an actor end once its leases have.
+fn dismiss(seat: Seat) {
+    match seat {
+        Seat::Provider(post) => post.handle.close(),
+        Seat::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
+        Seat::Router(_) => {}
     }
 }
