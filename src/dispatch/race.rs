@@ -18,6 +18,7 @@ use crate::actors::lease::Lease;
 use crate::domain::attempts::{Attempts, Next};
 use crate::domain::chain::Chain;
 use crate::domain::hedge;
+use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::refusal::Reason;
 
@@ -188,7 +189,12 @@ impl Dispatch {
             }
             (_, true) => {
                 // Both calls end here and now.
-                drop((flying, beside));
+                drop(flying);
+                if mutant::on(Mutant::LoserGoesOn) {
+                    std::mem::forget(beside);
+                } else {
+                    drop(beside);
+                }
                 self.learn(hedge, &first.tried, &end);
                 let record = second
                     .tried

@@ -394,6 +394,7 @@ impl Relay {
             Some(splice) => match splice.event(&event) {
                 Spliced::Nothing => None,
                 Spliced::Event(raw) => Some(RawEvent { raw }),
+                Spliced::Diverged if mutant::on(Mutant::DivergedGoesOn) => Some(event),
                 Spliced::Diverged => return self.diverged(),
             },
         };

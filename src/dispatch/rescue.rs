@@ -133,7 +133,21 @@ impl Rescue {
         dead: usize,
         sent: Sent,
     ) -> Searched {
-        let found = self.find(&mut story, next, dead, &sent).await;
+        let deadline = self.dispatch.clock.instant(self.limits.deadline);
+        let finding = self.find(&mut story, next, dead, &sent);
+        let found = match tokio::time::timeout_at(deadline, finding).await {
+            Ok(found) => found,
+            Err(_) => {
+                let now = self.dispatch.clock.now();
+                for under_way in std::mem::take(&mut story.current) {
+                    self.given_up(Record {
+                        ended: now,
+                        ..under_way
+                    });
+                }
+                None
+            }
+        };
         story.current.clear();
         story.records = self.attempts.records().to_vec();
         Searched {

@@ -22,7 +22,7 @@ pub struct BreakerPolicy {
     pub window: Duration,
     /// The window says nothing before it holds so many outcomes.
     pub min_requests: u32,
-    /// From opening until one probe is let through.
+    /// From opening, or from the start of a probe that failed, until one probe is let through.
     pub recovery_time: Duration,
 }
 
@@ -94,9 +94,16 @@ pub enum Trip {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    Closed { failures_in_a_row: u32 },
-    Open { until: Time },
-    HalfOpen { probing: bool },
+    Closed {
+        failures_in_a_row: u32,
+    },
+    Open {
+        until: Time,
+    },
+    /// With the moment at which the probe started, if one is under way.
+    HalfOpen {
+        probing: Option<Time>,
+    },
 }
 
 /// One upstream's breaker.
@@ -138,21 +145,21 @@ impl Circuit {
                 Gate::Closed
             }
             State::Open { until } if now < until => Gate::Open { until },
-            State::Open { .. } | State::HalfOpen { probing: false } => Gate::Probe,
-            State::HalfOpen { probing: true } if mutant::on(Mutant::TwoProbes) => Gate::Probe,
-            State::HalfOpen { probing: true } => Gate::Probing,
+            State::Open { .. } | State::HalfOpen { probing: None } => Gate::Probe,
+            State::HalfOpen { probing: Some(_) } if mutant::on(Mutant::TwoProbes) => Gate::Probe,
+            State::HalfOpen { probing: Some(_) } => Gate::Probing,
         }
     }
 
     /// An attempt starts as the probe. Call it only after [`Gate::Probe`].
-    pub fn begin_probe(&mut self) {
-        self.state = State::HalfOpen { probing: true };
+    pub fn begin_probe(&mut self, now: Time) {
+        self.state = State::HalfOpen { probing: Some(now) };
     }
 
     /// The probe ended without a word (its key declined, or it was lost): another may go.
     pub fn probe_lost(&mut self) {
-        if self.state == (State::HalfOpen { probing: true }) {
-            self.state = State::HalfOpen { probing: false };
+        if let State::HalfOpen { probing } = &mut self.state {
+            *probing = None;
         }
     }
 
@@ -174,17 +181,20 @@ impl Circuit {
                 let failures_in_a_row = failures_in_a_row.saturating_add(1);
                 self.state = State::Closed { failures_in_a_row };
                 let why = self.trip(failures_in_a_row, now)?;
-                Some(self.open(why, now))
+                Some(self.open(why, now, now))
             }
-            (State::HalfOpen { probing: true }, Signal::Success) if probe => {
+            (State::HalfOpen { probing: Some(_) }, Signal::Success) if probe => {
                 self.close();
                 Some(Change::Closed)
             }
-            (State::HalfOpen { probing: true }, Signal::Failure) if probe => {
-                Some(self.open(Trip::Probe, now))
-            }
-            (State::HalfOpen { probing: true }, Signal::Neutral) if probe => {
-                self.state = State::HalfOpen { probing: false };
+            (
+                State::HalfOpen {
+                    probing: Some(began),
+                },
+                Signal::Failure,
+            ) if probe => Some(self.open(Trip::Probe, began, now)),
+            (State::HalfOpen { probing: Some(_) }, Signal::Neutral) if probe => {
+                self.state = State::HalfOpen { probing: None };
                 Some(Change::ProbeFree)
             }
             // Attempts that began before it opened tell an old story.
@@ -215,8 +225,10 @@ impl Circuit {
             .then_some(Trip::Rate)
     }
 
-    fn open(&mut self, why: Trip, now: Time) -> Change {
-        let until = now + self.policy.recovery_time;
+    /// The recovery time runs from `since`: for a probe from its start, for one that hung until its timeout has cost
+    /// enough of it already.
+    fn open(&mut self, why: Trip, since: Time, now: Time) -> Change {
+        let until = now.max(since + self.policy.recovery_time);
         self.state = State::Open { until };
         Change::Opened { until, why }
     }
@@ -257,7 +269,7 @@ mod tests {
         assert!(matches!(breaker.gate(start), Gate::Open { .. }));
         let later = start + Duration::from_secs(1);
         assert_eq!(breaker.gate(later), Gate::Probe);
-        breaker.begin_probe();
+        breaker.begin_probe(later);
         assert_eq!(breaker.gate(later), Gate::Probing, "only one probe");
         assert_eq!(
             breaker.record(Signal::Success, true, later),
@@ -273,7 +285,7 @@ mod tests {
         for round in 1..10u64 {
             let now = Time::from_millis(1000 * round);
             assert_eq!(breaker.gate(now), Gate::Probe);
-            breaker.begin_probe();
+            breaker.begin_probe(now);
             breaker.record(Signal::Failure, true, now);
             assert_eq!(
                 breaker.gate(now),
@@ -313,13 +325,24 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_that_hung_has_served_its_part_of_the_recovery_time() {
+        let mut breaker = circuit(1, 0.0);
+        breaker.record(Signal::Failure, false, Time::ZERO);
+        breaker.begin_probe(Time::from_millis(1000));
+        breaker.record(Signal::Failure, true, Time::from_millis(1700));
+        let until = Time::from_millis(2000);
+        assert_eq!(breaker.gate(Time::from_millis(1999)), Gate::Open { until });
+        assert_eq!(breaker.gate(until), Gate::Probe);
+    }
+
+    #[test]
     fn late_results_of_older_attempts_change_nothing() {
         let mut breaker = circuit(1, 0.0);
         breaker.record(Signal::Failure, false, Time::ZERO);
         assert_eq!(breaker.record(Signal::Success, false, Time::ZERO), None);
         assert!(matches!(breaker.gate(Time::ZERO), Gate::Open { .. }));
         let later = Time::from_millis(1000);
-        breaker.begin_probe();
+        breaker.begin_probe(later);
         breaker.record(Signal::Success, false, later);
         breaker.record(Signal::Failure, false, later);
         assert_eq!(breaker.gate(later), Gate::Probing);
@@ -330,10 +353,10 @@ mod tests {
         let mut breaker = circuit(1, 0.0);
         breaker.record(Signal::Failure, false, Time::ZERO);
         let later = Time::from_millis(1000);
-        breaker.begin_probe();
+        breaker.begin_probe(later);
         breaker.record(Signal::Neutral, true, later);
         assert_eq!(breaker.gate(later), Gate::Probe);
-        breaker.begin_probe();
+        breaker.begin_probe(later);
         breaker.probe_lost();
         assert_eq!(breaker.gate(later), Gate::Probe);
     }
@@ -351,7 +374,7 @@ mod tests {
                     0 => { breaker.record(Signal::Failure, false, now); }
                     1 => { breaker.record(Signal::Success, false, now); }
                     2 => match breaker.gate(now) {
-                        Gate::Probe => { prop_assert!(!probing); breaker.begin_probe(); probing = true; }
+                        Gate::Probe => { prop_assert!(!probing); breaker.begin_probe(now); probing = true; }
                         Gate::Probing => prop_assert!(probing),
                         Gate::Closed | Gate::Open { .. } => prop_assert!(!probing),
                     },

@@ -42,11 +42,15 @@ pub enum Mutant {
     StateLostAtCrash,
     /// A request whose route is lost in a crash gives up.
     LostRouteGivesUp,
+    /// The loser of a race goes on.
+    LoserGoesOn,
+    /// A rescue goes on with another answer than the one that was begun.
+    DivergedGoesOn,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::SettleForgotten,
         Self::CancelledStreamKeepsLease,
         Self::CooldownIgnored,
@@ -66,6 +70,8 @@ impl Mutant {
         Self::AttemptNotTold,
         Self::StateLostAtCrash,
         Self::LostRouteGivesUp,
+        Self::LoserGoesOn,
+        Self::DivergedGoesOn,
     ];
 }
 

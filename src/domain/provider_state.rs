@@ -141,7 +141,7 @@ impl ProviderState {
     pub fn started(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
         let upstream = self.upstream(model, now);
         if pass.probe {
-            upstream.circuit.begin_probe();
+            upstream.circuit.begin_probe(now);
         }
         upstream.budget.started(first, now);
         upstream.budget_used = now;

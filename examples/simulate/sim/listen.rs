@@ -29,10 +29,16 @@ impl Listener {
         tracing::subscriber::set_default(subscriber)
     }
 
+    /// The line with a key that was heard since the last time, if one was.
+    pub fn leak(&self) -> Option<String> {
+        let leaked = self.leaked.swap(false, Ordering::Relaxed);
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        leaked.then(|| line.clone())
+    }
+
     /// Breaks the law if a key was heard.
     pub fn judge(&self, state: &mut State) {
-        if self.leaked.swap(false, Ordering::Relaxed) {
-            let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = self.leak() {
             state.break_law("L9", 0, format!("a key in the log: {line}"));
         }
     }

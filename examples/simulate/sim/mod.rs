@@ -18,7 +18,7 @@ mod calls;
 mod client;
 mod dice;
 mod fault;
-mod listen;
+pub mod listen;
 mod model;
 mod oracle;
 mod plan;

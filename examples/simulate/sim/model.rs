@@ -94,6 +94,8 @@ pub enum Breaker {
 #[derive(Clone, Debug)]
 pub struct UpstreamBook {
     pub breaker: Breaker,
+    /// When the last probe started.
+    probed: Time,
     pub gone: Span,
     successes: Slots,
     failures: Slots,
@@ -167,6 +169,7 @@ impl Model {
         let upstreams = world.makers.iter().map(|maker| {
             let book = UpstreamBook {
                 breaker: Breaker::Closed(0),
+                probed: Time::ZERO,
                 gone: Span::default(),
                 successes: Slots::new(maker.breaker.window),
                 failures: Slots::new(maker.breaker.window),
@@ -239,7 +242,7 @@ impl Model {
             return Err(format!("the model is gone until {until:?}"));
         }
         match upstream.breaker {
-            Breaker::Open { since, .. } if since == now => {}
+            Breaker::Open { since, until } if since == now && now < until => {}
             Breaker::Open { until, .. } if now < until => {
                 return Err(format!("the breaker is open until {until:?}"));
             }
@@ -250,6 +253,7 @@ impl Model {
             }
             Breaker::Open { .. } | Breaker::Half(None) => {
                 upstream.breaker = Breaker::Half(Some(attempt));
+                upstream.probed = now;
             }
             Breaker::Closed(_) => {}
         }
@@ -463,7 +467,10 @@ impl UpstreamBook {
                 self.failures = Slots::new(policy.window);
                 Breaker::Closed(0)
             }
-            (Breaker::Half(Some(probe)), Some(false)) if probe == attempt => open,
+            (Breaker::Half(Some(probe)), Some(false)) if probe == attempt => Breaker::Open {
+                until: now.max(self.probed + policy.recovery_time),
+                since: now,
+            },
             (Breaker::Half(Some(probe)), None) if probe == attempt => Breaker::Half(None),
             (other, _) => other,
         };

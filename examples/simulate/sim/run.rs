@@ -137,6 +137,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
             tally.attempts_in_outages += asked.attempts.len() as u64;
         }
     }
+    tally.back = back(&state);
     tally.seeds = 1;
     tally.simulated = clock.now().since(Time::ZERO);
     tally.failed_attempts = state
@@ -150,6 +151,26 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
         tally,
         violation: state.violation.take(),
     }
+}
+
+/// The longest from the end of an outage to the provider's first good answer, or to its first attempt that was good
+/// in the end.
+fn back(state: &State) -> Duration {
+    let makers = state.world.makers.iter().enumerate();
+    let ends = makers.flat_map(|(number, maker)| {
+        let outages = maker
+            .troubles
+            .iter()
+            .filter(|trouble| trouble.is_outage(trouble.from));
+        outages.map(move |outage| (number, Time::ZERO + outage.to))
+    });
+    let longest = ends.filter_map(|(number, end)| {
+        let mut calls = state.attempts.iter();
+        let first = calls
+            .find(|call| call.spot.maker == number && call.started >= end && call.fault.serves())?;
+        Some(first.started.since(end))
+    });
+    longest.max().unwrap_or_default()
 }
 
 /// All faults stop, and everything is served again (law L6).

@@ -66,9 +66,18 @@ pub fn draw(setup: Setup) -> World {
             mode: dice.pick(&[RescueMode::Restart, RescueMode::Continue]),
             hold: dice.pick(&[0, 0, 40, 500].map(Duration::from_millis)),
         }),
-        diverges: dice.pick(&[0.0, 0.0, 0.3]),
+        diverges: dice.pick(&[0.0, 0.4, 0.8]),
         listens: dice.chance(0.1),
     };
+    if world.rescue.is_some() && dice.chance(0.5) {
+        let cuts = [
+            Fault::Cut,
+            Fault::ResetMidBody,
+            Fault::ErrorMiddle,
+            Fault::Stall,
+        ];
+        world.rates.extend(cuts.map(|cut| (cut, 0.03)));
+    }
     if dice.chance(0.15) {
         crashes_alone(&mut world);
     }

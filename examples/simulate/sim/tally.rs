@@ -15,6 +15,8 @@ pub struct Tally {
     pub requests_in_outages: u64,
     pub attempts_in_outages: u64,
     pub left: u64,
+    /// The longest from the end of a provider's outage to its first good answer.
+    pub back: Duration,
     /// Requests during which everything said was searched for keys, attempts beside others, and at going on with
     /// broken streams.
     pub listened: u64,
@@ -56,6 +58,7 @@ impl Tally {
         self.requests_in_outages += other.requests_in_outages;
         self.attempts_in_outages += other.attempts_in_outages;
         self.left += other.left;
+        self.back = self.back.max(other.back);
         self.listened += other.listened;
         self.races += other.races;
         self.rescues += other.rescues;
