@@ -16,6 +16,7 @@ mod cli;
 mod cooldown;
 mod failover;
 mod headers;
+mod health;
 mod hedging;
 mod key_limits;
 mod limits;
