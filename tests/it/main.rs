@@ -14,6 +14,7 @@ mod blast_radius;
 mod breaker;
 mod cli;
 mod cooldown;
+mod deploy;
 mod failover;
 mod headers;
 mod health;
