@@ -70,10 +70,7 @@ fn services_refer_to_what_there_is() {
             }
         }
         let image = text(service, "/image");
-        if !image
-            .split_once(':')
-            .is_some_and(|(_, tag)| tag != "latest")
-        {
+        if image.split_once(':').is_none_or(|(_, tag)| tag == "latest") {
             problems.push(format!("{name}: {image} is not pinned"));
         }
         let confined = service["read_only"] == true

@@ -90,13 +90,15 @@ fn the_placeholders_are_all_that_the_manifest_names() {
     let build = all("RUN").remove(0);
     let manifest = files::data("Cargo.toml");
     let mut named = Vec::new();
-    for kind in ["bin", "bench", "example", "test"] {
+    for (kind, folder) in [
+        ("bin", "src/bin"),
+        ("bench", "benches"),
+        ("example", "examples"),
+        ("test", "tests"),
+    ] {
         for target in files::list(&manifest, &format!("/{kind}")) {
-            let name = files::text(target, "/name");
             named.push(match files::text(target, "/path") {
-                "" => format!("{kind}es/{name}.rs")
-                    .replace("examplees", "examples")
-                    .replace("testes", "tests"),
+                "" => format!("{folder}/{}.rs", files::text(target, "/name")),
                 path => path.to_owned(),
             });
         }

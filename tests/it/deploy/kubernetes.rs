@@ -56,7 +56,10 @@ impl Overlay {
                     && object["metadata"]["name"] == patch["metadata"]["name"]
             };
             let target = self.objects.iter_mut().find(same);
-            merge(target.expect("the patch's object"), &patch);
+            merge(
+                target.unwrap_or_else(|| panic!("no object for {patch}")),
+                &patch,
+            );
         }
     }
 
