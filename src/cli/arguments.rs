@@ -18,6 +18,8 @@ pub(super) enum Command {
     Serve(Serve),
     /// Read the configuration, print what it means, and exit with 78 if it has mistakes.
     Check(Check),
+    /// Ask a running process how it is: exit code 0 when it is well, 1 otherwise.
+    Health(Health),
 }
 
 #[derive(Debug, Args)]
@@ -44,4 +46,17 @@ pub(super) struct Check {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Health {
+    /// The configuration file of the process that is asked; its `server.listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where to ask instead: HOST:PORT or unix:/path.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) address: Option<String>,
+    /// Ask whether it takes requests (/health/ready), not only whether it lives (/health/live).
+    #[arg(long)]
+    pub(super) ready: bool,
 }

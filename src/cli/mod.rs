@@ -3,6 +3,7 @@
 mod arguments;
 pub mod check;
 mod exit;
+mod health;
 mod serve;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check(&arguments),
+        Command::Health(arguments) => health::run(arguments),
     }
 }
 

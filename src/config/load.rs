@@ -91,7 +91,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
     resolve::resolve(raw, &context, report, sources)
 }
 
-fn parse(source: &Source) -> Result<config::Config, Problem> {
+pub(super) fn parse(source: &Source) -> Result<config::Config, Problem> {
     // An empty file is an empty configuration, also where the format does not allow it.
     let text = match source.text.trim() {
         "" if source.format == FileFormat::Json => "{}",
@@ -116,7 +116,7 @@ fn without_excerpt(message: &str) -> String {
     lines.collect::<Vec<_>>().join(": ")
 }
 
-fn layers(
+pub(super) fn layers(
     file: Option<config::Config>,
     overrides: std::collections::HashMap<String, String>,
     listen: &[String],
@@ -143,7 +143,7 @@ fn layers(
 }
 
 /// YAML's merge key: `<<: *base` fills in what the map itself does not say.
-fn merge_keys(value: &mut Value) {
+pub(super) fn merge_keys(value: &mut Value) {
     match &mut value.kind {
         ValueKind::Table(table) => {
             let bases = match table.remove("<<").map(|base| base.kind) {
@@ -180,7 +180,7 @@ fn merge_keys(value: &mut Value) {
 }
 
 /// Interpolates every string of the file, and remembers where which variables went.
-fn interpolate_tree(
+pub(super) fn interpolate_tree(
     value: &mut Value,
     path: &str,
     env: &BTreeMap<String, String>,

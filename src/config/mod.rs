@@ -3,6 +3,7 @@
 //! Everything comes in through [`LoadRequest`]: nothing here reads the process's environment. All mistakes
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
+mod addresses;
 pub mod catalog;
 mod context;
 mod endpoint;
@@ -25,6 +26,7 @@ mod units;
 mod values;
 mod virtuals;
 
+pub use addresses::addresses;
 pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
 pub use load::load;

@@ -25,7 +25,12 @@ async fn version_and_help_are_printed() {
         (code, text.trim()),
         (Some(0), concat!("pointsman ", env!("CARGO_PKG_VERSION")))
     );
-    for arguments in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["health", "--help"],
+    ] {
         let (code, text) = both(run(dir.path(), arguments, &[]).await);
         assert!(code == Some(0) && text.contains("Usage"), "{text}");
     }

@@ -1,0 +1,116 @@
+//! Where a process with this configuration listens, for a command that only wants to ask it something.
+//!
+//! A process goes on with what it has when its file turns out to have mistakes. Whoever asks it must not take such
+//! a file for a dead process, so nothing but `server.listen` is judged here.
+
+use config::{Value, ValueKind};
+
+use super::env;
+use super::error::ConfigErrors;
+use super::listen::{Listen, Listens};
+use super::load::{interpolate_tree, layers, merge_keys, parse};
+use super::lookup;
+use super::read::{FromNode, Node, Report};
+use super::request::LoadRequest;
+use super::resolved::Server;
+
+/// The addresses of `server.listen` in the order of the configuration, from the same layers as
+/// [`load`](super::load()).
+///
+/// # Errors
+/// What is wrong with `server.listen`; that the file cannot be read or parsed, unless a variable or the command line
+/// names the address.
+pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
+    let (env, ..) = env::with_dotenv(&request.env, &request.working_dir);
+    let (overrides, _) = env::overrides(&env);
+    let named = !request.listen.is_empty()
+        || overrides
+            .keys()
+            .any(|path| path.starts_with("server.listen"));
+    let mut report = Report::default();
+    let found = lookup::find(request, &env).and_then(|source| {
+        let Some(source) = source else {
+            return Ok(None);
+        };
+        let file = parse(&source)?;
+        report.file = source.name;
+        Ok(Some(file))
+    });
+    let file = match found {
+        Ok(file) => file.map(|mut file| {
+            merge_keys(&mut file.cache);
+            let listen = member(&mut file.cache, "server").and_then(|it| member(it, "listen"));
+            if let Some(listen) = listen {
+                interpolate_tree(listen, "server.listen", &env, &mut report);
+            }
+            file
+        }),
+        Err(_) if named => None,
+        Err(problem) => return Err(ConfigErrors::Invalid(vec![problem])),
+    };
+    let mut root = match layers(file, overrides, &request.listen) {
+        Ok(root) => root,
+        Err(message) => {
+            report.problem("", message, "");
+            return Err(ConfigErrors::Invalid(report.problems));
+        }
+    };
+    let listen = member(&mut root, "server").and_then(|server| member(server, "listen"));
+    let listens = listen.and_then(|value| {
+        let path = "server.listen".to_owned();
+        Listens::read(&Node { value, path }, &mut report)
+    });
+    if !report.problems.is_empty() {
+        return Err(ConfigErrors::Invalid(report.problems));
+    }
+    Ok(listens.map_or_else(|| Server::default().listen, |listens| listens.0))
+}
+
+fn member<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    match &mut value.kind {
+        ValueKind::Table(table) => table.get_mut(key),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listens(env: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let request = LoadRequest {
+            // No such directory: there is neither a file nor a `.env`.
+            working_dir: "/nonexistent".into(),
+            env: env
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..LoadRequest::default()
+        };
+        addresses(&request)
+            .map(|all| all.iter().map(ToString::to_string).collect())
+            .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn without_anything_it_is_the_usual_address() {
+        assert_eq!(listens(&[]).unwrap(), ["127.0.0.1:8080"]);
+    }
+
+    #[test]
+    fn a_variable_names_them_even_when_the_file_cannot_be_read() {
+        let gone = ("POINTSMAN_CONFIG", "gone.yaml");
+        let named = ("POINTSMAN__SERVER__LISTEN", "[::]:1,unix:/run/p.sock");
+        assert_eq!(
+            listens(&[gone, named]).unwrap(),
+            ["[::]:1", "unix:/run/p.sock"]
+        );
+        assert!(listens(&[gone]).unwrap_err().contains("gone.yaml"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_told() {
+        let wrong = listens(&[("POINTSMAN__SERVER__LISTEN", "8080")]).unwrap_err();
+        assert!(wrong.contains("127.0.0.1:8080"), "{wrong}");
+    }
+}
