@@ -4,6 +4,7 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 pub mod catalog;
+mod clients;
 mod context;
 mod endpoint;
 mod env;
@@ -29,7 +30,7 @@ pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
 pub use load::load;
 pub use request::LoadRequest;
-pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};
+pub use resolved::{Client, Config, Key, Log, LogFormat, Mock, Provider, Server};
 pub use units::{duration, show as show_duration};
 
 #[cfg(test)]

@@ -79,10 +79,6 @@ fn what_a_later_version_brings_is_refused_never_ignored() {
             "server.tls: is not supported by this version",
         ),
         (
-            "clients: [{name: a, token: t}]",
-            "clients: is not supported by this version",
-        ),
-        (
             "server: {admin_listen: '127.0.0.1:8081'}",
             "server.admin_listen: the admin listener is not supported",
         ),
