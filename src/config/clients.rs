@@ -180,7 +180,13 @@ fn tokens(
         }
         digests.push(TokenDigest::of(bytes));
     }
-    if digests.is_empty() && report.problems.len() == before {
+    // A variable that is not set is reported already.
+    let place = report.place(&format!("{path}.token"));
+    let told = report
+        .problems
+        .iter()
+        .any(|problem| problem.place.starts_with(&place));
+    if digests.is_empty() && report.problems.len() == before && !told {
         let suggestion =
             "write token: ${NAME_OF_A_VARIABLE}, token_file: path or token_sha256: 64 digits";
         report.problem(path, "the client has no token", suggestion);

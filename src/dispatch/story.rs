@@ -8,6 +8,7 @@ use crate::access::Client;
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::Class;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::request_line::{self, RequestLine};
@@ -53,8 +54,6 @@ impl Story {
         match self.ending {
             Some(Ending::Failed(_)) => Some(0),
             Some(Ending::Answered(status)) if status >= 400 => Some(0),
-            // Nobody was asked yet.
-            None if self.records.is_empty() => Some(0),
             // Most upstreams send a token at a time.
             _ if self.first_token.is_some() => Some(
                 charge
@@ -62,6 +61,14 @@ impl Story {
                     .saturating_add(charge.events)
                     .saturating_add(1),
             ),
+            // The caller left while nobody worked for it.
+            None if self
+                .records
+                .iter()
+                .all(|record| record.class != Class::Cancelled) =>
+            {
+                Some(0)
+            }
             _ => None,
         }
     }

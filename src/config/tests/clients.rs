@@ -10,12 +10,10 @@ llm:
   virtual: [{name: smart, upstreams: [a]}]
 ";
 
-/// `printf %s 0123456789abcdef-0 | sha256sum`, say.
-fn hex(token: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
-    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    digits.collect()
-}
+/// Hashes of `0123456789abcdef-3`, `0123456789abcdef-4` and `secret-0123456789abcdef`, by `sha256sum`.
+const THREE: &str = "79749189206de211a825d94fcfd9420974795f563634ed24648dc60a03568aa6";
+const FOUR: &str = "EE3BFE7AA140E626585DA7617A9F395DFC90A40BA83C2607380209438A7153A5";
+const SECRET: &str = "93c6a5cd70ea776813ef8b32720e4199b38b91ab8b8d0c5471a662597d564ba7";
 
 fn client(config: &Config, at: usize) -> &Client {
     &config.clients[at]
@@ -31,11 +29,9 @@ clients:
     targets: [smart, 'a:*']
     limits: {{rpm: 60, tpm: 100_000, max_in_flight: 4}}
     priority: high
-  - {{name: web, tokens_sha256: [{}, {}], rpm: 1, tpm: 2, max_in_flight: 3}}
+  - {{name: web, tokens_sha256: [{THREE}, {FOUR}], rpm: 1, tpm: 2, max_in_flight: 3}}
   - {{name: file, token_file: tokens}}
-{LLM}",
-        hex("0123456789abcdef-3"),
-        hex("0123456789abcdef-4").to_uppercase(),
+{LLM}"
     );
     let dir = Dir::new().with("pointsman.yaml", &text).with(
         "tokens",
@@ -83,7 +79,7 @@ fn every_mistake_is_listed_and_no_token_is_shown() {
         "
 clients:
   - {{name: a, token: secret-0123456789abcdef}}
-  - {{name: a, token_sha256: {}}}
+  - {{name: a, token_sha256: {SECRET}}}
   - {{name: none}}
   - {{name: both, token: secret-of-both-of-them, token_file: nowhere}}
   - {{name: bad, token_sha256: secret-as-it-is}}
@@ -91,8 +87,7 @@ clients:
   - {{name: twice, token: secret-twice-limited, rpm: 1, limits: {{rpm: 2, rpd: 3}}, priority: urgent}}
   - {{name: zero, token: secret-zero-limited, max_in_flight: 0, allows: [smart]}}
   - {{name: accent, token: sécret-0123456789abcdef}}
-{LLM}",
-        hex("secret-0123456789abcdef"),
+{LLM}"
     );
     let shown = mistakes(&text, &[]);
     has(
@@ -116,6 +111,19 @@ clients:
     assert!(
         !shown.contains("secret") && !shown.contains("sécret"),
         "{shown}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_one_mistake_and_an_empty_one_is_no_token() {
+    let with = |token: &str| format!("clients: [{{name: a, token: '{token}'}}]\n{LLM}");
+    has(
+        &mistakes(&with("${GONE}"), &[]),
+        &["1 mistake:", "GONE is not set"],
+    );
+    has(
+        &mistakes(&with("${GONE:-}"), &[]),
+        &["1 mistake:", "has no token"],
     );
 }
 
