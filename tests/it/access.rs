@@ -149,6 +149,7 @@ clients:
   - {name: ci, token: token-of-ci-0123456789, allow: [smart, 'a:*']}
   - {name: web, token: token-of-web-0123456789}
   - {name: none, token: token-of-none-0123456789, allow: []}
+  - {name: near, token: token-of-near-0123456789, allow: ['secret-x*']}
 llm:
   default_model: b
   providers:
@@ -197,6 +198,13 @@ async fn a_client_gets_what_it_may_have_and_hears_of_nothing_else() {
         .send()
         .await
         .assert_error(403, "target_not_allowed");
+    // What it may ask for and does not exist: no hint at what it may not ask for.
+    let near = gateway.chat("secret-xodel").by("token-of-near-0123456789");
+    let near = near.send().await;
+    near.assert_error(404, "model_not_found");
+    assert!(!near.text().contains("secret-model"), "{}", near.text());
+    let hint = gateway.chat("secret-xodel").by(WEB).send().await;
+    assert!(hint.text().contains("secret-model"), "{}", hint.text());
     assert_eq!(a.count(), before);
     assert_eq!(gateway.chat("both").by(WEB).send().await.status, 200);
 }

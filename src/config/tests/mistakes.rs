@@ -288,7 +288,7 @@ proptest! {
             }
         }
         let secret = "sk-topsecret-0123456789";
-        let shown = match yaml(&lines.join("\n"), &[("GROQ_API_KEY", secret)]) {
+        let shown = match yaml(&lines.join("\n"), &[("GROQ_API_KEY", secret), ("WEB_TOKEN", secret)]) {
             Ok(config) => format!("{config:?} {}", config.warnings.join("\n")),
             Err(error) => format!("{error} {error:?}"),
         };
