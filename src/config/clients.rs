@@ -71,15 +71,14 @@ pub(super) fn resolve(
     for (at, raw) in raw.into_iter().enumerate() {
         let path = format!("clients[{at}]");
         let client = one(raw, &path, context, report);
-        if clients
-            .iter()
-            .any(|other| other.policy.name == client.policy.name)
-        {
-            let message = format!("two clients are called `{}`", client.policy.name);
+        let name = &client.policy.name;
+        let mut names = clients.iter().map(|other| &other.policy.name);
+        if !name.is_empty() && names.any(|other| other == name) {
+            let suggestion = "rename one of them, or give one of them both tokens";
             report.problem(
                 &path,
-                message,
-                "rename one of them, or give one of them both tokens",
+                format!("two clients are called `{name}`"),
+                suggestion,
             );
         }
         for other in &clients {

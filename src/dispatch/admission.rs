@@ -3,22 +3,13 @@
 use std::sync::Arc;
 
 use super::answer::Failed;
+use super::charge::Charge;
 use super::leasing::Dispatch;
 use super::request::Request;
 use super::tokens;
-use crate::access::{Bill, Client};
+use crate::access::Client;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
-
-/// What a client was charged for a request, until it is known what that took.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    pub(crate) bill: Bill,
-    /// The prompt's part of the estimate.
-    pub(crate) prompt: u64,
-    /// Events with content that were sent on after the first one.
-    pub(crate) events: u64,
-}
 
 impl Dispatch {
     /// The chain that the request asks for; a client is charged for it.

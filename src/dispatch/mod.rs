@@ -5,6 +5,7 @@
 mod admission;
 mod answer;
 mod attempt;
+mod charge;
 mod events;
 mod hedger;
 mod leasing;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::admission::Charge;
+use super::charge::Charge;
 use crate::access::Client;
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
@@ -31,7 +31,7 @@ pub(crate) struct Story {
     pub(crate) id: Arc<str>,
     pub(crate) client: Option<Arc<Client>>,
     /// What the client was charged.
-    pub(crate) charge: Option<Charge>,
+    pub(super) charge: Option<Charge>,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
     pub(crate) target: String,

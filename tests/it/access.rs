@@ -247,7 +247,7 @@ async fn the_list_of_models_is_each_clients_own() {
 async fn logs_name_the_client_and_never_its_token() {
     for format in ["json", "text"] {
         let a = ScriptedUpstream::start().await;
-        let log = format!("{}log: {{format: {format}, level: trace}}\n", TWO);
+        let log = format!("{TWO}log: {{format: {format}, level: trace}}\n");
         let gateway = Gateway::start(&log, &[("a", &a)]).await;
         assert_eq!(gateway.chat("a").by(CI).send().await.status, 200);
         a.on(Match::model("streams"), [Behaviour::streams(&["ok"])]);

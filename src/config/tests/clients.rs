@@ -84,6 +84,7 @@ clients:
   - {{name: both, token: secret-of-both-of-them, token_file: nowhere}}
   - {{name: bad, token_sha256: secret-as-it-is}}
   - {{token: secret-without-a-name}}
+  - {{token: secret-without-a-name-either}}
   - {{name: twice, token: secret-twice-limited, rpm: 1, limits: {{rpm: 2, rpd: 3}}, priority: urgent}}
   - {{name: zero, token: secret-zero-limited, max_in_flight: 0, allows: [smart]}}
   - {{name: accent, token: sécret-0123456789abcdef}}
@@ -100,14 +101,16 @@ clients:
             "clients[3].token_file: nowhere can't be read",
             "clients[4].token_sha256: is not 64 hexadecimal digits",
             "clients[5]: the client has no name",
-            "clients[6].rpm: means the same as limits.rpm",
-            "clients[6].limits.rpd: unknown key",
-            "clients[6].priority: expected one of high, normal, low",
-            "clients[7].max_in_flight: expected a whole number, 1 or more",
-            "clients[7].allows: unknown key; did you mean `allow`?",
-            "clients[8]: the token from clients[8].token holds characters",
+            "clients[6]: the client has no name",
+            "clients[7].rpm: means the same as limits.rpm",
+            "clients[7].limits.rpd: unknown key",
+            "clients[7].priority: expected one of high, normal, low",
+            "clients[8].max_in_flight: expected a whole number, 1 or more",
+            "clients[8].allows: unknown key; did you mean `allow`?",
+            "clients[9]: the token from clients[9].token holds characters",
         ],
     );
+    assert!(!shown.contains("called ``"), "{shown}");
     assert!(
         !shown.contains("secret") && !shown.contains("sécret"),
         "{shown}"
