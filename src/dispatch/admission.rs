@@ -12,47 +12,45 @@ use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 
 impl Dispatch {
-    /// The chain that the request asks for; a client is charged for it.
-    pub(super) fn resolve(
-        &self,
-        request: &Request,
-    ) -> Result<(Arc<Chain>, Option<Charge>), Failed> {
+    /// The chain that the request asks for, if its client may.
+    pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
         let model = request.doc.model();
-        let resolved = self.targets.resolve(model.as_deref());
+        let model = model.as_deref();
+        let resolved = self.targets.resolve(model);
         let Some(client) = &request.client else {
-            let chain = resolved.map_err(|error| unknown(request, &error))?;
-            return Ok((chain, None));
+            return resolved.map_err(|error| unknown(request, &error));
         };
-        let chain = match resolved {
-            Ok(chain) if client.may_ask(model.as_deref(), &chain) => chain,
-            // What a client may not ask for does not even exist for it.
-            Ok(_) => return Err(not_allowed(request, client, model.as_deref())),
+        // What a client may not ask for does not even exist for it.
+        match resolved {
+            Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
+            Ok(_) => Err(not_allowed(request, client, model)),
+            Err(_) if model.is_some_and(|model| !client.may_name(model)) => {
+                Err(not_allowed(request, client, model))
+            }
             Err(ResolveError::UnknownTarget { name, mut near }) => {
-                if !client.may_name(&name) {
-                    return Err(not_allowed(request, client, Some(&name)));
-                }
                 near.retain(|near| client.may_name(near));
                 let error = ResolveError::UnknownTarget { name, near };
-                return Err(unknown(request, &error));
+                Err(unknown(request, &error))
             }
-            Err(error) => {
-                if let Some(model) = model.as_deref().filter(|model| !client.may_name(model)) {
-                    return Err(not_allowed(request, client, Some(model)));
-                }
-                return Err(unknown(request, &error));
-            }
+            Err(error) => Err(unknown(request, &error)),
+        }
+    }
+
+    /// Charges the client, if there is one, with what the request seems to need.
+    pub(super) fn charge(&self, request: &Request) -> Result<Option<Charge>, Failed> {
+        let Some(client) = &request.client else {
+            return Ok(None);
         };
         let charged = client.charge(tokens::estimate(&request.doc), self.clock.now());
         let bill = charged.map_err(|refused| Failed {
             retry_after: Some(refused.wait),
             ..failed(request, ErrorCode::ClientRateLimited, refused.to_string())
         })?;
-        let charge = Charge {
+        Ok(Some(Charge {
             bill,
             prompt: tokens::prompt(&request.doc),
             events: 0,
-        };
-        Ok((chain, Some(charge)))
+        }))
     }
 }
 

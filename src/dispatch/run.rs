@@ -46,14 +46,15 @@ impl Dispatch {
             usage: None,
             ending: None,
         };
-        match self.resolve(&request) {
-            Ok((chain, charge)) => {
-                story.charge = charge;
-                if story.target.is_empty() {
-                    chain.target.as_ref().clone_into(&mut story.target);
-                }
-                self.serve(request, chain, story).await
+        let admitted = self.resolve(&request).and_then(|chain| {
+            if story.target.is_empty() {
+                chain.target.as_ref().clone_into(&mut story.target);
             }
+            story.charge = self.charge(&request)?;
+            Ok(chain)
+        });
+        match admitted {
+            Ok(chain) => self.serve(request, chain, story).await,
             Err(failed) => {
                 story.ending = Some(Ending::Failed(failed.code));
                 Err(Box::new(failed))
