@@ -52,7 +52,8 @@ impl App {
         let dispatcher = tree.dispatcher().clone();
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, clock);
         let door = Door::new(config.server.max_in_flight);
-        let api = Arc::new(Api::new(assemble::serving(config, dispatch), door));
+        let clients = assemble::clients(config, None);
+        let api = Arc::new(Api::new(assemble::serving(config, dispatch, clients), door));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let alive = Arc::new(());
         let connections = Arc::downgrade(&alive);
@@ -91,6 +92,7 @@ impl App {
         let known = Some(&**dispatch);
         let dispatch =
             assemble::dispatch(config, generation, dispatcher, endpoints, known, self.clock);
+        let clients = assemble::clients(config, before.clients.as_ref());
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
@@ -98,7 +100,8 @@ impl App {
         // First the new keys, then the requests that may use them.
         self.align(generation).await;
         self.api.door.resize(config.server.max_in_flight);
-        self.api.replace(assemble::serving(config, dispatch));
+        self.api
+            .replace(assemble::serving(config, dispatch, clients));
         Ok(())
     }
 

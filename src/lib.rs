@@ -8,6 +8,7 @@ pub mod wire;
 
 pub mod config;
 
+pub mod access;
 pub mod runtime;
 pub mod telemetry;
 pub mod upstream;

@@ -380,6 +380,7 @@ async fn one(
         headers: HeaderMap::new(),
         deadline: None,
         await_cooldown: None,
+        client: None,
     };
     let add = |count: &AtomicU64, amount: u64| {
         count.fetch_add(amount, Ordering::Relaxed);

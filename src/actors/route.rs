@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::lease::{Lease, ProbeToken};
 use crate::domain::attempts::{Ask, Refused};
 use crate::domain::chain::Chain;
+use crate::domain::client::Standing;
 use crate::domain::ids::Upstream;
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
@@ -24,6 +25,8 @@ pub struct Route {
     pub tokens: u64,
     /// The configuration under which the request began: keys that came later are not for it.
     pub generation: u64,
+    /// For whom it waits, if it has to.
+    pub standing: Standing,
     /// When the request must have ended.
     pub deadline: Time,
     /// Whether it may wait for a key at all.
@@ -94,6 +97,7 @@ impl Route {
             ask,
             tokens,
             generation: u64::MAX,
+            standing: Standing::default(),
             deadline,
             may_wait: false,
             wait_until: Time::ZERO,

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::access;
+
 /// Counts the requests inside. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Door {
@@ -11,9 +13,13 @@ pub struct Door {
     most: Arc<AtomicUsize>,
 }
 
-/// One request's place; given back when dropped.
+/// One request's place, here and among its client's requests; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct Place {
+    inside: Arc<AtomicUsize>,
+    /// Only held.
+    _of_client: Option<access::Place>,
+}
 
 impl Door {
     /// A door for at most `most` requests at once.
@@ -37,14 +43,25 @@ impl Door {
     /// Lets one in, unless it is full.
     pub(super) fn enter(&self) -> Option<Place> {
         let before = self.inside.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.inside));
+        let place = Place {
+            inside: Arc::clone(&self.inside),
+            _of_client: None,
+        };
         (before < self.most.load(Ordering::Relaxed)).then_some(place)
+    }
+}
+
+impl Place {
+    /// Together with a place among the client's requests.
+    pub(super) fn with(mut self, of_client: access::Place) -> Self {
+        self._of_client = Some(of_client);
+        self
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.inside.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -72,6 +72,9 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+        if self.code == ErrorCode::InvalidClientToken {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());
         }

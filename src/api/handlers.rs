@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -14,14 +13,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::door::Place;
 use super::error::ApiError;
+use super::identity::identify;
 use super::state::{Api, Serving};
 use super::{answer_headers, keepalive, request_headers};
+use crate::access::Client;
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::telemetry::request_line::{self, RequestLine};
-use crate::wire::openai::models;
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
 /// A caller gets so long to send its body.
@@ -34,28 +34,42 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     let id = request_headers::request_id(request.headers());
     let serving = api.serving();
     let arrived = serving.dispatch.clock.now();
-    let response = match admit(
-        operation,
-        (api, &serving),
-        request,
-        Arc::clone(&id),
+    let mut client = None;
+    let caller = Caller {
+        id: &id,
+        client: &mut client,
         arrived,
-    )
-    .await
-    {
+    };
+    let response = match admit(operation, (api, &serving), request, caller).await {
         Ok((request, place)) => serve(&serving, request, place).await,
         Err(error) => {
-            tell(operation, &serving, &id, arrived, &error);
+            let client = client.as_ref().map(|client| &**client.name());
+            tell(operation, &serving, (&id, client), arrived, &error);
             error.response(&id)
         }
     };
     tagged(response, &id)
 }
 
+/// Whose request it is, and since when.
+struct Caller<'a> {
+    id: &'a Arc<str>,
+    /// Filled in when it is known.
+    client: &'a mut Option<Arc<Client>>,
+    arrived: Time,
+}
+
 /// The log's line for a request that dispatch never hears of: what it asks for is not known.
-fn tell(operation: Operation, serving: &Serving, id: &str, arrived: Time, error: &ApiError) {
+fn tell(
+    operation: Operation,
+    serving: &Serving,
+    (id, client): (&str, Option<&str>),
+    arrived: Time,
+    error: &ApiError,
+) {
     request_line::emit(&RequestLine {
         id,
+        client,
         operation,
         stream: false,
         target: "",
@@ -80,17 +94,28 @@ async fn admit(
     operation: Operation,
     (api, serving): (&Api, &Serving),
     request: Request,
-    id: Arc<str>,
-    arrived: Time,
+    caller: Caller<'_>,
 ) -> Result<(dispatch::Request, Place), ApiError> {
     if api.is_closed() {
         let message = "this process is shutting down: ask another";
         return Err(ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK));
     }
-    let Some(place) = api.door.enter() else {
+    let client = identify(serving, request.headers())?;
+    caller.client.clone_from(&client);
+    let Some(mut place) = api.door.enter() else {
         let message = "too many requests are under way (server.max_in_flight): retry later";
         return Err(ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK));
     };
+    if let Some(client) = &client {
+        let Some(of_client) = client.enter() else {
+            let name = client.name();
+            let message = format!(
+                "client `{name}` has as many requests under way as it may (max_in_flight): retry later"
+            );
+            return Err(ApiError::new(ErrorCode::ClientOverloaded, message).retry_after(COME_BACK));
+        };
+        place = place.with(of_client);
+    }
     let (head, body) = request.into_parts();
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
@@ -103,13 +128,14 @@ async fn admit(
         ApiError::new(code, error.to_string())
     })?;
     let request = dispatch::Request {
-        id,
+        id: Arc::clone(caller.id),
         operation,
-        arrived,
+        arrived: caller.arrived,
         doc,
         headers: head.headers,
         deadline,
         await_cooldown,
+        client,
     };
     Ok((request, place))
 }
@@ -197,41 +223,6 @@ fn write(mut answer: Answer, place: Place) -> Response {
     }
 }
 
-/// `GET /v1/models`.
-pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
-    json(
-        &request,
-        StatusCode::OK,
-        models::list(&api.serving().models),
-    )
-}
-
-/// `GET /v1/models/{id}`.
-pub(super) async fn model(
-    State(api): State<Arc<Api>>,
-    name: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    // What is not UTF-8 is no model's name either, and is named as it was written.
-    let name = name.map_or_else(
-        |_| {
-            let path = request.uri().path();
-            path.split_once("/models/")
-                .map_or(path, |(_, name)| name)
-                .to_owned()
-        },
-        |Path(name)| name,
-    );
-    let serving = api.serving();
-    match serving.models.iter().find(|entry| entry.id == name) {
-        Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
-        None => {
-            let message = format!("there is no model `{name}`: GET /v1/models lists them");
-            refuse(&request, &ApiError::new(ErrorCode::ModelNotFound, message))
-        }
-    }
-}
-
 /// Anything else.
 pub(super) async fn unknown_route(request: Request) -> Response {
     let message = format!(
@@ -255,12 +246,12 @@ pub(super) async fn wrong_method(request: Request) -> Response {
     )
 }
 
-fn refuse(request: &Request, error: &ApiError) -> Response {
+pub(super) fn refuse(request: &Request, error: &ApiError) -> Response {
     let id = request_headers::request_id(request.headers());
     tagged(error.response(&id), &id)
 }
 
-fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {
+pub(super) fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

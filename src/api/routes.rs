@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::routing::{get, post};
 
 use super::state::Api;
-use super::{handlers, health};
+use super::{handlers, health, model_list};
 use crate::domain::dialect::Operation;
 
 /// All routes, with and without `/v1`. Each is written out: nesting would take every
@@ -22,8 +22,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
             routes = routes.route(&format!("{root}{}", operation.path()), post(handler));
         }
         routes = routes
-            .route(&format!("{root}/models"), get(handlers::models))
-            .route(&format!("{root}/models/{{*id}}"), get(handlers::model));
+            .route(&format!("{root}/models"), get(model_list::models))
+            .route(&format!("{root}/models/{{*id}}"), get(model_list::model));
     }
     routes
         .route("/health", get(health::summary))

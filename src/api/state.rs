@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::door::Door;
+use crate::access::Clients;
 use crate::dispatch::Dispatch;
 use crate::wire::openai::models::ModelEntry;
 
@@ -23,6 +24,8 @@ pub struct Api {
 pub struct Serving {
     /// Serves requests.
     pub dispatch: Arc<Dispatch>,
+    /// Who may call; `None`: anybody who can connect.
+    pub clients: Option<Clients>,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
     /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, json};
 
 use super::error::StartError;
+use crate::access::Clients;
 use crate::actors::chaos::Chaos;
 use crate::actors::spec::{ProviderSpec, TreeSpec};
 use crate::actors::tree::Dispatcher;
@@ -189,11 +190,19 @@ fn hedger(config: &Config, before: Option<&Hedger>) -> Option<Hedger> {
     Some(Hedger::new(config.dispatch.hedge?, upstreams, before))
 }
 
+/// Who may call; those that were there before keep their counts.
+pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clients> {
+    let clients = config.clients.iter();
+    let clients = clients.map(|client| (client.policy.clone(), &client.tokens[..]));
+    (!config.clients.is_empty()).then(|| Clients::new(clients, before))
+}
+
 /// What the data listener needs to know of this configuration.
-pub(super) fn serving(config: &Config, dispatch: Dispatch) -> Serving {
+pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clients>) -> Serving {
     let keepalive = config.server.stream_keepalive;
     Serving {
         dispatch: Arc::new(dispatch),
+        clients,
         max_body: config.server.max_body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),

@@ -2,6 +2,8 @@
 //!
 //! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
 
+mod clients;
+
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -31,6 +33,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     };
     writeln!(out, "read        {sources}")?;
     writeln!(out, "listens on  {}", listen.join(", "))?;
+    clients::write(config, out)?;
     writeln!(out, "\nproviders")?;
     for provider in &config.providers {
         writeln!(out, "  {}", title(provider))?;
@@ -114,6 +117,7 @@ pub fn render_json(config: &Config) -> Value {
     json!({
         "sources": config.sources,
         "listen": listen,
+        "clients": clients::to_json(config),
         "providers": providers,
         "virtual": chains,
         "default": default,
@@ -284,6 +288,8 @@ mod tests {
         let text = render(&config());
         for part in [
             "listens on  127.0.0.1:8080",
+            "batch  2 tokens; groq:*, smart; 10 requests a minute; 5000 tokens a minute; 2 at the same time; low priority",
+            "web    1 token; all targets",
             "groq  (openai, built in)  https://api.groq.com/openai/v1",
             "groq#1  ****cdef  env GROQ_API_KEYS[0]",
             "groq#2  ****      env GROQ_API_KEYS[1]",
@@ -314,6 +320,9 @@ mod tests {
         );
         assert_eq!(json["virtual"][0]["rescue"]["mode"], "restart");
         assert_eq!(json["default"]["name"], "smart");
+        assert_eq!(json["clients"][0]["allow"], json!(["groq:*", "smart"]));
+        assert_eq!(json["clients"][0]["limits"]["tpm"], 5000);
+        assert_eq!(json["clients"][1]["allow"], Value::Null);
         assert!(
             json["warnings"]
                 .as_array()

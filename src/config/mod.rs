@@ -5,6 +5,7 @@
 
 mod addresses;
 pub mod catalog;
+mod clients;
 mod context;
 mod endpoint;
 mod env;
@@ -31,7 +32,7 @@ pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
 pub use load::load;
 pub use request::LoadRequest;
-pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};
+pub use resolved::{Client, Config, Key, Log, LogFormat, Mock, Provider, Server};
 pub use units::{duration, show as show_duration};
 
 #[cfg(test)]

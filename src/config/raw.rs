@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use config::ValueKind;
 
+use super::clients::RawClient;
 use super::listen::{AdminListen, Listens};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
@@ -20,9 +21,8 @@ section! {
     Root {
         /// How the process listens and protects itself.
         server: Server,
-        /// Who may call. Not in this version.
-        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
-        clients: NotYet,
+        /// Who may call. Absent or empty: anybody who can connect.
+        clients: Vec<RawClient>,
         /// Where requests go.
         llm: Llm,
         /// What bounds one request.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalog::{self, BuiltIn};
+use super::clients;
 use super::context::{Context, Placed};
 use super::error::ConfigErrors;
 use super::keys;
@@ -30,7 +31,9 @@ pub(super) fn resolve(
     sources: Vec<String>,
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
-    let server = server(raw.server.unwrap_or_default(), &mut report);
+    let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
+    let open = clients.is_empty();
+    let server = server(raw.server.unwrap_or_default(), open, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -113,8 +116,10 @@ pub(super) fn resolve(
     if !report.problems.is_empty() {
         return Err(ConfigErrors::Invalid(report.problems));
     }
+    clients::check_targets(&clients, &targets, &mut report);
     Ok(Config {
         server,
+        clients,
         log,
         dispatch,
         targets: Arc::new(targets),
@@ -169,7 +174,8 @@ fn add_from_environment(
     }
 }
 
-fn server(raw: raw::Server, report: &mut Report) -> Server {
+/// `open`: nobody has to identify.
+fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
     let usual = Server::default();
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
@@ -188,7 +194,8 @@ fn server(raw: raw::Server, report: &mut Report) -> Server {
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    for listen in server.listen.iter().filter(|listen| !listen.is_local()) {
+    let reachable = server.listen.iter().filter(|listen| !listen.is_local());
+    for listen in reachable.filter(|_| open) {
         if raw.insecure_open == Some(true) {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
@@ -196,7 +203,7 @@ fn server(raw: raw::Server, report: &mut Report) -> Server {
             report.problem(
                 "server.listen",
                 format!("{listen} can be reached from outside, and nobody has to identify"),
-                "listen on 127.0.0.1 or a unix: socket, or set server.insecure_open: true",
+                "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, or set server.insecure_open: true",
             );
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::listen::Listen;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
+use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -18,6 +19,7 @@ use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::rescue::{Prefill, RescuePolicy};
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::wire::token::TokenDigest;
 
 /// One whole configuration.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Config {
     pub server: Server,
     /// How it logs.
     pub log: Log,
+    /// Who may call; empty: anybody who can connect.
+    pub clients: Vec<Client>,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
     /// What may be asked for.
@@ -74,6 +78,15 @@ impl Default for Server {
             stream_keepalive: Duration::from_secs(15),
         }
     }
+}
+
+/// Who may call, and by which tokens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// What it may do.
+    pub policy: ClientPolicy,
+    /// Its tokens' hashes: at least one, each once.
+    pub tokens: Vec<TokenDigest>,
 }
 
 /// How it logs.

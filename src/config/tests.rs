@@ -1,6 +1,7 @@
 //! What a user sees of a configuration, from text and variables to the result or the list of mistakes.
 
 mod borg;
+mod clients;
 mod files;
 mod layers;
 mod mistakes;

@@ -87,6 +87,7 @@ impl Dispatch {
         let asked = self.dispatcher.lease(deadline, |reply| {
             let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.generation = self.generation;
+            route.standing = request.standing();
             route.may_wait = may_wait;
             route.wait_until = asked_at + limits.wait;
             route.patience_until = limits.patience_until;
@@ -124,6 +125,7 @@ impl Dispatch {
         let asked = self.dispatcher.lease(deadline, |reply| {
             let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.generation = self.generation;
+            route.standing = request.standing();
             route
         });
         asked.await.ok()

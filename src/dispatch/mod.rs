@@ -2,8 +2,10 @@
 //! answer on; after a failure that can be hidden it asks again. All waiting and all I/O of a request happen
 //! here, and dropping it gives everything back.
 
+mod admission;
 mod answer;
 mod attempt;
+mod charge;
 mod events;
 mod hedger;
 mod leasing;

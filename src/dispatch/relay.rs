@@ -379,6 +379,9 @@ impl Relay {
             return;
         }
         live.usage = said.usage.or(live.usage);
+        if let Some(charge) = self.story.as_mut().and_then(|story| story.charge.as_mut()) {
+            charge.events += u64::from(said.content);
+        }
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::access::Client;
+use crate::domain::client::Standing;
 use crate::domain::dialect::Operation;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
@@ -57,4 +59,14 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// The caller's word on waiting for a key.
     pub await_cooldown: Option<Duration>,
+    /// Who asks; `None` where nobody has to identify.
+    pub client: Option<Arc<Client>>,
+}
+
+impl Request {
+    /// For whom it waits.
+    pub(super) fn standing(&self) -> Standing {
+        let client = self.client.as_ref();
+        client.map_or_else(Standing::default, |client| client.standing())
+    }
 }

@@ -15,7 +15,7 @@ use super::story::{Ending, Story};
 use super::tokens;
 use super::tried::{Tried, settle};
 use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
-use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
@@ -30,6 +30,8 @@ impl Dispatch {
     pub async fn run(self: &Arc<Self>, request: Request) -> Result<Answer, Box<Failed>> {
         let mut story = Story {
             id: Arc::clone(&request.id),
+            client: request.client.clone(),
+            charge: None,
             operation: request.operation,
             stream: request.doc.stream(),
             target: request
@@ -44,38 +46,20 @@ impl Dispatch {
             usage: None,
             ending: None,
         };
-        match self.resolve(&request) {
-            Ok(chain) => {
-                if story.target.is_empty() {
-                    chain.target.as_ref().clone_into(&mut story.target);
-                }
-                self.serve(request, chain, story).await
+        let admitted = self.resolve(&request).and_then(|chain| {
+            if story.target.is_empty() {
+                chain.target.as_ref().clone_into(&mut story.target);
             }
+            story.charge = self.charge(&request)?;
+            Ok(chain)
+        });
+        match admitted {
+            Ok(chain) => self.serve(request, chain, story).await,
             Err(failed) => {
                 story.ending = Some(Ending::Failed(failed.code));
                 Err(Box::new(failed))
             }
         }
-    }
-
-    fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
-        let model = request.doc.model();
-        self.targets.resolve(model.as_deref()).map_err(|error| {
-            let code = match error {
-                ResolveError::UnknownTarget { .. } | ResolveError::NoModel { .. } => {
-                    ErrorCode::ModelNotFound
-                }
-                ResolveError::NoDefault => ErrorCode::NoDefaultModel,
-            };
-            Failed {
-                code,
-                message: error.to_string(),
-                retry_after: None,
-                records: Vec::new(),
-                arrived: request.arrived,
-                param: Some("model"),
-            }
-        })
     }
 
     async fn serve(

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use super::charge::Charge;
+use crate::access::Client;
 use crate::domain::attempts::Record;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::Class;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::request_line::{self, RequestLine};
@@ -26,6 +29,9 @@ pub(crate) enum Ending {
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) id: Arc<str>,
+    pub(crate) client: Option<Arc<Client>>,
+    /// What the client was charged.
+    pub(super) charge: Option<Charge>,
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
     pub(crate) target: String,
@@ -39,12 +45,45 @@ pub(crate) struct Story {
     pub(crate) ending: Option<Ending>,
 }
 
+impl Story {
+    /// What the client pays in the end; `None`: what was estimated.
+    fn used(&self, charge: &Charge) -> Option<u64> {
+        if let Some(told) = self.usage.and_then(|usage| usage.total()) {
+            return Some(told);
+        }
+        match self.ending {
+            Some(Ending::Failed(_)) => Some(0),
+            Some(Ending::Answered(status)) if status >= 400 => Some(0),
+            // Most upstreams send a token at a time.
+            _ if self.first_token.is_some() => Some(
+                charge
+                    .prompt
+                    .saturating_add(charge.events)
+                    .saturating_add(1),
+            ),
+            // The caller left while nobody worked for it.
+            None if self
+                .records
+                .iter()
+                .all(|record| record.class != Class::Cancelled) =>
+            {
+                Some(0)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
         for mut record in self.current.drain(..) {
             record.ended = now;
             self.records.push(record);
+        }
+        if let Some(charge) = self.charge.take() {
+            let used = self.used(&charge);
+            charge.bill.settle(used, now);
         }
         let (outcome, status) = match self.ending {
             Some(Ending::Answered(status)) => ("answered", Some(status)),
@@ -55,6 +94,7 @@ impl Drop for Story {
         let since = |time: Time| time.since(self.started);
         request_line::emit(&RequestLine {
             id: &self.id,
+            client: self.client.as_ref().map(|client| &**client.name()),
             operation: self.operation,
             stream: self.stream,
             target: &self.target,

@@ -19,8 +19,12 @@ pub(super) fn upper_bound(doc: &RequestDoc) -> u64 {
 
 /// A rough middle for reservations: four bytes to a token, plus the most the answer may have.
 pub(super) fn estimate(doc: &RequestDoc) -> u64 {
-    let bytes = u64::try_from(doc.prompt_bytes()).unwrap_or(u64::MAX);
-    (bytes / 4).saturating_add(doc.max_output_tokens().unwrap_or(0))
+    prompt(doc).saturating_add(doc.max_output_tokens().unwrap_or(0))
+}
+
+/// The prompt's part of that.
+pub(super) fn prompt(doc: &RequestDoc) -> u64 {
+    u64::try_from(doc.prompt_bytes() / 4).unwrap_or(u64::MAX)
 }
 
 /// The count by OpenAI's newest public vocabulary, exact but for a token here and there in long texts. Other

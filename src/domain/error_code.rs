@@ -12,6 +12,14 @@ pub enum ErrorCode {
     NoDefaultModel,
     /// No upstream of the chain has a large enough context window.
     ContextLengthExceeded,
+    /// No token of a client, or one that nobody has.
+    InvalidClientToken,
+    /// The client may not use this target.
+    TargetNotAllowed,
+    /// The client's `max_in_flight` requests are under way already.
+    ClientOverloaded,
+    /// The client's requests or tokens of this minute are used up.
+    ClientRateLimited,
     /// Unknown target.
     ModelNotFound,
     /// Unknown route.
@@ -48,6 +56,10 @@ impl ErrorCode {
             Self::InvalidJson => "invalid_json",
             Self::NoDefaultModel => "no_default_model",
             Self::ContextLengthExceeded => "context_length_exceeded",
+            Self::InvalidClientToken => "invalid_client_token",
+            Self::TargetNotAllowed => "target_not_allowed",
+            Self::ClientOverloaded => "client_overloaded",
+            Self::ClientRateLimited => "client_rate_limited",
             Self::ModelNotFound => "model_not_found",
             Self::RouteNotFound => "route_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -71,10 +83,16 @@ impl ErrorCode {
             | Self::InvalidJson
             | Self::NoDefaultModel
             | Self::ContextLengthExceeded => 400,
+            Self::InvalidClientToken => 401,
+            Self::TargetNotAllowed => 403,
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTooLarge => 413,
-            Self::UpstreamsRateLimited | Self::CoolingDown | Self::WaitingRoomFull => 429,
+            Self::UpstreamsRateLimited
+            | Self::CoolingDown
+            | Self::WaitingRoomFull
+            | Self::ClientOverloaded
+            | Self::ClientRateLimited => 429,
             Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
             Self::Overloaded | Self::Draining => 503,
             Self::DeadlineExceeded => 504,
@@ -84,6 +102,8 @@ impl ErrorCode {
     /// OpenAI's `type` for an error of this kind.
     pub const fn kind(self) -> &'static str {
         match self.status() {
+            401 => "authentication_error",
+            403 => "permission_error",
             400..=413 => "invalid_request_error",
             429 => "rate_limit_error",
             504 => "timeout_error",

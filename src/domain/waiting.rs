@@ -1,10 +1,14 @@
-//! The waiting room: requests that nobody can serve right now, first come, first served.
+//! The waiting room: requests that nobody can serve right now, class by class, within a class first come, first
+//! served.
 //!
 //! A waiter is woken when its time comes, when something it waits for becomes ready, or when it must give
-//! up. A newcomer does not overtake: see [`WaitingRoom::contended`]. No I/O, no clock, no logging.
+//! up. A newcomer does not overtake its own class: see [`WaitingRoom::contended`]. In a full room whoever holds more
+//! than its share gives way: see [`WaitingRoom::displace`]. No I/O, no clock, no logging.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
+use super::client::{Priority, Standing};
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::time::Time;
 
@@ -20,8 +24,10 @@ pub struct Want {
 /// One waiting request and what wakes it.
 #[derive(Debug)]
 pub struct Waiter<T> {
-    /// Its place in the order of arrival; a waiter that is parked again keeps it.
+    /// Its place in the order; a waiter that is parked again keeps it.
     pub ticket: Ticket,
+    /// Whose it is.
+    pub standing: Standing,
     /// Look again then.
     pub wake_at: Time,
     /// What would help.
@@ -36,9 +42,12 @@ impl<T> Waiter<T> {
     }
 }
 
-/// A place in the order of arrival.
+/// A place in the order: the class first, then the arrival.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    class: Priority,
+    number: u64,
+}
 
 /// The room.
 #[derive(Debug)]
@@ -46,7 +55,10 @@ pub struct WaitingRoom<T> {
     capacity: usize,
     next: u64,
     waiters: BTreeMap<Ticket, Waiter<T>>,
-    wanted: HashMap<Want, usize>,
+    /// How many of each class want what.
+    wanted: HashMap<Want, [usize; Priority::ALL.len()]>,
+    /// How many wait for whom.
+    held: HashMap<Standing, usize>,
 }
 
 impl<T> WaitingRoom<T> {
@@ -62,6 +74,7 @@ impl<T> WaitingRoom<T> {
             next: 0,
             waiters: BTreeMap::new(),
             wanted: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -81,10 +94,13 @@ impl<T> WaitingRoom<T> {
         self.waiters.is_empty()
     }
 
-    /// Draws the next ticket.
-    pub fn ticket(&mut self) -> Ticket {
+    /// Draws the next ticket of a class.
+    pub fn ticket(&mut self, class: Priority) -> Ticket {
         self.next += 1;
-        Ticket(self.next)
+        Ticket {
+            class,
+            number: self.next,
+        }
     }
 
     /// Lets a request wait.
@@ -99,31 +115,75 @@ impl<T> WaitingRoom<T> {
         Ok(())
     }
 
+    /// Lets a request into a full room in another one's place, which comes back. That is the newest of whoever waits
+    /// for most in the last class: always when that class comes after the newcomer's, and within its own class when
+    /// the other one holds the larger share even afterwards, so that two never displace each other in turns.
+    ///
+    /// # Errors
+    /// The newcomer comes back when nobody has to give way to it.
+    pub fn displace(&mut self, newcomer: Waiter<T>) -> Result<Waiter<T>, Waiter<T>> {
+        let Some(ticket) = self.who_gives_way(&newcomer.standing) else {
+            return Err(newcomer);
+        };
+        match self.remove(ticket) {
+            Some(displaced) => {
+                self.park_again(newcomer);
+                Ok(displaced)
+            }
+            None => Err(newcomer),
+        }
+    }
+
+    fn who_gives_way(&self, newcomer: &Standing) -> Option<Ticket> {
+        let last = self.held.keys().map(|held| held.priority).max()?;
+        let held = |standing: &Standing| self.held.get(standing).copied().unwrap_or(0);
+        let of_last = self.held.iter().filter(|(held, _)| held.priority == last);
+        let most = of_last.map(|(_, count)| *count).max()?;
+        let gives_way = match newcomer.priority.cmp(&last) {
+            Ordering::Less => true,
+            Ordering::Equal => held(newcomer) + 1 < most,
+            Ordering::Greater => false,
+        };
+        let mut newest_first = self.waiters.values().rev();
+        let greedy = |waiter: &&Waiter<T>| held(&waiter.standing) == most;
+        let found = newest_first.find(greedy).filter(|_| gives_way);
+        found.map(|waiter| waiter.ticket)
+    }
+
     /// Lets a request that was woken wait on, in the place that it had.
     pub fn park_again(&mut self, waiter: Waiter<T>) {
         for want in &waiter.wants {
-            *self.wanted.entry(want.clone()).or_default() += 1;
+            let counts = self.wanted.entry(want.clone()).or_default();
+            *counts.of(waiter.ticket.class) += 1;
         }
+        *self.held.entry(waiter.standing.clone()).or_default() += 1;
         self.waiters.insert(waiter.ticket, waiter);
     }
 
-    /// Whether somebody already waits for `upstream`: then a newcomer queues up behind.
-    pub fn contended(&self, upstream: &Upstream) -> bool {
+    /// Whether somebody whose turn comes no later than that of `class` already waits for `upstream`: then a newcomer
+    /// of that class queues up behind.
+    pub fn contended(&self, upstream: &Upstream, class: Priority) -> bool {
         let wanted = |model: Option<ModelName>| {
-            self.wanted.contains_key(&Want {
+            let counts = self.wanted.get(&Want {
                 provider: upstream.provider.clone(),
                 model,
+            });
+            counts.is_some_and(|counts| {
+                let classes = Priority::ALL.iter().zip(counts);
+                classes
+                    .into_iter()
+                    .any(|(other, count)| *other <= class && *count > 0)
             })
         };
         !self.waiters.is_empty() && (wanted(None) || wanted(Some(upstream.model.clone())))
     }
 
-    /// Takes out all whose time has come, in order of arrival.
+    /// Takes out all whose time has come, in order.
     pub fn due(&mut self, now: Time) -> Vec<Waiter<T>> {
         self.take_where(usize::MAX, |waiter| waiter.wake_at <= now)
     }
 
-    /// Takes out those that wait for `provider`, in order of arrival: the first `slots` of those to whom any
+    /// Takes out those that wait for `provider`, in order: the first `slots` of those to whom any
     /// place there would do, or everybody when `slots` is `usize::MAX`.
     pub fn ready(&mut self, provider: &ProviderName, slots: usize) -> Vec<Waiter<T>> {
         if self.waiters.is_empty() {
@@ -178,125 +238,38 @@ impl<T> WaitingRoom<T> {
     fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
         for want in &waiter.wants {
-            if let Some(count) = self.wanted.get_mut(want) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(counts) = self.wanted.get_mut(want) {
+                *counts.of(waiter.ticket.class) -= 1;
+                if counts.iter().all(|count| *count == 0) {
                     self.wanted.remove(want);
                 }
+            }
+        }
+        if let Some(count) = self.held.get_mut(&waiter.standing) {
+            *count -= 1;
+            if *count == 0 {
+                self.held.remove(&waiter.standing);
             }
         }
         Some(waiter)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A count of each class.
+trait PerClass {
+    fn of(&mut self, class: Priority) -> &mut usize;
+}
 
-    fn room(waiters: &[(u64, &[&str])]) -> WaitingRoom<usize> {
-        let mut room = WaitingRoom::new(10);
-        for (n, (wake_ms, providers)) in waiters.iter().enumerate() {
-            let ticket = room.ticket();
-            room.park(Waiter {
-                ticket,
-                wake_at: Time::from_millis(*wake_ms),
-                wants: providers.iter().map(|name| want(name)).collect(),
-                payload: n,
-            })
-            .unwrap();
+impl PerClass for [usize; Priority::ALL.len()] {
+    fn of(&mut self, class: Priority) -> &mut usize {
+        let [high, normal, low] = self;
+        match class {
+            Priority::High => high,
+            Priority::Normal => normal,
+            Priority::Low => low,
         }
-        room
-    }
-
-    fn want(provider: &str) -> Want {
-        Want {
-            provider: ProviderName::from(provider),
-            model: None,
-        }
-    }
-
-    #[test]
-    fn who_waits_for_one_model_is_not_in_the_way_of_another() {
-        let mut room = WaitingRoom::new(1);
-        let ticket = room.ticket();
-        let wants = vec![Want {
-            model: Some(ModelName::from("m")),
-            ..want("a")
-        }];
-        room.park(Waiter {
-            ticket,
-            wake_at: Time::ZERO,
-            wants,
-            payload: (),
-        })
-        .unwrap();
-        assert!(room.contended(&Upstream::new("a", "m")));
-        assert!(!room.contended(&Upstream::new("a", "other")));
-    }
-
-    fn payloads(waiters: Vec<Waiter<usize>>) -> Vec<usize> {
-        waiters.into_iter().map(|waiter| waiter.payload).collect()
-    }
-
-    #[test]
-    fn first_come_first_served_per_provider() {
-        let mut room = room(&[(9, &["a"]), (9, &["b"]), (9, &["a", "b"]), (9, &["a"])]);
-        assert_eq!(payloads(room.ready(&ProviderName::from("a"), 2)), [0, 2]);
-        assert_eq!(payloads(room.ready(&ProviderName::from("b"), 9)), [1]);
-        assert_eq!(room.len(), 1);
-    }
-
-    #[test]
-    fn wakes_those_whose_time_has_come() {
-        let mut room = room(&[(5, &["a"]), (3, &["a"]), (4, &["a"])]);
-        assert_eq!(room.next_wake(), Some(Time::from_millis(3)));
-        assert_eq!(payloads(room.due(Time::from_millis(4))), [1, 2]);
-        assert_eq!(room.next_wake(), Some(Time::from_millis(5)));
-    }
-
-    #[test]
-    fn a_waiter_parked_again_keeps_its_place() {
-        let mut room = room(&[(1, &["a"]), (9, &["a"])]);
-        let first = room.due(Time::from_millis(1)).remove(0);
-        room.park(first).unwrap();
-        assert_eq!(payloads(room.ready(&ProviderName::from("a"), 1)), [0]);
-    }
-
-    #[test]
-    fn one_that_was_woken_keeps_its_place_in_a_full_room() {
-        let mut room = WaitingRoom::new(1);
-        let waiter = |ticket| Waiter {
-            ticket,
-            wake_at: Time::ZERO,
-            wants: vec![want("a")],
-            payload: (),
-        };
-        let first = room.ticket();
-        room.park(waiter(first)).unwrap();
-        let woken = room.due(Time::ZERO).remove(0);
-        let second = room.ticket();
-        room.park(waiter(second)).unwrap();
-        room.park_again(woken);
-        assert_eq!(room.len(), 2);
-        assert_eq!(room.ready(&ProviderName::from("a"), 1)[0].ticket, first);
-    }
-
-    #[test]
-    fn refuses_when_full_and_knows_what_is_contended() {
-        let mut room = WaitingRoom::new(0);
-        let ticket = room.ticket();
-        let waiter = Waiter {
-            ticket,
-            wake_at: Time::ZERO,
-            wants: vec![want("a")],
-            payload: (),
-        };
-        assert!(room.park(waiter).is_err());
-        assert!(!room.contended(&Upstream::new("a", "m")));
-        let mut room = self::room(&[(9, &["a"])]);
-        assert!(room.contended(&Upstream::new("a", "m")));
-        assert!(!room.contended(&Upstream::new("b", "m")));
-        room.leave(|_| true);
-        assert!(!room.contended(&Upstream::new("a", "m")));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ use crate::domain::time::Time;
 pub struct RequestLine<'a> {
     /// The request's id.
     pub id: &'a str,
+    /// The client's name; `None` where nobody has to identify, or where nobody did.
+    pub client: Option<&'a str>,
     /// Which route.
     pub operation: Operation,
     /// Whether the answer was to be streamed.
@@ -58,6 +60,7 @@ pub fn emit(line: &RequestLine<'_>) {
         ($emit:ident) => {
             $emit!(
                 request_id = line.id,
+                client = line.client,
                 operation = &line.operation.path()[1..],
                 stream = line.stream,
                 target = line.target,
@@ -99,6 +102,9 @@ impl RequestLine<'_> {
             };
         }
         field!("request_id", &self.id);
+        if let Some(client) = self.client {
+            field!("client", &client);
+        }
         field!("operation", &&self.operation.path()[1..]);
         field!("stream", &self.stream);
         field!("target", &self.target);
@@ -199,6 +205,7 @@ mod tests {
         };
         let line = RequestLine {
             id: "req_1",
+            client: Some("ci"),
             operation: Operation::Chat,
             stream: true,
             target: "a\nline",
@@ -213,6 +220,7 @@ mod tests {
         };
         let json: serde_json::Value = serde_json::from_slice(&line.to_json(Level::INFO)).unwrap();
         assert_eq!(json["target"], "a\nline");
+        assert_eq!(json["client"], "ci");
         assert_eq!(json["operation"], "chat/completions");
         assert_eq!(json["upstream"], "groq:a \"model\"");
         assert_eq!(

@@ -7,3 +7,4 @@ pub mod headers;
 pub mod openai;
 pub mod ratelimit;
 pub mod sse;
+pub mod token;

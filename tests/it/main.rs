@@ -9,6 +9,7 @@
     reason = "a helper of a test that cannot go on ends the test; the bans are for the product"
 )]
 
+mod access;
 mod basics;
 mod blast_radius;
 mod breaker;

@@ -213,7 +213,7 @@ impl Router {
         self.conclude(core, route, now);
     }
 
-    /// Newcomers do not overtake those who wait for the same upstream.
+    /// Newcomers do not overtake those of their class, or of one before it, who wait for the same upstream.
     fn obstacle(
         &self,
         core: &RouterCore,
@@ -222,10 +222,11 @@ impl Router {
         now: Time,
     ) -> Option<Refusal> {
         // Those who began under another configuration may be waiting for keys that this one has no more.
+        let class = route.standing.priority;
         if route.walk.ticket.is_some()
-            || !core.room.contended(upstream)
+            || !core.room.contended(upstream, class)
             || !core.room.any(&upstream.provider, |other| {
-                other.generation == route.generation
+                other.generation == route.generation && other.standing.priority <= class
             })
         {
             return None;
@@ -353,11 +354,12 @@ impl Router {
                     .min(route.deadline),
             );
         let known = route.walk.ticket;
-        let ticket = known.unwrap_or_else(|| core.room.ticket());
+        let ticket = known.unwrap_or_else(|| core.room.ticket(route.standing.priority));
         route.walk.ticket = Some(ticket);
         route.walk.parked_at.get_or_insert(now);
         let waiter = Waiter {
             ticket,
+            standing: route.standing.clone(),
             wake_at,
             wants,
             payload: route,
@@ -371,7 +373,8 @@ impl Router {
             // Those whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
             if let Err(waiter) = core.room.park(waiter) {
-                refuse(waiter.payload, Cause::RoomFull);
+                let (Ok(out) | Err(out)) = core.room.displace(waiter);
+                refuse(out.payload, Cause::RoomFull);
             }
         }
     }

@@ -151,6 +151,7 @@ fn every_example_loads_without_a_warning() {
                     ("GROQ_API_KEY", "g"),
                     ("CEREBRAS_API_KEY", "c"),
                     ("OPENROUTER_API_KEY", "o"),
+                    ("WEB_TOKEN", "0123456789abcdef"),
                 ],
             )
         };
@@ -164,5 +165,5 @@ fn every_example_loads_without_a_warning() {
         assert!(!config.providers.is_empty());
         count += 1;
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 8);
 }

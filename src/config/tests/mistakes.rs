@@ -79,10 +79,6 @@ fn what_a_later_version_brings_is_refused_never_ignored() {
             "server.tls: is not supported by this version",
         ),
         (
-            "clients: [{name: a, token: t}]",
-            "clients: is not supported by this version",
-        ),
-        (
             "server: {admin_listen: '127.0.0.1:8081'}",
             "server.admin_listen: the admin listener is not supported",
         ),
@@ -292,7 +288,7 @@ proptest! {
             }
         }
         let secret = "sk-topsecret-0123456789";
-        let shown = match yaml(&lines.join("\n"), &[("GROQ_API_KEY", secret)]) {
+        let shown = match yaml(&lines.join("\n"), &[("GROQ_API_KEY", secret), ("WEB_TOKEN", secret)]) {
             Ok(config) => format!("{config:?} {}", config.warnings.join("\n")),
             Err(error) => format!("{error} {error:?}"),
         };

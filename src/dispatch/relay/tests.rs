@@ -114,6 +114,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         headers: HeaderMap::new(),
         deadline: None,
         await_cooldown: None,
+        client: None,
     };
     let answer = dispatch.run(request).await.unwrap();
     let AnswerBody::Stream(mut relay) = answer.body else {

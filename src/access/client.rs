@@ -1,0 +1,246 @@
+//! One client under one configuration: what it may ask for, and what it has taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::meter::{Met, Meter};
+use crate::domain::chain::Chain;
+use crate::domain::client::{ClientPolicy, Standing};
+use crate::domain::time::Time;
+
+/// A client. Its counts go over to the client of its name under the next configuration.
+#[derive(Debug)]
+pub struct Client {
+    policy: ClientPolicy,
+    meter: Arc<Meter>,
+}
+
+/// One request's place among its client's requests; given back when dropped.
+#[derive(Debug)]
+pub struct Place(Arc<Meter>);
+
+/// What was set aside for one request of a client.
+#[derive(Debug)]
+pub struct Bill {
+    client: Arc<Client>,
+    reserved: u64,
+}
+
+/// A client has used up what it may have per minute.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("client `{client}` has used up its {limit} {what} a minute: retry later")]
+pub struct TooMuch {
+    /// Its name.
+    pub client: Arc<str>,
+    /// `requests` or `tokens`.
+    pub what: &'static str,
+    /// So many.
+    pub limit: u64,
+    /// When there is enough again, if it asks for nothing else; whole milliseconds, rounded up.
+    pub wait: Duration,
+}
+
+impl Client {
+    /// With the counts that it had before, if it was there.
+    pub(super) fn new(policy: ClientPolicy, before: Option<&Self>) -> Self {
+        let meter = before.map_or_else(Arc::default, |before| Arc::clone(&before.meter));
+        Self { policy, meter }
+    }
+
+    /// Its name, for logs and messages.
+    pub fn name(&self) -> &Arc<str> {
+        &self.policy.name
+    }
+
+    /// How it waits.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            priority: self.policy.priority,
+            client: Some(Arc::clone(&self.policy.name)),
+        }
+    }
+
+    /// Whether it may be told of a target of this name.
+    pub fn may_name(&self, target: &str) -> bool {
+        self.policy.allow.names(target)
+    }
+
+    /// Whether it may ask for this, as it wrote it and as that came out.
+    pub fn may_ask(&self, asked: Option<&str>, chain: &Chain) -> bool {
+        self.policy.allow.permits(asked, chain)
+    }
+
+    /// Requests of it under way.
+    pub fn in_flight(&self) -> u32 {
+        self.meter.in_flight()
+    }
+
+    /// Counts a request in; `None` when `max_in_flight` are under way.
+    pub fn enter(&self) -> Option<Place> {
+        let most = self.policy.limits.max_in_flight.map(|most| most.get());
+        self.meter
+            .enter(most)
+            .then(|| Place(Arc::clone(&self.meter)))
+    }
+
+    /// Counts a request and sets `tokens` aside for it, no more than a minute's allowance.
+    ///
+    /// # Errors
+    /// What it has used up, and for how long.
+    pub fn charge(self: &Arc<Self>, tokens: u64, now: Time) -> Result<Bill, TooMuch> {
+        let limits = &self.policy.limits;
+        let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
+        match self.meter.take(limits, reserved, now) {
+            Ok(()) => Ok(Bill {
+                client: Arc::clone(self),
+                reserved,
+            }),
+            Err((met, ready)) => {
+                let (what, limit) = match met {
+                    Met::Requests => ("requests", limits.rpm),
+                    Met::Tokens => ("tokens", limits.tpm),
+                };
+                // A caller that obeys is never too early.
+                let nanos = ready.since(now).as_nanos();
+                let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
+                Err(TooMuch {
+                    client: Arc::clone(self.name()),
+                    what,
+                    limit: limit.map_or(0, |limit| limit.get()),
+                    wait: Duration::from_millis(millis),
+                })
+            }
+        }
+    }
+}
+
+impl Bill {
+    /// The request took `used` tokens in the end; `None` when nobody knows, then the estimate stands.
+    pub fn settle(self, used: Option<u64>, now: Time) {
+        if let Some(used) = used {
+            let Self { client, reserved } = self;
+            let limits = &client.policy.limits;
+            client.meter.correct(limits, reserved, used, now);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::client::{Allow, ClientLimits, Priority};
+
+    fn policy(limits: ClientLimits) -> ClientPolicy {
+        ClientPolicy {
+            name: Arc::from("ci"),
+            allow: Allow::everything(),
+            limits,
+            priority: Priority::Normal,
+        }
+    }
+
+    fn client(rpm: u64, tpm: u64, most: u32) -> Arc<Client> {
+        let limits = ClientLimits {
+            rpm: rpm.try_into().ok(),
+            tpm: tpm.try_into().ok(),
+            max_in_flight: most.try_into().ok(),
+        };
+        Arc::new(Client::new(policy(limits), None))
+    }
+
+    const NOW: Time = Time::from_millis(1_000_000);
+
+    #[test]
+    fn so_many_at_once_and_a_place_given_back_is_free_again() {
+        let client = client(0, 0, 2);
+        let (one, two) = (client.enter(), client.enter());
+        assert!(one.is_some() && two.is_some() && client.enter().is_none());
+        assert_eq!(client.in_flight(), 2);
+        drop(one);
+        assert!(client.enter().is_some());
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_used_up_and_for_how_long() {
+        let client = client(3, 0, 0);
+        for _ in 0..3 {
+            client.charge(1000, NOW).unwrap();
+        }
+        let refused = client.charge(1000, NOW).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "client `ci` has used up its 3 requests a minute: retry later"
+        );
+        assert_eq!(refused.wait, Duration::from_secs(20));
+        assert!(client.charge(1000, NOW + refused.wait).is_ok());
+    }
+
+    #[test]
+    fn what_is_refused_costs_nothing() {
+        let client = client(2, 100, 0);
+        client.charge(100, NOW).unwrap();
+        for _ in 0..5 {
+            assert_eq!(client.charge(50, NOW).unwrap_err().what, "tokens");
+        }
+        assert!(client.charge(100, NOW + Duration::from_secs(60)).is_ok());
+        let refused = client
+            .charge(50, NOW + Duration::from_secs(60))
+            .unwrap_err();
+        assert_eq!(
+            (refused.what, refused.wait),
+            ("tokens", Duration::from_secs(30))
+        );
+    }
+
+    #[test]
+    fn the_limit_that_leaves_room_last_is_named() {
+        let client = client(1, 60, 0);
+        let bill = client.charge(10, NOW).unwrap();
+        bill.settle(Some(130), NOW);
+        let refused = client.charge(10, NOW).unwrap_err();
+        assert_eq!(
+            (refused.what, refused.wait),
+            ("tokens", Duration::from_secs(80))
+        );
+    }
+
+    #[test]
+    fn an_estimate_is_corrected_by_what_was_used() {
+        let client = client(0, 100, 0);
+        let bill = client.charge(5000, NOW).unwrap();
+        assert!(client.charge(1, NOW).is_err());
+        bill.settle(Some(40), NOW);
+        let bill = client.charge(60, NOW).unwrap();
+        bill.settle(None, NOW);
+        assert!(client.charge(1, NOW).is_err());
+    }
+
+    #[test]
+    fn two_at_the_same_moment_do_not_share_what_one_may_have() {
+        let client = client(500, 0, 300);
+        let taken: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let places: Vec<_> = (0..400).filter_map(|_| client.enter()).collect();
+                        let bills = (0..400).filter(|_| client.charge(1, NOW).is_ok()).count();
+                        (places, bills)
+                    })
+                })
+                .collect();
+            let (places, bills): (Vec<_>, Vec<_>) = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .unzip();
+            assert_eq!(places.iter().flatten().count(), 300);
+            bills.into_iter().sum()
+        });
+        assert_eq!((taken, client.in_flight()), (500, 0));
+    }
+}

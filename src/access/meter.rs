@@ -1,0 +1,124 @@
+//! What one client has taken: atomics without a lock. Each rate is one number (see [`crate::domain::gcra`]), changed by
+//! compare and exchange, so that no two takers share what only one of them may have.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::domain::client::ClientLimits;
+use crate::domain::gcra::Gcra;
+use crate::domain::time::Time;
+
+/// The counts of one client; they outlive a change of its limits.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    in_flight: AtomicU32,
+    requests: Rate,
+    tokens: Rate,
+}
+
+/// Which limit was met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Met {
+    Requests,
+    Tokens,
+}
+
+impl Meter {
+    /// Counts one in, unless there are `most` already.
+    pub(super) fn enter(&self, most: Option<u32>) -> bool {
+        let enter = |inside: u32| {
+            let room = most.is_none_or(|most| inside < most);
+            room.then(|| inside.saturating_add(1))
+        };
+        self.in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter)
+            .is_ok()
+    }
+
+    /// One that was counted in is gone.
+    pub(super) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes one request and so many tokens, both or none.
+    ///
+    /// # Errors
+    /// The limit that leaves room last, and when it does.
+    pub(super) fn take(
+        &self,
+        limits: &ClientLimits,
+        tokens: u64,
+        now: Time,
+    ) -> Result<(), (Met, Time)> {
+        let (rpm, tpm) = (
+            limits.rpm.map(Gcra::per_minute),
+            limits.tpm.map(Gcra::per_minute),
+        );
+        let requests = rpm.map_or(Ok(()), |rpm| self.requests.take(rpm, 1, now));
+        let requests = requests.map_err(|ready| (Met::Requests, ready));
+        let Some(tpm) = tpm else { return requests };
+        if let Err((met, ready)) = requests {
+            // It must not come back for nothing.
+            let then = self.tokens.look(tpm, tokens, now);
+            return Err(match then {
+                Err(later) if later > ready => (Met::Tokens, later),
+                _ => (met, ready),
+            });
+        }
+        self.tokens.take(tpm, tokens, now).map_err(|ready| {
+            if let Some(rpm) = rpm {
+                self.requests.correct(rpm, now, 1, 0);
+            }
+            (Met::Tokens, ready)
+        })
+    }
+
+    /// Of `reserved` tokens, `used` were needed.
+    pub(super) fn correct(&self, limits: &ClientLimits, reserved: u64, used: u64, now: Time) {
+        if let Some(tpm) = limits.tpm {
+            self.tokens
+                .correct(Gcra::per_minute(tpm), now, reserved, used);
+        }
+    }
+}
+
+/// A theoretical arrival time, in nanoseconds.
+#[derive(Debug, Default)]
+struct Rate(AtomicU64);
+
+impl Rate {
+    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
+        let mut ready = now;
+        let take = |paid: u64| match rate.take(Time::from_nanos(paid), now, amount) {
+            Ok(next) => Some(next.as_nanos()),
+            Err(at) => {
+                ready = at;
+                None
+            }
+        };
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map(drop).map_err(|_| ready)
+    }
+
+    /// What taking it would come to.
+    fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
+        let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
+        rate.take(paid, now, amount).map(drop)
+    }
+
+    fn correct(&self, rate: Gcra, now: Time, reserved: u64, used: u64) {
+        let correct = |paid: u64| {
+            let next = rate.correct(Time::from_nanos(paid), now, reserved, used);
+            Some(next.as_nanos())
+        };
+        // It always has a next value.
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
+    }
+}

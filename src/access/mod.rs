@@ -1,0 +1,9 @@
+//! Floor 3: who may call, and how much. Clients are found by the hash of their token; what they take is counted in
+//! plain atomics, so that no request waits for another one's counting.
+
+mod client;
+mod clients;
+mod meter;
+
+pub use client::{Bill, Client, Place, TooMuch};
+pub use clients::Clients;

@@ -1,0 +1,34 @@
+//! Who calls: the token of a request, when there are clients at all.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::error::ApiError;
+use super::state::Serving;
+use crate::access::Client;
+use crate::domain::error_code::ErrorCode;
+use crate::wire::token;
+
+/// The client whose token the request carries; `None` where nobody has to identify.
+pub(super) fn identify(
+    serving: &Serving,
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Client>>, ApiError> {
+    let Some(clients) = &serving.clients else {
+        return Ok(None);
+    };
+    let token = token::presented(headers);
+    match token.and_then(|token| clients.whose(token)) {
+        Some(client) => Ok(Some(Arc::clone(client))),
+        None => {
+            let message = match token {
+                None => {
+                    "a client token is needed: send `authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+                }
+                Some(_) => "nobody has this client token: ask whoever runs this gateway for one",
+            };
+            Err(ApiError::new(ErrorCode::InvalidClientToken, message))
+        }
+    }
+}

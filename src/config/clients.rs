@@ -1,0 +1,279 @@
+//! `clients`: who may call. Tokens leave this file only as their hashes.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+
+use super::context::Context;
+use super::keys;
+use super::read::{FromNode, Node, Report, section};
+use super::resolved::{Client, Key};
+use super::values::{KeyTexts, Names, choice};
+use crate::domain::chain::{ResolveError, Targets};
+use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority, matches};
+use crate::domain::near::near;
+use crate::wire::token::TokenDigest;
+
+/// Tokens of fewer bytes than this are too easy to guess: 16 random ones cannot be.
+const SHORT: usize = 16;
+
+section! {
+    /// `clients[]`
+    RawClient {
+        /// What logs, messages and `pointsman check` call it. Unique.
+        name: String,
+        /// Its token, several for a time in which one takes another's place.
+        token | tokens: KeyTexts,
+        /// A file with one token per line, relative to this file; read again when it changes.
+        token_file: String,
+        /// The SHA-256 of its token in hexadecimal digits, one or several.
+        token_sha256 | tokens_sha256: Names,
+        /// Targets that it may ask for, `*` for any text. Absent: all.
+        allow | targets: Names,
+        /// What it may do at once and per minute.
+        limits: Limits,
+        /// The same as `limits.rpm`.
+        rpm: NonZeroU64,
+        /// The same as `limits.tpm`.
+        tpm: NonZeroU64,
+        /// The same as `limits.max_in_flight`.
+        max_in_flight: NonZeroU32,
+        /// Whose turn comes first among those who wait: `high`, `normal` or `low`. Default `normal`.
+        priority: Priority,
+    }
+}
+
+section! {
+    /// `clients[].limits`
+    Limits {
+        /// Requests per minute.
+        rpm: NonZeroU64,
+        /// Tokens per minute, prompt and answer together.
+        tpm: NonZeroU64,
+        /// Requests at the same time.
+        max_in_flight: NonZeroU32,
+    }
+}
+
+impl FromNode for Priority {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let choices = Self::ALL.map(|priority| (priority.as_str(), priority));
+        choice(node, &choices, report)
+    }
+}
+
+/// Reads all of them and the rules between them.
+pub(super) fn resolve(
+    raw: Vec<RawClient>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::with_capacity(raw.len());
+    for (at, raw) in raw.into_iter().enumerate() {
+        let path = format!("clients[{at}]");
+        let client = one(raw, &path, context, report);
+        let name = &client.policy.name;
+        let mut names = clients.iter().map(|other| &other.policy.name);
+        if !name.is_empty() && names.any(|other| other == name) {
+            let suggestion = "rename one of them, or give one of them both tokens";
+            report.problem(
+                &path,
+                format!("two clients are called `{name}`"),
+                suggestion,
+            );
+        }
+        for other in &clients {
+            let shared = |token: &&TokenDigest| other.tokens.contains(token);
+            if client.tokens.iter().any(|token| shared(&token)) {
+                let (one, two) = (&other.policy.name, &client.policy.name);
+                let message = format!("`{one}` and `{two}` have the same token");
+                report.problem(&path, message, "make a token for each client");
+            }
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -> Client {
+    let name = raw.name.as_deref().unwrap_or_default().trim().to_owned();
+    if name.is_empty() {
+        report.problem(
+            path,
+            "the client has no name",
+            "write name: …, for logs and limits",
+        );
+    } else if name.chars().any(char::is_control) {
+        let place = format!("{path}.name");
+        report.problem(&place, "holds control characters", "write a plain name");
+    }
+    let tokens = tokens(&raw, path, context, report);
+    let limits = raw.limits.unwrap_or_default();
+    let policy = ClientPolicy {
+        name: Arc::from(name),
+        allow: raw
+            .allow
+            .map_or_else(Allow::everything, |names| Allow::only(names.0)),
+        limits: ClientLimits {
+            rpm: either((limits.rpm, raw.rpm), "rpm", path, report),
+            tpm: either((limits.tpm, raw.tpm), "tpm", path, report),
+            max_in_flight: either(
+                (limits.max_in_flight, raw.max_in_flight),
+                "max_in_flight",
+                path,
+                report,
+            ),
+        },
+        priority: raw.priority.unwrap_or_default(),
+    };
+    Client { policy, tokens }
+}
+
+/// A limit stands in one of two places.
+fn either<T>(
+    values: (Option<T>, Option<T>),
+    name: &str,
+    path: &str,
+    report: &mut Report,
+) -> Option<T> {
+    if values.0.is_some() && values.1.is_some() {
+        let message = format!("means the same as limits.{name}");
+        let place = format!("{path}.{name}");
+        report.problem(&place, message, "remove one of the two");
+    }
+    values.0.or(values.1)
+}
+
+fn tokens(
+    raw: &RawClient,
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<TokenDigest> {
+    let before = report.problems.len();
+    let kinds = [
+        raw.token.is_some(),
+        raw.token_file.is_some(),
+        raw.token_sha256.is_some(),
+    ];
+    if kinds.into_iter().filter(|given| *given).count() > 1 {
+        let message = "a client has one of token, token_file and token_sha256";
+        report.problem(path, message, "remove the others");
+    }
+    let mut digests = hashed(raw, path, report);
+    for token in plain(raw, path, context, report) {
+        let Some(material) = token.material.as_ref().filter(|_| keys::sendable(&token)) else {
+            let message = format!(
+                "the token from {} holds characters that a header can't carry",
+                token.source
+            );
+            report.problem(path, message, "check it for stray characters");
+            continue;
+        };
+        let bytes = material.expose().as_bytes();
+        if bytes.len() < SHORT {
+            let message = format!(
+                "the token from {} has fewer than {SHORT} characters and can be guessed: `openssl rand -hex 24` makes a good one",
+                token.source
+            );
+            report.warn(path, message);
+        }
+        digests.push(TokenDigest::of(bytes));
+    }
+    // A variable that is not set is reported already.
+    let place = report.place(&format!("{path}.token"));
+    let told = report
+        .problems
+        .iter()
+        .any(|problem| problem.place.starts_with(&place));
+    if digests.is_empty() && report.problems.len() == before && !told {
+        let suggestion =
+            "write token: ${NAME_OF_A_VARIABLE}, token_file: path or token_sha256: 64 digits";
+        report.problem(path, "the client has no token", suggestion);
+    }
+    let mut distinct: Vec<TokenDigest> = Vec::with_capacity(digests.len());
+    for digest in digests {
+        if !distinct.contains(&digest) {
+            distinct.push(digest);
+        }
+    }
+    distinct
+}
+
+/// Tokens that are given by their hash.
+fn hashed(raw: &RawClient, path: &str, report: &mut Report) -> Vec<TokenDigest> {
+    let mut digests = Vec::new();
+    let texts = raw.token_sha256.as_ref().map(|names| names.0.as_slice());
+    for text in texts.unwrap_or_default() {
+        // Somebody may have written the token itself: it is not shown.
+        match TokenDigest::from_hex(text) {
+            Some(digest) => digests.push(digest),
+            None => {
+                let place = format!("{path}.token_sha256");
+                let suggestion = "write what `printf %s \"$TOKEN\" | sha256sum` prints";
+                report.problem(&place, "is not 64 hexadecimal digits", suggestion);
+            }
+        }
+    }
+    digests
+}
+
+/// Tokens that are given as they are.
+fn plain(raw: &RawClient, path: &str, context: &Context<'_>, report: &mut Report) -> Vec<Key> {
+    let typed = raw.token.as_ref().map(|texts| texts.0.as_slice());
+    let mut tokens: Vec<Key> = typed
+        .unwrap_or_default()
+        .iter()
+        .map(|(material, source)| Key {
+            material: Some(material.clone()),
+            source: source.clone(),
+        })
+        .collect();
+    if let Some(file) = &raw.token_file {
+        let place = format!("{path}.token_file");
+        let full = context.dir.join(file);
+        report.files.push(full.clone());
+        match keys::from_file(&full) {
+            Ok(found) if found.is_empty() => {
+                report.problem(
+                    &place,
+                    format!("{file} holds no token"),
+                    "write one token per line",
+                );
+            }
+            Ok(found) => tokens.extend(found),
+            Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
+        }
+    }
+    tokens
+}
+
+/// Warns of allowed targets that nothing is called.
+pub(super) fn check_targets(clients: &[Client], targets: &Targets, report: &mut Report) {
+    let listed = || targets.listed().iter().map(|line| line.id.as_ref());
+    for (at, client) in clients.iter().enumerate() {
+        let path = format!("clients[{at}].allow");
+        let patterns = client.policy.allow.patterns();
+        if patterns.is_some_and(<[String]>::is_empty) {
+            let message = format!(
+                "`{}` may ask for nothing: the list is empty",
+                client.policy.name
+            );
+            report.warn(&path, message);
+        }
+        for pattern in patterns.unwrap_or_default() {
+            // Any model of a provider without a list may be asked for.
+            let example = pattern.replace('*', "x");
+            let known = match targets.resolve(Some(&example)) {
+                Ok(_) => true,
+                Err(ResolveError::NoModel { .. }) => true,
+                Err(_) => listed().any(|id| matches(pattern, id)),
+            };
+            if !known {
+                let near = near(pattern, listed());
+                let hint = near.first().map(|name| format!("; did you mean `{name}`?"));
+                let message = format!("nothing is called `{pattern}`{}", hint.unwrap_or_default());
+                report.warn(&path, message);
+            }
+        }
+    }
+}

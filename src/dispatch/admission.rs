@@ -1,0 +1,94 @@
+//! Before anything is tried: what the request asks for, whether its client may ask for that, and what it is charged.
+
+use std::sync::Arc;
+
+use super::answer::Failed;
+use super::charge::Charge;
+use super::leasing::Dispatch;
+use super::request::Request;
+use super::tokens;
+use crate::access::Client;
+use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::error_code::ErrorCode;
+
+impl Dispatch {
+    /// The chain that the request asks for, if its client may.
+    pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
+        let model = request.doc.model();
+        let model = model.as_deref();
+        let resolved = self.targets.resolve(model);
+        let Some(client) = &request.client else {
+            return resolved.map_err(|error| unknown(request, &error));
+        };
+        // What a client may not ask for does not even exist for it.
+        match resolved {
+            Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
+            Ok(_) => Err(not_allowed(request, client, model)),
+            Err(_) if model.is_some_and(|model| !client.may_name(model)) => {
+                Err(not_allowed(request, client, model))
+            }
+            Err(ResolveError::UnknownTarget { name, mut near }) => {
+                near.retain(|near| client.may_name(near));
+                let error = ResolveError::UnknownTarget { name, near };
+                Err(unknown(request, &error))
+            }
+            Err(error) => Err(unknown(request, &error)),
+        }
+    }
+
+    /// Charges the client, if there is one, with what the request seems to need.
+    pub(super) fn charge(&self, request: &Request) -> Result<Option<Charge>, Failed> {
+        let Some(client) = &request.client else {
+            return Ok(None);
+        };
+        let charged = client.charge(tokens::estimate(&request.doc), self.clock.now());
+        let bill = charged.map_err(|refused| Failed {
+            retry_after: Some(refused.wait),
+            ..failed(request, ErrorCode::ClientRateLimited, refused.to_string())
+        })?;
+        Ok(Some(Charge {
+            bill,
+            prompt: tokens::prompt(&request.doc),
+            events: 0,
+        }))
+    }
+}
+
+fn unknown(request: &Request, error: &ResolveError) -> Failed {
+    let code = match error {
+        ResolveError::UnknownTarget { .. } | ResolveError::NoModel { .. } => {
+            ErrorCode::ModelNotFound
+        }
+        ResolveError::NoDefault => ErrorCode::NoDefaultModel,
+    };
+    Failed {
+        param: Some("model"),
+        ..failed(request, code, error.to_string())
+    }
+}
+
+fn not_allowed(request: &Request, client: &Client, model: Option<&str>) -> Failed {
+    let what = model.map_or_else(
+        || "the default model".to_owned(),
+        |model| format!("`{model}`"),
+    );
+    let message = format!(
+        "client `{}` may not ask for {what}: GET /v1/models lists what it may",
+        client.name()
+    );
+    Failed {
+        param: Some("model"),
+        ..failed(request, ErrorCode::TargetNotAllowed, message)
+    }
+}
+
+fn failed(request: &Request, code: ErrorCode, message: String) -> Failed {
+    Failed {
+        code,
+        message,
+        retry_after: None,
+        records: Vec::new(),
+        arrived: request.arrived,
+        param: None,
+    }
+}
