@@ -212,7 +212,7 @@ async fn no_second_attempt_unless_it_is_asked_for_and_may_be_made() {
 #[tokio::test]
 async fn second_attempts_stay_within_their_ratio() {
     let three = three("hedge: {after: 20ms, max_ratio: 0.5}").await;
-    three.a.on(Match::any(), [from("a").late(ms(120))]);
+    three.a.on(Match::any(), [from("a").late(ms(600))]);
     for _ in 0..6 {
         asked(&three.gateway, "v").await;
     }

@@ -267,7 +267,12 @@ impl State {
         }
         // Counted and not made: by clients that left in between, and for a moment by each that looks for a key.
         let slack = self.left + self.live;
-        if let Err(why) = self.model.charge(spot, first, &world, slack, now) {
+        // Each crash may lose count of one.
+        let crashes = self.tally.crashes.values().sum();
+        if let Err(why) = self
+            .model
+            .charge(spot, first, &world, (slack, crashes), now)
+        {
             wrong.push(("L4", why));
         }
         for (law, what) in wrong {
