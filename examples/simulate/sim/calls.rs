@@ -462,7 +462,8 @@ impl State {
         let (waited, took) = (now.since(call.started), now.since(winner.started));
         let first = winner.started > call.started;
         let goes = self.time_goes(asked, call).is_some_and(|goes| {
-            winner.started + A_MOMENT >= goes && goes + A_MOMENT >= winner.started
+            let late = winner.started > goes + A_MOMENT && self.world.policy.hedge.is_some();
+            winner.started + A_MOMENT >= goes && !late
         });
         let elsewhere =
             winner.spot.maker != call.spot.maker || winner.spot.model != call.spot.model;
