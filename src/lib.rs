@@ -17,6 +17,7 @@ pub mod actors;
 pub mod dispatch;
 
 pub mod api;
+pub mod listener;
 
 pub mod app;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! Floor 6: the data listener. HTTP comes in here, and answers and errors go out in the caller's shape.
 
 mod answer_headers;
-pub mod connection;
+mod body;
 mod door;
 mod error;
 mod front;
@@ -11,7 +11,6 @@ mod keepalive;
 mod request_headers;
 mod routes;
 mod state;
-mod write_timeout;
 
 pub use door::Door;
 pub use front::Front;

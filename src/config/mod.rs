@@ -11,6 +11,7 @@ mod error;
 mod interpolate;
 mod keys;
 mod listen;
+mod listeners;
 mod load;
 mod lookup;
 mod policies;
@@ -27,6 +28,7 @@ mod virtuals;
 
 pub use error::{ConfigErrors, Problem};
 pub use listen::Listen;
+pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::load;
 pub use request::LoadRequest;
 pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};

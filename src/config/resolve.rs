@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use super::catalog::{self, BuiltIn};
 use super::context::{Context, Placed};
 use super::error::ConfigErrors;
 use super::keys;
+use super::listen::Listen;
+use super::listeners;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
@@ -30,7 +33,7 @@ pub(super) fn resolve(
     sources: Vec<String>,
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
-    let server = server(raw.server.unwrap_or_default(), &mut report);
+    let server = server(raw.server.unwrap_or_default(), &context.dir, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -169,8 +172,9 @@ fn add_from_environment(
     }
 }
 
-fn server(raw: raw::Server, report: &mut Report) -> Server {
+fn server(mut raw: raw::Server, dir: &Path, report: &mut Report) -> Server {
     let usual = Server::default();
+    let listeners = listeners::resolve(&mut raw, dir, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -182,13 +186,15 @@ fn server(raw: raw::Server, report: &mut Report) -> Server {
         max_in_flight: raw
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),
+        listeners,
         drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
         drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),
         stream_keepalive: raw
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    for listen in server.listen.iter().filter(|listen| !listen.is_local()) {
+    let open = |listen: &&Listen| !listen.is_local() && !server.listeners.identifies(listen);
+    for listen in server.listen.iter().filter(open) {
         if raw.insecure_open == Some(true) {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
@@ -196,7 +202,8 @@ fn server(raw: raw::Server, report: &mut Report) -> Server {
             report.problem(
                 "server.listen",
                 format!("{listen} can be reached from outside, and nobody has to identify"),
-                "listen on 127.0.0.1 or a unix: socket, or set server.insecure_open: true",
+                "listen on 127.0.0.1 or a unix: socket, ask for client certificates (server.tls.client_ca), or set \
+                 server.insecure_open: true",
             );
         }
     }

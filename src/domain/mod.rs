@@ -10,6 +10,7 @@ pub mod blame;
 pub mod chain;
 pub mod circuit;
 pub mod concurrency;
+pub mod connection;
 pub mod cooldown;
 pub mod dialect;
 pub mod error_code;

@@ -2,7 +2,7 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 13] = [
+pub const FLOORS: [(&str, u8, &[&str]); 14] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
@@ -12,6 +12,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 13] = [
     ("actors", 4, &[]),
     ("dispatch", 5, &[]),
     ("api", 6, &[]),
+    ("listener", 6, &[]),
     ("app", 7, &[]),
     ("cli", 7, &["app"]),
     ("main", 7, &["app", "cli"]),
@@ -26,8 +27,32 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "actors stay behind `actors::tree::Dispatcher` and its cells",
     ),
     ("axum", &["api"], "HTTP towards callers is floor 6"),
-    ("hyper", &["api"], "HTTP towards callers is floor 6"),
-    ("hyper_util", &["api"], "HTTP towards callers is floor 6"),
+    (
+        "hyper",
+        &["api", "listener"],
+        "HTTP towards callers is floor 6",
+    ),
+    (
+        "hyper_util",
+        &["api", "listener"],
+        "HTTP towards callers is floor 6",
+    ),
+    (
+        "tokio_rustls",
+        &["listener/tls.rs", "listener/connection.rs"],
+        "use `listener::Tls`",
+    ),
+    ("socket2", &["listener/socket.rs"], "use `listener::bind`"),
+    (
+        "listenfd",
+        &["listener/passed.rs"],
+        "use `listener::Passed`",
+    ),
+    (
+        "sd_notify",
+        &["app.rs"],
+        "the service manager hears of the whole process",
+    ),
     (
         "clap",
         &["cli"],
