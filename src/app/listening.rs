@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::StartError;
+use super::error::{StartError, chain};
 use crate::api::Front;
 use crate::config::{Listeners, Server, TlsSettings};
 use crate::listener::{Bind, Connections, Drain, FileMode, Passed, Tls, TlsFiles, bind};
@@ -103,7 +103,7 @@ impl Listening {
         match tls.reload(&files(settings, before)) {
             Ok(()) => tracing::debug!("certificates read again"),
             Err(error) => {
-                let problem = super::chain(&error);
+                let problem = chain(&error);
                 tracing::warn!(
                     problem,
                     "certificates not reloaded: the old ones stay in use"

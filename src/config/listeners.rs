@@ -8,9 +8,8 @@ use std::time::Duration;
 use config::ValueKind;
 
 use super::listen::Listen;
-use super::raw;
 use super::read::{FromNode, Node, Report, section};
-use super::values::{PositiveSpan, Span};
+use super::values::{PositiveSpan, Size, Span};
 use crate::domain::connection::{ConnectionPolicy, Http2Policy};
 
 section! {
@@ -188,17 +187,28 @@ fn or(typed: Option<PositiveSpan>, usual: Duration) -> Duration {
     typed.map_or(usual, |PositiveSpan(span)| span)
 }
 
-/// What `server` says of this. Files are relative to `dir`.
-pub(super) fn resolve(raw: &mut raw::Server, dir: &Path, report: &mut Report) -> Listeners {
+/// The keys of `server` that say so.
+pub(super) struct Typed {
+    pub(super) max_connections: Option<NonZeroUsize>,
+    pub(super) max_head: Option<Size>,
+    pub(super) timeouts: Option<ClientTimeouts>,
+    pub(super) http2: Option<Http2>,
+    pub(super) tls: Option<Tls>,
+    pub(super) unix: Option<UnixFile>,
+    pub(super) reuse_port: Option<bool>,
+}
+
+/// What they mean. Files are relative to `dir`.
+pub(super) fn resolve(raw: Typed, dir: &Path, report: &mut Report) -> Listeners {
     let usual = Listeners::default();
-    let typed = raw.timeouts.take().unwrap_or_default();
+    let typed = raw.timeouts.unwrap_or_default();
     let times = usual.connections;
-    let max_head = raw.max_head.as_ref().map_or(times.max_head, |size| size.0);
+    let max_head = raw.max_head.map_or(times.max_head, |size| size.0);
     if !(1024..=1024 * 1024).contains(&max_head) {
         let path = "server.max_head";
         report.problem(path, "must be from 1KiB to 1MiB", "the usual one is 64KiB");
     }
-    let file = raw.unix.take().unwrap_or_default();
+    let file = raw.unix.unwrap_or_default();
     Listeners {
         connections: ConnectionPolicy {
             max_connections: raw
@@ -209,9 +219,9 @@ pub(super) fn resolve(raw: &mut raw::Server, dir: &Path, report: &mut Report) ->
             body: or(typed.body, times.body),
             idle: or(typed.idle, times.idle),
             write: or(typed.write, times.write),
-            http2: raw.http2.take().map_or(times.http2, |Http2(http2)| http2),
+            http2: raw.http2.map_or(times.http2, |Http2(http2)| http2),
         },
-        tls: raw.tls.take().and_then(|raw| tls(raw, dir, report)),
+        tls: raw.tls.and_then(|raw| tls(raw, dir, report)),
         unix: UnixFileMode {
             mode: file.mode.map_or(usual.unix.mode, |Mode(mode)| mode),
             owner: file.owner,

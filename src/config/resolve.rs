@@ -172,9 +172,18 @@ fn add_from_environment(
     }
 }
 
-fn server(mut raw: raw::Server, dir: &Path, report: &mut Report) -> Server {
+fn server(raw: raw::Server, dir: &Path, report: &mut Report) -> Server {
     let usual = Server::default();
-    let listeners = listeners::resolve(&mut raw, dir, report);
+    let typed = listeners::Typed {
+        max_connections: raw.max_connections,
+        max_head: raw.max_head,
+        timeouts: raw.timeouts,
+        http2: raw.http2,
+        tls: raw.tls,
+        unix: raw.unix,
+        reuse_port: raw.reuse_port,
+    };
+    let listeners = listeners::resolve(typed, dir, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen

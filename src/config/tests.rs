@@ -3,6 +3,7 @@
 mod borg;
 mod files;
 mod layers;
+mod listeners;
 mod mistakes;
 mod native;
 mod providers;

@@ -75,10 +75,6 @@ fn what_a_later_version_brings_is_refused_never_ignored() {
     let provider = "llm: {providers: [{name: echo}]}";
     for (text, place) in [
         (
-            "server: {tls: {cert: /c, key: /k}}",
-            "server.tls: is not supported by this version",
-        ),
-        (
             "clients: [{name: a, token: t}]",
             "clients: is not supported by this version",
         ),
@@ -108,7 +104,6 @@ fn what_a_later_version_brings_is_refused_never_ignored() {
         "clients:",
         "server: {admin_listen: off}",
         "server: {admin_listen: false}",
-        "server: {tls: {}}",
     ] {
         yaml(&format!("{text}\n{provider}"), &[]).unwrap();
     }

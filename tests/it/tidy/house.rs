@@ -83,6 +83,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "actors",
             "dispatch",
             "api",
+            "listener",
             "app",
             "cli",
         ],
@@ -97,6 +98,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "actors",
             "dispatch",
             "api",
+            "listener",
             "app",
             "cli",
         ],
@@ -104,7 +106,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "arc_swap",
-        &["actors", "api/state.rs"],
+        &["actors", "api/state.rs", "listener/tls.rs"],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
     (
@@ -130,17 +132,19 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "upstream", "dispatch", "api"],
+        &["wire", "upstream", "dispatch", "api", "listener"],
         "below and beside them there are no bodies",
     ),
     (
         "http",
-        &["wire", "config", "upstream", "dispatch", "api", "app"],
+        &[
+            "wire", "config", "upstream", "dispatch", "api", "listener", "app",
+        ],
         "the domain knows classes, not statuses and headers",
     ),
     (
         "http_body_util",
-        &["upstream", "api"],
+        &["upstream", "api", "listener"],
         "bodies of either edge",
     ),
     (
@@ -165,7 +169,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "fastrand",
-        &["domain", "upstream", "dispatch", "api", "app"],
+        &["domain", "upstream", "dispatch", "api", "listener", "app"],
         "the domain takes a generator or a number as an argument",
     ),
     (
