@@ -106,10 +106,16 @@ impl FromNode for Mode {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
         let text = node.text().unwrap_or_default();
         let digits = text.trim().trim_start_matches("0o");
+        let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+        // An unquoted 0o660 arrives as 432, and so does any other mode of use without the owner's 6.
+        let usable = |mode: &u32| (0o600..=0o777).contains(mode);
         let mode = u32::from_str_radix(digits, 8).ok();
-        match mode.filter(|mode| *mode <= 0o777 && !digits.starts_with('+')) {
+        match mode.filter(|mode| plain && usable(mode)) {
             Some(mode) => Some(Self(mode)),
-            None => node.wrong("permission bits in octal such as \"0660\"", report),
+            None => node.wrong(
+                "permission bits in octal, quoted, with 6 or 7 for the owner, such as \"0660\"",
+                report,
+            ),
         }
     }
 }

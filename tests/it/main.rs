@@ -14,11 +14,13 @@ mod blast_radius;
 mod breaker;
 mod cli;
 mod cooldown;
+mod drain;
 mod failover;
 mod headers;
 mod hedging;
 mod key_limits;
 mod limits;
+mod listeners;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
@@ -33,3 +35,4 @@ mod streaming;
 mod support;
 mod targets;
 mod tidy;
+mod tls;
