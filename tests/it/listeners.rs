@@ -194,8 +194,11 @@ async fn an_http2_client_that_leaves_or_stops_reading_gives_its_upstream_up() {
     let (a, gateway) = serving("timeouts: {write: 300ms}").await;
     // More than a client takes without reading.
     let large = "x".repeat(40_000);
-    let parts: Vec<&str> = std::iter::repeat_n(large.as_str(), 20).collect();
-    a.on(Match::model("s"), [Behaviour::streams(&parts)]);
+    let parts: Vec<&str> = std::iter::repeat_n(large.as_str(), 80).collect();
+    a.on(
+        Match::model("s"),
+        [Behaviour::streams(&parts).hang(At::AfterPart(81))],
+    );
     a.on(
         Match::model("h"),
         [Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))],
