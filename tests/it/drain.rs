@@ -247,6 +247,7 @@ impl Load {
             failures.extend(bounded("a caller", caller).await.unwrap());
         }
         let asked = self.asked.load(Ordering::Relaxed);
+        eprintln!("{asked} requests, {} failed", failures.len());
         assert!(
             failures.is_empty(),
             "{} of {asked}: {failures:?}",
