@@ -28,6 +28,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     };
     // Sockets that are passed in take the place of addresses: what holds for those is judged by the real ones.
     let given = passed.addresses();
+    let unused = !given.is_empty() && !arguments.listen.is_empty();
     let request = LoadRequest {
         config_path: arguments.config,
         listen: if given.is_empty() {
@@ -48,6 +49,9 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     };
     let _flush_at_the_end = init::init(format, &config.log.level);
     warn(&config);
+    if unused {
+        tracing::warn!("--listen is not used: sockets were passed in (LISTEN_FDS)");
+    }
     if passed.has_admin() {
         tracing::warn!("a socket named `admin` was passed in: this version has no admin listener");
     }

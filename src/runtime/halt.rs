@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -42,6 +42,7 @@ impl Halt {
         Halted {
             on: Arc::clone(&self.on),
             told,
+            known: None,
         }
     }
 }
@@ -51,6 +52,8 @@ impl Halt {
 pub struct Halted {
     on: Arc<AtomicBool>,
     told: Pin<Box<OwnedNotified>>,
+    /// Who is woken. Asking again takes a lock that everybody shares.
+    known: Option<Waker>,
 }
 
 impl Future for Halted {
@@ -60,6 +63,15 @@ impl Future for Halted {
         if self.on.load(Ordering::SeqCst) {
             return Poll::Ready(());
         }
+        let waker = cx.waker();
+        if self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            return Poll::Pending;
+        }
+        self.known = Some(waker.clone());
         self.told.as_mut().poll(cx)
     }
 }

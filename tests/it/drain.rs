@@ -74,11 +74,12 @@ async fn what_does_not_finish_in_time_says_so() {
         assert!(!text.contains("[DONE]"), "{text}");
     }
     assert_eq!(gateway.wait_exit().await.code(), Some(0));
-    let logs = gateway.logs();
-    let told = logs
-        .iter()
-        .filter(|line| line.contains(r#""outcome":"draining""#));
-    assert_eq!(told.count(), 4, "{logs:?}");
+    until("the log to tell", async || {
+        let logs = gateway.logs();
+        let told = r#""outcome":"draining""#;
+        logs.iter().filter(|line| line.contains(told)).count() == 4
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn a_request_whose_body_is_not_there_yet_says_so_too() {
 
 #[tokio::test]
 async fn kept_connections_are_told_to_close_and_are_served_until_then() {
-    let (a, mut gateway) = serving("drain: {delay: 300ms, timeout: 10s}").await;
+    let (a, mut gateway) = serving("drain: {delay: 500ms, timeout: 10s}").await;
     let gate = Gate::new();
     a.on(
         Match::model("s"),
@@ -120,12 +121,12 @@ async fn kept_connections_are_told_to_close_and_are_served_until_then() {
     // Keeps the process from ending.
     let mut stream = gateway.chat_stream("a:s").stream().await;
     stream.until("be").await;
-    let mut other = connect(&gateway).await;
     gateway.signal("TERM");
     until("readiness to turn", async || {
         gateway.get("/health/ready").send().await.status == 503
     })
     .await;
+    let mut other = connect(&gateway).await;
     one.write_all(request.as_bytes()).await.unwrap();
     let during = rest(&mut one).await;
     assert!(
@@ -136,7 +137,7 @@ async fn kept_connections_are_told_to_close_and_are_served_until_then() {
         TcpStream::connect(gateway.address()).await.is_err()
     })
     .await;
-    // It had connected before, and was silent until now.
+    // It had connected just before, and was silent until now.
     other.write_all(request.as_bytes()).await.unwrap();
     let after = rest(&mut other).await;
     assert!(
@@ -150,7 +151,7 @@ async fn kept_connections_are_told_to_close_and_are_served_until_then() {
 
 #[tokio::test]
 async fn http2_connections_are_told_to_go_and_finish_what_they_began() {
-    let (a, mut gateway) = serving("drain: {delay: 300ms, timeout: 10s}").await;
+    let (a, mut gateway) = serving("drain: {delay: 1s, timeout: 10s}").await;
     let gate = Gate::new();
     a.on(
         Match::any(),
@@ -399,4 +400,40 @@ async fn the_end_is_not_held_up_by_who_never_leaves() {
     gateway.signal("TERM");
     assert_eq!(gateway.wait_exit().await.code(), Some(0));
     assert!(started.elapsed() < ms(5000), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn who_waits_to_be_accepted_when_the_listener_closes_is_served() {
+    let place = TempDir::new();
+    let path = place.path().join("p.sock");
+    let listen = format!("unix:{}", path.display());
+    let a = upstream().await;
+    for server in ["", "reuse_port: true"] {
+        let mut gateway =
+            Gateway::start_in(directory(server, &a), &["--listen", &listen], &[]).await;
+        gateway.logged(&listen).await;
+        // Asleep, it can neither accept nor hear the signal before it hears both.
+        gateway.signal("STOP");
+        let request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+        let (mut tcp, mut unix) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            tcp.push(connect(&gateway).await);
+            unix.push(UnixStream::connect(&path).await.unwrap());
+        }
+        for stream in &mut tcp {
+            stream.write_all(request).await.unwrap();
+        }
+        for stream in &mut unix {
+            stream.write_all(request).await.unwrap();
+        }
+        gateway.signal("TERM");
+        gateway.signal("CONT");
+        for stream in &mut tcp {
+            assert!(rest(stream).await.starts_with("HTTP/1.1 200"), "{server}");
+        }
+        for stream in &mut unix {
+            assert!(rest(stream).await.starts_with("HTTP/1.1 200"), "{server}");
+        }
+        assert_eq!(gateway.wait_exit().await.code(), Some(0));
+    }
 }
