@@ -13,12 +13,10 @@ use super::connection::{Connections, How};
 use super::drain::{Guest, Phase};
 use super::passed::{Passed, Socket};
 use super::service::Serves;
-use super::socket_file::{self, FileMode, SocketFile};
+use super::socket_file::{self, BACKLOG, FileMode, SocketFile};
 use super::tls::Tls;
 use crate::config::Listen;
 
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
 /// After an error of `accept` (no file descriptors left, say) a short rest instead of a busy loop.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// From the moment when a shared port turns away who begins to connect until it is closed: who had begun before has
@@ -82,10 +80,13 @@ pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
         (Some(Socket::Unix(socket, path)), _) => {
             Bound::Unix(UnixListener::from_std(socket)?, None, path)
         }
-        (None, Listen::Tcp(address)) if options.reuse => {
-            Bound::Tcp(shared(address).await?, Share::Port)
+        (None, Listen::Tcp(address)) => {
+            let share = match options.reuse {
+                true => Share::Port,
+                false => Share::Own,
+            };
+            Bound::Tcp(tcp(address, options.reuse).await?, share)
         }
-        (None, Listen::Tcp(address)) => Bound::Tcp(TcpListener::bind(address).await?, Share::Own),
         (None, Listen::Unix(path)) => {
             let (socket, file) = socket_file::bind(path, options.file, options.reuse).await?;
             Bound::Unix(socket, Some(file), path.clone())
@@ -94,8 +95,9 @@ pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
     Ok(Listener { bound, how })
 }
 
-/// A port that other sockets may have too.
-async fn shared(address: &str) -> io::Result<TcpListener> {
+/// The first address of that name that can be bound; with `reuse` other sockets may have it too. The runtime's own way
+/// would queue but 128 connections, and who is not queued waits for a second.
+async fn tcp(address: &str, reuse: bool) -> io::Result<TcpListener> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {
         let bound = || {
@@ -104,7 +106,7 @@ async fn shared(address: &str) -> io::Result<TcpListener> {
                 false => TcpSocket::new_v6()?,
             };
             socket.set_reuseaddr(true)?;
-            socket.set_reuseport(true)?;
+            socket.set_reuseport(reuse)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };

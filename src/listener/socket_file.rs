@@ -6,7 +6,10 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixSocket};
+
+/// Connections that may wait to be accepted (the kernel takes `net.core.somaxconn` if that is less).
+pub(super) const BACKLOG: u32 = 1024;
 
 /// Who may use a socket's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,7 +51,9 @@ pub(super) async fn bind(
 ) -> io::Result<(UnixListener, SocketFile)> {
     let live = clear(path, take_over).await?;
     let bound = |path: &Path| {
-        let listener = UnixListener::bind(path)?;
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(path)?;
+        let listener = socket.listen(BACKLOG)?;
         let made = SocketFile {
             path: path.to_owned(),
             identity: identity(path),

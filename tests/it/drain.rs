@@ -416,7 +416,8 @@ async fn who_waits_to_be_accepted_when_the_listener_closes_is_served() {
         gateway.signal("STOP");
         let request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
         let (mut tcp, mut unix) = (Vec::new(), Vec::new());
-        for _ in 0..20 {
+        // More than are accepted in one go.
+        for _ in 0..200 {
             tcp.push(connect(&gateway).await);
             unix.push(UnixStream::connect(&path).await.unwrap());
         }
