@@ -200,7 +200,10 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     let ending = async {
         tokio::time::sleep(drain_delay).await;
         let mut stopping = std::pin::pin!(app.stop());
-        if let Err(_) = tokio::time::timeout(drain_timeout, stopping.as_mut()).await {
+        if tokio::time::timeout(drain_timeout, stopping.as_mut())
+            .await
+            .is_err()
+        {
             tracing::warn!("requests were still under way when the drain timeout passed");
             app.cut();
             drop(tokio::time::timeout(LAST_WORDS, stopping).await);

@@ -54,14 +54,14 @@ impl Guest {
     /// Completes at the next step; never when there is nobody left to take one.
     pub(super) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
     /// Completes when it has come so far. The guard that the channel gives out must not be held any longer.
     pub(super) async fn reached(&mut self, phase: Phase) {
         if self.0.wait_for(|now| *now >= phase).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -241,6 +241,7 @@ impl Load {
     }
 
     /// Fails the test if any request failed.
+    #[expect(clippy::print_stderr, reason = "the figures that it is run for")]
     async fn ends_well(self) {
         self.stop.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();

@@ -12,12 +12,7 @@ use super::wait::bounded;
 /// Reads until the other side closes, or resets.
 pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut all = Vec::new();
-    let reading = async {
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-            all.extend_from_slice(&buffer[..read]);
-        }
-    };
+    let reading = async { while let Ok(1..) = stream.read_buf(&mut all).await {} };
     bounded("the connection's end", reading).await;
     String::from_utf8_lossy(&all).into_owned()
 }
@@ -50,10 +45,8 @@ pub async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
                     return text;
                 }
             }
-            let mut buffer = [0; 4096];
-            let read = stream.read(&mut buffer).await.unwrap_or(0);
+            let read = stream.read_buf(&mut all).await.unwrap_or(0);
             assert!(read > 0, "closed after: {text}");
-            all.extend_from_slice(&buffer[..read]);
         }
     };
     bounded("an answer", reading).await
