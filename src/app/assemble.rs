@@ -19,6 +19,7 @@ use crate::domain::ids::ProviderName;
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
 use crate::upstream::Upstream;
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::HttpUpstream;
@@ -168,7 +169,7 @@ pub(super) fn dispatch(
     dispatcher: Dispatcher,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    clock: Clock,
+    (clock, halt): (Clock, &Halt),
 ) -> Dispatch {
     let known = before.and_then(|before| before.hedger.as_ref());
     Dispatch {
@@ -180,6 +181,7 @@ pub(super) fn dispatch(
         hedger: hedger(config, known),
         rescues: config.rescues.clone().into_iter().collect(),
         clock,
+        halt: halt.clone(),
     }
 }
 
@@ -204,6 +206,7 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         dispatch: Arc::new(dispatch),
         clients,
         max_body: config.server.max_body,
+        body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),
     }

@@ -25,7 +25,10 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         .server
         .listen
         .iter()
-        .map(ToString::to_string)
+        .map(|listen| match config.server.listeners.tls_at(listen) {
+            Some(_) => format!("{listen} (TLS)"),
+            None => listen.to_string(),
+        })
         .collect();
     let sources = match config.sources.is_empty() {
         true => "environment".to_owned(),

@@ -6,6 +6,7 @@ use config::ValueKind;
 
 use super::clients::RawClient;
 use super::listen::{AdminListen, Listens};
+use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::streams::{Hedge, PrefillForm, Rescue};
@@ -45,25 +46,26 @@ section! {
         max_body: Size,
         /// Requests at the same time; more are answered with 503. Default 10000.
         max_in_flight: NonZeroUsize,
+        /// Connections at the same time; more are refused. Default 20000.
+        max_connections: NonZeroUsize,
+        /// The largest head of a request; larger ones are answered with 431. Default `64KiB`.
+        max_head: Size,
+        /// How long clients may take.
+        timeouts: ClientTimeouts,
+        /// HTTP/2; `off` leaves HTTP/1.1.
+        http2: Http2,
         /// How it stops.
         drain: Drain,
-        /// Transport encryption. Not in this version.
-        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
-        tls: NotYet,
+        /// Transport encryption.
+        tls: Tls,
+        /// The files of Unix sockets.
+        unix: UnixFile,
+        /// Whether another process may take the addresses over while this one still serves. Default false.
+        reuse_port: bool,
         /// Allows a listener that others can reach although nobody has to identify. Default false.
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
-    }
-}
-
-section! {
-    /// `server.drain`
-    Drain {
-        /// From the signal to refusing new connections. Default `0s`.
-        delay: Span,
-        /// How long requests under way may take to finish. Default `30s`.
-        timeout: Span,
     }
 }
 
@@ -377,23 +379,6 @@ section! {
         ratio: Amount,
         /// Extra attempts per second that are always allowed. Default 10.
         min_per_second: Amount,
-    }
-}
-
-/// A section of a later version: refused rather than ignored.
-pub(super) struct NotYet;
-
-impl FromNode for NotYet {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let empty = match &node.value.kind {
-            ValueKind::Array(values) => values.is_empty(),
-            ValueKind::Table(table) => table.is_empty(),
-            _ => false,
-        };
-        if empty {
-            return Some(Self);
-        }
-        node.reject("is not supported by this version", "remove it", report)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use super::clients;
 use super::context::{Context, Placed};
 use super::error::ConfigErrors;
 use super::keys;
+use super::listen::Listen;
+use super::listeners;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
@@ -33,7 +36,11 @@ pub(super) fn resolve(
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let open = clients.is_empty();
-    let server = server(raw.server.unwrap_or_default(), open, &mut report);
+    let server = server(
+        raw.server.unwrap_or_default(),
+        (&context.dir, open),
+        &mut report,
+    );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -174,9 +181,19 @@ fn add_from_environment(
     }
 }
 
-/// `open`: nobody has to identify.
-fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
+/// `open`: nobody has to identify with a token. Paths are relative to `dir`.
+fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> Server {
     let usual = Server::default();
+    let typed = listeners::Typed {
+        max_connections: raw.max_connections,
+        max_head: raw.max_head,
+        timeouts: raw.timeouts,
+        http2: raw.http2,
+        tls: raw.tls,
+        unix: raw.unix,
+        reuse_port: raw.reuse_port,
+    };
+    let listeners = listeners::resolve(typed, dir, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -188,14 +205,16 @@ fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
         max_in_flight: raw
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),
+        listeners,
         drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
         drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),
         stream_keepalive: raw
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    let reachable = server.listen.iter().filter(|listen| !listen.is_local());
-    for listen in reachable.filter(|_| open) {
+    let open =
+        |listen: &&Listen| open && !listen.is_local() && !server.listeners.identifies(listen);
+    for listen in server.listen.iter().filter(open) {
         if raw.insecure_open == Some(true) {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
@@ -203,7 +222,8 @@ fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
             report.problem(
                 "server.listen",
                 format!("{listen} can be reached from outside, and nobody has to identify"),
-                "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, or set server.insecure_open: true",
+                "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, ask for client certificates \
+                 (server.tls.client_ca), or set server.insecure_open: true",
             );
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::listen::Listen;
+use super::listeners::Listeners;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::client::ClientPolicy;
@@ -59,6 +60,8 @@ pub struct Server {
     pub max_body: usize,
     /// Requests at the same time, at least 1.
     pub max_in_flight: usize,
+    /// How connections are taken in.
+    pub listeners: Listeners,
     /// From the signal to refusing new connections.
     pub drain_delay: Duration,
     /// How long requests under way may take to finish.
@@ -73,6 +76,7 @@ impl Default for Server {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
             max_body: 32 * 1024 * 1024,
             max_in_flight: 10_000,
+            listeners: Listeners::default(),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             stream_keepalive: Duration::from_secs(15),

@@ -4,6 +4,7 @@ mod borg;
 mod clients;
 mod files;
 mod layers;
+mod listeners;
 mod mistakes;
 mod native;
 mod providers;

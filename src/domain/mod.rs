@@ -11,6 +11,7 @@ pub mod chain;
 pub mod circuit;
 pub mod client;
 pub mod concurrency;
+pub mod connection;
 pub mod cooldown;
 pub mod dialect;
 pub mod error_code;

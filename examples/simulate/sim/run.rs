@@ -305,5 +305,6 @@ pub fn dispatch(
         endpoints,
         policy: world.policy,
         clock,
+        halt: pointsman::runtime::halt::Halt::default(),
     }
 }

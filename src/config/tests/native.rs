@@ -69,6 +69,7 @@ log: {format: json, level: 'info,pointsman=debug'}
             ],
             max_body: 1024 * 1024,
             max_in_flight: 7,
+            listeners: Listeners::default(),
             drain_delay: S,
             drain_timeout: 120 * S,
             stream_keepalive: Duration::ZERO,

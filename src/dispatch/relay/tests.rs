@@ -104,6 +104,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),
         policy: DispatchPolicy::default(),
         clock,
+        halt: crate::runtime::halt::Halt::default(),
     });
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
     let request = Request {

@@ -120,7 +120,13 @@ impl Gateway {
     pub async fn start_in(dir: TempDir, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"];
         let arguments = [&listen[..], arguments].concat();
-        let mut child = command(dir.path(), &arguments, env).spawn().unwrap();
+        let command = command(dir.path(), &arguments, env);
+        Self::start_as(dir, command).await
+    }
+
+    /// What this command runs.
+    pub async fn start_as(dir: TempDir, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = Arc::new(Lines::default());
         let mut readers = vec![
             collect(child.stdout.take().unwrap(), &lines),
