@@ -272,8 +272,9 @@ mod tests {
         let request = LoadRequest {
             config_path: Some(PathBuf::from(path)),
             env: variables
+                .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+                .collect(),
             ..LoadRequest::default()
         };
         load(&request).unwrap()

@@ -4,15 +4,18 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 pub mod catalog;
+mod choices;
 mod context;
 mod endpoint;
 mod env;
 mod error;
 mod interpolate;
+mod key_files;
 mod keys;
 mod listen;
 mod load;
 mod lookup;
+mod outbound;
 mod policies;
 mod provider;
 mod raw;
@@ -23,14 +26,17 @@ mod resolved;
 mod streams;
 mod units;
 mod values;
+mod variables;
 mod virtuals;
 
 pub use error::{ConfigErrors, Problem};
+pub use key_files::files_at;
 pub use listen::Listen;
 pub use load::load;
 pub use request::LoadRequest;
-pub use resolved::{Config, Key, Log, LogFormat, Mock, Provider, Server};
+pub use resolved::{Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server};
 pub use units::{duration, show as show_duration};
+pub use variables::Variables;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod files;
 mod layers;
 mod mistakes;
 mod native;
+mod outbound;
 mod providers;
 mod streams;
 
@@ -49,7 +50,7 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn request(dir: &Path, variables: &[(&str, &str)]) -> LoadRequest {
     LoadRequest {
         working_dir: dir.to_path_buf(),
-        env: env(variables),
+        env: env(variables).into(),
         ..LoadRequest::default()
     }
 }

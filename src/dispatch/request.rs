@@ -24,6 +24,8 @@ pub struct Endpoint {
     pub params: serde_json::Map<String, serde_json::Value>,
     /// Tokens its models hold, when known.
     pub context_window: Option<u64>,
+    /// A whole answer may have so many bytes, as received.
+    pub max_answer: usize,
     /// How long the parts of an attempt may take.
     pub timeouts: Timeouts,
     /// How often it is asked again.

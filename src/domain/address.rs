@@ -99,7 +99,11 @@ fn refused_v6(address: Ipv6Addr) -> Option<Refused> {
 /// The IPv4 address that an IPv6 address leads to.
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = address.to_bits();
-    let low = |bits: u128| u32::try_from(bits & 0xffff_ffff).ok().map(Ipv4Addr::from_bits);
+    let low = |bits: u128| {
+        u32::try_from(bits & 0xffff_ffff)
+            .ok()
+            .map(Ipv4Addr::from_bits)
+    };
     match address.segments() {
         // Mapped (RFC 4291, 2.5.5.2), and compatible (2.5.5.1).
         [0, 0, 0, 0, 0, 0xffff | 0, ..] => low(bits),
@@ -114,7 +118,10 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
 /// The address that a URL's host is, in all the ways in which a URL may write one: `[::1]`, `127.1`, `0x7f000001`,
 /// `2130706433`, a final dot (WHATWG URL, host parsing). `None` for a name.
 pub fn literal(host: &str) -> Option<IpAddr> {
-    if let Some(v6) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    if let Some(v6) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
         return v6.parse().ok().map(IpAddr::V6);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
@@ -172,7 +179,12 @@ mod tests {
         ] {
             assert_eq!(judged(text), Some(Refused::LinkLocal), "{text}");
         }
-        for text in ["100.100.100.200", "fd00:ec2::254", "::ffff:100.100.100.200", "fd20:ce::254"] {
+        for text in [
+            "100.100.100.200",
+            "fd00:ec2::254",
+            "::ffff:100.100.100.200",
+            "fd20:ce::254",
+        ] {
             assert_eq!(judged(text), Some(Refused::Metadata), "{text}");
         }
         for text in ["0.0.0.0", "0.1.2.3", "::", "::ffff:0.0.0.0"] {
@@ -228,7 +240,17 @@ mod tests {
         assert_eq!(literal("[::1]"), Some("::1".parse().unwrap()));
         assert_eq!(literal("0"), Some("0.0.0.0".parse().unwrap()));
         assert_eq!(literal("127.1"), Some("127.0.0.1".parse().unwrap()));
-        for name in ["", "localhost", "1.2.3.4.5", "256.1.1.1", "1.2.3.256", "a.1", "1..2", "4294967296", "09"] {
+        for name in [
+            "",
+            "localhost",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.2.3.256",
+            "a.1",
+            "1..2",
+            "4294967296",
+            "09",
+        ] {
             assert_eq!(literal(name), None, "{name}");
         }
     }

@@ -1,23 +1,62 @@
 //! Calls over HTTP: one client, and so one connection pool, per provider.
 //!
-//! Four defaults of the client are changed here. Redirects are off: it would carry `x-api-key` and other
+//! Five defaults of the client are changed here. Redirects are off: it would carry `x-api-key` and other
 //! key headers to whatever host the redirect names. Its own retries are off: every attempt is ours, counted
 //! and explained. Proxies from the environment are off unless configured. A connect timeout is set: there
-//! is none by default.
+//! is none by default. Names are looked up by [`Dns`], which leaves out addresses that no provider has.
+//! It never decompresses: that is left to those who look into an answer, within their limits.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::Method;
-use reqwest::{Client, Url};
+use reqwest::{Certificate, Client, Url};
 
+use super::dns::{Dns, Resolver};
 use super::{Call, Reply, SendError, Upstream};
+use crate::domain::address::{self, Refused};
 use crate::domain::dialect::Operation;
 
 /// How long an unused connection is kept. Below the idle timeouts of common load balancers (60 s), so that
 /// a request is rarely sent into a connection that the other side is just closing.
 const POOL_IDLE: Duration = Duration::from_secs(50);
+
+/// The way to a provider.
+#[derive(Debug)]
+pub struct Way<'a> {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Looks names up, those of proxies too.
+    pub dns: &'a Dns,
+    /// Whether link-local addresses and metadata services are called.
+    pub allow_link_local: bool,
+    /// The proxy on it.
+    pub proxy: Proxy<'a>,
+    /// Certificate authorities to trust besides those of the system, in DER.
+    pub authorities: &'a [Vec<u8>],
+}
+
+/// The proxy on the way.
+#[derive(Clone, Copy)]
+pub enum Proxy<'a> {
+    /// None, whatever the environment says.
+    Off,
+    /// As the process's environment says.
+    Environment,
+    /// The one at this URL, which may hold a password.
+    Url(&'a str),
+}
+
+impl std::fmt::Debug for Proxy<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Environment => "Environment",
+            Self::Url(_) => "Url(****)",
+        })
+    }
+}
 
 /// One provider over HTTP.
 #[derive(Clone, Debug)]
@@ -35,6 +74,20 @@ pub enum ClientError {
         /// As configured.
         url: String,
     },
+    /// An address that is not called.
+    #[error("{host} is {why}, which is not called")]
+    Address {
+        /// As it is called.
+        host: String,
+        /// Why not.
+        why: Refused,
+    },
+    /// A proxy's URL that the HTTP client refuses.
+    #[error("the proxy's URL cannot be used: write it like http://proxy.example.com:3128")]
+    Proxy,
+    /// A certificate authority that the HTTP client refuses.
+    #[error("a certificate of ca_file cannot be used")]
+    Authority(#[source] reqwest::Error),
     /// TLS or other settings that the HTTP client refuses.
     #[error("the HTTP client cannot be set up")]
     Client(#[from] reqwest::Error),
@@ -45,23 +98,52 @@ impl HttpUpstream {
     ///
     /// # Errors
     /// URLs that do not parse, TLS that cannot be set up.
-    pub fn new(
-        base_url: &str,
-        chat_url: Option<&str>,
-        connect: Duration,
-    ) -> Result<Self, ClientError> {
-        let parse = |url: String| Url::parse(&url).map_err(|_| ClientError::Url { url });
+    pub fn new(base_url: &str, chat_url: Option<&str>, way: &Way<'_>) -> Result<Self, ClientError> {
+        let parse = |url: String| {
+            let url = Url::parse(&url).map_err(|_| ClientError::Url { url })?;
+            // Hosts that are addresses are never looked up, so they are judged here.
+            let host = url.host_str().unwrap_or_default();
+            let judged = address::literal(host)
+                .and_then(|address| address::refused(address, way.allow_link_local));
+            match judged {
+                None => Ok(url),
+                Some(why) => Err(ClientError::Address {
+                    host: host.to_owned(),
+                    why,
+                }),
+            }
+        };
         let root = base_url.trim_end_matches('/');
         let url = |operation: Operation| match (operation, chat_url) {
             (Operation::Chat, Some(url)) => parse(url.to_owned()),
             _ => parse(format!("{root}{}", operation.path())),
         };
         let [chat, completions, embeddings, moderations, responses] = Operation::ALL.map(url);
-        let client = Client::builder()
+        let builder = Client::builder();
+        let builder = match way.proxy {
+            Proxy::Off => builder.no_proxy(),
+            Proxy::Environment => builder,
+            Proxy::Url(url) => {
+                let proxy = reqwest::Proxy::all(url).map_err(|_| ClientError::Proxy)?;
+                builder.no_proxy().proxy(proxy)
+            }
+        };
+        let authorities = way.authorities.iter().map(|der| Certificate::from_der(der));
+        let authorities: Vec<Certificate> = authorities
+            .collect::<Result<_, _>>()
+            .map_err(ClientError::Authority)?;
+        let builder = match authorities.is_empty() {
+            true => builder,
+            false => builder.tls_certs_merge(authorities),
+        };
+        let client = builder
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .no_proxy()
-            .connect_timeout(connect)
+            .dns_resolver(Resolver {
+                dns: way.dns.clone(),
+                allow_link_local: way.allow_link_local,
+            })
+            .connect_timeout(way.connect)
             .pool_idle_timeout(POOL_IDLE)
             .tcp_nodelay(true)
             .http1_only()

@@ -6,4 +6,5 @@ mod error_doc;
 pub mod headers;
 pub mod openai;
 pub mod ratelimit;
+pub mod redact;
 pub mod sse;
