@@ -207,7 +207,16 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
 
 /// One reload, told in the log. A configuration with mistakes changes nothing.
 async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
-    let config = match read() {
+    let mut config = read();
+    if let Ok(new) = &config
+        && files.watches() != new.files
+    {
+        // What changes after this look is seen by the next one; what changed before it is read now.
+        files.watch(&new.files);
+        files.look().await;
+        config = read();
+    }
+    let config = match config {
         Ok(config) => config,
         Err(mistakes) => {
             tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
@@ -225,10 +234,6 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     }
     match app.reload(&config).await {
         Ok(()) => {
-            if files.watches() != config.files {
-                files.watch(&config.files);
-                files.look().await;
-            }
             let providers = config.providers.len();
             tracing::info!(providers, "configuration reloaded");
             true

@@ -121,7 +121,30 @@ pub(super) async fn make_of(
         Err(Early::Failed(failure)) => End::Failed(failure, None),
         Err(Early::OutOfTime) => End::OutOfTime,
     };
-    redacted::end(end, lease, endpoint)
+    fit(end, lease, endpoint)
+}
+
+/// The same without the credentials of the call.
+fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
+    let redactor = redacted::redactor(lease, &endpoint.headers);
+    match end {
+        End::Failed(failure, whole) => {
+            let whole = whole.map(|mut whole| {
+                whole.body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                whole
+            });
+            End::Failed(redacted::failure(failure, &redactor), whole)
+        }
+        End::Whole(mut whole, usage) => {
+            redacted::head(&mut whole.headers, &redactor);
+            End::Whole(whole, usage)
+        }
+        End::Begun(mut begun) => {
+            redacted::head(&mut begun.headers, &redactor);
+            End::Begun(begun)
+        }
+        End::OutOfTime => End::OutOfTime,
+    }
 }
 
 /// Why an attempt ended without an answer.

@@ -6,8 +6,6 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::attempt::{End, Whole};
-use super::request::Endpoint;
 use crate::actors::lease::Lease;
 use crate::domain::outcome::Failure;
 use crate::wire::openai::response::searchable;
@@ -28,48 +26,36 @@ pub(super) fn redactor<'a>(lease: &'a Lease, headers: &'a HeaderMap) -> Redactor
     })
 }
 
-/// What became of an attempt, fit for callers and logs.
-pub(super) fn end(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
-    let redactor = redactor(lease, &endpoint.headers);
-    match end {
-        End::Failed(failure, whole) => End::Failed(
-            self::failure(failure, &redactor),
-            whole.map(|whole| answer(whole, &redactor)),
-        ),
-        End::Whole(mut whole, usage) => {
-            remove(&mut whole.headers, |value| redactor.is_in(value));
-            End::Whole(whole, usage)
-        }
-        End::Begun(mut begun) => {
-            remove(&mut begun.headers, |value| redactor.is_in(value));
-            End::Begun(begun)
-        }
-        End::OutOfTime => End::OutOfTime,
-    }
-}
-
-fn failure(failure: Failure, redactor: &Redactor<'_>) -> Failure {
+/// A failure, fit for the log.
+pub(super) fn failure(failure: Failure, redactor: &Redactor<'_>) -> Failure {
     match redactor.masked_text(&failure.detail) {
         Some(detail) => Failure { detail, ..failure },
         None => failure,
     }
 }
 
-fn answer(mut whole: Whole, redactor: &Redactor<'_>) -> Whole {
-    remove(&mut whole.headers, |value| redactor.masked(value).is_some());
-    let body = searchable(&whole.headers, &whole.body).filter(|body| body.len() <= MAX_ERROR);
-    let Some(body) = body else {
-        whole.body = Bytes::from_static(WITHHELD.as_bytes());
+/// The head of an answer that serves, fit for the caller.
+pub(super) fn head(headers: &mut HeaderMap, redactor: &Redactor<'_>) {
+    remove(headers, |value| redactor.is_in(value));
+}
+
+/// An error answer, fit for the caller: its head, and what is left of its body.
+pub(super) fn refusal(headers: &mut HeaderMap, body: Bytes, redactor: &Redactor<'_>) -> Bytes {
+    remove(headers, |value| redactor.masked(value).is_some());
+    let plain = searchable(headers, &body).filter(|plain| plain.len() <= MAX_ERROR);
+    let Some(plain) = plain else {
         let json = HeaderValue::from_static("application/json");
-        whole.headers.insert(header::CONTENT_TYPE, json);
-        whole.headers.remove(header::CONTENT_ENCODING);
-        return whole;
+        headers.insert(header::CONTENT_TYPE, json);
+        headers.remove(header::CONTENT_ENCODING);
+        return Bytes::from_static(WITHHELD.as_bytes());
     };
-    if let Some(masked) = redactor.masked(&body) {
-        whole.body = Bytes::from(masked);
-        whole.headers.remove(header::CONTENT_ENCODING);
+    match redactor.masked(&plain) {
+        Some(masked) => {
+            headers.remove(header::CONTENT_ENCODING);
+            Bytes::from(masked)
+        }
+        None => body,
     }
-    whole
 }
 
 /// An error event of a stream, fit for callers.

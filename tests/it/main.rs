@@ -19,6 +19,7 @@ mod headers;
 mod hedging;
 mod key_limits;
 mod limits;
+mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
@@ -29,6 +30,7 @@ mod rotation;
 mod secrets;
 mod simulation;
 mod situations;
+mod smuggling;
 mod streaming;
 mod support;
 mod targets;

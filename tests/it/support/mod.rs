@@ -3,6 +3,7 @@
 pub mod behaviour;
 pub mod client;
 pub mod gateway;
+pub mod planted;
 pub mod scripted;
 pub mod temp;
 pub mod wait;
