@@ -15,7 +15,7 @@ use crate::domain::dialect::Operation;
 /// A compressed answer is inflated for a look up to this size, in bytes; what is larger is believed.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
 /// A compressed answer may grow so much: text seldom grows more than tenfold, what is made to harm a thousandfold.
-const MAX_RATIO: u64 = 128;
+const MAX_RATIO: u64 = 32;
 /// A small answer may grow to so many bytes, whatever the ratio.
 const MIN_INFLATED: u64 = 1024 * 1024;
 
