@@ -267,7 +267,7 @@ async fn what_is_compressed_to_harm_does_not_fill_the_memory() {
         Behaviour::events([
             role(),
             chunk("x"),
-            format!(":{}\n\n", " ".repeat(4093)).repeat(SIZE / 4096),
+            format!(":{}\n\n", " ".repeat(4093)).repeat(SIZE / 4096 / 8),
         ])
         .gzip(),
     ] {

@@ -10,7 +10,7 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::planted::{assert_clean, assert_clean_head};
+use super::planted::{MARK, assert_clean, assert_clean_head};
 use super::wait::bounded;
 
 /// A request in the making.
@@ -205,8 +205,10 @@ impl Streamed {
     pub async fn next(&mut self) -> Option<Bytes> {
         let piece = bounded("a piece of the stream", self.body.next()).await?;
         let piece = piece.unwrap();
+        // A key may be cut in two by the border.
+        let from = self.seen.len().saturating_sub(MARK.len());
         self.seen.extend_from_slice(&piece);
-        assert_clean("a stream", &self.seen);
+        assert_clean("a stream", &self.seen[from..]);
         Some(piece)
     }
 
