@@ -5,6 +5,7 @@ use std::path::Path;
 use http::Uri;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use zeroize::Zeroizing;
 
 use super::context::Placed;
 use super::endpoint::Endpoint;
@@ -48,7 +49,7 @@ impl FromNode for ProxyForm {
         if node.value.kind == config::ValueKind::Boolean(false) {
             return Some(Self(Proxy::Off));
         }
-        let text = node.text().unwrap_or_default();
+        let text = Zeroizing::new(node.text().unwrap_or_default());
         let text = text.trim();
         match text {
             "off" => return Some(Self(Proxy::Off)),

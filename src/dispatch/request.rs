@@ -1,5 +1,6 @@
 //! What goes into dispatch: a request, and the endpoints that it may go to.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,6 @@ pub struct Continuation {
 }
 
 /// A request as the data listener took it.
-#[derive(Debug)]
 pub struct Request {
     /// Its id, kept or made.
     pub id: Arc<str>,
@@ -59,4 +59,14 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// The caller's word on waiting for a key.
     pub await_cooldown: Option<Duration>,
+}
+
+impl fmt::Debug for Request {
+    /// The caller's headers may hold its token, the body holds its prompt: both stay out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
 }

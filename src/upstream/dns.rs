@@ -60,7 +60,8 @@ pub enum LookupError {
 
 type Addresses = Arc<[IpAddr]>;
 type Found = Result<Addresses, Arc<str>>;
-type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+pub(super) type Lookup =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 /// What is remembered of names. Cheap to clone; needs a runtime.
 #[derive(Clone, Debug)]
@@ -92,7 +93,8 @@ impl Dns {
         Self::asking(Arc::new(lookup), terms)
     }
 
-    fn asking(lookup: Lookup, terms: Terms) -> Self {
+    /// Asks `lookup`.
+    pub(super) fn asking(lookup: Lookup, terms: Terms) -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
         let book = Book {
             terms,

@@ -203,3 +203,92 @@ fn explain(error: &reqwest::Error) -> SendError {
         SendError::Broken(detail)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::super::dns::{Lookup, Terms};
+    use super::*;
+
+    /// Every name has this address.
+    fn all_at(address: &'static str) -> Dns {
+        let lookup: Lookup = Arc::new(move |_host| {
+            Box::pin(async move { Ok(vec![address.parse::<IpAddr>().unwrap()]) })
+        });
+        let second = Duration::from_secs(1);
+        let terms = Terms {
+            ttl: second,
+            negative_ttl: second,
+            max_stale: second,
+        };
+        Dns::asking(lookup, terms)
+    }
+
+    fn way<'a>(dns: &'a Dns, proxy: Proxy<'a>) -> Way<'a> {
+        Way {
+            connect: Duration::from_secs(1),
+            dns,
+            allow_link_local: false,
+            proxy,
+            authorities: &[],
+        }
+    }
+
+    async fn failure(url: &str, way: &Way<'_>) -> SendError {
+        let upstream = HttpUpstream::new(url, None, way).unwrap();
+        let call = Call {
+            operation: Operation::Chat,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        upstream.send(call).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_metadata_service_is_not_called() {
+        for address in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fd00:ec2::254",
+            "0.0.0.0",
+        ] {
+            let dns = all_at(address);
+            let direct = failure("http://api.example/v1", &way(&dns, Proxy::Off)).await;
+            let by_proxy = way(&dns, Proxy::Url("http://proxy.example:3128"));
+            let by_proxy = failure("http://api.example/v1", &by_proxy).await;
+            for error in [direct, by_proxy] {
+                assert!(
+                    matches!(&error, SendError::Connect(why) if why.contains("not called")),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_in_any_disguise_is_judged_too() {
+        let dns = all_at("127.0.0.1");
+        for host in [
+            "169.254.169.254",
+            "0xa9fea9fe",
+            "2852039166",
+            "%31%36%39.254.169.254",
+            "[::ffff:a9fe:a9fe]",
+        ] {
+            let made =
+                HttpUpstream::new(&format!("http://{host}/v1"), None, &way(&dns, Proxy::Off));
+            assert!(matches!(made, Err(ClientError::Address { .. })), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_password_is_not_shown() {
+        let shown = format!("{:?}", Proxy::Url("http://me:hunter2@proxy.example"));
+        assert!(!shown.contains("hunter2"));
+    }
+}

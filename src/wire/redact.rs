@@ -314,11 +314,11 @@ fn replaced(text: &[u8], mut spans: Vec<Range<usize>>) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     for span in spans {
-        if let Some(between) = text.get(at..span.start) {
-            if at == 0 || !between.is_empty() {
-                out.extend_from_slice(between);
-                out.extend_from_slice(MASK);
-            }
+        if let Some(between) = text.get(at..span.start)
+            && (at == 0 || !between.is_empty())
+        {
+            out.extend_from_slice(between);
+            out.extend_from_slice(MASK);
         }
         at = at.max(span.end);
     }
