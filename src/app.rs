@@ -162,8 +162,8 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let mut app = App::start(config).await?;
     let mut files = Watch::new(config.files.clone()).await;
+    let mut app = App::start(config).await?;
     let mut earlier = false;
     loop {
         tokio::select! {

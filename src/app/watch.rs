@@ -24,6 +24,8 @@ pub(super) struct Watch {
     seen: u64,
     /// When to look again: kept here, because who waits for a change also waits for other things.
     next: Instant,
+    /// While they are changing, how many more looks they get to come to rest.
+    restless: Option<u32>,
 }
 
 impl Watch {
@@ -33,25 +35,26 @@ impl Watch {
             files,
             seen: 0,
             next: Instant::now() + EVERY,
+            restless: None,
         };
         watch.look().await;
         watch
     }
 
     /// Completes when one of them differs from what was seen last, and has come to rest: who edits a file in place
-    /// may just be writing it. Never without files.
+    /// may just be writing it. Never without files. May be dropped and called again: nothing is forgotten.
     pub(super) async fn changed(&mut self) {
         loop {
             tokio::time::sleep_until(self.next).await;
             let differs = self.look().await;
-            self.next = Instant::now() + EVERY;
-            if differs {
-                for _ in 0..LOOKS {
-                    tokio::time::sleep(SETTLING).await;
-                    if !self.look().await {
-                        break;
-                    }
-                }
+            let left = self.restless.unwrap_or(LOOKS);
+            self.restless = (differs && left > 0).then(|| left - 1);
+            let rested = self.restless.is_none() && (differs || left < LOOKS);
+            self.next = match self.restless {
+                Some(_) => Instant::now() + SETTLING,
+                None => Instant::now() + EVERY,
+            };
+            if rested {
                 return;
             }
         }
@@ -141,6 +144,30 @@ mod tests {
         fs::write(at("..v2").join("key"), "edited in place").unwrap();
         assert!(both.look().await && one.look().await);
         assert!(!both.look().await && !one.look().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_told_when_it_has_come_to_rest_and_never_forgotten() {
+        let dir = Dir::new();
+        let file = dir.0.join("key");
+        fs::write(&file, "one").unwrap();
+        let mut watch = Watch::new(vec![file.clone()]).await;
+        let quiet = tokio::time::timeout(5 * EVERY, watch.changed()).await;
+        assert!(quiet.is_err());
+        fs::write(&file, "tw").unwrap();
+        // Seen, but it may still be written; who waits has something else to do in between.
+        let seen = EVERY + SETTLING / 2;
+        assert!(tokio::time::timeout(seen, watch.changed()).await.is_err());
+        fs::write(&file, "two").unwrap();
+        let before = Instant::now();
+        watch.changed().await;
+        assert!(before.elapsed() >= SETTLING && before.elapsed() < EVERY);
+        assert!(
+            tokio::time::timeout(5 * EVERY, watch.changed())
+                .await
+                .is_err(),
+            "told once"
+        );
     }
 
     #[tokio::test]
