@@ -152,11 +152,11 @@ mod tests {
         let file = dir.0.join("key");
         fs::write(&file, "one").unwrap();
         let mut watch = Watch::new(vec![file.clone()]).await;
-        let quiet = tokio::time::timeout(5 * EVERY, watch.changed()).await;
+        let quiet = tokio::time::timeout(EVERY * 9 / 2, watch.changed()).await;
         assert!(quiet.is_err());
         fs::write(&file, "tw").unwrap();
         // Seen, but it may still be written; who waits has something else to do in between.
-        let seen = EVERY + SETTLING / 2;
+        let seen = EVERY / 2 + SETTLING / 2;
         assert!(tokio::time::timeout(seen, watch.changed()).await.is_err());
         fs::write(&file, "two").unwrap();
         let before = Instant::now();
