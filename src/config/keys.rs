@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use http::HeaderValue;
 
 use super::key_files;
+pub(super) use super::key_files::read as from_file;
 use super::read::Report;
 use super::resolved::Key;
 use super::values::words;
@@ -66,7 +67,7 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
                     ..Found::default()
                 };
             }
-            Some((variable, path)) => return from_file(variable, dir.join(path)),
+            Some((variable, path)) => return named(variable, dir.join(path)),
             None if !keys.is_empty() => {
                 return Found {
                     keys: distinct(keys),
@@ -79,7 +80,7 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
     Found::default()
 }
 
-fn from_file(variable: String, path: PathBuf) -> Found {
+fn named(variable: String, path: PathBuf) -> Found {
     let (keys, problem) = match key_files::read(&path) {
         Ok(keys) if keys.is_empty() => (keys, Some("holds no key".to_owned())),
         Ok(keys) => (keys, None),

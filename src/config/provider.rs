@@ -3,7 +3,6 @@
 use super::catalog::{self, BuiltIn};
 use super::context::Context;
 use super::endpoint::Endpoint;
-use super::key_files;
 use super::keys;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
@@ -346,7 +345,7 @@ fn keys_of(
         let place = format!("{path}.api_key_files");
         let full = context.dir.join(&file);
         report.files.push(full.clone());
-        match key_files::read(&full) {
+        match keys::from_file(&full) {
             Ok(found) if found.is_empty() => {
                 report.problem(
                     &place,
