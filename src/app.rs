@@ -173,9 +173,9 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let mut files = Watch::new(config.files.clone()).await;
     let mut app = App::start_on(config, &mut passed).await?;
     tell(&[NotifyState::Ready]);
-    let mut files = Watch::new(config.files.clone()).await;
     let mut earlier = false;
     loop {
         tokio::select! {
@@ -232,7 +232,16 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
 }
 
 async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
-    let config = match read() {
+    let mut config = read();
+    if let Ok(new) = &config
+        && files.watches() != new.files
+    {
+        // What changes after this look is seen by the next one; what changed before it is read now.
+        files.watch(&new.files);
+        files.look().await;
+        config = read();
+    }
+    let config = match config {
         Ok(config) => config,
         Err(mistakes) => {
             tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
@@ -247,10 +256,6 @@ async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     }
     match app.reload(&config).await {
         Ok(()) => {
-            if files.watches() != config.files {
-                files.watch(&config.files);
-                files.look().await;
-            }
             let providers = config.providers.len();
             tracing::info!(providers, "configuration reloaded");
             true

@@ -309,6 +309,7 @@ pub async fn play(setup: Setup) -> Figures {
         builtin: false,
     };
     let endpoint = Endpoint {
+        max_answer: 64 << 20,
         kind: String::new(),
         wire: Arc::new(Limited {
             ask,

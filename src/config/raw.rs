@@ -7,12 +7,11 @@ use config::ValueKind;
 use super::clients::RawClient;
 use super::listen::{AdminListen, Listens};
 use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
+use super::outbound::{DnsForm, ProxyForm};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::streams::{Hedge, PrefillForm, Rescue};
-use super::values::{
-    Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
-};
+use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
 use crate::domain::rotation::KeyRotation;
@@ -44,6 +43,10 @@ section! {
         admin_listen: AdminListen,
         /// The largest request body; larger ones are answered with 413. Default `32MiB`.
         max_body: Size,
+        /// The largest whole answer of an upstream; a larger one counts as malformed. Default `64MiB`.
+        max_answer: Size,
+        /// How the names of providers are looked up.
+        dns: DnsForm,
         /// Requests at the same time; more are answered with 503. Default 10000.
         max_in_flight: NonZeroUsize,
         /// Connections at the same time; more are refused. Default 20000.
@@ -86,6 +89,8 @@ section! {
         default_model: String,
         /// The APIs to call.
         providers: Vec<Provider>,
+        /// The proxy to providers that are not in a private network: a URL, `environment` or `off`. Default `off`.
+        proxy: ProxyForm,
         /// Named chains of upstreams.
         r#virtual: Vec<Virtual>,
         /// How long a rate-limited key stays away: one time for all providers, or a map of provider names
@@ -115,8 +120,14 @@ section! {
         api_keys: KeyTexts,
         /// The variable that holds the key; its plural and numbered forms are read too.
         api_key_env: Names,
-        /// Files with one key per line, relative to this file.
-        api_key_files | api_key_file: Names,
+        /// Files with one key per line, or directories of such files, relative to this file.
+        api_key_files | api_key_file | api_key_dir: Names,
+        /// Certificate authorities to trust besides the usual ones, as files in PEM, relative to this file.
+        ca_file | ca_files: Names,
+        /// The proxy to it: a URL, `environment` or `off`. Default: `llm.proxy`.
+        proxy: ProxyForm,
+        /// Whether it may be at a link-local address or at that of a cloud's metadata service. Default false.
+        allow_link_local: bool,
         /// `round_robin`, `sticky`, `sequential` or `least_in_flight`. Default `round_robin`.
         key_rotation: KeyRotation,
         /// Extra request headers.
@@ -415,55 +426,5 @@ impl FromNode for UpstreamRef {
             Some(name) if !name.trim().is_empty() => Some(Self(name.trim().to_owned())),
             _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
         }
-    }
-}
-
-impl FromNode for Dialect {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) => node.reject(
-                format!("dialect {name} is not supported by this version"),
-                "use `openai` with the provider's OpenAI-compatible base_url",
-                report,
-            ),
-            _ => choice(
-                node,
-                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
-                report,
-            ),
-        }
-    }
-}
-
-impl FromNode for KeyRotation {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let all = [
-            Self::RoundRobin,
-            Self::Sticky,
-            Self::Sequential,
-            Self::LeastInFlight,
-        ];
-        choice(
-            node,
-            &all.map(|rotation| (rotation.as_str(), rotation)),
-            report,
-        )
-    }
-}
-
-impl FromNode for CooldownScope {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let scopes = [
-            ("key_model", Self::KeyModel),
-            ("key", Self::Key),
-            ("provider", Self::Provider),
-        ];
-        choice(node, &scopes, report)
-    }
-}
-
-impl FromNode for LogFormat {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
     }
 }

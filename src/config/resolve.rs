@@ -12,6 +12,7 @@ use super::error::ConfigErrors;
 use super::keys;
 use super::listen::Listen;
 use super::listeners;
+use super::outbound;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
@@ -84,8 +85,9 @@ pub(super) fn resolve(
     }
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
     for entry in locals {
+        let keys = context.keys(&entry.variables(), &mut report);
         placed.push(Placed {
-            provider: provider::from_catalogue(entry, Vec::new(), &cooldowns, context),
+            provider: provider::from_catalogue(entry, keys, &cooldowns),
             builtin: true,
         });
         known = Known::of(&placed);
@@ -109,6 +111,7 @@ pub(super) fn resolve(
         }
     }
 
+    outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
     let targets = Targets::build(&entries, &chains, default_model.as_deref());
     let targets = match targets {
@@ -164,7 +167,7 @@ fn add_from_environment(
         if placed.iter().any(there) || keyless.contains(&entry) {
             continue;
         }
-        let mut keys = keys::from_env(&entry.variables(), context.env);
+        let mut keys = context.keys(&entry.variables(), report);
         for key in keys.iter().filter(|key| !keys::sendable(key)) {
             let message = "is not used: it holds characters that a header can't carry";
             report
@@ -174,7 +177,7 @@ fn add_from_environment(
         keys.retain(keys::sendable);
         if !keys.is_empty() {
             placed.push(Placed {
-                provider: provider::from_catalogue(entry, keys, cooldowns, context),
+                provider: provider::from_catalogue(entry, keys, cooldowns),
                 builtin: true,
             });
         }
@@ -202,6 +205,8 @@ fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> 
     let server = Server {
         listen: listen.unwrap_or(usual.listen),
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
+        max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
+        dns: outbound::dns(raw.dns),
         max_in_flight: raw
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),

@@ -401,8 +401,9 @@ impl Relay {
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
+            let event = live.fit(event.raw);
             return self.cut(Cut {
-                event: Some(event.raw),
+                event: Some(event),
                 retry_after: failure.retry_after,
                 certain: failure.certain,
                 ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, "")

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no logging, no runtime: time is always an argument (see [`time::Time`]).
 //! Each file holds one machine or one small family of values.
 
+pub mod address;
 pub mod allowance;
 pub mod attempts;
 pub mod backoff;

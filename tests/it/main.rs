@@ -24,6 +24,7 @@ mod hedging;
 mod key_limits;
 mod limits;
 mod listeners;
+mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
@@ -34,6 +35,7 @@ mod rotation;
 mod secrets;
 mod simulation;
 mod situations;
+mod smuggling;
 mod streaming;
 mod support;
 mod targets;

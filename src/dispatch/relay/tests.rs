@@ -77,6 +77,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     })
     .await;
     let endpoint = Endpoint {
+        max_answer: 64 << 20,
         kind: String::new(),
         wire: Arc::new(Parts(gap)),
         headers: HeaderMap::new(),

@@ -4,6 +4,7 @@ pub mod behaviour;
 pub mod certs;
 pub mod client;
 pub mod gateway;
+pub mod planted;
 pub mod raw;
 pub mod scripted;
 pub mod temp;

@@ -61,7 +61,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &["upstream/http_client.rs"],
+        &["upstream/http_client.rs", "upstream/dns.rs"],
         "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -114,6 +114,16 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "secrecy",
         &["domain/secret.rs"],
         "use `domain::secret::ApiKey`",
+    ),
+    (
+        "zeroize",
+        &["domain/secret.rs", "config", "app/watch.rs"],
+        "what has become an `ApiKey` wipes itself",
+    ),
+    (
+        "rustls_pki_types",
+        &["config/outbound.rs"],
+        "certificates of the configuration are read there",
     ),
     (
         "tiktoken_rs",
