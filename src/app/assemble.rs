@@ -1,6 +1,6 @@
 //! From a configuration to the parts that run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -153,6 +153,7 @@ pub(super) fn tree_spec(config: &Config, generation: u64, oldest: u64, clock: Cl
         generation,
         oldest,
         providers: providers.collect(),
+        recall: BTreeMap::new(),
         max_waiting: config.dispatch.max_waiting,
         restart: RestartPolicy::default(),
         clock,

@@ -10,6 +10,7 @@ use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
+use super::memory::{CooldownMemory, ProviderMemory};
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
@@ -214,6 +215,31 @@ impl ProviderState {
         self.models
             .keys()
             .filter_map(move |model| Some((model, self.gate(model, true, now).err()?)))
+    }
+
+    /// What of it outlives the process.
+    pub fn memory(&self, now: Time) -> ProviderMemory {
+        let gone = self.models.iter();
+        let gone = gone.filter(|(_, upstream)| upstream.gone_until > now);
+        let gone = gone.map(|(model, upstream)| (model.clone(), upstream.gone_until));
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort();
+        ProviderMemory {
+            cooling: self.whole.memory(now).map(|cooldown| cooldown.until),
+            gone,
+        }
+    }
+
+    /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
+    /// [`MODEL_GONE`].
+    pub fn restore(&mut self, memory: &ProviderMemory, max: Duration, now: Time) {
+        if let Some(until) = memory.cooling {
+            let memory = CooldownMemory { until, strikes: 0 };
+            self.whole = Cooldown::restored(memory, now + max);
+        }
+        for (model, until) in memory.gone.iter().filter(|(_, until)| *until > now) {
+            self.upstream(model, now).gone_until = (*until).min(now + MODEL_GONE);
+        }
     }
 
     fn upstream(&mut self, model: &ModelName, now: Time) -> &mut UpstreamState {

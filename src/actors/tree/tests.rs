@@ -71,6 +71,7 @@ impl Bench {
             generation: 0,
             oldest: 0,
             providers,
+            recall: std::collections::BTreeMap::new(),
             max_waiting: 10,
             restart,
             clock,
