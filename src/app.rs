@@ -5,14 +5,16 @@
 
 mod assemble;
 mod error;
+mod keeper;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::keeper::Keeper;
 use self::watch::Watch;
 use crate::actors::tree::Tree;
 use crate::api::connection::Listener;
@@ -34,6 +36,8 @@ pub struct App {
     stop: tokio::sync::watch::Sender<bool>,
     connections: Weak<()>,
     tree: Tree,
+    /// With a `state.path`.
+    keeper: Option<Keeper>,
     clock: Clock,
     config: Config,
     /// Earlier configurations under which requests may be under way, oldest first.
@@ -44,12 +48,16 @@ impl App {
     /// Brings everything up; returns once every listener is bound.
     ///
     /// # Errors
-    /// An address that cannot be bound, a provider whose client cannot be made.
+    /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
-        let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
+        let opened = keeper::open(config, clock).await?;
+        let recall = opened.as_ref().map(|opened| opened.recall(config));
+        let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
+        let tree = Tree::start(spec).await;
         let dispatcher = tree.dispatcher().clone();
+        let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, clock);
         let door = Door::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
@@ -72,6 +80,7 @@ impl App {
             stop,
             connections,
             tree,
+            keeper,
             clock,
             config: config.clone(),
             earlier: VecDeque::new(),
@@ -127,8 +136,19 @@ impl App {
             .earlier
             .front()
             .map_or(generation, |(oldest, _)| *oldest);
-        let spec = assemble::tree_spec(&self.config, generation, oldest, self.clock);
+        let recall = match &self.keeper {
+            Some(keeper) => keeper.recall(&self.config).await,
+            None => BTreeMap::new(),
+        };
+        let spec = assemble::tree_spec(&self.config, recall, generation, oldest, self.clock);
         self.tree.apply(&spec).await;
+    }
+
+    /// Writes the state a last time, when there is a file for it.
+    pub async fn keep(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.finish().await;
+        }
     }
 
     /// The real addresses of the listeners.
@@ -205,6 +225,7 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
         _ = terminate.recv() => tracing::warn!("second signal: stopped at once"),
         _ = interrupt.recv() => tracing::warn!("second signal: stopped at once"),
     }
+    app.keep().await;
     Ok(())
 }
 
@@ -222,6 +243,9 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     }
     if config.server.listen != app.config.server.listen {
         tracing::warn!("server.listen has changed: that takes a restart");
+    }
+    if config.state_path != app.config.state_path {
+        tracing::warn!("state.path has changed: that takes a restart");
     }
     if config.log != app.config.log {
         tracing::warn!("log has changed: that takes a restart");

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             complain(&app::chain(&error));
             ExitCode::from(match error {
                 StartError::Bind { .. } => CANNOT_BIND,
-                StartError::Provider { .. } => BAD_CONFIGURATION,
+                StartError::Provider { .. } | StartError::State(_) => BAD_CONFIGURATION,
                 StartError::Signals(_) => SOFTWARE,
             })
         }

@@ -8,6 +8,7 @@ use super::clients::RawClient;
 use super::listen::{AdminListen, Listens};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
+use super::state::State;
 use super::streams::{Hedge, PrefillForm, Rescue};
 use super::values::{
     Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
@@ -29,6 +30,8 @@ section! {
         dispatch: Dispatch,
         /// How it logs.
         log: Log,
+        /// Where what is known of keys outlives the process.
+        state: State,
     }
 }
 

@@ -7,6 +7,7 @@ mod layers;
 mod mistakes;
 mod native;
 mod providers;
+mod state;
 mod streams;
 
 use std::collections::BTreeMap;

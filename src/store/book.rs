@@ -35,22 +35,25 @@ pub struct Book {
 }
 
 impl Book {
-    /// Writes down what is known of a key that is in use. Nothing worth keeping: nothing is written down.
-    pub fn note_key(&mut self, mark: Mark, page: KeyPage) {
+    /// Writes down what is known of a key that is in use. Nothing worth keeping: nothing is written down. Says whether
+    /// that is news.
+    pub fn note_key(&mut self, mark: Mark, page: KeyPage) -> bool {
         if page.memory.is_empty() && page.limits.is_empty() {
-            self.keys.remove(&mark);
-        } else {
-            self.keys.insert(mark, page);
+            return self.keys.remove(&mark).is_some();
         }
+        let is_news = self.keys.get(&mark) != Some(&page);
+        self.keys.insert(mark, page);
+        is_news
     }
 
     /// The same of a provider.
-    pub fn note_provider(&mut self, mark: Mark, page: ProviderPage) {
+    pub fn note_provider(&mut self, mark: Mark, page: ProviderPage) -> bool {
         if page.memory.is_empty() {
-            self.providers.remove(&mark);
-        } else {
-            self.providers.insert(mark, page);
+            return self.providers.remove(&mark).is_some();
         }
+        let is_news = self.providers.get(&mark) != Some(&page);
+        self.providers.insert(mark, page);
+        is_news
     }
 
     /// What is known of a key.
