@@ -400,4 +400,35 @@ mod tests {
         assert_eq!(extra, 100, "ten per second over ten seconds");
         assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
     }
+
+    #[test]
+    fn a_model_that_is_gone_and_a_cooldown_of_all_keys_outlive_the_process_and_no_lie_makes_them_longer()
+     {
+        let now = Time::ZERO + S;
+        let mut before = provider();
+        before.settled(&model(), Class::ModelGone, true, false, now);
+        fail(&mut before, Class::Overloaded, 3);
+        let mut next = provider();
+        next.restore(&before.memory(now), 900 * S, now + S);
+        let gone = Refusal::until(Reason::ModelGone, now + MODEL_GONE);
+        assert_eq!(next.gate(&model(), true, now + S), Err(gone));
+        assert!(
+            next.gate(&model(), true, now + MODEL_GONE).is_ok(),
+            "no breaker"
+        );
+        before.cool(now + 60 * S);
+        let mut next = provider();
+        next.restore(&before.memory(now), 900 * S, now);
+        let cooling = Refusal::until(Reason::Cooling, now + 60 * S);
+        assert_eq!(next.gate(&model(), true, now), Err(cooling));
+        assert!(before.memory(now + MODEL_GONE).is_empty());
+        let lie = ProviderMemory {
+            cooling: Some(Time::NEVER),
+            gone: vec![(model(), Time::NEVER)],
+        };
+        let mut lied_to = provider();
+        lied_to.restore(&lie, 900 * S, now);
+        assert_eq!(lied_to.cooling(now), Some(now + 900 * S));
+        assert_eq!(lied_to.memory(now).gone, [(model(), now + MODEL_GONE)]);
+    }
 }

@@ -21,6 +21,7 @@ use crate::runtime::task;
 mod classes;
 mod downtime;
 mod pacing;
+mod recall;
 mod reload;
 
 const S: Duration = Duration::from_secs(1);

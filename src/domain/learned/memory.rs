@@ -73,3 +73,104 @@ impl Learned {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Told;
+    use super::*;
+    use crate::domain::allowance::{Allowance, Unit};
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn told(by: u64, limit: Option<f64>, remaining: f64, reset: Duration, now: Time) -> Told {
+        Told {
+            allowance: Allowance {
+                unit: Unit::Requests,
+                period: Duration::ZERO,
+                limit,
+                remaining,
+                reset,
+            },
+            by: LeaseId(by),
+            sent: now,
+            later: 0.0,
+            near: 0.0,
+            now,
+        }
+    }
+
+    fn at(seconds: u32) -> Time {
+        Time::ZERO + S * seconds
+    }
+
+    #[test]
+    fn a_bucket_stays_a_bucket_also_after_the_next_header() {
+        let header = |n: u32, now| {
+            let left = f64::from(60 - n);
+            told(
+                n.into(),
+                Some(60.0),
+                left,
+                Duration::from_secs_f64(60.0 - left),
+                now,
+            )
+        };
+        let mut bucket = Learned::new(&header(1, at(0)));
+        (2..=60).for_each(|n| bucket.hear(&header(n, at(0))));
+        let memory = bucket.memory(&"m".into(), at(0)).unwrap();
+        let mut restored = Learned::restored(&memory, at(0)).unwrap();
+        assert_eq!(restored.ready(1.0, false, at(0)), Err(at(1)));
+        assert_eq!(restored.ready(1.0, false, at(1)), Ok(()));
+        restored.hear(&header(60, at(2)));
+        assert_eq!(restored.ready(1.0, false, at(2)), Err(at(3)));
+    }
+
+    #[test]
+    fn what_is_whole_or_long_ago_is_not_kept() {
+        let keep = |limit, remaining, now| {
+            let learned = Learned::new(&told(1, limit, remaining, 3600 * S, at(0)));
+            learned.memory(&"m".into(), now).is_some()
+        };
+        assert!(keep(Some(10.0), 9.0, at(0)));
+        assert!(keep(None, 9.0, at(0)));
+        assert!(!keep(Some(10.0), 10.0, at(0)));
+        assert!(!keep(Some(10.0), 9.0, at(900)));
+    }
+
+    proptest! {
+        /// After a restart nobody goes sooner than before it, and what makes no sense is left out.
+        #[test]
+        fn nobody_goes_sooner_and_nobody_waits_for_ever(
+            limit in prop::option::of(1.0f64..1e6), share in 0.0f64..1.0, reset in 1u32..5000,
+            spent in 0.0f64..100.0, pause in 0u32..1000, cost in 0.0f64..1e5,
+        ) {
+            let remaining = limit.unwrap_or(50.0) * share;
+            let mut learned = Learned::new(&told(9, limit, remaining, S * reset, at(0)));
+            learned.spend(spent, at(1));
+            let now = at(1 + pause);
+            let before = learned.ready(cost, true, now);
+            let restored = learned.memory(&"m".into(), at(1)).and_then(|memory| Learned::restored(&memory, now));
+            let after = restored.map_or(Ok(()), |restored| restored.ready(cost, true, now));
+            prop_assert_eq!(after, before);
+        }
+
+        #[test]
+        fn nonsense_never_panics_and_is_forgotten_in_time(
+            limit in prop::option::of(any::<f64>()), left in any::<f64>(), times in prop::array::uniform4(any::<u64>()), cost in 0.0f64..1e9,
+        ) {
+            let [at, reset, trusted_until, now] = times.map(Time::from_nanos);
+            let memory = LimitMemory {
+                model: "m".into(), unit: Unit::Tokens, period: S, limit, left, at, reset, trusted_until,
+                refills_in: Some(60 * S),
+            };
+            if let Some(restored) = Learned::restored(&memory, now) {
+                if let Err(ready) = restored.ready(cost, true, now) {
+                    prop_assert!(ready > now && ready <= now + TRUST);
+                }
+                prop_assert_eq!(restored.ready(cost, true, now + TRUST), Ok(()));
+            }
+        }
+    }
+}

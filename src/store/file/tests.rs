@@ -86,10 +86,11 @@ fn what_was_written_is_there_after_a_restart_and_only_its_owner_can_read_it() {
 }
 
 #[test]
-fn a_file_cut_off_at_any_byte_is_set_aside_and_the_start_goes_on() {
+fn a_file_cut_off_is_set_aside_and_the_start_goes_on() {
     let dir = Dir::new();
     let bytes = written(&dir.file());
-    for length in 0..bytes.len() - 1 {
+    // That every byte counts is the format's test; each of these starts forces several files to the disk.
+    for length in (0..bytes.len() - 1).step_by(61) {
         fs::write(dir.file(), &bytes[..length]).unwrap();
         let opened = Store::open(&dir.file(), NOW).unwrap();
         assert!(

@@ -238,7 +238,7 @@ proptest! {
         );
         let anchor = anchor(now / 2, now);
         let decoded = decode(text.as_bytes(), anchor);
-        prop_assert!(decoded.is_ok() || !left.is_finite() || !limit.is_finite() || text.contains("e30"), "{:?} {text}", decoded.err());
+        prop_assert!(decoded.is_ok() || !left.is_finite() || !limit.is_finite(), "{:?} {text}", decoded.err());
         if let Ok((_, mut book)) = decoded {
             book.tidy(anchor.time, |_| true);
             drop(encode(&book, &marker(), &anchor));
