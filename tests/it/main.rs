@@ -32,6 +32,7 @@ mod rotation;
 mod secrets;
 mod simulation;
 mod situations;
+mod state;
 mod streaming;
 mod support;
 mod targets;
