@@ -81,6 +81,7 @@ impl Keeper {
             store,
             marker,
             book,
+            unwritten,
             ..
         } = opening.0;
         let (asks, asked) = mpsc::unbounded_channel();
@@ -90,8 +91,8 @@ impl Keeper {
             book,
             keys: HashMap::new(),
             providers: HashMap::new(),
-            is_new: false,
-            failing: false,
+            is_new: unwritten,
+            failing: unwritten,
             dispatcher,
             clock,
         };
@@ -257,7 +258,7 @@ impl Keeping {
                 if let Some(theirs) = taken {
                     let same = |(marker, _): &(Marker, Book)| marker.salt() == self.marker.salt();
                     if let Some((_, book)) = theirs.filter(same) {
-                        self.book.adopt(book);
+                        self.book.adopt(book, |mark| self.keys.contains_key(&mark));
                     }
                     self.is_new = true;
                     let path = store.path().display();

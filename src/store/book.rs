@@ -76,10 +76,13 @@ impl Book {
         self.providers.iter()
     }
 
-    /// Takes over what `other` knows of those that are not in here.
-    pub fn adopt(&mut self, other: Self) {
+    /// Takes over what `other` knows of those that are not in here, unless a key is in use: then this process has seen
+    /// for itself that there is nothing to know.
+    pub fn adopt(&mut self, other: Self, in_use: impl Fn(Mark) -> bool) {
         for (mark, page) in other.keys {
-            self.keys.entry(mark).or_insert(page);
+            if !in_use(mark) {
+                self.keys.entry(mark).or_insert(page);
+            }
         }
         for (mark, page) in other.providers {
             self.providers.entry(mark).or_insert(page);
@@ -167,13 +170,15 @@ mod tests {
 
     #[test]
     fn what_another_process_knew_does_not_replace_what_this_one_knows() {
-        let (both, other) = (Mark([1; 16]), Mark([2; 16]));
+        let (both, other, fine) = (Mark([1; 16]), Mark([2; 16]), Mark([3; 16]));
         let mut book = Book::default();
         book.note_key(both, page(cooling(at(10))));
         let mut theirs = Book::default();
         theirs.note_key(both, page(cooling(at(20))));
         theirs.note_key(other, page(cooling(at(30))));
-        book.adopt(theirs);
+        theirs.note_key(fine, page(cooling(at(40))));
+        book.adopt(theirs, |mark| mark == both || mark == fine);
+        assert!(book.key(fine).is_none());
         let until = |mark| {
             book.key(mark)
                 .and_then(|page| page.memory.whole)

@@ -63,7 +63,15 @@ pub enum Fault {
         /// What is wrong with it.
         why: String,
     },
-    /// It could not be understood, and was left as it is.
+    /// The disk is full, or something else is wrong that the configuration can't mend.
+    #[error("{} cannot be written, trying again every second: {why}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        why: String,
+    },
+    /// It could not be understood, and could or should not be renamed.
     #[error("{} cannot be used, and this process begins without it: {why}", path.display())]
     Unusable {
         /// The file.
@@ -93,6 +101,8 @@ pub struct Opened {
     pub book: Book,
     /// What a person should hear.
     pub faults: Vec<Fault>,
+    /// The file is to be written again as soon as that is possible.
+    pub unwritten: bool,
 }
 
 impl Store {
@@ -149,18 +159,29 @@ impl Store {
                 fresh()?
             }
         };
+        let mut unwritten = false;
         if store.held {
             // Whether it can be written is to be known now; and whoever comes next finds the salt.
-            let written = format::encode(&book, &marker, &anchor).map_err(io::Error::other);
-            written
-                .and_then(|bytes| store.write(&bytes))
-                .map_err(denied)?;
+            let encoded = format::encode(&book, &marker, &anchor).map_err(io::Error::other);
+            match encoded.and_then(|bytes| store.write(&bytes)) {
+                Ok(()) => {}
+                Err(source) if is_mistake(source.kind()) => return Err(denied(source)),
+                Err(error) => {
+                    let why = error.to_string();
+                    faults.push(Fault::Unwritten {
+                        path: path.clone(),
+                        why,
+                    });
+                    unwritten = true;
+                }
+            }
         }
         Ok(Opened {
             store,
             marker,
             book,
             faults,
+            unwritten,
         })
     }
 
@@ -227,6 +248,21 @@ impl Store {
         }
         Fault::Unusable { path, why }
     }
+}
+
+/// Whether that is for the operator to mend before anything starts. A full disk is not: it must not keep a process
+/// from serving.
+fn is_mistake(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::InvalidFilename
+    )
 }
 
 fn fresh() -> Result<(Marker, Book), OpenError> {

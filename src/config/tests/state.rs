@@ -20,6 +20,13 @@ fn nothing_is_kept_unless_a_path_is_named() {
 }
 
 #[test]
+fn the_environment_can_name_it() {
+    let variables = [("POINTSMAN__STATE__PATH", "/var/x.json")];
+    let path = yaml(PROVIDERS, &variables).unwrap().state_path;
+    assert_eq!(path.as_deref(), Some(std::path::Path::new("/var/x.json")));
+}
+
+#[test]
 fn a_path_that_names_no_file_is_a_mistake() {
     for typed in ["\"\"", "/var/lib/", "\" \""] {
         let problems = mistakes(&format!("state: {{path: {typed}}}\n{PROVIDERS}"), &[]);
