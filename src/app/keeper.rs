@@ -25,6 +25,8 @@ use crate::store::{Book, KeyPage, Marker, Opened, ProviderPage, Store, format};
 
 /// Between two looks, and so between two versions of the file.
 const EVERY: Duration = Duration::from_secs(1);
+/// Outcomes of the last requests may be on their way to the actors still.
+const SETTLE: Duration = Duration::from_millis(20);
 /// The end of the process does not wait longer for its last version.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -161,6 +163,7 @@ impl Keeping {
                         if let Some(work) = work {
                             self.done(work.await.ok());
                         }
+                        tokio::time::sleep(SETTLE).await;
                         self.look();
                         if let Some(last) = self.write() {
                             self.done(last.await.ok());
