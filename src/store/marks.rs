@@ -5,6 +5,7 @@
 //! nobody can look up a key in tables made before. Keys are long and random, so trying them out leads nowhere either.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac, rand};
 
@@ -18,7 +19,8 @@ const SALT: usize = 32;
 #[derive(Clone)]
 pub struct Marker {
     salt: [u8; SALT],
-    key: hmac::Key,
+    /// Larger than it looks.
+    key: Arc<hmac::Key>,
 }
 
 impl Marker {
@@ -30,7 +32,7 @@ impl Marker {
     }
 
     fn of(salt: [u8; SALT]) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &salt);
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &salt));
         Self { salt, key }
     }
 
