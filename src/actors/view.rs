@@ -236,6 +236,13 @@ impl KeyCell {
         self.limits.load_full()
     }
 
+    /// Whether it is published that nothing is left of a learned limit of `model`.
+    pub(crate) fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
+        let limits = self.limits.load();
+        let mut limits = limits.iter().filter(|limit| limit.model == *model);
+        limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
+    }
+
     /// Whether all its places are taken, configured or learned.
     pub(crate) fn is_full(&self) -> bool {
         let learned = self.concurrency.load(Ordering::Relaxed);

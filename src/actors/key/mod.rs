@@ -300,11 +300,12 @@ impl Key {
     }
 
     /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then, and at once when
-    /// nothing is left for `model`, which is what the next process has to know.
+    /// nothing is left for `model` any more, which is what the next process has to know.
     fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
         self.cell.publish_concurrency(concurrency);
-        if now >= core.publish_at || core.state.is_used_up(model, now) {
+        let is_used_up = || core.state.is_used_up(model, now);
+        if now >= core.publish_at || (!self.cell.is_used_up(model, now) && is_used_up()) {
             core.publish_at = now + PUBLISH_EVERY;
             let known = core.state.learned_limits(now);
             self.cell

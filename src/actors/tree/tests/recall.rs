@@ -1,7 +1,9 @@
 //! A tree that begins with what another process knew.
 
 use super::*;
+
 use crate::actors::spec::{KeyRecall, Recall};
+use crate::domain::allowance::{Allowance, Unit};
 use crate::domain::memory::{CooldownMemory, KeyMemory, Mark, ProviderMemory, QuarantineMemory};
 use crate::domain::refusal::Refusal;
 
@@ -135,4 +137,27 @@ async fn a_model_that_is_gone_stays_gone() {
     assert!(bench.ask_model("a", "other", Duration::ZERO).await.is_ok());
     tokio::time::advance(301 * S).await;
     assert!(bench.ask(&["a"], Duration::ZERO).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_limit_is_used_up_is_published_at_once_and_the_rest_once_a_second() {
+    let bench = Bench::new(vec![provider("a", 1)]).await;
+    let published = || {
+        let cells = bench.tree.dispatcher().cells();
+        let limits = cells.providers[&ProviderName::from("a")].keys[0].limits_memory();
+        limits.first().map(|limit| limit.left)
+    };
+    let head = |remaining| Allowance {
+        unit: Unit::Requests,
+        period: Duration::ZERO,
+        limit: Some(10.0),
+        remaining,
+        reset: 60 * S,
+    };
+    for (remaining, told) in [(9.0, 9.0), (5.0, 9.0), (0.0, 0.0)] {
+        let lease = bench.lease(&["a"]).await;
+        lease.heard(vec![head(remaining)], None);
+        bench.settle_down().await;
+        assert_eq!(published(), Some(told), "after {remaining}");
+    }
 }
