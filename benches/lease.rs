@@ -61,6 +61,7 @@ fn main() {
             generation: 0,
             oldest: 0,
             providers: vec![provider],
+            recall: std::collections::BTreeMap::new(),
             max_waiting: 1000,
             restart: RestartPolicy::default(),
             clock,

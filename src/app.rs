@@ -5,10 +5,11 @@
 
 mod assemble;
 mod error;
+mod keeper;
 mod listening;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use sd_notify::NotifyState;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::keeper::Keeper;
 use self::listening::Listening;
 use self::watch::Watch;
 use crate::actors::tree::Tree;
@@ -40,6 +42,8 @@ pub struct App {
     api: Arc<Api>,
     listening: Listening,
     tree: Tree,
+    /// With a `state.path`.
+    keeper: Option<Keeper>,
     clock: Clock,
     config: Config,
     /// Earlier configurations under which requests may be under way, oldest first.
@@ -50,7 +54,7 @@ impl App {
     /// Brings everything up; returns once every listener is bound.
     ///
     /// # Errors
-    /// An address that cannot be bound, a provider whose client cannot be made.
+    /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         Self::start_on(config, &mut Passed::default()).await
     }
@@ -62,8 +66,12 @@ impl App {
     pub async fn start_on(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
-        let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
+        let opened = keeper::open(config, clock).await?;
+        let recall = opened.as_ref().map(|opened| opened.recall(config));
+        let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
+        let tree = Tree::start(spec).await;
         let dispatcher = tree.dispatcher().clone();
+        let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
         let halt = Halt::default();
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, (clock, &halt));
         let door = Door::new(config.server.max_in_flight);
@@ -76,6 +84,7 @@ impl App {
             api,
             listening,
             tree,
+            keeper,
             clock,
             config: config.clone(),
             earlier: VecDeque::new(),
@@ -132,8 +141,19 @@ impl App {
             .earlier
             .front()
             .map_or(generation, |(oldest, _)| *oldest);
-        let spec = assemble::tree_spec(&self.config, generation, oldest, self.clock);
+        let recall = match &self.keeper {
+            Some(keeper) => keeper.recall(&self.config).await,
+            None => BTreeMap::new(),
+        };
+        let spec = assemble::tree_spec(&self.config, recall, generation, oldest, self.clock);
         self.tree.apply(&spec).await;
+    }
+
+    /// Writes the state a last time, when there is a file for it.
+    pub async fn keep(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.finish().await;
+        }
     }
 
     /// The real addresses of the listeners.
@@ -218,6 +238,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
         _ = terminate.recv() => tracing::warn!("second signal: stopped at once"),
         _ = interrupt.recv() => tracing::warn!("second signal: stopped at once"),
     }
+    app.keep().await;
     Ok(())
 }
 
@@ -250,6 +271,9 @@ async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
+    }
+    if config.state_path != app.config.state_path {
+        tracing::warn!("state.path has changed: that takes a restart");
     }
     if config.log != app.config.log {
         tracing::warn!("log has changed: that takes a restart");

@@ -10,6 +10,7 @@ pub mod config;
 
 pub mod access;
 pub mod runtime;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
 

@@ -296,6 +296,7 @@ pub async fn play(setup: Setup) -> Figures {
         generation: 0,
         oldest: 0,
         providers: vec![spec],
+        recall: std::collections::BTreeMap::new(),
         max_waiting: policy.max_waiting,
         restart: RestartPolicy::default(),
         clock,

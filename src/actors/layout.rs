@@ -9,14 +9,14 @@ use arc_swap::ArcSwap;
 use super::chaos::Chaos;
 use super::estate::Estate;
 use super::handle::Handle;
-use super::key::{Key, KeyCore, KeyPort};
+use super::key::{self, Key, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::Child;
-use super::provider::{KeySeat, Provider, ProviderCore, Ring};
+use super::provider::{self, KeySeat, Provider, ProviderCore, Ring};
 use super::router::{ProviderSeat, Table};
 use super::seat::{Post, Seat};
-use super::spec::{ProviderSpec, TreeSpec};
+use super::spec::{KeyRecall, ProviderSpec, Recall, TreeSpec};
 use super::view::{Cells, KeyCell, KeySettings, ProviderCell, ProviderCells, RouterCell};
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::key_state::KeyState;
@@ -189,7 +189,7 @@ struct Aligning<'a> {
     difference: &'a mut Difference,
 }
 
-impl Aligning<'_> {
+impl<'a> Aligning<'a> {
     fn align(mut self, seats: &mut BTreeMap<Child, Seat>, first_place: usize) {
         let child = Child::Provider(self.provider.name.clone());
         let present = match seats.get(&child) {
@@ -237,15 +237,17 @@ impl Aligning<'_> {
         old: &Ring,
     ) -> Vec<Option<KeySeat>> {
         let settings = self.settings();
-        let mut wanted: Vec<Option<&Option<ApiKey>>> =
-            self.provider.keys.iter().map(Some).collect();
+        let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
+            self.provider.keys.iter().enumerate().map(Some).collect();
         let mut keys = Vec::with_capacity(old.keys.len());
         for (place, seat) in old.keys.iter().enumerate() {
             let Some(seat) = seat else {
                 keys.push(None);
                 continue;
             };
-            let same = |key: &&mut Option<&Option<ApiKey>>| **key == Some(&*seat.material);
+            let same = |key: &&mut Option<(usize, &Option<ApiKey>)>| {
+                key.is_some_and(|(_, material)| *material == *seat.material)
+            };
             let stays = seat.until.is_none()
                 && old.home == self.provider.home
                 && wanted
@@ -261,9 +263,11 @@ impl Aligning<'_> {
                 keys.push(expire(seats, self.difference, self.spec, at, seat));
             }
         }
-        for material in wanted.into_iter().flatten() {
+        let recall = self.recall();
+        for (at, material) in wanted.into_iter().flatten() {
+            let recall = recall.and_then(|recall| recall.keys.get(at));
             let child = Child::Key(self.provider.name.clone(), keys.len());
-            let (post, seat) = self.key_seat(keys.len(), material, provider);
+            let (post, seat) = self.key_seat(keys.len(), material, recall, provider);
             self.difference
                 .replaced
                 .extend(seats.insert(child.clone(), post));
@@ -271,6 +275,10 @@ impl Aligning<'_> {
             keys.push(Some(seat));
         }
         keys
+    }
+
+    fn recall(&self) -> Option<&'a Recall> {
+        self.spec.recall.get(&self.provider.name)
     }
 
     fn settings(&self) -> KeySettings {
@@ -295,6 +303,7 @@ impl Aligning<'_> {
         order.extend(left);
         Ring {
             home: self.provider.home.clone(),
+            mark: self.recall().map(|recall| recall.mark),
             keys,
             order,
             rotation: self.provider.rotation,
@@ -319,7 +328,12 @@ impl Aligning<'_> {
             clock: self.common.clock,
             chaos: self.common.chaos.clone(),
         };
-        let state = ProviderState::new(provider.breaker, provider.retry_budget);
+        let mut state = ProviderState::new(provider.breaker, provider.retry_budget);
+        if let Some(recall) = self.recall() {
+            let now = self.common.clock.now();
+            state.restore(&recall.memory, provider.cooldown.max, now);
+            cell.publish(provider::view(&state, Some(recall.mark), now));
+        }
         let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
         let post = post(actor, handle.clone(), core);
         (Seat::Provider(post), handle, cell)
@@ -329,6 +343,7 @@ impl Aligning<'_> {
         &self,
         place: usize,
         material: &Option<ApiKey>,
+        recall: Option<&KeyRecall>,
         provider: &Handle<ProviderMessage>,
     ) -> (Seat, KeySeat) {
         let id = KeyId {
@@ -337,7 +352,7 @@ impl Aligning<'_> {
         };
         let handle = Handle::vacant();
         let settings = self.settings();
-        let cell = Arc::new(KeyCell::new(id, settings));
+        let cell = Arc::new(KeyCell::new(id, recall.map(|recall| recall.mark), settings));
         let material = Arc::new(material.clone());
         let actor = Key {
             name: Arc::from(format!("key {}", cell.id)),
@@ -356,7 +371,14 @@ impl Aligning<'_> {
             clock: self.common.clock,
             chaos: self.common.chaos.clone(),
         };
-        let state = KeyState::new(settings.limits, settings.cooldown);
+        let mut state = KeyState::new(settings.limits, settings.cooldown);
+        if let Some(recall) = recall {
+            // Published before the actor runs: nobody has to ask it to hear that it is out.
+            let now = self.common.clock.now();
+            state.restore(&recall.memory, &recall.limits, now);
+            cell.publish(key::view(&state, now));
+            cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
+        }
         let core = KeyCore::new(state, cell.settings());
         let seat = KeySeat {
             cell,

@@ -1,10 +1,13 @@
 //! What the tree is made from: plain parameters, and nothing of the configuration's form.
 
+use std::collections::BTreeMap;
+
 use crate::actors::chaos::Chaos;
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
+use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
@@ -32,6 +35,28 @@ pub struct ProviderSpec {
     pub retry_budget: RetryBudgetPolicy,
 }
 
+/// What is remembered of one key.
+#[derive(Clone, Debug)]
+pub struct KeyRecall {
+    /// By what it is known again after a restart.
+    pub mark: Mark,
+    /// Why it was out.
+    pub memory: KeyMemory,
+    /// Its learned limits.
+    pub limits: Vec<LimitMemory>,
+}
+
+/// What is remembered of one provider.
+#[derive(Clone, Debug)]
+pub struct Recall {
+    /// By what it is known again after a restart.
+    pub mark: Mark,
+    /// Why its upstreams were not asked.
+    pub memory: ProviderMemory,
+    /// Its keys, in the order of [`ProviderSpec::keys`].
+    pub keys: Vec<KeyRecall>,
+}
+
 /// What the tree is made from.
 #[derive(Clone, Debug)]
 pub struct TreeSpec {
@@ -41,6 +66,9 @@ pub struct TreeSpec {
     pub oldest: u64,
     /// The providers.
     pub providers: Vec<ProviderSpec>,
+    /// What is remembered of them. Those that are new begin with it; what is there already knows better. Empty when
+    /// nothing is kept.
+    pub recall: BTreeMap<ProviderName, Recall>,
     /// Places in the waiting room.
     pub max_waiting: usize,
     /// How actors that fail are started again.

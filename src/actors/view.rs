@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
+use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
 use crate::domain::pace::Known;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
@@ -75,6 +76,8 @@ pub struct KeyView {
     pub outage: Option<Refusal>,
     /// Cooling for single models.
     pub cooling: Vec<(ModelName, Time)>,
+    /// What the next process should know of that.
+    pub memory: KeyMemory,
 }
 
 impl KeyView {
@@ -106,6 +109,8 @@ pub struct KeySettings {
 pub struct KeyCell {
     /// Which key.
     pub id: KeyId,
+    /// By what it is known again after a restart; `None` when nothing is kept.
+    pub mark: Option<Mark>,
     settings: ArcSwap<KeySettings>,
     /// Whether its actor runs.
     pub life: LifeCell,
@@ -115,6 +120,7 @@ pub struct KeyCell {
     /// The learned limit of requests at the same time; `u32::MAX` for none.
     concurrency: AtomicU32,
     learned: ArcSwap<Vec<Known>>,
+    limits: ArcSwap<Vec<LimitMemory>>,
     paced: ArcSwap<Vec<Paced>>,
 }
 
@@ -127,9 +133,10 @@ struct Paced {
 }
 
 impl KeyCell {
-    pub(crate) fn new(id: KeyId, settings: KeySettings) -> Self {
+    pub(crate) fn new(id: KeyId, mark: Option<Mark>, settings: KeySettings) -> Self {
         Self {
             id,
+            mark,
             settings: ArcSwap::from_pointee(settings),
             life: LifeCell::default(),
             view: ArcSwap::default(),
@@ -137,6 +144,7 @@ impl KeyCell {
             attempts: AtomicU64::new(0),
             concurrency: AtomicU32::new(u32::MAX),
             learned: ArcSwap::default(),
+            limits: ArcSwap::default(),
             paced: ArcSwap::default(),
         }
     }
@@ -164,6 +172,7 @@ impl KeyCell {
         if !pacing.learn {
             self.paced.store(Arc::default());
             self.learned.store(Arc::default());
+            self.limits.store(Arc::default());
         }
         if !pacing.adaptive_concurrency {
             self.publish_concurrency(None);
@@ -222,6 +231,18 @@ impl KeyCell {
         self.learned.load_full()
     }
 
+    /// What the next process should know of these limits, as of the same moment.
+    pub fn limits_memory(&self) -> Arc<Vec<LimitMemory>> {
+        self.limits.load_full()
+    }
+
+    /// Whether it is published that nothing is left of a learned limit of `model`.
+    pub(crate) fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
+        let limits = self.limits.load();
+        let mut limits = limits.iter().filter(|limit| limit.model == *model);
+        limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
+    }
+
     /// Whether all its places are taken, configured or learned.
     pub(crate) fn is_full(&self) -> bool {
         let learned = self.concurrency.load(Ordering::Relaxed);
@@ -234,8 +255,9 @@ impl KeyCell {
             .store(limit.unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
-    pub(crate) fn publish_limits(&self, known: Vec<Known>) {
+    pub(crate) fn publish_limits(&self, known: Vec<Known>, memory: Vec<LimitMemory>) {
         self.learned.store(Arc::new(known));
+        self.limits.store(Arc::new(memory));
     }
 
     pub(crate) fn publish(&self, view: KeyView) {
@@ -260,6 +282,11 @@ pub struct ProviderView {
     pub cooling: Option<Time>,
     /// Upstreams that are not asked at present: open breaker, model gone.
     pub troubled: Vec<(ModelName, Refusal)>,
+    /// What the next process should know of that.
+    pub memory: ProviderMemory,
+    /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
+    /// while there is nothing to tell.
+    pub mark: Option<Mark>,
 }
 
 /// The published state of one provider.

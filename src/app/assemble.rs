@@ -1,6 +1,6 @@
 //! From a configuration to the parts that run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::error::StartError;
 use crate::access::Clients;
 use crate::actors::chaos::Chaos;
-use crate::actors::spec::{ProviderSpec, TreeSpec};
+use crate::actors::spec::{KeyRecall, ProviderSpec, Recall, TreeSpec};
 use crate::actors::tree::Dispatcher;
 use crate::api::Serving;
 use crate::config::{self, Config, Provider};
@@ -20,6 +20,7 @@ use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::store::{Book, Marker};
 use crate::upstream::Upstream;
 use crate::upstream::dns::{Dns, Terms};
 use crate::upstream::echo::EchoUpstream;
@@ -162,8 +163,43 @@ fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Ups
     ))
 }
 
+/// What `book` says of the configured providers and keys, and by which marks they are known in it.
+pub(super) fn recall(
+    config: &Config,
+    marker: &Marker,
+    book: &Book,
+) -> BTreeMap<ProviderName, Recall> {
+    let providers = config.providers.iter().map(|provider| {
+        let home = home(provider);
+        let mark = marker.provider(&provider.name, &home);
+        let page = book.provider(mark);
+        let keys = provider.keys.iter().map(|key| {
+            let mark = marker.key(&provider.name, &home, key.material.as_ref());
+            let page = book.key(mark);
+            KeyRecall {
+                mark,
+                memory: page.map(|page| page.memory.clone()).unwrap_or_default(),
+                limits: page.map(|page| page.limits.to_vec()).unwrap_or_default(),
+            }
+        });
+        let recall = Recall {
+            mark,
+            memory: page.map(|page| page.memory.clone()).unwrap_or_default(),
+            keys: keys.collect(),
+        };
+        (provider.name.clone(), recall)
+    });
+    providers.collect()
+}
+
 /// What the tree is made from. `oldest` is the oldest configuration under which requests are under way.
-pub(super) fn tree_spec(config: &Config, generation: u64, oldest: u64, clock: Clock) -> TreeSpec {
+pub(super) fn tree_spec(
+    config: &Config,
+    recall: BTreeMap<ProviderName, Recall>,
+    generation: u64,
+    oldest: u64,
+    clock: Clock,
+) -> TreeSpec {
     let retry_budget: RetryBudgetPolicy = config.dispatch.retry_budget;
     let providers = config.providers.iter().map(|provider| ProviderSpec {
         name: provider.name.clone(),
@@ -183,6 +219,7 @@ pub(super) fn tree_spec(config: &Config, generation: u64, oldest: u64, clock: Cl
         generation,
         oldest,
         providers: providers.collect(),
+        recall,
         max_waiting: config.dispatch.max_waiting,
         restart: RestartPolicy::default(),
         clock,

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::listener::TlsError;
+use crate::store::OpenError;
 use crate::upstream::http_client::ClientError;
 
 /// Why the process cannot start.
@@ -27,6 +28,9 @@ pub enum StartError {
         /// Why.
         source: ClientError,
     },
+    /// A state file that cannot be written.
+    #[error(transparent)]
+    State(#[from] OpenError),
     /// No signal handlers, so no orderly end.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),

@@ -37,6 +37,9 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     writeln!(out, "read        {sources}")?;
     writeln!(out, "listens on  {}", listen.join(", "))?;
     clients::write(config, out)?;
+    if let Some(path) = &config.state_path {
+        writeln!(out, "keeps in    {}", path.display())?;
+    }
     writeln!(out, "\nproviders")?;
     for provider in &config.providers {
         writeln!(out, "  {}", title(provider))?;
@@ -128,6 +131,7 @@ pub fn render_json(config: &Config) -> Value {
         "sources": config.sources,
         "listen": listen,
         "clients": clients::to_json(config),
+        "state_path": config.state_path,
         "providers": providers,
         "virtual": chains,
         "default": default,

@@ -26,6 +26,7 @@ mod read;
 mod request;
 mod resolve;
 mod resolved;
+mod state;
 mod streams;
 mod units;
 mod values;

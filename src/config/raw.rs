@@ -10,6 +10,7 @@ use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
 use super::outbound::{DnsForm, ProxyForm};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
+use super::state::State;
 use super::streams::{Hedge, PrefillForm, Rescue};
 use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
@@ -29,6 +30,8 @@ section! {
         dispatch: Dispatch,
         /// How it logs.
         log: Log,
+        /// Where what is known of keys outlives the process.
+        state: State,
     }
 }
 

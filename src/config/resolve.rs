@@ -18,6 +18,7 @@ use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, Log, Server};
+use super::state;
 use super::streams;
 use super::values::{Amount, PositiveSpan, Span, share};
 use super::virtuals::{self, Known};
@@ -45,6 +46,7 @@ pub(super) fn resolve(
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
+    let state_path = state::path(raw.state, context);
 
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
@@ -131,6 +133,7 @@ pub(super) fn resolve(
         server,
         clients,
         log,
+        state_path,
         dispatch,
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),

@@ -29,6 +29,8 @@ pub struct Config {
     pub server: Server,
     /// How it logs.
     pub log: Log,
+    /// The file in which what is known of keys outlives the process; `None`: nothing does.
+    pub state_path: Option<PathBuf>,
     /// Who may call; empty: anybody who can connect.
     pub clients: Vec<Client>,
     /// What bounds one request.

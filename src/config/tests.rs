@@ -9,6 +9,7 @@ mod mistakes;
 mod native;
 mod outbound;
 mod providers;
+mod state;
 mod streams;
 
 use std::collections::BTreeMap;

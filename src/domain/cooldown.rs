@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::memory::CooldownMemory;
 use super::mutant::{self, Mutant};
 use super::time::Time;
 
@@ -39,6 +40,9 @@ impl Default for CooldownPolicy {
     }
 }
 
+/// Strikes beyond so many make no difference.
+const MOST_STRIKES: u32 = 17;
+
 /// One cooldown: ready, or cooling until a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Cooldown {
@@ -55,7 +59,7 @@ impl Cooldown {
         if now >= self.until {
             self.strikes = self.strikes.saturating_add(1);
         }
-        let doublings = self.strikes.saturating_sub(1).min(16);
+        let doublings = self.strikes.min(MOST_STRIKES).saturating_sub(1);
         let hint = hint.filter(|_| !mutant::on(Mutant::HintIgnored));
         let span = hint.unwrap_or_else(|| policy.default.saturating_mul(1 << doublings));
         self.extend(now + span.min(policy.max))
@@ -73,6 +77,22 @@ impl Cooldown {
     /// A success: the next limit starts from the configured time again. A running cooldown goes on.
     pub fn succeeded(&mut self) {
         self.strikes = 0;
+    }
+
+    /// What of it outlives the process: nothing once it is over.
+    pub fn memory(&self, now: Time) -> Option<CooldownMemory> {
+        (self.until > now).then_some(CooldownMemory {
+            until: self.until,
+            strikes: self.strikes,
+        })
+    }
+
+    /// As it was, but for an end after `latest`, which it never had.
+    pub fn restored(memory: CooldownMemory, latest: Time) -> Self {
+        Self {
+            until: memory.until.min(latest),
+            strikes: memory.strikes.min(MOST_STRIKES),
+        }
     }
 
     /// The moment from which it is ready, when that is still to come.

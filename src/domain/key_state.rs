@@ -450,5 +450,6 @@ impl KeyState {
     }
 }
 
+mod memory;
 #[cfg(test)]
 mod tests;

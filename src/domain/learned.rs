@@ -66,7 +66,8 @@ pub struct Learned {
     renewed: bool,
     /// The attempt whose answer told it: one that was sent earlier has no say any more.
     told_by: LeaseId,
-    heard: Time,
+    /// What it said holds until then: `TRUST` after it was heard.
+    trusted_until: Time,
     evidence: Option<Evidence>,
     /// Headers in a row that do not fit a bucket.
     doubts: u8,
@@ -108,7 +109,7 @@ impl Learned {
             reset: told.now,
             renewed: false,
             told_by: told.by,
-            heard: told.now,
+            trusted_until: told.now + TRUST,
             evidence: None,
             doubts: 0,
         };
@@ -128,7 +129,7 @@ impl Learned {
             Kind::Window => now < self.reset || renewal,
             Kind::Bucket(_) => true,
         };
-        holds && now.since(self.heard) < TRUST
+        holds && now < self.trusted_until
     }
 
     /// A header about it.
@@ -162,7 +163,7 @@ impl Learned {
         // What a bucket had when the attempt arrived there has grown since.
         self.at = told.sent;
         self.told_by = told.by;
-        self.heard = now;
+        self.trusted_until = now + TRUST;
         self.renewed = false;
     }
 
@@ -221,7 +222,7 @@ impl Learned {
             Kind::Window if alone => return Ok(()),
             Kind::Window => now + POLL,
         };
-        Err(ready.min(self.heard + TRUST))
+        Err(ready.min(self.trusted_until))
     }
 
     /// Whether a refusal of an attempt that took `cost` is no wonder: the limit was short of it.
@@ -267,6 +268,8 @@ impl Learned {
         }
     }
 }
+
+mod memory;
 
 #[cfg(test)]
 mod tests {

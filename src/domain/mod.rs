@@ -23,6 +23,7 @@ pub mod ids;
 pub mod key_state;
 pub mod learned;
 pub mod limits;
+pub mod memory;
 pub mod mutant;
 pub mod near;
 pub mod outcome;

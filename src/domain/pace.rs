@@ -8,6 +8,7 @@ use super::allowance::{Allowance, Unit};
 use super::estimate::Estimate;
 use super::ids::{LeaseId, ModelName};
 use super::learned::{Learned, Told};
+use super::memory::LimitMemory;
 use super::time::Time;
 
 /// Callers choose model names: those without news are forgotten beyond so many.
@@ -262,6 +263,45 @@ impl Paces {
         }
         all.sort_by(|a, b| (&a.model, a.unit).cmp(&(&b.model, b.unit)));
         all
+    }
+
+    /// What of it outlives the process: limits that upstreams told, and that are not whole.
+    pub fn memory(&self, now: Time) -> Vec<LimitMemory> {
+        let limits = self.models.iter().flat_map(|(model, pace)| {
+            let learned = pace.learned.iter();
+            learned.filter_map(|limit| limit.memory(model, now))
+        });
+        limits.collect()
+    }
+
+    /// As they were, with nothing under way.
+    pub fn restored(memory: &[LimitMemory], now: Time) -> Self {
+        let mut paces = Self::default();
+        for limit in memory {
+            let is_new = !paces.models.contains_key(&limit.model);
+            if is_new && paces.models.len() >= MODELS_KEPT {
+                continue;
+            }
+            let Some(learned) = Learned::restored(limit, now) else {
+                continue;
+            };
+            let pace = paces.models.entry(limit.model.clone()).or_default();
+            let known =
+                |other: &Learned| (other.unit, other.period) == (learned.unit, learned.period);
+            if pace.learned.len() < LIMITS_KEPT && !pace.learned.iter().any(known) {
+                pace.learned.push(learned);
+            }
+        }
+        paces
+    }
+
+    /// Whether `model` has a limit of which nothing is left.
+    pub fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
+        let pace = self.models.get(model);
+        pace.is_some_and(|pace| {
+            let mut known = pace.learned.iter().filter(|limit| limit.is_known(now));
+            known.any(|limit| limit.left(now) < 1.0)
+        })
     }
 
     fn correct(&mut self, model: &ModelName, sent: Sent, used: u64) {

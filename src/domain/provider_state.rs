@@ -10,6 +10,7 @@ use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
+use super::memory::{CooldownMemory, ProviderMemory};
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
@@ -216,6 +217,31 @@ impl ProviderState {
             .filter_map(move |model| Some((model, self.gate(model, true, now).err()?)))
     }
 
+    /// What of it outlives the process.
+    pub fn memory(&self, now: Time) -> ProviderMemory {
+        let gone = self.models.iter();
+        let gone = gone.filter(|(_, upstream)| upstream.gone_until > now);
+        let gone = gone.map(|(model, upstream)| (model.clone(), upstream.gone_until));
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort();
+        ProviderMemory {
+            cooling: self.whole.memory(now).map(|cooldown| cooldown.until),
+            gone,
+        }
+    }
+
+    /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
+    /// [`MODEL_GONE`].
+    pub fn restore(&mut self, memory: &ProviderMemory, max: Duration, now: Time) {
+        if let Some(until) = memory.cooling {
+            let memory = CooldownMemory { until, strikes: 0 };
+            self.whole = Cooldown::restored(memory, now + max);
+        }
+        for (model, until) in memory.gone.iter().filter(|(_, until)| *until > now) {
+            self.upstream(model, now).gone_until = (*until).min(now + MODEL_GONE);
+        }
+    }
+
     fn upstream(&mut self, model: &ModelName, now: Time) -> &mut UpstreamState {
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             self.models.retain(|_, upstream| {
@@ -388,5 +414,36 @@ mod tests {
         }
         assert_eq!(extra, 100, "ten per second over ten seconds");
         assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
+    }
+
+    #[test]
+    fn a_model_that_is_gone_and_a_cooldown_of_all_keys_outlive_the_process_and_no_lie_makes_them_longer()
+     {
+        let now = Time::ZERO + S;
+        let mut before = provider();
+        before.settled(&model(), Class::ModelGone, true, false, now);
+        fail(&mut before, Class::Overloaded, 3);
+        let mut next = provider();
+        next.restore(&before.memory(now), 900 * S, now + S);
+        let gone = Refusal::until(Reason::ModelGone, now + MODEL_GONE);
+        assert_eq!(next.gate(&model(), true, now + S), Err(gone));
+        assert!(
+            next.gate(&model(), true, now + MODEL_GONE).is_ok(),
+            "no breaker"
+        );
+        before.cool(now + 60 * S);
+        let mut next = provider();
+        next.restore(&before.memory(now), 900 * S, now);
+        let cooling = Refusal::until(Reason::Cooling, now + 60 * S);
+        assert_eq!(next.gate(&model(), true, now), Err(cooling));
+        assert!(before.memory(now + MODEL_GONE).is_empty());
+        let lie = ProviderMemory {
+            cooling: Some(Time::NEVER),
+            gone: vec![(model(), Time::NEVER)],
+        };
+        let mut lied_to = provider();
+        lied_to.restore(&lie, 900 * S, now);
+        assert_eq!(lied_to.cooling(now), Some(now + 900 * S));
+        assert_eq!(lied_to.memory(now).gone, [(model(), now + MODEL_GONE)]);
     }
 }

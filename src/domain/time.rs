@@ -61,6 +61,42 @@ impl Sub<Duration> for Time {
     }
 }
 
+/// One moment on both clocks: with it, times get into a file and come back out of it in another process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    /// On this process's monotonic clock.
+    pub time: Time,
+    /// On the wall's clock, since the Unix epoch.
+    pub wall: Duration,
+}
+
+impl Anchor {
+    /// `time` in milliseconds since the Unix epoch, rounded up: what is to be waited for comes no sooner.
+    pub fn wall_millis(&self, time: Time) -> u64 {
+        let ahead = time.since(self.time);
+        let behind = self.time.since(time);
+        let wall = self.wall.saturating_add(ahead).saturating_sub(behind);
+        u64::try_from(wall.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// The time of `millis` since the Unix epoch; what has passed becomes this moment.
+    pub fn time_of(&self, millis: u64) -> Time {
+        self.time + Duration::from_millis(millis).saturating_sub(self.wall)
+    }
+
+    /// How long ago `millis` since the Unix epoch was; zero when that is yet to come.
+    pub fn since_millis(&self, millis: u64) -> Duration {
+        self.wall.saturating_sub(Duration::from_millis(millis))
+    }
+
+    /// Not before `millis`: a wall that shows less than it did then was set back, and no time is known to have passed.
+    #[must_use]
+    pub fn not_before(self, millis: u64) -> Self {
+        let wall = self.wall.max(Duration::from_millis(millis));
+        Self { wall, ..self }
+    }
+}
+
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::NEVER {

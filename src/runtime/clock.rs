@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::domain::time::Time;
+use crate::domain::time::{Anchor, Time};
 
 /// Reads monotonic and wall time. Cheap to copy; all copies agree.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,17 @@ impl Clock {
     /// The wall time of now, as counted from the start: a later jump of the system's clock is not followed.
     pub fn wall(&self) -> SystemTime {
         self.wall_origin + self.origin.elapsed()
+    }
+
+    /// Now on both clocks, the wall's as the system shows it at this moment.
+    pub fn anchor(&self) -> Anchor {
+        Anchor {
+            time: self.now(),
+            // Before 1970 the clock was never set.
+            wall: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
     }
 
     /// `time` as tokio's timers want it; a time out of range becomes a year from the start.

@@ -36,6 +36,7 @@ mod secrets;
 mod simulation;
 mod situations;
 mod smuggling;
+mod state;
 mod streaming;
 mod support;
 mod targets;

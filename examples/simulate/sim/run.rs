@@ -256,6 +256,7 @@ fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
         generation: 0,
         oldest: 0,
         providers: providers.collect(),
+        recall: std::collections::BTreeMap::new(),
         max_waiting: world.policy.max_waiting,
         restart: RestartPolicy::default(),
         clock,

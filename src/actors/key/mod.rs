@@ -177,6 +177,18 @@ impl Actor for Key {
     }
 }
 
+/// What is published of a key.
+pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
+    let cooling = state.cooling_models(now);
+    KeyView {
+        outage: state.outage(now),
+        cooling: cooling
+            .map(|(model, until)| (model.clone(), until))
+            .collect(),
+        memory: state.memory(now),
+    }
+}
+
 impl Key {
     /// Settles what ended while no incarnation ran.
     fn catch_up(&self, core: &mut KeyCore) {
@@ -272,8 +284,9 @@ impl Key {
     ) {
         let now = self.clock.now();
         core.state.heard(record.id, allowances, first_byte, now);
-        self.tell_paced(core, &record.upstream.model, now);
-        self.publish_limits(core, now);
+        let model = &record.upstream.model;
+        self.tell_paced(core, model, now);
+        self.publish_limits(core, model, now);
     }
 
     /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
@@ -292,13 +305,17 @@ impl Key {
         }
     }
 
-    /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then.
-    fn publish_limits(&self, core: &mut KeyCore, now: Time) {
+    /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then, and at once when
+    /// nothing is left for `model` any more, which is what the next process has to know.
+    fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
         self.cell.publish_concurrency(concurrency);
-        if now >= core.publish_at {
+        let is_used_up = || core.state.is_used_up(model, now);
+        if now >= core.publish_at || (!self.cell.is_used_up(model, now) && is_used_up()) {
             core.publish_at = now + PUBLISH_EVERY;
-            self.cell.publish_limits(core.state.learned_limits(now));
+            let known = core.state.learned_limits(now);
+            self.cell
+                .publish_limits(known, core.state.limits_memory(now));
         }
     }
 
@@ -314,7 +331,7 @@ impl Key {
             .publish_concurrency(core.state.learned_concurrency());
         self.tell_paced(core, &record.upstream.model, now);
         if settlement.class == Class::RateLimited {
-            self.publish_limits(core, now);
+            self.publish_limits(core, &record.upstream.model, now);
         }
         if let Some(change) = change {
             self.announce(core, &change);
@@ -327,14 +344,7 @@ impl Key {
     fn announce(&self, core: &KeyCore, change: &KeyChange) {
         let now = self.clock.now();
         let id = &self.cell.id;
-        self.cell.publish(KeyView {
-            outage: core.state.outage(now),
-            cooling: core
-                .state
-                .cooling_models(now)
-                .map(|(model, until)| (model.clone(), until))
-                .collect(),
-        });
+        self.cell.publish(view(&core.state, now));
         match change {
             KeyChange::Cooling {
                 model,

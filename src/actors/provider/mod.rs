@@ -22,6 +22,7 @@ use super::view::{KeyCell, Life, ProviderCell, ProviderView};
 use crate::domain::circuit::{BreakerPolicy, Change};
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
+use crate::domain::memory::Mark;
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
 use crate::domain::refusal::{Reason, Refusal};
@@ -81,6 +82,8 @@ pub(crate) struct Provider {
 #[derive(Debug)]
 pub(crate) struct Ring {
     pub(crate) home: String,
+    /// By what the provider at this home is known again after a restart.
+    pub(crate) mark: Option<Mark>,
     /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
     pub(crate) keys: Vec<Option<KeySeat>>,
     /// The places in the configured order of the keys; last those that only earlier requests may use.
@@ -133,9 +136,10 @@ impl Actor for Provider {
         };
         let ring = self.ring.load();
         if !Arc::ptr_eq(&ring, &core.ring) {
-            if ring.home == core.ring.home {
-                core.state.configure(ring.breaker, ring.retry_budget);
-            } else {
+            let moved = ring.home != core.ring.home;
+            core.ring = Arc::clone(&ring);
+            core.rotation.configure(ring.rotation);
+            if moved {
                 // What is known is about another place.
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
                 core.probes.clear();
@@ -143,9 +147,9 @@ impl Actor for Provider {
                 let present = seats.filter(|seat| seat.until.is_none());
                 core.moved = present.map(|seat| seat.since).min().unwrap_or(u64::MAX);
                 self.publish(core, self.clock.now());
+            } else {
+                core.state.configure(ring.breaker, ring.retry_budget);
             }
-            core.rotation.configure(ring.rotation);
-            core.ring = Arc::clone(&ring);
         }
         drop(ring);
         match message {
@@ -402,19 +406,25 @@ impl Provider {
     }
 
     fn publish(&self, core: &ProviderCore, now: Time) {
-        self.cell.publish(ProviderView {
-            cooling: core.state.cooling(now),
-            troubled: core
-                .state
-                .troubled(now)
-                .map(|(model, refusal)| (model.clone(), refusal))
-                .collect(),
-        });
+        self.cell.publish(view(&core.state, core.ring.mark, now));
     }
 
     fn ready(&self, slots: usize) {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
+    }
+}
+
+/// What is published of a provider.
+pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> ProviderView {
+    let troubled = state.troubled(now);
+    ProviderView {
+        cooling: state.cooling(now),
+        troubled: troubled
+            .map(|(model, refusal)| (model.clone(), refusal))
+            .collect(),
+        memory: state.memory(now),
+        mark,
     }
 }
 

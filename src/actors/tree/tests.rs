@@ -21,6 +21,7 @@ use crate::runtime::task;
 mod classes;
 mod downtime;
 mod pacing;
+mod recall;
 mod reload;
 
 const S: Duration = Duration::from_secs(1);
@@ -71,6 +72,7 @@ impl Bench {
             generation: 0,
             oldest: 0,
             providers,
+            recall: std::collections::BTreeMap::new(),
             max_waiting: 10,
             restart,
             clock,

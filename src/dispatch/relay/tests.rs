@@ -70,6 +70,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         generation: 0,
         oldest: 0,
         providers: vec![provider],
+        recall: std::collections::BTreeMap::new(),
         max_waiting: 1,
         restart: RestartPolicy::default(),
         clock,

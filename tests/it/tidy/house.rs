@@ -2,12 +2,13 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 15] = [
+pub const FLOORS: [(&str, u8, &[&str]); 16] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
     ("runtime", 3, &[]),
+    ("store", 3, &[]),
     ("telemetry", 3, &["runtime"]),
     ("upstream", 3, &["runtime"]),
     ("actors", 4, &[]),
@@ -142,8 +143,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs"],
-        "tokens are compared as `wire::token::TokenDigest`",
+        &["wire/token.rs", "store/marks.rs"],
+        "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::memory::Mark`",
     ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
@@ -168,12 +169,17 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["upstream", "dispatch", "api"],
         "below floor 3 nothing is polled",
     ),
-    ("serde", &["wire", "config"], "the domain has no outer form"),
+    (
+        "serde",
+        &["wire", "config", "store"],
+        "the domain has no outer form",
+    ),
     (
         "serde_json",
         &[
             "wire",
             "config",
+            "store",
             "telemetry",
             "upstream",
             "dispatch",

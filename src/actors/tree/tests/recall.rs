@@ -1,0 +1,163 @@
+//! A tree that begins with what another process knew.
+
+use super::*;
+
+use crate::actors::spec::{KeyRecall, Recall};
+use crate::domain::allowance::{Allowance, Unit};
+use crate::domain::memory::{CooldownMemory, KeyMemory, Mark, ProviderMemory, QuarantineMemory};
+use crate::domain::refusal::Refusal;
+
+fn recall(keys: Vec<KeyMemory>) -> Recall {
+    let keys = keys.into_iter().zip(1..).map(|(memory, n)| KeyRecall {
+        mark: Mark([n; 16]),
+        memory,
+        limits: Vec::new(),
+    });
+    Recall {
+        mark: Mark([0; 16]),
+        memory: ProviderMemory::default(),
+        keys: keys.collect(),
+    }
+}
+
+fn cooling(until: Time) -> KeyMemory {
+    KeyMemory {
+        whole: Some(CooldownMemory { until, strikes: 1 }),
+        exhausted: true,
+        ..KeyMemory::default()
+    }
+}
+
+async fn bench(providers: Vec<ProviderSpec>, recall: Recall) -> Bench {
+    let clock = Clock::start();
+    let spec = TreeSpec {
+        generation: 0,
+        oldest: 0,
+        recall: [(ProviderName::from("a"), recall)].into(),
+        providers,
+        max_waiting: 10,
+        restart: RestartPolicy::default(),
+        clock,
+        chaos: Chaos::default(),
+    };
+    Bench {
+        tree: Tree::start(spec.clone()).await,
+        clock,
+        spec,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_out_are_not_asked_until_their_time_and_then_serve() {
+    let until = Time::ZERO + 3600 * S;
+    let keys = vec![cooling(until), KeyMemory::default()];
+    let bench = bench(vec![provider("a", 2)], recall(keys)).await;
+    for _ in 0..4 {
+        assert_eq!(bench.lease(&["a"]).await.key.to_string(), "a#2");
+    }
+    let cells = bench.tree.dispatcher().cells();
+    let cell = &cells.providers[&ProviderName::from("a")].keys[0];
+    let refusal = Refusal::until(Reason::Exhausted, until);
+    assert_eq!(
+        cell.view().outage,
+        Some(refusal),
+        "to be seen before anybody asks"
+    );
+    assert_eq!(cell.mark, Some(Mark([1; 16])));
+    tokio::time::advance(3601 * S).await;
+    let mut keys: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        keys.push(bench.lease(&["a"]).await.key.to_string());
+    }
+    keys.sort();
+    assert_eq!(keys, ["a#1", "a#2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
+    let quarantine = QuarantineMemory {
+        until: Time::ZERO,
+        span: 600 * S,
+    };
+    let memory = KeyMemory {
+        quarantine: Some(quarantine),
+        ..KeyMemory::default()
+    };
+    let bench = bench(vec![provider("a", 1)], recall(vec![memory])).await;
+    let probe = bench.lease(&["a"]).await;
+    assert!(probe.trial);
+    assert!(bench.ask(&["a"], Duration::ZERO).await.is_err(), "only one");
+    probe.settle(outcome(Class::InvalidKey));
+    bench.settle_down().await;
+    let cells = bench.tree.dispatcher().cells();
+    let view = cells.providers[&ProviderName::from("a")].keys[0].view();
+    let until = view.outage.unwrap().ready_at.unwrap();
+    assert!(
+        until.since(bench.clock.now()) > 1190 * S,
+        "doubled: {until:?}"
+    );
+    assert_eq!(view.memory.quarantine.unwrap().span, 1200 * S);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_reload_adds_begins_with_what_is_known_of_it_and_one_that_stays_does_not() {
+    let until = Time::ZERO + 3600 * S;
+    let bench = bench(vec![provider("a", 1)], recall(vec![KeyMemory::default()])).await;
+    let keys = vec![cooling(until), cooling(until), KeyMemory::default()];
+    let spec = TreeSpec {
+        generation: 1,
+        oldest: 1,
+        providers: vec![provider("a", 3)],
+        recall: [(ProviderName::from("a"), recall(keys))].into(),
+        ..bench.spec.clone()
+    };
+    bench.tree.apply(&spec).await;
+    let mut keys: Vec<String> = Vec::new();
+    for _ in 0..4 {
+        keys.push(bench.lease(&["a"]).await.key.to_string());
+    }
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys, ["a#1", "a#3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_gone_stays_gone() {
+    let until = Time::ZERO + 300 * S;
+    let recall = Recall {
+        memory: ProviderMemory {
+            cooling: None,
+            gone: vec![("m".into(), until)],
+        },
+        ..recall(vec![KeyMemory::default()])
+    };
+    let bench = bench(vec![provider("a", 1)], recall).await;
+    let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::ModelGone);
+    assert!(bench.ask_model("a", "other", Duration::ZERO).await.is_ok());
+    tokio::time::advance(301 * S).await;
+    assert!(bench.ask(&["a"], Duration::ZERO).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_limit_is_used_up_is_published_at_once_and_the_rest_once_a_second() {
+    let bench = Bench::new(vec![provider("a", 1)]).await;
+    let published = || {
+        let cells = bench.tree.dispatcher().cells();
+        let limits = cells.providers[&ProviderName::from("a")].keys[0].limits_memory();
+        limits.first().map(|limit| limit.left)
+    };
+    let head = |remaining| Allowance {
+        unit: Unit::Requests,
+        period: Duration::ZERO,
+        limit: Some(10.0),
+        remaining,
+        reset: 60 * S,
+    };
+    for (remaining, told) in [(9.0, 9.0), (5.0, 9.0), (0.0, 0.0)] {
+        let lease = bench.lease(&["a"]).await;
+        lease.heard(vec![head(remaining)], None);
+        bench.settle_down().await;
+        assert_eq!(published(), Some(told), "after {remaining}");
+    }
+}

@@ -1,0 +1,35 @@
+//! `state`: where what is known of keys outlives the process.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::read::{FromNode, Node, Report, section};
+
+section! {
+    /// `state`
+    State {
+        /// The file, relative to this one. Absent: nothing is kept.
+        path: StateFile,
+    }
+}
+
+/// `state.path`
+pub(super) struct StateFile(PathBuf);
+
+impl FromNode for StateFile {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let text = String::read(node, report)?;
+        let path = text.trim();
+        if path.is_empty() || path.ends_with('/') {
+            let suggestion = "write /var/lib/pointsman/state.json, say, or remove state";
+            return node.reject("names no file", suggestion, report);
+        }
+        Some(Self(PathBuf::from(path)))
+    }
+}
+
+/// The whole path, when there is one.
+pub(super) fn path(raw: Option<State>, context: &Context<'_>) -> Option<PathBuf> {
+    let StateFile(path) = raw?.path?;
+    Some(context.dir.join(path))
+}

@@ -1,0 +1,265 @@
+//! What of a key's state outlives the process, and a key's state from that.
+
+use super::{KeyState, MODELS_KEPT, QUOTA_MAX, REPROBE_FIRST, REPROBE_MAX, Validity};
+use crate::domain::cooldown::Cooldown;
+use crate::domain::ids::ModelName;
+use crate::domain::memory::{KeyMemory, LimitMemory, QuarantineMemory};
+use crate::domain::pace::Paces;
+use crate::domain::time::Time;
+
+impl KeyState {
+    /// Why the key is out, for the next process.
+    pub fn memory(&self, now: Time) -> KeyMemory {
+        let whole = self.whole.memory(now);
+        let models = self.models.iter();
+        let models = models.filter_map(|(model, cooldown)| {
+            cooldown.memory(now).map(|memory| (model.clone(), memory))
+        });
+        let mut models: Vec<_> = models.collect();
+        models.sort_by(|one, other| one.0.cmp(&other.0));
+        KeyMemory {
+            whole,
+            exhausted: self.exhausted && whole.is_some(),
+            models,
+            quarantine: match self.validity {
+                Validity::Valid => None,
+                Validity::Invalid { until, span, .. } => Some(QuarantineMemory { until, span }),
+            },
+        }
+    }
+
+    /// The limits that were learned, for the next process.
+    pub fn limits_memory(&self, now: Time) -> Vec<LimitMemory> {
+        self.paces.memory(now)
+    }
+
+    /// Whether nothing is left of a learned limit of `model`.
+    pub fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
+        self.paces.is_used_up(model, now)
+    }
+
+    /// A new key takes over what is remembered of it. Nothing lasts longer than it could have at `now`: a rate limit
+    /// the configured maximum, a quota 31 days, a quarantine its span of at most an hour.
+    pub fn restore(&mut self, memory: &KeyMemory, limits: &[LimitMemory], now: Time) {
+        let latest = now + self.cooldown.max;
+        if let Some(whole) = memory.whole {
+            self.exhausted = memory.exhausted;
+            let latest = if memory.exhausted {
+                now + QUOTA_MAX
+            } else {
+                latest
+            };
+            self.whole = Cooldown::restored(whole, latest);
+        }
+        for (model, cooldown) in memory.models.iter().take(MODELS_KEPT) {
+            let cooldown = Cooldown::restored(*cooldown, latest);
+            self.models.insert(model.clone(), cooldown);
+        }
+        if let Some(QuarantineMemory { until, span }) = memory.quarantine {
+            let span = span.clamp(REPROBE_FIRST, REPROBE_MAX);
+            self.validity = Validity::Invalid {
+                until: until.min(now + span),
+                span,
+                probe: None,
+            };
+        }
+        if self.limits.pacing.learn {
+            self.paces = Paces::restored(limits, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::{QUOTA_DEFAULT, Settlement};
+    use super::*;
+    use crate::domain::allowance::{Allowance, Unit};
+    use crate::domain::cooldown::{CooldownPolicy, CooldownScope};
+    use crate::domain::ids::LeaseId;
+    use crate::domain::limits::{KeyLimits, PacingPolicy};
+    use crate::domain::memory::CooldownMemory;
+    use crate::domain::outcome::Class;
+    use crate::domain::refusal::{Reason, Refusal};
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Time {
+        Time::ZERO + S * seconds
+    }
+
+    fn key() -> KeyState {
+        KeyState::new(KeyLimits::default(), CooldownPolicy::default())
+    }
+
+    fn settled(class: Class, retry_after: Option<Duration>) -> Settlement {
+        Settlement {
+            class,
+            retry_after,
+            tokens: None,
+            counts: true,
+        }
+    }
+
+    fn end(key: &mut KeyState, settlement: &Settlement, now: Time) {
+        let lease = LeaseId(1);
+        key.admit(lease, &"m".into(), 0, now).unwrap();
+        key.settle(lease, settlement, now);
+    }
+
+    /// What the next process makes of it at `now`.
+    fn next(key: &KeyState, now: Time) -> KeyState {
+        let mut next = KeyState::new(key.limits, key.cooldown);
+        next.restore(&key.memory(now), &key.limits_memory(now), now);
+        next
+    }
+
+    #[test]
+    fn an_exhausted_key_stays_away_until_its_quota_comes_back() {
+        let mut key = key();
+        let midnight = Duration::from_secs(9 * 3600);
+        end(
+            &mut key,
+            &settled(Class::QuotaExhausted, Some(midnight)),
+            at(0),
+        );
+        let next = next(&key, at(60));
+        let refusal = Refusal::until(Reason::Exhausted, at(9 * 3600));
+        assert_eq!(next.readiness(&"m".into(), 0, at(60)), Err(refusal));
+        assert_eq!(next.outage(at(60)), Some(refusal));
+        assert!(next.readiness(&"m".into(), 0, at(9 * 3600)).is_ok());
+    }
+
+    #[test]
+    fn an_invalid_key_gets_one_probe_whose_failure_doubles_its_span() {
+        let mut key = key();
+        end(&mut key, &settled(Class::InvalidKey, None), at(0));
+        // Its five minutes have passed while nobody ran.
+        let mut next = next(&key, at(400));
+        assert!(next.admit(LeaseId(7), &"m".into(), 0, at(400)).is_ok());
+        let second = next.readiness(&"m".into(), 0, at(400));
+        assert_eq!(second, Err(Refusal::open_ended(Reason::Invalid)));
+        next.settle(LeaseId(7), &settled(Class::InvalidKey, None), at(400));
+        let until = at(400) + 2 * REPROBE_FIRST;
+        assert_eq!(
+            next.outage(at(400)),
+            Some(Refusal::until(Reason::Invalid, until))
+        );
+    }
+
+    #[test]
+    fn a_limit_that_repeats_goes_on_doubling() {
+        let mut key = key();
+        end(&mut key, &settled(Class::RateLimited, None), at(0));
+        end(&mut key, &settled(Class::RateLimited, None), at(60));
+        let mut next = next(&key, at(61));
+        end(&mut next, &settled(Class::RateLimited, None), at(180));
+        let models: Vec<_> = next.cooling_models(at(180)).collect();
+        assert_eq!(models, [(&"m".into(), at(180 + 240))]);
+    }
+
+    #[test]
+    fn what_was_learned_is_kept_until_its_reset_unless_learning_is_off() {
+        let mut key = key();
+        let heard = Allowance {
+            unit: Unit::Requests,
+            period: Duration::ZERO,
+            limit: Some(10.0),
+            remaining: 0.0,
+            reset: 60 * S,
+        };
+        key.admit(LeaseId(1), &"m".into(), 0, at(0)).unwrap();
+        key.heard(LeaseId(1), &[heard], None, at(1));
+        key.settle(LeaseId(1), &settled(Class::Success, None), at(2));
+        let restored = next(&key, at(5));
+        let paced = Refusal::until(Reason::Paced, at(61));
+        assert_eq!(restored.readiness(&"m".into(), 0, at(5)), Err(paced));
+        assert!(restored.readiness(&"m".into(), 0, at(61)).is_ok());
+        assert!(next(&key, at(61)).learned_limits(at(61)).is_empty());
+        let mut limits = KeyLimits::default();
+        limits.pacing = PacingPolicy {
+            learn: false,
+            ..limits.pacing
+        };
+        let mut unlearned = KeyState::new(limits, CooldownPolicy::default());
+        unlearned.restore(&key.memory(at(5)), &key.limits_memory(at(5)), at(5));
+        assert!(unlearned.readiness(&"m".into(), 0, at(5)).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_lies_keeps_no_key_away_for_longer_than_it_could_have_been() {
+        let lie = CooldownMemory {
+            until: Time::NEVER,
+            strikes: u32::MAX,
+        };
+        let memory = |exhausted| KeyMemory {
+            whole: Some(lie),
+            exhausted,
+            models: vec![("m".into(), lie)],
+            quarantine: None,
+        };
+        let until = |memory: &KeyMemory| {
+            let mut key = key();
+            key.restore(memory, &[], at(5));
+            key.readiness(&"m".into(), 0, at(5)).unwrap_err().ready_at
+        };
+        let max = CooldownPolicy::default().max;
+        assert_eq!(until(&memory(false)), Some(at(5) + max));
+        assert_eq!(until(&memory(true)), Some(at(5) + QUOTA_MAX));
+        let quarantine = |span| KeyMemory {
+            quarantine: Some(QuarantineMemory {
+                until: Time::NEVER,
+                span,
+            }),
+            ..KeyMemory::default()
+        };
+        assert_eq!(until(&quarantine(Duration::MAX)), Some(at(5) + REPROBE_MAX));
+        assert_eq!(until(&quarantine(S)), Some(at(5) + REPROBE_FIRST));
+    }
+
+    proptest! {
+        /// Law L5 over a restart at any moment: whatever was refused is refused by the next process, until the same
+        /// moment.
+        #[test]
+        fn l5_a_restart_shortens_nothing(
+            events in prop::collection::vec((0u32..900, 0usize..3, 0usize..4, prop::option::of(0u32..40_000)), 1..30),
+            scope in 0usize..3,
+            pause in 0u32..5000,
+        ) {
+            let scopes = [CooldownScope::KeyModel, CooldownScope::Key, CooldownScope::Provider];
+            let policy = CooldownPolicy { scope: scopes[scope], ..CooldownPolicy::default() };
+            let mut key = KeyState::new(KeyLimits::default(), policy);
+            let models: [ModelName; 3] = ["a", "b", "c"].map(ModelName::from);
+            let classes = [Class::RateLimited, Class::QuotaExhausted, Class::InvalidKey, Class::Success];
+            let mut now = at(0);
+            for (n, (step, model, class, hint)) in (1u64..).zip(events) {
+                now = now + S * step;
+                let (lease, model) = (LeaseId(n), &models[model]);
+                if key.admit(lease, model, 0, now).is_ok() {
+                    let hint = hint.map(|seconds| S * seconds);
+                    key.settle(lease, &settled(classes[class], hint), now);
+                }
+            }
+            let mut restored = KeyState::new(KeyLimits::default(), policy);
+            let later = now + S * pause;
+            restored.restore(&key.memory(now), &[], later);
+            for model in &models {
+                prop_assert_eq!(restored.readiness(model, 0, later), key.readiness(model, 0, later));
+            }
+            prop_assert_eq!(restored.memory(later).still(later), key.memory(later));
+        }
+    }
+
+    #[test]
+    fn nothing_to_remember_is_nothing() {
+        let mut key = key();
+        end(&mut key, &settled(Class::Success, None), at(0));
+        assert!(key.memory(at(0)).is_empty() && key.limits_memory(at(0)).is_empty());
+        end(&mut key, &settled(Class::QuotaExhausted, None), at(0));
+        assert!(!key.memory(at(0)).is_empty());
+        assert!(key.memory(at(0) + QUOTA_DEFAULT).is_empty());
+    }
+}

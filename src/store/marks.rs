@@ -1,0 +1,146 @@
+//! By what a key is known again: a fingerprint of its material, its provider's name and its provider's address, so
+//! that lists may be reordered and providers renamed or moved without one key being taken for another.
+//!
+//! HMAC-SHA-256 (RFC 2104) under a random salt that stands in the file: two files say nothing about each other, and
+//! nobody can look up a key in tables made before. Keys are long and random, so trying them out leads nowhere either.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::{digest, hmac, rand};
+
+use crate::domain::ids::ProviderName;
+use crate::domain::memory::Mark;
+use crate::domain::secret::ApiKey;
+
+const SALT: usize = 32;
+
+/// Makes marks, always with the same salt.
+#[derive(Clone)]
+pub struct Marker {
+    salt: [u8; SALT],
+    /// Larger than it looks.
+    key: Arc<hmac::Key>,
+}
+
+impl Marker {
+    /// With a salt of its own; `None` when the system has no randomness to give.
+    pub fn random() -> Option<Self> {
+        let mut salt = [0; SALT];
+        rand::fill(&mut salt).ok()?;
+        Some(Self::of(salt))
+    }
+
+    fn of(salt: [u8; SALT]) -> Self {
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &salt));
+        Self { salt, key }
+    }
+
+    /// With the salt that [`salt`](Self::salt) gave.
+    pub fn with_salt(text: &str) -> Option<Self> {
+        from_hex(text).map(Self::of)
+    }
+
+    /// Its salt in hexadecimal digits.
+    pub fn salt(&self) -> String {
+        to_hex(&self.salt)
+    }
+
+    /// A key's mark; `home` is where its calls go. A provider without keys has one of its own.
+    pub fn key(&self, provider: &ProviderName, home: &str, material: Option<&ApiKey>) -> Mark {
+        let material = material.map(|key| key.expose().as_bytes());
+        self.mark(b"key", provider, home, material)
+    }
+
+    /// A provider's mark.
+    pub fn provider(&self, provider: &ProviderName, home: &str) -> Mark {
+        self.mark(b"provider", provider, home, None)
+    }
+
+    fn mark(&self, kind: &[u8], provider: &ProviderName, home: &str, last: Option<&[u8]>) -> Mark {
+        let mut context = hmac::Context::with_key(&self.key);
+        let parts = [kind, provider.as_str().as_bytes(), home.as_bytes()];
+        for part in parts.into_iter().chain(last) {
+            // With its length in front no two lists of parts come out as the same bytes.
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
+        let tag = context.sign();
+        let (first, _) = tag.as_ref().as_chunks::<16>();
+        Mark(first.first().copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Marker(****)")
+    }
+}
+
+/// A mark from its hexadecimal digits.
+pub(super) fn mark(text: &str) -> Option<Mark> {
+    from_hex(text).map(Mark)
+}
+
+/// The SHA-256 of `bytes` in hexadecimal digits: against damage, not against people.
+pub(super) fn checksum(bytes: &[u8]) -> String {
+    to_hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |text: u8| {
+        char::from(text)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_only_with_its_provider_and_address_and_under_the_same_salt() {
+        let marker = Marker::random().unwrap();
+        let same = Marker::with_salt(&marker.salt()).unwrap();
+        let mark = |marker: &Marker, name: &str, home: &str, key: Option<&str>| {
+            marker.key(&name.into(), home, key.map(ApiKey::new).as_ref())
+        };
+        let known = mark(&marker, "a", "https://x", Some("sk-1"));
+        assert_eq!(mark(&same, "a", "https://x", Some("sk-1")), known);
+        let other = Marker::random().unwrap();
+        for mark in [
+            mark(&marker, "b", "https://x", Some("sk-1")),
+            mark(&marker, "a", "https://y", Some("sk-1")),
+            mark(&marker, "a", "https://x", Some("sk-2")),
+            mark(&marker, "a", "https://x", Some("")),
+            mark(&marker, "a", "https://x", None),
+            mark(&marker, "ah", "ttps://x", Some("sk-1")),
+            marker.provider(&"a".into(), "https://x"),
+            mark(&other, "a", "https://x", Some("sk-1")),
+        ] {
+            assert_ne!(mark, known);
+        }
+    }
+
+    #[test]
+    fn neither_the_marker_nor_a_mark_shows_the_key() {
+        let marker = Marker::random().unwrap();
+        let mark = marker.key(&"a".into(), "", Some(&ApiKey::new("sk-planted")));
+        assert_eq!(super::mark(&mark.to_string()), Some(mark));
+        assert!(!format!("{marker:?} {mark:?}").contains("planted"));
+        assert!(!format!("{marker:?}").contains(&marker.salt()));
+    }
+}
