@@ -7,6 +7,7 @@ mod layers;
 mod mistakes;
 mod native;
 mod providers;
+mod reference;
 mod streams;
 
 use std::collections::BTreeMap;
