@@ -23,9 +23,9 @@ pub(super) struct Field {
     /// A map without it is refused.
     pub required: bool,
     pub shape: fn() -> Shape,
-    /// Whether its type reads this value.
+    /// What its type finds wrong with a value.
     #[cfg(test)]
-    pub reads: fn(&config::Value) -> bool,
+    pub mistakes: fn(&config::Value) -> Vec<String>,
 }
 
 impl Section {
@@ -62,10 +62,7 @@ impl Section {
         for field in self.fields {
             let shape = (field.shape)();
             for (at, name) in field.names().enumerate() {
-                let mut schema = match shape.may_be_empty {
-                    true => either(shape.schema.clone(), json!({"type": "null"})),
-                    false => shape.schema.clone(),
-                };
+                let mut schema = shape.schema.clone();
                 let doc = match at {
                     0 => field.text(),
                     _ => format!("The same as `{}`. {}", field.name(), field.text()),
@@ -82,7 +79,8 @@ impl Section {
         let required = self.fields.iter().filter(|field| field.required);
         let required: Vec<&str> = required.map(Field::name).collect();
         let mut schema = json!({
-            "type": "object",
+            // With all keys commented out, nothing is there.
+            "type": ["object", "null"],
             "properties": properties,
             "additionalProperties": false,
         });
@@ -146,8 +144,6 @@ pub(super) struct Shape {
     pub parts: BTreeMap<&'static str, Value>,
     /// The sections that it refers to.
     pub sections: Vec<&'static Section>,
-    /// Whether a key of it may stand there without anything behind it, as when all below is commented out.
-    pub may_be_empty: bool,
 }
 
 impl Shape {
@@ -166,7 +162,6 @@ impl Shape {
             schema,
             parts: BTreeMap::new(),
             sections: Vec::new(),
-            may_be_empty: false,
         }
     }
 
@@ -189,16 +184,20 @@ impl Shape {
         let word = format!("[section](#{})", section.anchor());
         let mut shape = Self::plain(&word, reference(&section.part()));
         shape.sections.push(section);
-        shape.may_be_empty = true;
         shape
     }
 
     /// A list of such values.
     pub fn listed(self) -> Self {
+        let mut item = self.schema;
+        if let Some(item) = item.as_object_mut().filter(|_| !self.sections.is_empty())
+            && item.contains_key("$ref")
+        {
+            item.insert("type".to_owned(), "object".into());
+        }
         Self {
             word: format!("list of {}", self.word.replace("[section]", "[sections]")),
-            schema: json!({"type": "array", "items": self.schema}),
-            may_be_empty: true,
+            schema: json!({"type": ["array", "null"], "items": item}),
             ..self
         }
     }
@@ -207,8 +206,7 @@ impl Shape {
     pub fn mapped(self, word: &str) -> Self {
         Self {
             word: word.to_owned(),
-            schema: json!({"type": "object", "additionalProperties": self.schema}),
-            may_be_empty: true,
+            schema: json!({"type": ["object", "null"], "additionalProperties": self.schema}),
             ..self
         }
     }
@@ -219,16 +217,7 @@ impl Shape {
         self.schema = either(self.schema, other.schema);
         self.parts.extend(other.parts);
         self.sections.extend(other.sections);
-        self.may_be_empty |= other.may_be_empty;
         self
-    }
-
-    /// The same for a key that may stand there without a value.
-    pub fn or_nothing(self) -> Self {
-        Self {
-            may_be_empty: true,
-            ..self
-        }
     }
 }
 

@@ -240,13 +240,14 @@ pub(super) trait FromNode: Describe + Sized {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
 }
 
-/// Whether a type finds nothing wrong with this value.
+/// What a type finds wrong with this value.
 #[cfg(test)]
-pub(super) fn reads<T: FromNode>(value: &Value) -> bool {
+pub(super) fn mistakes<T: FromNode>(value: &Value) -> Vec<String> {
     let mut report = Report::default();
     let path = String::new();
     T::read(&Node { value, path }, &mut report);
-    report.problems.is_empty()
+    let problems = report.problems.into_iter();
+    problems.map(|problem| problem.message).collect()
 }
 
 /// Declares a section of the configuration: each key with its documentation and other attributes,
@@ -288,7 +289,7 @@ macro_rules! section {
                         required: $crate::config::read::section!(@required $($required)?),
                         shape: <$type as Describe>::shape,
                         #[cfg(test)]
-                        reads: $crate::config::read::reads::<$type>,
+                        mistakes: $crate::config::read::mistakes::<$type>,
                     }),*],
                 };
                 Shape::section(&SECTION)

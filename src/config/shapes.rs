@@ -117,16 +117,16 @@ impl<T: Describe> Describe for Vec<T> {
 impl Describe for Names {
     fn shape() -> Shape {
         let schema = String::shape().or(String::shape().listed()).schema;
-        Shape::named("names", "list, or text with commas", schema).or_nothing()
+        Shape::named("names", "list, or text with commas", schema)
     }
 }
 
 impl Describe for KeyTexts {
     fn shape() -> Shape {
         let schema = json!({"anyOf": [
-            {"type": "string"}, {"type": "array", "items": {"type": ["string", "null"]}}
+            {"type": "string"}, {"type": ["array", "null"], "items": {"type": ["string", "null"]}}
         ]});
-        Shape::named("keys", "list, or text with commas", schema).or_nothing()
+        Shape::named("keys", "list, or text with commas", schema)
     }
 }
 
@@ -145,9 +145,9 @@ impl Describe for Params {
 impl Describe for Listens {
     fn shape() -> Shape {
         let schema = json!({"anyOf": [
-            {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}
+            {"type": "string"}, {"type": ["array", "null"], "items": {"type": "string"}, "minItems": 1}
         ]});
-        Shape::named("addresses", "address, or list of addresses", schema).or_nothing()
+        Shape::named("addresses", "address, or list of addresses", schema)
     }
 }
 
@@ -221,7 +221,7 @@ impl Describe for Cooldowns {
 impl Describe for AwaitTimeout {
     fn shape() -> Shape {
         let table = json!({
-            "type": "object",
+            "type": ["object", "null"],
             "properties": {"default": Span::shape().schema},
             "additionalProperties": false,
         });

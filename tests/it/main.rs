@@ -21,6 +21,7 @@ mod headers;
 mod health;
 mod hedging;
 mod key_limits;
+mod laws;
 mod limits;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]

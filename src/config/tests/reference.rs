@@ -294,7 +294,7 @@ fn what_a_key_reads_the_schema_takes_and_what_it_refuses_the_schema_refuses() {
             let mut own = (field.shape)().schema;
             own["$defs"] = schema["$defs"].clone();
             for value in &samples {
-                let reads = (field.reads)(&given(value));
+                let reads = (field.mistakes)(&given(value)).is_empty();
                 let accepted = accepts(&own, value);
                 // Whether a section is whole is judged with everything else, later.
                 let lacks = |why: &String| why.contains("lacks a required key");
@@ -314,6 +314,30 @@ fn what_a_key_reads_the_schema_takes_and_what_it_refuses_the_schema_refuses() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn the_words_that_a_key_takes_are_all_listed() {
+    let mut count = 0;
+    for section in all() {
+        for field in section.fields {
+            let wrong = (field.mistakes)(&given(&json!("no such word")));
+            let words = wrong
+                .first()
+                .and_then(|message| message.strip_prefix("expected one of "));
+            let mut listed = Vec::new();
+            self::words((field.shape)().schema, &mut listed);
+            for word in words.into_iter().flat_map(|words| words.split(", ")) {
+                let place = format!("{}.{}", section.path(), field.name());
+                assert!(
+                    listed.contains(&word.into()),
+                    "{place} does not list {word}"
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 /// A file with a member of every list, and nothing that is not needed.
@@ -409,6 +433,7 @@ fn a_map_without_a_required_key_is_refused_by_both() {
 fn the_defaults_that_are_told_are_those_that_hold() {
     // What shows nowhere in what was loaded.
     const UNSEEN: [&str; 1] = ["server.insecure_open"];
+    let samples = samples();
     let mut problems = Vec::new();
     let mut count = 0;
     for section in all() {
@@ -430,8 +455,9 @@ fn the_defaults_that_are_told_are_those_that_hold() {
             if with(Some(&default)).as_ref() != Ok(&absent) {
                 problems.push(format!("{place} = {default} is not as if it were absent"));
             }
-            let samples = samples();
-            let others = samples.iter().filter(|value| (field.reads)(&given(value)));
+            let others = samples
+                .iter()
+                .filter(|value| (field.mistakes)(&given(value)).is_empty());
             let differs = |value: &Value| with(Some(value)).is_ok_and(|other| other != absent);
             if !others.into_iter().any(differs) && !UNSEEN.contains(&place.as_str()) {
                 problems.push(format!("{place}: no other value makes a difference"));

@@ -36,12 +36,24 @@ pub fn hold(data: &[u8]) {
             judge(&classify_inband(kind, &error, headers, answer.wall_now));
         }
     }
-    for headers in [forward_response_headers(headers), forward_request_headers(headers)] {
+    for headers in [
+        forward_response_headers(headers),
+        forward_request_headers(headers),
+    ] {
         for name in headers.keys().map(|name| name.as_str()) {
-            let hop = ["connection", "authorization", "set-cookie", "x-api-key", "cookie"];
+            let hop = [
+                "connection",
+                "authorization",
+                "set-cookie",
+                "x-api-key",
+                "cookie",
+            ];
             let request = name == "cookie" && headers.contains_key("cookie");
             assert!(request || !hop.contains(&name), "{name} is passed on");
-            assert!(!name.starts_with("x-ratelimit-") && !name.starts_with("x-pointsman-"), "{name}");
+            assert!(
+                !name.starts_with("x-ratelimit-") && !name.starts_with("x-pointsman-"),
+                "{name}"
+            );
         }
     }
 }
@@ -49,7 +61,10 @@ pub fn hold(data: &[u8]) {
 fn judge(failure: &Failure) {
     let words = &failure.detail;
     assert!(!matches!(failure.class, Class::Success | Class::Cancelled));
-    assert!(!words.is_empty() && words.chars().count() <= 300, "{words:?}");
+    assert!(
+        !words.is_empty() && words.chars().count() <= 300,
+        "{words:?}"
+    );
     assert!(!words.contains(char::is_control), "{words:?}");
     let mut pieces = SECRET.as_bytes().windows(12);
     let leaked = |piece: &[u8]| words.as_bytes().windows(12).any(|part| part == piece);

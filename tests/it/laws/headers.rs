@@ -15,7 +15,10 @@ pub fn hold(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n') {
         let mut parts = line.splitn(2, |byte| *byte == b':');
-        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (name, value) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
         small(value);
         let name = HeaderName::from_bytes(name);
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.trim_ascii())) {
@@ -25,13 +28,20 @@ pub fn hold(data: &[u8]) {
     if let Some(token) = presented(&headers) {
         assert!(!token.is_empty() && token.trim_ascii() == token);
         let carried = headers.iter().any(|(name, value)| {
-            ["authorization", "x-api-key"].contains(&name.as_str()) && value.as_bytes().ends_with(token)
+            ["authorization", "x-api-key"].contains(&name.as_str())
+                && value.as_bytes().ends_with(token)
         });
         assert!(carried);
         assert_eq!(TokenDigest::of(token), TokenDigest::of(token));
     }
     let on = forward_request_headers(&headers);
-    for name in ["authorization", "x-api-key", "cookie", "host", "content-length"] {
+    for name in [
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "host",
+        "content-length",
+    ] {
         assert!(!on.contains_key(name), "{name} is passed on");
     }
 }
@@ -44,7 +54,10 @@ fn small(value: &[u8]) {
         assert!(span <= YEAR);
         let shown = show_duration(span);
         let again = duration(&shown).unwrap_or_else(|| panic!("{shown} is shown and not read"));
-        assert!(again.abs_diff(span) < Duration::from_micros(1), "{text}: {shown}");
+        assert!(
+            again.abs_diff(span) < Duration::from_micros(1),
+            "{text}: {shown}"
+        );
     }
     if let Some(digest) = TokenDigest::from_hex(text) {
         assert!(text.len() == 64);

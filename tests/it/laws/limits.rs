@@ -22,7 +22,10 @@ pub fn hold(data: &[u8]) {
     for one in allowances(kind, headers, answer.wall_now) {
         assert!(one.remaining >= 0.0 && one.remaining.is_finite(), "{one:?}");
         let limit = one.limit;
-        assert!(limit.is_none_or(|limit| limit > 0.0 && one.remaining <= limit && limit.is_finite()), "{one:?}");
+        assert!(
+            limit.is_none_or(|limit| limit > 0.0 && one.remaining <= limit && limit.is_finite()),
+            "{one:?}"
+        );
         assert!(!one.reset.is_zero() && one.reset <= MONTH, "{one:?}");
         assert!(one.period <= MONTH, "{one:?}");
     }

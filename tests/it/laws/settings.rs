@@ -19,7 +19,10 @@ pub fn hold(data: &[u8]) {
         return;
     };
     // Other files than the one at hand are not the law's to read.
-    if ["_file", "_dir", "cert", "key:", "client_ca"].iter().any(|part| text.contains(part)) {
+    if ["_file", "_dir", "cert", "key:", "client_ca"]
+        .iter()
+        .any(|part| text.contains(part))
+    {
         return;
     }
     let name = match ending {
@@ -31,7 +34,10 @@ pub fn hold(data: &[u8]) {
     let pairs = [("GROQ_API_KEY", SECRET), ("NAME", OTHER), ("EMPTY", "")];
     let request = LoadRequest {
         working_dir: "/nonexistent".into(),
-        env: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>(),
+        env: pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         ..LoadRequest::default()
     };
     let shown = match load_text(name, text, &request) {
@@ -41,8 +47,15 @@ pub fn hold(data: &[u8]) {
         }
         Err(ConfigErrors::Invalid(problems)) => {
             assert!(!problems.is_empty());
-            assert!(problems.iter().all(|problem| !problem.message.trim().is_empty()));
-            problems.iter().map(|problem| format!("{problem}\n{problem:?}")).collect()
+            assert!(
+                problems
+                    .iter()
+                    .all(|problem| !problem.message.trim().is_empty())
+            );
+            problems
+                .iter()
+                .map(|problem| format!("{problem}\n{problem:?}"))
+                .collect()
         }
         Err(error @ ConfigErrors::NothingConfigured) => error.to_string(),
     };
@@ -65,5 +78,10 @@ fn in_range(config: &Config) {
         assert!(!chain.upstreams.is_empty(), "{}", chain.target);
     }
     assert!(config.default_model.is_none() || config.targets.default_chain().is_some());
-    assert!(config.clients.iter().all(|client| !client.tokens.is_empty()));
+    assert!(
+        config
+            .clients
+            .iter()
+            .all(|client| !client.tokens.is_empty())
+    );
 }

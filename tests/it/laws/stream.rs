@@ -27,7 +27,11 @@ pub fn hold(data: &[u8]) {
     assert_eq!(said(&whole), said(&parts), "the events depend on the cuts");
     let later = memmem(stream.get(3..).unwrap_or_default(), BOM);
     if !later {
-        assert_eq!(said(&whole), reference(stream), "not what the standard says");
+        assert_eq!(
+            said(&whole),
+            reference(stream),
+            "not what the standard says"
+        );
     }
     for event in &whole {
         for operation in Operation::ALL {
@@ -68,10 +72,7 @@ fn splice(first: &[RawEvent], second: &[RawEvent]) {
         );
     }
     for echoed in [false, true] {
-        let (new, whole) = heard(
-            Splice::continued(&sent, Usage::default(), echoed),
-            second,
-        );
+        let (new, whole) = heard(Splice::continued(&sent, Usage::default(), echoed), second);
         let repeated = format!("{}{new}", sent.text());
         let ended = second.iter().any(|event| *event.data() == *b"[DONE]");
         assert!(
@@ -116,7 +117,10 @@ fn text(event: &RawEvent) -> String {
         index.is_none_or(|index| index.as_u64().unwrap_or(0) == 0)
     });
     let content = first.and_then(|first| first.pointer("/delta/content"));
-    content.and_then(Value::as_str).unwrap_or_default().to_owned()
+    content
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn chunks<'a>(cuts: &'a [u8], mut stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
@@ -168,7 +172,10 @@ fn reference(stream: &[u8]) -> Vec<Said> {
             continue;
         }
         let (field, value) = match line.iter().position(|byte| *byte == b':') {
-            Some(at) => (&line[..at], line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..])),
+            Some(at) => (
+                &line[..at],
+                line[at + 1..].strip_prefix(b" ").unwrap_or(&line[at + 1..]),
+            ),
             None => (line, &b""[..]),
         };
         match field {
