@@ -5,24 +5,32 @@
 
 mod assemble;
 mod error;
+mod listening;
 mod watch;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use sd_notify::NotifyState;
+
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::listening::Listening;
 use self::watch::Watch;
 use crate::actors::tree::Tree;
-use crate::api::connection::Listener;
 use crate::api::{self, Api, Door};
-use crate::config::{Config, Listen, Server};
+use crate::config::{Config, Server};
 use crate::dispatch::Dispatch;
+use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
-use crate::runtime::task;
+use crate::runtime::halt::Halt;
 
 pub use error::{StartError, chain};
+pub(crate) use listening::try_tls;
+
+/// Requests that are told to end get so long to say so to their callers.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
@@ -30,9 +38,7 @@ const TIDY_UP: Duration = Duration::from_millis(250);
 /// A process that serves in the background until told to stop. Tests start one of their own.
 pub struct App {
     api: Arc<Api>,
-    addresses: Vec<String>,
-    stop: tokio::sync::watch::Sender<bool>,
-    connections: Weak<()>,
+    listening: Listening,
     tree: Tree,
     clock: Clock,
     config: Config,
@@ -46,31 +52,29 @@ impl App {
     /// # Errors
     /// An address that cannot be bound, a provider whose client cannot be made.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(config, &mut Passed::default()).await
+    }
+
+    /// The same on sockets that were passed in, where they are those of the configuration.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_on(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
         let tree = Tree::start(assemble::tree_spec(config, 0, 0, clock)).await;
         let dispatcher = tree.dispatcher().clone();
-        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, clock);
+        let halt = Halt::default();
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, (clock, &halt));
         let door = Door::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
-        let api = Arc::new(Api::new(assemble::serving(config, dispatch, clients), door));
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let alive = Arc::new(());
-        let connections = Arc::downgrade(&alive);
-        let mut addresses = Vec::new();
+        let serving = assemble::serving(config, dispatch, clients);
+        let api = Arc::new(Api::new(serving, door, halt));
         let front = api::Front::new(Arc::clone(&api));
-        for listen in &config.server.listen {
-            let listener = bind(listen).await?;
-            let address = listener.address();
-            tracing::info!(address, "listening");
-            addresses.push(address);
-            task::detach(listener.serve(front.clone(), stopped.clone(), Arc::clone(&alive)));
-        }
+        let listening = Listening::start(&config.server, passed, front).await?;
         Ok(Self {
             api,
-            addresses,
-            stop,
-            connections,
+            listening,
             tree,
             clock,
             config: config.clone(),
@@ -90,9 +94,10 @@ impl App {
         let generation = dispatch.generation + 1;
         let dispatcher = dispatch.dispatcher.clone();
         let known = Some(&**dispatch);
-        let dispatch =
-            assemble::dispatch(config, generation, dispatcher, endpoints, known, self.clock);
+        let shared = (self.clock, &self.api.halt);
+        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
         let clients = assemble::clients(config, before.clients.as_ref());
+        self.listening.reload(&config.server);
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
@@ -133,23 +138,26 @@ impl App {
 
     /// The real addresses of the listeners.
     pub fn addresses(&self) -> &[String] {
-        &self.addresses
+        self.listening.addresses()
     }
 
-    /// Readiness turns 503; requests are still taken.
+    /// Readiness turns 503, and clients are told to leave with their next answer; connections are still taken.
     pub fn drain(&self) {
         self.api.drain();
+        self.listening.drain.advance(Phase::Draining);
     }
 
-    /// Listeners close, new requests are refused; completes when the last connection has ended, which may
-    /// be never.
+    /// Listeners close; completes when the last connection has ended, which may be never.
     pub async fn stop(&self) {
-        self.api.close();
-        let _ = self.stop.send(true);
-        // Connections count themselves; nothing else tells when the last one is gone.
-        while self.connections.strong_count() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.drain();
+        self.listening.drain.advance(Phase::Closed);
+        self.listening.drain.emptied().await;
+    }
+
+    /// What is still under way ends now, with an error: 503 `draining`, or an event that says so in a stream.
+    pub fn cut(&self) {
+        self.api.halt.halt();
+        self.listening.drain.advance(Phase::Cut);
     }
 }
 
@@ -161,12 +169,13 @@ pub type Reader = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
 ///
 /// # Errors
 /// Whatever keeps the process from starting.
-pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
+pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
-    let mut app = App::start(config).await?;
     let mut files = Watch::new(config.files.clone()).await;
+    let mut app = App::start_on(config, &mut passed).await?;
+    tell(&[NotifyState::Ready]);
     let mut earlier = false;
     loop {
         tokio::select! {
@@ -190,14 +199,18 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
         timeout_seconds = drain_timeout.as_secs_f64(),
         "draining"
     );
+    tell(&[NotifyState::Stopping]);
     app.drain();
     let ending = async {
         tokio::time::sleep(drain_delay).await;
-        if tokio::time::timeout(drain_timeout, app.stop())
+        let mut stopping = std::pin::pin!(app.stop());
+        if tokio::time::timeout(drain_timeout, stopping.as_mut())
             .await
             .is_err()
         {
             tracing::warn!("requests were still under way when the drain timeout passed");
+            app.cut();
+            drop(tokio::time::timeout(LAST_WORDS, stopping).await);
         }
     };
     tokio::select! {
@@ -210,7 +223,25 @@ pub async fn run(config: &Config, read: Reader) -> Result<(), StartError> {
 
 /// One reload, told in the log. A configuration with mistakes changes nothing.
 async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
-    let config = match read() {
+    // The time is asked for by systemd 253 and later.
+    let now = NotifyState::monotonic_usec_now();
+    tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
+    let done = reload_now(app, read, files).await;
+    tell(&[NotifyState::Ready]);
+    done
+}
+
+async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
+    let mut config = read();
+    if let Ok(new) = &config
+        && files.watches() != new.files
+    {
+        // What changes after this look is seen by the next one; what changed before it is read now.
+        files.watch(&new.files);
+        files.look().await;
+        config = read();
+    }
+    let config = match config {
         Ok(config) => config,
         Err(mistakes) => {
             tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
@@ -220,18 +251,11 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if config.server.listen != app.config.server.listen {
-        tracing::warn!("server.listen has changed: that takes a restart");
-    }
     if config.log != app.config.log {
         tracing::warn!("log has changed: that takes a restart");
     }
     match app.reload(&config).await {
         Ok(()) => {
-            if files.watches() != config.files {
-                files.watch(&config.files);
-                files.look().await;
-            }
             let providers = config.providers.len();
             tracing::info!(providers, "configuration reloaded");
             true
@@ -244,13 +268,9 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     }
 }
 
-async fn bind(listen: &Listen) -> Result<Listener, StartError> {
-    let bound = match listen {
-        Listen::Tcp(address) => Listener::tcp(address).await,
-        Listen::Unix(path) => Listener::unix(path).await,
-    };
-    bound.map_err(|source| StartError::Bind {
-        address: listen.to_string(),
-        source,
-    })
+/// Tells the service manager, if there is one (`NOTIFY_SOCKET`).
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
 }

@@ -18,6 +18,7 @@ pub mod actors;
 pub mod dispatch;
 
 pub mod api;
+pub mod listener;
 
 pub mod app;
 pub mod cli;

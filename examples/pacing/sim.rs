@@ -309,6 +309,7 @@ pub async fn play(setup: Setup) -> Figures {
         builtin: false,
     };
     let endpoint = Endpoint {
+        max_answer: 64 << 20,
         kind: String::new(),
         wire: Arc::new(Limited {
             ask,
@@ -330,6 +331,7 @@ pub async fn play(setup: Setup) -> Figures {
         endpoints: HashMap::from([("p".into(), Arc::new(endpoint))]),
         policy,
         clock,
+        halt: pointsman::runtime::halt::Halt::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;
     let keys = f64::from(setup.keys);

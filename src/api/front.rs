@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -41,15 +41,41 @@ impl Service<Request<Incoming>> for Front {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let last = is_last(&request);
         match operation(&request) {
             Some(operation) => {
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
-                Box::pin(async move { Ok(handlers::relay(operation, &api, request).await) })
+                Box::pin(async move {
+                    Ok(closing(
+                        last,
+                        handlers::relay(operation, &api, request).await,
+                    ))
+                })
             }
-            None => Box::pin(self.router.call(request)),
+            None => {
+                let answering = self.router.call(request);
+                Box::pin(async move { Ok(closing(last, answering.await?)) })
+            }
         }
     }
+}
+
+/// Whether nothing that follows on the connection may be taken for a request.
+///
+/// A body in chunks may have come with a length too; the HTTP library rightly goes by the chunks and lets no one know,
+/// but who sent it on may have gone by the length, and then what follows is not a request of the same caller. Closing
+/// is what RFC 9112, 6.1 asks for. SDKs name a length, so it costs next to nothing.
+fn is_last<B>(request: &Request<B>) -> bool {
+    request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
+fn closing(last: bool, mut response: Response) -> Response {
+    if last {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 /// The operation that a request asks for, with and without `/v1`.

@@ -9,13 +9,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::door::Place;
 use super::error::ApiError;
 use super::identity::identify;
 use super::state::{Api, Serving};
-use super::{answer_headers, keepalive, request_headers};
+use super::{answer_headers, body, keepalive, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
@@ -24,8 +23,6 @@ use crate::domain::time::Time;
 use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
-/// A caller gets so long to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// What an overloaded or draining process asks callers to wait.
 const COME_BACK: Duration = Duration::from_secs(1);
 
@@ -96,9 +93,8 @@ async fn admit(
     request: Request,
     caller: Caller<'_>,
 ) -> Result<(dispatch::Request, Place), ApiError> {
-    if api.is_closed() {
-        let message = "this process is shutting down: ask another";
-        return Err(ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK));
+    if api.halt.is_on() {
+        return Err(draining());
     }
     let client = identify(serving, request.headers())?;
     caller.client.clone_from(&client);
@@ -119,7 +115,15 @@ async fn admit(
     let (head, body) = request.into_parts();
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
-    let body = read(body, serving.max_body).await?;
+    let reading = body::read(body, serving.max_body, serving.body_timeout);
+    let longest = serving.dispatch.policy.deadline;
+    let until = caller.arrived + deadline.map_or(longest, |asked| asked.min(longest));
+    let body = tokio::select! {
+        biased;
+        body = reading => body?,
+        () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
+        () = api.halt.wait() => return Err(draining()),
+    };
     let doc = RequestDoc::parse(body).map_err(|error| {
         let code = match error {
             RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
@@ -140,24 +144,9 @@ async fn admit(
     Ok((request, place))
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, ApiError> {
-    let reading = Limited::new(body, max).collect();
-    let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-    match read {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("the body is larger than {max} bytes (server.max_body)");
-            Err(ApiError::new(ErrorCode::RequestTooLarge, message))
-        }
-        Ok(Err(_)) => Err(ApiError::new(
-            ErrorCode::InvalidRequest,
-            "the body broke off",
-        )),
-        Err(_) => {
-            let message = "the body did not arrive within 60 seconds";
-            Err(ApiError::new(ErrorCode::InvalidRequest, message))
-        }
-    }
+fn draining() -> ApiError {
+    let message = "this process is shutting down: ask another";
+    ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK)
 }
 
 async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> Response {

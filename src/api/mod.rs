@@ -1,7 +1,7 @@
 //! Floor 6: the data listener. HTTP comes in here, and answers and errors go out in the caller's shape.
 
 mod answer_headers;
-pub mod connection;
+mod body;
 mod door;
 mod error;
 mod front;
@@ -13,7 +13,6 @@ mod model_list;
 mod request_headers;
 mod routes;
 mod state;
-mod write_timeout;
 
 pub use door::Door;
 pub use front::Front;

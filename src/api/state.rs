@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::door::Door;
 use crate::access::Clients;
 use crate::dispatch::Dispatch;
+use crate::runtime::halt::Halt;
 use crate::wire::openai::models::ModelEntry;
 
 /// What the data listener needs to know.
@@ -16,8 +17,9 @@ pub struct Api {
     serving: ArcSwap<Serving>,
     /// Counts those inside, and keeps the rest out.
     pub door: Door,
-    /// How far the shutdown has come.
-    pub shutdown: Shutdown,
+    draining: AtomicBool,
+    /// When it comes, what is still under way ends.
+    pub halt: Halt,
 }
 
 /// What one configuration says. A request keeps to the one under which it began.
@@ -28,6 +30,8 @@ pub struct Serving {
     pub clients: Option<Clients>,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
+    /// The longest pause between two pieces of a body.
+    pub body_timeout: Duration,
     /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:
     /// never.
     pub stream_keepalive: Option<Duration>,
@@ -35,20 +39,14 @@ pub struct Serving {
     pub models: Vec<ModelEntry>,
 }
 
-/// The two steps of a shutdown at the data listener.
-#[derive(Debug, Default)]
-pub struct Shutdown {
-    draining: AtomicBool,
-    closed: AtomicBool,
-}
-
 impl Api {
     /// A listener's state that serves like this until told otherwise.
-    pub fn new(serving: Serving, door: Door) -> Self {
+    pub fn new(serving: Serving, door: Door, halt: Halt) -> Self {
         Self {
             serving: ArcSwap::from_pointee(serving),
             door,
-            shutdown: Shutdown::default(),
+            draining: AtomicBool::new(false),
+            halt,
         }
     }
 
@@ -64,20 +62,10 @@ impl Api {
 
     /// From now on not ready, so that nobody sends more; what comes is still served.
     pub fn drain(&self) {
-        self.shutdown.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// From now on new requests are refused.
-    pub fn close(&self) {
-        self.drain();
-        self.shutdown.closed.store(true, Ordering::Relaxed);
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.shutdown.draining.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.shutdown.closed.load(Ordering::Relaxed)
+        self.draining.load(Ordering::Relaxed)
     }
 }

@@ -12,16 +12,18 @@ use crate::actors::chaos::Chaos;
 use crate::actors::spec::{ProviderSpec, TreeSpec};
 use crate::actors::tree::Dispatcher;
 use crate::api::Serving;
-use crate::config::{Config, Provider};
+use crate::config::{self, Config, Provider};
 use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
 use crate::upstream::Upstream;
+use crate::upstream::dns::{Dns, Terms};
 use crate::upstream::echo::EchoUpstream;
-use crate::upstream::http_client::HttpUpstream;
+use crate::upstream::http_client::{HttpUpstream, Proxy, Way};
 use crate::upstream::mock::Mocked;
 use crate::wire::openai::models::ModelEntry;
 
@@ -31,6 +33,18 @@ pub(super) fn endpoints(
     before: Option<(&Config, &Dispatch)>,
     clock: Clock,
 ) -> Result<HashMap<ProviderName, Arc<Endpoint>>, StartError> {
+    let config::Dns {
+        ttl,
+        negative_ttl,
+        max_stale,
+    } = config.server.dns;
+    let dns = Dns::new(Terms {
+        ttl,
+        negative_ttl,
+        max_stale,
+    });
+    let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
+    let max_answer = config.server.max_answer;
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
         let kept = before.and_then(|(config, dispatch)| {
@@ -42,6 +56,7 @@ pub(super) fn endpoints(
         let made = match kept {
             Some(endpoint) => endpoint_of(
                 provider,
+                max_answer,
                 (
                     Arc::clone(&endpoint.wire),
                     endpoint
@@ -50,7 +65,7 @@ pub(super) fn endpoints(
                         .and_then(|prefill| prefill.wire.clone()),
                 ),
             ),
-            None => endpoint_of(provider, wires(provider, clock)?),
+            None => endpoint_of(provider, max_answer, wires(provider, &dns, clock)?),
         };
         endpoints.insert(provider.name.clone(), Arc::new(made));
     }
@@ -62,6 +77,9 @@ fn is_same_way(one: &Provider, other: &Provider) -> bool {
         && one.prefill_url == other.prefill_url
         && one.prefill.is_some() == other.prefill.is_some()
         && one.timeouts.connect == other.timeouts.connect
+        && one.proxy == other.proxy
+        && one.authorities == other.authorities
+        && one.allow_link_local == other.allow_link_local
         && one.mock == other.mock
 }
 
@@ -74,10 +92,21 @@ fn home(provider: &Provider) -> String {
 /// Where calls go, and where continuations go when that is elsewhere.
 type Wires = (Arc<dyn Upstream>, Option<Arc<dyn Upstream>>);
 
-fn wires(provider: &Provider, clock: Clock) -> Result<Wires, StartError> {
+fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartError> {
     let name = provider.name.as_str();
+    let way = Way {
+        connect: provider.timeouts.connect,
+        dns,
+        allow_link_local: provider.allow_link_local,
+        proxy: match &provider.proxy {
+            None | Some(config::Proxy::Off) => Proxy::Off,
+            Some(config::Proxy::Environment) => Proxy::Environment,
+            Some(config::Proxy::Url(url)) => Proxy::Url(url.expose()),
+        },
+        authorities: &provider.authorities,
+    };
     let http = |base_url: &str, chat_url: Option<&str>| {
-        let http = HttpUpstream::new(base_url, chat_url, provider.timeouts.connect);
+        let http = HttpUpstream::new(base_url, chat_url, &way);
         let http = http.map_err(|source| StartError::Provider {
             name: name.to_owned(),
             source,
@@ -93,14 +122,14 @@ fn wires(provider: &Provider, clock: Clock) -> Result<Wires, StartError> {
     Ok((wire, prefill))
 }
 
-fn endpoint_of(provider: &Provider, (wire, prefill): Wires) -> Endpoint {
+fn endpoint_of(provider: &Provider, max_answer: usize, (wire, prefill): Wires) -> Endpoint {
     let prefill = provider.prefill.map(|form| Continuation {
         form,
         wire: prefill,
     });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
         // Legal by validation.
-        let mut value = HeaderValue::try_from(value).ok()?;
+        let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
     });
@@ -110,6 +139,7 @@ fn endpoint_of(provider: &Provider, (wire, prefill): Wires) -> Endpoint {
         headers: headers.collect::<HeaderMap>(),
         params: provider.params.clone(),
         context_window: provider.context_window,
+        max_answer,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
         prefill,
@@ -168,7 +198,7 @@ pub(super) fn dispatch(
     dispatcher: Dispatcher,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    clock: Clock,
+    (clock, halt): (Clock, &Halt),
 ) -> Dispatch {
     let known = before.and_then(|before| before.hedger.as_ref());
     Dispatch {
@@ -180,6 +210,7 @@ pub(super) fn dispatch(
         hedger: hedger(config, known),
         rescues: config.rescues.clone().into_iter().collect(),
         clock,
+        halt: halt.clone(),
     }
 }
 
@@ -204,6 +235,7 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         dispatch: Arc::new(dispatch),
         clients,
         max_body: config.server.max_body,
+        body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::listener::TlsError;
 use crate::upstream::http_client::ClientError;
 
 /// Why the process cannot start.
@@ -15,6 +16,9 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// Certificates that cannot be used.
+    #[error("server.tls cannot be used")]
+    Tls(#[from] TlsError),
     /// A provider whose client cannot be made.
     #[error("provider `{name}` cannot be set up")]
     Provider {

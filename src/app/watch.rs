@@ -1,21 +1,31 @@
 //! Whether files have changed. Their contents are compared, once a second: they are small, and neither links that
-//! are swapped (as secret mounts do it) nor coarse times of files can hide a change from that.
+//! are swapped (as secret mounts do it), nor coarse times of files, nor files that come and go in a directory can hide
+//! a change from that.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::config::files_at;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at what is just changing.
+const SETTLING: Duration = Duration::from_millis(100);
+/// A file that never comes to rest is read all the same after so many looks.
+const LOOKS: u32 = 20;
 
-/// Files, and what was seen of them last.
+/// Files and directories of files, and what was seen of them last.
 pub(super) struct Watch {
     files: Vec<PathBuf>,
     seen: u64,
     /// When to look again: kept here, because who waits for a change also waits for other things.
     next: Instant,
+    /// While they are changing, how many more looks they get to come to rest.
+    restless: Option<u32>,
 }
 
 impl Watch {
@@ -25,18 +35,26 @@ impl Watch {
             files,
             seen: 0,
             next: Instant::now() + EVERY,
+            restless: None,
         };
         watch.look().await;
         watch
     }
 
-    /// Completes when one of them differs from what was seen last; never without files.
+    /// Completes when one of them differs from what was seen last, and has come to rest: who edits a file in place
+    /// may just be writing it. Never without files. May be dropped and called again: nothing is forgotten.
     pub(super) async fn changed(&mut self) {
         loop {
             tokio::time::sleep_until(self.next).await;
             let differs = self.look().await;
-            self.next = Instant::now() + EVERY;
-            if differs {
+            let left = self.restless.unwrap_or(LOOKS);
+            self.restless = (differs && left > 0).then(|| left - 1);
+            let rested = self.restless.is_none() && (differs || left < LOOKS);
+            self.next = match self.restless {
+                Some(_) => Instant::now() + SETTLING,
+                None => Instant::now() + EVERY,
+            };
+            if rested {
                 return;
             }
         }
@@ -57,8 +75,11 @@ impl Watch {
         let files = self.files.clone();
         let looking = tokio::task::spawn_blocking(move || {
             let mut hasher = DefaultHasher::new();
-            for file in files {
-                std::fs::read(file).ok().hash(&mut hasher);
+            for path in files {
+                for file in files_at(&path) {
+                    file.hash(&mut hasher);
+                    content(&file).as_deref().hash(&mut hasher);
+                }
             }
             hasher.finish()
         });
@@ -66,5 +87,95 @@ impl Watch {
             return false;
         };
         std::mem::replace(&mut self.seen, found) != found
+    }
+}
+
+/// What a file holds; of what is no file, a pipe say, nothing is read: it would be gone then.
+fn content(file: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    is_file.then(|| std::fs::read(file).ok().map(Zeroizing::new))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new() -> Self {
+            let name = format!("pointsman-watch-{:016x}", fastrand::u64(..));
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_directory_whose_links_are_swapped_has_changed() {
+        let dir = Dir::new();
+        let at = |name: &str| dir.0.join(name);
+        // As Kubernetes mounts a secret.
+        for (version, key) in [("..v1", "one"), ("..v2", "two")] {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("key"), key).unwrap();
+        }
+        symlink("..v1", at("..data")).unwrap();
+        symlink("..data/key", at("key")).unwrap();
+        let mut both = Watch::new(vec![dir.0.clone()]).await;
+        let mut one = Watch::new(vec![at("key")]).await;
+        assert!(!both.look().await && !one.look().await);
+        symlink("..v2", at("..next")).unwrap();
+        fs::rename(at("..next"), at("..data")).unwrap();
+        assert!(both.look().await && one.look().await);
+        fs::write(at("second"), "three").unwrap();
+        assert!(both.look().await && !one.look().await);
+        fs::remove_file(at("second")).unwrap();
+        assert!(both.look().await);
+        fs::write(at("..v2").join("key"), "edited in place").unwrap();
+        assert!(both.look().await && one.look().await);
+        assert!(!both.look().await && !one.look().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_told_when_it_has_come_to_rest_and_never_forgotten() {
+        let dir = Dir::new();
+        let file = dir.0.join("key");
+        fs::write(&file, "one").unwrap();
+        let mut watch = Watch::new(vec![file.clone()]).await;
+        let quiet = tokio::time::timeout(EVERY * 9 / 2, watch.changed()).await;
+        assert!(quiet.is_err());
+        fs::write(&file, "tw").unwrap();
+        // Seen, but it may still be written; who waits has something else to do in between.
+        let seen = EVERY / 2 + SETTLING / 2;
+        assert!(tokio::time::timeout(seen, watch.changed()).await.is_err());
+        fs::write(&file, "two").unwrap();
+        let before = Instant::now();
+        watch.changed().await;
+        assert!(before.elapsed() >= SETTLING && before.elapsed() < EVERY);
+        assert!(
+            tokio::time::timeout(5 * EVERY, watch.changed())
+                .await
+                .is_err(),
+            "told once"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_moves_to_another_file_is_a_change() {
+        let dir = Dir::new();
+        fs::write(dir.0.join("a"), "key").unwrap();
+        let mut watch = Watch::new(vec![dir.0.clone()]).await;
+        fs::rename(dir.0.join("a"), dir.0.join("b")).unwrap();
+        assert!(watch.look().await);
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, Key, Provider, show_duration};
+use crate::config::{Config, Key, Provider, Proxy, show_duration};
 use crate::domain::chain::Chain;
 use crate::domain::rescue::RescuePolicy;
 
@@ -25,7 +25,10 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         .server
         .listen
         .iter()
-        .map(ToString::to_string)
+        .map(|listen| match config.server.listeners.tls_at(listen) {
+            Some(_) => format!("{listen} (TLS)"),
+            None => listen.to_string(),
+        })
         .collect();
     let sources = match config.sources.is_empty() {
         true => "environment".to_owned(),
@@ -48,6 +51,13 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         }
         if !provider.headers.is_empty() {
             writeln!(out, "    sends   {}", header_names(provider).join(", "))?;
+        }
+        if let Some(proxy) = proxy(provider) {
+            writeln!(out, "    proxy   {proxy}")?;
+        }
+        if !provider.authorities.is_empty() {
+            let count = provider.authorities.len();
+            writeln!(out, "    trusts  {count} certificate authorities more")?;
         }
         if provider.mock.failure_rate > 0.0 {
             let percent = provider.mock.failure_rate * 100.0;
@@ -160,6 +170,7 @@ fn provider_json(provider: &Provider) -> Value {
         "keys": keys,
         "key_rotation": provider.key_rotation.as_str(),
         "headers": header_names(provider),
+        "proxy": proxy(provider),
         "context_window": provider.context_window,
         "limits": {
             "rpm": provider.limits.rpm,
@@ -256,6 +267,20 @@ fn header_names(provider: &Provider) -> Vec<&str> {
         .collect()
 }
 
+/// The proxy to it, without user and password.
+fn proxy(provider: &Provider) -> Option<String> {
+    match provider.proxy.as_ref()? {
+        Proxy::Off => None,
+        Proxy::Environment => Some("as the environment says".to_owned()),
+        Proxy::Url(url) => {
+            let url = url.expose();
+            let (scheme, rest) = url.split_once("://")?;
+            let host = rest.split('/').next()?.rsplit('@').next()?;
+            Some(format!("{scheme}://{host}"))
+        }
+    }
+}
+
 fn upstreams(chain: &Chain) -> Vec<String> {
     chain.upstreams.iter().map(ToString::to_string).collect()
 }
@@ -276,8 +301,9 @@ mod tests {
         let request = LoadRequest {
             config_path: Some(PathBuf::from(path)),
             env: variables
+                .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+                .collect(),
             ..LoadRequest::default()
         };
         load(&request).unwrap()
@@ -298,6 +324,7 @@ mod tests {
             "sends   X-Team",
             "azure  (openai)  https://r.example.com/d/chat/completions?…",
             "none needed",
+            "proxy   http://proxy.example.com:3128",
             "smart -> groq:a -> mirror:echo  (rescue: restart, hold 200ms)",
             "default     smart -> groq:a -> mirror:echo",
             "warnings",
@@ -332,7 +359,7 @@ mod tests {
     }
 
     fn hides(text: &str) {
-        for secret in ["0123456789", "short", "secret", "version"] {
+        for secret in ["0123456789", "short", "secret-", "version"] {
             assert!(!text.contains(secret), "{secret} is shown in:\n{text}");
         }
     }

@@ -1,6 +1,5 @@
 //! How a command ends and what it prints on the way: exit codes, words, the process's surroundings.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -16,7 +15,7 @@ pub(super) const SOFTWARE: u8 = 70;
 /// The process's working directory and environment.
 pub(super) fn surroundings() -> LoadRequest {
     // Variables that are not Unicode cannot be named by a configuration either.
-    let env: BTreeMap<String, String> = std::env::vars_os()
+    let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     LoadRequest {

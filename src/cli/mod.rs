@@ -12,7 +12,7 @@ use clap::Parser;
 
 use self::arguments::{Check, Cli, Command};
 use self::exit::{refuse, say, surroundings};
-use crate::config::{self, LoadRequest};
+use crate::config::{self, ConfigErrors, LoadRequest, Problem};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -39,6 +39,14 @@ fn check(arguments: &Check) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return refuse(&errors, arguments.json),
     };
+    if let Err(error) = crate::app::try_tls(&config.server) {
+        let problem = Problem {
+            place: "server.tls".to_owned(),
+            message: crate::app::chain(&error),
+            suggestion: None,
+        };
+        return refuse(&ConfigErrors::Invalid(vec![problem]), arguments.json);
+    }
     let text = if arguments.json {
         format!("{:#}\n", check::render_json(&config))
     } else {

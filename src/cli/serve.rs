@@ -6,6 +6,7 @@ use super::arguments::Serve;
 use super::exit::{BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, surroundings, warn};
 use crate::app::{self, StartError};
 use crate::config::{self, LoadRequest, LogFormat};
+use crate::listener::Passed;
 use crate::telemetry::init::{self, Format};
 
 pub(super) fn run(arguments: Serve) -> ExitCode {
@@ -16,11 +17,27 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
         complain("--admin-listen: this version has no admin listener; leave the option out");
         return ExitCode::from(BAD_CONFIGURATION);
     }
+    let environment = surroundings();
+    let names = environment.env.get("LISTEN_FDNAMES").map(String::as_str);
+    let passed = match Passed::take(names) {
+        Ok(passed) => passed,
+        Err(error) => {
+            complain(&app::chain(&error));
+            return ExitCode::from(CANNOT_BIND);
+        }
+    };
+    // Sockets that are passed in take the place of addresses: what holds for those is judged by the real ones.
+    let given = passed.addresses();
+    let unused = !given.is_empty() && !arguments.listen.is_empty();
     let request = LoadRequest {
         config_path: arguments.config,
-        listen: arguments.listen,
+        listen: if given.is_empty() {
+            arguments.listen
+        } else {
+            given
+        },
         demo: arguments.demo,
-        ..surroundings()
+        ..environment
     };
     let config = match config::load(&request) {
         Ok(config) => config,
@@ -32,6 +49,12 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     };
     let _flush_at_the_end = init::init(format, &config.log.level);
     warn(&config);
+    if unused {
+        tracing::warn!("--listen is not used: sockets were passed in (LISTEN_FDS)");
+    }
+    if passed.has_admin() {
+        tracing::warn!("a socket named `admin` was passed in: this version has no admin listener");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -43,7 +66,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
         }
     };
     let read = Box::new(move || config::load(&request).map_err(|errors| errors.to_string()));
-    let end = runtime.block_on(app::run(&config, read));
+    let end = runtime.block_on(app::run(&config, passed, read));
     // What is left by now was told to end and did not.
     runtime.shutdown_background();
     match end {
@@ -52,7 +75,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             complain(&app::chain(&error));
             ExitCode::from(match error {
                 StartError::Bind { .. } => CANNOT_BIND,
-                StartError::Provider { .. } => BAD_CONFIGURATION,
+                StartError::Provider { .. } | StartError::Tls(_) => BAD_CONFIGURATION,
                 StartError::Signals(_) => SOFTWARE,
             })
         }

@@ -4,18 +4,29 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::catalog;
-use super::resolved::Provider;
+use super::keys;
+use super::read::Report;
+use super::resolved::{Key, Provider};
 use crate::domain::ids::ProviderName;
 
 /// What resolving needs besides the file's content.
 pub(super) struct Context<'a> {
     pub env: &'a BTreeMap<String, String>,
-    /// Where relative paths start.
+    /// Where relative paths of the file start.
     pub dir: PathBuf,
+    /// Where relative paths of variables start.
+    pub working_dir: PathBuf,
     /// Built-in providers with keys in the environment are present.
     pub with_environment: bool,
     /// Neither a file nor a variable speaks of providers.
     pub bare: bool,
+}
+
+impl Context<'_> {
+    /// The keys that variables of these names lead to.
+    pub fn keys(&self, names: &[String], report: &mut Report) -> Vec<Key> {
+        keys::from_env(names, self.env, &self.working_dir).told(report)
+    }
 }
 
 /// A provider and how it came to be there.

@@ -190,10 +190,18 @@ impl Shape {
     /// A list of such values.
     pub fn listed(self) -> Self {
         let mut item = self.schema;
-        if let Some(item) = item.as_object_mut().filter(|_| !self.sections.is_empty())
-            && item.contains_key("$ref")
-        {
-            item.insert("type".to_owned(), "object".into());
+        // Nothing at all may stand for a section, but not for a member of a list.
+        let only_tables = |schema: &mut Value| {
+            if let Some(schema) = schema.as_object_mut()
+                && let Some(Value::String(name)) = schema.get("$ref")
+                && self.sections.iter().any(|it| *name == path_of(&it.part()))
+            {
+                schema.insert("type".to_owned(), "object".into());
+            }
+        };
+        match item.get_mut("anyOf").and_then(Value::as_array_mut) {
+            Some(all) => all.iter_mut().for_each(only_tables),
+            None => only_tables(&mut item),
         }
         Self {
             word: format!("list of {}", self.word.replace("[section]", "[sections]")),
@@ -250,7 +258,11 @@ fn either(one: Value, other: Value) -> Value {
 }
 
 fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/$defs/{name}")})
+    json!({"$ref": path_of(name)})
+}
+
+fn path_of(name: &str) -> String {
+    format!("#/$defs/{name}")
 }
 
 /// A type of value that says what it looks like.

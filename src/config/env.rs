@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::error::Problem;
+use super::variables::Variables;
 
 const PREFIX: &str = "POINTSMAN__";
 
 /// `given` with what `.env` in `dir` adds; what is set stays as it is. The flag says whether there was a file.
-pub(super) fn with_dotenv(
-    given: &BTreeMap<String, String>,
-    dir: &Path,
-) -> (BTreeMap<String, String>, bool, Vec<Problem>) {
+pub(super) fn with_dotenv(given: &Variables, dir: &Path) -> (Variables, bool, Vec<Problem>) {
     let mut env = given.clone();
     let path = dir.join(".env");
     if !path.is_file() {
@@ -31,11 +31,12 @@ pub(super) fn with_dotenv(
             for entry in entries {
                 match entry {
                     Ok((name, value)) => {
-                        env.entry(name).or_insert(value);
+                        env.fill_in(name, value);
                     }
                     // The error shows the line, which may hold a key.
                     Err(dotenvy::Error::LineParse(line, _)) => {
-                        let text = std::fs::read_to_string(&path).unwrap_or_default();
+                        let text =
+                            Zeroizing::new(std::fs::read_to_string(&path).unwrap_or_default());
                         let at = text.lines().position(|other| other.trim() == line.trim());
                         let line = at.map_or_else(String::new, |at| format!(" {}", at + 1));
                         problem(format!("line{line} is not NAME=value"));

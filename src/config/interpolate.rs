@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::variables::push;
+
 /// Why a string could not be interpolated.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InterpolateError {
@@ -70,12 +72,12 @@ fn expand(
         let (before, after) = rest.split_at(at);
         let inside = after.get(2..).unwrap_or_default();
         if let Some(literal) = before.strip_suffix('$') {
-            done.text.push_str(literal);
-            done.text.push_str("${");
+            push(&mut done.text, literal);
+            push(&mut done.text, "${");
             rest = inside;
             continue;
         }
-        done.text.push_str(before);
+        push(&mut done.text, before);
         let close = closing(inside).ok_or(InterpolateError::Unclosed)?;
         let (expression, tail) = inside.split_at(close);
         rest = tail.get(1..).unwrap_or_default();
@@ -99,12 +101,12 @@ fn expand(
             }
         }
     }
-    done.text.push_str(rest);
+    push(&mut done.text, rest);
     Ok(())
 }
 
 fn put(name: &str, value: &str, done: &mut Interpolated) {
-    done.text.push_str(value);
+    push(&mut done.text, value);
     done.variables.push(name.to_owned());
 }
 

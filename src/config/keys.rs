@@ -1,20 +1,48 @@
-//! API keys from variables and files. Material leaves this file only as [`ApiKey`].
+//! API keys from variables, and from the files that variables name. Material leaves this file only as [`ApiKey`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 
+use super::key_files;
+pub(super) use super::key_files::read as from_file;
+use super::read::Report;
 use super::resolved::Key;
 use super::values::words;
 use crate::domain::secret::ApiKey;
+
+/// Keys that variables lead to, and what there is to say about them.
+#[derive(Default)]
+pub(super) struct Found {
+    pub keys: Vec<Key>,
+    /// The file or directory that a variable names.
+    file: Option<PathBuf>,
+    /// The variable that names it, and what is wrong with it.
+    problem: Option<(String, String)>,
+    warning: Option<String>,
+}
+
+impl Found {
+    /// Tells what there is to tell; the keys are left.
+    pub fn told(self, report: &mut Report) -> Vec<Key> {
+        report.files.extend(self.file);
+        report.warnings.extend(self.warning);
+        if let Some((variable, message)) = self.problem {
+            report.problem_at(format!("environment {variable}"), message, "");
+        }
+        self.keys
+    }
+}
 
 /// The keys of the first of `names` that any variable answers to, in the order in which they rotate.
 ///
 /// For each name: its plural (`GROQ_API_KEYS`), which stands alone; else the numbered forms
 /// (`GROQ_API_KEY0`, `GROQ_API_KEY_1`, gaps allowed) by number, then the name itself. Each may hold several
-/// keys with commas, spaces or line breaks between them. Repeated keys count once.
-pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>) -> Vec<Key> {
+/// keys with commas, spaces or line breaks between them. Without any of these, `GROQ_API_KEY_FILE` or
+/// `GROQ_API_KEYS_FILE` may name a file of keys, or a directory of such; relative ones start at `dir`. Repeated keys
+/// count once.
+pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &Path) -> Found {
     for name in names {
         let mut keys = Vec::new();
         let plural = format!("{name}S");
@@ -25,11 +53,45 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>) -> Vec<
             }
             split_into(&mut keys, name, env.get(name));
         }
-        if !keys.is_empty() {
-            return distinct(keys);
+        let file = [name, &plural].into_iter().find_map(|name| {
+            let variable = format!("{name}_FILE");
+            let path = env.get(&variable).filter(|path| !path.trim().is_empty())?;
+            Some((variable, path.trim()))
+        });
+        match file {
+            Some((variable, _)) if !keys.is_empty() => {
+                let text = format!("{variable} is not used: {name} is set as well");
+                return Found {
+                    keys: distinct(keys),
+                    warning: Some(text),
+                    ..Found::default()
+                };
+            }
+            Some((variable, path)) => return named(variable, dir.join(path)),
+            None if !keys.is_empty() => {
+                return Found {
+                    keys: distinct(keys),
+                    ..Found::default()
+                };
+            }
+            None => {}
         }
     }
-    Vec::new()
+    Found::default()
+}
+
+fn named(variable: String, path: PathBuf) -> Found {
+    let (keys, problem) = match key_files::read(&path) {
+        Ok(keys) if keys.is_empty() => (keys, Some("holds no key".to_owned())),
+        Ok(keys) => (keys, None),
+        Err(error) => (Vec::new(), Some(format!("can't be read: {error}"))),
+    };
+    Found {
+        keys: distinct(keys),
+        problem: problem.map(|problem| (variable, format!("{} {problem}", path.display()))),
+        file: Some(path),
+        warning: None,
+    }
 }
 
 fn split_into(keys: &mut Vec<Key>, variable: &str, value: Option<&String>) {
@@ -68,25 +130,6 @@ fn numbered<'a>(name: &str, env: &'a BTreeMap<String, String>) -> Vec<&'a str> {
     found.into_iter().map(|(_, variable)| variable).collect()
 }
 
-/// The keys of a file: one per line; empty lines and those that begin with `#` do not count.
-///
-/// # Errors
-/// Why it can't be read.
-pub(super) fn from_file(path: &Path) -> Result<Vec<Key>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.kind().to_string())?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| (at + 1, line.trim()));
-    let keys = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| Key {
-            material: Some(ApiKey::new(line)),
-            source: format!("file {} line {number}", path.display()),
-        });
-    Ok(keys.collect())
-}
-
 /// Each key once, where it first stands.
 pub(super) fn distinct(keys: Vec<Key>) -> Vec<Key> {
     let mut seen: Vec<Key> = Vec::with_capacity(keys.len());
@@ -121,7 +164,8 @@ mod tests {
 
     fn read(names: &[&str], pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        from_env(&names, &env(pairs))
+        from_env(&names, &env(pairs), Path::new("/nowhere"))
+            .keys
             .into_iter()
             .map(|key| (key.material.unwrap().expose().to_owned(), key.source))
             .collect()

@@ -14,6 +14,7 @@ use super::read::{COMMAND_LINE, FromNode, Node, Report};
 use super::request::LoadRequest;
 use super::resolve;
 use super::resolved::Config;
+use super::variables::wipe;
 
 /// Reads and validates the configuration.
 ///
@@ -100,8 +101,10 @@ fn load_from(
         path: String::new(),
     };
     let raw = Root::read(&node, &mut report).unwrap_or_default();
+    wipe(&mut root);
     let context = Context {
         env: &env,
+        working_dir: request.working_dir.clone(),
         dir: source.map_or_else(|| request.working_dir.clone(), |source| source.dir),
         with_environment: !request.demo,
         bare,
@@ -113,7 +116,7 @@ pub(super) fn parse(source: &Source) -> Result<config::Config, Problem> {
     // An empty file is an empty configuration, also where the format does not allow it.
     let text = match source.text.trim() {
         "" if source.format == FileFormat::Json => "{}",
-        _ => &source.text,
+        _ => source.text.as_str(),
     };
     config::Config::builder()
         .add_source(File::from_str(text, source.format))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::FileFormat;
+use zeroize::Zeroizing;
 
 use super::error::Problem;
 use super::request::LoadRequest;
@@ -12,7 +13,7 @@ use super::request::LoadRequest;
 pub(super) struct Source {
     /// In messages: the path as given, or relative to the working directory.
     pub name: String,
-    pub text: String,
+    pub text: Zeroizing<String>,
     pub format: FileFormat,
     /// A BorgLLM file.
     pub borg: bool,
@@ -40,7 +41,7 @@ pub(super) fn find(
         }
         return Ok(Some(Source {
             name: "built-in demo".to_owned(),
-            text: include_str!("../../config/demo.yaml").to_owned(),
+            text: Zeroizing::new(include_str!("../../config/demo.yaml").to_owned()),
             format: FileFormat::Yaml,
             borg: false,
             dir: request.working_dir.clone(),
@@ -90,7 +91,7 @@ pub(super) fn given(name: &str, text: &str, dir: &Path) -> Result<Source, Proble
     let format = format_of(Path::new(name))?;
     Ok(Source {
         name: name.to_owned(),
-        text: text.to_owned(),
+        text: Zeroizing::new(text.to_owned()),
         format,
         borg: is_borg(Path::new(name), format),
         dir: dir.to_path_buf(),
@@ -121,13 +122,13 @@ fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
     let name = path.display().to_string();
     let format = format_of(path)?;
     let full = working_dir.join(path);
-    let text = std::fs::read_to_string(&full)
+    let mut text = std::fs::read_to_string(&full)
+        .map(Zeroizing::new)
         .map_err(|error| problem(&name, &format!("can't be read: {}", error.kind()), ""))?;
     // A byte order mark is no part of any of the formats.
-    let text = text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text);
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
     Ok(Source {
         name,
         text,

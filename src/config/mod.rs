@@ -5,6 +5,7 @@
 
 mod addresses;
 pub mod catalog;
+mod choices;
 mod clients;
 mod context;
 mod describe;
@@ -12,10 +13,13 @@ mod endpoint;
 mod env;
 mod error;
 mod interpolate;
+mod key_files;
 mod keys;
 mod listen;
+mod listeners;
 mod load;
 mod lookup;
+mod outbound;
 mod policies;
 mod provider;
 mod raw;
@@ -28,16 +32,20 @@ mod shapes;
 mod streams;
 mod units;
 mod values;
+mod variables;
 mod virtuals;
 
 pub use addresses::addresses;
 pub use error::{ConfigErrors, Problem};
+pub use key_files::files_at;
 pub use listen::Listen;
+pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
-pub use resolved::{Client, Config, Key, Log, LogFormat, Mock, Provider, Server};
+pub use resolved::{Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server};
 pub use units::{duration, show as show_duration};
+pub use variables::Variables;
 
 #[cfg(test)]
 mod tests;

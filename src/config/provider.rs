@@ -4,6 +4,7 @@ use super::catalog::{self, BuiltIn};
 use super::context::Context;
 use super::endpoint::Endpoint;
 use super::keys;
+use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::raw;
 use super::read::Report;
@@ -42,6 +43,7 @@ pub(super) fn resolve(
     let dialect = raw
         .dialect
         .unwrap_or_else(|| entry.map_or(Dialect::OpenAi, BuiltIn::dialect));
+    let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
     let variables = match (entry, dialect) {
         (_, Dialect::Echo) => Vec::new(),
@@ -98,6 +100,12 @@ pub(super) fn resolve(
         }
     }
 
+    outbound::check_address(
+        &endpoint.base_url,
+        allow_link_local,
+        &format!("{path}.base_url"),
+        report,
+    );
     let models: Vec<ModelName> = raw
         .models
         .take()
@@ -135,6 +143,9 @@ pub(super) fn resolve(
             .take()
             .map(|headers| headers.0)
             .unwrap_or_default(),
+        authorities: outbound::authorities(raw.ca_file.take(), path, &context.dir, report),
+        proxy: raw.proxy.take().map(|form| form.0),
+        allow_link_local,
         context_window: raw.context_window.map(|window| window.get()),
         params: params(&mut raw, path, report),
         limits: limits(
@@ -160,7 +171,7 @@ pub(super) fn resolve(
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
         },
-        prefill_url: prefill_url(raw.prefill_url, path, report)
+        prefill_url: prefill_url(raw.prefill_url, allow_link_local, path, report)
             .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
@@ -172,12 +183,7 @@ pub(super) fn from_catalogue(
     entry: &'static BuiltIn,
     keys: Vec<Key>,
     cooldowns: &[(String, Span, String)],
-    context: &Context<'_>,
 ) -> Provider {
-    let keys = match keys.is_empty() {
-        true => keys::from_env(&entry.variables(), context.env),
-        false => keys,
-    };
     Provider {
         name: entry.id.as_str().into(),
         kind: entry.id.clone(),
@@ -189,6 +195,9 @@ pub(super) fn from_catalogue(
         keys: or_none(keys, entry.local),
         key_rotation: Default::default(),
         headers: Vec::new(),
+        authorities: Vec::new(),
+        proxy: None,
+        allow_link_local: false,
         context_window: None,
         params: Default::default(),
         limits: KeyLimits::default(),
@@ -262,13 +271,21 @@ fn endpoint(
     })
 }
 
-fn prefill_url(url: Option<String>, path: &str, report: &mut Report) -> Option<String> {
+fn prefill_url(
+    url: Option<String>,
+    allow_link_local: bool,
+    path: &str,
+    report: &mut Report,
+) -> Option<String> {
+    let place = format!("{path}.prefill_url");
     let problem = match Endpoint::parse(&url?) {
-        Ok(endpoint) if endpoint.chat_url.is_none() => return Some(endpoint.base_url),
+        Ok(endpoint) if endpoint.chat_url.is_none() => {
+            outbound::check_address(&endpoint.base_url, allow_link_local, &place, report);
+            return Some(endpoint.base_url);
+        }
         Ok(_) => "must be an API root".to_owned(),
         Err(message) => message,
     };
-    let place = format!("{path}.prefill_url");
     report.problem(&place, problem, "write https://host/v1");
     None
 }
@@ -308,8 +325,9 @@ fn keys_of(
         });
     }
     if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
-        let found = keys::from_env(&names, context.env);
-        if found.is_empty() {
+        let before = report.problems.len();
+        let found = context.keys(&names, report);
+        if found.is_empty() && report.problems.len() == before {
             report.problem(
                 &format!("{path}.api_key_env"),
                 format!("no key is in {}", names.join(", ")),
@@ -340,7 +358,7 @@ fn keys_of(
         }
     }
     if keys.is_empty() && context.with_environment {
-        keys = keys::from_env(variables, context.env);
+        keys = context.keys(variables, report);
     }
     for key in keys.iter().filter(|key| !keys::sendable(key)) {
         report.problem(

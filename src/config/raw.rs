@@ -6,12 +6,12 @@ use config::ValueKind;
 
 use super::clients::RawClient;
 use super::listen::{AdminListen, Listens};
+use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
+use super::outbound::{DnsForm, ProxyForm};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::streams::{Hedge, PrefillForm, Rescue};
-use super::values::{
-    Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, choice,
-};
+use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
 use crate::domain::rotation::KeyRotation;
@@ -43,27 +43,32 @@ section! {
         admin_listen: AdminListen,
         /// The largest request body; larger ones are answered with 413. Default `32MiB`.
         max_body: Size,
+        /// The largest whole answer of an upstream; a larger one counts as malformed. Default `64MiB`.
+        max_answer: Size,
+        /// How the names of providers are looked up.
+        dns: DnsForm,
         /// Requests at the same time; more are answered with 503. Default 10000.
         max_in_flight: NonZeroUsize,
+        /// Connections at the same time; more are refused. Default 20000.
+        max_connections: NonZeroUsize,
+        /// The largest head of a request; larger ones are answered with 431. Default `64KiB`.
+        max_head: Size,
+        /// How long clients may take.
+        timeouts: ClientTimeouts,
+        /// HTTP/2; `off` leaves HTTP/1.1.
+        http2: Http2,
         /// How it stops.
         drain: Drain,
-        /// Transport encryption. Not in this version.
-        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
-        tls: NotYet,
+        /// Transport encryption.
+        tls: Tls,
+        /// The files of Unix sockets.
+        unix: UnixFile,
+        /// Whether another process may take the addresses over while this one still serves. Default false.
+        reuse_port: bool,
         /// Allows a listener that others can reach although nobody has to identify. Default false.
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
-    }
-}
-
-section! {
-    /// `server.drain`
-    Drain {
-        /// From the signal to refusing new connections. Default `0s`.
-        delay: Span,
-        /// How long requests under way may take to finish. Default `30s`.
-        timeout: Span,
     }
 }
 
@@ -84,6 +89,8 @@ section! {
         default_model: String,
         /// The APIs to call.
         providers: Vec<Provider>,
+        /// The proxy to providers that are not in a private network: a URL, `environment` or `off`. Default `off`.
+        proxy: ProxyForm,
         /// Named chains of upstreams.
         r#virtual: Vec<Virtual>,
         /// How long a rate-limited key stays away: one time for all providers, or a map of provider names
@@ -113,8 +120,14 @@ section! {
         api_keys: KeyTexts,
         /// The variable that holds the key; its plural and numbered forms are read too.
         api_key_env: Names,
-        /// Files with one key per line, relative to this file.
-        api_key_files | api_key_file: Names,
+        /// Files with one key per line, or directories of such files, relative to this file.
+        api_key_files | api_key_file | api_key_dir: Names,
+        /// Certificate authorities to trust besides the usual ones, as files in PEM, relative to this file.
+        ca_file | ca_files: Names,
+        /// The proxy to it: a URL, `environment` or `off`. Default: `llm.proxy`.
+        proxy: ProxyForm,
+        /// Whether it may be at a link-local address or at that of a cloud's metadata service. Default false.
+        allow_link_local: bool,
         /// `round_robin`, `sticky`, `sequential` or `least_in_flight`. Default `round_robin`.
         key_rotation: KeyRotation,
         /// Extra request headers.
@@ -380,23 +393,6 @@ section! {
     }
 }
 
-/// A section of a later version: refused rather than ignored.
-pub(super) struct NotYet;
-
-impl FromNode for NotYet {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let empty = match &node.value.kind {
-            ValueKind::Array(values) => values.is_empty(),
-            ValueKind::Table(table) => table.is_empty(),
-            _ => false,
-        };
-        if empty {
-            return Some(Self);
-        }
-        node.reject("is not supported by this version", "remove it", report)
-    }
-}
-
 /// `llm.virtual[].policy`
 pub(super) struct Policy;
 
@@ -430,55 +426,5 @@ impl FromNode for UpstreamRef {
             Some(name) if !name.trim().is_empty() => Some(Self(name.trim().to_owned())),
             _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
         }
-    }
-}
-
-impl FromNode for Dialect {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) => node.reject(
-                format!("dialect {name} is not supported by this version"),
-                "use `openai` with the provider's OpenAI-compatible base_url",
-                report,
-            ),
-            _ => choice(
-                node,
-                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
-                report,
-            ),
-        }
-    }
-}
-
-impl FromNode for KeyRotation {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let all = [
-            Self::RoundRobin,
-            Self::Sticky,
-            Self::Sequential,
-            Self::LeastInFlight,
-        ];
-        choice(
-            node,
-            &all.map(|rotation| (rotation.as_str(), rotation)),
-            report,
-        )
-    }
-}
-
-impl FromNode for CooldownScope {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let scopes = [
-            ("key_model", Self::KeyModel),
-            ("key", Self::Key),
-            ("provider", Self::Provider),
-        ];
-        choice(node, &scopes, report)
-    }
-}
-
-impl FromNode for LogFormat {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
     }
 }

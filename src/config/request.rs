@@ -1,8 +1,9 @@
 //! What loading is asked: where to look, the environment, and what the command line says.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+
+use super::variables::Variables;
 
 /// Where to look, and what the command line says.
 #[derive(Clone, Default)]
@@ -12,7 +13,7 @@ pub struct LoadRequest {
     /// Where files are looked up.
     pub working_dir: PathBuf,
     /// The process's environment.
-    pub env: BTreeMap<String, String>,
+    pub env: Variables,
     /// `--listen`, in order; empty when not given.
     pub listen: Vec<String>,
     /// `--demo`: the built-in configuration, no file and no keys.

@@ -1,6 +1,7 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use super::clients;
 use super::context::{Context, Placed};
 use super::error::ConfigErrors;
 use super::keys;
+use super::listen::Listen;
+use super::listeners;
+use super::outbound;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
@@ -33,7 +37,11 @@ pub(super) fn resolve(
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let open = clients.is_empty();
-    let server = server(raw.server.unwrap_or_default(), open, &mut report);
+    let server = server(
+        raw.server.unwrap_or_default(),
+        (&context.dir, open),
+        &mut report,
+    );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -77,8 +85,9 @@ pub(super) fn resolve(
     }
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
     for entry in locals {
+        let keys = context.keys(&entry.variables(), &mut report);
         placed.push(Placed {
-            provider: provider::from_catalogue(entry, Vec::new(), &cooldowns, context),
+            provider: provider::from_catalogue(entry, keys, &cooldowns),
             builtin: true,
         });
         known = Known::of(&placed);
@@ -102,6 +111,7 @@ pub(super) fn resolve(
         }
     }
 
+    outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
     let targets = Targets::build(&entries, &chains, default_model.as_deref());
     let targets = match targets {
@@ -157,7 +167,7 @@ fn add_from_environment(
         if placed.iter().any(there) || keyless.contains(&entry) {
             continue;
         }
-        let mut keys = keys::from_env(&entry.variables(), context.env);
+        let mut keys = context.keys(&entry.variables(), report);
         for key in keys.iter().filter(|key| !keys::sendable(key)) {
             let message = "is not used: it holds characters that a header can't carry";
             report
@@ -167,16 +177,26 @@ fn add_from_environment(
         keys.retain(keys::sendable);
         if !keys.is_empty() {
             placed.push(Placed {
-                provider: provider::from_catalogue(entry, keys, cooldowns, context),
+                provider: provider::from_catalogue(entry, keys, cooldowns),
                 builtin: true,
             });
         }
     }
 }
 
-/// `open`: nobody has to identify.
-fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
+/// `open`: nobody has to identify with a token. Paths are relative to `dir`.
+fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> Server {
     let usual = Server::default();
+    let typed = listeners::Typed {
+        max_connections: raw.max_connections,
+        max_head: raw.max_head,
+        timeouts: raw.timeouts,
+        http2: raw.http2,
+        tls: raw.tls,
+        unix: raw.unix,
+        reuse_port: raw.reuse_port,
+    };
+    let listeners = listeners::resolve(typed, dir, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -185,17 +205,21 @@ fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
     let server = Server {
         listen: listen.unwrap_or(usual.listen),
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
+        max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
+        dns: outbound::dns(raw.dns),
         max_in_flight: raw
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),
+        listeners,
         drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
         drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),
         stream_keepalive: raw
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    let reachable = server.listen.iter().filter(|listen| !listen.is_local());
-    for listen in reachable.filter(|_| open) {
+    let open =
+        |listen: &&Listen| open && !listen.is_local() && !server.listeners.identifies(listen);
+    for listen in server.listen.iter().filter(open) {
         if raw.insecure_open == Some(true) {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
@@ -203,7 +227,8 @@ fn server(raw: raw::Server, open: bool, report: &mut Report) -> Server {
             report.problem(
                 "server.listen",
                 format!("{listen} can be reached from outside, and nobody has to identify"),
-                "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, or set server.insecure_open: true",
+                "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, ask for client certificates \
+                 (server.tls.client_ca), or set server.insecure_open: true",
             );
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::listen::Listen;
+use super::listeners::Listeners;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::client::ClientPolicy;
@@ -57,8 +58,14 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
+    /// Bytes; a larger whole answer of an upstream is malformed.
+    pub max_answer: usize,
+    /// How the names of providers are looked up.
+    pub dns: Dns,
     /// Requests at the same time, at least 1.
     pub max_in_flight: usize,
+    /// How connections are taken in.
+    pub listeners: Listeners,
     /// From the signal to refusing new connections.
     pub drain_delay: Duration,
     /// How long requests under way may take to finish.
@@ -72,7 +79,10 @@ impl Default for Server {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
             max_body: 32 * 1024 * 1024,
+            max_answer: 64 * 1024 * 1024,
+            dns: Dns::default(),
             max_in_flight: 10_000,
+            listeners: Listeners::default(),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             stream_keepalive: Duration::from_secs(15),
@@ -87,6 +97,27 @@ pub struct Client {
     pub policy: ClientPolicy,
     /// Its tokens' hashes: at least one, each once.
     pub tokens: Vec<TokenDigest>,
+}
+
+/// How long lookups of names hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dns {
+    /// An answer.
+    pub ttl: Duration,
+    /// A failure.
+    pub negative_ttl: Duration,
+    /// An answer beyond `ttl`, while lookups fail.
+    pub max_stale: Duration,
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(30),
+            negative_ttl: Duration::from_secs(1),
+            max_stale: Duration::from_secs(600),
+        }
+    }
 }
 
 /// How it logs.
@@ -139,7 +170,13 @@ pub struct Provider {
     /// How the keys take turns.
     pub key_rotation: KeyRotation,
     /// Extra request headers, legal ones; values may be secrets.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, ApiKey)>,
+    /// Certificate authorities to trust besides the usual ones, in DER.
+    pub authorities: Vec<Vec<u8>>,
+    /// The proxy on the way; `None` when none is.
+    pub proxy: Option<Proxy>,
+    /// Whether it may be at a link-local address.
+    pub allow_link_local: bool,
     /// Tokens that prompt and answer may have together.
     pub context_window: Option<u64>,
     /// Filled in where the request has none.
@@ -176,6 +213,18 @@ impl fmt::Debug for Provider {
             .field("keys", &self.keys)
             .finish_non_exhaustive()
     }
+}
+
+/// The proxy on the way to a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Proxy {
+    /// None.
+    #[default]
+    Off,
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    Environment,
+    /// The one at this URL, which may hold a password.
+    Url(ApiKey),
 }
 
 /// One API key and where it came from.

@@ -8,9 +8,11 @@ use serde_json::json;
 
 use super::describe::{Describe, Shape};
 use super::listen::{AdminListen, Listens};
+use super::listeners::{self, Http2, Http2Table};
+use super::outbound::ProxyForm;
 use super::raw::{
-    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, NotYet, Policy, UpstreamRef,
-    UpstreamTable, WaitsForm,
+    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, Policy, UpstreamRef, UpstreamTable,
+    WaitsForm,
 };
 use super::resolved::LogFormat;
 use super::streams::{HedgeTime, Mode, PrefillForm, Rescue, RescueTable};
@@ -151,15 +153,34 @@ impl Describe for Listens {
     }
 }
 
-impl Describe for AdminListen {
+impl Describe for Http2 {
     fn shape() -> Shape {
-        Shape::choice(["off"])
+        bool::shape().or(Http2Table::shape())
     }
 }
 
-impl Describe for NotYet {
+impl Describe for listeners::Mode {
     fn shape() -> Shape {
-        Shape::plain("nothing yet", json!({"enum": [{}, []]}))
+        let schema = json!({"anyOf": [
+            {"type": "integer", "minimum": 600, "maximum": 777},
+            {"type": "string", "pattern": "^\\s*(0o)*0*[67][0-7]{2}\\s*$"}
+        ]});
+        Shape::named("mode", "octal permission bits, quoted", schema)
+    }
+}
+
+impl Describe for ProxyForm {
+    fn shape() -> Shape {
+        Shape::choice(["off", "environment"]).or(Shape::plain(
+            "URL",
+            json!({"type": "string", "pattern": "^\\s*[hH][tT][tT][pP][sS]?://"}),
+        ))
+    }
+}
+
+impl Describe for AdminListen {
+    fn shape() -> Shape {
+        Shape::choice(["off"])
     }
 }
 

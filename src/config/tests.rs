@@ -4,8 +4,10 @@ mod borg;
 mod clients;
 mod files;
 mod layers;
+mod listeners;
 mod mistakes;
 mod native;
+mod outbound;
 mod providers;
 mod reference;
 mod streams;
@@ -51,7 +53,7 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn request(dir: &Path, variables: &[(&str, &str)]) -> LoadRequest {
     LoadRequest {
         working_dir: dir.to_path_buf(),
-        env: env(variables),
+        env: env(variables).into(),
         ..LoadRequest::default()
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use http::{HeaderName, HeaderValue};
 use serde_json::Map;
+use zeroize::Zeroizing;
 
 use super::read::{ENVIRONMENT, FromNode, Node, Report};
 use super::units;
@@ -222,17 +223,17 @@ impl FromNode for KeyTexts {
 }
 
 /// Extra request headers, sorted by name. Their values may be secrets and are never shown.
-pub(super) struct Headers(pub Vec<(String, String)>);
+pub(super) struct Headers(pub Vec<(String, ApiKey)>);
 
 impl FromNode for Headers {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return node.reject("expected a map of header names and values", "", report);
         };
-        let mut headers: Vec<(String, String)> = Vec::new();
+        let mut headers: Vec<(String, ApiKey)> = Vec::new();
         for (name, value) in table {
             let entry = node.child(name, value);
-            let Some(text) = entry.text() else {
+            let Some(text) = entry.text().map(Zeroizing::new) else {
                 entry.reject::<()>("a header's value must be text", "put it in quotes", report);
                 continue;
             };
@@ -247,10 +248,10 @@ impl FromNode for Headers {
             } else if OURS.contains(&name.to_lowercase().as_str()) {
                 entry.reject::<()>("this header is made per request", "remove it", report);
             } else {
-                headers.push((name.clone(), text.trim().to_owned()));
+                headers.push((name.clone(), ApiKey::new(text.trim())));
             }
         }
-        headers.sort();
+        headers.sort_by(|one, other| one.0.cmp(&other.0));
         Some(Self(headers))
     }
 }

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::events::{Events, Fault};
+use super::redacted;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::outcome::{Class, Failure};
@@ -24,8 +25,6 @@ use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
 use crate::wire::{classify, headers, ratelimit};
 
-/// A whole answer of at most so many bytes is read; more is malformed.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const BEARER: &str = "Bearer ";
 /// Events held back before the first content, at most.
 const MAX_HELD: usize = 4 * 1024 * 1024;
@@ -117,10 +116,34 @@ pub(super) async fn make_of(
             attempt.within(timeouts.response, "answer", whole).await
         }
     };
-    match work.await {
+    let end = match work.await {
         Ok(end) => end,
         Err(Early::Failed(failure)) => End::Failed(failure, None),
         Err(Early::OutOfTime) => End::OutOfTime,
+    };
+    fit(end, lease, endpoint)
+}
+
+/// The same without the credentials of the call.
+fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
+    let redactor = redacted::redactor(lease, &endpoint.headers);
+    match end {
+        End::Failed(failure, whole) => {
+            let whole = whole.map(|mut whole| {
+                whole.body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                whole
+            });
+            End::Failed(redacted::failure(failure, &redactor), whole)
+        }
+        End::Whole(mut whole, usage) => {
+            redacted::head(&mut whole.headers, &redactor);
+            End::Whole(whole, usage)
+        }
+        End::Begun(mut begun) => {
+            redacted::head(&mut begun.headers, &redactor);
+            End::Begun(begun)
+        }
+        End::OutOfTime => End::OutOfTime,
     }
 }
 
@@ -199,8 +222,9 @@ impl Attempt<'_> {
                 Failure::new(Class::Network, error.to_string()).with_status(status)
             })?;
             whole.push(chunk);
-            if whole.len > MAX_ANSWER {
-                let detail = "the answer is larger than 64 MiB";
+            let most = self.endpoint.max_answer;
+            if whole.len > most {
+                let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
                 return Err(Failure::new(Class::Malformed, detail)
                     .with_status(status)
                     .into());

@@ -13,6 +13,10 @@ use std::io::Write;
 use crate::upstream::SendError;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
+/// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
+/// match of 258 bytes in two bits), and events that are too large are noticed after each.
+const PIECE: usize = 1024;
+
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -43,6 +47,8 @@ pub(crate) struct Events {
     body: BoxStream<'static, Result<Bytes, SendError>>,
     splitter: EventSplitter,
     inflate: Option<GzDecoder<Vec<u8>>>,
+    /// What came compressed and is still to be inflated.
+    packed: Bytes,
     ended: bool,
 }
 
@@ -59,6 +65,7 @@ impl Events {
             body,
             splitter: EventSplitter::default(),
             inflate: gzip.then(|| GzDecoder::new(Vec::new())),
+            packed: Bytes::new(),
             ended: false,
         }
     }
@@ -79,25 +86,32 @@ impl Events {
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
             }
+            if !self.packed.is_empty() {
+                match self.inflate() {
+                    Ok(chunk) => self.splitter.push(chunk),
+                    Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
+                }
+                continue;
+            }
             if self.ended {
                 return Poll::Ready(self.splitter.finish().map(|event| Ok(completed(event))));
             }
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 None => self.ended = true,
                 Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
-                Some(Ok(chunk)) => match self.inflate(chunk) {
-                    Ok(chunk) => self.splitter.push(chunk),
-                    Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
-                },
+                Some(Ok(chunk)) if self.inflate.is_some() => self.packed = chunk,
+                Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
     }
 
-    fn inflate(&mut self, chunk: Bytes) -> std::io::Result<Bytes> {
+    /// The next piece of what came compressed. A small one: it may grow a thousandfold.
+    fn inflate(&mut self) -> std::io::Result<Bytes> {
+        let piece = self.packed.split_to(PIECE.min(self.packed.len()));
         let Some(decoder) = &mut self.inflate else {
-            return Ok(chunk);
+            return Ok(piece);
         };
-        decoder.write_all(&chunk)?;
+        decoder.write_all(&piece)?;
         decoder.flush()?;
         Ok(Bytes::from(std::mem::take(decoder.get_mut())))
     }

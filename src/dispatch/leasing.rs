@@ -18,6 +18,7 @@ use crate::domain::mutant::{self, Mutant};
 use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
 pub struct Dispatch {
@@ -37,6 +38,8 @@ pub struct Dispatch {
     pub rescues: HashMap<String, RescuePolicy>,
     /// The clock.
     pub clock: Clock,
+    /// When it comes, requests that are still under way end.
+    pub halt: Halt,
 }
 
 /// What bounds one request's waiting.

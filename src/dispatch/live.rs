@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::attempt::Begun;
 use super::events::Events;
+use super::redacted;
 use super::request::Endpoint;
 use super::tried::Tried;
 use crate::actors::lease::Lease;
@@ -32,6 +33,8 @@ pub(super) struct Live {
     /// The provider's catalogue id.
     pub(super) kind: String,
     lease: Lease,
+    /// What every call to its provider carries; may be credentials.
+    headers: HeaderMap,
     /// Its end and outcome are still open.
     record: Record,
     /// What a failure counts for.
@@ -63,6 +66,7 @@ impl Live {
             last_event: now,
             kind: endpoint.kind.clone(),
             lease,
+            headers: endpoint.headers.clone(),
             record: tried.record(Class::Success, Some(200), now),
             blame,
             finished: begun.finished,
@@ -96,6 +100,11 @@ impl Live {
     pub(super) fn forgive(&mut self, span: Duration) {
         self.last_event = self.last_event + span;
         self.end = self.end + span;
+    }
+
+    /// Its own error event, fit for the caller.
+    pub(super) fn fit(&self, raw: Bytes) -> Bytes {
+        redacted::event(raw, &redacted::redactor(&self.lease, &self.headers))
     }
 
     /// The candidate's place in the chain.

@@ -12,6 +12,7 @@ mod leasing;
 mod live;
 mod outbox;
 mod race;
+mod redacted;
 mod relay;
 mod request;
 mod rescue;

@@ -30,6 +30,7 @@ use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halted;
 use crate::wire::classify;
 use crate::wire::openai::splice::{Splice, Spliced};
 use crate::wire::openai::stream;
@@ -87,6 +88,7 @@ pub struct Relay {
     before: Usage,
     counted: u64,
     timer: Pin<Box<Sleep>>,
+    halted: Halted,
 }
 
 impl std::fmt::Debug for Relay {
@@ -111,6 +113,7 @@ impl Relay {
             outbox.push(RawEvent { raw }, now);
         }
         let done = live.done;
+        let halted = story.halt.waiting();
         let mut relay = Self {
             id: Arc::clone(&story.id),
             clock,
@@ -128,6 +131,7 @@ impl Relay {
             before: Usage::default(),
             counted: 0,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(now))),
+            halted,
         };
         relay.arm();
         if done {
@@ -366,6 +370,18 @@ impl Relay {
         ));
     }
 
+    /// The process ends.
+    fn halt(&mut self) {
+        if self.is_finished() {
+            return self.ended();
+        }
+        // Whoever is looked for to go on with the answer comes too late.
+        self.searching = None;
+        let message = "this process is shutting down and had no more time for the answer";
+        let cut = Cut::new(Class::Cancelled, ErrorCode::Draining, message);
+        self.end_cut(&Failure::new(cut.class, BROKE_OFF), cut);
+    }
+
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
         let said = stream::inspect(self.operation, &event);
@@ -385,8 +401,9 @@ impl Relay {
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
+            let event = live.fit(event.raw);
             return self.cut(Cut {
-                event: Some(event.raw),
+                event: Some(event),
                 retry_after: failure.retry_after,
                 certain: failure.certain,
                 ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, "")
@@ -428,6 +445,11 @@ impl Stream for Relay {
             if let Some(bytes) = this.outbox.pop() {
                 this.taken = Some(this.clock.now());
                 return Poll::Ready(Some(Ok(bytes)));
+            }
+            let is_over = this.live.is_none() && this.searching.is_none();
+            if !is_over && Pin::new(&mut this.halted).poll(cx).is_ready() {
+                this.halt();
+                continue;
             }
             if let Some(searching) = &mut this.searching {
                 match searching.as_mut().poll(cx) {

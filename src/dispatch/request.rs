@@ -1,5 +1,6 @@
 //! What goes into dispatch: a request, and the endpoints that it may go to.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub params: serde_json::Map<String, serde_json::Value>,
     /// Tokens its models hold, when known.
     pub context_window: Option<u64>,
+    /// A whole answer may have so many bytes, as received.
+    pub max_answer: usize,
     /// How long the parts of an attempt may take.
     pub timeouts: Timeouts,
     /// How often it is asked again.
@@ -43,7 +46,6 @@ pub struct Continuation {
 }
 
 /// A request as the data listener took it.
-#[derive(Debug)]
 pub struct Request {
     /// Its id, kept or made.
     pub id: Arc<str>,
@@ -68,5 +70,15 @@ impl Request {
     pub(super) fn standing(&self) -> Standing {
         let client = self.client.as_ref();
         client.map_or_else(Standing::default, |client| client.standing())
+    }
+}
+
+impl fmt::Debug for Request {
+    /// The caller's headers may hold its token, the body holds its prompt: both stay out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,10 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
+use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
+
+const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
 impl Dispatch {
     /// Serves one request, or says why not.
@@ -45,6 +48,7 @@ impl Dispatch {
             first_token: None,
             usage: None,
             ending: None,
+            halt: self.halt.clone(),
         };
         let admitted = self.resolve(&request).and_then(|chain| {
             if story.target.is_empty() {
@@ -54,7 +58,14 @@ impl Dispatch {
             Ok(chain)
         });
         match admitted {
-            Ok(chain) => self.serve(request, chain, story).await,
+            Ok(chain) => {
+                let arrived = request.arrived;
+                tokio::select! {
+                    biased;
+                    result = self.serve(request, chain, story) => result,
+                    () = self.halt.wait() => Err(Box::new(halted(arrived))),
+                }
+            }
             Err(failed) => {
                 story.ending = Some(Ending::Failed(failed.code));
                 Err(Box::new(failed))
@@ -257,6 +268,18 @@ impl Dispatch {
             arrived: story.started,
             param: None,
         })
+    }
+}
+
+/// A request that was not answered when the process had to end.
+fn halted(arrived: Time) -> Failed {
+    Failed {
+        code: ErrorCode::Draining,
+        message: HALTED.to_owned(),
+        retry_after: Some(Duration::from_secs(1)),
+        records: Vec::new(),
+        arrived,
+        param: None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
 use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::usage::Usage;
 
@@ -43,6 +44,7 @@ pub(crate) struct Story {
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
     pub(crate) ending: Option<Ending>,
+    pub(crate) halt: Halt,
 }
 
 impl Story {
@@ -89,6 +91,11 @@ impl Drop for Story {
             Some(Ending::Answered(status)) => ("answered", Some(status)),
             Some(Ending::Failed(code)) => (code.as_str(), Some(code.status())),
             Some(Ending::Cut(code)) => (code.as_str(), Some(200)),
+            // Dropped where it was, because the process ends.
+            None if self.halt.is_on() => {
+                let code = ErrorCode::Draining;
+                (code.as_str(), Some(code.status()))
+            }
             None => ("caller_left", None),
         };
         let since = |time: Time| time.since(self.started);

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no logging, no runtime: time is always an argument (see [`time::Time`]).
 //! Each file holds one machine or one small family of values.
 
+pub mod address;
 pub mod allowance;
 pub mod attempts;
 pub mod backoff;
@@ -11,6 +12,7 @@ pub mod chain;
 pub mod circuit;
 pub mod client;
 pub mod concurrency;
+pub mod connection;
 pub mod cooldown;
 pub mod dialect;
 pub mod error_code;

@@ -4,15 +4,20 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroize;
 
 /// Key material of one API key.
 #[derive(Clone)]
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Takes ownership of key material.
+    /// Takes ownership of key material; the text that it came in is wiped.
     pub fn new(material: impl Into<String>) -> Self {
-        Self(SecretString::from(material.into()))
+        let mut text = material.into();
+        // Copied at its exact length: a text that is made shorter in place may leave its old bytes behind.
+        let secret = SecretString::from(Box::<str>::from(text.as_str()));
+        text.zeroize();
+        Self(secret)
     }
 
     /// The material itself. Call this only where the outgoing header is built or two keys are compared.

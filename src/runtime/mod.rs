@@ -1,4 +1,5 @@
-//! Floor 3: the clock and the spawning of tasks, so that nothing else names them.
+//! Floor 3: the clock, the spawning of tasks and their last moment, so that nothing else names them.
 
 pub mod clock;
+pub mod halt;
 pub mod task;

@@ -1,6 +1,7 @@
 //! Floor 3: one attempt on the wire. The seam between dispatch and the network: a trait, one
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
+pub mod dns;
 pub mod echo;
 pub mod http_client;
 pub mod mock;

@@ -1,7 +1,7 @@
 //! Which headers pass, each way. A request's go on by a short list of those that mean something to an
 //! upstream; an answer's come back but for those that concern the connection, the key or the account.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// A caller's headers that an upstream may see.
 fn is_forwarded(name: &str) -> bool {
@@ -51,12 +51,28 @@ const DROPPED_PREFIXES: [&str; 9] = [
     "x-pointsman-",
 ];
 
+/// What `Connection` declares to be for this hop only (RFC 9110, 7.6.1).
+fn hops(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect()
+}
+
+fn names(hops: &[&str], name: &HeaderName) -> bool {
+    hops.iter()
+        .any(|hop| hop.eq_ignore_ascii_case(name.as_str()))
+}
+
 /// The caller's headers that go on to an upstream.
 pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
     // Room for what every call has besides: its content's type, its encoding, a key, a host.
     let mut out = HeaderMap::with_capacity(6);
+    let hops = hops(headers);
     for (name, value) in headers {
-        if is_forwarded(name.as_str()) {
+        if is_forwarded(name.as_str()) && !names(&hops, name) {
             out.append(name.clone(), value.clone());
         }
     }
@@ -65,18 +81,12 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
 
 /// The upstream's headers that go back to the caller.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<&str> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
+    let hops = hops(headers);
     let mut out = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
-        let text = name.as_str();
-        let drop = is_dropped(text) || named.iter().any(|named| named.eq_ignore_ascii_case(text));
-        if !drop {
+        // What says how to read the body stays, whoever wants it away.
+        let by_name = names(&hops, name) && !name.as_str().starts_with("content-");
+        if !is_dropped(name.as_str()) && !by_name {
             out.append(name.clone(), value.clone());
         }
     }
@@ -85,7 +95,7 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 
@@ -112,6 +122,27 @@ mod tests {
         ]));
         assert_eq!(out.len(), 1);
         assert!(out.contains_key("openai-beta"));
+    }
+
+    #[test]
+    fn what_is_for_one_hop_does_not_go_on() {
+        let out = forward_request_headers(&map(&[
+            ("connection", "close, OpenAI-Beta"),
+            ("openai-beta", "assistants=v2"),
+            ("accept", "*/*"),
+        ]));
+        assert_eq!(
+            out.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["accept"]
+        );
+        let out = forward_response_headers(&map(&[
+            ("connection", "content-encoding"),
+            ("content-encoding", "gzip"),
+        ]));
+        assert!(
+            out.contains_key("content-encoding"),
+            "the body stays readable"
+        );
     }
 
     #[test]

@@ -6,5 +6,6 @@ mod error_doc;
 pub mod headers;
 pub mod openai;
 pub mod ratelimit;
+pub mod redact;
 pub mod sse;
 pub mod token;

@@ -187,11 +187,11 @@ async fn the_configuration_is_found_and_the_environment_comes_before_the_file() 
     std::fs::create_dir(dir.path().join("config")).unwrap();
     dir.write(
         "config/pointsman.yaml",
-        &filled(ONE, &[("a", &a)]).replace("k1", "\"${FROM_DOTENV}\""),
+        &filled(&ONE.replace("k1", "\"${FROM_DOTENV}\""), &[("a", &a)]),
     );
     dir.write(
         ".env",
-        "FROM_DOTENV=dotenv-key\nPOINTSMAN__LLM__DEFAULT_MODEL=a:file\n",
+        "FROM_DOTENV=sk-planted-dotenv-key\nPOINTSMAN__LLM__DEFAULT_MODEL=a:file\n",
     );
     let env = [("POINTSMAN__LLM__DEFAULT_MODEL", "a:env")];
     let gateway = Gateway::start_in(dir, &[], &env).await;

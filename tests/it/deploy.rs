@@ -91,7 +91,7 @@ fn everybody_waits_longer_than_a_drain_takes() {
         let (_keys, env) = env(&wait.env);
         let request = pointsman::config::LoadRequest {
             config_path: Some(root().join(&wait.config)),
-            env,
+            env: env.into(),
             ..Default::default()
         };
         let server = pointsman::config::load(&request).unwrap().server;

@@ -212,7 +212,7 @@ async fn no_second_attempt_unless_it_is_asked_for_and_may_be_made() {
 #[tokio::test]
 async fn second_attempts_stay_within_their_ratio() {
     let three = three("hedge: {after: 20ms, max_ratio: 0.5}").await;
-    three.a.on(Match::any(), [from("a").late(ms(120))]);
+    three.a.on(Match::any(), [from("a").late(ms(600))]);
     for _ in 0..6 {
         asked(&three.gateway, "v").await;
     }
@@ -270,4 +270,40 @@ async fn a_caller_who_hangs_up_ends_both_attempts() {
     }
     let line = three.gateway.logged("caller_left").await;
     assert_eq!(line.matches("cancelled").count(), 2, "{line}");
+}
+
+#[tokio::test]
+async fn when_part_of_a_callers_time_is_gone_another_upstream_is_asked() {
+    let three = three("deadline_hedge: 0.1").await;
+    let _shut = three.a_waits(from("a"));
+    let in_time = "2s";
+    let call = three
+        .gateway
+        .chat_stream("v")
+        .header("x-pointsman-deadline", in_time);
+    let stream = call.stream().await;
+    assert_eq!(stream.header("x-pointsman-attempts"), "2");
+    assert_eq!(spoken(&stream.text().await), "from b");
+    three.b.on(Match::any(), [Behaviour::says("all of b")]);
+    let call = three
+        .gateway
+        .chat("v")
+        .header("x-pointsman-deadline", in_time);
+    assert_eq!(call.send().await.says(), "all of b");
+    assert_eq!(three.counts(), [2, 2, 0]);
+}
+
+#[tokio::test]
+async fn who_has_time_enough_waits_and_so_does_whoever_was_told_to() {
+    let slow = || from("a").late(ms(400));
+    for (dispatch, deadline) in [("deadline_hedge: 0.1", "60s"), ("deadline_hedge: 0", "2s")] {
+        let three = three(dispatch).await;
+        three.a.on(Match::any(), [slow()]);
+        let call = three
+            .gateway
+            .chat_stream("v")
+            .header("x-pointsman-deadline", deadline);
+        assert_eq!(spoken(&call.stream().await.text().await), "from a");
+        assert_eq!(three.counts(), [1, 0, 0], "{dispatch}");
+    }
 }

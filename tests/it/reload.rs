@@ -117,7 +117,7 @@ llm:
 async fn a_signal_reloads_and_a_file_of_keys_that_changes_is_noticed() {
     let a = ScriptedUpstream::start().await;
     let dir = TempDir::new();
-    dir.write("keys", "k1\n");
+    dir.write("keys", "sk-planted-k1\n");
     let yaml = "
 llm:
   providers:
@@ -127,7 +127,7 @@ llm:
     let keys = dir.path().join("keys");
     let gateway = Gateway::start_in(dir, &["--config", "gateway.yaml"], &[]).await;
     assert_eq!(gateway.chat("a").send().await.status, 200);
-    std::fs::write(&keys, "k9\n").unwrap();
+    std::fs::write(&keys, "sk-planted-k9\n").unwrap();
     gateway.logged("configuration reloaded").await;
     assert_eq!(gateway.chat("a").send().await.status, 200);
     assert_eq!(a.keys(), ["k1", "k9"]);

@@ -267,7 +267,12 @@ impl State {
         }
         // Counted and not made: by clients that left in between, and for a moment by each that looks for a key.
         let slack = self.left + self.live;
-        if let Err(why) = self.model.charge(spot, first, &world, slack, now) {
+        // Each crash may lose count of one.
+        let crashes = self.tally.crashes.values().sum();
+        if let Err(why) = self
+            .model
+            .charge(spot, first, &world, (slack, crashes), now)
+        {
             wrong.push(("L4", why));
         }
         for (law, what) in wrong {
@@ -457,7 +462,8 @@ impl State {
         let (waited, took) = (now.since(call.started), now.since(winner.started));
         let first = winner.started > call.started;
         let goes = self.time_goes(asked, call).is_some_and(|goes| {
-            winner.started + A_MOMENT >= goes && goes + A_MOMENT >= winner.started
+            let late = winner.started > goes + A_MOMENT && self.world.policy.hedge.is_some();
+            winner.started + A_MOMENT >= goes && !late
         });
         let elsewhere =
             winner.spot.maker != call.spot.maker || winner.spot.model != call.spot.model;

@@ -261,13 +261,13 @@ impl Model {
     }
 
     /// An attempt starts: is it within the upstream's retry budget? `slack` is the number of first attempts
-    /// that the dispatcher may have counted without making them.
+    /// that the dispatcher may have counted without making them, `crashes` that of attempts that it may have lost.
     pub fn charge(
         &mut self,
         spot: Spot,
         first: bool,
         world: &World,
-        slack: u64,
+        (slack, crashes): (u64, u64),
         now: Time,
     ) -> Result<(), String> {
         let book = &mut self.upstreams[spot.maker][spot.model];
@@ -289,6 +289,7 @@ impl Model {
         let policy = world.policy.retry_budget;
         let firsts = book.first.len() as u64 + slack;
         let allowed = (policy.ratio * firsts as f64 + policy.min_per_second * 10.0) as u64;
+        let allowed = allowed + crashes;
         if book.extra.len() as u64 > allowed {
             return Err(format!(
                 "{} extra attempts within 10 s, {allowed} allowed for {firsts} first ones",

@@ -275,6 +275,7 @@ pub fn dispatch(
             shared: shared.clone(),
         };
         let endpoint = Endpoint {
+            max_answer: 64 << 20,
             kind: String::new(),
             wire: Arc::new(wire),
             headers: HeaderMap::new(),
@@ -305,5 +306,6 @@ pub fn dispatch(
         endpoints,
         policy: world.policy,
         clock,
+        halt: pointsman::runtime::halt::Halt::default(),
     }
 }

@@ -219,9 +219,8 @@ fn event(text: &str) -> Act {
 
 fn stream(scene: &Scene) -> Script {
     let contents = scene.texts.len();
-    let middle = (contents / 2)
-        .max(1)
-        .max((scene.sent + 1).min(contents - 1));
+    // Behind its own first words: before those there is no middle, and nothing to break.
+    let middle = (contents / 2).max(1).max(scene.sent + 1);
     let mut writer = Writer { steps: Vec::new() };
     let mut class = Class::Success;
     let kind = match scene.fault {

@@ -69,6 +69,10 @@ pub fn draw(setup: Setup) -> World {
         diverges: dice.pick(&[0.0, 0.4, 0.8]),
         listens: dice.chance(0.1),
     };
+    if world.policy.hedge.is_some() && world.crashes.any() {
+        // Who is late through a crash would look as if its time went.
+        world.policy.deadline_hedge = 0.0;
+    }
     if world.rescue.is_some() && dice.chance(0.5) {
         let cuts = [
             Fault::Cut,
@@ -93,6 +97,7 @@ fn crashes_alone(world: &mut World) {
         maker.troubles.clear();
         maker.limits = KeyLimits::default();
     }
+    world.policy.hedge = None;
     world.crashes = CrashRates {
         supervisor: 0.0005,
         router: 0.003,

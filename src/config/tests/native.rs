@@ -69,6 +69,9 @@ log: {format: json, level: 'info,pointsman=debug'}
             ],
             max_body: 1024 * 1024,
             max_in_flight: 7,
+            listeners: Listeners::default(),
+            max_answer: 64 << 20,
+            dns: Default::default(),
             drain_delay: S,
             drain_timeout: 120 * S,
             stream_keepalive: Duration::ZERO,
@@ -227,7 +230,7 @@ llm:
     assert_eq!(here.limits.rpm, Some(30));
     assert_eq!(here.params["temperature"], 0.5);
     assert_eq!(here.params["word"], "x30");
-    assert_eq!(here.headers[0].1, "${KEY}");
+    assert_eq!(here.headers[0].1.expose(), "${KEY}");
     has(
         &here.keys[0].source,
         &["env KEY", "pointsman.yaml llm.providers[0].api_key"],

@@ -342,10 +342,15 @@ fn the_words_that_a_key_takes_are_all_listed() {
 
 /// A file with a member of every list, and nothing that is not needed.
 fn base() -> Value {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     json!({
+        "server": {"tls": {"cert": file, "key": file}},
         "clients": [{"name": "c", "token": "0123456789abcdefg"}],
         "llm": {
-            "providers": [{"name": "echo"}],
+            "providers": [
+                {"name": "p", "base_url": "https://example.com/v1", "model": "m", "api_key": "k"},
+                {"name": "echo"},
+            ],
             "virtual": [{"name": "v", "upstreams": [{"name": "echo"}], "rescue": {"mode": "restart"}}],
         },
     })
@@ -404,6 +409,7 @@ fn meaning(config: &Config) -> String {
                     &provider.priority,
                     &provider.prefill
                 ),
+                (&provider.proxy, &provider.allow_link_local),
             )
         );
     }

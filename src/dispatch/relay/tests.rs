@@ -77,6 +77,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     })
     .await;
     let endpoint = Endpoint {
+        max_answer: 64 << 20,
         kind: String::new(),
         wire: Arc::new(Parts(gap)),
         headers: HeaderMap::new(),
@@ -104,6 +105,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),
         policy: DispatchPolicy::default(),
         clock,
+        halt: crate::runtime::halt::Halt::default(),
     });
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
     let request = Request {

@@ -29,10 +29,16 @@ static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// What happened: the upstream's words, else what can be said about the answer.
 pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
     let words = one_line(&mask(doc.message()));
-    if !words.is_empty() {
+    let redirect = matches!(status, Some(300..400));
+    if !words.is_empty() && !redirect {
         return words;
     }
     let answer = status.map_or_else(|| "an error".to_owned(), |status| format!("HTTP {status}"));
+    if redirect {
+        return format!(
+            "{answer}, a redirect, which is not followed: write the final URL as base_url"
+        );
+    }
     match doc.first(Field::Body) {
         Some("html") => return format!("{answer} with an HTML body"),
         Some(_) => return format!("{answer} with an empty body"),

@@ -71,7 +71,8 @@ impl RequestDoc {
     /// Checks the whole body and notes where its fields are.
     ///
     /// # Errors
-    /// Anything but one JSON object, a `model` that is not a string or longer than 256 bytes, a `stream` that
+    /// Anything but one JSON object, a `model` that is not a string or longer than 256 bytes or with control characters, a
+    /// `stream` that
     /// is not a boolean, either of them twice.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
         // Read as text once, and not again field by field; what is not text fails with its place.
@@ -121,6 +122,13 @@ impl RequestDoc {
         }
         if doc.model().is_some_and(|model| model.len() > MAX_MODEL) {
             return wrong("model", "a name of at most 256 bytes");
+        }
+        // It goes into headers, errors and the log.
+        if doc
+            .model()
+            .is_some_and(|model| model.chars().any(char::is_control))
+        {
+            return wrong("model", "a name without control characters");
         }
         doc.stream = match doc.raw("stream") {
             None | Some(b"false" | b"null") => false,

@@ -14,6 +14,10 @@ use crate::domain::dialect::Operation;
 
 /// A compressed answer is inflated for a look up to this size, in bytes; what is larger is believed.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
+/// A compressed answer may grow so much: text seldom grows more than tenfold, what is made to harm a thousandfold.
+const MAX_RATIO: u64 = 32;
+/// A small answer may grow to so many bytes, whatever the ratio.
+const MIN_INFLATED: u64 = 1024 * 1024;
 
 /// What a look at a 2xx found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,19 +137,16 @@ fn plain(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadabl
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
         return Ok(None);
     };
+    let limit = MAX_INFLATED.min(MIN_INFLATED.max(body.len() as u64 * MAX_RATIO));
     let mut out = Vec::new();
     let read = match encoding.as_bytes().to_ascii_lowercase().as_slice() {
         b"identity" | b"" => return Ok(None),
-        b"gzip" | b"x-gzip" => GzDecoder::new(&**body)
-            .take(MAX_INFLATED)
-            .read_to_end(&mut out),
-        b"deflate" => ZlibDecoder::new(&**body)
-            .take(MAX_INFLATED)
-            .read_to_end(&mut out),
+        b"gzip" | b"x-gzip" => GzDecoder::new(&**body).take(limit).read_to_end(&mut out),
+        b"deflate" => ZlibDecoder::new(&**body).take(limit).read_to_end(&mut out),
         _ => return Err(Unreadable::Foreign),
     };
     match read {
-        Ok(size) if size as u64 >= MAX_INFLATED => Err(Unreadable::Foreign),
+        Ok(size) if size as u64 >= limit => Err(Unreadable::Foreign),
         Ok(_) => Ok(Some(out)),
         Err(_) => Err(Unreadable::Broken),
     }
@@ -156,6 +157,16 @@ pub fn readable(headers: &HeaderMap, body: &Bytes) -> Bytes {
     match plain(headers, body) {
         Ok(Some(inflated)) => Bytes::from(inflated),
         Ok(None) | Err(_) => body.clone(),
+    }
+}
+
+/// A body that can be searched for words: inflated if need be; `None` when it is compressed in a way that cannot
+/// be read here, or grows too much.
+pub fn searchable(headers: &HeaderMap, body: &Bytes) -> Option<Bytes> {
+    match plain(headers, body) {
+        Ok(Some(inflated)) => Some(Bytes::from(inflated)),
+        Ok(None) => Some(body.clone()),
+        Err(_) => None,
     }
 }
 

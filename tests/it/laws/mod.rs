@@ -5,6 +5,7 @@ mod answer;
 pub mod errors;
 pub mod headers;
 pub mod limits;
+pub mod masking;
 pub mod request;
 pub mod settings;
 pub mod stream;

@@ -3,8 +3,6 @@
 //!
 //! The input is a line with `yaml`, `toml` or `json`, and the file's text.
 
-use std::collections::BTreeMap;
-
 use pointsman::cli::check::{render, render_json};
 use pointsman::config::{Config, ConfigErrors, LoadRequest, load_text};
 
@@ -37,7 +35,7 @@ pub fn hold(data: &[u8]) {
         env: pairs
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
-            .collect::<BTreeMap<_, _>>(),
+            .collect(),
         ..LoadRequest::default()
     };
     let shown = match load_text(name, text, &request) {

@@ -25,7 +25,8 @@ pub fn hold(data: &[u8]) {
     assert_eq!(joined(&whole), stream);
     assert_eq!(joined(&parts), stream);
     assert_eq!(said(&whole), said(&parts), "the events depend on the cuts");
-    let later = memmem(stream.get(3..).unwrap_or_default(), BOM);
+    // A byte order mark in front of a later event is passed over; the specification takes it for part of a name.
+    let later = memmem(stream.get(1..).unwrap_or_default(), BOM);
     if !later {
         assert_eq!(
             said(&whole),

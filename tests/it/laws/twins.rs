@@ -94,6 +94,7 @@ twins! {
     errors 1000,
     headers 1000,
     limits 1000,
+    masking 1000,
     request 1000,
     settings 200,
     stream 1000,

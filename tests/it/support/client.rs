@@ -10,6 +10,7 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::planted::{MARK, assert_clean, assert_clean_head};
 use super::wait::bounded;
 
 /// A request in the making.
@@ -82,17 +83,13 @@ impl<'a> Call<'a> {
 
     /// The whole answer.
     pub async fn send(self) -> Answer {
-        let response = self.request().send().await.unwrap();
-        Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: response.bytes().await.unwrap(),
-        }
+        Answer::of(self.request().send().await.unwrap()).await
     }
 
     /// The answer as it comes.
     pub async fn stream(self) -> Streamed {
         let response = self.request().send().await.unwrap();
+        assert_clean_head(response.headers());
         Streamed {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -104,18 +101,23 @@ impl<'a> Call<'a> {
     /// Sends it in the background; aborting the task hangs up.
     pub fn spawn(self) -> JoinHandle<Answer> {
         let request = self.request();
-        tokio::spawn(async move {
-            let response = request.send().await.unwrap();
-            Answer {
-                status: response.status().as_u16(),
-                headers: response.headers().clone(),
-                body: response.bytes().await.unwrap(),
-            }
-        })
+        tokio::spawn(async move { Answer::of(request.send().await.unwrap()).await })
     }
 }
 
 impl Answer {
+    /// Reads it to its end.
+    async fn of(response: reqwest::Response) -> Self {
+        let answer = Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.unwrap(),
+        };
+        assert_clean_head(&answer.headers);
+        assert_clean("an answer", &answer.body);
+        answer
+    }
+
     /// The body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
@@ -203,7 +205,10 @@ impl Streamed {
     pub async fn next(&mut self) -> Option<Bytes> {
         let piece = bounded("a piece of the stream", self.body.next()).await?;
         let piece = piece.unwrap();
+        // A key may be cut in two by the border.
+        let from = self.seen.len().saturating_sub(MARK.len());
         self.seen.extend_from_slice(&piece);
+        assert_clean("a stream", &self.seen[from..]);
         Some(piece)
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::client::Call;
+use super::planted;
 use super::temp::TempDir;
 use super::wait::bounded;
 use super::{PATIENCE, Refusing, ScriptedUpstream, chat, chat_stream};
@@ -44,7 +45,7 @@ impl Place for String {
 
 /// Fills in `<name>`; adds JSON logs unless the text has a `log` section of its own.
 pub fn filled(yaml: &str, places: &[(&str, &dyn Place)]) -> String {
-    let mut text = yaml.to_owned();
+    let mut text = planted::in_yaml(yaml);
     for (name, place) in places {
         text = text.replace(&format!("<{name}>"), &place.url());
     }
@@ -57,10 +58,13 @@ pub fn filled(yaml: &str, places: &[(&str, &dyn Place)]) -> String {
 /// The binary with a clean environment, in a directory of its own.
 pub fn command(dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    let marked = env
+        .iter()
+        .map(|(name, value)| (*name, planted::in_variable(name, value)));
     command
         .args(arguments)
         .env_clear()
-        .envs(env.iter().copied())
+        .envs(marked)
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -72,7 +76,10 @@ pub fn command(dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Command 
 /// Runs a command to its end.
 pub async fn run(dir: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Output {
     let running = command(dir, arguments, env).output();
-    bounded("the command's end", running).await.unwrap()
+    let output = bounded("the command's end", running).await.unwrap();
+    planted::assert_clean("what a command printed", &output.stdout);
+    planted::assert_clean("what a command complained about", &output.stderr);
+    output
 }
 
 type Lines = watch::Sender<Vec<String>>;
@@ -87,7 +94,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success());
 }
 
-/// A running gateway; killed when dropped.
+/// A running gateway; killed when dropped, when all that it ever wrote is searched for keys.
 pub struct Gateway {
     child: Child,
     address: SocketAddr,
@@ -120,7 +127,13 @@ impl Gateway {
     pub async fn start_in(dir: TempDir, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let listen = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off"];
         let arguments = [&listen[..], arguments].concat();
-        let mut child = command(dir.path(), &arguments, env).spawn().unwrap();
+        let command = command(dir.path(), &arguments, env);
+        Self::start_as(dir, command).await
+    }
+
+    /// What this command runs.
+    pub async fn start_as(dir: TempDir, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let lines = Arc::new(Lines::default());
         let mut readers = vec![
             collect(child.stdout.take().unwrap(), &lines),
@@ -213,6 +226,7 @@ impl Gateway {
         bounded("the connection's end", stream.read_to_end(&mut all))
             .await
             .unwrap();
+        planted::assert_clean("an answer", &all);
         all
     }
 
@@ -261,6 +275,14 @@ impl Gateway {
             bounded("the end of its output", reader).await.unwrap();
         }
         self.logs()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            planted::assert_clean("the log", self.lines.borrow().join("\n").as_bytes());
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! What the tests stand on: scripted upstreams on one side, the real binary on the other.
 
 pub mod behaviour;
+pub mod certs;
 pub mod client;
 pub mod gateway;
+pub mod planted;
+pub mod raw;
 pub mod scripted;
 pub mod temp;
 pub mod wait;

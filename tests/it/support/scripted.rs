@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::behaviour::{At, Behaviour, End, Framing, Pause};
+use super::planted;
 use super::wait::bounded;
 
 /// Which requests a script is for: every part that is given must be equal.
@@ -349,8 +350,8 @@ async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result
         }
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
-    let key =
-        header("authorization").and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()));
+    let key = header("authorization")
+        .and_then(|value| Some(planted::known(value.strip_prefix("Bearer ")?)));
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));

@@ -2,7 +2,7 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 14] = [
+pub const FLOORS: [(&str, u8, &[&str]); 15] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
@@ -13,6 +13,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 14] = [
     ("actors", 4, &[]),
     ("dispatch", 5, &[]),
     ("api", 6, &[]),
+    ("listener", 6, &[]),
     ("app", 7, &[]),
     ("cli", 7, &["app"]),
     ("main", 7, &["app", "cli"]),
@@ -27,8 +28,32 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "actors stay behind `actors::tree::Dispatcher` and its cells",
     ),
     ("axum", &["api"], "HTTP towards callers is floor 6"),
-    ("hyper", &["api"], "HTTP towards callers is floor 6"),
-    ("hyper_util", &["api"], "HTTP towards callers is floor 6"),
+    (
+        "hyper",
+        &["api", "listener"],
+        "HTTP towards callers is floor 6",
+    ),
+    (
+        "hyper_util",
+        &["api", "listener"],
+        "HTTP towards callers is floor 6",
+    ),
+    (
+        "tokio_rustls",
+        &["listener/tls.rs", "listener/connection.rs"],
+        "use `listener::Tls`",
+    ),
+    ("socket2", &["listener/socket.rs"], "use `listener::bind`"),
+    (
+        "listenfd",
+        &["listener/passed.rs"],
+        "use `listener::Passed`",
+    ),
+    (
+        "sd_notify",
+        &["app.rs"],
+        "the service manager hears of the whole process",
+    ),
     (
         "clap",
         &["cli"],
@@ -36,7 +61,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &["upstream/http_client.rs"],
+        &["upstream/http_client.rs", "upstream/dns.rs"],
         "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -59,6 +84,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "actors",
             "dispatch",
             "api",
+            "listener",
             "app",
             "cli",
         ],
@@ -73,6 +99,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "actors",
             "dispatch",
             "api",
+            "listener",
             "app",
             "cli",
         ],
@@ -80,13 +107,23 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "arc_swap",
-        &["actors", "api/state.rs"],
+        &["actors", "api/state.rs", "listener/tls.rs"],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
     (
         "secrecy",
         &["domain/secret.rs"],
         "use `domain::secret::ApiKey`",
+    ),
+    (
+        "zeroize",
+        &["domain/secret.rs", "config", "app/watch.rs"],
+        "what has become an `ApiKey` wipes itself",
+    ),
+    (
+        "rustls_pki_types",
+        &["config/outbound.rs"],
+        "certificates of the configuration are read there",
     ),
     (
         "tiktoken_rs",
@@ -111,17 +148,19 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "upstream", "dispatch", "api"],
+        &["wire", "upstream", "dispatch", "api", "listener"],
         "below and beside them there are no bodies",
     ),
     (
         "http",
-        &["wire", "config", "upstream", "dispatch", "api", "app"],
+        &[
+            "wire", "config", "upstream", "dispatch", "api", "listener", "app",
+        ],
         "the domain knows classes, not statuses and headers",
     ),
     (
         "http_body_util",
-        &["upstream", "api"],
+        &["upstream", "api", "listener"],
         "bodies of either edge",
     ),
     (
@@ -146,7 +185,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "fastrand",
-        &["domain", "upstream", "dispatch", "api", "app"],
+        &["domain", "upstream", "dispatch", "api", "listener", "app"],
         "the domain takes a generator or a number as an argument",
     ),
     (

@@ -1,7 +1,22 @@
 //! As much of a JSON Schema validator as the schema needs; a keyword that it does not know is an error.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use regex::Regex;
 use serde_json::Value;
+
+/// Patterns are few, and slow to compile.
+fn is_match(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        let new = || Regex::new(pattern).unwrap();
+        let found = compiled.entry(pattern.to_owned()).or_insert_with(new);
+        found.is_match(text)
+    })
+}
 
 /// Whether `value` keeps to `schema`, whose `$defs` stand at its top.
 ///
@@ -70,8 +85,8 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), 
             "maximum" if value.as_f64() > rule.as_f64() => return no("too large"),
             "minimum" | "exclusiveMinimum" | "maximum" => {}
             "pattern" => {
-                let pattern = Regex::new(rule.as_str().unwrap()).unwrap();
-                if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
+                let pattern = rule.as_str().unwrap();
+                if value.as_str().is_some_and(|text| !is_match(pattern, text)) {
                     return no("of another form");
                 }
             }

@@ -178,11 +178,26 @@ fn a_models_name_has_at_most_256_bytes_however_it_is_written() {
     }
 }
 
+#[test]
+fn a_models_name_brings_no_lines_and_no_colours() {
+    for name in [
+        r"a\nb",
+        r"a\r\nset-cookie: x",
+        r"\u0000",
+        r"\u001b[31m",
+        r"\u0085",
+    ] {
+        let body = format!(r#"{{"model":"{name}"}}"#);
+        let error = RequestDoc::parse(body.into()).unwrap_err().to_string();
+        assert!(error.contains("without control characters"), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn rewriting_means_what_it_says(
         fields in prop::collection::hash_map("[a-z}\"{\\\\]{1,8}", json_value(), 0..6),
-        asked in prop::option::of(".{0,8}"),
+        asked in prop::option::of("\\PC{0,8}"),
         model in ".{1,8}",
         params in prop::collection::hash_map("[a-z]{1,3}", json_value(), 0..3),
         pretty in any::<bool>(),

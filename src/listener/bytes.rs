@@ -1,33 +1,46 @@
-//! A client that stops reading is given up: without a bound its stream would hold an upstream connection, a
-//! lease and a place at the door for ever.
+//! The bytes of a connection. A client that stops reading is given up: without a bound its stream would hold an
+//! upstream connection, a lease and a place at the door for ever. And what comes in is told to the activity.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::activity::Activity;
+
 /// A connection whose writes fail with `TimedOut` once nothing could be written for `limit`. There is no
 /// timer as long as the client keeps up.
 #[derive(Debug)]
-pub(super) struct WriteTimeout<S> {
+pub(super) struct Watched<S> {
     stream: S,
+    activity: Arc<Activity>,
+    /// What was read ahead and is to be read again.
+    unread: bytes::Bytes,
     limit: Duration,
     /// Kept once made; counts only while `stuck`.
     timer: Option<Pin<Box<Sleep>>>,
     stuck: bool,
 }
 
-impl<S> WriteTimeout<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>, limit: Duration) -> Self {
         Self {
             stream,
+            activity,
+            unread: bytes::Bytes::new(),
             limit,
             timer: None,
             stuck: false,
         }
+    }
+
+    /// Puts back what was read ahead.
+    pub(super) fn unread(&mut self, bytes: bytes::Bytes) {
+        self.unread = bytes;
     }
 
     /// What an attempt to write comes to.
@@ -53,17 +66,27 @@ impl<S> WriteTimeout<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buf.remaining());
+            buf.put_slice(&self.unread.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.heard();
+        }
+        read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -104,10 +127,26 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
+    fn watched<S>(stream: S) -> Watched<S> {
+        Watched::new(stream, Arc::new(Activity::new()), LIMIT)
+    }
+
+    #[tokio::test]
+    async fn what_was_read_ahead_comes_first() {
+        let (mut theirs, ours) = duplex(64);
+        let mut ours = watched(ours);
+        theirs.write_all(b" world").await.unwrap();
+        ours.unread("hello".into());
+        drop(theirs);
+        let mut all = String::new();
+        ours.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "hello world");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_reading_is_given_up() {
         let (ours, _theirs) = duplex(8);
-        let mut ours = WriteTimeout::new(ours, LIMIT);
+        let mut ours = watched(ours);
         let began = Instant::now();
         let error = ours.write_all(&[0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -117,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_is_served_as_long_as_it_reads() {
         let (ours, mut theirs) = duplex(8);
-        let mut ours = WriteTimeout::new(ours, LIMIT);
+        let mut ours = watched(ours);
         let reading = async {
             for _ in 0..12 {
                 tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
@@ -131,7 +170,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_time_between_two_writes_does_not_count() {
         let (ours, mut theirs) = duplex(8);
-        let mut ours = WriteTimeout::new(ours, LIMIT);
+        let mut ours = watched(ours);
         for _ in 0..3 {
             ours.write_all(&[0; 8]).await.unwrap();
             tokio::time::sleep(2 * LIMIT).await;

@@ -1,0 +1,75 @@
+//! Reading a request's body: as large as is allowed, and as slow.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use tokio::time::{Instant, Sleep};
+
+use super::error::ApiError;
+use crate::domain::error_code::ErrorCode;
+
+/// The body, of at most `max` bytes, with no pause longer than `pause` between two of its pieces.
+pub(super) async fn read(mut body: Body, max: usize, pause: Duration) -> Result<Bytes, ApiError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let mut timer = None;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = paused(&mut timer, pause) => {
+                let seconds = pause.as_secs_f64();
+                let message = format!(
+                    "nothing more of the body came for {seconds} seconds (server.timeouts.body)"
+                );
+                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+            }
+        };
+        let data = match frame {
+            None => break,
+            Some(Err(_)) => {
+                let message = "the body broke off";
+                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+            }
+            // Trailers say nothing.
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        };
+        let length = first.len() + all.len() + data.len();
+        if length > max {
+            let message = format!("the body is larger than {max} bytes (server.max_body)");
+            return Err(ApiError::new(ErrorCode::RequestTooLarge, message));
+        }
+        // One piece alone, which most are, is not copied.
+        if length == data.len() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(announced.min(MOST_AT_ONCE).max(length));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Completes after the pause. Polled only when there is one, so that usually no timer is made.
+async fn paused(timer: &mut Option<Pin<Box<Sleep>>>, pause: Duration) {
+    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+    timer.as_mut().reset(Instant::now() + pause);
+    timer.await;
+}
+
+/// What a client announces is reserved up to here: announcing costs it nothing.
+const MOST_AT_ONCE: usize = 1024 * 1024;
+
+/// The request's time was over before its body was there.
+pub(super) fn late() -> ApiError {
+    let message = "the deadline passed before the body was there";
+    ApiError::new(ErrorCode::DeadlineExceeded, message)
+}

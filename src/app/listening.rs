@@ -1,0 +1,135 @@
+//! The data listeners of a process: bound at the start, given new certificates on reload, drained at the end.
+
+use std::sync::Arc;
+
+use super::error::{StartError, chain};
+use crate::api::Front;
+use crate::config::{Listeners, Server, TlsSettings};
+use crate::listener::{Bind, Connections, Drain, FileMode, Passed, Tls, TlsFiles, bind};
+use crate::runtime::task;
+
+/// Everything that listens.
+pub(super) struct Listening {
+    addresses: Vec<String>,
+    tls: Option<Arc<Tls>>,
+    pub(super) drain: Drain,
+    /// As it was at the start: but for certificates it takes a restart.
+    server: Server,
+}
+
+impl Listening {
+    /// Binds every address, then serves.
+    pub(super) async fn start(
+        server: &Server,
+        passed: &mut Passed,
+        front: Front,
+    ) -> Result<Self, StartError> {
+        let Listeners {
+            connections,
+            tls,
+            unix,
+            reuse_port,
+        } = &server.listeners;
+        let connections = Connections::new(*connections);
+        let files = tls.as_ref().map(|tls| files(tls, server));
+        let tls = files.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+        let file = FileMode {
+            mode: unix.mode,
+            owner: unix.owner.clone(),
+            group: unix.group.clone(),
+        };
+        let mut bound = Vec::new();
+        for listen in &server.listen {
+            let encrypted = server.listeners.tls_at(listen).is_some();
+            let options = Bind {
+                connections: &connections,
+                tls: tls.as_ref().filter(|_| encrypted),
+                file: &file,
+                reuse: *reuse_port,
+                passed: &mut *passed,
+            };
+            let listener = bind(listen, options).await;
+            bound.push(listener.map_err(|source| StartError::Bind {
+                address: listen.to_string(),
+                source,
+            })?);
+        }
+        let (drain, guest) = Drain::new();
+        let mut addresses = Vec::new();
+        for listener in bound {
+            let address = listener.address();
+            tracing::info!(address, tls = listener.is_encrypted(), "listening");
+            addresses.push(address);
+            task::detach(listener.serve(front.clone(), guest.clone()));
+        }
+        Ok(Self {
+            addresses,
+            tls,
+            drain,
+            server: server.clone(),
+        })
+    }
+
+    /// The real addresses.
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Takes over what can be: certificates. Warns of the rest.
+    pub(super) fn reload(&mut self, server: &Server) {
+        let before = &self.server;
+        if server.listen != before.listen {
+            tracing::warn!("server.listen has changed: that takes a restart");
+        }
+        let but_body_and_tls = |listeners: &Listeners| {
+            let mut rest = listeners.clone();
+            rest.connections.body = std::time::Duration::ZERO;
+            rest.tls = None;
+            rest
+        };
+        if but_body_and_tls(&server.listeners) != but_body_and_tls(&before.listeners) {
+            tracing::warn!(
+                "limits, http2, unix or reuse_port of server have changed: that takes a restart"
+            );
+        }
+        let place = |tls: &Option<TlsSettings>| tls.as_ref().map(|tls| tls.loopback);
+        let (now, then) = (&server.listeners.tls, &before.listeners.tls);
+        if place(now) != place(then) {
+            tracing::warn!("server.tls was added, removed or moved: that takes a restart");
+        }
+        let (Some(tls), Some(settings)) = (&self.tls, now) else {
+            return;
+        };
+        match tls.reload(&files(settings, before)) {
+            Ok(()) => tracing::debug!("certificates read again"),
+            Err(error) => {
+                let problem = chain(&error);
+                tracing::warn!(
+                    problem,
+                    "certificates not reloaded: the old ones stay in use"
+                );
+            }
+        }
+    }
+}
+
+fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {
+    TlsFiles {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+        require_client_cert: tls.require_client_cert,
+        http2: server.listeners.connections.http2.is_some(),
+    }
+}
+
+/// Whether the certificates of this configuration can be used.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn try_tls(server: &Server) -> Result<(), StartError> {
+    if let Some(tls) = &server.listeners.tls {
+        Tls::load(&files(tls, server))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Keys whose value is one of several words.
+
+use super::read::{FromNode, Node, Report};
+use super::resolved::LogFormat;
+use super::values::choice;
+use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::Dialect;
+use crate::domain::rotation::KeyRotation;
+
+impl FromNode for Dialect {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        match node.text().as_deref() {
+            Some(name @ ("anthropic" | "gemini")) => node.reject(
+                format!("dialect {name} is not supported by this version"),
+                "use `openai` with the provider's OpenAI-compatible base_url",
+                report,
+            ),
+            _ => choice(
+                node,
+                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
+                report,
+            ),
+        }
+    }
+}
+
+impl FromNode for KeyRotation {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let all = [
+            Self::RoundRobin,
+            Self::Sticky,
+            Self::Sequential,
+            Self::LeastInFlight,
+        ];
+        choice(
+            node,
+            &all.map(|rotation| (rotation.as_str(), rotation)),
+            report,
+        )
+    }
+}
+
+impl FromNode for CooldownScope {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let scopes = [
+            ("key_model", Self::KeyModel),
+            ("key", Self::Key),
+            ("provider", Self::Provider),
+        ];
+        choice(node, &scopes, report)
+    }
+}
+
+impl FromNode for LogFormat {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
+    }
+}

@@ -1,0 +1,195 @@
+//! What a connection is doing: nothing, sending a head, or having requests served. Noted by its bytes and its
+//! service, judged by its keeper.
+//!
+//! hyper has one timer for heads and for the time between requests; here they are told apart. Times are plain numbers
+//! and nothing is armed per request, so noting costs a clock reading or two.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// At most so often a busy connection is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Of one connection. Only its own tasks touch it.
+#[derive(Debug)]
+pub(super) struct Activity {
+    born: Instant,
+    /// Requests from the end of their heads to the end of their answers.
+    inside: AtomicUsize,
+    /// Microseconds from `born` to the last end of a request.
+    quiet: AtomicU64,
+    /// Microseconds from `born` to the first byte of the head that is on its way, plus one; 0: there is none.
+    head: AtomicU64,
+    /// Its bytes are those of many requests, so they tell nothing.
+    multiplexed: AtomicBool,
+    /// The client is to leave with its present request.
+    leaving: AtomicBool,
+}
+
+/// A request that is being served; over when dropped.
+#[derive(Debug)]
+pub(super) struct Inside(Arc<Activity>);
+
+/// For how long what may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+    /// Idle time before this does not count.
+    pub(super) idle_from: Option<Instant>,
+}
+
+/// What is to be done about a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Nothing before this time.
+    Fine(Instant),
+    /// There was no request for too long.
+    Idle,
+    /// A head takes too long.
+    Slow,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self {
+            born: Instant::now(),
+            inside: AtomicUsize::new(0),
+            quiet: AtomicU64::new(0),
+            head: AtomicU64::new(0),
+            multiplexed: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes came in.
+    pub(super) fn heard(&self) {
+        let waits = self.inside.load(Relaxed) == 0 && self.head.load(Relaxed) == 0;
+        if waits && !self.multiplexed.load(Relaxed) {
+            self.head.store(self.age() + 1, Relaxed);
+        }
+    }
+
+    /// From now on it carries many requests at once.
+    pub(super) fn multiplex(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.settle();
+    }
+
+    /// What came in so far was no head: the connection is new.
+    pub(super) fn settle(&self) {
+        self.head.store(0, Relaxed);
+        self.quiet.store(self.age(), Relaxed);
+    }
+
+    /// A request's head is complete.
+    pub(super) fn enter(self: &Arc<Self>) -> Inside {
+        self.inside.fetch_add(1, Relaxed);
+        self.head.store(0, Relaxed);
+        Inside(Arc::clone(self))
+    }
+
+    /// Answers tell the client to leave from now on.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
+    /// How things stand.
+    pub(super) fn judge(&self, bounds: Bounds) -> Verdict {
+        let now = Instant::now();
+        if self.inside.load(Relaxed) > 0 {
+            return Verdict::Fine(now + bounds.head.min(bounds.idle).max(LOOK));
+        }
+        let (since, limit, over) = match self.head.load(Relaxed) {
+            0 => {
+                let quiet = self.at(self.quiet.load(Relaxed));
+                let since = bounds.idle_from.map_or(quiet, |from| from.max(quiet));
+                (since, bounds.idle, Verdict::Idle)
+            }
+            head => (self.at(head - 1), bounds.head, Verdict::Slow),
+        };
+        match since + limit {
+            due if due <= now => over,
+            // A head may begin in the meantime.
+            due => Verdict::Fine(due.min(now + bounds.head)),
+        }
+    }
+
+    fn at(&self, micros: u64) -> Instant {
+        self.born + Duration::from_micros(micros)
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.quiet.store(self.0.age(), Relaxed);
+        self.0.inside.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const BOUNDS: Bounds = Bounds {
+        head: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        idle_from: None,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_has_begun_has_less_time_than_a_silent_connection() {
+        let activity = Arc::new(Activity::new());
+        tokio::time::advance(59 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        activity.heard();
+        tokio::time::advance(9 * SECOND).await;
+        // More of it does not give it more time.
+        activity.heard();
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(activity.judge(BOUNDS), Verdict::Slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_last_and_silence_counts_from_its_end() {
+        let activity = Arc::new(Activity::new());
+        activity.heard();
+        let inside = activity.enter();
+        tokio::time::advance(600 * SECOND).await;
+        // Its body.
+        activity.heard();
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        drop(inside);
+        tokio::time::advance(59 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(activity.judge(BOUNDS), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_time_before_the_shutdown_does_not_count_in_it() {
+        let activity = Activity::new();
+        tokio::time::advance(50 * SECOND).await;
+        let bounds = Bounds {
+            idle: SECOND,
+            idle_from: Some(Instant::now()),
+            ..BOUNDS
+        };
+        assert!(matches!(activity.judge(bounds), Verdict::Fine(_)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(activity.judge(bounds), Verdict::Idle);
+    }
+}

@@ -1,0 +1,300 @@
+//! One connection: encrypted if that is asked for, recognised as HTTP/1.1 or HTTP/2, served, and ended.
+//!
+//! `axum::serve` is not used: it never sets a timer, so a client that sends half a head is held for ever,
+//! and its graceful shutdown waits for open streams without a bound.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::bytes::Watched;
+use super::drain::{Guest, Phase};
+use super::keeper::{End, Keeper};
+use super::service::{Noted, Serves};
+use super::tls::{H2, Tls};
+use crate::domain::connection::{ConnectionPolicy, Http2Policy};
+use crate::runtime::task;
+
+/// What a client sends first that speaks HTTP/2 without having been asked.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A first read takes in a usual request as a whole.
+const FIRST_READ: usize = 8 * 1024;
+/// Bodies are read in pieces of at most this size, whatever a head may have.
+const READ_BUFFER: usize = 64 * 1024;
+/// Last words and goodbyes get so long to be taken.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// An HTTP/2 client that was told to leave has so long to do so, when it has no requests.
+const LEAVE: Duration = Duration::from_secs(5);
+/// So many refused connections are told why at once; the rest are just closed.
+const REFUSALS: usize = 64;
+
+const TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+    content-type: text/plain\r\ncontent-length: 60\r\n\r\n\
+    too many connections (server.max_connections): retry later.\n";
+
+/// The connections of listeners that share their limits.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    policy: ConnectionPolicy,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Connections {
+    /// None yet, and at most as many as the policy says.
+    pub fn new(policy: ConnectionPolicy) -> Self {
+        let most = policy.max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            policy,
+            places: Arc::new(Semaphore::new(most)),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+        }
+    }
+
+    pub(super) fn has_http2(&self) -> bool {
+        self.policy.http2.is_some()
+    }
+}
+
+/// How a listener's connections are served.
+#[derive(Clone, Debug)]
+pub(super) struct How {
+    pub(super) connections: Connections,
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Whether HTTP/2 is recognised without TLS.
+    pub(super) sniff: bool,
+}
+
+impl How {
+    /// Serves this connection in the background, or refuses it.
+    pub(super) fn take<S: Serves>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: S,
+        guest: Guest,
+    ) {
+        let Connections {
+            policy,
+            places,
+            refusals,
+        } = &self.connections;
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            tracing::debug!("connection refused: too many (server.max_connections)");
+            let told = Arc::clone(refusals).try_acquire_owned();
+            if let (Ok(told), None) = (told, &self.tls) {
+                task::detach(refuse(stream, told));
+            }
+            return;
+        };
+        let keeper = Keeper::new(*policy, guest);
+        let bytes = Watched::new(stream, Arc::clone(&keeper.activity), policy.write);
+        let course = Course {
+            keeper,
+            policy: *policy,
+            service,
+        };
+        match (&self.tls, self.sniff) {
+            (None, false) => task::detach(async move {
+                course.http1(bytes).await;
+                drop(place);
+            }),
+            (None, true) => task::detach(async move {
+                course.sniff(bytes).await;
+                drop(place);
+            }),
+            (Some(tls), _) => {
+                let acceptor = tls.acceptor();
+                task::detach(async move {
+                    course.tls(bytes, acceptor).await;
+                    drop(place);
+                });
+            }
+        }
+    }
+}
+
+/// Says why, and waits for the client to have heard it: closing with unread bytes would throw the words away.
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, _told: OwnedSemaphorePermit) {
+    let telling = async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    drop(tokio::time::timeout(GOODBYE, telling).await);
+}
+
+/// A connection's way from its first byte to its last.
+struct Course<S> {
+    keeper: Keeper,
+    policy: ConnectionPolicy,
+    service: S,
+}
+
+impl<S: Serves> Course<S> {
+    async fn tls<I>(mut self, bytes: Watched<I>, acceptor: tokio_rustls::TlsAcceptor)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut shaking = pin!(acceptor.accept(bytes));
+        let stream = match self.keeper.watch(shaking.as_mut(), |_, _| {}).await {
+            End::Done(Ok(stream)) => stream,
+            End::Done(Err(error)) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return;
+            }
+            End::Idle | End::Slow => return,
+        };
+        self.keeper.activity.settle();
+        match stream.get_ref().1.alpn_protocol() {
+            Some(H2) => self.http2(stream).await,
+            _ => self.http1(stream).await,
+        }
+    }
+
+    /// Recognises HTTP/2 by its first bytes.
+    async fn sniff<I>(mut self, mut bytes: Watched<I>)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut first = BytesMut::with_capacity(FIRST_READ);
+        let sniffing = async {
+            while bytes.read_buf(&mut first).await? > 0 {
+                let length = first.len().min(PREFACE.len());
+                if first.get(..length) != PREFACE.get(..length) {
+                    return Ok(false);
+                }
+                if length == PREFACE.len() {
+                    return Ok(true);
+                }
+            }
+            io::Result::Ok(false)
+        };
+        let found = match self.keeper.watch(pin!(sniffing), |_, _| {}).await {
+            End::Done(Ok(found)) => found,
+            End::Done(Err(_)) | End::Idle => return,
+            End::Slow => return part(bytes, TIMED_OUT).await,
+        };
+        bytes.unread(first.freeze());
+        match found {
+            true => self.http2(bytes).await,
+            false => self.http1(bytes).await,
+        }
+    }
+
+    async fn http1<I>(mut self, stream: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = Noted {
+            service: self.service,
+            activity: Arc::clone(&self.keeper.activity),
+            pump: None,
+        };
+        let mut serving = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_header_size(self.policy.max_head)
+            .max_buf_size(self.policy.max_head.max(READ_BUFFER))
+            .serve_connection(TokioIo::new(stream), service);
+        let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
+        match end {
+            End::Done(Ok(())) => {}
+            End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
+            End::Idle => {
+                Pin::new(&mut serving).graceful_shutdown();
+                drop(tokio::time::timeout(GOODBYE, serving).await);
+            }
+            End::Slow => part(serving.into_parts().io.into_inner(), TIMED_OUT).await,
+        }
+    }
+
+    async fn http2<I>(mut self, stream: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.keeper.activity.multiplex();
+        let service = Noted {
+            service: self.service,
+            activity: Arc::clone(&self.keeper.activity),
+            pump: Some(self.policy.write),
+        };
+        let h2 = self.policy.http2.unwrap_or_default();
+        let serving =
+            builder(h2, self.policy.max_head).serve_connection(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        // Who comes late into a shutdown is served before being told to leave.
+        let late = self.keeper.phase() > Phase::Serving;
+        let mut end = None;
+        if late {
+            let mut guest = self.keeper.guest();
+            let grace = async {
+                guest.reached(Phase::Closed).await;
+                tokio::time::sleep(GOODBYE).await;
+            };
+            end = tokio::select! {
+                biased;
+                end = self.keeper.watch(serving.as_mut(), |_, _| {}) => Some(end),
+                () = grace => None,
+            };
+        }
+        let end = match end {
+            Some(end) => end,
+            None => {
+                let leave = |serving: Pin<&mut _>, _| http2::Connection::graceful_shutdown(serving);
+                self.keeper.watch(serving.as_mut(), leave).await
+            }
+        };
+        match end {
+            End::Done(Ok(())) => {}
+            End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
+            End::Idle | End::Slow => {
+                serving.as_mut().graceful_shutdown();
+                drop(tokio::time::timeout(LEAVE, serving).await);
+            }
+        }
+    }
+}
+
+/// Streams run on tasks of their own.
+#[derive(Clone, Copy)]
+struct Tasks;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, stream: F) {
+        task::detach(stream);
+    }
+}
+
+fn builder(policy: Http2Policy, max_head: usize) -> http2::Builder<Tasks> {
+    let mut builder = http2::Builder::new(Tasks);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(policy.max_streams)
+        .max_pending_accept_reset_streams(policy.max_resets)
+        .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
+    if !policy.ping_interval.is_zero() {
+        builder
+            .keep_alive_interval(policy.ping_interval)
+            .keep_alive_timeout(policy.ping_timeout);
+    }
+    builder
+}
+
+/// Ends a connection with these words.
+async fn part(mut stream: impl AsyncWrite + Unpin, words: &[u8]) {
+    let telling = async {
+        stream.write_all(words).await?;
+        stream.shutdown().await
+    };
+    drop(tokio::time::timeout(GOODBYE, telling).await);
+}

@@ -1,0 +1,67 @@
+//! How far a shutdown has come, told to every connection, and whether they are all gone.
+
+use tokio::sync::watch;
+
+/// The steps of a shutdown, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// No shutdown.
+    Serving,
+    /// New connections are still taken; all are told to go elsewhere with their next request.
+    Draining,
+    /// No new connections; what is under way goes on, and idle connections are closed.
+    Closed,
+    /// What is still under way has been told to end; connections close as soon as they are idle.
+    Cut,
+}
+
+/// The side that shuts down.
+#[derive(Debug)]
+pub struct Drain(watch::Sender<Phase>);
+
+/// The side of a listener or a connection; the shutdown is over when all of them are dropped.
+#[derive(Clone, Debug)]
+pub struct Guest(watch::Receiver<Phase>);
+
+impl Drain {
+    /// A shutdown that has not begun, and its first guest.
+    pub fn new() -> (Self, Guest) {
+        let (sender, receiver) = watch::channel(Phase::Serving);
+        (Self(sender), Guest(receiver))
+    }
+
+    /// The next step. Steps are never taken back.
+    pub fn advance(&self, phase: Phase) {
+        self.0.send_if_modified(|now| {
+            let later = phase > *now;
+            *now = phase.max(*now);
+            later
+        });
+    }
+
+    /// Completes when the last guest is gone.
+    pub async fn emptied(&self) {
+        self.0.closed().await;
+    }
+}
+
+impl Guest {
+    /// How far it has come; [`Guest::changed`] waits for what comes after it.
+    pub(super) fn phase(&mut self) -> Phase {
+        *self.0.borrow_and_update()
+    }
+
+    /// Completes at the next step; never when there is nobody left to take one.
+    pub(super) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Completes when it has come so far. The guard that the channel gives out must not be held any longer.
+    pub(super) async fn reached(&mut self, phase: Phase) {
+        if self.0.wait_for(|now| *now >= phase).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Watches over a connection while it works: ends it when it is idle or slow, tells it of a shutdown.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+use super::activity::{Activity, Bounds, Verdict};
+use super::drain::{Guest, Phase};
+use crate::domain::connection::ConnectionPolicy;
+
+/// So long an idle connection stays when no new ones are taken: a client that is about to use it gets its answer, with
+/// the word that the connection closes, instead of a reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How the work on a connection ended.
+pub(super) enum End<T> {
+    /// By itself.
+    Done(T),
+    /// There was no request for too long.
+    Idle,
+    /// A head took too long.
+    Slow,
+}
+
+pub(super) struct Keeper {
+    pub(super) activity: Arc<Activity>,
+    policy: ConnectionPolicy,
+    guest: Guest,
+    /// When the shutdown began.
+    leaving: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Keeper {
+    pub(super) fn new(policy: ConnectionPolicy, guest: Guest) -> Self {
+        Self {
+            activity: Arc::new(Activity::new()),
+            policy,
+            guest,
+            leaving: None,
+            timer: Box::pin(tokio::time::sleep(policy.head.min(policy.idle))),
+        }
+    }
+
+    /// How far the shutdown has come.
+    pub(super) fn phase(&mut self) -> Phase {
+        self.guest.phase()
+    }
+
+    /// To wait for it beside the work.
+    pub(super) fn guest(&self) -> Guest {
+        self.guest.clone()
+    }
+
+    /// Lets it work. `told` hears of each step of a shutdown, and of the one that is reached already.
+    pub(super) async fn watch<W: Future>(
+        &mut self,
+        mut work: Pin<&mut W>,
+        mut told: impl FnMut(Pin<&mut W>, Phase),
+    ) -> End<W::Output> {
+        loop {
+            let phase = self.guest.phase();
+            if phase > Phase::Serving {
+                self.activity.leave();
+                self.leaving.get_or_insert_with(Instant::now);
+                told(work.as_mut(), phase);
+            }
+            let bounds = self.bounds(phase);
+            let overdue = overdue(&self.activity, self.timer.as_mut(), bounds, phase);
+            tokio::select! {
+                biased;
+                done = work.as_mut() => return End::Done(done),
+                verdict = overdue => return match verdict {
+                    Verdict::Slow => End::Slow,
+                    _ => End::Idle,
+                },
+                () = self.guest.changed() => {}
+            }
+        }
+    }
+
+    fn bounds(&self, phase: Phase) -> Bounds {
+        let ConnectionPolicy { head, idle, .. } = self.policy;
+        match phase {
+            Phase::Serving | Phase::Draining => Bounds {
+                head,
+                idle,
+                idle_from: None,
+            },
+            Phase::Closed => Bounds {
+                head,
+                idle: idle.min(LINGER),
+                idle_from: self.leaving,
+            },
+            Phase::Cut => Bounds {
+                head: Duration::ZERO,
+                idle: Duration::ZERO,
+                idle_from: None,
+            },
+        }
+    }
+}
+
+/// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires; after that
+/// whenever anything happens, because each end of a request may be the last.
+async fn overdue(
+    activity: &Activity,
+    mut timer: Pin<&mut Sleep>,
+    bounds: Bounds,
+    phase: Phase,
+) -> Verdict {
+    std::future::poll_fn(|cx| {
+        if phase <= Phase::Draining && timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            match activity.judge(bounds) {
+                Verdict::Fine(next) => {
+                    timer.as_mut().reset(next);
+                    if timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                verdict => return Poll::Ready(verdict),
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,21 @@
+//! Floor 6: listeners, whatever they serve. Sockets are bound here, connections accepted, encrypted, bounded, served
+//! over HTTP/1.1 and HTTP/2, and brought to an orderly end.
+
+mod activity;
+mod bytes;
+mod connection;
+mod drain;
+mod keeper;
+mod passed;
+mod pump;
+mod service;
+mod socket;
+mod socket_file;
+mod tls;
+
+pub use connection::Connections;
+pub use drain::{Drain, Guest, Phase};
+pub use passed::{Passed, PassedError};
+pub use socket::{Bind, Listener, bind};
+pub use socket_file::FileMode;
+pub use tls::{Tls, TlsError, TlsFiles};

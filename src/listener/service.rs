@@ -1,0 +1,143 @@
+//! Round the service of a listener: notes which requests are inside, and tells clients to leave.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::Service;
+
+use super::activity::{Activity, Inside};
+use super::pump::{BoxError, Pumped};
+
+/// What a listener serves: anything that answers every request, and whose future and body need no pin (a box does).
+pub trait Serves:
+    Service<
+        Request<Incoming>,
+        Response = Response<Self::Out>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Self::Out>, Infallible>> + Unpin + Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    /// The body of its answers.
+    type Out: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static;
+}
+
+impl<S, B, F> Serves for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future = F>
+        + Clone
+        + Send
+        + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+{
+    type Out = B;
+}
+
+/// The service of one connection.
+#[derive(Clone)]
+pub(super) struct Noted<S> {
+    pub(super) service: S,
+    pub(super) activity: Arc<Activity>,
+    /// On HTTP/2: how long a client may leave a stream unread.
+    pub(super) pump: Option<Duration>,
+}
+
+impl<S: Serves> Service<Request<Incoming>> for Noted<S> {
+    type Response = Response<NotedBody<S::Out>>;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let inside = self.activity.enter();
+        Answering {
+            answering: self.service.call(request),
+            inside: Some(inside),
+            activity: Arc::clone(&self.activity),
+            pump: self.pump,
+        }
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Answering<F> {
+    answering: F,
+    inside: Option<Inside>,
+    activity: Arc<Activity>,
+    pump: Option<Duration>,
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
+{
+    type Output = Result<Response<NotedBody<B>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(mut response) = ready!(Pin::new(&mut self.answering).poll(cx));
+        if self.pump.is_none() && self.activity.is_leaving() {
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let inside = self.inside.take();
+        let pump = self.pump;
+        Poll::Ready(Ok(response.map(|body| NotedBody {
+            // What is all there holds nothing that would have to be let go.
+            body: match pump.filter(|_| body.size_hint().exact().is_none()) {
+                Some(patience) => Through::Pump(Pumped::new(body, patience)),
+                None => Through::Direct(body),
+            },
+            _inside: inside,
+        })))
+    }
+}
+
+enum Through<B> {
+    Direct(B),
+    Pump(Pumped),
+}
+
+/// An answer's body; its request is inside until it is dropped.
+pub(super) struct NotedBody<B> {
+    body: Through<B>,
+    _inside: Option<Inside>,
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.body {
+            Through::Direct(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Through::Pump(pumped) => pumped.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Through::Direct(body) => body.is_end_stream(),
+            Through::Pump(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Through::Direct(body) => body.size_hint(),
+            Through::Pump(_) => SizeHint::default(),
+        }
+    }
+}

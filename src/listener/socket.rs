@@ -1,0 +1,269 @@
+//! Sockets on which connections come in: bound or passed in, served, and closed without losing who already waits.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
+
+use super::connection::{Connections, How};
+use super::drain::{Guest, Phase};
+use super::passed::{Passed, Socket};
+use super::service::Serves;
+use super::socket_file::{self, BACKLOG, FileMode, SocketFile};
+use super::tls::Tls;
+use crate::config::Listen;
+
+/// After an error of `accept` (no file descriptors left, say) a short rest instead of a busy loop.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// From the moment when a shared port turns away who begins to connect until it is closed: who had begun before has
+/// this long for the rest of its way, one round trip.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How an address is listened on.
+#[derive(Debug)]
+pub struct Bind<'a> {
+    /// The limits it shares with others.
+    pub connections: &'a Connections,
+    /// `None`: not encrypted.
+    pub tls: Option<&'a Arc<Tls>>,
+    /// For a Unix socket.
+    pub file: &'a FileMode,
+    /// Whether another process may listen there at the same time (TCP), or may take it over (Unix).
+    pub reuse: bool,
+    /// Sockets that take the place of a bound one.
+    pub passed: &'a mut Passed,
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Listener {
+    bound: Bound,
+    how: How,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener, Share),
+    /// Without a file when it was passed in, and its path.
+    Unix(UnixListener, Option<SocketFile>, PathBuf),
+}
+
+/// With whom a TCP port is shared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Share {
+    /// With nobody.
+    Own,
+    /// With other sockets of the same address: each has a queue of its own.
+    Port,
+    /// With other holders of the same socket: the queue outlives us.
+    Queue,
+}
+
+/// Listens on this address; port 0 takes a free one.
+///
+/// # Errors
+/// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something else than a
+/// socket stands in a Unix socket's place.
+pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
+    let how = How {
+        connections: options.connections.clone(),
+        tls: options.tls.cloned(),
+        // From further away it could be a proxy that forwards what it does not understand.
+        sniff: listen.is_local() && options.connections.has_http2(),
+    };
+    let bound = match (options.passed.claim(listen), listen) {
+        (Some(Socket::Tcp(socket)), _) => Bound::Tcp(TcpListener::from_std(socket)?, Share::Queue),
+        (Some(Socket::Unix(socket, path)), _) => {
+            Bound::Unix(UnixListener::from_std(socket)?, None, path)
+        }
+        (None, Listen::Tcp(address)) => {
+            let share = match options.reuse {
+                true => Share::Port,
+                false => Share::Own,
+            };
+            Bound::Tcp(tcp(address, options.reuse).await?, share)
+        }
+        (None, Listen::Unix(path)) => {
+            let (socket, file) = socket_file::bind(path, options.file, options.reuse).await?;
+            Bound::Unix(socket, Some(file), path.clone())
+        }
+    };
+    Ok(Listener { bound, how })
+}
+
+/// The first address of that name that can be bound; with `reuse` other sockets may have it too. The runtime's own way
+/// would queue but 128 connections, and who is not queued waits for a second.
+async fn tcp(address: &str, reuse: bool) -> io::Result<TcpListener> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in lookup_host(address).await? {
+        let bound = || {
+            let socket = match address.is_ipv4() {
+                true => TcpSocket::new_v4()?,
+                false => TcpSocket::new_v6()?,
+            };
+            socket.set_reuseaddr(true)?;
+            socket.set_reuseport(reuse)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match bound() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Its real address, for the log.
+    pub fn address(&self) -> String {
+        match &self.bound {
+            Bound::Tcp(listener, _) => listener
+                .local_addr()
+                .map_or_else(|error| error.to_string(), |address| address.to_string()),
+            Bound::Unix(_, _, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.how.tls.is_some()
+    }
+
+    /// Serves until the shutdown closes listeners. Who has connected by then is still served.
+    pub async fn serve<S: Serves>(self, service: S, guest: Guest) {
+        let mut watching = guest.clone();
+        let closing = watching.reached(Phase::Closed);
+        tokio::select! {
+            biased;
+            () = closing => {}
+            () = self.accept_all(&service, &guest) => {}
+        }
+        if self.turn_away() {
+            let settling = self.accept_all(&service, &guest);
+            drop(tokio::time::timeout(SETTLE, settling).await);
+        }
+        self.empty(&service, &guest);
+    }
+
+    async fn accept_all<S: Serves>(&self, service: &S, guest: &Guest) {
+        loop {
+            match self.accept().await {
+                Ok(stream) => self.take(stream, service, guest),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Stream> {
+        match &self.bound {
+            Bound::Tcp(listener, _) => {
+                let accepted = listener.accept().await;
+                accepted.map(|(stream, _)| Stream::Tcp(stream))
+            }
+            Bound::Unix(listener, ..) => {
+                let accepted = listener.accept().await;
+                accepted.map(|(stream, _)| Stream::Unix(stream))
+            }
+        }
+    }
+
+    fn take<S: Serves>(&self, stream: Stream, service: &S, guest: &Guest) {
+        match stream {
+            Stream::Tcp(stream) => {
+                // Without this small chunks wait for the acknowledgement of the last one.
+                drop(stream.set_nodelay(true));
+                self.how.take(stream, service.clone(), guest.clone());
+            }
+            Stream::Unix(stream) => self.how.take(stream, service.clone(), guest.clone()),
+        }
+    }
+
+    /// Whoever begins to connect to a shared port now is not heard, and asks again: after a second, when this socket is
+    /// gone, another one of the same port hears it. Without this, who connects between the last `accept` and the close
+    /// is reset. Says whether that is so now.
+    #[cfg(target_os = "linux")]
+    fn turn_away(&self) -> bool {
+        let Bound::Tcp(listener, Share::Port) = &self.bound else {
+            return false;
+        };
+        // Classic BPF (filter.rst of the kernel): load the byte with the flags of the TCP header, drop if SYN is set.
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 13),
+            SockFilter::new(0x45, 0, 1, 0x02),
+            SockFilter::new(0x06, 0, 0, 0),
+            SockFilter::new(0x06, 0, 0, u32::MAX),
+        ];
+        let attached = SockRef::from(listener).attach_filter(&filter);
+        if let Err(error) = &attached {
+            tracing::debug!(%error, "connections may be reset while the port is handed over");
+        }
+        attached.is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn turn_away(&self) -> bool {
+        false
+    }
+
+    /// Closes it. Who waits in a queue that ends with it is taken first.
+    fn empty<S: Serves>(self, service: &S, guest: &Guest) {
+        let how = self.how;
+        match self.bound {
+            Bound::Tcp(_, Share::Queue) | Bound::Unix(_, None, _) => {}
+            Bound::Tcp(listener, _) => {
+                // The operating system is asked, not the runtime, which may not have heard of the last ones yet.
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                for (stream, _) in waiting(|| listener.accept()) {
+                    let ready = stream.set_nonblocking(true);
+                    if let Ok(stream) = ready.and_then(|()| TcpStream::from_std(stream)) {
+                        drop(stream.set_nodelay(true));
+                        how.take(stream, service.clone(), guest.clone());
+                    }
+                }
+            }
+            Bound::Unix(listener, Some(file), _) => {
+                let Ok(listener) = listener.into_std() else {
+                    return;
+                };
+                // Nobody finds the way any more.
+                drop(file);
+                for (stream, _) in waiting(|| listener.accept()) {
+                    let ready = stream.set_nonblocking(true);
+                    if let Ok(stream) = ready.and_then(|()| UnixStream::from_std(stream)) {
+                        how.take(stream, service.clone(), guest.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Everything that can be accepted without waiting.
+fn waiting<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    std::iter::from_fn(move || {
+        loop {
+            match accept() {
+                Ok(accepted) => return Some(accepted),
+                // This one left while it waited.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return None,
+            }
+        }
+    })
+}

@@ -1,0 +1,281 @@
+//! Names to addresses: looked up by the operating system, remembered for a while, and without those that no provider
+//! has (see [`crate::domain::address`]).
+//!
+//! One task owns what is remembered. Lookups of one name at the same time are one lookup. When a lookup fails, or
+//! takes long, the last answer holds on for a while: a resolver's outage is no outage of the providers.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::domain::address::{self, Refused};
+use crate::runtime::task;
+
+/// Where there is an older answer, a lookup may take so long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long lookups hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// An answer.
+    pub ttl: Duration,
+    /// A failure.
+    pub negative_ttl: Duration,
+    /// An answer beyond `ttl`, while lookups fail.
+    pub max_stale: Duration,
+}
+
+/// Why a name has no address that can be called.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The operating system found none.
+    #[error("{host} cannot be looked up: {why}")]
+    NotFound {
+        /// The name.
+        host: String,
+        /// What the operating system says.
+        why: Arc<str>,
+    },
+    /// It leads only to addresses that are not called.
+    #[error("{host} leads to {address}, {why}, which is not called")]
+    Refused {
+        /// The name.
+        host: String,
+        /// The first of them.
+        address: IpAddr,
+        /// Why not.
+        why: Refused,
+    },
+    /// The process is ending.
+    #[error("names are no longer looked up")]
+    Ended,
+}
+
+type Addresses = Arc<[IpAddr]>;
+type Found = Result<Addresses, Arc<str>>;
+pub(super) type Lookup =
+    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
+/// What is remembered of names. Cheap to clone; needs a runtime.
+#[derive(Clone, Debug)]
+pub struct Dns(mpsc::UnboundedSender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Ask(String, oneshot::Sender<Told>),
+    Found(String, Found),
+}
+
+/// What is known at once.
+#[derive(Debug)]
+enum Told {
+    Known(Found),
+    /// It is being looked up; until then there may be an older answer.
+    Coming(oneshot::Receiver<Found>, Option<Addresses>),
+}
+
+impl Dns {
+    /// Asks the operating system.
+    pub fn new(terms: Terms) -> Self {
+        let lookup = |host: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            Box::pin(async move {
+                let found = tokio::net::lookup_host((host, 0)).await?;
+                Ok(found.map(|address| address.ip()).collect())
+            })
+        };
+        Self::asking(Arc::new(lookup), terms)
+    }
+
+    /// Asks `lookup`.
+    pub(super) fn asking(lookup: Lookup, terms: Terms) -> Self {
+        let (sender, messages) = mpsc::unbounded_channel();
+        let book = Book {
+            terms,
+            lookup,
+            names: HashMap::new(),
+            // Not to be kept alive by itself.
+            found: sender.downgrade(),
+        };
+        task::detach(book.keep(messages));
+        Self(sender)
+    }
+
+    /// The addresses of `host`.
+    async fn addresses(&self, host: &str) -> Result<Addresses, LookupError> {
+        let (reply, told) = oneshot::channel();
+        let asked = self.0.send(Message::Ask(host.to_owned(), reply));
+        asked.map_err(|_| LookupError::Ended)?;
+        let found = match told.await.map_err(|_| LookupError::Ended)? {
+            Told::Known(found) => found,
+            Told::Coming(coming, None) => coming.await.map_err(|_| LookupError::Ended)?,
+            Told::Coming(coming, Some(older)) => {
+                match tokio::time::timeout(PATIENCE, coming).await {
+                    Ok(Ok(found)) => found,
+                    Ok(Err(_)) | Err(_) => Ok(older),
+                }
+            }
+        };
+        found.map_err(|why| LookupError::NotFound {
+            host: host.to_owned(),
+            why,
+        })
+    }
+
+    /// The addresses of `host` that may be called.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn callable(
+        &self,
+        host: &str,
+        allow_link_local: bool,
+    ) -> Result<Vec<IpAddr>, LookupError> {
+        let all = self.addresses(host).await?;
+        let judged = |address: &&IpAddr| address::refused(**address, allow_link_local).is_none();
+        let good: Vec<IpAddr> = all.iter().filter(judged).copied().collect();
+        match all.first() {
+            Some(first) if good.is_empty() => Err(LookupError::Refused {
+                host: host.to_owned(),
+                address: *first,
+                why: address::refused(*first, allow_link_local).unwrap_or(Refused::Unspecified),
+            }),
+            _ => Ok(good),
+        }
+    }
+}
+
+/// One client's view of it.
+#[derive(Clone, Debug)]
+pub(super) struct Resolver {
+    pub(super) dns: Dns,
+    pub(super) allow_link_local: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let Self {
+            dns,
+            allow_link_local,
+        } = self.clone();
+        Box::pin(async move {
+            let good = dns.callable(name.as_str(), allow_link_local).await?;
+            let addresses = good.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}
+
+/// What the task owns.
+struct Book {
+    terms: Terms,
+    lookup: Lookup,
+    /// Only names of the configuration get here, so they are few.
+    names: HashMap<String, Entry>,
+    found: mpsc::WeakUnboundedSender<Message>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The last answer, and when it came.
+    answer: Option<(Addresses, Instant)>,
+    /// The last failure, and until when it holds.
+    failure: Option<(Arc<str>, Instant)>,
+    /// Those who wait for the lookup that is under way.
+    waiting: Option<Vec<oneshot::Sender<Found>>>,
+}
+
+impl Entry {
+    /// The answer, if it is at most so old.
+    fn answer(&self, age: Duration) -> Option<Addresses> {
+        let (addresses, came) = self.answer.as_ref()?;
+        (came.elapsed() <= age).then(|| Arc::clone(addresses))
+    }
+}
+
+impl Book {
+    async fn keep(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+        while let Some(message) = messages.recv().await {
+            match message {
+                Message::Ask(host, reply) => {
+                    // Who no longer waits need not be told.
+                    drop(reply.send(self.tell(host)));
+                }
+                Message::Found(host, found) => self.found(&host, found),
+            }
+        }
+    }
+
+    fn tell(&mut self, host: String) -> Told {
+        let Terms { ttl, max_stale, .. } = self.terms;
+        let entry = self.names.entry(host.clone()).or_default();
+        // An answer that came just now answers those who asked while it was on its way.
+        if !ttl.is_zero()
+            && let Some(known) = entry.answer(ttl)
+        {
+            return Told::Known(Ok(known));
+        }
+        let older = entry.answer(ttl + max_stale);
+        let failure = entry.failure.as_ref();
+        if let Some((why, until)) = failure
+            && Instant::now() < *until
+        {
+            return Told::Known(older.ok_or_else(|| Arc::clone(why)));
+        }
+        let (reply, coming) = oneshot::channel();
+        match &mut entry.waiting {
+            Some(waiting) => waiting.push(reply),
+            None => {
+                entry.waiting = Some(vec![reply]);
+                let looking = (self.lookup)(host.clone());
+                let found = self.found.clone();
+                task::detach(async move {
+                    let addresses = match looking.await {
+                        Ok(addresses) if addresses.is_empty() => Err("it has no address".into()),
+                        Ok(addresses) => Ok(addresses.into()),
+                        Err(error) => Err(error.to_string().into()),
+                    };
+                    if let Some(book) = found.upgrade() {
+                        drop(book.send(Message::Found(host, addresses)));
+                    }
+                });
+            }
+        }
+        Told::Coming(coming, older)
+    }
+
+    fn found(&mut self, host: &str, found: Found) {
+        let Terms {
+            ttl,
+            negative_ttl,
+            max_stale,
+        } = self.terms;
+        let Some(entry) = self.names.get_mut(host) else {
+            return;
+        };
+        let now = Instant::now();
+        let told = match found {
+            Ok(addresses) => {
+                entry.answer = Some((Arc::clone(&addresses), now));
+                entry.failure = None;
+                Ok(addresses)
+            }
+            Err(why) => {
+                entry.failure = Some((Arc::clone(&why), now + negative_ttl));
+                entry.answer(ttl + max_stale).ok_or(why)
+            }
+        };
+        for reply in entry.waiting.take().unwrap_or_default() {
+            drop(reply.send(told.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
