@@ -91,11 +91,11 @@ macro_rules! twins {
 }
 
 twins! {
-    errors 1000,
-    headers 1000,
-    limits 1000,
-    masking 1000,
-    request 1000,
-    settings 200,
-    stream 1000,
+    errors 400,
+    headers 400,
+    limits 400,
+    masking 400,
+    request 400,
+    settings 100,
+    stream 400,
 }
