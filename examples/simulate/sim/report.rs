@@ -73,8 +73,10 @@ pub fn figures(tally: &Tally) -> String {
     if tally.requests_in_outages > 0 {
         let during = tally.amplification_in_outages();
         line("  while a provider was out", format!("{during:.4}"));
-        let back = tally.back.as_secs_f64();
-        line("  back after, seconds, at most", format!("{back:.3}"));
+        if !tally.back.is_zero() {
+            let back = tally.back.as_secs_f64();
+            line("  back after, seconds, at most", format!("{back:.3}"));
+        }
     }
     line("  beyond failed attempts", format!("{:.4}", tally.excess()));
     out

@@ -22,6 +22,7 @@ use super::client::{self, End};
 use super::listen::Listener;
 use super::plan::Plan;
 use super::reload::Reloads;
+use super::scenario::Scenario;
 use super::state::{Shared, State, Violation};
 use super::tally::Tally;
 use super::upstream::Scripted;
@@ -137,7 +138,9 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
             tally.attempts_in_outages += asked.attempts.len() as u64;
         }
     }
-    tally.back = back(&state);
+    if setup.scenario != Scenario::Swarm {
+        tally.back = back(&state);
+    }
     tally.seeds = 1;
     tally.simulated = clock.now().since(Time::ZERO);
     tally.failed_attempts = state
