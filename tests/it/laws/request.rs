@@ -15,10 +15,11 @@ use super::line;
 pub fn hold(data: &[u8]) {
     let (model, rest) = line(data);
     let (params, body) = line(rest);
-    let model = String::from_utf8_lossy(model);
-    let model = match model.trim() {
-        "" => "m",
-        model => model.get(..model.floor_char_boundary(256)).unwrap_or("m"),
+    // A name as a configuration or a caller may have it.
+    let model = String::from_utf8_lossy(model).replace(char::is_control, "");
+    let model = match model.get(..model.floor_char_boundary(256)) {
+        None | Some("") => "m",
+        Some(model) => model,
     };
     let params: Map<String, Value> = serde_json::from_slice(params).unwrap_or_default();
     let body = Bytes::copy_from_slice(body);
