@@ -111,15 +111,14 @@ impl Field {
     pub fn split_default(&self) -> (String, Option<String>) {
         let text = self.text();
         let found = text.rsplit_once("Default ").and_then(|(before, rest)| {
-            let (value, rest) = match rest.strip_prefix('`') {
-                Some(rest) => rest.split_once("`.")?,
-                None => rest.split_once(['.', ' ']).filter(|(value, rest)| {
-                    let fraction = rest.split_once('.').map(|(digits, _)| digits);
-                    !value.is_empty() && fraction.is_none_or(|it| !it.starts_with(char::is_numeric))
-                })?,
-            };
-            rest.is_empty()
-                .then(|| (before.trim().to_owned(), value.to_owned()))
+            let value = rest.strip_suffix('.')?;
+            let quoted = value
+                .strip_prefix('`')
+                .and_then(|value| value.strip_suffix('`'));
+            // More than a value is a sentence of its own: `true where there is a client_ca`.
+            let value = quoted.unwrap_or(value);
+            let plain = !value.contains([' ', '`']);
+            plain.then(|| (before.trim().to_owned(), value.to_owned()))
         });
         match found {
             Some((text, default)) => (text, Some(default)),
@@ -204,7 +203,7 @@ impl Shape {
             None => only_tables(&mut item),
         }
         Self {
-            word: format!("list of {}", self.word.replace("[section]", "[sections]")),
+            word: format!("list of {}", plural(&self.word)),
             schema: json!({"type": ["array", "null"], "items": item}),
             ..self
         }
@@ -255,6 +254,14 @@ fn either(one: Value, other: Value) -> Value {
         }
     }
     json!({"anyOf": all})
+}
+
+fn plural(word: &str) -> String {
+    let word = word.replace("[section]", "[sections]");
+    match word.as_str() {
+        "time" | "text" => word + "s",
+        _ => word.replace("text or", "texts or"),
+    }
 }
 
 fn reference(name: &str) -> Value {
