@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
+use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Pulses, Request};
 use pointsman::domain::chain::{ProviderEntry, Targets};
 use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::CooldownPolicy;
@@ -325,6 +325,7 @@ pub async fn play(setup: Setup) -> Figures {
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedger: None,
+        pulses: Pulses::default(),
         rescues: HashMap::new(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),

@@ -1,7 +1,7 @@
 //! Leave to make one attempt with one key at one upstream. It settles itself when dropped, so an
 //! in-flight count cannot leak (law L2), whatever happens to the request's task.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,16 +20,19 @@ pub(crate) type ProbeToken = Arc<()>;
 pub struct LeaseRecord {
     pub(crate) id: LeaseId,
     pub(crate) upstream: Upstream,
+    /// The key's place at its provider, from 0.
+    pub(crate) place: usize,
     pub(crate) probe: Option<ProbeToken>,
     outcome: OnceLock<Settlement>,
 }
 
 impl LeaseRecord {
-    pub(crate) fn new(upstream: Upstream, probe: Option<ProbeToken>) -> Self {
+    pub(crate) fn new(upstream: Upstream, place: usize, probe: Option<ProbeToken>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: LeaseId(NEXT.fetch_add(1, Ordering::Relaxed)),
             upstream,
+            place,
             probe,
             outcome: OnceLock::new(),
         }
@@ -70,6 +73,8 @@ pub struct Lease {
     pub(crate) trial: bool,
     pub(crate) record: Arc<LeaseRecord>,
     pub(crate) port: Arc<dyn SettlePort>,
+    /// Whether the answer's head is there.
+    pub(crate) head: AtomicBool,
 }
 
 impl Lease {
@@ -88,25 +93,35 @@ impl Lease {
     /// The answer's head is there, good or bad: its key learns the limits that the head describes at once, not at the
     /// answer's end. `first_byte` is how long a streamed answer took to begin.
     pub fn heard(&self, allowances: Vec<Allowance>, first_byte: Option<Duration>) {
+        self.head.store(true, Ordering::Relaxed);
         if !allowances.is_empty() || first_byte.is_some() {
             self.port
                 .heard(Arc::clone(&self.record), allowances, first_byte);
         }
     }
 
-    /// Ends it with an outcome.
-    pub fn settle(self, settlement: Settlement) {
-        // A second outcome cannot be set: `self` is gone after the first.
-        drop(self.record.outcome.set(settlement));
+    /// Whether the answer's head is there.
+    pub fn is_heard(&self) -> bool {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the one probe of a breaker that is half-open.
+    pub fn is_probe(&self) -> bool {
+        self.record.probe.is_some()
+    }
+
+    /// Ends it with an outcome. Only the first counts.
+    pub fn settle(&self, settlement: Settlement) {
+        let is_first = self.record.outcome.set(settlement).is_ok();
+        if is_first && !mutant::on(Mutant::SettleForgotten) {
+            self.port.settled(Arc::clone(&self.record));
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.record.outcome.get_or_init(|| Settlement::CANCELLED);
-        if !mutant::on(Mutant::SettleForgotten) {
-            self.port.settled(Arc::clone(&self.record));
-        }
+        self.settle(Settlement::CANCELLED);
     }
 }
 

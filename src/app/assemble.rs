@@ -13,9 +13,9 @@ use crate::actors::spec::{ProviderSpec, TreeSpec};
 use crate::actors::tree::Dispatcher;
 use crate::api::Serving;
 use crate::config::{self, Config, Provider};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
 use crate::domain::dialect::Dialect;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ProviderName, Upstream as Target};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::runtime::clock::Clock;
@@ -207,18 +207,21 @@ pub(super) fn dispatch(
         targets: Arc::clone(&config.targets),
         endpoints,
         policy: config.dispatch,
-        hedger: hedger(config, known),
+        hedger: config
+            .dispatch
+            .hedge
+            .map(|policy| Hedger::new(policy, named(config), known)),
+        pulses: Pulses::new(named(config), before.map(|before| &before.pulses)),
         rescues: config.rescues.clone().into_iter().collect(),
         clock,
         halt: halt.clone(),
     }
 }
 
-/// It learns of every upstream that the configuration names.
-fn hedger(config: &Config, before: Option<&Hedger>) -> Option<Hedger> {
+/// The upstreams that the configuration names.
+fn named(config: &Config) -> impl Iterator<Item = Target> {
     let lines = config.targets.listed().iter();
-    let upstreams = lines.flat_map(|line| line.chain.upstreams.iter().cloned());
-    Some(Hedger::new(config.dispatch.hedge?, upstreams, before))
+    lines.flat_map(|line| line.chain.upstreams.iter().cloned())
 }
 
 /// Who may call; those that were there before keep their counts.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hedger::Hedger;
+use super::pulses::Pulses;
 use super::request::{Endpoint, Request};
 use super::tokens;
 use crate::actors::lease::Lease;
@@ -34,6 +35,8 @@ pub struct Dispatch {
     pub policy: DispatchPolicy,
     /// What is known of late first tokens; `None` when nothing is hedged.
     pub hedger: Option<Hedger>,
+    /// How upstreams answered of late.
+    pub pulses: Pulses,
     /// What is done for streams that break off, by target.
     pub rescues: HashMap<String, RescuePolicy>,
     /// The clock.

@@ -21,6 +21,8 @@ use crate::domain::hedge;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::refusal::Reason;
+use crate::domain::time::Time;
+use futures_util::future::BoxFuture;
 
 /// What a request's attempts have in common.
 #[derive(Clone, Copy)]
@@ -71,9 +73,22 @@ enum Alone<'a> {
     Joined(Start<'a>, Why),
 }
 
+/// What decided a race.
+enum Decided<'a> {
+    /// The attempt that it began with.
+    Given(End),
+    /// Another one; all that the other came to is settled and recorded.
+    Other(Landed<'a>),
+}
+
+/// When, and why.
+type Alarms = Vec<(Time, Why)>;
+
+type Flying<'s> = Pin<&'s mut (dyn Future<Output = End> + Send + 's)>;
+
 impl Dispatch {
     /// Makes the attempt that `lease` allows, and perhaps another one beside it. What comes back decides; the other
-    /// attempt, if there was one, is settled and recorded.
+    /// attempts, if there were any, are settled and recorded.
     pub(super) async fn step<'a>(
         &'a self,
         course: Course<'_>,
@@ -89,154 +104,215 @@ impl Dispatch {
             lease,
             tried,
         };
-        let hedge = self.hedger.as_ref().filter(|_| course.request.doc.stream());
-        let late = hedge.and_then(|hedger| hedger.late_after(&first.tried.upstream));
-        let goes = self.time_goes_after(&course, endpoint, &first.tried);
+        let late = self.hedger(&course);
+        let late = late.and_then(|hedger| hedger.late_after(&first.tried.upstream));
+        let late = late.map(|after| (first.tried.started + after, Why::Late));
+        let goes = self.time_goes_at(&course, &first, attempts);
         if late.is_none() && goes.is_none() {
             let end = self.fly(course, &first).await;
-            self.learn(hedge, &first.tried, &end);
+            self.learn(course, &first.tried, &end);
             return first.landed(end);
         }
-        // In a box of its own: requests that are not hedged, which are nearly all, stay small.
-        Box::pin(self.hedged(course, (late, goes), first, attempts, story)).await
+        let mut alarms: Alarms = late.into_iter().chain(goes).collect();
+        alarms.sort_by_key(|(at, _)| *at);
+        // In a box of its own: requests that nothing is done beside, which are nearly all, stay small.
+        let mut flying = Box::pin(self.fly(course, &first));
+        let racing = self.race(course, flying.as_mut(), &first, alarms, attempts, story);
+        let decided = racing.await;
+        drop(flying);
+        match decided {
+            Decided::Given(end) => first.landed(end),
+            Decided::Other(landed) => landed,
+        }
     }
 
-    /// When so much of the request's time is gone that another upstream must be asked to have a chance, if the
-    /// attempt's own timers would leave less.
-    fn time_goes_after(
+    fn hedger(&self, course: &Course<'_>) -> Option<&Hedger> {
+        self.hedger.as_ref().filter(|_| course.request.doc.stream())
+    }
+
+    /// When so much of the time that the caller gave is gone that another upstream must be asked to have a chance.
+    fn time_goes_at(
         &self,
         course: &Course<'_>,
-        endpoint: &Endpoint,
-        tried: &Tried,
-    ) -> Option<Duration> {
-        let timeouts = &endpoint.timeouts;
+        start: &Start<'_>,
+        attempts: &Attempts,
+    ) -> Option<(Time, Why)> {
+        let asked = course.request.deadline;
+        let asked = asked.filter(|asked| *asked < self.policy.deadline)?;
+        let mut others =
+            (0..course.chain.upstreams.len()).filter(|other| *other != start.lease.index);
+        if !others.any(|other| attempts.is_open(other)) {
+            return None;
+        }
+        let timeouts = &start.endpoint.timeouts;
         let longest = match course.request.doc.stream() {
             true => timeouts.first_byte.max(timeouts.first_token),
             false => timeouts.response,
         };
-        let left = course.limits.deadline.since(tried.started);
-        hedge::share_gone(
-            left,
-            self.policy.deadline_hedge,
-            longest.min(timeouts.total),
-        )
+        let started = start.tried.started;
+        let left = course.limits.deadline.since(started);
+        let share = self.policy.deadline_hedge;
+        let gone = hedge::share_gone(asked, left, share, longest.min(timeouts.total))?;
+        Some((started + gone, Why::TimeGoes))
     }
 
-    /// The attempt `first`, and a second one beside it when it is late.
-    async fn hedged<'a>(
+    /// The attempt `given`, and others beside it: one at a time, when an alarm says so. When one of two fails the other
+    /// goes on, and may be joined again.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a race, each of its own kind"
+    )]
+    fn race<'s, 'a: 's>(
         &'a self,
-        course: Course<'_>,
-        (late, goes): (Option<Duration>, Option<Duration>),
-        first: Start<'a>,
-        attempts: &mut Attempts,
-        story: &mut Story,
-    ) -> Landed<'a> {
-        let hedge = self.hedger.as_ref().filter(|_| course.request.doc.stream());
-        let mut alarms: Vec<(Duration, Why)> =
-            late.map(|after| (after, Why::Late)).into_iter().collect();
-        alarms.extend(goes.map(|after| (after, Why::TimeGoes)));
-        alarms.sort_by_key(|(after, _)| *after);
-        let mut flying = Box::pin(self.fly(course, &first));
-        let alone = self.alone(course, flying.as_mut(), &first, &alarms, attempts);
-        let (second, why) = match alone.await {
-            Alone::Joined(second, why) => (second, why),
-            Alone::Over(end) => {
-                drop(flying);
-                self.learn(hedge, &first.tried, &end);
-                return first.landed(end);
-            }
-        };
-        story.current.push(second.tried.under_way());
-        tracing::debug!(
-            request_id = %course.request.id,
-            upstream = %second.tried.upstream,
-            key = %second.tried.key,
-            ?why,
-            "nothing came yet: a second attempt is made"
-        );
-        let mut beside = Box::pin(self.fly(course, &second));
-        let (end, is_first) = tokio::select! {
-            biased;
-            end = flying.as_mut() => (end, true),
-            end = beside.as_mut() => (end, false),
-        };
-        // The preferred upstream's answer to the request as such stands; the second one's can wait.
-        let failed = |failure: &Failure| !is_first || failure.class.retry() != Retry::Never;
-        match (&end, is_first) {
-            (End::Failed(failure, _), true) if failed(failure) => {
-                drop(flying);
-                self.failed(course.request, first.lease, &first.tried, failure, attempts);
-                story.records = attempts.records().to_vec();
-                story.current = vec![second.tried.under_way()];
-                let end = beside.await;
-                self.learn(hedge, &second.tried, &end);
-                second.landed(end)
-            }
-            (End::Failed(failure, _), false) => {
-                drop(beside);
-                self.failed(
-                    course.request,
-                    second.lease,
-                    &second.tried,
-                    failure,
-                    attempts,
-                );
-                story.records = attempts.records().to_vec();
-                story.current = vec![first.tried.under_way()];
-                let end = flying.await;
-                self.learn(hedge, &first.tried, &end);
-                first.landed(end)
-            }
-            (_, true) => {
-                // Both calls end here and now.
-                drop(flying);
-                if mutant::on(Mutant::LoserGoesOn) {
-                    std::mem::forget(beside);
-                } else {
+        course: Course<'s>,
+        mut flying: Flying<'s>,
+        given: &'s Start<'a>,
+        alarms: Alarms,
+        attempts: &'s mut Attempts,
+        story: &'s mut Story,
+    ) -> BoxFuture<'s, Decided<'a>> {
+        Box::pin(async move {
+            let alone = self.alone(course, flying.as_mut(), given, &alarms, attempts);
+            let (other, why) = match alone.await {
+                Alone::Joined(other, why) => (other, why),
+                Alone::Over(end) => {
+                    self.learn(course, &given.tried, &end);
+                    return Decided::Given(end);
+                }
+            };
+            story.current.push(other.tried.under_way());
+            tracing::debug!(
+                request_id = %course.request.id,
+                upstream = %other.tried.upstream,
+                key = %other.tried.key,
+                ?why,
+                "nothing came yet: a second attempt is made"
+            );
+            let mut beside = Box::pin(self.fly(course, &other));
+            let (end, is_given) = tokio::select! {
+                biased;
+                end = flying.as_mut() => (end, true),
+                end = beside.as_mut() => (end, false),
+            };
+            match (&end, is_given) {
+                // The preferred upstream's answer to the request as such stands; the other one's can wait.
+                (End::Failed(failure, _), true) if failure.class.retry() != Retry::Never => {
+                    self.failed(
+                        course.request,
+                        &given.lease,
+                        &given.tried,
+                        failure,
+                        attempts,
+                    );
+                    story.records = attempts.records().to_vec();
+                    story.current = vec![other.tried.under_way()];
+                    let alarms = self
+                        .time_goes_at(&course, &other, attempts)
+                        .into_iter()
+                        .collect();
+                    let going = self.race(course, beside.as_mut(), &other, alarms, attempts, story);
+                    let decided = going.await;
                     drop(beside);
+                    Decided::Other(match decided {
+                        Decided::Given(end) => other.landed(end),
+                        Decided::Other(landed) => landed,
+                    })
                 }
-                self.learn(hedge, &first.tried, &end);
-                let record = second
-                    .tried
-                    .record(Class::Cancelled, None, self.clock.now());
-                attempts.cancelled(record);
-                first.landed(end)
+                (End::Failed(failure, _), false) => {
+                    drop(beside);
+                    self.failed(
+                        course.request,
+                        &other.lease,
+                        &other.tried,
+                        failure,
+                        attempts,
+                    );
+                    drop(other);
+                    story.records = attempts.records().to_vec();
+                    story.current = vec![given.tried.under_way()];
+                    let alarms = self
+                        .time_goes_at(&course, given, attempts)
+                        .into_iter()
+                        .collect();
+                    self.race(course, flying, given, alarms, attempts, story)
+                        .await
+                }
+                (_, true) => {
+                    // Its call ends here and now.
+                    if mutant::on(Mutant::LoserGoesOn) {
+                        std::mem::forget(beside);
+                    } else {
+                        drop(beside);
+                    }
+                    self.learn(course, &given.tried, &end);
+                    self.lost(course, &other, None, attempts);
+                    Decided::Given(end)
+                }
+                (_, false) => {
+                    drop(beside);
+                    self.learn(course, &other.tried, &end);
+                    let served = matches!(end, End::Whole(..) | End::Begun(_));
+                    let now = self.clock.now();
+                    if let Some(hedger) = self.hedger(&course) {
+                        // It needs so much at least.
+                        hedger.learn(&given.tried.upstream, now.since(given.tried.started));
+                    }
+                    let took = now.since(other.tried.started);
+                    let took = Some(took).filter(|_| served && why == Why::TimeGoes);
+                    self.lost(course, given, took, attempts);
+                    Decided::Other(other.landed(end))
+                }
             }
-            (_, false) => {
-                drop((flying, beside));
-                let now = self.clock.now();
-                let (waited, took) = (
-                    now.since(first.tried.started),
-                    now.since(second.tried.started),
-                );
-                if let Some(hedger) = hedge {
-                    hedger.learn(&first.tried.upstream, waited);
-                }
-                self.learn(hedge, &second.tried, &end);
-                let served = matches!(end, End::Whole(..) | End::Begun(_));
-                if why == Why::TimeGoes && served && hedge::is_silence(waited, took) {
-                    let silent =
-                        Failure::new(Class::Timeout, "no answer while another upstream gave one");
-                    self.failed(course.request, first.lease, &first.tried, &silent, attempts);
-                } else {
-                    attempts.cancelled(first.tried.record(Class::Cancelled, None, now));
-                }
-                second.landed(end)
-            }
+        })
+    }
+
+    /// Settles and records the loser of a race; its call ends with this. `took` is what the winner needed, where that
+    /// may say something about the loser.
+    fn lost(
+        &self,
+        course: Course<'_>,
+        loser: &Start<'_>,
+        took: Option<Duration>,
+        attempts: &mut Attempts,
+    ) {
+        let now = self.clock.now();
+        let upstream = &loser.tried.upstream;
+        let waited = now.since(loser.tried.started);
+        let pulse = self.pulses.of(upstream);
+        let lives = loser.lease.is_heard()
+            || pulse.is_none_or(|pulse| pulse.served_since(loser.tried.started));
+        let slowest = pulse.and_then(|pulse| pulse.slowest(course.request.doc.stream()));
+        let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
+        if !lives && took.is_some_and(|took| hedge::is_silence(waited, took, slowest)) {
+            self.failed(
+                course.request,
+                &loser.lease,
+                &loser.tried,
+                &timeout,
+                attempts,
+            );
+            return;
+        }
+        attempts.cancelled(loser.tried.record(Class::Cancelled, None, now));
+        let slow = slowest.is_none_or(|slowest| waited >= slowest);
+        if loser.lease.is_probe() && !lives && slow {
+            // A breaker that learns nothing of its probe would let the next request hang, and the next.
+            loser.lease.settle(settlement(&timeout, false));
         }
     }
 
-    /// The first attempt's time alone: until it is over, or one of the alarms finds it company.
+    /// The attempt's time alone: until it is over, or one of the alarms finds it company.
     async fn alone<'a>(
         &'a self,
         course: Course<'_>,
-        mut flying: Pin<&mut impl Future<Output = End>>,
-        first: &Start<'a>,
-        alarms: &[(Duration, Why)],
+        mut flying: Flying<'_>,
+        start: &Start<'a>,
+        alarms: &[(Time, Why)],
         attempts: &Attempts,
     ) -> Alone<'a> {
-        for (after, why) in alarms {
-            let alarm = tokio::time::sleep_until(self.clock.instant(first.tried.started + *after));
+        let hurries = alarms.iter().any(|(_, why)| *why == Why::TimeGoes);
+        for (at, why) in alarms {
+            let alarm = tokio::time::sleep_until(self.clock.instant(*at));
             tokio::select! {
                 biased;
                 end = flying.as_mut() => return Alone::Over(end),
@@ -247,7 +323,7 @@ impl Dispatch {
             if !attempts.may_start_beside(1) || budget.is_some_and(|budget| !budget.take()) {
                 continue;
             }
-            let asking = self.second_lease(course, attempts, first, *why);
+            let asking = self.second_lease(course, attempts, start, hurries);
             let (over, second) = tokio::select! {
                 biased;
                 end = flying.as_mut() => (Some(end), None),
@@ -281,29 +357,35 @@ impl Dispatch {
         attempt::make(course.request, start.endpoint, &start.lease, times).await
     }
 
-    fn learn(&self, hedger: Option<&Hedger>, tried: &Tried, end: &End) {
-        if let (Some(hedger), End::Begun(_)) = (hedger, end) {
-            let span = self.clock.now().since(tried.started);
+    /// What an attempt that served tells about its upstream.
+    fn learn(&self, course: Course<'_>, tried: &Tried, end: &End) {
+        let stream = match end {
+            End::Begun(_) => true,
+            End::Whole(..) => false,
+            End::Failed(..) | End::OutOfTime => return,
+        };
+        let now = self.clock.now();
+        let span = now.since(tried.started);
+        self.pulses.served(&tried.upstream, stream, span, now);
+        if let Some(hedger) = self.hedger(&course) {
             hedger.learn(&tried.upstream, span);
         }
     }
 
-    /// A lease in the chain's order, anywhere but at the first attempt's key; anywhere but at its upstream when that
-    /// said nothing for so long that the request's time runs out.
+    /// A lease in the chain's order, anywhere but at the first attempt's key; for who `hurries` anywhere but at its
+    /// upstream, because there is no time to find out that its other keys are as silent.
     async fn second_lease<'a>(
         &'a self,
         course: Course<'_>,
         attempts: &Attempts,
         first: &Start<'_>,
-        why: Why,
+        hurries: bool,
     ) -> Option<(&'a Arc<Endpoint>, Lease)> {
         let (index, key) = (first.lease.index, &first.tried.key);
         let mut ask = attempts.ask();
         // Its own key declines, and counts nothing.
         ask.refused_keys.push((index, key.index));
-        if why == Why::TimeGoes
-            && let Some(closed) = ask.closed.get_mut(index)
-        {
+        if hurries && let Some(closed) = ask.closed.get_mut(index) {
             *closed = Some(Reason::Tried);
         }
         let lease = self
@@ -319,7 +401,7 @@ impl Dispatch {
     pub(super) fn failed(
         &self,
         request: &Request,
-        lease: Lease,
+        lease: &Lease,
         tried: &Tried,
         failure: &Failure,
         attempts: &mut Attempts,

@@ -188,7 +188,8 @@ impl Dispatch {
                         }
                         End::Failed(failure, whole) => {
                             let then =
-                                self.failed(&request, lease, &tried, &failure, &mut attempts);
+                                self.failed(&request, &lease, &tried, &failure, &mut attempts);
+                            drop(lease);
                             story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
                                 return Ok(self.whole(story, attempts, tried, whole));

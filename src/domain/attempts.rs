@@ -111,6 +111,8 @@ struct Slot {
     retries: u32,
     counted: bool,
     last: Option<Class>,
+    /// It failed, and is not to be asked again before then.
+    not_before: Time,
 }
 
 /// The state of one request's dispatch.
@@ -147,6 +149,7 @@ impl Attempts {
             retries: 0,
             counted: false,
             last: None,
+            not_before: Time::ZERO,
         });
         Self {
             policy,
@@ -265,7 +268,9 @@ impl Attempts {
             self.attempts += 1;
         }
         let counts = self.count(index, failure);
-        self.avoid = None;
+        if self.avoid.is_some_and(|(avoided, _)| avoided == index) {
+            self.avoid = None;
+        }
         let mut wait = Duration::ZERO;
         match class.retry() {
             Retry::Never => {
@@ -285,6 +290,9 @@ impl Attempts {
                 Some(pause) => {
                     wait = pause;
                     self.avoid = Some((index, key));
+                    if let Some(slot) = self.slots.get_mut(index) {
+                        slot.not_before = now + pause;
+                    }
                 }
                 None => self.close(index, Reason::Tried),
             },
@@ -319,10 +327,14 @@ impl Attempts {
                 ready_at: self.hinted.filter(|_| limited),
             })
         };
+        let mut open = self.slots.iter().filter(|slot| slot.closed.is_none());
+        // What failed while another attempt was under way keeps its pause.
+        let soonest = open.clone().map(|slot| slot.not_before.since(now)).min();
+        let wait = wait.max(soonest.unwrap_or_default());
         if now + wait >= self.deadline {
             return fail(ErrorCode::DeadlineExceeded);
         }
-        let open = self.slots.iter().any(|slot| slot.closed.is_none());
+        let open = open.next().is_some();
         let more = u32::from(mutant::on(Mutant::OneAttemptMore));
         let spent = self.attempts >= self.policy.max_attempts + more
             || self.key_refusals >= self.policy.max_key_refusals;

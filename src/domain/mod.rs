@@ -28,6 +28,7 @@ pub mod near;
 pub mod outcome;
 pub mod pace;
 pub mod provider_state;
+pub mod pulse;
 pub mod ramp;
 pub mod refusal;
 pub mod rescue;

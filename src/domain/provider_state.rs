@@ -225,13 +225,14 @@ impl ProviderState {
             });
         }
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
-            // Names that callers made up: the one that comes back soonest gives way.
-            let soonest = self
-                .models
-                .iter()
-                .min_by_key(|(_, upstream)| upstream.gone_until);
-            if let Some(soonest) = soonest.map(|(model, _)| model.clone()) {
-                self.models.remove(&soonest);
+            // Names that callers made up give way first, and what a breaker knows last.
+            let least = self.models.iter().min_by_key(|(_, upstream)| {
+                let made_up = now < upstream.gone_until;
+                let known = !upstream.circuit.is_pristine(now);
+                (known, !made_up, upstream.gone_until, upstream.budget_used)
+            });
+            if let Some(least) = least.map(|(model, _)| model.clone()) {
+                self.models.remove(&least);
             }
         }
         self.models
@@ -264,6 +265,20 @@ mod tests {
         for _ in 0..times {
             provider.settled(&model(), class, true, false, Time::ZERO);
         }
+    }
+
+    #[test]
+    fn made_up_models_do_not_push_out_what_a_breaker_knows() {
+        let mut provider = provider();
+        for _ in 0..3 {
+            provider.settled(&model(), Class::Network, true, false, Time::ZERO);
+        }
+        assert!(provider.gate(&model(), true, Time::ZERO).is_err());
+        for n in 0..2 * MODELS_KEPT {
+            let made_up = ModelName::from(format!("made-up-{n}"));
+            provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
+        }
+        assert!(provider.gate(&model(), true, Time::ZERO).is_err());
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! What is under `deploy/`: files parse, configurations load, names lead somewhere, and everybody waits for a drain
 //! to end. Tools that know more, such as schema validators, are not needed here.
 
+mod access;
 mod compose;
 mod docker;
 mod files;
 mod kubernetes;
+mod kustomize;
 mod platforms;
 mod systemd;
+
+use std::time::Duration;
 
 use files::{check, env, none, parsed, root, walk};
 
 use crate::support::Gateway;
 use crate::support::gateway::run;
 use crate::support::temp::TempDir;
+
+/// What a stream that is cut off has to hear of it: docs/listeners.md.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Where the image has the program.
 const BINARY: &str = "/usr/local/bin/pointsman";
@@ -95,7 +102,7 @@ fn everybody_waits_longer_than_a_drain_takes() {
             ..Default::default()
         };
         let server = pointsman::config::load(&request).unwrap().server;
-        let takes = server.drain_delay + server.drain_timeout;
+        let takes = server.drain_delay + server.drain_timeout + LAST_WORDS;
         if wait.grace <= takes + wait.before {
             problems.push(format!(
                 "{}: {:?} is not longer than {takes:?}, which {} may take{}",

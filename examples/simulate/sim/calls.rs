@@ -309,9 +309,14 @@ impl State {
 
     /// When so much of a request's time is gone that another upstream may be asked beside this attempt.
     fn time_goes(&self, asked: &Asked, first: &Attempt) -> Option<Time> {
-        let share = self.world.policy.deadline_hedge;
+        let policy = &self.world.policy;
+        let share = policy.deadline_hedge;
+        let hurries = asked
+            .plan
+            .deadline
+            .is_some_and(|given| given < policy.deadline);
         let left = asked.deadline.since(first.started);
-        (share > 0.0).then(|| first.started + left.mul_f64(share))
+        (share > 0.0 && hurries).then(|| first.started + left.mul_f64(share))
     }
 
     /// The head of the answer is there.
@@ -344,7 +349,18 @@ impl State {
             || (verdict.class == Class::Success && !call.stream);
         if (mark.verdict && answers && !call.begun) || (mark.content && !call.begun) {
             call.won = Some(now);
+            let served = (mark.content && !call.begun) || verdict.class == Class::Success;
+            let (started, stream) = (call.started, call.stream);
+            let of = &self.asked[request as usize].attempts;
+            // What finishes a broken stream is not measured.
+            let rescue = of
+                .iter()
+                .any(|other| *other != attempt && self.attempts[*other as usize].begun);
+            if served && !rescue {
+                self.pulses[spot.maker][spot.model].served(stream, now.since(started), now);
+            }
         }
+        let call = &mut self.attempts[attempt as usize];
         if mark.content && !call.begun {
             call.begun = true;
             let policy = self.world.makers[spot.maker].breaker;
@@ -366,13 +382,12 @@ impl State {
         call.open = false;
         let spot = call.spot;
         if call.outcome.is_none() {
-            let class = self.why_dropped(attempt, now);
-            let verdict = Verdict {
-                class,
+            let verdict = self.lost_race(attempt, now).unwrap_or_else(|| Verdict {
+                class: self.why_dropped(attempt, now),
                 hint: None,
                 certain: true,
                 status: None,
-            };
+            });
             self.end(attempt, verdict);
         }
         let open = &mut self.open[spot.maker][spot.key];
@@ -394,9 +409,6 @@ impl State {
         let asked = &self.asked[call.request as usize];
         if asked.left {
             return Class::Cancelled;
-        }
-        if let Some(class) = self.lost_race(attempt, now) {
-            return class;
         }
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
@@ -446,7 +458,7 @@ impl State {
     }
 
     /// What the loser of a race ends as. It must be gone within a tenth of a second.
-    fn lost_race(&mut self, attempt: u32, now: Time) -> Option<Class> {
+    fn lost_race(&mut self, attempt: u32, now: Time) -> Option<Verdict> {
         const AT_ONCE: Duration = Duration::from_millis(100);
         const A_MOMENT: Duration = Duration::from_millis(2);
         let call = &self.attempts[attempt as usize];
@@ -461,26 +473,47 @@ impl State {
         let since = now.since(winner.won?);
         let (waited, took) = (now.since(call.started), now.since(winner.started));
         let first = winner.started > call.started;
-        let goes = self.time_goes(asked, call).is_some_and(|goes| {
-            let late = winner.started > goes + A_MOMENT && self.world.policy.hedge.is_some();
-            winner.started + A_MOMENT >= goes && !late
-        });
-        let elsewhere =
-            winner.spot.maker != call.spot.maker || winner.spot.model != call.spot.model;
+        let from = self.time_goes(asked, call);
+        let goes = from.is_some_and(|goes| winner.started + A_MOMENT >= goes);
+        // A hedge that came late looks the same.
+        let doubtful = goes
+            && self.world.policy.hedge.is_some()
+            && from.is_some_and(|goes| winner.started > goes + A_MOMENT);
         let served = !matches!(
             winner.verdict.class,
             Class::CallerFault | Class::ContentPolicy
         ) || winner.begun;
-        let silent = waited >= Duration::from_secs(1) && waited >= took * 3;
-        let request = call.request;
+        let (heard, winner_spot) = (call.head, winner.spot);
+        let (request, spot, started, stream) = (call.request, call.spot, call.started, call.stream);
         if since > AT_ONCE {
             let what = format!("the loser of a race goes on for {since:?}");
             self.break_law("L10", request, what);
         }
-        match first && goes && elsewhere && served && silent {
-            true => Some(Class::Timeout),
-            false => Some(Class::Cancelled),
+        let pulse = &self.pulses[spot.maker][spot.model];
+        let lives = heard || pulse.last.is_some_and(|last| last >= started);
+        let slowest = pulse.slowest(stream);
+        let own = winner_spot.maker == spot.maker && winner_spot.model == spot.model;
+        let doubtful = doubtful || (pulse.last == Some(now) && !own);
+        let long = Duration::from_secs(1).max(took * 3);
+        let silent = waited >= long && slowest.is_none_or(|slowest| waited >= slowest * 3);
+        let is_probe = self.model.is_probe(spot, attempt);
+        let (class, certain) = match first && goes && served && !lives && silent {
+            true => (Class::Timeout, true),
+            false if is_probe && !lives && slowest.is_none_or(|slowest| waited >= slowest) => {
+                (Class::Timeout, false)
+            }
+            false => (Class::Cancelled, true),
+        };
+        if doubtful {
+            // Either may be right, and the books go on without the breaker's.
+            self.model.lossy_providers = true;
         }
+        Some(Verdict {
+            class,
+            hint: None,
+            certain,
+            status: None,
+        })
     }
 
     fn end(&mut self, attempt: u32, verdict: Verdict) {
@@ -510,6 +543,15 @@ impl State {
                 Some(spot),
                 verdict.class.as_str(),
             );
+        }
+        if verdict.class == Class::Timeout && !verdict.certain {
+            // The probe's verdict, and nobody's failure: the request's own story says cancelled.
+            asked.plain += 1;
+            let call = &mut self.attempts[attempt as usize];
+            call.outcome = Some(Class::Cancelled);
+            let maker = &self.world.makers[spot.maker];
+            self.model.end(spot, attempt, verdict, false, maker, now);
+            return self.note("loses as the probe", request, attempt, Some(spot), "");
         }
         let counts = asked.counts(spot, verdict, begun);
         let maker = &self.world.makers[spot.maker];

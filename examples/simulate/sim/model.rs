@@ -188,6 +188,11 @@ impl Model {
         }
     }
 
+    /// Whether the attempt is its breaker's one probe.
+    pub fn is_probe(&self, spot: Spot, attempt: u32) -> bool {
+        self.upstreams[spot.maker][spot.model].breaker == Breaker::Half(Some(attempt))
+    }
+
     /// An attempt starts: is it allowed?
     pub fn start(
         &mut self,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger};
+use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
 use pointsman::domain::mutant;
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -291,18 +291,19 @@ pub fn dispatch(
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
     let chains = || world.targets.listed().iter().map(|listed| &listed.chain);
-    let upstreams = chains().flat_map(|chain| chain.upstreams.iter().cloned());
+    let upstreams = || chains().flat_map(|chain| chain.upstreams.iter().cloned());
     let known = before.and_then(|before| before.hedger.as_ref());
     let hedger = world
         .policy
         .hedge
-        .map(|policy| Hedger::new(policy, upstreams, known));
+        .map(|policy| Hedger::new(policy, upstreams(), known));
     let rescues = world
         .rescue
         .map(|policy| chains().map(move |chain| (chain.target.to_string(), policy)));
     Dispatch {
         generation,
         hedger,
+        pulses: Pulses::new(upstreams(), before.map(|before| &before.pulses)),
         rescues: rescues.into_iter().flatten().collect(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::clone(&world.targets),

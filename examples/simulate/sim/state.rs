@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pointsman::actors::view::{Cells, KeyCell};
 use pointsman::domain::time::Time;
@@ -47,6 +48,8 @@ pub struct State {
     pub clock: Clock,
     pub cells: Arc<Cells>,
     pub model: Model,
+    /// By provider and model.
+    pub pulses: Vec<Vec<Pulse>>,
     pub asked: Vec<Asked>,
     pub attempts: Vec<Attempt>,
     /// Calls under way, by provider and key.
@@ -69,6 +72,28 @@ pub struct State {
     pub retired: Vec<Arc<KeyCell>>,
 }
 
+/// How long the latest answers of an upstream took, streams and wholes apart, and when the last one came.
+#[derive(Clone, Default, Debug)]
+pub struct Pulse {
+    took: [VecDeque<Duration>; 2],
+    pub last: Option<Time>,
+}
+
+impl Pulse {
+    pub fn served(&mut self, stream: bool, took: Duration, now: Time) {
+        let latest = &mut self.took[usize::from(stream)];
+        latest.push_back(took);
+        if latest.len() > 8 {
+            latest.pop_front();
+        }
+        self.last = Some(now);
+    }
+
+    pub fn slowest(&self, stream: bool) -> Option<Duration> {
+        self.took[usize::from(stream)].iter().max().copied()
+    }
+}
+
 /// The state as everybody shares it; one thread, so never contended.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<State>>);
@@ -87,6 +112,11 @@ impl State {
     pub fn new(world: Arc<World>, clock: Clock, cells: Arc<Cells>) -> Self {
         Self {
             model: Model::new(&world),
+            pulses: world
+                .makers
+                .iter()
+                .map(|maker| vec![Pulse::default(); maker.models.len()])
+                .collect(),
             open: world
                 .makers
                 .iter()

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -198,7 +199,11 @@ impl Key {
             return;
         };
         let now = self.clock.now();
-        let record = Arc::new(LeaseRecord::new(upstream, route.walk.visit.probe.take()));
+        let record = Arc::new(LeaseRecord::new(
+            upstream,
+            self.place,
+            route.walk.visit.probe.take(),
+        ));
         let model = &record.upstream.model;
         let admitted = if core.retired {
             Err(Refusal::open_ended(Reason::NoKeys))
@@ -237,6 +242,7 @@ impl Key {
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),
+            head: AtomicBool::new(false),
         };
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(Answer::Lease(lease)));

@@ -40,6 +40,8 @@ pub struct ProviderCore {
     state: ProviderState,
     rotation: Rotation,
     ring: Arc<Ring>,
+    /// The first configuration with the present address: what is known is not about an earlier one.
+    moved: u64,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
 }
@@ -50,8 +52,15 @@ impl ProviderCore {
             state,
             rotation,
             ring,
+            moved: 0,
             probes: HashMap::new(),
         }
+    }
+
+    /// Whether what became of a lease tells about the address that the provider has now.
+    fn is_from_here(&self, record: &LeaseRecord) -> bool {
+        let seat = self.ring.seat(record.place);
+        seat.is_some_and(|seat| seat.since >= self.moved)
     }
 }
 
@@ -130,6 +139,9 @@ impl Actor for Provider {
                 // What is known is about another place.
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
                 core.probes.clear();
+                let seats = ring.keys.iter().flatten();
+                let present = seats.filter(|seat| seat.until.is_none());
+                core.moved = present.map(|seat| seat.since).min().unwrap_or(u64::MAX);
                 self.publish(core, self.clock.now());
             }
             core.rotation.configure(ring.rotation);
@@ -173,6 +185,11 @@ impl Provider {
             return;
         };
         let now = self.clock.now();
+        if route.generation < core.moved {
+            // It goes to an earlier address, which nothing is known about any more.
+            route.walk.visit = Visit::default();
+            return self.find_key(core, route, now);
+        }
         let gate = self.gate(core, &upstream, route.ask.first, now);
         let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
             true => Ok(pass),
@@ -330,7 +347,7 @@ impl Provider {
 
     /// A probe's answer has begun well: others need not wait for its end.
     fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        if take_probe(core, record) {
+        if core.is_from_here(record) && take_probe(core, record) {
             self.ended(core, &record.upstream.model, Class::Success, false, true);
         }
     }
@@ -339,6 +356,9 @@ impl Provider {
         let Some(settlement) = record.outcome() else {
             return;
         };
+        if !core.is_from_here(record) {
+            return;
+        }
         let probe = take_probe(core, record);
         let model = &record.upstream.model;
         self.ended(core, model, settlement.class, settlement.counts, probe);

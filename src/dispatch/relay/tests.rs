@@ -10,7 +10,7 @@ use http::{HeaderValue, header};
 use super::*;
 use crate::actors::chaos::Chaos;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
+use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Pulses, Request};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
@@ -99,6 +99,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedger: None,
+        pulses: Pulses::default(),
         rescues: HashMap::new(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),

@@ -73,6 +73,15 @@ fn a_transient_failure_is_retried_once_at_the_same_upstream_then_elsewhere() {
 }
 
 #[test]
+fn what_failed_while_another_attempt_was_under_way_keeps_its_pause() {
+    let mut attempts = request(2);
+    fail(&mut attempts, 0, 1, Class::Transient);
+    let (_, next) = fail(&mut attempts, 1, 1, Class::Malformed);
+    assert!(matches!(next, Next::Ask(wait) if wait == Duration::from_millis(250)));
+    assert_eq!(attempts.ask().avoid, Some((0, 1)));
+}
+
+#[test]
 fn a_timeout_or_a_malformed_answer_never_asks_the_same_upstream_again() {
     for class in [Class::Timeout, Class::Malformed, Class::ModelGone] {
         let mut attempts = request(2);

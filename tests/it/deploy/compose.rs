@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::BINARY;
 use super::files::{Wait, data, exists, list, none, pairs, seconds, text, texts};
+use super::{BINARY, docker};
 
 const FOLDER: &str = "deploy/compose";
-const CONFIG: &str = "deploy/compose/config/pointsman.yaml";
+pub const CONFIG: &str = "deploy/compose/config/pointsman.yaml";
 
-fn project() -> Value {
+pub fn project() -> Value {
     data(&format!("{FOLDER}/compose.yaml"))
 }
 
@@ -29,7 +29,10 @@ pub fn waits() -> Vec<Wait> {
         grace: seconds(text(&project, "/services/pointsman/stop_grace_period")),
         before: seconds("0"),
         config: CONFIG.into(),
-        env: pairs(None),
+        env: docker::env()
+            .into_iter()
+            .chain(pairs(project.pointer("/services/pointsman/environment")))
+            .collect(),
     }]
 }
 

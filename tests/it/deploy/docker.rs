@@ -1,5 +1,7 @@
 //! The image: what is copied exists, nothing floats, nobody is root.
 
+use std::collections::BTreeMap;
+
 use super::files::{exists, none, read, walk};
 use super::{BINARY, files};
 
@@ -37,6 +39,16 @@ pub fn commands() -> Vec<Vec<String>> {
     assert_eq!(words(&last("ENTRYPOINT")), [BINARY]);
     assert_eq!(health[0], BINARY);
     vec![words(&last("CMD")), health[1..].to_vec()]
+}
+
+/// The variables of the image.
+pub fn env() -> BTreeMap<String, String> {
+    let all = all("ENV").into_iter();
+    all.map(|it| {
+        let (name, value) = it.split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    })
+    .collect()
 }
 
 /// Which folders and files of the repository the build sees.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use config::FileFormat;
 use serde_json::Value;
 
+use crate::support::certs::Issuer;
 use crate::support::gateway::run;
 use crate::support::temp::TempDir;
 
@@ -136,12 +137,33 @@ pub struct Wait {
     pub env: BTreeMap<String, String>,
 }
 
-/// An environment with keys in files and in variables.
+/// Where containers find mounted secrets.
+pub const MOUNTS: &str = "/run/secrets";
+
+/// An environment with keys, tokens and a certificate, in files and in variables.
 pub fn env(more: &BTreeMap<String, String>) -> (TempDir, BTreeMap<String, String>) {
     let keys = TempDir::new();
-    keys.write("groq_api_keys", "gsk-fake-1\ngsk-fake-2\n");
+    for folder in ["groq-keys", "pointsman-clients", "pointsman-tls"] {
+        std::fs::create_dir(keys.path().join(folder)).unwrap();
+    }
+    let pair = Issuer::new().server();
+    for (name, text) in [
+        ("groq_api_keys", "gsk-fake-1\ngsk-fake-2\n"),
+        ("client_token", "token-that-is-fake\n"),
+        ("groq-keys/one", "gsk-fake-1\n"),
+        ("groq-keys/two", "gsk-fake-2"),
+        ("pointsman-clients/batch", "token-that-is-fake"),
+        ("pointsman-tls/tls.crt", &pair.cert),
+        ("pointsman-tls/tls.key", &pair.key),
+    ] {
+        keys.write(name, text);
+    }
     let place = keys.path().to_str().unwrap().to_owned();
     let mut env = more.clone();
+    for value in env.values_mut() {
+        *value = value.replace(MOUNTS, &place);
+    }
+    env.insert("CLIENT_TOKEN".to_owned(), "token-that-is-fake".to_owned());
     for folder in ["KEYS_DIR", "CREDENTIALS_DIRECTORY"] {
         env.insert(folder.to_owned(), place.clone());
     }

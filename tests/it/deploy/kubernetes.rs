@@ -1,138 +1,15 @@
-//! The Kubernetes objects: each overlay as kustomize would put it together, and what its objects say of each other.
+//! The Kubernetes objects: what those of each overlay say of each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::BINARY;
-use super::files::{Wait, data, exists, list, none, pairs, seconds, text, texts, walk};
+use super::files::{Wait, exists, list, none, pairs, seconds, text, texts, walk};
+use super::kustomize::{FOLDER, Overlay, containers, overlays, pod};
 
-const FOLDER: &str = "deploy/kubernetes";
-const CONFIG: &str = "deploy/kubernetes/base/pointsman.yaml";
 /// How long a worker may take to stop before its sidecar is told to, in seconds: what comments and README.md say.
 const WORKER: &str = "30";
-
-/// One overlay with everything below it.
-#[derive(Default)]
-struct Overlay {
-    name: String,
-    objects: Vec<Value>,
-    config_maps: BTreeSet<String>,
-    /// Tags by image.
-    images: BTreeMap<String, String>,
-    files: BTreeSet<String>,
-}
-
-impl Overlay {
-    fn read(&mut self, folder: &str) {
-        let place = format!("{folder}/kustomization.yaml");
-        let kustomization = data(&place);
-        self.files.insert(place);
-        for resource in texts(&kustomization, "/resources") {
-            let path = joined(folder, &resource);
-            if path.ends_with(".yaml") {
-                self.objects.push(data(&path));
-                self.files.insert(path);
-            } else {
-                self.read(&path);
-            }
-        }
-        for generator in list(&kustomization, "/configMapGenerator") {
-            self.config_maps.insert(text(generator, "/name").to_owned());
-            for file in texts(generator, "/files") {
-                self.files.insert(joined(folder, &file));
-            }
-        }
-        for image in list(&kustomization, "/images") {
-            let tag = text(image, "/newTag").to_owned();
-            self.images.insert(text(image, "/name").to_owned(), tag);
-        }
-        for patch in list(&kustomization, "/patches") {
-            let path = joined(folder, text(patch, "/path"));
-            let patch = data(&path);
-            self.files.insert(path);
-            let same = |object: &&mut Value| {
-                object["kind"] == patch["kind"]
-                    && object["metadata"]["name"] == patch["metadata"]["name"]
-            };
-            let target = self.objects.iter_mut().find(same);
-            merge(
-                target.unwrap_or_else(|| panic!("no object for {patch}")),
-                &patch,
-            );
-        }
-    }
-
-    fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-        let mine = self.objects.iter();
-        mine.filter(move |object| text(object, "/kind") == kind)
-    }
-
-    fn has(&self, kind: &str, name: &str) -> bool {
-        self.of_kind(kind)
-            .any(|object| text(object, "/metadata/name") == name)
-    }
-}
-
-/// A strategic merge as far as it is used here: maps by key, lists of named things by name, other lists as a whole.
-fn merge(target: &mut Value, patch: &Value) {
-    let key = |value: &Value| {
-        let found = value.get("mountPath").or_else(|| value.get("name"));
-        found.and_then(Value::as_str).map(str::to_owned)
-    };
-    match (target, patch) {
-        (Value::Object(target), Value::Object(patch)) => {
-            for (name, member) in patch {
-                merge(target.entry(name).or_insert(Value::Null), member);
-            }
-        }
-        (Value::Array(target), Value::Array(patch)) if patch.iter().all(|it| key(it).is_some()) => {
-            for member in patch {
-                match target.iter_mut().find(|it| key(it) == key(member)) {
-                    Some(old) => merge(old, member),
-                    None => target.push(member.clone()),
-                }
-            }
-        }
-        (target, patch) => *target = patch.clone(),
-    }
-}
-
-fn joined(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').collect();
-    for part in path.split('/') {
-        match part {
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-fn overlays() -> Vec<Overlay> {
-    let kustomizations = walk(&format!("{FOLDER}/overlays"));
-    let folders = kustomizations
-        .iter()
-        .filter_map(|path| path.strip_suffix("/kustomization.yaml"));
-    let read = |folder: &str| {
-        let mut overlay = Overlay {
-            name: folder.to_owned(),
-            ..Overlay::default()
-        };
-        overlay.read(folder);
-        overlay
-    };
-    folders.map(read).collect()
-}
-
-fn pod(deployment: &Value) -> &Value {
-    &deployment["spec"]["template"]["spec"]
-}
-
-fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    let first = list(pod, "/initContainers").iter();
-    first.chain(list(pod, "/containers"))
-}
 
 fn probes(container: &Value) -> Vec<&Value> {
     let kinds = ["startupProbe", "livenessProbe", "readinessProbe"];
@@ -142,8 +19,15 @@ fn probes(container: &Value) -> Vec<&Value> {
         .collect()
 }
 
+/// A container's variables.
+pub fn env(container: &Value) -> BTreeMap<String, String> {
+    let all = list(container, "/env").iter();
+    all.map(|it| (text(it, "/name").to_owned(), text(it, "/value").to_owned()))
+        .collect()
+}
+
 /// Calls back with each overlay, its deployments' pods, and Pointsman's container in them.
-fn each_pointsman(mut seen: impl FnMut(&Overlay, &Value, &Value)) {
+pub fn each_pointsman(mut seen: impl FnMut(&Overlay, &Value, &Value)) {
     let mut count = 0;
     for overlay in overlays() {
         for deployment in overlay.of_kind("Deployment") {
@@ -154,7 +38,7 @@ fn each_pointsman(mut seen: impl FnMut(&Overlay, &Value, &Value)) {
             }
         }
     }
-    assert_eq!(count, 3, "Pointsman runs once in each overlay");
+    assert_eq!(count, 4, "Pointsman runs once in each overlay");
 }
 
 pub fn probed() -> Vec<String> {
@@ -186,15 +70,12 @@ pub fn waits() -> Vec<Wait> {
     let mut waits = Vec::new();
     each_pointsman(|overlay, pod, container| {
         let sidecar = list(pod, "/initContainers").contains(container);
-        let env = list(container, "/env").iter();
         waits.push(Wait {
             place: format!("{} terminationGracePeriodSeconds", overlay.name),
             grace: seconds(&pod["terminationGracePeriodSeconds"].to_string()),
             before: seconds(if sidecar { WORKER } else { "0" }),
-            config: CONFIG.into(),
-            env: env
-                .map(|it| (text(it, "/name").to_owned(), text(it, "/value").to_owned()))
-                .collect(),
+            config: overlay.config().into(),
+            env: env(container),
         });
     });
     waits
@@ -238,7 +119,7 @@ fn pods_have_no_rights_and_name_what_there_is() {
             for volume in list(pod, "/volumes") {
                 volumes.insert(text(volume, "/name"));
                 let map = text(volume, "/configMap/name");
-                if !map.is_empty() && !overlay.config_maps.contains(map) {
+                if !map.is_empty() && !overlay.config_maps.contains_key(map) {
                     fail(format!("nothing makes the config map {map}"));
                 }
             }
@@ -291,11 +172,8 @@ fn pointsman_is_probed_and_listens_where_it_is_asked() {
     each_pointsman(|overlay, pod, container| {
         let name = &overlay.name;
         assert_eq!(probes(container).len(), 3, "{name}");
-        let env: BTreeMap<&str, &str> = list(container, "/env")
-            .iter()
-            .map(|it| (text(it, "/name"), text(it, "/value")))
-            .collect();
-        let listen = env["POINTSMAN__SERVER__LISTEN"];
+        let env = env(container);
+        let listen = env["POINTSMAN__SERVER__LISTEN"].as_str();
         for port in list(container, "/ports") {
             let number = format!(":{}", port["containerPort"]);
             assert!(listen.ends_with(&number), "{name}: {listen}");
@@ -378,4 +256,32 @@ fn selectors_find_the_pods() {
     }
     assert!(checked >= 6, "{checked}");
     none("selectors", &problems);
+}
+
+#[test]
+fn tls_is_spoken_by_all_or_by_nobody() {
+    let mut with_tls = 0;
+    each_pointsman(|overlay, _, container| {
+        let name = &overlay.name;
+        let tls = env(container).contains_key("POINTSMAN__SERVER__TLS__CERT");
+        let (scheme, protocol) = match tls {
+            true => ("HTTPS", "https"),
+            false => ("", "http"),
+        };
+        for probe in probes(container) {
+            assert_eq!(text(probe, "/httpGet/scheme"), scheme, "{name}");
+        }
+        for service in overlay.of_kind("Service") {
+            for port in list(service, "/spec/ports") {
+                assert_eq!(text(port, "/appProtocol"), protocol, "{name}");
+            }
+            for certificate in overlay.of_kind("Certificate") {
+                let names = texts(certificate, "/spec/dnsNames");
+                let service = text(service, "/metadata/name");
+                assert!(names.iter().any(|it| it == service), "{name}: {names:?}");
+            }
+        }
+        with_tls += usize::from(tls);
+    });
+    assert_eq!(with_tls, 1);
 }

@@ -6,15 +6,15 @@ use super::files::{Wait, check, data, exists, list, pairs, read, seconds, text, 
 
 const LISTEN: &str = "POINTSMAN__SERVER__LISTEN";
 
-fn fly() -> Value {
+pub fn fly() -> Value {
     data("deploy/fly/fly.toml")
 }
 
-fn cloud_run() -> Value {
+pub fn cloud_run() -> Value {
     data("deploy/cloud-run/service.yaml")
 }
 
-fn container(service: &Value) -> &Value {
+pub fn container(service: &Value) -> &Value {
     &service["spec"]["template"]["spec"]["containers"][0]
 }
 
@@ -49,7 +49,11 @@ pub fn waits() -> Vec<Wait> {
             grace: seconds("10"),
             before: seconds("0"),
             config: "deploy/cloud-run/pointsman.yaml".into(),
-            env: pairs(None),
+            env: [(
+                LISTEN.to_owned(),
+                text(container(&cloud_run()), "/env/0/value").to_owned(),
+            )]
+            .into(),
         },
     ]
 }

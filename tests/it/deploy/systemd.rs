@@ -38,6 +38,7 @@ const KNOWN: [(&str, &[&str]); 4] = [
             "RuntimeDirectory",
             "UMask",
             "LimitNOFILE",
+            "LimitCORE",
             "TasksMax",
             "MemoryMax",
             "ProtectSystem",
@@ -150,6 +151,9 @@ fn units_say_only_what_systemd_knows() {
 #[test]
 fn the_service_has_no_rights_and_does_not_retry_mistakes() {
     for (key, expected) in [
+        // It says itself when it listens.
+        ("Type", "notify"),
+        ("LimitCORE", "0"),
         ("ProtectSystem", "strict"),
         ("NoNewPrivileges", "yes"),
         ("MemoryDenyWriteExecute", "yes"),
@@ -162,6 +166,12 @@ fn the_service_has_no_rights_and_does_not_retry_mistakes() {
     ] {
         assert_eq!(value(SERVICE, key), expected, "{key}");
     }
+    // NOTIFY_SOCKET is a Unix socket.
+    let families = value(SERVICE, "RestrictAddressFamilies");
+    for family in ["AF_UNIX", "AF_INET", "AF_INET6"] {
+        assert!(families.split(' ').any(|it| it == family), "{family}");
+    }
+    assert_eq!(values(SERVICE, "NotifyAccess"), Vec::<String>::new());
 }
 
 #[test]

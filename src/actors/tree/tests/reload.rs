@@ -213,6 +213,34 @@ async fn a_provider_that_moved_is_not_blamed_for_its_old_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ends_at_the_old_place_after_the_move_is_not_held_against_the_new_one() {
+    let bench = Bench::new(vec![provider("a", 1)]).await;
+    let mut leases = Vec::new();
+    for _ in 0..5 {
+        leases.push(bench.lease(&["a"]).await);
+    }
+    let moved = ProviderSpec {
+        home: "https://elsewhere.example.com/v1".to_owned(),
+        ..provider("a", 1)
+    };
+    bench.apply_from(0, 1, vec![moved]).await;
+    let hung = Settlement {
+        class: Class::Timeout,
+        ..limited(S)
+    };
+    leases.iter().for_each(|lease| lease.settle(hung.clone()));
+    drop(leases);
+    tokio::time::sleep(S).await;
+    assert_eq!(bench.ask_generation(1, "a").await.unwrap().key.index, 2);
+    let older = bench.ask_generation(0, "a").await;
+    assert_eq!(
+        older.unwrap().key.index,
+        1,
+        "an older request goes there still"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newcomer_does_not_queue_behind_those_who_may_not_use_the_new_key() {
     let bench = Arc::new(Bench::new(vec![with_keys("a", &["k1"])]).await);
     bench.lease(&["a"]).await.settle(limited(60 * S));
