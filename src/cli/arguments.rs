@@ -46,6 +46,12 @@ pub(super) struct Check {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// Print the reference of all keys (Markdown) and read nothing.
+    #[arg(long, hide = true, conflicts_with_all = ["config", "json", "schema"])]
+    pub(super) reference: bool,
+    /// Print the JSON Schema of a configuration file and read nothing.
+    #[arg(long, hide = true, conflicts_with_all = ["config", "json"])]
+    pub(super) schema: bool,
 }
 
 #[derive(Debug, Args)]

@@ -24,6 +24,13 @@ pub fn main() -> ExitCode {
 }
 
 fn check(arguments: &Check) -> ExitCode {
+    if arguments.reference || arguments.schema {
+        say(&match arguments.schema {
+            true => format!("{:#}\n", config::schema()),
+            false => config::reference(),
+        });
+        return ExitCode::SUCCESS;
+    }
     let request = LoadRequest {
         config_path: arguments.config.clone(),
         ..surroundings()

@@ -20,7 +20,7 @@ section! {
     /// `clients[]`
     RawClient {
         /// What logs, messages and `pointsman check` call it. Unique.
-        name: String,
+        name: String = required,
         /// Its token, several for a time in which one takes another's place.
         token | tokens: KeyTexts,
         /// A file with one token per line, relative to this file; read again when it changes.

@@ -75,9 +75,9 @@ section! {
     /// `server.tls`
     Tls {
         /// The certificate and those that lead to its root, PEM.
-        cert: String,
+        cert: String = required,
         /// Its private key, PEM.
-        key: String,
+        key: String = required,
         /// Certificates, PEM: callers may show one that leads to one of these.
         client_ca: String,
         /// Whether a caller without a certificate is refused. Default true where there is a `client_ca`.

@@ -24,8 +24,26 @@ use super::variables::wipe;
 /// # Errors
 /// [`ConfigErrors::NothingConfigured`], or every mistake that was found.
 pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
+    load_from(request, |env| lookup::find(request, env))
+}
+
+/// The same with `text` as the file: `name` says by its ending what it is written in, and stands in messages.
+/// Relative paths in it start at the working directory. [`LoadRequest::config_path`] is not asked.
+///
+/// # Errors
+/// As above.
+pub fn load_text(name: &str, text: &str, request: &LoadRequest) -> Result<Config, ConfigErrors> {
+    load_from(request, |_| {
+        lookup::given(name, text, &request.working_dir).map(Some)
+    })
+}
+
+fn load_from(
+    request: &LoadRequest,
+    find: impl FnOnce(&BTreeMap<String, String>) -> Result<Option<Source>, Problem>,
+) -> Result<Config, ConfigErrors> {
     let (env, dotenv, mut problems) = env::with_dotenv(&request.env, &request.working_dir);
-    let source = match lookup::find(request, &env) {
+    let source = match find(&env) {
         Ok(source) => source,
         Err(problem) => {
             problems.push(problem);

@@ -83,24 +83,44 @@ pub(super) fn find(
     Ok(None)
 }
 
+/// A text that is there already, as if it were the file of that name.
+///
+/// # Errors
+/// An unknown ending.
+pub(super) fn given(name: &str, text: &str, dir: &Path) -> Result<Source, Problem> {
+    let format = format_of(Path::new(name))?;
+    Ok(Source {
+        name: name.to_owned(),
+        text: Zeroizing::new(text.to_owned()),
+        format,
+        borg: is_borg(Path::new(name), format),
+        dir: dir.to_path_buf(),
+        file: None,
+    })
+}
+
+fn format_of(path: &Path) -> Result<FileFormat, Problem> {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    match ending.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "yaml" | "yml" => Ok(FileFormat::Yaml),
+        "toml" => Ok(FileFormat::Toml),
+        "json" => Ok(FileFormat::Json),
+        _ => Err(problem(
+            &path.display().to_string(),
+            "its name doesn't say what it is",
+            "name it .yaml, .yml, .toml or .json",
+        )),
+    }
+}
+
+fn is_borg(path: &Path, format: FileFormat) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem == Some("borg") && format == FileFormat::Yaml
+}
+
 fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
     let name = path.display().to_string();
-    let ending = path
-        .extension()
-        .and_then(|ending| ending.to_str())
-        .unwrap_or_default();
-    let format = match ending.to_ascii_lowercase().as_str() {
-        "yaml" | "yml" => FileFormat::Yaml,
-        "toml" => FileFormat::Toml,
-        "json" => FileFormat::Json,
-        _ => {
-            return Err(problem(
-                &name,
-                "its name doesn't say what it is",
-                "name it .yaml, .yml, .toml or .json",
-            ));
-        }
-    };
+    let format = format_of(path)?;
     let full = working_dir.join(path);
     let mut text = std::fs::read_to_string(&full)
         .map(Zeroizing::new)
@@ -109,12 +129,11 @@ fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
     if text.starts_with('\u{feff}') {
         text.remove(0);
     }
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
     Ok(Source {
         name,
         text,
         format,
-        borg: stem == Some("borg") && format == FileFormat::Yaml,
+        borg: is_borg(path, format),
         dir: full
             .parent()
             .map_or_else(|| working_dir.to_path_buf(), Path::to_path_buf),

@@ -108,7 +108,7 @@ section! {
     /// `llm.providers[]`
     Provider {
         /// Its name; one of a built-in provider inherits base_url, dialect, model and key variables.
-        name: String,
+        name: String = required,
         /// API root. One that ends in `/chat/completions` is taken as the full URL.
         base_url: String,
         /// `openai` or `echo`. Default: the built-in provider's, else `openai`.
@@ -349,12 +349,12 @@ section! {
     /// `llm.virtual[]`
     Virtual {
         /// Its name.
-        name: String,
+        name: String = required,
         /// How the chain is walked. This version knows `ordered`.
         #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
-        upstreams: Vec<UpstreamRef>,
+        upstreams: Vec<UpstreamRef> = required,
         /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default
         /// `off`.
         rescue: Rescue,
@@ -415,7 +415,7 @@ section! {
     /// `llm.virtual[].upstreams[]`
     UpstreamTable {
         /// What it refers to.
-        name: String,
+        name: String = required,
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use config::{Value, ValueKind};
 
+use super::describe::Describe;
 use super::error::Problem;
 use crate::domain::near::near;
 
@@ -233,22 +234,37 @@ impl Fields<'_> {
     }
 }
 
-/// A type that can be read from a value.
-pub(super) trait FromNode: Sized {
+/// A type that can be read from a value, and says what that value looks like.
+pub(super) trait FromNode: Describe + Sized {
     /// Reads the value. `None` when it was wrong, which is then in the report.
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
 }
 
+/// What a type finds wrong with this value.
+#[cfg(test)]
+pub(super) fn mistakes<T: FromNode>(value: &Value) -> Vec<String> {
+    let mut report = Report::default();
+    let path = String::new();
+    T::read(&Node { value, path }, &mut report);
+    let problems = report.problems.into_iter();
+    problems.map(|problem| problem.message).collect()
+}
+
 /// Declares a section of the configuration: each key with its documentation and other attributes,
-/// its other names and its type.
+/// its other names, its type, and `= required` where the section is refused without it. The documentation goes into
+/// the reference and the schema.
 macro_rules! section {
+    (@doc doc = $text:literal) => { $text };
+    (@doc $($other:tt)*) => { "" };
+    (@required) => { false };
+    (@required required) => { true };
     ($(#[doc = $about:literal])* $name:ident {
-        $($(#[$attribute:meta])* $field:ident $(| $alias:ident)* : $type:ty,)*
+        $($(#[$($attribute:tt)*])* $field:ident $(| $alias:ident)* : $type:ty $(= $required:ident)?,)*
     }) => {
         $(#[doc = $about])*
         #[derive(Default)]
         pub(super) struct $name {
-            $($(#[$attribute])* pub $field: Option<$type>,)*
+            $($(#[$($attribute)*])* pub $field: Option<$type>,)*
         }
 
         impl FromNode for $name {
@@ -259,6 +275,24 @@ macro_rules! section {
                 };
                 fields.finish(report);
                 Some(section)
+            }
+        }
+
+        impl $crate::config::describe::Describe for $name {
+            fn shape() -> $crate::config::describe::Shape {
+                use $crate::config::describe::{Describe, Field, Section, Shape};
+                const SECTION: Section = Section {
+                    about: &[$($about),*],
+                    fields: &[$(Field {
+                        names: &[stringify!($field) $(, stringify!($alias))*],
+                        doc: &[$($crate::config::read::section!(@doc $($attribute)*)),*],
+                        required: $crate::config::read::section!(@required $($required)?),
+                        shape: <$type as Describe>::shape,
+                        #[cfg(test)]
+                        mistakes: $crate::config::read::mistakes::<$type>,
+                    }),*],
+                };
+                Shape::section(&SECTION)
             }
         }
     };

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::context::Context;
+use super::describe::{Describe, Shape};
 use super::read::{FromNode, Node, Report, section};
 
 section! {
@@ -25,6 +28,12 @@ impl FromNode for StateFile {
             return node.reject("names no file", suggestion, report);
         }
         Some(Self(PathBuf::from(path)))
+    }
+}
+
+impl Describe for StateFile {
+    fn shape() -> Shape {
+        Shape::plain("path of a file", json!({"type": "string"}))
     }
 }
 

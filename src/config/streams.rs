@@ -48,7 +48,7 @@ section! {
     /// `llm.virtual[].rescue`
     RescueTable {
         /// `off`, `restart` or `continue`.
-        mode: Mode,
+        mode: Mode = required,
         /// How long events are kept back before they go out. Default `0ms`.
         hold: Span,
     }

@@ -9,6 +9,7 @@ mod mistakes;
 mod native;
 mod outbound;
 mod providers;
+mod reference;
 mod state;
 mod streams;
 

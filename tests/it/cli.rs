@@ -114,6 +114,19 @@ async fn a_valid_configuration_is_explained() {
 }
 
 #[tokio::test]
+async fn the_reference_and_the_schema_are_printed_without_any_configuration() {
+    let dir = TempDir::new();
+    let (code, text) = both(run(dir.path(), &["check", "--reference"], &[]).await);
+    assert!(code == Some(0) && text.contains("## `server`"), "{text}");
+    let (code, text) = both(run(dir.path(), &["check", "--schema"], &[]).await);
+    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(schema["properties"]["llm"].is_object(), "{schema}");
+    let (code, _) = both(run(dir.path(), &["check", "--schema", "--json"], &[]).await);
+    assert_eq!(code, Some(2));
+}
+
+#[tokio::test]
 async fn with_nothing_configured_serve_names_three_ways_on() {
     let dir = TempDir::new();
     let (code, text) = both(run(dir.path(), &["serve", "--listen", "127.0.0.1:0"], &[]).await);

@@ -22,6 +22,7 @@ mod headers;
 mod health;
 mod hedging;
 mod key_limits;
+mod laws;
 mod limits;
 mod listeners;
 mod outbound;

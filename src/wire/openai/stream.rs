@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::transcript::filled as filled_value;
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
 use crate::wire::sse::{RawEvent, data_event, named_event};
@@ -270,7 +271,9 @@ pub fn error_event(
 pub fn error_event_from_body(operation: Operation, body: &[u8], request_id: &str) -> Bytes {
     let error = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
-        .and_then(|body| body.get("error").cloned());
+        .and_then(|body| body.get("error").cloned())
+        // An error that says nothing is none to a client, who would take the stream for a whole one.
+        .filter(filled_value);
     match (operation, error) {
         (Operation::Responses, Some(error)) => {
             let text = |name: &str| error.get(name).and_then(|value| value.as_str());
@@ -431,6 +434,23 @@ mod tests {
             let event = error_event(operation, "m", "server_error", "c", "req_1");
             assert!(!event.windows(6).any(|part| part == b"[DONE]"));
             assert!(inspect(operation, &RawEvent { raw: event }).error.is_some());
+        }
+    }
+
+    #[test]
+    fn an_error_answer_that_says_nothing_still_becomes_an_error() {
+        for body in [
+            r#"{"error":null}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":""}"#,
+            "{}",
+            "",
+        ] {
+            for operation in Operation::ALL {
+                let raw = error_event_from_body(operation, body.as_bytes(), "req_1");
+                let seen = inspect(operation, &RawEvent { raw });
+                assert!(seen.error.is_some(), "{body}");
+            }
         }
     }
 }
