@@ -27,6 +27,9 @@ pub(super) struct Activity {
     multiplexed: AtomicBool,
     /// The client is to leave with its present request.
     leaving: AtomicBool,
+    /// Something is written that the client has not taken in yet. The last bytes of an answer are written long after
+    /// its request is over for everybody else.
+    stuck: AtomicBool,
 }
 
 /// A request that is being served; over when dropped.
@@ -62,6 +65,21 @@ impl Activity {
             head: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    /// Nothing more can be written for now; says whether that is new.
+    pub(super) fn stick(&self) -> bool {
+        !self.stuck.swap(true, Relaxed)
+    }
+
+    /// Something was written, or there is nothing left to write.
+    pub(super) fn flow(&self) {
+        if self.stuck.load(Relaxed) {
+            self.stuck.store(false, Relaxed);
+            // Silence begins with the end of what was said.
+            self.quiet.store(self.age(), Relaxed);
         }
     }
 
@@ -104,6 +122,10 @@ impl Activity {
     /// How things stand.
     pub(super) fn judge(&self, bounds: Bounds) -> Verdict {
         let now = Instant::now();
+        if self.stuck.load(Relaxed) {
+            // For how long is up to who writes.
+            return Verdict::Fine(now + LOOK);
+        }
         if self.inside.load(Relaxed) > 0 {
             return Verdict::Fine(now + bounds.head.min(bounds.idle).max(LOOK));
         }
@@ -173,6 +195,26 @@ mod tests {
         activity.heard();
         assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
         drop(inside);
+        tokio::time::advance(59 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(activity.judge(BOUNDS), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_on_its_way_is_no_silence_and_a_head_behind_it_can_wait() {
+        let activity = Arc::new(Activity::new());
+        drop(activity.enter());
+        assert!(activity.stick() && !activity.stick());
+        activity.heard();
+        tokio::time::advance(600 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        activity.flow();
+        assert_eq!(activity.judge(BOUNDS), Verdict::Slow);
+        drop(activity.enter());
+        activity.stick();
+        tokio::time::advance(600 * SECOND).await;
+        activity.flow();
         tokio::time::advance(59 * SECOND).await;
         assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
         tokio::time::advance(SECOND).await;

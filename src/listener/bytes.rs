@@ -21,9 +21,8 @@ pub(super) struct Watched<S> {
     /// What was read ahead and is to be read again.
     unread: bytes::Bytes,
     limit: Duration,
-    /// Kept once made; counts only while `stuck`.
+    /// Kept once made; counts only while the activity is stuck.
     timer: Option<Pin<Box<Sleep>>>,
-    stuck: bool,
 }
 
 impl<S> Watched<S> {
@@ -34,7 +33,6 @@ impl<S> Watched<S> {
             unread: bytes::Bytes::new(),
             limit,
             timer: None,
-            stuck: false,
         }
     }
 
@@ -50,14 +48,14 @@ impl<S> Watched<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stuck = false;
+            self.activity.flow();
             return written;
         }
         let limit = self.limit;
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !std::mem::replace(&mut self.stuck, true) {
+        if self.activity.stick() {
             timer.as_mut().reset(Instant::now() + limit);
         }
         ready!(timer.as_mut().poll(cx));

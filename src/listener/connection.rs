@@ -30,7 +30,7 @@ const FIRST_READ: usize = 8 * 1024;
 const READ_BUFFER: usize = 64 * 1024;
 /// Last words and goodbyes get so long to be taken.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// An HTTP/2 client that was told to leave has so long to do so, when it has no requests.
+/// An HTTP/2 client that was told to leave has so long to do so from its last request on.
 const LEAVE: Duration = Duration::from_secs(5);
 /// So many refused connections are told why at once; the rest are just closed.
 const REFUSALS: usize = 64;
@@ -211,8 +211,10 @@ impl<S: Serves> Course<S> {
             End::Done(Ok(())) => {}
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle => {
-                Pin::new(&mut serving).graceful_shutdown();
-                drop(tokio::time::timeout(GOODBYE, serving).await);
+                let mut serving = Pin::new(&mut serving);
+                serving.as_mut().graceful_shutdown();
+                self.keeper.part(GOODBYE);
+                drop(self.keeper.watch(serving, |_, _| {}).await);
             }
             End::Slow => part(serving.into_parts().io.into_inner(), TIMED_OUT).await,
         }
@@ -259,7 +261,8 @@ impl<S: Serves> Course<S> {
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle | End::Slow => {
                 serving.as_mut().graceful_shutdown();
-                drop(tokio::time::timeout(LEAVE, serving).await);
+                self.keeper.part(LEAVE);
+                drop(self.keeper.watch(serving.as_mut(), |_, _| {}).await);
             }
         }
     }
@@ -267,7 +270,7 @@ impl<S: Serves> Course<S> {
 
 /// Streams run on tasks of their own.
 #[derive(Clone, Copy)]
-struct Tasks;
+pub(super) struct Tasks;
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, stream: F) {

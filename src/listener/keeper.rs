@@ -31,6 +31,8 @@ pub(super) struct Keeper {
     guest: Guest,
     /// When the shutdown began.
     leaving: Option<Instant>,
+    /// Since when the connection is ending by itself, and how long it may be silent meanwhile.
+    parting: Option<(Instant, Duration)>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -41,6 +43,7 @@ impl Keeper {
             policy,
             guest,
             leaving: None,
+            parting: None,
             timer: Box::pin(tokio::time::sleep(policy.head.min(policy.idle))),
         }
     }
@@ -53,6 +56,12 @@ impl Keeper {
     /// To wait for it beside the work.
     pub(super) fn guest(&self) -> Guest {
         self.guest.clone()
+    }
+
+    /// The connection is about to end: from now on it may be silent for that long. What is inside or on its way to
+    /// the client is let finish.
+    pub(super) fn part(&mut self, silence: Duration) {
+        self.parting = Some((Instant::now(), silence));
     }
 
     /// Lets it work. `told` hears of each step of a shutdown, and of the one that is reached already.
@@ -84,21 +93,26 @@ impl Keeper {
 
     fn bounds(&self, phase: Phase) -> Bounds {
         let ConnectionPolicy { head, idle, .. } = self.policy;
-        match phase {
-            Phase::Serving | Phase::Draining => Bounds {
+        match (phase, self.parting) {
+            (Phase::Cut, _) => Bounds {
+                head: Duration::ZERO,
+                idle: Duration::ZERO,
+                idle_from: None,
+            },
+            (_, Some((since, silence))) => Bounds {
+                head: silence,
+                idle: silence,
+                idle_from: Some(since),
+            },
+            (Phase::Serving | Phase::Draining, None) => Bounds {
                 head,
                 idle,
                 idle_from: None,
             },
-            Phase::Closed => Bounds {
+            (Phase::Closed, None) => Bounds {
                 head,
                 idle: idle.min(LINGER),
                 idle_from: self.leaving,
-            },
-            Phase::Cut => Bounds {
-                head: Duration::ZERO,
-                idle: Duration::ZERO,
-                idle_from: None,
             },
         }
     }

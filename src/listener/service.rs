@@ -14,6 +14,10 @@ use hyper::service::Service;
 use super::activity::{Activity, Inside};
 use super::pump::{BoxError, Pumped};
 
+/// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
+/// long until the client takes it; a piece is handed over when the one before it has gone.
+const PIECE: usize = 64 * 1024;
+
 /// What a listener serves: anything that answers every request, and whose future and body need no pin (a box does).
 pub trait Serves:
     Service<
@@ -91,9 +95,12 @@ where
         let pump = self.pump;
         Poll::Ready(Ok(response.map(|body| NotedBody {
             // What is all there holds nothing that would have to be let go.
-            body: match pump.filter(|_| body.size_hint().exact().is_none()) {
-                Some(patience) => Through::Pump(Pumped::new(body, patience)),
-                None => Through::Direct(body),
+            body: match (pump, body.size_hint().exact()) {
+                (Some(patience), None) => Through::Pump(Pumped::new(body, patience)),
+                (Some(_), Some(length)) if length > PIECE as u64 => {
+                    Through::Pieces(body, Bytes::new())
+                }
+                _ => Through::Direct(body),
             },
             _inside: inside,
         })))
@@ -102,6 +109,8 @@ where
 
 enum Through<B> {
     Direct(B),
+    /// What is to be taken before more is asked for.
+    Pieces(B, Bytes),
     Pump(Pumped),
 }
 
@@ -123,6 +132,20 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B>
             Through::Direct(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Through::Pieces(body, rest) => {
+                if rest.is_empty() {
+                    match ready!(Pin::new(body).poll_frame(cx)) {
+                        Some(Ok(frame)) => match frame.into_data() {
+                            Ok(data) => *rest = data,
+                            Err(other) => return Poll::Ready(Some(Ok(other))),
+                        },
+                        Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                        None => return Poll::Ready(None),
+                    }
+                }
+                let piece = rest.split_to(rest.len().min(PIECE));
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
             Through::Pump(pumped) => pumped.poll_frame(cx),
         }
     }
@@ -130,13 +153,18 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B>
     fn is_end_stream(&self) -> bool {
         match &self.body {
             Through::Direct(body) => body.is_end_stream(),
-            Through::Pump(_) => false,
+            // Its request is inside until the last piece has gone.
+            Through::Pieces(..) | Through::Pump(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             Through::Direct(body) => body.size_hint(),
+            Through::Pieces(body, rest) => {
+                let left = body.size_hint().exact().unwrap_or_default();
+                SizeHint::with_exact(left.saturating_add(rest.len() as u64))
+            }
             Through::Pump(_) => SizeHint::default(),
         }
     }

@@ -1,0 +1,167 @@
+//! Connections as a whole, over bytes in memory and on a clock that does not wait.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::{sleep, timeout};
+
+use super::connection::{Connections, How, Tasks};
+use super::drain::{Drain, Phase};
+use super::pump::BoxError;
+use super::service::Serves;
+use crate::domain::connection::ConnectionPolicy;
+use crate::runtime::task;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Of bytes between the two sides.
+const PIPE: usize = 64 * 1024;
+const LARGE: usize = 40 * PIPE;
+
+type Out = BoxBody<Bytes, BoxError>;
+type Answered = Pin<Box<dyn Future<Output = Result<Response<Out>, Infallible>> + Send>>;
+
+/// Answers everything with what `answer` makes.
+fn service(answer: impl Fn() -> Out + Clone + Send + 'static) -> impl Serves<Out = Out> {
+    service_fn(move |_: Request<Incoming>| -> Answered {
+        let body = answer();
+        Box::pin(async move { Ok(Response::new(body)) })
+    })
+}
+
+fn whole(length: usize) -> Out {
+    let body = Full::new(Bytes::from(vec![b'x'; length]));
+    body.map_err(|never| match never {}).boxed()
+}
+
+fn policy() -> ConnectionPolicy {
+    ConnectionPolicy {
+        head: 3 * SECOND,
+        idle: 3 * SECOND,
+        ..ConnectionPolicy::default()
+    }
+}
+
+/// The client's side of a connection.
+fn connect(service: impl Serves, policy: ConnectionPolicy) -> (DuplexStream, Drain) {
+    let (theirs, ours) = duplex(PIPE);
+    let (drain, guest) = Drain::new();
+    let how = How {
+        connections: Connections::new(policy),
+        tls: None,
+        sniff: true,
+    };
+    how.take(ours, service, guest);
+    (theirs, drain)
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// Reads to the end as a slow client does, one pipe in a second.
+async fn slowly(client: &mut DuplexStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        sleep(SECOND).await;
+        let mut piece = vec![0; PIPE];
+        match client.read(&mut piece).await {
+            Ok(read @ 1..) => all.extend_from_slice(&piece[..read]),
+            Ok(0) | Err(_) => return all,
+        }
+    }
+}
+
+fn body(answer: &[u8]) -> &[u8] {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    &answer[end.unwrap() + 4..]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_is_read_to_its_end_however_short_the_idle_time() {
+    let (mut client, _drain) = connect(service(|| whole(LARGE)), policy());
+    client.write_all(GET).await.unwrap();
+    let answer = slowly(&mut client).await;
+    assert_eq!(body(&answer).len(), LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_is_read_to_its_end_in_a_shutdown() {
+    let (mut client, drain) = connect(service(|| whole(LARGE)), ConnectionPolicy::default());
+    client.write_all(GET).await.unwrap();
+    let mut first = [0];
+    client.read_exact(&mut first).await.unwrap();
+    drain.advance(Phase::Draining);
+    drain.advance(Phase::Closed);
+    let mut answer = first.to_vec();
+    answer.extend(slowly(&mut client).await);
+    assert_eq!(body(&answer).len(), LARGE);
+    timeout(5 * SECOND, drain.emptied()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_behind_a_large_answer_puts_nothing_into_it() {
+    let (mut client, _drain) = connect(service(|| whole(LARGE)), policy());
+    client.write_all(GET).await.unwrap();
+    let mut first = [0];
+    client.read_exact(&mut first).await.unwrap();
+    client.write_all(&GET[..9]).await.unwrap();
+    let mut answer = first.to_vec();
+    answer.extend(slowly(&mut client).await);
+    let body = body(&answer);
+    let length = body.iter().take_while(|&&byte| byte == b'x').count();
+    assert_eq!(length, LARGE);
+    assert!(body[length..].starts_with(b"HTTP/1.1 408"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_in_nothing_of_its_answer_is_given_up() {
+    let (mut client, drain) = connect(service(|| whole(LARGE)), policy());
+    client.write_all(GET).await.unwrap();
+    sleep(policy().write + 5 * SECOND).await;
+    timeout(SECOND, drain.emptied()).await.unwrap();
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).await.unwrap();
+    assert!(all.len() <= PIPE);
+}
+
+/// An HTTP/2 client whose streams may be sent `window` bytes before it has read them.
+async fn h2(client: DuplexStream, window: u32) -> http2::SendRequest<Full<Bytes>> {
+    let (sender, connection) = http2::Builder::new(Tasks)
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(client))
+        .await
+        .unwrap();
+    task::detach(async move { drop(connection.await) });
+    sender
+}
+
+fn get() -> Request<Full<Bytes>> {
+    Request::get("http://x/").body(Full::default()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_on_http2_is_read_to_its_end_however_short_the_idle_time() {
+    let window = 32 * 1024;
+    let (client, drain) = connect(service(|| whole(LARGE)), policy());
+    let mut sender = h2(client, window).await;
+    let answer = sender.send_request(get()).await.unwrap();
+    assert_eq!(answer.headers()["content-length"], LARGE.to_string());
+    let mut body = answer.into_body();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame.unwrap().into_data().map_or(0, |data| data.len());
+        sleep(SECOND).await;
+        if length > LARGE / 4 {
+            drain.advance(Phase::Draining);
+            drain.advance(Phase::Closed);
+        }
+    }
+    assert_eq!(length, LARGE);
+}
