@@ -75,7 +75,9 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             complain(&app::chain(&error));
             ExitCode::from(match error {
                 StartError::Bind { .. } => CANNOT_BIND,
-                StartError::Provider { .. } | StartError::Tls(_) => BAD_CONFIGURATION,
+                StartError::Provider { .. } | StartError::Tls(_) | StartError::Open { .. } => {
+                    BAD_CONFIGURATION
+                }
                 StartError::Signals(_) => SOFTWARE,
             })
         }

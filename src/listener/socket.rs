@@ -134,6 +134,11 @@ impl Listener {
         }
     }
 
+    /// Whether it is a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.bound, Bound::Unix(..))
+    }
+
     /// Whether it is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.how.tls.is_some()
