@@ -22,7 +22,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Binds every address, then serves.
+    /// Binds every address, then takes the place of whoever listens on a Unix socket, then serves.
     pub(super) async fn start(
         server: &Server,
         passed: &mut Passed,
@@ -57,6 +57,13 @@ impl Listening {
                 address: listen.to_string(),
                 source,
             })?);
+        }
+        for listener in &mut bound {
+            let taken = listener.take_place();
+            taken.map_err(|source| StartError::Bind {
+                address: listener.address(),
+                source,
+            })?;
         }
         let (drain, guest) = Drain::new();
         let mut addresses = Vec::new();
