@@ -20,6 +20,7 @@ use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
+use crate::runtime::clock::Until;
 use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
@@ -38,7 +39,14 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         arrived,
     };
     let response = match admit(operation, (api, &serving), request, caller).await {
-        Ok((request, place)) => serve(&serving, request, place).await,
+        Ok((request, place)) => {
+            let longest = serving.dispatch.policy.deadline;
+            let deadline = arrived + request.deadline.map_or(longest, |asked| asked.min(longest));
+            let mut response = serve(&serving, request, place).await;
+            let until = Until(serving.dispatch.clock.instant(deadline));
+            response.extensions_mut().insert(until);
+            response
+        }
         Err(error) => {
             let client = client.as_ref().map(|client| &**client.name());
             tell(operation, &serving, (&id, client), arrived, &error);

@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// At most so often a busy connection is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// A streamed answer ends by itself at its deadline, if its client takes in the end of it within this time.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// Of one connection. Only its own tasks touch it.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Activity {
     /// Something is written that the client has not taken in yet. The last bytes of an answer are written long after
     /// its request is over for everybody else.
     stuck: AtomicBool,
+    /// Microseconds from `born` to the deadline of the answer that is streamed; 0: there is none. Not on HTTP/2.
+    deadline: AtomicU64,
 }
 
 /// A request that is being served; over when dropped.
@@ -54,6 +58,8 @@ pub(super) enum Verdict {
     Idle,
     /// A head takes too long.
     Slow,
+    /// The client does not take in its answer in time.
+    Late,
 }
 
 impl Activity {
@@ -66,6 +72,7 @@ impl Activity {
             multiplexed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
+            deadline: AtomicU64::new(0),
         }
     }
 
@@ -81,6 +88,18 @@ impl Activity {
             // Silence begins with the end of what was said.
             self.quiet.store(self.age(), Relaxed);
         }
+    }
+
+    /// The answer is streamed until then.
+    pub(super) fn until(&self, deadline: Instant) {
+        let micros = (deadline + GRACE).saturating_duration_since(self.born);
+        let micros = u64::try_from(micros.as_micros()).unwrap_or(u64::MAX);
+        self.deadline.store(micros.max(1), Relaxed);
+    }
+
+    /// Whether requests are inside, or bytes of answers on their way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.inside.load(Relaxed) > 0 || self.stuck.load(Relaxed)
     }
 
     /// Bytes came in.
@@ -123,11 +142,14 @@ impl Activity {
     pub(super) fn judge(&self, bounds: Bounds) -> Verdict {
         let now = Instant::now();
         if self.stuck.load(Relaxed) {
-            // For how long is up to who writes.
-            return Verdict::Fine(now + LOOK);
+            // Else for how long is up to who writes.
+            return match self.deadline.load(Relaxed) {
+                1.. if self.age() >= self.deadline.load(Relaxed) => Verdict::Late,
+                _ => Verdict::Fine(now + LOOK),
+            };
         }
         if self.inside.load(Relaxed) > 0 {
-            return Verdict::Fine(now + bounds.head.min(bounds.idle).max(LOOK));
+            return Verdict::Fine(now + LOOK);
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
             0 => {
@@ -139,6 +161,10 @@ impl Activity {
         };
         match since + limit {
             due if due <= now => over,
+            // One that is often busy is not to be armed for each request.
+            due if self.at(self.quiet.load(Relaxed)) + LOOK > now => {
+                Verdict::Fine(due.min(now + LOOK))
+            }
             // A head may begin in the meantime.
             due => Verdict::Fine(due.min(now + bounds.head)),
         }
@@ -156,6 +182,7 @@ impl Activity {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.0.quiet.store(self.0.age(), Relaxed);
+        self.0.deadline.store(0, Relaxed);
         self.0.inside.fetch_sub(1, Relaxed);
     }
 }

@@ -153,7 +153,7 @@ impl<S: Serves> Course<S> {
                 tracing::debug!(%error, "TLS handshake failed");
                 return;
             }
-            End::Idle | End::Slow => return,
+            End::Idle | End::Slow | End::Gone => return,
         };
         self.keeper.activity.settle();
         match stream.get_ref().1.alpn_protocol() {
@@ -182,7 +182,7 @@ impl<S: Serves> Course<S> {
         };
         let found = match self.keeper.watch(pin!(sniffing), |_, _| {}).await {
             End::Done(Ok(found)) => found,
-            End::Done(Err(_)) | End::Idle => return,
+            End::Done(Err(_)) | End::Idle | End::Gone => return,
             End::Slow => return part(bytes, TIMED_OUT).await,
         };
         bytes.unread(first.freeze());
@@ -208,7 +208,7 @@ impl<S: Serves> Course<S> {
             .serve_connection(TokioIo::new(stream), service);
         let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
         match end {
-            End::Done(Ok(())) => {}
+            End::Done(Ok(())) | End::Gone => {}
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle => {
                 let mut serving = Pin::new(&mut serving);
@@ -257,7 +257,7 @@ impl<S: Serves> Course<S> {
             }
         };
         match end {
-            End::Done(Ok(())) => {}
+            End::Done(Ok(())) | End::Gone => {}
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle | End::Slow => {
                 serving.as_mut().graceful_shutdown();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::activity::{Activity, Bounds, Verdict};
+use super::activity::{Activity, Bounds, LOOK, Verdict};
 use super::drain::{Guest, Phase};
 use crate::domain::connection::ConnectionPolicy;
 
@@ -23,6 +23,8 @@ pub(super) enum End<T> {
     Idle,
     /// A head took too long.
     Slow,
+    /// The client did not take in what it asked for: there is nothing more to say to it.
+    Gone,
 }
 
 pub(super) struct Keeper {
@@ -34,6 +36,8 @@ pub(super) struct Keeper {
     /// Since when the connection is ending by itself, and how long it may be silent meanwhile.
     parting: Option<(Instant, Duration)>,
     timer: Pin<Box<Sleep>>,
+    /// The timer is that of a connection that does nothing.
+    far: bool,
 }
 
 impl Keeper {
@@ -45,6 +49,7 @@ impl Keeper {
             leaving: None,
             parting: None,
             timer: Box::pin(tokio::time::sleep(policy.head.min(policy.idle))),
+            far: true,
         }
     }
 
@@ -78,12 +83,14 @@ impl Keeper {
                 told(work.as_mut(), phase);
             }
             let bounds = self.bounds(phase);
-            let overdue = overdue(&self.activity, self.timer.as_mut(), bounds, phase);
+            let timer = (self.timer.as_mut(), &mut self.far);
+            let overdue = overdue(&self.activity, timer, bounds, phase);
             tokio::select! {
                 biased;
                 done = work.as_mut() => return End::Done(done),
                 verdict = overdue => return match verdict {
                     Verdict::Slow => End::Slow,
+                    Verdict::Late => End::Gone,
                     _ => End::Idle,
                 },
                 () = self.guest.changed() => {}
@@ -118,21 +125,24 @@ impl Keeper {
     }
 }
 
-/// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires; after that
-/// whenever anything happens, because each end of a request may be the last.
+/// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires, and when a
+/// connection that did nothing for long gets to work; after that whenever anything happens, because each end of a
+/// request may be the last.
 async fn overdue(
     activity: &Activity,
-    mut timer: Pin<&mut Sleep>,
+    (mut timer, far): (Pin<&mut Sleep>, &mut bool),
     bounds: Bounds,
     phase: Phase,
 ) -> Verdict {
     std::future::poll_fn(|cx| {
-        if phase <= Phase::Draining && timer.as_mut().poll(cx).is_pending() {
+        let waits = phase <= Phase::Draining && timer.as_mut().poll(cx).is_pending();
+        if waits && !(*far && activity.is_busy()) {
             return Poll::Pending;
         }
         loop {
             match activity.judge(bounds) {
                 Verdict::Fine(next) => {
+                    *far = next > Instant::now() + LOOK;
                     timer.as_mut().reset(next);
                     if timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;

@@ -13,6 +13,7 @@ use hyper::service::Service;
 
 use super::activity::{Activity, Inside};
 use super::pump::{BoxError, Pumped};
+use crate::runtime::clock::Until;
 
 /// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
 /// long until the client takes it; a piece is handed over when the one before it has gone.
@@ -93,10 +94,15 @@ where
         }
         let inside = self.inside.take();
         let pump = self.pump;
+        let until = response.extensions_mut().remove::<Until>();
+        let until = until.map(|Until(deadline)| deadline);
+        if let (None, Some(until), None) = (pump, until, response.body().size_hint().exact()) {
+            self.activity.until(until);
+        }
         Poll::Ready(Ok(response.map(|body| NotedBody {
             // What is all there holds nothing that would have to be let go.
             body: match (pump, body.size_hint().exact()) {
-                (Some(patience), None) => Through::Pump(Pumped::new(body, patience)),
+                (Some(patience), None) => Through::Pump(Pumped::new(body, patience, until)),
                 (Some(_), Some(length)) if length > PIECE as u64 => {
                     Through::Pieces(body, Bytes::new())
                 }

@@ -2,23 +2,26 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Connections, How, Tasks};
 use super::drain::{Drain, Phase};
 use super::pump::BoxError;
 use super::service::Serves;
 use crate::domain::connection::ConnectionPolicy;
+use crate::runtime::clock::Until;
 use crate::runtime::task;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,6 +51,25 @@ fn policy() -> ConnectionPolicy {
         idle: 3 * SECOND,
         ..ConnectionPolicy::default()
     }
+}
+
+/// A stream without an end, due in 5 seconds; and whether it is still held.
+fn endless() -> (impl Serves<Out = Out>, Weak<()>) {
+    let held = Arc::new(());
+    let weak = Arc::downgrade(&held);
+    let held = Arc::new(Mutex::new(Some(held)));
+    let service = service_fn(move |_: Request<Incoming>| -> Answered {
+        let held = held.lock().unwrap().take();
+        let frames = stream::repeat_with(move || {
+            let _ = &held;
+            Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; 1024])))
+        });
+        let mut response = Response::new(StreamBody::new(frames).boxed());
+        let until = Until(Instant::now() + 5 * SECOND);
+        response.extensions_mut().insert(until);
+        Box::pin(async move { Ok(response) })
+    });
+    (service, weak)
 }
 
 /// The client's side of a connection.
@@ -129,6 +151,35 @@ async fn a_client_that_takes_in_nothing_of_its_answer_is_given_up() {
     let mut all = Vec::new();
     client.read_to_end(&mut all).await.unwrap();
     assert!(all.len() <= PIPE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_does_not_hold_a_stream_beyond_its_deadline() {
+    let (service, held) = endless();
+    let (mut client, _drain) = connect(service, ConnectionPolicy::default());
+    client.write_all(GET).await.unwrap();
+    let reading = async {
+        loop {
+            sleep(4 * SECOND).await;
+            let mut piece = [0; 16];
+            if !matches!(client.read(&mut piece).await, Ok(1..)) {
+                return;
+            }
+        }
+    };
+    drop(timeout(10 * SECOND, reading).await);
+    assert_eq!(held.strong_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_does_not_hold_a_stream_beyond_its_deadline_on_http2() {
+    let (service, held) = endless();
+    let (client, _drain) = connect(service, ConnectionPolicy::default());
+    let mut sender = h2(client, 16 * 1024).await;
+    let _answer = sender.send_request(get()).await.unwrap();
+    assert_eq!(held.strong_count(), 1);
+    sleep(10 * SECOND).await;
+    assert_eq!(held.strong_count(), 0);
 }
 
 /// An HTTP/2 client whose streams may be sent `window` bytes before it has read them.
