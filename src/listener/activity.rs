@@ -21,6 +21,10 @@ pub(super) struct Activity {
     born: Instant,
     /// Requests from the end of their heads to the end of their answers.
     inside: AtomicUsize,
+    /// On HTTP/2: those of them for which something is done here. The others wait for their client to take something.
+    working: AtomicUsize,
+    /// On HTTP/2: microseconds from `born` to the last time when a client took something.
+    moved: AtomicU64,
     /// Microseconds from `born` to the last end of a request.
     quiet: AtomicU64,
     /// Microseconds from `born` to the first byte of the head that is on its way, plus one; 0: there is none.
@@ -38,13 +42,19 @@ pub(super) struct Activity {
 
 /// A request that is being served; over when dropped.
 #[derive(Debug)]
-pub(super) struct Inside(Arc<Activity>);
+pub(super) struct Inside {
+    activity: Arc<Activity>,
+    /// Something is done for it.
+    works: bool,
+}
 
 /// For how long what may last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) head: Duration,
     pub(super) idle: Duration,
+    /// On HTTP/2: requests of which nothing is taken.
+    pub(super) write: Duration,
     /// Idle time before this does not count.
     pub(super) idle_from: Option<Instant>,
 }
@@ -58,7 +68,7 @@ pub(super) enum Verdict {
     Idle,
     /// A head takes too long.
     Slow,
-    /// The client does not take in its answer in time.
+    /// The client does not take in its answers in time.
     Late,
 }
 
@@ -67,6 +77,8 @@ impl Activity {
         Self {
             born: Instant::now(),
             inside: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            moved: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             head: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
@@ -125,8 +137,12 @@ impl Activity {
     /// A request's head is complete.
     pub(super) fn enter(self: &Arc<Self>) -> Inside {
         self.inside.fetch_add(1, Relaxed);
+        self.working.fetch_add(1, Relaxed);
         self.head.store(0, Relaxed);
-        Inside(Arc::clone(self))
+        Inside {
+            activity: Arc::clone(self),
+            works: true,
+        }
     }
 
     /// Answers tell the client to leave from now on.
@@ -149,7 +165,12 @@ impl Activity {
             };
         }
         if self.inside.load(Relaxed) > 0 {
-            return Verdict::Fine(now + LOOK);
+            let moved = self.at(self.moved.load(Relaxed));
+            let held = self.multiplexed.load(Relaxed) && self.working.load(Relaxed) == 0;
+            return match held && moved + bounds.write <= now {
+                true => Verdict::Late,
+                false => Verdict::Fine(now + LOOK),
+            };
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
             0 => {
@@ -179,11 +200,34 @@ impl Activity {
     }
 }
 
+impl Inside {
+    /// It was asked for a part of its answer, and had one or not. Who has one waits for its client to take it, and is
+    /// asked again when that is done.
+    pub(super) fn asked(&mut self, had: bool) {
+        let activity = &self.activity;
+        if !activity.multiplexed.load(Relaxed) {
+            return;
+        }
+        activity.moved.store(activity.age(), Relaxed);
+        if self.works == had {
+            self.works = !had;
+            match had {
+                true => activity.working.fetch_sub(1, Relaxed),
+                false => activity.working.fetch_add(1, Relaxed),
+            };
+        }
+    }
+}
+
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.quiet.store(self.0.age(), Relaxed);
-        self.0.deadline.store(0, Relaxed);
-        self.0.inside.fetch_sub(1, Relaxed);
+        let activity = &self.activity;
+        activity.quiet.store(activity.age(), Relaxed);
+        activity.deadline.store(0, Relaxed);
+        if self.works {
+            activity.working.fetch_sub(1, Relaxed);
+        }
+        activity.inside.fetch_sub(1, Relaxed);
     }
 }
 
@@ -195,6 +239,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         head: Duration::from_secs(10),
         idle: Duration::from_secs(60),
+        write: Duration::from_secs(60),
         idle_from: None,
     };
 

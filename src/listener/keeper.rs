@@ -99,26 +99,32 @@ impl Keeper {
     }
 
     fn bounds(&self, phase: Phase) -> Bounds {
-        let ConnectionPolicy { head, idle, .. } = self.policy;
+        let ConnectionPolicy {
+            head, idle, write, ..
+        } = self.policy;
         match (phase, self.parting) {
             (Phase::Cut, _) => Bounds {
                 head: Duration::ZERO,
                 idle: Duration::ZERO,
+                write,
                 idle_from: None,
             },
             (_, Some((since, silence))) => Bounds {
                 head: silence,
                 idle: silence,
+                write,
                 idle_from: Some(since),
             },
             (Phase::Serving | Phase::Draining, None) => Bounds {
                 head,
                 idle,
+                write,
                 idle_from: None,
             },
             (Phase::Closed, None) => Bounds {
                 head,
                 idle: idle.min(LINGER),
+                write,
                 idle_from: self.leaving,
             },
         }

@@ -92,7 +92,10 @@ where
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let inside = self.inside.take();
+        let mut inside = self.inside.take();
+        if let Some(inside) = &mut inside {
+            inside.asked(true);
+        }
         let pump = self.pump;
         let until = response.extensions_mut().remove::<Until>();
         let until = until.map(|Until(deadline)| deadline);
@@ -108,7 +111,7 @@ where
                 }
                 _ => Through::Direct(body),
             },
-            _inside: inside,
+            inside,
         })))
     }
 }
@@ -120,25 +123,13 @@ enum Through<B> {
     Pump(Pumped),
 }
 
-/// An answer's body; its request is inside until it is dropped.
-pub(super) struct NotedBody<B> {
-    body: Through<B>,
-    _inside: Option<Inside>,
-}
-
-impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.body {
-            Through::Direct(body) => Pin::new(body)
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Through<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Direct(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
-            Through::Pieces(body, rest) => {
+            Self::Pieces(body, rest) => {
                 if rest.is_empty() {
                     match ready!(Pin::new(body).poll_frame(cx)) {
                         Some(Ok(frame)) => match frame.into_data() {
@@ -152,8 +143,30 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B>
                 let piece = rest.split_to(rest.len().min(PIECE));
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
-            Through::Pump(pumped) => pumped.poll_frame(cx),
+            Self::Pump(pumped) => pumped.poll_frame(cx),
         }
+    }
+}
+
+/// An answer's body; its request is inside until it is dropped.
+pub(super) struct NotedBody<B> {
+    body: Through<B>,
+    inside: Option<Inside>,
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = self.body.poll_frame(cx);
+        if let Some(inside) = &mut self.inside {
+            inside.asked(frame.is_ready());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

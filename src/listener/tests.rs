@@ -182,6 +182,34 @@ async fn a_slow_reader_does_not_hold_a_stream_beyond_its_deadline_on_http2() {
     assert_eq!(held.strong_count(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn streams_that_are_never_read_do_not_keep_a_connection() {
+    let (client, drain) = connect(service(|| whole(100)), ConnectionPolicy::default());
+    let mut sender = h2(client, 0).await;
+    let _answer = sender.send_request(get()).await.unwrap();
+    sleep(59 * SECOND).await;
+    assert!(!sender.is_closed());
+    sleep(3 * SECOND).await;
+    assert!(sender.is_closed());
+    timeout(SECOND, drain.emptied()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_nothing_to_say_for_long_keeps_its_connection() {
+    let answer = || {
+        let frame = async {
+            sleep(300 * SECOND).await;
+            Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"late")))
+        };
+        StreamBody::new(Box::pin(stream::once(frame))).boxed()
+    };
+    let (client, _drain) = connect(service(answer), ConnectionPolicy::default());
+    let mut sender = h2(client, 16 * 1024).await;
+    let answer = sender.send_request(get()).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "late");
+}
+
 /// An HTTP/2 client whose streams may be sent `window` bytes before it has read them.
 async fn h2(client: DuplexStream, window: u32) -> http2::SendRequest<Full<Bytes>> {
     let (sender, connection) = http2::Builder::new(Tasks)
@@ -215,4 +243,41 @@ async fn a_large_answer_on_http2_is_read_to_its_end_however_short_the_idle_time(
         }
     }
     assert_eq!(length, LARGE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_meets_the_idle_close_on_its_way_is_served() {
+    let slow = service_fn(|_: Request<Incoming>| -> Answered {
+        Box::pin(async {
+            sleep(20 * SECOND).await;
+            Ok(Response::new(whole(4)))
+        })
+    });
+    let (mut server, _drain) = connect(slow, policy());
+    let (client, mut far) = duplex(PIPE);
+    // What the client sends takes a second.
+    task::detach(async move {
+        let (mut up, mut from_server) = (Vec::new(), Vec::new());
+        loop {
+            let delayed = tokio::select! {
+                Ok(1..) = far.read_buf(&mut up) => true,
+                Ok(1..) = server.read_buf(&mut from_server) => false,
+                else => return,
+            };
+            if delayed {
+                sleep(SECOND).await;
+                server.write_all(&std::mem::take(&mut up)).await.unwrap();
+            } else {
+                far.write_all(&std::mem::take(&mut from_server))
+                    .await
+                    .unwrap();
+            }
+        }
+    });
+    let mut sender = h2(client, 16 * 1024).await;
+    // The preface came after a second, and three are to be silent.
+    sleep(3 * SECOND + SECOND / 2).await;
+    let answer = sender.send_request(get()).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "xxxx");
 }
