@@ -38,6 +38,8 @@ pub(super) struct Activity {
     stuck: AtomicBool,
     /// Microseconds from `born` to the deadline of the answer that is streamed; 0: there is none. Not on HTTP/2.
     deadline: AtomicU64,
+    /// It is time to look whether the client has hung up.
+    look: AtomicBool,
 }
 
 /// A request that is being served; over when dropped.
@@ -85,6 +87,7 @@ impl Activity {
             leaving: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
+            look: AtomicBool::new(false),
         }
     }
 
@@ -112,6 +115,12 @@ impl Activity {
     /// Whether requests are inside, or bytes of answers on their way.
     pub(super) fn is_busy(&self) -> bool {
         self.inside.load(Relaxed) > 0 || self.stuck.load(Relaxed)
+    }
+
+    /// Whether to look now if the client has hung up on the request that is inside. True about once a second: on
+    /// HTTP/2 never, because it reads all the time and notices.
+    pub(super) fn is_to_look(&self) -> bool {
+        self.look.load(Relaxed) && self.look.swap(false, Relaxed) && self.inside.load(Relaxed) > 0
     }
 
     /// Bytes came in.
@@ -166,7 +175,9 @@ impl Activity {
         }
         if self.inside.load(Relaxed) > 0 {
             let moved = self.at(self.moved.load(Relaxed));
-            let held = self.multiplexed.load(Relaxed) && self.working.load(Relaxed) == 0;
+            let multiplexed = self.multiplexed.load(Relaxed);
+            self.look.store(!multiplexed, Relaxed);
+            let held = multiplexed && self.working.load(Relaxed) == 0;
             return match held && moved + bounds.write <= now {
                 true => Verdict::Late,
                 false => Verdict::Fine(now + LOOK),

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bytes::Watched;
+use super::bytes::{HangsUp, Watched};
 use super::drain::{Guest, Phase};
 use super::keeper::{End, Keeper};
 use super::service::{Noted, Serves};
@@ -78,7 +78,7 @@ impl How {
     /// Serves this connection in the background, or refuses it.
     pub(super) fn take<S: Serves>(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: impl AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
         service: S,
         guest: Guest,
     ) {
@@ -144,7 +144,7 @@ struct Course<S> {
 impl<S: Serves> Course<S> {
     async fn tls<I>(mut self, bytes: Watched<I>, acceptor: tokio_rustls::TlsAcceptor)
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
     {
         let mut shaking = pin!(acceptor.accept(bytes));
         let stream = match self.keeper.watch(shaking.as_mut(), |_, _| {}).await {
@@ -165,7 +165,7 @@ impl<S: Serves> Course<S> {
     /// Recognises HTTP/2 by its first bytes.
     async fn sniff<I>(mut self, mut bytes: Watched<I>)
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
     {
         let mut first = BytesMut::with_capacity(FIRST_READ);
         let sniffing = async {

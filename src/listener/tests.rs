@@ -257,20 +257,19 @@ async fn a_request_that_meets_the_idle_close_on_its_way_is_served() {
     let (client, mut far) = duplex(PIPE);
     // What the client sends takes a second.
     task::detach(async move {
-        let (mut up, mut from_server) = (Vec::new(), Vec::new());
+        let (mut up, mut down) = (Vec::new(), Vec::new());
         loop {
-            let delayed = tokio::select! {
-                Ok(1..) = far.read_buf(&mut up) => true,
-                Ok(1..) = server.read_buf(&mut from_server) => false,
-                else => return,
+            let (read, sent) = tokio::select! {
+                read = far.read_buf(&mut up) => (read, true),
+                read = server.read_buf(&mut down) => (read, false),
             };
-            if delayed {
-                sleep(SECOND).await;
-                server.write_all(&std::mem::take(&mut up)).await.unwrap();
-            } else {
-                far.write_all(&std::mem::take(&mut from_server))
-                    .await
-                    .unwrap();
+            match (read, sent) {
+                (Ok(1..), true) => {
+                    sleep(SECOND).await;
+                    drop(server.write_all(&std::mem::take(&mut up)).await);
+                }
+                (Ok(1..), false) => drop(far.write_all(&std::mem::take(&mut down)).await),
+                _ => return,
             }
         }
     });
