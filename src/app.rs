@@ -95,8 +95,9 @@ impl App {
     /// counts, cooldowns and connections. Addresses to listen on and the log stay as they were.
     ///
     /// # Errors
-    /// A provider whose client cannot be made; then nothing has changed.
+    /// A provider whose client cannot be made, an address that would let anyone in; then nothing has changed.
     pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+        let certificates = self.listening.judge(config)?;
         let before = self.api.serving();
         let dispatch = &before.dispatch;
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
@@ -106,7 +107,7 @@ impl App {
         let shared = (self.clock, &self.api.halt);
         let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
         let clients = assemble::clients(config, before.clients.as_ref());
-        self.listening.reload(&config.server);
+        self.listening.reload(&config.server, certificates);
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));

@@ -1,5 +1,7 @@
 //! Reading a request's body: as large as is allowed, and as slow.
 
+use std::error::Error;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,10 +13,38 @@ use tokio::time::{Instant, Sleep};
 
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
+use crate::runtime::task;
+
+/// What is left of a refused request's body is read this far, and so long, so that its client, which may be sending
+/// all of it before it reads anything, hears why: closing with unread bytes would reset the connection.
+const REST: usize = 4 * 1024 * 1024;
+const REST_TIME: Duration = Duration::from_secs(1);
+
+/// Reads the rest and throws it away, while the refusal goes out.
+pub(super) fn discard(mut body: Body) {
+    if body.is_end_stream() {
+        return;
+    }
+    task::detach(async move {
+        let reading = async {
+            let mut read = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > REST {
+                    return;
+                }
+            }
+        };
+        drop(tokio::time::timeout(REST_TIME, reading).await);
+    });
+}
 
 /// The body, of at most `max` bytes, with no pause longer than `pause` between two of its pieces.
-pub(super) async fn read(mut body: Body, max: usize, pause: Duration) -> Result<Bytes, ApiError> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+pub(super) async fn read(body: &mut Body, max: usize, pause: Duration) -> Result<Bytes, ApiError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max {
+        return Err(too_large(max));
+    }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     let mut timer = None;
@@ -32,17 +62,20 @@ pub(super) async fn read(mut body: Body, max: usize, pause: Duration) -> Result<
         };
         let data = match frame {
             None => break,
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 let message = "the body broke off";
-                return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+                let error = match is_malformed(&error) {
+                    true => ApiError::new(ErrorCode::InvalidRequest, message),
+                    false => ApiError::new(ErrorCode::InvalidRequest, message).caller_left(),
+                };
+                return Err(error);
             }
             // Trailers say nothing.
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
         let length = first.len() + all.len() + data.len();
         if length > max {
-            let message = format!("the body is larger than {max} bytes (server.max_body)");
-            return Err(ApiError::new(ErrorCode::RequestTooLarge, message));
+            return Err(too_large(max));
         }
         // One piece alone, which most are, is not copied.
         if length == data.len() {
@@ -56,6 +89,24 @@ pub(super) async fn read(mut body: Body, max: usize, pause: Duration) -> Result<
         all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn too_large(max: usize) -> ApiError {
+    let message = format!("the body is larger than {max} bytes (server.max_body)");
+    ApiError::new(ErrorCode::RequestTooLarge, message)
+}
+
+/// Whether a body ended because it is not one (chunks without a size, say), not because its sender left.
+fn is_malformed(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if let Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) = kind {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Completes after the pause. Polled only when there is one, so that usually no timer is made.

@@ -22,6 +22,8 @@ pub(super) struct ApiError {
     pub(super) retry_after: Option<Duration>,
     pub(super) records: Vec<Record>,
     pub(super) arrived: Time,
+    /// There is probably nobody left to hear of it.
+    pub(super) caller_left: bool,
 }
 
 impl ApiError {
@@ -33,7 +35,13 @@ impl ApiError {
             retry_after: None,
             records: Vec::new(),
             arrived: Time::ZERO,
+            caller_left: false,
         }
+    }
+
+    pub(super) fn caller_left(mut self) -> Self {
+        self.caller_left = true;
+        self
     }
 
     pub(super) fn retry_after(mut self, after: Duration) -> Self {
@@ -98,6 +106,7 @@ impl From<Failed> for ApiError {
             retry_after: failed.retry_after,
             records: failed.records,
             arrived: failed.arrived,
+            caller_left: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::door::Place;
@@ -20,6 +21,7 @@ use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
+use crate::runtime::clock::Until;
 use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
@@ -37,11 +39,25 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         client: &mut client,
         arrived,
     };
-    let response = match admit(operation, (api, &serving), request, caller).await {
-        Ok((request, place)) => serve(&serving, request, place).await,
+    let (head, mut body) = request.into_parts();
+    // Who asks first whether to send a body is not told to.
+    let asks = head.headers.contains_key(header::EXPECT);
+    let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
+    let response = match admitted {
+        Ok((request, place)) => {
+            let longest = serving.dispatch.policy.deadline;
+            let deadline = arrived + request.deadline.map_or(longest, |asked| asked.min(longest));
+            let mut response = serve(&serving, request, place).await;
+            let until = Until(serving.dispatch.clock.instant(deadline));
+            response.extensions_mut().insert(until);
+            response
+        }
         Err(error) => {
             let client = client.as_ref().map(|client| &**client.name());
             tell(operation, &serving, (&id, client), arrived, &error);
+            if !asks {
+                body::discard(body);
+            }
             error.response(&id)
         }
     };
@@ -70,8 +86,11 @@ fn tell(
         operation,
         stream: false,
         target: "",
-        outcome: error.code.as_str(),
-        status: Some(error.code.status()),
+        outcome: match error.caller_left {
+            true => "caller_left",
+            false => error.code.as_str(),
+        },
+        status: (!error.caller_left).then(|| error.code.status()),
         attempts: &[],
         started: arrived,
         prompt_tokens: None,
@@ -90,13 +109,13 @@ fn tagged(mut response: Response, id: &str) -> Response {
 async fn admit(
     operation: Operation,
     (api, serving): (&Api, &Serving),
-    request: Request,
+    (head, body): (Parts, &mut Body),
     caller: Caller<'_>,
 ) -> Result<(dispatch::Request, Place), ApiError> {
     if api.halt.is_on() {
         return Err(draining());
     }
-    let client = identify(serving, request.headers())?;
+    let client = identify(serving, &head.headers)?;
     caller.client.clone_from(&client);
     let Some(mut place) = api.door.enter() else {
         let message = "too many requests are under way (server.max_in_flight): retry later";
@@ -112,7 +131,6 @@ async fn admit(
         };
         place = place.with(of_client);
     }
-    let (head, body) = request.into_parts();
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let reading = body::read(body, serving.max_body, serving.body_timeout);
@@ -122,7 +140,7 @@ async fn admit(
         biased;
         body = reading => body?,
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
-        () = api.halt.wait() => return Err(draining()),
+        () = async { api.halt.waiting().await } => return Err(draining()),
     };
     let doc = RequestDoc::parse(body).map_err(|error| {
         let code = match error {

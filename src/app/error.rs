@@ -17,6 +17,15 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// Another configuration would let anyone in at an address that stays as it is.
+    #[error(
+        "{address} stays bound until a restart, can be reached from outside, and nobody would have to identify: keep \
+         `clients`, set server.insecure_open: true, or restart with another server.listen"
+    )]
+    Open {
+        /// The real one.
+        address: String,
+    },
     /// Certificates that cannot be used.
     #[error("server.tls cannot be used")]
     Tls(#[from] TlsError),

@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use super::error::{StartError, chain};
 use crate::api::Front;
-use crate::config::{Listeners, Server, TlsSettings};
-use crate::listener::{Bind, Connections, Drain, FileMode, Passed, Tls, TlsFiles, bind};
+use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
+use crate::listener::{Bind, Connections, Drain, FileMode, Passed, Tls, TlsError, TlsFiles, bind};
 use crate::runtime::task;
 
 /// Everything that listens.
 pub(super) struct Listening {
     addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
+    /// Where callers from outside may be let in, and whether they are encrypted.
+    outside: Vec<(Listen, bool)>,
+    /// Whether who is encrypted shows a certificate.
+    identified: bool,
     pub(super) drain: Drain,
     /// As it was at the start: but for certificates it takes a restart.
     server: Server,
 }
 
 impl Listening {
-    /// Binds every address, then serves.
+    /// Binds every address, then takes the place of whoever listens on a Unix socket, then serves.
     pub(super) async fn start(
         server: &Server,
         passed: &mut Passed,
@@ -54,16 +58,30 @@ impl Listening {
                 source,
             })?);
         }
+        for listener in &mut bound {
+            let taken = listener.take_place();
+            taken.map_err(|source| StartError::Bind {
+                address: listener.address(),
+                source,
+            })?;
+        }
         let (drain, guest) = Drain::new();
         let mut addresses = Vec::new();
+        let mut outside = Vec::new();
         for listener in bound {
             let address = listener.address();
             tracing::info!(address, tls = listener.is_encrypted(), "listening");
+            let real = Listen::Tcp(address.clone());
+            if !listener.is_unix() && !real.is_local() {
+                outside.push((real, listener.is_encrypted()));
+            }
             addresses.push(address);
             task::detach(listener.serve(front.clone(), guest.clone()));
         }
         Ok(Self {
             addresses,
+            outside,
+            identified: identified(server),
             tls,
             drain,
             server: server.clone(),
@@ -75,8 +93,32 @@ impl Listening {
         &self.addresses
     }
 
+    /// Reads the certificates of another configuration, and looks whether that would let anyone in from outside:
+    /// addresses stay as they are, whatever it says of them.
+    ///
+    /// # Errors
+    /// The first address that would be open without having been asked for.
+    pub(super) fn judge(&self, config: &Config) -> Result<Certificates, StartError> {
+        let server = &config.server;
+        let settings = server.listeners.tls.as_ref().filter(|_| self.tls.is_some());
+        let read = settings.map(|tls| Tls::load(&files(tls, &self.server)));
+        let identified = match &read {
+            Some(Ok(_)) => identified(server),
+            // The old ones stay in use.
+            Some(Err(_)) | None => self.identified,
+        };
+        let clients = !config.clients.is_empty();
+        let is_open = |(listen, tls): &&(Listen, bool)| listen.is_open(*tls && identified, clients);
+        match self.outside.iter().find(is_open) {
+            Some((listen, _)) if !server.insecure_open => Err(StartError::Open {
+                address: listen.to_string(),
+            }),
+            _ => Ok(Certificates { read, identified }),
+        }
+    }
+
     /// Takes over what can be: certificates. Warns of the rest.
-    pub(super) fn reload(&mut self, server: &Server) {
+    pub(super) fn reload(&mut self, server: &Server, certificates: Certificates) {
         let before = &self.server;
         if server.listen != before.listen {
             tracing::warn!("server.listen has changed: that takes a restart");
@@ -97,20 +139,34 @@ impl Listening {
         if place(now) != place(then) {
             tracing::warn!("server.tls was added, removed or moved: that takes a restart");
         }
-        let (Some(tls), Some(settings)) = (&self.tls, now) else {
-            return;
-        };
-        match tls.reload(&files(settings, before)) {
-            Ok(()) => tracing::debug!("certificates read again"),
-            Err(error) => {
+        self.identified = certificates.identified;
+        match (&self.tls, certificates.read) {
+            (Some(tls), Some(Ok(next))) => {
+                tls.replace(&next);
+                tracing::debug!("certificates read again");
+            }
+            (_, Some(Err(error))) => {
                 let problem = chain(&error);
                 tracing::warn!(
                     problem,
                     "certificates not reloaded: the old ones stay in use"
                 );
             }
+            _ => {}
         }
     }
+}
+
+/// What a reload found of certificates.
+pub(super) struct Certificates {
+    /// `None`: there is no encryption before or after it.
+    read: Option<Result<Tls, TlsError>>,
+    identified: bool,
+}
+
+fn identified(server: &Server) -> bool {
+    let tls = server.listeners.tls.as_ref();
+    tls.is_some_and(|tls| tls.require_client_cert)
 }
 
 fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {

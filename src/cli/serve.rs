@@ -75,9 +75,10 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             complain(&app::chain(&error));
             ExitCode::from(match error {
                 StartError::Bind { .. } => CANNOT_BIND,
-                StartError::Provider { .. } | StartError::State(_) | StartError::Tls(_) => {
-                    BAD_CONFIGURATION
-                }
+                StartError::Provider { .. }
+                | StartError::State(_)
+                | StartError::Tls(_)
+                | StartError::Open { .. } => BAD_CONFIGURATION,
                 StartError::Signals(_) => SOFTWARE,
             })
         }

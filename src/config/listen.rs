@@ -67,6 +67,12 @@ impl Listen {
         Ok(Self::Tcp(text.to_owned()))
     }
 
+    /// Whether anyone from outside may call here: `identified` says that all callers show a certificate, `clients`
+    /// that they need a token. What must have been asked for (`server.insecure_open`).
+    pub fn is_open(&self, identified: bool, clients: bool) -> bool {
+        !clients && !identified && !self.is_local()
+    }
+
     /// Whether only this machine can connect.
     pub fn is_local(&self) -> bool {
         let Self::Tcp(address) = self else {

@@ -37,10 +37,9 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let open = clients.is_empty();
     let server = server(
         raw.server.unwrap_or_default(),
-        (&context.dir, open),
+        (&context.dir, !clients.is_empty()),
         &mut report,
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
@@ -187,8 +186,8 @@ fn add_from_environment(
     }
 }
 
-/// `open`: nobody has to identify with a token. Paths are relative to `dir`.
-fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> Server {
+/// `clients`: callers need a token. Paths are relative to `dir`.
+fn server(raw: raw::Server, (dir, clients): (&Path, bool), report: &mut Report) -> Server {
     let usual = Server::default();
     let typed = listeners::Typed {
         max_connections: raw.max_connections,
@@ -214,16 +213,16 @@ fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> 
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),
         listeners,
+        insecure_open: raw.insecure_open == Some(true),
         drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
         drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),
         stream_keepalive: raw
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    let open =
-        |listen: &&Listen| open && !listen.is_local() && !server.listeners.identifies(listen);
+    let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {
-        if raw.insecure_open == Some(true) {
+        if server.insecure_open {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
         } else {

@@ -68,6 +68,8 @@ pub struct Server {
     pub max_in_flight: usize,
     /// How connections are taken in.
     pub listeners: Listeners,
+    /// Whether addresses that others can reach may be open to anyone.
+    pub insecure_open: bool,
     /// From the signal to refusing new connections.
     pub drain_delay: Duration,
     /// How long requests under way may take to finish.
@@ -85,6 +87,7 @@ impl Default for Server {
             dns: Dns::default(),
             max_in_flight: 10_000,
             listeners: Listeners::default(),
+            insecure_open: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             stream_keepalive: Duration::from_secs(15),

@@ -486,9 +486,12 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
-            story
-                .records
-                .push(live.record(Class::Cancelled, self.clock.now()));
+            let now = self.clock.now();
+            story.records.push(live.record(Class::Cancelled, now));
+            if now >= self.deadline {
+                // It was only not there to be told.
+                story.ending = Some(Ending::Cut(ErrorCode::DeadlineExceeded));
+            }
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

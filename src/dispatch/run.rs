@@ -63,7 +63,8 @@ impl Dispatch {
                 tokio::select! {
                     biased;
                     result = self.serve(request, chain, story) => result,
-                    () = self.halt.wait() => Err(Box::new(halted(arrived))),
+                    // Begun only when there is something to wait for; polled at each step, so without a lock.
+                    () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived))),
                 }
             }
             Err(failed) => {

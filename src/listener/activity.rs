@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// At most so often a busy connection is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// A streamed answer ends by itself at its deadline, if its client takes in the end of it within this time.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// Of one connection. Only its own tasks touch it.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub(super) struct Activity {
     born: Instant,
     /// Requests from the end of their heads to the end of their answers.
     inside: AtomicUsize,
+    /// On HTTP/2: those of them for which something is done here. The others wait for their client to take something.
+    working: AtomicUsize,
+    /// On HTTP/2: microseconds from `born` to the last time when a client took something.
+    moved: AtomicU64,
     /// Microseconds from `born` to the last end of a request.
     quiet: AtomicU64,
     /// Microseconds from `born` to the first byte of the head that is on its way, plus one; 0: there is none.
@@ -27,17 +33,30 @@ pub(super) struct Activity {
     multiplexed: AtomicBool,
     /// The client is to leave with its present request.
     leaving: AtomicBool,
+    /// Something is written that the client has not taken in yet. The last bytes of an answer are written long after
+    /// its request is over for everybody else.
+    stuck: AtomicBool,
+    /// Microseconds from `born` to the deadline of the answer that is streamed; 0: there is none. Not on HTTP/2.
+    deadline: AtomicU64,
+    /// It is time to look whether the client has hung up.
+    look: AtomicBool,
 }
 
 /// A request that is being served; over when dropped.
 #[derive(Debug)]
-pub(super) struct Inside(Arc<Activity>);
+pub(super) struct Inside {
+    activity: Arc<Activity>,
+    /// Something is done for it.
+    works: bool,
+}
 
 /// For how long what may last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) head: Duration,
     pub(super) idle: Duration,
+    /// On HTTP/2: requests of which nothing is taken.
+    pub(super) write: Duration,
     /// Idle time before this does not count.
     pub(super) idle_from: Option<Instant>,
 }
@@ -51,6 +70,8 @@ pub(super) enum Verdict {
     Idle,
     /// A head takes too long.
     Slow,
+    /// The client does not take in its answers in time.
+    Late,
 }
 
 impl Activity {
@@ -58,11 +79,48 @@ impl Activity {
         Self {
             born: Instant::now(),
             inside: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            moved: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             head: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+            deadline: AtomicU64::new(0),
+            look: AtomicBool::new(false),
         }
+    }
+
+    /// Nothing more can be written for now; says whether that is new.
+    pub(super) fn stick(&self) -> bool {
+        !self.stuck.swap(true, Relaxed)
+    }
+
+    /// Something was written, or there is nothing left to write.
+    pub(super) fn flow(&self) {
+        if self.stuck.load(Relaxed) {
+            self.stuck.store(false, Relaxed);
+            // Silence begins with the end of what was said.
+            self.quiet.store(self.age(), Relaxed);
+        }
+    }
+
+    /// The answer is streamed until then.
+    pub(super) fn until(&self, deadline: Instant) {
+        let micros = (deadline + GRACE).saturating_duration_since(self.born);
+        let micros = u64::try_from(micros.as_micros()).unwrap_or(u64::MAX);
+        self.deadline.store(micros.max(1), Relaxed);
+    }
+
+    /// Whether requests are inside, or bytes of answers on their way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.inside.load(Relaxed) > 0 || self.stuck.load(Relaxed)
+    }
+
+    /// Whether to look now if the client has hung up on the request that is inside. True about once a second: on
+    /// HTTP/2 never, because it reads all the time and notices.
+    pub(super) fn is_to_look(&self) -> bool {
+        self.look.load(Relaxed) && self.look.swap(false, Relaxed) && self.inside.load(Relaxed) > 0
     }
 
     /// Bytes came in.
@@ -88,8 +146,12 @@ impl Activity {
     /// A request's head is complete.
     pub(super) fn enter(self: &Arc<Self>) -> Inside {
         self.inside.fetch_add(1, Relaxed);
+        self.working.fetch_add(1, Relaxed);
         self.head.store(0, Relaxed);
-        Inside(Arc::clone(self))
+        Inside {
+            activity: Arc::clone(self),
+            works: true,
+        }
     }
 
     /// Answers tell the client to leave from now on.
@@ -104,8 +166,22 @@ impl Activity {
     /// How things stand.
     pub(super) fn judge(&self, bounds: Bounds) -> Verdict {
         let now = Instant::now();
+        if self.stuck.load(Relaxed) {
+            // Else for how long is up to who writes.
+            return match self.deadline.load(Relaxed) {
+                1.. if self.age() >= self.deadline.load(Relaxed) => Verdict::Late,
+                _ => Verdict::Fine(now + LOOK),
+            };
+        }
         if self.inside.load(Relaxed) > 0 {
-            return Verdict::Fine(now + bounds.head.min(bounds.idle).max(LOOK));
+            let moved = self.at(self.moved.load(Relaxed));
+            let multiplexed = self.multiplexed.load(Relaxed);
+            self.look.store(!multiplexed, Relaxed);
+            let held = multiplexed && self.working.load(Relaxed) == 0;
+            return match held && moved + bounds.write <= now {
+                true => Verdict::Late,
+                false => Verdict::Fine(now + LOOK),
+            };
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
             0 => {
@@ -117,6 +193,10 @@ impl Activity {
         };
         match since + limit {
             due if due <= now => over,
+            // One that is often busy is not to be armed for each request.
+            due if self.at(self.quiet.load(Relaxed)) + LOOK > now => {
+                Verdict::Fine(due.min(now + LOOK))
+            }
             // A head may begin in the meantime.
             due => Verdict::Fine(due.min(now + bounds.head)),
         }
@@ -131,10 +211,34 @@ impl Activity {
     }
 }
 
+impl Inside {
+    /// It was asked for a part of its answer, and had one or not. Who has one waits for its client to take it, and is
+    /// asked again when that is done.
+    pub(super) fn asked(&mut self, had: bool) {
+        let activity = &self.activity;
+        if !activity.multiplexed.load(Relaxed) {
+            return;
+        }
+        activity.moved.store(activity.age(), Relaxed);
+        if self.works == had {
+            self.works = !had;
+            match had {
+                true => activity.working.fetch_sub(1, Relaxed),
+                false => activity.working.fetch_add(1, Relaxed),
+            };
+        }
+    }
+}
+
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.quiet.store(self.0.age(), Relaxed);
-        self.0.inside.fetch_sub(1, Relaxed);
+        let activity = &self.activity;
+        activity.quiet.store(activity.age(), Relaxed);
+        activity.deadline.store(0, Relaxed);
+        if self.works {
+            activity.working.fetch_sub(1, Relaxed);
+        }
+        activity.inside.fetch_sub(1, Relaxed);
     }
 }
 
@@ -146,6 +250,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         head: Duration::from_secs(10),
         idle: Duration::from_secs(60),
+        write: Duration::from_secs(60),
         idle_from: None,
     };
 
@@ -173,6 +278,26 @@ mod tests {
         activity.heard();
         assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
         drop(inside);
+        tokio::time::advance(59 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(activity.judge(BOUNDS), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_on_its_way_is_no_silence_and_a_head_behind_it_can_wait() {
+        let activity = Arc::new(Activity::new());
+        drop(activity.enter());
+        assert!(activity.stick() && !activity.stick());
+        activity.heard();
+        tokio::time::advance(600 * SECOND).await;
+        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        activity.flow();
+        assert_eq!(activity.judge(BOUNDS), Verdict::Slow);
+        drop(activity.enter());
+        activity.stick();
+        tokio::time::advance(600 * SECOND).await;
+        activity.flow();
         tokio::time::advance(59 * SECOND).await;
         assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
         tokio::time::advance(SECOND).await;

@@ -7,10 +7,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Activity;
+
+/// A stream that knows whether its other side has hung up, without reading what came before that.
+pub(super) trait HangsUp {
+    /// Whether nothing more comes but what is there already.
+    fn has_hung_up(&self) -> bool;
+}
+
+impl HangsUp for TcpStream {
+    fn has_hung_up(&self) -> bool {
+        let ready = self.ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+    }
+}
+
+impl HangsUp for UnixStream {
+    fn has_hung_up(&self) -> bool {
+        let ready = self.ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+    }
+}
+
+#[cfg(test)]
+impl HangsUp for tokio::io::DuplexStream {
+    fn has_hung_up(&self) -> bool {
+        false
+    }
+}
 
 /// A connection whose writes fail with `TimedOut` once nothing could be written for `limit`. There is no
 /// timer as long as the client keeps up.
@@ -21,9 +50,12 @@ pub(super) struct Watched<S> {
     /// What was read ahead and is to be read again.
     unread: bytes::Bytes,
     limit: Duration,
-    /// Kept once made; counts only while `stuck`.
+    /// Kept once made; counts only while the activity is stuck.
     timer: Option<Pin<Box<Sleep>>>,
-    stuck: bool,
+    /// How often something was read.
+    reads: u64,
+    /// What that was when it was first seen that the client has hung up.
+    hung_up: Option<u64>,
 }
 
 impl<S> Watched<S> {
@@ -34,7 +66,8 @@ impl<S> Watched<S> {
             unread: bytes::Bytes::new(),
             limit,
             timer: None,
-            stuck: false,
+            reads: 0,
+            hung_up: None,
         }
     }
 
@@ -50,19 +83,37 @@ impl<S> Watched<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stuck = false;
+            self.activity.flow();
             return written;
         }
         let limit = self.limit;
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !std::mem::replace(&mut self.stuck, true) {
+        if self.activity.stick() {
             timer.as_mut().reset(Instant::now() + limit);
         }
         ready!(timer.as_mut().poll(cx));
         let message = "the client took in nothing for too long";
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, message)))
+    }
+}
+
+impl<S: HangsUp> Watched<S> {
+    /// A client that hangs up is usually noticed by a read. But nothing is read while something lies unread that came
+    /// after the request, be it an empty line. Then a second look at which nothing more has been read decides: what
+    /// came before the end may have been the rest of the request.
+    fn abandoned(&mut self) -> io::Result<()> {
+        if !self.activity.is_to_look() || !self.stream.has_hung_up() {
+            return Ok(());
+        }
+        match self.hung_up.replace(self.reads) {
+            Some(reads) if reads == self.reads => {
+                let message = "the client hung up while its request was served";
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -80,13 +131,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
+            self.reads += 1;
             self.activity.heard();
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + HangsUp + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -110,6 +162,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // All that is served is polled, and so flushed, whenever its keeper looks.
+        self.abandoned()?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.bounded(cx, flushed)
     }

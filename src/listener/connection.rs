@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bytes::Watched;
+use super::bytes::{HangsUp, Watched};
 use super::drain::{Guest, Phase};
 use super::keeper::{End, Keeper};
 use super::service::{Noted, Serves};
@@ -30,7 +30,7 @@ const FIRST_READ: usize = 8 * 1024;
 const READ_BUFFER: usize = 64 * 1024;
 /// Last words and goodbyes get so long to be taken.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// An HTTP/2 client that was told to leave has so long to do so, when it has no requests.
+/// An HTTP/2 client that was told to leave has so long to do so from its last request on.
 const LEAVE: Duration = Duration::from_secs(5);
 /// So many refused connections are told why at once; the rest are just closed.
 const REFUSALS: usize = 64;
@@ -78,7 +78,7 @@ impl How {
     /// Serves this connection in the background, or refuses it.
     pub(super) fn take<S: Serves>(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: impl AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
         service: S,
         guest: Guest,
     ) {
@@ -144,7 +144,7 @@ struct Course<S> {
 impl<S: Serves> Course<S> {
     async fn tls<I>(mut self, bytes: Watched<I>, acceptor: tokio_rustls::TlsAcceptor)
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
     {
         let mut shaking = pin!(acceptor.accept(bytes));
         let stream = match self.keeper.watch(shaking.as_mut(), |_, _| {}).await {
@@ -153,7 +153,7 @@ impl<S: Serves> Course<S> {
                 tracing::debug!(%error, "TLS handshake failed");
                 return;
             }
-            End::Idle | End::Slow => return,
+            End::Idle | End::Slow | End::Gone => return,
         };
         self.keeper.activity.settle();
         match stream.get_ref().1.alpn_protocol() {
@@ -165,7 +165,7 @@ impl<S: Serves> Course<S> {
     /// Recognises HTTP/2 by its first bytes.
     async fn sniff<I>(mut self, mut bytes: Watched<I>)
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        I: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
     {
         let mut first = BytesMut::with_capacity(FIRST_READ);
         let sniffing = async {
@@ -182,7 +182,7 @@ impl<S: Serves> Course<S> {
         };
         let found = match self.keeper.watch(pin!(sniffing), |_, _| {}).await {
             End::Done(Ok(found)) => found,
-            End::Done(Err(_)) | End::Idle => return,
+            End::Done(Err(_)) | End::Idle | End::Gone => return,
             End::Slow => return part(bytes, TIMED_OUT).await,
         };
         bytes.unread(first.freeze());
@@ -208,11 +208,13 @@ impl<S: Serves> Course<S> {
             .serve_connection(TokioIo::new(stream), service);
         let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
         match end {
-            End::Done(Ok(())) => {}
+            End::Done(Ok(())) | End::Gone => {}
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle => {
-                Pin::new(&mut serving).graceful_shutdown();
-                drop(tokio::time::timeout(GOODBYE, serving).await);
+                let mut serving = Pin::new(&mut serving);
+                serving.as_mut().graceful_shutdown();
+                self.keeper.part(GOODBYE);
+                drop(self.keeper.watch(serving, |_, _| {}).await);
             }
             End::Slow => part(serving.into_parts().io.into_inner(), TIMED_OUT).await,
         }
@@ -255,11 +257,12 @@ impl<S: Serves> Course<S> {
             }
         };
         match end {
-            End::Done(Ok(())) => {}
+            End::Done(Ok(())) | End::Gone => {}
             End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
             End::Idle | End::Slow => {
                 serving.as_mut().graceful_shutdown();
-                drop(tokio::time::timeout(LEAVE, serving).await);
+                self.keeper.part(LEAVE);
+                drop(self.keeper.watch(serving.as_mut(), |_, _| {}).await);
             }
         }
     }
@@ -267,7 +270,7 @@ impl<S: Serves> Course<S> {
 
 /// Streams run on tasks of their own.
 #[derive(Clone, Copy)]
-struct Tasks;
+pub(super) struct Tasks;
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, stream: F) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::activity::{Activity, Bounds, Verdict};
+use super::activity::{Activity, Bounds, LOOK, Verdict};
 use super::drain::{Guest, Phase};
 use crate::domain::connection::ConnectionPolicy;
 
@@ -23,6 +23,8 @@ pub(super) enum End<T> {
     Idle,
     /// A head took too long.
     Slow,
+    /// The client did not take in what it asked for: there is nothing more to say to it.
+    Gone,
 }
 
 pub(super) struct Keeper {
@@ -31,7 +33,11 @@ pub(super) struct Keeper {
     guest: Guest,
     /// When the shutdown began.
     leaving: Option<Instant>,
+    /// Since when the connection is ending by itself, and how long it may be silent meanwhile.
+    parting: Option<(Instant, Duration)>,
     timer: Pin<Box<Sleep>>,
+    /// The timer is that of a connection that does nothing.
+    far: bool,
 }
 
 impl Keeper {
@@ -41,7 +47,9 @@ impl Keeper {
             policy,
             guest,
             leaving: None,
+            parting: None,
             timer: Box::pin(tokio::time::sleep(policy.head.min(policy.idle))),
+            far: true,
         }
     }
 
@@ -53,6 +61,12 @@ impl Keeper {
     /// To wait for it beside the work.
     pub(super) fn guest(&self) -> Guest {
         self.guest.clone()
+    }
+
+    /// The connection is about to end: from now on it may be silent for that long. What is inside or on its way to
+    /// the client is let finish.
+    pub(super) fn part(&mut self, silence: Duration) {
+        self.parting = Some((Instant::now(), silence));
     }
 
     /// Lets it work. `told` hears of each step of a shutdown, and of the one that is reached already.
@@ -69,12 +83,14 @@ impl Keeper {
                 told(work.as_mut(), phase);
             }
             let bounds = self.bounds(phase);
-            let overdue = overdue(&self.activity, self.timer.as_mut(), bounds, phase);
+            let timer = (self.timer.as_mut(), &mut self.far);
+            let overdue = overdue(&self.activity, timer, bounds, phase);
             tokio::select! {
                 biased;
                 done = work.as_mut() => return End::Done(done),
                 verdict = overdue => return match verdict {
                     Verdict::Slow => End::Slow,
+                    Verdict::Late => End::Gone,
                     _ => End::Idle,
                 },
                 () = self.guest.changed() => {}
@@ -83,42 +99,56 @@ impl Keeper {
     }
 
     fn bounds(&self, phase: Phase) -> Bounds {
-        let ConnectionPolicy { head, idle, .. } = self.policy;
-        match phase {
-            Phase::Serving | Phase::Draining => Bounds {
-                head,
-                idle,
-                idle_from: None,
-            },
-            Phase::Closed => Bounds {
-                head,
-                idle: idle.min(LINGER),
-                idle_from: self.leaving,
-            },
-            Phase::Cut => Bounds {
+        let ConnectionPolicy {
+            head, idle, write, ..
+        } = self.policy;
+        match (phase, self.parting) {
+            (Phase::Cut, _) => Bounds {
                 head: Duration::ZERO,
                 idle: Duration::ZERO,
+                write,
                 idle_from: None,
+            },
+            (_, Some((since, silence))) => Bounds {
+                head: silence,
+                idle: silence,
+                write,
+                idle_from: Some(since),
+            },
+            (Phase::Serving | Phase::Draining, None) => Bounds {
+                head,
+                idle,
+                write,
+                idle_from: None,
+            },
+            (Phase::Closed, None) => Bounds {
+                head,
+                idle: idle.min(LINGER),
+                write,
+                idle_from: self.leaving,
             },
         }
     }
 }
 
-/// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires; after that
-/// whenever anything happens, because each end of a request may be the last.
+/// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires, and when a
+/// connection that did nothing for long gets to work; after that whenever anything happens, because each end of a
+/// request may be the last.
 async fn overdue(
     activity: &Activity,
-    mut timer: Pin<&mut Sleep>,
+    (mut timer, far): (Pin<&mut Sleep>, &mut bool),
     bounds: Bounds,
     phase: Phase,
 ) -> Verdict {
     std::future::poll_fn(|cx| {
-        if phase <= Phase::Draining && timer.as_mut().poll(cx).is_pending() {
+        let waits = phase <= Phase::Draining && timer.as_mut().poll(cx).is_pending();
+        if waits && !(*far && activity.is_busy()) {
             return Poll::Pending;
         }
         loop {
             match activity.judge(bounds) {
                 Verdict::Fine(next) => {
+                    *far = next > Instant::now() + LOOK;
                     timer.as_mut().reset(next);
                     if timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;

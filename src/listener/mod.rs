@@ -13,6 +13,9 @@ mod socket;
 mod socket_file;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub use connection::Connections;
 pub use drain::{Drain, Guest, Phase};
 pub use passed::{Passed, PassedError};

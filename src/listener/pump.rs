@@ -9,7 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::Instant;
+
+use super::activity::GRACE;
 
 use crate::runtime::task;
 
@@ -23,13 +26,14 @@ type Moved = Option<Result<Frame<Bytes>, BoxError>>;
 pub(super) struct Pumped(mpsc::Receiver<Moved>);
 
 impl Pumped {
-    /// Moves it as fast as it is taken; gives it up when nothing is taken for `patience`.
-    pub(super) fn new<B>(body: B, patience: Duration) -> Self
+    /// Moves it as fast as it is taken; gives it up when nothing is taken for `patience`, or when something is not
+    /// taken soon after `until`, at which the body ends by itself.
+    pub(super) fn new<B>(body: B, patience: Duration, until: Option<Instant>) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(1);
-        task::detach(pump(body, sender, patience));
+        task::detach(pump(body, sender, (patience, until)));
         Self(receiver)
     }
 
@@ -44,8 +48,11 @@ impl Pumped {
     }
 }
 
-async fn pump<B>(mut body: B, sender: mpsc::Sender<Moved>, patience: Duration)
-where
+async fn pump<B>(
+    mut body: B,
+    sender: mpsc::Sender<Moved>,
+    (patience, until): (Duration, Option<Instant>),
+) where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
     loop {
@@ -56,7 +63,16 @@ where
             frame = body.frame() => frame.map(|frame| frame.map_err(Into::into)),
         };
         let end = frame.is_none();
-        if sender.send_timeout(frame, patience).await.is_err() || end {
+        let frame = match sender.try_send(frame) {
+            Ok(()) if end => return,
+            Ok(()) => continue,
+            Err(TrySendError::Closed(_)) => return,
+            Err(TrySendError::Full(frame)) => frame,
+        };
+        let patient = Instant::now() + patience;
+        let limit = until.map_or(patient, |until| patient.min(until + GRACE));
+        let sent = tokio::time::timeout_at(limit, sender.send(frame)).await;
+        if !matches!(sent, Ok(Ok(()))) || end {
             return;
         }
     }
@@ -75,7 +91,7 @@ mod tests {
 
     fn words(count: usize) -> Pumped {
         let frames = (0..count).map(|_| Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))));
-        Pumped::new(StreamBody::new(stream::iter(frames)), PATIENCE)
+        Pumped::new(StreamBody::new(stream::iter(frames)), PATIENCE, None)
     }
 
     async fn next(pumped: &mut Pumped) -> Moved {

@@ -13,6 +13,11 @@ use hyper::service::Service;
 
 use super::activity::{Activity, Inside};
 use super::pump::{BoxError, Pumped};
+use crate::runtime::clock::Until;
+
+/// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
+/// long until the client takes it; a piece is handed over when the one before it has gone.
+const PIECE: usize = 64 * 1024;
 
 /// What a listener serves: anything that answers every request, and whose future and body need no pin (a box does).
 pub trait Serves:
@@ -87,28 +92,66 @@ where
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        let inside = self.inside.take();
+        let mut inside = self.inside.take();
+        if let Some(inside) = &mut inside {
+            inside.asked(true);
+        }
         let pump = self.pump;
+        let until = response.extensions_mut().remove::<Until>();
+        let until = until.map(|Until(deadline)| deadline);
+        if let (None, Some(until), None) = (pump, until, response.body().size_hint().exact()) {
+            self.activity.until(until);
+        }
         Poll::Ready(Ok(response.map(|body| NotedBody {
             // What is all there holds nothing that would have to be let go.
-            body: match pump.filter(|_| body.size_hint().exact().is_none()) {
-                Some(patience) => Through::Pump(Pumped::new(body, patience)),
-                None => Through::Direct(body),
+            body: match (pump, body.size_hint().exact()) {
+                (Some(patience), None) => Through::Pump(Pumped::new(body, patience, until)),
+                (Some(_), Some(length)) if length > PIECE as u64 => {
+                    Through::Pieces(body, Bytes::new())
+                }
+                _ => Through::Direct(body),
             },
-            _inside: inside,
+            inside,
         })))
     }
 }
 
 enum Through<B> {
     Direct(B),
+    /// What is to be taken before more is asked for.
+    Pieces(B, Bytes),
     Pump(Pumped),
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Through<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Direct(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
+            Self::Pieces(body, rest) => {
+                if rest.is_empty() {
+                    match ready!(Pin::new(body).poll_frame(cx)) {
+                        Some(Ok(frame)) => match frame.into_data() {
+                            Ok(data) => *rest = data,
+                            Err(other) => return Poll::Ready(Some(Ok(other))),
+                        },
+                        Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                        None => return Poll::Ready(None),
+                    }
+                }
+                let piece = rest.split_to(rest.len().min(PIECE));
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
+            Self::Pump(pumped) => pumped.poll_frame(cx),
+        }
+    }
 }
 
 /// An answer's body; its request is inside until it is dropped.
 pub(super) struct NotedBody<B> {
     body: Through<B>,
-    _inside: Option<Inside>,
+    inside: Option<Inside>,
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B> {
@@ -119,24 +162,28 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B>
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.body {
-            Through::Direct(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
-            Through::Pump(pumped) => pumped.poll_frame(cx),
+        let frame = self.body.poll_frame(cx);
+        if let Some(inside) = &mut self.inside {
+            inside.asked(frame.is_ready());
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.body {
             Through::Direct(body) => body.is_end_stream(),
-            Through::Pump(_) => false,
+            // Its request is inside until the last piece has gone.
+            Through::Pieces(..) | Through::Pump(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             Through::Direct(body) => body.size_hint(),
+            Through::Pieces(body, rest) => {
+                let left = body.size_hint().exact().unwrap_or_default();
+                SizeHint::with_exact(left.saturating_add(rest.len() as u64))
+            }
             Through::Pump(_) => SizeHint::default(),
         }
     }

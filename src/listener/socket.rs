@@ -63,7 +63,7 @@ enum Share {
     Queue,
 }
 
-/// Listens on this address; port 0 takes a free one.
+/// Listens on this address; port 0 takes a free one. To be told to take its place before it serves.
 ///
 /// # Errors
 /// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something else than a
@@ -124,6 +124,17 @@ enum Stream {
 }
 
 impl Listener {
+    /// Takes the place of another process's Unix socket, which stays untouched until then: who starts may still fail.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn take_place(&mut self) -> io::Result<()> {
+        match &mut self.bound {
+            Bound::Unix(_, Some(file), _) => file.take_place(),
+            _ => Ok(()),
+        }
+    }
+
     /// Its real address, for the log.
     pub fn address(&self) -> String {
         match &self.bound {
@@ -132,6 +143,11 @@ impl Listener {
                 .map_or_else(|error| error.to_string(), |address| address.to_string()),
             Bound::Unix(_, _, path) => format!("unix:{}", path.display()),
         }
+    }
+
+    /// Whether it is a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self.bound, Bound::Unix(..))
     }
 
     /// Whether it is encrypted.

@@ -26,6 +26,8 @@ pub struct FileMode {
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
+    /// Where it is to be in the end, if somebody else's is still there.
+    place: Option<PathBuf>,
     identity: Option<(u64, u64)>,
 }
 
@@ -38,8 +40,24 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds a socket there. A stale one in its place is replaced; a live one only with `take_over`, and then without a
-/// moment at which nobody listens: who connected before belongs to the old one, who connects after it to this one.
+impl SocketFile {
+    /// Takes the place of the one that is still there, without a moment at which nobody listens: who connected before
+    /// belongs to the old one, who connects after it to this one.
+    ///
+    /// # Errors
+    /// As the operating system says; then it has not moved.
+    pub(super) fn take_place(&mut self) -> io::Result<()> {
+        if let Some(place) = &self.place {
+            fs::rename(&self.path, place)?;
+            place.clone_into(&mut self.path);
+            self.place = None;
+        }
+        Ok(())
+    }
+}
+
+/// Binds a socket there. A stale one in its place is replaced; a live one only with `take_over`: then the new one waits
+/// beside it until it is told to take its place.
 ///
 /// # Errors
 /// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something
@@ -56,6 +74,7 @@ pub(super) async fn bind(
         let listener = socket.listen(BACKLOG)?;
         let made = SocketFile {
             path: path.to_owned(),
+            place: None,
             identity: identity(path),
         };
         adorn(path, file)?;
@@ -66,8 +85,7 @@ pub(super) async fn bind(
     }
     let aside = path.with_file_name(format!(".{:08x}", fastrand::u32(..)));
     let (listener, mut made) = bound(&aside)?;
-    fs::rename(&aside, path)?;
-    path.clone_into(&mut made.path);
+    made.place = Some(path.to_owned());
     Ok((listener, made))
 }
 
@@ -205,7 +223,8 @@ mod tests {
         let path = dir.0.join("socket");
         let (old, old_file) = bind(&path, &usual(), true).await.unwrap();
         let _early = tokio::net::UnixStream::connect(&path).await.unwrap();
-        let (new, _new_file) = bind(&path, &usual(), true).await.unwrap();
+        let (new, mut new_file) = bind(&path, &usual(), true).await.unwrap();
+        new_file.take_place().unwrap();
         // The look whether somebody listens was a connection too.
         for _ in 0..2 {
             old.accept().await.unwrap();

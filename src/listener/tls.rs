@@ -96,13 +96,9 @@ impl Tls {
         read(files).map(|config| Self(ArcSwap::from_pointee(config)))
     }
 
-    /// Reads them again, for new connections.
-    ///
-    /// # Errors
-    /// The first file that cannot be used, and why; then nothing has changed.
-    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        self.0.store(Arc::new(read(files)?));
-        Ok(())
+    /// New connections get what `next` has.
+    pub fn replace(&self, next: &Self) {
+        self.0.store(next.0.load_full());
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {

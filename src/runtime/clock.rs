@@ -6,6 +6,10 @@ use tokio::time::Instant;
 
 use crate::domain::time::{Anchor, Time};
 
+/// How long an answer may take: who makes it tells who carries it, as an extension of the response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Until(pub Instant);
+
 /// Reads monotonic and wall time. Cheap to copy; all copies agree.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms, until};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::raw::kept;
+use crate::support::wait::bounded;
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, ms, until};
 
 /// A chain `v` of five providers `p1`… at one address, with extra settings.
 fn five(extra: &str) -> String {
@@ -316,6 +321,20 @@ async fn a_caller_who_hangs_up_cancels_the_upstreams_request_within_a_second() {
         assert!(left.is_ok(), "{at:?}");
         gateway.logged("caller_left").await;
     }
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_behind_an_empty_line_is_noticed_too() {
+    let a = ScriptedUpstream::playing([Behaviour::says("x").hang(At::BeforeHead)]).await;
+    let gateway = Gateway::start(&one(""), &[("a", &a)]).await;
+    let mut caller = TcpStream::connect(gateway.address()).await.unwrap();
+    // Some clients end every body with a line; it lies unread until the answer is there.
+    let request = kept("/v1/chat/completions", &chat("a")) + "\r\n";
+    caller.write_all(request.as_bytes()).await.unwrap();
+    a.wait_for(1).await;
+    drop(caller);
+    bounded("the end of the upstream's request", a.cancelled()).await;
+    gateway.logged("caller_left").await;
 }
 
 #[tokio::test]

@@ -322,6 +322,31 @@ async fn a_live_socket_is_not_taken_away() {
 }
 
 #[tokio::test]
+async fn a_live_socket_is_not_taken_over_by_who_then_fails_to_start() {
+    let a = ScriptedUpstream::start().await;
+    let dir = directory("reuse_port: true", &a).await;
+    let path = dir.path().join("p.sock");
+    let theirs = tokio::net::UnixListener::bind(&path).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("unix:{},{}", path.display(), taken.local_addr().unwrap());
+    let arguments = ["serve", "--listen", &listen, "--admin-listen", "off"];
+    let output = run(dir.path(), &arguments, &[]).await;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(69), "{text}");
+    // Who looked whether somebody listens, and then we.
+    let _ours = UnixStream::connect(&path).await.unwrap();
+    for _ in 0..2 {
+        bounded("a connection", theirs.accept()).await.unwrap();
+    }
+    let files = std::fs::read_dir(dir.path()).unwrap();
+    let sockets = files.filter(|file| {
+        use std::os::unix::fs::FileTypeExt;
+        file.as_ref().unwrap().file_type().unwrap().is_socket()
+    });
+    assert_eq!(sockets.count(), 1, "nothing is left behind");
+}
+
+#[tokio::test]
 async fn an_owner_who_does_not_exist_is_named() {
     let a = ScriptedUpstream::start().await;
     let dir = directory("unix: {owner: nobody-we-know}", &a).await;

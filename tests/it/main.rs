@@ -30,6 +30,7 @@ mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
 mod ramp;
+mod refusals;
 mod reload;
 mod rescue;
 mod rotation;

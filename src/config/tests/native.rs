@@ -70,6 +70,7 @@ log: {format: json, level: 'info,pointsman=debug'}
             max_body: 1024 * 1024,
             max_in_flight: 7,
             listeners: Listeners::default(),
+            insecure_open: false,
             max_answer: 64 << 20,
             dns: Default::default(),
             drain_delay: S,

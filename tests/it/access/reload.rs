@@ -1,7 +1,7 @@
 //! Clients when the configuration changes under them.
 
 use super::{By, CI, WEB};
-use crate::support::gateway::filled;
+use crate::support::gateway::{command, filled};
 use crate::support::temp::TempDir;
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
@@ -126,4 +126,37 @@ async fn a_file_of_tokens_that_changes_is_noticed() {
     let line = gateway.logged("not reloaded").await;
     assert!(line.contains("tokens can't be read"), "{line}");
     assert_eq!(status("monday").await, 401);
+}
+
+#[tokio::test]
+async fn an_address_that_stays_as_it_is_is_not_opened_to_everybody() {
+    let a = ScriptedUpstream::start().await;
+    let dir = TempDir::new();
+    let path = dir.path().join("gateway.yaml");
+    let write = |server: &str, clients: &str| {
+        let text = format!("server: {{{server}}}\n{}", with(clients));
+        std::fs::write(&path, filled(&text, &[("a", &a)])).unwrap();
+    };
+    let public = "listen: '0.0.0.0:0', admin_listen: off";
+    let local = "listen: '127.0.0.1:0', admin_listen: off";
+    write(public, &format!("{{name: ci, token: {CI}}}"));
+    let arguments = ["serve", "--config", "gateway.yaml"];
+    let command = command(dir.path(), &arguments, &[]);
+    let gateway = Gateway::start_as(dir, command).await;
+    assert_eq!(gateway.chat("a").send().await.status, 401);
+    // As if it were safe to let everybody in there.
+    write(local, "");
+    gateway.signal("HUP");
+    let refused = gateway.logged("configuration not reloaded").await;
+    assert!(
+        refused.contains("0.0.0.0:") && refused.contains("insecure_open"),
+        "{refused}"
+    );
+    assert_eq!(gateway.chat("a").send().await.status, 401);
+    assert_eq!(gateway.chat("a").by(CI).send().await.status, 200);
+    // Whoever asks for it gets it.
+    write(&format!("{local}, insecure_open: true"), "");
+    gateway.signal("HUP");
+    reloaded(&gateway, 1).await;
+    assert_eq!(gateway.chat("a").send().await.status, 200);
 }
