@@ -17,14 +17,16 @@ pub(super) fn upper_bound(doc: &RequestDoc) -> u64 {
     bytes.saturating_add(doc.max_output_tokens().unwrap_or(0))
 }
 
-/// A rough middle for reservations: four bytes to a token, plus the most the answer may have.
+/// A rough middle for reservations: four bytes of text to a token, a flat amount for each image, sound or file, plus
+/// the most the answer may have.
 pub(super) fn estimate(doc: &RequestDoc) -> u64 {
     prompt(doc).saturating_add(doc.max_output_tokens().unwrap_or(0))
 }
 
 /// The prompt's part of that.
 pub(super) fn prompt(doc: &RequestDoc) -> u64 {
-    u64::try_from(doc.prompt_bytes() / 4).unwrap_or(u64::MAX)
+    let text = u64::try_from(doc.prompt_bytes() / 4).unwrap_or(u64::MAX);
+    text.saturating_add(doc.media_tokens())
 }
 
 /// The count by OpenAI's newest public vocabulary, exact but for a token here and there in long texts. Other
@@ -121,5 +123,29 @@ mod tests {
         assert_eq!(count(&doc(&"x".repeat(1700)), 100), u64::MAX);
         let image = format!("data:image/png;base64,{}", "A".repeat(100_000));
         assert!(count(&doc(&image), 100) < 100);
+    }
+
+    #[test]
+    fn an_image_or_a_sound_is_estimated_flat_whatever_its_size() {
+        let parts = |size: usize| {
+            let blob = "iVBORw0K".repeat(size / 8);
+            serde_json::json!({"messages": [{"role": "user", "content": [
+                {"type": "text", "text": "what is this"},
+                {"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{blob}")}},
+                {"type": "input_audio", "input_audio": {"data": blob, "format": "wav"}},
+            ]}], "max_tokens": 100})
+        };
+        let large = RequestDoc::parse(parts(3_000_000).to_string().into()).unwrap();
+        assert!(
+            (2100..2300).contains(&estimate(&large)),
+            "{}",
+            estimate(&large)
+        );
+        assert!((2000..2200).contains(&prompt(&large)), "{}", prompt(&large));
+        let small = RequestDoc::parse(parts(400).to_string().into()).unwrap();
+        assert!(
+            estimate(&small) < 500,
+            "a small one is not dearer than its bytes"
+        );
     }
 }

@@ -13,6 +13,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+mod size;
+
+use self::size::PromptSize;
+
 /// Why a body is not a request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RequestError {
@@ -51,6 +55,7 @@ pub struct RequestDoc {
     body: Bytes,
     fields: Vec<Field>,
     stream: bool,
+    size: PromptSize,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +100,7 @@ impl RequestDoc {
             body,
             fields,
             stream: false,
+            size: PromptSize::default(),
         };
         for name in ["model", "stream"] {
             if doc
@@ -135,6 +141,7 @@ impl RequestDoc {
             Some(b"true") => true,
             Some(_) => return wrong("stream", "true or false"),
         };
+        doc.size = doc.measured();
         Ok(doc)
     }
 
@@ -179,12 +186,26 @@ impl RequestDoc {
         n.unwrap_or(1).max(1).saturating_mul(prompts)
     }
 
-    /// Bytes of everything that becomes the prompt.
+    /// Bytes of everything that becomes the prompt, but for the data of images, sounds and files.
     pub fn prompt_bytes(&self) -> usize {
-        PROMPT_FIELDS
-            .iter()
-            .filter_map(|name| Some(self.raw(name)?.len()))
-            .sum()
+        self.size.text
+    }
+
+    /// Tokens of the prompt's images, sounds and files, roughly: at most 1,000 for each, whatever their size.
+    pub fn media_tokens(&self) -> u64 {
+        self.size.media
+    }
+
+    fn measured(&self) -> PromptSize {
+        let mut size = PromptSize::default();
+        for name in PROMPT_FIELDS {
+            match self.raw(name) {
+                Some(raw) if name == "tools" => size.add_text(raw),
+                Some(raw) => size.add(raw),
+                None => {}
+            }
+        }
+        size
     }
 
     /// Whether the request has this top-level field.
