@@ -36,6 +36,9 @@ pub enum RequestError {
     /// A field that may stand there once stands there twice.
     #[error("the field `{0}` is given twice: which one is meant?")]
     Duplicate(&'static str),
+    /// A field that some readers take for another one.
+    #[error("the field `{0}` must be written like this, in small letters")]
+    Lookalike(&'static str),
     /// A field of the wrong type.
     #[error("the field `{field}` must be {expected}")]
     WrongType {
@@ -111,6 +114,9 @@ impl RequestDoc {
                 > 1
             {
                 return Err(RequestError::Duplicate(name));
+            }
+            if doc.fields.iter().any(|field| doc.looks_like(field, name)) {
+                return Err(RequestError::Lookalike(name));
             }
         }
         let wrong = |field, expected| Err(RequestError::WrongType { field, expected });
@@ -346,9 +352,39 @@ impl RequestDoc {
         }
     }
 
+    /// Whether a reader that does not tell capital letters from small ones takes it for `name`, though it is another one.
+    fn looks_like(&self, field: &Field, name: &str) -> bool {
+        let text = match &field.name {
+            // Long s has two bytes.
+            Name::Plain(range) if range.len() > name.len() + 1 => return false,
+            Name::Plain(range) => std::str::from_utf8(self.slice(range.clone())).unwrap_or(""),
+            Name::Escaped(text) => text,
+        };
+        text != name && folded(text, name)
+    }
+
+    /// Whether it has any of these fields, in small or capital letters, with a value; the first one of them.
+    pub fn any_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        let given = |field: &&Field| self.slice(field.value.clone()) != b"null";
+        names.iter().copied().find(|name| {
+            let mut fields = self.fields.iter().filter(given);
+            fields.any(|field| self.is_named(field, name) || self.looks_like(field, name))
+        })
+    }
+
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.body.get(range).unwrap_or_default()
     }
+}
+
+/// Whether both are the same but for capital letters, as Unicode folds them: long s is an s, the sign for kelvin a k.
+fn folded(text: &str, name: &str) -> bool {
+    let small = |letter: char| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    text.chars().map(small).eq(name.chars().map(small))
 }
 
 const PROMPT_FIELDS: [&str; 5] = ["messages", "input", "prompt", "instructions", "tools"];
