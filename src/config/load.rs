@@ -29,7 +29,9 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
         Ok(source) => source,
         Err(problem) => {
             problems.push(problem);
-            return Err(ConfigErrors::Invalid(problems));
+            // Which file is looked for is in the request; here it is only known that `.env` was.
+            let files = vec![request.working_dir.join(".env")];
+            return Err(ConfigErrors::Invalid { problems, files });
         }
     };
     let (overrides, more) = env::overrides(&env);
@@ -66,7 +68,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
         }),
         Err(problem) => {
             report.problems.push(problem);
-            return Err(ConfigErrors::Invalid(report.problems));
+            return Err(report.into_errors());
         }
     };
     let bare = file.is_none() && overrides.keys().all(|path| !path.starts_with("llm"));
@@ -74,7 +76,7 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
         Ok(root) => root,
         Err(message) => {
             report.problem("", message, "");
-            return Err(ConfigErrors::Invalid(report.problems));
+            return Err(report.into_errors());
         }
     };
     misplaced(&mut root, &mut report);
