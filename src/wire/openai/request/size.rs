@@ -108,7 +108,7 @@ mod tests {
                 80_000 + "data:application/pdf;base64,".len(),
             ),
         ] {
-            assert_eq!(size(&json), (bytes, FLAT), "{:.60}", json);
+            assert_eq!(size(&json), (bytes, FLAT), "{json:.60}");
             assert_eq!(size(&format!("[{json},{json}]")), (2 * bytes, 2 * FLAT));
         }
     }
