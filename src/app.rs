@@ -10,6 +10,7 @@ mod listening;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use self::listening::Listening;
 use self::watch::Watch;
 use crate::actors::tree::Tree;
 use crate::api::{self, Api, Door};
-use crate::config::{Config, Server};
+use crate::config::{Config, ConfigErrors, Server};
 use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
@@ -182,8 +183,8 @@ impl App {
     }
 }
 
-/// Reads the configuration again; for a person what is wrong with it.
-pub type Reader = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
+/// Reads the configuration again.
+pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// Serves until a signal says stop, then ends in order. A second signal ends at once. `read` is asked again when a
 /// file that `config` came from changes, and on SIGHUP.
@@ -253,19 +254,32 @@ async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     done
 }
 
+/// The files whose change is a reason to read again: of what was read, and of what serves when that has mistakes. Any
+/// one of them may mend it.
+fn wanted(read: &Result<Config, ConfigErrors>, serving: &Config) -> Vec<PathBuf> {
+    match read {
+        Ok(config) => config.files.clone(),
+        Err(errors) => {
+            let more = errors.files().iter();
+            let more = more.filter(|file| !serving.files.contains(file));
+            serving.files.iter().chain(more).cloned().collect()
+        }
+    }
+}
+
 async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
     let mut config = read();
-    if let Ok(new) = &config
-        && files.watches() != new.files
-    {
+    let wanted = wanted(&config, &app.config);
+    if files.watches() != wanted {
         // What changes after this look is seen by the next one; what changed before it is read now.
-        files.watch(&new.files);
+        files.watch(&wanted);
         files.look().await;
         config = read();
     }
     let config = match config {
         Ok(config) => config,
         Err(mistakes) => {
+            let mistakes = mistakes.to_string();
             tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
             return false;
         }

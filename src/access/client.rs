@@ -24,6 +24,8 @@ pub struct Place(Arc<Meter>);
 pub struct Bill {
     client: Arc<Client>,
     reserved: u64,
+    /// When everything that was taken so far is paid for.
+    taken: Time,
 }
 
 /// A client has used up what it may have per minute.
@@ -70,6 +72,11 @@ impl Client {
         self.policy.allow.permits(asked, chain)
     }
 
+    /// Whether there is anything that it may not ask for.
+    pub fn is_restricted(&self) -> bool {
+        self.policy.allow.patterns().is_some()
+    }
+
     /// Requests of it under way.
     pub fn in_flight(&self) -> u32 {
         self.meter.in_flight()
@@ -91,9 +98,10 @@ impl Client {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
         match self.meter.take(limits, reserved, now) {
-            Ok(()) => Ok(Bill {
+            Ok(taken) => Ok(Bill {
                 client: Arc::clone(self),
                 reserved,
+                taken,
             }),
             Err((met, ready)) => {
                 let (what, limit) = match met {
@@ -118,9 +126,9 @@ impl Bill {
     /// The request took `used` tokens in the end; `None` when nobody knows, then the estimate stands.
     pub fn settle(self, used: Option<u64>, now: Time) {
         if let Some(used) = used {
-            let Self { client, reserved } = self;
-            let limits = &client.policy.limits;
-            client.meter.correct(limits, reserved, used, now);
+            let limits = &self.client.policy.limits;
+            let set_aside = (self.taken, self.reserved);
+            self.client.meter.correct(limits, set_aside, used, now);
         }
     }
 }
@@ -219,6 +227,25 @@ mod tests {
         let bill = client.charge(60, NOW).unwrap();
         bill.settle(None, NOW);
         assert!(client.charge(1, NOW).is_err());
+    }
+
+    #[test]
+    fn what_the_bucket_has_brought_meanwhile_is_not_given_back_again() {
+        let client = client(0, 60_000, 0);
+        let late = client.charge(60_000, NOW).unwrap();
+        // The bucket is full again, and somebody empties it before the first request ends with next to nothing used.
+        let then = NOW + Duration::from_secs(60);
+        client.charge(60_000, then).unwrap();
+        late.settle(Some(1), then);
+        assert!(client.charge(1000, then).is_err());
+        // Halfway, half of it is not brought yet and comes back.
+        let half = client
+            .charge(60_000, then + Duration::from_secs(60))
+            .unwrap();
+        let halfway = then + Duration::from_secs(90);
+        half.settle(Some(0), halfway);
+        assert!(client.charge(60_000, halfway).is_ok());
+        assert!(client.charge(1000, halfway).is_err());
     }
 
     #[test]

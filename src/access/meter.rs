@@ -43,7 +43,7 @@ impl Meter {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes one request and so many tokens, both or none.
+    /// Takes one request and so many tokens, both or none. Says when the tokens taken so far are paid for.
     ///
     /// # Errors
     /// The limit that leaves room last, and when it does.
@@ -52,35 +52,44 @@ impl Meter {
         limits: &ClientLimits,
         tokens: u64,
         now: Time,
-    ) -> Result<(), (Met, Time)> {
+    ) -> Result<Time, (Met, Time)> {
         let (rpm, tpm) = (
             limits.rpm.map(Gcra::per_minute),
             limits.tpm.map(Gcra::per_minute),
         );
-        let requests = rpm.map_or(Ok(()), |rpm| self.requests.take(rpm, 1, now));
+        let requests = rpm.map_or(Ok(now), |rpm| self.requests.take(rpm, 1, now));
         let requests = requests.map_err(|ready| (Met::Requests, ready));
         let Some(tpm) = tpm else { return requests };
-        if let Err((met, ready)) = requests {
-            // It must not come back for nothing.
-            let then = self.tokens.look(tpm, tokens, now);
-            return Err(match then {
-                Err(later) if later > ready => (Met::Tokens, later),
-                _ => (met, ready),
-            });
-        }
+        let counted = match requests {
+            Ok(counted) => counted,
+            Err((met, ready)) => {
+                // It must not come back for nothing.
+                let then = self.tokens.look(tpm, tokens, now);
+                return Err(match then {
+                    Err(later) if later > ready => (Met::Tokens, later),
+                    _ => (met, ready),
+                });
+            }
+        };
         self.tokens.take(tpm, tokens, now).map_err(|ready| {
             if let Some(rpm) = rpm {
-                self.requests.correct(rpm, now, 1, 0);
+                self.requests.correct(rpm, now, counted, 1, 0);
             }
             (Met::Tokens, ready)
         })
     }
 
-    /// Of `reserved` tokens, `used` were needed.
-    pub(super) fn correct(&self, limits: &ClientLimits, reserved: u64, used: u64, now: Time) {
+    /// Of `reserved` tokens, which were paid for at `taken`, `used` were needed.
+    pub(super) fn correct(
+        &self,
+        limits: &ClientLimits,
+        (taken, reserved): (Time, u64),
+        used: u64,
+        now: Time,
+    ) {
         if let Some(tpm) = limits.tpm {
-            self.tokens
-                .correct(Gcra::per_minute(tpm), now, reserved, used);
+            let tpm = Gcra::per_minute(tpm);
+            self.tokens.correct(tpm, now, taken, reserved, used);
         }
     }
 }
@@ -90,19 +99,25 @@ impl Meter {
 struct Rate(AtomicU64);
 
 impl Rate {
-    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
-        let mut ready = now;
+    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<Time, Time> {
+        let mut told = now;
         let take = |paid: u64| match rate.take(Time::from_nanos(paid), now, amount) {
-            Ok(next) => Some(next.as_nanos()),
-            Err(at) => {
-                ready = at;
+            Ok(next) => {
+                told = next;
+                Some(next.as_nanos())
+            }
+            Err(ready) => {
+                told = ready;
                 None
             }
         };
         let taken = self
             .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        taken.map(drop).map_err(|_| ready)
+        match taken {
+            Ok(_) => Ok(told),
+            Err(_) => Err(told),
+        }
     }
 
     /// What taking it would come to.
@@ -111,9 +126,9 @@ impl Rate {
         rate.take(paid, now, amount).map(drop)
     }
 
-    fn correct(&self, rate: Gcra, now: Time, reserved: u64, used: u64) {
+    fn correct(&self, rate: Gcra, now: Time, taken: Time, reserved: u64, used: u64) {
         let correct = |paid: u64| {
-            let next = rate.correct(Time::from_nanos(paid), now, reserved, used);
+            let next = rate.correct(Time::from_nanos(paid), now, taken, reserved, used);
             Some(next.as_nanos())
         };
         // It always has a next value.

@@ -29,7 +29,9 @@ pub(super) fn refuse(errors: &ConfigErrors, json: bool) -> ExitCode {
     if json {
         let problems: Vec<String> = match errors {
             ConfigErrors::NothingConfigured => vec![errors.to_string()],
-            ConfigErrors::Invalid(problems) => problems.iter().map(ToString::to_string).collect(),
+            ConfigErrors::Invalid { problems, .. } => {
+                problems.iter().map(ToString::to_string).collect()
+            }
         };
         say(&format!(
             "{:#}\n",

@@ -45,7 +45,7 @@ fn check(arguments: &Check) -> ExitCode {
             message: crate::app::chain(&error),
             suggestion: None,
         };
-        return refuse(&ConfigErrors::Invalid(vec![problem]), arguments.json);
+        return refuse(&ConfigErrors::one(problem), arguments.json);
     }
     let text = if arguments.json {
         format!("{:#}\n", check::render_json(&config))

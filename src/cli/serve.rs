@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
             return ExitCode::from(SOFTWARE);
         }
     };
-    let read = Box::new(move || config::load(&request).map_err(|errors| errors.to_string()));
+    let read = Box::new(move || config::load(&request));
     let end = runtime.block_on(app::run(&config, passed, read));
     // What is left by now was told to end and did not.
     runtime.shutdown_background();

@@ -46,13 +46,13 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
             file
         }),
         Err(_) if named => None,
-        Err(problem) => return Err(ConfigErrors::Invalid(vec![problem])),
+        Err(problem) => return Err(ConfigErrors::one(problem)),
     };
     let mut root = match layers(file, overrides, &request.listen) {
         Ok(root) => root,
         Err(message) => {
             report.problem("", message, "");
-            return Err(ConfigErrors::Invalid(report.problems));
+            return Err(report.into_errors());
         }
     };
     let listen = member(&mut root, "server").and_then(|server| member(server, "listen"));
@@ -61,7 +61,7 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
         Listens::read(&Node { value, path }, &mut report)
     });
     if !report.problems.is_empty() {
-        return Err(ConfigErrors::Invalid(report.problems));
+        return Err(report.into_errors());
     }
     Ok(listens.map_or_else(|| Server::default().listen, |listens| listens.0))
 }

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use super::context::Context;
+use super::describe::{Describe, Shape};
 use super::keys;
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::{Client, Key};
@@ -28,7 +29,7 @@ section! {
         /// The SHA-256 of its token in hexadecimal digits, one or several.
         token_sha256 | tokens_sha256: Names,
         /// Targets that it may ask for, `*` for any text. Absent: all.
-        allow | targets: Names,
+        allow | targets: Allowed,
         /// What it may do at once and per minute.
         limits: Limits,
         /// The same as `limits.rpm`.
@@ -51,6 +52,30 @@ section! {
         tpm: NonZeroU64,
         /// Requests at the same time.
         max_in_flight: NonZeroU32,
+    }
+}
+
+/// Names of targets. A key without a value would mean everything, which is hardly meant.
+pub(super) struct Allowed(Names);
+
+impl Describe for Allowed {
+    fn shape() -> Shape {
+        Names::shape()
+    }
+}
+
+impl FromNode for Allowed {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        Names::read(node, report).map(Self)
+    }
+
+    fn no_value(node: &Node<'_>, report: &mut Report) {
+        // A variable that is not set is reported already.
+        let place = report.place(&node.path);
+        if !report.problems.iter().any(|problem| problem.place == place) {
+            let suggestion = "write [] for nothing, or remove it";
+            node.reject::<()>("has no value", suggestion, report);
+        }
     }
 }
 
@@ -112,7 +137,7 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
         name: Arc::from(name),
         allow: raw
             .allow
-            .map_or_else(Allow::everything, |names| Allow::only(names.0)),
+            .map_or_else(Allow::everything, |names| Allow::only(names.0.0)),
         limits: ClientLimits {
             rpm: either((limits.rpm, raw.rpm), "rpm", path, report),
             tpm: either((limits.tpm, raw.tpm), "tpm", path, report),

@@ -1,6 +1,7 @@
 //! Everything that can be wrong with a configuration.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// One mistake.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +40,31 @@ Three ways on:
     )]
     NothingConfigured,
     /// Mistakes, all of them.
-    #[error("{}", list(.0))]
-    Invalid(Vec<Problem>),
+    #[error("{}", list(.problems))]
+    Invalid {
+        /// What is wrong.
+        problems: Vec<Problem>,
+        /// The files that were looked at, also those that do not exist: a change of one may mend it.
+        files: Vec<PathBuf>,
+    },
+}
+
+impl ConfigErrors {
+    /// One mistake that is in no file.
+    pub fn one(problem: Problem) -> Self {
+        Self::Invalid {
+            problems: vec![problem],
+            files: Vec::new(),
+        }
+    }
+
+    /// The files that were looked at before it was known that there are mistakes.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::NothingConfigured => &[],
+            Self::Invalid { files, .. } => files,
+        }
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -47,7 +47,9 @@ fn load_from(
         Ok(source) => source,
         Err(problem) => {
             problems.push(problem);
-            return Err(ConfigErrors::Invalid(problems));
+            // Which file is looked for is in the request; here it is only known that `.env` was.
+            let files = vec![request.working_dir.join(".env")];
+            return Err(ConfigErrors::Invalid { problems, files });
         }
     };
     let (overrides, more) = env::overrides(&env);
@@ -84,7 +86,7 @@ fn load_from(
         }),
         Err(problem) => {
             report.problems.push(problem);
-            return Err(ConfigErrors::Invalid(report.problems));
+            return Err(report.into_errors());
         }
     };
     let bare = file.is_none() && overrides.keys().all(|path| !path.starts_with("llm"));
@@ -92,7 +94,7 @@ fn load_from(
         Ok(root) => root,
         Err(message) => {
             report.problem("", message, "");
-            return Err(ConfigErrors::Invalid(report.problems));
+            return Err(report.into_errors());
         }
     };
     misplaced(&mut root, &mut report);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use config::{Value, ValueKind};
 
 use super::describe::Describe;
-use super::error::Problem;
+use super::error::{ConfigErrors, Problem};
 use crate::domain::near::near;
 
 /// The origins that layers other than the file carry.
@@ -33,6 +33,14 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Why there is no configuration.
+    pub fn into_errors(self) -> ConfigErrors {
+        ConfigErrors::Invalid {
+            problems: self.problems,
+            files: self.files,
+        }
+    }
+
     /// A mistake at a key path of the file.
     pub fn problem(&mut self, path: &str, message: impl Into<String>, suggestion: &str) {
         let place = self.place(path);
@@ -209,8 +217,11 @@ impl Fields<'_> {
                 None => found = Some(node),
             }
         }
-        // A key without a value (`clients:`) counts as absent.
-        let node = found.filter(|node| node.value.kind != ValueKind::Nil)?;
+        let node = found?;
+        if node.value.kind == ValueKind::Nil {
+            T::no_value(&node, report);
+            return None;
+        }
         T::read(&node, report)
     }
 
@@ -238,6 +249,9 @@ impl Fields<'_> {
 pub(super) trait FromNode: Describe + Sized {
     /// Reads the value. `None` when it was wrong, which is then in the report.
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
+
+    /// A key without a value (`clients:`) counts as absent, unless the type says otherwise here.
+    fn no_value(_node: &Node<'_>, _report: &mut Report) {}
 }
 
 /// What a type finds wrong with this value.

@@ -125,7 +125,7 @@ pub(super) fn resolve(
         }
     };
     if !report.problems.is_empty() {
-        return Err(ConfigErrors::Invalid(report.problems));
+        return Err(report.into_errors());
     }
     clients::check_targets(&clients, &targets, &mut report);
     Ok(Config {

@@ -11,6 +11,16 @@ use crate::access::Client;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 
+/// Fields by which upstreams that are routers themselves (OpenRouter, LiteLLM) choose another model than `model`.
+const DETOURS: [&str; 6] = [
+    "models",
+    "route",
+    "preset",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+];
+
 impl Dispatch {
     /// The chain that the request asks for, if its client may.
     pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
@@ -20,6 +30,10 @@ impl Dispatch {
         let Some(client) = &request.client else {
             return resolved.map_err(|error| unknown(request, &error));
         };
+        let detour = client.is_restricted().then(|| request.doc.any_of(&DETOURS));
+        if let Some(field) = detour.flatten() {
+            return Err(no_detour(request, client, field));
+        }
         // What a client may not ask for does not even exist for it.
         match resolved {
             Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
@@ -78,6 +92,17 @@ fn not_allowed(request: &Request, client: &Client, model: Option<&str>) -> Faile
     );
     Failed {
         param: Some("model"),
+        ..failed(request, ErrorCode::TargetNotAllowed, message)
+    }
+}
+
+fn no_detour(request: &Request, client: &Client, field: &'static str) -> Failed {
+    let message = format!(
+        "client `{}` may not send `{field}`, which could lead past what it may ask for: name one target as `model`",
+        client.name()
+    );
+    Failed {
+        param: Some(field),
         ..failed(request, ErrorCode::TargetNotAllowed, message)
     }
 }

@@ -102,8 +102,8 @@ impl Live {
         self.end = self.end + span;
     }
 
-    /// Its own error event, fit for the caller.
-    pub(super) fn fit(&self, raw: Bytes) -> Bytes {
+    /// Its own error event, fit for the caller; `None` when it cannot be made so.
+    pub(super) fn fit(&self, raw: Bytes) -> Option<Bytes> {
         redacted::event(raw, &redacted::redactor(&self.lease, &self.headers))
     }
 

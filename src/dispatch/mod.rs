@@ -6,6 +6,7 @@ mod admission;
 mod answer;
 mod attempt;
 mod charge;
+mod counting;
 mod events;
 mod hedger;
 mod leasing;

@@ -36,12 +36,13 @@ pub(super) fn failure(failure: Failure, redactor: &Redactor<'_>) -> Failure {
 
 /// The head of an answer that serves, fit for the caller.
 pub(super) fn head(headers: &mut HeaderMap, redactor: &Redactor<'_>) {
-    remove(headers, |value| redactor.is_in(value));
+    remove(headers, redactor, |value| redactor.is_in(value));
 }
 
 /// An error answer, fit for the caller: its head, and what is left of its body.
 pub(super) fn refusal(headers: &mut HeaderMap, body: Bytes, redactor: &Redactor<'_>) -> Bytes {
-    remove(headers, |value| redactor.masked(value).is_some());
+    let heads = redactor.for_heads();
+    remove(headers, &heads, |value| heads.masked(value).is_some());
     let plain = searchable(headers, &body).filter(|plain| plain.len() <= MAX_ERROR);
     let Some(plain) = plain else {
         let json = HeaderValue::from_static("application/json");
@@ -58,18 +59,32 @@ pub(super) fn refusal(headers: &mut HeaderMap, body: Bytes, redactor: &Redactor<
     }
 }
 
-/// An error event of a stream, fit for callers.
-pub(super) fn event(raw: Bytes, redactor: &Redactor<'_>) -> Bytes {
-    redactor.masked(&raw).map_or(raw, Bytes::from)
+/// An error event of a stream, fit for callers; `None` when it is too large to be searched.
+pub(super) fn event(raw: Bytes, redactor: &Redactor<'_>) -> Option<Bytes> {
+    let small = raw.len() <= MAX_ERROR;
+    small.then(|| redactor.masked(&raw).map_or(raw, Bytes::from))
 }
 
-fn remove(headers: &mut HeaderMap, telling: impl Fn(&[u8]) -> bool) {
-    let names: Vec<_> = headers
+/// Removes the headers that are telling. Those that say how to read the body stay, with what is telling masked.
+fn remove(headers: &mut HeaderMap, redactor: &Redactor<'_>, telling: impl Fn(&[u8]) -> bool) {
+    let found: Vec<_> = headers
         .iter()
         .filter(|(_, value)| telling(value.as_bytes()))
-        .map(|(name, _)| name.clone())
+        .map(|(name, value)| (name.clone(), redactor.masked(value.as_bytes())))
         .collect();
-    for name in names {
-        headers.remove(name);
+    for (name, masked) in found {
+        let needed = name.as_str().starts_with("content-");
+        let masked = masked.and_then(|value| HeaderValue::from_bytes(&value).ok());
+        match masked.filter(|_| needed) {
+            Some(masked) => {
+                headers.insert(name, masked);
+            }
+            None => {
+                headers.remove(name);
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

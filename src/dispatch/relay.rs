@@ -403,10 +403,10 @@ impl Relay {
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
             let event = live.fit(event.raw);
             return self.cut(Cut {
-                event: Some(event),
+                event,
                 retry_after: failure.retry_after,
                 certain: failure.certain,
-                ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, "")
+                ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, BROKE_OFF)
             });
         }
         let out = match &mut self.splice {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answer::{Answer, AnswerBody, Failed};
 use super::attempt::{End, Whole};
+use super::counting;
 use super::leasing::Dispatch;
 use super::live::Live;
 use super::race::{Course, Landed};
@@ -222,14 +223,13 @@ impl Dispatch {
             (Some(smallest), Some(largest)) if smallest < bound => largest,
             _ => return 0,
         };
-        let doc = request.doc.clone();
-        let counting = tokio::task::spawn_blocking(move || tokens::count(&doc, largest));
+        let counting = counting::count(request.doc.clone(), largest);
         let deadline = self.clock.instant(self.limits(request).deadline);
         // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
         // not decide: the deadline does.
         match tokio::time::timeout_at(deadline, counting).await {
-            Ok(Ok(tokens)) => tokens,
-            Ok(Err(_)) | Err(_) => 0,
+            Ok(Some(tokens)) => tokens,
+            Ok(None) | Err(_) => 0,
         }
     }
 

@@ -266,7 +266,10 @@ impl KeyState {
         if let (Some(_), Some(used)) = (self.limits.tpm, settlement.tokens) {
             match used.checked_sub(live.reserved) {
                 Some(more) => self.tokens.add(more, now),
-                None => self.tokens.take_back(live.reserved - used, now),
+                None => {
+                    let unused = live.reserved - used;
+                    self.tokens.take_back_from(live.sent.at, unused, now);
+                }
             }
         }
         let was_probe = self.is_trial(lease);

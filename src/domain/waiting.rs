@@ -6,7 +6,7 @@
 //! than its share gives way: see [`WaitingRoom::displace`]. No I/O, no clock, no logging.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::client::{Priority, Standing};
 use super::ids::{ModelName, ProviderName, Upstream};
@@ -36,17 +36,18 @@ pub struct Waiter<T> {
     pub payload: T,
 }
 
-impl<T> Waiter<T> {
-    fn waits_at(&self, provider: &ProviderName) -> bool {
-        self.wants.iter().any(|want| want.provider == *provider)
-    }
-}
-
 /// A place in the order: the class first, then the arrival.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket {
     class: Priority,
     number: u64,
+}
+
+/// Those who wait for one provider, in both orders: who has to do with another one never looks at them.
+#[derive(Debug, Default)]
+struct Queue {
+    tickets: BTreeSet<Ticket>,
+    wakes: BTreeSet<(Time, Ticket)>,
 }
 
 /// The room.
@@ -55,6 +56,10 @@ pub struct WaitingRoom<T> {
     capacity: usize,
     next: u64,
     waiters: BTreeMap<Ticket, Waiter<T>>,
+    /// All of them, by when they are woken.
+    wakes: BTreeSet<(Time, Ticket)>,
+    /// Those who wait for something of a provider.
+    at: HashMap<ProviderName, Queue>,
     /// How many of each class want what.
     wanted: HashMap<Want, [usize; Priority::ALL.len()]>,
     /// How many wait for whom.
@@ -73,6 +78,8 @@ impl<T> WaitingRoom<T> {
             capacity,
             next: 0,
             waiters: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            at: HashMap::new(),
             wanted: HashMap::new(),
             held: HashMap::new(),
         }
@@ -85,8 +92,15 @@ impl<T> WaitingRoom<T> {
 
     /// Whether anybody of whom `test` holds waits for `provider`.
     pub fn any(&self, provider: &ProviderName, test: impl Fn(&T) -> bool) -> bool {
-        let mut waiters = self.waiters.values();
-        waiters.any(|waiter| waiter.waits_at(provider) && test(&waiter.payload))
+        let mut waiters = self.waiting_at(provider);
+        waiters.any(|waiter| test(&waiter.payload))
+    }
+
+    /// Those who wait for `provider`, in order.
+    fn waiting_at(&self, provider: &ProviderName) -> impl Iterator<Item = &Waiter<T>> {
+        let queue = self.at.get(provider).into_iter();
+        let tickets = queue.flat_map(|queue| &queue.tickets);
+        tickets.filter_map(|ticket| self.waiters.get(ticket))
     }
 
     /// Whether nobody waits.
@@ -155,7 +169,14 @@ impl<T> WaitingRoom<T> {
         for want in &waiter.wants {
             let counts = self.wanted.entry(want.clone()).or_default();
             *counts.of(waiter.ticket.class) += 1;
+            let queue = match self.at.get_mut(&want.provider) {
+                Some(queue) => queue,
+                None => self.at.entry(want.provider.clone()).or_default(),
+            };
+            queue.tickets.insert(waiter.ticket);
+            queue.wakes.insert((waiter.wake_at, waiter.ticket));
         }
+        self.wakes.insert((waiter.wake_at, waiter.ticket));
         *self.held.entry(waiter.standing.clone()).or_default() += 1;
         self.waiters.insert(waiter.ticket, waiter);
     }
@@ -180,64 +201,59 @@ impl<T> WaitingRoom<T> {
 
     /// Takes out all whose time has come, in order.
     pub fn due(&mut self, now: Time) -> Vec<Waiter<T>> {
-        self.take_where(usize::MAX, |waiter| waiter.wake_at <= now)
+        let due = self.wakes.iter().take_while(|(wake_at, _)| *wake_at <= now);
+        let mut tickets: Vec<Ticket> = due.map(|(_, ticket)| *ticket).collect();
+        tickets.sort_unstable();
+        self.take(tickets)
     }
 
     /// Takes out those that wait for `provider`, in order: the first `slots` of those to whom any
     /// place there would do, or everybody when `slots` is `usize::MAX`.
     pub fn ready(&mut self, provider: &ProviderName, slots: usize) -> Vec<Waiter<T>> {
-        if self.waiters.is_empty() {
-            return Vec::new();
-        }
         let everybody = slots == usize::MAX;
-        self.take_where(slots, |waiter| {
-            waiter
-                .wants
-                .iter()
-                .any(|want| want.provider == *provider && (everybody || want.model.is_none()))
-        })
+        let served = self.waiting_at(provider).filter(|waiter| {
+            let mut wants = waiter.wants.iter();
+            everybody || wants.any(|want| want.provider == *provider && want.model.is_none())
+        });
+        let tickets = served.take(slots).map(|waiter| waiter.ticket).collect();
+        self.take(tickets)
     }
 
     /// Takes out all for which `gone` holds (their callers left).
     pub fn leave(&mut self, gone: impl Fn(&T) -> bool) -> Vec<Waiter<T>> {
-        self.take_where(usize::MAX, |waiter| gone(&waiter.payload))
+        let gone = self.waiters.values().filter(|waiter| gone(&waiter.payload));
+        let tickets = gone.map(|waiter| waiter.ticket).collect();
+        self.take(tickets)
     }
 
     /// When to look again at the latest.
     pub fn next_wake(&self) -> Option<Time> {
-        self.waiters.values().map(|waiter| waiter.wake_at).min()
+        self.wakes.first().map(|(wake_at, _)| *wake_at)
     }
 
     /// The earliest moment at which somebody who waits for `provider` is woken.
     pub fn next_wake_for(&self, provider: &ProviderName) -> Option<Time> {
-        self.waiters
-            .values()
-            .filter(|waiter| waiter.waits_at(provider))
-            .map(|waiter| waiter.wake_at)
-            .min()
+        let (wake_at, _) = self.at.get(provider)?.wakes.first()?;
+        Some(*wake_at)
     }
 
-    fn take_where(
-        &mut self,
-        most: usize,
-        mut wanted: impl FnMut(&Waiter<T>) -> bool,
-    ) -> Vec<Waiter<T>> {
-        let tickets: Vec<Ticket> = self
-            .waiters
-            .values()
-            .filter(|waiter| wanted(waiter))
-            .take(most)
-            .map(|waiter| waiter.ticket)
-            .collect();
-        tickets
-            .into_iter()
-            .filter_map(|ticket| self.remove(ticket))
-            .collect()
+    fn take(&mut self, tickets: Vec<Ticket>) -> Vec<Waiter<T>> {
+        let taken = tickets.into_iter();
+        taken.filter_map(|ticket| self.remove(ticket)).collect()
     }
 
     fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
+        let wake = (waiter.wake_at, ticket);
+        self.wakes.remove(&wake);
         for want in &waiter.wants {
+            if let Some(queue) = self.at.get_mut(&want.provider) {
+                queue.tickets.remove(&ticket);
+                queue.wakes.remove(&wake);
+                if queue.tickets.is_empty() {
+                    self.at.remove(&want.provider);
+                }
+            }
             if let Some(counts) = self.wanted.get_mut(want) {
                 *counts.of(waiter.ticket.class) -= 1;
                 if counts.iter().all(|count| *count == 0) {

@@ -60,6 +60,21 @@ impl RollingSum {
         }
     }
 
+    /// Takes back up to `amount` of what was added at `then`; nothing when that has left the sum already.
+    pub fn take_back_from(&mut self, then: Time, amount: u64, now: Time) {
+        self.advance(now);
+        let number = then.as_nanos() / self.slot_nanos;
+        let oldest = (self.newest + 1).saturating_sub(self.slots.len() as u64);
+        let index = self.index(number);
+        if (oldest..=self.newest).contains(&number)
+            && let Some(slot) = self.slots.get_mut(index)
+        {
+            let part = amount.min(*slot);
+            *slot -= part;
+            self.total -= part;
+        }
+    }
+
     /// The sum over the last span, seen from `now`.
     pub fn total(&self, now: Time) -> u64 {
         let current = now.as_nanos() / self.slot_nanos;

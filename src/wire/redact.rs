@@ -30,7 +30,7 @@ pub struct Redactor<'a> {
 struct Secret<'a> {
     bytes: &'a [u8],
     /// Also masked when only a piece of it is there.
-    in_pieces: bool,
+    credential: bool,
 }
 
 /// One character of the text, as read, and where it is written.
@@ -49,7 +49,8 @@ impl<'a> Redactor<'a> {
         new
     }
 
-    /// Masks a configured header's value too: one that carries a credential, by its name, also in pieces.
+    /// Masks a configured header's value too: of one that carries a credential, by its name, every part, also in
+    /// pieces; of another one the value as it is, and only in texts, not in heads.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &'a [u8]) -> Self {
         let telling = [
@@ -61,26 +62,35 @@ impl<'a> Redactor<'a> {
             "credential",
             "password",
         ];
-        let in_pieces = telling.iter().any(|part| name.contains(part));
-        // `Bearer abc`: the scheme is no secret.
-        let bare = value
-            .rsplit(|byte| *byte == b' ')
-            .next()
-            .filter(|_| in_pieces);
-        self.add(bare.unwrap_or(value), in_pieces);
+        if telling.iter().any(|part| name.contains(part)) {
+            for part in parts(value) {
+                self.add(part, true);
+            }
+        } else {
+            self.add(value, false);
+        }
         self
     }
 
-    fn add(&mut self, bytes: &'a [u8], in_pieces: bool) {
-        if bytes.len() >= PIECE {
-            self.secrets.push(Secret { bytes, in_pieces });
+    fn add(&mut self, bytes: &'a [u8], credential: bool) {
+        let known = |secret: &Secret<'_>| secret.credential && secret.bytes == bytes;
+        if bytes.len() >= PIECE && !self.secrets.iter().any(known) {
+            self.secrets.push(Secret { bytes, credential });
         }
+    }
+
+    /// Only what a header must not hold: credentials.
+    #[must_use]
+    pub fn for_heads(&self) -> Self {
+        let mut heads = self.clone();
+        heads.secrets.retain(|secret| secret.credential);
+        heads
     }
 
     /// Whether a credential stands there whole and as it is.
     pub fn is_in(&self, text: &[u8]) -> bool {
-        let mut secrets = self.secrets.iter();
-        secrets.any(|secret| memmem::find(text, secret.bytes).is_some())
+        let mut credentials = self.secrets.iter().filter(|secret| secret.credential);
+        credentials.any(|secret| memmem::find(text, secret.bytes).is_some())
     }
 
     /// The text with every trace masked; `None` when there is none.
@@ -111,9 +121,44 @@ impl<'a> Redactor<'a> {
     }
 }
 
+/// The parts of a header's value that can be credentials: its words but for a scheme in front (`Bearer abc`), and of
+/// each word what stands between `;` and `,`, with its name (`session=abc`) and without.
+fn parts(value: &[u8]) -> Vec<&[u8]> {
+    let mut words: Vec<&[u8]> = value.split(|byte| *byte == b' ').collect();
+    let is_scheme = |word: &&[u8]| word.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-');
+    if words.len() > 1 && words.first().is_some_and(is_scheme) {
+        words.remove(0);
+    }
+    let mut parts = Vec::new();
+    for word in words {
+        parts.push(trimmed(word, b";,"));
+        for part in word.split(|byte| matches!(byte, b';' | b',')) {
+            parts.push(part);
+            if let Some(at) = part.iter().position(|byte| *byte == b'=') {
+                parts.push(trimmed(part.get(at + 1..).unwrap_or_default(), b"\""));
+            }
+        }
+    }
+    parts
+}
+
+fn trimmed<'a>(mut text: &'a [u8], ends: &[u8]) -> &'a [u8] {
+    while let [rest @ .., last] = text
+        && ends.contains(last)
+    {
+        text = rest;
+    }
+    while let [first, rest @ ..] = text
+        && ends.contains(first)
+    {
+        text = rest;
+    }
+    text
+}
+
 impl Secret<'_> {
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        if !self.in_pieces {
+        if !self.credential {
             let found = memmem::find_iter(text, self.bytes);
             return found.map(|at| at..at + self.bytes.len()).collect();
         }

@@ -310,3 +310,26 @@ async fn with_clients_everybody_may_connect() {
     gateway.logged("0.0.0.0:").await;
     assert_eq!(gateway.chat("a").by(CI).send().await.status, 200);
 }
+
+#[tokio::test]
+async fn no_other_field_leads_past_what_a_client_may_ask_for() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(TARGETS, &[("a", &a)]).await;
+    let body = |more: &str| format!(r#"{{"model":"a:m","messages":[]{more}}}"#);
+    for more in [r#","Model":"dear""#, ",\"\u{17f}tream\":true"] {
+        for token in [CI, WEB] {
+            let answer = gateway.post_chat(body(more)).by(token).send().await;
+            answer.assert_error(400, "invalid_request");
+        }
+    }
+    for more in [r#","models":["dear"]"#, r#","Fallbacks":["dear"]"#] {
+        let answer = gateway.post_chat(body(more)).by(CI).send().await;
+        answer.assert_error(403, "target_not_allowed");
+    }
+    assert_eq!(a.count(), 0);
+    let harmless = gateway.post_chat(body(r#","models":null"#)).by(CI);
+    assert_eq!(harmless.send().await.status, 200);
+    // Whoever may ask for everything may let the upstream choose.
+    let free = gateway.post_chat(body(r#","models":["dear"]"#)).by(WEB);
+    assert_eq!(free.send().await.status, 200);
+}

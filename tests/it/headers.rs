@@ -169,3 +169,17 @@ async fn a_client_token_is_not_forwarded_to_a_provider_without_a_key_either() {
     assert_eq!(call.send().await.status, 200);
     assert_eq!(a.requests()[0].header("authorization"), None);
 }
+
+#[tokio::test]
+async fn a_configured_header_takes_no_content_type_away() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k1, headers: {Accept: application/json}}
+";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    let answer = gateway.chat("a").send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+}

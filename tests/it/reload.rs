@@ -172,3 +172,23 @@ llm:
     assert!(failed.is_empty(), "{failed:?}");
     assert!(b.count() > 0);
 }
+
+#[tokio::test]
+async fn a_file_for_which_a_reload_was_refused_is_looked_at_again_when_it_changes() {
+    let a = ScriptedUpstream::start().await;
+    let running = Changing::start(ONE, &[("a", &a)]).await;
+    let gateway = &running.gateway;
+    let new = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key_file: keys}
+";
+    running.write(new, &[("a", &a)]).await;
+    gateway.logged("not reloaded").await;
+    // Without a signal.
+    let keys = running.path.with_file_name("keys");
+    std::fs::write(keys, "sk-planted-k9\n").unwrap();
+    gateway.logged("configuration reloaded").await;
+    assert_eq!(gateway.chat("a").send().await.status, 200);
+    assert_eq!(a.keys(), ["k9"]);
+}

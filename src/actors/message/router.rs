@@ -19,7 +19,7 @@ pub enum RouterMessage {
         refusal: Refusal,
     },
     /// From a key or a provider: so many more requests can be served. Lost: waiters look again by themselves
-    /// within [`LOOK_AGAIN`](crate::actors::router::LOOK_AGAIN).
+    /// within [`LOOK_AGAIN_LATEST`](crate::actors::router::LOOK_AGAIN_LATEST).
     Ready {
         /// Where.
         provider: ProviderName,

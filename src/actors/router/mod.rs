@@ -26,6 +26,11 @@ use crate::runtime::clock::Clock;
 
 /// Those who wait for something without a known end look again after this long, come what may.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// And so much longer for each that waits, up to [`LOOK_AGAIN_LATEST`]: all of them looking again ten times a second
+/// would keep the router from everybody else. Whoever can be served is called anyway.
+const LOOK_AGAIN_EACH: Duration = Duration::from_micros(250);
+/// The longest such time.
+pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
 /// When to look again at a provider whose actor is being restarted.
 const RESTART_POLL: Duration = Duration::from_millis(5);
 /// So long an actor's restart is waited for in any case.
@@ -342,10 +347,11 @@ impl Router {
                 })
             })
             .collect();
+        let again = now + look_again(core.room.len());
         let wake_at = hopeful
-            .map(|(_, refusal)| refusal.ready_at.unwrap_or(now + LOOK_AGAIN))
+            .map(|(_, refusal)| refusal.ready_at.unwrap_or(again))
             .min()
-            .unwrap_or(now + LOOK_AGAIN)
+            .unwrap_or(again)
             // A moment later than promised beats a moment too early, and never twice at the same moment.
             .max(now + Duration::from_millis(1))
             .min(
@@ -403,6 +409,13 @@ impl Router {
         let wait = next.until(self.clock.now());
         drop(myself.send_after(wait, move || RouterMessage::Tick(next)));
     }
+}
+
+/// How soon somebody among so many looks again who waits for something without a known end.
+fn look_again(waiting: usize) -> Duration {
+    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    let each = LOOK_AGAIN_EACH.saturating_mul(waiting);
+    each.clamp(LOOK_AGAIN, LOOK_AGAIN_LATEST)
 }
 
 /// The same walk from its beginning.

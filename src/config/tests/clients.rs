@@ -165,3 +165,20 @@ fn with_clients_a_listener_may_be_reached_from_outside() {
         &["nobody has to identify", "clients"],
     );
 }
+
+#[test]
+fn allow_without_a_value_is_a_mistake_and_not_everything() {
+    for key in ["allow", "targets"] {
+        let text = format!("clients: [{{name: ci, token: 0123456789abcdef, {key}: }}]\n{LLM}");
+        let dir = Dir::new().with("pointsman.yaml", &text);
+        let error = load(&request(&dir.0, &[])).unwrap_err().to_string();
+        assert!(
+            error.contains("1 mistake") && error.contains(&format!("clients[0].{key}")),
+            "{error}"
+        );
+        assert!(
+            error.contains("write [] for nothing, or remove it"),
+            "{error}"
+        );
+    }
+}

@@ -258,3 +258,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_late_settlement_gives_back_nothing_of_what_others_took_since() {
+    let limits = KeyLimits {
+        tpm: Some(1000),
+        ..KeyLimits::default()
+    };
+    let mut key = KeyState::new(limits, CooldownPolicy::default());
+    let m = model("m");
+    key.admit(LeaseId(1), &m, 1000, Time::ZERO).unwrap();
+    let later = Time::ZERO + 70 * S;
+    key.admit(LeaseId(2), &m, 1000, later).unwrap();
+    let used = |tokens| Settlement {
+        tokens: Some(tokens),
+        ..settled(Class::Success)
+    };
+    key.settle(LeaseId(1), &used(10), later);
+    assert!(key.readiness(&m, 500, later).is_err());
+    key.settle(LeaseId(2), &used(400), later + S);
+    assert!(key.readiness(&m, 600, later + S).is_ok());
+    assert!(key.readiness(&m, 601, later + S).is_err());
+}

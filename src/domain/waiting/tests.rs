@@ -236,3 +236,55 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// Whoever comes and goes: what is asked of the room is what a look at everybody would find.
+    #[test]
+    fn the_room_knows_what_a_look_at_everybody_would_find(
+        steps in prop::collection::vec((0..4_u8, 0..20_u64, 0..3_usize, 0..3_usize, 1..4_usize), 1..60),
+    ) {
+        let names = ["a", "b", "c"];
+        let mut room = WaitingRoom::new(usize::MAX);
+        let mut inside: Vec<(Ticket, u64, Vec<usize>, usize)> = Vec::new();
+        for (n, (step, at, provider, class, slots)) in steps.into_iter().enumerate() {
+            let name = ProviderName::from(names[provider]);
+            let mut gone = match step {
+                0 | 1 => {
+                    let ticket = room.ticket(Priority::ALL[class]);
+                    // A provider may be wanted twice, for a model and for any.
+                    let wanted = [provider, (provider + slots) % 3, provider];
+                    let wants = wanted.iter().map(|which| want(names[*which])).collect();
+                    let waiter = Waiter {
+                        ticket,
+                        standing: Standing::default(),
+                        wake_at: Time::from_millis(at),
+                        wants,
+                        payload: n,
+                    };
+                    room.park(waiter).unwrap();
+                    inside.push((ticket, at, wanted.to_vec(), n));
+                    inside.sort();
+                    Vec::new()
+                }
+                2 => room.due(Time::from_millis(at)),
+                _ => room.ready(&name, slots),
+            };
+            let expected: Vec<usize> = match step {
+                0 | 1 => Vec::new(),
+                2 => inside.iter().filter(|one| one.1 <= at).map(|one| one.3).collect(),
+                _ => inside.iter().filter(|one| one.2.contains(&provider)).take(slots).map(|one| one.3).collect(),
+            };
+            inside.retain(|one| !expected.contains(&one.3));
+            prop_assert_eq!(payloads(std::mem::take(&mut gone)), expected);
+            prop_assert_eq!(room.len(), inside.len());
+            let wake = inside.iter().map(|one| Time::from_millis(one.1)).min();
+            prop_assert_eq!(room.next_wake(), wake);
+            for (which, name) in names.iter().enumerate() {
+                let name = ProviderName::from(*name);
+                let here = || inside.iter().filter(|one| one.2.contains(&which));
+                prop_assert_eq!(room.next_wake_for(&name), here().map(|one| Time::from_millis(one.1)).min());
+                prop_assert_eq!(room.any(&name, |_| true), here().count() > 0);
+            }
+        }
+    }
+}

@@ -13,6 +13,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+mod size;
+
+use self::size::PromptSize;
+
 /// Why a body is not a request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RequestError {
@@ -32,6 +36,9 @@ pub enum RequestError {
     /// A field that may stand there once stands there twice.
     #[error("the field `{0}` is given twice: which one is meant?")]
     Duplicate(&'static str),
+    /// A field that some readers take for another one.
+    #[error("the field `{0}` must be written like this, in small letters")]
+    Lookalike(&'static str),
     /// A field of the wrong type.
     #[error("the field `{field}` must be {expected}")]
     WrongType {
@@ -51,6 +58,7 @@ pub struct RequestDoc {
     body: Bytes,
     fields: Vec<Field>,
     stream: bool,
+    size: PromptSize,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +103,7 @@ impl RequestDoc {
             body,
             fields,
             stream: false,
+            size: PromptSize::default(),
         };
         for name in ["model", "stream"] {
             if doc
@@ -105,6 +114,9 @@ impl RequestDoc {
                 > 1
             {
                 return Err(RequestError::Duplicate(name));
+            }
+            if doc.fields.iter().any(|field| doc.looks_like(field, name)) {
+                return Err(RequestError::Lookalike(name));
             }
         }
         let wrong = |field, expected| Err(RequestError::WrongType { field, expected });
@@ -135,6 +147,7 @@ impl RequestDoc {
             Some(b"true") => true,
             Some(_) => return wrong("stream", "true or false"),
         };
+        doc.size = doc.measured();
         Ok(doc)
     }
 
@@ -179,12 +192,26 @@ impl RequestDoc {
         n.unwrap_or(1).max(1).saturating_mul(prompts)
     }
 
-    /// Bytes of everything that becomes the prompt.
+    /// Bytes of everything that becomes the prompt, but for the data of images, sounds and files.
     pub fn prompt_bytes(&self) -> usize {
-        PROMPT_FIELDS
-            .iter()
-            .filter_map(|name| Some(self.raw(name)?.len()))
-            .sum()
+        self.size.text
+    }
+
+    /// Tokens of the prompt's images, sounds and files, roughly: at most 1,000 for each, whatever their size.
+    pub fn media_tokens(&self) -> u64 {
+        self.size.media
+    }
+
+    fn measured(&self) -> PromptSize {
+        let mut size = PromptSize::default();
+        for name in PROMPT_FIELDS {
+            match self.raw(name) {
+                Some(raw) if name == "tools" => size.add_text(raw),
+                Some(raw) => size.add(raw),
+                None => {}
+            }
+        }
+        size
     }
 
     /// Whether the request has this top-level field.
@@ -325,9 +352,39 @@ impl RequestDoc {
         }
     }
 
+    /// Whether a reader that does not tell capital letters from small ones takes it for `name`, though it is another one.
+    fn looks_like(&self, field: &Field, name: &str) -> bool {
+        let text = match &field.name {
+            // Long s has two bytes.
+            Name::Plain(range) if range.len() > name.len() + 1 => return false,
+            Name::Plain(range) => std::str::from_utf8(self.slice(range.clone())).unwrap_or(""),
+            Name::Escaped(text) => text,
+        };
+        text != name && folded(text, name)
+    }
+
+    /// Whether it has any of these fields, in small or capital letters, with a value; the first one of them.
+    pub fn any_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        let given = |field: &&Field| self.slice(field.value.clone()) != b"null";
+        names.iter().copied().find(|name| {
+            let mut fields = self.fields.iter().filter(given);
+            fields.any(|field| self.is_named(field, name) || self.looks_like(field, name))
+        })
+    }
+
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.body.get(range).unwrap_or_default()
     }
+}
+
+/// Whether both are the same but for capital letters, as Unicode folds them: long s is an s, the sign for kelvin a k.
+fn folded(text: &str, name: &str) -> bool {
+    let small = |letter: char| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    text.chars().map(small).eq(name.chars().map(small))
 }
 
 const PROMPT_FIELDS: [&str; 5] = ["messages", "input", "prompt", "instructions", "tools"];

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -71,7 +71,9 @@ pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspe
         Ok(Some(inflated)) => look(operation, &Bytes::from(inflated)),
         Ok(None) => look(operation, body),
         Err(Unreadable::Foreign) => Inspection::Good(None),
-        Err(Unreadable::Broken) => Inspection::Malformed("the answer's compression is broken"),
+        Err(Unreadable::Broken | Unreadable::Trailed(_)) => {
+            Inspection::Malformed("the answer's compression is broken")
+        }
     }
 }
 
@@ -130,23 +132,51 @@ enum Unreadable {
     /// Compressed in a way that was not asked for: passed on unseen.
     Foreign,
     Broken,
+    /// Readable up to bytes that do not belong to it.
+    Trailed(Vec<u8>),
 }
 
-/// The inflated body when it is compressed.
+/// The inflated body when it is compressed. Of bytes behind it nothing is said here.
 fn plain(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadable> {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
+    match whole(headers, body) {
+        Err(Unreadable::Trailed(inflated)) => Ok(Some(inflated)),
+        other => other,
+    }
+}
+
+/// The same, and all of it: nothing that a more forgiving reader could take for a part of the answer is left.
+fn whole(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadable> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(encoding) = encodings.next() else {
         return Ok(None);
     };
+    if encodings.next().is_some() {
+        return Err(Unreadable::Foreign);
+    }
     let limit = MAX_INFLATED.min(MIN_INFLATED.max(body.len() as u64 * MAX_RATIO));
     let mut out = Vec::new();
+    let mut rest: &[u8] = body;
     let read = match encoding.as_bytes().to_ascii_lowercase().as_slice() {
         b"identity" | b"" => return Ok(None),
-        b"gzip" | b"x-gzip" => GzDecoder::new(&**body).take(limit).read_to_end(&mut out),
-        b"deflate" => ZlibDecoder::new(&**body).take(limit).read_to_end(&mut out),
+        b"gzip" | b"x-gzip" => {
+            let all = MultiGzDecoder::new(&mut rest);
+            match all.take(limit).read_to_end(&mut out) {
+                // Whatever follows the first member is no other one.
+                Err(_) => {
+                    (out, rest) = (Vec::new(), body);
+                    GzDecoder::new(&mut rest).take(limit).read_to_end(&mut out)
+                }
+                read => read,
+            }
+        }
+        b"deflate" => ZlibDecoder::new(&mut rest)
+            .take(limit)
+            .read_to_end(&mut out),
         _ => return Err(Unreadable::Foreign),
     };
     match read {
         Ok(size) if size as u64 >= limit => Err(Unreadable::Foreign),
+        Ok(_) if !rest.is_empty() => Err(Unreadable::Trailed(out)),
         Ok(_) => Ok(Some(out)),
         Err(_) => Err(Unreadable::Broken),
     }
@@ -161,9 +191,9 @@ pub fn readable(headers: &HeaderMap, body: &Bytes) -> Bytes {
 }
 
 /// A body that can be searched for words: inflated if need be; `None` when it is compressed in a way that cannot
-/// be read here, or grows too much.
+/// be read here, grows too much, or has bytes behind its end.
 pub fn searchable(headers: &HeaderMap, body: &Bytes) -> Option<Bytes> {
-    match plain(headers, body) {
+    match whole(headers, body) {
         Ok(Some(inflated)) => Some(Bytes::from(inflated)),
         Ok(None) => Some(body.clone()),
         Err(_) => None,
@@ -282,5 +312,53 @@ mod tests {
             inspect(Operation::Chat, &headers, &cut),
             Inspection::Malformed(_)
         ));
+    }
+
+    #[test]
+    fn what_is_searched_is_all_that_the_caller_could_read() {
+        let zip = |text: &str| {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let shrink = |text: &str| {
+            let mut encoder =
+                flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let encoded = |encodings: &[&'static str]| -> HeaderMap {
+            let values = encodings
+                .iter()
+                .map(|value| http::HeaderValue::from_static(value));
+            values
+                .map(|value| (header::CONTENT_ENCODING, value))
+                .collect()
+        };
+        let see = |encodings: &[&'static str], body: Vec<u8>| {
+            searchable(&encoded(encodings), &Bytes::from(body))
+        };
+        let two = [zip("{\"a\":"), zip("1}")].concat();
+        assert_eq!(see(&["gzip"], two.clone()).unwrap(), "{\"a\":1}");
+        assert!(matches!(
+            inspect(
+                Operation::Chat,
+                &encoded(&["gzip"]),
+                &Bytes::from([zip("{\"choices\":"), zip("[{}]}")].concat())
+            ),
+            Inspection::Good(_)
+        ));
+        assert_eq!(
+            see(&["gzip"], [zip("{}"), b"sk-key".to_vec()].concat()),
+            None
+        );
+        assert_eq!(
+            see(&["deflate"], [shrink("{}"), b"sk-key".to_vec()].concat()),
+            None
+        );
+        assert_eq!(see(&["deflate"], shrink("{}")).unwrap(), "{}");
+        assert_eq!(see(&["identity", "gzip"], two.clone()), None);
+        assert_eq!(see(&["gzip", "gzip"], two), None);
     }
 }

@@ -124,3 +124,28 @@ proptest! {
         let _ = Redactor::new(Some(&key)).masked_text(&text);
     }
 }
+
+#[test]
+fn every_part_of_a_configured_cookie_is_masked() {
+    let redactor = Redactor::new(None)
+        .with_header(
+            "cookie",
+            b"session=abcdefgh12345678; theme=dark; csrf=\"ZYXWVUTS98765432\"",
+        )
+        .with_header("authorization", b"Basic dXNlcjpwYXNzd29yZA==")
+        .with_header("x-api-keys", b"first-0123456, second-7890123");
+    for (text, secret) in [
+        ("got abcdefgh12345678", "abcdefgh"),
+        ("got ZYXWVUTS98765432 too", "ZYXWVUTS"),
+        ("got dXNlcjpwYXNzd29yZA== too", "dXNlcjpwYXNz"),
+        ("got first-0123456", "first-01"),
+        ("got second-7890123", "second-7"),
+    ] {
+        let masked = redactor
+            .masked_text(text)
+            .unwrap_or_else(|| text.to_owned());
+        assert!(!masked.contains(secret), "{masked}");
+        assert!(redactor.is_in(text.as_bytes()), "{text}");
+    }
+    assert_eq!(redactor.masked_text("Basic, theme, dark, session"), None);
+}

@@ -236,3 +236,31 @@ fn each_prompt_of_a_list_has_choices_of_its_own() {
     assert_eq!(choices(r#"{"prompt":[[1,2],[3]]}"#), 2);
     assert_eq!(choices(r#"{"prompt":[1,2,3]}"#), 1, "one prompt, as tokens");
 }
+
+#[test]
+fn a_field_that_a_lenient_reader_takes_for_the_model_is_refused() {
+    for body in [
+        r#"{"model":"cheap","Model":"dear"}"#,
+        r#"{"MODEL":"dear"}"#,
+        r#"{"mod\u0045l":"dear"}"#,
+        r#"{"model":"m","Stream":true}"#,
+        "{\"model\":\"m\",\"\u{17f}tream\":true}",
+        r#"{"model":"m","\u017fTREAM":true}"#,
+    ] {
+        let error = RequestDoc::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("`model`") || text.contains("`stream`"),
+            "{body}: {text}"
+        );
+    }
+    for body in [
+        r#"{"models":1,"streams":2,"Modell":3,"model ":4}"#,
+        "{\"\u{17f}\":1}",
+    ] {
+        assert!(
+            RequestDoc::parse(Bytes::copy_from_slice(body.as_bytes())).is_ok(),
+            "{body}"
+        );
+    }
+}
