@@ -17,6 +17,7 @@ pub mod actors;
 
 pub mod dispatch;
 
+pub mod admin;
 pub mod api;
 pub mod listener;
 

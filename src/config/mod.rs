@@ -4,6 +4,7 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 mod addresses;
+mod admin;
 pub mod catalog;
 mod choices;
 mod clients;
@@ -27,12 +28,14 @@ mod request;
 mod resolve;
 mod resolved;
 mod streams;
+mod tokens;
 mod units;
 mod values;
 mod variables;
 mod virtuals;
 
 pub use addresses::addresses;
+pub use admin::Admin;
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
 pub use listen::Listen;

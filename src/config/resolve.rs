@@ -1,10 +1,10 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admin;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::context::{Context, Placed};
@@ -19,6 +19,7 @@ use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, Log, Server};
 use super::streams;
+use super::tokens::Typed;
 use super::values::{Amount, PositiveSpan, Span, share};
 use super::virtuals::{self, Known};
 use crate::domain::chain::{ProviderEntry, Targets};
@@ -37,11 +38,7 @@ pub(super) fn resolve(
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let open = clients.is_empty();
-    let server = server(
-        raw.server.unwrap_or_default(),
-        (&context.dir, open),
-        &mut report,
-    );
+    let server = server(raw.server.unwrap_or_default(), (context, open), &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
@@ -184,8 +181,8 @@ fn add_from_environment(
     }
 }
 
-/// `open`: nobody has to identify with a token. Paths are relative to `dir`.
-fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> Server {
+/// `open`: nobody has to identify with a token.
+fn server(raw: raw::Server, (context, open): (&Context<'_>, bool), report: &mut Report) -> Server {
     let usual = Server::default();
     let typed = listeners::Typed {
         max_connections: raw.max_connections,
@@ -196,7 +193,15 @@ fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> 
         unix: raw.unix,
         reuse_port: raw.reuse_port,
     };
-    let listeners = listeners::resolve(typed, dir, report);
+    let listeners = listeners::resolve(typed, &context.dir, report);
+    let typed = Typed {
+        token: raw.admin_token,
+        file: raw.admin_token_file,
+        sha256: raw.admin_token_sha256,
+        names: ["admin_token", "admin_token_file", "admin_token_sha256"],
+    };
+    let insecure = raw.insecure_open == Some(true);
+    let admin = admin::resolve(raw.admin_listen, &typed, insecure, context, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -204,6 +209,7 @@ fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> 
         .filter(|all| !all.is_empty());
     let server = Server {
         listen: listen.unwrap_or(usual.listen),
+        admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         dns: outbound::dns(raw.dns),
@@ -220,7 +226,7 @@ fn server(raw: raw::Server, (dir, open): (&Path, bool), report: &mut Report) -> 
     let open =
         |listen: &&Listen| open && !listen.is_local() && !server.listeners.identifies(listen);
     for listen in server.listen.iter().filter(open) {
-        if raw.insecure_open == Some(true) {
+        if insecure {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
         } else {

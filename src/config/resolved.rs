@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::admin::Admin;
 use super::listen::Listen;
 use super::listeners::Listeners;
 use crate::domain::chain::{Targets, VirtualEntry};
@@ -56,6 +57,8 @@ pub struct Config {
 pub struct Server {
     /// At least one address.
     pub listen: Vec<Listen>,
+    /// The admin listener.
+    pub admin: Admin,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
@@ -78,6 +81,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
+            admin: Admin::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             dns: Dns::default(),

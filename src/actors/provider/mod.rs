@@ -3,6 +3,9 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
+mod manual;
+mod published;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,7 +21,7 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Route, Visit};
-use super::view::{KeyCell, Life, ProviderCell, ProviderView};
+use super::view::{KeyCell, Life, ProviderCell};
 use crate::domain::circuit::{BreakerPolicy, Change};
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
@@ -158,6 +161,11 @@ impl Actor for Provider {
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
+            ProviderMessage::Manual(order, reply) => {
+                self.manual(core, &order);
+                // Whoever ordered it may be gone; it is done all the same.
+                let _ = reply.send(());
+            }
         }
         Ok(())
     }
@@ -189,6 +197,10 @@ impl Provider {
                         .insert(upstream.model.clone(), Arc::downgrade(&token));
                     token
                 });
+                if probe.is_some() {
+                    events::circuit_half_open(&self.id, &upstream.model);
+                    self.publish_upstreams(core, now);
+                }
                 route.walk.visit = Visit {
                     pass: Some(pass),
                     probe,
@@ -248,12 +260,8 @@ impl Provider {
                     let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
                     visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(
-                    KeyMessage::Began(_)
-                    | KeyMessage::Heard { .. }
-                    | KeyMessage::Settled(_)
-                    | KeyMessage::Retire,
-                ) => return,
+                // Only what was sent comes back.
+                Err(_) => return,
             }
         }
     }
@@ -320,6 +328,7 @@ impl Provider {
             .withdrawn(&upstream.model, pass, route.ask.first, now);
         if pass.probe {
             core.probes.remove(&upstream.model);
+            self.publish_upstreams(core, now);
         }
     }
 
@@ -379,17 +388,6 @@ impl Provider {
         let until = core.state.cool(until);
         self.publish(core, now);
         events::provider_cooling(&self.id, until.since(now));
-    }
-
-    fn publish(&self, core: &ProviderCore, now: Time) {
-        self.cell.publish(ProviderView {
-            cooling: core.state.cooling(now),
-            troubled: core
-                .state
-                .troubled(now)
-                .map(|(model, refusal)| (model.clone(), refusal))
-                .collect(),
-        });
     }
 
     fn ready(&self, slots: usize) {
