@@ -5,32 +5,8 @@ use config::ValueKind;
 use super::context::Context;
 use super::listen::{Listen, Listens};
 use super::read::{FromNode, Node, Report};
+use super::resolved::Admin;
 use super::tokens::{self, Typed};
-use crate::wire::token::TokenDigest;
-
-/// Where the admin listener is without any configuration.
-const USUAL: &str = "127.0.0.1:8081";
-
-/// The admin listener.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Admin {
-    /// Its addresses; none: there is no admin listener.
-    pub listen: Vec<Listen>,
-    /// Whether somebody wrote them. An address that nobody asked for and that is taken is no reason not to start.
-    pub named: bool,
-    /// The hashes of the tokens of which each request needs one; empty: nobody has to identify.
-    pub tokens: Vec<TokenDigest>,
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: vec![Listen::Tcp(USUAL.to_owned())],
-            named: false,
-            tokens: Vec::new(),
-        }
-    }
-}
 
 /// `server.admin_listen`: addresses, or `off`.
 pub(super) struct AdminListen(Vec<Listen>);

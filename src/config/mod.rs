@@ -35,14 +35,15 @@ mod variables;
 mod virtuals;
 
 pub use addresses::addresses;
-pub use admin::Admin;
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
 pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::load;
 pub use request::LoadRequest;
-pub use resolved::{Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server};
+pub use resolved::{
+    Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
+};
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
 

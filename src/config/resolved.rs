@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::admin::Admin;
 use super::listen::Listen;
 use super::listeners::Listeners;
 use crate::domain::chain::{Targets, VirtualEntry};
@@ -90,6 +89,27 @@ impl Default for Server {
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             stream_keepalive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admin {
+    /// Its addresses; none: there is no admin listener.
+    pub listen: Vec<Listen>,
+    /// Whether somebody wrote them. An address that nobody asked for and that is taken is no reason not to start.
+    pub named: bool,
+    /// The hashes of the tokens of which each request needs one; empty: nobody has to identify.
+    pub tokens: Vec<TokenDigest>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::Tcp("127.0.0.1:8081".to_owned())],
+            named: false,
+            tokens: Vec::new(),
         }
     }
 }
