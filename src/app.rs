@@ -376,9 +376,8 @@ async fn reload_now(
         needs_restart.push("log.format has changed".to_owned());
     }
     if config.log.level != before.level {
-        match level::set(&config.log.level) {
-            Ok(()) => events::log_level_changed(&config.log.level, "reload"),
-            Err(error) => tracing::warn!(%error, "the log level stays as it was"),
+        if let Err(error) = level::set(&config.log.level, "reload") {
+            tracing::warn!(%error, "the log level stays as it was");
         }
     }
     Ok(needs_restart)

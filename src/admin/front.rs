@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::Request;
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -43,13 +43,25 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (parts, body) = request.into_parts();
+        // As on the data listener: what follows a body in chunks may be somebody else's (RFC 9112, 6.1).
+        let last = parts.headers.contains_key(header::TRANSFER_ENCODING);
         let judged = judge(&parts, &self.admin.now(), self.unix);
         match judged {
-            Err(refused) => Box::pin(async move { Ok(guarded(refused.into_response())) }),
+            Err(refused) => {
+                Box::pin(async move { Ok(closing(last, guarded(refused.into_response()))) })
+            }
             Ok(()) => {
                 let answering = self.router.call(Request::from_parts(parts, body));
-                Box::pin(async move { Ok(guarded(answering.await?)) })
+                Box::pin(async move { Ok(closing(last, guarded(answering.await?))) })
             }
         }
     }
+}
+
+fn closing(last: bool, mut response: Response) -> Response {
+    if last {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }

@@ -12,7 +12,6 @@ use super::answer::Refused;
 use super::body::Fields;
 use super::snapshot::mistakes;
 use super::state::Admin;
-use crate::telemetry::events;
 use crate::telemetry::level::{self, LevelError};
 
 type Answer = Result<Response, Refused>;
@@ -53,11 +52,10 @@ pub(super) async fn drain(State(admin): State<Arc<Admin>>, fields: Fields) -> An
 pub(super) async fn log_level(State(_): State<Arc<Admin>>, mut fields: Fields) -> Answer {
     let text = fields.text("level")?;
     fields.finish()?;
-    level::set(&text).map_err(|error| match error {
+    level::set(&text, "admin").map_err(|error| match error {
         LevelError::Invalid(_) => Refused::invalid(error.to_string()),
         LevelError::NoLog => Refused::new(StatusCode::CONFLICT, "no_log", error.to_string()),
     })?;
     let current = level::current().unwrap_or_default();
-    events::log_level_changed(&current, "admin");
     Ok(Json(json!({"level": current})).into_response())
 }

@@ -1,9 +1,11 @@
 //! What is logged, and how that is changed while the process runs.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use tracing_subscriber::EnvFilter;
+
+use super::events;
 
 /// A filter that is longer was not written by a person.
 const LONGEST: usize = 4096;
@@ -33,18 +35,25 @@ pub fn current() -> Option<String> {
     CURRENT.get().map(|(_, text)| text.load().as_ref().clone())
 }
 
-/// From now on this is logged.
+/// From now on this is logged; the change itself is told by the more talkative of the two filters. `by`: who wanted it.
 ///
 /// # Errors
 /// A text that is no level and no list of directives; then nothing has changed.
-pub fn set(text: &str) -> Result<(), LevelError> {
+pub fn set(text: &str, by: &str) -> Result<(), LevelError> {
     let text = text.trim();
     let filter = filter(text)?;
     let (replace, current) = CURRENT.get().ok_or(LevelError::NoLog)?;
+    let told = tracing::enabled!(tracing::Level::INFO);
+    if told {
+        events::log_level_changed(text, by);
+    }
     if !replace(filter) {
         return Err(LevelError::NoLog);
     }
-    current.store(std::sync::Arc::new(text.to_owned()));
+    current.store(Arc::new(text.to_owned()));
+    if !told {
+        events::log_level_changed(text, by);
+    }
     Ok(())
 }
 

@@ -140,6 +140,10 @@ async fn the_log_level_changes_at_once() {
     side.gateway.logged("\"message\":\"request\"").await;
     let answer = put("error,pointsman::telemetry=warn").send().await;
     assert_eq!(answer.json()["level"], "error,pointsman::telemetry=warn");
+    // Told although it is quiet from now on.
+    side.gateway
+        .logged("\"log_level\":\"error,pointsman::telemetry=warn\"")
+        .await;
     side.gateway.chat("echo:x").send().await;
     assert_eq!(put("info").send().await.status, 200);
     side.gateway.logged("\"log_level\":\"info\"").await;
