@@ -375,10 +375,10 @@ async fn reload_now(
     if config.log.format != before.format {
         needs_restart.push("log.format has changed".to_owned());
     }
-    if config.log.level != before.level {
-        if let Err(error) = level::set(&config.log.level, "reload") {
-            tracing::warn!(%error, "the log level stays as it was");
-        }
+    if config.log.level != before.level
+        && let Err(error) = level::set(&config.log.level, "reload")
+    {
+        tracing::warn!(%error, "the log level stays as it was");
     }
     Ok(needs_restart)
 }

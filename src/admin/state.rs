@@ -179,7 +179,7 @@ impl Now {
 fn host_name(host: &str) -> &str {
     let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     match host.rsplit_once(':') {
-        Some((name, text)) if port(text) && !(name.contains(':') && !name.ends_with(']')) => name,
+        Some((name, text)) if port(text) && (name.ends_with(']') || !name.contains(':')) => name,
         _ => host,
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::refusal::Reason;
 /// Logs a line and publishes an event, with the same fields: names first, then values.
 macro_rules! tell {
     ($level:ident, $name:literal, $text:literal, [$($shown:ident),*], {$($field:ident: $value:expr),* $(,)?}) => {{
-        $(let $field = $value;)*
+        let ($($field,)*) = ($($value,)*);
         tracing::$level!($($shown = %$shown,)* $($field,)* $text);
         let fields: Vec<(&str, Value)> = vec![
             $((stringify!($shown), Value::from($shown.to_string())),)*
