@@ -165,6 +165,7 @@ async fn reloads_on_request_under_load_fail_nothing() {
 /// The figure of the documentation: `cargo test --test it hundred_reloads -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "a measurement of about 20 s"]
+#[expect(clippy::print_stdout, reason = "the figure is what it is for")]
 async fn hundred_reloads_at_500_requests_a_second() {
     let load = under_load(100, 500, ms(200)).await;
     let Load {
