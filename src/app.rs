@@ -3,6 +3,7 @@
 //! Up: tree, dispatch, listeners. Down, on a signal: not ready, no new connections, what is under way gets
 //! its time, then the rest.
 
+mod admin;
 mod assemble;
 mod error;
 mod keeper;
@@ -17,17 +18,22 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
+use self::admin::AdminListening;
 use self::keeper::Keeper;
 use self::listening::Listening;
 use self::watch::Watch;
+use crate::access::Clients;
 use crate::actors::tree::Tree;
+use crate::admin::{Admin, Command, Mistake, Reloaded};
 use crate::api::{self, Api, Door};
 use crate::config::{Config, ConfigErrors, Server};
 use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::telemetry::{events, level};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
@@ -38,10 +44,17 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often it is looked whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
 
+/// Orders of the admin listener that may wait at once.
+const COMMANDS: usize = 16;
+
 /// A process that serves in the background until told to stop. Tests start one of their own.
 pub struct App {
     api: Arc<Api>,
     listening: Listening,
+    admin: Arc<Admin>,
+    admin_listening: AdminListening,
+    /// What the admin listener asks for.
+    commands: Option<mpsc::Receiver<Command>>,
     tree: Tree,
     /// With a `state.path`.
     keeper: Option<Keeper>,
@@ -79,11 +92,18 @@ impl App {
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
-        let front = api::Front::new(Arc::clone(&api));
-        let listening = Listening::start(&config.server, passed, front).await?;
+        let (send, commands) = mpsc::channel(COMMANDS);
+        let admin = Arc::new(admin(config, &api, (&tree, clock), send));
+        let data = Listening::bind(&config.server, passed).await?;
+        let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
+        let listening = data.serve(&api::Front::new(Arc::clone(&api)));
+        let admin_listening = bound.serve(&admin);
         Ok(Self {
             api,
             listening,
+            admin,
+            admin_listening,
+            commands: Some(commands),
             tree,
             keeper,
             clock,
@@ -93,11 +113,12 @@ impl App {
     }
 
     /// Takes another configuration over. Requests under way finish under the one they began with; what stays keeps its
-    /// counts, cooldowns and connections. Addresses to listen on and the log stay as they were.
+    /// counts, cooldowns and connections. Addresses to listen on and the log stay as they were. Returns what has changed
+    /// and takes a restart.
     ///
     /// # Errors
     /// A provider whose client cannot be made, an address that would let anyone in; then nothing has changed.
-    pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+    pub async fn reload(&mut self, config: &Config) -> Result<Vec<String>, StartError> {
         let certificates = self.listening.judge(config)?;
         let before = self.api.serving();
         let dispatch = &before.dispatch;
@@ -108,7 +129,13 @@ impl App {
         let shared = (self.clock, &self.api.halt);
         let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
         let clients = assemble::clients(config, before.clients.as_ref());
-        self.listening.reload(&config.server, certificates);
+        let mut needs_restart = self.listening.reload(&config.server, certificates);
+        let known = self.admin.now();
+        let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);
+        now.clients = clients.as_ref().map(Clients::all).unwrap_or_default();
+        if moved {
+            needs_restart.push("server.admin_listen has changed".to_owned());
+        }
         self.config = config.clone();
         self.earlier
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
@@ -118,7 +145,8 @@ impl App {
         self.api.door.resize(config.server.max_in_flight);
         self.api
             .replace(assemble::serving(config, dispatch, clients));
-        Ok(())
+        self.admin.replace(now);
+        Ok(needs_restart)
     }
 
     /// Lets go of what only requests of earlier configurations used, once they are over. Call it now and then after a
@@ -163,9 +191,15 @@ impl App {
         self.listening.addresses()
     }
 
+    /// The real addresses of the admin listener.
+    pub fn admin_addresses(&self) -> &[String] {
+        self.admin_listening.addresses()
+    }
+
     /// Readiness turns 503, and clients are told to leave with their next answer; connections are still taken.
     pub fn drain(&self) {
         self.api.drain();
+        self.admin.drain();
         self.listening.drain.advance(Phase::Draining);
     }
 
@@ -176,6 +210,11 @@ impl App {
         self.listening.drain.emptied().await;
     }
 
+    /// Ends the admin listener, which tells of the shutdown until then.
+    pub async fn end_admin(&mut self) {
+        self.admin_listening.end(&self.admin).await;
+    }
+
     /// What is still under way ends now, with an error: 503 `draining`, or an event that says so in a stream.
     pub fn cut(&self) {
         self.api.halt.halt();
@@ -183,11 +222,35 @@ impl App {
     }
 }
 
+/// What the admin listener knows at the start.
+fn admin(
+    config: &Config,
+    api: &Arc<Api>,
+    (tree, clock): (&Tree, Clock),
+    commands: mpsc::Sender<Command>,
+) -> Admin {
+    let serving = api.serving();
+    let mut now = admin::now(config, &serving.dispatch);
+    now.clients = serving
+        .clients
+        .as_ref()
+        .map(Clients::all)
+        .unwrap_or_default();
+    let door = api.door.clone();
+    Admin::new(
+        now,
+        (clock, Halt::default()),
+        (tree.dispatcher().clone(), tree.operator()),
+        commands,
+        Box::new(move || door.inside()),
+    )
+}
+
 /// Reads the configuration again.
 pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// Serves until a signal says stop, then ends in order. A second signal ends at once. `read` is asked again when a
-/// file that `config` came from changes, and on SIGHUP.
+/// file that `config` came from changes, on SIGHUP, and when the admin listener is asked to.
 ///
 /// # Errors
 /// Whatever keeps the process from starting.
@@ -197,61 +260,116 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut files = Watch::new(config.files.clone()).await;
     let mut app = App::start_on(config, &mut passed).await?;
+    let (_never, none) = mpsc::channel(1);
+    let mut commands = app.commands.take().unwrap_or(none);
     tell(&[NotifyState::Ready]);
     let mut earlier = false;
+    // After that many signals more it ends at once.
+    let mut patience = 1;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 files.look().await;
-                earlier |= reload(&mut app, &read, &mut files).await;
+                let reloaded = reload(&mut app, &read, &mut files, "signal").await;
+                earlier |= reloaded.result.is_ok();
             }
-            () = files.changed() => earlier |= reload(&mut app, &read, &mut files).await,
+            () = files.changed() => {
+                let reloaded = reload(&mut app, &read, &mut files, "file").await;
+                earlier |= reloaded.result.is_ok();
+            }
+            command = commands.recv() => match command {
+                Some(Command::Reload(reply)) => {
+                    files.look().await;
+                    let reloaded = reload(&mut app, &read, &mut files, "admin").await;
+                    earlier |= reloaded.result.is_ok();
+                    // Whoever asked may be gone; it is done all the same.
+                    let _ = reply.send(reloaded);
+                }
+                Some(Command::Drain) | None => {
+                    // Whoever runs the process sends the signal all the same, after a hook that called for this.
+                    patience += 1;
+                    break;
+                }
+            },
             () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
     }
+    // Who asks now hears that it is too late.
+    drop(commands);
     let Server {
         drain_delay,
         drain_timeout,
         ..
     } = app.config.server;
-    tracing::info!(
-        delay_seconds = drain_delay.as_secs_f64(),
-        timeout_seconds = drain_timeout.as_secs_f64(),
-        "draining"
-    );
+    events::draining(drain_delay, drain_timeout);
     tell(&[NotifyState::Stopping]);
     app.drain();
     let ending = async {
         tokio::time::sleep(drain_delay).await;
+        events::drain_closed();
         let mut stopping = std::pin::pin!(app.stop());
         if tokio::time::timeout(drain_timeout, stopping.as_mut())
             .await
             .is_err()
         {
-            tracing::warn!("requests were still under way when the drain timeout passed");
+            events::drain_cut();
             app.cut();
             drop(tokio::time::timeout(LAST_WORDS, stopping).await);
         }
     };
-    tokio::select! {
-        () = ending => tracing::info!("stopped"),
-        _ = terminate.recv() => tracing::warn!("second signal: stopped at once"),
-        _ = interrupt.recv() => tracing::warn!("second signal: stopped at once"),
+    let impatience = async {
+        for _ in 0..patience {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+    };
+    let in_order = tokio::select! {
+        () = ending => true,
+        () = impatience => false,
+    };
+    if in_order {
+        events::stopped();
+        app.end_admin().await;
+    } else {
+        tracing::warn!("second signal: stopped at once");
     }
     app.keep().await;
     Ok(())
 }
 
 /// One reload, told in the log. A configuration with mistakes changes nothing.
-async fn reload(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
+async fn reload(
+    app: &mut App,
+    read: &Reader,
+    files: &mut Watch,
+    trigger: &'static str,
+) -> Reloaded {
     // The time is asked for by systemd 253 and later.
     let now = NotifyState::monotonic_usec_now();
     tell(&[vec![NotifyState::Reloading], now.into_iter().collect()].concat());
-    let done = reload_now(app, read, files).await;
+    let result = reload_now(app, read, files).await;
     tell(&[NotifyState::Ready]);
-    done
+    let generation = app.api.serving().dispatch.generation;
+    let result = match result {
+        Ok(needs_restart) => {
+            for text in &needs_restart {
+                tracing::warn!("{text}: that takes a restart");
+            }
+            events::reloaded(trigger, generation, app.config.providers.len());
+            Ok(needs_restart)
+        }
+        Err((text, mistakes)) => {
+            events::not_reloaded(trigger, &text);
+            Err(mistakes)
+        }
+    };
+    let reloaded = Reloaded { generation, result };
+    admin::told(&app.admin, trigger, &reloaded);
+    reloaded
 }
 
 /// The files whose change is a reason to read again: of what was read, and of what serves when that has mistakes. Any
@@ -267,7 +385,12 @@ fn wanted(read: &Result<Config, ConfigErrors>, serving: &Config) -> Vec<PathBuf>
     }
 }
 
-async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
+/// What takes a restart; or why nothing has changed, as one text and one by one.
+async fn reload_now(
+    app: &mut App,
+    read: &Reader,
+    files: &mut Watch,
+) -> Result<Vec<String>, (String, Vec<Mistake>)> {
     let mut config = read();
     let wanted = wanted(&config, &app.config);
     if files.watches() != wanted {
@@ -276,35 +399,27 @@ async fn reload_now(app: &mut App, read: &Reader, files: &mut Watch) -> bool {
         files.look().await;
         config = read();
     }
-    let config = match config {
-        Ok(config) => config,
-        Err(mistakes) => {
-            let mistakes = mistakes.to_string();
-            tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
-            return false;
-        }
-    };
+    let config = config.map_err(|errors| (errors.to_string(), admin::mistakes(&errors)))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if config.state_path != app.config.state_path {
-        tracing::warn!("state.path has changed: that takes a restart");
+    let before = app.config.log.clone();
+    let state_path = app.config.state_path.clone();
+    let reloaded = app.reload(&config).await;
+    let mut needs_restart =
+        reloaded.map_err(|error| (chain(&error), vec![admin::mistake(&error)]))?;
+    if config.state_path != state_path {
+        needs_restart.push("state.path has changed".to_owned());
     }
-    if config.log != app.config.log {
-        tracing::warn!("log has changed: that takes a restart");
+    if config.log.format != before.format {
+        needs_restart.push("log.format has changed".to_owned());
     }
-    match app.reload(&config).await {
-        Ok(()) => {
-            let providers = config.providers.len();
-            tracing::info!(providers, "configuration reloaded");
-            true
-        }
-        Err(error) => {
-            let mistakes = chain(&error);
-            tracing::error!(mistakes, "configuration not reloaded: nothing has changed");
-            false
-        }
+    if config.log.level != before.level
+        && let Err(error) = level::set(&config.log.level, "reload")
+    {
+        tracing::warn!(%error, "the log level stays as it was");
     }
+    Ok(needs_restart)
 }
 
 /// Tells the service manager, if there is one (`NOTIFY_SOCKET`).

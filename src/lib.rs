@@ -18,6 +18,7 @@ pub mod actors;
 
 pub mod dispatch;
 
+pub mod admin;
 pub mod api;
 pub mod listener;
 

@@ -54,6 +54,11 @@ impl Client {
         &self.policy.name
     }
 
+    /// What it may do.
+    pub fn policy(&self) -> &ClientPolicy {
+        &self.policy
+    }
+
     /// How it waits.
     pub fn standing(&self) -> Standing {
         Standing {

@@ -54,6 +54,15 @@ impl Clients {
         found
     }
 
+    /// All of them, each once, by name.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        let clients = self.shelves.values().flatten();
+        let mut all: Vec<_> = clients.map(|(_, client)| Arc::clone(client)).collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all.dedup_by(|a, b| a.name() == b.name());
+        all
+    }
+
     fn find(&self, name: &str) -> Option<&Client> {
         let mut all = self.shelves.values().flatten();
         let (_, client) = all.find(|(_, client)| **client.name() == *name)?;

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::chaos::Chaos;
+use super::child::Child;
 use super::estate::Estate;
 use super::handle::Handle;
 use super::key::{self, Key, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
-use super::message::supervisor::Child;
 use super::provider::{self, KeySeat, Provider, ProviderCore, Ring};
 use super::router::{ProviderSeat, Table};
 use super::seat::{Post, Seat};
 use super::spec::{KeyRecall, ProviderSpec, Recall, TreeSpec};
-use super::view::{Cells, KeyCell, KeySettings, ProviderCell, ProviderCells, RouterCell};
+use super::view::{Cells, KeyCell, KeySettings, LifeCell, ProviderCell, ProviderCells, RouterCell};
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::key_state::KeyState;
 use crate::domain::provider_state::ProviderState;
@@ -30,6 +30,7 @@ use crate::runtime::clock::Clock;
 pub(crate) struct Common {
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) router_cell: Arc<RouterCell>,
+    pub(crate) supervisor_life: Arc<LifeCell>,
     /// What the router looks providers up in.
     pub(crate) table: Arc<ArcSwap<Table>>,
     /// What everybody else looks at.
@@ -85,6 +86,7 @@ pub(crate) fn align(
             max_waiting: spec.max_waiting,
         },
         cells: Cells {
+            supervisor: Arc::clone(&common.supervisor_life),
             router: Arc::clone(&common.router_cell),
             providers: BTreeMap::new(),
         },

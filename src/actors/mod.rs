@@ -3,12 +3,15 @@
 //! `actors.md` at the top of the repository draws the tree and describes every actor and message.
 
 pub mod chaos;
+pub mod child;
 pub mod estate;
 pub mod handle;
 pub mod key;
 mod layout;
 pub mod lease;
 pub mod message;
+pub mod operator;
+mod orders;
 pub mod provider;
 pub mod route;
 pub mod router;

@@ -8,18 +8,20 @@ use arc_swap::ArcSwap;
 use ractor::Actor;
 use tokio::sync::oneshot;
 
+use super::child::Child;
 use super::estate::Estate;
 use super::handle::Handle;
 use super::layout::{self, Common};
 use super::lease::Lease;
 use super::message::router::RouterMessage;
-use super::message::supervisor::{Child, SupervisorMessage};
+use super::message::supervisor::SupervisorMessage;
+use super::operator::Operator;
 use super::route::{Answer, Route};
 use super::router::{Router, RouterCore};
 use super::seat::Seat;
 pub use super::spec::{ProviderSpec, TreeSpec};
 use super::supervisor::{Supervisor, SupervisorCore};
-use super::view::Cells;
+use super::view::{Cells, Life};
 use crate::domain::attempts::{Cause, Refused};
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
@@ -130,6 +132,7 @@ impl Tree {
         let common = Common {
             router: Handle::vacant(),
             router_cell: Arc::default(),
+            supervisor_life: Arc::default(),
             table: Arc::default(),
             cells: Arc::default(),
             clock: spec.clock,
@@ -186,6 +189,11 @@ impl Tree {
         }
     }
 
+    /// The way in for an operator's orders.
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.supervisor.clone())
+    }
+
     /// The way in.
     pub fn dispatcher(&self) -> &Dispatcher {
         &self.dispatcher
@@ -199,12 +207,14 @@ async fn guard(
     handle: Handle<SupervisorMessage>,
     running: oneshot::Sender<()>,
 ) {
+    let life = Arc::clone(&supervisor.common.supervisor_life);
     let mut running = Some(running);
     let (mut estate, mut inheritance) = Estate::new(core);
     loop {
         let spawned = Actor::spawn(None, supervisor.clone(), estate).await;
         if let Ok((actor, ended)) = spawned {
             handle.point_at(Some(actor.clone()));
+            life.set(Life::Up);
             let stop = StopOnDrop(actor);
             if let Some(running) = running.take() {
                 // Answered after everything below it was started.
@@ -212,6 +222,7 @@ async fn guard(
             }
             let outcome = ended.await;
             handle.point_at(None);
+            life.set(Life::Restarting);
             let reason = match outcome {
                 Ok(()) => "ended".to_owned(),
                 Err(error) => error.to_string(),

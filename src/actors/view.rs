@@ -11,6 +11,7 @@ use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
 use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
 use crate::domain::pace::Known;
+use crate::domain::provider_state::UpstreamView;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
@@ -78,6 +79,12 @@ pub struct KeyView {
     pub cooling: Vec<(ModelName, Time)>,
     /// What the next process should know of that.
     pub memory: KeyMemory,
+    /// Of the reasons for an outage each by itself: an operator keeps it out until then.
+    pub held: Option<Time>,
+    /// It was found invalid, and one request may probe it from then on.
+    pub invalid: Option<Time>,
+    /// It cools for all models, or its quota is used up.
+    pub cooling_all: Option<Refusal>,
 }
 
 impl KeyView {
@@ -164,6 +171,13 @@ impl KeyCell {
             self.settings.store(Arc::new(settings));
         }
         self.forget_unlearned();
+    }
+
+    /// An operator wants it to start afresh: nothing that was learned holds anybody back.
+    pub(crate) fn forget_learned(&self) {
+        self.paced.store(Arc::default());
+        self.learned.store(Arc::default());
+        self.publish_concurrency(None);
     }
 
     /// What is no longer learned holds nobody back.
@@ -287,6 +301,10 @@ pub struct ProviderView {
     /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
     /// while there is nothing to tell.
     pub mark: Option<Mark>,
+    /// An operator keeps it out until then.
+    pub held: Option<Time>,
+    /// Its upstreams that are not simply well.
+    pub upstreams: Vec<UpstreamView>,
 }
 
 /// The published state of one provider.
@@ -340,6 +358,8 @@ pub struct ProviderCells {
 /// Everything the tree publishes of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
+    /// The supervisor's life, as the tree's guardian publishes it.
+    pub supervisor: Arc<LifeCell>,
     /// The router's.
     pub router: Arc<RouterCell>,
     /// By provider.

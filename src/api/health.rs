@@ -75,7 +75,10 @@ fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
     let in_trouble = view.troubled.iter().any(|(model, refusal)| {
         *model == upstream.model && refusal.ready_at.is_none_or(|ready_at| ready_at > now)
     });
-    let cooling = view.cooling.is_some_and(|until| until > now);
+    let cooling = [view.cooling, view.held]
+        .into_iter()
+        .flatten()
+        .any(|until| until > now);
     let has_key = cells.keys.iter().any(|key| {
         key.life.get() == Life::Up && key.view().refusal(&upstream.model, now).is_none()
     });

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::error::{StartError, chain};
 use crate::api::Front;
 use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
-use crate::listener::{Bind, Connections, Drain, FileMode, Passed, Tls, TlsError, TlsFiles, bind};
+use crate::listener::{
+    Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
+};
 use crate::runtime::task;
 
 /// Everything that listens.
@@ -22,12 +24,8 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Binds every address, then takes the place of whoever listens on a Unix socket, then serves.
-    pub(super) async fn start(
-        server: &Server,
-        passed: &mut Passed,
-        front: Front,
-    ) -> Result<Self, StartError> {
+    /// Binds every address, then takes the place of whoever listens on a Unix socket.
+    pub(super) async fn bind(server: &Server, passed: &mut Passed) -> Result<Bound, StartError> {
         let Listeners {
             connections,
             tls,
@@ -65,25 +63,9 @@ impl Listening {
                 source,
             })?;
         }
-        let (drain, guest) = Drain::new();
-        let mut addresses = Vec::new();
-        let mut outside = Vec::new();
-        for listener in bound {
-            let address = listener.address();
-            tracing::info!(address, tls = listener.is_encrypted(), "listening");
-            let real = Listen::Tcp(address.clone());
-            if !listener.is_unix() && !real.is_local() {
-                outside.push((real, listener.is_encrypted()));
-            }
-            addresses.push(address);
-            task::detach(listener.serve(front.clone(), guest.clone()));
-        }
-        Ok(Self {
-            addresses,
-            outside,
-            identified: identified(server),
+        Ok(Bound {
+            listeners: bound,
             tls,
-            drain,
             server: server.clone(),
         })
     }
@@ -117,11 +99,12 @@ impl Listening {
         }
     }
 
-    /// Takes over what can be: certificates. Warns of the rest.
-    pub(super) fn reload(&mut self, server: &Server, certificates: Certificates) {
+    /// Takes over what can be: certificates. Says what of the rest takes a restart.
+    pub(super) fn reload(&mut self, server: &Server, certificates: Certificates) -> Vec<String> {
         let before = &self.server;
+        let mut needs_restart = Vec::new();
         if server.listen != before.listen {
-            tracing::warn!("server.listen has changed: that takes a restart");
+            needs_restart.push("server.listen has changed".to_owned());
         }
         let but_body_and_tls = |listeners: &Listeners| {
             let mut rest = listeners.clone();
@@ -130,14 +113,13 @@ impl Listening {
             rest
         };
         if but_body_and_tls(&server.listeners) != but_body_and_tls(&before.listeners) {
-            tracing::warn!(
-                "limits, http2, unix or reuse_port of server have changed: that takes a restart"
-            );
+            let text = "limits, http2, unix or reuse_port of server have changed";
+            needs_restart.push(text.to_owned());
         }
         let place = |tls: &Option<TlsSettings>| tls.as_ref().map(|tls| tls.loopback);
         let (now, then) = (&server.listeners.tls, &before.listeners.tls);
         if place(now) != place(then) {
-            tracing::warn!("server.tls was added, removed or moved: that takes a restart");
+            needs_restart.push("server.tls was added, removed or moved".to_owned());
         }
         self.identified = certificates.identified;
         match (&self.tls, certificates.read) {
@@ -153,6 +135,43 @@ impl Listening {
                 );
             }
             _ => {}
+        }
+        needs_restart
+    }
+}
+
+/// Addresses that are bound and not served yet: connections wait.
+pub(super) struct Bound {
+    listeners: Vec<Listener>,
+    /// For others who listen.
+    pub(super) tls: Option<Arc<Tls>>,
+    server: Server,
+}
+
+impl Bound {
+    /// Serves.
+    pub(super) fn serve(self, front: &Front) -> Listening {
+        let (drain, guest) = Drain::new();
+        let mut addresses = Vec::new();
+        let mut outside = Vec::new();
+        for listener in self.listeners {
+            let address = listener.address();
+            let tls = listener.is_encrypted();
+            tracing::info!(address, tls, listener = "data", "listening");
+            let real = Listen::Tcp(address.clone());
+            if !listener.is_unix() && !real.is_local() {
+                outside.push((real, tls));
+            }
+            addresses.push(address);
+            task::detach(listener.serve(front.clone(), guest.clone()));
+        }
+        Listening {
+            addresses,
+            outside,
+            identified: identified(&self.server),
+            tls: self.tls,
+            drain,
+            server: self.server,
         }
     }
 }

@@ -30,9 +30,9 @@ pub(super) struct Serve {
     /// Where to listen: HOST:PORT or unix:/path. May be given several times.
     #[arg(long, value_name = "ADDR")]
     pub(super) listen: Vec<String>,
-    /// Where the admin listener goes; this version has none, so only `off` is taken.
+    /// Where the admin listener goes: HOST:PORT, unix:/path or `off`. May be given several times.
     #[arg(long, value_name = "ADDR|off")]
-    pub(super) admin_listen: Option<String>,
+    pub(super) admin_listen: Vec<String>,
     /// A built-in configuration without keys or network: see a failover with the first request.
     #[arg(long)]
     pub(super) demo: bool,

@@ -36,6 +36,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     };
     writeln!(out, "read        {sources}")?;
     writeln!(out, "listens on  {}", listen.join(", "))?;
+    writeln!(out, "admin on    {}", admin(config))?;
     clients::write(config, out)?;
     if let Some(path) = &config.state_path {
         writeln!(out, "keeps in    {}", path.display())?;
@@ -130,6 +131,8 @@ pub fn render_json(config: &Config) -> Value {
     json!({
         "sources": config.sources,
         "listen": listen,
+        "admin_listen": config.server.admin.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "admin_token": !config.server.admin.tokens.is_empty(),
         "clients": clients::to_json(config),
         "state_path": config.state_path,
         "providers": providers,
@@ -137,6 +140,17 @@ pub fn render_json(config: &Config) -> Value {
         "default": default,
         "warnings": config.warnings,
     })
+}
+
+/// Where the admin listener is, and whether it asks for a token.
+fn admin(config: &Config) -> String {
+    let admin = &config.server.admin;
+    let listen: Vec<String> = admin.listen.iter().map(ToString::to_string).collect();
+    match (listen.is_empty(), admin.tokens.is_empty()) {
+        (true, _) => "off".to_owned(),
+        (false, true) => listen.join(", "),
+        (false, false) => format!("{} (with a token)", listen.join(", ")),
+    }
 }
 
 /// What is done for streams that break off.
@@ -318,6 +332,7 @@ mod tests {
         let text = render(&config());
         for part in [
             "listens on  127.0.0.1:8080",
+            "admin on    127.0.0.1:8081",
             "batch  2 tokens; groq:*, smart; 10 requests a minute; 5000 tokens a minute; 2 at the same time; low priority",
             "web    1 token; all targets",
             "groq  (openai, built in)  https://api.groq.com/openai/v1",

@@ -10,13 +10,6 @@ use crate::listener::Passed;
 use crate::telemetry::init::{self, Format};
 
 pub(super) fn run(arguments: Serve) -> ExitCode {
-    if arguments
-        .admin_listen
-        .is_some_and(|address| address != "off")
-    {
-        complain("--admin-listen: this version has no admin listener; leave the option out");
-        return ExitCode::from(BAD_CONFIGURATION);
-    }
     let environment = surroundings();
     let names = environment.env.get("LISTEN_FDNAMES").map(String::as_str);
     let passed = match Passed::take(names) {
@@ -29,12 +22,19 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     // Sockets that are passed in take the place of addresses: what holds for those is judged by the real ones.
     let given = passed.addresses();
     let unused = !given.is_empty() && !arguments.listen.is_empty();
+    let for_admin = passed.admin_addresses();
+    let admin_unused = !for_admin.is_empty() && !arguments.admin_listen.is_empty();
     let request = LoadRequest {
         config_path: arguments.config,
         listen: if given.is_empty() {
             arguments.listen
         } else {
             given
+        },
+        admin_listen: if for_admin.is_empty() {
+            arguments.admin_listen
+        } else {
+            for_admin
         },
         demo: arguments.demo,
         ..environment
@@ -52,8 +52,8 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     if unused {
         tracing::warn!("--listen is not used: sockets were passed in (LISTEN_FDS)");
     }
-    if passed.has_admin() {
-        tracing::warn!("a socket named `admin` was passed in: this version has no admin listener");
+    if admin_unused {
+        tracing::warn!("--admin-listen is not used: a socket named `admin` was passed in");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -48,7 +48,7 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
         Err(_) if named => None,
         Err(problem) => return Err(ConfigErrors::one(problem)),
     };
-    let mut root = match layers(file, overrides, &request.listen) {
+    let mut root = match layers(file, overrides, request) {
         Ok(root) => root,
         Err(message) => {
             report.problem("", message, "");

@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::describe::{Describe, Shape};
-use super::keys;
 use super::read::{FromNode, Node, Report, section};
-use super::resolved::{Client, Key};
+use super::resolved::Client;
+use super::tokens::{self, Typed};
 use super::values::{KeyTexts, Names, choice};
 use crate::domain::chain::{ResolveError, Targets};
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority, matches};
 use crate::domain::near::near;
 use crate::wire::token::TokenDigest;
-
-/// Tokens of fewer bytes than this are too easy to guess: 16 random ones cannot be.
-const SHORT: usize = 16;
 
 section! {
     /// `clients[]`
@@ -131,7 +128,25 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
         let place = format!("{path}.name");
         report.problem(&place, "holds control characters", "write a plain name");
     }
-    let tokens = tokens(&raw, path, context, report);
+    let typed = Typed {
+        token: raw.token,
+        file: raw.token_file,
+        sha256: raw.token_sha256,
+        names: ["token", "token_file", "token_sha256"],
+    };
+    let before = report.problems.len();
+    let tokens = tokens::digests(&typed, path, context, report);
+    // A variable that is not set is reported already.
+    let place = report.place(&format!("{path}.token"));
+    let told = report
+        .problems
+        .iter()
+        .any(|problem| problem.place.starts_with(&place));
+    if tokens.is_empty() && report.problems.len() == before && !told {
+        let suggestion =
+            "write token: ${NAME_OF_A_VARIABLE}, token_file: path or token_sha256: 64 digits";
+        report.problem(path, "the client has no token", suggestion);
+    }
     let limits = raw.limits.unwrap_or_default();
     let policy = ClientPolicy {
         name: Arc::from(name),
@@ -166,110 +181,6 @@ fn either<T>(
         report.problem(&place, message, "remove one of the two");
     }
     values.0.or(values.1)
-}
-
-fn tokens(
-    raw: &RawClient,
-    path: &str,
-    context: &Context<'_>,
-    report: &mut Report,
-) -> Vec<TokenDigest> {
-    let before = report.problems.len();
-    let kinds = [
-        raw.token.is_some(),
-        raw.token_file.is_some(),
-        raw.token_sha256.is_some(),
-    ];
-    if kinds.into_iter().filter(|given| *given).count() > 1 {
-        let message = "a client has one of token, token_file and token_sha256";
-        report.problem(path, message, "remove the others");
-    }
-    let mut digests = hashed(raw, path, report);
-    for token in plain(raw, path, context, report) {
-        let Some(material) = token.material.as_ref().filter(|_| keys::sendable(&token)) else {
-            let message = format!(
-                "the token from {} holds characters that a header can't carry",
-                token.source
-            );
-            report.problem(path, message, "check it for stray characters");
-            continue;
-        };
-        let bytes = material.expose().as_bytes();
-        if bytes.len() < SHORT {
-            let message = format!(
-                "the token from {} has fewer than {SHORT} characters and can be guessed: `openssl rand -hex 24` makes a good one",
-                token.source
-            );
-            report.warn(path, message);
-        }
-        digests.push(TokenDigest::of(bytes));
-    }
-    // A variable that is not set is reported already.
-    let place = report.place(&format!("{path}.token"));
-    let told = report
-        .problems
-        .iter()
-        .any(|problem| problem.place.starts_with(&place));
-    if digests.is_empty() && report.problems.len() == before && !told {
-        let suggestion =
-            "write token: ${NAME_OF_A_VARIABLE}, token_file: path or token_sha256: 64 digits";
-        report.problem(path, "the client has no token", suggestion);
-    }
-    let mut distinct: Vec<TokenDigest> = Vec::with_capacity(digests.len());
-    for digest in digests {
-        if !distinct.contains(&digest) {
-            distinct.push(digest);
-        }
-    }
-    distinct
-}
-
-/// Tokens that are given by their hash.
-fn hashed(raw: &RawClient, path: &str, report: &mut Report) -> Vec<TokenDigest> {
-    let mut digests = Vec::new();
-    let texts = raw.token_sha256.as_ref().map(|names| names.0.as_slice());
-    for text in texts.unwrap_or_default() {
-        // Somebody may have written the token itself: it is not shown.
-        match TokenDigest::from_hex(text) {
-            Some(digest) => digests.push(digest),
-            None => {
-                let place = format!("{path}.token_sha256");
-                let suggestion = "write what `printf %s \"$TOKEN\" | sha256sum` prints";
-                report.problem(&place, "is not 64 hexadecimal digits", suggestion);
-            }
-        }
-    }
-    digests
-}
-
-/// Tokens that are given as they are.
-fn plain(raw: &RawClient, path: &str, context: &Context<'_>, report: &mut Report) -> Vec<Key> {
-    let typed = raw.token.as_ref().map(|texts| texts.0.as_slice());
-    let mut tokens: Vec<Key> = typed
-        .unwrap_or_default()
-        .iter()
-        .map(|(material, source)| Key {
-            material: Some(material.clone()),
-            source: source.clone(),
-        })
-        .collect();
-    if let Some(file) = &raw.token_file {
-        let place = format!("{path}.token_file");
-        let full = context.dir.join(file);
-        report.files.push(full.clone());
-        match keys::from_file(&full) {
-            Ok(found) if found.is_empty() => {
-                report.problem(
-                    &place,
-                    format!("{file} holds no token"),
-                    "write one token per line",
-                );
-            }
-            Ok(found) => tokens.extend(found),
-            Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
-        }
-    }
-    tokens
 }
 
 /// Warns of allowed targets that nothing is called.

@@ -4,8 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use config::ValueKind;
-
 use super::read::{FromNode, Node, Report};
 
 /// One address.
@@ -124,26 +122,6 @@ impl FromNode for Listens {
             return node.reject("names no address", "write 127.0.0.1:8080", report);
         }
         Some(Self(found))
-    }
-}
-
-/// `server.admin_listen`: this version has no admin listener.
-pub(super) struct AdminListen;
-
-impl FromNode for AdminListen {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let off = match &node.value.kind {
-            ValueKind::Boolean(on) => !on,
-            _ => node.text().is_some_and(|text| text.trim() == "off"),
-        };
-        if off {
-            return Some(Self);
-        }
-        node.reject(
-            "the admin listener is not supported by this version",
-            "write `off` or remove it",
-            report,
-        )
     }
 }
 

@@ -75,7 +75,7 @@ fn load_from(
     if !overrides.is_empty() {
         sources.push("environment POINTSMAN__…".to_owned());
     }
-    if !request.listen.is_empty() {
+    if !request.listen.is_empty() || !request.admin_listen.is_empty() {
         sources.push("command line".to_owned());
     }
     let file = match source.as_ref().map(parse).transpose() {
@@ -90,7 +90,7 @@ fn load_from(
         }
     };
     let bare = file.is_none() && overrides.keys().all(|path| !path.starts_with("llm"));
-    let mut root = match layers(file, overrides, &request.listen) {
+    let mut root = match layers(file, overrides, request) {
         Ok(root) => root,
         Err(message) => {
             report.problem("", message, "");
@@ -142,21 +142,25 @@ fn without_excerpt(message: &str) -> String {
 pub(super) fn layers(
     file: Option<config::Config>,
     overrides: std::collections::HashMap<String, String>,
-    listen: &[String],
+    request: &LoadRequest,
 ) -> Result<Value, String> {
     let mut builder = config::Config::builder();
     if let Some(file) = file {
         builder = builder.add_source(file);
     }
     builder = builder.add_source(Environment::default().source(Some(overrides)));
-    if !listen.is_empty() {
+    let given = [
+        ("server.listen", &request.listen),
+        ("server.admin_listen", &request.admin_listen),
+    ];
+    for (path, given) in given.into_iter().filter(|(_, given)| !given.is_empty()) {
         let origin = COMMAND_LINE.to_owned();
-        let texts = listen
+        let texts = given
             .iter()
             .map(|text| Value::new(Some(&origin), text.clone()));
         let value = Value::new(Some(&origin), texts.collect::<Vec<Value>>());
         builder = builder
-            .set_override("server.listen", value)
+            .set_override(path, value)
             .map_err(|error| error.to_string())?;
     }
     builder

@@ -4,6 +4,7 @@
 //! are reported at once, each with its place and what to write instead; none shows key material.
 
 mod addresses;
+mod admin;
 pub mod catalog;
 mod choices;
 mod clients;
@@ -31,6 +32,7 @@ mod resolved;
 mod shapes;
 mod state;
 mod streams;
+mod tokens;
 mod units;
 mod values;
 mod variables;
@@ -44,7 +46,9 @@ pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
-pub use resolved::{Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server};
+pub use resolved::{
+    Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
+};
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
 

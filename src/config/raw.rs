@@ -4,8 +4,9 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use config::ValueKind;
 
+use super::admin::AdminListen;
 use super::clients::RawClient;
-use super::listen::{AdminListen, Listens};
+use super::listen::Listens;
 use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
 use super::outbound::{DnsForm, ProxyForm};
 use super::read::{FromNode, Node, Report, section};
@@ -41,9 +42,14 @@ section! {
         /// One or several addresses: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/pointsman.sock`. Port 0
         /// binds a free one. Default `127.0.0.1:8080`.
         listen: Listens,
-        /// The admin listener. This version has none: only `off` is accepted.
-        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
+        /// One or several addresses of the admin listener, or `off`. Default `127.0.0.1:8081`.
         admin_listen: AdminListen,
+        /// The token that the admin listener asks for; several for a time in which one takes another's place.
+        admin_token | admin_tokens: KeyTexts,
+        /// A file with one such token per line, relative to this file; read again when it changes.
+        admin_token_file: String,
+        /// The SHA-256 of such a token in hexadecimal digits, one or several.
+        admin_token_sha256 | admin_tokens_sha256: Names,
         /// The largest request body; larger ones are answered with 413. Default `32MiB`.
         max_body: Size,
         /// The largest whole answer of an upstream; a larger one counts as malformed. Default `64MiB`.

@@ -16,6 +16,8 @@ pub struct LoadRequest {
     pub env: Variables,
     /// `--listen`, in order; empty when not given.
     pub listen: Vec<String>,
+    /// `--admin-listen`, in order; empty when not given.
+    pub admin_listen: Vec<String>,
     /// `--demo`: the built-in configuration, no file and no keys.
     pub demo: bool,
 }
@@ -28,6 +30,7 @@ impl fmt::Debug for LoadRequest {
             .field("working_dir", &self.working_dir)
             .field("env", &self.env.len())
             .field("listen", &self.listen)
+            .field("admin_listen", &self.admin_listen)
             .field("demo", &self.demo)
             .finish()
     }

@@ -1,10 +1,10 @@
 //! From what was typed to what is meant: defaults, built-in providers, keys, chains, and the rules that
 //! span several keys.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admin;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::context::{Context, Placed};
@@ -20,6 +20,7 @@ use super::read::Report;
 use super::resolved::{Config, Log, Server};
 use super::state;
 use super::streams;
+use super::tokens::Typed;
 use super::values::{Amount, PositiveSpan, Span, share};
 use super::virtuals::{self, Known};
 use crate::domain::chain::{ProviderEntry, Targets};
@@ -39,7 +40,7 @@ pub(super) fn resolve(
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let server = server(
         raw.server.unwrap_or_default(),
-        (&context.dir, !clients.is_empty()),
+        (context, !clients.is_empty()),
         &mut report,
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
@@ -186,8 +187,12 @@ fn add_from_environment(
     }
 }
 
-/// `clients`: callers need a token. Paths are relative to `dir`.
-fn server(raw: raw::Server, (dir, clients): (&Path, bool), report: &mut Report) -> Server {
+/// `clients`: callers need a token.
+fn server(
+    raw: raw::Server,
+    (context, clients): (&Context<'_>, bool),
+    report: &mut Report,
+) -> Server {
     let usual = Server::default();
     let typed = listeners::Typed {
         max_connections: raw.max_connections,
@@ -198,7 +203,15 @@ fn server(raw: raw::Server, (dir, clients): (&Path, bool), report: &mut Report) 
         unix: raw.unix,
         reuse_port: raw.reuse_port,
     };
-    let listeners = listeners::resolve(typed, dir, report);
+    let listeners = listeners::resolve(typed, &context.dir, report);
+    let typed = Typed {
+        token: raw.admin_token,
+        file: raw.admin_token_file,
+        sha256: raw.admin_token_sha256,
+        names: ["admin_token", "admin_token_file", "admin_token_sha256"],
+    };
+    let insecure = raw.insecure_open == Some(true);
+    let admin = admin::resolve(raw.admin_listen, &typed, insecure, context, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -206,6 +219,7 @@ fn server(raw: raw::Server, (dir, clients): (&Path, bool), report: &mut Report) 
         .filter(|all| !all.is_empty());
     let server = Server {
         listen: listen.unwrap_or(usual.listen),
+        admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         dns: outbound::dns(raw.dns),
@@ -222,7 +236,7 @@ fn server(raw: raw::Server, (dir, clients): (&Path, bool), report: &mut Report) 
     };
     let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {
-        if server.insecure_open {
+        if insecure {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
         } else {

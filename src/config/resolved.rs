@@ -58,6 +58,8 @@ pub struct Config {
 pub struct Server {
     /// At least one address.
     pub listen: Vec<Listen>,
+    /// The admin listener.
+    pub admin: Admin,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
@@ -82,6 +84,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
+            admin: Admin::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             dns: Dns::default(),
@@ -91,6 +94,27 @@ impl Default for Server {
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             stream_keepalive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The admin listener.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admin {
+    /// Its addresses; none: there is no admin listener.
+    pub listen: Vec<Listen>,
+    /// Whether somebody wrote them. An address that nobody asked for and that is taken is no reason not to start.
+    pub named: bool,
+    /// The hashes of the tokens of which each request needs one; empty: nobody has to identify.
+    pub tokens: Vec<TokenDigest>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::Tcp("127.0.0.1:8081".to_owned())],
+            named: false,
+            tokens: Vec::new(),
         }
     }
 }

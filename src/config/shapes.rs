@@ -6,8 +6,9 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use serde_json::json;
 
+use super::admin::AdminListen;
 use super::describe::{Describe, Shape};
-use super::listen::{AdminListen, Listens};
+use super::listen::Listens;
 use super::listeners::{self, Http2, Http2Table};
 use super::outbound::ProxyForm;
 use super::raw::{

@@ -19,6 +19,8 @@ use super::window::RollingSum;
 
 pub use super::settlement::{KeyChange, Settlement};
 
+mod manual;
+
 /// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
 pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
 /// Longest quarantine of an invalid key.
@@ -63,6 +65,8 @@ pub struct KeyState {
     exhausted: bool,
     models: HashMap<ModelName, Cooldown>,
     validity: Validity,
+    /// By an operator, until then.
+    held: Option<Time>,
     minute: RollingSum,
     tokens: RollingSum,
     day: RollingSum,
@@ -82,6 +86,7 @@ impl KeyState {
             exhausted: false,
             models: HashMap::new(),
             validity: Validity::Valid,
+            held: None,
             minute: RollingSum::new(MINUTE, 60),
             tokens: RollingSum::new(MINUTE, 60),
             day: RollingSum::new(MINUTE * 60 * 24, 288),
@@ -136,6 +141,9 @@ impl KeyState {
     /// # Errors
     /// Why not, and when it could.
     pub fn readiness(&self, model: &ModelName, tokens: u64, now: Time) -> Result<(), Refusal> {
+        if let Some(until) = self.held(now) {
+            return Err(Refusal::held(until));
+        }
         match self.validity {
             Validity::Valid => {}
             Validity::Invalid { until, .. } if now < until => {
@@ -311,18 +319,15 @@ impl KeyState {
 
     /// When the key is out for all models, until when and why (for those who read, not for admission).
     pub fn outage(&self, now: Time) -> Option<Refusal> {
+        if let Some(until) = self.held(now) {
+            return Some(Refusal::held(until));
+        }
         if let Validity::Invalid { until, .. } = self.validity
             && now < until
         {
             return Some(Refusal::until(Reason::Invalid, until));
         }
-        let reason = if self.exhausted {
-            Reason::Exhausted
-        } else {
-            Reason::Cooling
-        };
-        let until = self.whole.cooling(now)?;
-        Some(Refusal::until(reason, until))
+        self.cooling_all(now)
     }
 
     /// The models that cool at `now`, and until when.

@@ -18,6 +18,8 @@ use super::refusal::{Reason, Refusal};
 use super::retry_budget::RetryBudget;
 use super::time::Time;
 
+mod manual;
+
 /// How long a model that its provider does not know is left alone.
 pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// While a probe is under way, those who wait look again after this long in any case.
@@ -44,6 +46,19 @@ pub enum UpstreamChange {
     },
 }
 
+/// An upstream that is not simply well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamView {
+    /// Its model.
+    pub model: ModelName,
+    /// Its breaker.
+    pub breaker: Gate,
+    /// The model is gone until then.
+    pub gone_until: Option<Time>,
+    /// It has recovered since then and takes a growing share ([`Ramp`]).
+    pub recovering_since: Option<Time>,
+}
+
 #[derive(Clone, Debug)]
 struct UpstreamState {
     circuit: Circuit,
@@ -61,6 +76,8 @@ pub struct ProviderState {
     retry_budget: RetryBudgetPolicy,
     models: HashMap<ModelName, UpstreamState>,
     whole: Cooldown,
+    /// By an operator, until then.
+    held: Option<Time>,
 }
 
 impl ProviderState {
@@ -71,6 +88,7 @@ impl ProviderState {
             retry_budget,
             models: HashMap::new(),
             whole: Cooldown::default(),
+            held: None,
         }
     }
 
@@ -89,6 +107,9 @@ impl ProviderState {
     /// # Errors
     /// Why not, and when it could.
     pub fn gate(&self, model: &ModelName, first: bool, now: Time) -> Result<Pass, Refusal> {
+        if let Some(until) = self.held(now) {
+            return Err(Refusal::held(until));
+        }
         if let Some(until) = self.whole.cooling(now) {
             return Err(Refusal::until(Reason::Cooling, until));
         }

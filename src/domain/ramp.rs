@@ -39,6 +39,11 @@ impl Ramp {
         }
     }
 
+    /// When it began.
+    pub fn since(&self) -> Time {
+        self.since
+    }
+
     /// Whether it is over.
     pub fn is_over(&self, now: Time) -> bool {
         now.since(self.since) >= WINDOW

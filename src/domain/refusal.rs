@@ -28,7 +28,7 @@ pub enum Reason {
     RetryBudget,
     /// The actor is being restarted.
     Restarting,
-    /// The actor failed too often and is kept down.
+    /// The actor failed too often and is kept down, or an operator keeps it out.
     Quarantined,
     /// This request already asked every key that could serve.
     KeysTried,
@@ -141,6 +141,14 @@ impl Refusal {
         Self {
             reason,
             ready_at: None,
+        }
+    }
+
+    /// By an operator's hand, until then; without a date for [`Time::NEVER`].
+    pub const fn held(until: Time) -> Self {
+        match until.as_nanos() {
+            u64::MAX => Self::open_ended(Reason::Quarantined),
+            _ => Self::until(Reason::Quarantined, until),
         }
     }
 

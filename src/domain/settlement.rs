@@ -50,6 +50,20 @@ pub enum KeyChange {
     },
     /// A quarantined key served again.
     Recovered,
+    /// An operator took it out.
+    Held {
+        /// Until then; [`Time::NEVER`]: until it is released.
+        until: Time,
+    },
+    /// An operator lets it cool, for one model or for all (`None`).
+    Cooled {
+        /// The model, unless all models.
+        model: Option<ModelName>,
+        /// Until when.
+        until: Time,
+    },
+    /// An operator ended whatever kept it away.
+    Released,
     /// The provider's whole pool has to cool (`cooldown.scope: provider`).
     ProviderCooling {
         /// As the upstream hinted, else the configured time.

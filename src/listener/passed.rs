@@ -72,9 +72,10 @@ impl Passed {
         data.map(|entry| entry.listen.to_string()).collect()
     }
 
-    /// Whether one is for an admin listener.
-    pub fn has_admin(&self) -> bool {
-        self.0.iter().any(|entry| entry.name == ADMIN)
+    /// The addresses of those that are for an admin listener, as `--admin-listen` takes them.
+    pub fn admin_addresses(&self) -> Vec<String> {
+        let admin = self.0.iter().filter(|entry| entry.name == ADMIN);
+        admin.map(|entry| entry.listen.to_string()).collect()
     }
 
     /// The one with this address, if there is one.

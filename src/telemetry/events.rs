@@ -1,96 +1,220 @@
-//! One line per change of state of a key, an upstream or an actor, each with its reason and its end.
+//! One line per change of state of a key, an upstream, an actor or the process, each with its reason and its end; and
+//! the same as an event of the [`feed`](super::feed), so that the two never disagree.
 //! No prompt and no key material ever gets here: the arguments are ids, reasons and times.
 
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use serde_json::Value;
 
+use super::feed::feed;
 use crate::domain::circuit::{Change, Trip};
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::refusal::Reason;
+
+/// Logs a line and publishes an event, with the same fields: names first, then values.
+macro_rules! tell {
+    ($level:ident, $name:literal, $text:literal, [$($shown:ident),*], {$($field:ident: $value:expr),* $(,)?}) => {{
+        let ($($field,)*) = ($($value,)*);
+        tracing::$level!($($shown = %$shown,)* $($field,)* $text);
+        let fields: Vec<(&str, Value)> = vec![
+            $((stringify!($shown), Value::from($shown.to_string())),)*
+            $((stringify!($field), Value::from($field)),)*
+        ];
+        feed().publish($name, fields);
+    }};
+}
 
 fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
+fn or_all(model: Option<&ModelName>) -> &str {
+    model.map_or("*", ModelName::as_str)
+}
+
 /// A key cools, for one model or for all.
 pub fn key_cooling(key: &KeyId, model: Option<&ModelName>, span: Duration, reason: Reason) {
-    warn!(
-        key = %key,
-        model = model.map_or("*", ModelName::as_str),
-        for_seconds = seconds(span),
-        reason = match reason {
+    tell!(warn, "key_cooling", "key cooling", [key], {
+        model: or_all(model),
+        for_seconds: seconds(span),
+        reason: match reason {
             Reason::Cooling => "rate_limited",
             other => other.as_str(),
         },
-        "key cooling"
-    );
+    });
+}
+
+/// An operator lets a key cool.
+pub fn key_cooled_by_hand(key: &KeyId, model: Option<&ModelName>, span: Duration) {
+    tell!(warn, "key_cooling", "key cooling", [key], {
+        model: or_all(model),
+        for_seconds: seconds(span),
+        reason: "by_hand",
+    });
 }
 
 /// A key was found invalid.
 pub fn key_quarantined(key: &KeyId, span: Duration) {
-    warn!(
-        key = %key,
-        for_seconds = seconds(span),
-        reason = Reason::Invalid.as_str(),
-        "key quarantined, one request probes it afterwards"
-    );
+    tell!(warn, "key_quarantined", "key quarantined, one request probes it afterwards", [key], {
+        for_seconds: seconds(span),
+        reason: Reason::Invalid.as_str(),
+    });
+}
+
+/// An operator took a key out; `None`: until it is released.
+pub fn key_quarantined_by_hand(key: &KeyId, span: Option<Duration>) {
+    tell!(warn, "key_quarantined", "key quarantined", [key], {
+        for_seconds: span.map(seconds),
+        reason: "by_hand",
+    });
+}
+
+/// An operator ended whatever kept a key away.
+pub fn key_released(key: &KeyId) {
+    tell!(info, "key_released", "key released", [key], { reason: "by_hand" });
 }
 
 /// A quarantined key served again.
 pub fn key_recovered(key: &KeyId) {
-    info!(key = %key, "key recovered");
+    tell!(info, "key_recovered", "key recovered", [key], {});
+}
+
+/// A cooldown or a quarantine has ended: the key may be asked again, for one model or for all.
+pub fn key_usable(key: &KeyId, model: Option<&ModelName>) {
+    tell!(info, "key_usable", "key usable again", [key], { model: or_all(model) });
 }
 
 /// All keys of a provider cool.
 pub fn provider_cooling(provider: &ProviderName, span: Duration) {
-    warn!(
-        provider = %provider,
-        for_seconds = seconds(span),
-        reason = "rate_limited",
-        "provider cooling"
-    );
+    tell!(warn, "provider_cooling", "provider cooling", [provider], {
+        for_seconds: seconds(span),
+        reason: "rate_limited",
+    });
+}
+
+/// An operator took a provider out; `None`: until it is released.
+pub fn provider_quarantined_by_hand(provider: &ProviderName, span: Option<Duration>) {
+    tell!(warn, "provider_quarantined", "provider quarantined", [provider], {
+        for_seconds: span.map(seconds),
+        reason: "by_hand",
+    });
+}
+
+/// An operator ended whatever kept a provider away.
+pub fn provider_released(provider: &ProviderName) {
+    tell!(info, "provider_released", "provider released", [provider], { reason: "by_hand" });
 }
 
 /// A breaker changed its state at `until - now = span` (zero when it closed).
 pub fn circuit_changed(provider: &ProviderName, model: &ModelName, change: Change, span: Duration) {
+    let upstream = format_args!("{provider}:{model}");
     match change {
-        Change::Opened { why, .. } => warn!(
-            upstream = %format_args!("{provider}:{model}"),
-            for_seconds = seconds(span),
-            reason = match why {
-                Trip::Consecutive => "failures in a row",
-                Trip::Rate => "failure rate",
-                Trip::Probe => "probe failed",
-            },
-            "circuit opened"
-        ),
-        Change::Closed => info!(upstream = %format_args!("{provider}:{model}"), "circuit closed"),
+        Change::Opened { why, .. } => {
+            tell!(warn, "circuit_opened", "circuit opened", [upstream], {
+                for_seconds: seconds(span),
+                reason: match why {
+                    Trip::Consecutive => "failures in a row",
+                    Trip::Rate => "failure rate",
+                    Trip::Probe => "probe failed",
+                },
+            });
+        }
+        Change::Closed => tell!(info, "circuit_closed", "circuit closed", [upstream], {}),
         Change::ProbeFree => {}
     }
 }
 
+/// One request is let through an open breaker, to see.
+pub fn circuit_half_open(provider: &ProviderName, model: &ModelName) {
+    let upstream = format_args!("{provider}:{model}");
+    tell!(
+        info,
+        "circuit_half_open",
+        "circuit half-open",
+        [upstream],
+        {}
+    );
+}
+
 /// A model does not exist at its provider.
 pub fn model_gone(provider: &ProviderName, model: &ModelName, span: Duration) {
-    warn!(
-        upstream = %format_args!("{provider}:{model}"),
-        for_seconds = seconds(span),
-        reason = Reason::ModelGone.as_str(),
-        "upstream left alone"
-    );
+    let upstream = format_args!("{provider}:{model}");
+    tell!(warn, "model_gone", "upstream left alone", [upstream], {
+        for_seconds: seconds(span),
+        reason: Reason::ModelGone.as_str(),
+    });
+}
+
+/// The waiting room has no place left: told once, until it has room again.
+pub fn waiting_room_full(waiting: u64) {
+    tell!(warn, "waiting_room_full", "waiting room full", [], { waiting: waiting });
 }
 
 /// An actor ended without being asked to.
 pub fn actor_failed(actor: &str, reason: &str) {
-    error!(actor, reason, "actor failed");
+    tell!(error, "actor_failed", "actor failed", [], { actor: actor, reason: reason });
 }
 
 /// An actor is running again.
 pub fn actor_restarted(actor: &str) {
-    info!(actor, "actor restarted");
+    tell!(info, "actor_restarted", "actor restarted", [], { actor: actor });
 }
 
 /// An actor failed too often and stays down for a while.
 pub fn actor_quarantined(actor: &str, span: Duration) {
-    error!(actor, for_seconds = seconds(span), "actor quarantined");
+    tell!(error, "actor_quarantined", "actor quarantined", [], {
+        actor: actor,
+        for_seconds: seconds(span),
+    });
+}
+
+/// Another configuration was taken over.
+pub fn reloaded(trigger: &str, generation: u64, providers: usize) {
+    tell!(info, "reloaded", "configuration reloaded", [], {
+        trigger: trigger,
+        generation: generation,
+        providers: providers,
+    });
+}
+
+/// Another configuration has mistakes.
+pub fn not_reloaded(trigger: &str, mistakes: &str) {
+    tell!(error, "reload_refused", "configuration not reloaded: nothing has changed", [], {
+        trigger: trigger,
+        mistakes: mistakes,
+    });
+}
+
+/// Other lines are logged from now on.
+pub fn log_level_changed(level: &str, by: &str) {
+    tell!(info, "log_level_changed", "log level changed", [], { log_level: level, by: by });
+}
+
+/// The shutdown has begun: not ready, connections are still taken.
+pub fn draining(delay: Duration, timeout: Duration) {
+    tell!(info, "draining", "draining", [], {
+        delay_seconds: delay.as_secs_f64(),
+        timeout_seconds: timeout.as_secs_f64(),
+    });
+}
+
+/// Nothing new is taken any more.
+pub fn drain_closed() {
+    tell!(info, "drain_closed", "listeners closed", [], {});
+}
+
+/// What is still under way is told to end.
+pub fn drain_cut() {
+    tell!(
+        warn,
+        "drain_cut",
+        "requests were still under way when the drain timeout passed",
+        [],
+        {}
+    );
+}
+
+/// Everything has ended in order.
+pub fn stopped() {
+    tell!(info, "stopped", "stopped", [], {});
 }

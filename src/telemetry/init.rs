@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::json::JsonLines;
+use super::level;
 use super::sink::{self, LogGuard};
 
 /// How lines look.
@@ -21,36 +22,31 @@ pub enum Format {
 /// Installs the process's subscriber. `level` is a level or a filter such as `info,pointsman=debug`.
 pub fn init(format: Format, level: &str) -> LogGuard {
     let (queue, guard) = sink::start();
-    let filter = EnvFilter::try_new(level)
-        .unwrap_or_else(|_| EnvFilter::new("info"))
-        // The actor framework logs each actor's life as its own.
-        .add_directive(tracing::Level::WARN.into_directive("ractor"));
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(level::usual(filter))
         .with_writer(Lines(queue.clone()))
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
-    let installed = match format {
+    match format {
         Format::Json => {
             sink::install_json(&queue);
-            builder.event_format(JsonLines).try_init()
+            let builder = builder.event_format(JsonLines).with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                level::installed(level, Box::new(move |new| handle.reload(new).is_ok()));
+            }
         }
-        Format::Text => builder.with_ansi(io::stdout().is_terminal()).try_init(),
-    };
-    drop(installed);
-    guard
-}
-
-trait IntoDirective {
-    fn into_directive(self, target: &str) -> tracing_subscriber::filter::Directive;
-}
-
-impl IntoDirective for tracing::Level {
-    fn into_directive(self, target: &str) -> tracing_subscriber::filter::Directive {
-        format!("{target}={self}")
-            .parse()
-            .unwrap_or_else(|_| self.into())
+        Format::Text => {
+            let builder = builder.with_ansi(io::stdout().is_terminal());
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            if builder.try_init().is_ok() {
+                level::installed(level, Box::new(move |new| handle.reload(new).is_ok()));
+            }
+        }
     }
+    guard
 }
 
 #[derive(Clone)]

@@ -2,8 +2,10 @@
 //! fields are in one place.
 
 pub mod events;
+pub mod feed;
 pub mod init;
 mod json;
+pub mod level;
 pub mod request_line;
 mod sink;
 mod stamp;

@@ -8,4 +8,5 @@ pub mod openai;
 pub mod ratelimit;
 pub mod redact;
 pub mod sse;
+pub mod stamp;
 pub mod token;

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod admin;
 mod basics;
 mod blast_radius;
 mod breaker;

@@ -2,6 +2,11 @@
 //!
 //! It admits routes as leases, learns from their outcomes, and tells its provider. See `actors.md`.
 
+mod manual;
+mod published;
+
+pub(crate) use published::view;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +22,7 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Answer, Route};
-use super::view::{KeyCell, KeySettings, KeyView};
+use super::view::{KeyCell, KeySettings};
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
@@ -45,6 +50,10 @@ pub struct KeyCore {
     retired: bool,
     /// When what was learned is published again at the earliest.
     publish_at: Time,
+    /// The timer of this incarnation: when something that was published ends.
+    alarm: Option<Time>,
+    /// Something was published with the present message.
+    published: bool,
 }
 
 impl KeyCore {
@@ -56,6 +65,8 @@ impl KeyCore {
             live: HashMap::new(),
             wanted: false,
             publish_at: Time::ZERO,
+            alarm: None,
+            published: false,
         }
     }
 }
@@ -131,13 +142,16 @@ impl Actor for Key {
         mut estate: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
-        self.handle.point_at(Some(myself));
+        self.handle.point_at(Some(myself.clone()));
         if let Some(core) = estate.get_mut() {
             if mutant::on(Mutant::StateLostAtCrash) && self.cell.attempts() > 0 {
                 let settings = self.cell.settings();
                 core.state = KeyState::new(settings.limits, settings.cooldown);
             }
             self.catch_up(core);
+            // Timers end with their incarnation.
+            core.alarm = None;
+            self.set_alarm(core, &myself);
         }
         Ok(estate)
     }
@@ -169,23 +183,20 @@ impl Actor for Key {
                 first_byte,
             } => self.heard(core, &record, &allowances, first_byte),
             KeyMessage::Settled(record) => self.settled(core, &record),
+            KeyMessage::Manual(order, reply) => {
+                self.manual(core, order);
+                // Whoever ordered it may be gone; it is done all the same.
+                let _ = reply.send(());
+            }
+            KeyMessage::Tick(at) => self.ended(core, at),
+        }
+        if std::mem::take(&mut core.published) {
+            self.set_alarm(core, &myself);
         }
         if core.retired && core.live.is_empty() {
             myself.stop(None);
         }
         Ok(())
-    }
-}
-
-/// What is published of a key.
-pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
-    let cooling = state.cooling_models(now);
-    KeyView {
-        outage: state.outage(now),
-        cooling: cooling
-            .map(|(model, until)| (model.clone(), until))
-            .collect(),
-        memory: state.memory(now),
     }
 }
 
@@ -341,10 +352,10 @@ impl Key {
         }
     }
 
-    fn announce(&self, core: &KeyCore, change: &KeyChange) {
+    fn announce(&self, core: &mut KeyCore, change: &KeyChange) {
         let now = self.clock.now();
         let id = &self.cell.id;
-        self.cell.publish(view(&core.state, now));
+        self.publish(core, now);
         match change {
             KeyChange::Cooling {
                 model,
@@ -352,6 +363,17 @@ impl Key {
                 reason,
             } => events::key_cooling(id, model.as_ref(), until.since(now), *reason),
             KeyChange::Quarantined { until } => events::key_quarantined(id, until.since(now)),
+            KeyChange::Held { until } => {
+                let span = (*until != Time::NEVER).then(|| until.since(now));
+                events::key_quarantined_by_hand(id, span);
+            }
+            KeyChange::Cooled { model, until } => {
+                events::key_cooled_by_hand(id, model.as_ref(), until.since(now));
+            }
+            KeyChange::Released => {
+                events::key_released(id);
+                self.ready(usize::MAX);
+            }
             KeyChange::Recovered => {
                 events::key_recovered(id);
                 self.ready(usize::MAX);

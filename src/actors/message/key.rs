@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::actors::lease::LeaseRecord;
+use crate::actors::orders::KeyOrder;
 use crate::actors::route::Route;
 use crate::domain::allowance::Allowance;
+use crate::domain::time::Time;
 
 /// What a key's actor understands.
 #[derive(Debug)]
@@ -28,6 +32,12 @@ pub enum KeyMessage {
     },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
+    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
+    /// operator's side asks again.
+    Manual(KeyOrder, oneshot::Sender<()>),
+    /// From itself: a cooldown or a quarantine may be over, at the moment that it was set for. Lost: the next incarnation
+    /// sets a new timer.
+    Tick(Time),
 }
 
 impl KeyMessage {
@@ -38,6 +48,8 @@ impl KeyMessage {
             Self::Heard { .. } => "Heard",
             Self::Settled(_) => "Settled",
             Self::Retire => "Retire",
+            Self::Manual(..) => "Manual",
+            Self::Tick(_) => "Tick",
         }
     }
 }

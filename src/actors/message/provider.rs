@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::actors::lease::LeaseRecord;
+use crate::actors::orders::ProviderOrder;
 use crate::actors::route::Route;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
@@ -30,6 +33,9 @@ pub enum ProviderMessage {
         /// Until when.
         until: Time,
     },
+    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
+    /// operator's side asks again.
+    Manual(ProviderOrder, oneshot::Sender<()>),
 }
 
 impl ProviderMessage {
@@ -40,6 +46,7 @@ impl ProviderMessage {
             Self::Began(_) => "Began",
             Self::Report(_) => "Report",
             Self::CoolAll { .. } => "CoolAll",
+            Self::Manual(..) => "Manual",
         }
     }
 }

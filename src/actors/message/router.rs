@@ -1,6 +1,6 @@
 //! Messages to the router.
 
-use super::supervisor::Child;
+use crate::actors::child::Child;
 use crate::actors::route::Route;
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;

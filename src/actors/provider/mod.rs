@@ -3,6 +3,11 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
+mod manual;
+mod published;
+
+pub(crate) use published::view;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,7 +23,7 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Route, Visit};
-use super::view::{KeyCell, Life, ProviderCell, ProviderView};
+use super::view::{KeyCell, Life, ProviderCell};
 use crate::domain::circuit::{BreakerPolicy, Change};
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
@@ -174,6 +179,11 @@ impl Actor for Provider {
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
+            ProviderMessage::Manual(order, reply) => {
+                self.manual(core, &order);
+                // Whoever ordered it may be gone; it is done all the same.
+                let _ = reply.send(());
+            }
         }
         Ok(())
     }
@@ -210,6 +220,10 @@ impl Provider {
                         .insert(upstream.model.clone(), Arc::downgrade(&token));
                     token
                 });
+                if probe.is_some() {
+                    events::circuit_half_open(&self.id, &upstream.model);
+                    self.publish_upstreams(core, now);
+                }
                 route.walk.visit = Visit {
                     pass: Some(pass),
                     probe,
@@ -269,12 +283,8 @@ impl Provider {
                     let back_soon = Refusal::until(Reason::Restarting, now + RESTART_POLL);
                     visit.refusal = Some(sooner(visit.refusal, back_soon));
                 }
-                Err(
-                    KeyMessage::Began(_)
-                    | KeyMessage::Heard { .. }
-                    | KeyMessage::Settled(_)
-                    | KeyMessage::Retire,
-                ) => return,
+                // Only what was sent comes back.
+                Err(_) => return,
             }
         }
     }
@@ -341,6 +351,7 @@ impl Provider {
             .withdrawn(&upstream.model, pass, route.ask.first, now);
         if pass.probe {
             core.probes.remove(&upstream.model);
+            self.publish_upstreams(core, now);
         }
     }
 
@@ -405,26 +416,9 @@ impl Provider {
         events::provider_cooling(&self.id, until.since(now));
     }
 
-    fn publish(&self, core: &ProviderCore, now: Time) {
-        self.cell.publish(view(&core.state, core.ring.mark, now));
-    }
-
     fn ready(&self, slots: usize) {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
-    }
-}
-
-/// What is published of a provider.
-pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> ProviderView {
-    let troubled = state.troubled(now);
-    ProviderView {
-        cooling: state.cooling(now),
-        troubled: troubled
-            .map(|(model, refusal)| (model.clone(), refusal))
-            .collect(),
-        memory: state.memory(now),
-        mark,
     }
 }
 

@@ -9,11 +9,12 @@ use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
+use super::child::Child;
 use super::estate::Estate;
 use super::handle::Handle;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
-use super::message::supervisor::{Child, SupervisorMessage};
+use super::message::supervisor::SupervisorMessage;
 use super::route::{Answer, Route, Walk};
 use super::view::{Life, ProviderCell, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
@@ -23,6 +24,7 @@ use crate::domain::restart::{RestartHistory, RestartPolicy};
 use crate::domain::time::Time;
 use crate::domain::waiting::{Waiter, WaitingRoom, Want};
 use crate::runtime::clock::Clock;
+use crate::telemetry::events;
 
 /// Those who wait for something without a known end look again after this long, come what may.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -43,6 +45,8 @@ pub struct RouterCore {
     /// Counts readiness events: a route that was declined while one came in walks again (see `conclude`).
     ready_count: u64,
     histories: HashMap<Child, RestartHistory>,
+    /// It was told that the room is full, and it has not emptied since.
+    full: bool,
 }
 
 impl RouterCore {
@@ -51,6 +55,7 @@ impl RouterCore {
             room: WaitingRoom::new(max_waiting),
             ready_count: 0,
             histories: HashMap::new(),
+            full: false,
         }
     }
 }
@@ -152,7 +157,11 @@ impl Router {
                 self.walk_again(core, woken);
             }
         }
-        self.cell.publish_waiting(core.room.len());
+        let waiting = core.room.len();
+        self.cell.publish_waiting(waiting);
+        if core.full && waiting <= self.table.load().max_waiting / 10 * 9 {
+            core.full = false;
+        }
     }
 
     fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<Route>>>) {
@@ -379,6 +388,10 @@ impl Router {
             // Those whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
             if let Err(waiter) = core.room.park(waiter) {
+                if !std::mem::replace(&mut core.full, true) {
+                    let waiting = u64::try_from(core.room.len()).unwrap_or(u64::MAX);
+                    events::waiting_room_full(waiting);
+                }
                 let (Ok(out) | Err(out)) = core.room.displace(waiter);
                 refuse(out.payload, Cause::RoomFull);
             }

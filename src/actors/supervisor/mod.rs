@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
 
+use super::child::Child;
 use super::estate::Estate;
 use super::layout::{self, Common};
 use super::message::key::KeyMessage;
+use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
-use super::message::supervisor::{Child, SupervisorMessage};
+use super::message::supervisor::SupervisorMessage;
+use super::orders::Order;
 use super::seat::Seat;
 use super::spec::TreeSpec;
 use super::view::Life;
@@ -100,6 +104,13 @@ impl Actor for Supervisor {
                 let _ = reply.send(());
             }
             SupervisorMessage::Running(reply) => drop(reply.send(())),
+            SupervisorMessage::Manual(order, reply) => {
+                if order.revives() {
+                    // One that runs, or is about to, is left alone.
+                    self.start(core, &myself, order.child()).await;
+                }
+                hand_on(core, order, reply);
+            }
             SupervisorMessage::Respawn(child) => self.start(core, &myself, &child).await,
         }
         Ok(())
@@ -265,6 +276,19 @@ impl Supervisor {
             provider: provider.clone(),
             slots: usize::MAX,
         }));
+    }
+}
+
+/// Hands an order to the child that it is for. Without one, or while it is down, the answer's port closes.
+fn hand_on(core: &SupervisorCore, order: Order, reply: oneshot::Sender<()>) {
+    match (core.seats.get(order.child()), order) {
+        (Some(Seat::Key(post)), Order::Key(_, order)) => {
+            drop(post.handle.send(KeyMessage::Manual(order, reply)));
+        }
+        (Some(Seat::Provider(post)), Order::Provider(_, order)) => {
+            drop(post.handle.send(ProviderMessage::Manual(order, reply)));
+        }
+        _ => {}
     }
 }
 

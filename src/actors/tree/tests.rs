@@ -20,6 +20,7 @@ use crate::runtime::task;
 
 mod classes;
 mod downtime;
+mod manual;
 mod pacing;
 mod recall;
 mod reload;

@@ -97,7 +97,7 @@ clients:
             "clients[1]: two clients are called `a`",
             "clients[1]: `a` and `a` have the same token",
             "clients[2]: the client has no token",
-            "clients[3]: a client has one of token, token_file and token_sha256",
+            "clients[3]: only one of token, token_file and token_sha256 may be given",
             "clients[3].token_file: nowhere can't be read",
             "clients[4].token_sha256: is not 64 hexadecimal digits",
             "clients[5]: the client has no name",

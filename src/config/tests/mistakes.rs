@@ -73,19 +73,6 @@ log: {format: xml, level: loud}
 #[test]
 fn what_a_later_version_brings_is_refused_never_ignored() {
     let provider = "llm: {providers: [{name: echo}]}";
-    has(
-        &mistakes(
-            &format!(
-                "server: {{admin_listen: '127.0.0.1:8081'}}
-{provider}"
-            ),
-            &[],
-        ),
-        &[
-            "1 mistake:",
-            "server.admin_listen: the admin listener is not supported",
-        ],
-    );
     for dialect in ["anthropic", "gemini"] {
         let text = format!(
             "llm: {{providers: [{{name: x, base_url: 'http://localhost', dialect: {dialect}}}]}}"
@@ -97,12 +84,7 @@ fn what_a_later_version_brings_is_refused_never_ignored() {
             )],
         );
     }
-    for text in [
-        "clients: []",
-        "clients:",
-        "server: {admin_listen: off}",
-        "server: {admin_listen: false}",
-    ] {
+    for text in ["clients: []", "clients:"] {
         yaml(&format!("{text}\n{provider}"), &[]).unwrap();
     }
 }

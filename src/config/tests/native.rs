@@ -63,6 +63,11 @@ log: {format: json, level: 'info,pointsman=debug'}
     assert_eq!(
         config.server,
         Server {
+            admin: crate::config::Admin {
+                listen: Vec::new(),
+                named: true,
+                tokens: Vec::new(),
+            },
             listen: vec![
                 Listen::Tcp("127.0.0.1:1".into()),
                 Listen::Unix(PathBuf::from("/run/p.sock"))

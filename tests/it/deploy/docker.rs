@@ -85,7 +85,11 @@ fn what_is_copied_exists_and_is_let_in() {
         let text = read(file);
         for after in text.split("include_str!(\"").skip(1) {
             let path = after.split('"').next().unwrap_or_default();
-            let from_root = path.trim_start_matches("../");
+            let beside = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let from_root = match path.strip_prefix("../") {
+                Some(above) => above.trim_start_matches("../").to_owned(),
+                None => format!("{beside}/{path}"),
+            };
             if !allowed()
                 .iter()
                 .any(|name| from_root.starts_with(name.as_str()))

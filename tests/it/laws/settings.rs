@@ -43,7 +43,7 @@ pub fn hold(data: &[u8]) {
             in_range(&config);
             format!("{config:?} {} {}", render(&config), render_json(&config))
         }
-        Err(ConfigErrors::Invalid(problems)) => {
+        Err(ConfigErrors::Invalid { problems, .. }) => {
             assert!(!problems.is_empty());
             assert!(
                 problems

@@ -214,8 +214,23 @@ impl Gateway {
     }
 
     fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Call<'_> {
-        let url = format!("http://{}{path}", self.address);
-        Call::new(&self.client, method, url, body)
+        self.call_at(self.address, method, path, body)
+    }
+
+    /// A request to another of its addresses.
+    pub fn call_at(
+        &self,
+        address: SocketAddr,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Call<'_> {
+        Call::new(
+            &self.client,
+            method,
+            format!("http://{address}{path}"),
+            body,
+        )
     }
 
     /// Sends these bytes over a fresh connection and reads until the gateway closes it.
@@ -297,7 +312,7 @@ fn collect(from: impl AsyncRead + Unpin + Send + 'static, into: &Arc<Lines>) -> 
 }
 
 /// The address in a line of the event `listening`, in JSON or as text.
-fn listening(line: &str) -> Option<SocketAddr> {
+pub fn listening(line: &str) -> Option<SocketAddr> {
     if !line.contains("listening") {
         return None;
     }

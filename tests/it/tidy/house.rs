@@ -2,7 +2,7 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 16] = [
+pub const FLOORS: [(&str, u8, &[&str]); 17] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
@@ -13,6 +13,7 @@ pub const FLOORS: [(&str, u8, &[&str]); 16] = [
     ("upstream", 3, &["runtime"]),
     ("actors", 4, &[]),
     ("dispatch", 5, &[]),
+    ("admin", 6, &[]),
     ("api", 6, &[]),
     ("listener", 6, &[]),
     ("app", 7, &[]),
@@ -28,15 +29,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["actors"],
         "actors stay behind `actors::tree::Dispatcher` and its cells",
     ),
-    ("axum", &["api"], "HTTP towards callers is floor 6"),
+    ("axum", &["admin", "api"], "HTTP towards callers is floor 6"),
     (
         "hyper",
-        &["api", "listener"],
+        &["admin", "api", "listener"],
         "HTTP towards callers is floor 6",
     ),
     (
         "hyper_util",
-        &["api", "listener"],
+        &["admin", "api", "listener"],
         "HTTP towards callers is floor 6",
     ),
     (
@@ -99,6 +100,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "upstream",
             "actors",
             "dispatch",
+            "admin",
             "api",
             "listener",
             "app",
@@ -108,7 +110,14 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "arc_swap",
-        &["actors", "api/state.rs", "listener/tls.rs"],
+        &[
+            "actors",
+            "admin/state.rs",
+            "api/state.rs",
+            "listener/tls.rs",
+            "telemetry/feed.rs",
+            "telemetry/level.rs",
+        ],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
     (
@@ -155,7 +164,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "http",
         &[
-            "wire", "config", "upstream", "dispatch", "api", "listener", "app",
+            "wire", "config", "upstream", "dispatch", "admin", "api", "listener", "app",
         ],
         "the domain knows classes, not statuses and headers",
     ),
@@ -166,7 +175,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "futures_util",
-        &["upstream", "dispatch", "api"],
+        &["telemetry", "upstream", "dispatch", "admin", "api"],
         "below floor 3 nothing is polled",
     ),
     (
@@ -183,6 +192,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry",
             "upstream",
             "dispatch",
+            "admin",
             "api",
             "app",
             "cli",

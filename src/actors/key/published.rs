@@ -1,0 +1,73 @@
+//! What a key publishes of why it is out, and how it notices that something of it has ended.
+
+use ractor::ActorRef;
+
+use super::{Key, KeyCore};
+use crate::actors::message::key::KeyMessage;
+use crate::actors::view::KeyView;
+use crate::domain::key_state::KeyState;
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
+use crate::telemetry::events;
+
+/// What is published of a key.
+pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
+    let cooling = state.cooling_models(now);
+    KeyView {
+        outage: state.outage(now),
+        cooling: cooling
+            .map(|(model, until)| (model.clone(), until))
+            .collect(),
+        memory: state.memory(now),
+        held: state.held(now),
+        invalid: state.invalid_until(),
+        cooling_all: state.cooling_all(now),
+    }
+}
+
+impl Key {
+    pub(super) fn publish(&self, core: &mut KeyCore, now: Time) {
+        core.published = true;
+        self.cell.publish(view(&core.state, now));
+    }
+
+    /// Something of what was published may have ended at `at`: it is told, and published anew. The rest of the house goes
+    /// by the clock; this is for those who watch.
+    pub(super) fn ended(&self, core: &mut KeyCore, at: Time) {
+        if core.alarm != Some(at) {
+            return;
+        }
+        core.alarm = None;
+        let (view, now) = (self.cell.view(), self.clock.now());
+        let id = &self.cell.id;
+        let is_over = |until: Time| until <= now;
+        let all = [view.held, view.cooling_all.and_then(ready_at)];
+        let was_out = all.into_iter().flatten().any(is_over);
+        if was_out && core.state.outage(now).is_none() {
+            events::key_usable(id, None);
+        }
+        for (model, _) in view.cooling.iter().filter(|(_, until)| is_over(*until)) {
+            events::key_usable(id, Some(model));
+        }
+        self.publish(core, now);
+    }
+
+    /// Sets the timer for the next end, unless it is set for that or earlier.
+    pub(super) fn set_alarm(&self, core: &mut KeyCore, myself: &ActorRef<KeyMessage>) {
+        let (view, now) = (self.cell.view(), self.clock.now());
+        let all = [view.held, view.cooling_all.and_then(ready_at)];
+        let all = all.into_iter().flatten();
+        let ends = all.chain(view.cooling.iter().map(|(_, until)| *until));
+        let next = ends.filter(|end| now < *end && *end != Time::NEVER).min();
+        let Some(next) = next.filter(|next| core.alarm.is_none_or(|alarm| *next < alarm)) else {
+            return;
+        };
+        core.alarm = Some(next);
+        let wait = next.until(now);
+        drop(myself.send_after(wait, move || KeyMessage::Tick(next)));
+    }
+}
+
+fn ready_at(refusal: Refusal) -> Option<Time> {
+    refusal.ready_at
+}

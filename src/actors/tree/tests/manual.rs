@@ -1,0 +1,113 @@
+//! An operator's orders, also to actors that fail over them.
+
+use super::*;
+use crate::actors::operator::{KeyOrder, ProviderOrder};
+use crate::actors::view::{KeyView, Life};
+use crate::domain::ids::{KeyId, ModelName};
+
+impl Bench {
+    async fn order(&self, key: u32, order: KeyOrder) {
+        let id = KeyId {
+            provider: ProviderName::from("a"),
+            index: key,
+        };
+        self.tree.operator().key(&id, order).await.unwrap();
+    }
+
+    fn view(&self) -> Arc<KeyView> {
+        let cells = self.tree.dispatcher().cells();
+        cells.providers[&ProviderName::from("a")].keys[0].view()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_carried_out_although_actors_crash_over_it_and_outlives_the_crash() {
+    for (actor, message) in [
+        ("key", "Manual"),
+        ("supervisor", "Manual"),
+        ("key", "Offer"),
+    ] {
+        let bench = Bench::with_chaos(vec![provider("a", 1)], panics(actor, message, 1)).await;
+        bench.order(1, KeyOrder::Quarantine(None)).await;
+        for _ in 0..3 {
+            let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+            assert_eq!(refused.declined[0].1.reason, Reason::Quarantined, "{actor}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bench.order(1, KeyOrder::Release).await;
+        bench.lease(&["a"]).await.settle(outcome(Class::Success));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_is_published_by_itself_also_after_a_crash() {
+    let bench = Bench::with_chaos(vec![provider("a", 1)], panics("key", "Offer", 1)).await;
+    bench.order(1, KeyOrder::Cool(None, 10 * S)).await;
+    bench
+        .order(1, KeyOrder::Cool(Some(ModelName::from("x")), 20 * S))
+        .await;
+    // The view keeps requests away from the key; this one comes for the crash after the first end.
+    assert!(bench.view().outage.is_some());
+    tokio::time::sleep(11 * S).await;
+    assert!(bench.view().outage.is_none() && bench.view().cooling.len() == 1);
+    let lease = bench.ask(&["a"], S).await.unwrap();
+    lease.settle(outcome(Class::Success));
+    tokio::time::sleep(10 * S).await;
+    assert_eq!(*bench.view(), KeyView::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_starts_an_actor_that_failed_too_often() {
+    let chaos = panics("key a#1", "Offer", 6);
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let life = || {
+        let cells = bench.tree.dispatcher().cells();
+        cells.providers[&ProviderName::from("a")].keys[0].life.get()
+    };
+    for _ in 0..10 {
+        drop(bench.lease(&["a", "b"]).await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(life(), Life::Quarantined);
+    let id = KeyId {
+        provider: ProviderName::from("a"),
+        index: 1,
+    };
+    let cool = KeyOrder::Quarantine(None);
+    assert!(bench.tree.operator().key(&id, cool).await.is_err());
+    bench.order(1, KeyOrder::Release).await;
+    assert_eq!(life(), Life::Up);
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "a#1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_crashes_over_an_order_carries_it_out() {
+    let chaos = panics("provider", "Manual", 1);
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let name = ProviderName::from("a");
+    let quarantine = ProviderOrder::Quarantine(Some(S));
+    bench
+        .tree
+        .operator()
+        .provider(&name, quarantine)
+        .await
+        .unwrap();
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+    tokio::time::sleep(S).await;
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "a#1");
+    let quarantine = ProviderOrder::Quarantine(None);
+    bench
+        .tree
+        .operator()
+        .provider(&name, quarantine)
+        .await
+        .unwrap();
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+    bench
+        .tree
+        .operator()
+        .provider(&name, ProviderOrder::Release)
+        .await
+        .unwrap();
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "a#1");
+}

@@ -1,0 +1,131 @@
+//! The body of a request that changes something: a small JSON object, or nothing.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value};
+
+use super::answer::Refused;
+use crate::config;
+use crate::domain::ids::ModelName;
+
+/// Larger bodies are no orders.
+const LARGEST: usize = 64 * 1024;
+/// A body that takes longer is given up.
+const SLOWEST: Duration = Duration::from_secs(10);
+/// A header that no form of a page can send says the same as the content type.
+const HEADER: &str = "x-pointsman-admin";
+/// Nobody is kept out for longer than this without saying "for ever".
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// What was sent, once it is sure that no page of another origin sent it.
+pub(super) struct Fields(Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        if !is_meant(request.headers()) {
+            let message = "a change needs `content-type: application/json` or the header `x-pointsman-admin: 1`";
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Refused::new(status, "content_type", message));
+        }
+        let reading = to_bytes(request.into_body(), LARGEST);
+        let bytes = match tokio::time::timeout(SLOWEST, reading).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(_)) => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                let message =
+                    format!("the body could not be read, or has more than {LARGEST} bytes");
+                return Err(Refused::new(status, "request_too_large", message));
+            }
+            Err(_) => {
+                let message = "the body did not come within 10 s";
+                return Err(Refused::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timeout",
+                    message,
+                ));
+            }
+        };
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(fields) => Ok(Self(fields)),
+            Err(error) => Err(Refused::invalid(format!(
+                "the body is no JSON object: {error}"
+            ))),
+        }
+    }
+}
+
+fn is_meant(headers: &HeaderMap) -> bool {
+    let json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let text = value.to_str().unwrap_or_default();
+        let kind = text.split(';').next().unwrap_or_default();
+        kind.trim().eq_ignore_ascii_case("application/json")
+    });
+    json || headers.contains_key(HEADER)
+}
+
+impl Fields {
+    /// Takes a field out; `null` is the same as none.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// `for`: a time such as `30s`, or seconds.
+    pub(super) fn span(&mut self) -> Result<Option<Duration>, Refused> {
+        let Some(value) = self.take("for") else {
+            return Ok(None);
+        };
+        let span = match &value {
+            Value::String(text) => config::duration(text.trim()),
+            Value::Number(number) => config::duration(&number.to_string()),
+            _ => None,
+        };
+        match span.filter(|span| !span.is_zero() && *span <= LONGEST) {
+            Some(span) => Ok(Some(span)),
+            None => Err(Refused::invalid(
+                "`for` must be a time of at most a year, such as \"30s\" or \"1h\"",
+            )),
+        }
+    }
+
+    /// `model`: a name.
+    pub(super) fn model(&mut self) -> Result<Option<ModelName>, Refused> {
+        match self.take("model") {
+            None => Ok(None),
+            Some(Value::String(text)) if is_name(&text) => Ok(Some(ModelName::from(text))),
+            Some(_) => Err(Refused::invalid(
+                "`model` must be the name of a model, or null",
+            )),
+        }
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&mut self, name: &str) -> Result<String, Refused> {
+        match self.take(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(Refused::invalid(format!("`{name}` must be a text"))),
+        }
+    }
+
+    /// Nothing else may have been sent.
+    pub(super) fn finish(self) -> Result<(), Refused> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let name: String = name.chars().take(100).collect();
+                Err(Refused::invalid(format!("unknown field `{name}`")))
+            }
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 256 && !text.chars().any(char::is_control)
+}

@@ -1,0 +1,88 @@
+//! The stream of events: server-sent events with ids, so that who was cut off can go on where it was.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::state::Admin;
+use crate::runtime::halt::Halt;
+use crate::telemetry::feed::{self, Feed, News, Reader, feed};
+use crate::wire::stamp::rfc3339;
+
+/// So often a silent stream shows that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+struct Listening {
+    reader: Reader<'static>,
+    /// To be sent first.
+    first: Vec<Event>,
+    halt: Halt,
+}
+
+pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let feed = feed();
+    let last = headers.get("last-event-id");
+    let last = last.map(|value| value.to_str().unwrap_or_default());
+    let (reader, told) = feed.after(last);
+    // Without data it is no event, but the client remembers the id: it can go on from here.
+    let hello = Event::default().comment("listening");
+    let hello = match last {
+        None => hello.id(feed.id(reader.position())),
+        Some(_) => hello,
+    };
+    let mut first: Vec<Event> = told.iter().map(|news| shown(feed, news)).collect();
+    first.push(hello);
+    let listening = Listening {
+        reader,
+        first,
+        halt: admin.halt.clone(),
+    };
+    let stream = stream::unfold(listening, |mut listening| async {
+        if let Some(event) = listening.first.pop() {
+            return Some((Ok::<_, Infallible>(event), listening));
+        }
+        let news = tokio::select! {
+            biased;
+            news = listening.reader.next() => news,
+            () = listening.halt.wait() => return None,
+        };
+        Some((Ok(shown(feed, &news)), listening))
+    });
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Sse::new(stream).keep_alive(keep_alive).into_response()
+}
+
+fn shown(feed: &Feed, news: &News) -> Event {
+    match news {
+        News::Event(event) => {
+            let id = feed.id(event.number);
+            let data = data(event, &id);
+            Event::default().id(id).event(event.name).data(data)
+        }
+        News::Missed(missed) => {
+            // Of another process nobody knows how many there were.
+            let missed = Some(*missed).filter(|missed| *missed > 0);
+            let data = json!({"type": "lagged", "missed": missed});
+            Event::default().event("lagged").data(data.to_string())
+        }
+    }
+}
+
+fn data(event: &feed::Event, id: &str) -> String {
+    let mut fields = event.fields.clone();
+    for (name, text) in [
+        ("id", id.to_owned()),
+        ("type", event.name.to_owned()),
+        ("at", rfc3339(event.at)),
+    ] {
+        fields.insert(name.to_owned(), Value::String(text));
+    }
+    Value::Object(fields).to_string()
+}

@@ -1,0 +1,36 @@
+//! Liveness and readiness, as on the data listener, and where to look for the rest.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::state::Admin;
+
+pub(super) async fn pointer() -> Response {
+    let body = json!({
+        "pointsman": env!("CARGO_PKG_VERSION"),
+        "state": "/admin/v1/state",
+        "events": "/admin/v1/events",
+        "description": "/admin/v1/openapi.json",
+    });
+    Json(body).into_response()
+}
+
+pub(super) async fn live() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    let (status, text) = if admin.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if admin.dispatcher.is_up() {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "router restarting")
+    };
+    (status, Json(json!({"status": text}))).into_response()
+}

@@ -1,0 +1,18 @@
+//! Floor 6: the admin listener. What a person who runs the process sees of it and may do to it, as JSON over HTTP;
+//! `docs/admin.md` is its manual, `openapi.json` its description for programs.
+
+mod answer;
+mod body;
+mod events;
+mod front;
+mod guard;
+mod health;
+mod keys;
+mod process;
+mod routes;
+mod snapshot;
+mod state;
+mod upstreams;
+
+pub use front::Front;
+pub use state::{Admin, Command, LastReload, Mistake, Now, Reloaded};

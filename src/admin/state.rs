@@ -1,0 +1,191 @@
+//! What the admin listener's handlers know, and how they reach the process that they are part of.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::access::Client;
+use crate::actors::operator::Operator;
+use crate::actors::tree::Dispatcher;
+use crate::domain::chain::Targets;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
+use crate::wire::token::TokenDigest;
+
+/// What the admin listener knows.
+pub struct Admin {
+    now: ArcSwap<Now>,
+    last_reload: ArcSwapOption<LastReload>,
+    draining: AtomicBool,
+    /// When it comes, streams of events end.
+    pub halt: Halt,
+    pub(super) clock: Clock,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) operator: Operator,
+    commands: mpsc::Sender<Command>,
+    in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+/// What one configuration says.
+pub struct Now {
+    /// Counts the configurations of this process, from 0.
+    pub generation: u64,
+    /// What may be asked for.
+    pub targets: Arc<Targets>,
+    /// Who may call, by name; empty: anybody who can connect.
+    pub clients: Vec<Arc<Client>>,
+    /// The files that it came from.
+    pub files: Vec<String>,
+    /// The tokens of which an admin request needs one; empty: none is needed.
+    pub tokens: Vec<TokenDigest>,
+    /// Names by which the admin listener is configured, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+/// What the process is asked to do; it does one thing after the other.
+#[derive(Debug)]
+pub enum Command {
+    /// Read the configuration again, and say how that went.
+    Reload(oneshot::Sender<Reloaded>),
+    /// End in order.
+    Drain,
+}
+
+/// How a reload went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reloaded {
+    /// The configuration that is in use now.
+    pub generation: u64,
+    /// What has changed and takes a restart, or the mistakes for which nothing has changed.
+    pub result: Result<Vec<String>, Vec<Mistake>>,
+}
+
+/// One mistake in a configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mistake {
+    /// Where, if that is known.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub suggestion: Option<String>,
+}
+
+/// The last reload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastReload {
+    /// When.
+    pub at: Time,
+    /// `signal`, `file` or `admin`.
+    pub trigger: &'static str,
+    /// How it went.
+    pub reloaded: Reloaded,
+}
+
+/// The process is ending and takes no more orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ending;
+
+impl Admin {
+    /// Knows this until told otherwise. `in_flight` tells how many requests are under way.
+    pub fn new(
+        now: Now,
+        (clock, halt): (Clock, Halt),
+        (dispatcher, operator): (Dispatcher, Operator),
+        commands: mpsc::Sender<Command>,
+        in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+    ) -> Self {
+        Self {
+            now: ArcSwap::from_pointee(now),
+            last_reload: ArcSwapOption::empty(),
+            draining: AtomicBool::new(false),
+            halt,
+            clock,
+            dispatcher,
+            operator,
+            commands,
+            in_flight,
+        }
+    }
+
+    /// What holds now.
+    pub fn now(&self) -> Arc<Now> {
+        self.now.load_full()
+    }
+
+    /// What holds from now on.
+    pub fn replace(&self, now: Now) {
+        self.now.store(Arc::new(now));
+    }
+
+    /// A reload has ended, well or not.
+    pub fn reloaded(&self, last: LastReload) {
+        self.last_reload.store(Some(Arc::new(last)));
+    }
+
+    /// The shutdown has begun.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn last_reload(&self) -> Option<Arc<LastReload>> {
+        self.last_reload.load_full()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        (self.in_flight)()
+    }
+
+    pub(super) async fn reload(&self) -> Result<Reloaded, Ending> {
+        let (reply, done) = oneshot::channel();
+        let sent = self.commands.send(Command::Reload(reply)).await;
+        sent.map_err(|_| Ending)?;
+        done.await.map_err(|_| Ending)
+    }
+
+    pub(super) async fn order_drain(&self) -> Result<(), Ending> {
+        let sent = self.commands.send(Command::Drain).await;
+        sent.map_err(|_| Ending)
+    }
+}
+
+impl Now {
+    /// Whether the name in a request's `Host` is one by which the listener may be called. A page in a browser can give
+    /// its own name any address ("DNS rebinding"), but it cannot call its requests by an address or by `localhost`.
+    pub(super) fn is_called(&self, host: &str) -> bool {
+        let name = host_name(host);
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|it| it.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A host without its port.
+fn host_name(host: &str) -> &str {
+    let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match host.rsplit_once(':') {
+        Some((name, text)) if port(text) && (name.ends_with(']') || !name.contains(':')) => name,
+        _ => host,
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admin")
+    }
+}

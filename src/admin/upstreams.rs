@@ -1,0 +1,202 @@
+//! How providers and keys are shown: what their actors publish, in words.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::actors::view::{KeyCell, KeyView, Life, LifeCell, ProviderCells, ProviderView};
+use crate::domain::circuit::Gate;
+use crate::domain::ids::{ModelName, ProviderName};
+use crate::domain::limits::KeyLimits;
+use crate::domain::pace::Known;
+use crate::domain::ramp::Ramp;
+use crate::domain::refusal::Reason;
+use crate::domain::time::Time;
+use crate::runtime::clock::Clock;
+use crate::wire::stamp::rfc3339;
+
+/// One look at the clock for all that is shown together.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    now: Time,
+    wall: SystemTime,
+}
+
+impl Look {
+    pub(super) fn at(clock: Clock) -> Self {
+        Self {
+            now: clock.now(),
+            wall: clock.wall(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// A moment before or after now, as people read it.
+    pub(super) fn wall(&self, time: Time) -> String {
+        let ahead = self.wall.checked_add(time.since(self.now));
+        let moment = ahead.and_then(|moment| moment.checked_sub(self.now.since(time)));
+        rfc3339(moment.unwrap_or(self.wall))
+    }
+
+    /// A moment to come; `null` for one that never comes.
+    fn moment(&self, time: Time) -> Value {
+        if time == Time::NEVER {
+            return Value::Null;
+        }
+        json!({"at": self.wall(time), "seconds_left": seconds(time.until(self.now))})
+    }
+
+    fn moment_if_ahead(&self, time: Option<Time>) -> Value {
+        time.filter(|time| self.now < *time)
+            .map_or(Value::Null, |time| self.moment(time))
+    }
+}
+
+pub(super) fn seconds(span: std::time::Duration) -> f64 {
+    (span.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+pub(super) fn life(cell: &LifeCell) -> &'static str {
+    match cell.get() {
+        Life::Up => "up",
+        Life::Restarting => "restarting",
+        Life::Quarantined => "failed",
+    }
+}
+
+/// A provider with its keys. `models` are those that the configuration names.
+pub(super) fn provider(
+    name: &ProviderName,
+    cells: &ProviderCells,
+    models: &BTreeSet<ModelName>,
+    look: Look,
+) -> Value {
+    let view = cells.provider.view();
+    let named = models
+        .iter()
+        .chain(view.upstreams.iter().map(|it| &it.model));
+    let models: BTreeSet<&ModelName> = named.collect();
+    let upstreams = models.into_iter().map(|model| upstream(&view, model, look));
+    let keys = cells.keys.iter().map(|cell| key(cell, look));
+    json!({
+        "name": name.as_str(),
+        "life": life(&cells.provider.life),
+        "restarts": cells.provider.life.restarts(),
+        "quarantine": quarantine(view.held, look),
+        "cooling": look.moment_if_ahead(view.cooling),
+        "upstreams": upstreams.collect::<Vec<_>>(),
+        "keys": keys.collect::<Vec<_>>(),
+    })
+}
+
+/// Kept out by hand: until when, or (`null` in it) until it is released.
+fn quarantine(held: Option<Time>, look: Look) -> Value {
+    let held = held.filter(|until| look.now < *until);
+    held.map_or(Value::Null, |until| json!({"until": look.moment(until)}))
+}
+
+fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
+    let known = view.upstreams.iter().find(|it| it.model == *model);
+    let (breaker, until) = match known.map(|it| it.breaker) {
+        None | Some(Gate::Closed) => ("closed", None),
+        Some(Gate::Open { until }) if look.now < until => ("open", Some(until)),
+        // The next request is the probe, or it is under way.
+        Some(Gate::Open { .. } | Gate::Probe | Gate::Probing) => ("half_open", None),
+    };
+    let share = known
+        .and_then(|it| it.recovering_since)
+        .map_or(1.0, |since| Ramp::new(since).share(look.now));
+    json!({
+        "model": model.as_str(),
+        "breaker": breaker,
+        "open_until": look.moment_if_ahead(until),
+        "gone_until": look.moment_if_ahead(known.and_then(|it| it.gone_until)),
+        "share": (share * 1000.0).round() / 1000.0,
+    })
+}
+
+/// One key.
+pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
+    let view = cell.view();
+    let KeyLimits {
+        rpm,
+        tpm,
+        rpd,
+        max_in_flight,
+        ..
+    } = cell.settings().limits;
+    let learned = cell.learned_limits();
+    let learned: Vec<Value> = learned.iter().map(|known| limit(known, look)).collect();
+    json!({
+        "id": cell.id.to_string(),
+        "life": life(&cell.life),
+        "restarts": cell.life.restarts(),
+        "state": state(cell, &view, look.now),
+        "in_flight": cell.in_flight(),
+        "attempts": cell.attempts(),
+        "quarantine": quarantine(view.held, look),
+        "invalid": view.invalid.map(|probe| json!({"probe": look.moment(probe)})),
+        "cooling": cooling(&view, look),
+        "limits": {"rpm": rpm, "tpm": tpm, "rpd": rpd, "max_in_flight": max_in_flight},
+        "learned": {"max_in_flight": cell.learned_concurrency(), "limits": learned},
+    })
+}
+
+/// The state for all models, in one word.
+fn state(cell: &KeyCell, view: &KeyView, now: Time) -> &'static str {
+    if cell.life.get() != Life::Up {
+        return "down";
+    }
+    if view.held.is_some_and(|until| now < until) {
+        return "quarantined";
+    }
+    if let Some(probe) = view.invalid {
+        return if now < probe { "invalid" } else { "probing" };
+    }
+    let cooling = view.cooling_all;
+    match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
+        Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
+        Some(_) => "cooling",
+        None => "usable",
+    }
+}
+
+/// What cools: all models (`null`) first.
+fn cooling(view: &KeyView, look: Look) -> Vec<Value> {
+    let all = view.cooling_all.and_then(|refusal| {
+        let reason = match refusal.reason {
+            Reason::Exhausted => Reason::Exhausted.as_str(),
+            _ => Reason::Cooling.as_str(),
+        };
+        Some((None, reason, refusal.ready_at?))
+    });
+    let one = view.cooling.iter();
+    let one = one.map(|(model, until)| (Some(model), Reason::Cooling.as_str(), *until));
+    let lasting = all.into_iter().chain(one);
+    let lasting = lasting.filter(|(_, _, until)| look.now < *until);
+    lasting
+        .map(|(model, reason, until)| {
+            json!({
+                "model": model.map(ModelName::as_str),
+                "reason": reason,
+                "until": look.moment(until),
+            })
+        })
+        .collect()
+}
+
+/// A limit that the key learned.
+fn limit(known: &Known, look: Look) -> Value {
+    json!({
+        "model": known.model.as_str(),
+        "unit": known.unit,
+        "limit": known.limit,
+        "remaining": known.remaining,
+        "per_minute": known.per_minute,
+        "whole": look.moment_if_ahead(known.whole_at),
+    })
+}

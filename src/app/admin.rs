@@ -1,0 +1,244 @@
+//! The admin listener of a process: bound at the start or as soon as its address is free, kept until the very end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{StartError, chain};
+use crate::admin::{Admin, Front, LastReload, Mistake, Now, Reloaded};
+use crate::config::{self, Config, ConfigErrors, Listen, Server};
+use crate::dispatch::Dispatch;
+use crate::domain::connection::ConnectionPolicy;
+use crate::listener::{
+    Bind, Connections, Drain, FileMode, Guest, Listener, Passed, Phase, Tls, bind,
+};
+use crate::runtime::task::{self, TaskGuard};
+
+/// Connections at the same time: a flood of requests elsewhere takes none of these.
+const CONNECTIONS: usize = 256;
+/// How often an address that is taken is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// At the end streams of events get so long to tell of it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Its addresses, bound but for those that are taken.
+pub(super) struct Bound {
+    listeners: Vec<(Listener, bool)>,
+    taken: Vec<Listen>,
+    how: How,
+    settings: config::Admin,
+}
+
+/// How its addresses are listened on.
+#[derive(Clone)]
+struct How {
+    connections: Connections,
+    tls: Option<Arc<Tls>>,
+    file: FileMode,
+    /// A Unix socket of another process is taken over.
+    reuse: bool,
+}
+
+impl How {
+    async fn bind(&self, listen: &Listen, passed: &mut Passed) -> io::Result<Listener> {
+        // On this machine it stays plain: certificates are rarely made out to 127.0.0.1.
+        let encrypted = matches!(listen, Listen::Tcp(_)) && !listen.is_local();
+        let options = Bind {
+            connections: &self.connections,
+            tls: self.tls.as_ref().filter(|_| encrypted),
+            file: &self.file,
+            // Two processes behind one port would take each other's orders.
+            reuse: self.reuse && matches!(listen, Listen::Unix(_)),
+            passed,
+        };
+        bind(listen, options).await
+    }
+}
+
+impl Bound {
+    /// Binds what can be had. `tls` is that of the data listeners.
+    pub(super) async fn new(
+        server: &Server,
+        passed: &mut Passed,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self, StartError> {
+        let listeners = &server.listeners;
+        let policy = listeners.connections;
+        let how = How {
+            connections: Connections::new(ConnectionPolicy {
+                max_connections: policy.max_connections.min(CONNECTIONS),
+                ..policy
+            }),
+            tls,
+            file: FileMode {
+                mode: listeners.unix.mode,
+                owner: listeners.unix.owner.clone(),
+                group: listeners.unix.group.clone(),
+            },
+            reuse: listeners.reuse_port,
+        };
+        let settings = server.admin.clone();
+        // Where a process follows another one, the old one has the address still.
+        let patient = !settings.named || listeners.reuse_port;
+        let (mut bound, mut taken) = (Vec::new(), Vec::new());
+        for listen in &settings.listen {
+            match how.bind(listen, passed).await {
+                Ok(listener) => bound.push((listener, is_unix(listen))),
+                Err(error) if patient && error.kind() == io::ErrorKind::AddrInUse => {
+                    taken.push(listen.clone());
+                }
+                Err(source) => {
+                    let address = listen.to_string();
+                    return Err(StartError::Bind { address, source });
+                }
+            }
+        }
+        Ok(Self {
+            listeners: bound,
+            taken,
+            how,
+            settings,
+        })
+    }
+
+    /// Serves, and goes on trying to get what was taken.
+    pub(super) fn serve(self, admin: &Arc<Admin>) -> AdminListening {
+        let (drain, guest) = Drain::new();
+        let mut addresses = Vec::new();
+        for (listener, unix) in self.listeners {
+            addresses.push(serve(listener, unix, admin, &guest));
+        }
+        let late = self.taken.into_iter().map(|listen| {
+            let address = listen.to_string();
+            tracing::warn!(
+                address,
+                "the address of the admin listener is taken by another process: going on without until it is free"
+            );
+            let (how, admin, guest) = (self.how.clone(), Arc::clone(admin), guest.clone());
+            task::guarded(async move {
+                let listener = loop {
+                    tokio::time::sleep(AGAIN).await;
+                    if let Ok(listener) = how.bind(&listen, &mut Passed::default()).await {
+                        break listener;
+                    }
+                };
+                serve(listener, is_unix(&listen), &admin, &guest);
+            })
+        });
+        AdminListening {
+            late: late.collect(),
+            addresses,
+            drain,
+            settings: self.settings,
+        }
+    }
+}
+
+fn is_unix(listen: &Listen) -> bool {
+    matches!(listen, Listen::Unix(_))
+}
+
+fn serve(listener: Listener, unix: bool, admin: &Arc<Admin>, guest: &Guest) -> String {
+    let address = listener.address();
+    let tls = listener.is_encrypted();
+    tracing::info!(address, tls, listener = "admin", "listening");
+    let front = Front::new(Arc::clone(admin), unix);
+    task::detach(listener.serve(front, guest.clone()));
+    address
+}
+
+/// The admin listener that serves.
+pub(super) struct AdminListening {
+    late: Vec<TaskGuard>,
+    addresses: Vec<String>,
+    drain: Drain,
+    settings: config::Admin,
+}
+
+impl AdminListening {
+    /// Its real addresses, but for those that became free later.
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// What is known from now on under this configuration, and whether something of it takes a restart.
+    pub(super) fn reload(&self, config: &Config, before: &Now, dispatch: &Dispatch) -> (Now, bool) {
+        let mut now = now(config, dispatch);
+        let moved = config.server.admin.listen != self.settings.listen;
+        if moved && now.tokens.is_empty() {
+            // Whether it may do without one was judged by other addresses than those where it is.
+            now.tokens.clone_from(&before.tokens);
+        }
+        now.hosts.extend(hosts(&self.settings));
+        (now, moved)
+    }
+
+    /// The end: nothing is taken any more, and streams end.
+    pub(super) async fn end(&mut self, admin: &Admin) {
+        self.late.clear();
+        admin.halt.halt();
+        self.drain.advance(Phase::Closed);
+        let emptied = self.drain.emptied();
+        if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
+            self.drain.advance(Phase::Cut);
+        }
+    }
+}
+
+/// What the admin listener needs to know of this configuration.
+pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
+    Now {
+        generation: dispatch.generation,
+        targets: Arc::clone(&config.targets),
+        clients: Vec::new(),
+        files: config
+            .files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect(),
+        tokens: config.server.admin.tokens.clone(),
+        hosts: hosts(&config.server.admin),
+    }
+}
+
+/// Names in its addresses.
+fn hosts(admin: &config::Admin) -> Vec<String> {
+    let names = admin.listen.iter().filter_map(|listen| match listen {
+        Listen::Tcp(address) => Some(address.rsplit_once(':')?.0.to_owned()),
+        Listen::Unix(_) => None,
+    });
+    names.collect()
+}
+
+/// The mistakes of a configuration one by one.
+pub(super) fn mistakes(errors: &ConfigErrors) -> Vec<Mistake> {
+    match errors {
+        ConfigErrors::NothingConfigured => vec![mistake(errors)],
+        ConfigErrors::Invalid { problems, .. } => problems
+            .iter()
+            .map(|problem| Mistake {
+                place: problem.place.clone(),
+                message: problem.message.clone(),
+                suggestion: problem.suggestion.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// What keeps a valid configuration from being taken over.
+pub(super) fn mistake(error: &dyn std::error::Error) -> Mistake {
+    Mistake {
+        place: String::new(),
+        message: chain(error),
+        suggestion: None,
+    }
+}
+
+/// Tells the admin listener how a reload went.
+pub(super) fn told(admin: &Admin, trigger: &'static str, reloaded: &Reloaded) {
+    admin.reloaded(LastReload {
+        at: admin.clock().now(),
+        trigger,
+        reloaded: reloaded.clone(),
+    });
+}

@@ -1,0 +1,116 @@
+//! What an operator does to a provider by hand, and what is shown of its upstreams.
+
+use super::{ProviderState, UpstreamState, UpstreamView};
+use crate::domain::circuit::{Circuit, Gate};
+use crate::domain::cooldown::Cooldown;
+use crate::domain::time::Time;
+
+impl ProviderState {
+    /// Takes no attempts until then; [`Time::NEVER`]: until it is released. A second time replaces the first.
+    pub fn hold(&mut self, until: Time) {
+        self.held = Some(until);
+    }
+
+    /// Until when an operator keeps it out.
+    pub fn held(&self, now: Time) -> Option<Time> {
+        self.held.filter(|until| now < *until)
+    }
+
+    /// Whatever kept it away is over: held, cooling, open breakers, models that were gone. Its keys answer for
+    /// themselves.
+    pub fn release(&mut self) {
+        self.held = None;
+        self.whole = Cooldown::default();
+        for upstream in self.models.values_mut() {
+            upstream.circuit = Circuit::new(self.breaker);
+            upstream.gone_until = Time::ZERO;
+            upstream.ramp = None;
+        }
+    }
+
+    /// The upstreams that are not simply well, by name.
+    pub fn unwell(&self, now: Time) -> Vec<UpstreamView> {
+        let views = self.models.iter().map(|(model, upstream)| {
+            let UpstreamState {
+                circuit,
+                gone_until,
+                ramp,
+                ..
+            } = upstream;
+            UpstreamView {
+                model: model.clone(),
+                breaker: circuit.gate(now),
+                gone_until: Some(*gone_until).filter(|until| now < *until),
+                recovering_since: ramp.filter(|ramp| !ramp.is_over(now)).map(|it| it.since()),
+            }
+        });
+        let well = |view: &UpstreamView| {
+            view.breaker == Gate::Closed
+                && view.gone_until.is_none()
+                && view.recovering_since.is_none()
+        };
+        let mut unwell: Vec<_> = views.filter(|view| !well(view)).collect();
+        unwell.sort_by(|a, b| a.model.cmp(&b.model));
+        unwell
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::circuit::BreakerPolicy;
+    use crate::domain::ids::ModelName;
+    use crate::domain::limits::RetryBudgetPolicy;
+    use crate::domain::outcome::Class;
+    use crate::domain::refusal::Reason;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn provider() -> ProviderState {
+        ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default())
+    }
+
+    #[test]
+    fn held_it_takes_nothing_until_its_time_or_its_release() {
+        let (model, now) = (ModelName::from("m"), Time::ZERO + S);
+        let mut provider = provider();
+        provider.hold(now + S);
+        let refusal = provider.gate(&model, true, now).unwrap_err();
+        assert_eq!(
+            (refusal.reason, refusal.ready_at),
+            (Reason::Quarantined, Some(now + S))
+        );
+        assert!(provider.gate(&model, true, now + S).is_ok());
+        provider.hold(Time::NEVER);
+        assert_eq!(
+            provider
+                .gate(&model, true, now + S * 999)
+                .unwrap_err()
+                .ready_at,
+            None
+        );
+        provider.release();
+        assert!(provider.gate(&model, true, now).is_ok());
+    }
+
+    #[test]
+    fn a_release_closes_breakers_and_brings_models_back() {
+        let (model, gone, now) = (ModelName::from("m"), ModelName::from("g"), Time::ZERO + S);
+        let mut provider = provider();
+        for _ in 0..3 {
+            provider.settled(&model, Class::Transient, true, false, now);
+        }
+        provider.settled(&gone, Class::ModelGone, true, false, now);
+        provider.cool(now + S);
+        let unwell = provider.unwell(now);
+        assert_eq!(unwell.len(), 2);
+        assert!(unwell[0].gone_until.is_some() && unwell[1].breaker != Gate::Closed);
+        provider.release();
+        assert_eq!(provider.unwell(now), []);
+        for model in [model, gone] {
+            assert!(!provider.gate(&model, true, now).unwrap().probe);
+        }
+    }
+}
