@@ -484,14 +484,10 @@ impl Stream for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // The caller left: the lease, dropped with this, settles itself as cancelled.
+        // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
             let now = self.clock.now();
-            story.records.push(live.record(Class::Cancelled, now));
-            if now >= self.deadline {
-                // It was only not there to be told.
-                story.ending = Some(Ending::Cut(ErrorCode::DeadlineExceeded));
-            }
+            story.abandon(live.record(Class::Cancelled, now), now >= self.deadline);
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

@@ -48,6 +48,12 @@ pub(crate) struct Story {
 }
 
 impl Story {
+    /// The stream is dropped during this attempt: its caller left, or was only not there to be told that it is `late`.
+    pub(super) fn abandon(&mut self, record: Record, late: bool) {
+        self.records.push(record);
+        self.ending = late.then_some(Ending::Cut(ErrorCode::DeadlineExceeded));
+    }
+
     /// What the client pays in the end; `None`: what was estimated.
     fn used(&self, charge: &Charge) -> Option<u64> {
         if let Some(told) = self.usage.and_then(|usage| usage.total()) {

@@ -2,13 +2,12 @@
 //! upstream connection, a lease and a place at the door for ever. And what comes in is told to the activity.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
@@ -22,16 +21,20 @@ pub(super) trait HangsUp {
 
 impl HangsUp for TcpStream {
     fn has_hung_up(&self) -> bool {
-        let ready = self.ready(Interest::READABLE).now_or_never();
-        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        is_closed(pin!(self.ready(Interest::READABLE)))
     }
 }
 
 impl HangsUp for UnixStream {
     fn has_hung_up(&self) -> bool {
-        let ready = self.ready(Interest::READABLE).now_or_never();
-        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        is_closed(pin!(self.ready(Interest::READABLE)))
     }
+}
+
+/// What is known without waiting.
+fn is_closed(ready: Pin<&mut impl Future<Output = io::Result<Ready>>>) -> bool {
+    let mut nobody = Context::from_waker(Waker::noop());
+    matches!(ready.poll(&mut nobody), Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::support::raw::{answer, kept};
 use crate::support::wait::bounded;
 use crate::support::{Gateway, ScriptedUpstream, chat};
 
-const LARGE: usize = 3 * 1024 * 1024;
+const LARGE: usize = 1024 * 1024;
 
 async fn serving(yaml: &str) -> (ScriptedUpstream, Gateway) {
     let a = ScriptedUpstream::start().await;
@@ -25,7 +25,7 @@ async fn who_sends_all_of_a_large_body_before_reading_hears_why_it_is_refused() 
         let (_a, gateway) = serving(yaml).await;
         let socket = TcpSocket::new_v4().unwrap();
         // What the system takes in for it is not sent.
-        socket.set_send_buffer_size(16 * 1024).unwrap();
+        socket.set_send_buffer_size(64 * 1024).unwrap();
         let mut caller = socket.connect(gateway.address()).await.unwrap();
         let request = kept("/v1/chat/completions", &" ".repeat(LARGE));
         let (begin, rest) = request.as_bytes().split_at(1024);
