@@ -181,7 +181,7 @@ impl Describe for ProxyForm {
 
 impl Describe for AdminListen {
     fn shape() -> Shape {
-        Shape::choice(["off"])
+        Shape::choice(["off"]).or(Listens::shape())
     }
 }
 

