@@ -63,5 +63,5 @@ async fn who_leaves_while_sending_is_told_of_as_such() {
     caller.write_all(&request.as_bytes()[..half]).await.unwrap();
     drop(caller);
     let line = gateway.logged("caller_left").await;
-    assert!(!line.contains("400"), "{line}");
+    assert!(!line.contains(r#""status""#), "{line}");
 }
