@@ -334,7 +334,7 @@ impl<'a> Aligning<'a> {
         if let Some(recall) = self.recall() {
             let now = self.common.clock.now();
             state.restore(&recall.memory, provider.cooldown.max, now);
-            cell.publish(provider::view(&state, Some(recall.mark), now));
+            cell.publish(provider::published::view(&state, Some(recall.mark), now));
         }
         let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
         let post = post(actor, handle.clone(), core);
@@ -378,7 +378,7 @@ impl<'a> Aligning<'a> {
             // Published before the actor runs: nobody has to ask it to hear that it is out.
             let now = self.common.clock.now();
             state.restore(&recall.memory, &recall.limits, now);
-            cell.publish(key::view(&state, now));
+            cell.publish(key::published::view(&state, now));
             cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
         }
         let core = KeyCore::new(state, cell.settings());

@@ -268,13 +268,11 @@ impl Attempts {
             self.attempts += 1;
         }
         let counts = self.count(index, failure);
-        if self.avoid.is_some_and(|(avoided, _)| avoided == index) {
-            self.avoid = None;
-        }
+        self.avoid = self.avoid.filter(|(avoided, _)| *avoided != index);
         let mut wait = Duration::ZERO;
         match class.retry() {
+            // Where another attempt is under way the request goes on, but not here again.
             Retry::Never => {
-                // Where another attempt is under way the request goes on, but not here again.
                 self.close(index, Reason::Tried);
                 return (counts, Next::Relay);
             }
@@ -290,9 +288,6 @@ impl Attempts {
                 Some(pause) => {
                     wait = pause;
                     self.avoid = Some((index, key));
-                    if let Some(slot) = self.slots.get_mut(index) {
-                        slot.not_before = now + pause;
-                    }
                 }
                 None => self.close(index, Reason::Tried),
             },
@@ -327,18 +322,17 @@ impl Attempts {
                 ready_at: self.hinted.filter(|_| limited),
             })
         };
-        let mut open = self.slots.iter().filter(|slot| slot.closed.is_none());
+        let open = self.slots.iter().filter(|slot| slot.closed.is_none());
         // What failed while another attempt was under way keeps its pause.
-        let soonest = open.clone().map(|slot| slot.not_before.since(now)).min();
+        let soonest = open.map(|slot| slot.not_before.since(now)).min();
         let wait = wait.max(soonest.unwrap_or_default());
         if now + wait >= self.deadline {
             return fail(ErrorCode::DeadlineExceeded);
         }
-        let open = open.next().is_some();
         let more = u32::from(mutant::on(Mutant::OneAttemptMore));
         let spent = self.attempts >= self.policy.max_attempts + more
             || self.key_refusals >= self.policy.max_key_refusals;
-        if open && !spent {
+        if soonest.is_some() && !spent {
             return Next::Ask(wait);
         }
         fail(self.sum_up(&[], false))
@@ -376,6 +370,7 @@ impl Attempts {
             return None;
         }
         slot.retries += 1;
+        slot.not_before = now + pause;
         Some(pause)
     }
 

@@ -153,7 +153,7 @@ async fn models_that_are_gone_and_limits_that_were_learned_are_remembered() {
 async fn a_clean_stop_writes_what_was_learned_last_and_a_key_that_serves_again_is_forgotten() {
     let kept = Kept::new().await;
     kept.upstream
-        .on(Match::any(), [limited(1), Behaviour::says("ok")]);
+        .on(Match::any(), [limited(3), Behaviour::says("ok")]);
     let gateway = kept.start("k1").await;
     gateway.chat("a").awaits("0").send().await;
     // At once: within the second after which it would have been written anyway.

@@ -3,9 +3,7 @@
 //! It admits routes as leases, learns from their outcomes, and tells its provider. See `actors.md`.
 
 mod manual;
-mod published;
-
-pub(crate) use published::view;
+pub(crate) mod published;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,9 +4,7 @@
 //! one key after the other until one admits it. See `actors.md`.
 
 mod manual;
-mod published;
-
-pub(crate) use published::view;
+pub(crate) mod published;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

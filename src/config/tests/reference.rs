@@ -274,7 +274,7 @@ fn in_usual_form(value: &Value) -> Value {
 fn is_beyond(field: &Field, value: &Value) -> bool {
     let text = value.as_str().is_some_and(|text| !text.trim().is_empty());
     match (field.shape)().word.as_str() {
-        "address, or list of addresses" => true,
+        word if word.contains("list of addresses") => true,
         word if word.starts_with("map of") => true,
         // The range of a number in quotes, and a time of zero in quotes.
         word if word.contains("number") || word.contains("share") => text,
