@@ -158,10 +158,6 @@ impl Dispatch {
 
     /// The attempt `given`, and others beside it: one at a time, when an alarm says so. When one of two fails the other
     /// goes on, and may be joined again.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a race, each of its own kind"
-    )]
     fn race<'s, 'a: 's>(
         &'a self,
         course: Course<'s>,

@@ -214,7 +214,7 @@ impl Rescue {
                     });
                 }
                 End::OutOfTime => {
-                    settle(lease, Class::Cancelled, None);
+                    settle(&lease, Class::Cancelled, None);
                     self.given_up(tried.record(Class::Cancelled, None, now));
                     return None;
                 }

@@ -143,7 +143,7 @@ impl Dispatch {
                         End::Whole(whole, usage) => {
                             story.usage = usage;
                             settle(
-                                lease,
+                                &lease,
                                 Class::Success,
                                 story.usage.as_ref().and_then(|usage| usage.total()),
                             );
@@ -175,7 +175,7 @@ impl Dispatch {
                             });
                         }
                         End::OutOfTime => {
-                            settle(lease, Class::Cancelled, None);
+                            settle(&lease, Class::Cancelled, None);
                             story.records = attempts.records().to_vec();
                             story.records.push(tried.record(
                                 Class::Cancelled,

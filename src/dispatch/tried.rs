@@ -41,7 +41,7 @@ impl Tried {
     }
 }
 
-pub(super) fn settle(lease: Lease, class: Class, tokens: Option<u64>) {
+pub(super) fn settle(lease: &Lease, class: Class, tokens: Option<u64>) {
     lease.settle(Settlement {
         class,
         retry_after: None,
