@@ -63,8 +63,9 @@ impl ProviderCore {
 
     /// Whether what became of a lease tells about the address that the provider has now.
     fn is_from_here(&self, record: &LeaseRecord) -> bool {
+        // A key that was taken away is told about by its last lease still.
         let seat = self.ring.seat(record.place);
-        seat.is_some_and(|seat| seat.since >= self.moved)
+        seat.map_or(self.moved == 0, |seat| seat.since >= self.moved)
     }
 }
 
