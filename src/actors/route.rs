@@ -11,6 +11,7 @@ use crate::domain::client::Standing;
 use crate::domain::ids::Upstream;
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
+use crate::domain::retry_budget::Charge;
 use crate::domain::time::Time;
 use crate::domain::waiting::Ticket;
 
@@ -21,6 +22,8 @@ pub struct Route {
     pub chain: Arc<Chain>,
     /// What the request's own machine allows.
     pub ask: Ask,
+    /// Whether a crash lost an earlier route of the same attempt.
+    pub again: bool,
     /// Tokens to reserve with the key.
     pub tokens: u64,
     /// The configuration under which the request began: keys that came later are not for it.
@@ -95,6 +98,7 @@ impl Route {
         Self {
             chain,
             ask,
+            again: false,
             tokens,
             generation: u64::MAX,
             standing: Standing::default(),
@@ -104,6 +108,15 @@ impl Route {
             patience_until: Time::ZERO,
             reply,
             walk: Walk::default(),
+        }
+    }
+
+    /// What its attempt is to an upstream's retry budget.
+    pub(crate) fn charge(&self) -> Charge {
+        match (self.ask.first, self.again) {
+            (true, false) => Charge::First,
+            (true, true) => Charge::Again,
+            (false, _) => Charge::Extra,
         }
     }
 

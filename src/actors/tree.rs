@@ -63,11 +63,12 @@ impl Dispatcher {
         mut route: impl FnMut(oneshot::Sender<Answer>) -> Route,
     ) -> Result<Lease, Refused> {
         let mut pause = Duration::from_millis(1);
+        let mut again = false;
         loop {
             let (reply, answer) = oneshot::channel();
-            let sent = self
-                .router
-                .send(RouterMessage::Route(Box::new(route(reply))));
+            let mut route = Box::new(route(reply));
+            route.again = again;
+            let sent = self.router.send(RouterMessage::Route(route));
             if sent.is_ok() {
                 let mut left = Leaving {
                     router: &self.router,
@@ -84,7 +85,7 @@ impl Dispatcher {
                     Ok(Answer::Lease(lease)) => return Ok(lease),
                     Ok(Answer::Refused(refused)) => return Err(refused),
                     Err(_) if mutant::on(Mutant::LostRouteGivesUp) => break,
-                    Err(_) => {}
+                    Err(_) => again = true,
                 }
             }
             let left = deadline.until(self.clock.now());

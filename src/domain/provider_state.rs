@@ -15,7 +15,7 @@ use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
 use super::refusal::{Reason, Refusal};
-use super::retry_budget::RetryBudget;
+use super::retry_budget::{Charge, RetryBudget};
 use super::time::Time;
 
 mod manual;
@@ -160,22 +160,22 @@ impl ProviderState {
     }
 
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
-    pub fn started(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
+    pub fn started(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
         let upstream = self.upstream(model, now);
         if pass.probe {
             upstream.circuit.begin_probe(now);
         }
-        upstream.budget.started(first, now);
+        upstream.budget.started(charge, now);
         upstream.budget_used = now;
     }
 
     /// That attempt did not start: no key took it.
-    pub fn withdrawn(&mut self, model: &ModelName, pass: Pass, first: bool, now: Time) {
+    pub fn withdrawn(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
         let upstream = self.upstream(model, now);
         if pass.probe {
             upstream.circuit.probe_lost();
         }
-        upstream.budget.withdrawn(first, now);
+        upstream.budget.withdrawn(charge, now);
     }
 
     /// The half-open probe vanished without an outcome.
@@ -376,7 +376,7 @@ mod tests {
         fail(&mut provider, Class::Network, 3);
         let later = Time::ZERO + 15 * S;
         let pass = provider.gate(&model(), true, later).unwrap();
-        provider.started(&model(), pass, true, later);
+        provider.started(&model(), pass, Charge::First, later);
         provider.settled(&model(), Class::ModelGone, false, true, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
@@ -388,9 +388,9 @@ mod tests {
         let later = Time::ZERO + 15 * S;
         let pass = provider.gate(&model(), true, later).unwrap();
         assert!(pass.probe);
-        provider.started(&model(), pass, true, later);
+        provider.started(&model(), pass, Charge::First, later);
         assert!(provider.gate(&model(), true, later).is_err());
-        provider.withdrawn(&model(), pass, true, later);
+        provider.withdrawn(&model(), pass, Charge::First, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
 
@@ -427,10 +427,10 @@ mod tests {
     fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
         let mut provider = provider();
         let pass = Pass { probe: false };
-        provider.started(&model(), pass, true, Time::ZERO);
+        provider.started(&model(), pass, Charge::First, Time::ZERO);
         let mut extra = 0;
         while provider.gate(&model(), false, Time::ZERO).is_ok() {
-            provider.started(&model(), pass, false, Time::ZERO);
+            provider.started(&model(), pass, Charge::Extra, Time::ZERO);
             extra += 1;
         }
         assert_eq!(extra, 100, "ten per second over ten seconds");

@@ -14,6 +14,17 @@ use super::window::RollingSum;
 
 const SPAN: Duration = Duration::from_secs(10);
 
+/// What an attempt is to the budget of the upstream at which it lands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Charge {
+    /// Its request's first: it earns.
+    First,
+    /// One more: it spends.
+    Extra,
+    /// Its request's first, asked for again because a crash lost the way to it: it may have earned already.
+    Again,
+}
+
 /// First and extra attempts of the last ten seconds at one upstream.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
@@ -55,20 +66,20 @@ impl RetryBudget {
     }
 
     /// An attempt lands here.
-    pub fn started(&mut self, first: bool, now: Time) {
-        if first {
-            self.first.add(1, now);
-        } else {
-            self.extra.add(1, now);
+    pub fn started(&mut self, charge: Charge, now: Time) {
+        match charge {
+            Charge::First => self.first.add(1, now),
+            Charge::Extra => self.extra.add(1, now),
+            Charge::Again => {}
         }
     }
 
     /// An attempt that was counted did not start after all.
-    pub fn withdrawn(&mut self, first: bool, now: Time) {
-        if first {
-            self.first.take_back(1, now);
-        } else {
-            self.extra.take_back(1, now);
+    pub fn withdrawn(&mut self, charge: Charge, now: Time) {
+        match charge {
+            Charge::First => self.first.take_back(1, now),
+            Charge::Extra => self.extra.take_back(1, now),
+            Charge::Again => {}
         }
     }
 }
@@ -78,17 +89,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_asked_for_again_earns_once() {
+        let mut budget = RetryBudget::new(RetryBudgetPolicy {
+            ratio: 1.0,
+            min_per_second: 0.0,
+        });
+        budget.started(Charge::First, Time::ZERO);
+        for _ in 0..9 {
+            budget.started(Charge::Again, Time::ZERO);
+        }
+        budget.started(Charge::Extra, Time::ZERO);
+        assert!(budget.may_retry(Time::ZERO).is_err());
+        budget.withdrawn(Charge::Again, Time::ZERO);
+        budget.withdrawn(Charge::Extra, Time::ZERO);
+        assert!(budget.may_retry(Time::ZERO).is_ok());
+    }
+
+    #[test]
     fn allows_the_floor_and_a_share_of_the_first_attempts() {
         let mut budget = RetryBudget::new(RetryBudgetPolicy {
             ratio: 0.2,
             min_per_second: 1.0,
         });
         for _ in 0..50 {
-            budget.started(true, Time::ZERO);
+            budget.started(Charge::First, Time::ZERO);
         }
         let mut extra = 0;
         while budget.may_retry(Time::ZERO).is_ok() {
-            budget.started(false, Time::ZERO);
+            budget.started(Charge::Extra, Time::ZERO);
             extra += 1;
         }
         assert_eq!(

@@ -212,7 +212,7 @@ impl Provider {
             Err(refusal) => self.give_back(route, refusal),
             Ok(pass) => {
                 core.state
-                    .started(&upstream.model, pass, route.ask.first, now);
+                    .started(&upstream.model, pass, route.charge(), now);
                 let probe = pass.probe.then(|| {
                     let token = Arc::new(());
                     core.probes
@@ -347,7 +347,7 @@ impl Provider {
             return;
         };
         core.state
-            .withdrawn(&upstream.model, pass, route.ask.first, now);
+            .withdrawn(&upstream.model, pass, route.charge(), now);
         if pass.probe {
             core.probes.remove(&upstream.model);
             self.publish_upstreams(core, now);
