@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod keys;
 mod process;
+mod requests;
 mod routes;
 mod snapshot;
 mod state;

@@ -3,6 +3,7 @@
 mod doors;
 mod process;
 mod reloads;
+mod requests;
 mod schema;
 mod side;
 
