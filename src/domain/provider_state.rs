@@ -10,7 +10,7 @@ use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
-use super::memory::{CooldownMemory, ProviderMemory};
+use super::memory::{self, CooldownMemory, ProviderMemory};
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
@@ -248,12 +248,14 @@ impl ProviderState {
         ProviderMemory {
             cooling: self.whole.memory(now).map(|cooldown| cooldown.until),
             gone,
+            held: self.held(now),
         }
     }
 
     /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
-    /// [`MODEL_GONE`].
+    /// [`MODEL_GONE`], and no operator's hold with an end longer than [`HELD_MAX`](memory::HELD_MAX).
     pub fn restore(&mut self, memory: &ProviderMemory, max: Duration, now: Time) {
+        self.held = memory::held(memory.held, now);
         if let Some(until) = memory.cooling {
             let memory = CooldownMemory { until, strikes: 0 };
             self.whole = Cooldown::restored(memory, now + max);
@@ -461,6 +463,7 @@ mod tests {
         let lie = ProviderMemory {
             cooling: Some(Time::NEVER),
             gone: vec![(model(), Time::NEVER)],
+            held: None,
         };
         let mut lied_to = provider();
         lied_to.restore(&lie, 900 * S, now);

@@ -144,8 +144,10 @@ impl Actor for Provider {
             core.ring = Arc::clone(&ring);
             core.rotation.configure(ring.rotation);
             if moved {
-                // What is known is about another place.
+                // What is known is about another place. What an operator ordered is not.
+                let held = core.state.held(self.clock.now());
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
+                held.into_iter().for_each(|until| core.state.hold(until));
                 core.probes.clear();
                 let seats = ring.keys.iter().flatten();
                 let present = seats.filter(|seat| seat.until.is_none());

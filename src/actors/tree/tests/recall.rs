@@ -126,8 +126,8 @@ async fn a_model_that_is_gone_stays_gone() {
     let until = Time::ZERO + 300 * S;
     let recall = Recall {
         memory: ProviderMemory {
-            cooling: None,
             gone: vec![("m".into(), until)],
+            ..ProviderMemory::default()
         },
         ..recall(vec![KeyMemory::default()])
     };
