@@ -59,6 +59,19 @@ pub struct UpstreamView {
     pub recovering_since: Option<Time>,
 }
 
+impl UpstreamView {
+    /// Whether a request would be let through at `now`. The first one after an open breaker's time is its probe; while
+    /// that is under way nobody else is.
+    pub fn admits(&self, now: Time) -> bool {
+        let passes = match self.breaker {
+            Gate::Closed | Gate::Probe => true,
+            Gate::Probing { .. } => false,
+            Gate::Open { until } => until <= now,
+        };
+        passes && self.gone_until.is_none_or(|until| until <= now)
+    }
+}
+
 #[derive(Clone, Debug)]
 struct UpstreamState {
     circuit: Circuit,
@@ -126,7 +139,7 @@ impl ProviderState {
         let probe = match upstream.circuit.gate(now) {
             Gate::Closed => false,
             Gate::Probe => true,
-            Gate::Probing => {
+            Gate::Probing { .. } => {
                 return Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL));
             }
             Gate::Open { until } => return Err(Refusal::until(Reason::CircuitOpen, until)),
@@ -229,13 +242,6 @@ impl ProviderState {
     /// The end of the cooldown of all keys, if it runs.
     pub fn cooling(&self, now: Time) -> Option<Time> {
         self.whole.cooling(now)
-    }
-
-    /// The models whose breaker is not closed or that are gone, and what an attempt would hear.
-    pub fn troubled(&self, now: Time) -> impl Iterator<Item = (&ModelName, Refusal)> {
-        self.models
-            .keys()
-            .filter_map(move |model| Some((model, self.gate(model, true, now).err()?)))
     }
 
     /// What of it outlives the process.
@@ -411,7 +417,7 @@ mod tests {
             let made_up = ModelName::from(format!("m{n}"));
             provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
         }
-        assert!(provider.troubled(Time::ZERO).count() <= MODELS_KEPT);
+        assert!(provider.unwell(Time::ZERO).len() <= MODELS_KEPT);
     }
 
     #[test]
