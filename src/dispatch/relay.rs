@@ -486,8 +486,8 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
-            let now = self.clock.now();
-            story.abandon(live.record(Class::Cancelled, now), now >= self.deadline);
+            let record = live.record(Class::Cancelled, self.clock.now());
+            story.records.push(record);
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

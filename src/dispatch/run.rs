@@ -43,6 +43,7 @@ impl Dispatch {
                 .model()
                 .map_or_else(String::new, |model| model.into_owned()),
             started: request.arrived,
+            deadline: self.limits(&request).deadline,
             clock: self.clock,
             records: Vec::new(),
             current: Vec::new(),

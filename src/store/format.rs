@@ -86,7 +86,8 @@ impl Held {
     }
 
     fn decoded(self, anchor: &Anchor) -> Time {
-        self.until.map_or(Time::NEVER, |until| anchor.time_of(until))
+        self.until
+            .map_or(Time::NEVER, |until| anchor.time_of(until))
     }
 }
 

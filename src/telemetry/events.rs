@@ -107,7 +107,13 @@ pub fn provider_released(provider: &ProviderName) {
 
 /// A quarantine or a cooldown of all keys has ended: the provider may be asked again.
 pub fn provider_usable(provider: &ProviderName) {
-    tell!(info, "provider_usable", "provider usable again", [provider], {});
+    tell!(
+        info,
+        "provider_usable",
+        "provider usable again",
+        [provider],
+        {}
+    );
 }
 
 /// A breaker changed its state at `until - now = span` (zero when it closed).

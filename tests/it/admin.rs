@@ -278,7 +278,10 @@ async fn a_probe_that_is_under_way_is_shown() {
         ScriptedUpstream::start().await,
     );
     b.on(Match::any(), [Behaviour::fails(500)]);
-    let yaml = TWO_KEYS.replace("failure_threshold: 1", "failure_threshold: 1, recovery_time: 10ms");
+    let yaml = TWO_KEYS.replace(
+        "failure_threshold: 1",
+        "failure_threshold: 1, recovery_time: 10ms",
+    );
     let side = Side::start(&yaml, &[("a", &a), ("b", &b)]).await;
     side.gateway.chat("b").send().await;
     let upstream = "/providers/1/upstreams/0";
@@ -290,10 +293,7 @@ async fn a_probe_that_is_under_way_is_shown() {
         "the next request is the probe"
     );
     assert_eq!(side.gateway.health("/upstreams/usable").await, 2);
-    b.on(
-        Match::any(),
-        [Behaviour::says("x").hang(At::BeforeHead)],
-    );
+    b.on(Match::any(), [Behaviour::says("x").hang(At::BeforeHead)]);
     let probe = side.gateway.chat("b").spawn();
     b.wait_for(2).await;
     let shown = side.state(upstream).await;

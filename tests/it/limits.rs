@@ -7,7 +7,9 @@ use tokio::net::TcpStream;
 
 use crate::support::raw::kept;
 use crate::support::wait::bounded;
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, ms, until};
+use crate::support::{
+    At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, chat_stream, ms, until,
+};
 
 /// A chain `v` of five providers `p1`… at one address, with extra settings.
 fn five(extra: &str) -> String {
@@ -321,6 +323,33 @@ async fn a_caller_who_hangs_up_cancels_the_upstreams_request_within_a_second() {
         assert!(left.is_ok(), "{at:?}");
         gateway.logged("caller_left").await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_takes_in_and_that_never_began_is_told_of_as_late() {
+    let a = ScriptedUpstream::start().await;
+    let huge = "x".repeat(24 * 1024 * 1024);
+    a.on(Match::model("huge"), [Behaviour::says(&huge)]);
+    a.on(
+        Match::model("m"),
+        [Behaviour::streams(&["x"]).hang(At::BeforeHead)],
+    );
+    let yaml = one("server: {stream_keepalive: 20ms, max_answer: 64MiB}");
+    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
+    // The answer in front of it fills all buffers, so that not even the comments go out.
+    let mut caller = TcpStream::connect(gateway.address()).await.unwrap();
+    let stream = chat_stream("a");
+    let request = kept("/v1/chat/completions", &chat("a:huge"))
+        + &kept("/v1/chat/completions", &stream).replacen(
+            "host: x",
+            "host: x\r\nx-pointsman-deadline: 300ms",
+            1,
+        );
+    caller.write_all(request.as_bytes()).await.unwrap();
+    a.wait_for(2).await;
+    let line = gateway.logged("\"stream\":true").await;
+    assert!(line.contains("\"outcome\":\"deadline_exceeded\""), "{line}");
+    drop(caller);
 }
 
 #[tokio::test]

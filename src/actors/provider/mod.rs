@@ -199,7 +199,7 @@ impl Actor for Provider {
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
             }
-            ProviderMessage::Tick(at) => self.ended(core, at),
+            ProviderMessage::Tick(at) => self.rang(core, at),
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);

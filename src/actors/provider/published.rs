@@ -29,7 +29,7 @@ impl Provider {
     }
 
     /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.
-    pub(super) fn ended(&self, core: &mut ProviderCore, at: Time) {
+    pub(super) fn rang(&self, core: &mut ProviderCore, at: Time) {
         if !core.alarm.rang(at) {
             return;
         }

@@ -120,7 +120,12 @@ async fn the_end_of_a_providers_quarantine_is_published_by_itself_also_after_a_c
     let quarantine = ProviderOrder::Quarantine(Some(10 * S));
     let ordered = bench.tree.operator();
     ordered.provider(&name, quarantine).await.unwrap();
-    let held = || bench.tree.dispatcher().cells().providers[&name].provider.view().held;
+    let held = || {
+        bench.tree.dispatcher().cells().providers[&name]
+            .provider
+            .view()
+            .held
+    };
     assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
     assert!(held().is_some());
     tokio::time::sleep(11 * S).await;
