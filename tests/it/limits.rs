@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::support::raw::kept;
+use crate::support::gateway::filled;
+use crate::support::raw::{kept, rest};
+use crate::support::temp::TempDir;
 use crate::support::wait::bounded;
 use crate::support::{
     At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, chat_stream, ms, until,
@@ -327,29 +329,26 @@ async fn a_caller_who_hangs_up_cancels_the_upstreams_request_within_a_second() {
 
 #[tokio::test]
 async fn a_stream_that_nobody_takes_in_and_that_never_began_is_told_of_as_late() {
-    let a = ScriptedUpstream::start().await;
-    let huge = "x".repeat(24 * 1024 * 1024);
-    a.on(Match::model("huge"), [Behaviour::says(&huge)]);
-    a.on(
-        Match::model("m"),
-        [Behaviour::streams(&["x"]).hang(At::BeforeHead)],
-    );
-    let yaml = one("server: {stream_keepalive: 20ms, max_answer: 64MiB}");
-    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    // The answer in front of it fills all buffers, so that not even the comments go out.
-    let mut caller = TcpStream::connect(gateway.address()).await.unwrap();
-    let stream = chat_stream("a");
-    let request = kept("/v1/chat/completions", &chat("a:huge"))
-        + &kept("/v1/chat/completions", &stream).replacen(
-            "host: x",
-            "host: x\r\nx-pointsman-deadline: 300ms",
-            1,
-        );
+    let a = ScriptedUpstream::playing([Behaviour::says("x").hang(At::BeforeHead)]).await;
+    let dir = TempDir::new();
+    let path = dir.path().join("p.sock");
+    let yaml = one("server: {stream_keepalive: 1ms}");
+    dir.write("gateway.yaml", &filled(&yaml, &[("a", &a)]));
+    let listen = format!("unix:{}", path.display());
+    let arguments = ["--config", "gateway.yaml", "--listen", &listen];
+    let gateway = Gateway::start_in(dir, &arguments, &[]).await;
+    // So small a socket that even comments fill it.
+    let mut caller = UnixStream::connect(&path).await.unwrap();
+    let asked = "host: x\r\nx-pointsman-deadline: 2s";
+    let request = kept("/v1/chat/completions", &chat_stream("a")).replacen("host: x", asked, 1);
     caller.write_all(request.as_bytes()).await.unwrap();
-    a.wait_for(2).await;
     let line = gateway.logged("\"stream\":true").await;
     assert!(line.contains("\"outcome\":\"deadline_exceeded\""), "{line}");
-    drop(caller);
+    let sent = rest(&mut caller).await;
+    assert!(
+        sent.contains("keep-alive") && !sent.contains("data:"),
+        "{sent}"
+    );
 }
 
 #[tokio::test]
