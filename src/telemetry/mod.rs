@@ -6,6 +6,7 @@ pub mod feed;
 pub mod init;
 mod json;
 pub mod level;
+pub mod refusals;
 pub mod request_line;
 mod sink;
 mod stamp;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -269,6 +270,35 @@ async fn a_full_waiting_room_is_told_at_once() {
     for task in [holder, waiter] {
         assert_eq!(task.await.unwrap().status, 200);
     }
+}
+
+#[tokio::test]
+async fn of_many_refusals_few_are_logged_and_the_rest_is_counted() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = format!("{ONE_AT_A_TIME}server: {{max_in_flight: 1}}\n");
+    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
+    let gate = Gate::new();
+    let holder = holding(&gateway, &a, &gate).await;
+    let started = Instant::now();
+    for _ in 0..200 {
+        let answer = gateway.chat("a").send().await;
+        answer.assert_error(503, "overloaded");
+    }
+    let seconds = started.elapsed().as_secs() + 2;
+    gate.open();
+    assert_eq!(holder.await.unwrap().status, 200);
+    let lines = gateway.finish().await;
+    let logged = lines
+        .iter()
+        .filter(|line| line.contains("\"outcome\":\"overloaded\""))
+        .count();
+    assert!(logged >= 10 && logged as u64 <= 10 * seconds, "{logged}");
+    let counted: u64 = lines
+        .iter()
+        .filter(|line| line.contains("refusals not logged"))
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["overloaded"].as_u64())
+        .sum();
+    assert_eq!(logged as u64 + counted, 200);
 }
 
 #[tokio::test]
