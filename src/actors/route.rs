@@ -80,6 +80,8 @@ pub(crate) struct Visit {
     pub(crate) asked: Vec<usize>,
     /// The leave that the provider gave.
     pub(crate) pass: Option<Pass>,
+    /// When that was.
+    pub(crate) since: Time,
     /// Held while this is the breaker's probe.
     pub(crate) probe: Option<ProbeToken>,
     /// The best news so far.

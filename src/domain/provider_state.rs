@@ -182,13 +182,20 @@ impl ProviderState {
         upstream.budget_used = now;
     }
 
-    /// That attempt did not start: no key took it.
-    pub fn withdrawn(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
+    /// An attempt that [`started`](Self::started) counted at `then` did not start: no key took it.
+    pub fn withdrawn(
+        &mut self,
+        model: &ModelName,
+        pass: Pass,
+        charge: Charge,
+        then: Time,
+        now: Time,
+    ) {
         let upstream = self.upstream(model, now);
         if pass.probe {
             upstream.circuit.probe_lost();
         }
-        upstream.budget.withdrawn(charge, now);
+        upstream.budget.withdrawn(charge, then, now);
     }
 
     /// The half-open probe vanished without an outcome.
@@ -398,7 +405,7 @@ mod tests {
         assert!(pass.probe);
         provider.started(&model(), pass, Charge::First, later);
         assert!(provider.gate(&model(), true, later).is_err());
-        provider.withdrawn(&model(), pass, Charge::First, later);
+        provider.withdrawn(&model(), pass, Charge::First, later, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
 

@@ -245,6 +245,7 @@ impl Provider {
                 }
                 route.walk.visit = Visit {
                     pass: Some(pass),
+                    since: now,
                     probe,
                     ..Visit::default()
                 };
@@ -368,7 +369,7 @@ impl Provider {
             return;
         };
         core.state
-            .withdrawn(&upstream.model, pass, route.charge(), now);
+            .withdrawn(&upstream.model, pass, route.charge(), visit.since, now);
         if pass.probe {
             core.probes.remove(&upstream.model);
             self.publish(core, now);
