@@ -22,6 +22,16 @@ llm:
     - {name: smart, upstreams: [a, b]}
 ";
 
+/// [`TWO_KEYS`] behind a gateway.
+pub async fn two_keys() -> (ScriptedUpstream, ScriptedUpstream, Side) {
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    (a, b, side)
+}
+
 async fn served_by(side: &Side, target: &str) -> String {
     let answer = side.gateway.chat(target).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -104,11 +114,7 @@ llm:
 
 #[tokio::test]
 async fn a_quarantined_key_is_out_at_once_and_a_release_brings_it_back() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     assert_eq!(served_by(&side, "a").await, "a#1");
     // Twice is the same as once.
     for _ in 0..2 {
@@ -183,11 +189,7 @@ async fn a_release_ends_what_upstreams_said_of_a_key() {
 
 #[tokio::test]
 async fn a_cooldown_by_hand_ends_by_itself_and_waiting_requests_wait_for_it() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     let body = r#"{"for": 0.4, "model": "m"}"#;
     let answer = side
         .post("/admin/v1/keys/b%231/cooldown", body)
@@ -215,11 +217,7 @@ async fn a_cooldown_by_hand_ends_by_itself_and_waiting_requests_wait_for_it() {
 
 #[tokio::test]
 async fn a_release_wakes_those_who_wait() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     side.post("/admin/v1/keys/b%231/cooldown", r#"{"for": "20s"}"#)
         .send()
         .await;
@@ -253,11 +251,7 @@ async fn a_provider_is_taken_out_and_a_release_closes_its_breakers() {
 
 #[tokio::test]
 async fn the_end_of_a_providers_quarantine_is_told() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     let mut events = side.get("/admin/v1/events").stream().await;
     // The second one takes the first one's place, so only its end is one.
     for span in ["20s", "300ms"] {
@@ -312,11 +306,7 @@ async fn a_probe_that_is_under_way_is_shown() {
 
 #[tokio::test]
 async fn what_means_nothing_is_refused_and_changes_nothing() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     for (path, body, status, code) in [
         ("keys/a%239/release", "", 404, "not_found"),
         ("keys/a%230/release", "", 404, "not_found"),
