@@ -1,12 +1,12 @@
 //! Starts, whatever the file looks like; and never two who write it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
 use crate::domain::ids::ProviderName;
 use crate::domain::memory::{CooldownMemory, KeyMemory, Mark};
 use crate::domain::time::Time;
-use crate::runtime::temp::Dir;
 use crate::store::KeyPage;
 
 const NOW: Anchor = Anchor {
@@ -14,7 +14,18 @@ const NOW: Anchor = Anchor {
     wall: Duration::from_secs(1_000_000),
 };
 
+struct Dir(PathBuf);
+
 impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pointsman-store-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
     fn file(&self) -> PathBuf {
         self.0.join("state.json")
     }
@@ -26,6 +37,12 @@ impl Dir {
             .collect();
         names.sort();
         names
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
     }
 }
 
