@@ -33,8 +33,9 @@ use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::runtime::task::guarded;
 use crate::telemetry::recorder::Recorder;
-use crate::telemetry::{events, level};
+use crate::telemetry::{events, level, refusals};
 
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
@@ -271,6 +272,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);
     tell(&[NotifyState::Ready]);
+    let _telling = guarded(refusals::telling());
     let mut earlier = false;
     // After that many signals more it ends at once.
     let mut patience = 1;
@@ -339,6 +341,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
         () = ending => true,
         () = impatience => false,
     };
+    refusals::tell();
     if in_order {
         events::stopped();
         app.end_admin().await;

@@ -2,6 +2,7 @@
 //!
 //! `actors.md` at the top of the repository draws the tree and describes every actor and message.
 
+mod alarm;
 pub mod chaos;
 pub mod child;
 pub mod estate;

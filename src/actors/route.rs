@@ -1,6 +1,6 @@
 //! The message that walks router → provider → key, and what its sender hears.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::oneshot;
 
@@ -40,6 +40,8 @@ pub struct Route {
     pub patience_until: Time,
     /// Where the answer goes: to the request's task, directly.
     pub reply: oneshot::Sender<Answer>,
+    /// Its place in the waiting room, once it had to wait. Its task knows of it too, to say who leaves.
+    pub(crate) ticket: Arc<OnceLock<Ticket>>,
     pub(crate) walk: Walk,
 }
 
@@ -63,8 +65,6 @@ pub(crate) struct Walk {
     pub(crate) seen: u64,
     /// Until when it waits for an actor's restart, once it met one.
     pub(crate) grace_until: Option<Time>,
-    /// Its place in the waiting room, once it had to wait.
-    pub(crate) ticket: Option<Ticket>,
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
     /// Nobody else can serve it: an upstream that is recovering must.
@@ -80,6 +80,8 @@ pub(crate) struct Visit {
     pub(crate) asked: Vec<usize>,
     /// The leave that the provider gave.
     pub(crate) pass: Option<Pass>,
+    /// When that was.
+    pub(crate) since: Time,
     /// Held while this is the breaker's probe.
     pub(crate) probe: Option<ProbeToken>,
     /// The best news so far.
@@ -107,6 +109,7 @@ impl Route {
             wait_until: Time::ZERO,
             patience_until: Time::ZERO,
             reply,
+            ticket: Arc::default(),
             walk: Walk::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! The whole tree: made from plain parameters, watched over, and asked for leases.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +25,7 @@ use super::view::{Cells, Life};
 use crate::domain::attempts::{Cause, Refused};
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
+use crate::domain::waiting::Ticket;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
@@ -68,11 +69,12 @@ impl Dispatcher {
             let (reply, answer) = oneshot::channel();
             let mut route = Box::new(route(reply));
             route.again = again;
+            let ticket = Arc::clone(&route.ticket);
             let sent = self.router.send(RouterMessage::Route(route));
             if sent.is_ok() {
                 let mut left = Leaving {
                     router: &self.router,
-                    armed: true,
+                    ticket: Some(ticket),
                 };
                 // The router answers at the deadline at the latest, and a crash closes the port: but those who
                 // wait in its room hear nothing while it is restarted.
@@ -80,7 +82,7 @@ impl Dispatcher {
                 let Ok(answer) = tokio::time::timeout_at(end, answer).await else {
                     break;
                 };
-                left.armed = false;
+                left.ticket = None;
                 match answer {
                     Ok(Answer::Lease(lease)) => return Ok(lease),
                     Ok(Answer::Refused(refused)) => return Err(refused),
@@ -112,17 +114,19 @@ impl Dispatcher {
     }
 }
 
-/// Tells the router when a request leaves while it waits.
+/// Tells the router when a request leaves while it waits. By then its reply port is closed: a place that it has not come
+/// to yet is never given to it.
 struct Leaving<'a> {
     router: &'a Handle<RouterMessage>,
-    armed: bool,
+    /// Its place in the waiting room; `None` when it has its answer.
+    ticket: Option<Arc<OnceLock<Ticket>>>,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        if self.armed {
+        if let Some(ticket) = self.ticket.take() {
             // A router that is down looks at every reply port when it is back.
-            drop(self.router.send(RouterMessage::Left));
+            drop(self.router.send(RouterMessage::Left(ticket)));
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct KeyView {
     pub held: Option<Time>,
     /// It was found invalid, and one request may probe it from then on.
     pub invalid: Option<Time>,
+    /// That request is under way, since then. For those who look: who routes asks the key.
+    pub probing: Option<Time>,
     /// It cools for all models, or its quota is used up.
     pub cooling_all: Option<Refusal>,
 }
@@ -98,6 +100,11 @@ impl KeyView {
             .iter()
             .find(|(cooling, until)| cooling == model && *until > now)
             .map(|(_, until)| Refusal::until(Reason::Cooling, *until))
+    }
+
+    /// Whether the key would take a request for `model` at `now`, as far as the view tells.
+    pub fn admits(&self, model: &ModelName, now: Time) -> bool {
+        self.probing.is_none() && self.refusal(model, now).is_none()
     }
 }
 
@@ -294,8 +301,6 @@ impl KeyCell {
 pub struct ProviderView {
     /// All keys cool until then.
     pub cooling: Option<Time>,
-    /// Upstreams that are not asked at present: open breaker, model gone.
-    pub troubled: Vec<(ModelName, Refusal)>,
     /// What the next process should know of that.
     pub memory: ProviderMemory,
     /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
@@ -305,6 +310,17 @@ pub struct ProviderView {
     pub held: Option<Time>,
     /// Its upstreams that are not simply well.
     pub upstreams: Vec<UpstreamView>,
+}
+
+impl ProviderView {
+    /// Whether the provider would let a request for `model` through at `now`, as far as the view tells. For those who
+    /// look: a probe that was lost with a crash is noticed by the next request only.
+    pub fn admits(&self, model: &ModelName, now: Time) -> bool {
+        let out = [self.cooling, self.held].into_iter().flatten();
+        let mut upstreams = self.upstreams.iter();
+        out.max().is_none_or(|until| until <= now)
+            && upstreams.all(|upstream| upstream.model != *model || upstream.admits(now))
+    }
 }
 
 /// The published state of one provider.

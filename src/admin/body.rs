@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::answer::Refused;
 use crate::config;
 use crate::domain::ids::ModelName;
+use crate::domain::memory::HELD_MAX;
 
 /// Larger bodies are no orders.
 const LARGEST: usize = 64 * 1024;
@@ -17,8 +18,6 @@ const LARGEST: usize = 64 * 1024;
 const SLOWEST: Duration = Duration::from_secs(10);
 /// A header that no form of a page can send says the same as the content type.
 const HEADER: &str = "x-pointsman-admin";
-/// Nobody is kept out for longer than this without saying "for ever".
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// What was sent, once it is sure that no page of another origin sent it.
 pub(super) struct Fields(Map<String, Value>);
@@ -87,7 +86,7 @@ impl Fields {
             Value::Number(number) => config::duration(&number.to_string()),
             _ => None,
         };
-        match span.filter(|span| !span.is_zero() && *span <= LONGEST) {
+        match span.filter(|span| !span.is_zero() && *span <= HELD_MAX) {
             Some(span) => Ok(Some(span)),
             None => Err(Refused::invalid(
                 "`for` must be a time of at most a year, such as \"30s\" or \"1h\"",

@@ -101,11 +101,12 @@ fn quarantine(held: Option<Time>, look: Look) -> Value {
 
 fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
     let known = view.upstreams.iter().find(|it| it.model == *model);
-    let (breaker, until) = match known.map(|it| it.breaker) {
-        None | Some(Gate::Closed) => ("closed", None),
-        Some(Gate::Open { until }) if look.now < until => ("open", Some(until)),
-        // The next request is the probe, or it is under way.
-        Some(Gate::Open { .. } | Gate::Probe | Gate::Probing) => ("half_open", None),
+    let (breaker, until, since) = match known.map(|it| it.breaker) {
+        None | Some(Gate::Closed) => ("closed", None, None),
+        Some(Gate::Open { until }) if look.now < until => ("open", Some(until), None),
+        // The next request is the probe.
+        Some(Gate::Open { .. } | Gate::Probe) => ("half_open", None, None),
+        Some(Gate::Probing { since }) => ("half_open", None, Some(since)),
     };
     let share = known
         .and_then(|it| it.recovering_since)
@@ -114,6 +115,7 @@ fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
         "model": model.as_str(),
         "breaker": breaker,
         "open_until": look.moment_if_ahead(until),
+        "probe_since": since.map(|since| look.wall(since)),
         "gone_until": look.moment_if_ahead(known.and_then(|it| it.gone_until)),
         "share": (share * 1000.0).round() / 1000.0,
     })
@@ -139,7 +141,9 @@ pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
         "in_flight": cell.in_flight(),
         "attempts": cell.attempts(),
         "quarantine": quarantine(view.held, look),
-        "invalid": view.invalid.map(|probe| json!({"probe": look.moment(probe)})),
+        "invalid": view.invalid.map(|probe| {
+            json!({"probe": look.moment(probe), "probe_since": view.probing.map(|since| look.wall(since))})
+        }),
         "cooling": cooling(&view, look),
         "limits": {"rpm": rpm, "tpm": tpm, "rpd": rpd, "max_in_flight": max_in_flight},
         "learned": {"max_in_flight": cell.learned_concurrency(), "limits": learned},

@@ -40,8 +40,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         arrived,
     };
     let (head, mut body) = request.into_parts();
-    // Who asks first whether to send a body is not told to.
-    let asks = head.headers.contains_key(header::EXPECT);
+    let asks = asks_first(&head.headers);
     let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
     let response = match admitted {
         Ok((request, place)) => {
@@ -62,6 +61,11 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         }
     };
     tagged(response, &id)
+}
+
+/// Whether a body comes only when it is asked for: who is refused is not told to send it.
+fn asks_first(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
 }
 
 /// Whose request it is, and since when.
@@ -239,7 +243,7 @@ pub(super) async fn unknown_route(request: Request) -> Response {
         request.method(),
         request.uri().path()
     );
-    refuse(&request, &ApiError::new(ErrorCode::RouteNotFound, message))
+    refuse(request, &ApiError::new(ErrorCode::RouteNotFound, message))
 }
 
 /// A route that exists, by another method.
@@ -250,13 +254,17 @@ pub(super) async fn wrong_method(request: Request) -> Response {
         request.method()
     );
     refuse(
-        &request,
+        request,
         &ApiError::new(ErrorCode::MethodNotAllowed, message),
     )
 }
 
-pub(super) fn refuse(request: &Request, error: &ApiError) -> Response {
-    let id = request_headers::request_id(request.headers());
+pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
+    let (head, body) = request.into_parts();
+    if !asks_first(&head.headers) {
+        body::discard(body);
+    }
+    let id = request_headers::request_id(&head.headers);
     tagged(error.response(&id), &id)
 }
 

@@ -64,23 +64,17 @@ fn readiness(api: &Api) -> (StatusCode, &'static str) {
     }
 }
 
-/// Whether an attempt there would start right now, as far as the actors publish.
+/// Whether an attempt there would be let through right now, as far as the actors publish. Places that are all taken, and
+/// limits that are used up for a moment, do not count: whoever comes is served in turn.
 fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
     let now = dispatch.clock.now();
     let cells = dispatch.dispatcher.cells();
     let Some(cells) = cells.providers.get(&upstream.provider) else {
         return false;
     };
-    let view = cells.provider.view();
-    let in_trouble = view.troubled.iter().any(|(model, refusal)| {
-        *model == upstream.model && refusal.ready_at.is_none_or(|ready_at| ready_at > now)
-    });
-    let cooling = [view.cooling, view.held]
-        .into_iter()
-        .flatten()
-        .any(|until| until > now);
-    let has_key = cells.keys.iter().any(|key| {
-        key.life.get() == Life::Up && key.view().refusal(&upstream.model, now).is_none()
-    });
-    cells.provider.life.get() == Life::Up && !in_trouble && !cooling && has_key
+    let model = &upstream.model;
+    let mut keys = cells.keys.iter();
+    cells.provider.life.get() == Life::Up
+        && cells.provider.view().admits(model, now)
+        && keys.any(|key| key.life.get() == Life::Up && key.view().admits(model, now))
 }

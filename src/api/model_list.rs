@@ -28,7 +28,7 @@ pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Res
                 .collect();
             json(&request, StatusCode::OK, models::list(&own))
         }
-        Err(error) => refuse(&request, &error),
+        Err(error) => refuse(request, &error),
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn model(
     let serving = api.serving();
     let client = match identify(&serving, request.headers()) {
         Ok(client) => client,
-        Err(error) => return refuse(&request, &error),
+        Err(error) => return refuse(request, &error),
     };
     // What is not UTF-8 is no model's name either, and is named as it was written.
     let name = name.map_or_else(
@@ -58,7 +58,7 @@ pub(super) async fn model(
         Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
         None => {
             let message = format!("there is no model `{name}`: GET /v1/models lists them");
-            refuse(&request, &ApiError::new(ErrorCode::ModelNotFound, message))
+            refuse(request, &ApiError::new(ErrorCode::ModelNotFound, message))
         }
     }
 }

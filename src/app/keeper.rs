@@ -261,7 +261,10 @@ impl Keeping {
                 if let Some(theirs) = taken {
                     let same = |(marker, _): &(Marker, Book)| marker.salt() == self.marker.salt();
                     if let Some((_, book)) = theirs.filter(same) {
-                        self.book.adopt(book, |mark| self.keys.contains_key(&mark));
+                        let (keys, providers) = (&self.keys, &self.providers);
+                        self.book.adopt(book, |mark| {
+                            keys.contains_key(&mark) || providers.contains_key(&mark)
+                        });
                     }
                     self.is_new = true;
                     let path = store.path().display();

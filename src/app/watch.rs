@@ -102,23 +102,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new() -> Self {
-            let name = format!("pointsman-watch-{:016x}", fastrand::u64(..));
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.0));
-        }
-    }
+    use crate::runtime::temp::Dir;
 
     #[tokio::test]
     async fn a_directory_whose_links_are_swapped_has_changed() {

@@ -487,8 +487,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
-            let now = self.clock.now();
-            story.abandon(live.left(now), now >= self.deadline);
+            story.records.push(live.left(self.clock.now()));
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

@@ -46,6 +46,7 @@ impl Dispatch {
             chain: None,
             refused: None,
             started: request.arrived,
+            deadline: self.limits(&request).deadline,
             clock: self.clock,
             records: Vec::new(),
             current: Vec::new(),

@@ -41,6 +41,7 @@ pub(crate) struct Story {
     pub(crate) target: String,
     pub(crate) chain: Option<Arc<Chain>>,
     pub(crate) started: Time,
+    pub(crate) deadline: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
     /// The attempts under way, as they are told of if the request ends during them.
@@ -55,10 +56,16 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// The stream is dropped during this attempt: its caller left, or was only not there to be told that it is `late`.
-    pub(super) fn abandon(&mut self, record: Record, late: bool) {
-        self.records.push(record);
-        self.ending = late.then_some(Ending::Cut(ErrorCode::DeadlineExceeded));
+    /// How a request ended that was dropped where it was, because nobody takes its stream in, after its deadline: its
+    /// caller did not leave, but was not there to be told.
+    fn overdue(&self, now: Time) -> Option<Ending> {
+        let code = ErrorCode::DeadlineExceeded;
+        let late = self.stream && now >= self.deadline && !self.halt.is_on();
+        late.then_some(match self.first_token {
+            Some(_) => Ending::Cut(code),
+            // Nothing but comments went out.
+            None => Ending::Failed(code),
+        })
     }
 
     /// What the client pays in the end; `None`: what was estimated.
@@ -92,6 +99,7 @@ impl Story {
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
+        self.ending = self.ending.or_else(|| self.overdue(now));
         for mut record in self.current.drain(..) {
             record.ended = now;
             self.records.push(record);

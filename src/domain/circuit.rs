@@ -46,7 +46,10 @@ pub enum Gate {
     /// The recovery time is over: exactly one attempt may go ahead, as the probe.
     Probe,
     /// The probe is under way: wait for its result.
-    Probing,
+    Probing {
+        /// When it started.
+        since: Time,
+    },
     /// Leave the upstream alone until then.
     Open {
         /// When a probe will be let through.
@@ -147,7 +150,9 @@ impl Circuit {
             State::Open { until } if now < until => Gate::Open { until },
             State::Open { .. } | State::HalfOpen { probing: None } => Gate::Probe,
             State::HalfOpen { probing: Some(_) } if mutant::on(Mutant::TwoProbes) => Gate::Probe,
-            State::HalfOpen { probing: Some(_) } => Gate::Probing,
+            State::HalfOpen {
+                probing: Some(since),
+            } => Gate::Probing { since },
         }
     }
 
@@ -270,7 +275,8 @@ mod tests {
         let later = start + Duration::from_secs(1);
         assert_eq!(breaker.gate(later), Gate::Probe);
         breaker.begin_probe(later);
-        assert_eq!(breaker.gate(later), Gate::Probing, "only one probe");
+        let probing = Gate::Probing { since: later };
+        assert_eq!(breaker.gate(later), probing, "only one probe");
         assert_eq!(
             breaker.record(Signal::Success, true, later),
             Some(Change::Closed)
@@ -345,7 +351,7 @@ mod tests {
         breaker.begin_probe(later);
         breaker.record(Signal::Success, false, later);
         breaker.record(Signal::Failure, false, later);
-        assert_eq!(breaker.gate(later), Gate::Probing);
+        assert_eq!(breaker.gate(later), Gate::Probing { since: later });
     }
 
     #[test]
@@ -375,7 +381,7 @@ mod tests {
                     1 => { breaker.record(Signal::Success, false, now); }
                     2 => match breaker.gate(now) {
                         Gate::Probe => { prop_assert!(!probing); breaker.begin_probe(now); probing = true; }
-                        Gate::Probing => prop_assert!(probing),
+                        Gate::Probing { .. } => prop_assert!(probing),
                         Gate::Closed | Gate::Open { .. } => prop_assert!(!probing),
                     },
                     3 if probing => { breaker.record(Signal::Failure, true, now); probing = false; }

@@ -150,8 +150,8 @@ impl Estimate {
         sent: Time,
         now: Time,
     ) {
-        self.minute.take_back(amount, now);
-        self.second.take_back(amount, now);
+        self.minute.take_back_from(sent, amount, now);
+        self.second.take_back_from(sent, amount, now);
         if sent < self.refused {
             return;
         }
@@ -284,6 +284,17 @@ mod tests {
             estimate.refused(1, None, false, sent, sent + S);
         }
         assert_eq!(estimate.rate(sent + S), Some(first));
+    }
+
+    #[test]
+    fn a_refusal_that_comes_late_takes_nothing_from_what_was_sent_since() {
+        let mut estimate = Estimate::new(Time::ZERO);
+        let (early, late) = (Time::ZERO + S, Time::ZERO + 6 * S);
+        estimate.sent(10, early);
+        estimate.sent(10, late);
+        estimate.refused(10, None, false, early, late);
+        let rate = estimate.rate(late).unwrap();
+        assert!((9.0..=10.0).contains(&rate), "{rate}");
     }
 
     proptest! {

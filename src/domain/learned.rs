@@ -277,9 +277,9 @@ mod tests {
 
     use super::*;
 
-    const S: Duration = Duration::from_secs(1);
+    pub(super) const S: Duration = Duration::from_secs(1);
 
-    fn allowance(limit: Option<f64>, remaining: f64, reset: Duration) -> Allowance {
+    pub(super) fn allowance(limit: Option<f64>, remaining: f64, reset: Duration) -> Allowance {
         Allowance {
             unit: Unit::Requests,
             period: Duration::ZERO,
@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    fn told(by: u64, allowance: Allowance, now: Time) -> Told {
+    pub(super) fn told(by: u64, allowance: Allowance, now: Time) -> Told {
         Told {
             allowance,
             by: LeaseId(by),
@@ -300,7 +300,7 @@ mod tests {
         }
     }
 
-    fn at(seconds: u32) -> Time {
+    pub(super) fn at(seconds: u32) -> Time {
         Time::ZERO + S * seconds
     }
 

@@ -46,6 +46,17 @@ pub struct QuarantineMemory {
     pub span: Duration,
 }
 
+/// No operator keeps anything out for longer, unless without an end.
+pub const HELD_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// What is remembered of an operator's hold, as of `now`: one with an end lasts no longer than [`HELD_MAX`].
+pub(super) fn held(memory: Option<Time>, now: Time) -> Option<Time> {
+    match memory? {
+        Time::NEVER => memory,
+        until => Some(until.min(now + HELD_MAX)),
+    }
+}
+
 /// Why a key is out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeyMemory {
@@ -57,12 +68,21 @@ pub struct KeyMemory {
     pub models: Vec<(ModelName, CooldownMemory)>,
     /// It was found invalid.
     pub quarantine: Option<QuarantineMemory>,
+    /// An operator keeps it out until then; [`Time::NEVER`]: until it is released.
+    pub held: Option<Time>,
 }
 
 impl KeyMemory {
     /// Whether there is anything to remember, of a key that is in use.
     pub fn is_empty(&self) -> bool {
-        self.whole.is_none() && self.models.is_empty() && self.quarantine.is_none()
+        let Self {
+            whole,
+            models,
+            quarantine,
+            held,
+            ..
+        } = self;
+        whole.is_none() && models.is_empty() && quarantine.is_none() && held.is_none()
     }
 
     /// What of it has not passed at `now`. A quarantine stays: its end is a probe.
@@ -76,14 +96,15 @@ impl KeyMemory {
             exhausted: self.exhausted && whole.is_some(),
             models: models.cloned().collect(),
             quarantine: self.quarantine,
+            held: self.held.filter(|until| *until > now),
         }
     }
 
     /// Whether everything in it has passed: what is left to say of a key that is no longer in use.
     pub fn is_over(&self, now: Time) -> bool {
-        let still = self.still(now);
-        let quarantined = still.quarantine.is_some_and(|held| held.until > now);
-        still.whole.is_none() && still.models.is_empty() && !quarantined
+        let mut still = self.still(now);
+        still.quarantine = still.quarantine.filter(|out| out.until > now);
+        still.is_empty()
     }
 }
 
@@ -136,12 +157,14 @@ pub struct ProviderMemory {
     pub cooling: Option<Time>,
     /// Models that it does not know, and when they are asked for again; by name.
     pub gone: Vec<(ModelName, Time)>,
+    /// An operator keeps it out until then; [`Time::NEVER`]: until it is released.
+    pub held: Option<Time>,
 }
 
 impl ProviderMemory {
     /// Whether there is anything to remember.
     pub fn is_empty(&self) -> bool {
-        self.cooling.is_none() && self.gone.is_empty()
+        self.cooling.is_none() && self.gone.is_empty() && self.held.is_none()
     }
 
     /// What of it has not passed at `now`.
@@ -151,6 +174,7 @@ impl ProviderMemory {
         Self {
             cooling: self.cooling.filter(|until| *until > now),
             gone: gone.cloned().collect(),
+            held: self.held.filter(|until| *until > now),
         }
     }
 }

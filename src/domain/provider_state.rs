@@ -10,7 +10,7 @@ use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
-use super::memory::{CooldownMemory, ProviderMemory};
+use super::memory::{self, CooldownMemory, ProviderMemory};
 use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
@@ -57,6 +57,19 @@ pub struct UpstreamView {
     pub gone_until: Option<Time>,
     /// It has recovered since then and takes a growing share ([`Ramp`]).
     pub recovering_since: Option<Time>,
+}
+
+impl UpstreamView {
+    /// Whether a request would be let through at `now`. The first one after an open breaker's time is its probe; while
+    /// that is under way nobody else is.
+    pub fn admits(&self, now: Time) -> bool {
+        let passes = match self.breaker {
+            Gate::Closed | Gate::Probe => true,
+            Gate::Probing { .. } => false,
+            Gate::Open { until } => until <= now,
+        };
+        passes && self.gone_until.is_none_or(|until| until <= now)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +139,7 @@ impl ProviderState {
         let probe = match upstream.circuit.gate(now) {
             Gate::Closed => false,
             Gate::Probe => true,
-            Gate::Probing => {
+            Gate::Probing { .. } => {
                 return Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL));
             }
             Gate::Open { until } => return Err(Refusal::until(Reason::CircuitOpen, until)),
@@ -169,13 +182,20 @@ impl ProviderState {
         upstream.budget_used = now;
     }
 
-    /// That attempt did not start: no key took it.
-    pub fn withdrawn(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
+    /// An attempt that [`started`](Self::started) counted at `then` did not start: no key took it.
+    pub fn withdrawn(
+        &mut self,
+        model: &ModelName,
+        pass: Pass,
+        charge: Charge,
+        then: Time,
+        now: Time,
+    ) {
         let upstream = self.upstream(model, now);
         if pass.probe {
             upstream.circuit.probe_lost();
         }
-        upstream.budget.withdrawn(charge, now);
+        upstream.budget.withdrawn(charge, then, now);
     }
 
     /// The half-open probe vanished without an outcome.
@@ -231,13 +251,6 @@ impl ProviderState {
         self.whole.cooling(now)
     }
 
-    /// The models whose breaker is not closed or that are gone, and what an attempt would hear.
-    pub fn troubled(&self, now: Time) -> impl Iterator<Item = (&ModelName, Refusal)> {
-        self.models
-            .keys()
-            .filter_map(move |model| Some((model, self.gate(model, true, now).err()?)))
-    }
-
     /// What of it outlives the process.
     pub fn memory(&self, now: Time) -> ProviderMemory {
         let gone = self.models.iter();
@@ -248,12 +261,14 @@ impl ProviderState {
         ProviderMemory {
             cooling: self.whole.memory(now).map(|cooldown| cooldown.until),
             gone,
+            held: self.held(now),
         }
     }
 
     /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
-    /// [`MODEL_GONE`].
+    /// [`MODEL_GONE`], and no operator's hold with an end longer than [`HELD_MAX`](memory::HELD_MAX).
     pub fn restore(&mut self, memory: &ProviderMemory, max: Duration, now: Time) {
+        self.held = memory::held(memory.held, now);
         if let Some(until) = memory.cooling {
             let memory = CooldownMemory { until, strikes: 0 };
             self.whole = Cooldown::restored(memory, now + max);
@@ -390,7 +405,7 @@ mod tests {
         assert!(pass.probe);
         provider.started(&model(), pass, Charge::First, later);
         assert!(provider.gate(&model(), true, later).is_err());
-        provider.withdrawn(&model(), pass, Charge::First, later);
+        provider.withdrawn(&model(), pass, Charge::First, later, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
 
@@ -409,7 +424,7 @@ mod tests {
             let made_up = ModelName::from(format!("m{n}"));
             provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
         }
-        assert!(provider.troubled(Time::ZERO).count() <= MODELS_KEPT);
+        assert!(provider.unwell(Time::ZERO).len() <= MODELS_KEPT);
     }
 
     #[test]
@@ -461,6 +476,7 @@ mod tests {
         let lie = ProviderMemory {
             cooling: Some(Time::NEVER),
             gone: vec![(model(), Time::NEVER)],
+            held: None,
         };
         let mut lied_to = provider();
         lied_to.restore(&lie, 900 * S, now);

@@ -74,11 +74,11 @@ impl RetryBudget {
         }
     }
 
-    /// An attempt that was counted did not start after all.
-    pub fn withdrawn(&mut self, charge: Charge, now: Time) {
+    /// An attempt that was counted at `then` did not start after all.
+    pub fn withdrawn(&mut self, charge: Charge, then: Time, now: Time) {
         match charge {
-            Charge::First => self.first.take_back(1, now),
-            Charge::Extra => self.extra.take_back(1, now),
+            Charge::First => self.first.take_back_from(then, 1, now),
+            Charge::Extra => self.extra.take_back_from(then, 1, now),
             Charge::Again => {}
         }
     }
@@ -100,8 +100,8 @@ mod tests {
         }
         budget.started(Charge::Extra, Time::ZERO);
         assert!(budget.may_retry(Time::ZERO).is_err());
-        budget.withdrawn(Charge::Again, Time::ZERO);
-        budget.withdrawn(Charge::Extra, Time::ZERO);
+        budget.withdrawn(Charge::Again, Time::ZERO, Time::ZERO);
+        budget.withdrawn(Charge::Extra, Time::ZERO, Time::ZERO);
         assert!(budget.may_retry(Time::ZERO).is_ok());
     }
 
@@ -125,6 +125,23 @@ mod tests {
         );
         let again = budget.may_retry(Time::ZERO).unwrap_err();
         assert!(budget.may_retry(again).is_ok());
+    }
+
+    #[test]
+    fn what_did_not_start_frees_no_place_of_one_that_did() {
+        let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        let mut budget = RetryBudget::new(RetryBudgetPolicy {
+            ratio: 0.0,
+            min_per_second: 0.2,
+        });
+        budget.started(Charge::Extra, at(0));
+        budget.started(Charge::Extra, at(8));
+        assert!(budget.may_retry(at(9)).is_err());
+        budget.withdrawn(Charge::Extra, at(0), at(9));
+        assert!(budget.may_retry(at(9)).is_ok());
+        // The one of the eighth second counts until the nineteenth.
+        budget.started(Charge::Extra, at(12));
+        assert_eq!(budget.may_retry(at(12)), Err(at(19)));
     }
 
     #[test]

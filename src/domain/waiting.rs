@@ -242,7 +242,8 @@ impl<T> WaitingRoom<T> {
         taken.filter_map(|ticket| self.remove(ticket)).collect()
     }
 
-    fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
+    /// Takes out the one who has this place, if anybody has.
+    pub fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
         let wake = (waiter.wake_at, ticket);
         self.wakes.remove(&wake);

@@ -42,24 +42,6 @@ impl RollingSum {
         }
     }
 
-    /// Takes back up to `amount`, newest slots first (a reservation that was too large).
-    pub fn take_back(&mut self, amount: u64, now: Time) {
-        self.advance(now);
-        let mut left = amount;
-        for age in 0..self.slots.len() as u64 {
-            let index = self.index(self.newest.saturating_sub(age));
-            if let Some(slot) = self.slots.get_mut(index) {
-                let part = left.min(*slot);
-                *slot -= part;
-                self.total -= part;
-                left -= part;
-            }
-            if left == 0 {
-                return;
-            }
-        }
-    }
-
     /// Takes back up to `amount` of what was added at `then`; nothing when that has left the sum already.
     pub fn take_back_from(&mut self, then: Time, amount: u64, now: Time) {
         self.advance(now);
@@ -168,8 +150,12 @@ mod tests {
     fn a_reservation_can_be_taken_back() {
         let mut sum = RollingSum::new(Duration::from_secs(60), 60);
         sum.add(100, secs(0));
-        sum.take_back(60, secs(5));
-        assert_eq!(sum.total(secs(5)), 40);
+        sum.add(9, secs(4));
+        sum.take_back_from(secs(0), 60, secs(5));
+        assert_eq!(sum.total(secs(5)), 49);
+        assert_eq!(sum.total(secs(62)), 9, "what was added later stays");
+        sum.take_back_from(secs(0), 40, secs(62));
+        assert_eq!(sum.total(secs(62)), 9, "it has left already");
     }
 
     proptest! {

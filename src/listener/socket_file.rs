@@ -151,24 +151,7 @@ async fn clear(path: &Path, live_allowed: bool) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// An empty directory of its own, removed at the end.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new() -> Self {
-            let name = format!("pointsman-socket-{:016x}", fastrand::u64(..));
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.0));
-        }
-    }
+    use crate::runtime::temp::Dir;
 
     fn usual() -> FileMode {
         FileMode {

@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod halt;
 pub mod task;
+#[cfg(test)]
+pub(crate) mod temp;

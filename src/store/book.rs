@@ -77,15 +77,18 @@ impl Book {
     }
 
     /// Takes over what `other` knows of those that are not in here, unless a key is in use: then this process has seen
-    /// for itself that there is nothing to know.
+    /// for itself that there is nothing to know. Nor is a provider in use taken out for what the other process was told.
     pub fn adopt(&mut self, other: Self, in_use: impl Fn(Mark) -> bool) {
         for (mark, page) in other.keys {
             if !in_use(mark) {
                 self.keys.entry(mark).or_insert(page);
             }
         }
-        for (mark, page) in other.providers {
-            self.providers.entry(mark).or_insert(page);
+        for (mark, mut page) in other.providers {
+            page.memory.held = page.memory.held.filter(|_| !in_use(mark));
+            if !page.memory.is_empty() {
+                self.providers.entry(mark).or_insert(page);
+            }
         }
     }
 
@@ -185,5 +188,38 @@ mod tests {
                 .map(|whole| whole.until)
         };
         assert_eq!((until(both), until(other)), (Some(at(10)), Some(at(30))));
+    }
+
+    #[test]
+    fn what_another_process_was_told_of_a_provider_takes_none_out_that_is_in_use() {
+        let (used, gone) = (Mark([1; 16]), Mark([2; 16]));
+        let mut theirs = Book::default();
+        for mark in [used, gone] {
+            let memory = ProviderMemory {
+                held: Some(Time::NEVER),
+                ..ProviderMemory::default()
+            };
+            let name = "groq".into();
+            theirs.note_provider(mark, ProviderPage { name, memory });
+        }
+        let mut book = Book::default();
+        book.adopt(theirs, |mark| mark == used);
+        assert!(book.provider(used).is_none() && book.provider(gone).is_some());
+    }
+
+    #[test]
+    fn a_key_that_an_operator_took_out_is_kept_out_of_use_too_until_its_time() {
+        let mark = Mark([1; 16]);
+        let memory = |held| KeyMemory {
+            held: Some(held),
+            ..KeyMemory::default()
+        };
+        let mut book = Book::default();
+        book.note_key(mark, page(memory(Time::NEVER)));
+        book.tidy(at(9999), |_| false);
+        assert!(book.key(mark).is_some());
+        book.note_key(mark, page(memory(at(10))));
+        book.tidy(at(10), |_| true);
+        assert!(book.key(mark).is_none());
     }
 }

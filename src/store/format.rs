@@ -14,9 +14,11 @@ use crate::domain::ids::ModelName;
 use crate::domain::memory::{
     CooldownMemory, KeyMemory, LimitMemory, ProviderMemory, QuarantineMemory,
 };
-use crate::domain::time::Anchor;
+use crate::domain::time::{Anchor, Time};
 
 const FORMAT: &str = "pointsman-state";
+/// What was added since the first one may be left out by who writes and passed over by who reads, both ways: an earlier
+/// program keeps what it knows of a later one's file. Whatever is not like that takes another number.
 const VERSION: u64 = 1;
 /// Callers choose the names of models: longer ones are not kept.
 const LONGEST_NAME: usize = 256;
@@ -66,6 +68,27 @@ struct ProviderEntry {
     cooling: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gone: Vec<Gone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<Held>,
+}
+
+/// By an operator's hand. Without `until`: until it is released.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+}
+
+impl Held {
+    fn encoded(held: Time, anchor: &Anchor) -> Self {
+        let until = (held != Time::NEVER).then(|| anchor.wall_millis(held));
+        Self { until }
+    }
+
+    fn decoded(self, anchor: &Anchor) -> Time {
+        self.until
+            .map_or(Time::NEVER, |until| anchor.time_of(until))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +111,8 @@ struct KeyEntry {
     models: Vec<ModelCooling>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     limits: Vec<Limit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<Held>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +166,7 @@ pub fn encode(book: &Book, marker: &Marker, anchor: &Anchor) -> Result<Vec<u8>, 
                     until: anchor.wall_millis(*until),
                 })
                 .collect(),
+            quarantine: page.memory.held.map(|held| Held::encoded(held, anchor)),
         }
     });
     let state = State {
@@ -173,6 +199,7 @@ fn key_entry(mark: String, page: &KeyPage, anchor: &Anchor) -> KeyEntry {
         exhausted,
         models,
         quarantine,
+        held,
     } = &page.memory;
     let models = models.iter().filter(|(model, _)| is_kept(model));
     let limits = page.limits.iter().filter(|limit| is_kept(&limit.model));
@@ -208,6 +235,7 @@ fn key_entry(mark: String, page: &KeyPage, anchor: &Anchor) -> KeyEntry {
                 refills_in_seconds: limit.refills_in.map(|span| span.as_secs()),
             })
             .collect(),
+        quarantine: held.map(|held| Held::encoded(held, anchor)),
     }
 }
 
@@ -243,6 +271,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Marker, Book), Defect> {
             gone: gone
                 .map(|gone| (gone.model.into(), anchor.time_of(gone.until)))
                 .collect(),
+            held: entry.quarantine.map(|held| held.decoded(&anchor)),
         };
         let name = entry.provider.into();
         book.note_provider(mark, ProviderPage { name, memory });
@@ -272,6 +301,7 @@ fn key_page(entry: KeyEntry, anchor: &Anchor) -> KeyPage {
                 until: anchor.time_of(invalid.probe_at),
                 span: Duration::from_secs(invalid.span_seconds),
             }),
+            held: entry.quarantine.map(|held| held.decoded(anchor)),
         },
         limits: Arc::new(
             limits

@@ -105,6 +105,17 @@ pub fn provider_released(provider: &ProviderName) {
     tell!(info, "provider_released", "provider released", [provider], { reason: "by_hand" });
 }
 
+/// A quarantine or a cooldown of all keys has ended: the provider may be asked again.
+pub fn provider_usable(provider: &ProviderName) {
+    tell!(
+        info,
+        "provider_usable",
+        "provider usable again",
+        [provider],
+        {}
+    );
+}
+
 /// A breaker changed its state at `until - now = span` (zero when it closed).
 pub fn circuit_changed(provider: &ProviderName, model: &ModelName, change: Change, span: Duration) {
     let upstream = format_args!("{provider}:{model}");

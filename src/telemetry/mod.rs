@@ -7,6 +7,7 @@ pub mod init;
 mod json;
 pub mod level;
 pub mod recorder;
+pub mod refusals;
 pub mod request_line;
 pub mod ring;
 mod sink;

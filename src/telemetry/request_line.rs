@@ -6,14 +6,18 @@ use std::time::Duration;
 use tracing::{Level, enabled, info, warn};
 
 use super::told::Told;
-use super::{sink, stamp};
+use super::{refusals, sink, stamp};
 use crate::domain::time::Time;
 
-/// Writes the line: at level info when the upstream's answer went back, as a warning otherwise.
+/// Writes the line: at level info when the upstream's answer went back, as a warning otherwise. Of refusals under overload
+/// some are left out ([`refusals`]).
 pub fn emit(line: &Told) {
     let good = line.status.is_some_and(|status| status < 500) || line.status.is_none();
     let level = if good { Level::INFO } else { Level::WARN };
     if (level == Level::INFO && !enabled!(Level::INFO)) || !enabled!(Level::WARN) {
+        return;
+    }
+    if line.attempts.is_empty() && !refusals::is_told(line.outcome, line.ended) {
         return;
     }
     if let Some(lines) = sink::json_lines() {

@@ -5,13 +5,13 @@ mod process;
 mod reloads;
 mod requests;
 mod schema;
-mod side;
+pub mod side;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use self::side::Side;
-use crate::support::{Behaviour, Match, ScriptedUpstream};
+use crate::support::{At, Behaviour, Match, ScriptedUpstream};
 
 pub const TWO_KEYS: &str = "
 llm:
@@ -22,6 +22,16 @@ llm:
   virtual:
     - {name: smart, upstreams: [a, b]}
 ";
+
+/// [`TWO_KEYS`] behind a gateway.
+pub async fn two_keys() -> (ScriptedUpstream, ScriptedUpstream, Side) {
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    (a, b, side)
+}
 
 async fn served_by(side: &Side, target: &str) -> String {
     let answer = side.gateway.chat(target).send().await;
@@ -105,11 +115,7 @@ llm:
 
 #[tokio::test]
 async fn a_quarantined_key_is_out_at_once_and_a_release_brings_it_back() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     assert_eq!(served_by(&side, "a").await, "a#1");
     // Twice is the same as once.
     for _ in 0..2 {
@@ -184,11 +190,7 @@ async fn a_release_ends_what_upstreams_said_of_a_key() {
 
 #[tokio::test]
 async fn a_cooldown_by_hand_ends_by_itself_and_waiting_requests_wait_for_it() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     let body = r#"{"for": 0.4, "model": "m"}"#;
     let answer = side
         .post("/admin/v1/keys/b%231/cooldown", body)
@@ -216,11 +218,7 @@ async fn a_cooldown_by_hand_ends_by_itself_and_waiting_requests_wait_for_it() {
 
 #[tokio::test]
 async fn a_release_wakes_those_who_wait() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     side.post("/admin/v1/keys/b%231/cooldown", r#"{"for": "20s"}"#)
         .send()
         .await;
@@ -253,12 +251,63 @@ async fn a_provider_is_taken_out_and_a_release_closes_its_breakers() {
 }
 
 #[tokio::test]
-async fn what_means_nothing_is_refused_and_changes_nothing() {
+async fn the_end_of_a_providers_quarantine_is_told() {
+    let (_a, _b, side) = two_keys().await;
+    let mut events = side.get("/admin/v1/events").stream().await;
+    // The second one takes the first one's place, so only its end is one.
+    for span in ["20s", "300ms"] {
+        let body = format!(r#"{{"for": "{span}"}}"#);
+        let path = "/admin/v1/providers/a/quarantine";
+        assert_eq!(side.post(path, &body).send().await.status, 200);
+    }
+    events.until("event: provider_usable").await;
+    side.gateway.logged("provider usable again").await;
+    assert_eq!(side.state("/providers/0/quarantine").await, Value::Null);
+    assert_eq!(served_by(&side, "smart").await, "a#1");
+}
+
+#[tokio::test]
+async fn a_probe_that_is_under_way_is_shown() {
     let (a, b) = (
         ScriptedUpstream::start().await,
         ScriptedUpstream::start().await,
     );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    b.on(Match::any(), [Behaviour::fails(500)]);
+    let yaml = TWO_KEYS.replace(
+        "failure_threshold: 1",
+        "failure_threshold: 1, recovery_time: 10ms",
+    );
+    let side = Side::start(&yaml, &[("a", &a), ("b", &b)]).await;
+    side.gateway.chat("b").send().await;
+    let upstream = "/providers/1/upstreams/0";
+    side.is(&format!("{upstream}/breaker"), json!("half_open"))
+        .await;
+    assert_eq!(
+        side.state(&format!("{upstream}/probe_since")).await,
+        Value::Null,
+        "the next request is the probe"
+    );
+    assert_eq!(side.gateway.health("/upstreams/usable").await, 2);
+    b.on(Match::any(), [Behaviour::says("x").hang(At::BeforeHead)]);
+    let probe = side.gateway.chat("b").spawn();
+    b.wait_for(2).await;
+    let shown = side.state(upstream).await;
+    assert_eq!(shown["breaker"], "half_open");
+    assert!(shown["probe_since"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(
+        side.gateway.health("/upstreams/usable").await,
+        1,
+        "nobody else is let through"
+    );
+    probe.abort();
+    side.is(&format!("{upstream}/probe_since"), Value::Null)
+        .await;
+    assert_eq!(side.gateway.health("/upstreams/usable").await, 2);
+}
+
+#[tokio::test]
+async fn what_means_nothing_is_refused_and_changes_nothing() {
+    let (_a, _b, side) = two_keys().await;
     for (path, body, status, code) in [
         ("keys/a%239/release", "", 404, "not_found"),
         ("keys/a%230/release", "", 404, "not_found"),

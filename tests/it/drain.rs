@@ -19,25 +19,9 @@ use crate::support::raw::{self, H2, answer, kept, rest};
 use crate::support::temp::TempDir;
 use crate::support::wait::bounded;
 use crate::support::{
-    At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, chat_stream, ms, until,
+    At, Behaviour, Gate, Gateway, Match, ONE, ScriptedUpstream, chat, chat_stream, ms, serving,
+    until,
 };
-
-const ONE: &str = "
-llm:
-  providers:
-    - {name: a, base_url: <a>, model: m, api_key: k1}
-";
-
-async fn serving(server: &str) -> (ScriptedUpstream, Gateway) {
-    let a = ScriptedUpstream::start().await;
-    let yaml = format!("server: {{{server}}}{ONE}");
-    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    (a, gateway)
-}
-
-async fn connect(gateway: &Gateway) -> TcpStream {
-    TcpStream::connect(gateway.address()).await.unwrap()
-}
 
 #[tokio::test]
 async fn what_does_not_finish_in_time_says_so() {
@@ -56,7 +40,7 @@ async fn what_does_not_finish_in_time_says_so() {
     // One whose upstream says nothing, kept alive by comments.
     let mut silent = gateway.chat_stream("a").stream().await;
     silent.until("keep-alive").await;
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     let multiplexed = h2.send("/v1/chat/completions", chat_stream("a:s")).await;
     a.wait_for(4).await;
     gateway.signal("TERM");
@@ -85,7 +69,7 @@ async fn what_does_not_finish_in_time_says_so() {
 #[tokio::test]
 async fn a_request_whose_body_is_not_there_yet_says_so_too() {
     let (_a, mut gateway) = serving("drain: {timeout: 200ms}").await;
-    let mut slow = connect(&gateway).await;
+    let mut slow = gateway.connect().await;
     let request = kept("/v1/chat/completions", &chat("a"));
     let half = request.len() - 10;
     slow.write_all(&request.as_bytes()[..half]).await.unwrap();
@@ -111,7 +95,7 @@ async fn kept_connections_are_told_to_close_and_are_served_until_then() {
         [Behaviour::streams(&["be", "gun"]).gate(At::AfterPart(2), &gate)],
     );
     let request = kept("/v1/chat/completions", &chat("a"));
-    let mut one = connect(&gateway).await;
+    let mut one = gateway.connect().await;
     one.write_all(request.as_bytes()).await.unwrap();
     let before = answer(&mut one).await;
     assert!(
@@ -126,7 +110,7 @@ async fn kept_connections_are_told_to_close_and_are_served_until_then() {
         gateway.get("/health/ready").send().await.status == 503
     })
     .await;
-    let mut other = connect(&gateway).await;
+    let mut other = gateway.connect().await;
     one.write_all(request.as_bytes()).await.unwrap();
     let during = rest(&mut one).await;
     assert!(
@@ -157,8 +141,8 @@ async fn http2_connections_are_told_to_go_and_finish_what_they_began() {
         Match::any(),
         [Behaviour::says("finished").gate(At::BeforeHead, &gate)],
     );
-    let mut h2 = H2::over(connect(&gateway).await).await;
-    let idle = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
+    let idle = H2::over(gateway.connect().await).await;
     let asking = tokio::spawn(async move {
         let answer = h2.ask("/v1/chat/completions", chat("a")).await;
         (answer, h2)
@@ -170,7 +154,7 @@ async fn http2_connections_are_told_to_go_and_finish_what_they_began() {
         .unwrap()
         .unwrap();
     // Whoever comes while it drains is served first.
-    let mut late = H2::over(connect(&gateway).await).await;
+    let mut late = H2::over(gateway.connect().await).await;
     assert_eq!(late.ask("/health/ready", String::new()).await.0, 503);
     gate.open();
     let ((status, text), mut h2) = asking.await.unwrap();
@@ -389,10 +373,10 @@ async fn a_unix_socket_goes_from_process_to_process_without_a_failed_request() {
 #[tokio::test]
 async fn the_end_is_not_held_up_by_who_never_leaves() {
     let (_a, mut gateway) = serving("drain: {timeout: 300ms}").await;
-    let mut half = connect(&gateway).await;
+    let mut half = gateway.connect().await;
     half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    let _h2 = H2::over(connect(&gateway).await).await;
-    let _idle = connect(&gateway).await;
+    let _h2 = H2::over(gateway.connect().await).await;
+    let _idle = gateway.connect().await;
     until("them to be taken", async || {
         gateway.health("/in_flight").await == 0
     })
@@ -419,7 +403,7 @@ async fn who_waits_to_be_accepted_when_the_listener_closes_is_served() {
         let (mut tcp, mut unix) = (Vec::new(), Vec::new());
         // More than are accepted in one go.
         for _ in 0..200 {
-            tcp.push(connect(&gateway).await);
+            tcp.push(gateway.connect().await);
             unix.push(UnixStream::connect(&path).await.unwrap());
         }
         for stream in &mut tcp {

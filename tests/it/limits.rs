@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::support::raw::kept;
+use crate::support::gateway::filled;
+use crate::support::raw::{kept, rest};
+use crate::support::temp::TempDir;
 use crate::support::wait::bounded;
-use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, ms, until};
+use crate::support::{
+    At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, chat_stream, ms, until,
+};
 
 /// A chain `v` of five providers `p1`… at one address, with extra settings.
 fn five(extra: &str) -> String {
@@ -268,6 +273,35 @@ async fn a_full_waiting_room_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn of_many_refusals_few_are_logged_and_the_rest_is_counted() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = format!("{ONE_AT_A_TIME}server: {{max_in_flight: 1}}\n");
+    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
+    let gate = Gate::new();
+    let holder = holding(&gateway, &a, &gate).await;
+    let started = Instant::now();
+    for _ in 0..200 {
+        let answer = gateway.chat("a").send().await;
+        answer.assert_error(503, "overloaded");
+    }
+    let seconds = started.elapsed().as_secs() + 2;
+    gate.open();
+    assert_eq!(holder.await.unwrap().status, 200);
+    let lines = gateway.finish().await;
+    let logged = lines
+        .iter()
+        .filter(|line| line.contains("\"outcome\":\"overloaded\""))
+        .count();
+    assert!(logged >= 10 && logged as u64 <= 10 * seconds, "{logged}");
+    let counted: u64 = lines
+        .iter()
+        .filter(|line| line.contains("refusals not logged"))
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["overloaded"].as_u64())
+        .sum();
+    assert_eq!(logged as u64 + counted, 200);
+}
+
+#[tokio::test]
 async fn a_waiter_whose_caller_leaves_gives_its_place_up() {
     let a = ScriptedUpstream::start().await;
     let yaml = format!("{ONE_AT_A_TIME}dispatch: {{max_waiting: 1}}\n");
@@ -321,6 +355,30 @@ async fn a_caller_who_hangs_up_cancels_the_upstreams_request_within_a_second() {
         assert!(left.is_ok(), "{at:?}");
         gateway.logged("caller_left").await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_takes_in_and_that_never_began_is_told_of_as_late() {
+    let a = ScriptedUpstream::playing([Behaviour::says("x").hang(At::BeforeHead)]).await;
+    let dir = TempDir::new();
+    let path = dir.path().join("p.sock");
+    let yaml = one("server: {stream_keepalive: 1ms}");
+    dir.write("gateway.yaml", &filled(&yaml, &[("a", &a)]));
+    let listen = format!("unix:{}", path.display());
+    let arguments = ["--config", "gateway.yaml", "--listen", &listen];
+    let gateway = Gateway::start_in(dir, &arguments, &[]).await;
+    // So small a socket that even comments fill it.
+    let mut caller = UnixStream::connect(&path).await.unwrap();
+    let asked = "host: x\r\nx-pointsman-deadline: 2s";
+    let request = kept("/v1/chat/completions", &chat_stream("a")).replacen("host: x", asked, 1);
+    caller.write_all(request.as_bytes()).await.unwrap();
+    let line = gateway.logged("\"stream\":true").await;
+    assert!(line.contains("\"outcome\":\"deadline_exceeded\""), "{line}");
+    let sent = rest(&mut caller).await;
+    assert!(
+        sent.contains("keep-alive") && !sent.contains("data:"),
+        "{sent}"
+    );
 }
 
 #[tokio::test]

@@ -15,32 +15,16 @@ use crate::support::raw::{self, H2, answer, kept, rest, tell};
 use crate::support::temp::TempDir;
 use crate::support::wait::bounded;
 use crate::support::{
-    At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, chat, chat_stream, ms, until,
+    At, Behaviour, Gate, Gateway, Match, ONE, ScriptedUpstream, chat, chat_stream, ms, serving,
+    until,
 };
-
-const ONE: &str = "
-llm:
-  providers:
-    - {name: a, base_url: <a>, model: m, api_key: k1}
-";
-
-async fn serving(server: &str) -> (ScriptedUpstream, Gateway) {
-    let a = ScriptedUpstream::start().await;
-    let yaml = format!("server: {{{server}}}{ONE}");
-    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    (a, gateway)
-}
-
-async fn connect(gateway: &Gateway) -> TcpStream {
-    TcpStream::connect(gateway.address()).await.unwrap()
-}
 
 const HEALTH: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
 
 #[tokio::test]
 async fn half_a_head_is_answered_with_408_and_closed() {
     let (_a, gateway) = serving("timeouts: {head: 300ms, idle: 10s}").await;
-    let mut slow = connect(&gateway).await;
+    let mut slow = gateway.connect().await;
     let started = Instant::now();
     let answer = tell(&mut slow, b"GET /health/live HTTP/1.1\r\nhost: ").await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
@@ -51,7 +35,7 @@ async fn half_a_head_is_answered_with_408_and_closed() {
 async fn more_of_a_head_from_time_to_time_does_not_help() {
     let (_a, gateway) = serving("timeouts: {head: 300ms, idle: 10s}").await;
     // After a whole request, so that the connection is not new.
-    let mut slow = connect(&gateway).await;
+    let mut slow = gateway.connect().await;
     slow.write_all(HEALTH).await.unwrap();
     assert!(answer(&mut slow).await.starts_with("HTTP/1.1 200"));
     let (mut read, mut write) = slow.into_split();
@@ -76,11 +60,11 @@ async fn idle_connections_are_closed_and_those_with_a_request_are_not() {
         Match::any(),
         [Behaviour::says("late").gate(At::BeforeHead, &gate)],
     );
-    let mut busy = connect(&gateway).await;
+    let mut busy = gateway.connect().await;
     let request = kept("/v1/chat/completions", &chat("a"));
     busy.write_all(request.as_bytes()).await.unwrap();
     a.wait_for(1).await;
-    let (mut new, mut used) = (connect(&gateway).await, connect(&gateway).await);
+    let (mut new, mut used) = (gateway.connect().await, gateway.connect().await);
     used.write_all(HEALTH).await.unwrap();
     assert!(answer(&mut used).await.starts_with("HTTP/1.1 200"));
     let started = Instant::now();
@@ -102,13 +86,13 @@ async fn heads_that_are_too_large_are_answered_with_431() {
             "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-fill: {fill}{more}\r\n\r\n"
         )
     };
-    let mut stream = connect(&gateway).await;
+    let mut stream = gateway.connect().await;
     let answer = tell(&mut stream, head("").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let mut stream = connect(&gateway).await;
+    let mut stream = gateway.connect().await;
     let answer = tell(&mut stream, head(&fill).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     assert_eq!(h2.ask("/health/live", String::new()).await.0, 200);
     let long = format!("/health/live?{}", fill.repeat(2));
     assert_eq!(h2.ask(&long, String::new()).await.0, 431);
@@ -119,12 +103,12 @@ async fn a_body_that_stops_coming_is_an_error_and_one_that_goes_on_is_not() {
     let (a, gateway) = serving("timeouts: {body: 300ms}").await;
     let request = kept("/v1/chat/completions", &chat("a"));
     let half = request.len() - 20;
-    let mut stuck = connect(&gateway).await;
+    let mut stuck = gateway.connect().await;
     let answer = tell(&mut stuck, &request.as_bytes()[..half]).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(answer.contains("server.timeouts.body"), "{answer}");
     assert_eq!(a.count(), 0);
-    let mut slow = connect(&gateway).await;
+    let mut slow = gateway.connect().await;
     for piece in request.as_bytes()[..half]
         .chunks(half / 4)
         .chain([&request.as_bytes()[half..]])
@@ -138,13 +122,13 @@ async fn a_body_that_stops_coming_is_an_error_and_one_that_goes_on_is_not() {
 #[tokio::test]
 async fn more_connections_than_allowed_are_told_why_and_places_are_given_back() {
     let (_a, gateway) = serving("max_connections: 2").await;
-    let mut first = connect(&gateway).await;
+    let mut first = gateway.connect().await;
     first.write_all(HEALTH).await.unwrap();
     assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
-    let mut second = connect(&gateway).await;
+    let mut second = gateway.connect().await;
     second.write_all(HEALTH).await.unwrap();
     assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
-    let refused = tell(&mut connect(&gateway).await, HEALTH).await;
+    let refused = tell(&mut gateway.connect().await, HEALTH).await;
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     let (head, body) = refused.split_once("\r\n\r\n").unwrap();
     assert!(
@@ -154,7 +138,7 @@ async fn more_connections_than_allowed_are_told_why_and_places_are_given_back() 
     assert!(body.contains("max_connections"), "{body}");
     drop(first);
     until("a place", async || {
-        let mut stream = connect(&gateway).await;
+        let mut stream = gateway.connect().await;
         drop(stream.write_all(HEALTH).await);
         answer(&mut stream).await.starts_with("HTTP/1.1 200")
     })
@@ -165,14 +149,14 @@ async fn more_connections_than_allowed_are_told_why_and_places_are_given_back() 
 async fn http2_without_tls_is_recognised() {
     let (a, gateway) = serving("max_in_flight: 100").await;
     a.on(Match::model("s"), [Behaviour::streams(&["be", "gun"])]);
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     let (status, text) = h2.ask("/v1/chat/completions", chat("a")).await;
     assert!(status == 200 && text.contains("ok"), "{status} {text}");
     let (status, text) = h2.ask("/v1/chat/completions", chat_stream("a:s")).await;
     assert_eq!((status, spoken(&text).as_str()), (200, "begun"));
     assert!(text.contains("[DONE]"), "{text}");
     // Half a preface is no reason to give up, nor to hang.
-    let mut stream = connect(&gateway).await;
+    let mut stream = gateway.connect().await;
     stream.write_all(b"PRI * HT").await.unwrap();
     tokio::time::sleep(ms(20)).await;
     let answer = tell(&mut stream, b"ML\r\n\r\n").await;
@@ -183,7 +167,7 @@ async fn http2_without_tls_is_recognised() {
 async fn http2_can_be_switched_off() {
     let (_a, gateway) = serving("http2: off").await;
     let answer = tell(
-        &mut connect(&gateway).await,
+        &mut gateway.connect().await,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     )
     .await;
@@ -205,7 +189,7 @@ async fn an_http2_client_that_leaves_or_stops_reading_gives_its_upstream_up() {
         Match::model("h"),
         [Behaviour::streams(&["x", "y"]).hang(At::AfterPart(2))],
     );
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     let unread = h2.send("/v1/chat/completions", chat_stream("a:s")).await;
     a.cancelled().await;
     let text = raw::text(unread.unwrap()).await;
@@ -224,7 +208,7 @@ async fn an_http2_client_that_leaves_or_stops_reading_gives_its_upstream_up() {
 #[tokio::test]
 async fn an_idle_http2_connection_is_told_to_leave() {
     let (_a, gateway) = serving("timeouts: {idle: 300ms}").await;
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     assert_eq!(h2.ask("/health/live", String::new()).await.0, 200);
     bounded("the end", h2.connection).await.unwrap().unwrap();
 }
@@ -237,7 +221,7 @@ async fn streams_beyond_the_limit_wait() {
         Match::any(),
         [Behaviour::says("ok").gate(At::BeforeHead, &gate)],
     );
-    let mut h2 = H2::over(connect(&gateway).await).await;
+    let mut h2 = H2::over(gateway.connect().await).await;
     assert_eq!(h2.ask("/health/live", String::new()).await.0, 200);
     let first = h2.send("/v1/chat/completions", chat("a"));
     let held = async {
@@ -258,7 +242,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_opens_and_resets_without_end_is_thrown_out() {
     let (_a, gateway) = serving("http2: {max_resets: 5}").await;
-    let mut stream = connect(&gateway).await;
+    let mut stream = gateway.connect().await;
     let mut all = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     all.extend(frame(4, 0, 0, &[]));
     for n in 0..200 {

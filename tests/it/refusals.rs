@@ -21,13 +21,19 @@ async fn serving(yaml: &str) -> (ScriptedUpstream, Gateway) {
 #[tokio::test]
 async fn who_sends_all_of_a_large_body_before_reading_hears_why_it_is_refused() {
     let clients = "clients: [{name: ci, token: token-of-ci-0123456789}]";
-    for (yaml, status) in [("server: {max_body: 64KiB}", 413), (clients, 401)] {
+    let chat = "/v1/chat/completions";
+    for (yaml, path, status) in [
+        ("server: {max_body: 64KiB}", chat, 413),
+        (clients, chat, 401),
+        ("", "/v1/nowhere", 404),
+        ("", "/v1/models", 405),
+    ] {
         let (_a, gateway) = serving(yaml).await;
         let socket = TcpSocket::new_v4().unwrap();
         // What the system takes in for it is not sent.
         socket.set_send_buffer_size(64 * 1024).unwrap();
         let mut caller = socket.connect(gateway.address()).await.unwrap();
-        let request = kept("/v1/chat/completions", &" ".repeat(LARGE));
+        let request = kept(path, &" ".repeat(LARGE));
         let (begin, rest) = request.as_bytes().split_at(1024);
         caller.write_all(begin).await.unwrap();
         bounded("an answer", caller.readable()).await.unwrap();

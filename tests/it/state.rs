@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::admin::side::Side;
 use crate::support::gateway::{Place, filled, run};
 use crate::support::temp::TempDir;
 use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream, until};
@@ -37,6 +38,13 @@ impl Kept {
         let path = self.path().display().to_string();
         let places: [(&str, &dyn Place); 2] = [("a", &self.upstream), ("state", &path)];
         Gateway::start(&YAML.replace("KEYS", keys), &places).await
+    }
+
+    /// The same with an admin listener.
+    async fn with_admin(&self) -> Side {
+        let path = self.path().display().to_string();
+        let places: [(&str, &dyn Place); 2] = [("a", &self.upstream), ("state", &path)];
+        Side::start(&YAML.replace("KEYS", "k1, k2"), &places).await
     }
 
     /// What the file says, if it is whole.
@@ -252,6 +260,58 @@ async fn nothing_in_the_file_keeps_it_from_starting_and_a_path_that_cannot_be_wr
         text.contains("state.path") && text.contains("create it"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn what_an_operator_took_out_stays_out_after_a_kill_until_a_release_which_is_kept_as_well() {
+    let kept = Kept::new().await;
+    let side = kept.with_admin().await;
+    side.post("/admin/v1/keys/a%231/quarantine", "")
+        .send()
+        .await;
+    side.post("/admin/v1/keys/a%232/quarantine", r#"{"for": "1h"}"#)
+        .send()
+        .await;
+    kept.holds(2).await;
+    kill(side.gateway).await;
+
+    let side = kept.with_admin().await;
+    let answer = side.gateway.chat("a").send().await;
+    answer.assert_error(502, "no_usable_keys");
+    let keys = "/providers/0/keys";
+    let first = side.state(&format!("{keys}/0/quarantine")).await;
+    assert_eq!(first, json!({"until": null}));
+    let second = side.state(&format!("{keys}/1/quarantine")).await;
+    let left = second["until"]["seconds_left"].as_f64().unwrap();
+    assert!((3500.0..=3600.0).contains(&left), "{left}");
+    for number in 1..=2 {
+        let path = format!("/admin/v1/keys/a%23{number}/release");
+        side.post(&path, "").send().await;
+    }
+    side.post("/admin/v1/providers/a/quarantine", "")
+        .send()
+        .await;
+    kept.holds(0).await;
+    until("the provider", async || {
+        kept.state()["providers"][0]["quarantine"] == json!({})
+    })
+    .await;
+    kill(side.gateway).await;
+
+    let side = kept.with_admin().await;
+    assert_eq!(side.state(&format!("{keys}/0/state")).await, "usable");
+    assert_eq!(side.gateway.health("/upstreams/usable").await, 0);
+    assert_ne!(side.gateway.chat("a").send().await.status, 200);
+    assert_eq!(kept.upstream.count(), 0);
+    side.post("/admin/v1/providers/a/release", "").send().await;
+    until("the release", async || {
+        kept.state()["providers"] == json!([])
+    })
+    .await;
+    kill(side.gateway).await;
+
+    let side = kept.with_admin().await;
+    assert_eq!(side.gateway.chat("a").send().await.status, 200);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use pointsman::actors::view::Life;
-use pointsman::domain::refusal::Reason;
+use pointsman::domain::circuit::Gate;
 use pointsman::domain::time::Time;
 
 use super::listen;
@@ -83,22 +83,32 @@ pub fn audit(state: &mut State) {
         if state.model.lossy_providers {
             continue;
         }
-        for (model, refusal) in &provider.provider.view().troubled {
-            let at = maker.models.iter().position(|known| known == model);
-            let (Some(at), Some(until)) = (at, refusal.ready_at) else {
+        let view = provider.provider.view();
+        let mut left_alone = Vec::new();
+        if let Some(until) = view.cooling.filter(|_| !state.model.lossy_keys) {
+            left_alone.push(("*", until, state.model.whole[m].until));
+        }
+        for upstream in &view.upstreams {
+            let model = &upstream.model;
+            let Some(at) = maker.models.iter().position(|known| known == model) else {
                 continue;
             };
             let book = &state.model.upstreams[m][at];
-            let known = match (refusal.reason, book.breaker) {
-                (Reason::Cooling, _) if state.model.lossy_keys => Time::NEVER,
-                (Reason::Cooling, _) => state.model.whole[m].until,
-                (Reason::ModelGone, _) => book.gone.until,
-                // Due for a probe: one may have been on its way to a key.
-                (Reason::CircuitOpen, Breaker::Open { until, .. }) if until <= now => Time::NEVER,
-                (Reason::CircuitOpen, Breaker::Open { until, .. }) => until,
-                (Reason::CircuitOpen, Breaker::Half(_)) => Time::NEVER,
-                _ => Time::ZERO,
-            };
+            if let Some(until) = upstream.gone_until {
+                left_alone.push((model.as_str(), until, book.gone.until));
+            }
+            if let Gate::Open { until } = upstream.breaker {
+                let known = match book.breaker {
+                    // Due for a probe: one may have been on its way to a key.
+                    Breaker::Open { until, .. } if until <= now => Time::NEVER,
+                    Breaker::Open { until, .. } => until,
+                    Breaker::Half(_) => Time::NEVER,
+                    Breaker::Closed(_) => Time::ZERO,
+                };
+                left_alone.push((model.as_str(), until, known));
+            }
+        }
+        for (model, until, known) in left_alone {
             if until > now && until > known + SLACK {
                 wrong.push((
                     "L7",

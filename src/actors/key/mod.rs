@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use super::alarm::Alarm;
 use super::chaos::Chaos;
 use super::estate::Estate;
 use super::handle::Handle;
@@ -48,7 +49,7 @@ pub struct KeyCore {
     /// When what was learned is published again at the earliest.
     publish_at: Time,
     /// The timer of this incarnation: when something that was published ends.
-    alarm: Option<Time>,
+    alarm: Alarm,
     /// Something was published with the present message.
     published: bool,
 }
@@ -62,7 +63,7 @@ impl KeyCore {
             live: HashMap::new(),
             wanted: false,
             publish_at: Time::ZERO,
-            alarm: None,
+            alarm: Alarm::default(),
             published: false,
         }
     }
@@ -147,7 +148,7 @@ impl Actor for Key {
             }
             self.catch_up(core);
             // Timers end with their incarnation.
-            core.alarm = None;
+            core.alarm = Alarm::default();
             self.set_alarm(core, &myself);
         }
         Ok(estate)
@@ -250,6 +251,9 @@ impl Key {
             return;
         }
         core.live.insert(record.id, Arc::clone(&record));
+        if core.state.is_trial(record.id) {
+            self.publish(core, now);
+        }
         self.cell.lease_began();
         let lease = Lease {
             index: route.walk.at,
@@ -335,6 +339,7 @@ impl Key {
         let now = self.clock.now();
         // While it was full others were not even asked to be declined.
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
+        let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
         self.cell
             .publish_concurrency(core.state.learned_concurrency());
@@ -342,8 +347,11 @@ impl Key {
         if settlement.class == Class::RateLimited {
             self.publish_limits(core, &record.upstream.model, now);
         }
-        if let Some(change) = change {
-            self.announce(core, &change);
+        match change {
+            Some(change) => self.announce(core, &change),
+            // It said nothing of the key: the next one may try.
+            None if was_trial => self.publish(core, now),
+            None => {}
         }
         if wanted {
             self.ready(1);

@@ -21,6 +21,7 @@ pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
         memory: state.memory(now),
         held: state.held(now),
         invalid: state.invalid_until(),
+        probing: state.probing_since(),
         cooling_all: state.cooling_all(now),
     }
 }
@@ -34,10 +35,9 @@ impl Key {
     /// Something of what was published may have ended at `at`: it is told, and published anew. The rest of the house goes
     /// by the clock; this is for those who watch.
     pub(super) fn ended(&self, core: &mut KeyCore, at: Time) {
-        if core.alarm != Some(at) {
+        if !core.alarm.rang(at) {
             return;
         }
-        core.alarm = None;
         let (view, now) = (self.cell.view(), self.clock.now());
         let id = &self.cell.id;
         let is_over = |until: Time| until <= now;
@@ -58,13 +58,10 @@ impl Key {
         let all = [view.held, view.cooling_all.and_then(ready_at)];
         let all = all.into_iter().flatten();
         let ends = all.chain(view.cooling.iter().map(|(_, until)| *until));
-        let next = ends.filter(|end| now < *end && *end != Time::NEVER).min();
-        let Some(next) = next.filter(|next| core.alarm.is_none_or(|alarm| *next < alarm)) else {
-            return;
-        };
-        core.alarm = Some(next);
-        let wait = next.until(now);
-        drop(myself.send_after(wait, move || KeyMessage::Tick(next)));
+        if let Some(next) = core.alarm.next(ends, now) {
+            let wait = next.until(now);
+            drop(myself.send_after(wait, move || KeyMessage::Tick(next)));
+        }
     }
 }
 

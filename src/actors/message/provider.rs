@@ -36,6 +36,9 @@ pub enum ProviderMessage {
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
     /// operator's side asks again.
     Manual(ProviderOrder, oneshot::Sender<()>),
+    /// From itself: a quarantine or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
+    /// incarnation sets a new timer.
+    Tick(Time),
 }
 
 impl ProviderMessage {
@@ -47,6 +50,7 @@ impl ProviderMessage {
             Self::Report(_) => "Report",
             Self::CoolAll { .. } => "CoolAll",
             Self::Manual(..) => "Manual",
+            Self::Tick(_) => "Tick",
         }
     }
 }

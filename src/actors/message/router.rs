@@ -1,10 +1,13 @@
 //! Messages to the router.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::actors::child::Child;
 use crate::actors::route::Route;
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
+use crate::domain::waiting::Ticket;
 
 /// What the router understands.
 #[derive(Debug)]
@@ -28,8 +31,9 @@ pub enum RouterMessage {
     },
     /// From the supervisor: a child ended without being asked to. Lost: the supervisor decides alone.
     Exited(Child),
-    /// From a request's task: it left while it waited. Lost: noticed at the next look at its route.
-    Left,
+    /// From a request's task: it left, with its place in the waiting room if it has come to one by now. Lost: noticed at
+    /// the next look at its route.
+    Left(Arc<OnceLock<Ticket>>),
     /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
     Tick(Time),
 }
@@ -41,7 +45,7 @@ impl RouterMessage {
             Self::Returned { .. } => "Returned",
             Self::Ready { .. } => "Ready",
             Self::Exited(_) => "Exited",
-            Self::Left => "Left",
+            Self::Left(_) => "Left",
             Self::Tick(_) => "Tick",
         }
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use super::alarm::Alarm;
 use super::chaos::Chaos;
 use super::estate::Estate;
 use super::handle::Handle;
@@ -48,6 +49,10 @@ pub struct ProviderCore {
     moved: u64,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
+    /// The timer of this incarnation: when something that was published ends.
+    alarm: Alarm,
+    /// Something was published with the present message.
+    published: bool,
 }
 
 impl ProviderCore {
@@ -58,6 +63,8 @@ impl ProviderCore {
             ring,
             moved: 0,
             probes: HashMap::new(),
+            alarm: Alarm::default(),
+            published: false,
         }
     }
 
@@ -122,15 +129,20 @@ impl Actor for Provider {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<Self::Msg>,
-        estate: Self::Arguments,
+        myself: ActorRef<Self::Msg>,
+        mut estate: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        if let Some(core) = estate.get_mut() {
+            // Timers end with their incarnation.
+            core.alarm = Alarm::default();
+            self.set_alarm(core, &myself);
+        }
         Ok(estate)
     }
 
     async fn handle(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
@@ -144,8 +156,12 @@ impl Actor for Provider {
             core.ring = Arc::clone(&ring);
             core.rotation.configure(ring.rotation);
             if moved {
-                // What is known is about another place.
+                // What is known is about another place. What an operator ordered is not.
+                let held = core.state.held(self.clock.now());
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
+                if let Some(until) = held {
+                    core.state.hold(until);
+                }
                 core.probes.clear();
                 let seats = ring.keys.iter().flatten();
                 let present = seats.filter(|seat| seat.until.is_none());
@@ -183,6 +199,10 @@ impl Actor for Provider {
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
             }
+            ProviderMessage::Tick(at) => self.rang(core, at),
+        }
+        if std::mem::take(&mut core.published) {
+            self.set_alarm(core, &myself);
         }
         Ok(())
     }
@@ -221,10 +241,11 @@ impl Provider {
                 });
                 if probe.is_some() {
                     events::circuit_half_open(&self.id, &upstream.model);
-                    self.publish_upstreams(core, now);
+                    self.publish(core, now);
                 }
                 route.walk.visit = Visit {
                     pass: Some(pass),
+                    since: now,
                     probe,
                     ..Visit::default()
                 };
@@ -255,6 +276,7 @@ impl Provider {
         }
         core.probes.remove(model);
         core.state.probe_lost(model);
+        self.publish(core, now);
         core.state.gate(model, first, now)
     }
 
@@ -347,10 +369,10 @@ impl Provider {
             return;
         };
         core.state
-            .withdrawn(&upstream.model, pass, route.charge(), now);
+            .withdrawn(&upstream.model, pass, route.charge(), visit.since, now);
         if pass.probe {
             core.probes.remove(&upstream.model);
-            self.publish_upstreams(core, now);
+            self.publish(core, now);
         }
     }
 

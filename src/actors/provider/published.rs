@@ -1,19 +1,20 @@
-//! What a provider publishes: until when it cools, which upstreams are not well.
+//! What a provider publishes: until when it is out, which upstreams are not well; and how it notices that something of
+//! that has ended.
+
+use ractor::ActorRef;
 
 use super::{Provider, ProviderCore};
+use crate::actors::message::provider::ProviderMessage;
 use crate::actors::view::ProviderView;
 use crate::domain::memory::Mark;
 use crate::domain::provider_state::ProviderState;
 use crate::domain::time::Time;
+use crate::telemetry::events;
 
 /// What is published of a provider.
 pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> ProviderView {
-    let troubled = state.troubled(now);
     ProviderView {
         cooling: state.cooling(now),
-        troubled: troubled
-            .map(|(model, refusal)| (model.clone(), refusal))
-            .collect(),
         memory: state.memory(now),
         mark,
         held: state.held(now),
@@ -22,15 +23,34 @@ pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> Prov
 }
 
 impl Provider {
-    pub(super) fn publish(&self, core: &ProviderCore, now: Time) {
+    pub(super) fn publish(&self, core: &mut ProviderCore, now: Time) {
+        core.published = true;
         self.cell.publish(view(&core.state, core.ring.mark, now));
     }
 
-    /// A probe began or was withdrawn. That changes nothing about what is troubled.
-    pub(super) fn publish_upstreams(&self, core: &ProviderCore, now: Time) {
-        self.cell.publish(ProviderView {
-            upstreams: core.state.unwell(now),
-            ..self.cell.view().as_ref().clone()
-        });
+    /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.
+    pub(super) fn rang(&self, core: &mut ProviderCore, at: Time) {
+        if !core.alarm.rang(at) {
+            return;
+        }
+        let now = self.clock.now();
+        let was_out = ends(&self.cell.view()).any(|until| until <= now);
+        if was_out && core.state.held(now).is_none() && core.state.cooling(now).is_none() {
+            events::provider_usable(&self.id);
+        }
+        self.publish(core, now);
     }
+
+    /// Sets the timer for the next end, unless it is set for that or earlier.
+    pub(super) fn set_alarm(&self, core: &mut ProviderCore, myself: &ActorRef<ProviderMessage>) {
+        let now = self.clock.now();
+        if let Some(next) = core.alarm.next(ends(&self.cell.view()), now) {
+            let wait = next.until(now);
+            drop(myself.send_after(wait, move || ProviderMessage::Tick(next)));
+        }
+    }
+}
+
+fn ends(view: &ProviderView) -> impl Iterator<Item = Time> + use<> {
+    [view.held, view.cooling].into_iter().flatten()
 }

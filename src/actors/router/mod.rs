@@ -149,8 +149,9 @@ impl Router {
                 self.walk_again(core, woken);
             }
             RouterMessage::Exited(child) => self.decide(core, child),
-            RouterMessage::Left => {
-                core.room.leave(|route| route.reply.is_closed());
+            RouterMessage::Left(ticket) => {
+                // Without one it never waited; where it is now it is noticed by its closed port.
+                drop(ticket.get().and_then(|ticket| core.room.remove(*ticket)));
             }
             RouterMessage::Tick(_) => {
                 let woken = core.room.due(self.clock.now());
@@ -183,7 +184,6 @@ impl Router {
                 route.ask.refused_keys.clear();
             }
             route.walk = Walk {
-                ticket: Some(waiter.ticket),
                 parked_at: route.walk.parked_at,
                 grace_until: route.walk.grace_until,
                 seen: core.ready_count,
@@ -237,7 +237,7 @@ impl Router {
     ) -> Option<Refusal> {
         // Those who began under another configuration may be waiting for keys that this one has no more.
         let class = route.standing.priority;
-        if route.walk.ticket.is_some()
+        if route.ticket.get().is_some()
             || !core.room.contended(upstream, class)
             || !core.room.any(&upstream.provider, |other| {
                 other.generation == route.generation && other.standing.priority <= class
@@ -368,9 +368,9 @@ impl Router {
                     .max(route.patience_until)
                     .min(route.deadline),
             );
-        let known = route.walk.ticket;
-        let ticket = known.unwrap_or_else(|| core.room.ticket(route.standing.priority));
-        route.walk.ticket = Some(ticket);
+        let had_a_place = route.ticket.get().is_some();
+        let standing = &route.standing;
+        let ticket = *(route.ticket).get_or_init(|| core.room.ticket(standing.priority));
         route.walk.parked_at.get_or_insert(now);
         let waiter = Waiter {
             ticket,
@@ -379,7 +379,7 @@ impl Router {
             wants,
             payload: route,
         };
-        if known.is_some() {
+        if had_a_place {
             // It had a place before it was called to look again.
             return core.room.park_again(waiter);
         }
@@ -434,7 +434,6 @@ fn look_again(waiting: usize) -> Duration {
 /// The same walk from its beginning.
 fn afresh(walk: &Walk) -> Walk {
     Walk {
-        ticket: walk.ticket,
         parked_at: walk.parked_at,
         grace_until: walk.grace_until,
         seen: walk.seen,

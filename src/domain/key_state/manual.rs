@@ -57,6 +57,16 @@ impl KeyState {
         }
     }
 
+    /// When the probe that is under way was sent, if it was found invalid.
+    pub fn probing_since(&self) -> Option<Time> {
+        match self.validity {
+            Validity::Invalid {
+                probe: Some(lease), ..
+            } => self.live.get(&lease).map(|live| live.sent.at),
+            Validity::Valid | Validity::Invalid { probe: None, .. } => None,
+        }
+    }
+
     /// Why it cools for all models, and until when.
     pub fn cooling_all(&self, now: Time) -> Option<Refusal> {
         let reason = match self.exhausted {

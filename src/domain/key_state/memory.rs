@@ -3,7 +3,7 @@
 use super::{KeyState, MODELS_KEPT, QUOTA_MAX, REPROBE_FIRST, REPROBE_MAX, Validity};
 use crate::domain::cooldown::Cooldown;
 use crate::domain::ids::ModelName;
-use crate::domain::memory::{KeyMemory, LimitMemory, QuarantineMemory};
+use crate::domain::memory::{self, KeyMemory, LimitMemory, QuarantineMemory};
 use crate::domain::pace::Paces;
 use crate::domain::time::Time;
 
@@ -25,6 +25,7 @@ impl KeyState {
                 Validity::Valid => None,
                 Validity::Invalid { until, span, .. } => Some(QuarantineMemory { until, span }),
             },
+            held: self.held(now),
         }
     }
 
@@ -39,9 +40,11 @@ impl KeyState {
     }
 
     /// A new key takes over what is remembered of it. Nothing lasts longer than it could have at `now`: a rate limit
-    /// the configured maximum, a quota 31 days, a quarantine its span of at most an hour.
+    /// the configured maximum, a quota 31 days, a quarantine its span of at most an hour, one by hand a year unless it
+    /// has no end.
     pub fn restore(&mut self, memory: &KeyMemory, limits: &[LimitMemory], now: Time) {
         let latest = now + self.cooldown.max;
+        self.held = memory::held(memory.held, now);
         if let Some(whole) = memory.whole {
             self.exhausted = memory.exhausted;
             let latest = if memory.exhausted {
@@ -81,7 +84,7 @@ mod tests {
     use crate::domain::cooldown::{CooldownPolicy, CooldownScope};
     use crate::domain::ids::LeaseId;
     use crate::domain::limits::{KeyLimits, PacingPolicy};
-    use crate::domain::memory::CooldownMemory;
+    use crate::domain::memory::{CooldownMemory, HELD_MAX};
     use crate::domain::outcome::Class;
     use crate::domain::refusal::{Reason, Refusal};
 
@@ -199,7 +202,7 @@ mod tests {
             whole: Some(lie),
             exhausted,
             models: vec![("m".into(), lie)],
-            quarantine: None,
+            ..KeyMemory::default()
         };
         let until = |memory: &KeyMemory| {
             let mut key = key();
@@ -218,6 +221,28 @@ mod tests {
         };
         assert_eq!(until(&quarantine(Duration::MAX)), Some(at(5) + REPROBE_MAX));
         assert_eq!(until(&quarantine(S)), Some(at(5) + REPROBE_FIRST));
+        let held = |held| KeyMemory {
+            held: Some(held),
+            ..KeyMemory::default()
+        };
+        let far = Time::NEVER - S;
+        assert_eq!(until(&held(far)), Some(at(5) + HELD_MAX));
+        assert_eq!(until(&held(Time::NEVER)), None, "until it is released");
+    }
+
+    #[test]
+    fn what_an_operator_took_out_stays_out_until_its_time_or_a_release() {
+        let mut key = key();
+        key.hold(at(100));
+        let held = Refusal::until(Reason::Quarantined, at(100));
+        assert_eq!(next(&key, at(50)).outage(at(50)), Some(held));
+        assert_eq!(next(&key, at(100)).outage(at(100)), None);
+        key.hold(Time::NEVER);
+        let mut restored = next(&key, at(50));
+        let held = Refusal::open_ended(Reason::Quarantined);
+        assert_eq!(restored.readiness(&"m".into(), 0, at(9999)), Err(held));
+        restored.release();
+        assert!(restored.memory(at(51)).is_empty());
     }
 
     proptest! {
@@ -225,7 +250,7 @@ mod tests {
         /// moment.
         #[test]
         fn l5_a_restart_shortens_nothing(
-            events in prop::collection::vec((0u32..900, 0usize..3, 0usize..4, prop::option::of(0u32..40_000)), 1..30),
+            events in prop::collection::vec((0u32..900, 0usize..3, 0usize..5, prop::option::of(0u32..40_000)), 1..30),
             scope in 0usize..3,
             pause in 0u32..5000,
         ) {
@@ -238,7 +263,9 @@ mod tests {
             for (n, (step, model, class, hint)) in (1u64..).zip(events) {
                 now = now + S * step;
                 let (lease, model) = (LeaseId(n), &models[model]);
-                if key.admit(lease, model, 0, now).is_ok() {
+                if class == classes.len() {
+                    key.hold(hint.map_or(Time::NEVER, |seconds| now + S * seconds));
+                } else if key.admit(lease, model, 0, now).is_ok() {
                     let hint = hint.map(|seconds| S * seconds);
                     key.settle(lease, &settled(classes[class], hint), now);
                 }

@@ -78,44 +78,16 @@ impl Learned {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Told;
+    use super::super::tests::{S, allowance, at, told};
     use super::*;
-    use crate::domain::allowance::{Allowance, Unit};
-
-    const S: Duration = Duration::from_secs(1);
-
-    fn told(by: u64, limit: Option<f64>, remaining: f64, reset: Duration, now: Time) -> Told {
-        Told {
-            allowance: Allowance {
-                unit: Unit::Requests,
-                period: Duration::ZERO,
-                limit,
-                remaining,
-                reset,
-            },
-            by: LeaseId(by),
-            sent: now,
-            later: 0.0,
-            near: 0.0,
-            now,
-        }
-    }
-
-    fn at(seconds: u32) -> Time {
-        Time::ZERO + S * seconds
-    }
+    use crate::domain::allowance::Unit;
 
     #[test]
     fn a_bucket_stays_a_bucket_also_after_the_next_header() {
         let header = |n: u32, now| {
             let left = f64::from(60 - n);
-            told(
-                n.into(),
-                Some(60.0),
-                left,
-                Duration::from_secs_f64(60.0 - left),
-                now,
-            )
+            let reset = Duration::from_secs_f64(60.0 - left);
+            told(n.into(), allowance(Some(60.0), left, reset), now)
         };
         let mut bucket = Learned::new(&header(1, at(0)));
         (2..=60).for_each(|n| bucket.hear(&header(n, at(0))));
@@ -130,7 +102,7 @@ mod tests {
     #[test]
     fn what_is_whole_or_long_ago_is_not_kept() {
         let keep = |limit, remaining, now| {
-            let learned = Learned::new(&told(1, limit, remaining, 3600 * S, at(0)));
+            let learned = Learned::new(&told(1, allowance(limit, remaining, 3600 * S), at(0)));
             learned.memory(&"m".into(), now).is_some()
         };
         assert!(keep(Some(10.0), 9.0, at(0)));
@@ -147,7 +119,7 @@ mod tests {
             spent in 0.0f64..100.0, pause in 0u32..1000, cost in 0.0f64..1e5,
         ) {
             let remaining = limit.unwrap_or(50.0) * share;
-            let mut learned = Learned::new(&told(9, limit, remaining, S * reset, at(0)));
+            let mut learned = Learned::new(&told(9, allowance(limit, remaining, S * reset), at(0)));
             learned.spend(spent, at(1));
             let now = at(1 + pause);
             let before = learned.ready(cost, true, now);

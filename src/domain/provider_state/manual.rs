@@ -64,7 +64,7 @@ mod tests {
     use crate::domain::ids::ModelName;
     use crate::domain::limits::RetryBudgetPolicy;
     use crate::domain::outcome::Class;
-    use crate::domain::refusal::Reason;
+    use crate::domain::refusal::{Reason, Refusal};
 
     const S: Duration = Duration::from_secs(1);
 
@@ -93,6 +93,29 @@ mod tests {
         );
         provider.release();
         assert!(provider.gate(&model, true, now).is_ok());
+    }
+
+    #[test]
+    fn what_an_operator_took_out_is_remembered_until_its_time_or_a_release() {
+        let (model, now) = (ModelName::from("m"), Time::ZERO + S);
+        let next = |provider: &ProviderState, now| {
+            let mut next =
+                ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default());
+            next.restore(&provider.memory(now), S, now);
+            next
+        };
+        let mut provider =
+            ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default());
+        provider.hold(now + 9 * S);
+        let held = next(&provider, now).gate(&model, true, now);
+        assert_eq!(held, Err(Refusal::held(now + 9 * S)));
+        assert!(next(&provider, now + 9 * S).gate(&model, true, now).is_ok());
+        provider.hold(Time::NEVER);
+        let mut restored = next(&provider, now);
+        let held = restored.gate(&model, true, now + 999 * S);
+        assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
+        restored.release();
+        assert!(restored.memory(now).is_empty());
     }
 
     #[test]

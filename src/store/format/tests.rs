@@ -45,6 +45,7 @@ fn book(now: Time, spans: [u64; 6]) -> Book {
                 until: probe,
                 span: Duration::from_secs(600),
             }),
+            held: Some(gone),
         },
         limits: Arc::new(vec![limit]),
     };
@@ -53,6 +54,7 @@ fn book(now: Time, spans: [u64; 6]) -> Book {
     let memory = ProviderMemory {
         cooling: Some(cooling),
         gone: vec![("m2".into(), gone)],
+        held: Some(Time::NEVER),
     };
     let name = "groq".into();
     book.note_provider(Mark([8; 16]), ProviderPage { name, memory });
@@ -67,6 +69,7 @@ fn ends(book: &Book) -> Vec<Time> {
         ends.extend(memory.whole.map(|whole| whole.until));
         ends.extend(memory.models.iter().map(|(_, cooldown)| cooldown.until));
         ends.extend(memory.quarantine.map(|quarantine| quarantine.until));
+        ends.extend(memory.held);
         ends.extend(page.limits.iter().map(|limit| limit.reset));
     }
     for (_, page) in book.providers() {
@@ -85,6 +88,30 @@ fn everything_comes_back() {
     let (found, restored) = decode(&bytes, after).unwrap();
     assert_eq!(restored, book(after.time, spans));
     assert_eq!(found.salt(), marker.salt());
+}
+
+/// As it was written before quarantines by hand were kept.
+#[test]
+fn an_older_file_is_read_and_holds_nobody_that_it_does_not_name() {
+    let now = anchor(0, 1000 * NANOS);
+    let state = format!(
+        r#"{{"saved_at":1000000,"salt":"{}","providers":[{{"mark":"{}","provider":"p","cooling":1060000}}],"keys":[{{"mark":"{}","provider":"p","cooling":{{"until":1030000,"strikes":2}},"quota_exhausted":true}}]}}"#,
+        marker().salt(),
+        Mark([1; 16]),
+        Mark([2; 16]),
+    );
+    let text = format!(
+        r#"{{"format":"pointsman-state","version":1,"sha256":"{}","state":{state}}}"#,
+        marks::checksum(state.as_bytes()),
+    );
+    let (_, book) = decode(text.as_bytes(), now).unwrap();
+    let key = &book.key(Mark([2; 16])).unwrap().memory;
+    let until = now.time + Duration::from_secs(30);
+    let whole = CooldownMemory { until, strikes: 2 };
+    assert_eq!((key.whole, key.held), (Some(whole), None));
+    let provider = &book.provider(Mark([1; 16])).unwrap().memory;
+    let until = now.time + Duration::from_secs(60);
+    assert_eq!((provider.cooling, provider.held), (Some(until), None));
 }
 
 #[test]
@@ -130,6 +157,7 @@ fn names_of_models_that_callers_made_up_do_not_fill_the_file() {
     let memory = ProviderMemory {
         cooling: None,
         gone: vec![("x".repeat(100_000).into(), Time::NEVER)],
+        held: None,
     };
     long.note_provider(
         Mark([1; 16]),
@@ -229,7 +257,7 @@ proptest! {
             if g % 2 == 0 { 60 } else { h },
         );
         let state = format!(
-            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"mark":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","until":{b}}}]}}],"keys":[{{"mark":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits}}}]}}"#,
+            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"mark":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","until":{b}}}],"quarantine":{{"until":{d}}}}}],"keys":[{{"mark":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits},"quarantine":{{"until":{e}}}}}]}}"#,
             marker().salt(), Mark([1; 16]), Mark([2; 16]), g % (1 << 32),
         );
         let text = format!(

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::TWO_KEYS;
 use super::side::Side;
+use super::{TWO_KEYS, two_keys};
 use crate::support::{At, Behaviour, Gate, Match, ScriptedUpstream};
 
 /// The events of a stream: name and data.
@@ -78,11 +78,7 @@ async fn the_stream_of_events_tells_what_the_log_tells_and_goes_on_where_it_was_
 
 #[tokio::test]
 async fn who_reads_slowly_loses_events_and_is_told() {
-    let (a, b) = (
-        ScriptedUpstream::start().await,
-        ScriptedUpstream::start().await,
-    );
-    let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
+    let (_a, _b, side) = two_keys().await;
     let first = side.get("/admin/v1/events").stream().await;
     drop(first);
     for n in 0..1100 {

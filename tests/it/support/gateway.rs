@@ -182,6 +182,11 @@ impl Gateway {
         self.address
     }
 
+    /// A fresh connection to it.
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
@@ -235,7 +240,7 @@ impl Gateway {
 
     /// Sends these bytes over a fresh connection and reads until the gateway closes it.
     pub async fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         let mut all = Vec::new();
         bounded("the connection's end", stream.read_to_end(&mut all))

@@ -21,6 +21,21 @@ pub use wait::until;
 /// No test waits longer than this for anything: what takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
+/// One provider `a` with one key, at `<a>`.
+pub const ONE: &str = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k1}
+";
+
+/// That provider behind a gateway with these settings of `server`.
+pub async fn serving(server: &str) -> (ScriptedUpstream, Gateway) {
+    let a = ScriptedUpstream::start().await;
+    let yaml = format!("server: {{{server}}}{ONE}");
+    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
+    (a, gateway)
+}
+
 /// Milliseconds.
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

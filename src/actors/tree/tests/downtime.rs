@@ -99,3 +99,32 @@ async fn a_caller_that_leaves_while_the_router_is_down_takes_no_place() {
     bench.settle_down().await;
     assert_eq!(bench.tree.dispatcher().cells().router.waiting(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_gives_up_its_own_place_at_once() {
+    let bench = Arc::new(Bench::new(vec![provider("a", 1)]).await);
+    bench.lease(&["a"]).await.settle(Settlement {
+        retry_after: Some(20 * S),
+        ..outcome(Class::RateLimited)
+    });
+    bench.settle_down().await;
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let bench = Arc::clone(&bench);
+            task::spawn(async move { bench.lease(&["a"]).await.settle(outcome(Class::Success)) })
+        })
+        .collect();
+    bench.settle_down().await;
+    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    assert_eq!(router.waiting(), 3);
+    waiting[1].abort();
+    // No time passes: nobody looks again by itself.
+    bench.settle_down().await;
+    assert_eq!(router.waiting(), 2);
+    let ends: Vec<bool> = futures_util::future::join_all(waiting)
+        .await
+        .iter()
+        .map(Result::is_ok)
+        .collect();
+    assert_eq!(ends, [true, false, true]);
+}

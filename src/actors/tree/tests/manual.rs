@@ -111,3 +111,23 @@ async fn a_provider_that_crashes_over_an_order_carries_it_out() {
         .unwrap();
     assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "a#1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_providers_quarantine_is_published_by_itself_also_after_a_crash() {
+    let chaos = panics("provider", "Offer", 1);
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let name = ProviderName::from("a");
+    let quarantine = ProviderOrder::Quarantine(Some(10 * S));
+    let ordered = bench.tree.operator();
+    ordered.provider(&name, quarantine).await.unwrap();
+    let held = || {
+        bench.tree.dispatcher().cells().providers[&name]
+            .provider
+            .view()
+            .held
+    };
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+    assert!(held().is_some());
+    tokio::time::sleep(11 * S).await;
+    assert_eq!(held(), None);
+}

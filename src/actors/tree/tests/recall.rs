@@ -87,6 +87,16 @@ async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
     let probe = bench.lease(&["a"]).await;
     assert!(probe.trial);
     assert!(bench.ask(&["a"], Duration::ZERO).await.is_err(), "only one");
+    let admits = || {
+        let cells = bench.tree.dispatcher().cells();
+        let view = cells.providers[&ProviderName::from("a")].keys[0].view();
+        view.admits(&"m".into(), bench.clock.now())
+    };
+    assert!(!admits(), "nobody else is let through");
+    drop(probe);
+    bench.settle_down().await;
+    assert!(admits(), "its caller left: the next one may try");
+    let probe = bench.lease(&["a"]).await;
     probe.settle(outcome(Class::InvalidKey));
     bench.settle_down().await;
     let cells = bench.tree.dispatcher().cells();
@@ -126,8 +136,8 @@ async fn a_model_that_is_gone_stays_gone() {
     let until = Time::ZERO + 300 * S;
     let recall = Recall {
         memory: ProviderMemory {
-            cooling: None,
             gone: vec![("m".into(), until)],
+            ..ProviderMemory::default()
         },
         ..recall(vec![KeyMemory::default()])
     };
