@@ -12,6 +12,7 @@ use crate::domain::outcome::Class;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::telemetry::history::{Ended, history};
 use crate::telemetry::request_line::{self, RequestLine};
 use crate::wire::openai::usage::Usage;
 
@@ -82,6 +83,19 @@ impl Story {
     }
 }
 
+impl Ending {
+    fn is_error(self) -> bool {
+        !matches!(self, Self::Answered(_))
+    }
+}
+
+/// How often the next attempt went to another upstream.
+fn failovers(records: &[Record]) -> u32 {
+    let pairs = records.iter().zip(records.iter().skip(1));
+    let moved = pairs.filter(|(one, next)| one.upstream != next.upstream);
+    u32::try_from(moved.count()).unwrap_or(u32::MAX)
+}
+
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
@@ -105,6 +119,15 @@ impl Drop for Story {
             None => ("caller_left", None),
         };
         let since = |time: Time| time.since(self.started);
+        history().ended(&Ended {
+            at: self.clock.wall(),
+            target: &self.target,
+            attempts: &self.records,
+            failed: self.ending.map_or(self.halt.is_on(), Ending::is_error),
+            failovers: failovers(&self.records),
+            total: since(now),
+            first_token: self.first_token.map(since),
+        });
         request_line::emit(&RequestLine {
             id: &self.id,
             client: self.client.as_ref().map(|client| &**client.name()),

@@ -1,0 +1,228 @@
+use super::*;
+use crate::domain::ids::KeyId;
+use crate::domain::time::Time;
+
+/// A step that begins at a whole minute, so that no test depends on the day.
+fn start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn after(seconds: u64) -> SystemTime {
+    start() + Duration::from_secs(seconds)
+}
+
+fn record(upstream: &str, class: Class) -> Record {
+    let (provider, model) = upstream.split_once(':').unwrap();
+    Record {
+        upstream: Upstream::new(provider, model),
+        key: KeyId {
+            provider: provider.into(),
+            index: 1,
+        },
+        class,
+        status: None,
+        started: Time::ZERO,
+        ended: Time::ZERO,
+    }
+}
+
+fn answered(at: SystemTime, millis: u64) -> Ended<'static> {
+    Ended {
+        at,
+        target: "smart",
+        attempts: &[],
+        failed: false,
+        failovers: 0,
+        total: Duration::from_millis(millis),
+        first_token: None,
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[test]
+fn a_quarter_of_an_hour_in_steps_and_nothing_older() {
+    let history = History::default();
+    history.ended(&answered(after(0), 10));
+    history.ended(&answered(after(4), 10));
+    history.ended(&Ended {
+        failed: true,
+        failovers: 2,
+        ..answered(after(5), 10)
+    });
+    let points = history.points(after(9));
+    assert_eq!(points.len(), STEPS);
+    let [.., before, last] = points.as_slice() else {
+        panic!("no points")
+    };
+    assert_eq!(
+        (before.at, before.requests, before.failed),
+        (after(0), 2, 0)
+    );
+    assert_eq!(
+        (last.at, last.requests, last.failed, last.failovers),
+        (after(5), 1, 1, 2)
+    );
+    assert_eq!(last.total, None, "who failed has no say in how fast it is");
+    let first = &history.points(after(899))[0];
+    assert_eq!((first.at, first.requests), (after(0), 2));
+    let later = history.points(after(900));
+    assert_eq!((later[0].at, later[0].requests), (after(5), 1));
+    let much_later = history.points(after(900 + 6));
+    assert!(much_later.iter().all(|point| point.requests == 0));
+}
+
+#[test]
+fn a_slot_that_was_used_a_round_ago_begins_anew() {
+    let history = History::default();
+    for _ in 0..3 {
+        history.ended(&answered(after(0), 1));
+    }
+    history.ended(&answered(after(900), 1));
+    let points = history.points(after(901));
+    assert_eq!(points.last().unwrap().requests, 1);
+    // One that comes a round late would spoil it.
+    history.ended(&answered(after(0), 1));
+    assert_eq!(history.points(after(901)), points);
+}
+
+#[test]
+fn quantiles_are_right_to_an_eighth_from_a_tenth_of_a_millisecond_to_minutes() {
+    for scale in [0.0001, 0.01, 1.0, 100.0] {
+        let history = History::default();
+        for n in 1..=1000 {
+            let time = Duration::from_secs_f64(f64::from(n) * 0.001 * scale);
+            history.ended(&Ended {
+                total: time,
+                first_token: Some(time / 2),
+                ..answered(start(), 0)
+            });
+        }
+        let point = history.points(start()).pop().unwrap();
+        let (total, first) = (point.total.unwrap(), point.first_token.unwrap());
+        for (seen, share) in total.iter().zip([0.5, 0.95, 0.99]) {
+            let off = millis(*seen) / (share * 1000.0 * scale);
+            assert!((0.88..=1.13).contains(&off), "{scale} {share}: {seen:?}");
+        }
+        let off = millis(first[0]) / (250.0 * scale);
+        assert!(scale < 0.01 || (0.88..=1.13).contains(&off), "{first:?}");
+    }
+}
+
+#[test]
+fn buckets_leave_no_gap_and_no_time_is_too_short_or_too_long() {
+    let mut next = 0;
+    for at in 0..BUCKETS {
+        let (low, high) = bounds(at);
+        assert_eq!(low, next, "{at}");
+        assert_eq!(bucket(Duration::from_micros(low)), at);
+        next = high;
+        if at < BUCKETS - 1 {
+            assert_eq!(bucket(Duration::from_micros(high - 1)), at);
+        }
+    }
+    for time in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let history = History::default();
+        history.ended(&Ended {
+            total: time,
+            ..answered(start(), 0)
+        });
+        let point = history.points(start()).pop().unwrap();
+        assert!(point.total.is_some(), "{time:?}");
+    }
+    history_of_another_time(UNIX_EPOCH);
+    history_of_another_time(UNIX_EPOCH - Duration::from_secs(1));
+}
+
+fn history_of_another_time(at: SystemTime) {
+    let history = History::default();
+    history.ended(&answered(at, 1));
+    assert_eq!(history.points(at).pop().unwrap().requests, 1);
+}
+
+#[test]
+fn flows_tell_where_the_last_minute_went() {
+    let history = History::default();
+    let smart = [Upstream::new("a", "m"), Upstream::new("b", "m")];
+    let fast = [Upstream::new("a", "m")];
+    let chains = [("smart", &smart[..]), ("fast", &fast[..])];
+    history.follow(chains);
+    let attempts = [
+        record("a:m", Class::Timeout),
+        record("a:m", Class::Cancelled),
+        record("b:m", Class::Success),
+    ];
+    let at = |seconds: u64, target: &'static str| {
+        history.ended(&Ended {
+            target,
+            attempts: &attempts,
+            ..answered(after(seconds), 1)
+        });
+    };
+    at(0, "smart");
+    at(3, "smart");
+    let flow = |target: &str, upstream: &str, attempts: u64, failed: u64| Flow {
+        target: target.to_owned(),
+        upstream: upstream.to_owned(),
+        attempts,
+        failed,
+    };
+    let seen = [flow("smart", "a:m", 4, 2), flow("smart", "b:m", 2, 0)];
+    assert_eq!(history.flows(after(3)), seen);
+    assert_eq!(history.flows(after(59)), seen);
+    assert_eq!(history.flows(after(60)), []);
+    // What nobody configured has no place of its own, whatever callers make up.
+    at(70, "a:whatever");
+    at(71, "fast");
+    assert_eq!(
+        history.flows(after(71)),
+        [flow("fast", "a:m", 2, 1), flow("other", "other", 4, 1)]
+    );
+    // A change of configuration loses nothing of what stays.
+    history.follow([chains[1]]);
+    assert_eq!(history.flows(after(72))[0], flow("fast", "a:m", 2, 1));
+}
+
+#[test]
+fn nothing_is_lost_when_several_count_at_once() {
+    let history = History::default();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..10_000 {
+                    history.ended(&answered(after(n / 2000 * 5), 1));
+                }
+            });
+        }
+    });
+    let points = history.points(after(24));
+    let seen: Vec<u64> = points[STEPS - 5..].iter().map(|it| it.requests).collect();
+    assert_eq!(seen, [8000; 5]);
+}
+
+/// `cargo test --release --lib history -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures")]
+fn how_long_counting_takes() {
+    let history = History::default();
+    let upstreams: Vec<Upstream> = (0..5).map(|n| Upstream::new(format!("p{n}"), "m")).collect();
+    history.follow([("smart", &upstreams[..])]);
+    let attempts = [record("p0:m", Class::Timeout), record("p1:m", Class::Success)];
+    let rounds = 1_000_000;
+    let began = std::time::Instant::now();
+    for n in 0..rounds {
+        history.ended(&Ended {
+            attempts: &attempts,
+            failovers: 1,
+            first_token: Some(Duration::from_micros(n)),
+            ..answered(after(n / 100_000), 1)
+        });
+    }
+    println!("ended: {:?} each", began.elapsed() / 1_000_000);
+    let began = std::time::Instant::now();
+    let points = history.points(after(9)).len();
+    println!("{points} points: {:?}", began.elapsed());
+}
