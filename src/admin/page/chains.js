@@ -66,26 +66,26 @@ class Row {
   update(chain, flows, health, standard) {
     const total = flows.reduce((sum, it) => sum + it.attempts, 0);
     const kind = chain.virtual ? (standard ? 'default' : '') : 'direct';
-    put(this.sum, [kind, total === 0 ? 'quiet' : `${total} attempts`].filter(Boolean).join(' · '));
+    put(this.sum, [kind, total === 0 ? 'quiet' : `${total} ${total === 1 ? 'attempt' : 'attempts'}`].filter(Boolean).join(' · '));
     // What flowed but is no part of the chain any more comes last.
     const upstreams = [...chain.upstreams, ...flows.map((it) => it.upstream).filter((it) => !chain.upstreams.includes(it))];
     const nodes = upstreams.map((upstream) => {
       let line = this.lines.get(upstream);
       if (!line) {
-        const parts = { name: el('span', { class: 'mark up' }), bar: el('span', { class: 'flow' }), bad: el('span', { class: 'flow bad' }), text: el('span', { class: 'num' }) };
+        const parts = { name: el('span', { class: 'mark up' }), why: el('span', { class: 'trouble' }), bar: el('span', { class: 'flow' }), bad: el('span', { class: 'flow bad' }), text: el('span', { class: 'num' }) };
         const track = el('span', { class: 'track', 'aria-hidden': 'true' }, parts.bar, parts.bad);
-        line = { ...parts, box: el('li', {}, parts.name, track, parts.text) };
+        line = { ...parts, box: el('li', {}, el('span', { class: 'hop' }, parts.name, parts.why), track, parts.text) };
         put(parts.name, upstream);
         this.lines.set(upstream, line);
       }
       const { attempts, failed } = flows.find((it) => it.upstream === upstream) ?? { attempts: 0, failed: 0 };
       const [state, why] = health.get(upstream) ?? ['usable', ''];
       mark(line.name, 'data-state', state);
-      mark(line.name, 'title', why || null);
+      mark(line.name, 'title', upstream);
+      put(line.why, why);
       line.bar.style.setProperty('width', `${percent(attempts - failed, total)}%`);
       line.bad.style.setProperty('width', `${percent(failed, total)}%`);
-      const load = attempts === 0 ? '' : failed > 0 ? `${attempts}, ${failed} failed` : String(attempts);
-      put(line.text, [why, load].filter(Boolean).join(' · '));
+      put(line.text, attempts === 0 ? '' : failed > 0 ? `${attempts}, ${failed} failed` : String(attempts));
       mark(line.box, 'data-quiet', attempts === 0 ? '' : null);
       return line.box;
     });

@@ -4,6 +4,8 @@ import { clock, count, el, millis, put, svg } from './dom.js';
 
 /** The drawing's own units; it is stretched to the place it has. */
 const [WIDTH, HEIGHT] = [360, 100];
+/** So many steps are shown at least, however young the process is. */
+const LEAST = 25;
 /** Quiet steps up to this many are bridged. */
 const BRIDGE = 12;
 
@@ -54,9 +56,10 @@ export class Charts {
     box.append(...this.charts.map((it) => it.box));
   }
 
-  /** The last point is still under way and would look like a dip: it is left out. */
-  show({ points, step_seconds: step }) {
-    const whole = points.slice(0, -1);
+  /** The last point is still under way and would look like a dip: it is left out, as is what was before the process. */
+  show({ points, step_seconds: step }, started) {
+    const first = points.findIndex((point) => new Date(point.at) >= new Date(started)) - 1;
+    const whole = points.slice(Math.max(0, Math.min(first, points.length - LEAST)), -1);
     for (const chart of this.charts) chart.show(whole, step);
   }
 }
@@ -83,7 +86,8 @@ class Chart {
         line.name,
       ),
     );
-    const feet = el('div', { class: 'feet', 'aria-hidden': 'true' }, el('span', { text: '15 min ago' }), el('span', { text: 'now' }));
+    this.since = el('span', {});
+    const feet = el('div', { class: 'feet', 'aria-hidden': 'true' }, this.since, el('span', { text: 'now' }));
     this.box = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', { text: plan.name }), this.value), this.plot, feet, el('ul', { class: 'lines' }, ...legend));
     this.plot.addEventListener('pointermove', (event) => {
       const box = this.plot.getBoundingClientRect();
@@ -102,6 +106,8 @@ class Chart {
   show(points, step) {
     const { lines, unit, floor, bars } = this.plan;
     this.points = points;
+    const back = `${Math.round((points.length * step) / 60)} min`;
+    put(this.since, `${back} ago`);
     this.series = lines.map((line) => points.map((point) => line.of(point, step)));
     const most = Math.max(0, ...this.series.flat().filter((value) => value !== null));
     this.most = round(Math.max(most, floor));
@@ -114,7 +120,7 @@ class Chart {
     else if (this.area) this.area.setAttribute('d', `M0 ${HEIGHT}${this.series[0].map((value, at) => `L${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('')}L${WIDTH} ${HEIGHT}Z`);
     const last = this.series.map((values) => values.findLast((value) => value !== null) ?? null);
     const said = lines.map((line, at) => `${line.name} ${unit(last[at])}`).join(', ');
-    this.plot.setAttribute('aria-label', `${this.plan.name}, last 15 minutes: now ${said}; at most ${unit(most)}. Arrow keys read single moments.`);
+    this.plot.setAttribute('aria-label', `${this.plan.name}, last ${back}: now ${said}; at most ${unit(most)}. Arrow keys read single moments.`);
     this.point(this.at);
   }
 

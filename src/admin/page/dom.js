@@ -54,9 +54,9 @@ export function arrange(parent, nodes) {
 /** Milliseconds as people read them. */
 export function millis(value) {
   if (value === null || value === undefined) return '–';
-  if (value < 10) return `${value.toFixed(1)} ms`;
+  if (value < 10) return `${Number(value.toFixed(1))} ms`;
   if (value < 1000) return `${Math.round(value)} ms`;
-  if (value < 10_000) return `${(value / 1000).toFixed(2)} s`;
+  if (value < 10_000) return `${Number((value / 1000).toFixed(2))} s`;
   return span(value / 1000);
 }
 
@@ -80,15 +80,18 @@ export function short(seconds) {
 
 export function count(value) {
   if (value === null || value === undefined) return '–';
-  if (value < 10_000) return String(Math.round(value * 10) / 10);
+  if (value < 10_000) return String(value < 20 ? Math.round(value * 10) / 10 : Math.round(value));
   if (value < 1_000_000) return `${(value / 1000).toFixed(value < 100_000 ? 1 : 0)}k`;
   return `${(value / 1_000_000).toFixed(1)}M`;
 }
 
+// Made once: it is dear, and `toLocaleTimeString` makes one with every call.
+const TIME = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+
 /** A moment's time of day here. */
-export function clock(text) {
-  const at = new Date(text);
-  return Number.isNaN(at.getTime()) ? String(text) : at.toLocaleTimeString([], { hour12: false });
+export function clock(moment) {
+  const at = new Date(moment);
+  return Number.isNaN(at.getTime()) ? String(moment) : TIME.format(at);
 }
 
 export const words = (name) => String(name).replaceAll('_', ' ');
@@ -99,6 +102,9 @@ const SAID = {
   caller_left: 'caller left',
   circuit_open: 'breaker open',
 };
+/** Units where there is little room. */
+const UNITS = { requests: 'req', tokens: 'tok', requests_per_day: 'req/day', input_tokens: 'tok in', output_tokens: 'tok out' };
+export const unit = (name) => UNITS[name] ?? said(name);
 export const said = (name) => SAID[name] ?? words(name);
 
 // What counts down: one timer for all of it, and none while nobody looks.

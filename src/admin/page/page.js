@@ -69,7 +69,7 @@ const refreshHistory = calmly(async () => {
   try {
     const history = await call('GET', '/admin/v1/history');
     const began = performance.now();
-    charts.show(history);
+    charts.show(history, state?.process.started);
     chains.showFlows(history.flows);
     performance.measure('history', { start: began });
   } catch {
@@ -120,19 +120,35 @@ function link() {
 const BAD = /quarantined|opened|failed|gone|refused|full|lagged|cut/;
 const GOOD = /usable|recovered|released|closed|restarted|reloaded/;
 
+const opened = Date.now();
+let news = [];
+
+/** Events are shown in bundles: thousands may come at once. */
 function told(name, event) {
+  if (news.length === 0) setTimeout(tell, 100);
+  news.push([name, event]);
+  if (news.length > 2 * EVENTS) news = news.slice(-EVENTS);
+}
+
+function tell() {
+  const bundle = news.slice(-EVENTS);
+  news = [];
   refreshState();
+  const items = bundle.filter(([name, event]) => name !== 'lagged' || event.missed).map(([name, event]) => change(name, event));
+  const box = byId('events');
+  box.prepend(...items.reverse());
+  while (box.children.length > EVENTS) box.lastChild.remove();
+}
+
+function change(name, event) {
   const { id, type, at, ...fields } = event;
   const subject = fields.key ?? fields.upstream ?? fields.provider ?? fields.actor ?? '';
-  delete fields.key;
-  delete fields.upstream;
-  delete fields.provider;
-  delete fields.actor;
+  for (const field of ['key', 'upstream', 'provider', 'actor']) if (fields[field] === subject) delete fields[field];
   const more = Object.entries(fields).filter(([, value]) => value !== null && value !== '');
-  const detail = more.map(([field, value]) => `${said(field)} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ');
+  const detail = more.map(([field, value]) => `${said(field)} ${typeof value === 'object' ? JSON.stringify(value) : said(value)}`).join(', ');
   const kind = BAD.test(name) ? 'down' : GOOD.test(name) ? 'usable' : 'cooling';
-  const box = byId('events');
-  const item = el(
+  if (!at || Date.parse(at) > opened) announce(`${said(name)} ${subject}`.trim());
+  return el(
     'li',
     {},
     el('time', { class: 'soft', text: at ? clock(at) : '' }),
@@ -140,9 +156,6 @@ function told(name, event) {
     el('strong', { text: subject }),
     el('span', { class: 'soft', text: detail }),
   );
-  box.prepend(item);
-  while (box.children.length > EVENTS) box.lastChild.remove();
-  announce(`${said(name)} ${subject}`.trim());
 }
 
 follow({

@@ -155,7 +155,7 @@ function story(request) {
     'ul',
     { class: 'legend', 'aria-hidden': 'true' },
     el('li', { class: 'sample waited', text: 'waited' }),
-    el('li', { class: 'sample bar', text: 'at the upstream' }),
+    el('li', { class: 'sample spent', text: 'at the upstream' }),
     el('li', { class: 'sample byte', text: 'first byte' }),
     el('li', { class: 'sample token', text: 'first token' }),
   );
@@ -181,7 +181,7 @@ function attempt(it, at, total) {
   };
   const track = el('div', { class: 'track wide', 'aria-hidden': 'true' });
   if (it.started_ms > it.asked_ms) track.append(piece('piece waited', it.asked_ms, it.started_ms));
-  const bar = piece('piece bar', it.started_ms, it.ended_ms);
+  const bar = piece('piece spent', it.started_ms, it.ended_ms);
   bar.dataset.state = state;
   track.append(...[bar, pin('pin byte', it.first_byte_ms), pin('pin token', it.first_token_ms)].filter(Boolean));
   const times = [

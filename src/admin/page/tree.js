@@ -1,6 +1,6 @@
 // The actors as a map: supervisor, router, providers with their breakers, keys. What has not changed is not touched.
 
-import { arrange, count, countDown, el, mark, put, rove, said, short, span } from './dom.js';
+import { arrange, clock, count, countDown, el, mark, put, rove, said, short, span, unit } from './dom.js';
 
 /** Up to so many keys a provider shows each with its load and limits; beyond, one small cell each. */
 const ROOMY = 12;
@@ -43,7 +43,7 @@ export function tightest(key) {
     if (known.limit === null || known.remaining === null || known.limit <= 0) continue;
     const share = Math.max(0, Math.min(1, known.remaining / known.limit));
     if (found === null || share < found.share) {
-      found = { share, text: `${count(known.remaining)}/${count(known.limit)} ${said(known.unit)}` };
+      found = { share, text: `${count(known.remaining)}/${count(known.limit)} ${unit(known.unit)}` };
     }
   }
   return found;
@@ -213,20 +213,20 @@ class Cell {
     mark(this.box, 'data-state', now.state);
     const load = `${key.in_flight}${most(key) === null ? '' : `/${most(key)}`} in flight`;
     let label = `${key.id}, ${now.word}`;
-    if (now.left !== null) label += ` until ${new Date(Date.now() + now.left * 1000).toLocaleTimeString([], { hour12: false })}`;
+    if (now.left !== null) label += ` until ${clock(Date.now() + now.left * 1000)}`;
     mark(this.box, 'aria-label', `${label}, ${load}${close ? `, ${close.text} left` : ''}`);
     mark(this.box, 'data-flying', key.in_flight > 0 ? '' : null);
     if (this.load) {
-      countDown(this.note, now.left, (left) => `${now.word} ${span(left)}`);
+      countDown(this.note, now.left, (left) => `${now.word} ${short(left)}`);
       if (now.left === null) put(this.note, now.word);
       put(this.load, load);
-      put(this.limit, close ? `${close.text} left` : '');
+      put(this.limit, close ? close.text : '');
       this.meter.hidden = !close;
       if (close) this.fill.style.setProperty('width', `${Math.round(close.share * 100)}%`);
       mark(this.meter, 'data-low', close && close.share < 0.15 ? '' : null);
     } else {
       countDown(this.note, now.left, short);
-      if (now.left === null) put(this.note, now.state === 'usable' ? (key.in_flight > 0 ? `▸${key.in_flight}` : '') : '–');
+      if (now.left === null) put(this.note, now.state === 'usable' ? (key.in_flight > 0 ? `▸${key.in_flight}` : '') : 'out');
     }
   }
 }

@@ -91,7 +91,8 @@ function ask(tried) {
 
 /** Follows the events for ever. `EventSource` sends no headers, so the stream is read by hand. */
 export async function follow({ opened, told, lost }) {
-  let last = null;
+  // No event ever has this id: all that is kept comes first.
+  let last = 'none';
   let failures = 0;
   for (;;) {
     const abort = new AbortController();
@@ -102,8 +103,7 @@ export async function follow({ opened, told, lost }) {
     };
     try {
       alive();
-      const headers = { accept: 'text/event-stream', ...bearer() };
-      if (last) headers['last-event-id'] = last;
+      const headers = { accept: 'text/event-stream', 'last-event-id': last, ...bearer() };
       const sent = token;
       const answer = await fetch('/admin/v1/events', { headers, cache: 'no-store', signal: abort.signal });
       if (answer.status === 401) {
