@@ -33,6 +33,7 @@ use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::telemetry::recorder::Recorder;
 use crate::telemetry::{events, level};
 
 pub use error::{StartError, chain};
@@ -87,7 +88,9 @@ impl App {
         let dispatcher = tree.dispatcher().clone();
         let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
         let halt = Halt::default();
-        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, (clock, &halt));
+        let recorder = Arc::new(Recorder::new(config.telemetry.recent_requests));
+        let shared = (clock, &halt, &recorder);
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
         let door = Door::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);
@@ -126,7 +129,8 @@ impl App {
         let generation = dispatch.generation + 1;
         let dispatcher = dispatch.dispatcher.clone();
         let known = Some(&**dispatch);
-        let shared = (self.clock, &self.api.halt);
+        let recorder = Arc::clone(&dispatch.recorder);
+        let shared = (self.clock, &self.api.halt, &recorder);
         let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
         let clients = assemble::clients(config, before.clients.as_ref());
         let mut needs_restart = self.listening.reload(&config.server, certificates);
@@ -240,7 +244,11 @@ fn admin(
     Admin::new(
         now,
         (clock, Halt::default()),
-        (tree.dispatcher().clone(), tree.operator()),
+        (
+            tree.dispatcher().clone(),
+            tree.operator(),
+            Arc::clone(&serving.dispatch.recorder),
+        ),
         commands,
         Box::new(move || door.inside()),
     )

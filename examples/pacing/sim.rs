@@ -334,6 +334,7 @@ pub async fn play(setup: Setup) -> Figures {
         policy,
         clock,
         halt: pointsman::runtime::halt::Halt::default(),
+        recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;
     let keys = f64::from(setup.keys);

@@ -1,7 +1,7 @@
 //! Leave to make one attempt with one key at one upstream. It settles itself when dropped, so an
 //! in-flight count cannot leak (law L2), whatever happens to the request's task.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use crate::domain::allowance::Allowance;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
 use crate::domain::mutant::{self, Mutant};
+use crate::domain::refusal::Refusal;
 use crate::domain::secret::ApiKey;
+use crate::domain::time::Time;
 
 /// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
 pub(crate) type ProbeToken = Arc<()>;
@@ -24,6 +26,8 @@ pub struct LeaseRecord {
     pub(crate) place: usize,
     pub(crate) probe: Option<ProbeToken>,
     outcome: OnceLock<Settlement>,
+    /// When the answer's head was there, in nanoseconds; 0 before that.
+    head: AtomicU64,
 }
 
 impl LeaseRecord {
@@ -35,7 +39,14 @@ impl LeaseRecord {
             place,
             probe,
             outcome: OnceLock::new(),
+            head: AtomicU64::new(0),
         }
+    }
+
+    /// When the answer's head was there.
+    pub fn heard_at(&self) -> Option<Time> {
+        let nanos = self.head.load(Ordering::Relaxed);
+        (nanos > 0).then(|| Time::from_nanos(nanos))
     }
 
     /// How the lease ended, once it has.
@@ -69,15 +80,22 @@ pub struct Lease {
     pub material: Arc<Option<ApiKey>>,
     /// Whether the request waited for it.
     pub waited: bool,
+    /// When the request asked for it, or got it if that is not known.
+    pub asked: Time,
+    /// The candidates before this one that could not take it, by place, and why.
+    pub passed_over: Vec<(usize, Refusal)>,
     /// Whether others wait for its outcome: it is a breaker's probe, or tries a key that was found invalid.
     pub(crate) trial: bool,
     pub(crate) record: Arc<LeaseRecord>,
     pub(crate) port: Arc<dyn SettlePort>,
-    /// Whether the answer's head is there.
-    pub(crate) head: AtomicBool,
 }
 
 impl Lease {
+    /// What its key's actor keeps of it.
+    pub fn record(&self) -> &Arc<LeaseRecord> {
+        &self.record
+    }
+
     /// Where the attempt goes.
     pub fn upstream(&self) -> &Upstream {
         &self.record.upstream
@@ -92,8 +110,10 @@ impl Lease {
 
     /// The answer's head is there, good or bad: its key learns the limits that the head describes at once, not at the
     /// answer's end. `first_byte` is how long a streamed answer took to begin.
-    pub fn heard(&self, allowances: Vec<Allowance>, first_byte: Option<Duration>) {
-        self.head.store(true, Ordering::Relaxed);
+    pub fn heard(&self, allowances: Vec<Allowance>, first_byte: Option<Duration>, now: Time) {
+        self.record
+            .head
+            .store(now.as_nanos().max(1), Ordering::Relaxed);
         if !allowances.is_empty() || first_byte.is_some() {
             self.port
                 .heard(Arc::clone(&self.record), allowances, first_byte);
@@ -102,7 +122,7 @@ impl Lease {
 
     /// Whether the answer's head is there.
     pub fn is_heard(&self) -> bool {
-        self.head.load(Ordering::Relaxed)
+        self.record.heard_at().is_some()
     }
 
     /// Whether it is the one probe of a breaker that is half-open.

@@ -9,26 +9,27 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::state::Admin;
-use crate::telemetry::history::{self, Flow, Point, STEP};
-use crate::wire::stamp::rfc3339;
+use super::upstreams::Look;
+use crate::telemetry::history::{Flow, Point, STEP};
 
 pub(super) async fn history(State(admin): State<Arc<Admin>>) -> Response {
-    let (history, now) = (history::history(), admin.clock.wall());
+    let look = Look::at(admin.clock);
+    let (history, now) = (admin.recorder.history(), look.now());
     let points = history.points(now);
     let flows = history.flows(now);
     Json(json!({
         "step_seconds": STEP.as_secs(),
-        "points": points.iter().map(point).collect::<Vec<_>>(),
+        "points": points.iter().map(|it| point(it, look)).collect::<Vec<_>>(),
         "flows": flows.iter().map(flow).collect::<Vec<_>>(),
     }))
     .into_response()
 }
 
-fn point(point: &Point) -> Value {
+fn point(point: &Point, look: Look) -> Value {
     let [p50, p95, p99] = millis(point.total);
     let [first_p50, first_p95, _] = millis(point.first_token);
     json!({
-        "at": rfc3339(point.at),
+        "at": look.wall(point.at),
         "requests": point.requests,
         "failed": point.failed,
         "failovers": point.failovers,

@@ -15,6 +15,7 @@ use crate::domain::chain::Targets;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::telemetry::recorder::Recorder;
 use crate::wire::token::TokenDigest;
 
 /// What the admin listener knows.
@@ -27,6 +28,8 @@ pub struct Admin {
     pub(super) clock: Clock,
     pub(super) dispatcher: Dispatcher,
     pub(super) operator: Operator,
+    /// What is told of requests.
+    pub(super) recorder: Arc<Recorder>,
     commands: mpsc::Sender<Command>,
     in_flight: Box<dyn Fn() -> usize + Send + Sync>,
 }
@@ -96,7 +99,7 @@ impl Admin {
     pub fn new(
         now: Now,
         (clock, halt): (Clock, Halt),
-        (dispatcher, operator): (Dispatcher, Operator),
+        (dispatcher, operator, recorder): (Dispatcher, Operator, Arc<Recorder>),
         commands: mpsc::Sender<Command>,
         in_flight: Box<dyn Fn() -> usize + Send + Sync>,
     ) -> Self {
@@ -108,6 +111,7 @@ impl Admin {
             clock,
             dispatcher,
             operator,
+            recorder,
             commands,
             in_flight,
         }

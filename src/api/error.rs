@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::answer_headers::describe;
 use crate::dispatch::Failed;
-use crate::domain::attempts::Record;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::wire::openai::error::{AttemptLine, ErrorBody};
 

@@ -22,7 +22,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::runtime::clock::Until;
-use crate::telemetry::request_line::{self, RequestLine};
+use crate::telemetry::told::Told;
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
 /// What an overloaded or draining process asks callers to wait.
@@ -53,7 +53,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
             response
         }
         Err(error) => {
-            let client = client.as_ref().map(|client| &**client.name());
+            let client = client.as_deref();
             tell(operation, &serving, (&id, client), arrived, &error);
             if !asks {
                 body::discard(body);
@@ -76,27 +76,29 @@ struct Caller<'a> {
 fn tell(
     operation: Operation,
     serving: &Serving,
-    (id, client): (&str, Option<&str>),
+    (id, client): (&Arc<str>, Option<&Client>),
     arrived: Time,
     error: &ApiError,
 ) {
-    request_line::emit(&RequestLine {
-        id,
-        client,
+    let dispatch = &serving.dispatch;
+    dispatch.recorder.turned_away(&Told {
+        id: Arc::clone(id),
+        client: client.map(|client| Arc::clone(client.name())),
         operation,
         stream: false,
-        target: "",
+        target: String::new(),
+        chain: None,
         outcome: match error.caller_left {
             true => "caller_left",
             false => error.code.as_str(),
         },
         status: (!error.caller_left).then(|| error.code.status()),
-        attempts: &[],
+        attempts: Vec::new(),
+        refused: None,
         started: arrived,
-        prompt_tokens: None,
-        completion_tokens: None,
-        total: serving.dispatch.clock.now().since(arrived),
+        ended: dispatch.clock.now(),
         first_token: None,
+        usage: None,
     });
 }
 

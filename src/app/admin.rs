@@ -13,7 +13,6 @@ use crate::listener::{
     Bind, Connections, Drain, FileMode, Guest, Listener, Passed, Phase, Tls, bind,
 };
 use crate::runtime::task::{self, TaskGuard};
-use crate::telemetry::history::history;
 
 /// Connections at the same time: a flood of requests elsewhere takes none of these.
 const CONNECTIONS: usize = 256;
@@ -192,7 +191,7 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
     let virtuals = virtuals.map(|chain| (&*chain.target, &chain.upstreams[..]));
     let others = config.targets.named_chains();
     let others = others.map(|(name, chain)| (name, &chain.upstreams[..]));
-    history().follow(virtuals.chain(others));
+    dispatch.recorder.history().follow(virtuals.chain(others));
     Now {
         generation: dispatch.generation,
         targets: Arc::clone(&config.targets),

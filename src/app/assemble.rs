@@ -21,6 +21,7 @@ use crate::domain::restart::RestartPolicy;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::store::{Book, Marker};
+use crate::telemetry::recorder::Recorder;
 use crate::upstream::Upstream;
 use crate::upstream::dns::{Dns, Terms};
 use crate::upstream::echo::EchoUpstream;
@@ -235,7 +236,7 @@ pub(super) fn dispatch(
     dispatcher: Dispatcher,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    (clock, halt): (Clock, &Halt),
+    (clock, halt, recorder): (Clock, &Halt, &Arc<Recorder>),
 ) -> Dispatch {
     let known = before.and_then(|before| before.hedger.as_ref());
     Dispatch {
@@ -252,6 +253,7 @@ pub(super) fn dispatch(
         rescues: config.rescues.clone().into_iter().collect(),
         clock,
         halt: halt.clone(),
+        recorder: Arc::clone(recorder),
     }
 }
 

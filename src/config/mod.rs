@@ -32,6 +32,7 @@ mod resolved;
 mod shapes;
 mod state;
 mod streams;
+mod telemetry;
 mod tokens;
 mod units;
 mod values;
@@ -49,6 +50,7 @@ pub use request::LoadRequest;
 pub use resolved::{
     Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
 };
+pub use telemetry::TelemetryPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
 

@@ -13,6 +13,7 @@ use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
 use super::streams::{Hedge, PrefillForm, Rescue};
+use super::telemetry::Telemetry;
 use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
@@ -33,6 +34,8 @@ section! {
         log: Log,
         /// Where what is known of keys outlives the process.
         state: State,
+        /// What is told of requests, beside the log.
+        telemetry: Telemetry,
     }
 }
 

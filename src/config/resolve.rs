@@ -18,11 +18,11 @@ use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, Log, Server};
-use super::state;
 use super::streams;
 use super::tokens::Typed;
 use super::values::{Amount, PositiveSpan, Span, share};
 use super::virtuals::{self, Known};
+use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
 
@@ -47,6 +47,7 @@ pub(super) fn resolve(
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
+    let telemetry = telemetry::policy(raw.telemetry);
 
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
@@ -134,6 +135,7 @@ pub(super) fn resolve(
         clients,
         log,
         state_path,
+        telemetry,
         dispatch,
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),

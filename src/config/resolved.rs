@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::listen::Listen;
 use super::listeners::Listeners;
+use super::telemetry::TelemetryPolicy;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::client::ClientPolicy;
@@ -31,6 +32,8 @@ pub struct Config {
     pub log: Log,
     /// The file in which what is known of keys outlives the process; `None`: nothing does.
     pub state_path: Option<PathBuf>,
+    /// What is told of requests.
+    pub telemetry: TelemetryPolicy,
     /// Who may call; empty: anybody who can connect.
     pub clients: Vec<Client>,
     /// What bounds one request.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::relay::Relay;
-use crate::domain::attempts::Record;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{KeyId, Upstream};
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 
 /// An upstream's answer on its way to the caller.

@@ -200,12 +200,13 @@ impl Attempt<'_> {
             Early::from(Failure::new(class, error.to_string()))
         })?;
         let Times { clock, started, .. } = self.times;
+        let now = clock.now();
         let kind = &self.endpoint.kind;
         let allowances = ratelimit::allowances(kind, &reply.headers, clock.wall());
         // The head of a whole answer comes when the answer is complete: that measures its length.
         let streams = self.request.doc.stream() && is_success(reply.status);
-        let first_byte = streams.then(|| clock.now().since(started));
-        self.lease.heard(allowances, first_byte);
+        let first_byte = streams.then(|| now.since(started));
+        self.lease.heard(allowances, first_byte, now);
         Ok(reply)
     }
 

@@ -11,15 +11,17 @@ use super::tokens;
 use crate::actors::lease::Lease;
 use crate::actors::route::Route;
 use crate::actors::tree::Dispatcher;
-use crate::domain::attempts::{Ask, Attempts, Verdict};
+use crate::domain::attempts::{Ask, Attempts, Refused, Verdict};
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
+use crate::domain::refusal::Refusal;
 use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
+use crate::telemetry::recorder::Recorder;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
 pub struct Dispatch {
@@ -43,6 +45,16 @@ pub struct Dispatch {
     pub clock: Clock,
     /// When it comes, requests that are still under way end.
     pub halt: Halt,
+    /// Where ended requests are told of.
+    pub recorder: Arc<Recorder>,
+}
+
+/// No lease.
+pub(super) struct Denied {
+    /// What the request is answered with.
+    pub(super) verdict: Verdict,
+    /// What the tree said.
+    pub(super) refused: Refused,
 }
 
 /// What bounds one request's waiting.
@@ -79,7 +91,7 @@ impl Dispatch {
         chain: &Arc<Chain>,
         attempts: &mut Attempts,
         limits: &mut Limits,
-    ) -> Result<Lease, Verdict> {
+    ) -> Result<Lease, Box<Denied>> {
         let ask = attempts.ask();
         let asked_at = self.clock.now();
         let may_wait =
@@ -100,7 +112,9 @@ impl Dispatch {
             route
         });
         match asked.await {
-            Ok(lease) => {
+            Ok(mut lease) => {
+                lease.asked = asked_at;
+                pass_over(&mut lease, &ask);
                 if lease.waited {
                     attempts.waited();
                     let spent = self.clock.now().since(asked_at);
@@ -108,7 +122,10 @@ impl Dispatch {
                 }
                 Ok(lease)
             }
-            Err(refused) => Err(attempts.refused(&refused, self.clock.now())),
+            Err(refused) => Err(Box::new(Denied {
+                verdict: attempts.refused(&refused, self.clock.now()),
+                refused,
+            })),
         }
     }
 
@@ -134,6 +151,17 @@ impl Dispatch {
             route.standing = request.standing();
             route
         });
-        asked.await.ok()
+        let mut lease = asked.await.ok()?;
+        pass_over(&mut lease, &ask);
+        Some(lease)
+    }
+}
+
+/// Adds the candidates before the lease's own that the request itself ruled out.
+fn pass_over(lease: &mut Lease, ask: &Ask) {
+    let before = ask.closed.iter().take(lease.index).enumerate();
+    let closed = before.filter_map(|(place, closed)| Some((place, (*closed)?)));
+    for (place, reason) in closed {
+        lease.passed_over.push((place, Refusal::open_ended(reason)));
     }
 }

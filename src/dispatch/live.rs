@@ -10,12 +10,12 @@ use super::attempt::Begun;
 use super::events::Events;
 use super::redacted;
 use super::request::Endpoint;
-use super::tried::Tried;
+use super::tried::{Tried, detail};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::Record;
 use crate::domain::blame::Blame;
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::wire::openai::usage::Usage;
 
@@ -67,11 +67,14 @@ impl Live {
             kind: endpoint.kind.clone(),
             lease,
             headers: endpoint.headers.clone(),
-            record: tried.record(Class::Success, Some(200), now),
+            record: Record {
+                first_token: Some(now),
+                ..tried.record(Class::Success, Some(200), now)
+            },
             blame,
             finished: begun.finished,
             idle: endpoint.timeouts.idle,
-            end: tried.started + endpoint.timeouts.total,
+            end: tried.begun().started + endpoint.timeouts.total,
         };
         (live, begun.headers)
     }
@@ -113,11 +116,18 @@ impl Live {
     }
 
     /// Its record, ended like this.
-    pub(super) fn record(&self, class: Class, now: Time) -> Record {
-        let mut record = self.record.clone();
-        record.class = class;
-        record.ended = now;
-        record
+    pub(super) fn record(&self, how: &Failure, now: Time) -> Record {
+        Record {
+            class: how.class,
+            ended: now,
+            detail: detail(how),
+            ..self.record.clone()
+        }
+    }
+
+    /// Its record, if its caller left now.
+    pub(super) fn left(&self, now: Time) -> Record {
+        self.record(&Failure::new(Class::Cancelled, ""), now)
     }
 
     /// Ends it. `counts` overrules what is known here.

@@ -20,6 +20,7 @@ use crate::domain::chain::Chain;
 use crate::domain::hedge;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::record::Why;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
 use futures_util::future::BoxFuture;
@@ -42,7 +43,7 @@ pub(super) struct Landed<'a> {
 
 /// Why a second attempt is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Why {
+enum Haste {
     /// The first token is late, as hedging has it.
     Late,
     /// A good part of the request's time is gone.
@@ -70,7 +71,7 @@ impl<'a> Start<'a> {
 /// How an attempt's time alone ended.
 enum Alone<'a> {
     Over(End),
-    Joined(Start<'a>, Why),
+    Joined(Start<'a>, Haste),
 }
 
 /// What decided a race.
@@ -82,7 +83,7 @@ enum Decided<'a> {
 }
 
 /// When, and why.
-type Alarms = Vec<(Time, Why)>;
+type Alarms = Vec<(Time, Haste)>;
 
 type Flying<'s> = Pin<&'s mut (dyn Future<Output = End> + Send + 's)>;
 
@@ -93,11 +94,12 @@ impl Dispatch {
         &'a self,
         course: Course<'_>,
         endpoint: &'a Arc<Endpoint>,
-        lease: Lease,
+        mut lease: Lease,
         attempts: &mut Attempts,
         story: &mut Story,
     ) -> Landed<'a> {
-        let tried = Tried::new(&lease, self.clock.now());
+        let why = Why::after(attempts.records(), lease.upstream());
+        let tried = Tried::new(&mut lease, why, self.clock.now());
         story.current = vec![tried.under_way()];
         let first = Start {
             endpoint,
@@ -105,8 +107,8 @@ impl Dispatch {
             tried,
         };
         let late = self.hedger(&course);
-        let late = late.and_then(|hedger| hedger.late_after(&first.tried.upstream));
-        let late = late.map(|after| (first.tried.started + after, Why::Late));
+        let late = late.and_then(|hedger| hedger.late_after(&first.tried.begun().upstream));
+        let late = late.map(|after| (first.tried.begun().started + after, Haste::Late));
         let goes = self.time_goes_at(&course, &first, attempts);
         if late.is_none() && goes.is_none() {
             let end = self.fly(course, &first).await;
@@ -136,7 +138,7 @@ impl Dispatch {
         course: &Course<'_>,
         start: &Start<'_>,
         attempts: &Attempts,
-    ) -> Option<(Time, Why)> {
+    ) -> Option<(Time, Haste)> {
         let asked = course.request.deadline;
         let asked = asked.filter(|asked| *asked < self.policy.deadline)?;
         let mut others =
@@ -149,11 +151,11 @@ impl Dispatch {
             true => timeouts.first_byte.max(timeouts.first_token),
             false => timeouts.response,
         };
-        let started = start.tried.started;
+        let started = start.tried.begun().started;
         let left = course.limits.deadline.since(started);
         let share = self.policy.deadline_hedge;
         let gone = hedge::share_gone(asked, left, share, longest.min(timeouts.total))?;
-        Some((started + gone, Why::TimeGoes))
+        Some((started + gone, Haste::TimeGoes))
     }
 
     /// The attempt `given`, and others beside it: one at a time, when an alarm says so. When one of two fails the other
@@ -179,8 +181,8 @@ impl Dispatch {
             story.current.push(other.tried.under_way());
             tracing::debug!(
                 request_id = %course.request.id,
-                upstream = %other.tried.upstream,
-                key = %other.tried.key,
+                upstream = %other.tried.begun().upstream,
+                key = %other.tried.begun().key,
                 ?why,
                 "nothing came yet: a second attempt is made"
             );
@@ -251,10 +253,13 @@ impl Dispatch {
                     let now = self.clock.now();
                     if let Some(hedger) = self.hedger(&course) {
                         // It needs so much at least.
-                        hedger.learn(&given.tried.upstream, now.since(given.tried.started));
+                        hedger.learn(
+                            &given.tried.begun().upstream,
+                            now.since(given.tried.begun().started),
+                        );
                     }
-                    let took = now.since(other.tried.started);
-                    let took = Some(took).filter(|_| served && why == Why::TimeGoes);
+                    let took = now.since(other.tried.begun().started);
+                    let took = Some(took).filter(|_| served && why == Haste::TimeGoes);
                     self.lost(course, given, took, attempts);
                     Decided::Other(other.landed(end))
                 }
@@ -272,11 +277,11 @@ impl Dispatch {
         attempts: &mut Attempts,
     ) {
         let now = self.clock.now();
-        let upstream = &loser.tried.upstream;
-        let waited = now.since(loser.tried.started);
+        let upstream = &loser.tried.begun().upstream;
+        let waited = now.since(loser.tried.begun().started);
         let pulse = self.pulses.of(upstream);
         let lives = loser.lease.is_heard()
-            || pulse.is_none_or(|pulse| pulse.served_since(loser.tried.started));
+            || pulse.is_none_or(|pulse| pulse.served_since(loser.tried.begun().started));
         let slowest = pulse.and_then(|pulse| pulse.slowest(course.request.doc.stream()));
         let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
         if !lives && took.is_some_and(|took| hedge::is_silence(waited, took, slowest)) {
@@ -303,10 +308,10 @@ impl Dispatch {
         course: Course<'_>,
         mut flying: Flying<'_>,
         start: &Start<'a>,
-        alarms: &[(Time, Why)],
+        alarms: &[(Time, Haste)],
         attempts: &Attempts,
     ) -> Alone<'a> {
-        let hurries = alarms.iter().any(|(_, why)| *why == Why::TimeGoes);
+        let hurries = alarms.iter().any(|(_, why)| *why == Haste::TimeGoes);
         for (at, why) in alarms {
             let alarm = tokio::time::sleep_until(self.clock.instant(*at));
             tokio::select! {
@@ -315,7 +320,7 @@ impl Dispatch {
                 () = alarm => {}
             }
             let budget = self.hedger.as_ref().map(|hedger| &hedger.budget);
-            let budget = budget.filter(|_| *why == Why::Late);
+            let budget = budget.filter(|_| *why == Haste::Late);
             if !attempts.may_start_beside(1) || budget.is_some_and(|budget| !budget.take()) {
                 continue;
             }
@@ -325,8 +330,12 @@ impl Dispatch {
                 end = flying.as_mut() => (Some(end), None),
                 lease = asking => (None, lease),
             };
-            if let Some((endpoint, lease)) = second {
-                let tried = Tried::new(&lease, self.clock.now());
+            if let Some((endpoint, mut lease)) = second {
+                let reason = match why {
+                    Haste::Late => Why::Hedge,
+                    Haste::TimeGoes => Why::DeadlineHedge,
+                };
+                let tried = Tried::new(&mut lease, reason, self.clock.now());
                 let second = Start {
                     endpoint,
                     lease,
@@ -347,7 +356,7 @@ impl Dispatch {
     async fn fly(&self, course: Course<'_>, start: &Start<'_>) -> End {
         let times = Times {
             clock: self.clock,
-            started: start.tried.started,
+            started: start.tried.begun().started,
             deadline: course.limits.deadline,
         };
         attempt::make(course.request, start.endpoint, &start.lease, times).await
@@ -361,10 +370,11 @@ impl Dispatch {
             End::Failed(..) | End::OutOfTime => return,
         };
         let now = self.clock.now();
-        let span = now.since(tried.started);
-        self.pulses.served(&tried.upstream, stream, span, now);
+        let span = now.since(tried.begun().started);
+        self.pulses
+            .served(&tried.begun().upstream, stream, span, now);
         if let Some(hedger) = self.hedger(&course) {
-            hedger.learn(&tried.upstream, span);
+            hedger.learn(&tried.begun().upstream, span);
         }
     }
 
@@ -377,7 +387,7 @@ impl Dispatch {
         first: &Start<'_>,
         hurries: bool,
     ) -> Option<(&'a Arc<Endpoint>, Lease)> {
-        let (index, key) = (first.lease.index, &first.tried.key);
+        let (index, key) = (first.lease.index, &first.tried.begun().key);
         let mut ask = attempts.ask();
         // Its own key declines, and counts nothing.
         ask.refused_keys.push((index, key.index));
@@ -403,12 +413,12 @@ impl Dispatch {
         attempts: &mut Attempts,
     ) -> Next {
         let now = self.clock.now();
-        let record = tried.record(failure.class, failure.status, now);
+        let record = tried.failed(failure, now);
         let (counts, then) = attempts.failed(lease.index, record, failure, fastrand::f64(), now);
         tracing::debug!(
             request_id = %request.id,
-            upstream = %tried.upstream,
-            key = %tried.key,
+            upstream = %tried.begun().upstream,
+            key = %tried.begun().key,
             class = failure.class.as_str(),
             detail = %failure.detail,
             "attempt failed"

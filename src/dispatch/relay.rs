@@ -178,10 +178,10 @@ impl Relay {
             let usage = live.as_ref().and_then(|live| live.usage);
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
             story.usage = Some(all).filter(|all| *all != Usage::default());
-            story.records.extend(
-                live.as_ref()
-                    .map(|live| live.record(how.class, self.clock.now())),
-            );
+            let now = self.clock.now();
+            story
+                .records
+                .extend(live.iter().map(|live| live.record(how, now)));
             story.ending = Some(ending);
         }
         if let Some(live) = live {
@@ -237,7 +237,7 @@ impl Relay {
             return false;
         };
         let index = live.index();
-        let record = live.record(failure.class, self.clock.now());
+        let record = live.record(failure, self.clock.now());
         let (counts, next) = rescue.failed(index, record, failure);
         story.records = rescue.records().to_vec();
         let mut used = live.usage.unwrap_or_default();
@@ -303,12 +303,13 @@ impl Relay {
     fn diverged(&mut self) {
         if let (Some(live), Some(rescue)) = (self.live.take(), &mut self.rescue) {
             // Nobody's fault: two answers are rarely alike.
-            rescue.given_up(live.record(Class::Cancelled, self.clock.now()));
+            let other = Failure::new(Class::Cancelled, "its answer is another one");
+            rescue.given_up(live.record(&other, self.clock.now()));
             if let Some(story) = &mut self.story {
                 story.records = rescue.records().to_vec();
             }
             self.before = self.before.plus(live.usage.unwrap_or_default());
-            live.settle(&Failure::new(Class::Cancelled, ""), None);
+            live.settle(&other, None);
         }
         tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
         let broke_off = || Cut::new(Class::Network, ErrorCode::UpstreamsExhausted, BROKE_OFF);
@@ -487,7 +488,7 @@ impl Drop for Relay {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
             let now = self.clock.now();
-            story.abandon(live.record(Class::Cancelled, now), now >= self.deadline);
+            story.abandon(live.left(now), now >= self.deadline);
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

@@ -12,11 +12,12 @@ use super::request::{Endpoint, Request};
 use super::story::Story;
 use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::{Attempts, Next, Record};
+use crate::domain::attempts::{Attempts, Next};
 use crate::domain::blame::Blame;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
+use crate::domain::record::{Record, Why};
 use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::wire::openai::prefill;
@@ -171,7 +172,7 @@ impl Rescue {
         let mut may_continue = self.policy.mode == RescueMode::Continue && !sent.text.is_empty();
         loop {
             let Next::Ask(wait) = next else { return None };
-            let lease = self.lease(may_continue, &dead, &unwilling, wait).await?;
+            let mut lease = self.lease(may_continue, &dead, &unwilling, wait).await?;
             let index = lease.index;
             let endpoint = Arc::clone(dispatch.endpoint(&self.chain, index)?);
             let doc = &self.request.doc;
@@ -186,11 +187,15 @@ impl Rescue {
                 },
                 None => How::Restarted,
             };
-            let tried = Tried::new(&lease, dispatch.clock.now());
+            let why = match how {
+                How::Continued { .. } => Why::Continue,
+                How::Restarted => Why::Restart,
+            };
+            let tried = Tried::new(&mut lease, why, dispatch.clock.now());
             story.current = vec![tried.under_way()];
             let times = Times {
                 clock: dispatch.clock,
-                started: tried.started,
+                started: tried.begun().started,
                 deadline: self.limits.deadline,
             };
             let (doc, wire) = match &asked {
@@ -225,14 +230,14 @@ impl Rescue {
             };
             tracing::debug!(
                 request_id = %self.request.id,
-                upstream = %tried.upstream,
-                key = %tried.key,
+                upstream = %tried.begun().upstream,
+                key = %tried.begun().key,
                 class = failure.class.as_str(),
                 detail = %failure.detail,
                 ?how,
                 "attempt to go on with a broken stream failed"
             );
-            let record = tried.record(failure.class, failure.status, now);
+            let record = tried.failed(&failure, now);
             // An upstream that does not take prefills says so like this: the request itself was good.
             let refused = matches!(
                 failure.class,

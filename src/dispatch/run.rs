@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answer::{Answer, AnswerBody, Failed};
 use super::attempt::{End, Whole};
 use super::counting;
-use super::leasing::Dispatch;
+use super::leasing::{Denied, Dispatch};
 use super::live::Live;
 use super::race::{Course, Landed};
 use super::relay::Relay;
@@ -15,12 +15,13 @@ use super::rescue::Rescue;
 use super::story::{Ending, Story};
 use super::tokens;
 use super::tried::{Tried, settle};
-use crate::domain::attempts::{Attempts, Candidate, Next, Record, Verdict};
+use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
 
@@ -42,6 +43,8 @@ impl Dispatch {
                 .doc
                 .model()
                 .map_or_else(String::new, |model| model.into_owned()),
+            chain: None,
+            refused: None,
             started: request.arrived,
             clock: self.clock,
             records: Vec::new(),
@@ -50,11 +53,13 @@ impl Dispatch {
             usage: None,
             ending: None,
             halt: self.halt.clone(),
+            recorder: Arc::clone(&self.recorder),
         };
         let admitted = self.resolve(&request).and_then(|chain| {
             if story.target.is_empty() {
                 chain.target.as_ref().clone_into(&mut story.target);
             }
+            story.chain = Some(Arc::clone(&chain));
             story.charge = self.charge(&request)?;
             Ok(chain)
         });
@@ -115,7 +120,11 @@ impl Dispatch {
                         .await
                     {
                         Ok(lease) => lease,
-                        Err(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
+                        Err(denied) => {
+                            let Denied { verdict, refused } = *denied;
+                            story.refused = Some((self.clock.now(), refused));
+                            return Err(self.fail(story, &attempts, &chain, verdict));
+                        }
                     };
                     let Some(endpoint) = endpoints.get(lease.index).copied().flatten() else {
                         let verdict = Verdict {
@@ -169,8 +178,8 @@ impl Dispatch {
                                 status: 200,
                                 headers: forward_response_headers(&headers),
                                 body: AnswerBody::Stream(Box::new(relay)),
-                                upstream: tried.upstream,
-                                key: tried.key,
+                                upstream: tried.begun().upstream.clone(),
+                                key: tried.begun().key.clone(),
                                 attempts,
                             });
                         }
@@ -240,8 +249,8 @@ impl Dispatch {
             status: whole.status,
             headers: forward_response_headers(&whole.headers),
             body: AnswerBody::Full(whole.body),
-            upstream: tried.upstream,
-            key: tried.key,
+            upstream: tried.begun().upstream.clone(),
+            key: tried.begun().key.clone(),
             attempts: story.records.len() - usize::from(mutant::on(Mutant::AttemptNotTold)),
         }
     }

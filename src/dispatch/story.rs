@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use super::charge::Charge;
 use crate::access::Client;
-use crate::domain::attempts::Record;
+use crate::domain::attempts::Refused;
+use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
-use crate::telemetry::history::{Ended, history};
-use crate::telemetry::request_line::{self, RequestLine};
+use crate::telemetry::recorder::Recorder;
+use crate::telemetry::told::Told;
 use crate::wire::openai::usage::Usage;
 
 /// How a request ended.
@@ -37,15 +39,19 @@ pub(crate) struct Story {
     pub(crate) operation: Operation,
     pub(crate) stream: bool,
     pub(crate) target: String,
+    pub(crate) chain: Option<Arc<Chain>>,
     pub(crate) started: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
     /// The attempts under way, as they are told of if the request ends during them.
     pub(crate) current: Vec<Record>,
+    /// Nobody could take (another) attempt: when, and why.
+    pub(super) refused: Option<(Time, Refused)>,
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
     pub(crate) ending: Option<Ending>,
     pub(crate) halt: Halt,
+    pub(crate) recorder: Arc<Recorder>,
 }
 
 impl Story {
@@ -83,19 +89,6 @@ impl Story {
     }
 }
 
-impl Ending {
-    fn is_error(self) -> bool {
-        !matches!(self, Self::Answered(_))
-    }
-}
-
-/// How often the next attempt went to another upstream.
-fn failovers(records: &[Record]) -> u32 {
-    let pairs = records.iter().zip(records.iter().skip(1));
-    let moved = pairs.filter(|(one, next)| one.upstream != next.upstream);
-    u32::try_from(moved.count()).unwrap_or(u32::MAX)
-}
-
 impl Drop for Story {
     fn drop(&mut self) {
         let now = self.clock.now();
@@ -118,33 +111,21 @@ impl Drop for Story {
             }
             None => ("caller_left", None),
         };
-        let since = |time: Time| time.since(self.started);
-        history().ended(&Ended {
-            at: self.clock.wall(),
-            target: &self.target,
-            attempts: &self.records,
-            failed: self.ending.map_or(self.halt.is_on(), Ending::is_error),
-            failovers: failovers(&self.records),
-            total: since(now),
-            first_token: self.first_token.map(since),
-        });
-        request_line::emit(&RequestLine {
-            id: &self.id,
-            client: self.client.as_ref().map(|client| &**client.name()),
+        self.recorder.tell(Told {
+            id: Arc::clone(&self.id),
+            client: self.client.as_ref().map(|client| Arc::clone(client.name())),
             operation: self.operation,
             stream: self.stream,
-            target: &self.target,
+            target: std::mem::take(&mut self.target),
+            chain: self.chain.take(),
             outcome,
             status,
-            attempts: &self.records,
+            attempts: std::mem::take(&mut self.records),
+            refused: self.refused.take(),
             started: self.started,
-            prompt_tokens: self.usage.as_ref().and_then(|usage| usage.prompt_tokens),
-            completion_tokens: self
-                .usage
-                .as_ref()
-                .and_then(|usage| usage.completion_tokens),
-            total: since(now),
-            first_token: self.first_token.map(since),
+            ended: now,
+            first_token: self.first_token,
+            usage: self.usage,
         });
     }
 }

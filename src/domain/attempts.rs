@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::blame::Blame;
 use super::error_code::ErrorCode;
-use super::ids::{KeyId, Upstream};
+use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
 use super::mutant::{self, Mutant};
 use super::outcome::{Class, Failure, Retry};
+use super::record::Record;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
@@ -85,23 +86,6 @@ pub enum Cause {
     RoomFull,
     /// It waited, and its time is up.
     TimeUp,
-}
-
-/// One attempt, for the error body and the log.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Where it went.
-    pub upstream: Upstream,
-    /// With which key.
-    pub key: KeyId,
-    /// What became of it.
-    pub class: Class,
-    /// The answer's status, if there was one.
-    pub status: Option<u16>,
-    /// When it started.
-    pub started: Time,
-    /// When it ended.
-    pub ended: Time,
 }
 
 #[derive(Clone, Debug)]

@@ -31,6 +31,7 @@ pub mod pace;
 pub mod provider_state;
 pub mod pulse;
 pub mod ramp;
+pub mod record;
 pub mod refusal;
 pub mod rescue;
 pub mod restart;

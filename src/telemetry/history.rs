@@ -4,15 +4,16 @@
 //! counts for, and whoever counts in a later one begins it anew.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::domain::attempts::Record;
+use super::told::Told;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::Class;
+use crate::domain::time::Time;
 
 /// How long a step is.
 pub const STEP: Duration = Duration::from_secs(5);
@@ -34,40 +35,15 @@ const PARTS: u64 = 1 << PARTS_BITS;
 /// One for what is below, 24 doublings of eight, one for what is above.
 const BUCKETS: usize = 1 + 24 * 8 + 1;
 
-static HISTORY: LazyLock<History> = LazyLock::new(History::default);
-
-/// The process's history.
-pub fn history() -> &'static History {
-    &HISTORY
-}
-
-/// A request that has ended.
-#[derive(Debug)]
-pub struct Ended<'a> {
-    /// When, on a wall clock that does not jump.
-    pub at: SystemTime,
-    /// The target, as asked for.
-    pub target: &'a str,
-    /// Every attempt.
-    pub attempts: &'a [Record],
-    /// It ended with an error of ours. Its times count in no quantile: errors that come fast would hide slowness.
-    pub failed: bool,
-    /// How often it went on to another upstream.
-    pub failovers: u32,
-    /// From arrival to end.
-    pub total: Duration,
-    /// From arrival to the first content of a stream.
-    pub first_token: Option<Duration>,
-}
-
-/// One step, as it is told. Quantiles are of the requests that did not fail; `None` where there was none.
+/// One step, as it is told. Quantiles are of the requests that did not fail, because errors that come fast would hide
+/// slowness; `None` where there was none.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
     /// When the step began.
-    pub at: SystemTime,
+    pub at: Time,
     /// Requests that ended in it.
     pub requests: u64,
-    /// Those of them that failed.
+    /// Those of them that failed ([`Told::is_failed`]).
     pub failed: u64,
     /// How often they went on to another upstream.
     pub failovers: u64,
@@ -255,30 +231,32 @@ impl History {
     }
 
     /// Counts a request that has ended: some additions to atomics.
-    pub fn ended(&self, ended: &Ended<'_>) {
-        let step = step_of(ended.at);
+    pub fn ended(&self, told: &Told) {
+        let step = step_of(told.ended);
         let Some(slot) = self.slot(step) else {
             return;
         };
         slot.requests.add(step, 1);
-        if ended.failed {
+        if told.is_failed() {
             slot.failed.add(step, 1);
         } else {
-            slot.total.add(step, ended.total);
-            if let Some(time) = ended.first_token {
-                slot.first_token.add(step, time);
+            slot.total.add(step, told.total());
+            if let Some(time) = told.first_token {
+                slot.first_token.add(step, time.since(told.started));
             }
         }
-        if ended.failovers > 0 {
-            slot.failovers.add(step, ended.failovers);
+        let failovers = told.failovers();
+        if failovers > 0 {
+            let failovers = u32::try_from(failovers).unwrap_or(u32::MAX);
+            slot.failovers.add(step, failovers);
         }
-        if ended.attempts.is_empty() {
+        if told.attempts.is_empty() {
             return;
         }
         let routes = self.routes.load();
         let at = flow_slot(step);
-        for record in ended.attempts {
-            let counts = routes.counts(ended.target, &record.upstream);
+        for record in &told.attempts {
+            let counts = routes.counts(&told.target, &record.upstream);
             if let Some(counter) = counts.attempts.get(at) {
                 counter.add(step, 1);
             }
@@ -288,8 +266,9 @@ impl History {
         }
     }
 
-    /// The last [`STEPS`] steps as seen at `now`, oldest first; the last one is still under way.
-    pub fn points(&self, now: SystemTime) -> Vec<Point> {
+    /// At most the last [`STEPS`] steps as seen at `now`, none from before the start, oldest first; the last one is
+    /// still under way.
+    pub fn points(&self, now: Time) -> Vec<Point> {
         let last = step_of(now);
         let steps = (0..u32::try_from(STEPS).unwrap_or(u32::MAX)).rev();
         steps
@@ -297,7 +276,7 @@ impl History {
             .filter_map(|step| {
                 let slot = self.slot(step)?;
                 Some(Point {
-                    at: UNIX_EPOCH + STEP * step,
+                    at: Time::ZERO + STEP * step,
                     requests: slot.requests.get(step),
                     failed: slot.failed.get(step),
                     failovers: slot.failovers.get(step),
@@ -309,7 +288,7 @@ impl History {
     }
 
     /// What was sent where in the last minute as seen at `now`, by target, the most attempts first.
-    pub fn flows(&self, now: SystemTime) -> Vec<Flow> {
+    pub fn flows(&self, now: Time) -> Vec<Flow> {
         let last = step_of(now);
         let sum = |counters: &[Counter; FLOW_STEPS]| -> u64 {
             let steps = (0..u32::try_from(FLOW_STEPS).unwrap_or_default())
@@ -345,10 +324,10 @@ impl History {
     }
 }
 
-/// Steps since 1970.
-fn step_of(at: SystemTime) -> u32 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs() / STEP.as_secs()).unwrap_or(u32::MAX)
+/// Steps since the start.
+fn step_of(at: Time) -> u32 {
+    let seconds = at.since(Time::ZERO).as_secs();
+    u32::try_from(seconds / STEP.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn flow_slot(step: u32) -> usize {

@@ -5,44 +5,12 @@ use std::time::Duration;
 
 use tracing::{Level, enabled, info, warn};
 
+use super::told::Told;
 use super::{sink, stamp};
-use crate::domain::attempts::Record;
-use crate::domain::dialect::Operation;
 use crate::domain::time::Time;
 
-/// What the line says.
-#[derive(Debug)]
-pub struct RequestLine<'a> {
-    /// The request's id.
-    pub id: &'a str,
-    /// The client's name; `None` where nobody has to identify, or where nobody did.
-    pub client: Option<&'a str>,
-    /// Which route.
-    pub operation: Operation,
-    /// Whether the answer was to be streamed.
-    pub stream: bool,
-    /// The target as asked for.
-    pub target: &'a str,
-    /// `answered`, `caller_left`, or the code of our error.
-    pub outcome: &'static str,
-    /// The status that went back, if one did.
-    pub status: Option<u16>,
-    /// Every attempt.
-    pub attempts: &'a [Record],
-    /// When it arrived.
-    pub started: Time,
-    /// As the upstream counted.
-    pub prompt_tokens: Option<u64>,
-    /// As the upstream counted.
-    pub completion_tokens: Option<u64>,
-    /// From arrival to end.
-    pub total: Duration,
-    /// From arrival to the first content of a stream.
-    pub first_token: Option<Duration>,
-}
-
 /// Writes the line: at level info when the upstream's answer went back, as a warning otherwise.
-pub fn emit(line: &RequestLine<'_>) {
+pub fn emit(line: &Told) {
     let good = line.status.is_some_and(|status| status < 500) || line.status.is_none();
     let level = if good { Level::INFO } else { Level::WARN };
     if (level == Level::INFO && !enabled!(Level::INFO)) || !enabled!(Level::WARN) {
@@ -56,22 +24,23 @@ pub fn emit(line: &RequestLine<'_>) {
     let mut attempts = String::new();
     line.push_attempts(&mut attempts);
     let upstream = line.attempts.last().map(|record| &record.upstream);
+    let usage = line.usage.unwrap_or_default();
     macro_rules! line {
         ($emit:ident) => {
             $emit!(
-                request_id = line.id,
-                client = line.client,
+                request_id = &*line.id,
+                client = line.client.as_deref(),
                 operation = &line.operation.path()[1..],
                 stream = line.stream,
-                target = line.target,
+                target = line.target.as_str(),
                 outcome = line.outcome,
                 status = line.status,
                 upstream = upstream.map(tracing::field::display),
                 attempts = attempts.as_str(),
-                prompt_tokens = line.prompt_tokens,
-                completion_tokens = line.completion_tokens,
-                total_ms = millis(line.total),
-                first_token_ms = line.first_token.map(millis),
+                prompt_tokens = usage.prompt_tokens,
+                completion_tokens = usage.completion_tokens,
+                total_ms = millis(line.total()),
+                first_token_ms = line.since(line.first_token).map(millis),
                 "request"
             )
         };
@@ -83,7 +52,7 @@ pub fn emit(line: &RequestLine<'_>) {
     }
 }
 
-impl RequestLine<'_> {
+impl Told {
     /// The same line as [`emit`] would write through the subscriber, written straight out: there is one for
     /// each request, and this takes a fifth of the time.
     fn to_json(&self, level: Level) -> Vec<u8> {
@@ -101,8 +70,8 @@ impl RequestLine<'_> {
                 let _ = serde_json::to_writer(&mut *out, $value);
             };
         }
-        field!("request_id", &self.id);
-        if let Some(client) = self.client {
+        field!("request_id", &*self.id);
+        if let Some(client) = self.client.as_deref() {
             field!("client", &client);
         }
         field!("operation", &&self.operation.path()[1..]);
@@ -120,24 +89,29 @@ impl RequestLine<'_> {
         }
         self.push_attempts(&mut text);
         field!("attempts", &text.as_str());
-        if let Some(tokens) = self.prompt_tokens {
+        let usage = self.usage.unwrap_or_default();
+        if let Some(tokens) = usage.prompt_tokens {
             field!("prompt_tokens", &tokens);
         }
-        if let Some(tokens) = self.completion_tokens {
+        if let Some(tokens) = usage.completion_tokens {
             field!("completion_tokens", &tokens);
         }
-        field!("total_ms", &millis(self.total));
-        if let Some(first) = self.first_token {
+        field!("total_ms", &millis(self.total()));
+        if let Some(first) = self.since(self.first_token) {
             field!("first_token_ms", &millis(first));
         }
         out.extend_from_slice(b"}\n");
         std::mem::take(out)
     }
 
+    fn since(&self, moment: Option<Time>) -> Option<Duration> {
+        moment.map(|moment| moment.since(self.started))
+    }
+
     /// All attempts, one after the other: `groq:llama/groq#2=rate_limited(429)@12.5ms+3.2ms`, which is where,
     /// with which key, to what end, after how long and for how long.
     fn push_attempts(&self, text: &mut String) {
-        for record in self.attempts {
+        for record in &self.attempts {
             if !text.is_empty() {
                 text.push(' ');
             }
@@ -185,38 +159,46 @@ fn millis(span: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::dialect::Operation;
     use crate::domain::ids::{KeyId, Upstream};
     use crate::domain::outcome::Class;
+    use crate::domain::record::Record;
+    use crate::wire::openai::usage::Usage;
 
     #[test]
     fn a_line_for_machines_is_one_json_object_with_everything_in_it() {
         let upstream = Upstream::new("groq", "a \"model\"");
+        let key = KeyId {
+            provider: upstream.provider.clone(),
+            index: 2,
+        };
         let record = Record {
-            key: KeyId {
-                provider: upstream.provider.clone(),
-                index: 2,
-            },
-            upstream,
             class: Class::RateLimited,
             status: Some(429),
-            started: Time::from_millis(5),
             ended: Time::from_millis(9),
+            ..Record::new(upstream, key, Time::from_millis(5))
         };
-        let line = RequestLine {
-            id: "req_1",
-            client: Some("ci"),
+        let line = Told {
+            id: Arc::from("req_1"),
+            client: Some(Arc::from("ci")),
             operation: Operation::Chat,
             stream: true,
-            target: "a\nline",
+            target: "a\nline".to_owned(),
+            chain: None,
             outcome: "answered",
             status: Some(200),
-            attempts: &[record],
+            attempts: vec![record],
+            refused: None,
             started: Time::ZERO,
-            prompt_tokens: Some(3),
-            completion_tokens: None,
-            total: Duration::from_micros(12_340),
-            first_token: Some(Duration::from_millis(10)),
+            ended: Time::ZERO + Duration::from_micros(12_340),
+            first_token: Some(Time::from_millis(10)),
+            usage: Some(Usage {
+                prompt_tokens: Some(3),
+                ..Usage::default()
+            }),
         };
         let json: serde_json::Value = serde_json::from_slice(&line.to_json(Level::INFO)).unwrap();
         assert_eq!(json["target"], "a\nline");

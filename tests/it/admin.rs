@@ -4,6 +4,7 @@ mod doors;
 mod page;
 mod process;
 mod reloads;
+mod requests;
 mod schema;
 mod side;
 

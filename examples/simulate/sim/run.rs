@@ -312,5 +312,6 @@ pub fn dispatch(
         policy: world.policy,
         clock,
         halt: pointsman::runtime::halt::Halt::default(),
+        recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
     }
 }

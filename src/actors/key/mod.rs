@@ -7,7 +7,6 @@ pub(crate) mod published;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -260,10 +259,11 @@ impl Key {
                 .walk
                 .parked_at
                 .is_some_and(|parked_at| now > parked_at),
+            asked: now,
+            passed_over: std::mem::take(&mut route.walk.declined),
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),
-            head: AtomicBool::new(false),
         };
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(Answer::Lease(lease)));

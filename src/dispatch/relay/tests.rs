@@ -108,6 +108,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         policy: DispatchPolicy::default(),
         clock,
         halt: crate::runtime::halt::Halt::default(),
+        recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
     });
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
     let request = Request {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::backoff::Waits;
+use crate::domain::ids::KeyId;
 
 fn candidates(count: usize) -> Vec<Candidate> {
     (0..count)
@@ -25,16 +26,13 @@ fn request(count: usize) -> Attempts {
 
 fn record(attempts: &Attempts, index: usize, key: u32, class: Class) -> Record {
     let upstream = attempts.slots[index].candidate.upstream.clone();
+    let key = KeyId {
+        provider: upstream.provider.clone(),
+        index: key,
+    };
     Record {
-        key: KeyId {
-            provider: upstream.provider.clone(),
-            index: key,
-        },
-        upstream,
         class,
-        status: None,
-        started: Time::ZERO,
-        ended: Time::ZERO,
+        ..Record::new(upstream, key, Time::ZERO)
     }
 }
 

@@ -1,41 +1,47 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::KeyId;
-use crate::domain::time::Time;
+use crate::domain::record::Record;
 
-/// A step that begins at a whole minute, so that no test depends on the day.
-fn start() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-}
-
-fn after(seconds: u64) -> SystemTime {
-    start() + Duration::from_secs(seconds)
+fn after(seconds: u64) -> Time {
+    Time::from_millis(1_000_000 + seconds * 1000)
 }
 
 fn record(upstream: &str, class: Class) -> Record {
     let (provider, model) = upstream.split_once(':').unwrap();
+    let key = KeyId {
+        provider: provider.into(),
+        index: 1,
+    };
     Record {
-        upstream: Upstream::new(provider, model),
-        key: KeyId {
-            provider: provider.into(),
-            index: 1,
-        },
         class,
-        status: None,
-        started: Time::ZERO,
-        ended: Time::ZERO,
+        ..Record::new(Upstream::new(provider, model), key, Time::ZERO)
     }
 }
 
-fn answered(at: SystemTime, millis: u64) -> Ended<'static> {
-    Ended {
-        at,
-        target: "smart",
-        attempts: &[],
-        failed: false,
-        failovers: 0,
-        total: Duration::from_millis(millis),
+fn took(at: Time, total: Duration) -> Told {
+    Told {
+        id: Arc::from("id"),
+        client: None,
+        operation: Operation::Chat,
+        stream: false,
+        target: "smart".to_owned(),
+        chain: None,
+        outcome: "answered",
+        status: Some(200),
+        attempts: Vec::new(),
+        refused: None,
+        started: at - total,
+        ended: at,
         first_token: None,
+        usage: None,
     }
+}
+
+fn answered(at: Time) -> Told {
+    took(at, Duration::from_millis(10))
 }
 
 fn millis(time: Duration) -> f64 {
@@ -45,12 +51,15 @@ fn millis(time: Duration) -> f64 {
 #[test]
 fn a_quarter_of_an_hour_in_steps_and_nothing_older() {
     let history = History::default();
-    history.ended(&answered(after(0), 10));
-    history.ended(&answered(after(4), 10));
-    history.ended(&Ended {
-        failed: true,
-        failovers: 2,
-        ..answered(after(5), 10)
+    history.ended(&answered(after(0)));
+    history.ended(&answered(after(4)));
+    history.ended(&Told {
+        outcome: "upstreams_exhausted",
+        status: Some(502),
+        attempts: ["a:m", "b:m", "b:m", "a:m"]
+            .map(|it| record(it, Class::Timeout))
+            .into(),
+        ..answered(after(5))
     });
     let points = history.points(after(9));
     assert_eq!(points.len(), STEPS);
@@ -72,19 +81,22 @@ fn a_quarter_of_an_hour_in_steps_and_nothing_older() {
     assert_eq!((later[0].at, later[0].requests), (after(5), 1));
     let much_later = history.points(after(900 + 6));
     assert!(much_later.iter().all(|point| point.requests == 0));
+    let young = history.points(Time::from_millis(12_000));
+    assert_eq!(young.len(), 3, "nothing is told of before the start");
+    assert_eq!(young[0].at, Time::ZERO);
 }
 
 #[test]
 fn a_slot_that_was_used_a_round_ago_begins_anew() {
     let history = History::default();
     for _ in 0..3 {
-        history.ended(&answered(after(0), 1));
+        history.ended(&answered(after(0)));
     }
-    history.ended(&answered(after(900), 1));
+    history.ended(&answered(after(900)));
     let points = history.points(after(901));
     assert_eq!(points.last().unwrap().requests, 1);
     // One that comes a round late would spoil it.
-    history.ended(&answered(after(0), 1));
+    history.ended(&answered(after(0)));
     assert_eq!(history.points(after(901)), points);
 }
 
@@ -94,13 +106,12 @@ fn quantiles_are_right_to_an_eighth_from_a_tenth_of_a_millisecond_to_minutes() {
         let history = History::default();
         for n in 1..=1000 {
             let time = Duration::from_secs_f64(f64::from(n) * 0.001 * scale);
-            history.ended(&Ended {
-                total: time,
-                first_token: Some(time / 2),
-                ..answered(start(), 0)
+            history.ended(&Told {
+                first_token: Some(after(0) - time / 2),
+                ..took(after(0), time)
             });
         }
-        let point = history.points(start()).pop().unwrap();
+        let point = history.points(after(0)).pop().unwrap();
         let (total, first) = (point.total.unwrap(), point.first_token.unwrap());
         for (seen, share) in total.iter().zip([0.5, 0.95, 0.99]) {
             let off = millis(*seen) / (share * 1000.0 * scale);
@@ -123,23 +134,16 @@ fn buckets_leave_no_gap_and_no_time_is_too_short_or_too_long() {
             assert_eq!(bucket(Duration::from_micros(high - 1)), at);
         }
     }
-    for time in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+    for (started, ended) in [(5, 5), (5, 6), (9, 5), (0, u64::MAX)] {
+        let (started, ended) = (Time::from_nanos(started), Time::from_nanos(ended));
         let history = History::default();
-        history.ended(&Ended {
-            total: time,
-            ..answered(start(), 0)
+        history.ended(&Told {
+            started,
+            ..answered(ended)
         });
-        let point = history.points(start()).pop().unwrap();
-        assert!(point.total.is_some(), "{time:?}");
+        let point = history.points(ended).pop().unwrap();
+        assert!(point.total.is_some(), "{started:?} {ended:?}");
     }
-    history_of_another_time(UNIX_EPOCH);
-    history_of_another_time(UNIX_EPOCH - Duration::from_secs(1));
-}
-
-fn history_of_another_time(at: SystemTime) {
-    let history = History::default();
-    history.ended(&answered(at, 1));
-    assert_eq!(history.points(at).pop().unwrap().requests, 1);
 }
 
 #[test]
@@ -155,10 +159,10 @@ fn flows_tell_where_the_last_minute_went() {
         record("b:m", Class::Success),
     ];
     let at = |seconds: u64, target: &'static str| {
-        history.ended(&Ended {
-            target,
-            attempts: &attempts,
-            ..answered(after(seconds), 1)
+        history.ended(&Told {
+            target: target.to_owned(),
+            attempts: attempts.to_vec(),
+            ..answered(after(seconds))
         });
     };
     at(0, "smart");
@@ -192,7 +196,7 @@ fn nothing_is_lost_when_several_count_at_once() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for n in 0..10_000 {
-                    history.ended(&answered(after(n / 2000 * 5), 1));
+                    history.ended(&answered(after(n / 2000 * 5)));
                 }
             });
         }
@@ -205,21 +209,30 @@ fn nothing_is_lost_when_several_count_at_once() {
 /// `cargo test --release --lib history -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it measures"
+)]
 fn how_long_counting_takes() {
     let history = History::default();
-    let upstreams: Vec<Upstream> = (0..5).map(|n| Upstream::new(format!("p{n}"), "m")).collect();
+    let upstreams: Vec<Upstream> = (0..5)
+        .map(|n| Upstream::new(format!("p{n}"), "m"))
+        .collect();
     history.follow([("smart", &upstreams[..])]);
-    let attempts = [record("p0:m", Class::Timeout), record("p1:m", Class::Success)];
-    let rounds = 1_000_000;
+    let mut told = Told {
+        attempts: vec![
+            record("p0:m", Class::Timeout),
+            record("p1:m", Class::Success),
+        ],
+        first_token: Some(after(0)),
+        ..answered(after(0))
+    };
     let began = std::time::Instant::now();
-    for n in 0..rounds {
-        history.ended(&Ended {
-            attempts: &attempts,
-            failovers: 1,
-            first_token: Some(Duration::from_micros(n)),
-            ..answered(after(n / 100_000), 1)
-        });
+    for n in 0..1_000_000 {
+        told.ended = after(n / 100_000);
+        told.started = Time::from_nanos(n);
+        history.ended(&told);
     }
     println!("ended: {:?} each", began.elapsed() / 1_000_000);
     let began = std::time::Instant::now();

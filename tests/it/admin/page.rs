@@ -110,9 +110,10 @@ async fn the_history_tells_what_ended_and_where_it_went() {
     let side = Side::start(TWO_KEYS, &[("a", &a), ("b", &b)]).await;
     let empty = history(&side).await;
     assert_eq!(empty["step_seconds"], 5);
-    assert_eq!(empty["points"].as_array().unwrap().len(), 180);
+    let young = empty["points"].as_array().unwrap();
+    assert!(!young.is_empty() && young.len() < 180, "{}", young.len());
     assert_eq!(empty["flows"], json!([]));
-    assert_eq!(empty["points"][179]["p50_ms"], Value::Null);
+    assert_eq!(empty["points"][0]["p50_ms"], Value::Null);
     assert_eq!(side.gateway.chat("smart").send().await.status, 200);
     side.gateway.chat("a:m").send().await;
     side.gateway.chat("a:nobody-named-this").send().await;
@@ -128,7 +129,9 @@ async fn the_history_tells_what_ended_and_where_it_went() {
     let flow = |target: &str, upstream: &str| {
         let flows = history["flows"].as_array().unwrap().iter();
         let mut found = flows.filter(|it| it["target"] == target && it["upstream"] == upstream);
-        let flow = found.next().unwrap_or_else(|| panic!("{target}: {history}"));
+        let flow = found
+            .next()
+            .unwrap_or_else(|| panic!("{target}: {history}"));
         (
             flow["attempts"].as_u64().unwrap(),
             flow["failed"].as_u64().unwrap(),

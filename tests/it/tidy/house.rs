@@ -118,6 +118,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry/feed.rs",
             "telemetry/history.rs",
             "telemetry/level.rs",
+            "telemetry/ring.rs",
         ],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
@@ -181,7 +182,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["wire", "config", "store"],
+        &["wire", "config", "store", "admin/requests.rs"],
         "the domain has no outer form",
     ),
     (

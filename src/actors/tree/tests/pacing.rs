@@ -17,7 +17,7 @@ fn left(remaining: f64, reset: Duration) -> Vec<Allowance> {
 async fn what_an_answers_head_tells_counts_before_the_answers_end() {
     let bench = Bench::new(vec![provider("a", 2)]).await;
     let streaming = bench.lease(&["a"]).await;
-    streaming.heard(left(0.0, 20 * S), None);
+    streaming.heard(left(0.0, 20 * S), None, Time::ZERO);
     bench.settle_down().await;
     for _ in 0..3 {
         let lease = bench.lease(&["a"]).await;
@@ -33,7 +33,7 @@ async fn what_an_answers_head_tells_counts_before_the_answers_end() {
 async fn who_does_not_fit_waits_until_the_reset_and_only_so_many_go_then() {
     let bench = Arc::new(Bench::new(vec![provider("a", 1)]).await);
     let first = bench.lease(&["a"]).await;
-    first.heard(left(0.0, 5 * S), None);
+    first.heard(left(0.0, 5 * S), None, Time::ZERO);
     first.settle(outcome(Class::Success));
     bench.settle_down().await;
     let refused = bench.ask(&["a"], S).await.unwrap_err();
@@ -55,11 +55,11 @@ async fn who_does_not_fit_waits_until_the_reset_and_only_so_many_go_then() {
 async fn better_news_lets_the_next_one_in_at_once() {
     let bench = Bench::new(vec![provider("a", 1)]).await;
     let (first, second) = (bench.lease(&["a"]).await, bench.lease(&["a"]).await);
-    first.heard(left(0.0, 60 * S), None);
+    first.heard(left(0.0, 60 * S), None, Time::ZERO);
     bench.settle_down().await;
     assert!(bench.ask(&["a"], Duration::ZERO).await.is_err());
     tokio::time::advance(S).await;
-    second.heard(left(9.0, 59 * S), None);
+    second.heard(left(9.0, 59 * S), None, Time::ZERO);
     bench.settle_down().await;
     assert!(bench.ask(&["a"], Duration::ZERO).await.is_ok());
 }
@@ -69,7 +69,7 @@ async fn learned_limits_survive_a_crash_and_a_crash_at_the_news_loses_no_request
     for message in ["Heard", "Settled"] {
         let bench = Bench::with_chaos(vec![provider("a", 1)], panics("key", message, 1)).await;
         let lease = bench.lease(&["a"]).await;
-        lease.heard(left(0.0, 20 * S), None);
+        lease.heard(left(0.0, 20 * S), None, Time::ZERO);
         lease.settle(outcome(Class::Success));
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(bench.in_flight(), 0, "{message}");

@@ -156,7 +156,7 @@ async fn that_a_limit_is_used_up_is_published_at_once_and_the_rest_once_a_second
     };
     for (remaining, told) in [(9.0, 9.0), (5.0, 9.0), (0.0, 0.0)] {
         let lease = bench.lease(&["a"]).await;
-        lease.heard(vec![head(remaining)], None);
+        lease.heard(vec![head(remaining)], None, Time::ZERO);
         bench.settle_down().await;
         assert_eq!(published(), Some(told), "after {remaining}");
     }

@@ -1,0 +1,197 @@
+//! The latest requests: what each asked for, where it could go, where it went and why, and what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::Refused;
+use super::state::Admin;
+use super::upstreams::Look;
+use crate::domain::attempts::{self, Cause};
+use crate::domain::chain::Chain;
+use crate::domain::record::Record;
+use crate::domain::refusal::Refusal;
+use crate::domain::time::Time;
+use crate::telemetry::ring::Numbered;
+use crate::telemetry::told::Told;
+
+/// So many are listed when nothing is said.
+const USUAL: usize = 100;
+/// And at most so many.
+const MOST: usize = 1000;
+
+/// What of the list is wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    limit: Option<usize>,
+    before: Option<u64>,
+    #[serde(default)]
+    outcome: Which,
+    target: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Which {
+    #[default]
+    All,
+    Failed,
+}
+
+/// `/requests`: the latest first.
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(wanted) = wanted.map_err(|error| Refused::invalid(error.body_text()))?;
+    let limit = wanted.limit.unwrap_or(USUAL);
+    if limit == 0 || limit > MOST {
+        return Err(Refused::invalid(format!("`limit` is 1 to {MOST}")));
+    }
+    let (ring, look) = (admin.recorder.ring(), Look::at(admin.clock));
+    let fits = |one: &Arc<Numbered>| {
+        let told = &one.told;
+        let good = wanted.outcome == Which::All || told.is_failed();
+        good && wanted.target.as_ref().is_none_or(|it| *it == told.target)
+    };
+    let found = ring.before(wanted.before.unwrap_or(u64::MAX)).filter(fits);
+    let requests = found.take(limit).map(|one| summary(&one, look));
+    let body = json!({
+        "kept": ring.capacity(),
+        "latest": ring.latest(),
+        "requests": requests.collect::<Vec<_>>(),
+    });
+    Ok(Json(body).into_response())
+}
+
+/// `/requests/{id}`: by its id, or by its number.
+pub(super) async fn one(
+    State(admin): State<Arc<Admin>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id.map_err(|error| Refused::invalid(error.to_string()))?;
+    let ring = admin.recorder.ring();
+    let numbered = || ring.numbered(id.parse().ok()?);
+    let Some(one) = ring.named(&id).or_else(numbered) else {
+        let kept = ring.capacity();
+        let message = format!(
+            "no request `{id}` is kept: only the latest {kept} are (telemetry.recent_requests)"
+        );
+        return Err(Refused::new(StatusCode::NOT_FOUND, "not_found", message));
+    };
+    let look = Look::at(admin.clock);
+    let mut whole = summary(&one, look);
+    whole.extend(story(&one.told, look));
+    Ok(Json(Value::Object(whole)).into_response())
+}
+
+fn summary(one: &Numbered, look: Look) -> Map<String, Value> {
+    let told = &one.told;
+    let usage = told.usage.unwrap_or_default();
+    let last = told.attempts.last();
+    object(json!({
+        "number": one.number,
+        "id": *told.id,
+        "at": look.wall(told.started),
+        "client": told.client.as_deref(),
+        "operation": told.operation.path().get(1..),
+        "stream": told.stream,
+        "target": told.target,
+        "outcome": told.outcome,
+        "status": told.status,
+        "upstream": last.map(|record| record.upstream.to_string()),
+        "key": last.map(|record| record.key.to_string()),
+        "attempts": told.attempts.len(),
+        "total_ms": millis(told.total()),
+        "first_token_ms": since(told, told.first_token),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+    }))
+}
+
+fn story(told: &Told, look: Look) -> Map<String, Value> {
+    let names = |chain: &Chain| -> Vec<String> {
+        let upstreams = chain.upstreams.iter();
+        upstreams.map(ToString::to_string).collect()
+    };
+    let tries = told
+        .attempts
+        .iter()
+        .map(|record| attempt(told, record, look));
+    object(json!({
+        "chain": told.chain.as_deref().map(names),
+        "tries": tries.collect::<Vec<_>>(),
+        "refused": told.refused.as_ref().map(|(at, refused)| refusal(told, *at, refused, look)),
+    }))
+}
+
+fn attempt(told: &Told, record: &Record, look: Look) -> Value {
+    json!({
+        "upstream": record.upstream.to_string(),
+        "key": record.key.to_string(),
+        "why": record.why.as_str(),
+        "passed_over": declined(told, &record.passed_over, look),
+        "asked_ms": since(told, Some(record.asked)),
+        "waited_ms": millis(record.started.since(record.asked)),
+        "started_ms": since(told, Some(record.started)),
+        "first_byte_ms": since(told, record.first_byte),
+        "first_token_ms": since(told, record.first_token),
+        "ended_ms": since(told, Some(record.ended)),
+        "class": record.class.as_str(),
+        "status": record.status,
+        "detail": record.detail.as_deref(),
+    })
+}
+
+fn refusal(told: &Told, at: Time, refused: &attempts::Refused, look: Look) -> Value {
+    json!({
+        "at_ms": since(told, Some(at)),
+        "cause": match refused.cause {
+            Cause::NothingLeft => "nothing_left",
+            Cause::TooLate => "too_late",
+            Cause::WaitForbidden => "wait_forbidden",
+            Cause::RoomFull => "room_full",
+            Cause::TimeUp => "time_up",
+        },
+        "declined": declined(told, &refused.declined, look),
+    })
+}
+
+/// Candidates that could not take it, and why.
+fn declined(told: &Told, all: &[(usize, Refusal)], look: Look) -> Vec<Value> {
+    let upstreams = told.chain.as_ref().map(|chain| &chain.upstreams[..]);
+    let named = all.iter().filter_map(|(place, refusal)| {
+        let upstream = upstreams?.get(*place)?;
+        let until = refusal.ready_at.filter(|at| *at != Time::NEVER);
+        Some(json!({
+            "upstream": upstream.to_string(),
+            "reason": refusal.reason.as_str(),
+            "until": until.map(|at| look.wall(at)),
+        }))
+    });
+    named.collect()
+}
+
+/// Milliseconds since the request arrived.
+fn since(told: &Told, moment: Option<Time>) -> Option<f64> {
+    moment.map(|moment| millis(moment.since(told.started)))
+}
+
+fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
