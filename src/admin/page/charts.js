@@ -4,8 +4,8 @@ import { clock, count, el, millis, put, svg } from './dom.js';
 
 /** The drawing's own units; it is stretched to the place it has. */
 const [WIDTH, HEIGHT] = [360, 100];
-/** So many steps are shown at least, however young the process is. */
-const LEAST = 25;
+/** There is room for so many steps at least, however young the process is. */
+const LEAST = 24;
 /** Quiet steps up to this many are bridged. */
 const BRIDGE = 12;
 
@@ -56,10 +56,9 @@ export class Charts {
     box.append(...this.charts.map((it) => it.box));
   }
 
-  /** The last point is still under way and would look like a dip: it is left out, as is what was before the process. */
-  show({ points, step_seconds: step }, started) {
-    const first = points.findIndex((point) => new Date(point.at) >= new Date(started)) - 1;
-    const whole = points.slice(Math.max(0, Math.min(first, points.length - LEAST)), -1);
+  /** The last point is still under way and would look like a dip: it is left out. */
+  show({ points, step_seconds: step }) {
+    const whole = points.slice(0, -1);
     for (const chart of this.charts) chart.show(whole, step);
   }
 }
@@ -91,7 +90,8 @@ class Chart {
     this.box = el('figure', { class: 'chart' }, el('figcaption', {}, el('span', { text: plan.name }), this.value), this.plot, feet, el('ul', { class: 'lines' }, ...legend));
     this.plot.addEventListener('pointermove', (event) => {
       const box = this.plot.getBoundingClientRect();
-      this.point(Math.round(((event.clientX - box.left) / box.width) * (this.points.length - 1)));
+      const room = Math.max(LEAST, this.points.length);
+      this.point(Math.round(((event.clientX - box.left) / box.width) * (room - 1)) - room + this.points.length);
     });
     this.plot.addEventListener('pointerleave', () => this.point(null));
     this.plot.addEventListener('blur', () => this.point(null));
@@ -106,18 +106,19 @@ class Chart {
   show(points, step) {
     const { lines, unit, floor, bars } = this.plan;
     this.points = points;
-    const back = `${Math.round((points.length * step) / 60)} min`;
+    const room = Math.max(LEAST, points.length);
+    const back = `${Math.round((room * step) / 60)} min`;
     put(this.since, `${back} ago`);
     this.series = lines.map((line) => points.map((point) => line.of(point, step)));
     const most = Math.max(0, ...this.series.flat().filter((value) => value !== null));
     this.most = round(Math.max(most, floor));
     put(this.top, unit(this.most));
-    const x = (at) => (at / Math.max(1, points.length - 1)) * WIDTH;
+    const x = (at) => ((at + room - points.length) / (room - 1)) * WIDTH;
     const y = (value) => HEIGHT - (value / this.most) * (HEIGHT - 2) - 1;
     this.x = x;
     if (!bars) this.series.forEach((values, at) => this.paths[at].setAttribute('d', path(values, x, y)));
-    if (this.area && bars) this.area.setAttribute('d', columns(this.series[0], x, y));
-    else if (this.area) this.area.setAttribute('d', `M0 ${HEIGHT}${this.series[0].map((value, at) => `L${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('')}L${WIDTH} ${HEIGHT}Z`);
+    if (this.area && bars) this.area.setAttribute('d', columns(this.series[0], room, y));
+    else if (this.area) this.area.setAttribute('d', `M${x(0).toFixed(1)} ${HEIGHT}${this.series[0].map((value, at) => `L${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join('')}L${WIDTH} ${HEIGHT}Z`);
     const last = this.series.map((values) => values.findLast((value) => value !== null) ?? null);
     const said = lines.map((line, at) => `${line.name} ${unit(last[at])}`).join(', ');
     this.plot.setAttribute('aria-label', `${this.plan.name}, last ${back}: now ${said}; at most ${unit(most)}. Arrow keys read single moments.`);
@@ -145,10 +146,10 @@ class Chart {
   }
 }
 
-/** The next round number at or above: 1, 2 or 5 times a power of ten. */
+/** The next round number at or above. */
 function round(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].find((step) => step * power >= value * 0.999) * power;
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * 0.999) * power;
 }
 
 function path(values, x, y) {
@@ -163,8 +164,9 @@ function path(values, x, y) {
   return text;
 }
 
-function columns(values, x, y) {
-  const wide = (WIDTH / values.length) * 0.8;
-  const column = (value, at) => (value > 0 ? `M${(x(at) - wide).toFixed(1)} ${HEIGHT}V${Math.min(y(value), HEIGHT - 2).toFixed(1)}h${wide.toFixed(1)}V${HEIGHT}Z` : '');
+function columns(values, room, y) {
+  const wide = (WIDTH / room) * 0.8;
+  const x = (at) => ((at + room - values.length) / room) * WIDTH;
+  const column = (value, at) => (value > 0 ? `M${x(at).toFixed(1)} ${HEIGHT}V${Math.min(y(value), HEIGHT - 2).toFixed(1)}h${wide.toFixed(1)}V${HEIGHT}Z` : '');
   return values.map(column).join('');
 }

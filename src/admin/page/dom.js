@@ -175,13 +175,25 @@ export function announce(text) {
     const [first, ...more] = pending;
     pending = [];
     announced = performance.now();
+    move();
     byId('live').textContent = more.length ? `${first}, and ${more.length} more changes` : first;
   }, wait);
 }
 
+/** What is outside an open dialog is neither seen nor read out: what is told moves into it, and back when it closes. */
+function move() {
+  const open = [...document.querySelectorAll('dialog[open]')];
+  // The one that was opened last is the one that has the focus.
+  const host = open.find((it) => it.contains(document.activeElement)) ?? open.at(-1) ?? document.body;
+  if (byId('tell').parentNode !== host) host.append(byId('tell'));
+}
+document.addEventListener('close', move, true);
+
 /** Tells everybody how something went. */
 export function toast(text, kind = 'good') {
   const note = el('p', { class: 'toast', data: { kind }, text: `${kind === 'good' ? '✓' : '✕'} ${text}` });
-  byId('toasts').append(note);
+  move();
+  // A live region that has just moved is not listened to yet.
+  setTimeout(() => byId('toasts').append(note), 50);
   setTimeout(() => note.remove(), 8000);
 }

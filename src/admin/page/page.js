@@ -69,7 +69,7 @@ const refreshHistory = calmly(async () => {
   try {
     const history = await call('GET', '/admin/v1/history');
     const began = performance.now();
-    charts.show(history, state?.process.started);
+    charts.show(history);
     chains.showFlows(history.flows);
     performance.measure('history', { start: began });
   } catch {
@@ -120,6 +120,14 @@ function link() {
 const BAD = /quarantined|opened|failed|gone|refused|full|lagged|cut/;
 const GOOD = /usable|recovered|released|closed|restarted|reloaded/;
 
+/** Fields of events that are plain without their names. */
+const FIELDS = {
+  for_seconds: (value) => `for ${span(value)}`,
+  reason: (value) => said(value),
+  model: (value) => String(value),
+};
+const other = (value, field) => `${said(field)} ${typeof value === 'object' ? JSON.stringify(value) : value}`;
+
 const opened = Date.now();
 let news = [];
 
@@ -145,7 +153,7 @@ function change(name, event) {
   const subject = fields.key ?? fields.upstream ?? fields.provider ?? fields.actor ?? '';
   for (const field of ['key', 'upstream', 'provider', 'actor']) if (fields[field] === subject) delete fields[field];
   const more = Object.entries(fields).filter(([, value]) => value !== null && value !== '');
-  const detail = more.map(([field, value]) => `${said(field)} ${typeof value === 'object' ? JSON.stringify(value) : said(value)}`).join(', ');
+  const detail = more.map(([field, value]) => (FIELDS[field] ?? other)(value, field)).join(', ');
   const kind = BAD.test(name) ? 'down' : GOOD.test(name) ? 'usable' : 'cooling';
   if (!at || Date.parse(at) > opened) announce(`${said(name)} ${subject}`.trim());
   return el(

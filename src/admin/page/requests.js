@@ -121,7 +121,7 @@ function line(request) {
   const cells = [
     el('td', {}, open),
     el('td', {}, el('span', { class: 'mark', data: { state }, text: word })),
-    el('td', { text: request.target ?? '–' }),
+    el('td', { text: request.target || '–' }),
     el('td', {}, request.upstream ?? '–', request.key ? el('span', { class: 'soft', text: `  ${request.key}` }) : null),
     el('td', { class: request.attempts > 1 ? 'num strong' : 'num', text: request.attempts }),
     el('td', { class: 'num', text: millis(request.total_ms) }),
@@ -139,15 +139,16 @@ function story(request) {
   const facts = [
     ['Outcome', el('span', {}, el('span', { class: 'mark', data: { state }, text: word }), request.status ? `  status ${request.status}` : '')],
     ['Arrived', `${clock(request.at)}, ${request.operation}${request.stream ? ', streamed' : ''}`],
-    ['Target', request.target ?? '–'],
-    ['Chain', request.chain.join(' → ') || '–'],
+    ['Target', request.target || '–'],
+    ['Chain', request.chain?.join(' → ') || '–'],
     ['Took', `${millis(request.total_ms)}${request.first_token_ms === null ? '' : `, first token after ${millis(request.first_token_ms)}`}`],
     request.client && ['Client', request.client],
-    request.prompt_tokens !== null && ['Tokens', `${count(request.prompt_tokens)} asked, ${count(request.completion_tokens)} answered`],
+    request.prompt_tokens != null && ['Tokens', `${count(request.prompt_tokens)} asked, ${count(request.completion_tokens)} answered`],
     request.trace_id && ['Trace', request.trace_id],
   ].filter(Boolean);
   const list = el('dl', { class: 'list' }, ...facts.map(([name, value]) => el('div', {}, el('dt', { text: name }), el('dd', {}, value))));
-  const steps = request.tries.map((it, at) => attempt(it, at, total));
+  const tries = [...request.tries].sort((one, other) => one.started_ms - other.started_ms);
+  const steps = tries.map((it, at) => attempt(it, at, total));
   if (request.refused) steps.push(refusal(request.refused, total));
   const end = el('li', { class: 'try end' }, el('div', { class: 'try-head' }, el('span', { class: 'mark', data: { state }, text: word }), el('span', { class: 'soft', text: `after ${millis(request.total_ms)}` })));
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => el('span', { text: share === 0 ? '0' : millis(total * share) }));
