@@ -64,9 +64,10 @@ export function millis(value) {
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 100) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+  const two = (large, unit, small, rest) => (small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${rest}`);
+  if (whole < 3600) return two(Math.floor(whole / 60), 'min', whole % 60, 's');
+  if (whole < 86_400) return two(Math.floor(whole / 3600), 'h', Math.floor((whole % 3600) / 60), 'min');
+  return two(Math.floor(whole / 86_400), 'd', Math.floor((whole % 86_400) / 3600), 'h');
 }
 
 /** The same in at most four characters. */
