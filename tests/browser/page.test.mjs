@@ -74,7 +74,7 @@ const shot = (page, name) => (process.env.PICTURES ? page.screenshot({ path: `${
 async function audit(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'] }));
-  assert.deepEqual(violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`), []);
+  assert.deepEqual(violations.map((it) => `${it.id}: ${it.nodes.slice(0, 4).map((node) => node.html.slice(0, 120)).join(' | ')}`), []);
 }
 
 test('shows actors, chains, charts and what changes', async () => {

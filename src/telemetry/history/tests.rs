@@ -93,11 +93,11 @@ fn a_slot_that_was_used_a_round_ago_begins_anew() {
         history.ended(&answered(after(0)));
     }
     history.ended(&answered(after(900)));
-    let points = history.points(after(901));
-    assert_eq!(points.last().unwrap().requests, 1);
+    let requests = || history.points(after(901)).last().unwrap().requests;
+    assert_eq!(requests(), 1);
     // One that comes a round late would spoil it.
     history.ended(&answered(after(0)));
-    assert_eq!(history.points(after(901)), points);
+    assert_eq!(requests(), 1);
 }
 
 #[test]
