@@ -214,7 +214,7 @@ function keyFacts(key, provider) {
       ['State', state],
       key.quarantine && ['Quarantine', until(key.quarantine.until)],
       key.invalid && ['Probed by one request', until(key.invalid.probe)],
-      ...key.cooling.map((it) => [`${said(it.reason)}: ${it.model ?? 'all models'}`, until(it.until)]),
+      ...key.cooling.map((it) => [`${it.reason === 'cooling' ? 'Cooling' : 'Used up'}, ${it.model ?? 'all models'}`, until(it.until)]),
       ['In flight', `${key.in_flight}${learned.max_in_flight === null ? '' : ` of ${learned.max_in_flight} (learned)`}`],
       ['Attempts', `${key.attempts} since the start`],
       ['Restarts of its actor', String(key.restarts)],
