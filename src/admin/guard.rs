@@ -4,10 +4,12 @@
 use http::{Method, StatusCode, header, request::Parts};
 
 use super::answer::Refused;
+use super::page;
 use super::state::Now;
 use crate::wire::token::{self, TokenDigest};
 
-/// Paths that need no token: they tell nothing but whether the process is well, and where to look.
+/// Paths that need no token, as the files of the page: they tell nothing but whether the process is well, and where to
+/// look.
 const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 
 /// Judges a request by its head. `unix`: it came over a Unix socket, which no page can reach.
@@ -23,7 +25,7 @@ pub(super) fn judge(parts: &Parts, now: &Now, unix: bool) -> Result<(), Refused>
         ));
     }
     let identified = now.tokens.is_empty() || has_token(parts, &now.tokens);
-    if !identified && !OPEN.contains(&parts.uri.path()) {
+    if !identified && !is_open(parts.uri.path()) {
         let message = "an admin token is needed: send `authorization: Bearer TOKEN`";
         return Err(Refused::new(
             StatusCode::UNAUTHORIZED,
@@ -40,6 +42,10 @@ pub(super) fn judge(parts: &Parts, now: &Now, unix: bool) -> Result<(), Refused>
         ));
     }
     Ok(())
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(page::FOLDER)
 }
 
 /// The host that the request is for: of HTTP/2 in its target, else in the header.

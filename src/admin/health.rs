@@ -1,4 +1,4 @@
-//! Liveness and readiness, as on the data listener, and where to look for the rest.
+//! Liveness and readiness, as on the data listener.
 
 use std::sync::Arc;
 
@@ -9,16 +9,6 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::state::Admin;
-
-pub(super) async fn pointer() -> Response {
-    let body = json!({
-        "pointsman": env!("CARGO_PKG_VERSION"),
-        "state": "/admin/v1/state",
-        "events": "/admin/v1/events",
-        "description": "/admin/v1/openapi.json",
-    });
-    Json(body).into_response()
-}
 
 pub(super) async fn live() -> Response {
     Json(json!({"status": "ok"})).into_response()

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer::Refused;
 use super::keys::{self, Verb};
 use super::state::Admin;
-use super::{events, health, process, requests, snapshot};
+use super::{events, health, history, page, process, requests, snapshot};
 
 /// The description for programs, OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -21,12 +21,14 @@ type Route = (&'static str, &'static str, MethodRouter<Arc<Admin>>);
 /// Path, method, handler. `openapi.json` describes each.
 fn routes() -> Vec<Route> {
     let mut routes: Vec<Route> = vec![
-        ("/", "get", get(health::pointer)),
+        ("/", "get", get(page::root)),
+        ("/page/{file}", "get", get(page::file)),
         ("/health/live", "get", get(health::live)),
         ("/health/ready", "get", get(health::ready)),
         ("/admin/v1/openapi.json", "get", get(openapi)),
         ("/admin/v1/state", "get", get(snapshot::state)),
         ("/admin/v1/events", "get", get(events::events)),
+        ("/admin/v1/history", "get", get(history::history)),
         ("/admin/v1/requests", "get", get(requests::list)),
         ("/admin/v1/requests/{id}", "get", get(requests::one)),
         ("/admin/v1/reload", "post", post(process::reload)),

@@ -185,8 +185,13 @@ impl AdminListening {
     }
 }
 
-/// What the admin listener needs to know of this configuration.
+/// What the admin listener needs to know of this configuration, whose chains the history tells apart from now on.
 pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
+    let virtuals = config.targets.chains();
+    let virtuals = virtuals.map(|chain| (&*chain.target, &chain.upstreams[..]));
+    let others = config.targets.named_chains();
+    let others = others.map(|(name, chain)| (name, &chain.upstreams[..]));
+    dispatch.recorder.history().follow(virtuals.chain(others));
     Now {
         generation: dispatch.generation,
         targets: Arc::clone(&config.targets),

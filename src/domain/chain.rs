@@ -241,6 +241,11 @@ impl Targets {
         &self.listed
     }
 
+    /// Every exact name and what it means, in no order.
+    pub fn named_chains(&self) -> impl Iterator<Item = (&str, &Chain)> {
+        self.known.iter().map(|(name, chain)| (&**name, &**chain))
+    }
+
     /// The chains of the virtual providers, as configured.
     pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
         self.listed

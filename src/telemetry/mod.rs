@@ -3,6 +3,7 @@
 
 pub mod events;
 pub mod feed;
+pub mod history;
 pub mod init;
 mod json;
 pub mod level;

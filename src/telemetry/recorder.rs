@@ -1,6 +1,7 @@
 //! Where every request is told of when it has ended, once. What is made of that (lines, numbers, spans, pages) is
 //! decided here, so that all of them agree.
 
+use super::history::History;
 use super::request_line;
 use super::ring::Ring;
 use super::told::Told;
@@ -9,6 +10,7 @@ use super::told::Told;
 #[derive(Debug)]
 pub struct Recorder {
     ring: Ring,
+    history: History,
 }
 
 impl Recorder {
@@ -16,12 +18,14 @@ impl Recorder {
     pub fn new(kept: usize) -> Self {
         Self {
             ring: Ring::new(kept),
+            history: History::default(),
         }
     }
 
     /// A request has ended.
     pub fn tell(&self, told: Told) {
         request_line::emit(&told);
+        self.history.ended(&told);
         self.ring.push(told);
     }
 
@@ -29,6 +33,12 @@ impl Recorder {
     /// stories.
     pub fn turned_away(&self, told: &Told) {
         request_line::emit(told);
+        self.history.ended(told);
+    }
+
+    /// The last quarter of an hour as numbers.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The latest requests.

@@ -1,6 +1,7 @@
 //! The admin listener: what it shows, what it does, and whom it lets in.
 
 mod doors;
+mod page;
 mod process;
 mod reloads;
 mod requests;
@@ -392,6 +393,7 @@ async fn answers_are_as_described() {
             r#"{"for": 9}"#,
         ),
         ("get", "/admin/v1/state", "/admin/v1/state", ""),
+        ("get", "/admin/v1/history", "/admin/v1/history", ""),
         (
             "post",
             "/admin/v1/keys/a%231/release",

@@ -116,6 +116,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "api/state.rs",
             "listener/tls.rs",
             "telemetry/feed.rs",
+            "telemetry/history.rs",
             "telemetry/level.rs",
             "telemetry/ring.rs",
         ],
