@@ -236,13 +236,14 @@ fn admin(
         .as_ref()
         .map(Clients::all)
         .unwrap_or_default();
-    let door = api.door.clone();
+    let (door, api) = (api.door.clone(), Arc::clone(api));
     Admin::new(
         now,
         (clock, Halt::default()),
         (tree.dispatcher().clone(), tree.operator()),
         commands,
         Box::new(move || door.inside()),
+        Box::new(move || Arc::clone(&api.serving().dispatch)),
     )
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer::Refused;
 use super::keys::{self, Verb};
 use super::state::Admin;
-use super::{events, health, process, snapshot};
+use super::{events, explain, health, process, snapshot};
 
 /// The description for programs, OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -27,6 +27,7 @@ fn routes() -> Vec<Route> {
         ("/admin/v1/openapi.json", "get", get(openapi)),
         ("/admin/v1/state", "get", get(snapshot::state)),
         ("/admin/v1/events", "get", get(events::events)),
+        ("/admin/v1/explain", "post", post(explain::explain)),
         ("/admin/v1/reload", "post", post(process::reload)),
         ("/admin/v1/drain", "post", post(process::drain)),
         ("/admin/v1/log-level", "put", put(process::log_level)),

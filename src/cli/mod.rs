@@ -1,8 +1,11 @@
 //! Floor 7: the command line. Parses it, loads the configuration, runs a command, chooses the exit code.
 
+mod admin;
 mod arguments;
+mod ask;
 pub mod check;
 mod exit;
+mod explain;
 mod health;
 mod serve;
 
@@ -20,6 +23,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check(&arguments),
         Command::Health(arguments) => health::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
     }
 }
 

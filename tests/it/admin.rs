@@ -4,7 +4,7 @@ mod doors;
 mod process;
 mod reloads;
 mod schema;
-mod side;
+pub mod side;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -342,6 +342,13 @@ async fn answers_are_as_described() {
             r#"{"for": 9}"#,
         ),
         ("get", "/admin/v1/state", "/admin/v1/state", ""),
+        ("post", "/admin/v1/explain", "/admin/v1/explain", ""),
+        (
+            "post",
+            "/admin/v1/explain",
+            "/admin/v1/explain",
+            r#"{"target": "none"}"#,
+        ),
         (
             "post",
             "/admin/v1/keys/a%231/release",

@@ -18,6 +18,7 @@ mod cli;
 mod cooldown;
 mod deploy;
 mod drain;
+mod explain;
 mod failover;
 mod headers;
 mod health;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::actors::inquiry::{Inquiry, ProviderWord};
 use crate::actors::lease::LeaseRecord;
 use crate::actors::orders::ProviderOrder;
 use crate::actors::route::Route;
@@ -36,6 +37,16 @@ pub enum ProviderMessage {
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
     /// operator's side asks again.
     Manual(ProviderOrder, oneshot::Sender<()>),
+    /// From the router: what would a request hear? It changes nothing. Lost: the reply port closes, which is told as the
+    /// restart that it is.
+    Explain {
+        /// The request.
+        inquiry: Arc<Inquiry>,
+        /// The candidate's place in its chain.
+        at: usize,
+        /// Where the answer goes.
+        reply: oneshot::Sender<ProviderWord>,
+    },
 }
 
 impl ProviderMessage {
@@ -47,6 +58,7 @@ impl ProviderMessage {
             Self::Report(_) => "Report",
             Self::CoolAll { .. } => "CoolAll",
             Self::Manual(..) => "Manual",
+            Self::Explain { .. } => "Explain",
         }
     }
 }

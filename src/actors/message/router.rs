@@ -1,6 +1,11 @@
 //! Messages to the router.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use crate::actors::child::Child;
+use crate::actors::inquiry::{Inquiry, RouterWord};
 use crate::actors::route::Route;
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
@@ -30,6 +35,9 @@ pub enum RouterMessage {
     Exited(Child),
     /// From a request's task: it left while it waited. Lost: noticed at the next look at its route.
     Left,
+    /// From somebody who wants to know what a request would hear. It changes nothing. Lost: the reply port closes and it is
+    /// sent again.
+    Explain(Arc<Inquiry>, oneshot::Sender<RouterWord>),
     /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
     Tick(Time),
 }
@@ -42,6 +50,7 @@ impl RouterMessage {
             Self::Ready { .. } => "Ready",
             Self::Exited(_) => "Exited",
             Self::Left => "Left",
+            Self::Explain(..) => "Explain",
             Self::Tick(_) => "Tick",
         }
     }

@@ -3,6 +3,7 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
+mod explain;
 mod manual;
 pub(crate) mod published;
 
@@ -182,6 +183,9 @@ impl Actor for Provider {
                 self.manual(core, &order);
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
+            }
+            ProviderMessage::Explain { inquiry, at, reply } => {
+                self.explain(core, &inquiry, at, reply);
             }
         }
         Ok(())
