@@ -25,6 +25,8 @@ pub(super) enum Command {
     /// Exit code 0 when it would go at once, 3 when it would have to wait, 1 when it would be refused, 69 when the
     /// process cannot be asked.
     Explain(Explain),
+    /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
+    Top(Top),
 }
 
 #[derive(Debug, Args)]
@@ -104,4 +106,10 @@ pub(super) struct Explain {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    #[command(flatten)]
+    pub(super) side: AdminSide,
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::admin::{AdminClient, AdminError};
 use super::arguments::Explain;
 use super::exit::{CANNOT_BIND, complain, say};
+use super::shown::{items, span, text};
 use crate::app;
 
 /// It would be refused.
@@ -48,7 +49,6 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
 
 /// The answer for people.
 fn table(explained: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut out = String::new();
     let target = text(&explained["target"]);
     let detail = text(&explained["detail"]);
@@ -69,15 +69,13 @@ fn table(explained: &Value) -> String {
         true => writeln!(out, "{answer}"),
         false => writeln!(out, "{target}: {answer}"),
     };
-    let none = Vec::new();
-    let candidates = explained["candidates"].as_array().unwrap_or(&none);
     let mut rows: Vec<[String; 4]> = Vec::new();
-    for candidate in candidates {
+    for candidate in items(&explained["candidates"]) {
         let place = format!("{}. ", candidate["place"]);
         let name = format!("{place}{}", text(&candidate["upstream"]));
         let detail = text(&candidate["detail"]);
         rows.push([name, verdict(candidate), left(candidate), detail]);
-        for key in candidate["keys"].as_array().unwrap_or(&none) {
+        for key in items(&candidate["keys"]) {
             let name = format!("{:1$}{id}", "", place.len(), id = text(&key["id"]));
             rows.push([name, verdict(key), left(key), String::new()]);
         }
@@ -106,16 +104,6 @@ fn verdict(of: &Value) -> String {
 fn left(of: &Value) -> String {
     let seconds = of["seconds_left"].as_f64();
     seconds.map_or_else(String::new, |seconds| format!("{} left", span(seconds)))
-}
-
-/// A time for people: `0.4 s`, `12 s`, `3 min`, `2 h`.
-pub(super) fn span(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 10.0 => format!("{seconds:.1} s"),
-        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
-        seconds => format!("{:.0} h", seconds / 3600.0),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod exit;
 mod explain;
 mod health;
 mod serve;
+mod shown;
+mod top;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check(&arguments),
         Command::Health(arguments) => health::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
     }
 }
 

@@ -197,6 +197,34 @@ async fn an_open_breaker_and_a_model_that_is_gone_lead_to_the_next_upstream() {
 }
 
 #[tokio::test]
+async fn the_probe_of_a_breaker_is_announced_and_no_second_one() {
+    let text = TWO.replace("threshold: 1}", "threshold: 1, recovery_time: 400ms}");
+    let scene = Scene::new(&text, "smart").await;
+    let gate = Gate::new();
+    let probe = Behaviour::says("back").gate(At::BeforeHead, &gate);
+    scene.a.on(Match::any(), [Behaviour::fails(500), probe]);
+    assert_eq!(scene.send().await.header("x-pointsman-attempts"), "2");
+    assert_eq!(verdict(&scene.explain().await, 0), "excluded circuit_open");
+    until("the breaker to be half-open", async || {
+        verdict(&scene.explain().await, 0) == "chosen -"
+    })
+    .await;
+    let told = scene.explain().await;
+    let detail = told["candidates"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("would be the probe"), "{told:#}");
+    let first = scene.side.gateway.chat("smart").spawn();
+    until("the probe to be under way", async || scene.a.count() == 2).await;
+    assert_eq!(verdict(&scene.explain().await, 0), "excluded circuit_open");
+    assert_eq!(scene.agrees().await, "b:mb b#1");
+    gate.open();
+    assert_eq!(first.await.unwrap().says(), "back");
+    let told = scene.explain().await;
+    let detail = told["candidates"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("recovering: takes 10 %"), "{told:#}");
+    assert_eq!(chosen(&told), scene.agrees().await);
+}
+
+#[tokio::test]
 async fn what_is_too_large_for_one_goes_to_another_or_nowhere() {
     let mut scene = Scene::new(TWO, "smart").await;
     let long = |tokens: usize| {
