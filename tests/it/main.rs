@@ -46,3 +46,4 @@ mod support;
 mod targets;
 mod tidy;
 mod tls;
+mod top;

@@ -49,13 +49,14 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     let rows = model.rows();
     let cells = rows.iter().map(|row| tree_row(row, model.age, look));
     let widths = [
-        Constraint::Fill(3),
-        Constraint::Fill(3),
+        Constraint::Fill(4),
+        Constraint::Fill(5),
+        Constraint::Length(7),
         Constraint::Length(9),
-        Constraint::Length(9),
-        Constraint::Fill(2),
+        Constraint::Length(8),
+        Constraint::Fill(3),
     ];
-    let titles = ["name", "state", "in flight", "attempts", "limits"];
+    let titles = ["name", "state", "left", "in flight", "attempts", "limits"];
     let table = Table::new(cells, widths).header(Cells::new(titles).style(look.faint()));
     let title = title(
         "providers",
@@ -77,15 +78,15 @@ fn tree_row(row: &Row, age: f64, look: Look) -> Cells<'static> {
         Kind::Upstream => Span::styled(name, look.faint()),
         Kind::Key(_) => Span::raw(name),
     };
-    let state = match row.left.map(|left| left - age) {
-        Some(left) if left > 0.0 => format!("{} {}", row.state, span(left)),
-        Some(_) => format!("{} now", row.state),
-        None => row.state.clone(),
+    let left = match row.left.map(|left| left - age) {
+        Some(left) if left > 0.0 => span(left),
+        Some(_) => "now".to_owned(),
+        None => String::new(),
     };
-    let state = match (&row.kind, row.mood) {
+    let style = match row.mood {
         // A tree full of green says less.
-        (_, Mood::Well) => Span::styled(state, look.faint()),
-        (_, mood) => Span::styled(state, look.mood(mood)),
+        Mood::Well => look.faint(),
+        mood => look.mood(mood),
     };
     let (in_flight, attempts) = match row.kind {
         Kind::Upstream => (String::new(), String::new()),
@@ -101,7 +102,8 @@ fn tree_row(row: &Row, age: f64, look: Look) -> Cells<'static> {
     };
     Cells::new([
         Cell::from(name),
-        Cell::from(state),
+        Cell::from(Span::styled(row.state.clone(), style)),
+        Cell::from(Span::styled(left, style)),
         Cell::from(in_flight),
         Cell::from(attempts),
         Cell::from(Span::styled(row.limits.clone(), look.faint())),
@@ -248,7 +250,8 @@ fn footer(model: &Model, look: Look) -> Line<'static> {
         (_, Some(Ok(said))) => Line::from(Span::styled(said.clone(), look.good())),
         (_, Some(Err(said))) => Line::from(Span::styled(said.clone(), look.bad())),
         _ => {
-            let keys = "q quit  Tab pane  ↑↓ select  Enter request  / filter  s sort  Q quarantine  r release  ? help";
+            let keys =
+                "q quit  Tab pane  Enter show  / filter  s sort  Q quarantine  r release  ? help";
             Line::from(Span::styled(keys, look.faint()))
         }
     }

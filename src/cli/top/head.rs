@@ -61,7 +61,8 @@ fn traffic(model: &Model, look: Look) -> Line<'static> {
     let rate = figures.rate;
     let rate = rate.map_or(NONE.to_owned(), |rate| format!("{rate:.1}"));
     Line::from(vec![
-        Span::styled(format!("{rate} req/s"), look.strong()),
+        Span::styled(format!("{rate} req/s  "), look.strong()),
+        failed,
         Span::raw(format!(
             "  in flight {}  waiting {}  p50 {}  p95 {}  first token {}  ",
             number(&model.state["process"]["in_flight"]),
@@ -70,8 +71,6 @@ fn traffic(model: &Model, look: Look) -> Line<'static> {
             millis(figures.p95),
             millis(figures.first_token),
         )),
-        failed,
-        Span::raw("  "),
         Span::styled(figures.bars, look.good()),
     ])
 }

@@ -193,16 +193,14 @@ fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Look) -> Vec<Line<
                 Some(first) => format!(", first token at {first:.1}"),
                 None => String::new(),
             }),
-            Span::raw(match number("waited_ms") {
-                Some(waited) if waited >= 0.1 => format!(", waited {waited:.1} ms for a key"),
-                _ => String::new(),
-            }),
         ]),
     ];
-    let detail = text(&attempt["detail"]);
-    if !detail.is_empty() {
+    let waited = number("waited_ms").filter(|waited| *waited >= 0.1);
+    let waited = waited.map(|waited| format!("waited {waited:.1} ms for a key"));
+    let detail = Some(text(&attempt["detail"])).filter(|detail| !detail.is_empty());
+    for said in waited.into_iter().chain(detail) {
         lines.push(Line::from(Span::styled(
-            format!("     {detail}"),
+            format!("     {said}"),
             look.faint(),
         )));
     }
