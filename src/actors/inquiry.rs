@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::domain::chain::Chain;
 use crate::domain::client::Standing;
+use crate::domain::forecast::Prospect;
 use crate::domain::ids::KeyId;
 use crate::domain::provider_state::Pass;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
 /// What a request would bring along.
@@ -94,6 +95,25 @@ pub struct Heard {
     pub recovery: Option<Recovery>,
     /// Its keys in the order in which its provider would come to them, and what each would say.
     pub keys: Vec<(KeyId, Result<(), Refusal>)>,
+}
+
+impl Heard {
+    /// What that comes down to for the request, which does not even ask there if the candidate is `closed` to it.
+    pub fn prospect(&self, closed: Option<Reason>) -> Prospect {
+        let said = self.keys.iter().map(|(_, said)| *said);
+        let best = said.reduce(|one, other| match (one, other) {
+            (Err(one), Err(other)) => Err(one.sooner(other)),
+            _ => Ok(()),
+        });
+        let probe = self.gate.is_ok_and(|pass| pass.probe);
+        Prospect {
+            closed,
+            gate: self.gate.map(drop),
+            // A probe is not held back.
+            yields: !probe && self.recovery.is_some_and(|it| !it.admits),
+            keys: best.unwrap_or(Err(Refusal::open_ended(Reason::NoKeys))),
+        }
+    }
 }
 
 /// The router has not answered.

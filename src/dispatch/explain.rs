@@ -194,7 +194,7 @@ impl Dispatch {
         let closed = attempts.ask().closed;
         let heard = closed.iter().zip(&told.candidates);
         let prospects: Vec<Prospect> = heard
-            .map(|(closed, heard)| prospect(*closed, heard))
+            .map(|(closed, heard)| heard.prospect(*closed))
             .collect();
         let terms = Terms {
             may_wait: policy.await_cooldown > Duration::ZERO,
@@ -247,28 +247,6 @@ impl Dispatch {
             lines: lines.collect(),
             fate,
         }
-    }
-}
-
-fn prospect(closed: Option<Reason>, heard: &Heard) -> Prospect {
-    let mut keys = Err(Refusal::open_ended(Reason::NoKeys));
-    for (n, (_, said)) in heard.keys.iter().enumerate() {
-        match (said, keys) {
-            (Ok(()), _) => {
-                keys = Ok(());
-                break;
-            }
-            (Err(refusal), Err(before)) if n > 0 => keys = Err(before.sooner(*refusal)),
-            (Err(refusal), _) => keys = Err(*refusal),
-        }
-    }
-    Prospect {
-        closed,
-        gate: heard.gate.map(drop),
-        // A probe is not held back.
-        yields: heard.recovery.is_some_and(|it| !it.admits)
-            && heard.gate.is_ok_and(|pass| !pass.probe),
-        keys,
     }
 }
 

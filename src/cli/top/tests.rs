@@ -14,14 +14,14 @@ use super::{draw, overlay};
 
 const COLOR: Option<&str> = None;
 
-fn key(id: &str, in_flight: u64, cooling: Value) -> Value {
+fn key(id: &str, in_flight: u64, cooling: &Value) -> Value {
     json!({"id": id, "life": "up", "state": "usable", "in_flight": in_flight, "attempts": 40 + in_flight,
         "quarantine": null, "invalid": null, "cooling": cooling,
         "limits": {"rpm": 30, "tpm": null, "rpd": null, "max_in_flight": 2},
         "learned": {"max_in_flight": null, "limits": []}})
 }
 
-fn provider(name: &str, open: Value, keys: Value) -> Value {
+fn provider(name: &str, open: &Value, keys: &Value) -> Value {
     let breaker = if open.is_null() { "closed" } else { "open" };
     json!({"name": name, "life": "up", "quarantine": null, "cooling": null, "keys": keys,
         "upstreams": [{"model": format!("{name}-m"), "breaker": breaker, "open_until": open, "gone_until": null, "share": 1.0}]})
@@ -34,13 +34,13 @@ fn state() -> Value {
         "process": {"version": "0.1.0", "uptime_seconds": 3725.0, "generation": 2, "draining": false, "in_flight": 3},
         "router": {"waiting": 1},
         "providers": [
-            provider("cerebras", Value::Null, json!([key("cerebras#1", 0, json!([]))])),
-            provider("groq", left(9.0), json!([key("groq#1", 2, json!([])), key("groq#2", 0, cooling)])),
+            provider("cerebras", &Value::Null, &json!([key("cerebras#1", 0, &json!([]))])),
+            provider("groq", &left(9.0), &json!([key("groq#1", 2, &json!([])), key("groq#2", 0, &cooling)])),
         ],
     })
 }
 
-fn request(number: u64, outcome: &str, status: Value, total: f64) -> Value {
+fn request(number: u64, outcome: &str, status: u64, total: f64) -> Value {
     json!({"number": number, "id": format!("req_{number}"), "at": "2026-11-21T16:01:02.345Z", "client": "ci",
         "operation": "chat/completions", "stream": true, "target": "smart", "outcome": outcome, "status": status,
         "upstream": "groq:groq-m", "key": "groq#1", "attempts": number % 3, "total_ms": total, "first_token_ms": 120.0,
@@ -54,9 +54,9 @@ fn model() -> Model {
         history: Some(json!({"step_seconds": 5, "points": [{"at": "", "requests": 50, "failed": 5, "failovers": 0,
             "p50_ms": 200.0, "p95_ms": 410.0, "first_token_p50_ms": 90.0}]})),
         requests: Some(json!({"kept": 50, "latest": 3, "requests": [
-            request(3, "answered", json!(200), 812.4),
-            request(2, "upstreams_exhausted", json!(502), 90.0),
-            request(1, "answered", json!(200), 2000.0),
+            request(3, "answered", 200, 812.4),
+            request(2, "upstreams_exhausted", 502, 90.0),
+            request(1, "answered", 200, 2000.0),
         ]})),
     });
     model
@@ -296,7 +296,7 @@ fn a_request_is_shown_with_every_try() {
     let asked = type_in(&mut model, "\t\n");
     assert_eq!(asked, Some(Effect::Show("req_3".to_owned())));
     assert!(screen(&model).contains(" req_3 "));
-    let mut whole = request(3, "answered", json!(200), 812.4);
+    let mut whole = request(3, "answered", 200, 812.4);
     whole["chain"] = json!(["groq:groq-m", "cerebras:m"]);
     whole["tries"] = json!([
         {"upstream": "groq:groq-m", "key": "groq#2", "why": "first", "passed_over": [], "asked_ms": 0.1, "waited_ms": 0.0,
@@ -347,10 +347,10 @@ fn a_request_is_shown_with_every_try() {
 fn a_long_tree_scrolls_to_what_is_selected() {
     let mut model = Model::new("x".to_owned());
     let keys: Vec<Value> = (1..=500)
-        .map(|n| key(&format!("a#{n}"), 0, json!([])))
+        .map(|n| key(&format!("a#{n}"), 0, &json!([])))
         .collect();
     let mut many = state();
-    many["providers"] = json!([provider("a", Value::Null, json!(keys))]);
+    many["providers"] = json!([provider("a", &Value::Null, &json!(keys))]);
     model.hear(News::Look {
         state: many,
         history: None,
