@@ -68,12 +68,38 @@ fn exchange(address: &Listen, asking: &Asking) -> io::Result<Vec<u8>> {
 
 fn send(mut stream: impl Read + Write, asking: &Asking) -> io::Result<Vec<u8>> {
     stream.write_all(&asking.request)?;
+    let mut stream = stream.take(asking.longest);
     let mut answer = Vec::new();
-    match stream.take(asking.longest).read_to_end(&mut answer) {
-        // A connection may be reset behind an answer that is whole.
-        Err(error) if answer.is_empty() => Err(error),
-        _ => Ok(answer),
+    let mut part = vec![0; 64 * 1024];
+    while !is_whole(&answer) {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(part.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if answer.is_empty() => return Err(error),
+            // A connection may be reset behind an answer that is whole.
+            Err(_) => break,
+        }
     }
+    Ok(answer)
+}
+
+/// Whether all is there that the head announces; without a length, the end of the connection says so.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = memmem(answer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(answer.get(..end).unwrap_or_default());
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse::<usize>().ok())?
+    });
+    length.is_some_and(|length| answer.len() >= (end + 4).saturating_add(length))
+}
+
+fn memmem(all: &[u8], wanted: &[u8]) -> Option<usize> {
+    all.windows(wanted.len()).position(|part| part == wanted)
 }
 
 /// Status and body of an answer.
@@ -134,6 +160,18 @@ mod tests {
         ] {
             assert_eq!(nearby(address).to_string(), asked);
         }
+    }
+
+    #[test]
+    fn an_answer_is_over_when_it_is_as_long_as_it_says() {
+        let whole = |text: &str| is_whole(text.as_bytes());
+        assert!(whole("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+        assert!(!whole("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok"));
+        assert!(!whole("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n"));
+        assert!(
+            !whole("HTTP/1.1 200 OK\r\n\r\nok"),
+            "until the connection ends"
+        );
     }
 
     #[test]

@@ -111,7 +111,8 @@ impl Term {
         cells.any(|cell| cell.fgcolor() != vt100::Color::Default)
     }
 
-    /// Completes when the screen is as it should be; shows it when it never is.
+    /// Completes when the screen is as it should be; shows it when it never is. It is drawn from top to bottom: with the
+    /// footer all of it is there.
     async fn is(&self, what: &str, mut test: impl FnMut(&vt100::Screen) -> bool) {
         let mut seen = self.seen.subscribe();
         let waiting = seen.wait_for(|seen| test(seen.parser.screen()));
@@ -170,10 +171,10 @@ async fn keys_are_seen_quarantined_released_and_the_terminal_is_left_as_it_was()
     a.on(Match::key("k2"), [limited]);
     let side = Side::start(TWO, &[("a", &a)]).await;
     let mut term = Term::top(&side, &[]);
-    term.shows("a#2").await;
+    term.shows("? help").await;
     assert!(term.seen.borrow().parser.screen().alternate_screen());
     let text = term.text();
-    for expected in ["pointsman 0.", "generation 0", "b#1", "usable", "? help"] {
+    for expected in ["pointsman 0.", "generation 0", "a#2", "b#1", "usable"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     // a, its upstream, its first key.
@@ -206,7 +207,7 @@ async fn help_filter_and_another_size() {
     let a = ScriptedUpstream::start().await;
     let side = Side::start(TWO, &[("a", &a)]).await;
     let mut term = Term::top(&side, &[]);
-    term.shows("b#1").await;
+    term.shows("? help").await;
     term.press("?").await;
     term.shows("quarantine the selected key").await;
     term.press("\x1b").await;
@@ -241,7 +242,7 @@ async fn a_signal_ends_it_in_order_and_colours_can_be_off() {
     let mut coloured = Vec::new();
     for env in [&[][..], &[("NO_COLOR", "1")]] {
         let term = Term::top(&side, env);
-        term.shows("b#1").await;
+        term.shows("? help").await;
         coloured.push(term.is_coloured());
         // To all of the terminal's processes, of which the shell stays.
         let kill = format!("kill -s TERM -- -{}", term.child.id().unwrap());
@@ -260,7 +261,7 @@ async fn a_process_that_ends_is_told_of_and_one_that_comes_back_is_shown_again()
     let side = Side::start(TWO, &[("a", &a)]).await;
     let address = side.address.to_string();
     let mut term = Term::top(&side, &[]);
-    term.shows("b#1").await;
+    term.shows("? help").await;
     drop(side);
     term.shows("NOT ANSWERING").await;
     assert!(term.text().contains("b#1"), "what was known stays");
@@ -285,7 +286,7 @@ async fn what_cannot_be_shown_is_said_without_a_screen() {
         &side,
         &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-admin-1")],
     );
-    term.shows("b#1").await;
+    term.shows("? help").await;
     term.press("q").await;
     assert_eq!(term.ended().await.0, "0");
     let dir = TempDir::new();
@@ -295,4 +296,66 @@ async fn what_cannot_be_shown_is_said_without_a_screen() {
         output.status.code() == Some(70) && text.contains("needs a terminal"),
         "{text}"
     );
+}
+
+/// A process that answers as the description of the admin listener says, with what is made up here.
+async fn made_up() -> ScriptedUpstream {
+    let process = ScriptedUpstream::start().await;
+    let key = json!({"id": "groq#1", "life": "up", "state": "usable", "in_flight": 0, "attempts": 3, "quarantine": null,
+        "invalid": null, "cooling": [], "limits": {}, "learned": {"max_in_flight": null, "limits": []}});
+    let state = json!({
+        "process": {"version": "9.9.9", "uptime_seconds": 5.0, "generation": 4, "draining": true, "in_flight": 2},
+        "router": {"waiting": 7},
+        "providers": [{"name": "groq", "life": "up", "quarantine": null, "cooling": null, "upstreams": [], "keys": [key]}],
+    });
+    let point = json!({"at": "2026-11-21T16:00:00.000Z", "requests": 100, "failed": 1, "failovers": 0, "p50_ms": 20.0,
+        "p95_ms": 333.0, "p99_ms": 400.0, "first_token_p50_ms": null, "first_token_p95_ms": null});
+    let history = json!({"step_seconds": 5, "points": [point], "flows": []});
+    // A caller chose the name of what it asked for.
+    let request = json!({"number": 1, "id": "req_1", "at": "2026-11-21T16:01:02.345Z", "client": null,
+        "operation": "chat/completions", "stream": false, "target": "smart\u{1b}[2J", "outcome": "answered", "status": 200,
+        "upstream": "groq:m", "key": "groq#1", "attempts": 2, "total_ms": 812.4, "first_token_ms": null,
+        "prompt_tokens": 1, "completion_tokens": 2, "trace_id": null});
+    let attempt = json!({"upstream": "groq:m", "key": "groq#1", "why": "first", "passed_over": [], "asked_ms": 0.1,
+        "waited_ms": 0.0, "started_ms": 0.2, "first_byte_ms": 1.0, "first_token_ms": null, "ended_ms": 2.0,
+        "class": "success", "status": 200, "detail": null});
+    let mut whole = request.clone();
+    whole["chain"] = json!(["groq:m", "spare:m"]);
+    whole["tries"] = json!([attempt]);
+    let requests = json!({"kept": 1, "latest": 1, "requests": [request]});
+    for (path, body) in [
+        ("/admin/v1/state", state),
+        ("/admin/v1/history", history),
+        ("/admin/v1/requests?limit=50", requests),
+        ("/admin/v1/requests/req_1", whole),
+    ] {
+        process.on(Match::path(path), [Behaviour::json(200, &body.to_string())]);
+    }
+    process
+}
+
+#[tokio::test]
+async fn requests_are_listed_and_one_is_shown_whole() {
+    let process = made_up().await;
+    let address = process.base_url();
+    let address = address.trim_start_matches("http://").split('/').next();
+    let mut term = Term::start(&format!("top --admin {}", address.unwrap()), &[]);
+    term.shows("? help").await;
+    let text = term.text();
+    for expected in [
+        "20.0 req/s",
+        "waiting 7",
+        "p95 333 ms",
+        "draining",
+        "smart?[2J",
+        "answered 200",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    term.press("\t\r").await;
+    term.shows("chain: groq:m → spare:m").await;
+    term.press("\x1b").await;
+    term.hides("spare:m").await;
+    term.press("q").await;
+    assert_eq!(term.ended().await.0, "0");
 }
