@@ -148,9 +148,9 @@ impl<T> WaitingRoom<T> {
         }
     }
 
-    /// Whether a newcomer would get a place: a free one, or that of somebody who gives way.
-    pub fn has_place_for(&self, newcomer: &Standing) -> bool {
-        self.waiters.len() < self.capacity || self.who_gives_way(newcomer).is_some()
+    /// Whether a newcomer would get a place in a room for so many: a free one, or that of somebody who gives way.
+    pub fn has_place_for(&self, newcomer: &Standing, capacity: usize) -> bool {
+        self.waiters.len() < capacity || self.who_gives_way(newcomer).is_some()
     }
 
     fn who_gives_way(&self, newcomer: &Standing) -> Option<Ticket> {

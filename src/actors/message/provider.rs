@@ -29,14 +29,6 @@ pub enum ProviderMessage {
     Began(Arc<LeaseRecord>),
     /// From a lease that ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
-    /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
-    CoolAll {
-        /// Until when.
-        until: Time,
-    },
-    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
-    /// operator's side asks again.
-    Manual(ProviderOrder, oneshot::Sender<()>),
     /// From the router: what would a request hear? It changes nothing. Lost: the reply port closes, which is told as the
     /// restart that it is.
     Explain {
@@ -47,6 +39,14 @@ pub enum ProviderMessage {
         /// Where the answer goes.
         reply: oneshot::Sender<ProviderWord>,
     },
+    /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
+    CoolAll {
+        /// Until when.
+        until: Time,
+    },
+    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
+    /// operator's side asks again.
+    Manual(ProviderOrder, oneshot::Sender<()>),
 }
 
 impl ProviderMessage {
@@ -56,9 +56,9 @@ impl ProviderMessage {
             Self::Declined { .. } => "Declined",
             Self::Began(_) => "Began",
             Self::Report(_) => "Report",
+            Self::Explain { .. } => "Explain",
             Self::CoolAll { .. } => "CoolAll",
             Self::Manual(..) => "Manual",
-            Self::Explain { .. } => "Explain",
         }
     }
 }

@@ -31,13 +31,13 @@ pub enum RouterMessage {
         /// How many waiters to wake.
         slots: usize,
     },
+    /// From somebody who wants to know what a request would hear. It changes nothing. Lost: the reply port closes and it is
+    /// sent again.
+    Explain(Arc<Inquiry>, oneshot::Sender<RouterWord>),
     /// From the supervisor: a child ended without being asked to. Lost: the supervisor decides alone.
     Exited(Child),
     /// From a request's task: it left while it waited. Lost: noticed at the next look at its route.
     Left,
-    /// From somebody who wants to know what a request would hear. It changes nothing. Lost: the reply port closes and it is
-    /// sent again.
-    Explain(Arc<Inquiry>, oneshot::Sender<RouterWord>),
     /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
     Tick(Time),
 }
@@ -48,9 +48,9 @@ impl RouterMessage {
             Self::Route(_) => "Route",
             Self::Returned { .. } => "Returned",
             Self::Ready { .. } => "Ready",
+            Self::Explain(..) => "Explain",
             Self::Exited(_) => "Exited",
             Self::Left => "Left",
-            Self::Explain(..) => "Explain",
             Self::Tick(_) => "Tick",
         }
     }

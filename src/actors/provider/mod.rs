@@ -178,14 +178,14 @@ impl Actor for Provider {
             }
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
+            ProviderMessage::Explain { inquiry, at, reply } => {
+                self.explain(core, &inquiry, at, reply);
+            }
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
-            }
-            ProviderMessage::Explain { inquiry, at, reply } => {
-                self.explain(core, &inquiry, at, reply);
             }
         }
         Ok(())

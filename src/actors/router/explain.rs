@@ -42,7 +42,9 @@ impl Router {
         });
         let word = RouterWord {
             candidates: candidates.collect(),
-            has_place: core.room.has_place_for(&inquiry.standing),
+            has_place: core
+                .room
+                .has_place_for(&inquiry.standing, table.max_waiting),
         };
         // Whoever asked may have given up.
         let _ = reply.send(word);

@@ -150,11 +150,11 @@ impl Router {
                 let woken = core.room.ready(&provider, slots);
                 self.walk_again(core, woken);
             }
+            RouterMessage::Explain(inquiry, reply) => self.explain(core, &inquiry, reply),
             RouterMessage::Exited(child) => self.decide(core, child),
             RouterMessage::Left => {
                 core.room.leave(|route| route.reply.is_closed());
             }
-            RouterMessage::Explain(inquiry, reply) => self.explain(core, &inquiry, reply),
             RouterMessage::Tick(_) => {
                 let woken = core.room.due(self.clock.now());
                 self.walk_again(core, woken);
