@@ -7,7 +7,7 @@ use super::look::Look;
 use super::model::Model;
 use crate::cli::shown::{items, span, text};
 
-/// Steps of the history that are shown as figures: a minute.
+/// Steps of the history that are shown as figures: a minute, the step under way included.
 const RECENT: usize = 12;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// What is not known.
@@ -94,10 +94,15 @@ fn figures(history: Option<&Value>) -> Figures {
     let recent = points.get(points.len().saturating_sub(RECENT)..);
     let recent = recent.unwrap_or_default();
     let number = |point: &Value, name: &str| point[name].as_f64().unwrap_or(0.0);
-    let sum = |name: &str| recent.iter().map(|point| number(point, name)).sum::<f64>();
+    // The last step is under way: it would make the rate too low.
+    let whole = match recent {
+        [whole @ .., _] if !whole.is_empty() => whole,
+        all => all,
+    };
+    let sum = |name: &str| whole.iter().map(|point| number(point, name)).sum::<f64>();
     // What the last step with any says.
     let last = |name: &str| recent.iter().rev().find_map(|point| point[name].as_f64());
-    let seconds = recent.iter().map(|_| step).sum::<f64>();
+    let seconds = whole.iter().map(|_| step).sum::<f64>();
     let most = recent
         .iter()
         .map(|point| number(point, "requests"))
@@ -141,7 +146,7 @@ mod tests {
         assert_eq!(figures.p95, Some(300.0));
         assert_eq!(figures.first_token, None);
         assert_eq!(figures.bars, "███████████▁");
-        assert!((figures.rate.unwrap() - 220.0 / 60.0).abs() < 1e-9);
+        assert!((figures.rate.unwrap() - 4.0).abs() < 1e-9);
         assert!((figures.failed.unwrap() - 0.1).abs() < 1e-9);
         assert_eq!(super::figures(None), Figures::default());
     }
