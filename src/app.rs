@@ -241,7 +241,7 @@ fn admin(
         .as_ref()
         .map(Clients::all)
         .unwrap_or_default();
-    let door = api.door.clone();
+    let (door, api) = (api.door.clone(), Arc::clone(api));
     Admin::new(
         now,
         (clock, Halt::default()),
@@ -252,6 +252,7 @@ fn admin(
         ),
         commands,
         Box::new(move || door.inside()),
+        Box::new(move || Arc::clone(&api.serving().dispatch)),
     )
 }
 

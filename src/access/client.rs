@@ -102,27 +102,46 @@ impl Client {
     pub fn charge(self: &Arc<Self>, tokens: u64, now: Time) -> Result<Bill, TooMuch> {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
-        match self.meter.take(limits, reserved, now) {
-            Ok(taken) => Ok(Bill {
-                client: Arc::clone(self),
-                reserved,
-                taken,
-            }),
-            Err((met, ready)) => {
-                let (what, limit) = match met {
-                    Met::Requests => ("requests", limits.rpm),
-                    Met::Tokens => ("tokens", limits.tpm),
-                };
-                // A caller that obeys is never too early.
-                let nanos = ready.since(now).as_nanos();
-                let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
-                Err(TooMuch {
-                    client: Arc::clone(self.name()),
-                    what,
-                    limit: limit.map_or(0, |limit| limit.get()),
-                    wait: Duration::from_millis(millis),
-                })
-            }
+        let taken = self.meter.take(limits, reserved, now);
+        let taken = taken.map_err(|met| self.too_much(met, now))?;
+        Ok(Bill {
+            client: Arc::clone(self),
+            reserved,
+            taken,
+        })
+    }
+
+    /// Whether [`charge`](Self::charge) would be fine. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn look(&self, tokens: u64, now: Time) -> Result<(), TooMuch> {
+        let limits = &self.policy.limits;
+        let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
+        let look = self.meter.look(limits, reserved, now);
+        look.map_err(|met| self.too_much(met, now))
+    }
+
+    /// Whether as many requests of it are under way as may be.
+    pub fn is_full(&self) -> bool {
+        let most = self.policy.limits.max_in_flight;
+        most.is_some_and(|most| self.in_flight() >= most.get())
+    }
+
+    fn too_much(&self, (met, ready): (Met, Time), now: Time) -> TooMuch {
+        let limits = &self.policy.limits;
+        let (what, limit) = match met {
+            Met::Requests => ("requests", limits.rpm),
+            Met::Tokens => ("tokens", limits.tpm),
+        };
+        // A caller that obeys is never too early.
+        let nanos = ready.since(now).as_nanos();
+        let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        TooMuch {
+            client: Arc::clone(self.name()),
+            what,
+            limit: limit.map_or(0, |limit| limit.get()),
+            wait: Duration::from_millis(millis),
         }
     }
 }

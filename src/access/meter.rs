@@ -79,6 +79,31 @@ impl Meter {
         })
     }
 
+    /// Whether [`take`](Self::take) would. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn look(
+        &self,
+        limits: &ClientLimits,
+        tokens: u64,
+        now: Time,
+    ) -> Result<(), (Met, Time)> {
+        let per_minute = [
+            (Met::Requests, limits.rpm, &self.requests, 1),
+            (Met::Tokens, limits.tpm, &self.tokens, tokens),
+        ];
+        let looks = per_minute
+            .into_iter()
+            .filter_map(|(met, limit, rate, amount)| {
+                let ready = rate.look(Gcra::per_minute(limit?), amount, now).err()?;
+                Some((met, ready))
+            });
+        // Of two at the same moment the first, as `take` says.
+        let last = looks.reduce(|one, other| if other.1 > one.1 { other } else { one });
+        last.map_or(Ok(()), Err)
+    }
+
     /// Of `reserved` tokens, which were paid for at `taken`, `used` were needed.
     pub(super) fn correct(
         &self,

@@ -1,5 +1,7 @@
 //! The whole tree: made from plain parameters, watched over, and asked for leases.
 
+mod inquire;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

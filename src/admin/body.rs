@@ -113,6 +113,36 @@ impl Fields {
         }
     }
 
+    /// A text, or none.
+    pub(super) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, Refused> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refused::invalid(format!(
+                "`{name}` must be a text, or null"
+            ))),
+        }
+    }
+
+    /// A whole number, or none.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<u64>, Refused> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let number = value.as_u64();
+        let wrong = || Refused::invalid(format!("`{name}` must be a whole number, or null"));
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    /// Yes or no, or neither.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Refused> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let wrong = || Refused::invalid(format!("`{name}` must be true, false or null"));
+        value.as_bool().map(Some).ok_or_else(wrong)
+    }
+
     /// Nothing else may have been sent.
     pub(super) fn finish(self) -> Result<(), Refused> {
         match self.0.keys().next() {

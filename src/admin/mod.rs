@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod events;
+mod explain;
 mod front;
 mod guard;
 mod health;

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer::Refused;
 use super::keys::{self, Verb};
 use super::state::Admin;
-use super::{events, health, history, page, process, requests, snapshot};
+use super::{events, explain, health, history, page, process, requests, snapshot};
 
 /// The description for programs, OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -31,6 +31,7 @@ fn routes() -> Vec<Route> {
         ("/admin/v1/history", "get", get(history::history)),
         ("/admin/v1/requests", "get", get(requests::list)),
         ("/admin/v1/requests/{id}", "get", get(requests::one)),
+        ("/admin/v1/explain", "post", post(explain::explain)),
         ("/admin/v1/reload", "post", post(process::reload)),
         ("/admin/v1/drain", "post", post(process::drain)),
         ("/admin/v1/log-level", "put", put(process::log_level)),

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::access::Client;
 use crate::actors::operator::Operator;
 use crate::actors::tree::Dispatcher;
+use crate::dispatch::Dispatch;
 use crate::domain::chain::Targets;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -32,6 +33,7 @@ pub struct Admin {
     pub(super) recorder: Arc<Recorder>,
     commands: mpsc::Sender<Command>,
     in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+    dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
 }
 
 /// What one configuration says.
@@ -95,13 +97,15 @@ pub struct LastReload {
 pub(super) struct Ending;
 
 impl Admin {
-    /// Knows this until told otherwise. `in_flight` tells how many requests are under way.
+    /// Knows this until told otherwise. `in_flight` tells how many requests are under way, `dispatch` under what
+    /// the next one would begin.
     pub fn new(
         now: Now,
         (clock, halt): (Clock, Halt),
         (dispatcher, operator, recorder): (Dispatcher, Operator, Arc<Recorder>),
         commands: mpsc::Sender<Command>,
         in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+        dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
     ) -> Self {
         Self {
             now: ArcSwap::from_pointee(now),
@@ -114,6 +118,7 @@ impl Admin {
             recorder,
             commands,
             in_flight,
+            dispatch,
         }
     }
 
@@ -152,6 +157,10 @@ impl Admin {
 
     pub(super) fn in_flight(&self) -> usize {
         (self.in_flight)()
+    }
+
+    pub(super) fn dispatch(&self) -> Arc<Dispatch> {
+        (self.dispatch)()
     }
 
     pub(super) async fn reload(&self) -> Result<Reloaded, Ending> {

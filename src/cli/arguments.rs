@@ -20,6 +20,13 @@ pub(super) enum Command {
     Check(Check),
     /// Ask a running process how it is: exit code 0 when it is well, 1 otherwise.
     Health(Health),
+    /// Ask a running process where a request would go right now, in order, and why not elsewhere. Nothing is sent.
+    ///
+    /// Exit code 0 when it would go at once, 3 when it would have to wait, 1 when it would be refused, 69 when the
+    /// process cannot be asked.
+    Explain(Explain),
+    /// Watch a running process in the terminal: providers, keys, cooldowns, requests. `?` shows the keys.
+    Top(Top),
 }
 
 #[derive(Debug, Args)]
@@ -65,4 +72,44 @@ pub(super) struct Health {
     /// Ask whether it takes requests (/health/ready), not only whether it lives (/health/live).
     #[arg(long)]
     pub(super) ready: bool,
+}
+
+/// Where the admin listener of a running process is.
+#[derive(Debug, Args)]
+pub(super) struct AdminSide {
+    /// The admin listener to ask: HOST:PORT or unix:/path. Without it, that of the configuration.
+    #[arg(long, value_name = "ADDR")]
+    pub(super) admin: Option<String>,
+    /// The configuration file of the process that is asked; its `server.admin_listen` says where.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// A file with the admin token. Without it, the variable POINTSMAN_ADMIN_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// What the request asks for, as its `model` would say. Without it, the default.
+    pub(super) target: Option<String>,
+    /// Tokens of its prompt.
+    #[arg(long, value_name = "N")]
+    pub(super) tokens: Option<u64>,
+    /// The most tokens that its answer may have.
+    #[arg(long, value_name = "N")]
+    pub(super) output_tokens: Option<u64>,
+    /// Who asks: the name of a client.
+    #[arg(long, value_name = "NAME")]
+    pub(super) client: Option<String>,
+    #[command(flatten)]
+    pub(super) side: AdminSide,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    #[command(flatten)]
+    pub(super) side: AdminSide,
 }

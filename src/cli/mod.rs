@@ -1,10 +1,15 @@
 //! Floor 7: the command line. Parses it, loads the configuration, runs a command, chooses the exit code.
 
+mod admin;
 mod arguments;
+mod ask;
 pub mod check;
 mod exit;
+mod explain;
 mod health;
 mod serve;
+mod shown;
+mod top;
 
 use std::process::ExitCode;
 
@@ -20,6 +25,8 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Check(arguments) => check(&arguments),
         Command::Health(arguments) => health::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
     }
 }
 

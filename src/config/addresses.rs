@@ -1,10 +1,11 @@
 //! Where a process with this configuration listens, for a command that only wants to ask it something.
 //!
 //! A process goes on with what it has when its file turns out to have mistakes. Whoever asks it must not take such
-//! a file for a dead process, so nothing but `server.listen` is judged here.
+//! a file for a dead process, so nothing but the addresses is judged here.
 
 use config::{Value, ValueKind};
 
+use super::admin::AdminListen;
 use super::env;
 use super::error::ConfigErrors;
 use super::listen::{Listen, Listens};
@@ -12,7 +13,7 @@ use super::load::{interpolate_tree, layers, merge_keys, parse};
 use super::lookup;
 use super::read::{FromNode, Node, Report};
 use super::request::LoadRequest;
-use super::resolved::Server;
+use super::resolved::{Admin, Server};
 
 /// The addresses of `server.listen` in the order of the configuration, from the same layers as
 /// [`load`](super::load()).
@@ -21,12 +22,26 @@ use super::resolved::Server;
 /// What is wrong with `server.listen`; that the file cannot be read or parsed, unless a variable or the command line
 /// names the address.
 pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
+    let listens: Option<Listens> = read(request, "listen")?;
+    Ok(listens.map_or_else(|| Server::default().listen, |listens| listens.0))
+}
+
+/// The addresses of `server.admin_listen` in the same way; none when it is off.
+///
+/// # Errors
+/// As [`addresses`].
+pub fn admin_addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
+    let listens: Option<AdminListen> = read(request, "admin_listen")?;
+    Ok(listens.map_or_else(|| Admin::default().listen, |AdminListen(all)| all))
+}
+
+/// What the layers say of `server.<key>`.
+fn read<T: FromNode>(request: &LoadRequest, key: &str) -> Result<Option<T>, ConfigErrors> {
+    let path = format!("server.{key}");
     let (env, ..) = env::with_dotenv(&request.env, &request.working_dir);
     let (overrides, _) = env::overrides(&env);
-    let named = !request.listen.is_empty()
-        || overrides
-            .keys()
-            .any(|path| path.starts_with("server.listen"));
+    let named =
+        !request.listen.is_empty() || overrides.keys().any(|other| other.starts_with(&path));
     let mut report = Report::default();
     let found = lookup::find(request, &env).and_then(|source| {
         let Some(source) = source else {
@@ -39,9 +54,9 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
     let file = match found {
         Ok(file) => file.map(|mut file| {
             merge_keys(&mut file.cache);
-            let listen = member(&mut file.cache, "server").and_then(|it| member(it, "listen"));
+            let listen = member(&mut file.cache, "server").and_then(|it| member(it, key));
             if let Some(listen) = listen {
-                interpolate_tree(listen, "server.listen", &env, &mut report);
+                interpolate_tree(listen, &path, &env, &mut report);
             }
             file
         }),
@@ -55,15 +70,12 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
             return Err(report.into_errors());
         }
     };
-    let listen = member(&mut root, "server").and_then(|server| member(server, "listen"));
-    let listens = listen.and_then(|value| {
-        let path = "server.listen".to_owned();
-        Listens::read(&Node { value, path }, &mut report)
-    });
+    let listen = member(&mut root, "server").and_then(|server| member(server, key));
+    let read = listen.and_then(|value| T::read(&Node { value, path }, &mut report));
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
-    Ok(listens.map_or_else(|| Server::default().listen, |listens| listens.0))
+    Ok(read)
 }
 
 fn member<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {

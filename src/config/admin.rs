@@ -9,7 +9,7 @@ use super::resolved::Admin;
 use super::tokens::{self, Typed};
 
 /// `server.admin_listen`: addresses, or `off`.
-pub(super) struct AdminListen(Vec<Listen>);
+pub(super) struct AdminListen(pub(super) Vec<Listen>);
 
 impl FromNode for AdminListen {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {

@@ -39,7 +39,7 @@ mod values;
 mod variables;
 mod virtuals;
 
-pub use addresses::addresses;
+pub use addresses::{addresses, admin_addresses};
 pub use error::{ConfigErrors, Problem};
 pub use key_files::files_at;
 pub use listen::Listen;

@@ -24,29 +24,44 @@ const DETOURS: [&str; 6] = [
 impl Dispatch {
     /// The chain that the request asks for, if its client may.
     pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
-        let model = request.doc.model();
-        let model = model.as_deref();
-        let resolved = self.targets.resolve(model);
-        let Some(client) = &request.client else {
-            return resolved.map_err(|error| unknown(request, &error));
-        };
-        let detour = client.is_restricted().then(|| request.doc.any_of(&DETOURS));
-        if let Some(field) = detour.flatten() {
+        let client = request.client.as_deref();
+        if let Some(client) = client.filter(|client| client.is_restricted())
+            && let Some(field) = request.doc.any_of(&DETOURS)
+        {
             return Err(no_detour(request, client, field));
         }
+        let resolved = self.target(request.doc.model().as_deref(), client);
+        resolved.map_err(|(code, message)| Failed {
+            param: Some("model"),
+            ..failed(request, code, message)
+        })
+    }
+
+    /// The chain that `model` means, if that client may ask for it.
+    ///
+    /// # Errors
+    /// The code and message of the answer.
+    pub(super) fn target(
+        &self,
+        model: Option<&str>,
+        client: Option<&Client>,
+    ) -> Result<Arc<Chain>, (ErrorCode, String)> {
+        let resolved = self.targets.resolve(model);
+        let Some(client) = client else {
+            return resolved.map_err(|error| unknown(&error));
+        };
         // What a client may not ask for does not even exist for it.
         match resolved {
             Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
-            Ok(_) => Err(not_allowed(request, client, model)),
+            Ok(_) => Err(not_allowed(client, model)),
             Err(_) if model.is_some_and(|model| !client.may_name(model)) => {
-                Err(not_allowed(request, client, model))
+                Err(not_allowed(client, model))
             }
             Err(ResolveError::UnknownTarget { name, mut near }) => {
                 near.retain(|near| client.may_name(near));
-                let error = ResolveError::UnknownTarget { name, near };
-                Err(unknown(request, &error))
+                Err(unknown(&ResolveError::UnknownTarget { name, near }))
             }
-            Err(error) => Err(unknown(request, &error)),
+            Err(error) => Err(unknown(&error)),
         }
     }
 
@@ -68,20 +83,17 @@ impl Dispatch {
     }
 }
 
-fn unknown(request: &Request, error: &ResolveError) -> Failed {
+fn unknown(error: &ResolveError) -> (ErrorCode, String) {
     let code = match error {
         ResolveError::UnknownTarget { .. } | ResolveError::NoModel { .. } => {
             ErrorCode::ModelNotFound
         }
         ResolveError::NoDefault => ErrorCode::NoDefaultModel,
     };
-    Failed {
-        param: Some("model"),
-        ..failed(request, code, error.to_string())
-    }
+    (code, error.to_string())
 }
 
-fn not_allowed(request: &Request, client: &Client, model: Option<&str>) -> Failed {
+fn not_allowed(client: &Client, model: Option<&str>) -> (ErrorCode, String) {
     let what = model.map_or_else(
         || "the default model".to_owned(),
         |model| format!("`{model}`"),
@@ -90,10 +102,7 @@ fn not_allowed(request: &Request, client: &Client, model: Option<&str>) -> Faile
         "client `{}` may not ask for {what}: GET /v1/models lists what it may",
         client.name()
     );
-    Failed {
-        param: Some("model"),
-        ..failed(request, ErrorCode::TargetNotAllowed, message)
-    }
+    (ErrorCode::TargetNotAllowed, message)
 }
 
 fn no_detour(request: &Request, client: &Client, field: &'static str) -> Failed {

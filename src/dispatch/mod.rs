@@ -8,6 +8,7 @@ mod attempt;
 mod charge;
 mod counting;
 mod events;
+mod explain;
 mod hedger;
 mod leasing;
 mod live;
@@ -24,6 +25,7 @@ mod tokens;
 mod tried;
 
 pub use answer::{Answer, AnswerBody, Failed};
+pub use explain::{Explanation, Fate, KeyLine, Line, NoAnswer, Question, Standing, Turn};
 pub use hedger::Hedger;
 pub use leasing::Dispatch;
 pub use pulses::Pulses;

@@ -94,12 +94,7 @@ impl Dispatch {
             .map(|upstream| self.endpoints.get(&upstream.provider))
             .collect();
         let needed = self.tokens_needed(&request, &endpoints).await;
-        let candidates = chain.upstreams.iter().zip(&endpoints);
-        let candidates = candidates.map(|(upstream, endpoint)| Candidate {
-            upstream: upstream.clone(),
-            context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-            retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
-        });
+        let candidates = self.candidates(&chain);
         let policy = DispatchPolicy {
             await_cooldown: limits.wait,
             ..self.policy
@@ -223,6 +218,19 @@ impl Dispatch {
         }
     }
 
+    /// What the request's machine needs to know of the chain.
+    pub(super) fn candidates(&self, chain: &Chain) -> Vec<Candidate> {
+        let candidates = chain.upstreams.iter().map(|upstream| {
+            let endpoint = self.endpoints.get(&upstream.provider);
+            Candidate {
+                upstream: upstream.clone(),
+                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
+                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
+            }
+        });
+        candidates.collect()
+    }
+
     /// The tokens that a context window must hold; exact only where that decides something.
     async fn tokens_needed(&self, request: &Request, endpoints: &[Option<&Arc<Endpoint>>]) -> u64 {
         let windows = endpoints
@@ -268,14 +276,10 @@ impl Dispatch {
         }
         story.ending = Some(Ending::Failed(verdict.code));
         let now = self.clock.now();
-        let retry_after = verdict.ready_at.map(|ready_at| ready_at.since(now));
-        // A place may be free at any moment: nobody knows when, but soon is likely.
-        let soon = (verdict.code.status() == 429).then_some(Duration::from_secs(1));
-        let retry_after = retry_after.or(soon);
         Box::new(Failed {
             code: verdict.code,
             message: message(verdict.code, &chain.target, &story.records),
-            retry_after,
+            retry_after: retry_after(verdict, now),
             records: story.records.clone(),
             arrived: story.started,
             param: None,
@@ -295,8 +299,15 @@ fn halted(arrived: Time) -> Failed {
     }
 }
 
+/// When a new request may be served.
+pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
+    let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
+    // A place may be free at any moment: nobody knows when, but soon is likely.
+    ready.or((verdict.code.status() == 429).then_some(Duration::from_secs(1)))
+}
+
 /// For the caller: what happened and what to do.
-fn message(code: ErrorCode, target: &str, records: &[Record]) -> String {
+pub(super) fn message(code: ErrorCode, target: &str, records: &[Record]) -> String {
     let tried = match records.len() {
         0 => "nothing was sent".to_owned(),
         1 => "1 attempt was made".to_owned(),

@@ -172,6 +172,12 @@ impl ProviderState {
         Err(Refusal::open_ended(Reason::Recovering))
     }
 
+    /// The share that an upstream takes which is recovering, and whether the next request is within it. Changes nothing.
+    pub fn recovery(&self, model: &ModelName, now: Time) -> Option<(f64, bool)> {
+        let mut ramp = self.models.get(model)?.ramp?;
+        (!ramp.is_over(now)).then(|| (ramp.share(now), ramp.admits(now)))
+    }
+
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
     pub fn started(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
         let upstream = self.upstream(model, now);

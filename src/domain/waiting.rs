@@ -148,6 +148,11 @@ impl<T> WaitingRoom<T> {
         }
     }
 
+    /// Whether a newcomer would get a place in a room for so many: a free one, or that of somebody who gives way.
+    pub fn has_place_for(&self, newcomer: &Standing, capacity: usize) -> bool {
+        self.waiters.len() < capacity || self.who_gives_way(newcomer).is_some()
+    }
+
     fn who_gives_way(&self, newcomer: &Standing) -> Option<Ticket> {
         let last = self.held.keys().map(|held| held.priority).max()?;
         let held = |standing: &Standing| self.held.get(standing).copied().unwrap_or(0);

@@ -394,6 +394,13 @@ async fn answers_are_as_described() {
         ),
         ("get", "/admin/v1/state", "/admin/v1/state", ""),
         ("get", "/admin/v1/history", "/admin/v1/history", ""),
+        ("post", "/admin/v1/explain", "/admin/v1/explain", ""),
+        (
+            "post",
+            "/admin/v1/explain",
+            "/admin/v1/explain",
+            r#"{"target": "none"}"#,
+        ),
         (
             "post",
             "/admin/v1/keys/a%231/release",

@@ -30,6 +30,8 @@ async fn version_and_help_are_printed() {
         &["serve", "--help"],
         &["check", "--help"],
         &["health", "--help"],
+        &["explain", "--help"],
+        &["top", "--help"],
     ] {
         let (code, text) = both(run(dir.path(), arguments, &[]).await);
         assert!(code == Some(0) && text.contains("Usage"), "{text}");

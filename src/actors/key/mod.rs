@@ -186,6 +186,19 @@ impl Actor for Key {
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
             }
+            KeyMessage::Explain {
+                model,
+                tokens,
+                reply,
+            } => {
+                let gone = Refusal::open_ended(Reason::NoKeys);
+                let said = match core.retired {
+                    true => Err(gone),
+                    false => core.state.readiness(&model, tokens, self.clock.now()),
+                };
+                // Whoever asked may have given up.
+                let _ = reply.send(said);
+            }
             KeyMessage::Tick(at) => self.ended(core, at),
         }
         if std::mem::take(&mut core.published) {

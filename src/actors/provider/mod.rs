@@ -3,6 +3,7 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
+mod explain;
 mod manual;
 pub(crate) mod published;
 
@@ -193,6 +194,9 @@ impl Actor for Provider {
             }
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
+            ProviderMessage::Explain { inquiry, at, reply } => {
+                self.explain(core, &inquiry, at, reply);
+            }
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);

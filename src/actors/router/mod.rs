@@ -1,6 +1,8 @@
 //! The router: walks each route along its chain, keeps those that must wait, and decides what happens to
 //! actors that fail. See `actors.md`.
 
+mod explain;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use super::message::supervisor::SupervisorMessage;
 use super::route::{Answer, Route, Walk};
 use super::view::{Life, ProviderCell, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
+use crate::domain::client::Priority;
+use crate::domain::forecast::{self, Hope, RESTART_GRACE};
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::restart::{RestartHistory, RestartPolicy};
@@ -35,8 +39,6 @@ const LOOK_AGAIN_EACH: Duration = Duration::from_micros(250);
 pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
 /// When to look again at a provider whose actor is being restarted.
 const RESTART_POLL: Duration = Duration::from_millis(5);
-/// So long an actor's restart is waited for in any case.
-const RESTART_GRACE: Duration = Duration::from_secs(1);
 
 /// What the router owns and leaves to its next incarnation.
 #[derive(Debug)]
@@ -148,6 +150,7 @@ impl Router {
                 let woken = core.room.ready(&provider, slots);
                 self.walk_again(core, woken);
             }
+            RouterMessage::Explain(inquiry, reply) => self.explain(core, &inquiry, reply),
             RouterMessage::Exited(child) => self.decide(core, child),
             RouterMessage::Left(ticket) => {
                 // Without one it never waited; where it is now it is noticed by its closed port.
@@ -206,7 +209,13 @@ impl Router {
             let at = route.walk.at;
             let closed = route.ask.closed.get(at).copied().flatten().is_some();
             if !closed {
-                match self.obstacle(core, &route, upstream, now) {
+                let class = route.standing.priority;
+                // Who has a ticket is no newcomer.
+                let obstacle = match route.ticket.get() {
+                    Some(_) => None,
+                    None => self.obstacle(core, upstream, class, route.generation, now),
+                };
+                match obstacle {
                     Some(refusal) => {
                         route.walk.declined.push((at, refusal));
                         if is_worth_patience(&route, refusal, now) {
@@ -231,16 +240,15 @@ impl Router {
     fn obstacle(
         &self,
         core: &RouterCore,
-        route: &Route,
         upstream: &Upstream,
+        class: Priority,
+        generation: u64,
         now: Time,
     ) -> Option<Refusal> {
         // Those who began under another configuration may be waiting for keys that this one has no more.
-        let class = route.standing.priority;
-        if route.ticket.get().is_some()
-            || !core.room.contended(upstream, class)
+        if !core.room.contended(upstream, class)
             || !core.room.any(&upstream.provider, |other| {
-                other.generation == route.generation && other.standing.priority <= class
+                other.generation == generation && other.standing.priority <= class
             })
         {
             return None;
@@ -263,15 +271,7 @@ impl Router {
         };
         let (handle, life) = (seat.handle.clone(), seat.cell.life.get());
         match handle.send(ProviderMessage::Offer(route)) {
-            Err(ProviderMessage::Offer(route)) => {
-                let refusal = match life {
-                    Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
-                    Life::Up | Life::Restarting => {
-                        Refusal::until(Reason::Restarting, now + RESTART_POLL)
-                    }
-                };
-                Err((route, refusal))
-            }
+            Err(ProviderMessage::Offer(route)) => Err((route, down(life, now))),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -298,42 +298,23 @@ impl Router {
             };
             return self.walk(core, route);
         }
-        let hope = |(_, refusal): &&(usize, Refusal)| refusal.reason.may_pass();
-        let hopeful = route.walk.declined.iter().filter(hope);
-        let open_ended = hopeful
-            .clone()
-            .any(|(_, refusal)| refusal.ready_at.is_none());
-        let earliest = hopeful.filter_map(|(_, refusal)| refusal.ready_at).min();
+        let hope = Hope::of(&route.walk.declined);
         // A restart takes moments: it is waited for whatever the caller says about keys.
-        let restarting = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Restarting;
-        if route.walk.declined.iter().any(restarting)
-            || (now >= wait_limit(&route) && is_behind_a_restart(core, &route, now))
-        {
+        if hope.restart || (now >= wait_limit(&route) && is_behind_a_restart(core, &route, now)) {
             route.walk.grace_until.get_or_insert(now + RESTART_GRACE);
         }
-        let limit = wait_limit(&route);
-        let cause = if !open_ended && earliest.is_none() {
-            Cause::NothingLeft
-        } else if now >= limit {
-            if route.may_wait {
-                Cause::TimeUp
-            } else {
-                Cause::WaitForbidden
-            }
-        } else if !open_ended && earliest.is_some_and(|earliest| earliest > limit) {
-            Cause::TooLate
-        } else {
-            // Somebody became ready while this walk went on: what it was told may be out of date.
-            if route.walk.seen != core.ready_count {
-                route.walk = Walk {
-                    seen: core.ready_count,
-                    ..afresh(&route.walk)
-                };
-                return self.walk(core, route);
-            }
-            return self.park(core, route, now);
-        };
-        refuse(route, cause);
+        if let Some(cause) = hope.why_not_wait(route.may_wait, wait_limit(&route), now) {
+            return refuse(route, cause);
+        }
+        // Somebody became ready while this walk went on: what it was told may be out of date.
+        if route.walk.seen != core.ready_count {
+            route.walk = Walk {
+                seen: core.ready_count,
+                ..afresh(&route.walk)
+            };
+            return self.walk(core, route);
+        }
+        self.park(core, route, now);
     }
 
     fn park(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
@@ -462,8 +443,15 @@ fn is_behind_a_restart(core: &RouterCore, route: &Route, now: Time) -> bool {
 
 /// Whether the route waits here for its preferred upstream rather than walk on.
 fn is_worth_patience(route: &Route, refusal: Refusal, now: Time) -> bool {
-    let end = route.patience_until.min(route.deadline);
-    refusal.reason.may_pass() && now < end && refusal.ready_at.is_none_or(|ready| ready <= end)
+    forecast::is_worth_patience(refusal, route.patience_until.min(route.deadline), now)
+}
+
+/// What is heard at a provider whose actor does not run.
+fn down(life: Life, now: Time) -> Refusal {
+    match life {
+        Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
+        Life::Up | Life::Restarting => Refusal::until(Reason::Restarting, now + RESTART_POLL),
+    }
 }
 
 fn refuse(route: Box<Route>, cause: Cause) {

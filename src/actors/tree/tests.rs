@@ -18,6 +18,7 @@ use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::task;
 
+mod agreement;
 mod classes;
 mod downtime;
 mod manual;

@@ -62,6 +62,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "arguments become a `config::LoadRequest` on floor 7",
     ),
     (
+        "ratatui",
+        &["cli/top"],
+        "only `pointsman top` draws; other commands print",
+    ),
+    (
         "reqwest",
         &["upstream/http_client.rs", "upstream/dns.rs"],
         "use `upstream::Upstream`",

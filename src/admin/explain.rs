@@ -1,0 +1,189 @@
+//! Where a request would go now, and why not elsewhere.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer::Refused;
+use super::body::Fields;
+use super::state::Admin;
+use super::upstreams::{Look, seconds};
+use crate::access::Client;
+use crate::dispatch::{Explanation, Fate, KeyLine, Line, Question, Standing, Turn};
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+pub(super) async fn explain(
+    State(admin): State<Arc<Admin>>,
+    mut fields: Fields,
+) -> Result<Response, Refused> {
+    let target = fields.text_if_any("target")?;
+    let tokens = fields.number("tokens")?;
+    let output_tokens = fields.number("output_tokens")?;
+    // A stream finds its first upstream as any other request does.
+    fields.flag("stream")?;
+    let client = match fields.text_if_any("client")? {
+        Some(name) => Some(client(&admin, &name)?),
+        None => None,
+    };
+    fields.finish()?;
+    let question = Question {
+        target,
+        tokens,
+        output_tokens,
+        client,
+    };
+    let explained = admin.dispatch().explain(&question).await;
+    let explained = explained.map_err(|error| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Refused::new(status, "router_down", error.to_string())
+    })?;
+    Ok(Json(shown(&explained, Look::at(admin.clock))).into_response())
+}
+
+fn client(admin: &Admin, name: &str) -> Result<Arc<Client>, Refused> {
+    let now = admin.now();
+    let found = now.clients.iter().find(|client| **client.name() == *name);
+    found.cloned().ok_or_else(|| {
+        let name: String = name.chars().take(100).collect();
+        let message = format!("no client is called `{name}`");
+        Refused::new(StatusCode::NOT_FOUND, "not_found", message)
+    })
+}
+
+fn shown(explained: &Explanation, look: Look) -> Value {
+    let name = |at: usize| {
+        let line = explained.lines.get(at);
+        line.map_or_else(String::new, |line| line.upstream.to_string())
+    };
+    let (answer, would_wait, code, detail) = match &explained.fate {
+        Fate::Goes(at) => ("goes_now", json!(0), None, format!("goes to {}", name(*at))),
+        Fate::Waits { until, at } => {
+            let span = until.map(|until| until.since(explained.at));
+            let detail = match span {
+                Some(span) => format!("waits {} s for {}", seconds(span), name(*at)),
+                None => format!("waits for a place at {}", name(*at)),
+            };
+            let millis = span.map(|span| seconds(span * 1000));
+            ("waits", json!(millis), None, detail)
+        }
+        Fate::Refused { code, message, .. } => {
+            ("refused", Value::Null, Some(*code), message.clone())
+        }
+    };
+    let retry_after = match &explained.fate {
+        Fate::Refused { retry_after, .. } => *retry_after,
+        Fate::Goes(_) | Fate::Waits { .. } => None,
+    };
+    let lines = explained.lines.iter().enumerate();
+    json!({
+        "target": explained.target,
+        "answer": answer,
+        "detail": detail,
+        "would_wait_ms": would_wait,
+        "code": code.map(|code| code.as_str()),
+        "status": code.map(|code| code.status()),
+        "retry_after_ms": retry_after.map(|span| seconds(span * 1000)),
+        "candidates": lines.map(|(at, line)| candidate(at + 1, line, look)).collect::<Vec<_>>(),
+    })
+}
+
+fn candidate(place: usize, line: &Line, look: Look) -> Value {
+    let (verdict, refusal) = match line.standing {
+        Standing::Chosen => ("chosen", None),
+        Standing::Next => ("next", None),
+        Standing::Excluded(refusal) => ("excluded", Some(refusal)),
+    };
+    let mut shown = out(verdict, refusal, look);
+    if let Some(fields) = shown.as_object_mut() {
+        let keys = line.keys.iter().map(|line| key(line, look));
+        fields.insert("place".to_owned(), json!(place));
+        fields.insert("upstream".to_owned(), json!(line.upstream.to_string()));
+        fields.insert("detail".to_owned(), json!(detail(line, refusal)));
+        fields.insert("keys".to_owned(), keys.collect());
+    }
+    shown
+}
+
+fn key(line: &KeyLine, look: Look) -> Value {
+    let (verdict, refusal) = match line.turn {
+        Turn::First => ("first", None),
+        Turn::Ready => ("ready", None),
+        Turn::Excluded(refusal) => ("excluded", Some(refusal)),
+    };
+    let mut shown = out(verdict, refusal, look);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("id".to_owned(), json!(line.id.to_string()));
+    }
+    shown
+}
+
+/// A verdict with its reason, and until when it holds.
+fn out(verdict: &str, refusal: Option<Refusal>, look: Look) -> Value {
+    let until = refusal.and_then(|refusal| refusal.ready_at);
+    let until = until.filter(|until| *until != Time::NEVER);
+    json!({
+        "verdict": verdict,
+        "reason": refusal.map(|refusal| refusal.reason.as_str()),
+        "until": until.map(|until| look.wall(until)),
+        "seconds_left": until.map(|until| seconds(until.until(look.now()))),
+    })
+}
+
+/// The same for people, with what there is more to know.
+fn detail(line: &Line, refusal: Option<Refusal>) -> String {
+    let mut text = match refusal {
+        None => String::new(),
+        Some(Refusal {
+            reason: Reason::TooLarge,
+            ..
+        }) => {
+            let window = line.context_window.unwrap_or_default();
+            format!("the context window holds {window} tokens")
+        }
+        Some(refusal) => words(refusal.reason).to_owned(),
+    };
+    let mut add = |more: String| {
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        text.push_str(&more);
+    };
+    if line.probe {
+        add("the breaker is half-open: this request would be the probe".to_owned());
+    }
+    if let Some((share, admits)) = line.recovery {
+        let this = if admits {
+            "this one included"
+        } else {
+            "this one not"
+        };
+        add(format!("recovering: takes {:.0} %, {this}", share * 100.0));
+    }
+    text
+}
+
+fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Cooling => "cools down after a rate limit",
+        Reason::Exhausted => "the quota is used up",
+        Reason::Limited => "the configured limit per minute or day is used up",
+        Reason::Paced => "a limit learned from the upstream is used up",
+        Reason::Saturated => "as many requests are in flight as may be",
+        Reason::Invalid => "the key was found invalid",
+        Reason::CircuitOpen => "the breaker is open, or its probe is under way",
+        Reason::ModelGone => "the upstream does not know the model",
+        Reason::Recovering => "takes a growing share after an outage",
+        Reason::RetryBudget => "the retry budget is used up",
+        Reason::Restarting => "its actor is being restarted",
+        Reason::Quarantined => "kept out by hand, or its actor failed too often",
+        Reason::KeysTried | Reason::Tried => "was tried",
+        Reason::TooLarge => "the context window is too small",
+        Reason::Contended => "others wait for it already",
+        Reason::NoKeys => "has no usable key",
+    }
+}

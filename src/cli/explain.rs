@@ -1,0 +1,145 @@
+//! `pointsman explain`: where a request would go right now, in order, and why not elsewhere.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::admin::{AdminClient, AdminError};
+use super::arguments::Explain;
+use super::exit::{CANNOT_BIND, complain, say};
+use super::shown::{items, span, text};
+use crate::app;
+
+/// It would be refused.
+const REFUSED: u8 = 1;
+/// It would have to wait.
+const WAITS: u8 = 3;
+
+pub(super) fn run(arguments: Explain) -> ExitCode {
+    let as_json = arguments.json;
+    let explained = match ask(arguments) {
+        Ok(explained) => explained,
+        Err(error) => {
+            complain(&app::chain(&error));
+            return ExitCode::from(CANNOT_BIND);
+        }
+    };
+    say(&match as_json {
+        true => format!("{explained:#}\n"),
+        false => table(&explained),
+    });
+    match explained["answer"].as_str() {
+        Some("goes_now") => ExitCode::SUCCESS,
+        Some("waits") => ExitCode::from(WAITS),
+        _ => ExitCode::from(REFUSED),
+    }
+}
+
+fn ask(arguments: Explain) -> Result<Value, AdminError> {
+    let question = json!({
+        "target": arguments.target,
+        "tokens": arguments.tokens,
+        "output_tokens": arguments.output_tokens,
+        "client": arguments.client,
+    });
+    let client = AdminClient::new(arguments.side)?;
+    client.post("/admin/v1/explain", &question)
+}
+
+/// The answer for people.
+fn table(explained: &Value) -> String {
+    let mut out = String::new();
+    let target = text(&explained["target"]);
+    let detail = text(&explained["detail"]);
+    let answer = match explained["answer"].as_str() {
+        Some("refused") => {
+            let code = text(&explained["code"]);
+            let status = &explained["status"];
+            let again = explained["retry_after_ms"].as_f64();
+            let again = again.map_or_else(String::new, |millis| {
+                format!(", retry after {}", span(millis / 1000.0))
+            });
+            format!("refused: {status} {code}{again}\n  {detail}")
+        }
+        _ => detail,
+    };
+    // Writing to a text never fails.
+    let _ = match target.is_empty() {
+        true => writeln!(out, "{answer}"),
+        false => writeln!(out, "{target}: {answer}"),
+    };
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    for candidate in items(&explained["candidates"]) {
+        let place = format!("{}. ", candidate["place"]);
+        let name = format!("{place}{}", text(&candidate["upstream"]));
+        let detail = text(&candidate["detail"]);
+        rows.push([name, verdict(candidate), left(candidate), detail]);
+        for key in items(&candidate["keys"]) {
+            let name = format!("{:1$}{id}", "", place.len(), id = text(&key["id"]));
+            rows.push([name, verdict(key), left(key), String::new()]);
+        }
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    for [name, verdict, left, detail] in &rows {
+        let [first, second, third] = widths;
+        let line = format!("{name:first$}  {verdict:second$}  {left:>third$}  {detail}");
+        let _ = writeln!(out, "  {}", line.trim_end());
+    }
+    out
+}
+
+fn verdict(of: &Value) -> String {
+    let verdict = of["verdict"].as_str().unwrap_or_default();
+    match of["reason"].as_str() {
+        Some(reason) => reason.replace('_', " "),
+        None => verdict.to_owned(),
+    }
+}
+
+fn left(of: &Value) -> String {
+    let seconds = of["seconds_left"].as_f64();
+    seconds.map_or_else(String::new, |seconds| format!("{} left", span(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_where_it_goes_and_why_not_elsewhere() {
+        let explained = json!({
+            "target": "smart", "answer": "goes_now", "detail": "goes to b:m", "code": null,
+            "candidates": [
+                {"place": 1, "upstream": "a:m", "verdict": "excluded", "reason": "circuit_open", "seconds_left": 12.0,
+                 "detail": "the breaker is open, or its probe is under way", "keys": [{"id": "a#1", "verdict": "first"}]},
+                {"place": 2, "upstream": "b:m", "verdict": "chosen", "reason": null, "detail": "", "keys": [
+                    {"id": "b#2", "verdict": "first"},
+                    {"id": "b#1", "verdict": "excluded", "reason": "cooling", "seconds_left": 4.25}]},
+            ],
+        });
+        let expected = "\
+smart: goes to b:m
+  1. a:m  circuit open   12 s left  the breaker is open, or its probe is under way
+     a#1  first
+  2. b:m  chosen
+     b#2  first
+     b#1  cooling       4.2 s left
+";
+        assert_eq!(table(&explained), expected);
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let explained = json!({
+            "target": "smart", "answer": "refused", "detail": "every upstream is busy", "status": 429,
+            "code": "upstreams_rate_limited", "retry_after_ms": 61_000.0, "candidates": [],
+        });
+        let expected = "smart: refused: 429 upstreams_rate_limited, retry after 61 s\n  every upstream is busy\n";
+        assert_eq!(table(&explained), expected);
+    }
+}

@@ -1,0 +1,49 @@
+//! Numbers and texts for people, in tables and on screens.
+
+use serde_json::Value;
+
+/// A time: `0.4 s`, `12 s`, `3 min`, `2 h`, `5 d`.
+pub(super) fn span(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 10.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 120.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds if seconds < 172_800.0 => format!("{:.0} h", seconds / 3600.0),
+        seconds => format!("{:.0} d", seconds / 86_400.0),
+    }
+}
+
+/// A text of a JSON value; an empty one without it. Characters that mean something to a terminal become `?`: names may be
+/// a caller's.
+pub(super) fn text(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    let shown = text.chars().map(|letter| match letter.is_control() {
+        true => '?',
+        false => letter,
+    });
+    shown.collect()
+}
+
+/// The items of a JSON array; none without it.
+pub(super) fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        let shown = [0.04, 4.25, 61.0, 180.0, 7200.0, 200_000.0].map(span);
+        assert_eq!(shown, ["0.0 s", "4.2 s", "61 s", "3 min", "2 h", "2 d"]);
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(text(&json!("a\u{1b}[2Jb\nc")), "a?[2Jb?c");
+        assert_eq!(text(&json!(7)), "");
+    }
+}

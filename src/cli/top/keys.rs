@@ -1,0 +1,110 @@
+//! What a key press means: it changes the model, or asks for something outside of it.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::model::{Mode, Model, Order, Pane};
+
+/// What a key press asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Effect {
+    /// The end.
+    Quit,
+    /// One request with everything that is kept of it.
+    Show(String),
+    /// An order that was confirmed.
+    Do(Order),
+}
+
+/// Takes one key press in.
+pub(super) fn press(model: &mut Model, key: KeyEvent) -> Option<Effect> {
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        return (key.code == KeyCode::Char('c')).then_some(Effect::Quit);
+    }
+    match &mut model.mode {
+        Mode::Browse => return browse(model, key.code),
+        Mode::Help => model.mode = Mode::Browse,
+        Mode::Filter => filter(model, key.code),
+        Mode::Confirm(order) => match key.code {
+            KeyCode::Char('y' | 'Y') => {
+                let order = order.clone();
+                model.mode = Mode::Browse;
+                return Some(Effect::Do(order));
+            }
+            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => model.mode = Mode::Browse,
+            _ => {}
+        },
+        Mode::Request { scroll, .. } => match key.code {
+            KeyCode::Char('q') | KeyCode::Esc | KeyCode::Enter => model.mode = Mode::Browse,
+            KeyCode::Down | KeyCode::Char('j') => *scroll = scroll.saturating_add(1),
+            KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+            KeyCode::PageDown => *scroll = scroll.saturating_add(10),
+            KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
+            _ => {}
+        },
+    }
+    None
+}
+
+fn browse(model: &mut Model, code: KeyCode) -> Option<Effect> {
+    let page = isize::try_from(model.page.max(2) - 1).unwrap_or(isize::MAX);
+    // What came of the last order was read by now.
+    model.said = None;
+    match code {
+        KeyCode::Char('q') => return Some(Effect::Quit),
+        KeyCode::Down | KeyCode::Char('j') => model.step(1),
+        KeyCode::Up | KeyCode::Char('k') => model.step(-1),
+        KeyCode::PageDown => model.step(page),
+        KeyCode::PageUp => model.step(-page),
+        KeyCode::Home | KeyCode::Char('g') => model.step(isize::MIN),
+        KeyCode::End | KeyCode::Char('G') => model.step(isize::MAX),
+        KeyCode::Tab | KeyCode::BackTab => {
+            model.pane = match model.pane {
+                Pane::Tree => Pane::Requests,
+                Pane::Requests => Pane::Tree,
+            };
+        }
+        KeyCode::Char('/') => model.mode = Mode::Filter,
+        KeyCode::Esc => {
+            model.view().filter.clear();
+            model.settle();
+        }
+        KeyCode::Char('s') => model.sort(),
+        KeyCode::Char('?' | 'h') => model.mode = Mode::Help,
+        KeyCode::Char('r') => confirm(model, false),
+        KeyCode::Char('Q') => confirm(model, true),
+        KeyCode::Enter => {
+            let id = model.request()?;
+            model.mode = Mode::Request {
+                id: id.clone(),
+                shown: None,
+                scroll: 0,
+            };
+            return Some(Effect::Show(id));
+        }
+        _ => {}
+    }
+    None
+}
+
+fn confirm(model: &mut Model, quarantine: bool) {
+    match model.order(quarantine) {
+        Some(order) => model.mode = Mode::Confirm(order),
+        None => model.said = Some(Err("select a key or a provider first".to_owned())),
+    }
+}
+
+fn filter(model: &mut Model, code: KeyCode) {
+    match code {
+        KeyCode::Enter => model.mode = Mode::Browse,
+        KeyCode::Esc => {
+            model.view().filter.clear();
+            model.mode = Mode::Browse;
+        }
+        KeyCode::Backspace => {
+            model.view().filter.pop();
+        }
+        KeyCode::Char(letter) => model.view().filter.extend(letter.to_lowercase()),
+        _ => {}
+    }
+    model.settle();
+}

@@ -1,0 +1,277 @@
+//! Where a request would go now, and why not elsewhere: found out the way a request finds out, but nothing is sent and
+//! nothing changes. What it says holds for this moment; the next request may change it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::leasing::Dispatch;
+use super::run::{message, retry_after};
+use crate::access::Client;
+pub use crate::actors::inquiry::NoAnswer;
+use crate::actors::inquiry::{Heard, Inquiry, Told};
+use crate::domain::attempts::{Attempts, Next, Verdict};
+use crate::domain::chain::Chain;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::forecast::{Forecast, Prospect, Terms, forecast};
+use crate::domain::ids::{KeyId, Upstream};
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+/// What a refused client hears of when to come back.
+const COME_BACK: Duration = Duration::from_secs(1);
+
+/// The request in question.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// What it asks for; `None`: the default.
+    pub target: Option<String>,
+    /// Tokens of its prompt, when they matter.
+    pub tokens: Option<u64>,
+    /// The most tokens that its answer may have.
+    pub output_tokens: Option<u64>,
+    /// Who asks; `None` where nobody has to identify.
+    pub client: Option<Arc<Client>>,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// What was asked for, by its name; empty when that means nothing.
+    pub target: String,
+    /// As of then.
+    pub at: Time,
+    /// What becomes of the request.
+    pub fate: Fate,
+    /// Every upstream of the chain in order.
+    pub lines: Vec<Line>,
+}
+
+/// What becomes of the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It goes to the upstream in this line, at once.
+    Goes(usize),
+    /// It waits.
+    Waits {
+        /// Until it looks again; `None`: for something that may be ready at any moment.
+        until: Option<Time>,
+        /// The line of what it waits for.
+        at: usize,
+    },
+    /// It is refused.
+    Refused {
+        /// With this code,
+        code: ErrorCode,
+        /// with this message,
+        message: String,
+        /// and told to come back then.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// One upstream of the chain.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Which.
+    pub upstream: Upstream,
+    /// What that is to the request.
+    pub standing: Standing,
+    /// Tokens its models hold, when known.
+    pub context_window: Option<u64>,
+    /// The request would be the probe of its breaker.
+    pub probe: bool,
+    /// It recovers: the share that it takes, and whether this request is within it.
+    pub recovery: Option<(f64, bool)>,
+    /// Its keys in the order in which they would be asked.
+    pub keys: Vec<KeyLine>,
+}
+
+/// What an upstream is to the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// The request goes there.
+    Chosen,
+    /// It would come next.
+    Next,
+    /// It is out.
+    Excluded(Refusal),
+}
+
+/// One key.
+#[derive(Clone, Debug)]
+pub struct KeyLine {
+    /// Which.
+    pub id: KeyId,
+    /// What it is to the request.
+    pub turn: Turn,
+}
+
+/// What a key is to the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It is the first that would take it.
+    First,
+    /// It would take it too.
+    Ready,
+    /// It is out.
+    Excluded(Refusal),
+}
+
+impl Dispatch {
+    /// What would become of that request if it came now.
+    ///
+    /// # Errors
+    /// The router is down.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, NoAnswer> {
+        let output = question.output_tokens.unwrap_or(0);
+        let needed = question.tokens.unwrap_or(0).saturating_add(output);
+        // Every request has a few.
+        let reserve = question.tokens.unwrap_or(1).saturating_add(output);
+        let asked = question.target.as_deref();
+        let chain = match self.admission(asked, question.client.as_deref(), reserve) {
+            Ok(chain) => chain,
+            Err(fate) => {
+                return Ok(Explanation {
+                    target: asked.unwrap_or_default().to_owned(),
+                    at: self.clock.now(),
+                    fate,
+                    lines: Vec::new(),
+                });
+            }
+        };
+        let standing = question.client.as_ref().map(|client| client.standing());
+        let told = self.dispatcher.inquire(Inquiry {
+            chain: Arc::clone(&chain),
+            tokens: reserve,
+            generation: self.generation,
+            standing: standing.unwrap_or_default(),
+        });
+        Ok(self.conclude(&chain, needed, &told.await?))
+    }
+
+    /// What is decided before the chain is walked.
+    fn admission(
+        &self,
+        asked: Option<&str>,
+        client: Option<&Client>,
+        reserve: u64,
+    ) -> Result<Arc<Chain>, Fate> {
+        let refused = |code, message, retry_after| Fate::Refused {
+            code,
+            message,
+            retry_after,
+        };
+        if let Some(client) = client.filter(|client| client.is_full()) {
+            let message = format!(
+                "client `{}` has as many requests under way as it may (max_in_flight)",
+                client.name()
+            );
+            return Err(refused(
+                ErrorCode::ClientOverloaded,
+                message,
+                Some(COME_BACK),
+            ));
+        }
+        let chain = self
+            .target(asked, client)
+            .map_err(|(code, message)| refused(code, message, None))?;
+        if let Some(client) = client {
+            let look = client.look(reserve, self.clock.now());
+            look.map_err(|met| {
+                let code = ErrorCode::ClientRateLimited;
+                refused(code, met.to_string(), Some(met.wait))
+            })?;
+        }
+        Ok(chain)
+    }
+
+    /// Puts together what all of them said.
+    fn conclude(&self, chain: &Chain, needed: u64, told: &Told) -> Explanation {
+        let (now, policy) = (told.at, &self.policy);
+        let deadline = now + policy.deadline;
+        let candidates = self.candidates(chain);
+        let attempts = Attempts::new(*policy, deadline, needed, candidates.clone());
+        let closed = attempts.ask().closed;
+        let heard = closed.iter().zip(&told.candidates);
+        let prospects: Vec<Prospect> = heard
+            .map(|(closed, heard)| heard.prospect(*closed))
+            .collect();
+        let terms = Terms {
+            may_wait: policy.await_cooldown > Duration::ZERO,
+            wait_until: now + policy.await_cooldown,
+            patience_until: now + policy.patience,
+            deadline,
+            has_place: told.has_place,
+        };
+        let refused = |verdict: Verdict| Fate::Refused {
+            code: verdict.code,
+            message: message(verdict.code, &chain.target, &[]),
+            retry_after: retry_after(verdict, now),
+        };
+        let fate = match attempts.start(now) {
+            Next::Fail(verdict) => refused(verdict),
+            Next::Ask(_) | Next::Relay => match forecast(&prospects, &terms, now) {
+                Forecast::Goes(at) => Fate::Goes(at),
+                Forecast::Waits { declined, until } => {
+                    let hopeful = declined.iter().filter(|(_, it)| it.reason.may_pass());
+                    let first = hopeful.min_by_key(|(_, it)| it.ready_at.unwrap_or(Time::ZERO));
+                    Fate::Waits {
+                        until,
+                        at: first.map_or(0, |(at, _)| *at),
+                    }
+                }
+                Forecast::Refused(why) => refused(attempts.refused(&why, now)),
+            },
+        };
+        let lines = candidates.into_iter().zip(&prospects).zip(&told.candidates);
+        let lines = lines
+            .enumerate()
+            .map(|(at, ((candidate, prospect), heard))| {
+                let chosen = matches!(fate, Fate::Goes(goes) if goes == at);
+                Line {
+                    standing: standing(
+                        prospect,
+                        chosen,
+                        matches!(fate, Fate::Goes(goes) if at < goes),
+                    ),
+                    upstream: candidate.upstream,
+                    context_window: candidate.context_window,
+                    probe: heard.gate.is_ok_and(|pass| pass.probe),
+                    recovery: heard.recovery.map(|it| (it.share, it.admits)),
+                    keys: keys(heard),
+                }
+            });
+        Explanation {
+            target: chain.target.as_ref().to_owned(),
+            at: now,
+            lines: lines.collect(),
+            fate,
+        }
+    }
+}
+
+/// `before`: the request goes to one further on, so this one has turned it away.
+fn standing(prospect: &Prospect, chosen: bool, before: bool) -> Standing {
+    if let Some(reason) = prospect.closed {
+        return Standing::Excluded(Refusal::open_ended(reason));
+    }
+    match prospect.gate.and(prospect.keys) {
+        Err(refusal) => Standing::Excluded(refusal),
+        Ok(()) if chosen => Standing::Chosen,
+        Ok(()) if before => Standing::Excluded(Refusal::open_ended(Reason::Recovering)),
+        Ok(()) => Standing::Next,
+    }
+}
+
+fn keys(heard: &Heard) -> Vec<KeyLine> {
+    let mut first = true;
+    let lines = heard.keys.iter().map(|(id, said)| KeyLine {
+        id: id.clone(),
+        turn: match said {
+            Ok(()) if std::mem::take(&mut first) => Turn::First,
+            Ok(()) => Turn::Ready,
+            Err(refusal) => Turn::Excluded(*refusal),
+        },
+    });
+    lines.collect()
+}

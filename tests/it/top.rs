@@ -1,0 +1,361 @@
+//! `pointsman top` in a terminal of its own: what it shows, what its keys do, and that it leaves the terminal as it was.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use pty_process::{OwnedWritePty, Size};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::side::Side;
+use crate::support::gateway::run;
+use crate::support::planted::assert_clean;
+use crate::support::temp::TempDir;
+use crate::support::wait::bounded;
+use crate::support::{Behaviour, Match, ScriptedUpstream};
+
+const TWO: &str = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_keys: [k1, k2], key_rotation: sequential}
+    - {name: b, base_url: <a>, model: mb, api_key: kb}
+";
+
+/// What the terminal got, and what it shows for it.
+struct Seen {
+    bytes: Vec<u8>,
+    parser: vt100::Parser,
+}
+
+fn size(cells: u16) -> NonZeroU16 {
+    NonZeroU16::new(cells).unwrap()
+}
+
+/// A terminal in which a command runs.
+struct Term {
+    child: Child,
+    keyboard: OwnedWritePty,
+    seen: Arc<watch::Sender<Seen>>,
+    reading: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+impl Term {
+    /// Runs `pointsman` with these arguments, in a shell that tells before and after how the terminal is set.
+    fn start(arguments: &str, env: &[(&str, &str)]) -> Self {
+        let (pty, pts) = pty_process::open().unwrap();
+        pty.resize(Size::new(24, 80)).unwrap();
+        let dir = TempDir::new();
+        let binary = env!("CARGO_BIN_EXE_pointsman");
+        // The shell itself is told to stay when the test ends the command.
+        let script = format!(
+            "trap '' TERM; stty -a | grep -o '[-]*icanon\\|[-]*echo '; {binary} {arguments}; echo code $?; stty -a | grep -o '[-]*icanon\\|[-]*echo '; echo over"
+        );
+        let path = std::env::var("PATH").unwrap();
+        let child = pty_process::Command::new("sh")
+            .args(["-c", &script])
+            .env_clear()
+            .env("PATH", path)
+            .env("TERM", "xterm-256color")
+            .envs(env.iter().copied())
+            .current_dir(dir.path())
+            .kill_on_drop(true)
+            .spawn(pts)
+            .unwrap();
+        let (mut screen, keyboard) = pty.into_split();
+        let seen = Arc::new(watch::Sender::new(Seen {
+            bytes: Vec::new(),
+            parser: vt100::Parser::new(size(24), size(80), 0),
+        }));
+        let into = Arc::clone(&seen);
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 4096];
+            // A terminal whose other end is gone is an error on some systems, and the end on others.
+            while let Ok(count @ 1..) = screen.read(&mut part).await {
+                into.send_modify(|seen| {
+                    seen.bytes.extend(&part[..count]);
+                    seen.parser.process(&part[..count]);
+                });
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            seen,
+            reading,
+            _dir: dir,
+        }
+    }
+
+    /// `top` of that process.
+    fn top(side: &Side, env: &[(&str, &str)]) -> Self {
+        Self::start(&format!("top --admin {}", side.address), env)
+    }
+
+    async fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).await.unwrap();
+    }
+
+    fn text(&self) -> String {
+        self.seen.borrow().parser.screen().contents()
+    }
+
+    fn is_coloured(&self) -> bool {
+        let seen = self.seen.borrow();
+        let screen = seen.parser.screen();
+        let mut cells =
+            (0..24).flat_map(|row| (0..80).filter_map(move |column| screen.cell(row, column)));
+        cells.any(|cell| cell.fgcolor() != vt100::Color::Default)
+    }
+
+    /// Completes when the screen is as it should be; shows it when it never is. It is drawn from top to bottom: with the
+    /// footer all of it is there.
+    async fn is(&self, what: &str, mut test: impl FnMut(&vt100::Screen) -> bool) {
+        let mut seen = self.seen.subscribe();
+        let waiting = seen.wait_for(|seen| test(seen.parser.screen()));
+        let waiting = tokio::time::timeout(crate::support::PATIENCE, waiting);
+        if waiting.await.is_err() {
+            panic!("the screen never shows {what}:\n{}", self.text());
+        }
+    }
+
+    async fn shows(&self, text: &str) {
+        self.is(text, |screen| screen.contents().contains(text))
+            .await;
+    }
+
+    async fn hides(&self, text: &str) {
+        let what = format!("no {text}");
+        self.is(&what, |screen| !screen.contents().contains(text))
+            .await;
+    }
+
+    async fn resize(&self, rows: u16, columns: u16) {
+        self.seen.send_modify(|seen| {
+            seen.parser.screen_mut().set_size(size(rows), size(columns));
+        });
+        self.keyboard.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    /// The end: the exit code, after it was looked at whether the terminal is as it was before.
+    async fn ended(mut self) -> (String, Vec<u8>) {
+        self.shows("over").await;
+        bounded("the shell's end", self.child.wait()).await.unwrap();
+        bounded("the terminal's end", self.reading).await.unwrap();
+        let seen = self.seen.borrow();
+        let screen = seen.parser.screen();
+        let text = screen.contents();
+        assert!(
+            !screen.alternate_screen() && !screen.hide_cursor(),
+            "{text}"
+        );
+        assert_eq!(text.matches("icanon").count(), 2, "{text}");
+        assert!(
+            !text.contains("-icanon") && !text.contains("-echo"),
+            "{text}"
+        );
+        assert_clean("a terminal", &seen.bytes);
+        let code = text.split("code ").nth(1).unwrap_or_default();
+        let code = code.lines().next().unwrap_or_default().trim().to_owned();
+        (code, seen.bytes.clone())
+    }
+}
+
+#[tokio::test]
+async fn keys_are_seen_quarantined_released_and_the_terminal_is_left_as_it_was() {
+    let a = ScriptedUpstream::start().await;
+    let limited = Behaviour::rate_limited().header("retry-after", "100");
+    a.on(Match::key("k2"), [limited]);
+    let side = Side::start(TWO, &[("a", &a)]).await;
+    let mut term = Term::top(&side, &[]);
+    term.shows("? help").await;
+    assert!(term.seen.borrow().parser.screen().alternate_screen());
+    let text = term.text();
+    for expected in ["pointsman 0.", "generation 0", "a#2", "b#1", "usable"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    // a, its upstream, its first key.
+    term.press("jjQ").await;
+    term.shows("quarantine a#1 until it is released?").await;
+    term.press("n").await;
+    term.hides("until it is released?").await;
+    assert_eq!(side.state("/providers/0/keys/0/state").await, "usable");
+    term.press("Q").await;
+    term.shows("quarantine a#1 until it is released?").await;
+    term.press("y").await;
+    term.shows("quarantined until").await;
+    side.is("/providers/0/keys/0/state", json!("quarantined"))
+        .await;
+    // The other key is asked now, and cools.
+    let refused = side.gateway.chat("a").awaits("0").send().await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    term.shows("cooling for m").await;
+    term.press("r").await;
+    term.shows("release a#1?").await;
+    term.press("y").await;
+    term.shows("a#1 is released").await;
+    side.is("/providers/0/keys/0/state", json!("usable")).await;
+    term.press("q").await;
+    assert_eq!(term.ended().await.0, "0");
+}
+
+#[tokio::test]
+async fn help_filter_and_another_size() {
+    let a = ScriptedUpstream::start().await;
+    let side = Side::start(TWO, &[("a", &a)]).await;
+    let mut term = Term::top(&side, &[]);
+    term.shows("? help").await;
+    term.press("?").await;
+    term.shows("quarantine the selected key").await;
+    term.press("\x1b").await;
+    term.hides("quarantine the selected key").await;
+    term.press("/a#2\r").await;
+    term.hides("b#1").await;
+    term.shows("a#2").await;
+    term.resize(40, 120).await;
+    term.is("the footer in the last of 40 lines", |screen| {
+        let last = screen.rows(0, 120).nth(39).unwrap_or_default();
+        last.contains("? help")
+    })
+    .await;
+    term.resize(10, 40).await;
+    term.is("the frame in ten lines", |screen| {
+        screen
+            .rows(0, 40)
+            .nth(2)
+            .unwrap_or_default()
+            .contains("providers")
+    })
+    .await;
+    // Ctrl-C is a key here.
+    term.press("\x03").await;
+    assert_eq!(term.ended().await.0, "0");
+}
+
+#[tokio::test]
+async fn a_signal_ends_it_in_order_and_colours_can_be_off() {
+    let a = ScriptedUpstream::start().await;
+    let side = Side::start(TWO, &[("a", &a)]).await;
+    let mut coloured = Vec::new();
+    for env in [&[][..], &[("NO_COLOR", "1")]] {
+        let term = Term::top(&side, env);
+        term.shows("? help").await;
+        coloured.push(term.is_coloured());
+        // To all of the terminal's processes, of which the shell stays.
+        let kill = format!("kill -s TERM -- -{}", term.child.id().unwrap());
+        let status = std::process::Command::new("sh")
+            .args(["-c", &kill])
+            .status();
+        assert!(status.unwrap().success());
+        assert_eq!(term.ended().await.0, "0");
+    }
+    assert_eq!(coloured, [true, false]);
+}
+
+#[tokio::test]
+async fn a_process_that_ends_is_told_of_and_one_that_comes_back_is_shown_again() {
+    let a = ScriptedUpstream::start().await;
+    let side = Side::start(TWO, &[("a", &a)]).await;
+    let address = side.address.to_string();
+    let mut term = Term::top(&side, &[]);
+    term.shows("? help").await;
+    drop(side);
+    term.shows("NOT ANSWERING").await;
+    assert!(term.text().contains("b#1"), "what was known stays");
+    let arguments = ["--admin-listen", &address];
+    let _side = Side::start_with(TWO, &[("a", &a)], &arguments).await;
+    term.hides("NOT ANSWERING").await;
+    term.press("q").await;
+    assert_eq!(term.ended().await.0, "0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_is_said_without_a_screen() {
+    let a = ScriptedUpstream::start().await;
+    let text = format!("server: {{admin_token: sk-planted-top-admin-1}}\n{TWO}");
+    let side = Side::start(&text, &[("a", &a)]).await;
+    let term = Term::top(&side, &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-wrong")]);
+    term.shows("wants a token").await;
+    let (code, bytes) = term.ended().await;
+    assert_eq!(code, "69");
+    assert!(!String::from_utf8_lossy(&bytes).contains("\x1b[?1049h"));
+    let mut term = Term::top(
+        &side,
+        &[("POINTSMAN_ADMIN_TOKEN", "sk-planted-top-admin-1")],
+    );
+    term.shows("? help").await;
+    term.press("q").await;
+    assert_eq!(term.ended().await.0, "0");
+    let dir = TempDir::new();
+    let output = run(dir.path(), &["top"], &[]).await;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(70) && text.contains("needs a terminal"),
+        "{text}"
+    );
+}
+
+/// A process that answers as the description of the admin listener says, with what is made up here.
+async fn made_up() -> ScriptedUpstream {
+    let process = ScriptedUpstream::start().await;
+    let key = json!({"id": "groq#1", "life": "up", "state": "usable", "in_flight": 0, "attempts": 3, "quarantine": null,
+        "invalid": null, "cooling": [], "limits": {}, "learned": {"max_in_flight": null, "limits": []}});
+    let state = json!({
+        "process": {"version": "9.9.9", "uptime_seconds": 5.0, "generation": 4, "draining": true, "in_flight": 2},
+        "router": {"waiting": 7},
+        "providers": [{"name": "groq", "life": "up", "quarantine": null, "cooling": null, "upstreams": [], "keys": [key]}],
+    });
+    let point = json!({"at": "2026-11-21T16:00:00.000Z", "requests": 100, "failed": 1, "failovers": 0, "p50_ms": 20.0,
+        "p95_ms": 333.0, "p99_ms": 400.0, "first_token_p50_ms": null, "first_token_p95_ms": null});
+    let history = json!({"step_seconds": 5, "points": [point], "flows": []});
+    // A caller chose the name of what it asked for.
+    let request = json!({"number": 1, "id": "req_1", "at": "2026-11-21T16:01:02.345Z", "client": null,
+        "operation": "chat/completions", "stream": false, "target": "smart\u{1b}[2J", "outcome": "answered", "status": 200,
+        "upstream": "groq:m", "key": "groq#1", "attempts": 2, "total_ms": 812.4, "first_token_ms": null,
+        "prompt_tokens": 1, "completion_tokens": 2, "trace_id": null});
+    let attempt = json!({"upstream": "groq:m", "key": "groq#1", "why": "first", "passed_over": [], "asked_ms": 0.1,
+        "waited_ms": 0.0, "started_ms": 0.2, "first_byte_ms": 1.0, "first_token_ms": null, "ended_ms": 2.0,
+        "class": "success", "status": 200, "detail": null});
+    let mut whole = request.clone();
+    whole["chain"] = json!(["groq:m", "spare:m"]);
+    whole["tries"] = json!([attempt]);
+    let requests = json!({"kept": 1, "latest": 1, "requests": [request]});
+    for (path, body) in [
+        ("/admin/v1/state", state),
+        ("/admin/v1/history", history),
+        ("/admin/v1/requests?limit=50", requests),
+        ("/admin/v1/requests/req_1", whole),
+    ] {
+        process.on(Match::path(path), [Behaviour::json(200, &body.to_string())]);
+    }
+    process
+}
+
+#[tokio::test]
+async fn requests_are_listed_and_one_is_shown_whole() {
+    let process = made_up().await;
+    let address = process.base_url();
+    let address = address.trim_start_matches("http://").split('/').next();
+    let mut term = Term::start(&format!("top --admin {}", address.unwrap()), &[]);
+    term.shows("? help").await;
+    let text = term.text();
+    for expected in [
+        "20.0 req/s",
+        "waiting 7",
+        "p95 333 ms",
+        "draining",
+        "smart?[2J",
+        "answered 200",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    term.press("\t\r").await;
+    term.shows("chain: groq:m → spare:m").await;
+    term.press("\x1b").await;
+    term.hides("spare:m").await;
+    term.press("q").await;
+    assert_eq!(term.ended().await.0, "0");
+}
