@@ -43,7 +43,8 @@ pub(super) async fn drain(State(admin): State<Arc<Admin>>, fields: Fields) -> An
     fields.finish()?;
     // Twice is no reason to hurry: only a signal is.
     if !admin.is_draining() {
-        admin.order_drain().await.map_err(|_| Refused::ending())?;
+        // One that takes no more orders is ending already, which is what is wanted.
+        let _ = admin.order_drain().await;
     }
     let body = Json(json!({"status": "draining"}));
     Ok((StatusCode::ACCEPTED, body).into_response())

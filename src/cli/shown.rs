@@ -13,6 +13,14 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
+/// Milliseconds: `0.9 ms`, `812 ms`.
+pub(super) fn millis(millis: f64) -> String {
+    match millis {
+        millis if millis < 10.0 => format!("{millis:.1} ms"),
+        millis => format!("{millis:.0} ms"),
+    }
+}
+
 /// A text of a JSON value; an empty one without it. Characters that mean something to a terminal become `?`: names may be
 /// a caller's.
 pub(super) fn text(value: &Value) -> String {
@@ -39,6 +47,7 @@ mod tests {
     fn times_are_short() {
         let shown = [0.04, 4.25, 61.0, 180.0, 7200.0, 200_000.0].map(span);
         assert_eq!(shown, ["0.0 s", "4.2 s", "61 s", "3 min", "2 h", "2 d"]);
+        assert_eq!([0.94, 812.4].map(millis), ["0.9 ms", "812 ms"]);
     }
 
     #[test]

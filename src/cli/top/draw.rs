@@ -11,7 +11,7 @@ use super::look::Look;
 use super::model::{Mode, Model, Pane, Sort, is_good};
 use super::overlay;
 use super::rows::{Kind, Mood, Row};
-use crate::cli::shown::{span, text};
+use crate::cli::shown::{millis, span, text};
 
 /// The parts of the screen: two lines, the tree, the requests, one line.
 fn parts(area: Rect) -> [Rect; 4] {
@@ -156,7 +156,7 @@ fn list_row(request: &Value, look: Look) -> Cells<'static> {
         None => "–".to_owned(),
     };
     let took = request["total_ms"].as_f64();
-    let took = took.map_or_else(String::new, |millis| format!("{millis:.0} ms"));
+    let took = took.map_or_else(String::new, millis);
     let attempts = request["attempts"].as_u64().unwrap_or(0);
     Cells::new([
         Cell::from(Span::styled(time, look.faint())),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::look::Look;
 use super::model::Model;
-use crate::cli::shown::{items, span, text};
+use crate::cli::shown::{items, millis, span, text};
 
 /// Steps of the history that are shown as figures: a minute, the step under way included.
 const RECENT: usize = 12;
@@ -45,7 +45,7 @@ fn process(model: &Model, look: Look) -> Line<'static> {
 fn traffic(model: &Model, look: Look) -> Line<'static> {
     let figures = figures(model.history.as_ref());
     let number = |value: &Value| value.as_u64().map_or(NONE.to_owned(), |n| n.to_string());
-    let millis = |value: Option<f64>| value.map_or(NONE.to_owned(), |ms| format!("{ms:.0} ms"));
+    let time = |value: Option<f64>| value.map_or(NONE.to_owned(), millis);
     let failed = figures.failed.unwrap_or(0.0);
     let failed = Span::styled(
         match figures.failed {
@@ -67,9 +67,9 @@ fn traffic(model: &Model, look: Look) -> Line<'static> {
             "  in flight {}  waiting {}  p50 {}  p95 {}  first token {}  ",
             number(&model.state["process"]["in_flight"]),
             number(&model.state["router"]["waiting"]),
-            millis(figures.p50),
-            millis(figures.p95),
-            millis(figures.first_token),
+            time(figures.p50),
+            time(figures.p95),
+            time(figures.first_token),
         )),
         Span::styled(figures.bars, look.good()),
     ])

@@ -147,7 +147,9 @@ pub(super) fn timeline(request: &Value, look: Look) -> Vec<Line<'static>> {
 }
 
 fn passed_over(all: &Value, look: Look) -> Vec<Line<'static>> {
-    let lines = items(all).iter().map(|one| {
+    // What was tried stands above.
+    let news = items(all).iter().filter(|one| one["reason"] != "tried");
+    let lines = news.map(|one| {
         let until = text(&one["until"]);
         let until = until
             .get(11..19)
@@ -195,7 +197,7 @@ fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Look) -> Vec<Line<
             }),
         ]),
     ];
-    let waited = number("waited_ms").filter(|waited| *waited >= 0.1);
+    let waited = number("waited_ms").filter(|waited| *waited >= 1.0);
     let waited = waited.map(|waited| format!("waited {waited:.1} ms for a key"));
     let detail = Some(text(&attempt["detail"])).filter(|detail| !detail.is_empty());
     for said in waited.into_iter().chain(detail) {
