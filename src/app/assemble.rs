@@ -144,6 +144,7 @@ fn endpoint_of(provider: &Provider, max_answer: usize, (wire, prefill): Wires) -
         max_answer,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
+        trace_context: provider.trace_context,
         prefill,
     }
 }

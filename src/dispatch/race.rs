@@ -99,7 +99,8 @@ impl Dispatch {
         story: &mut Story,
     ) -> Landed<'a> {
         let why = Why::after(attempts.records(), lease.upstream());
-        let tried = Tried::new(&mut lease, why, self.clock.now());
+        let trace = course.request.trace.as_deref();
+        let tried = Tried::new(&mut lease, why, self.clock.now(), trace);
         story.current = vec![tried.under_way()];
         let first = Start {
             endpoint,
@@ -335,7 +336,8 @@ impl Dispatch {
                     Haste::Late => Why::Hedge,
                     Haste::TimeGoes => Why::DeadlineHedge,
                 };
-                let tried = Tried::new(&mut lease, reason, self.clock.now());
+                let trace = course.request.trace.as_deref();
+                let tried = Tried::new(&mut lease, reason, self.clock.now(), trace);
                 let second = Start {
                     endpoint,
                     lease,
@@ -356,7 +358,7 @@ impl Dispatch {
     async fn fly(&self, course: Course<'_>, start: &Start<'_>) -> End {
         let times = Times {
             clock: self.clock,
-            started: start.tried.begun().started,
+            tried: &start.tried,
             deadline: course.limits.deadline,
         };
         attempt::make(course.request, start.endpoint, &start.lease, times).await

@@ -395,7 +395,7 @@ impl Relay {
             // One broken event in the middle: the rest of the answer is worth more than its end.
             return;
         }
-        live.usage = said.usage.or(live.usage);
+        live.note(&said, &event);
         if let Some(charge) = self.story.as_mut().and_then(|story| story.charge.as_mut()) {
             charge.events += u64::from(said.content);
         }

@@ -191,11 +191,12 @@ impl Rescue {
                 How::Continued { .. } => Why::Continue,
                 How::Restarted => Why::Restart,
             };
-            let tried = Tried::new(&mut lease, why, dispatch.clock.now());
+            let trace = self.request.trace.as_deref();
+            let tried = Tried::new(&mut lease, why, dispatch.clock.now(), trace);
             story.current = vec![tried.under_way()];
             let times = Times {
                 clock: dispatch.clock,
-                started: tried.begun().started,
+                tried: &tried,
                 deadline: self.limits.deadline,
             };
             let (doc, wire) = match &asked {

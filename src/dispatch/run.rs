@@ -51,6 +51,7 @@ impl Dispatch {
             current: Vec::new(),
             first_token: None,
             usage: None,
+            trace: request.trace.clone(),
             ending: None,
             halt: self.halt.clone(),
             recorder: Arc::clone(&self.recorder),
@@ -149,18 +150,19 @@ impl Dispatch {
                         end,
                     } = landed;
                     match end {
-                        End::Whole(whole, usage) => {
+                        End::Whole(mut whole, usage) => {
                             story.usage = usage;
                             settle(
                                 &lease,
                                 Class::Success,
                                 story.usage.as_ref().and_then(|usage| usage.total()),
                             );
-                            attempts.succeeded(tried.record(
-                                Class::Success,
-                                Some(whole.status),
-                                self.clock.now(),
-                            ));
+                            let now = self.clock.now();
+                            let record = tried.record(Class::Success, Some(whole.status), now);
+                            attempts.succeeded(Record {
+                                answered: whole.answered.take().map(Arc::new),
+                                ..record
+                            });
                             return Ok(self.whole(story, attempts, tried, whole));
                         }
                         End::Begun(begun) => {

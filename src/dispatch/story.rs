@@ -12,6 +12,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
@@ -49,6 +50,7 @@ pub(crate) struct Story {
     pub(super) refused: Option<(Time, Refused)>,
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) trace: Option<Arc<TraceContext>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) halt: Halt,
     pub(crate) recorder: Arc<Recorder>,
@@ -126,6 +128,7 @@ impl Drop for Story {
             ended: now,
             first_token: self.first_token,
             usage: self.usage,
+            trace: self.trace.take(),
         });
     }
 }

@@ -1,14 +1,20 @@
 //! Where every request is told of when it has ended, once. What is made of that (lines, numbers, spans, pages) is
 //! decided here, so that all of them agree.
 
+use std::sync::Arc;
+
 use super::request_line;
-use super::ring::Ring;
+use super::ring::{Numbered, Ring};
 use super::told::Told;
+use super::traces::Traces;
 
 /// What a process tells of its requests.
 #[derive(Debug)]
 pub struct Recorder {
     ring: Ring,
+    traces: Option<Traces>,
+    /// Whether callers' traces are listened to.
+    propagates: bool,
 }
 
 impl Recorder {
@@ -16,23 +22,56 @@ impl Recorder {
     pub fn new(kept: usize) -> Self {
         Self {
             ring: Ring::new(kept),
+            traces: None,
+            propagates: true,
+        }
+    }
+
+    /// And sends traces. Callers' own are heard of when it `propagates`.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>, propagates: bool) -> Self {
+        Self {
+            traces,
+            propagates,
+            ..self
         }
     }
 
     /// A request has ended.
     pub fn tell(&self, told: Told) {
         request_line::emit(&told);
-        self.ring.push(told);
+        let traces = self.traces.as_ref();
+        let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
+        let told = self.ring.push(told);
+        if let Some((traces, why)) = sent {
+            traces.send(told, why);
+        }
     }
 
     /// A request was refused at the door: nothing was decided, so that a flood of them does not wash away the others'
-    /// stories.
-    pub fn turned_away(&self, told: &Told) {
-        request_line::emit(told);
+    /// stories, nor, but for those that are sampled, their traces.
+    pub fn turned_away(&self, told: Told) {
+        request_line::emit(&told);
+        let sampled = told.trace.as_ref().is_some_and(|trace| trace.sampled);
+        let traces = self.traces.as_ref().filter(|_| sampled);
+        if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
+        {
+            traces.send(Arc::new(Numbered { number: 0, told }), why);
+        }
     }
 
     /// The latest requests.
     pub fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// What decides about traces, where there are any.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
+    /// Whether callers' traces are listened to.
+    pub fn propagates(&self) -> bool {
+        self.propagates
     }
 }

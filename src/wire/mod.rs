@@ -10,3 +10,4 @@ pub mod redact;
 pub mod sse;
 pub mod stamp;
 pub mod token;
+pub mod trace_context;

@@ -89,6 +89,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
+        trace_context: false,
         prefill: None,
     };
     let entry = ProviderEntry {
@@ -120,6 +121,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         deadline: None,
         await_cooldown: None,
         client: None,
+        trace: None,
     };
     let answer = dispatch.run(request).await.unwrap();
     let AnswerBody::Stream(mut relay) = answer.body else {

@@ -1,5 +1,6 @@
 //! OpenAI's API: requests, answers, streams, errors, models.
 
+pub mod answered;
 pub mod error;
 pub mod models;
 pub mod prefill;
