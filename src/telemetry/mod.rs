@@ -6,6 +6,7 @@ pub mod feed;
 pub mod init;
 mod json;
 pub mod level;
+pub mod otlp;
 pub mod recorder;
 pub mod request_line;
 pub mod ring;
