@@ -1,11 +1,19 @@
 //! `telemetry`: what is told of requests, beside the log.
 
+use std::time::Duration;
+
+use super::context::Context;
+use super::otlp::{self, Otel, OtlpForm, OtlpPolicy};
 use super::read::{FromNode, Node, Report, section};
+use super::traces::{self, TracesForm, TracesPolicy};
+use super::values::{PositiveSpan, choice};
 
 /// So many requests are kept when nothing is said.
 const RECENT: usize = 1000;
 /// At most so many: a request takes about a kilobyte.
 const MOST: usize = 100_000;
+/// How often metrics are pushed when nothing is said (OpenTelemetry's default).
+const INTERVAL: Duration = Duration::from_secs(60);
 
 section! {
     /// `telemetry`
@@ -13,28 +21,132 @@ section! {
         /// How many of the latest requests are kept with all that was decided about them; 0: none. At most 100000.
         /// Default 1000.
         recent_requests: usize,
+        /// Where metrics and traces are pushed to.
+        otlp: OtlpForm,
+        /// What is counted and measured.
+        metrics: MetricsForm,
+        /// Which requests are sent as traces.
+        traces: TracesForm,
+    }
+}
+
+section! {
+    /// `telemetry.metrics`
+    MetricsForm {
+        /// Whether metrics are pushed to `telemetry.otlp`, where that is set. `GET /metrics` is there in any case.
+        /// Default true.
+        push: bool,
+        /// How often. Default `60s`.
+        interval: PositiveSpan,
+        /// Whether counts are told since the start (`cumulative`), since the last time (`delta`), or as it takes less
+        /// memory (`low_memory`). Default `cumulative`.
+        temporality: Temporality,
+    }
+}
+
+/// Since when counts that are pushed count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Temporality {
+    /// The start.
+    #[default]
+    Cumulative,
+    /// The last time.
+    Delta,
+    /// Whatever takes less memory.
+    LowMemory,
+}
+
+impl Temporality {
+    /// By name.
+    pub(super) const ALL: [(&'static str, Self); 3] = [
+        ("cumulative", Self::Cumulative),
+        ("delta", Self::Delta),
+        ("low_memory", Self::LowMemory),
+    ];
+}
+
+impl FromNode for Temporality {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &Self::ALL, report)
     }
 }
 
 /// What is told of requests.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct TelemetryPolicy {
     /// So many of the latest are kept.
     pub recent_requests: usize,
+    /// What is pushed where.
+    pub otlp: OtlpPolicy,
+    /// How metrics are pushed.
+    pub metrics: MetricsPolicy,
+    /// Which requests are sent as traces.
+    pub traces: TracesPolicy,
+}
+
+/// How metrics are pushed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MetricsPolicy {
+    /// How often.
+    pub interval: Duration,
+    /// Since when counts count.
+    pub temporality: Temporality,
 }
 
 impl Default for TelemetryPolicy {
     fn default() -> Self {
         Self {
             recent_requests: RECENT,
+            otlp: OtlpPolicy::default(),
+            metrics: MetricsPolicy {
+                interval: INTERVAL,
+                temporality: Temporality::default(),
+            },
+            traces: TracesPolicy::default(),
         }
     }
 }
 
 /// With the defaults filled in.
-pub(super) fn policy(raw: Option<Telemetry>) -> TelemetryPolicy {
-    let kept = raw.and_then(|raw| raw.recent_requests);
+pub(super) fn policy(
+    raw: Option<Telemetry>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> TelemetryPolicy {
+    let usual = TelemetryPolicy::default();
+    let raw = raw.unwrap_or_default();
+    let kept = raw.recent_requests.unwrap_or(usual.recent_requests);
+    let metrics = raw.metrics.unwrap_or_default();
+    let mut otlp = otlp::policy(raw.otlp, context, report);
+    if metrics.push == Some(false) {
+        otlp.metrics = None;
+    }
+    let mut otel = Otel { context, report };
+    let interval = otel.millis("OTEL_METRIC_EXPORT_INTERVAL");
+    let interval = interval.or(metrics.interval.map(|PositiveSpan(span)| span));
+    let (traces, sent) = traces::policy(raw.traces, &mut otel);
+    if !sent {
+        otlp.traces = None;
+    }
     TelemetryPolicy {
-        recent_requests: kept.unwrap_or(RECENT).min(MOST),
+        recent_requests: kept.min(MOST),
+        otlp,
+        metrics: MetricsPolicy {
+            interval: interval.unwrap_or(usual.metrics.interval),
+            temporality: temporality(&mut otel)
+                .or(metrics.temporality)
+                .unwrap_or_default(),
+        },
+        traces,
+    }
+}
+
+fn temporality(otel: &mut Otel<'_, '_>) -> Option<Temporality> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let text = otel.text(NAME)?.to_lowercase().replace('_', "");
+    let mut known = Temporality::ALL.iter();
+    match known.find(|(word, _)| word.replace('_', "") == text) {
+        Some((_, temporality)) => Some(*temporality),
+        None => otel.ignored(NAME, "names neither cumulative, delta nor lowmemory"),
     }
 }

@@ -8,6 +8,7 @@ mod layers;
 mod listeners;
 mod mistakes;
 mod native;
+mod otlp;
 mod outbound;
 mod providers;
 mod reference;

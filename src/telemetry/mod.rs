@@ -7,6 +7,8 @@ pub mod init;
 mod json;
 pub mod level;
 pub mod names;
+pub mod otlp;
+pub mod otlp_spans;
 pub mod recorder;
 pub mod request_line;
 pub mod ring;

@@ -18,7 +18,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::ids::ProviderName;
 use crate::domain::outcome::Class;
 use crate::domain::record::{Record, Why};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::{Anchor, Time};
 use crate::domain::trace::{self, TraceContext};
 use crate::wire::stamp::rfc3339;
@@ -144,7 +144,9 @@ impl Spans<'_> {
         let mut all = Vec::new();
         let mut before: Option<&Record> = None;
         for record in begun {
-            for (place, refusal) in &record.passed_over {
+            // Where the request itself has failed already nobody declined it.
+            let declined = record.passed_over.iter();
+            for (place, refusal) in declined.filter(|(_, it)| it.reason != Reason::Tried) {
                 all.push(self.declined(*place, refusal, record.started));
             }
             let waited = record.started.since(record.asked);

@@ -45,3 +45,4 @@ mod support;
 mod targets;
 mod tidy;
 mod tls;
+mod traces;

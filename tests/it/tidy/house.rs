@@ -63,7 +63,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &["upstream/http_client.rs", "upstream/dns.rs"],
+        &[
+            "upstream/http_client.rs",
+            "upstream/dns.rs",
+            "telemetry/otlp.rs",
+        ],
         "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -122,6 +126,31 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
     (
+        "opentelemetry",
+        &["telemetry"],
+        "tell `telemetry::recorder::Recorder`",
+    ),
+    (
+        "opentelemetry_sdk",
+        &["telemetry"],
+        "tell `telemetry::recorder::Recorder`",
+    ),
+    (
+        "opentelemetry_otlp",
+        &["telemetry"],
+        "what is told goes out from one place",
+    ),
+    (
+        "opentelemetry_prometheus",
+        &["telemetry"],
+        "what is told goes out from one place",
+    ),
+    (
+        "prometheus",
+        &["telemetry"],
+        "what is told goes out from one place",
+    ),
+    (
         "secrecy",
         &["domain/secret.rs"],
         "use `domain::secret::ApiKey`",
@@ -165,7 +194,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "http",
         &[
-            "wire", "config", "upstream", "dispatch", "admin", "api", "listener", "app",
+            "wire",
+            "config",
+            "telemetry/otlp.rs",
+            "upstream",
+            "dispatch",
+            "admin",
+            "api",
+            "listener",
+            "app",
         ],
         "the domain knows classes, not statuses and headers",
     ),
@@ -202,7 +239,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "fastrand",
-        &["domain", "upstream", "dispatch", "api", "listener", "app"],
+        &[
+            "domain",
+            "telemetry/otlp.rs",
+            "upstream",
+            "dispatch",
+            "api",
+            "listener",
+            "app",
+        ],
         "the domain takes a generator or a number as an argument",
     ),
     (
