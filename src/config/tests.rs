@@ -14,6 +14,7 @@ mod providers;
 mod reference;
 mod state;
 mod streams;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -192,7 +192,7 @@ mod tests {
             state(&["a=1, t@v=2 ,", "", "c=3"]).as_deref(),
             Some("a=1,t@v=2,c=3")
         );
-        for wrong in ["a", "A=1", "a=1,a=2", "=1", "a=b=c", "a@b@c=1", "a=\u{7f}"] {
+        for wrong in ["a", "A=1", "a=1,a=2", "=1", "a=b=c", "a@b@c=1"] {
             assert_eq!(state(&[wrong]), None, "{wrong}");
         }
         let many: Vec<String> = (0..33).map(|n| format!("k{n}=1")).collect();

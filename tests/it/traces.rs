@@ -248,3 +248,35 @@ async fn no_prompt_answer_or_key_is_in_what_is_sent() {
         assert!(!bytes.contains(word), "{word}");
     }
 }
+
+/// The names in backticks that begin a line of a table, in the section `Traces`.
+fn told_of(heading: &str) -> std::collections::BTreeSet<String> {
+    let text = include_str!("../../docs/observability.md");
+    let (_, section) = text.split_once("\n## Traces\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let tables = section
+        .split("\n\n")
+        .filter(|part| part.starts_with(heading));
+    let lines = tables.flat_map(str::lines);
+    let names = lines.filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_spans_carry_is_described_and_nothing_else_is() {
+    use pointsman::telemetry::names::{ATTRIBUTES, EVENTS};
+    let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(told_of("| Event"), all(EVENTS));
+    let mut attributes = told_of("| Attribute");
+    // Those of events and links alone stand in the text.
+    let text = include_str!("../../docs/observability.md");
+    for name in ["from", "reason", "until", "wait.duration", "link"] {
+        let name = format!("pointsman.{name}");
+        assert!(text.contains(&format!("`{name}`")), "{name}");
+        attributes.insert(name);
+    }
+    assert_eq!(attributes, all(ATTRIBUTES));
+    for name in ATTRIBUTES.iter().chain(EVENTS) {
+        assert!(text.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -410,7 +410,11 @@ fn meaning(config: &Config) -> String {
                     &provider.priority,
                     &provider.prefill
                 ),
-                (&provider.proxy, &provider.allow_link_local),
+                (
+                    &provider.proxy,
+                    &provider.allow_link_local,
+                    &provider.trace_context
+                ),
             )
         );
     }
