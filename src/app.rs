@@ -145,11 +145,15 @@ impl App {
         let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);
         now.clients = clients.as_ref().map(Clients::all).unwrap_or_default();
         if let Some(traces) = recorder.traces() {
-            traces.place(traces::places(config));
+            traces.learn(traces::known(config));
         }
         let telemetry = |config: &Config| {
             let telemetry = &config.telemetry;
-            (telemetry.otlp.traces.clone(), telemetry.traces)
+            (
+                telemetry.otlp.traces.clone(),
+                telemetry.traces,
+                telemetry.content,
+            )
         };
         if telemetry(config) != telemetry(&self.config) {
             needs_restart.push("telemetry.traces or its receiver has changed".to_owned());

@@ -3,12 +3,13 @@
 use http::Uri;
 
 use super::error::StartError;
-use crate::config::{Config, Provider};
+use crate::config::{Config, Content, Provider};
 use crate::domain::dialect::Dialect;
 use crate::runtime::clock::Clock;
 use crate::telemetry::otlp_spans;
 use crate::telemetry::spans::Place;
-use crate::telemetry::traces::{Batching, Places, Terms, Traces};
+use crate::telemetry::traces::{Batching, Known, Terms, Traces};
+use crate::wire::mask::Mask;
 
 /// What sends traces, where the configuration names a receiver.
 pub(super) fn start(config: &Config, clock: Clock) -> Result<Option<Traces>, StartError> {
@@ -28,18 +29,26 @@ pub(super) fn start(config: &Config, clock: Clock) -> Result<Option<Traces>, Sta
             batch: policy.batch,
             queue: policy.queue,
         },
+        mask: match telemetry.content {
+            Content::Off => None,
+            Content::Masked => Some(Mask::new(&telemetry.mask).unwrap_or_default()),
+        },
         scheme: if encrypted { "https" } else { "http" },
     };
     let exporter = otlp_spans::exporter(&telemetry.otlp, target)?;
-    let traces = Traces::start(&terms, places(config), clock, exporter);
+    let traces = Traces::start(&terms, known(config), clock, exporter);
     Ok(Some(traces.map_err(StartError::Traces)?))
 }
 
-/// What spans say of each provider.
-pub(super) fn places(config: &Config) -> Places {
+/// What spans say of each provider, and what they must not.
+pub(super) fn known(config: &Config) -> Known {
     let providers = config.providers.iter();
     let places = providers.map(|provider| (provider.name.clone(), place(provider)));
-    places.collect()
+    let keys = config.providers.iter().flat_map(|provider| &provider.keys);
+    Known {
+        places: places.collect(),
+        keys: keys.filter_map(|key| key.material.clone()).collect(),
+    }
 }
 
 fn place(provider: &Provider) -> Place {

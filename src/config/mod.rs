@@ -36,6 +36,7 @@ mod streams;
 mod telemetry;
 mod tokens;
 mod traces;
+mod traces_form;
 mod units;
 mod values;
 mod variables;
@@ -53,7 +54,7 @@ pub use request::LoadRequest;
 pub use resolved::{
     Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
 };
-pub use telemetry::{MetricsPolicy, TelemetryPolicy, Temporality};
+pub use telemetry::{Content, MetricsPolicy, TelemetryPolicy, Temporality};
 pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;

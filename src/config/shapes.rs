@@ -18,7 +18,7 @@ use super::raw::{
 };
 use super::resolved::LogFormat;
 use super::streams::{HedgeTime, Mode, PrefillForm, Rescue, RescueTable};
-use super::telemetry::Temporality;
+use super::telemetry::{Content, Patterns, Temporality};
 use super::values::{
     Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, Texts,
 };
@@ -159,6 +159,18 @@ impl Describe for HttpUrl {
 impl Describe for Compression {
     fn shape() -> Shape {
         Shape::choice(Self::ALL.map(|(word, _)| word))
+    }
+}
+
+impl Describe for Content {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(word, _)| word))
+    }
+}
+
+impl Describe for Patterns {
+    fn shape() -> Shape {
+        Names::shape()
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use config::ValueKind;
+
 use super::context::Context;
 use super::otlp::{self, Otel, OtlpForm, OtlpPolicy};
 use super::read::{FromNode, Node, Report, section};
-use super::traces::{self, TracesForm, TracesPolicy};
+use super::traces::TracesPolicy;
+use super::traces_form::{self, TracesForm};
 use super::values::{PositiveSpan, choice};
+use crate::wire::mask::Mask;
 
 /// So many requests are kept when nothing is said.
 const RECENT: usize = 1000;
@@ -27,6 +31,12 @@ section! {
         metrics: MetricsForm,
         /// Which requests are sent as traces.
         traces: TracesForm,
+        /// What traces tell of prompts and answers: nothing (`off`), or their texts with what `mask` finds masked
+        /// (`masked`). Default `off`.
+        content: Content,
+        /// Regular expressions for what is masked, before e-mail addresses, tokens and the keys of providers, which
+        /// always are.
+        mask: Patterns,
     }
 }
 
@@ -41,6 +51,49 @@ section! {
         /// Whether counts are told since the start (`cumulative`), since the last time (`delta`), or as it takes less
         /// memory (`low_memory`). Default `cumulative`.
         temporality: Temporality,
+    }
+}
+
+/// What traces tell of prompts and answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Content {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Their texts, masked.
+    Masked,
+}
+
+impl Content {
+    /// By name.
+    pub(super) const ALL: [(&'static str, Self); 2] =
+        [("off", Self::Off), ("masked", Self::Masked)];
+}
+
+impl FromNode for Content {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        // YAML has `off` as a flag.
+        match node.value.kind {
+            ValueKind::Boolean(false) => Some(Self::Off),
+            _ => choice(node, &Self::ALL, report),
+        }
+    }
+}
+
+/// Regular expressions.
+pub(super) struct Patterns(Vec<String>);
+
+impl FromNode for Patterns {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let mut all = Vec::new();
+        for item in node.items() {
+            let text = String::read(&item, report)?;
+            match Mask::new(std::slice::from_ref(&text)) {
+                Ok(_) => all.push(text),
+                Err(why) => return item.reject(&why, "see docs.rs/regex for what is one", report),
+            }
+        }
+        Some(Self(all))
     }
 }
 
@@ -82,6 +135,10 @@ pub struct TelemetryPolicy {
     pub metrics: MetricsPolicy,
     /// Which requests are sent as traces.
     pub traces: TracesPolicy,
+    /// What traces tell of prompts and answers.
+    pub content: Content,
+    /// Regular expressions for what is masked in them, valid ones.
+    pub mask: Vec<String>,
 }
 
 /// How metrics are pushed.
@@ -103,6 +160,8 @@ impl Default for TelemetryPolicy {
                 temporality: Temporality::default(),
             },
             traces: TracesPolicy::default(),
+            content: Content::default(),
+            mask: Vec::new(),
         }
     }
 }
@@ -124,7 +183,7 @@ pub(super) fn policy(
     let mut otel = Otel { context, report };
     let interval = otel.millis("OTEL_METRIC_EXPORT_INTERVAL");
     let interval = interval.or(metrics.interval.map(|PositiveSpan(span)| span));
-    let (traces, sent) = traces::policy(raw.traces, &mut otel);
+    let (traces, sent) = traces_form::policy(raw.traces, &mut otel);
     if !sent {
         otlp.traces = None;
     }
@@ -138,6 +197,8 @@ pub(super) fn policy(
                 .unwrap_or_default(),
         },
         traces,
+        content: raw.content.unwrap_or_default(),
+        mask: raw.mask.map(|Patterns(all)| all).unwrap_or_default(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::told::Told;
+use crate::wire::openai::content::{Content, Spoken};
 use crate::wire::openai::usage::Usage;
 
 /// How a request ended.
@@ -51,12 +52,21 @@ pub(crate) struct Story {
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
     pub(crate) trace: Option<Arc<TraceContext>>,
+    /// What is said in it, where that is told.
+    pub(super) content: Option<Box<Content>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) halt: Halt,
     pub(crate) recorder: Arc<Recorder>,
 }
 
 impl Story {
+    /// So much of a stream was sent.
+    pub(super) fn told(&mut self, spoken: Option<Spoken>) {
+        if let Some(content) = &mut self.content {
+            content.spoken = spoken;
+        }
+    }
+
     /// The stream is dropped during this attempt: its caller left, or was only not there to be told that it is `late`.
     pub(super) fn abandon(&mut self, record: Record, late: bool) {
         self.records.push(record);
@@ -113,7 +123,7 @@ impl Drop for Story {
             }
             None => ("caller_left", None),
         };
-        self.recorder.tell(Told {
+        let told = Told {
             id: Arc::clone(&self.id),
             client: self.client.as_ref().map(|client| Arc::clone(client.name())),
             operation: self.operation,
@@ -129,6 +139,7 @@ impl Drop for Story {
             first_token: self.first_token,
             usage: self.usage,
             trace: self.trace.take(),
-        });
+        };
+        self.recorder.tell(told, self.content.take());
     }
 }

@@ -7,6 +7,7 @@ use super::request_line;
 use super::ring::{Numbered, Ring};
 use super::told::Told;
 use super::traces::Traces;
+use crate::wire::openai::content::Content;
 
 /// What a process tells of its requests.
 #[derive(Debug)]
@@ -37,14 +38,14 @@ impl Recorder {
         }
     }
 
-    /// A request has ended.
-    pub fn tell(&self, told: Told) {
+    /// A request has ended; `content` is what was said in it, where that is told.
+    pub fn tell(&self, told: Told, content: Option<Box<Content>>) {
         request_line::emit(&told);
         let traces = self.traces.as_ref();
         let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
         let told = self.ring.push(told);
         if let Some((traces, why)) = sent {
-            traces.send(told, why);
+            traces.send(told, why, content);
         }
     }
 
@@ -56,7 +57,7 @@ impl Recorder {
         let traces = self.traces.as_ref().filter(|_| sampled);
         if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
         {
-            traces.send(Arc::new(Numbered { number: 0, told }), why);
+            traces.send(Arc::new(Numbered { number: 0, told }), why, None);
         }
     }
 
@@ -68,6 +69,12 @@ impl Recorder {
     /// What decides about traces, where there are any.
     pub fn traces(&self) -> Option<&Traces> {
         self.traces.as_ref()
+    }
+
+    /// Whether prompts and answers are told, with traces.
+    pub fn tells_content(&self) -> bool {
+        let traces = self.traces.as_ref();
+        traces.is_some_and(Traces::tells_content)
     }
 
     /// Whether callers' traces are listened to.

@@ -21,6 +21,7 @@ use crate::domain::record::{Record, Why};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::{Anchor, Time};
 use crate::domain::trace::{self, TraceContext};
+use crate::wire::openai::content::Rendered;
 use crate::wire::stamp::rfc3339;
 
 /// Shorter waits for a key are the way through the tree.
@@ -40,7 +41,7 @@ pub struct Place {
 }
 
 /// What is known beside the request's own story.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scenery<'a> {
     /// Every provider.
     pub places: &'a HashMap<ProviderName, Place>,
@@ -48,12 +49,18 @@ pub struct Scenery<'a> {
     pub anchor: Anchor,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// Whether texts in which an upstream may repeat a prompt are told.
-    pub content: bool,
+    /// Masks what is told of prompts and answers; `None` when nothing is.
+    pub mask: Option<&'a dyn Fn(&str) -> String>,
 }
 
-/// All spans of a request, its own first; none without a trace. `kept` says why they are sent.
-pub fn of(told: &Told, kept: &'static str, scenery: &Scenery<'_>) -> Vec<SpanData> {
+/// All spans of a request, its own first; none without a trace. `kept` says why they are sent; `said` is what it and its
+/// answer said.
+pub fn of(
+    told: &Told,
+    kept: &'static str,
+    scenery: &Scenery<'_>,
+    said: Option<&Rendered>,
+) -> Vec<SpanData> {
     let Some(context) = told.trace.as_deref().filter(|trace| trace.records) else {
         return Vec::new();
     };
@@ -74,6 +81,24 @@ pub fn of(told: &Told, kept: &'static str, scenery: &Scenery<'_>) -> Vec<SpanDat
         .filter_map(|(place, record)| spans.attempt(place, record));
     let mut all = vec![spans.request(kept, &begun)];
     all.extend(attempts);
+    if let (Some(said), Some(record)) = (said, answering(told)) {
+        let id = record.span.map(span_id);
+        let span = all
+            .iter_mut()
+            .find(|span| Some(span.span_context.span_id()) == id);
+        let said = [
+            (names::GEN_AI_INPUT, &said.input),
+            (names::GEN_AI_OUTPUT, &said.output),
+            (names::GEN_AI_INSTRUCTIONS, &said.instructions),
+        ];
+        let said = said
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.clone()?)));
+        let said = said.map(|(name, text)| KeyValue::new(name, text));
+        if let Some(span) = span {
+            span.attributes.extend(said);
+        }
+    }
     all
 }
 
@@ -282,9 +307,12 @@ impl Spans<'_> {
     /// What went wrong, where the words are ours; an upstream's own may repeat the prompt.
     fn detail(&self, record: &Record) -> String {
         let ours = matches!(record.class, Class::Network | Class::Timeout);
-        let detail = record.detail.as_deref();
-        let detail = detail.filter(|_| ours || self.scenery.content);
-        detail.unwrap_or_default().to_owned()
+        let detail = record.detail.as_deref().unwrap_or_default();
+        match self.scenery.mask {
+            Some(mask) => mask(detail),
+            None if ours => detail.to_owned(),
+            None => String::new(),
+        }
     }
 
     fn events_of_attempt(&self, record: &Record) -> SpanEvents {
@@ -391,6 +419,13 @@ impl Spans<'_> {
             instrumentation_scope: self.scope.clone(),
         }
     }
+}
+
+/// The attempt whose answer the caller has, else the last one.
+fn answering(told: &Told) -> Option<&Record> {
+    let mut latest = told.attempts.iter().rev();
+    let served = latest.find(|record| record.class == Class::Success);
+    served.or(told.attempts.last())
 }
 
 fn is_hedge(record: &Record) -> bool {

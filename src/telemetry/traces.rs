@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -23,8 +23,14 @@ use super::told::Told;
 use crate::domain::ids::ProviderName;
 use crate::domain::record::Why;
 use crate::domain::sampling::{Keep, Looks, Sampler};
+use crate::domain::secret::ApiKey;
 use crate::domain::trace::{Remote, SpanId, TraceContext, TraceId};
 use crate::runtime::clock::Clock;
+use crate::wire::mask::Mask;
+use crate::wire::openai::content::Content;
+
+/// Prompts and answers that wait take so many bytes, at most; beyond that spans go without them.
+const MOST_HELD: usize = 64 * 1024 * 1024;
 
 /// How spans are collected before they are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +54,18 @@ pub struct Terms {
     pub batching: Batching,
     /// `http` or `https`, as callers ask.
     pub scheme: &'static str,
+    /// What is masked in prompts and answers; `None` when they are not told.
+    pub mask: Option<Mask>,
 }
 
-/// Every provider, as spans tell of it.
-pub type Places = HashMap<ProviderName, Place>;
+/// What spans tell of providers, and what they must not.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Every provider.
+    pub places: HashMap<ProviderName, Place>,
+    /// The keys of all of them.
+    pub keys: Vec<ApiKey>,
+}
 
 /// What became of traces, since the process started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,7 +88,7 @@ struct Counters {
 #[derive(Debug)]
 enum Message {
     /// A request, and why it is sent.
-    Ended(Arc<Numbered>, &'static str),
+    Ended(Arc<Numbered>, &'static str, Option<Box<Content>>),
     /// Look whether it is time to end.
     Wake,
 }
@@ -86,7 +100,11 @@ pub struct Traces {
     keep: Keep,
     queue: SyncSender<Message>,
     counters: Arc<Counters>,
-    places: Arc<ArcSwap<Places>>,
+    known: Arc<ArcSwap<Known>>,
+    /// Whether prompts and answers are told.
+    tells: bool,
+    /// Bytes of them that wait.
+    held: Arc<AtomicUsize>,
     closing: Arc<AtomicBool>,
     ended: watch::Receiver<bool>,
 }
@@ -98,14 +116,15 @@ impl Traces {
     /// A thread that cannot be started.
     pub fn start(
         terms: &Terms,
-        places: Places,
+        known: Known,
         clock: Clock,
         exporter: impl SpanExporter + 'static,
     ) -> io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(terms.batching.queue.max(1));
         let (end, ended) = watch::channel(false);
         let counters = Arc::new(Counters::default());
-        let places = Arc::new(ArcSwap::from_pointee(places));
+        let known = Arc::new(ArcSwap::from_pointee(known));
+        let held = Arc::new(AtomicUsize::new(0));
         let closing = Arc::new(AtomicBool::new(false));
         let mut sender = Sender {
             exporter,
@@ -113,7 +132,9 @@ impl Traces {
             batching: terms.batching,
             scheme: terms.scheme,
             counters: Arc::clone(&counters),
-            places: Arc::clone(&places),
+            known: Arc::clone(&known),
+            mask: terms.mask.clone(),
+            held: Arc::clone(&held),
             closing: Arc::clone(&closing),
             clock,
             spans: Vec::new(),
@@ -131,7 +152,9 @@ impl Traces {
             keep: terms.keep,
             queue,
             counters,
-            places,
+            known,
+            tells: terms.mask.is_some(),
+            held,
             closing,
             ended,
         })
@@ -164,16 +187,29 @@ impl Traces {
     }
 
     /// Sends a request, unless too many wait.
-    pub fn send(&self, told: Arc<Numbered>, why: &'static str) {
-        let ended = Message::Ended(told, why);
-        if self.queue.try_send(ended).is_err() {
+    /// What was said in it goes along as far as there is room.
+    pub fn send(&self, told: Arc<Numbered>, why: &'static str, content: Option<Box<Content>>) {
+        let size = content.as_ref().map_or(0, |content| content.size());
+        let held = self.held.fetch_add(size, Ordering::Relaxed);
+        let fits = held.saturating_add(size) <= MOST_HELD;
+        let ended = Message::Ended(told, why, content.filter(|_| fits));
+        let sent = self.queue.try_send(ended).is_ok();
+        if !sent || !fits {
+            self.held.fetch_sub(size, Ordering::Relaxed);
+        }
+        if !sent {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
+    /// Whether prompts and answers are told.
+    pub fn tells_content(&self) -> bool {
+        self.tells
+    }
+
     /// The providers of another configuration.
-    pub fn place(&self, places: Places) {
-        self.places.store(Arc::new(places));
+    pub fn learn(&self, known: Known) {
+        self.known.store(Arc::new(known));
     }
 
     /// What became of traces so far.
@@ -233,7 +269,9 @@ struct Sender<E> {
     batching: Batching,
     scheme: &'static str,
     counters: Arc<Counters>,
-    places: Arc<ArcSwap<Places>>,
+    known: Arc<ArcSwap<Known>>,
+    mask: Option<Mask>,
+    held: Arc<AtomicUsize>,
     closing: Arc<AtomicBool>,
     clock: Clock,
     /// Made, and not yet sent.
@@ -276,17 +314,27 @@ impl<E: SpanExporter> Sender<E> {
     }
 
     fn make(&mut self, message: Message) {
-        let Message::Ended(numbered, why) = message else {
+        let Message::Ended(numbered, why, content) = message else {
             return;
         };
-        let places = self.places.load();
+        let known = self.known.load();
+        let told = &numbered.told;
+        let mask = self.mask.as_ref();
+        let mask =
+            mask.map(|mask| |text: &str| mask.masked(text, known.keys.iter().map(ApiKey::expose)));
+        let mask = mask.as_ref().map(|mask| mask as &dyn Fn(&str) -> String);
+        let said = content.zip(mask).map(|(content, mask)| {
+            self.held.fetch_sub(content.size(), Ordering::Relaxed);
+            content.rendered(told.operation, mask)
+        });
         let scenery = Scenery {
-            places: &places,
+            places: &known.places,
             anchor: self.clock.anchor(),
             scheme: self.scheme,
-            content: false,
+            mask,
         };
-        self.spans.extend(spans::of(&numbered.told, why, &scenery));
+        self.spans
+            .extend(spans::of(told, why, &scenery, said.as_ref()));
         if self.spans.len() >= self.batching.batch {
             self.export();
         }

@@ -280,3 +280,53 @@ fn what_spans_carry_is_described_and_nothing_else_is() {
         assert!(text.contains(&format!("`{name}`")), "{name}");
     }
 }
+
+#[tokio::test]
+async fn prompts_and_answers_are_told_masked_where_that_is_asked_for() {
+    let a = ScriptedUpstream::start().await;
+    let receiver = Receiver::start().await;
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: ma, api_keys: [my-own-key-1, my-own-key-2]}
+telemetry:
+  otlp: {endpoint: <receiver>}
+  metrics: {push: false}
+  content: masked
+  mask: ['Falcon\\d+']
+";
+    let places: [(&str, &dyn crate::support::gateway::Place); 2] =
+        [("a", &a), ("receiver", &receiver)];
+    let gateway = Gateway::start_with(yaml, &places, &[SOON]).await;
+    let says = "write to x@example.org about Falcon9";
+    a.on(
+        Match::any(),
+        [
+            Behaviour::says(says),
+            Behaviour::streams(&["write to x@exam", "ple.org about Fal", "con9"]),
+            Behaviour::error(400, "bad", "you said: Falcon9 is sk-planted-my-own-key-2"),
+        ],
+    );
+    for stream in [false, true, false] {
+        let body = serde_json::json!({"model": "a", "stream": stream, "messages": [
+            {"role": "user", "content": "Falcon12, Bearer abcdef123456, sk-planted-my-own-key-2"}]});
+        gateway.post_chat(body.to_string()).send().await;
+    }
+    let spans = receiver.received(6).await;
+    for span in [&spans[1], &spans[3]] {
+        let input = attribute(&span.attributes, "gen_ai.input.messages");
+        let input: Value = serde_json::from_str(&input).unwrap();
+        let text = serde_json::json!([{"type": "text", "content": "****, ****, ****"}]);
+        assert_eq!(input[0]["parts"], text);
+        let output = attribute(&span.attributes, "gen_ai.output.messages");
+        let output: Value = serde_json::from_str(&output).unwrap();
+        let text = serde_json::json!([{"type": "text", "content": "write to **** about ****"}]);
+        assert_eq!(output[0]["parts"], text, "{output}");
+    }
+    let status = spans[5].status.as_ref().unwrap();
+    assert!(status.message.contains("you said: ****"), "{status:?}");
+    let bytes = receiver.bytes();
+    for word in ["Falcon", "example.org", "abcdef123456", "my-own-key"] {
+        assert!(!bytes.contains(word), "{word}");
+    }
+}

@@ -69,9 +69,9 @@ fn spans(told: &Told) -> Vec<SpanData> {
             wall: Duration::from_secs(1_800_000_000),
         },
         scheme: "http",
-        content: false,
+        mask: None,
     };
-    of(told, "sampled", &scenery)
+    of(told, "sampled", &scenery, None)
 }
 
 fn value(attributes: &[KeyValue], name: &str) -> String {

@@ -42,6 +42,7 @@ fn terms(queue: usize, batch: usize) -> Terms {
             queue,
         },
         scheme: "http",
+        mask: None,
     }
 }
 
@@ -79,13 +80,13 @@ async fn what_is_sent_fails_or_is_dropped_is_counted() {
         fails: Arc::clone(&fails),
         gate: Some(Arc::clone(&gate)),
     };
-    let traces = Traces::start(&terms(2, 1), Places::new(), Clock::start(), exporter).unwrap();
+    let traces = Traces::start(&terms(2, 1), Known::default(), Clock::start(), exporter).unwrap();
     let told = ended(&traces);
-    traces.send(Arc::clone(&told), "sampled");
+    traces.send(Arc::clone(&told), "sampled", None);
     assert_eq!(seen.recv().unwrap(), 1);
     // The thread is in its export: two have room, the rest has none.
     for _ in 0..5 {
-        traces.send(Arc::clone(&told), "sampled");
+        traces.send(Arc::clone(&told), "sampled", None);
     }
     assert_eq!(traces.counts().dropped, 3);
     gate.wait();
@@ -110,9 +111,9 @@ async fn the_last_are_sent_at_the_end_and_a_stuck_exporter_does_not_keep_it() {
     };
     let mut calm = terms(100, 4);
     calm.batching.delay = Duration::from_secs(3600);
-    let traces = Traces::start(&calm, Places::new(), Clock::start(), exporter).unwrap();
+    let traces = Traces::start(&calm, Known::default(), Clock::start(), exporter).unwrap();
     for _ in 0..6 {
-        traces.send(ended(&traces), "sampled");
+        traces.send(ended(&traces), "sampled", None);
     }
     traces.finish(Duration::from_secs(5)).await;
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), [4, 2]);
@@ -124,8 +125,8 @@ async fn the_last_are_sent_at_the_end_and_a_stuck_exporter_does_not_keep_it() {
         fails: Arc::default(),
         gate: Some(Arc::new(std::sync::Barrier::new(2))),
     };
-    let traces = Traces::start(&terms(9, 1), Places::new(), Clock::start(), exporter).unwrap();
-    traces.send(ended(&traces), "sampled");
+    let traces = Traces::start(&terms(9, 1), Known::default(), Clock::start(), exporter).unwrap();
+    traces.send(ended(&traces), "sampled", None);
     seen.recv().unwrap();
     traces.finish(Duration::from_millis(10)).await;
 }
@@ -140,7 +141,7 @@ fn a_remote_parent_decides_and_its_trace_is_kept() {
     };
     let mut never = terms(1, 1);
     never.sampler.share = 0.0;
-    let traces = Traces::start(&never, Places::new(), Clock::start(), exporter).unwrap();
+    let traces = Traces::start(&never, Known::default(), Clock::start(), exporter).unwrap();
     let remote = |sampled| Remote {
         trace_id: TraceId::random(5),
         span_id: SpanId::random(6),
