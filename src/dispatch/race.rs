@@ -24,6 +24,7 @@ use crate::domain::record::Why;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
 use futures_util::future::BoxFuture;
+use tracing::field::display;
 
 /// What a request's attempts have in common.
 #[derive(Clone, Copy)]
@@ -182,6 +183,8 @@ impl Dispatch {
             story.current.push(other.tried.under_way());
             tracing::debug!(
                 request_id = %course.request.id,
+                trace_id = course.request.trace.as_ref().map(|trace| display(trace.trace_id)),
+                span_id = other.tried.begun().span.map(display),
                 upstream = %other.tried.begun().upstream,
                 key = %other.tried.begun().key,
                 ?why,
@@ -419,6 +422,8 @@ impl Dispatch {
         let (counts, then) = attempts.failed(lease.index, record, failure, fastrand::f64(), now);
         tracing::debug!(
             request_id = %request.id,
+            trace_id = request.trace.as_ref().map(|trace| display(trace.trace_id)),
+            span_id = tried.begun().span.map(display),
             upstream = %tried.begun().upstream,
             key = %tried.begun().key,
             class = failure.class.as_str(),

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::field::display;
+
 use super::attempt::{self, Begun, End, Times};
 use super::leasing::{Dispatch, Limits};
 use super::request::{Endpoint, Request};
@@ -231,6 +233,8 @@ impl Rescue {
             };
             tracing::debug!(
                 request_id = %self.request.id,
+                trace_id = self.request.trace.as_ref().map(|trace| display(trace.trace_id)),
+                span_id = tried.begun().span.map(display),
                 upstream = %tried.begun().upstream,
                 key = %tried.begun().key,
                 class = failure.class.as_str(),
