@@ -37,7 +37,7 @@ pub(super) struct Whole {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) answered: Option<Answered>,
+    pub(super) answered: Option<Box<Answered>>,
 }
 
 /// A stream whose first content is there.
@@ -46,7 +46,7 @@ pub(super) struct Begun {
     pub(super) held: VecDeque<Bytes>,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
-    pub(super) answered: Option<Answered>,
+    pub(super) answered: Option<Box<Answered>>,
     /// The choices that are complete, one bit each.
     pub(super) finished: u64,
     pub(super) done: bool,
@@ -242,7 +242,7 @@ impl Attempt<'_> {
         let mut answered = self.times.tried.answered();
         let failure = if is_success(status) {
             let operation = self.request.operation;
-            match response::inspect_closer(operation, &headers, &body, answered.as_mut()) {
+            match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
                 Inspection::ErrorInside(error) => {
                     classify::classify_inband(kind, &error, &headers, wall)
                 }

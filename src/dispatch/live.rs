@@ -40,7 +40,7 @@ pub(super) struct Live {
     /// What every call to its provider carries; may be credentials.
     headers: HeaderMap,
     /// What the answer said of itself, but for its usage; `None` when that is not asked for.
-    answered: Option<Answered>,
+    answered: Option<Box<Answered>>,
     /// Its end and outcome are still open.
     record: Record,
     /// What a failure counts for.
@@ -137,7 +137,7 @@ impl Live {
             answered: answered.map(|answered| {
                 Arc::new(Answered {
                     usage: self.usage,
-                    ..answered
+                    ..*answered
                 })
             }),
             class: how.class,

@@ -24,8 +24,6 @@ use crate::domain::record::Why;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
 use futures_util::future::BoxFuture;
-use tracing::field::display;
-
 /// What a request's attempts have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Course<'a> {
@@ -80,7 +78,7 @@ enum Decided<'a> {
     /// The attempt that it began with.
     Given(End),
     /// Another one; all that the other came to is settled and recorded.
-    Other(Landed<'a>),
+    Other(Box<Landed<'a>>),
 }
 
 /// When, and why.
@@ -126,7 +124,7 @@ impl Dispatch {
         drop(flying);
         match decided {
             Decided::Given(end) => first.landed(end),
-            Decided::Other(landed) => landed,
+            Decided::Other(landed) => *landed,
         }
     }
 
@@ -216,7 +214,7 @@ impl Dispatch {
                     let decided = going.await;
                     drop(beside);
                     Decided::Other(match decided {
-                        Decided::Given(end) => other.landed(end),
+                        Decided::Given(end) => Box::new(other.landed(end)),
                         Decided::Other(landed) => landed,
                     })
                 }
@@ -265,7 +263,7 @@ impl Dispatch {
                     let took = now.since(other.tried.begun().started);
                     let took = Some(took).filter(|_| served && why == Haste::TimeGoes);
                     self.lost(course, given, took, attempts);
-                    Decided::Other(other.landed(end))
+                    Decided::Other(Box::new(other.landed(end)))
                 }
             }
         })

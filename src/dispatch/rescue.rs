@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::field::display;
-
 use super::attempt::{self, Begun, End, Times};
 use super::leasing::{Dispatch, Limits};
 use super::request::{Endpoint, Request};

@@ -163,10 +163,10 @@ impl Dispatch {
                             let now = self.clock.now();
                             let record = tried.record(Class::Success, Some(whole.status), now);
                             attempts.succeeded(Record {
-                                answered: whole.answered.take().map(Arc::new),
+                                answered: whole.answered.take().map(Arc::from),
                                 ..record
                             });
-                            return Ok(self.whole(story, attempts, tried, whole));
+                            return Ok(self.whole(story, attempts, &tried, whole));
                         }
                         End::Begun(begun) => {
                             story.records = attempts.records().to_vec();
@@ -208,7 +208,7 @@ impl Dispatch {
                             drop(lease);
                             story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
-                                return Ok(self.whole(story, attempts, tried, whole));
+                                return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
                         }
@@ -259,7 +259,7 @@ impl Dispatch {
         }
     }
 
-    fn whole(&self, mut story: Story, attempts: Attempts, tried: Tried, whole: Whole) -> Answer {
+    fn whole(&self, mut story: Story, attempts: Attempts, tried: &Tried, whole: Whole) -> Answer {
         story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
         let good = (200..300).contains(&whole.status);

@@ -17,8 +17,8 @@ const DETAIL: usize = 300;
 pub(super) struct Tried {
     /// As it is told of if its request ends during it.
     begun: Record,
-    /// Empty; `None` when what the answer says of itself is not asked for.
-    answered: Option<Answered>,
+    /// Whether what the answer says of itself is asked for.
+    curious: bool,
     lease: Arc<LeaseRecord>,
 }
 
@@ -40,16 +40,14 @@ impl Tried {
         Self {
             begun,
             // Requests with more than one attempt are often kept although they were not sampled.
-            answered: trace
-                .filter(|trace| trace.sampled || why != Why::First)
-                .map(|_| Answered::default()),
+            curious: trace.is_some_and(|trace| trace.sampled || why != Why::First),
             lease: Arc::clone(lease.record()),
         }
     }
 
     /// Where to note what the answer says of itself; `None` when nobody will ask.
-    pub(super) fn answered(&self) -> Option<Answered> {
-        self.answered.clone()
+    pub(super) fn answered(&self) -> Option<Box<Answered>> {
+        self.curious.then(Box::default)
     }
 
     /// What is known of it from its beginning.
