@@ -34,6 +34,7 @@ impl Tried {
             why,
             span: trace.map(|_| SpanId::random(fastrand::u64(..))),
             asked: lease.asked.min(started),
+            waited: lease.waited,
             passed_over: std::mem::take(&mut lease.passed_over),
             ..Record::new(lease.upstream().clone(), lease.key.clone(), started)
         };

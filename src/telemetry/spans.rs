@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{
     Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -24,8 +24,6 @@ use crate::domain::trace::{self, TraceContext};
 use crate::wire::openai::content::Rendered;
 use crate::wire::stamp::rfc3339;
 
-/// Shorter waits for a key are the way through the tree.
-const WAIT: Duration = Duration::from_millis(1);
 /// A span has at most so many events (the SDK's own limit); the rest is counted.
 const MAX_EVENTS: usize = 128;
 
@@ -174,8 +172,8 @@ impl Spans<'_> {
             for (place, refusal) in declined.filter(|(_, it)| it.reason != Reason::Tried) {
                 all.push(self.declined(*place, refusal, record.started));
             }
-            let waited = record.started.since(record.asked);
-            if waited >= WAIT {
+            if record.waited {
+                let waited = record.started.since(record.asked);
                 let attributes = vec![
                     KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
                     KeyValue::new(names::WAITED, waited.as_secs_f64()),

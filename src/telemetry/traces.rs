@@ -251,7 +251,7 @@ fn looks(told: &Told, context: &TraceContext) -> Looks {
     } else {
         None
     };
-    let waits = told.attempts.iter();
+    let waits = told.attempts.iter().filter(|record| record.waited);
     let waits = waits.map(|record| record.started.since(record.asked));
     Looks {
         declined: matches!(context.parent, Some((_, false))),

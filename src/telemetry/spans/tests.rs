@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::domain::attempts::Refused;
@@ -165,7 +166,7 @@ fn a_failover_tells_who_declined_who_failed_and_how_long_it_waited() {
     let mut failed = at("a", 2, Why::First, Class::RateLimited, 110, 200);
     failed.detail = Some("their words, which may be the prompt's".into());
     let mut answered = at("b", 3, Why::Failover, Class::Success, 500, 900);
-    answered.asked = AT(250);
+    (answered.asked, answered.waited) = (AT(250), true);
     let limited = Refusal {
         reason: Reason::Limited,
         ready_at: Some(AT(2000)),
