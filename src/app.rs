@@ -8,6 +8,7 @@ mod assemble;
 mod error;
 mod keeper;
 mod listening;
+mod traces;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +43,9 @@ pub(crate) use listening::try_tls;
 
 /// Requests that are told to end get so long to say so to their callers.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A receiver of traces gets so long for the last of them.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
@@ -89,7 +93,10 @@ impl App {
         let dispatcher = tree.dispatcher().clone();
         let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
         let halt = Halt::default();
-        let recorder = Arc::new(Recorder::new(config.telemetry.recent_requests));
+        let traces = traces::start(config, clock)?;
+        let recorder = Recorder::new(config.telemetry.recent_requests)
+            .with_traces(traces, config.telemetry.traces.propagates);
+        let recorder = Arc::new(recorder);
         let shared = (clock, &halt, &recorder);
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
         let door = Door::new(config.server.max_in_flight);
@@ -138,6 +145,20 @@ impl App {
         let known = self.admin.now();
         let (mut now, moved) = self.admin_listening.reload(config, &known, &dispatch);
         now.clients = clients.as_ref().map(Clients::all).unwrap_or_default();
+        if let Some(traces) = recorder.traces() {
+            traces.learn(traces::known(config));
+        }
+        let telemetry = |config: &Config| {
+            let telemetry = &config.telemetry;
+            (
+                telemetry.otlp.traces.clone(),
+                telemetry.traces,
+                telemetry.content,
+            )
+        };
+        if telemetry(config) != telemetry(&self.config) {
+            needs_restart.push("telemetry.traces or its receiver has changed".to_owned());
+        }
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
         }
@@ -188,6 +209,14 @@ impl App {
     pub async fn keep(&self) {
         if let Some(keeper) = &self.keeper {
             keeper.finish().await;
+        }
+    }
+
+    /// Sends what is still to be told of requests, for a bounded time.
+    pub async fn flush(&self) {
+        let recorder = Arc::clone(&self.api.serving().dispatch.recorder);
+        if let Some(traces) = recorder.traces() {
+            traces.finish(FLUSH).await;
         }
     }
 
@@ -344,6 +373,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     };
     refusals::tell();
     if in_order {
+        app.flush().await;
         events::stopped();
         app.end_admin().await;
     } else {

@@ -321,6 +321,7 @@ pub async fn play(setup: Setup) -> Figures {
         context_window: None,
         timeouts: Timeouts::default(),
         retry: Arc::default(),
+        trace_context: false,
         prefill: None,
     };
     let dispatch = Arc::new(Dispatch {
@@ -386,6 +387,7 @@ async fn one(
         deadline: None,
         await_cooldown: None,
         client: None,
+        trace: None,
     };
     let add = |count: &AtomicU64, amount: u64| {
         count.fetch_add(amount, Ordering::Relaxed);

@@ -114,6 +114,7 @@ fn summary(one: &Numbered, look: Look) -> Map<String, Value> {
         "first_token_ms": since(told, told.first_token),
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
+        "trace_id": told.trace.as_ref().map(|trace| trace.trace_id.to_string()),
     }))
 }
 

@@ -21,6 +21,7 @@ use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
 use crate::telemetry::told::Told;
 use crate::wire::openai::request::{RequestDoc, RequestError};
@@ -33,10 +34,12 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     let id = request_headers::request_id(request.headers());
     let serving = api.serving();
     let arrived = serving.dispatch.clock.now();
+    let trace = request_headers::trace(&request, &serving.dispatch.recorder);
     let mut client = None;
     let caller = Caller {
         id: &id,
         client: &mut client,
+        trace: trace.as_ref(),
         arrived,
     };
     let (head, mut body) = request.into_parts();
@@ -53,7 +56,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         }
         Err(error) => {
             let client = client.as_deref();
-            tell(operation, &serving, (&id, client), arrived, &error);
+            tell(operation, &serving, (&id, client, trace), arrived, &error);
             if !asks {
                 body::discard(body);
             }
@@ -73,6 +76,7 @@ struct Caller<'a> {
     id: &'a Arc<str>,
     /// Filled in when it is known.
     client: &'a mut Option<Arc<Client>>,
+    trace: Option<&'a Arc<TraceContext>>,
     arrived: Time,
 }
 
@@ -80,12 +84,12 @@ struct Caller<'a> {
 fn tell(
     operation: Operation,
     serving: &Serving,
-    (id, client): (&Arc<str>, Option<&Client>),
+    (id, client, trace): (&Arc<str>, Option<&Client>, Option<Arc<TraceContext>>),
     arrived: Time,
     error: &ApiError,
 ) {
     let dispatch = &serving.dispatch;
-    dispatch.recorder.turned_away(&Told {
+    dispatch.recorder.turned_away(Told {
         id: Arc::clone(id),
         client: client.map(|client| Arc::clone(client.name())),
         operation,
@@ -103,6 +107,7 @@ fn tell(
         ended: dispatch.clock.now(),
         first_token: None,
         usage: None,
+        trace,
     });
 }
 
@@ -164,6 +169,7 @@ async fn admit(
         deadline,
         await_cooldown,
         client,
+        trace: caller.trace.cloned(),
     };
     Ok((request, place))
 }

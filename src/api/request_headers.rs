@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
 use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::trace::TraceContext;
+use crate::telemetry::recorder::Recorder;
+use crate::wire::trace_context;
 
 const DEADLINE: HeaderName = HeaderName::from_static("x-pointsman-deadline");
 const AWAIT: HeaderName = HeaderName::from_static("x-pointsman-await");
@@ -36,6 +40,21 @@ fn new_request_id() -> Arc<str> {
         }
     }
     Arc::from(text)
+}
+
+/// The request's place in a trace: its caller's, or one that begins here. `None` where no spans are made and the caller
+/// named none.
+pub(super) fn trace(request: &Request, recorder: &Recorder) -> Option<Arc<TraceContext>> {
+    let heard = recorder.propagates();
+    let remote = heard.then(|| trace_context::read(request.headers()));
+    let context = match (recorder.traces(), remote.flatten()) {
+        (Some(traces), remote) => traces.begin(remote, (fastrand::u128(..), fastrand::u64(..))),
+        (None, remote) => TraceContext::passing(remote?),
+    };
+    Some(Arc::new(TraceContext {
+        versioned: request.uri().path().starts_with("/v1/"),
+        ..context
+    }))
 }
 
 /// The shorter of the deadlines that the caller named.

@@ -47,6 +47,7 @@ pub(super) fn endpoints(
     });
     let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
     let max_answer = config.server.max_answer;
+    let propagates = config.telemetry.traces.propagates;
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
         let kept = before.and_then(|(config, dispatch)| {
@@ -68,6 +69,10 @@ pub(super) fn endpoints(
                 ),
             ),
             None => endpoint_of(provider, max_answer, wires(provider, &dns, clock)?),
+        };
+        let made = Endpoint {
+            trace_context: provider.trace_context && propagates,
+            ..made
         };
         endpoints.insert(provider.name.clone(), Arc::new(made));
     }
@@ -144,6 +149,7 @@ fn endpoint_of(provider: &Provider, max_answer: usize, (wire, prefill): Wires) -
         max_answer,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
+        trace_context: provider.trace_context,
         prefill,
     }
 }

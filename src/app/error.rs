@@ -4,6 +4,7 @@ use std::io;
 
 use crate::listener::TlsError;
 use crate::store::OpenError;
+use crate::telemetry::otlp::OtlpError;
 use crate::upstream::http_client::ClientError;
 
 /// Why the process cannot start.
@@ -40,6 +41,12 @@ pub enum StartError {
     /// A state file that cannot be written.
     #[error(transparent)]
     State(#[from] OpenError),
+    /// A receiver of telemetry that nothing can be sent to.
+    #[error("telemetry.otlp cannot be used")]
+    Otlp(#[from] OtlpError),
+    /// No thread to send traces.
+    #[error("cannot start the thread that sends traces")]
+    Traces(#[source] io::Error),
     /// No signal handlers, so no orderly end.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),

@@ -78,8 +78,9 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
                 StartError::Provider { .. }
                 | StartError::State(_)
                 | StartError::Tls(_)
+                | StartError::Otlp(_)
                 | StartError::Open { .. } => BAD_CONFIGURATION,
-                StartError::Signals(_) => SOFTWARE,
+                StartError::Traces(_) | StartError::Signals(_) => SOFTWARE,
             })
         }
     }

@@ -20,6 +20,7 @@ mod listen;
 mod listeners;
 mod load;
 mod lookup;
+mod otlp;
 mod outbound;
 mod policies;
 mod provider;
@@ -34,6 +35,8 @@ mod state;
 mod streams;
 mod telemetry;
 mod tokens;
+mod traces;
+mod traces_form;
 mod units;
 mod values;
 mod variables;
@@ -45,12 +48,14 @@ pub use key_files::files_at;
 pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
+pub use otlp::{Compression, OtlpPolicy, OtlpTarget};
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
 pub use resolved::{
     Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
 };
-pub use telemetry::TelemetryPolicy;
+pub use telemetry::{Content, MetricsPolicy, TelemetryPolicy, Temporality};
+pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;
 

@@ -167,6 +167,7 @@ pub(super) fn resolve(
             latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
         },
         priority: raw.priority.unwrap_or(100),
+        trace_context: raw.trace_context.unwrap_or(false),
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -207,6 +208,7 @@ pub(super) fn from_catalogue(
         breaker: BreakerPolicy::default(),
         mock: Mock::default(),
         priority: 100,
+        trace_context: false,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

@@ -175,6 +175,8 @@ section! {
         prefill: PrefillForm,
         /// The API root where it takes that, when it is another one than `base_url`.
         prefill_url: String,
+        /// Whether its calls say which trace they belong to (`traceparent`, `tracestate`). Default false.
+        trace_context: bool,
     }
 }
 

@@ -231,6 +231,8 @@ pub struct Provider {
     pub prefill: Option<Prefill>,
     /// Where it takes that, if not at `base_url`.
     pub prefill_url: Option<String>,
+    /// Whether its calls say which trace they belong to.
+    pub trace_context: bool,
 }
 
 impl fmt::Debug for Provider {

@@ -10,6 +10,7 @@ use super::admin::AdminListen;
 use super::describe::{Describe, Shape};
 use super::listen::Listens;
 use super::listeners::{self, Http2, Http2Table};
+use super::otlp::{Compression, HttpUrl};
 use super::outbound::ProxyForm;
 use super::raw::{
     AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, Policy, UpstreamRef, UpstreamTable,
@@ -17,7 +18,10 @@ use super::raw::{
 };
 use super::resolved::LogFormat;
 use super::streams::{HedgeTime, Mode, PrefillForm, Rescue, RescueTable};
-use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
+use super::telemetry::{Content, Patterns, Temporality};
+use super::values::{
+    Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, Texts,
+};
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
@@ -136,6 +140,43 @@ impl Describe for KeyTexts {
 impl Describe for Headers {
     fn shape() -> Shape {
         String::shape().mapped("map of names and texts")
+    }
+}
+
+impl Describe for Texts {
+    fn shape() -> Shape {
+        String::shape().mapped("map of names and texts")
+    }
+}
+
+impl Describe for HttpUrl {
+    fn shape() -> Shape {
+        let schema = json!({"type": "string", "pattern": "^\\s*[hH][tT][tT][pP][sS]?://"});
+        Shape::plain("URL", schema)
+    }
+}
+
+impl Describe for Compression {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(word, _)| word))
+    }
+}
+
+impl Describe for Content {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(word, _)| word))
+    }
+}
+
+impl Describe for Patterns {
+    fn shape() -> Shape {
+        Names::shape()
+    }
+}
+
+impl Describe for Temporality {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(word, _)| word))
     }
 }
 

@@ -8,11 +8,13 @@ mod layers;
 mod listeners;
 mod mistakes;
 mod native;
+mod otlp;
 mod outbound;
 mod providers;
 mod reference;
 mod state;
 mod streams;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

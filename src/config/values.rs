@@ -256,6 +256,24 @@ impl FromNode for Headers {
     }
 }
 
+/// Names and texts, sorted by name.
+pub(super) struct Texts(pub Vec<(String, String)>);
+
+impl FromNode for Texts {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let ValueKind::Table(table) = &node.value.kind else {
+            return node.wrong("a map of names and texts", report);
+        };
+        let texts = table.iter().filter_map(|(name, value)| {
+            let text = String::read(&node.child(name, value), report)?;
+            Some((name.clone(), text))
+        });
+        let mut texts: Vec<(String, String)> = texts.collect();
+        texts.sort();
+        Some(Self(texts))
+    }
+}
+
 /// Headers that belong to the connection or to the body.
 const OURS: [&str; 11] = [
     "connection",

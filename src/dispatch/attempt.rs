@@ -13,17 +13,19 @@ use http::{HeaderMap, HeaderValue, header};
 use super::events::{Events, Fault};
 use super::redacted;
 use super::request::{Endpoint, Request};
+use super::tried::Tried;
 use crate::actors::lease::Lease;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::secret::ApiKey;
+use crate::domain::record::Answered;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::openai::answered;
 use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
-use crate::wire::{classify, headers, ratelimit};
+use crate::wire::{classify, headers, ratelimit, trace_context};
 
 const BEARER: &str = "Bearer ";
 /// Events held back before the first content, at most.
@@ -35,6 +37,7 @@ pub(super) struct Whole {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) answered: Option<Box<Answered>>,
 }
 
 /// A stream whose first content is there.
@@ -43,6 +46,7 @@ pub(super) struct Begun {
     pub(super) held: VecDeque<Bytes>,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
+    pub(super) answered: Option<Box<Answered>>,
     /// The choices that are complete, one bit each.
     pub(super) finished: u64,
     pub(super) done: bool,
@@ -62,9 +66,9 @@ pub(super) enum End {
 
 /// When an attempt began, and when its request must have ended.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct Times<'a> {
     pub(super) clock: Clock,
-    pub(super) started: Time,
+    pub(super) tried: &'a Tried,
     pub(super) deadline: Time,
 }
 
@@ -73,7 +77,7 @@ pub(super) async fn make(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
-    times: Times,
+    times: Times<'_>,
 ) -> End {
     make_of(
         &request.doc,
@@ -93,11 +97,11 @@ pub(super) async fn make_of(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
-    times: Times,
+    times: Times<'_>,
 ) -> End {
     let call = Call {
         operation: request.operation,
-        headers: call_headers(request, endpoint, (*lease.material).as_ref()),
+        headers: call_headers(request, endpoint, lease, times.tried),
         body: doc.rewritten(lease.upstream().model.as_str(), &endpoint.params),
     };
     let attempt = Attempt {
@@ -166,7 +170,7 @@ struct Attempt<'a> {
     wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
     lease: &'a Lease,
-    times: Times,
+    times: Times<'a>,
 }
 
 impl Attempt<'_> {
@@ -199,7 +203,8 @@ impl Attempt<'_> {
             };
             Early::from(Failure::new(class, error.to_string()))
         })?;
-        let Times { clock, started, .. } = self.times;
+        let Times { clock, tried, .. } = self.times;
+        let started = tried.begun().started;
         let now = clock.now();
         let kind = &self.endpoint.kind;
         let allowances = ratelimit::allowances(kind, &reply.headers, clock.wall());
@@ -234,8 +239,10 @@ impl Attempt<'_> {
         let body = whole.finish();
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
+        let mut answered = self.times.tried.answered();
         let failure = if is_success(status) {
-            match response::inspect(self.request.operation, &headers, &body) {
+            let operation = self.request.operation;
+            match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
                 Inspection::ErrorInside(error) => {
                     classify::classify_inband(kind, &error, &headers, wall)
                 }
@@ -248,6 +255,7 @@ impl Attempt<'_> {
                         status,
                         headers,
                         body,
+                        answered,
                     };
                     return Ok(End::Whole(whole, usage));
                 }
@@ -260,6 +268,7 @@ impl Attempt<'_> {
             status,
             headers,
             body,
+            answered: None,
         };
         Ok(End::Failed(failure, Some(whole)))
     }
@@ -277,6 +286,7 @@ impl Attempt<'_> {
         let mut held = VecDeque::new();
         let mut held_bytes = 0;
         let mut usage = None;
+        let mut answered = self.times.tried.answered();
         let mut finished = 0;
         loop {
             let event = match events.next().await {
@@ -301,6 +311,9 @@ impl Attempt<'_> {
                 return Err(failed(Class::Malformed, detail));
             }
             usage = said.usage.or(usage);
+            if let Some(answered) = &mut answered {
+                answered::note(answered, &event);
+            }
             finished |= said.finished;
             if said.done && finished == 0 && !said.content {
                 let detail = "the stream was done before its first content".to_owned();
@@ -314,6 +327,7 @@ impl Attempt<'_> {
                     held,
                     events,
                     usage,
+                    answered,
                     finished,
                     done: said.done,
                 })));
@@ -324,6 +338,7 @@ impl Attempt<'_> {
             held,
             events,
             usage,
+            answered,
             finished,
             done: false,
         })))
@@ -336,7 +351,8 @@ impl Attempt<'_> {
         what: &str,
         work: impl Future<Output = Result<T, Early>>,
     ) -> Result<T, Early> {
-        let limit = self.times.started + span.min(self.endpoint.timeouts.total);
+        let started = self.times.tried.begun().started;
+        let limit = started + span.min(self.endpoint.timeouts.total);
         let end = self.times.clock.instant(limit.min(self.times.deadline));
         match tokio::time::timeout_at(end, work).await {
             Ok(result) => result,
@@ -371,6 +387,7 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
             .unwrap_or(400),
         headers,
         body: error.body.clone(),
+        answered: None,
     }
 }
 
@@ -394,7 +411,7 @@ fn may_be_events(headers: &HeaderMap) -> bool {
     !(kind.starts_with(b"application/json") || kind.starts_with(b"text/html"))
 }
 
-fn call_headers(request: &Request, endpoint: &Endpoint, key: Option<&ApiKey>) -> HeaderMap {
+fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
     all.insert(
         header::CONTENT_TYPE,
@@ -422,7 +439,11 @@ fn call_headers(request: &Request, endpoint: &Endpoint, key: Option<&ApiKey>) ->
         let encoding = if gzip { "gzip" } else { "identity" };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if let Some(key) = key {
+    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
+        let span = tried.begun().span.unwrap_or(trace.span_id);
+        trace_context::write(&mut all, trace, span);
+    }
+    if let Some(key) = &*lease.material {
         let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
         bearer.push_str(BEARER);
         bearer.push_str(key.expose());

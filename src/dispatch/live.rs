@@ -1,6 +1,7 @@
 //! The attempt whose stream is being relayed: its events, its lease, and how far it has come.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +16,12 @@ use crate::actors::lease::Lease;
 use crate::domain::blame::Blame;
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::record::Record;
+use crate::domain::record::{Answered, Record};
 use crate::domain::time::Time;
+use crate::wire::openai::answered;
+use crate::wire::openai::stream::StreamEvent;
 use crate::wire::openai::usage::Usage;
+use crate::wire::sse::RawEvent;
 
 /// After the last content some upstreams neither send the end mark nor close: they get so long.
 const AFTER_FINISH: Duration = Duration::from_secs(2);
@@ -35,6 +39,8 @@ pub(super) struct Live {
     lease: Lease,
     /// What every call to its provider carries; may be credentials.
     headers: HeaderMap,
+    /// What the answer said of itself, but for its usage; `None` when that is not asked for.
+    answered: Option<Box<Answered>>,
     /// Its end and outcome are still open.
     record: Record,
     /// What a failure counts for.
@@ -67,6 +73,7 @@ impl Live {
             kind: endpoint.kind.clone(),
             lease,
             headers: endpoint.headers.clone(),
+            answered: begun.answered,
             record: Record {
                 first_token: Some(now),
                 ..tried.record(Class::Success, Some(200), now)
@@ -77,6 +84,14 @@ impl Live {
             end: tried.begun().started + endpoint.timeouts.total,
         };
         (live, begun.headers)
+    }
+
+    /// Notes what is told afterwards of an event and what it says.
+    pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent) {
+        self.usage = said.usage.or(self.usage);
+        if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
+            answered::note(answered, event);
+        }
     }
 
     /// Choices ended, one bit each.
@@ -117,7 +132,14 @@ impl Live {
 
     /// Its record, ended like this.
     pub(super) fn record(&self, how: &Failure, now: Time) -> Record {
+        let answered = self.answered.clone();
         Record {
+            answered: answered.map(|answered| {
+                Arc::new(Answered {
+                    usage: self.usage,
+                    ..*answered
+                })
+            }),
             class: how.class,
             ended: now,
             detail: detail(how),

@@ -7,6 +7,7 @@ mod answer;
 mod attempt;
 mod charge;
 mod counting;
+mod cut;
 mod events;
 mod explain;
 mod hedger;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::domain::time::Time;
+use crate::wire::openai::content::Spoken;
 use crate::wire::openai::transcript::Transcript;
 use crate::wire::sse::RawEvent;
 
@@ -20,6 +21,8 @@ pub(super) struct Outbox {
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
     sent: Option<Transcript>,
+    /// Its text, where that is told afterwards.
+    spoken: Option<Spoken>,
 }
 
 impl Outbox {
@@ -30,6 +33,17 @@ impl Outbox {
             sent: hold.map(|_| Transcript::default()),
             ..Self::default()
         }
+    }
+
+    /// And what goes out is told afterwards, if that is so.
+    pub(super) fn telling(mut self, tells: bool) -> Self {
+        self.spoken = tells.then(Spoken::default);
+        self
+    }
+
+    /// What went out, where that is told.
+    pub(super) fn spoken(&mut self) -> Option<Spoken> {
+        self.spoken.take()
     }
 
     /// One more event.
@@ -86,6 +100,9 @@ impl Outbox {
     fn send(&mut self, event: RawEvent) {
         if let Some(sent) = &mut self.sent {
             sent.note(&event);
+        }
+        if let Some(spoken) = &mut self.spoken {
+            spoken.note(&event);
         }
         self.ready.push_back(event.raw);
     }

@@ -24,7 +24,6 @@ use crate::domain::record::Why;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
 use futures_util::future::BoxFuture;
-
 /// What a request's attempts have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Course<'a> {
@@ -79,7 +78,7 @@ enum Decided<'a> {
     /// The attempt that it began with.
     Given(End),
     /// Another one; all that the other came to is settled and recorded.
-    Other(Landed<'a>),
+    Other(Box<Landed<'a>>),
 }
 
 /// When, and why.
@@ -99,7 +98,8 @@ impl Dispatch {
         story: &mut Story,
     ) -> Landed<'a> {
         let why = Why::after(attempts.records(), lease.upstream());
-        let tried = Tried::new(&mut lease, why, self.clock.now());
+        let trace = course.request.trace.as_deref();
+        let tried = Tried::new(&mut lease, why, self.clock.now(), trace);
         story.current = vec![tried.under_way()];
         let first = Start {
             endpoint,
@@ -124,7 +124,7 @@ impl Dispatch {
         drop(flying);
         match decided {
             Decided::Given(end) => first.landed(end),
-            Decided::Other(landed) => landed,
+            Decided::Other(landed) => *landed,
         }
     }
 
@@ -181,6 +181,8 @@ impl Dispatch {
             story.current.push(other.tried.under_way());
             tracing::debug!(
                 request_id = %course.request.id,
+                trace_id = course.request.trace.as_ref().map(|trace| display(trace.trace_id)),
+                span_id = other.tried.begun().span.map(display),
                 upstream = %other.tried.begun().upstream,
                 key = %other.tried.begun().key,
                 ?why,
@@ -212,7 +214,7 @@ impl Dispatch {
                     let decided = going.await;
                     drop(beside);
                     Decided::Other(match decided {
-                        Decided::Given(end) => other.landed(end),
+                        Decided::Given(end) => Box::new(other.landed(end)),
                         Decided::Other(landed) => landed,
                     })
                 }
@@ -261,7 +263,7 @@ impl Dispatch {
                     let took = now.since(other.tried.begun().started);
                     let took = Some(took).filter(|_| served && why == Haste::TimeGoes);
                     self.lost(course, given, took, attempts);
-                    Decided::Other(other.landed(end))
+                    Decided::Other(Box::new(other.landed(end)))
                 }
             }
         })
@@ -335,7 +337,8 @@ impl Dispatch {
                     Haste::Late => Why::Hedge,
                     Haste::TimeGoes => Why::DeadlineHedge,
                 };
-                let tried = Tried::new(&mut lease, reason, self.clock.now());
+                let trace = course.request.trace.as_deref();
+                let tried = Tried::new(&mut lease, reason, self.clock.now(), trace);
                 let second = Start {
                     endpoint,
                     lease,
@@ -356,7 +359,7 @@ impl Dispatch {
     async fn fly(&self, course: Course<'_>, start: &Start<'_>) -> End {
         let times = Times {
             clock: self.clock,
-            started: start.tried.begun().started,
+            tried: &start.tried,
             deadline: course.limits.deadline,
         };
         attempt::make(course.request, start.endpoint, &start.lease, times).await
@@ -417,6 +420,8 @@ impl Dispatch {
         let (counts, then) = attempts.failed(lease.index, record, failure, fastrand::f64(), now);
         tracing::debug!(
             request_id = %request.id,
+            trace_id = request.trace.as_ref().map(|trace| display(trace.trace_id)),
+            span_id = tried.begun().span.map(display),
             upstream = %tried.begun().upstream,
             key = %tried.begun().key,
             class = failure.class.as_str(),

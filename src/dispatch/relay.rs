@@ -9,7 +9,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -18,6 +17,7 @@ use http::HeaderMap;
 use tokio::time::Sleep;
 
 use super::attempt::class_of;
+use super::cut::Cut;
 use super::events::Fault;
 use super::live::Live;
 use super::outbox::Outbox;
@@ -38,32 +38,6 @@ use crate::wire::openai::usage::Usage;
 use crate::wire::sse::RawEvent;
 
 const BROKE_OFF: &str = "the upstream's stream broke off before the answer was complete";
-
-/// Why a stream could not be finished.
-#[derive(Clone, Debug)]
-struct Cut {
-    class: Class,
-    code: ErrorCode,
-    message: &'static str,
-    /// The upstream's own error event, if it sent one.
-    event: Option<Bytes>,
-    retry_after: Option<Duration>,
-    /// Whether it is what it seems (see `Failure::certain`).
-    certain: bool,
-}
-
-impl Cut {
-    fn new(class: Class, code: ErrorCode, message: &'static str) -> Self {
-        Self {
-            class,
-            code,
-            message,
-            event: None,
-            retry_after: None,
-            certain: true,
-        }
-    }
-}
 
 /// A stream being passed on. Dropping it cancels the upstream's request and settles the lease.
 pub struct Relay {
@@ -108,7 +82,8 @@ impl Relay {
     ) -> Self {
         let clock = story.clock;
         let now = clock.now();
-        let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()));
+        let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()))
+            .telling(story.content.is_some());
         for raw in std::mem::take(&mut live.held) {
             outbox.push(RawEvent { raw }, now);
         }
@@ -183,6 +158,7 @@ impl Relay {
                 .records
                 .extend(live.iter().map(|live| live.record(how, now)));
             story.ending = Some(ending);
+            story.told(self.outbox.spoken());
         }
         if let Some(live) = live {
             live.settle(how, None);
@@ -395,7 +371,7 @@ impl Relay {
             // One broken event in the middle: the rest of the answer is worth more than its end.
             return;
         }
-        live.usage = said.usage.or(live.usage);
+        live.note(&said, &event);
         if let Some(charge) = self.story.as_mut().and_then(|story| story.charge.as_mut()) {
             charge.events += u64::from(said.content);
         }
@@ -487,6 +463,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
+            story.told(self.outbox.spoken());
             story.records.push(live.left(self.clock.now()));
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {

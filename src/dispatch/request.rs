@@ -12,6 +12,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
 use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
 use crate::upstream::Upstream as Wire;
 use crate::wire::openai::request::RequestDoc;
 
@@ -33,6 +34,8 @@ pub struct Endpoint {
     pub timeouts: Timeouts,
     /// How often it is asked again.
     pub retry: Arc<RetryPolicy>,
+    /// Whether its calls say which trace they belong to.
+    pub trace_context: bool,
     /// How it is asked to go on with an answer; `None` when it cannot be.
     pub prefill: Option<Continuation>,
 }
@@ -63,6 +66,8 @@ pub struct Request {
     pub await_cooldown: Option<Duration>,
     /// Who asks; `None` where nobody has to identify.
     pub client: Option<Arc<Client>>,
+    /// Its place in a trace, where spans are made or the caller named one.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Request {

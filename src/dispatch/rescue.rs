@@ -191,11 +191,12 @@ impl Rescue {
                 How::Continued { .. } => Why::Continue,
                 How::Restarted => Why::Restart,
             };
-            let tried = Tried::new(&mut lease, why, dispatch.clock.now());
+            let trace = self.request.trace.as_deref();
+            let tried = Tried::new(&mut lease, why, dispatch.clock.now(), trace);
             story.current = vec![tried.under_way()];
             let times = Times {
                 clock: dispatch.clock,
-                started: tried.begun().started,
+                tried: &tried,
                 deadline: self.limits.deadline,
             };
             let (doc, wire) = match &asked {
@@ -230,6 +231,8 @@ impl Rescue {
             };
             tracing::debug!(
                 request_id = %self.request.id,
+                trace_id = self.request.trace.as_ref().map(|trace| display(trace.trace_id)),
+                span_id = tried.begun().span.map(display),
                 upstream = %tried.begun().upstream,
                 key = %tried.begun().key,
                 class = failure.class.as_str(),

@@ -24,6 +24,8 @@ use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
+use crate::wire::openai::content::Content;
+use crate::wire::openai::response::readable;
 
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
@@ -52,6 +54,8 @@ impl Dispatch {
             current: Vec::new(),
             first_token: None,
             usage: None,
+            trace: request.trace.clone(),
+            content: self.content(&request),
             ending: None,
             halt: self.halt.clone(),
             recorder: Arc::clone(&self.recorder),
@@ -145,19 +149,20 @@ impl Dispatch {
                         end,
                     } = landed;
                     match end {
-                        End::Whole(whole, usage) => {
+                        End::Whole(mut whole, usage) => {
                             story.usage = usage;
                             settle(
                                 &lease,
                                 Class::Success,
                                 story.usage.as_ref().and_then(|usage| usage.total()),
                             );
-                            attempts.succeeded(tried.record(
-                                Class::Success,
-                                Some(whole.status),
-                                self.clock.now(),
-                            ));
-                            return Ok(self.whole(story, attempts, tried, whole));
+                            let now = self.clock.now();
+                            let record = tried.record(Class::Success, Some(whole.status), now);
+                            attempts.succeeded(Record {
+                                answered: whole.answered.take().map(Arc::from),
+                                ..record
+                            });
+                            return Ok(self.whole(story, attempts, &tried, whole));
                         }
                         End::Begun(begun) => {
                             story.records = attempts.records().to_vec();
@@ -199,7 +204,7 @@ impl Dispatch {
                             drop(lease);
                             story.records = attempts.records().to_vec();
                             if let (Next::Relay, Some(whole)) = (&then, whole) {
-                                return Ok(self.whole(story, attempts, tried, whole));
+                                return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
                         }
@@ -231,6 +236,18 @@ impl Dispatch {
         candidates.collect()
     }
 
+    /// What is said in a request, where that is told.
+    fn content(&self, request: &Request) -> Option<Box<Content>> {
+        let traced = request.trace.as_ref().is_some_and(|trace| trace.records);
+        (traced && self.recorder.tells_content()).then(|| {
+            Box::new(Content {
+                request: request.doc.body().clone(),
+                answer: None,
+                spoken: None,
+            })
+        })
+    }
+
     /// The tokens that a context window must hold; exact only where that decides something.
     async fn tokens_needed(&self, request: &Request, endpoints: &[Option<&Arc<Endpoint>>]) -> u64 {
         let windows = endpoints
@@ -251,9 +268,13 @@ impl Dispatch {
         }
     }
 
-    fn whole(&self, mut story: Story, attempts: Attempts, tried: Tried, whole: Whole) -> Answer {
+    fn whole(&self, mut story: Story, attempts: Attempts, tried: &Tried, whole: Whole) -> Answer {
         story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
+        let good = (200..300).contains(&whole.status);
+        if let Some(content) = story.content.as_mut().filter(|_| good) {
+            content.answer = Some(readable(&whole.headers, &whole.body));
+        }
         Answer {
             status: whole.status,
             headers: forward_response_headers(&whole.headers),

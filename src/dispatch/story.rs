@@ -12,10 +12,12 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::told::Told;
+use crate::wire::openai::content::{Content, Spoken};
 use crate::wire::openai::usage::Usage;
 
 /// How a request ended.
@@ -50,6 +52,9 @@ pub(crate) struct Story {
     pub(super) refused: Option<(Time, Refused)>,
     pub(crate) first_token: Option<Time>,
     pub(crate) usage: Option<Usage>,
+    pub(crate) trace: Option<Arc<TraceContext>>,
+    /// What is said in it, where that is told.
+    pub(super) content: Option<Box<Content>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) halt: Halt,
     pub(crate) recorder: Arc<Recorder>,
@@ -66,6 +71,13 @@ impl Story {
             // Nothing but comments went out.
             None => Ending::Failed(code),
         })
+    }
+
+    /// So much of a stream was sent.
+    pub(super) fn told(&mut self, spoken: Option<Spoken>) {
+        if let Some(content) = &mut self.content {
+            content.spoken = spoken;
+        }
     }
 
     /// What the client pays in the end; `None`: what was estimated.
@@ -119,7 +131,7 @@ impl Drop for Story {
             }
             None => ("caller_left", None),
         };
-        self.recorder.tell(Told {
+        let told = Told {
             id: Arc::clone(&self.id),
             client: self.client.as_ref().map(|client| Arc::clone(client.name())),
             operation: self.operation,
@@ -134,6 +146,8 @@ impl Drop for Story {
             ended: now,
             first_token: self.first_token,
             usage: self.usage,
-        });
+            trace: self.trace.take(),
+        };
+        self.recorder.tell(told, self.content.take());
     }
 }

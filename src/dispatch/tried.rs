@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::actors::lease::{Lease, LeaseRecord};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::record::{Record, Why};
+use crate::domain::record::{Answered, Record, Why};
 use crate::domain::time::Time;
+use crate::domain::trace::{SpanId, TraceContext};
 
 /// Of what went wrong so many bytes are told.
 const DETAIL: usize = 300;
@@ -16,21 +17,38 @@ const DETAIL: usize = 300;
 pub(super) struct Tried {
     /// As it is told of if its request ends during it.
     begun: Record,
+    /// Whether what the answer says of itself is asked for.
+    curious: bool,
     lease: Arc<LeaseRecord>,
 }
 
 impl Tried {
-    pub(super) fn new(lease: &mut Lease, why: Why, started: Time) -> Self {
+    pub(super) fn new(
+        lease: &mut Lease,
+        why: Why,
+        started: Time,
+        trace: Option<&TraceContext>,
+    ) -> Self {
+        let trace = trace.filter(|trace| trace.records);
         let begun = Record {
             why,
+            span: trace.map(|_| SpanId::random(fastrand::u64(..))),
             asked: lease.asked.min(started),
+            waited: lease.waited,
             passed_over: std::mem::take(&mut lease.passed_over),
             ..Record::new(lease.upstream().clone(), lease.key.clone(), started)
         };
         Self {
             begun,
+            // Requests with more than one attempt are often kept although they were not sampled.
+            curious: trace.is_some_and(|trace| trace.sampled || why != Why::First),
             lease: Arc::clone(lease.record()),
         }
+    }
+
+    /// Where to note what the answer says of itself; `None` when nobody will ask.
+    pub(super) fn answered(&self) -> Option<Box<Answered>> {
+        self.curious.then(Box::default)
     }
 
     /// What is known of it from its beginning.

@@ -1,10 +1,14 @@
 //! One attempt of a request, as it is told of afterwards: why it was made, where, what became of it and when.
 //! No I/O, no clock, no logging.
 
+use std::sync::Arc;
+
 use super::ids::{KeyId, Upstream};
 use super::outcome::Class;
 use super::refusal::Refusal;
 use super::time::Time;
+use super::trace::SpanId;
+use super::usage::Usage;
 
 /// Why an attempt was made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,6 +88,8 @@ pub struct Record {
     pub why: Why,
     /// When the request asked for leave to make it.
     pub asked: Time,
+    /// Whether it sat in the waiting room for that.
+    pub waited: bool,
     /// The candidates of its chain before this one that could not take it, by place, and why.
     pub passed_over: Vec<(usize, Refusal)>,
     /// When the head of the answer was there.
@@ -92,6 +98,23 @@ pub struct Record {
     pub first_token: Option<Time>,
     /// What went wrong, in words; free of credentials.
     pub detail: Option<Box<str>>,
+    /// Its span, where spans are made.
+    pub span: Option<SpanId>,
+    /// What the answer said of itself, where that is asked for.
+    pub answered: Option<Arc<Answered>>,
+}
+
+/// What an answer said of itself. Read only where the attempt's span is likely to be wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Answered {
+    /// The tokens of this answer alone.
+    pub usage: Option<Usage>,
+    /// Its id.
+    pub id: Option<Box<str>>,
+    /// The model that it says it comes from.
+    pub model: Option<Box<str>>,
+    /// Why its choices ended, in the upstream's words.
+    pub finish_reasons: Vec<Box<str>>,
 }
 
 impl Record {
@@ -106,10 +129,13 @@ impl Record {
             ended: started,
             why: Why::First,
             asked: started,
+            waited: false,
             passed_over: Vec::new(),
             first_byte: None,
             first_token: None,
             detail: None,
+            span: None,
+            answered: None,
         }
     }
 }

@@ -229,3 +229,22 @@ pub fn drain_cut() {
 pub fn stopped() {
     tell!(info, "stopped", "stopped", [], {});
 }
+
+/// Spans were not taken by their receiver, for the first time since it last took some.
+pub fn traces_failing(problem: &str) {
+    tell!(warn, "traces_failing", "traces cannot be sent", [], {
+        problem: problem,
+    });
+}
+
+/// Spans are taken again.
+pub fn traces_sent_again() {
+    tell!(info, "traces_sent_again", "traces are sent again", [], {});
+}
+
+/// At the end, not all spans could be sent in time.
+pub fn traces_lost(patience: Duration) {
+    tell!(warn, "traces_lost", "the last traces could not be sent in time", [], {
+        patience_seconds: patience.as_secs_f64(),
+    });
+}

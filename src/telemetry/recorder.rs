@@ -1,16 +1,23 @@
 //! Where every request is told of when it has ended, once. What is made of that (lines, numbers, spans, pages) is
 //! decided here, so that all of them agree.
 
+use std::sync::Arc;
+
 use super::history::History;
 use super::request_line;
-use super::ring::Ring;
+use super::ring::{Numbered, Ring};
 use super::told::Told;
+use super::traces::Traces;
+use crate::wire::openai::content::Content;
 
 /// What a process tells of its requests.
 #[derive(Debug)]
 pub struct Recorder {
     ring: Ring,
     history: History,
+    traces: Option<Traces>,
+    /// Whether callers' traces are listened to.
+    propagates: bool,
 }
 
 impl Recorder {
@@ -19,21 +26,44 @@ impl Recorder {
         Self {
             ring: Ring::new(kept),
             history: History::default(),
+            traces: None,
+            propagates: true,
         }
     }
 
-    /// A request has ended.
-    pub fn tell(&self, told: Told) {
+    /// And sends traces. Callers' own are heard of when it `propagates`.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>, propagates: bool) -> Self {
+        Self {
+            traces,
+            propagates,
+            ..self
+        }
+    }
+
+    /// A request has ended; `content` is what was said in it, where that is told.
+    pub fn tell(&self, told: Told, content: Option<Box<Content>>) {
         request_line::emit(&told);
         self.history.ended(&told);
-        self.ring.push(told);
+        let traces = self.traces.as_ref();
+        let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
+        let told = self.ring.push(told);
+        if let Some((traces, why)) = sent {
+            traces.send(told, why, content);
+        }
     }
 
     /// A request was refused at the door: nothing was decided, so that a flood of them does not wash away the others'
-    /// stories.
-    pub fn turned_away(&self, told: &Told) {
-        request_line::emit(told);
-        self.history.ended(told);
+    /// stories, nor, but for those that are sampled, their traces.
+    pub fn turned_away(&self, told: Told) {
+        request_line::emit(&told);
+        self.history.ended(&told);
+        let sampled = told.trace.as_ref().is_some_and(|trace| trace.sampled);
+        let traces = self.traces.as_ref().filter(|_| sampled);
+        if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
+        {
+            traces.send(Arc::new(Numbered { number: 0, told }), why, None);
+        }
     }
 
     /// The last quarter of an hour as numbers.
@@ -44,5 +74,21 @@ impl Recorder {
     /// The latest requests.
     pub fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// What decides about traces, where there are any.
+    pub fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
+    }
+
+    /// Whether prompts and answers are told, with traces.
+    pub fn tells_content(&self) -> bool {
+        let traces = self.traces.as_ref();
+        traces.is_some_and(Traces::tells_content)
+    }
+
+    /// Whether callers' traces are listened to.
+    pub fn propagates(&self) -> bool {
+        self.propagates
     }
 }

@@ -29,10 +29,15 @@ pub fn emit(line: &Told) {
     line.push_attempts(&mut attempts);
     let upstream = line.attempts.last().map(|record| &record.upstream);
     let usage = line.usage.unwrap_or_default();
+    let trace = line.trace.as_deref();
+    let flags = trace.map(|trace| format!("{:02x}", trace.flags()));
     macro_rules! line {
         ($emit:ident) => {
             $emit!(
                 request_id = &*line.id,
+                trace_id = trace.map(|trace| tracing::field::display(trace.trace_id)),
+                span_id = trace.map(|trace| tracing::field::display(trace.span_id)),
+                trace_flags = flags.as_deref(),
                 client = line.client.as_deref(),
                 operation = &line.operation.path()[1..],
                 stream = line.stream,
@@ -75,6 +80,15 @@ impl Told {
             };
         }
         field!("request_id", &*self.id);
+        if let Some(trace) = self.trace.as_deref() {
+            // As OpenTelemetry wants them in logs that are not its own.
+            let (trace_id, span_id) = (trace.trace_id, trace.span_id);
+            let flags = trace.flags();
+            let ids = format!(
+                ",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\",\"trace_flags\":\"{flags:02x}\""
+            );
+            out.extend_from_slice(ids.as_bytes());
+        }
         if let Some(client) = self.client.as_deref() {
             field!("client", &client);
         }
@@ -203,6 +217,7 @@ mod tests {
                 prompt_tokens: Some(3),
                 ..Usage::default()
             }),
+            trace: None,
         };
         let json: serde_json::Value = serde_json::from_slice(&line.to_json(Level::INFO)).unwrap();
         assert_eq!(json["target"], "a\nline");

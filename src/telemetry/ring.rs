@@ -33,15 +33,17 @@ impl Ring {
         }
     }
 
-    /// Adds a request.
-    pub fn push(&self, told: Told) {
+    /// Adds a request, and shares it with whoever else has a use for it.
+    pub fn push(&self, told: Told) -> Arc<Numbered> {
         if self.slots.is_empty() {
-            return;
+            return Arc::new(Numbered { number: 0, told });
         }
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
+        let numbered = Arc::new(Numbered { number, told });
         if let Some(slot) = self.slot(number) {
-            slot.store(Some(Arc::new(Numbered { number, told })));
+            slot.store(Some(Arc::clone(&numbered)));
         }
+        numbered
     }
 
     /// How many are kept at most.
@@ -105,6 +107,7 @@ mod tests {
             ended: Time::ZERO,
             first_token: None,
             usage: None,
+            trace: None,
         });
     }
 

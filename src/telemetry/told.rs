@@ -9,6 +9,7 @@ use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
 use crate::wire::openai::usage::Usage;
 
 /// One request, from arrival to end.
@@ -42,6 +43,8 @@ pub struct Told {
     pub first_token: Option<Time>,
     /// As the upstreams counted.
     pub usage: Option<Usage>,
+    /// Its place in a trace, where spans are made or the caller named one.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Told {

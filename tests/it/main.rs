@@ -47,3 +47,4 @@ mod targets;
 mod tidy;
 mod tls;
 mod top;
+mod traces;

@@ -58,6 +58,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         deadline: plan.deadline,
         await_cooldown: plan.await_cooldown,
         client: None,
+        trace: None,
     };
     let mut running = Box::pin(async move { dispatch.run(request).await });
     let until = leaves_at.map_or(end, |at| at.min(end));

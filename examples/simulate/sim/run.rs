@@ -287,6 +287,7 @@ pub fn dispatch(
             context_window: None,
             timeouts: maker.timeouts,
             retry: Arc::clone(&maker.retry),
+            trace_context: false,
             prefill: maker.prefill.map(|form| Continuation { form, wire: None }),
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));

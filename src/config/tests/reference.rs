@@ -346,6 +346,7 @@ fn base() -> Value {
     json!({
         "server": {"tls": {"cert": file, "key": file}},
         "clients": [{"name": "c", "token": "0123456789abcdefg"}],
+        "telemetry": {"otlp": {"endpoint": "http://localhost:4318"}},
         "llm": {
             "providers": [
                 {"name": "p", "base_url": "https://example.com/v1", "model": "m", "api_key": "k"},
@@ -409,7 +410,11 @@ fn meaning(config: &Config) -> String {
                     &provider.priority,
                     &provider.prefill
                 ),
-                (&provider.proxy, &provider.allow_link_local),
+                (
+                    &provider.proxy,
+                    &provider.allow_link_local,
+                    &provider.trace_context
+                ),
             )
         );
     }

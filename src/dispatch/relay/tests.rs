@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -89,6 +90,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
+        trace_context: false,
         prefill: None,
     };
     let entry = ProviderEntry {
@@ -120,6 +122,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         deadline: None,
         await_cooldown: None,
         client: None,
+        trace: None,
     };
     let answer = dispatch.run(request).await.unwrap();
     let AnswerBody::Stream(mut relay) = answer.body else {

@@ -37,6 +37,7 @@ fn took(at: Time, total: Duration) -> Told {
         ended: at,
         first_token: None,
         usage: None,
+        trace: None,
     }
 }
 

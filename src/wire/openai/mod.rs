@@ -1,5 +1,7 @@
 //! OpenAI's API: requests, answers, streams, errors, models.
 
+pub mod answered;
+pub mod content;
 pub mod error;
 pub mod models;
 pub mod prefill;

@@ -8,9 +8,11 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::answered;
 use super::stream::ErrorDoc;
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
+use crate::domain::record::Answered;
 
 /// A compressed answer is inflated for a look up to this size, in bytes; what is larger is believed.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
@@ -32,6 +34,10 @@ pub enum Inspection {
 
 #[derive(Deserialize)]
 struct Body<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
     #[serde(default, borrow)]
     choices: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -64,12 +70,22 @@ struct BaseResp {
 
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
+    inspect_closer(operation, headers, body, None)
+}
+
+/// Looks at the body of a 2xx, and notes what a good one says of itself.
+pub fn inspect_closer(
+    operation: Operation,
+    headers: &HeaderMap,
+    body: &Bytes,
+    answered: Option<&mut Answered>,
+) -> Inspection {
     if body.is_empty() {
         return Inspection::Malformed("the answer is empty");
     }
     match plain(headers, body) {
-        Ok(Some(inflated)) => look(operation, &Bytes::from(inflated)),
-        Ok(None) => look(operation, body),
+        Ok(Some(inflated)) => look(operation, &Bytes::from(inflated), answered),
+        Ok(None) => look(operation, body, answered),
         Err(Unreadable::Foreign) => Inspection::Good(None),
         Err(Unreadable::Broken | Unreadable::Trailed(_)) => {
             Inspection::Malformed("the answer's compression is broken")
@@ -77,7 +93,7 @@ pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspe
     }
 }
 
-fn look(operation: Operation, body: &Bytes) -> Inspection {
+fn look(operation: Operation, body: &Bytes, answered: Option<&mut Answered>) -> Inspection {
     let is_list = body.trim_ascii_start().first() == Some(&b'[');
     // Read as text once, and not again field by field.
     let text = std::str::from_utf8(body).unwrap_or_default();
@@ -97,7 +113,7 @@ fn look(operation: Operation, body: &Bytes) -> Inspection {
     };
     let there = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
     let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
-    let answered = match operation {
+    let is_answer = match operation {
         Operation::Chat | Operation::Completions => {
             list(parsed.choices) && parsed.choices.is_some_and(|choices| choices.get() != "[]")
         }
@@ -112,20 +128,28 @@ fn look(operation: Operation, body: &Bytes) -> Inspection {
             .is_some_and(|success| success.get() == "false")
             && there(parsed.errors));
     let says_error = there(parsed.error) || (there(parsed.code) && there(parsed.message));
-    if refused || (!answered && says_error) {
+    if refused || (!is_answer && says_error) {
         return Inspection::ErrorInside(ErrorDoc {
             status: None,
             body: body.clone(),
         });
     }
-    if !answered {
+    if !is_answer {
         return Inspection::Malformed("the answer lacks what was asked for");
     }
-    Inspection::Good(
-        parsed
-            .usage
-            .and_then(|raw| usage::read(raw.get().as_bytes())),
-    )
+    let usage = parsed.usage.map(|raw| raw.get().as_bytes());
+    let usage = usage.and_then(usage::read);
+    if let Some(answered) = answered {
+        *answered = Answered {
+            usage,
+            id: answered::name(parsed.id),
+            model: answered::name(parsed.model),
+            finish_reasons: parsed
+                .choices
+                .map_or_else(Vec::new, |choices| answered::finish_reasons(choices.get())),
+        };
+    }
+    Inspection::Good(usage)
 }
 
 enum Unreadable {

@@ -6,6 +6,7 @@ pub mod client;
 pub mod gateway;
 pub mod planted;
 pub mod raw;
+pub mod receiver;
 pub mod scripted;
 pub mod temp;
 pub mod wait;

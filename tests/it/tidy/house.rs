@@ -68,7 +68,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &["upstream/http_client.rs", "upstream/dns.rs"],
+        &[
+            "upstream/http_client.rs",
+            "upstream/dns.rs",
+            "telemetry/otlp.rs",
+        ],
         "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -123,9 +127,35 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry/feed.rs",
             "telemetry/history.rs",
             "telemetry/level.rs",
+            "telemetry/traces.rs",
             "telemetry/ring.rs",
         ],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
+    ),
+    (
+        "opentelemetry",
+        &["telemetry"],
+        "tell `telemetry::recorder::Recorder`",
+    ),
+    (
+        "opentelemetry_sdk",
+        &["telemetry"],
+        "tell `telemetry::recorder::Recorder`",
+    ),
+    (
+        "opentelemetry_otlp",
+        &["telemetry"],
+        "what is told goes out from one place",
+    ),
+    (
+        "opentelemetry_prometheus",
+        &["telemetry"],
+        "what is told goes out from one place",
+    ),
+    (
+        "prometheus",
+        &["telemetry"],
+        "what is told goes out from one place",
     ),
     (
         "secrecy",
@@ -171,7 +201,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "http",
         &[
-            "wire", "config", "upstream", "dispatch", "admin", "api", "listener", "app",
+            "wire",
+            "config",
+            "telemetry/otlp.rs",
+            "upstream",
+            "dispatch",
+            "admin",
+            "api",
+            "listener",
+            "app",
         ],
         "the domain knows classes, not statuses and headers",
     ),
@@ -208,7 +246,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "fastrand",
-        &["domain", "upstream", "dispatch", "api", "listener", "app"],
+        &[
+            "domain",
+            "telemetry/otlp.rs",
+            "upstream",
+            "dispatch",
+            "api",
+            "listener",
+            "app",
+        ],
         "the domain takes a generator or a number as an argument",
     ),
     (

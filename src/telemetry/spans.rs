@@ -1,0 +1,462 @@
+//! From what is told of a request to its spans: one of the request, and below it one of each attempt. Pure.
+//! The names are those of `telemetry/names.rs`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use opentelemetry::trace::{
+    Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+use super::names;
+use super::told::Told;
+use crate::domain::attempts::Cause;
+use crate::domain::dialect::Operation;
+use crate::domain::ids::ProviderName;
+use crate::domain::outcome::Class;
+use crate::domain::record::{Record, Why};
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::{Anchor, Time};
+use crate::domain::trace::{self, TraceContext};
+use crate::wire::openai::content::Rendered;
+use crate::wire::stamp::rfc3339;
+
+/// A span has at most so many events (the SDK's own limit); the rest is counted.
+const MAX_EVENTS: usize = 128;
+
+/// What spans say of a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// Its id in the catalogue; empty for a custom one.
+    pub kind: String,
+    /// Where its calls go: a host's name or address; `None` where nothing leaves the process.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+/// What is known beside the request's own story.
+#[derive(Clone)]
+pub struct Scenery<'a> {
+    /// Every provider.
+    pub places: &'a HashMap<ProviderName, Place>,
+    /// A moment on both clocks.
+    pub anchor: Anchor,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// Masks what is told of prompts and answers; `None` when nothing is.
+    pub mask: Option<&'a dyn Fn(&str) -> String>,
+}
+
+/// All spans of a request, its own first; none without a trace. `kept` says why they are sent; `said` is what it and its
+/// answer said.
+pub fn of(
+    told: &Told,
+    kept: &'static str,
+    scenery: &Scenery<'_>,
+    said: Option<&Rendered>,
+) -> Vec<SpanData> {
+    let Some(context) = told.trace.as_deref().filter(|trace| trace.records) else {
+        return Vec::new();
+    };
+    let spans = Spans {
+        told,
+        context,
+        scenery,
+        scope: InstrumentationScope::builder("pointsman")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
+            .build(),
+    };
+    let mut begun: Vec<&Record> = told.attempts.iter().collect();
+    begun.sort_by_key(|record| record.started);
+    let attempts = begun
+        .iter()
+        .enumerate()
+        .filter_map(|(place, record)| spans.attempt(place, record));
+    let mut all = vec![spans.request(kept, &begun)];
+    all.extend(attempts);
+    if let (Some(said), Some(record)) = (said, answering(told)) {
+        let id = record.span.map(span_id);
+        let span = all
+            .iter_mut()
+            .find(|span| Some(span.span_context.span_id()) == id);
+        let said = [
+            (names::GEN_AI_INPUT, &said.input),
+            (names::GEN_AI_OUTPUT, &said.output),
+            (names::GEN_AI_INSTRUCTIONS, &said.instructions),
+        ];
+        let said = said
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.clone()?)));
+        let said = said.map(|(name, text)| KeyValue::new(name, text));
+        if let Some(span) = span {
+            span.attributes.extend(said);
+        }
+    }
+    all
+}
+
+struct Spans<'a> {
+    told: &'a Told,
+    context: &'a TraceContext,
+    scenery: &'a Scenery<'a>,
+    scope: InstrumentationScope,
+}
+
+impl Spans<'_> {
+    fn request(&self, kept: &'static str, begun: &[&Record]) -> SpanData {
+        let (told, context) = (self.told, self.context);
+        let path = told.operation.path();
+        let route = format!("/v1{path}");
+        let asked = match context.versioned {
+            true => Cow::Owned(route.clone()),
+            false => Cow::Borrowed(path),
+        };
+        let name = format!("POST {route}");
+        let mut attributes = vec![
+            KeyValue::new(names::HTTP_METHOD, "POST"),
+            KeyValue::new(names::HTTP_ROUTE, route),
+            KeyValue::new(names::URL_PATH, asked.into_owned()),
+            KeyValue::new(names::URL_SCHEME, self.scenery.scheme),
+            KeyValue::new(names::REQUEST_ID, told.id.to_string()),
+            KeyValue::new(names::OUTCOME, told.outcome),
+            KeyValue::new(names::ATTEMPTS, count(told.attempts.len())),
+            KeyValue::new(names::KEPT, kept),
+        ];
+        if !told.target.is_empty() {
+            attributes.push(KeyValue::new(names::TARGET, told.target.clone()));
+        }
+        if let Some(client) = &told.client {
+            attributes.push(KeyValue::new(names::CLIENT, client.to_string()));
+        }
+        if let Some(status) = told.status {
+            attributes.push(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
+        }
+        let failed = told.is_failed();
+        if failed {
+            attributes.push(KeyValue::new(names::ERROR_TYPE, told.outcome));
+        }
+        // What is in the range of the caller's mistakes is none of this server's, even 429.
+        let theirs = told
+            .status
+            .is_some_and(|status| (400..500).contains(&status));
+        let status = match failed && !theirs {
+            true => Status::error(""),
+            false => Status::Unset,
+        };
+        let mut span = self.span(context.span_id, name.into(), SpanKind::Server);
+        (span.start_time, span.end_time) = (self.wall(told.started), self.wall(told.ended));
+        if let Some((parent, _)) = context.parent {
+            span.parent_span_id = span_id(parent);
+            span.parent_span_is_remote = true;
+        }
+        SpanData {
+            attributes,
+            status,
+            events: self.events_of_request(begun),
+            ..span
+        }
+    }
+
+    fn events_of_request(&self, begun: &[&Record]) -> SpanEvents {
+        let told = self.told;
+        let mut all = Vec::new();
+        let mut before: Option<&Record> = None;
+        for record in begun {
+            // Where the request itself has failed already nobody declined it.
+            let declined = record.passed_over.iter();
+            for (place, refusal) in declined.filter(|(_, it)| it.reason != Reason::Tried) {
+                all.push(self.declined(*place, refusal, record.started));
+            }
+            if record.waited {
+                let waited = record.started.since(record.asked);
+                let attributes = vec![
+                    KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
+                    KeyValue::new(names::WAITED, waited.as_secs_f64()),
+                ];
+                all.push(self.event(names::WAIT, record.asked, attributes));
+            }
+            let name = match record.why {
+                Why::First => None,
+                Why::Retry | Why::NextKey => Some(names::RETRY),
+                Why::Failover => Some(names::FAILOVER),
+                Why::Hedge | Why::DeadlineHedge => Some(names::HEDGE),
+                Why::Continue | Why::Restart => Some(names::RESCUE),
+            };
+            if let Some(name) = name {
+                let mut attributes = vec![
+                    KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
+                    KeyValue::new(names::KEY, record.key.to_string()),
+                    KeyValue::new(names::WHY, record.why.as_str()),
+                ];
+                if let Some(before) = before {
+                    attributes.push(KeyValue::new(names::FROM, before.upstream.to_string()));
+                    if before.ended <= record.started {
+                        attributes.push(KeyValue::new(names::REASON, before.class.as_str()));
+                    }
+                }
+                all.push(self.event(name, record.started, attributes));
+            }
+            before = Some(record);
+        }
+        if let Some((at, refused)) = &told.refused {
+            for (place, refusal) in &refused.declined {
+                all.push(self.declined(*place, refusal, *at));
+            }
+            let cause = match refused.cause {
+                Cause::NothingLeft => "nothing_left",
+                Cause::TooLate => "too_late",
+                Cause::WaitForbidden => "wait_forbidden",
+                Cause::RoomFull => "room_full",
+                Cause::TimeUp => "time_up",
+            };
+            let reason = KeyValue::new(names::REASON, cause);
+            all.push(self.event(names::REFUSED, *at, vec![reason]));
+        }
+        if told.outcome == "caller_left" {
+            all.push(self.event(names::CALLER_LEFT, told.ended, Vec::new()));
+        }
+        bounded(all)
+    }
+
+    fn attempt(&self, place: usize, record: &Record) -> Option<SpanData> {
+        let told = self.told;
+        let operation = operation(told.operation);
+        let model = record.upstream.model.as_str();
+        let provider = &record.upstream.provider;
+        let at = self.scenery.places.get(provider);
+        let kind = at
+            .map(|at| at.kind.as_str())
+            .filter(|kind| !kind.is_empty());
+        let kind = names::provider(kind.unwrap_or(provider.as_str()));
+        let mut attributes = vec![
+            KeyValue::new(names::GEN_AI_OPERATION, operation),
+            KeyValue::new(names::GEN_AI_PROVIDER, kind.to_owned()),
+            KeyValue::new(names::GEN_AI_REQUEST_MODEL, model.to_owned()),
+            KeyValue::new(names::HTTP_METHOD, "POST"),
+            KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
+            KeyValue::new(names::KEY, record.key.to_string()),
+            KeyValue::new(names::WHY, record.why.as_str()),
+            KeyValue::new(names::OUTCOME, record.class.as_str()),
+        ];
+        let mut add = |name, value: Option<Value>| {
+            attributes.extend(value.map(|value| KeyValue::new(name, value)));
+        };
+        add(
+            names::GEN_AI_REQUEST_STREAM,
+            told.stream.then_some(Value::Bool(true)),
+        );
+        let host = at.and_then(|at| at.host.clone());
+        add(names::SERVER_ADDRESS, host.map(Value::from));
+        let port = at.and_then(|at| at.port);
+        add(names::SERVER_PORT, port.map(|port| Value::I64(port.into())));
+        let status = record.status.map(|status| Value::I64(status.into()));
+        add(names::HTTP_STATUS, status);
+        add(
+            names::HTTP_RESEND,
+            (place > 0).then(|| Value::I64(count(place))),
+        );
+        let first = record.first_token;
+        let first = first.map(|first| first.since(record.started).as_secs_f64());
+        add(names::GEN_AI_FIRST_CHUNK, first.map(Value::F64));
+        if let Some(answered) = record.answered.as_deref() {
+            let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());
+            add(names::GEN_AI_RESPONSE_ID, text(&answered.id));
+            add(names::GEN_AI_RESPONSE_MODEL, text(&answered.model));
+            let reasons = answered.finish_reasons.iter();
+            let reasons: Vec<StringValue> =
+                reasons.map(|reason| reason.to_string().into()).collect();
+            let reasons = (!reasons.is_empty()).then_some(Value::Array(Array::String(reasons)));
+            add(names::GEN_AI_FINISH_REASONS, reasons);
+            let usage = answered.usage.unwrap_or_default();
+            let tokens = |tokens: Option<u64>| Some(Value::I64(i64::try_from(tokens?).ok()?));
+            add(names::GEN_AI_INPUT_TOKENS, tokens(usage.prompt_tokens));
+            add(names::GEN_AI_OUTPUT_TOKENS, tokens(usage.completion_tokens));
+            add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
+            add(
+                names::GEN_AI_REASONING_TOKENS,
+                tokens(usage.reasoning_tokens),
+            );
+        }
+        let good = matches!(record.class, Class::Success | Class::Cancelled);
+        let class = (!good).then(|| record.class.as_str().into());
+        add(names::ERROR_TYPE, class);
+        let status = match good {
+            true => Status::Unset,
+            false => Status::error(self.detail(record)),
+        };
+        let name = format!("{operation} {model}");
+        let mut span = self.span(record.span?, name.into(), SpanKind::Client);
+        span.parent_span_id = span_id(self.context.span_id);
+        (span.start_time, span.end_time) = (self.wall(record.started), self.wall(record.ended));
+        Some(SpanData {
+            attributes,
+            status,
+            events: self.events_of_attempt(record),
+            links: self.links(record),
+            ..span
+        })
+    }
+
+    /// What went wrong, where the words are ours; an upstream's own may repeat the prompt.
+    fn detail(&self, record: &Record) -> String {
+        let ours = matches!(record.class, Class::Network | Class::Timeout);
+        let detail = record.detail.as_deref().unwrap_or_default();
+        match self.scenery.mask {
+            Some(mask) => mask(detail),
+            None if ours => detail.to_owned(),
+            None => String::new(),
+        }
+    }
+
+    fn events_of_attempt(&self, record: &Record) -> SpanEvents {
+        let mut all = Vec::new();
+        if let Some(first) = record.first_token {
+            all.push(self.event(names::FIRST_TOKEN, first, Vec::new()));
+        }
+        if record.class == Class::Cancelled {
+            let reason = KeyValue::new(names::REASON, self.cancelled_by(record));
+            all.push(self.event(names::CANCELLED, record.ended, vec![reason]));
+        }
+        bounded(all)
+    }
+
+    fn cancelled_by(&self, record: &Record) -> &'static str {
+        let told = self.told;
+        let raced = is_hedge(record)
+            || told
+                .attempts
+                .iter()
+                .any(|other| self.are_twins(other, record));
+        match told.outcome {
+            "caller_left" if record.ended == told.ended => "caller_left",
+            "deadline_exceeded" => "deadline_exceeded",
+            "draining" => "draining",
+            _ if raced => "lost_race",
+            "caller_left" => "caller_left",
+            _ => "given_up",
+        }
+    }
+
+    /// Whether `hedge` was begun beside `other`.
+    fn are_twins(&self, hedge: &Record, other: &Record) -> bool {
+        is_hedge(hedge)
+            && hedge.span != other.span
+            && (other.started..=other.ended).contains(&hedge.started)
+    }
+
+    /// From an attempt that was made beside another one to that one.
+    fn links(&self, record: &Record) -> SpanLinks {
+        let twin = self
+            .told
+            .attempts
+            .iter()
+            .filter(|other| self.are_twins(record, other))
+            .max_by_key(|other| other.started);
+        let link = twin.and_then(|twin| {
+            let kind = KeyValue::new(names::LINK, "beside");
+            Some(Link::new(self.span_context(twin.span?), vec![kind], 0))
+        });
+        let mut links = SpanLinks::default();
+        links.links.extend(link);
+        links
+    }
+
+    /// A candidate that could not take an attempt.
+    fn declined(&self, place: usize, refusal: &Refusal, at: Time) -> Event {
+        let mut attributes = vec![KeyValue::new(names::REASON, refusal.reason.as_str())];
+        let chain = self.told.chain.as_ref();
+        if let Some(upstream) = chain.and_then(|chain| chain.upstreams.get(place)) {
+            attributes.push(KeyValue::new(names::UPSTREAM, upstream.to_string()));
+        }
+        if let Some(until) = refusal.ready_at.filter(|until| *until != Time::NEVER) {
+            attributes.push(KeyValue::new(names::UNTIL, rfc3339(self.wall(until))));
+        }
+        self.event(names::DECLINED, at, attributes)
+    }
+
+    fn event(&self, name: &'static str, at: Time, attributes: Vec<KeyValue>) -> Event {
+        Event::new(name, self.wall(at), attributes, 0)
+    }
+
+    fn wall(&self, time: Time) -> SystemTime {
+        let anchor = self.scenery.anchor;
+        let wall = anchor.wall.saturating_add(time.since(anchor.time));
+        let wall = wall.saturating_sub(anchor.time.since(time));
+        UNIX_EPOCH.checked_add(wall).unwrap_or(UNIX_EPOCH)
+    }
+
+    fn span_context(&self, span: trace::SpanId) -> SpanContext {
+        let trace_id = TraceId::from_bytes(self.context.trace_id.get().to_be_bytes());
+        // What is sent was sampled in the end, whatever those heard who were called.
+        let flags = TraceFlags::new(self.context.flags()).with_sampled(true);
+        let state = self.context.state.as_deref();
+        let state = state.and_then(|state| state.parse().ok());
+        let state = state.unwrap_or(TraceState::NONE);
+        SpanContext::new(trace_id, span_id(span), flags, false, state)
+    }
+
+    fn span(&self, id: trace::SpanId, name: Cow<'static, str>, span_kind: SpanKind) -> SpanData {
+        SpanData {
+            span_context: self.span_context(id),
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind,
+            name,
+            start_time: UNIX_EPOCH,
+            end_time: UNIX_EPOCH,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+}
+
+/// The attempt whose answer the caller has, else the last one.
+fn answering(told: &Told) -> Option<&Record> {
+    let mut latest = told.attempts.iter().rev();
+    let served = latest.find(|record| record.class == Class::Success);
+    served.or(told.attempts.last())
+}
+
+fn is_hedge(record: &Record) -> bool {
+    matches!(record.why, Why::Hedge | Why::DeadlineHedge)
+}
+
+fn span_id(id: trace::SpanId) -> SpanId {
+    SpanId::from_bytes(id.get().to_be_bytes())
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What GenAI's conventions call the operation; they have no word for moderations.
+const fn operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Chat | Operation::Responses => "chat",
+        Operation::Completions => "text_completion",
+        Operation::Embeddings => "embeddings",
+        Operation::Moderations => "moderations",
+    }
+}
+
+fn bounded(mut all: Vec<Event>) -> SpanEvents {
+    all.sort_by_key(|event| event.timestamp);
+    let dropped = all.len().saturating_sub(MAX_EVENTS);
+    all.truncate(MAX_EVENTS);
+    let mut events = SpanEvents::default();
+    events.events = all;
+    events.dropped_count = u32::try_from(dropped).unwrap_or(u32::MAX);
+    events
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What an answer says of itself: its id, its model, why it ended. Asked for only where that is told of afterwards.
+
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::record::Answered;
+use crate::wire::sse::RawEvent;
+
+/// Longer texts are no names.
+const LONGEST: usize = 256;
+/// So many reasons are told.
+const REASONS: usize = 8;
+
+/// A short text in JSON.
+pub(super) fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
+    let raw = raw?.get();
+    if raw.len() > LONGEST {
+        return None;
+    }
+    let text: Box<str> = serde_json::from_str(raw).ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+/// The reasons in the text of a whole answer's choices, in order. A choice's own content cannot look like one: quotes
+/// in it are escaped.
+pub(super) fn finish_reasons(choices: &str) -> Vec<Box<str>> {
+    const FIELD: &[u8] = b"\"finish_reason\"";
+    let found = memmem::find_iter(choices.as_bytes(), FIELD);
+    let reasons = found.filter_map(|at| {
+        let rest = choices.get(at + FIELD.len()..)?.trim_start();
+        let rest = rest.strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        let (reason, _) = rest.split_once('"')?;
+        (reason.len() <= LONGEST).then(|| reason.into())
+    });
+    reasons.take(REASONS).collect()
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(default, borrow)]
+    response: Option<State<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(default, borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct State<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    status: Option<&'a RawValue>,
+}
+
+/// Adds what one event of a stream says. Meant for its first events and for those that complete a choice.
+pub fn note(answered: &mut Answered, event: &RawEvent) {
+    let data = event.data();
+    let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
+        return;
+    };
+    let state = chunk.response.as_ref();
+    if answered.id.is_none() {
+        answered.id = name(chunk.id).or_else(|| name(state?.id));
+    }
+    if answered.model.is_none() {
+        answered.model = name(chunk.model).or_else(|| name(state?.model));
+    }
+    let choices = chunk.choices.iter().flatten();
+    let reasons = choices.filter_map(|choice| name(choice.finish_reason));
+    // A response that has only been created has no end yet.
+    let status = state.and_then(|state| name(state.status));
+    let status = status.filter(|status| matches!(&**status, "completed" | "incomplete"));
+    for reason in reasons.chain(status) {
+        if answered.finish_reasons.len() < REASONS {
+            answered.finish_reasons.push(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(events: &[&str]) -> Answered {
+        let mut answered = Answered::default();
+        for data in events {
+            let raw = format!("data: {data}\n\n").into();
+            note(&mut answered, &RawEvent { raw });
+        }
+        answered
+    }
+
+    #[test]
+    fn a_stream_tells_in_its_first_and_its_last_event() {
+        let chat = noted(&[
+            r#"{"id":"c1","model":"m-2026","choices":[{"delta":{"content":"a"}}]}"#,
+            r#"{"id":"c1","model":"m-2026","choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+            "[DONE]",
+        ]);
+        assert_eq!(chat.id.as_deref(), Some("c1"));
+        assert_eq!(chat.model.as_deref(), Some("m-2026"));
+        assert_eq!(chat.finish_reasons, ["stop".into()]);
+        let response = noted(&[
+            r#"{"type":"response.created","response":{"id":"r1","model":"m","status":"in_progress"}}"#,
+            r#"{"type":"response.completed","response":{"id":"r1","model":"m","status":"completed"}}"#,
+        ]);
+        assert_eq!(response.id.as_deref(), Some("r1"));
+        assert_eq!(response.finish_reasons, ["completed".into()]);
+    }
+
+    #[test]
+    fn a_reason_in_the_content_is_none() {
+        let choices = r#"[{"message":{"content":"say \"finish_reason\":\"evil\" now"},"finish_reason" : "length"},{"finish_reason":null}]"#;
+        assert_eq!(finish_reasons(choices), ["length".into()]);
+    }
+}

@@ -1,0 +1,275 @@
+//! What was said in a request and its answer, in the form in which GenAI's conventions put it on spans: messages of a
+//! role and parts (`gen_ai.input.messages` and its relatives). Media are named, not told.
+//! <https://github.com/open-telemetry/semantic-conventions-genai>
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::dialect::Operation;
+use crate::wire::sse::RawEvent;
+
+/// Each attribute has at most so many bytes.
+const LIMIT: usize = 16 * 1024;
+/// So much of one text is told.
+const LONGEST: usize = LIMIT * 3 / 4;
+/// So much of a stream is kept.
+const MOST: usize = 64 * 1024;
+
+/// The bodies of one request, as they came and went.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The caller's request.
+    pub request: Bytes,
+    /// A whole answer, readable.
+    pub answer: Option<Bytes>,
+    /// A streamed answer.
+    pub spoken: Option<Spoken>,
+}
+
+/// The text of a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Spoken(String);
+
+/// As spans tell it, each in JSON.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rendered {
+    /// The messages of the request, the latest if not all have room.
+    pub input: Option<String>,
+    /// Those of the answer.
+    pub output: Option<String>,
+    /// Instructions beside the messages.
+    pub instructions: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    delta: Value,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    index: u32,
+    #[serde(default)]
+    delta: Value,
+    #[serde(default)]
+    text: Value,
+}
+
+impl Spoken {
+    /// Notes an event that went out: the text of the first choice.
+    pub fn note(&mut self, event: &RawEvent) {
+        if self.0.len() > MOST {
+            return;
+        }
+        let Ok(event) = serde_json::from_slice::<Event>(&event.data()) else {
+            return;
+        };
+        if event.kind == "response.output_text.delta" {
+            self.0.push_str(event.delta.as_str().unwrap_or_default());
+        }
+        for choice in event.choices.iter().filter(|choice| choice.index == 0) {
+            let delta = choice.delta.get("content").and_then(Value::as_str);
+            let text = delta.or(choice.text.as_str());
+            self.0.push_str(text.unwrap_or_default());
+        }
+    }
+}
+
+impl Content {
+    /// Bytes that it keeps.
+    pub fn size(&self) -> usize {
+        let answer = self.answer.as_ref().map_or(0, Bytes::len);
+        let spoken = self.spoken.as_ref().map_or(0, |spoken| spoken.0.len());
+        self.request.len() + answer + spoken
+    }
+
+    /// As spans tell it; every text goes through `mask`.
+    pub fn rendered(&self, operation: Operation, mask: &dyn Fn(&str) -> String) -> Rendered {
+        let teller = Teller { mask };
+        let request: Value = serde_json::from_slice(&self.request).unwrap_or_default();
+        let input = match operation {
+            Operation::Chat => teller.messages(&request["messages"]),
+            Operation::Completions => teller.messages(&request["prompt"]),
+            Operation::Responses | Operation::Embeddings | Operation::Moderations => {
+                teller.messages(&request["input"])
+            }
+        };
+        let instructions = teller.parts(&request["instructions"]);
+        let output = match (&self.answer, &self.spoken) {
+            (Some(answer), _) => {
+                let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+                teller.answers(&answer)
+            }
+            (None, Some(Spoken(text))) if !text.is_empty() => {
+                vec![json!({"role": "assistant", "parts": [teller.text("text", text)]})]
+            }
+            _ => Vec::new(),
+        };
+        Rendered {
+            input: fitted(&input),
+            output: fitted(&output),
+            instructions: fitted(&instructions),
+        }
+    }
+}
+
+struct Teller<'a> {
+    mask: &'a dyn Fn(&str) -> String,
+}
+
+impl Teller<'_> {
+    fn text(&self, kind: &str, text: &str) -> Value {
+        json!({"type": kind, "content": self.masked(text)})
+    }
+
+    /// Masked, then cut: nothing that was to be masked is cut in two.
+    fn masked(&self, text: &str) -> String {
+        let mut text = (self.mask)(text);
+        if text.len() > LONGEST {
+            text.truncate(text.floor_char_boundary(LONGEST));
+            text.push('…');
+        }
+        text
+    }
+
+    fn messages(&self, all: &Value) -> Vec<Value> {
+        match all {
+            Value::Array(items) => items.iter().map(|item| self.message(item)).collect(),
+            Value::String(text) => {
+                vec![json!({"role": "user", "parts": [self.text("text", text)]})]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn message(&self, item: &Value) -> Value {
+        let field = |name: &str| item[name].as_str().unwrap_or_default();
+        let Some(role) = item["role"].as_str() else {
+            return match (field("type"), item) {
+                (_, Value::String(text)) => {
+                    json!({"role": "user", "parts": [self.text("text", text)]})
+                }
+                ("function_call", _) => {
+                    let call = self.call(field("call_id"), field("name"), field("arguments"));
+                    json!({"role": "assistant", "parts": [call]})
+                }
+                ("function_call_output", _) => {
+                    let part = self.result(field("call_id"), field("output"));
+                    json!({"role": "tool", "parts": [part]})
+                }
+                (kind, _) => json!({"role": "user", "parts": [{"type": named(kind)}]}),
+            };
+        };
+        let mut parts = Vec::new();
+        for name in ["reasoning_content", "reasoning"] {
+            let reasoning = item[name].as_str().filter(|text| !text.is_empty());
+            parts.extend(reasoning.map(|text| self.text("reasoning", text)));
+        }
+        match role {
+            "tool" => {
+                let texts = self.parts(&item["content"]);
+                let texts = texts.iter().filter_map(|part| part["content"].as_str());
+                let text = texts.collect::<Vec<_>>().join("\n");
+                // Masked already.
+                let id = field("tool_call_id");
+                parts.push(json!({"type": "tool_call_response", "id": id, "response": text}));
+            }
+            _ => parts.extend(self.parts(&item["content"])),
+        }
+        for call in item["tool_calls"].as_array().into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let function = &call["function"];
+            parts.push(self.call(
+                &text(&call["id"]),
+                &text(&function["name"]),
+                &text(&function["arguments"]),
+            ));
+        }
+        json!({"role": role, "parts": parts})
+    }
+
+    fn call(&self, id: &str, name: &str, arguments: &str) -> Value {
+        let arguments = self.masked(arguments);
+        json!({"type": "tool_call", "id": id, "name": name, "arguments": arguments})
+    }
+
+    fn result(&self, id: &str, text: &str) -> Value {
+        json!({"type": "tool_call_response", "id": id, "response": self.masked(text)})
+    }
+
+    fn parts(&self, content: &Value) -> Vec<Value> {
+        match content {
+            Value::String(text) => vec![self.text("text", text)],
+            Value::Array(parts) => parts.iter().map(|part| self.part(part)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn part(&self, part: &Value) -> Value {
+        match (&part["text"], part["type"].as_str()) {
+            (Value::String(text), _) => self.text("text", text),
+            (_, kind) => json!({"type": named(kind.unwrap_or_default())}),
+        }
+    }
+
+    /// The messages of a whole answer.
+    fn answers(&self, answer: &Value) -> Vec<Value> {
+        let choices = answer["choices"].as_array().into_iter().flatten();
+        let choices = choices.map(|choice| {
+            let mut message = match &choice["text"] {
+                Value::String(text) => {
+                    json!({"role": "assistant", "parts": [self.text("text", text)]})
+                }
+                _ => self.message(&choice["message"]),
+            };
+            if let (Some(fields), Some(reason)) =
+                (message.as_object_mut(), choice["finish_reason"].as_str())
+            {
+                fields.insert("finish_reason".to_owned(), reason.into());
+            }
+            message
+        });
+        let items = answer["output"].as_array().into_iter().flatten();
+        let items = items.map(|item| self.message(item));
+        choices.chain(items).collect()
+    }
+}
+
+fn named(kind: &str) -> &str {
+    match kind {
+        "" => "unknown",
+        kind => kind
+            .get(..kind.floor_char_boundary(64))
+            .unwrap_or("unknown"),
+    }
+}
+
+/// As many of the last as have room, as a list; `None` when there are none.
+fn fitted(all: &[Value]) -> Option<String> {
+    let mut texts = Vec::new();
+    let mut size = 2;
+    for value in all.iter().rev() {
+        let mut text = value.to_string();
+        if texts.is_empty() && text.len() + 2 > LIMIT {
+            // Alone too long, in many parts.
+            text = json!({"role": value["role"], "parts": [{"type": "omitted"}]}).to_string();
+        }
+        size += text.len() + 1;
+        if size > LIMIT {
+            break;
+        }
+        texts.push(text);
+    }
+    texts.reverse();
+    (!texts.is_empty()).then(|| format!("[{}]", texts.join(",")))
+}
+
+#[cfg(test)]
+mod tests;
