@@ -8,6 +8,7 @@ mod assemble;
 mod error;
 mod keeper;
 mod listening;
+mod metrics;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,7 +34,6 @@ use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
-use crate::telemetry::recorder::Recorder;
 use crate::telemetry::{events, level};
 
 pub use error::{StartError, chain};
@@ -88,7 +88,7 @@ impl App {
         let dispatcher = tree.dispatcher().clone();
         let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
         let halt = Halt::default();
-        let recorder = Arc::new(Recorder::new(config.telemetry.recent_requests));
+        let recorder = metrics::recorder(config)?;
         let shared = (clock, &halt, &recorder);
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
         let door = Door::new(config.server.max_in_flight);
@@ -98,6 +98,9 @@ impl App {
         let (send, commands) = mpsc::channel(COMMANDS);
         let admin = Arc::new(admin(config, &api, (&tree, clock), send));
         let data = Listening::bind(&config.server, passed).await?;
+        if let Some(metrics) = recorder.metrics() {
+            metrics.look_with(metrics::look(&api, &admin));
+        }
         let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
         let listening = data.serve(&api::Front::new(Arc::clone(&api)));
         let admin_listening = bound.serve(&admin);
@@ -139,6 +142,14 @@ impl App {
         now.clients = clients.as_ref().map(Clients::all).unwrap_or_default();
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
+        }
+        if self.config.telemetry.otlp != config.telemetry.otlp
+            || self.config.telemetry.metrics != config.telemetry.metrics
+        {
+            needs_restart.push("telemetry.otlp or telemetry.metrics has changed".to_owned());
+        }
+        if let Some(metrics) = recorder.metrics() {
+            metrics.name(&metrics::named(config));
         }
         self.config = config.clone();
         self.earlier
@@ -188,6 +199,11 @@ impl App {
         if let Some(keeper) = &self.keeper {
             keeper.finish().await;
         }
+    }
+
+    /// Pushes what was counted a last time, where it is pushed.
+    pub async fn push(&self) {
+        metrics::end(&self.api.serving().dispatch.recorder).await;
     }
 
     /// The real addresses of the listeners.
@@ -346,6 +362,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
         tracing::warn!("second signal: stopped at once");
     }
     app.keep().await;
+    app.push().await;
     Ok(())
 }
 
@@ -375,6 +392,9 @@ async fn reload(
             Err(mistakes)
         }
     };
+    if let Some(metrics) = app.api.serving().dispatch.recorder.metrics() {
+        metrics.reloaded(trigger, result.is_ok());
+    }
     let reloaded = Reloaded { generation, result };
     admin::told(&app.admin, trigger, &reloaded);
     reloaded

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod key;
 mod layout;
 pub mod lease;
+pub mod mailbox;
 pub mod message;
 pub mod operator;
 mod orders;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::mailbox::Mailbox;
+use crate::domain::circuit::Gate;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
@@ -121,6 +123,8 @@ pub struct KeyCell {
     settings: ArcSwap<KeySettings>,
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     view: ArcSwap<KeyView>,
     in_flight: AtomicU32,
     attempts: AtomicU64,
@@ -146,6 +150,7 @@ impl KeyCell {
             mark,
             settings: ArcSwap::from_pointee(settings),
             life: LifeCell::default(),
+            mailbox: Arc::default(),
             view: ArcSwap::default(),
             in_flight: AtomicU32::new(0),
             attempts: AtomicU64::new(0),
@@ -159,6 +164,26 @@ impl KeyCell {
     /// What the actor last published.
     pub fn view(&self) -> Arc<KeyView> {
         self.view.load_full()
+    }
+
+    /// The state for all models, in one word.
+    pub fn state(&self, now: Time) -> &'static str {
+        if self.life.get() != Life::Up {
+            return "down";
+        }
+        let view = self.view.load();
+        if view.held.is_some_and(|until| now < until) {
+            return "quarantined";
+        }
+        if let Some(probe) = view.invalid {
+            return if now < probe { "invalid" } else { "probing" };
+        }
+        let cooling = view.cooling_all;
+        match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
+            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
+            Some(_) => "cooling",
+            None => "usable",
+        }
     }
 
     /// What the configuration says of it.
@@ -307,11 +332,35 @@ pub struct ProviderView {
     pub upstreams: Vec<UpstreamView>,
 }
 
+impl ProviderView {
+    /// The state of a model's breaker in one word, and until when it is open.
+    pub fn breaker(&self, model: &ModelName, now: Time) -> (&'static str, Option<Time>) {
+        let known = self.upstreams.iter().find(|it| it.model == *model);
+        match known.map(|it| it.breaker) {
+            None | Some(Gate::Closed) => ("closed", None),
+            Some(Gate::Open { until }) if now < until => ("open", Some(until)),
+            // The next request is the probe, or it is under way.
+            Some(Gate::Open { .. } | Gate::Probe | Gate::Probing) => ("half_open", None),
+        }
+    }
+
+    /// Whether `model` is not asked at `now`, with whichever key.
+    pub fn is_out(&self, model: &ModelName, now: Time) -> bool {
+        let lasts = |until: Option<Time>| until.is_none_or(|until| now < until);
+        let whole = [self.cooling, self.held].into_iter().flatten();
+        let mut troubled = self.troubled.iter();
+        whole.into_iter().any(|until| now < until)
+            || troubled.any(|(other, refusal)| other == model && lasts(refusal.ready_at))
+    }
+}
+
 /// The published state of one provider.
 #[derive(Debug, Default)]
 pub struct ProviderCell {
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     view: ArcSwap<ProviderView>,
 }
 
@@ -331,6 +380,8 @@ impl ProviderCell {
 pub struct RouterCell {
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     waiting: AtomicU32,
 }
 

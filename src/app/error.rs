@@ -4,6 +4,7 @@ use std::io;
 
 use crate::listener::TlsError;
 use crate::store::OpenError;
+use crate::telemetry::otlp::OtlpError;
 use crate::upstream::http_client::ClientError;
 
 /// Why the process cannot start.
@@ -40,6 +41,9 @@ pub enum StartError {
     /// A state file that cannot be written.
     #[error(transparent)]
     State(#[from] OpenError),
+    /// Metrics or traces that cannot be pushed.
+    #[error("telemetry.otlp cannot be used")]
+    Telemetry(#[from] OtlpError),
     /// No signal handlers, so no orderly end.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),

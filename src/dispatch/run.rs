@@ -46,6 +46,7 @@ impl Dispatch {
             chain: None,
             refused: None,
             started: request.arrived,
+            complete: self.clock.now(),
             clock: self.clock,
             records: Vec::new(),
             current: Vec::new(),

@@ -41,6 +41,7 @@ pub(crate) struct Story {
     pub(crate) target: String,
     pub(crate) chain: Option<Arc<Chain>>,
     pub(crate) started: Time,
+    pub(crate) complete: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
     /// The attempts under way, as they are told of if the request ends during them.
@@ -123,6 +124,7 @@ impl Drop for Story {
             attempts: std::mem::take(&mut self.records),
             refused: self.refused.take(),
             started: self.started,
+            complete: self.complete,
             ended: now,
             first_token: self.first_token,
             usage: self.usage,

@@ -24,6 +24,7 @@ impl Tried {
         let begun = Record {
             why,
             asked: lease.asked.min(started),
+            waited: lease.waited,
             passed_over: std::mem::take(&mut lease.passed_over),
             ..Record::new(lease.upstream().clone(), lease.key.clone(), started)
         };

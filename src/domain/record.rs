@@ -84,6 +84,8 @@ pub struct Record {
     pub why: Why,
     /// When the request asked for leave to make it.
     pub asked: Time,
+    /// Whether the request was in the waiting room until then.
+    pub waited: bool,
     /// The candidates of its chain before this one that could not take it, by place, and why.
     pub passed_over: Vec<(usize, Refusal)>,
     /// When the head of the answer was there.
@@ -106,6 +108,7 @@ impl Record {
             ended: started,
             why: Why::First,
             asked: started,
+            waited: false,
             passed_over: Vec::new(),
             first_byte: None,
             first_token: None,

@@ -1,11 +1,13 @@
 //! Floor 3: what Pointsman says about itself. One function per event, so that its wording, level and
 //! fields are in one place.
 
+mod bag;
 pub mod events;
 pub mod feed;
 pub mod init;
 mod json;
 pub mod level;
+pub mod metrics;
 pub mod otlp;
 pub mod recorder;
 pub mod request_line;

@@ -1,6 +1,7 @@
 //! Where every request is told of when it has ended, once. What is made of that (lines, numbers, spans, pages) is
 //! decided here, so that all of them agree.
 
+use super::metrics::Metrics;
 use super::request_line;
 use super::ring::Ring;
 use super::told::Told;
@@ -9,6 +10,7 @@ use super::told::Told;
 #[derive(Debug)]
 pub struct Recorder {
     ring: Ring,
+    metrics: Option<Metrics>,
 }
 
 impl Recorder {
@@ -16,12 +18,23 @@ impl Recorder {
     pub fn new(kept: usize) -> Self {
         Self {
             ring: Ring::new(kept),
+            metrics: None,
         }
+    }
+
+    /// And counts.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// A request has ended.
     pub fn tell(&self, told: Told) {
         request_line::emit(&told);
+        if let Some(metrics) = &self.metrics {
+            metrics.tell(&told);
+        }
         self.ring.push(told);
     }
 
@@ -29,6 +42,14 @@ impl Recorder {
     /// stories.
     pub fn turned_away(&self, told: &Told) {
         request_line::emit(told);
+        if let Some(metrics) = &self.metrics {
+            metrics.turned_away(told);
+        }
+    }
+
+    /// What is counted, where anything is.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
     }
 
     /// The latest requests.
