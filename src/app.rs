@@ -201,9 +201,9 @@ impl App {
         }
     }
 
-    /// Pushes what was counted a last time, where it is pushed.
-    pub async fn push(&self) {
-        metrics::end(&self.api.serving().dispatch.recorder).await;
+    /// Pushes what was counted a last time, where it is pushed, and waits for that if `patient`.
+    pub async fn push(&self, patient: bool) {
+        metrics::end(&self.api.serving().dispatch.recorder, patient).await;
     }
 
     /// The real addresses of the listeners.
@@ -362,7 +362,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
         tracing::warn!("second signal: stopped at once");
     }
     app.keep().await;
-    app.push().await;
+    app.push(in_order).await;
     Ok(())
 }
 

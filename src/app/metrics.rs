@@ -205,17 +205,17 @@ fn state_of_key(provider: &ProviderName, cell: &KeyCell, now: Time) -> KeyState 
     }
 }
 
-/// Pushes a last time, if anything is pushed. Takes so long and no longer.
-pub(super) async fn end(recorder: &Arc<Recorder>) {
+/// Pushes a last time, if anything is pushed. Whoever is `patient` waits for it, so long and no longer.
+pub(super) async fn end(recorder: &Arc<Recorder>, patient: bool) {
     if !recorder.metrics().is_some_and(Metrics::pushes) {
         return;
     }
     let recorder = Arc::clone(recorder);
     // It waits for the network, on a thread of its own.
-    let push = tokio::task::spawn_blocking(move || {
-        let metrics = recorder.metrics();
-        metrics.is_none_or(|metrics| metrics.end(LAST_PUSH))
-    });
+    let push = tokio::task::spawn_blocking(move || recorder.metrics().is_none_or(Metrics::end));
+    if !patient {
+        return;
+    }
     let pushed = tokio::time::timeout(LAST_PUSH, push).await;
     if !matches!(pushed, Ok(Ok(true))) {
         tracing::warn!("the last metrics could not be pushed (telemetry.otlp)");

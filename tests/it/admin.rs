@@ -5,7 +5,7 @@ mod process;
 mod reloads;
 mod requests;
 mod schema;
-mod side;
+pub mod side;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ mod state;
 mod tables;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use opentelemetry::metrics::MeterProvider;
@@ -40,7 +40,8 @@ pub struct Metrics {
     instruments: Instruments,
     tables: ArcSwap<Tables>,
     observed: Arc<Observed>,
-    pushes: bool,
+    /// Whether the last push failed, where anything is pushed.
+    push_fails: Option<Arc<AtomicBool>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -67,9 +68,12 @@ impl Metrics {
             .with_resource(otlp::resource(&policy.otlp))
             .with_view(bounded)
             .with_reader(reader);
-        let builder = match &policy.otlp.metrics {
-            Some(target) => builder.with_reader(push::reader(target, policy.metrics, &observed)?),
-            None => builder,
+        let (builder, push_fails) = match &policy.otlp.metrics {
+            Some(target) => {
+                let (reader, fails) = push::reader(target, policy.metrics, &observed)?;
+                (builder.with_reader(reader), Some(fails))
+            }
+            None => (builder, None),
         };
         let provider = builder.build();
         let meter = provider.meter("pointsman");
@@ -80,7 +84,7 @@ impl Metrics {
             observed,
             registry,
             provider,
-            pushes: policy.otlp.metrics.is_some(),
+            push_fails,
         })
     }
 
@@ -126,13 +130,15 @@ impl Metrics {
 
     /// Whether anything is pushed.
     pub fn pushes(&self) -> bool {
-        self.pushes
+        self.push_fails.is_some()
     }
 
-    /// Pushes a last time and ends; waits for it, so not on a thread of the runtime. `false` when that did not succeed
-    /// in this time.
-    pub fn end(&self, within: Duration) -> bool {
-        self.provider.shutdown_with_timeout(within).is_ok()
+    /// Pushes a last time and ends; waits for that up to five seconds, so not on a thread of the runtime. `false` when it
+    /// did not succeed.
+    pub fn end(&self) -> bool {
+        let ended = self.provider.shutdown().is_ok();
+        let fails = |fails: &Arc<AtomicBool>| fails.load(Ordering::Relaxed);
+        ended && !self.push_fails.as_ref().is_some_and(fails)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Pushes the numbers by OTLP, on a thread of its own. A receiver that is down costs nobody else anything: what it did
-//! not get, the next push says again, or with `delta` is lost.
+//! not get, the next push says again; with `delta` it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +18,12 @@ use crate::telemetry::otlp::{self, OtlpError};
 /// What is pushed, in the counters.
 const SIGNAL: &str = "metrics";
 
-/// Reads and pushes at the configured interval.
+/// Reads and pushes at the configured interval; and whether the last push failed.
 pub(super) fn reader(
     target: &OtlpTarget,
     policy: MetricsPolicy,
     observed: &Arc<Observed>,
-) -> Result<PeriodicReader<Counted>, OtlpError> {
+) -> Result<(PeriodicReader<Counted>, Arc<AtomicBool>), OtlpError> {
     let exporter = MetricExporter::builder()
         .with_http()
         .with_http_client(otlp::client(target)?)
@@ -42,14 +42,14 @@ pub(super) fn reader(
     let exporter = exporter
         .build()
         .map_err(|error| OtlpError::Exporter(error.to_string()))?;
+    let failing = Arc::<AtomicBool>::default();
     let counted = Counted {
         exporter,
         observed: Arc::clone(observed),
-        failing: AtomicBool::new(false),
+        failing: Arc::clone(&failing),
     };
-    Ok(PeriodicReader::builder(counted)
-        .with_interval(policy.interval)
-        .build())
+    let reader = PeriodicReader::builder(counted).with_interval(policy.interval);
+    Ok((reader.build(), failing))
 }
 
 /// Counts what arrives and what does not, and tells of the first of each in a row.
@@ -57,7 +57,7 @@ pub(super) fn reader(
 pub(super) struct Counted {
     exporter: MetricExporter,
     observed: Arc<Observed>,
-    failing: AtomicBool,
+    failing: Arc<AtomicBool>,
 }
 
 impl PushMetricExporter for Counted {
@@ -72,7 +72,8 @@ impl PushMetricExporter for Counted {
             Ok(()) if failed_before => tracing::info!(signal = SIGNAL, "OTLP export works again"),
             _ => {}
         }
-        result
+        // It is told: nothing is left to say for the library.
+        Ok(())
     }
 
     fn force_flush(&self) -> OTelSdkResult {
