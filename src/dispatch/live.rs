@@ -125,6 +125,11 @@ impl Live {
         }
     }
 
+    /// Its record, if its caller left now.
+    pub(super) fn left(&self, now: Time) -> Record {
+        self.record(&Failure::new(Class::Cancelled, ""), now)
+    }
+
     /// Ends it. `counts` overrules what is known here.
     pub(super) fn settle(self, how: &Failure, counts: Option<bool>) {
         let here = self.blame.counts(how);

@@ -178,9 +178,10 @@ impl Relay {
             let usage = live.as_ref().and_then(|live| live.usage);
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
             story.usage = Some(all).filter(|all| *all != Usage::default());
+            let now = self.clock.now();
             story
                 .records
-                .extend(live.as_ref().map(|live| live.record(how, self.clock.now())));
+                .extend(live.iter().map(|live| live.record(how, now)));
             story.ending = Some(ending);
         }
         if let Some(live) = live {
@@ -302,10 +303,7 @@ impl Relay {
     fn diverged(&mut self) {
         if let (Some(live), Some(rescue)) = (self.live.take(), &mut self.rescue) {
             // Nobody's fault: two answers are rarely alike.
-            let other = Failure::new(
-                Class::Cancelled,
-                "it tells something else than what was sent",
-            );
+            let other = Failure::new(Class::Cancelled, "its answer is another one");
             rescue.given_up(live.record(&other, self.clock.now()));
             if let Some(story) = &mut self.story {
                 story.records = rescue.records().to_vec();
@@ -490,8 +488,7 @@ impl Drop for Relay {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
             let now = self.clock.now();
-            let left = Failure::new(Class::Cancelled, "");
-            story.abandon(live.record(&left, now), now >= self.deadline);
+            story.abandon(live.left(now), now >= self.deadline);
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {
             std::mem::forget(self.live.take());

@@ -147,7 +147,7 @@ async fn a_stream_tells_when_its_first_byte_and_its_first_token_came() {
     let (a, _b, side) = two().await;
     a.on(
         Match::any(),
-        [Behaviour::streams(&["x", "y"]).pause(At::Headers, crate::support::ms(30))],
+        [Behaviour::streams(&["x", "y"]).pause(At::BeforeHead, crate::support::ms(30))],
     );
     let call = side.gateway.chat_stream("a").header("x-request-id", "s");
     call.stream().await.text().await;

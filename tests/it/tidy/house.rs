@@ -121,6 +121,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "listener/tls.rs",
             "telemetry/feed.rs",
             "telemetry/level.rs",
+            "telemetry/ring.rs",
         ],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
     ),
@@ -217,7 +218,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["wire", "config", "store"],
+        &["wire", "config", "store", "admin/requests.rs"],
         "the domain has no outer form",
     ),
     (
