@@ -1,6 +1,6 @@
 //! What metrics are told of the other parts: names that may become labels, and the state when somebody asks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::config::{Config, Provider};
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
+use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
     self, ActorState, KeyState, LimitState, Look, Metrics, Named, State, UpstreamState,
 };
@@ -24,8 +25,15 @@ const LAST_PUSH: Duration = Duration::from_secs(5);
 
 /// Where requests are told of, and counted.
 pub(super) fn recorder(config: &Config) -> Result<Arc<Recorder>, StartError> {
-    let metrics = Metrics::new(&config.telemetry)?;
-    metrics.name(&named(config));
+    let named = named(config);
+    let sizes = Sizes {
+        upstreams: named.upstreams.len() + named.providers.len(),
+        clients: named.clients.len(),
+        targets: named.targets.len(),
+        keys: config.providers.iter().map(|it| it.keys.len()).sum(),
+    };
+    let metrics = Metrics::new(&config.telemetry, sizes)?;
+    metrics.name(&named);
     let recorder = Recorder::new(config.telemetry.recent_requests).with_metrics(metrics);
     Ok(Arc::new(recorder))
 }
@@ -36,6 +44,10 @@ pub(super) fn named(config: &Config) -> Named {
     let chains = listed.iter().map(|line| &line.chain);
     let clients = config.clients.iter();
     let providers = config.providers.iter();
+    let upstreams: BTreeSet<Upstream> = chains
+        .clone()
+        .flat_map(|chain| chain.upstreams.iter().cloned())
+        .collect();
     Named {
         targets: chains
             .clone()
@@ -44,9 +56,7 @@ pub(super) fn named(config: &Config) -> Named {
         clients: clients
             .map(|client| Arc::clone(&client.policy.name))
             .collect(),
-        upstreams: chains
-            .flat_map(|chain| chain.upstreams.iter().cloned())
-            .collect(),
+        upstreams: upstreams.into_iter().collect(),
         providers: providers
             .map(|provider| (provider.name.clone(), in_conventions(provider)))
             .collect(),
@@ -67,8 +77,8 @@ fn in_conventions(provider: &Provider) -> metrics::Provider {
     };
     let uri: Option<Uri> = provider.base_url.parse().ok();
     metrics::Provider {
-        name: name.to_owned(),
-        address: uri.as_ref().and_then(Uri::host).map(str::to_owned),
+        name: Arc::from(name),
+        address: uri.as_ref().and_then(Uri::host).map(Arc::from),
     }
 }
 

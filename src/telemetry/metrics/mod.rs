@@ -22,6 +22,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use self::instruments::Instruments;
 use self::observed::Observed;
+use self::specs::Sizes;
 use self::tables::Tables;
 use super::otlp::{self, OtlpError};
 use super::told::Told;
@@ -51,11 +52,11 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// All instruments, and with a target of `telemetry.otlp` a thread that pushes.
+    /// All instruments, with room for what a configuration of these `sizes` has; and with a target of `telemetry.otlp` a thread that pushes.
     ///
     /// # Errors
     /// What keeps metrics from being pushed.
-    pub fn new(policy: &TelemetryPolicy) -> Result<Self, OtlpError> {
+    pub fn new(policy: &TelemetryPolicy, sizes: Sizes) -> Result<Self, OtlpError> {
         let observed = Observed::new();
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter()
@@ -66,7 +67,7 @@ impl Metrics {
             .map_err(|error| OtlpError::Exporter(error.to_string()))?;
         let builder = SdkMeterProvider::builder()
             .with_resource(otlp::resource(&policy.otlp))
-            .with_view(bounded)
+            .with_view(move |instrument: &Instrument| bounded(instrument, sizes))
             .with_reader(reader);
         let (builder, push_fails) = match &policy.otlp.metrics {
             Some(target) => {
@@ -142,12 +143,11 @@ impl Metrics {
     }
 }
 
-/// Each instrument has room for as many sets of labels as it may have: the library takes memory for all of them at
-/// once, and would for 2000.
-fn bounded(instrument: &Instrument) -> Option<Stream> {
+/// Each instrument has room for as many sets of labels as it may have: the library would make room for 2000.
+fn bounded(instrument: &Instrument, sizes: Sizes) -> Option<Stream> {
     let spec = specs::ALL
         .iter()
         .find(|spec| spec.name == instrument.name())?;
-    let stream = Stream::builder().with_cardinality_limit(spec.most);
+    let stream = Stream::builder().with_cardinality_limit(spec.most.of(sizes));
     stream.build().ok()
 }

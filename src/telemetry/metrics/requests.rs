@@ -62,18 +62,16 @@ pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
             Operation::Moderations => "/v1/moderations",
             Operation::Responses => "/v1/responses",
         };
-        let mut labels = vec![
-            KeyValue::new("http.request.method", "POST"),
-            KeyValue::new("http.route", route),
-        ];
-        labels.extend(
-            told.status
-                .map(|status| KeyValue::new("http.response.status_code", i64::from(status))),
-        );
         // Whoever leaves makes no error.
-        if !matches!(told.outcome, "answered" | "caller_left") {
-            labels.push(KeyValue::new("error.type", told.outcome));
-        }
+        let error = (!matches!(told.outcome, "answered" | "caller_left")).then_some(told.outcome);
+        let status = told.status.map(i64::from);
+        let labels = [
+            error.map(|error| KeyValue::new("error.type", error)),
+            Some(KeyValue::new("http.request.method", "POST")),
+            status.map(|status| KeyValue::new("http.response.status_code", status)),
+            Some(KeyValue::new("http.route", route)),
+        ];
+        let labels: Vec<KeyValue> = labels.into_iter().flatten().collect();
         instruments.http.bind(&labels)
     });
     duration.record(told.total().as_secs_f64());

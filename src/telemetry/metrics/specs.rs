@@ -25,8 +25,54 @@ pub struct Spec {
     pub labels: &'static [&'static str],
     /// What it means.
     pub about: &'static str,
-    /// So many different sets of labels at most; what comes beyond is counted as `otel_metric_overflow`.
-    pub most: usize,
+    /// How many different sets of labels there may be; what comes beyond is counted as `otel_metric_overflow`.
+    pub most: Most,
+}
+
+/// How many different sets of labels an instrument has room for. Its library takes memory for all of them at once, so it
+/// is as many as the configuration can come to need at its start, and as many again for later ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Most {
+    /// Always so many.
+    Fixed(usize),
+    /// So many for each upstream.
+    PerUpstream(usize),
+    /// So many for each client and target.
+    PerCaller(usize),
+    /// So many for each key.
+    PerKey(usize),
+}
+
+/// What a configuration has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Upstreams that it names.
+    pub upstreams: usize,
+    /// Clients.
+    pub clients: usize,
+    /// Targets that it names.
+    pub targets: usize,
+    /// Keys.
+    pub keys: usize,
+}
+
+impl Most {
+    /// Memory is bounded all the same.
+    const EVER: usize = 20_000;
+
+    /// In numbers.
+    pub fn of(self, sizes: Sizes) -> usize {
+        // What is not named needs a place too.
+        let some = |count: usize| 2 * (count + 2);
+        let most = match self {
+            Self::Fixed(most) => most,
+            Self::PerUpstream(each) => each * some(sizes.upstreams),
+            // Most clients ask for few of the targets.
+            Self::PerCaller(each) => each * (some(sizes.clients) + some(sizes.targets)),
+            Self::PerKey(each) => each * some(sizes.keys),
+        };
+        most.clamp(1, Self::EVER)
+    }
 }
 
 impl Spec {
@@ -98,12 +144,9 @@ const OWN_TIME: &[f64] = &[
 /// In the waiting room.
 const WAITS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// Sets of labels of what is made of few words.
-const FEW: usize = 128;
-/// Of what there is for each upstream or client, and for each of some words.
-const MANY: usize = 2000;
-/// Of what there is for each key. Memory is taken only for those that are there.
-const KEYS: usize = 10_000;
+const ONE: Most = Most::Fixed(1);
+/// Of words of the program.
+const WORDS: Most = Most::Fixed(48);
 
 macro_rules! specs {
     ($($kind:expr, $most:expr, $id:ident = $name:literal $unit:literal [$($label:literal),*] $about:literal;)*) => {
@@ -127,94 +170,94 @@ use Kind::{Counter, Gauge, Histogram};
 
 specs! {
     // Requests.
-    Histogram(HTTP), 512, HTTP_DURATION = "http.server.request.duration" "s"
+    Histogram(HTTP), Most::Fixed(96), HTTP_DURATION = "http.server.request.duration" "s"
         ["http.request.method", "http.route", "http.response.status_code", "error.type"]
         "Time from a request's arrival to its end";
-    Counter, MANY, REQUESTS = "pointsman.requests" "{request}" ["target", "client", "outcome"]
+    Counter, Most::PerCaller(6), REQUESTS = "pointsman.requests" "{request}" ["target", "client", "outcome"]
         "Requests that have ended, those that were turned away at the door included";
-    Histogram(ATTEMPTS_EACH), FEW, REQUEST_ATTEMPTS = "pointsman.request.attempts" "{attempt}" []
+    Histogram(ATTEMPTS_EACH), ONE, REQUEST_ATTEMPTS = "pointsman.request.attempts" "{attempt}" []
         "Attempts that one request took";
-    Histogram(OWN_TIME), FEW, OVERHEAD = "pointsman.overhead" "s" []
+    Histogram(OWN_TIME), ONE, OVERHEAD = "pointsman.overhead" "s" []
         "What a request took beside its attempts and its waits: what Pointsman itself added";
-    Histogram(WAITS), FEW, WAITS_TAKEN = "pointsman.wait.duration" "s" ["result"]
+    Histogram(WAITS), Most::Fixed(2), WAITS_TAKEN = "pointsman.wait.duration" "s" ["result"]
         "Time in the waiting room, of those that were there";
-    Gauge, FEW, WAITING = "pointsman.waiting" "{request}" []
+    Gauge, ONE, WAITING = "pointsman.waiting" "{request}" []
         "Requests in the waiting room";
-    Gauge, FEW, IN_FLIGHT = "pointsman.requests.in_flight" "{request}" []
+    Gauge, ONE, IN_FLIGHT = "pointsman.requests.in_flight" "{request}" []
         "Requests under way";
-    Gauge, MANY, CLIENT_IN_FLIGHT = "pointsman.client.in_flight" "{request}" ["client"]
+    Gauge, Most::PerCaller(1), CLIENT_IN_FLIGHT = "pointsman.client.in_flight" "{request}" ["client"]
         "Requests of a client under way";
     // Attempts.
-    Counter, MANY, ATTEMPTS = "pointsman.attempts" "{attempt}" ["upstream", "class", "why"]
+    Counter, Most::PerUpstream(16), ATTEMPTS = "pointsman.attempts" "{attempt}" ["upstream", "class", "why"]
         "Attempts that have ended, by what became of them and why they were made";
-    Histogram(TIMES), MANY, OPERATION_DURATION = "gen_ai.client.operation.duration" "s"
+    Histogram(TIMES), Most::PerUpstream(10), OPERATION_DURATION = "gen_ai.client.operation.duration" "s"
         ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address", "error.type"]
         "Time that an attempt took";
-    Histogram(TIMES), MANY, FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk" "s"
+    Histogram(TIMES), Most::PerUpstream(2), FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk" "s"
         ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address"]
         "Time from an attempt's start to the first content of its stream";
-    Histogram(TOKENS), MANY, TOKEN_USAGE = "gen_ai.client.token.usage" "{token}"
+    Histogram(TOKENS), Most::PerUpstream(4), TOKEN_USAGE = "gen_ai.client.token.usage" "{token}"
         ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type"]
         "Tokens of one answer, as its upstream counted them";
-    Histogram(PER_TOKEN), MANY, PER_OUTPUT_TOKEN = "pointsman.time_per_output_token" "s" ["upstream"]
+    Histogram(PER_TOKEN), Most::PerUpstream(1), PER_OUTPUT_TOKEN = "pointsman.time_per_output_token" "s" ["upstream"]
         "Time for each token of a streamed answer after the first";
-    Counter, MANY, TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
+    Counter, Most::PerUpstream(4), TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
         "Tokens as upstreams counted them: input with cached_input in it, output with reasoning in it";
     // Upstreams.
-    Gauge, MANY, BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
+    Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";
-    Gauge, MANY, UPSTREAM_KEYS = "pointsman.upstream.keys" "{key}" ["upstream"]
+    Gauge, Most::PerUpstream(1), UPSTREAM_KEYS = "pointsman.upstream.keys" "{key}" ["upstream"]
         "Keys of an upstream";
-    Gauge, MANY, UPSTREAM_USABLE = "pointsman.upstream.usable_keys" "{key}" ["upstream"]
+    Gauge, Most::PerUpstream(1), UPSTREAM_USABLE = "pointsman.upstream.usable_keys" "{key}" ["upstream"]
         "Keys that an upstream may be asked with now; 0 too while its breaker is open or its provider is out";
     // Keys.
-    Gauge, KEYS, KEY_STATE = "pointsman.key.state" "{state}" ["key", "state"]
+    Gauge, Most::PerKey(1), KEY_STATE = "pointsman.key.state" "{state}" ["key", "state"]
         "1 for the state that a key is in for all models";
-    Gauge, KEYS, KEY_COOLDOWN = "pointsman.key.cooldown" "s" ["key"]
+    Gauge, Most::PerKey(1), KEY_COOLDOWN = "pointsman.key.cooldown" "s" ["key"]
         "Time until the last cooldown of a key ends, for whichever model; 0: none";
-    Gauge, KEYS, KEY_IN_FLIGHT = "pointsman.key.in_flight" "{attempt}" ["key"]
+    Gauge, Most::PerKey(1), KEY_IN_FLIGHT = "pointsman.key.in_flight" "{attempt}" ["key"]
         "Attempts under way with a key";
-    Counter, KEYS, KEY_ATTEMPTS = "pointsman.key.attempts" "{attempt}" ["key"]
+    Counter, Most::PerKey(1), KEY_ATTEMPTS = "pointsman.key.attempts" "{attempt}" ["key"]
         "Attempts that were started with a key";
-    Gauge, KEYS, KEY_CONCURRENCY = "pointsman.key.concurrency_limit" "{attempt}" ["key"]
+    Gauge, Most::PerKey(1), KEY_CONCURRENCY = "pointsman.key.concurrency_limit" "{attempt}" ["key"]
         "Attempts that a key may have under way, as far as configured or learned";
-    Gauge, KEYS, KEY_LIMIT = "pointsman.key.limit" "{unit}" ["key", "model", "unit"]
+    Gauge, Most::PerKey(4), KEY_LIMIT = "pointsman.key.limit" "{unit}" ["key", "model", "unit"]
         "A limit of a key that its upstream told";
-    Gauge, KEYS, KEY_REMAINING = "pointsman.key.remaining" "{unit}" ["key", "model", "unit"]
+    Gauge, Most::PerKey(4), KEY_REMAINING = "pointsman.key.remaining" "{unit}" ["key", "model", "unit"]
         "What is left of a limit of a key, as its upstream told last";
     // Actors.
-    Gauge, KEYS, ACTOR_STATE = "pointsman.actor.state" "{state}" ["actor", "state"]
+    Gauge, Most::PerKey(2), ACTOR_STATE = "pointsman.actor.state" "{state}" ["actor", "state"]
         "1 for the state that an actor is in: up, restarting, quarantined";
-    Counter, KEYS, ACTOR_RESTARTS = "pointsman.actor.restarts" "{restart}" ["actor"]
+    Counter, Most::PerKey(2), ACTOR_RESTARTS = "pointsman.actor.restarts" "{restart}" ["actor"]
         "How often an actor was started again";
-    Gauge, KEYS, MAILBOX = "pointsman.mailbox.depth" "{message}" ["actor"]
+    Gauge, Most::PerKey(2), MAILBOX = "pointsman.mailbox.depth" "{message}" ["actor"]
         "Messages that an actor has still to handle";
     // The process and its configuration.
-    Counter, FEW, RELOADS = "pointsman.config.reloads" "{reload}" ["trigger", "result"]
+    Counter, WORDS, RELOADS = "pointsman.config.reloads" "{reload}" ["trigger", "result"]
         "Configurations that were read again, and whether they were taken over";
-    Gauge, 1, GENERATION = "pointsman.config.generation" "{generation}" []
+    Gauge, ONE, GENERATION = "pointsman.config.generation" "{generation}" []
         "The configuration that holds, counted from 0 at the start";
-    Gauge, 1, RELOAD_GOOD = "pointsman.config.last_reload.successful" "{flag}" []
+    Gauge, ONE, RELOAD_GOOD = "pointsman.config.last_reload.successful" "{flag}" []
         "Whether the last configuration that was read was taken over";
-    Gauge, 1, RELOADED_AT = "pointsman.config.last_reload.success_timestamp" "s" []
+    Gauge, ONE, RELOADED_AT = "pointsman.config.last_reload.success_timestamp" "s" []
         "When the configuration that holds was taken over, since 1970";
-    Gauge, 1, DRAINING = "pointsman.draining" "{flag}" []
+    Gauge, ONE, DRAINING = "pointsman.draining" "{flag}" []
         "Whether the shutdown has begun";
-    Counter, FEW, EVENTS = "pointsman.events" "{event}" ["event"]
+    Counter, WORDS, EVENTS = "pointsman.events" "{event}" ["event"]
         "Changes of state that were told in the log and the feed";
-    Counter, FEW, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
+    Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
         "What was pushed by OTLP, and whether it arrived";
-    Counter, 1, LOG_DROPPED = "pointsman.log.dropped" "{line}" []
+    Counter, ONE, LOG_DROPPED = "pointsman.log.dropped" "{line}" []
         "Log lines that were lost because they are not read as fast as they come";
-    Gauge, 1, BUILD = "pointsman.build.info" "{build}" ["version"]
+    Gauge, ONE, BUILD = "pointsman.build.info" "{build}" ["version"]
         "1, with the version";
-    Gauge, 1, STARTED = "process.start_time" "s" []
+    Gauge, ONE, STARTED = "process.start_time" "s" []
         "When the process started, since 1970";
-    Gauge, 1, MEMORY = "process.resident_memory" "By" []
+    Gauge, ONE, MEMORY = "process.resident_memory" "By" []
         "Memory that the process has";
-    Counter, 1, CPU = "process.cpu" "s" []
+    Counter, ONE, CPU = "process.cpu" "s" []
         "Processor time that the process took";
-    Gauge, 1, FILES = "process.open_fds" "{fd}" []
+    Gauge, ONE, FILES = "process.open_fds" "{fd}" []
         "Files and connections that are open";
 }
 

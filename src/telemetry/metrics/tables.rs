@@ -36,9 +36,9 @@ pub struct Named {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Provider {
     /// `gen_ai.provider.name`.
-    pub name: String,
+    pub name: Arc<str>,
     /// `server.address`: the host that its calls go to.
-    pub address: Option<String>,
+    pub address: Option<Arc<str>>,
 }
 
 /// What counts, by what is counted.
@@ -91,28 +91,24 @@ pub(super) struct OfUpstream {
 
 #[derive(PartialEq, Eq, Debug)]
 struct Labels {
-    upstream: String,
-    model: String,
-    provider: Provider,
+    upstream: Arc<str>,
+    model: Arc<str>,
+    provider: Arc<str>,
+    address: Option<Arc<str>>,
 }
 
 impl Tables {
     /// For what is named; upstreams that were there `before` go on as they are.
     pub(super) fn new(named: &Named, before: Option<&Self>) -> Self {
         let of_client = |name: &Arc<str>| (Arc::clone(name), OfClient::new(name));
-        let unknown = || Provider {
-            name: OTHER.to_owned(),
-            address: None,
-        };
+        let other: Arc<str> = Arc::from(OTHER);
         let of_upstream = |upstream: &Upstream| {
+            let provider = named.providers.get(&upstream.provider);
             let labels = Labels {
-                upstream: upstream.to_string(),
-                model: upstream.model.to_string(),
-                provider: named
-                    .providers
-                    .get(&upstream.provider)
-                    .cloned()
-                    .unwrap_or_else(unknown),
+                upstream: Arc::from(upstream.to_string()),
+                model: Arc::from(upstream.model.as_str()),
+                provider: Arc::clone(provider.map_or(&other, |provider| &provider.name)),
+                address: provider.and_then(|provider| provider.address.clone()),
             };
             let known = before.and_then(|before| before.upstreams.get(upstream));
             let known = known.filter(|known| known.labels == labels).cloned();
@@ -121,9 +117,10 @@ impl Tables {
         };
         let of_provider = |(name, provider): (&ProviderName, &Provider)| {
             let labels = Labels {
-                upstream: format!("{name}:{OTHER}"),
-                model: OTHER.to_owned(),
-                provider: provider.clone(),
+                upstream: Arc::from(format!("{name}:{OTHER}")),
+                model: Arc::clone(&other),
+                provider: Arc::clone(&provider.name),
+                address: provider.address.clone(),
             };
             (name.clone(), Arc::new(OfUpstream::new(labels)))
         };
@@ -138,9 +135,10 @@ impl Tables {
             upstreams: named.upstreams.iter().map(of_upstream).collect(),
             made_up: named.providers.iter().map(of_provider).collect(),
             unknown: Arc::new(OfUpstream::new(Labels {
-                upstream: OTHER.to_owned(),
-                model: OTHER.to_owned(),
-                provider: unknown(),
+                upstream: Arc::clone(&other),
+                model: Arc::clone(&other),
+                provider: Arc::clone(&other),
+                address: None,
             })),
             http: Bag::default(),
         }
@@ -171,9 +169,9 @@ impl Tables {
         });
         let make = || {
             instruments.requests.bind(&[
-                KeyValue::new("target", target.to_owned()),
-                KeyValue::new("client", of_client.name.to_string()),
+                KeyValue::new("client", Arc::clone(&of_client.name)),
                 KeyValue::new("outcome", outcome),
+                KeyValue::new("target", target.to_owned()),
             ])
         };
         match bags.get(number) {
@@ -217,8 +215,8 @@ impl OfUpstream {
     ) -> &BoundCounter<u64> {
         self.attempts.get((class, why), || {
             instruments.attempts.bind(&[
-                self.name(),
                 KeyValue::new("class", class.as_str()),
+                self.name(),
                 KeyValue::new("why", why.as_str()),
             ])
         })
@@ -234,7 +232,7 @@ impl OfUpstream {
             let mut labels = self.convention(operation);
             // A call that nobody waits for any more has not failed.
             if !matches!(class, Class::Success | Class::Cancelled) {
-                labels.push(KeyValue::new("error.type", class.as_str()));
+                labels.insert(0, KeyValue::new("error.type", class.as_str()));
             }
             instruments.durations.bind(&labels)
         })
@@ -272,7 +270,7 @@ impl OfUpstream {
         self.tokens.get(kind, || {
             instruments
                 .tokens
-                .bind(&[self.name(), KeyValue::new("type", kind)])
+                .bind(&[KeyValue::new("type", kind), self.name()])
         })
     }
 
@@ -282,23 +280,22 @@ impl OfUpstream {
     }
 
     fn name(&self) -> KeyValue {
-        KeyValue::new("upstream", self.labels.upstream.clone())
+        KeyValue::new("upstream", Arc::clone(&self.labels.upstream))
     }
 
-    /// The labels that the conventions name.
+    /// The labels that the conventions name. In the order of the alphabet, as all labels here: the library keeps other
+    /// orders a second time.
     fn convention(&self, operation: Operation) -> Vec<KeyValue> {
-        let Labels {
-            model, provider, ..
-        } = &self.labels;
-        let mut labels = vec![
+        let labels = &self.labels;
+        let mut all = vec![
             KeyValue::new("gen_ai.operation.name", operation_name(operation)),
-            KeyValue::new("gen_ai.provider.name", provider.name.clone()),
-            KeyValue::new("gen_ai.request.model", model.clone()),
+            KeyValue::new("gen_ai.provider.name", Arc::clone(&labels.provider)),
+            KeyValue::new("gen_ai.request.model", Arc::clone(&labels.model)),
         ];
-        if let Some(address) = &provider.address {
-            labels.push(KeyValue::new("server.address", address.clone()));
+        if let Some(address) = &labels.address {
+            all.push(KeyValue::new("server.address", Arc::clone(address)));
         }
-        labels
+        all
     }
 }
 

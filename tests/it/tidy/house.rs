@@ -121,6 +121,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "listener/tls.rs",
             "telemetry/feed.rs",
             "telemetry/level.rs",
+            "telemetry/metrics",
             "telemetry/ring.rs",
         ],
         "published state is read through the actors' cells, the configuration through `Api::serving`",
