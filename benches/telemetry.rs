@@ -26,6 +26,10 @@ use pointsman::telemetry::metrics::{Metrics, Named, Provider};
 use pointsman::telemetry::told::Told;
 use pointsman::wire::openai::usage::Usage;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const UPSTREAMS: usize = 10;
 const ROUNDS: u32 = 1_000_000;
 
@@ -76,11 +80,12 @@ fn told(attempts: Vec<Record>) -> Told {
     }
 }
 
+/// Kilobytes of the heap and the stacks that are in memory; the program's own text is not in it.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix("RssAnon:"))
         .unwrap_or("0 kB");
     let number = line.trim().trim_end_matches("kB").trim();
     number.parse().unwrap_or_default()

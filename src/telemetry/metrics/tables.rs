@@ -62,8 +62,10 @@ pub(super) struct Tables {
 struct OfClient {
     name: Arc<str>,
     /// In the order of the targets' numbers; there once the client has asked for something.
-    requests: OnceLock<Box<[Bag<&'static str, BoundCounter<u64>>]>>,
+    requests: OnceLock<Box<[ByOutcome]>>,
 }
+
+type ByOutcome = Bag<&'static str, BoundCounter<u64>>;
 
 impl OfClient {
     fn new(name: &str) -> Self {
