@@ -31,6 +31,10 @@ async fn after(side: &Side, requests: f64) -> Exposition {
     metrics(side).await
 }
 
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
 async fn two(more: &str) -> (ScriptedUpstream, ScriptedUpstream, Side) {
     let a = ScriptedUpstream::start().await;
     let b = ScriptedUpstream::start().await;
@@ -118,7 +122,7 @@ async fn numbers_agree_with_what_upstreams_and_callers_saw() {
     assert_eq!(sum("http_server_request_duration_seconds_count", &bad), 1.0);
 
     // Attempts: as many as each upstream saw, by whichever way they are counted.
-    let seen = |upstream: &ScriptedUpstream| upstream.count() as f64;
+    let seen = |upstream: &ScriptedUpstream| number(upstream.count());
     let by_upstream = |name: &str| sum("pointsman_attempts_total", &[("upstream", name)]);
     assert_eq!(by_upstream("a:m"), seen(&a));
     assert_eq!(by_upstream("b:mb"), seen(&b));
@@ -131,7 +135,7 @@ async fn numbers_agree_with_what_upstreams_and_callers_saw() {
     assert_eq!(sum("pointsman_request_attempts_sum", &[]), attempts);
     let keys = a.keys();
     for (key, id) in [("k1", "a#1"), ("k2", "a#2")] {
-        let used = keys.iter().filter(|used| *used == key).count() as f64;
+        let used = number(keys.iter().filter(|used| *used == key).count());
         assert_eq!(sum("pointsman_key_attempts_total", &[("key", id)]), used);
     }
     let limited = [("class", "rate_limited"), ("upstream", "a:m")];

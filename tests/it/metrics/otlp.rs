@@ -65,6 +65,10 @@ fn label<'a>(labels: &'a [KeyValue], name: &str) -> Option<&'a str> {
     }
 }
 
+fn whole(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
+}
+
 /// The sum of what was counted, or how often it was measured.
 fn total(request: &ExportMetricsServiceRequest, name: &str, labels: &[(&str, &str)]) -> f64 {
     let fits = |all: &[KeyValue]| {
@@ -83,14 +87,14 @@ fn total(request: &ExportMetricsServiceRequest, name: &str, labels: &[(&str, &st
                 .data_points
                 .iter()
                 .filter(|point| fits(&point.attributes));
-            return points.map(|point| point.count as f64).sum();
+            return points.map(|point| whole(point.count)).sum();
         }
         other => panic!("{other:?}"),
     };
     let points = points.iter().filter(|point| fits(&point.attributes));
     let values = points.map(|point| match point.value {
         Some(number_data_point::Value::AsDouble(value)) => value,
-        Some(number_data_point::Value::AsInt(value)) => value as f64,
+        Some(number_data_point::Value::AsInt(value)) => whole(value.unsigned_abs()),
         None => 0.0,
     });
     values.sum()
