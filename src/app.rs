@@ -8,6 +8,7 @@ mod assemble;
 mod error;
 mod keeper;
 mod listening;
+mod metrics;
 mod traces;
 mod watch;
 
@@ -95,6 +96,7 @@ impl App {
         let halt = Halt::default();
         let traces = traces::start(config, clock)?;
         let recorder = Recorder::new(config.telemetry.recent_requests)
+            .with_metrics(metrics::start(config)?)
             .with_traces(traces, config.telemetry.traces.propagates);
         let recorder = Arc::new(recorder);
         let shared = (clock, &halt, &recorder);
@@ -106,6 +108,9 @@ impl App {
         let (send, commands) = mpsc::channel(COMMANDS);
         let admin = Arc::new(admin(config, &api, (&tree, clock), send));
         let data = Listening::bind(&config.server, passed).await?;
+        if let Some(metrics) = recorder.metrics() {
+            metrics.look_with(metrics::look(&api, &admin));
+        }
         let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
         let listening = data.serve(&api::Front::new(Arc::clone(&api)));
         let admin_listening = bound.serve(&admin);
@@ -161,6 +166,14 @@ impl App {
         }
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
+        }
+        if self.config.telemetry.otlp != config.telemetry.otlp
+            || self.config.telemetry.metrics != config.telemetry.metrics
+        {
+            needs_restart.push("telemetry.otlp or telemetry.metrics has changed".to_owned());
+        }
+        if let Some(metrics) = recorder.metrics() {
+            metrics.name(&metrics::named(config));
         }
         self.config = config.clone();
         self.earlier
@@ -218,6 +231,11 @@ impl App {
         if let Some(traces) = recorder.traces() {
             traces.finish(FLUSH).await;
         }
+    }
+
+    /// Pushes what was counted a last time, where it is pushed, and waits for that if `patient`.
+    pub async fn push(&self, patient: bool) {
+        metrics::end(&self.api.serving().dispatch.recorder, patient).await;
     }
 
     /// The real addresses of the listeners.
@@ -380,6 +398,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
         tracing::warn!("second signal: stopped at once");
     }
     app.keep().await;
+    app.push(in_order).await;
     Ok(())
 }
 
@@ -409,6 +428,9 @@ async fn reload(
             Err(mistakes)
         }
     };
+    if let Some(metrics) = app.api.serving().dispatch.recorder.metrics() {
+        metrics.reloaded(trigger, result.is_ok());
+    }
     let reloaded = Reloaded { generation, result };
     admin::told(&app.admin, trigger, &reloaded);
     reloaded

@@ -6,16 +6,25 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use ractor::{ActorRef, Message, MessagingErr};
 
+use super::mailbox::{Depth, Mailbox};
+
 /// The address of an actor, whichever incarnation runs.
 pub struct Handle<M> {
-    current: Arc<ArcSwapOption<ActorRef<M>>>,
+    current: Arc<ArcSwapOption<Incarnation<M>>>,
+    mailbox: Arc<Mailbox>,
+}
+
+struct Incarnation<M> {
+    actor: ActorRef<M>,
+    depth: Depth,
 }
 
 impl<M: Message> Handle<M> {
-    /// A handle to an actor that does not run yet.
-    pub fn vacant() -> Self {
+    /// A handle to an actor that does not run yet; what waits for it is counted in `mailbox`.
+    pub fn vacant(mailbox: &Arc<Mailbox>) -> Self {
         Self {
             current: Arc::new(ArcSwapOption::empty()),
+            mailbox: Arc::clone(mailbox),
         }
     }
 
@@ -25,12 +34,17 @@ impl<M: Message> Handle<M> {
     /// The message comes back when no incarnation runs.
     pub fn send(&self, message: M) -> Result<(), M> {
         let current = self.current.load();
-        let Some(actor) = current.as_ref() else {
+        let Some(Incarnation { actor, depth }) = current.as_deref() else {
             return Err(message);
         };
+        // Before it is there: it may be handled at once.
+        depth.sent();
         match actor.cast(message) {
             Ok(()) => Ok(()),
-            Err(MessagingErr::SendErr(message)) => Err(message),
+            Err(MessagingErr::SendErr(message)) => {
+                depth.not_sent();
+                Err(message)
+            }
             // Neither occurs for a cast of the actor's own message type.
             Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => Ok(()),
         }
@@ -43,14 +57,18 @@ impl<M: Message> Handle<M> {
 
     /// The supervisor's part: nobody is to be reached here any more, and the incarnation that runs is to end.
     pub(crate) fn close(&self) {
-        if let Some(actor) = self.current.swap(None) {
-            actor.stop(None);
+        if let Some(incarnation) = self.current.swap(None) {
+            incarnation.actor.stop(None);
         }
     }
 
     /// The supervisor's part: a new incarnation runs, or none.
     pub(crate) fn point_at(&self, actor: Option<ActorRef<M>>) {
-        self.current.store(actor.map(Arc::new));
+        let incarnation = actor.map(|actor| {
+            let depth = self.mailbox.renew();
+            Arc::new(Incarnation { actor, depth })
+        });
+        self.current.store(incarnation);
     }
 }
 
@@ -58,6 +76,7 @@ impl<M> Clone for Handle<M> {
     fn clone(&self) -> Self {
         Self {
             current: Arc::clone(&self.current),
+            mailbox: Arc::clone(&self.mailbox),
         }
     }
 }

@@ -318,8 +318,8 @@ impl<'a> Aligning<'a> {
         &self,
         ring: &Arc<ArcSwap<Ring>>,
     ) -> (Seat, Handle<ProviderMessage>, Arc<ProviderCell>) {
-        let handle = Handle::vacant();
         let cell = Arc::new(ProviderCell::default());
+        let handle = Handle::vacant(&cell.mailbox);
         let provider = self.provider;
         let actor = Provider {
             name: Arc::from(format!("provider {}", provider.name)),
@@ -352,9 +352,9 @@ impl<'a> Aligning<'a> {
             provider: self.provider.name.clone(),
             index: u32::try_from(place + 1).unwrap_or(u32::MAX),
         };
-        let handle = Handle::vacant();
         let settings = self.settings();
         let cell = Arc::new(KeyCell::new(id, recall.map(|recall| recall.mark), settings));
+        let handle = Handle::vacant(&cell.mailbox);
         let material = Arc::new(material.clone());
         let actor = Key {
             name: Arc::from(format!("key {}", cell.id)),

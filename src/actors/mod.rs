@@ -11,6 +11,7 @@ pub mod inquiry;
 pub mod key;
 mod layout;
 pub mod lease;
+pub mod mailbox;
 pub mod message;
 pub mod operator;
 mod orders;

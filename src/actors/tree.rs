@@ -23,7 +23,7 @@ use super::router::{Router, RouterCore};
 use super::seat::Seat;
 pub use super::spec::{ProviderSpec, TreeSpec};
 use super::supervisor::{Supervisor, SupervisorCore};
-use super::view::{Cells, Life};
+use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
@@ -136,16 +136,17 @@ impl Drop for Leaving<'_> {
 impl Tree {
     /// Spawns the supervisor and everything below it, and waits until all of it runs.
     pub async fn start(spec: TreeSpec) -> Self {
+        let router_cell = Arc::<RouterCell>::default();
         let common = Common {
-            router: Handle::vacant(),
-            router_cell: Arc::default(),
+            router: Handle::vacant(&router_cell.mailbox),
+            router_cell,
             supervisor_life: Arc::default(),
             table: Arc::default(),
             cells: Arc::default(),
             clock: spec.clock,
             chaos: spec.chaos.clone(),
         };
-        let supervisor_handle = Handle::vacant();
+        let supervisor_handle = Handle::vacant(&Arc::default());
         let mut seats = BTreeMap::new();
         let actor = Router {
             table: Arc::clone(&common.table),

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::mailbox::Mailbox;
+use crate::domain::circuit::Gate;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
@@ -128,6 +130,8 @@ pub struct KeyCell {
     settings: ArcSwap<KeySettings>,
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     view: ArcSwap<KeyView>,
     in_flight: AtomicU32,
     attempts: AtomicU64,
@@ -153,6 +157,7 @@ impl KeyCell {
             mark,
             settings: ArcSwap::from_pointee(settings),
             life: LifeCell::default(),
+            mailbox: Arc::default(),
             view: ArcSwap::default(),
             in_flight: AtomicU32::new(0),
             attempts: AtomicU64::new(0),
@@ -166,6 +171,26 @@ impl KeyCell {
     /// What the actor last published.
     pub fn view(&self) -> Arc<KeyView> {
         self.view.load_full()
+    }
+
+    /// The state for all models, in one word.
+    pub fn state(&self, now: Time) -> &'static str {
+        if self.life.get() != Life::Up {
+            return "down";
+        }
+        let view = self.view.load();
+        if view.held.is_some_and(|until| now < until) {
+            return "quarantined";
+        }
+        if let Some(probe) = view.invalid {
+            return if now < probe { "invalid" } else { "probing" };
+        }
+        let cooling = view.cooling_all;
+        match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
+            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
+            Some(_) => "cooling",
+            None => "usable",
+        }
     }
 
     /// What the configuration says of it.
@@ -321,6 +346,22 @@ impl ProviderView {
         out.max().is_none_or(|until| until <= now)
             && upstreams.all(|upstream| upstream.model != *model || upstream.admits(now))
     }
+
+    /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
+    pub fn breaker(
+        &self,
+        model: &ModelName,
+        now: Time,
+    ) -> (&'static str, Option<Time>, Option<Time>) {
+        let known = self.upstreams.iter().find(|it| it.model == *model);
+        match known.map(|it| it.breaker) {
+            None | Some(Gate::Closed) => ("closed", None, None),
+            Some(Gate::Open { until }) if now < until => ("open", Some(until), None),
+            // The next request is the probe.
+            Some(Gate::Open { .. } | Gate::Probe) => ("half_open", None, None),
+            Some(Gate::Probing { since }) => ("half_open", None, Some(since)),
+        }
+    }
 }
 
 /// The published state of one provider.
@@ -328,6 +369,8 @@ impl ProviderView {
 pub struct ProviderCell {
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     view: ArcSwap<ProviderView>,
 }
 
@@ -347,6 +390,8 @@ impl ProviderCell {
 pub struct RouterCell {
     /// Whether its actor runs.
     pub life: LifeCell,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
     waiting: AtomicU32,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use http::{HeaderValue, StatusCode, header};
@@ -12,6 +12,7 @@ use super::answer::Refused;
 use super::keys::{self, Verb};
 use super::state::Admin;
 use super::{events, explain, health, history, page, process, requests, snapshot};
+use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
 /// The description for programs, OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -25,6 +26,7 @@ fn routes() -> Vec<Route> {
         ("/page/{file}", "get", get(page::file)),
         ("/health/live", "get", get(health::live)),
         ("/health/ready", "get", get(health::ready)),
+        ("/metrics", "get", get(metrics)),
         ("/admin/v1/openapi.json", "get", get(openapi)),
         ("/admin/v1/state", "get", get(snapshot::state)),
         ("/admin/v1/events", "get", get(events::events)),
@@ -85,6 +87,13 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
 async fn openapi() -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json)], OPENAPI).into_response()
+}
+
+/// Everything that is counted, in Prometheus's text form.
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let text = admin.recorder.metrics().map(Metrics::text);
+    let form = HeaderValue::from_static(TEXT_TYPE);
+    ([(header::CONTENT_TYPE, form)], text.unwrap_or_default()).into_response()
 }
 
 async fn unknown_route(request: Request) -> Response {

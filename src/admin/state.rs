@@ -147,7 +147,8 @@ impl Admin {
         self.clock
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    /// Whether it has.
+    pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::actors::view::{KeyCell, KeyView, Life, LifeCell, ProviderCells, ProviderView};
-use crate::domain::circuit::Gate;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
 use crate::domain::pace::Known;
@@ -101,13 +100,7 @@ fn quarantine(held: Option<Time>, look: Look) -> Value {
 
 fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
     let known = view.upstreams.iter().find(|it| it.model == *model);
-    let (breaker, until, since) = match known.map(|it| it.breaker) {
-        None | Some(Gate::Closed) => ("closed", None, None),
-        Some(Gate::Open { until }) if look.now < until => ("open", Some(until), None),
-        // The next request is the probe.
-        Some(Gate::Open { .. } | Gate::Probe) => ("half_open", None, None),
-        Some(Gate::Probing { since }) => ("half_open", None, Some(since)),
-    };
+    let (breaker, until, since) = view.breaker(model, look.now);
     let share = known
         .and_then(|it| it.recovering_since)
         .map_or(1.0, |since| Ramp::new(since).share(look.now));
@@ -137,7 +130,7 @@ pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
         "id": cell.id.to_string(),
         "life": life(&cell.life),
         "restarts": cell.life.restarts(),
-        "state": state(cell, &view, look.now),
+        "state": cell.state(look.now),
         "in_flight": cell.in_flight(),
         "attempts": cell.attempts(),
         "quarantine": quarantine(view.held, look),
@@ -148,25 +141,6 @@ pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
         "limits": {"rpm": rpm, "tpm": tpm, "rpd": rpd, "max_in_flight": max_in_flight},
         "learned": {"max_in_flight": cell.learned_concurrency(), "limits": learned},
     })
-}
-
-/// The state for all models, in one word.
-fn state(cell: &KeyCell, view: &KeyView, now: Time) -> &'static str {
-    if cell.life.get() != Life::Up {
-        return "down";
-    }
-    if view.held.is_some_and(|until| now < until) {
-        return "quarantined";
-    }
-    if let Some(probe) = view.invalid {
-        return if now < probe { "invalid" } else { "probing" };
-    }
-    let cooling = view.cooling_all;
-    match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
-        Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
-        Some(_) => "cooling",
-        None => "usable",
-    }
 }
 
 /// What cools: all models (`null`) first.

@@ -104,6 +104,7 @@ fn tell(
         attempts: Vec::new(),
         refused: None,
         started: arrived,
+        complete: arrived,
         ended: dispatch.clock.now(),
         first_token: None,
         usage: None,

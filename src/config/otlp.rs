@@ -2,13 +2,12 @@
 //! same as the file; where both speak, the variables win. What is wrong in them is a warning: they may be meant for
 //! others.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
-use super::context::Context;
-use super::outbound;
 use super::read::{FromNode, Node, Report, section};
 use super::values::{Headers, Names, PositiveSpan, Texts, choice};
 use crate::domain::secret::ApiKey;
@@ -150,10 +149,14 @@ const TRACES: Signal = Signal {
     path: "/v1/traces",
 };
 
+/// Reads the certificates of `ca_file`.
+pub(super) type Authorities<'a> = &'a dyn Fn(Option<Names>, &mut Report) -> Vec<Vec<u8>>;
+
 /// What the file and the variables say together.
 pub(super) fn policy(
     raw: Option<OtlpForm>,
-    context: &Context<'_>,
+    env: &BTreeMap<String, String>,
+    authorities: Authorities<'_>,
     report: &mut Report,
 ) -> OtlpPolicy {
     let mut raw = raw.unwrap_or_default();
@@ -162,14 +165,9 @@ pub(super) fn policy(
         headers: raw.headers.take().map(|Headers(all)| all),
         timeout: raw.timeout.map(|PositiveSpan(span)| span),
         compression: raw.compression,
-        authorities: outbound::authorities(
-            raw.ca_file.take(),
-            "telemetry.otlp",
-            &context.dir,
-            report,
-        ),
+        authorities: authorities(raw.ca_file.take(), report),
     };
-    let mut otel = Otel { context, report };
+    let mut otel = Otel { env, report };
     let disabled = otel.flag("OTEL_SDK_DISABLED");
     let metrics = otel.target(&METRICS, &file, raw.metrics_endpoint.as_ref());
     let traces = otel.target(&TRACES, &file, raw.traces_endpoint.as_ref());
@@ -211,15 +209,15 @@ fn put(all: &mut Vec<(String, String)>, name: String, value: String) {
 }
 
 /// Reads the `OTEL_…` variables; an empty one counts as unset (OpenTelemetry environment variable specification).
-pub(super) struct Otel<'a, 'b> {
-    pub(super) context: &'a Context<'b>,
+pub(super) struct Otel<'a> {
+    pub(super) env: &'a BTreeMap<String, String>,
     pub(super) report: &'a mut Report,
 }
 
-impl<'a> Otel<'a, '_> {
+impl<'a> Otel<'a> {
     /// The value of a variable.
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        let text = self.context.env.get(name)?.trim();
+        let text = self.env.get(name)?.trim();
         (!text.is_empty()).then_some(text)
     }
 

@@ -47,7 +47,10 @@ pub(super) fn resolve(
     let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
-    let telemetry = telemetry::policy(raw.telemetry, context, &mut report);
+    let authorities = |files, report: &mut Report| {
+        outbound::authorities(files, "telemetry.otlp", &context.dir, report)
+    };
+    let telemetry = telemetry::policy(raw.telemetry, context.env, &authorities, &mut report);
 
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();

@@ -1,11 +1,11 @@
 //! `telemetry`: what is told of requests, beside the log.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::ValueKind;
 
-use super::context::Context;
-use super::otlp::{self, Otel, OtlpForm, OtlpPolicy};
+use super::otlp::{self, Authorities, Otel, OtlpForm, OtlpPolicy};
 use super::read::{FromNode, Node, Report, section};
 use super::traces::TracesPolicy;
 use super::traces_form::{self, TracesForm};
@@ -169,18 +169,19 @@ impl Default for TelemetryPolicy {
 /// With the defaults filled in.
 pub(super) fn policy(
     raw: Option<Telemetry>,
-    context: &Context<'_>,
+    env: &BTreeMap<String, String>,
+    authorities: Authorities<'_>,
     report: &mut Report,
 ) -> TelemetryPolicy {
     let usual = TelemetryPolicy::default();
     let raw = raw.unwrap_or_default();
     let kept = raw.recent_requests.unwrap_or(usual.recent_requests);
     let metrics = raw.metrics.unwrap_or_default();
-    let mut otlp = otlp::policy(raw.otlp, context, report);
+    let mut otlp = otlp::policy(raw.otlp, env, authorities, report);
     if metrics.push == Some(false) {
         otlp.metrics = None;
     }
-    let mut otel = Otel { context, report };
+    let mut otel = Otel { env, report };
     let interval = otel.millis("OTEL_METRIC_EXPORT_INTERVAL");
     let interval = interval.or(metrics.interval.map(|PositiveSpan(span)| span));
     let (traces, sent) = traces_form::policy(raw.traces, &mut otel);
@@ -202,7 +203,7 @@ pub(super) fn policy(
     }
 }
 
-fn temporality(otel: &mut Otel<'_, '_>) -> Option<Temporality> {
+fn temporality(otel: &mut Otel<'_>) -> Option<Temporality> {
     const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
     let text = otel.text(NAME)?.to_lowercase().replace('_', "");
     let mut known = Temporality::ALL.iter();

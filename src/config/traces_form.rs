@@ -28,7 +28,7 @@ section! {
 }
 
 /// What the file and the variables say together; and whether anything is sent at all.
-pub(super) fn policy(raw: Option<TracesForm>, otel: &mut Otel<'_, '_>) -> (TracesPolicy, bool) {
+pub(super) fn policy(raw: Option<TracesForm>, otel: &mut Otel<'_>) -> (TracesPolicy, bool) {
     let raw = raw.unwrap_or_default();
     let usual = TracesPolicy::default();
     let span = |raw: Option<Span>, usual: Duration| {
@@ -61,7 +61,7 @@ pub(super) fn policy(raw: Option<TracesForm>, otel: &mut Otel<'_, '_>) -> (Trace
 }
 
 /// What `OTEL_TRACES_SAMPLER` and its argument say.
-fn sampler(otel: &mut Otel<'_, '_>) -> Option<Sampler> {
+fn sampler(otel: &mut Otel<'_>) -> Option<Sampler> {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
     let text = otel.text(NAME)?;
     let (parent_based, root) = match text.strip_prefix("parentbased_") {
@@ -80,7 +80,7 @@ fn sampler(otel: &mut Otel<'_, '_>) -> Option<Sampler> {
     })
 }
 
-fn ratio(otel: &mut Otel<'_, '_>) -> f64 {
+fn ratio(otel: &mut Otel<'_>) -> f64 {
     const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
     let Some(text) = otel.text(NAME) else {
         return 1.0;
@@ -95,7 +95,7 @@ fn ratio(otel: &mut Otel<'_, '_>) -> f64 {
 }
 
 /// What `OTEL_PROPAGATORS` says. Baggage, which is in OpenTelemetry's default, is never passed on.
-fn propagates(otel: &mut Otel<'_, '_>) -> bool {
+fn propagates(otel: &mut Otel<'_>) -> bool {
     const NAME: &str = "OTEL_PROPAGATORS";
     let Some(text) = otel.text(NAME) else {
         return true;

@@ -49,6 +49,7 @@ impl Dispatch {
             refused: None,
             started: request.arrived,
             deadline: self.limits(&request).deadline,
+            complete: self.clock.now(),
             clock: self.clock,
             records: Vec::new(),
             current: Vec::new(),

@@ -44,6 +44,7 @@ pub(crate) struct Story {
     pub(crate) chain: Option<Arc<Chain>>,
     pub(crate) started: Time,
     pub(crate) deadline: Time,
+    pub(crate) complete: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
     /// The attempts under way, as they are told of if the request ends during them.
@@ -143,6 +144,7 @@ impl Drop for Story {
             attempts: std::mem::take(&mut self.records),
             refused: self.refused.take(),
             started: self.started,
+            complete: self.complete,
             ended: now,
             first_token: self.first_token,
             usage: self.usage,

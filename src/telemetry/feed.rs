@@ -11,6 +11,8 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use super::bag::Bag;
+
 /// So many events are kept.
 pub const KEPT: usize = 1024;
 
@@ -42,6 +44,8 @@ pub struct Feed {
     epoch: u64,
     latest: AtomicU64,
     slots: Box<[ArcSwapOption<Event>]>,
+    /// How many there were of each name.
+    counts: Bag<&'static str, AtomicU64>,
     news: watch::Sender<()>,
 }
 
@@ -72,12 +76,15 @@ impl Feed {
             epoch: u64::try_from(millis).unwrap_or(u64::MAX),
             latest: AtomicU64::new(0),
             slots: (0..kept.max(1)).map(|_| ArcSwapOption::empty()).collect(),
+            counts: Bag::default(),
             news: watch::Sender::default(),
         }
     }
 
     /// Adds an event.
     pub fn publish(&self, name: &'static str, fields: Vec<(&'static str, Value)>) {
+        let count = self.counts.get(name, AtomicU64::default);
+        count.fetch_add(1, Ordering::Relaxed);
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
         let event = Event {
             number,
@@ -92,6 +99,12 @@ impl Feed {
             slot.store(Some(Arc::new(event)));
         }
         self.news.send_replace(());
+    }
+
+    /// How many there were of each name so far.
+    pub fn each_count(&self, mut tell: impl FnMut(&'static str, u64)) {
+        let counts = &self.counts;
+        counts.each(|name, count| tell(name, count.load(Ordering::Relaxed)));
     }
 
     /// How an event is referred to.

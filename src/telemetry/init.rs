@@ -82,8 +82,7 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.text.is_empty() {
-            // Full: the line is lost, the request is not.
-            drop(self.queue.try_send(std::mem::take(&mut self.text)));
+            sink::send(&self.queue, std::mem::take(&mut self.text));
         }
     }
 }

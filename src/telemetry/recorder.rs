@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::history::History;
+use super::metrics::Metrics;
 use super::request_line;
 use super::ring::{Numbered, Ring};
 use super::told::Told;
@@ -18,6 +19,7 @@ pub struct Recorder {
     traces: Option<Traces>,
     /// Whether callers' traces are listened to.
     propagates: bool,
+    metrics: Option<Metrics>,
 }
 
 impl Recorder {
@@ -26,8 +28,18 @@ impl Recorder {
         Self {
             ring: Ring::new(kept),
             history: History::default(),
+            metrics: None,
             traces: None,
             propagates: true,
+        }
+    }
+
+    /// And counts.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -45,6 +57,9 @@ impl Recorder {
     pub fn tell(&self, told: Told, content: Option<Box<Content>>) {
         request_line::emit(&told);
         self.history.ended(&told);
+        if let Some(metrics) = &self.metrics {
+            metrics.tell(&told);
+        }
         let traces = self.traces.as_ref();
         let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
         let told = self.ring.push(told);
@@ -58,6 +73,9 @@ impl Recorder {
     pub fn turned_away(&self, told: Told) {
         request_line::emit(&told);
         self.history.ended(&told);
+        if let Some(metrics) = &self.metrics {
+            metrics.turned_away(&told);
+        }
         let sampled = told.trace.as_ref().is_some_and(|trace| trace.sampled);
         let traces = self.traces.as_ref().filter(|_| sampled);
         if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
@@ -69,6 +87,11 @@ impl Recorder {
     /// The last quarter of an hour as numbers.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// What is counted, where anything is.
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
     }
 
     /// The latest requests.

@@ -21,8 +21,7 @@ pub fn emit(line: &Told) {
         return;
     }
     if let Some(lines) = sink::json_lines() {
-        // Full: the line is lost, the request is not.
-        drop(lines.try_send(line.to_json(level)));
+        sink::send(lines, line.to_json(level));
         return;
     }
     let mut attempts = String::new();
@@ -210,6 +209,7 @@ mod tests {
             status: Some(200),
             attempts: vec![record],
             refused: None,
+            complete: Time::ZERO,
             started: Time::ZERO,
             ended: Time::ZERO + Duration::from_micros(12_340),
             first_token: Some(Time::from_millis(10)),

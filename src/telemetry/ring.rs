@@ -104,6 +104,7 @@ mod tests {
             attempts: Vec::new(),
             refused: None,
             started: Time::ZERO,
+            complete: Time::ZERO,
             ended: Time::ZERO,
             first_token: None,
             usage: None,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ const BATCH: usize = 64 * 1024;
 
 /// The process's queue of lines for machines, once there is one: the request line goes there directly.
 static JSON_LINES: OnceLock<SyncSender<Vec<u8>>> = OnceLock::new();
+
+/// Lines that found the queue full.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Flushes what is queued when dropped, as far as it is read. Keep it until the end of `main`.
 #[derive(Debug)]
@@ -68,6 +72,18 @@ pub(super) fn start() -> (SyncSender<Vec<u8>>, LogGuard) {
 pub(super) fn install_json(queue: &SyncSender<Vec<u8>>) {
     // A second one, in tests, changes nothing.
     drop(JSON_LINES.set(queue.clone()));
+}
+
+/// Sends a line; one that finds the queue full is lost, and counted.
+pub(super) fn send(queue: &SyncSender<Vec<u8>>, line: Vec<u8>) {
+    if let Err(TrySendError::Full(_)) = queue.try_send(line) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many lines were lost so far.
+pub(super) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 /// Where a line of JSON may be sent without a detour, if lines are JSON.

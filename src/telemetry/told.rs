@@ -37,6 +37,8 @@ pub struct Told {
     pub refused: Option<(Time, Refused)>,
     /// When it arrived.
     pub started: Time,
+    /// When all of it was there.
+    pub complete: Time,
     /// When it ended.
     pub ended: Time,
     /// When the first content of a streamed answer was there.

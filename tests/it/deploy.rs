@@ -4,7 +4,7 @@
 mod access;
 mod compose;
 mod docker;
-mod files;
+pub mod files;
 mod kubernetes;
 mod kustomize;
 mod platforms;

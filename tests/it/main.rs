@@ -27,6 +27,7 @@ mod key_limits;
 mod laws;
 mod limits;
 mod listeners;
+mod metrics;
 mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]

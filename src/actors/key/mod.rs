@@ -160,6 +160,9 @@ impl Actor for Key {
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if !matches!(message, KeyMessage::Tick(_)) {
+            self.cell.mailbox.taken();
+        }
         self.chaos.strike(&self.name, message.name());
         let Some(core) = estate.get_mut() else {
             return Ok(());

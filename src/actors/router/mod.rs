@@ -123,6 +123,9 @@ impl Actor for Router {
         message: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if !matches!(message, RouterMessage::Tick(_)) {
+            self.cell.mailbox.taken();
+        }
         self.chaos.strike("router", message.name());
         if let RouterMessage::Tick(at) = &message
             && state.timer == Some(*at)

@@ -34,6 +34,7 @@ fn took(at: Time, total: Duration) -> Told {
         attempts: Vec::new(),
         refused: None,
         started: at - total,
+        complete: at - total,
         ended: at,
         first_token: None,
         usage: None,

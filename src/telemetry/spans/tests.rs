@@ -33,6 +33,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<Record>) -> To
         attempts,
         refused: None,
         started: AT(100),
+        complete: AT(100),
         ended: AT(900),
         first_token: None,
         usage: None,

@@ -62,6 +62,7 @@ fn ended(traces: &Traces) -> Arc<Numbered> {
             attempts: Vec::new(),
             refused: None,
             started: Time::ZERO,
+            complete: Time::ZERO,
             ended: Time::ZERO,
             first_token: None,
             usage: None,

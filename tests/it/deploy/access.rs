@@ -111,7 +111,7 @@ fn secrets_of_compose_are_mounted_and_made() {
     let mut problems = Vec::new();
     let given = texts(&project, "/services/pointsman/secrets");
     let named = mounted(compose::CONFIG);
-    assert_eq!(named.len(), 2, "{named:?}");
+    assert_eq!(named.len(), 3, "{named:?}");
     for path in &named {
         let name = path.strip_prefix(&format!("{MOUNTS}/")).unwrap();
         if !given.iter().any(|it| it == name) {

@@ -131,6 +131,28 @@ fn telemetry_flows_between_services_that_exist() {
             }
         }
     }
+    // The rules that Prometheus judges, and the token that it sends, are mounted.
+    let mounts = texts(&project, "/services/prometheus/volumes");
+    for file in texts(&prometheus, "/rule_files") {
+        let mounted = mounts.iter().any(|mount| {
+            let mut parts = mount.split(':');
+            let (from, to) = (parts.next().unwrap(), parts.next().unwrap());
+            let inside = file.strip_prefix(to);
+            inside.is_some_and(|inside| exists(&format!("{FOLDER}/{from}{inside}")))
+        });
+        assert!(mounted, "{file}");
+    }
+    let token = text(
+        &prometheus,
+        "/scrape_configs/0/authorization/credentials_file",
+    );
+    let secrets = texts(&project, "/services/prometheus/secrets");
+    assert!(
+        secrets
+            .iter()
+            .any(|name| token == format!("/run/secrets/{name}"))
+    );
+
     // Where Grafana looks for dashboards is where the folder is mounted.
     let folder = data(&format!("{FOLDER}/provisioning/dashboards/folder.yaml"));
     let place = text(&folder, "/providers/0/options/path");

@@ -150,6 +150,7 @@ pub fn env(more: &BTreeMap<String, String>) -> (TempDir, BTreeMap<String, String
     for (name, text) in [
         ("groq_api_keys", "gsk-fake-1\ngsk-fake-2\n"),
         ("client_token", "token-that-is-fake\n"),
+        ("admin_token", "admin-token-that-is-fake\n"),
         ("groq-keys/one", "gsk-fake-1\n"),
         ("groq-keys/two", "gsk-fake-2"),
         ("pointsman-clients/batch", "token-that-is-fake"),

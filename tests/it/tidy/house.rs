@@ -127,6 +127,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry/feed.rs",
             "telemetry/history.rs",
             "telemetry/level.rs",
+            "telemetry/metrics",
             "telemetry/traces.rs",
             "telemetry/ring.rs",
         ],

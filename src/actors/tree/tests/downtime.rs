@@ -128,3 +128,37 @@ async fn who_leaves_gives_up_its_own_place_at_once() {
         .collect();
     assert_eq!(ends, [true, false, true]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_an_actor_is_counted_and_a_crash_loses_no_count() {
+    for (actor, message) in [
+        ("nobody", "Nothing"),
+        ("router", "Route"),
+        ("provider a", "Offer"),
+        ("key a#1", "Settled"),
+    ] {
+        let chaos = panics(actor, message, 2);
+        let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+        for _ in 0..5 {
+            let lease = bench.ask(&["a"], 30 * S).await.unwrap();
+            lease.settle(outcome(Class::Success));
+        }
+        tokio::time::sleep(S).await;
+        let cells = bench.tree.dispatcher().cells();
+        let a = &cells.providers[&ProviderName::from("a")];
+        let depths = [
+            cells.router.mailbox.depth(),
+            a.provider.mailbox.depth(),
+            a.keys[0].mailbox.depth(),
+        ];
+        assert_eq!(depths, [0; 3], "{actor} at {message}");
+        // The scheduler of this test runs nobody else until it is let.
+        let handle = bench.tree.dispatcher().router.clone();
+        for _ in 0..3 {
+            handle.send(RouterMessage::Left(Arc::default())).unwrap();
+        }
+        assert_eq!(cells.router.mailbox.depth(), 3);
+        tokio::time::sleep(S).await;
+        assert_eq!(cells.router.mailbox.depth(), 0);
+    }
+}

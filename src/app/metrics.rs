@@ -1,0 +1,232 @@
+//! What metrics are told of the other parts: names that may become labels, and the state when somebody asks.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::Uri;
+
+use super::error::StartError;
+use crate::access::Clients;
+use crate::actors::view::{Cells, KeyCell, Life, LifeCell};
+use crate::admin::Admin;
+use crate::api::Api;
+use crate::config::{Config, Provider};
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::time::Time;
+use crate::telemetry::metrics::specs::Sizes;
+use crate::telemetry::metrics::{
+    self, ActorState, KeyState, LimitState, Look, Metrics, Named, State, UpstreamState,
+};
+use crate::telemetry::recorder::Recorder;
+
+/// At the end there is so much time for a last push.
+const LAST_PUSH: Duration = Duration::from_secs(5);
+
+/// What counts.
+pub(super) fn start(config: &Config) -> Result<Metrics, StartError> {
+    let named = named(config);
+    let sizes = Sizes {
+        upstreams: named.upstreams.len() + named.providers.len(),
+        clients: named.clients.len(),
+        targets: named.targets.len(),
+        keys: config.providers.iter().map(|it| it.keys.len()).sum(),
+    };
+    let metrics = Metrics::new(&config.telemetry, sizes)?;
+    metrics.name(&named);
+    Ok(metrics)
+}
+
+/// What of this configuration may become a label.
+pub(super) fn named(config: &Config) -> Named {
+    let listed = config.targets.listed();
+    let chains = listed.iter().map(|line| &line.chain);
+    let clients = config.clients.iter();
+    let providers = config.providers.iter();
+    let upstreams: BTreeSet<Upstream> = chains
+        .clone()
+        .flat_map(|chain| chain.upstreams.iter().cloned())
+        .collect();
+    Named {
+        targets: chains
+            .clone()
+            .map(|chain| Arc::clone(&chain.target))
+            .collect(),
+        clients: clients
+            .map(|client| Arc::clone(&client.policy.name))
+            .collect(),
+        upstreams: upstreams.into_iter().collect(),
+        providers: providers
+            .map(|provider| (provider.name.clone(), in_conventions(provider)))
+            .collect(),
+    }
+}
+
+/// How the conventions of generative AI call a provider; where they have no name for it, it is its own.
+fn in_conventions(provider: &Provider) -> metrics::Provider {
+    let name = match provider.kind.as_str() {
+        "" => provider.name.as_str(),
+        "azure" => "azure.ai.openai",
+        "bedrock" => "aws.bedrock",
+        "gemini" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "moonshot" => "moonshot_ai",
+        "xai" => "x_ai",
+        kind => kind,
+    };
+    let uri: Option<Uri> = provider.base_url.parse().ok();
+    metrics::Provider {
+        name: Arc::from(name),
+        address: uri.as_ref().and_then(Uri::host).map(Arc::from),
+    }
+}
+
+/// Looks at the parts. They own what owns this, so it holds on to none of them.
+pub(super) fn look(api: &Arc<Api>, admin: &Arc<Admin>) -> Look {
+    let (api, admin) = (Arc::downgrade(api), Arc::downgrade(admin));
+    Box::new(move || state(&api, &admin).unwrap_or_default())
+}
+
+fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
+    let (api, admin) = (api.upgrade()?, admin.upgrade()?);
+    let serving = api.serving();
+    let now = admin.clock().now();
+    let dispatch = &serving.dispatch;
+    let cells = dispatch.dispatcher.cells();
+    let clients = serving.clients.as_ref().map(Clients::all);
+    let clients = clients.unwrap_or_default().into_iter();
+    let mut upstreams = HashMap::new();
+    for line in dispatch.targets.listed() {
+        for upstream in &line.chain.upstreams {
+            upstreams
+                .entry(upstream)
+                .or_insert_with(|| state_of_upstream(upstream, &cells, now));
+        }
+    }
+    let keys = cells.providers.iter().flat_map(|(name, cells)| {
+        let keys = cells.keys.iter();
+        keys.map(move |cell| state_of_key(name, cell, now))
+    });
+    Some(State {
+        in_flight: api.door.inside(),
+        waiting: cells.router.waiting(),
+        draining: admin.is_draining(),
+        generation: dispatch.generation,
+        clients: clients
+            .map(|client| (Arc::clone(client.name()), client.in_flight()))
+            .collect(),
+        actors: actors(&cells),
+        upstreams: upstreams.into_values().collect(),
+        keys: keys.collect(),
+    })
+}
+
+fn actors(cells: &Cells) -> Vec<ActorState> {
+    let actor = |name: String, life: &LifeCell, mailbox: Option<i64>| ActorState {
+        name,
+        life: match life.get() {
+            Life::Up => "up",
+            Life::Restarting => "restarting",
+            Life::Quarantined => "quarantined",
+        },
+        restarts: life.restarts(),
+        mailbox,
+    };
+    let router = &cells.router;
+    let mut actors = vec![
+        actor("supervisor".to_owned(), &cells.supervisor, None),
+        actor(
+            "router".to_owned(),
+            &router.life,
+            Some(router.mailbox.depth()),
+        ),
+    ];
+    for (name, cells) in &cells.providers {
+        let cell = &cells.provider;
+        actors.push(actor(
+            format!("provider {name}"),
+            &cell.life,
+            Some(cell.mailbox.depth()),
+        ));
+        let keys = cells.keys.iter();
+        actors.extend(keys.map(|cell| {
+            actor(
+                format!("key {}", cell.id),
+                &cell.life,
+                Some(cell.mailbox.depth()),
+            )
+        }));
+    }
+    actors
+}
+
+fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamState {
+    let model = &upstream.model;
+    let cells = cells.providers.get(&upstream.provider);
+    let view = cells.map(|cells| cells.provider.view());
+    let up = cells.is_some_and(|cells| cells.provider.life.get() == Life::Up);
+    let out = !up || view.as_ref().is_none_or(|view| !view.admits(model, now));
+    let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
+    let usable = |cell: &&Arc<KeyCell>| {
+        cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
+    };
+    UpstreamState {
+        upstream: upstream.clone(),
+        breaker: view.map_or("closed", |view| view.breaker(model, now).0),
+        keys: keys.len(),
+        usable: match out {
+            true => 0,
+            false => keys.iter().filter(usable).count(),
+        },
+    }
+}
+
+fn state_of_key(provider: &ProviderName, cell: &KeyCell, now: Time) -> KeyState {
+    let view = cell.view();
+    let ends = view.cooling.iter().map(|(_, until)| *until);
+    let whole = view.cooling_all.and_then(|refusal| refusal.ready_at);
+    let last = ends
+        .chain(whole)
+        .filter(|until| *until != Time::NEVER)
+        .max();
+    let configured = cell.settings().limits.max_in_flight;
+    let learned = cell.learned_concurrency();
+    let limits = cell.learned_limits();
+    KeyState {
+        id: cell.id.clone(),
+        state: cell.state(now),
+        cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
+        in_flight: cell.in_flight(),
+        attempts: cell.attempts(),
+        concurrency: configured.into_iter().chain(learned).min(),
+        limits: limits
+            .iter()
+            .map(|known| LimitState {
+                upstream: Upstream {
+                    provider: provider.clone(),
+                    model: known.model.clone(),
+                },
+                unit: known.unit,
+                limit: known.limit,
+                remaining: known.remaining,
+            })
+            .collect(),
+    }
+}
+
+/// Pushes a last time, if anything is pushed. Whoever is `patient` waits for it, so long and no longer.
+pub(super) async fn end(recorder: &Arc<Recorder>, patient: bool) {
+    if !recorder.metrics().is_some_and(Metrics::pushes) {
+        return;
+    }
+    let recorder = Arc::clone(recorder);
+    // It waits for the network, on a thread of its own.
+    let push = tokio::task::spawn_blocking(move || recorder.metrics().is_none_or(Metrics::end));
+    if !patient {
+        return;
+    }
+    let pushed = tokio::time::timeout(LAST_PUSH, push).await;
+    if !matches!(pushed, Ok(Ok(true))) {
+        tracing::warn!("the last metrics could not be pushed (telemetry.otlp)");
+    }
+}

@@ -1,0 +1,81 @@
+//! The instruments that count as things happen.
+
+use std::sync::OnceLock;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
+
+use super::specs::{self, Kind, Spec};
+
+/// One of each.
+#[derive(Debug)]
+pub(super) struct Instruments {
+    pub(super) http: Histogram<f64>,
+    pub(super) requests: Counter<u64>,
+    pub(super) request_attempts: BoundHistogram<u64>,
+    pub(super) overhead: BoundHistogram<f64>,
+    /// Of those that were served, and of those that were not.
+    pub(super) waits: [BoundHistogram<f64>; 2],
+    pub(super) attempts: Counter<u64>,
+    pub(super) durations: Histogram<f64>,
+    pub(super) first_chunks: Histogram<f64>,
+    pub(super) usage: Histogram<u64>,
+    pub(super) per_token: Histogram<f64>,
+    pub(super) tokens: Counter<u64>,
+    /// What has no place.
+    pub(super) stray: OnceLock<BoundCounter<u64>>,
+}
+
+impl Instruments {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let waits = times(meter, &specs::WAITS_TAKEN);
+        let waits = ["served", "gave_up"].map(|word| waits.bind(&[KeyValue::new("result", word)]));
+        Self {
+            http: times(meter, &specs::HTTP_DURATION),
+            requests: counter(meter, &specs::REQUESTS),
+            request_attempts: counts(meter, &specs::REQUEST_ATTEMPTS).bind(&[]),
+            overhead: times(meter, &specs::OVERHEAD).bind(&[]),
+            waits,
+            attempts: counter(meter, &specs::ATTEMPTS),
+            durations: times(meter, &specs::OPERATION_DURATION),
+            first_chunks: times(meter, &specs::FIRST_CHUNK),
+            usage: counts(meter, &specs::TOKEN_USAGE),
+            per_token: times(meter, &specs::PER_OUTPUT_TOKEN),
+            tokens: counter(meter, &specs::TOKENS_USED),
+            stray: OnceLock::new(),
+        }
+    }
+}
+
+fn counter(meter: &Meter, spec: &Spec) -> Counter<u64> {
+    meter
+        .u64_counter(spec.name)
+        .with_unit(spec.unit)
+        .with_description(spec.about)
+        .build()
+}
+
+fn bounds(spec: &Spec) -> Vec<f64> {
+    match spec.kind {
+        Kind::Histogram(bounds) => bounds.to_vec(),
+        Kind::Counter | Kind::Gauge => Vec::new(),
+    }
+}
+
+fn times(meter: &Meter, spec: &Spec) -> Histogram<f64> {
+    meter
+        .f64_histogram(spec.name)
+        .with_unit(spec.unit)
+        .with_description(spec.about)
+        .with_boundaries(bounds(spec))
+        .build()
+}
+
+fn counts(meter: &Meter, spec: &Spec) -> Histogram<u64> {
+    meter
+        .u64_histogram(spec.name)
+        .with_unit(spec.unit)
+        .with_description(spec.about)
+        .with_boundaries(bounds(spec))
+        .build()
+}

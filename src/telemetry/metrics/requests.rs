@@ -1,0 +1,174 @@
+//! What is counted of a request when it has ended.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+
+use super::instruments::Instruments;
+use super::tables::{INPUT, OUTPUT, OfUpstream, Tables};
+use crate::domain::attempts::Cause;
+use crate::domain::dialect::Operation;
+use crate::domain::outcome::Class;
+use crate::domain::record::{Record, Why};
+use crate::domain::time::Time;
+use crate::telemetry::told::Told;
+use crate::wire::openai::usage::Usage;
+
+/// Counts all of it.
+pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
+    request(told, instruments, tables);
+    for record in &told.attempts {
+        attempt(told, record, instruments, tables);
+    }
+    let attempts = u64::try_from(told.attempts.len()).unwrap_or(u64::MAX);
+    instruments.request_attempts.record(attempts);
+    if let (Some(usage), Some(record)) = (told.usage, answered(told)) {
+        let table = tables.upstream(&record.upstream);
+        tokens(told.operation, usage, table, instruments);
+        per_token(record, usage, table, instruments);
+    }
+    let [served, gave_up] = &instruments.waits;
+    let waited = told.attempts.iter().filter(|record| record.waited);
+    for record in waited {
+        served.record(seconds(record.asked, record.started));
+    }
+    match &told.refused {
+        None if attempts > 0 => {
+            let own = told.total().saturating_sub(elsewhere(told));
+            instruments.overhead.record(own.as_secs_f64());
+        }
+        Some((at, refused)) if refused.cause == Cause::TimeUp => {
+            let ends = told.attempts.iter().map(|record| record.ended);
+            let since = ends.max().unwrap_or(told.complete);
+            gave_up.record(seconds(since, *at));
+        }
+        _ => {}
+    }
+}
+
+/// A request that came to nothing at the door.
+pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
+    let client = told.client.as_deref();
+    // A target may have several names.
+    let target = told.chain.as_ref().map_or(&*told.target, |it| &*it.target);
+    let requests = tables.requests(instruments, client, target, told.outcome);
+    requests.add(1);
+    let key = (told.operation, told.status, told.outcome);
+    let duration = tables.http.get(key, || {
+        let route = match told.operation {
+            Operation::Chat => "/v1/chat/completions",
+            Operation::Completions => "/v1/completions",
+            Operation::Embeddings => "/v1/embeddings",
+            Operation::Moderations => "/v1/moderations",
+            Operation::Responses => "/v1/responses",
+        };
+        // Whoever leaves makes no error.
+        let error = (!matches!(told.outcome, "answered" | "caller_left")).then_some(told.outcome);
+        let status = told.status.map(i64::from);
+        let labels = [
+            error.map(|error| KeyValue::new("error.type", error)),
+            Some(KeyValue::new("http.request.method", "POST")),
+            status.map(|status| KeyValue::new("http.response.status_code", status)),
+            Some(KeyValue::new("http.route", route)),
+        ];
+        let labels: Vec<KeyValue> = labels.into_iter().flatten().collect();
+        instruments.http.bind(&labels)
+    });
+    duration.record(told.total().as_secs_f64());
+}
+
+fn attempt(told: &Told, record: &Record, instruments: &Instruments, tables: &Tables) {
+    let table = tables.upstream(&record.upstream);
+    let attempts = table.attempts(instruments, record.class, record.why);
+    attempts.add(1);
+    let durations = table.durations(instruments, told.operation, record.class);
+    durations.record(seconds(record.started, record.ended));
+    if let Some(first) = record.first_token {
+        let first_chunks = table.first_chunks(instruments, told.operation);
+        first_chunks.record(seconds(record.started, first));
+    }
+}
+
+/// The attempt whose answer went back: the last one that is no failure, else the last one.
+fn answered(told: &Told) -> Option<&Record> {
+    let mut latest = told.attempts.iter().rev();
+    let good = latest.find(|record| record.class == Class::Success);
+    good.or_else(|| told.attempts.last())
+}
+
+fn tokens(operation: Operation, usage: Usage, table: &OfUpstream, instruments: &Instruments) {
+    for (direction, count) in [
+        (INPUT, usage.prompt_tokens),
+        (OUTPUT, usage.completion_tokens),
+    ] {
+        if let Some(count) = count {
+            let usage = table.usage(instruments, operation, direction);
+            usage.record(count);
+        }
+    }
+    for (kind, count) in [
+        (INPUT, usage.prompt_tokens),
+        (OUTPUT, usage.completion_tokens),
+        ("cached_input", usage.cached_tokens),
+        ("reasoning", usage.reasoning_tokens),
+    ] {
+        if let Some(count) = count.filter(|count| *count > 0) {
+            table.tokens(instruments, kind).add(count);
+        }
+    }
+}
+
+/// Of a stream, the first of its tokens left out: that one is waited for, not written.
+fn per_token(record: &Record, usage: Usage, table: &OfUpstream, instruments: &Instruments) {
+    let count = usage.completion_tokens.unwrap_or_default();
+    let (Some(first), Some(rest)) = (record.first_token, count.checked_sub(1)) else {
+        return;
+    };
+    if let (Ok(rest @ 1..), Class::Success) = (u32::try_from(rest), record.class) {
+        let each = seconds(first, record.ended) / f64::from(rest);
+        table.per_token(instruments).record(each);
+    }
+}
+
+/// The time in which somebody else was waited for: the caller's body, a key, the pause before a retry, upstreams. What
+/// overlaps counts once.
+fn elsewhere(told: &Told) -> Duration {
+    let mut covered = told.complete.since(told.started);
+    let mut until = told.complete;
+    let mut add = |from: Time, to: Time| {
+        let from = from.max(until);
+        if to > from {
+            covered += to.since(from);
+            until = to;
+        }
+    };
+    // In the order in which they ended; for the union they are needed by their start.
+    let mut in_order: [Option<&Record>; MOST] = [None; MOST];
+    let records = told.attempts.iter().take(MOST);
+    let count = records.clone().count();
+    for (place, record) in in_order.iter_mut().zip(records) {
+        *place = Some(record);
+    }
+    if let Some(known) = in_order.get_mut(..count) {
+        known.sort_unstable_by_key(|record| record.map(|record| record.started));
+    }
+    let mut before = told.complete;
+    for record in in_order.into_iter().flatten() {
+        if record.why == Why::Retry {
+            add(before, record.asked);
+        }
+        if record.waited {
+            add(record.asked, record.started);
+        }
+        add(record.started, record.ended);
+        before = before.max(record.ended);
+    }
+    covered
+}
+
+/// More attempts than a request may have by default; of those beyond nothing is subtracted.
+const MOST: usize = 48;
+
+fn seconds(from: Time, to: Time) -> f64 {
+    to.since(from).as_secs_f64()
+}

@@ -1,0 +1,281 @@
+//! Every instrument: what it is called, in which unit, by which labels it is split and what it means.
+//! `docs/observability.md` says the same, and a test holds both together.
+
+/// What kind of instrument it is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// How often what was measured lay below each of these bounds.
+    Histogram(&'static [f64]),
+}
+
+/// One instrument.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Spec {
+    /// Its name in OpenTelemetry.
+    pub name: &'static str,
+    /// Its unit in UCUM; in braces: a word for what is counted.
+    pub unit: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// By what it is split.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub about: &'static str,
+    /// How many different sets of labels there may be; what comes beyond is counted as `otel_metric_overflow`.
+    pub most: Most,
+}
+
+/// How many different sets of labels an instrument has room for. Its library takes memory for all of them at once, so it
+/// is as many as the configuration can come to need at its start, and as many again for later ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Most {
+    /// Always so many.
+    Fixed(usize),
+    /// So many for each upstream.
+    PerUpstream(usize),
+    /// So many for each client and target.
+    PerCaller(usize),
+    /// So many for each key.
+    PerKey(usize),
+}
+
+/// What a configuration has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Upstreams that it names.
+    pub upstreams: usize,
+    /// Clients.
+    pub clients: usize,
+    /// Targets that it names.
+    pub targets: usize,
+    /// Keys.
+    pub keys: usize,
+}
+
+impl Most {
+    /// Memory is bounded all the same.
+    const EVER: usize = 20_000;
+
+    /// In numbers.
+    pub fn of(self, sizes: Sizes) -> usize {
+        // What is not named needs a place too.
+        let some = |count: usize| 2 * (count + 2);
+        let most = match self {
+            Self::Fixed(most) => most,
+            Self::PerUpstream(each) => each * some(sizes.upstreams),
+            // Most clients ask for few of the targets.
+            Self::PerCaller(each) => each * (some(sizes.clients) + some(sizes.targets)),
+            Self::PerKey(each) => each * some(sizes.keys),
+        };
+        most.clamp(1, Self::EVER)
+    }
+}
+
+impl Spec {
+    /// Its name in Prometheus's text form (OpenTelemetry's rules of translation).
+    pub fn exposed(&self) -> String {
+        let mut name = self.name.replace('.', "_");
+        name.push_str(match self.unit {
+            "s" => "_seconds",
+            "By" => "_bytes",
+            _ => "",
+        });
+        if self.kind == Kind::Counter {
+            name.push_str("_total");
+        }
+        name
+    }
+
+    /// Its kind in Prometheus's text form.
+    pub fn exposed_kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        }
+    }
+
+    /// The names of its labels in Prometheus's text form.
+    pub fn exposed_labels(&self) -> impl Iterator<Item = String> {
+        self.labels.iter().map(|label| label.replace('.', "_"))
+    }
+}
+
+/// The bounds that HTTP's conventions name.
+const HTTP: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// The bounds that the conventions of generative AI name for times.
+const TIMES: &[f64] = &[
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+/// And for tokens.
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+/// Theirs for one token.
+const PER_TOKEN: &[f64] = &[
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
+];
+/// Attempts of one request.
+const ATTEMPTS_EACH: &[f64] = &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 16.0, 32.0];
+/// What we add: from ten microseconds.
+const OWN_TIME: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
+    0.25, 1.0,
+];
+/// In the waiting room.
+const WAITS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+const ONE: Most = Most::Fixed(1);
+/// Of words of the program.
+const WORDS: Most = Most::Fixed(48);
+
+macro_rules! specs {
+    ($($kind:expr, $most:expr, $id:ident = $name:literal $unit:literal [$($label:literal),*] $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub(super) const $id: Spec = Spec {
+                name: $name,
+                unit: $unit,
+                kind: $kind,
+                labels: &[$($label),*],
+                about: $about,
+                most: $most,
+            };
+        )*
+        /// All of them.
+        pub const ALL: &[Spec] = &[$($id),*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+specs! {
+    // Requests.
+    Histogram(HTTP), Most::Fixed(96), HTTP_DURATION = "http.server.request.duration" "s"
+        ["http.request.method", "http.route", "http.response.status_code", "error.type"]
+        "Time from a request's arrival to its end";
+    Counter, Most::PerCaller(6), REQUESTS = "pointsman.requests" "{request}" ["target", "client", "outcome"]
+        "Requests that have ended, those that were turned away at the door included";
+    Histogram(ATTEMPTS_EACH), ONE, REQUEST_ATTEMPTS = "pointsman.request.attempts" "{attempt}" []
+        "Attempts that one request took";
+    Histogram(OWN_TIME), ONE, OVERHEAD = "pointsman.overhead" "s" []
+        "What a request took beside its attempts and its waits: what Pointsman itself added";
+    Histogram(WAITS), Most::Fixed(2), WAITS_TAKEN = "pointsman.wait.duration" "s" ["result"]
+        "Time in the waiting room, of those that were there";
+    Gauge, ONE, WAITING = "pointsman.waiting" "{request}" []
+        "Requests in the waiting room";
+    Gauge, ONE, IN_FLIGHT = "pointsman.requests.in_flight" "{request}" []
+        "Requests under way";
+    Gauge, Most::PerCaller(1), CLIENT_IN_FLIGHT = "pointsman.client.in_flight" "{request}" ["client"]
+        "Requests of a client under way";
+    // Attempts.
+    Counter, Most::PerUpstream(16), ATTEMPTS = "pointsman.attempts" "{attempt}" ["upstream", "class", "why"]
+        "Attempts that have ended, by what became of them and why they were made";
+    Histogram(TIMES), Most::PerUpstream(10), OPERATION_DURATION = "gen_ai.client.operation.duration" "s"
+        ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address", "error.type"]
+        "Time that an attempt took";
+    Histogram(TIMES), Most::PerUpstream(2), FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk" "s"
+        ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address"]
+        "Time from an attempt's start to the first content of its stream";
+    Histogram(TOKENS), Most::PerUpstream(4), TOKEN_USAGE = "gen_ai.client.token.usage" "{token}"
+        ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.token.type"]
+        "Tokens of one answer, as its upstream counted them";
+    Histogram(PER_TOKEN), Most::PerUpstream(1), PER_OUTPUT_TOKEN = "pointsman.time_per_output_token" "s" ["upstream"]
+        "Time for each token of a streamed answer after the first";
+    Counter, Most::PerUpstream(4), TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
+        "Tokens as upstreams counted them: input with cached_input in it, output with reasoning in it";
+    // Upstreams.
+    Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
+        "1 for the state that an upstream's circuit breaker is in";
+    Gauge, Most::PerUpstream(1), UPSTREAM_KEYS = "pointsman.upstream.keys" "{key}" ["upstream"]
+        "Keys of an upstream";
+    Gauge, Most::PerUpstream(1), UPSTREAM_USABLE = "pointsman.upstream.usable_keys" "{key}" ["upstream"]
+        "Keys that an upstream may be asked with now; 0 too while its breaker is open or its provider is out";
+    // Keys.
+    Gauge, Most::PerKey(1), KEY_STATE = "pointsman.key.state" "{state}" ["key", "state"]
+        "1 for the state that a key is in for all models";
+    Gauge, Most::PerKey(1), KEY_COOLDOWN = "pointsman.key.cooldown" "s" ["key"]
+        "Time until the last cooldown of a key ends, for whichever model; 0: none";
+    Gauge, Most::PerKey(1), KEY_IN_FLIGHT = "pointsman.key.in_flight" "{attempt}" ["key"]
+        "Attempts under way with a key";
+    Counter, Most::PerKey(1), KEY_ATTEMPTS = "pointsman.key.attempts" "{attempt}" ["key"]
+        "Attempts that were started with a key";
+    Gauge, Most::PerKey(1), KEY_CONCURRENCY = "pointsman.key.concurrency_limit" "{attempt}" ["key"]
+        "Attempts that a key may have under way, as far as configured or learned";
+    Gauge, Most::PerKey(4), KEY_LIMIT = "pointsman.key.limit" "{unit}" ["key", "model", "unit"]
+        "A limit of a key that its upstream told";
+    Gauge, Most::PerKey(4), KEY_REMAINING = "pointsman.key.remaining" "{unit}" ["key", "model", "unit"]
+        "What is left of a limit of a key, as its upstream told last";
+    // Actors.
+    Gauge, Most::PerKey(2), ACTOR_STATE = "pointsman.actor.state" "{state}" ["actor", "state"]
+        "1 for the state that an actor is in: up, restarting, quarantined";
+    Counter, Most::PerKey(2), ACTOR_RESTARTS = "pointsman.actor.restarts" "{restart}" ["actor"]
+        "How often an actor was started again";
+    Gauge, Most::PerKey(2), MAILBOX = "pointsman.mailbox.depth" "{message}" ["actor"]
+        "Messages that an actor has still to handle";
+    // The process and its configuration.
+    Counter, WORDS, RELOADS = "pointsman.config.reloads" "{reload}" ["trigger", "result"]
+        "Configurations that were read again, and whether they were taken over";
+    Gauge, ONE, GENERATION = "pointsman.config.generation" "{generation}" []
+        "The configuration that holds, counted from 0 at the start";
+    Gauge, ONE, RELOAD_GOOD = "pointsman.config.last_reload.successful" "{flag}" []
+        "Whether the last configuration that was read was taken over";
+    Gauge, ONE, RELOADED_AT = "pointsman.config.last_reload.success_timestamp" "s" []
+        "When the configuration that holds was taken over, since 1970";
+    Gauge, ONE, DRAINING = "pointsman.draining" "{flag}" []
+        "Whether the shutdown has begun";
+    Counter, WORDS, EVENTS = "pointsman.events" "{event}" ["event"]
+        "Changes of state that were told in the log and the feed";
+    Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
+        "What was pushed by OTLP, and whether it arrived";
+    Counter, ONE, LOG_DROPPED = "pointsman.log.dropped" "{line}" []
+        "Log lines that were lost because they are not read as fast as they come";
+    Gauge, ONE, BUILD = "pointsman.build.info" "{build}" ["version"]
+        "1, with the version";
+    Gauge, ONE, STARTED = "process.start_time" "s" []
+        "When the process started, since 1970";
+    Gauge, ONE, MEMORY = "process.resident_memory" "By" []
+        "Memory that the process has";
+    Counter, ONE, CPU = "process.cpu" "s" []
+        "Processor time that the process took";
+    Gauge, ONE, FILES = "process.open_fds" "{fd}" []
+        "Files and connections that are open";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_bounds_grow() {
+        let names: BTreeSet<String> = ALL.iter().map(Spec::exposed).collect();
+        assert_eq!(names.len(), ALL.len());
+        for spec in ALL {
+            if let Histogram(bounds) = spec.kind {
+                assert!(bounds.is_sorted() && bounds.len() < 15, "{}", spec.name);
+            }
+            assert!(!spec.about.ends_with('.'), "{}", spec.name);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is looked at when metrics are read, and not counted as it happens: the state of the process and of its parts.
+
+use std::sync::Arc;
+
+use crate::domain::ids::{KeyId, Upstream};
+
+/// Looks.
+pub type Look = Box<dyn Fn() -> State + Send + Sync>;
+
+/// As of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Requests in the waiting room.
+    pub waiting: u32,
+    /// Whether the shutdown has begun.
+    pub draining: bool,
+    /// The configuration that holds.
+    pub generation: u64,
+    /// The clients, and how many requests of each are under way.
+    pub clients: Vec<(Arc<str>, u32)>,
+    /// The actors.
+    pub actors: Vec<ActorState>,
+    /// The upstreams that the configuration names.
+    pub upstreams: Vec<UpstreamState>,
+    /// The keys.
+    pub keys: Vec<KeyState>,
+}
+
+/// One actor.
+#[derive(Clone, Debug)]
+pub struct ActorState {
+    /// `router`, `provider groq`, `key groq#1`.
+    pub name: String,
+    /// `up`, `restarting` or `quarantined`.
+    pub life: &'static str,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Messages that it has still to handle, where they are counted.
+    pub mailbox: Option<i64>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamState {
+    /// Which.
+    pub upstream: Upstream,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Its keys.
+    pub keys: usize,
+    /// Those that it may be asked with now.
+    pub usable: usize,
+}
+
+/// One key.
+#[derive(Clone, Debug)]
+pub struct KeyState {
+    /// Which.
+    pub id: KeyId,
+    /// `usable`, `cooling`, ….
+    pub state: &'static str,
+    /// Seconds until its last cooldown ends.
+    pub cooldown: f64,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Attempts that were started.
+    pub attempts: u64,
+    /// Attempts that it may have under way.
+    pub concurrency: Option<u32>,
+    /// What its upstream told of its limits.
+    pub limits: Vec<LimitState>,
+}
+
+/// A limit of a key.
+#[derive(Clone, Debug)]
+pub struct LimitState {
+    /// For this upstream.
+    pub upstream: Upstream,
+    /// What is counted.
+    pub unit: &'static str,
+    /// The whole.
+    pub limit: Option<f64>,
+    /// What is left.
+    pub remaining: Option<f64>,
+}

@@ -1,0 +1,312 @@
+//! What may become a label: the targets, clients and upstreams that the configuration names. For each there is what
+//! counts it, bound to its labels when it is first met, so that a record takes neither a lookup by labels nor a lock
+//! around all of them. Whatever else callers name is counted as `other`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{BoundCounter, BoundHistogram};
+
+use super::instruments::Instruments;
+use super::observed::OTHER;
+use crate::domain::dialect::Operation;
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::outcome::Class;
+use crate::domain::record::Why;
+use crate::telemetry::bag::Bag;
+
+/// The label where there is nothing to name: nobody had to identify, or the target was not looked at.
+const NONE: &str = "none";
+
+/// What the configuration names.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// What may be asked for.
+    pub targets: Vec<Arc<str>>,
+    /// Who may ask.
+    pub clients: Vec<Arc<str>>,
+    /// Where requests go.
+    pub upstreams: Vec<Upstream>,
+    /// Whose they are.
+    pub providers: HashMap<ProviderName, Provider>,
+}
+
+/// How the conventions call a provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Provider {
+    /// `gen_ai.provider.name`.
+    pub name: Arc<str>,
+    /// `server.address`: the host that its calls go to.
+    pub address: Option<Arc<str>>,
+}
+
+/// What counts, by what is counted.
+#[derive(Debug)]
+pub(super) struct Tables {
+    targets: HashMap<Arc<str>, usize>,
+    clients: HashMap<Arc<str>, OfClient>,
+    /// Whoever did not identify.
+    nobody: OfClient,
+    /// Whoever is of an earlier configuration.
+    others: OfClient,
+    upstreams: HashMap<Upstream, Arc<OfUpstream>>,
+    /// Models that callers made up, by provider.
+    made_up: HashMap<ProviderName, Arc<OfUpstream>>,
+    unknown: Arc<OfUpstream>,
+    pub(super) http: Bag<(Operation, Option<u16>, &'static str), BoundHistogram<f64>>,
+}
+
+/// Requests of one client, by target and outcome.
+#[derive(Debug)]
+struct OfClient {
+    name: Arc<str>,
+    /// In the order of the targets' numbers; there once the client has asked for something.
+    requests: OnceLock<Box<[ByOutcome]>>,
+}
+
+type ByOutcome = Bag<&'static str, BoundCounter<u64>>;
+
+impl OfClient {
+    fn new(name: &str) -> Self {
+        Self {
+            name: Arc::from(name),
+            requests: OnceLock::new(),
+        }
+    }
+}
+
+/// The numbers of targets that are not the configuration's.
+const UNNAMED: [&str; 2] = [NONE, OTHER];
+
+/// Everything about the attempts at one upstream.
+#[derive(Debug)]
+pub(super) struct OfUpstream {
+    labels: Labels,
+    attempts: Bag<(Class, Why), BoundCounter<u64>>,
+    durations: Bag<(Operation, Class), BoundHistogram<f64>>,
+    first_chunks: Bag<Operation, BoundHistogram<f64>>,
+    usage: Bag<(Operation, &'static str), BoundHistogram<u64>>,
+    tokens: Bag<&'static str, BoundCounter<u64>>,
+    per_token: OnceLock<BoundHistogram<f64>>,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+struct Labels {
+    upstream: Arc<str>,
+    model: Arc<str>,
+    provider: Arc<str>,
+    address: Option<Arc<str>>,
+}
+
+impl Tables {
+    /// For what is named; upstreams that were there `before` go on as they are.
+    pub(super) fn new(named: &Named, before: Option<&Self>) -> Self {
+        let of_client = |name: &Arc<str>| (Arc::clone(name), OfClient::new(name));
+        let other: Arc<str> = Arc::from(OTHER);
+        let of_upstream = |upstream: &Upstream| {
+            let provider = named.providers.get(&upstream.provider);
+            let labels = Labels {
+                upstream: Arc::from(upstream.to_string()),
+                model: Arc::from(upstream.model.as_str()),
+                provider: Arc::clone(provider.map_or(&other, |provider| &provider.name)),
+                address: provider.and_then(|provider| provider.address.clone()),
+            };
+            let known = before.and_then(|before| before.upstreams.get(upstream));
+            let known = known.filter(|known| known.labels == labels).cloned();
+            let table = known.unwrap_or_else(|| Arc::new(OfUpstream::new(labels)));
+            (upstream.clone(), table)
+        };
+        let of_provider = |(name, provider): (&ProviderName, &Provider)| {
+            let labels = Labels {
+                upstream: Arc::from(format!("{name}:{OTHER}")),
+                model: Arc::clone(&other),
+                provider: Arc::clone(&provider.name),
+                address: provider.address.clone(),
+            };
+            (name.clone(), Arc::new(OfUpstream::new(labels)))
+        };
+        let targets = named.targets.iter().enumerate();
+        Self {
+            targets: targets
+                .map(|(at, name)| (Arc::clone(name), UNNAMED.len() + at))
+                .collect(),
+            clients: named.clients.iter().map(of_client).collect(),
+            nobody: OfClient::new(NONE),
+            others: OfClient::new(OTHER),
+            upstreams: named.upstreams.iter().map(of_upstream).collect(),
+            made_up: named.providers.iter().map(of_provider).collect(),
+            unknown: Arc::new(OfUpstream::new(Labels {
+                upstream: Arc::clone(&other),
+                model: Arc::clone(&other),
+                provider: Arc::clone(&other),
+                address: None,
+            })),
+            http: Bag::default(),
+        }
+    }
+
+    /// Counts a request of `client` for `target` that ended like this.
+    pub(super) fn requests<'a>(
+        &'a self,
+        instruments: &'a Instruments,
+        client: Option<&str>,
+        target: &str,
+        outcome: &'static str,
+    ) -> &'a BoundCounter<u64> {
+        let of_client = match client {
+            None => &self.nobody,
+            Some(name) => self.clients.get(name).unwrap_or(&self.others),
+        };
+        let (number, target) = match target {
+            "" => (0, NONE),
+            target => self
+                .targets
+                .get_key_value(target)
+                .map_or((1, OTHER), |(name, number)| (*number, &**name)),
+        };
+        let bags = of_client.requests.get_or_init(|| {
+            let count = self.targets.len() + UNNAMED.len();
+            (0..count).map(|_| Bag::default()).collect()
+        });
+        let make = || {
+            instruments.requests.bind(&[
+                KeyValue::new("client", Arc::clone(&of_client.name)),
+                KeyValue::new("outcome", outcome),
+                KeyValue::new("target", target.to_owned()),
+            ])
+        };
+        match bags.get(number) {
+            Some(bag) => bag.get(outcome, make),
+            // There is a place for each number.
+            None => instruments.stray.get_or_init(make),
+        }
+    }
+
+    /// What counts attempts at this upstream.
+    pub(super) fn upstream(&self, upstream: &Upstream) -> &OfUpstream {
+        let named = self.upstreams.get(upstream);
+        let made_up = || self.made_up.get(&upstream.provider);
+        named.or_else(made_up).unwrap_or(&self.unknown)
+    }
+}
+
+/// The direction of tokens in the convention.
+pub(super) const INPUT: &str = "input";
+/// And back.
+pub(super) const OUTPUT: &str = "output";
+
+impl OfUpstream {
+    fn new(labels: Labels) -> Self {
+        Self {
+            labels,
+            attempts: Bag::default(),
+            durations: Bag::default(),
+            first_chunks: Bag::default(),
+            usage: Bag::default(),
+            tokens: Bag::default(),
+            per_token: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn attempts(
+        &self,
+        instruments: &Instruments,
+        class: Class,
+        why: Why,
+    ) -> &BoundCounter<u64> {
+        self.attempts.get((class, why), || {
+            instruments.attempts.bind(&[
+                KeyValue::new("class", class.as_str()),
+                self.name(),
+                KeyValue::new("why", why.as_str()),
+            ])
+        })
+    }
+
+    pub(super) fn durations(
+        &self,
+        instruments: &Instruments,
+        operation: Operation,
+        class: Class,
+    ) -> &BoundHistogram<f64> {
+        self.durations.get((operation, class), || {
+            let mut labels = self.convention(operation);
+            // A call that nobody waits for any more has not failed.
+            if !matches!(class, Class::Success | Class::Cancelled) {
+                labels.insert(0, KeyValue::new("error.type", class.as_str()));
+            }
+            instruments.durations.bind(&labels)
+        })
+    }
+
+    pub(super) fn first_chunks(
+        &self,
+        instruments: &Instruments,
+        operation: Operation,
+    ) -> &BoundHistogram<f64> {
+        self.first_chunks.get(operation, || {
+            instruments.first_chunks.bind(&self.convention(operation))
+        })
+    }
+
+    pub(super) fn usage(
+        &self,
+        instruments: &Instruments,
+        operation: Operation,
+        direction: &'static str,
+    ) -> &BoundHistogram<u64> {
+        self.usage.get((operation, direction), || {
+            let mut labels = self.convention(operation);
+            labels.retain(|label| label.key.as_str() != "server.address");
+            labels.push(KeyValue::new("gen_ai.token.type", direction));
+            instruments.usage.bind(&labels)
+        })
+    }
+
+    pub(super) fn tokens(
+        &self,
+        instruments: &Instruments,
+        kind: &'static str,
+    ) -> &BoundCounter<u64> {
+        self.tokens.get(kind, || {
+            instruments
+                .tokens
+                .bind(&[KeyValue::new("type", kind), self.name()])
+        })
+    }
+
+    pub(super) fn per_token(&self, instruments: &Instruments) -> &BoundHistogram<f64> {
+        self.per_token
+            .get_or_init(|| instruments.per_token.bind(&[self.name()]))
+    }
+
+    fn name(&self) -> KeyValue {
+        KeyValue::new("upstream", Arc::clone(&self.labels.upstream))
+    }
+
+    /// The labels that the conventions name. In the order of the alphabet, as all labels here: the library keeps other
+    /// orders a second time.
+    fn convention(&self, operation: Operation) -> Vec<KeyValue> {
+        let labels = &self.labels;
+        let mut all = vec![
+            KeyValue::new("gen_ai.operation.name", operation_name(operation)),
+            KeyValue::new("gen_ai.provider.name", Arc::clone(&labels.provider)),
+            KeyValue::new("gen_ai.request.model", Arc::clone(&labels.model)),
+        ];
+        if let Some(address) = &labels.address {
+            all.push(KeyValue::new("server.address", Arc::clone(address)));
+        }
+        all
+    }
+}
+
+/// `gen_ai.operation.name`. The convention knows no word for moderations.
+fn operation_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Chat | Operation::Responses => "chat",
+        Operation::Completions => "text_completion",
+        Operation::Embeddings => "embeddings",
+        Operation::Moderations => "moderations",
+    }
+}
