@@ -77,8 +77,8 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
                 StartError::Bind { .. } => CANNOT_BIND,
                 StartError::Provider { .. }
                 | StartError::State(_)
+                | StartError::Telemetry(_)
                 | StartError::Tls(_)
-                | StartError::Otlp(_)
                 | StartError::Open { .. } => BAD_CONFIGURATION,
                 StartError::Traces(_) | StartError::Signals(_) => SOFTWARE,
             })

@@ -88,7 +88,7 @@ pub struct Record {
     pub why: Why,
     /// When the request asked for leave to make it.
     pub asked: Time,
-    /// Whether it sat in the waiting room for that.
+    /// Whether the request was in the waiting room until then.
     pub waited: bool,
     /// The candidates of its chain before this one that could not take it, by place, and why.
     pub passed_over: Vec<(usize, Refusal)>,

@@ -167,9 +167,11 @@ impl Spans<'_> {
         let mut all = Vec::new();
         let mut before: Option<&Record> = None;
         for record in begun {
-            // Where the request itself has failed already nobody declined it.
-            let declined = record.passed_over.iter();
-            for (place, refusal) in declined.filter(|(_, it)| it.reason != Reason::Tried) {
+            for (place, refusal) in &record.passed_over {
+                // Where the request itself has been already, nobody declined it.
+                if matches!(refusal.reason, Reason::Tried | Reason::KeysTried) {
+                    continue;
+                }
                 all.push(self.declined(*place, refusal, record.started));
             }
             if record.waited {

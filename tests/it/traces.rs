@@ -181,14 +181,13 @@ async fn the_environment_decides_about_traces() {
 
 #[tokio::test]
 async fn what_is_told_last_is_sent_before_the_end() {
-    let two = two_at(
-        Receiver::start().await,
-        "sample: 1",
-        &[("OTEL_BSP_SCHEDULE_DELAY", "600000")],
-    )
-    .await;
+    let slow = Receiver::playing([Behaviour::json(200, "").late(ms(700))]).await;
+    let env = [("OTEL_BSP_SCHEDULE_DELAY", "600000")];
+    let two = two_at(slow, "sample: 1", &env).await;
     two.gateway.chat("v").send().await;
     two.gateway.finish().await;
+    // Its word was waited for.
+    assert!(two.receiver.script.requests()[0].answered);
     assert_eq!(two.receiver.spans().len(), 2);
 }
 
@@ -214,6 +213,47 @@ async fn a_receiver_that_is_gone_slow_or_silent_harms_nobody() {
         two.gateway.finish().await;
         assert!(ending.elapsed() < ms(9000), "{:?}", ending.elapsed());
     }
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_patience_gets_the_spans_again() {
+    let taken = Behaviour::body(200, "application/x-protobuf", "");
+    let receiver = Receiver::playing([Behaviour::fails(503), taken]).await;
+    let two = two_at(receiver, "sample: 1", &[]).await;
+    two.gateway.chat("v").send().await;
+    let spans = two.receiver.received(4).await;
+    assert_eq!(spans[0].span_id, spans[1].span_id);
+    let log = two.gateway.finish().await.join("\n");
+    assert!(!log.contains("traces_failing"), "{log}");
+}
+
+#[tokio::test]
+async fn a_hedge_is_linked_to_the_attempt_that_it_was_made_beside() {
+    let a = ScriptedUpstream::playing([Behaviour::streams(&["a"]).hang(At::BeforeHead)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::streams(&["b"])]).await;
+    let receiver = Receiver::start().await;
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: ma, api_key: ka}
+    - {name: b, base_url: <b>, model: mb, api_key: kb}
+  virtual: [{name: v, upstreams: [a, b]}]
+dispatch: {hedge: {after: 50ms, max_ratio: 1}}
+telemetry: {otlp: {endpoint: <receiver>}, metrics: {push: false}, traces: {sample: 0}}
+";
+    let places: [(&str, &dyn crate::support::gateway::Place); 3] =
+        [("a", &a), ("b", &b), ("receiver", &receiver)];
+    let gateway = Gateway::start_with(yaml, &places, &[SOON]).await;
+    gateway.chat_stream("v").send().await;
+    let spans = receiver.received(3).await;
+    assert_eq!(attribute(&spans[0].attributes, "pointsman.kept"), "hedge");
+    assert_eq!(events(&spans[0]), ["pointsman.hedge"]);
+    assert_eq!(events(&spans[1]), ["pointsman.cancelled"]);
+    assert_eq!(spans[2].links[0].span_id, spans[1].span_id);
+    assert_eq!(
+        attribute(&spans[2].attributes, "gen_ai.response.finish_reasons"),
+        "stop"
+    );
 }
 
 #[tokio::test]
