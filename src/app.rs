@@ -153,24 +153,11 @@ impl App {
         if let Some(traces) = recorder.traces() {
             traces.learn(traces::known(config));
         }
-        let telemetry = |config: &Config| {
-            let telemetry = &config.telemetry;
-            (
-                telemetry.otlp.traces.clone(),
-                telemetry.traces,
-                telemetry.content,
-            )
-        };
-        if telemetry(config) != telemetry(&self.config) {
-            needs_restart.push("telemetry.traces or its receiver has changed".to_owned());
-        }
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
         }
-        if self.config.telemetry.otlp != config.telemetry.otlp
-            || self.config.telemetry.metrics != config.telemetry.metrics
-        {
-            needs_restart.push("telemetry.otlp or telemetry.metrics has changed".to_owned());
+        if self.config.telemetry != config.telemetry {
+            needs_restart.push("telemetry has changed".to_owned());
         }
         if let Some(metrics) = recorder.metrics() {
             metrics.name(&metrics::named(config));
@@ -225,17 +212,18 @@ impl App {
         }
     }
 
-    /// Sends what is still to be told of requests, for a bounded time.
-    pub async fn flush(&self) {
+    /// Sends what is still to be told of requests, and what was counted, a last time; waits for that, for a bounded time,
+    /// if `patient`.
+    pub async fn flush(&self, patient: bool) {
         let recorder = Arc::clone(&self.api.serving().dispatch.recorder);
-        if let Some(traces) = recorder.traces() {
-            traces.finish(FLUSH).await;
-        }
-    }
-
-    /// Pushes what was counted a last time, where it is pushed, and waits for that if `patient`.
-    pub async fn push(&self, patient: bool) {
-        metrics::end(&self.api.serving().dispatch.recorder, patient).await;
+        let traces = recorder.traces().filter(|_| patient);
+        let spans = async {
+            if let Some(traces) = traces {
+                traces.finish(FLUSH).await;
+            }
+        };
+        // Beside each other: it is one receiver that may be down.
+        tokio::join!(spans, metrics::end(&recorder, patient));
     }
 
     /// The real addresses of the listeners.
@@ -391,14 +379,13 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     };
     refusals::tell();
     if in_order {
-        app.flush().await;
         events::stopped();
         app.end_admin().await;
     } else {
         tracing::warn!("second signal: stopped at once");
     }
     app.keep().await;
-    app.push(in_order).await;
+    app.flush(in_order).await;
     Ok(())
 }
 

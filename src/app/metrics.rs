@@ -19,6 +19,7 @@ use crate::telemetry::metrics::{
     self, ActorState, KeyState, LimitState, Look, Metrics, Named, State, UpstreamState,
 };
 use crate::telemetry::recorder::Recorder;
+use crate::telemetry::traces::Traces;
 
 /// At the end there is so much time for a last push.
 const LAST_PUSH: Duration = Duration::from_secs(5);
@@ -118,6 +119,7 @@ fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
         actors: actors(&cells),
         upstreams: upstreams.into_values().collect(),
         keys: keys.collect(),
+        spans: dispatch.recorder.traces().map(Traces::counts),
     })
 }
 

@@ -362,6 +362,7 @@ async fn everything_on_the_list_can_be_seen() {
     // What only some configurations have.
     let elsewhere = [
         "pointsman_otlp_exports_total",
+        "pointsman_otlp_spans_total",
         "pointsman_key_concurrency_limit",
     ];
     let wanted: BTreeSet<String> = table::names()

@@ -297,6 +297,18 @@ fn counted(meter: &Meter, observed: &Arc<Observed>) {
             tell(whole(count.load(Ordering::Relaxed)), &labels);
         });
     });
+    add(meter, &specs::SPANS, observed, |it, tell| {
+        let Some(spans) = it.state.load().spans else {
+            return;
+        };
+        for (result, count) in [
+            ("done", spans.exported),
+            ("failed", spans.failed),
+            ("dropped", spans.dropped),
+        ] {
+            tell(whole(count), &[KeyValue::new("result", result)]);
+        }
+    });
     add(meter, &specs::EVENTS, observed, |_, tell| {
         feed::feed().each_count(|name, count| {
             tell(whole(count), &[KeyValue::new("event", name)]);

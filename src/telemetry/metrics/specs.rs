@@ -247,6 +247,8 @@ specs! {
         "Changes of state that were told in the log and the feed";
     Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
         "What was pushed by OTLP, and whether it arrived";
+    Counter, WORDS, SPANS = "pointsman.otlp.spans" "{span}" ["result"]
+        "Spans that a receiver took or did not take, and requests of which none were made because too many waited";
     Counter, ONE, LOG_DROPPED = "pointsman.log.dropped" "{line}" []
         "Log lines that were lost because they are not read as fast as they come";
     Gauge, ONE, BUILD = "pointsman.build.info" "{build}" ["version"]

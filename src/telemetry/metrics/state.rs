@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{KeyId, Upstream};
+use crate::telemetry::traces::TraceCounts;
 
 /// Looks.
 pub type Look = Box<dyn Fn() -> State + Send + Sync>;
@@ -26,6 +27,8 @@ pub struct State {
     pub upstreams: Vec<UpstreamState>,
     /// The keys.
     pub keys: Vec<KeyState>,
+    /// What became of spans, where they are sent.
+    pub spans: Option<TraceCounts>,
 }
 
 /// One actor.

@@ -20,6 +20,7 @@ fn yaml(more: &str) -> String {
 telemetry:
   otlp: {{endpoint: <otlp>, headers: {{authorization: {TOKEN}}}{more}}}
   metrics: {{interval: 50ms}}
+  traces: {{push: false}}
 llm: {{providers: [{{name: a, base_url: <a>, model: m, api_key: k}}]}}
 "
     )
