@@ -41,9 +41,9 @@ pub enum StartError {
     /// A state file that cannot be written.
     #[error(transparent)]
     State(#[from] OpenError),
-    /// Metrics or traces that cannot be pushed.
+    /// A receiver of telemetry that nothing can be sent to.
     #[error("telemetry.otlp cannot be used")]
-    Telemetry(#[from] OtlpError),
+    Otlp(#[from] OtlpError),
     /// No signal handlers, so no orderly end.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),
