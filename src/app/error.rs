@@ -41,9 +41,9 @@ pub enum StartError {
     /// A state file that cannot be written.
     #[error(transparent)]
     State(#[from] OpenError),
-    /// A receiver of telemetry that nothing can be sent to.
+    /// Metrics or traces that cannot be pushed.
     #[error("telemetry.otlp cannot be used")]
-    Otlp(#[from] OtlpError),
+    Telemetry(#[from] OtlpError),
     /// No signal handlers, so no orderly end.
     #[error("cannot watch for signals")]
     Signals(#[source] io::Error),

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
                 StartError::Bind { .. } => CANNOT_BIND,
                 StartError::Provider { .. }
                 | StartError::State(_)
-                | StartError::Otlp(_)
+                | StartError::Telemetry(_)
                 | StartError::Tls(_)
                 | StartError::Open { .. } => BAD_CONFIGURATION,
                 StartError::Signals(_) => SOFTWARE,

@@ -28,7 +28,7 @@ use super::otlp::{self, OtlpError};
 use super::told::Told;
 use crate::config::TelemetryPolicy;
 
-pub use self::state::{ActorState, KeyState, LimitState, Look, Pushed, State, UpstreamState};
+pub use self::state::{ActorState, KeyState, LimitState, Look, State, UpstreamState};
 pub use self::tables::{Named, Provider};
 
 /// In what form [`Metrics::text`] is.
@@ -116,9 +116,9 @@ impl Metrics {
         self.observed.reloaded(trigger, good);
     }
 
-    /// Something of this kind was to be pushed by OTLP.
-    pub fn exported(&self, signal: &'static str, pushed: Pushed) {
-        self.observed.exported(signal, pushed);
+    /// Something of this kind was pushed by OTLP, or was not.
+    pub fn exported(&self, signal: &'static str, good: bool) {
+        self.observed.exported(signal, good);
     }
 
     /// Everything in Prometheus's text form ([`TEXT_TYPE`]).

@@ -11,7 +11,7 @@ use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use super::process::Process;
 use super::specs::{self, Kind, Spec};
-use super::state::{Look, Pushed, State};
+use super::state::{Look, State};
 use crate::domain::ids::Upstream;
 use crate::telemetry::bag::Bag;
 use crate::telemetry::{feed, sink};
@@ -31,7 +31,7 @@ pub(super) struct Observed {
     /// Milliseconds since 1970.
     reloaded_at: AtomicU64,
     started: f64,
-    exports: Bag<(&'static str, Pushed), AtomicU64>,
+    exports: Bag<(&'static str, bool), AtomicU64>,
 }
 
 impl std::fmt::Debug for Observed {
@@ -76,9 +76,9 @@ impl Observed {
         }
     }
 
-    pub(super) fn exported(&self, signal: &'static str, pushed: Pushed) {
-        let count = self.exports.get((signal, pushed), AtomicU64::default);
-        count.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn exported(&self, signal: &'static str, good: bool) -> u64 {
+        let count = self.exports.get((signal, good), AtomicU64::default);
+        count.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn refresh(&self) {
@@ -288,8 +288,8 @@ fn counted(meter: &Meter, observed: &Arc<Observed>) {
         });
     });
     add(meter, &specs::EXPORTS, observed, |it, tell| {
-        it.exports.each(|(signal, pushed), count| {
-            let result = pushed.as_str();
+        it.exports.each(|(signal, good), count| {
+            let result = if good { "done" } else { "failed" };
             let labels = [
                 KeyValue::new("signal", signal),
                 KeyValue::new("result", result),

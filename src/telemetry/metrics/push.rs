@@ -12,7 +12,6 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 
 use super::observed::Observed;
-use super::state::Pushed;
 use crate::config::{self, Compression, MetricsPolicy, OtlpTarget};
 use crate::telemetry::otlp::{self, OtlpError};
 
@@ -64,11 +63,7 @@ pub(super) struct Counted {
 impl PushMetricExporter for Counted {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
-        let pushed = match &result {
-            Ok(()) => Pushed::Done,
-            Err(_) => Pushed::Failed,
-        };
-        self.observed.exported(SIGNAL, pushed);
+        self.observed.exported(SIGNAL, result.is_ok());
         let failed_before = self.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !failed_before => {

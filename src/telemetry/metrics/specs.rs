@@ -246,7 +246,7 @@ specs! {
     Counter, WORDS, EVENTS = "pointsman.events" "{event}" ["event"]
         "Changes of state that were told in the log and the feed";
     Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
-        "What was to be pushed by OTLP: done, failed, or dropped because too much waited already";
+        "What was pushed by OTLP, and whether it arrived";
     Counter, ONE, LOG_DROPPED = "pointsman.log.dropped" "{line}" []
         "Log lines that were lost because they are not read as fast as they come";
     Gauge, ONE, BUILD = "pointsman.build.info" "{build}" ["version"]

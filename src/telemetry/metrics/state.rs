@@ -85,24 +85,3 @@ pub struct LimitState {
     /// What is left.
     pub remaining: Option<f64>,
 }
-
-/// What became of something that was to be pushed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pushed {
-    /// It arrived.
-    Done,
-    /// It did not.
-    Failed,
-    /// It was not even tried: too much was waiting already.
-    Dropped,
-}
-
-impl Pushed {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-        }
-    }
-}
