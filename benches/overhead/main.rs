@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench overhead` starts a fixed upstream, a bare relay (axum and reqwest) and Pointsman,
 //! each in a process of its own, loads them in turn over equal connections and prints medians. `-- --quick`
-//! takes seconds instead of minutes; `-- --overload` offers ten times what can be served. Timings are for reading, nothing asserts them.
+//! takes seconds instead of minutes; `-- --overload` offers ten times what can be served; `-- --telemetry` compares
+//! Pointsman with itself, when it tells of nothing and when it sends traces and metrics. Timings are for reading, nothing asserts them.
 
 #![expect(
     clippy::expect_used,
@@ -18,6 +19,7 @@ mod load;
 mod overload;
 mod process;
 mod relay;
+mod telemetry;
 mod upstream;
 
 use std::time::Duration;
@@ -60,6 +62,7 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--overload") {
         return runtime.block_on(overload::run(if quick { 5 } else { 60 }));
     }
+    let told = arguments.iter().any(|argument| argument == "--telemetry");
     let plan = if quick {
         Plan {
             rounds: 1,
@@ -75,6 +78,9 @@ fn main() {
             seconds: 10,
         }
     };
+    if told {
+        return runtime.block_on(telemetry::run(&plan));
+    }
     runtime.block_on(compare(&plan));
 }
 

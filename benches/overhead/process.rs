@@ -8,6 +8,10 @@ use std::time::Instant;
 pub enum Kind {
     Relay,
     Pointsman,
+    /// Pointsman without admin listener, without stories of requests and with nothing to send to.
+    Silent,
+    /// Pointsman that sends metrics, and traces of one request in a hundred.
+    Telling,
 }
 
 /// A process; killed when dropped.
@@ -60,10 +64,26 @@ pub fn upstream() -> Running {
 pub fn start(kind: Kind, upstream: &str) -> Running {
     match kind {
         Kind::Relay => role("relay", upstream),
-        Kind::Pointsman => pointsman(&format!(
-            "log: {{format: json}}\nllm:\n  default_model: p\n  providers:\n    - {{name: p, base_url: 'http://{upstream}/v1', model: m, api_keys: [key-1, key-2, key-3]}}\n"
-        )).0,
+        Kind::Pointsman => ours(upstream, ""),
+        Kind::Silent => ours(
+            upstream,
+            "server: {admin_listen: off}\ntelemetry: {recent_requests: 0}\n",
+        ),
+        Kind::Telling => ours(
+            upstream,
+            &format!(
+                "telemetry:\n  otlp: {{endpoint: 'http://{upstream}'}}\n  traces: {{sample: 0.01}}\n"
+            ),
+        ),
     }
+}
+
+/// Pointsman before one upstream, with `more` in its configuration.
+fn ours(upstream: &str, more: &str) -> Running {
+    let config = format!(
+        "{more}log: {{format: json}}\nllm:\n  default_model: p\n  providers:\n    - {{name: p, base_url: 'http://{upstream}/v1', model: m, api_keys: [key-1, key-2, key-3]}}\n"
+    );
+    pointsman(&config).0
 }
 
 /// Milliseconds from the start of the process to its `listening` line.

@@ -81,12 +81,13 @@ impl Told {
         field!("request_id", &*self.id);
         if let Some(trace) = self.trace.as_deref() {
             // As OpenTelemetry wants them in logs that are not its own.
-            let (trace_id, span_id) = (trace.trace_id, trace.span_id);
-            let flags = trace.flags();
-            let ids = format!(
-                ",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\",\"trace_flags\":\"{flags:02x}\""
-            );
-            out.extend_from_slice(ids.as_bytes());
+            out.extend_from_slice(b",\"trace_id\":\"");
+            push_hex(out, &trace.trace_id.get().to_be_bytes());
+            out.extend_from_slice(b"\",\"span_id\":\"");
+            push_hex(out, &trace.span_id.get().to_be_bytes());
+            out.extend_from_slice(b"\",\"trace_flags\":\"");
+            push_hex(out, &[trace.flags()]);
+            out.push(b'"');
         }
         if let Some(client) = self.client.as_deref() {
             field!("client", &client);
@@ -146,6 +147,16 @@ impl Told {
             push_millis(text, record.started.since(self.started));
             text.push('+');
             push_millis(text, record.ended.since(record.started));
+        }
+    }
+}
+
+/// Two lower-case digits each, without the cost of formatting.
+fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            let ten = if digit < 10 { b'0' } else { b'a' - 10 };
+            out.push(ten + digit);
         }
     }
 }
