@@ -52,6 +52,7 @@ pub(super) fn named(config: &Config) -> Named {
         targets: chains
             .clone()
             .map(|chain| Arc::clone(&chain.target))
+            .chain(providers.clone().map(|it| Arc::from(it.name.as_str())))
             .collect(),
         clients: clients
             .map(|client| Arc::clone(&client.policy.name))

@@ -372,3 +372,28 @@ async fn everything_on_the_list_can_be_seen() {
     // Learned limits are published once a second.
     until("all metrics", async || seen().await.is_superset(&wanted)).await;
 }
+
+/// The breaker opens with the first failure, so that the retry for which the request pauses goes elsewhere.
+#[tokio::test]
+async fn a_pause_is_not_what_we_add_and_a_provider_is_a_target_of_its_own() {
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k, circuit_breaker: {failure_threshold: 1}, retry: {waits: [400ms]}}
+    - {name: b, base_url: <b>, model: m, api_key: k}
+  virtual: [{name: v, upstreams: [a, b]}]
+";
+    let a = ScriptedUpstream::playing([Behaviour::fails(500)]).await;
+    let b = ScriptedUpstream::playing([Behaviour::says("b")]).await;
+    let side = Side::start(yaml, &[("a", &a), ("b", &b)]).await;
+    assert_eq!(side.gateway.chat("v").send().await.says(), "b");
+    assert_eq!(side.gateway.chat("b").send().await.says(), "b");
+    assert_eq!(a.count(), 1);
+    let told = after(&side, 2.0).await;
+    let own = told.sum("pointsman_overhead_seconds_sum", &[]);
+    assert!(own < 0.4, "{own}");
+    for target in ["v", "b"] {
+        let requests = told.sum("pointsman_requests_total", &[("target", target)]);
+        assert!((requests - 1.0).abs() < 0.1, "{target}: {requests}");
+    }
+}

@@ -8,8 +8,8 @@ use super::instruments::Instruments;
 use super::tables::{INPUT, OUTPUT, OfUpstream, Tables};
 use crate::domain::attempts::Cause;
 use crate::domain::dialect::Operation;
-use crate::domain::outcome::Class;
-use crate::domain::record::{Record, Why};
+use crate::domain::outcome::{Class, Retry};
+use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::telemetry::told::Told;
 use crate::wire::openai::usage::Usage;
@@ -152,11 +152,13 @@ fn elsewhere(told: &Told) -> Duration {
     if let Some(known) = in_order.get_mut(..count) {
         known.sort_unstable_by_key(|record| record.map(|record| record.started));
     }
-    let mut before = told.complete;
+    let (mut before, mut paused) = (told.complete, false);
     for record in in_order.into_iter().flatten() {
-        if record.why == Why::Retry {
+        // The pause is made before it is known whether the same upstream can still be asked.
+        if paused {
             add(before, record.asked);
         }
+        paused = record.class.retry() == Retry::SameUpstream;
         if record.waited {
             add(record.asked, record.started);
         }
