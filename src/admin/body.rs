@@ -49,7 +49,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
                 ));
             }
         };
-        if bytes.trim_ascii().is_empty() {
+        if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
         match serde_json::from_slice(&bytes) {
@@ -129,7 +129,10 @@ impl Fields {
         let Some(value) = self.take(name) else {
             return Ok(None);
         };
+        // To JSON 3.0 is the same number as 3.
+        let float = || Some(value.as_f64()?).filter(|number| number.fract() == 0.0);
         let number = value.as_u64();
+        let number = number.or_else(|| format!("{:.0}", float()?).parse().ok());
         let wrong = || Refused::invalid(format!("`{name}` must be a whole number, or null"));
         number.map(Some).ok_or_else(wrong)
     }
