@@ -94,9 +94,9 @@ test('shows actors, chains, charts and what changes', async () => {
   await page.waitForFunction(() => [...document.querySelectorAll('.chart .value')].every((it) => /\d/.test(it.textContent)), null, { timeout: 20_000 });
   assert.match(await page.locator('.plot').first().getAttribute('aria-label'), /now requests [\d.]+\/s/);
   // A cooldown counts down by itself.
-  const note = page.locator('.key[data-id="boreal#3"] .note');
-  const first = await note.textContent();
-  await page.waitForFunction((text) => document.querySelector('.key[data-id="boreal#3"] .note').textContent !== text, first);
+  const inSeconds = () => [...document.querySelectorAll('.key')].find((it) => /\d+\s?s$/.test(it.querySelector('.note')?.textContent ?? ''));
+  const seconds = await page.waitForFunction(inSeconds).then((key) => key.evaluate((it) => [it.dataset.id, it.querySelector('.note').textContent]));
+  await page.waitForFunction(([id, text]) => document.querySelector(`.key[data-id="${id}"] .note`).textContent !== text, seconds);
   await close(page);
 });
 
