@@ -18,6 +18,7 @@ use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
     self, ActorState, KeyState, LimitState, Look, Metrics, Named, State, UpstreamState,
 };
+use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::traces::Traces;
 
@@ -68,13 +69,7 @@ pub(super) fn named(config: &Config) -> Named {
 fn in_conventions(provider: &Provider) -> metrics::Provider {
     let name = match provider.kind.as_str() {
         "" => provider.name.as_str(),
-        "azure" => "azure.ai.openai",
-        "bedrock" => "aws.bedrock",
-        "gemini" => "gcp.gemini",
-        "mistral" => "mistral_ai",
-        "moonshot" => "moonshot_ai",
-        "xai" => "x_ai",
-        kind => kind,
+        kind => names::provider(kind),
     };
     let uri: Option<Uri> = provider.base_url.parse().ok();
     metrics::Provider {
