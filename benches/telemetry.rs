@@ -129,6 +129,7 @@ fn main() {
         let provider = Provider {
             name: Arc::from(name.as_str()),
             address: Some(Arc::from(format!("{name}.example.com"))),
+            prices: Default::default(),
         };
         (name, provider)
     });

@@ -48,6 +48,7 @@ pub(super) fn named(config: &Config) -> Named {
     let upstreams: BTreeSet<Upstream> = chains
         .clone()
         .flat_map(|chain| chain.upstreams.iter().cloned())
+        .chain(providers.clone().flat_map(priced))
         .collect();
     Named {
         targets: chains
@@ -65,6 +66,15 @@ pub(super) fn named(config: &Config) -> Named {
     }
 }
 
+/// Models with a price of their own are counted apart, also where no target leads to them.
+fn priced(provider: &Provider) -> impl Iterator<Item = Upstream> {
+    let models = provider.prices.models.iter();
+    models.map(|(model, _)| Upstream {
+        provider: provider.name.clone(),
+        model: model.clone(),
+    })
+}
+
 /// How the conventions of generative AI call a provider; where they have no name for it, it is its own.
 fn in_conventions(provider: &Provider) -> metrics::Provider {
     let name = match provider.kind.as_str() {
@@ -75,6 +85,7 @@ fn in_conventions(provider: &Provider) -> metrics::Provider {
     metrics::Provider {
         name: Arc::from(name),
         address: uri.as_ref().and_then(Uri::host).map(Arc::from),
+        prices: provider.prices.clone(),
     }
 }
 

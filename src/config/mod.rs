@@ -23,6 +23,7 @@ mod lookup;
 mod otlp;
 mod outbound;
 mod policies;
+mod price;
 mod provider;
 mod raw;
 mod read;

@@ -6,6 +6,7 @@ use super::endpoint::Endpoint;
 use super::keys;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
+use super::price::prices;
 use super::raw;
 use super::read::Report;
 use super::resolved::{Key, Mock, Provider};
@@ -167,6 +168,7 @@ pub(super) fn resolve(
             latency: raw.mock_latency.map(|Span(span)| span).unwrap_or_default(),
         },
         priority: raw.priority.unwrap_or(100),
+        prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         prefill: match raw.prefill {
             Some(form) => form.0,
@@ -208,6 +210,7 @@ pub(super) fn from_catalogue(
         breaker: BreakerPolicy::default(),
         mock: Mock::default(),
         priority: 100,
+        prices: Default::default(),
         trace_context: false,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),

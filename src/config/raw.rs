@@ -9,6 +9,7 @@ use super::clients::RawClient;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
 use super::outbound::{DnsForm, ProxyForm};
+use super::price::{PriceForm, PricesForm};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
@@ -170,6 +171,10 @@ section! {
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
+        /// What its tokens cost, per million and in any one currency: the metric `pointsman_cost_total` counts it.
+        price: PriceForm,
+        /// The same for each model that has a price of its own.
+        prices: PricesForm,
         /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
         /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
         prefill: PrefillForm,

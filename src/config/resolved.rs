@@ -18,6 +18,7 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
+use crate::domain::price::Prices;
 use crate::domain::rescue::{Prefill, RescuePolicy};
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
@@ -227,6 +228,8 @@ pub struct Provider {
     pub mock: Mock,
     /// Lower first, where a policy asks for tiers.
     pub priority: u32,
+    /// What its models cost.
+    pub prices: Prices,
     /// How it is told to go on from the beginning of an answer; `None` when it cannot.
     pub prefill: Option<Prefill>,
     /// Where it takes that, if not at `base_url`.

@@ -10,6 +10,7 @@ mod mistakes;
 mod native;
 mod otlp;
 mod outbound;
+mod price;
 mod providers;
 mod reference;
 mod state;

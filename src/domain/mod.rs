@@ -29,6 +29,7 @@ pub mod mutant;
 pub mod near;
 pub mod outcome;
 pub mod pace;
+pub mod price;
 pub mod provider_state;
 pub mod pulse;
 pub mod ramp;

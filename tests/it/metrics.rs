@@ -3,6 +3,7 @@
 mod deployed;
 mod exposition;
 mod otlp;
+mod price;
 mod state;
 mod table;
 
@@ -335,7 +336,13 @@ dispatch: {await_cooldown: 200ms}
 
 #[tokio::test]
 async fn everything_on_the_list_can_be_seen() {
-    let (a, b, side) = two("clients: [{name: ci, token: 0123456789abcdefghij}]").await;
+    let yaml = TWO_KEYS.replace("model: m,", "model: m, price: {input: 1, output: 2},");
+    let clients = "clients: [{name: ci, token: 0123456789abcdefghij}]";
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    let side = Side::start(&format!("{yaml}{clients}"), &[("a", &a), ("b", &b)]).await;
     let learned = Behaviour::says("x")
         .header("x-ratelimit-limit-requests", "100")
         .header("x-ratelimit-remaining-requests", "99")

@@ -163,6 +163,7 @@ fn tables(value: &Value, path: &str) -> Vec<String> {
         .into_iter()
         .collect();
     for (name, member) in members {
+        let name = name.replace('~', "~0").replace('/', "~1");
         found.extend(tables(member, &format!("{path}/{name}")));
     }
     found

@@ -12,6 +12,7 @@ use super::specs::{self, Kind, Spec};
 pub(super) struct Instruments {
     pub(super) http: Histogram<f64>,
     pub(super) requests: Counter<u64>,
+    pub(super) request_durations: Histogram<f64>,
     pub(super) request_attempts: BoundHistogram<u64>,
     pub(super) overhead: BoundHistogram<f64>,
     /// Of those that were served, and of those that were not.
@@ -22,6 +23,7 @@ pub(super) struct Instruments {
     pub(super) usage: Histogram<u64>,
     pub(super) per_token: Histogram<f64>,
     pub(super) tokens: Counter<u64>,
+    pub(super) cost: Counter<f64>,
     /// What has no place.
     pub(super) stray: OnceLock<BoundCounter<u64>>,
 }
@@ -33,6 +35,7 @@ impl Instruments {
         Self {
             http: times(meter, &specs::HTTP_DURATION),
             requests: counter(meter, &specs::REQUESTS),
+            request_durations: times(meter, &specs::REQUEST_DURATION),
             request_attempts: counts(meter, &specs::REQUEST_ATTEMPTS).bind(&[]),
             overhead: times(meter, &specs::OVERHEAD).bind(&[]),
             waits,
@@ -42,6 +45,7 @@ impl Instruments {
             usage: counts(meter, &specs::TOKEN_USAGE),
             per_token: times(meter, &specs::PER_OUTPUT_TOKEN),
             tokens: counter(meter, &specs::TOKENS_USED),
+            cost: sums(meter, &specs::COST),
             stray: OnceLock::new(),
         }
     }
@@ -50,6 +54,14 @@ impl Instruments {
 fn counter(meter: &Meter, spec: &Spec) -> Counter<u64> {
     meter
         .u64_counter(spec.name)
+        .with_unit(spec.unit)
+        .with_description(spec.about)
+        .build()
+}
+
+fn sums(meter: &Meter, spec: &Spec) -> Counter<f64> {
+    meter
+        .f64_counter(spec.name)
         .with_unit(spec.unit)
         .with_description(spec.about)
         .build()

@@ -17,6 +17,14 @@ use crate::wire::openai::usage::Usage;
 /// Counts all of it.
 pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
     request(told, instruments, tables);
+    // It came as far as to upstreams, if only to hear that none may be asked, and its caller waited for the end.
+    let dispatched = !told.attempts.is_empty() || told.refused.is_some();
+    if dispatched && told.outcome != "caller_left" {
+        let durations = tables.request_durations(instruments, target(told));
+        if let Some(durations) = durations {
+            durations.record(told.total().as_secs_f64());
+        }
+    }
     for record in &told.attempts {
         attempt(told, record, instruments, tables);
     }
@@ -25,6 +33,9 @@ pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
     if let (Some(usage), Some(record)) = (told.usage, answered(told)) {
         let table = tables.upstream(&record.upstream);
         tokens(told.operation, usage, table, instruments);
+        if let Some((price, spent)) = table.cost(instruments) {
+            spent.add(price.of(&usage));
+        }
         per_token(record, usage, table, instruments);
     }
     let [served, gave_up] = &instruments.waits;
@@ -49,9 +60,7 @@ pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
 /// A request that came to nothing at the door.
 pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
     let client = told.client.as_deref();
-    // A target may have several names.
-    let target = told.chain.as_ref().map_or(&*told.target, |it| &*it.target);
-    let requests = tables.requests(instruments, client, target, told.outcome);
+    let requests = tables.requests(instruments, client, target(told), told.outcome);
     requests.add(1);
     let key = (told.operation, told.status, told.outcome);
     let duration = tables.http.get(key, || {
@@ -75,6 +84,11 @@ pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
         instruments.http.bind(&labels)
     });
     duration.record(told.total().as_secs_f64());
+}
+
+/// What was asked for; it may have several names.
+fn target(told: &Told) -> &str {
+    told.chain.as_ref().map_or(&*told.target, |it| &*it.target)
 }
 
 fn attempt(told: &Told, record: &Record, instruments: &Instruments, tables: &Tables) {

@@ -37,6 +37,8 @@ pub enum Most {
     Fixed(usize),
     /// So many for each upstream.
     PerUpstream(usize),
+    /// So many for each target.
+    PerTarget(usize),
     /// So many for each client and target.
     PerCaller(usize),
     /// So many for each key.
@@ -67,6 +69,7 @@ impl Most {
         let most = match self {
             Self::Fixed(most) => most,
             Self::PerUpstream(each) => each * some(sizes.upstreams),
+            Self::PerTarget(each) => each * some(sizes.targets),
             // Most clients ask for few of the targets.
             Self::PerCaller(each) => each * (some(sizes.clients) + some(sizes.targets)),
             Self::PerKey(each) => each * some(sizes.keys),
@@ -134,6 +137,8 @@ const TOKENS: &[f64] = &[
 const PER_TOKEN: &[f64] = &[
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
 ];
+/// Of whole requests: few, there may be many targets.
+const WHOLE: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 /// Attempts of one request.
 const ATTEMPTS_EACH: &[f64] = &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 8.0, 16.0, 32.0];
 /// What we add: from ten microseconds.
@@ -175,6 +180,8 @@ specs! {
         "Time from a request's arrival to its end";
     Counter, Most::PerCaller(6), REQUESTS = "pointsman.requests" "{request}" ["target", "client", "outcome"]
         "Requests that have ended, those that were turned away at the door included";
+    Histogram(WHOLE), Most::PerTarget(1), REQUEST_DURATION = "pointsman.request.duration" "s" ["target"]
+        "Time from a request's arrival to its end, of those that were answered or failed, not turned away at the door or left by their caller";
     Histogram(ATTEMPTS_EACH), ONE, REQUEST_ATTEMPTS = "pointsman.request.attempts" "{attempt}" []
         "Attempts that one request took";
     Histogram(OWN_TIME), ONE, OVERHEAD = "pointsman.overhead" "s" []
@@ -203,6 +210,8 @@ specs! {
         "Time for each token of a streamed answer after the first";
     Counter, Most::PerUpstream(4), TOKENS_USED = "pointsman.tokens" "{token}" ["upstream", "type"]
         "Tokens as upstreams counted them: input with cached_input in it, output with reasoning in it";
+    Counter, Most::PerUpstream(1), COST = "pointsman.cost" "{currency}" ["upstream"]
+        "What the tokens cost, of upstreams that have a price, in the currency of their prices";
     // Upstreams.
     Gauge, Most::PerUpstream(1), BREAKER = "pointsman.breaker.state" "{state}" ["upstream", "state"]
         "1 for the state that an upstream's circuit breaker is in";

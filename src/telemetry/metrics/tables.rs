@@ -13,6 +13,7 @@ use super::observed::OTHER;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::outcome::Class;
+use crate::domain::price::{Price, Prices};
 use crate::domain::record::Why;
 use crate::telemetry::bag::Bag;
 
@@ -32,19 +33,23 @@ pub struct Named {
     pub providers: HashMap<ProviderName, Provider>,
 }
 
-/// How the conventions call a provider.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// How the conventions call a provider, and what it costs.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Provider {
     /// `gen_ai.provider.name`.
     pub name: Arc<str>,
     /// `server.address`: the host that its calls go to.
     pub address: Option<Arc<str>>,
+    /// What its tokens cost.
+    pub prices: Prices,
 }
 
 /// What counts, by what is counted.
 #[derive(Debug)]
 pub(super) struct Tables {
     targets: HashMap<Arc<str>, usize>,
+    /// Of requests, in the order of the targets' numbers.
+    request_durations: Box<[OnceLock<BoundHistogram<f64>>]>,
     clients: HashMap<Arc<str>, OfClient>,
     /// Whoever did not identify.
     nobody: OfClient,
@@ -89,14 +94,17 @@ pub(super) struct OfUpstream {
     usage: Bag<(Operation, &'static str), BoundHistogram<u64>>,
     tokens: Bag<&'static str, BoundCounter<u64>>,
     per_token: OnceLock<BoundHistogram<f64>>,
+    cost: OnceLock<BoundCounter<f64>>,
 }
 
-#[derive(PartialEq, Eq, Debug)]
+#[derive(PartialEq, Debug)]
 struct Labels {
     upstream: Arc<str>,
     model: Arc<str>,
     provider: Arc<str>,
     address: Option<Arc<str>>,
+    /// None of them, but as much a part of what is counted.
+    price: Option<Price>,
 }
 
 impl Tables {
@@ -111,6 +119,7 @@ impl Tables {
                 model: Arc::from(upstream.model.as_str()),
                 provider: Arc::clone(provider.map_or(&other, |provider| &provider.name)),
                 address: provider.and_then(|provider| provider.address.clone()),
+                price: provider.and_then(|provider| provider.prices.of(&upstream.model)),
             };
             let known = before.and_then(|before| before.upstreams.get(upstream));
             let known = known.filter(|known| known.labels == labels).cloned();
@@ -123,6 +132,7 @@ impl Tables {
                 model: Arc::clone(&other),
                 provider: Arc::clone(&provider.name),
                 address: provider.address.clone(),
+                price: provider.prices.usual,
             };
             (name.clone(), Arc::new(OfUpstream::new(labels)))
         };
@@ -130,6 +140,9 @@ impl Tables {
         Self {
             targets: targets
                 .map(|(at, name)| (Arc::clone(name), UNNAMED.len() + at))
+                .collect(),
+            request_durations: (0..UNNAMED.len() + named.targets.len())
+                .map(|_| OnceLock::new())
                 .collect(),
             clients: named.clients.iter().map(of_client).collect(),
             nobody: OfClient::new(NONE),
@@ -141,9 +154,33 @@ impl Tables {
                 model: Arc::clone(&other),
                 provider: Arc::clone(&other),
                 address: None,
+                price: None,
             })),
             http: Bag::default(),
         }
+    }
+
+    /// A target's number, and what it is called.
+    fn target<'a>(&'a self, target: &str) -> (usize, &'a str) {
+        match target {
+            "" => (0, NONE),
+            target => self
+                .targets
+                .get_key_value(target)
+                .map_or((1, OTHER), |(name, number)| (*number, &**name)),
+        }
+    }
+
+    /// Measures requests for `target`. There is a place for each number, so there always is one.
+    pub(super) fn request_durations(
+        &self,
+        instruments: &Instruments,
+        target: &str,
+    ) -> Option<&BoundHistogram<f64>> {
+        let (number, target) = self.target(target);
+        let place = self.request_durations.get(number)?;
+        let label = || KeyValue::new("target", target.to_owned());
+        Some(place.get_or_init(|| instruments.request_durations.bind(&[label()])))
     }
 
     /// Counts a request of `client` for `target` that ended like this.
@@ -158,13 +195,7 @@ impl Tables {
             None => &self.nobody,
             Some(name) => self.clients.get(name).unwrap_or(&self.others),
         };
-        let (number, target) = match target {
-            "" => (0, NONE),
-            target => self
-                .targets
-                .get_key_value(target)
-                .map_or((1, OTHER), |(name, number)| (*number, &**name)),
-        };
+        let (number, target) = self.target(target);
         let bags = of_client.requests.get_or_init(|| {
             let count = self.targets.len() + UNNAMED.len();
             (0..count).map(|_| Bag::default()).collect()
@@ -206,6 +237,7 @@ impl OfUpstream {
             usage: Bag::default(),
             tokens: Bag::default(),
             per_token: OnceLock::new(),
+            cost: OnceLock::new(),
         }
     }
 
@@ -279,6 +311,13 @@ impl OfUpstream {
     pub(super) fn per_token(&self, instruments: &Instruments) -> &BoundHistogram<f64> {
         self.per_token
             .get_or_init(|| instruments.per_token.bind(&[self.name()]))
+    }
+
+    /// What it costs and what counts that, where its price is known.
+    pub(super) fn cost(&self, instruments: &Instruments) -> Option<(Price, &BoundCounter<f64>)> {
+        let price = self.labels.price?;
+        let bind = || instruments.cost.bind(&[self.name()]);
+        Some((price, self.cost.get_or_init(bind)))
     }
 
     fn name(&self) -> KeyValue {
