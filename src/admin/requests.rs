@@ -72,7 +72,7 @@ pub(super) async fn list(
     Ok(Json(body).into_response())
 }
 
-/// `/requests/{id}`: by its id, or by its number.
+/// `/requests/{id}`: by its number, or by its id. A caller that chooses numbers as ids hides no other request.
 pub(super) async fn one(
     State(admin): State<Arc<Admin>>,
     id: Result<Path<String>, PathRejection>,
@@ -80,7 +80,7 @@ pub(super) async fn one(
     let Path(id) = id.map_err(|error| Refused::invalid(error.to_string()))?;
     let ring = admin.recorder.ring();
     let numbered = || ring.numbered(id.parse().ok()?);
-    let Some(one) = ring.named(&id).or_else(numbered) else {
+    let Some(one) = numbered().or_else(|| ring.named(&id)) else {
         let kept = ring.capacity();
         let message = format!(
             "no request `{id}` is kept: only the latest {kept} are (telemetry.recent_requests)"

@@ -47,7 +47,10 @@ pub(super) fn endpoints(
     });
     let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
     let max_answer = config.server.max_answer;
-    let propagates = config.telemetry.traces.propagates;
+    // Another word on it takes a restart.
+    let propagates = before.map_or(config.telemetry.traces.propagates, |(_, dispatch)| {
+        dispatch.recorder.propagates()
+    });
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
         let kept = before.and_then(|(config, dispatch)| {

@@ -84,7 +84,10 @@ fn in_conventions(provider: &Provider) -> metrics::Provider {
     let uri: Option<Uri> = provider.base_url.parse().ok();
     metrics::Provider {
         name: Arc::from(name),
-        address: uri.as_ref().and_then(Uri::host).map(Arc::from),
+        address: uri
+            .as_ref()
+            .and_then(Uri::host)
+            .map(|host| Arc::from(host.trim_matches(['[', ']']))),
         prices: provider.prices.clone(),
     }
 }
@@ -176,9 +179,8 @@ fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamS
     let up = cells.is_some_and(|cells| cells.provider.life.get() == Life::Up);
     let out = !up || view.as_ref().is_none_or(|view| !view.admits(model, now));
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
-    let usable = |cell: &&Arc<KeyCell>| {
-        cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
-    };
+    let usable =
+        |cell: &&Arc<KeyCell>| cell.life.get() == Life::Up && cell.view().admits(model, now);
     UpstreamState {
         upstream: upstream.clone(),
         breaker: view.map_or("closed", |view| view.breaker(model, now).0),

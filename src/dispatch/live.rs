@@ -132,14 +132,9 @@ impl Live {
 
     /// Its record, ended like this.
     pub(super) fn record(&self, how: &Failure, now: Time) -> Record {
-        let answered = self.answered.clone();
         Record {
-            answered: answered.map(|answered| {
-                Arc::new(Answered {
-                    usage: self.usage,
-                    ..*answered
-                })
-            }),
+            usage: self.usage,
+            answered: self.answered.clone().map(Arc::from),
             class: how.class,
             ended: now,
             detail: detail(how),

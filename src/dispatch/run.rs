@@ -65,8 +65,8 @@ impl Dispatch {
             if story.target.is_empty() {
                 chain.target.as_ref().clone_into(&mut story.target);
             }
-            story.chain = Some(Arc::clone(&chain));
             story.charge = self.charge(&request)?;
+            story.chain = Some(Arc::clone(&chain));
             Ok(chain)
         });
         match admitted {
@@ -160,6 +160,7 @@ impl Dispatch {
                             let now = self.clock.now();
                             let record = tried.record(Class::Success, Some(whole.status), now);
                             attempts.succeeded(Record {
+                                usage,
                                 answered: whole.answered.take().map(Arc::from),
                                 ..record
                             });

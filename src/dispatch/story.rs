@@ -128,7 +128,8 @@ impl Drop for Story {
             // Dropped where it was, because the process ends.
             None if self.halt.is_on() => {
                 let code = ErrorCode::Draining;
-                (code.as_str(), Some(code.status()))
+                let begun = self.first_token.map(|_| 200);
+                (code.as_str(), begun.or(Some(code.status())))
             }
             None => ("caller_left", None),
         };

@@ -100,6 +100,8 @@ pub struct Record {
     pub detail: Option<Box<str>>,
     /// Its span, where spans are made.
     pub span: Option<SpanId>,
+    /// The tokens of this answer alone, as the upstream counted them.
+    pub usage: Option<Usage>,
     /// What the answer said of itself, where that is asked for.
     pub answered: Option<Arc<Answered>>,
 }
@@ -107,8 +109,6 @@ pub struct Record {
 /// What an answer said of itself. Read only where the attempt's span is likely to be wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Answered {
-    /// The tokens of this answer alone.
-    pub usage: Option<Usage>,
     /// Its id.
     pub id: Option<Box<str>>,
     /// The model that it says it comes from.
@@ -135,6 +135,7 @@ impl Record {
             first_token: None,
             detail: None,
             span: None,
+            usage: None,
             answered: None,
         }
     }

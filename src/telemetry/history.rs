@@ -239,7 +239,7 @@ impl History {
         slot.requests.add(step, 1);
         if told.is_failed() {
             slot.failed.add(step, 1);
-        } else {
+        } else if told.is_admitted() {
             slot.total.add(step, told.total());
             if let Some(time) = told.first_token {
                 slot.first_token.add(step, time.since(told.started));

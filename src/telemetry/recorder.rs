@@ -55,6 +55,9 @@ impl Recorder {
 
     /// A request has ended; `content` is what was said in it, where that is told.
     pub fn tell(&self, told: Told, content: Option<Box<Content>>) {
+        if !told.is_admitted() {
+            return self.turned_away(told);
+        }
         request_line::emit(&told);
         self.history.ended(&told);
         if let Some(metrics) = &self.metrics {
@@ -68,7 +71,7 @@ impl Recorder {
         }
     }
 
-    /// A request was refused at the door: nothing was decided, so that a flood of them does not wash away the others'
+    /// A request was refused at the door, or for what it asked: nothing was decided, so that a flood of them does not wash away the others'
     /// stories, nor, but for those that are sampled, their traces.
     pub fn turned_away(&self, told: Told) {
         request_line::emit(&told);

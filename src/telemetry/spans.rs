@@ -274,16 +274,16 @@ impl Spans<'_> {
                 reasons.map(|reason| reason.to_string().into()).collect();
             let reasons = (!reasons.is_empty()).then_some(Value::Array(Array::String(reasons)));
             add(names::GEN_AI_FINISH_REASONS, reasons);
-            let usage = answered.usage.unwrap_or_default();
-            let tokens = |tokens: Option<u64>| Some(Value::I64(i64::try_from(tokens?).ok()?));
-            add(names::GEN_AI_INPUT_TOKENS, tokens(usage.prompt_tokens));
-            add(names::GEN_AI_OUTPUT_TOKENS, tokens(usage.completion_tokens));
-            add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
-            add(
-                names::GEN_AI_REASONING_TOKENS,
-                tokens(usage.reasoning_tokens),
-            );
         }
+        let usage = record.usage.unwrap_or_default();
+        let tokens = |tokens: Option<u64>| Some(Value::I64(i64::try_from(tokens?).ok()?));
+        add(names::GEN_AI_INPUT_TOKENS, tokens(usage.prompt_tokens));
+        add(names::GEN_AI_OUTPUT_TOKENS, tokens(usage.completion_tokens));
+        add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
+        add(
+            names::GEN_AI_REASONING_TOKENS,
+            tokens(usage.reasoning_tokens),
+        );
         let good = matches!(record.class, Class::Success | Class::Cancelled);
         let class = (!good).then(|| record.class.as_str().into());
         add(names::ERROR_TYPE, class);

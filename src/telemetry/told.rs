@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::attempts::Refused;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, Why};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::wire::openai::usage::Usage;
@@ -55,20 +55,28 @@ impl Told {
         self.ended.since(self.started)
     }
 
+    /// Whether anything was decided about it: it was not turned away for what it asked, nor for who asked it.
+    pub fn is_admitted(&self) -> bool {
+        self.chain.is_some()
+    }
+
     /// Whether we failed it: an error of ours went back that is not the caller's own doing, or an answer was cut.
     pub fn is_failed(&self) -> bool {
-        let ours = self.outcome != "answered" && self.outcome != "caller_left";
+        let ours = !matches!(
+            self.outcome,
+            "answered" | "caller_left" | "client_rate_limited" | "client_overloaded"
+        );
         // An answer that was cut has a status of success.
         ours && self
             .status
             .is_none_or(|status| status < 400 || status == 429 || status >= 500)
     }
 
-    /// The attempts at another upstream than the attempt before.
+    /// The attempts that were made because another upstream had failed.
     pub fn failovers(&self) -> usize {
-        let pairs = self.attempts.windows(2);
-        pairs
-            .filter(|pair| matches!(pair, [one, other] if one.upstream != other.upstream))
+        let attempts = self.attempts.iter();
+        attempts
+            .filter(|attempt| attempt.why == Why::Failover)
             .count()
     }
 }

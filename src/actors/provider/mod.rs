@@ -147,7 +147,9 @@ impl Actor for Provider {
         message: Self::Msg,
         estate: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.cell.mailbox.taken();
+        if !matches!(message, ProviderMessage::Tick(_)) {
+            self.cell.mailbox.taken();
+        }
         self.chaos.strike(&self.name, message.name());
         let Some(core) = estate.get_mut() else {
             return Ok(());

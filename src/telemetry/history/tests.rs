@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::KeyId;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, Why};
 
 fn after(seconds: u64) -> Time {
     Time::from_millis(1_000_000 + seconds * 1000)
@@ -28,7 +29,10 @@ fn took(at: Time, total: Duration) -> Told {
         operation: Operation::Chat,
         stream: false,
         target: "smart".to_owned(),
-        chain: None,
+        chain: Some(Arc::new(Chain {
+            target: Arc::from("smart"),
+            upstreams: Vec::new(),
+        })),
         outcome: "answered",
         status: Some(200),
         attempts: Vec::new(),
@@ -58,9 +62,18 @@ fn a_quarter_of_an_hour_in_steps_and_nothing_older() {
     history.ended(&Told {
         outcome: "upstreams_exhausted",
         status: Some(502),
-        attempts: ["a:m", "b:m", "b:m", "a:m"]
-            .map(|it| record(it, Class::Timeout))
-            .into(),
+        attempts: [
+            ("a:m", Why::First),
+            ("b:m", Why::Failover),
+            ("b:m", Why::Retry),
+            ("c:m", Why::Hedge),
+            ("a:m", Why::Failover),
+        ]
+        .map(|(upstream, why)| Record {
+            why,
+            ..record(upstream, Class::Timeout)
+        })
+        .into(),
         ..answered(after(5))
     });
     let points = history.points(after(9));

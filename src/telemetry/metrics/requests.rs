@@ -30,14 +30,6 @@ pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
     }
     let attempts = u64::try_from(told.attempts.len()).unwrap_or(u64::MAX);
     instruments.request_attempts.record(attempts);
-    if let (Some(usage), Some(record)) = (told.usage, answered(told)) {
-        let table = tables.upstream(&record.upstream);
-        tokens(told.operation, usage, table, instruments);
-        if let Some((price, spent)) = table.cost(instruments) {
-            spent.add(price.of(&usage));
-        }
-        per_token(record, usage, table, instruments);
-    }
     let [served, gave_up] = &instruments.waits;
     let waited = told.attempts.iter().filter(|record| record.waited);
     for record in waited {
@@ -97,17 +89,17 @@ fn attempt(told: &Told, record: &Record, instruments: &Instruments, tables: &Tab
     attempts.add(1);
     let durations = table.durations(instruments, told.operation, record.class);
     durations.record(seconds(record.started, record.ended));
+    if let Some(usage) = record.usage {
+        tokens(told.operation, usage, table, instruments);
+        if let Some((price, spent)) = table.cost(instruments) {
+            spent.add(price.of(&usage));
+        }
+        per_token(record, usage, table, instruments);
+    }
     if let Some(first) = record.first_token {
         let first_chunks = table.first_chunks(instruments, told.operation);
         first_chunks.record(seconds(record.started, first));
     }
-}
-
-/// The attempt whose answer went back: the last one that is no failure, else the last one.
-fn answered(told: &Told) -> Option<&Record> {
-    let mut latest = told.attempts.iter().rev();
-    let good = latest.find(|record| record.class == Class::Success);
-    good.or_else(|| told.attempts.last())
 }
 
 fn tokens(operation: Operation, usage: Usage, table: &OfUpstream, instruments: &Instruments) {

@@ -101,13 +101,13 @@ fn a_plain_request_is_two_spans_with_the_conventions_names() {
     let mut one = at("a", 2, Why::First, Class::Success, 110, 800);
     one.status = Some(200);
     one.first_token = Some(AT(360));
+    one.usage = Some(Usage {
+        prompt_tokens: Some(10),
+        completion_tokens: Some(4),
+        cached_tokens: Some(8),
+        reasoning_tokens: Some(1),
+    });
     one.answered = Some(Arc::new(Answered {
-        usage: Some(Usage {
-            prompt_tokens: Some(10),
-            completion_tokens: Some(4),
-            cached_tokens: Some(8),
-            reasoning_tokens: Some(1),
-        }),
         id: Some("c1".into()),
         model: Some("ma-2026".into()),
         finish_reasons: vec!["stop".into()],

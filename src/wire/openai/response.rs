@@ -141,7 +141,6 @@ fn look(operation: Operation, body: &Bytes, answered: Option<&mut Answered>) -> 
     let usage = usage.and_then(usage::read);
     if let Some(answered) = answered {
         *answered = Answered {
-            usage,
             id: answered::name(parsed.id),
             model: answered::name(parsed.model),
             finish_reasons: parsed

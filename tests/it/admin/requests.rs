@@ -165,3 +165,27 @@ async fn a_stream_tells_when_its_first_byte_and_its_first_token_came() {
     assert!(at("first_token_ms") <= at("ended_ms"));
     assert_eq!(told["stream"], true);
 }
+
+#[tokio::test]
+async fn what_was_never_decided_washes_no_story_away() {
+    let (a, _b, side) = two().await;
+    a.on(Match::any(), [Behaviour::says("a")]);
+    let call = side.gateway.chat("a").header("x-request-id", "2");
+    call.send().await;
+    for _ in 0..3 {
+        let answer = side.gateway.chat("nobody").send().await;
+        answer.assert_error(404, "model_not_found");
+    }
+    side.gateway.chat("a").send().await;
+    let list = side.get("/admin/v1/requests").send().await.json();
+    assert_eq!(column(&list["requests"], "number"), [json!(2), json!(1)]);
+    // Nor does an id that looks like a number hide another request.
+    assert_eq!(story(&side, "2").await["number"], 2);
+    let history = side.get("/admin/v1/history").send().await.json();
+    let points = history["points"].as_array().unwrap();
+    let requests: u64 = points
+        .iter()
+        .map(|it| it["requests"].as_u64().unwrap())
+        .sum();
+    assert_eq!(requests, 5);
+}

@@ -100,3 +100,36 @@ async fn a_caller_who_leaves_says_nothing_of_how_long_a_target_takes() {
     assert_eq!(left, 1.0);
     assert_eq!(told.sum(&format!("{DURATIONS}_count"), &[]), 0.0);
 }
+
+/// What an upstream is said to have counted is what it counted, whoever went on with its answer.
+#[tokio::test]
+async fn a_rescued_stream_charges_nobody_for_anothers_tokens() {
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k, retry: {same_upstream: 0}}
+    - {name: b, base_url: <b>, model: m, api_key: k, price: {input: 1000000, output: 1000000}}
+  virtual: [{name: v, upstreams: [a, b], rescue: restart}]
+";
+    let a =
+        ScriptedUpstream::playing([Behaviour::streams(&["x", "y", "z"]).reset(At::AfterPart(3))])
+            .await;
+    let usage = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
+    let said = ["x", "y", "z"]
+        .map(|word| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{word}"}}}}]}}"#));
+    let end = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    let parts = said
+        .iter()
+        .map(String::as_str)
+        .chain([end, usage, "[DONE]"]);
+    let events: Vec<String> = parts.map(|data| format!("data: {data}\n\n")).collect();
+    let b = ScriptedUpstream::playing([Behaviour::events(events)]).await;
+    let side = Side::start(yaml, &[("a", &a), ("b", &b)]).await;
+    let body = r#"{"model":"v","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let text = side.gateway.post_chat(body).stream().await.text().await;
+    assert!(text.contains("[DONE]"), "{text}");
+    let told = after(&side, 1.0).await;
+    let tokens = |upstream: &str| told.sum("pointsman_tokens_total", &[("upstream", upstream)]);
+    assert_eq!((tokens("a:m"), tokens("b:m")), (0.0, 8.0));
+    assert_eq!(told.sum(COST, &[("upstream", "b:m")]), 8.0);
+}
