@@ -196,6 +196,7 @@ impl Keeping {
             if let Some(mark) = view.mark {
                 let seen = self.providers.get(&mark);
                 if seen.is_none_or(|seen| !Arc::ptr_eq(seen, &view)) {
+                    self.is_new |= self.book.follow(mark, name);
                     let (name, memory) = (name.clone(), view.memory.clone());
                     let page = ProviderPage { name, memory };
                     self.is_new |= self.book.note_provider(mark, page);

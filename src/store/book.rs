@@ -56,6 +56,19 @@ impl Book {
         is_news
     }
 
+    /// The provider of this name is the one of this mark now: what an operator ordered went along with it, so that its pages
+    /// from earlier addresses say nothing of that any more. Says whether one did.
+    pub fn follow(&mut self, mark: Mark, name: &ProviderName) -> bool {
+        let mut is_news = false;
+        for (other, page) in &mut self.providers {
+            if *other != mark && page.name == *name {
+                is_news |= page.memory.held.take().is_some();
+            }
+        }
+        self.providers.retain(|_, page| !page.memory.is_empty());
+        is_news
+    }
+
     /// What is known of a key.
     pub fn key(&self, mark: Mark) -> Option<&KeyPage> {
         self.keys.get(&mark)
@@ -138,6 +151,26 @@ mod tests {
             whole: Some(CooldownMemory { until, strikes: 1 }),
             ..KeyMemory::default()
         }
+    }
+
+    #[test]
+    fn what_an_operator_ordered_goes_along_to_another_address() {
+        let held = |name: &str| ProviderPage {
+            name: name.into(),
+            memory: ProviderMemory {
+                held: Some(Time::NEVER),
+                ..ProviderMemory::default()
+            },
+        };
+        let [before, now, other] = [1, 2, 3].map(|n| Mark([n; 16]));
+        let mut book = Book::default();
+        for (mark, name) in [(before, "a"), (now, "a"), (other, "b")] {
+            book.note_provider(mark, held(name));
+        }
+        assert!(book.follow(now, &"a".into()));
+        assert!(book.provider(before).is_none());
+        assert!(book.provider(now).is_some() && book.provider(other).is_some());
+        assert!(!book.follow(now, &"a".into()));
     }
 
     #[test]
