@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Refused;
 use super::state::Admin;
 use super::upstreams::Look;
-use crate::domain::attempts::{self, Cause};
+use crate::domain::attempts;
 use crate::domain::chain::Chain;
 use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
@@ -155,13 +155,7 @@ fn attempt(told: &Told, record: &Record, look: Look) -> Value {
 fn refusal(told: &Told, at: Time, refused: &attempts::Refused, look: Look) -> Value {
     json!({
         "at_ms": since(told, Some(at)),
-        "cause": match refused.cause {
-            Cause::NothingLeft => "nothing_left",
-            Cause::TooLate => "too_late",
-            Cause::WaitForbidden => "wait_forbidden",
-            Cause::RoomFull => "room_full",
-            Cause::TimeUp => "time_up",
-        },
+        "cause": refused.cause.as_str(),
         "declined": declined(told, &refused.declined, look),
     })
 }

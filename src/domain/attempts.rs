@@ -88,6 +88,19 @@ pub enum Cause {
     TimeUp,
 }
 
+impl Cause {
+    /// Its name in traces and pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NothingLeft => "nothing_left",
+            Self::TooLate => "too_late",
+            Self::WaitForbidden => "wait_forbidden",
+            Self::RoomFull => "room_full",
+            Self::TimeUp => "time_up",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Slot {
     candidate: Candidate,

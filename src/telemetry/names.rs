@@ -2,6 +2,8 @@
 //! [`SCHEMA_URL`], which are still in development where they are about generative AI; the crate with constants has moved
 //! those out. Names of our own begin with `pointsman.`. `docs/observability.md` tells what each means; a test compares.
 
+use crate::domain::dialect::Operation;
+
 /// The conventions that the names are from: GenAI's, which include the general ones.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.43.0-dev";
 
@@ -75,6 +77,16 @@ names! {
     CALLER_LEFT = "pointsman.caller_left",
     FIRST_TOKEN = "pointsman.first_token",
     CANCELLED = "pointsman.cancelled",
+}
+
+/// What the convention calls an operation; it has no word for moderations.
+pub const fn operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Chat | Operation::Responses => "chat",
+        Operation::Completions => "text_completion",
+        Operation::Embeddings => "embeddings",
+        Operation::Moderations => "moderations",
+    }
 }
 
 /// The convention's name of a provider, by its id in the catalogue; where the convention has none, the id.

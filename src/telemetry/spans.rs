@@ -13,8 +13,6 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::names;
 use super::told::Told;
-use crate::domain::attempts::Cause;
-use crate::domain::dialect::Operation;
 use crate::domain::ids::ProviderName;
 use crate::domain::outcome::Class;
 use crate::domain::record::{Record, Why};
@@ -209,13 +207,7 @@ impl Spans<'_> {
             for (place, refusal) in &refused.declined {
                 all.push(self.declined(*place, refusal, *at));
             }
-            let cause = match refused.cause {
-                Cause::NothingLeft => "nothing_left",
-                Cause::TooLate => "too_late",
-                Cause::WaitForbidden => "wait_forbidden",
-                Cause::RoomFull => "room_full",
-                Cause::TimeUp => "time_up",
-            };
+            let cause = refused.cause.as_str();
             let reason = KeyValue::new(names::REASON, cause);
             all.push(self.event(names::REFUSED, *at, vec![reason]));
         }
@@ -227,7 +219,7 @@ impl Spans<'_> {
 
     fn attempt(&self, place: usize, record: &Record) -> Option<SpanData> {
         let told = self.told;
-        let operation = operation(told.operation);
+        let operation = names::operation(told.operation);
         let model = record.upstream.model.as_str();
         let provider = &record.upstream.provider;
         let at = self.scenery.places.get(provider);
@@ -438,16 +430,6 @@ fn span_id(id: trace::SpanId) -> SpanId {
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// What GenAI's conventions call the operation; they have no word for moderations.
-const fn operation(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Chat | Operation::Responses => "chat",
-        Operation::Completions => "text_completion",
-        Operation::Embeddings => "embeddings",
-        Operation::Moderations => "moderations",
-    }
 }
 
 fn bounded(mut all: Vec<Event>) -> SpanEvents {

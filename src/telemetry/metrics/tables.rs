@@ -16,6 +16,7 @@ use crate::domain::outcome::Class;
 use crate::domain::price::{Price, Prices};
 use crate::domain::record::Why;
 use crate::telemetry::bag::Bag;
+use crate::telemetry::names;
 
 /// The label where there is nothing to name: nobody had to identify, or the target was not looked at.
 const NONE: &str = "none";
@@ -329,7 +330,7 @@ impl OfUpstream {
     fn convention(&self, operation: Operation) -> Vec<KeyValue> {
         let labels = &self.labels;
         let mut all = vec![
-            KeyValue::new("gen_ai.operation.name", operation_name(operation)),
+            KeyValue::new("gen_ai.operation.name", names::operation(operation)),
             KeyValue::new("gen_ai.provider.name", Arc::clone(&labels.provider)),
             KeyValue::new("gen_ai.request.model", Arc::clone(&labels.model)),
         ];
@@ -337,15 +338,5 @@ impl OfUpstream {
             all.push(KeyValue::new("server.address", Arc::clone(address)));
         }
         all
-    }
-}
-
-/// `gen_ai.operation.name`. The convention knows no word for moderations.
-fn operation_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Chat | Operation::Responses => "chat",
-        Operation::Completions => "text_completion",
-        Operation::Embeddings => "embeddings",
-        Operation::Moderations => "moderations",
     }
 }

@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::attempts::Refused;
+use crate::domain::attempts::{Cause, Refused};
 use crate::domain::chain::Chain;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::record::Answered;
 use crate::domain::refusal::Reason;
