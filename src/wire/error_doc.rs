@@ -173,7 +173,11 @@ impl Doc {
         let response = body
             .get("response")
             .and_then(|response| response.get("error"));
-        let choice = body.get("choices").and_then(|choices| choices.get(0));
+        let choices = body.get("choices").and_then(Value::as_array);
+        let choice = choices.and_then(|choices| {
+            let failed = choices.iter().find(|choice| choice.get("error").is_some());
+            failed.or(choices.first())
+        });
         let inside = choice.and_then(|choice| choice.get("error"));
         for error in [body.get("error"), response, inside].into_iter().flatten() {
             match error {

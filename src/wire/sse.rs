@@ -7,13 +7,16 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-/// One event may be so large, in bytes; more is no event stream.
-const MAX_EVENT: usize = 8 * 1024 * 1024;
+/// One event may be so large, in bytes, unless something else is configured; more is no event stream.
+pub const MAX_EVENT: usize = 8 * 1024 * 1024;
 
 /// The stream cannot be split into events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("an event is larger than {MAX_EVENT} bytes")]
-pub struct SplitError;
+#[error("an event is larger than {0} bytes (server.max_event)")]
+pub struct SplitError(
+    /// The most that is allowed, in bytes.
+    pub usize,
+);
 
 /// One event as it was received.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +25,51 @@ pub struct RawEvent {
     pub raw: Bytes,
 }
 
+/// The fields of an event.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fields<'a> {
+    /// The joined data lines; empty without any.
+    pub data: Cow<'a, [u8]>,
+    /// The event's name, if it has one.
+    pub name: Option<&'a [u8]>,
+    /// Whether there are lines of fields that the specification does not know ([`RawEvent::others`]).
+    pub others: bool,
+}
+
 impl RawEvent {
+    /// All fields in one pass.
+    pub fn read(&self) -> Fields<'_> {
+        let mut all = Fields::default();
+        let mut has_data = false;
+        for line in lines(&self.raw).filter(|line| !line.is_empty()) {
+            match field(line) {
+                (b"data", value) => {
+                    if has_data {
+                        let joined = all.data.to_mut();
+                        joined.push(b'\n');
+                        joined.extend_from_slice(value);
+                    } else {
+                        all.data = Cow::Borrowed(value);
+                        has_data = true;
+                    }
+                }
+                (b"event", value) => all.name = Some(value),
+                (b"" | b"id" | b"retry", _) => {}
+                _ => all.others = true,
+            }
+        }
+        all
+    }
+
+    /// The whole lines that are neither comments nor of a field that the specification knows. A client passes over
+    /// them; an upstream that breaks down writes its last words there.
+    pub fn others(&self) -> impl Iterator<Item = &[u8]> {
+        lines(&self.raw).filter(|line| {
+            let known = matches!(field(line).0, b"" | b"data" | b"event" | b"id" | b"retry");
+            !line.is_empty() && !known
+        })
+    }
+
     /// The joined data lines.
     pub fn data(&self) -> Cow<'_, [u8]> {
         let mut lines = self.fields(b"data");
@@ -60,6 +107,18 @@ impl RawEvent {
     }
 }
 
+/// A line's field and its value; a comment's field is empty.
+pub fn field(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b':', line) {
+        Some(at) => {
+            let (name, value) = line.split_at(at);
+            let value = value.get(1..).unwrap_or_default();
+            (name, value.strip_prefix(b" ").unwrap_or(value))
+        }
+        None => (line, &[]),
+    }
+}
+
 /// Lines without their ends; a byte order mark at the very beginning is no part of the first.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -78,8 +137,10 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Splits a stream into events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EventSplitter {
+    /// The most that one event may have, in bytes.
+    limit: usize,
     /// The beginning of an event whose end has not come yet.
     partial: BytesMut,
     /// What came last and has not been looked at.
@@ -103,7 +164,23 @@ enum Scan {
     EndCr,
 }
 
+impl Default for EventSplitter {
+    fn default() -> Self {
+        Self::new(MAX_EVENT)
+    }
+}
+
 impl EventSplitter {
+    /// For events of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            partial: BytesMut::new(),
+            chunk: Bytes::new(),
+            scan: Scan::Start,
+        }
+    }
+
     /// Takes the next bytes. Call [`next_event`](Self::next_event) until it says `None` before the next push.
     pub fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
@@ -118,11 +195,11 @@ impl EventSplitter {
     /// The next whole event.
     ///
     /// # Errors
-    /// An event without end.
+    /// An event that is too large, with or without an end.
     pub fn next_event(&mut self) -> Result<Option<RawEvent>, SplitError> {
         let Some(end) = self.find_end() else {
-            if self.partial.len() + self.chunk.len() > MAX_EVENT {
-                return Err(SplitError);
+            if self.partial.len() + self.chunk.len() > self.limit {
+                return Err(SplitError(self.limit));
             }
             if !self.chunk.is_empty() {
                 self.partial
@@ -137,6 +214,9 @@ impl EventSplitter {
             self.partial.extend_from_slice(&tail);
             self.partial.split().freeze()
         };
+        if raw.len() > self.limit {
+            return Err(SplitError(self.limit));
+        }
         Ok(Some(RawEvent { raw }))
     }
 
@@ -283,7 +363,7 @@ mod tests {
     fn an_event_without_end_is_an_error() {
         let mut splitter = EventSplitter::default();
         splitter.push(Bytes::from(vec![b'x'; MAX_EVENT + 1]));
-        assert_eq!(splitter.next_event(), Err(SplitError));
+        assert_eq!(splitter.next_event(), Err(SplitError(MAX_EVENT)));
     }
 
     proptest! {

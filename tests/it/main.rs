@@ -20,6 +20,7 @@ mod deploy;
 mod drain;
 mod explain;
 mod failover;
+mod foreign_streams;
 mod headers;
 mod health;
 mod hedging;

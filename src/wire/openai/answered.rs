@@ -1,6 +1,5 @@
 //! What an answer says of itself: its id, its model, why it ended. Asked for only where that is told of afterwards.
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,17 +21,11 @@ pub(super) fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The reasons in the text of a whole answer's choices, in order. A choice's own content cannot look like one: quotes
-/// in it are escaped.
-pub(super) fn finish_reasons(choices: &str) -> Vec<Box<str>> {
-    const FIELD: &[u8] = b"\"finish_reason\"";
-    let found = memmem::find_iter(choices.as_bytes(), FIELD);
-    let reasons = found.filter_map(|at| {
-        let rest = choices.get(at + FIELD.len()..)?.trim_start();
-        let rest = rest.strip_prefix(':')?.trim_start().strip_prefix('"')?;
-        let (reason, _) = rest.split_once('"')?;
-        (reason.len() <= LONGEST).then(|| reason.into())
-    });
+/// The reasons of a whole answer's choices, in order.
+pub(super) fn reasons(answer: &str) -> Vec<Box<str>> {
+    let choices = serde_json::from_str::<Chunk<'_>>(answer).map(|answer| answer.choices);
+    let choices = choices.ok().flatten().into_iter().flatten();
+    let reasons = choices.filter_map(|choice| name(choice.finish_reason));
     reasons.take(REASONS).collect()
 }
 
@@ -50,6 +43,8 @@ struct Chunk<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default, borrow)]
+    index: Option<&'a RawValue>,
     #[serde(default, borrow)]
     finish_reason: Option<&'a RawValue>,
 }
@@ -78,12 +73,18 @@ pub fn note(answered: &mut Answered, event: &RawEvent) {
         answered.model = name(chunk.model).or_else(|| name(state?.model));
     }
     let choices = chunk.choices.iter().flatten();
-    let reasons = choices.filter_map(|choice| name(choice.finish_reason));
+    let reasons = choices.filter_map(|choice| {
+        let index = choice.index.and_then(|index| index.get().parse().ok());
+        Some((index.unwrap_or(0), name(choice.finish_reason)?))
+    });
     // A response that has only been created has no end yet.
     let status = state.and_then(|state| name(state.status));
     let status = status.filter(|status| matches!(&**status, "completed" | "incomplete"));
-    for reason in reasons.chain(status) {
-        if answered.finish_reasons.len() < REASONS {
+    for (index, reason) in reasons.chain(status.map(|status| (0, status))) {
+        let told = &answered.finish_reasons;
+        // Some upstreams say it on every chunk.
+        let again = told.len() > index && told.contains(&reason);
+        if told.len() < REASONS && !again {
             answered.finish_reasons.push(reason);
         }
     }
@@ -121,8 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_on_every_chunk_is_one_reason() {
+        let chunk = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+        let other = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
+        let reasons = noted(&[chunk, chunk, other, chunk]).finish_reasons;
+        assert_eq!(reasons, ["stop".into(), "stop".into()]);
+    }
+
+    #[test]
     fn a_reason_in_the_content_is_none() {
-        let choices = r#"[{"message":{"content":"say \"finish_reason\":\"evil\" now"},"finish_reason" : "length"},{"finish_reason":null}]"#;
-        assert_eq!(finish_reasons(choices), ["length".into()]);
+        let answer = r#"{"choices":[{"message":{"content":"say \"finish_reason\":\"evil\" now","finish_reason":"x"},"finish_reason" : "length"},{"finish_reason":null}]}"#;
+        assert_eq!(reasons(answer), ["length".into()]);
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod answered;
 pub mod content;
+mod envelope;
 pub mod error;
+mod inband;
 pub mod models;
 pub mod prefill;
 pub mod request;

@@ -3,16 +3,18 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::bufread::{GzDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, GzDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answered;
-use super::stream::ErrorDoc;
+use super::envelope::{Envelope, word};
+use super::inband::{is_certain, is_likely, status_of};
+use super::stream::{self, ErrorDoc};
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
 use crate::domain::record::Answered;
+use crate::wire::sse::EventSplitter;
 
 /// A compressed answer is inflated for a look up to this size, in bytes; what is larger is believed.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
@@ -32,42 +34,6 @@ pub enum Inspection {
     Malformed(&'static str),
 }
 
-#[derive(Deserialize)]
-struct Body<'a> {
-    #[serde(default, borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    choices: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    results: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    output: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    errors: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    success: Option<&'a RawValue>,
-    #[serde(default)]
-    base_resp: Option<BaseResp>,
-    #[serde(default, borrow)]
-    code: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    message: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct BaseResp {
-    #[serde(default)]
-    status_code: i64,
-}
-
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
     inspect_closer(operation, headers, body, None)
@@ -84,7 +50,7 @@ pub fn inspect_closer(
         return Inspection::Malformed("the answer is empty");
     }
     match plain(headers, body) {
-        Ok(Some(inflated)) => look(operation, &Bytes::from(inflated), answered),
+        Ok(Some(inflated)) => look(operation, &inflated, answered),
         Ok(None) => look(operation, body, answered),
         Err(Unreadable::Foreign) => Inspection::Good(None),
         Err(Unreadable::Broken | Unreadable::Trailed(_)) => {
@@ -93,62 +59,81 @@ pub fn inspect_closer(
     }
 }
 
-fn look(operation: Operation, body: &Bytes, answered: Option<&mut Answered>) -> Inspection {
-    let is_list = body.trim_ascii_start().first() == Some(&b'[');
+fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> Inspection {
     // Read as text once, and not again field by field.
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let parsed = serde_json::from_str::<Body<'_>>(text).ok();
-    // A list would fill a struct too, field by field; the only list that means something is Google's way
-    // of sending an error.
-    let Some(parsed) = parsed.filter(|_| !is_list) else {
-        return match serde_json::from_slice::<Vec<Body<'_>>>(body) {
-            Ok(list) if list.iter().any(|body| body.error.is_some()) => {
-                Inspection::ErrorInside(ErrorDoc {
-                    status: None,
-                    body: body.clone(),
-                })
-            }
+    let text = stream::readable(body);
+    let text = text.trim_ascii();
+    let failed = |status| Inspection::ErrorInside(ErrorDoc::of_json(text.as_bytes(), status));
+    let Some(envelope) = Envelope::read(text) else {
+        if stream::list_error(text) {
+            return failed(None);
+        }
+        return match looks_like_events(text.as_bytes()) {
+            Some(true) => events(operation, text),
             _ => Inspection::Malformed("the answer is not a JSON object"),
         };
     };
-    let there = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
     let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
     let is_answer = match operation {
-        Operation::Chat | Operation::Completions => {
-            list(parsed.choices) && parsed.choices.is_some_and(|choices| choices.get() != "[]")
-        }
-        Operation::Embeddings => list(parsed.data),
-        Operation::Moderations => list(parsed.results),
-        Operation::Responses => list(parsed.output),
+        Operation::Chat | Operation::Completions => envelope.choices.any,
+        Operation::Embeddings => list(envelope.data),
+        Operation::Moderations => list(envelope.results),
+        Operation::Responses => list(envelope.output),
     };
-    let refused = parsed.base_resp.is_some_and(|base| base.status_code != 0)
-        || (there(parsed.error) && operation != Operation::Responses)
-        || (parsed
-            .success
-            .is_some_and(|success| success.get() == "false")
-            && there(parsed.errors));
-    let says_error = there(parsed.error) || (there(parsed.code) && there(parsed.message));
-    if refused || (!is_answer && says_error) {
-        return Inspection::ErrorInside(ErrorDoc {
-            status: None,
-            body: body.clone(),
-        });
+    let ended_badly = operation == Operation::Responses && word(envelope.status) == "failed";
+    if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, None)) {
+        return failed(status_of(&envelope));
     }
     if !is_answer {
         return Inspection::Malformed("the answer lacks what was asked for");
     }
-    let usage = parsed.usage.map(|raw| raw.get().as_bytes());
-    let usage = usage.and_then(usage::read);
     if let Some(answered) = answered {
         *answered = Answered {
-            id: answered::name(parsed.id),
-            model: answered::name(parsed.model),
-            finish_reasons: parsed
-                .choices
-                .map_or_else(Vec::new, |choices| answered::finish_reasons(choices.get())),
+            id: answered::name(envelope.id),
+            model: answered::name(envelope.model),
+            finish_reasons: answered::reasons(text),
         };
     }
-    Inspection::Good(usage)
+    let usage = envelope.usage.map(|raw| raw.get().as_bytes());
+    Inspection::Good(usage.and_then(usage::read))
+}
+
+/// An event stream in place of a whole answer: the error that it tells, if it tells one.
+fn events(operation: Operation, text: &str) -> Inspection {
+    let mut splitter = EventSplitter::default();
+    splitter.push(Bytes::copy_from_slice(text.as_bytes()));
+    while let Ok(Some(event)) = splitter.next_event() {
+        let said = stream::inspect(operation, &event);
+        if let Some(error) = said.error {
+            return Inspection::ErrorInside(error);
+        }
+        if said.content || said.done || said.malformed {
+            break;
+        }
+    }
+    Inspection::Malformed("asked for a whole answer, got an event stream")
+}
+
+/// Whether an answer that begins like this is an event stream, whatever its label says. `None` when it takes more bytes
+/// to tell.
+pub fn looks_like_events(start: &[u8]) -> Option<bool> {
+    const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let start = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
+    if MARK.starts_with(start) {
+        return None;
+    }
+    let end = start
+        .iter()
+        .position(|byte| matches!(byte, b':' | b'\n' | b'\r'));
+    match end {
+        Some(end) => {
+            let name = start.get(..end).unwrap_or_default();
+            Some(name.is_empty() || FIELDS.contains(&name))
+        }
+        None if FIELDS.iter().any(|field| field.starts_with(start)) => None,
+        None => Some(false),
+    }
 }
 
 enum Unreadable {
@@ -192,7 +177,10 @@ fn whole(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadabl
                 read => read,
             }
         }
-        b"deflate" => ZlibDecoder::new(&mut rest)
+        b"deflate" if is_zlib(body) => ZlibDecoder::new(&mut rest)
+            .take(limit)
+            .read_to_end(&mut out),
+        b"deflate" => DeflateDecoder::new(&mut rest)
             .take(limit)
             .read_to_end(&mut out),
         _ => return Err(Unreadable::Foreign),
@@ -205,11 +193,28 @@ fn whole(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u8>>, Unreadabl
     }
 }
 
+/// Whether what is called `deflate` begins with the head of zlib's format (RFC 1950), as it should (RFC 9110); some send
+/// the bare stream (RFC 1951). False for less than two bytes.
+pub fn is_zlib(start: &[u8]) -> bool {
+    let [first, second, ..] = start else {
+        return false;
+    };
+    first & 0x0f == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0
+}
+
+/// A body without the byte order mark at its beginning, which JSON may not have; some upstreams send it.
+pub fn unmarked(body: Bytes) -> Bytes {
+    match body.starts_with(b"\xef\xbb\xbf") {
+        true => body.slice(3..),
+        false => body,
+    }
+}
+
 /// A body as text for a look at an error answer: inflated if need be, the raw bytes when that fails.
 pub fn readable(headers: &HeaderMap, body: &Bytes) -> Bytes {
     match plain(headers, body) {
-        Ok(Some(inflated)) => Bytes::from(inflated),
-        Ok(None) | Err(_) => body.clone(),
+        Ok(Some(inflated)) => unmarked(Bytes::from(inflated)),
+        Ok(None) | Err(_) => unmarked(body.clone()),
     }
 }
 

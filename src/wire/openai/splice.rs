@@ -10,8 +10,9 @@ use crate::wire::sse::{RawEvent, data_event};
 
 /// An answer that repeats less than this before it goes on may as well do so by chance.
 const SHORTEST_ECHO: usize = 24;
-/// What a model thinks of the rest is no part of an answer that has begun without.
-const REASONING: [&str; 3] = ["reasoning", "reasoning_content", "reasoning_details"];
+/// Parts of the names under which upstreams give a model's reasoning. What it thinks of the rest is no part of an answer
+/// that has begun without.
+const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// What becomes of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,14 +86,15 @@ impl Splice {
         if data.is_empty() {
             return Spliced::Event(event.raw.clone());
         }
-        if data.as_ref() == b"[DONE]" {
+        if data.trim_ascii() == b"[DONE]" {
             return match self.state {
                 State::Repeating => Spliced::Diverged,
                 State::New => Spliced::Event(event.raw.clone()),
                 State::MayRepeat => Spliced::Event(self.caught_up(&event.raw)),
             };
         }
-        match serde_json::from_slice(&data) {
+        // What is no text was let through by the look at it, and goes on with marks in its place.
+        match serde_json::from_str(&String::from_utf8_lossy(&data)) {
             Ok(Value::Object(chunk)) => self.chunk(chunk),
             _ => Spliced::Nothing,
         }
@@ -159,9 +161,7 @@ impl Splice {
         if self.role {
             delta.remove("role");
         }
-        for name in REASONING {
-            delta.remove(name);
-        }
+        delta.retain(|name, _| !REASONING.iter().any(|part| name.contains(part)));
         let text = match delta.remove("content") {
             Some(Value::String(text)) => text,
             _ => String::new(),

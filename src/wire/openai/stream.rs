@@ -1,33 +1,46 @@
-//! What one event of a stream says: content, an end, usage, an error, or nothing yet.
+//! What one event of a stream says: life, content, an end, usage, an error, or nothing yet.
 //!
 //! Deliberately tolerant: upstreams differ in missing deltas, early empty choices, usage on every chunk,
-//! absent end marks. Only what is not JSON at all is malformed.
+//! absent end marks, names of fields. Only what is not JSON at all is malformed.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::envelope::{Envelope, Piece, tells, word};
+pub use super::inband::ErrorDoc;
+use super::inband::{is_certain, is_likely, sounds_wrong, status_of};
 use super::transcript::filled as filled_value;
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
-use crate::wire::sse::{RawEvent, data_event, named_event};
+use crate::wire::sse::{RawEvent, data_event, field, named_event};
 
-/// An error found inside a 2xx: in a stream, or in place of an answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ErrorDoc {
-    /// The HTTP status it names, if it does.
-    pub status: Option<u16>,
-    /// The JSON in which it came.
-    pub body: Bytes,
-}
+/// Names and types of events that only keep a connection open, as comments do.
+const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
+/// Parts of the names and types of events that tell of a model's work without a word of its answer.
+const WORK: [&str; 7] = [
+    "_call",
+    "delta",
+    "mcp_",
+    "progress",
+    "reasoning",
+    "thinking",
+    "tool",
+];
 
-/// What one event says. All flags may be false: a comment, or a head without content.
+/// What one event says. All may be unset: a comment, or a ping.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StreamEvent {
-    /// Text, reasoning, a refusal, or a part of a tool call.
+    /// A well-formed event of the operation, however little it says: the upstream is at work. Comments and pings,
+    /// which servers send by themselves, are no sign of that.
+    pub life: bool,
+    /// Something that the model produced: text, reasoning, a refusal, a tool call or its progress, media, notes.
     pub content: bool,
-    /// The choices that are complete (a finish reason, a completed response): one bit each, by index.
+    /// The choices that have a finish reason, or a response that is complete: one bit each, by index. Some upstreams
+    /// say it on every chunk, so it is an end only where the stream ends.
     pub finished: u64,
     /// Nothing follows.
     pub done: bool,
@@ -35,208 +48,251 @@ pub struct StreamEvent {
     pub malformed: bool,
     /// Token counts, if it carries any.
     pub usage: Option<Usage>,
-    /// An error.
+    /// An error. Then it is neither content nor an end.
     pub error: Option<ErrorDoc>,
+    /// The error is not in the form in which this operation's clients know errors.
+    pub foreign: bool,
+}
+
+impl StreamEvent {
+    fn malformed() -> Self {
+        Self {
+            malformed: true,
+            ..Self::default()
+        }
+    }
+
+    /// A failure that clients would not see as one.
+    fn foreign(error: ErrorDoc) -> Self {
+        Self {
+            error: Some(error),
+            foreign: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Looks at one event.
 pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
-    let data = event.data();
+    let fields = event.read();
+    if fields.others
+        && let Some(said) = last_words(event)
+    {
+        return said;
+    }
+    let named_error = fields.name == Some(b"error");
+    let data = fields.data.trim_ascii();
     if data.is_empty() {
         return StreamEvent::default();
     }
-    if data.as_ref() == b"[DONE]" {
+    if data == b"[DONE]" {
         return StreamEvent {
+            life: true,
             done: true,
             ..StreamEvent::default()
         };
     }
+    let text = readable(data);
+    let Some(envelope) = Envelope::read(&text) else {
+        return no_object(&text, named_error);
+    };
     let said = match operation {
-        Operation::Responses => response_event(&data),
+        Operation::Responses => response_event(&envelope, fields.name),
         Operation::Chat
         | Operation::Completions
         | Operation::Embeddings
-        | Operation::Moderations => chunk(&data),
+        | Operation::Moderations => chunk(&envelope, fields.name),
     };
-    // A list would fill a struct too, field by field.
-    let object = data.trim_ascii_start().first() == Some(&b'{');
-    let Some(mut said) = said.filter(|_| object) else {
-        return StreamEvent {
-            malformed: true,
-            ..StreamEvent::default()
+    if !said.failed && !named_error {
+        return said.event;
+    }
+    StreamEvent {
+        usage: said.event.usage,
+        error: Some(ErrorDoc::of_json(text.as_bytes(), status_of(&envelope))),
+        foreign: !is_own_form(operation, &envelope),
+        ..StreamEvent::default()
+    }
+}
+
+/// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.
+pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
+    let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    String::from_utf8_lossy(data)
+}
+
+/// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
+fn no_object(text: &str, named_error: bool) -> StreamEvent {
+    if text.starts_with('[') {
+        return match list_error(text) {
+            true => StreamEvent::foreign(ErrorDoc::of_json(text.as_bytes(), None)),
+            false => StreamEvent::malformed(),
         };
+    }
+    let is_cut = text.starts_with('{');
+    let is_page = text.starts_with('<');
+    if named_error || (!is_cut && !is_page && sounds_wrong(text)) {
+        return StreamEvent::foreign(ErrorDoc::of_words(text));
+    }
+    StreamEvent::malformed()
+}
+
+/// Whether a list has an error in it: Google sends errors in one.
+pub(super) fn list_error(json: &str) -> bool {
+    let list = serde_json::from_str::<Vec<Envelope<'_>>>(json);
+    list.is_ok_and(|list| list.iter().any(is_certain))
+}
+
+/// What an upstream, or a server in front of it, wrote between events when it broke down: `error: {…}` (llama.cpp), bare
+/// JSON (Google), a line of text, a page. `None` for a field that means nothing here.
+fn last_words(event: &RawEvent) -> Option<StreamEvent> {
+    let mut words = Vec::new();
+    for line in event.others() {
+        let (name, value) = field(line);
+        if name.eq_ignore_ascii_case(b"error") {
+            let value = readable(value.trim_ascii());
+            if !matches!(&*value, "" | "null" | "{}" | "\"\"") {
+                return Some(StreamEvent::foreign(ErrorDoc::of_words(&value)));
+            }
+            continue;
+        }
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let known_form = name.trim_ascii().iter().all(is_name);
+        if words.is_empty() && known_form && !sounds_wrong(&String::from_utf8_lossy(name)) {
+            continue;
+        }
+        if !words.is_empty() {
+            words.push(b'\n');
+        }
+        words.extend_from_slice(line);
+    }
+    let words = readable(words.trim_ascii()).into_owned();
+    if words.is_empty() {
+        return None;
+    }
+    let error = match Envelope::read(&words) {
+        Some(envelope) if is_likely_without_answer(&envelope, None) => {
+            ErrorDoc::of_json(words.as_bytes(), status_of(&envelope))
+        }
+        Some(_) => return Some(StreamEvent::malformed()),
+        None => return Some(no_object(&words, false)),
     };
-    if event.name() == Some(b"error") && said.error.is_none() {
-        said.error = Some(error_doc(&data, None));
-    }
-    said
+    Some(StreamEvent::foreign(error))
 }
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(default, borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(default, borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    status_code: Option<&'a RawValue>,
+/// What a look at an object found.
+struct Said {
+    event: StreamEvent,
+    failed: bool,
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(default, borrow)]
-    index: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    delta: Option<Delta<'a>>,
-    #[serde(default, borrow)]
-    message: Option<Delta<'a>>,
-    #[serde(default, borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    finish_reason: Option<&'a RawValue>,
+fn is_likely_without_answer(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
+    let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
+    is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
 }
 
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(default, borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    reasoning_details: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    function_call: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    audio: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    images: Option<&'a RawValue>,
+/// Whether an event's name or an object's type is one of these words, or has it inside.
+fn is_about(envelope: &Envelope<'_>, name: Option<&[u8]>, test: impl Fn(&str) -> bool) -> bool {
+    let name = name.and_then(|name| std::str::from_utf8(name).ok());
+    test(word(envelope.kind)) || name.is_some_and(test)
 }
 
-/// Whether something is really there: not absent, not null, not an empty string, list or object.
-fn filled(value: Option<&RawValue>) -> bool {
-    value.is_some_and(|value| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+fn is_ping(kind: &str) -> bool {
+    PINGS.iter().any(|ping| kind.eq_ignore_ascii_case(ping))
 }
 
-impl Delta<'_> {
-    fn has_content(&self) -> bool {
-        [
-            self.content,
-            self.reasoning_content,
-            self.reasoning,
-            self.reasoning_details,
-            self.refusal,
-            self.tool_calls,
-            self.function_call,
-            self.audio,
-            self.images,
-        ]
-        .into_iter()
-        .any(filled)
-    }
-}
-
-/// The bits of the choices that a chunk completes.
-fn finished(choices: &[Choice<'_>]) -> u64 {
-    let complete = choices.iter().filter(|choice| filled(choice.finish_reason));
-    complete.fold(0, |bits, choice| {
-        let index = choice
-            .index
-            .and_then(|index| index.get().parse::<u32>().ok());
-        bits | 1u64.checked_shl(index.unwrap_or(0)).unwrap_or(0)
-    })
+fn is_work(kind: &str) -> bool {
+    WORK.iter().any(|part| kind.contains(part))
 }
 
 /// A chunk of chat or text completions.
-fn chunk(data: &[u8]) -> Option<StreamEvent> {
-    let chunk: Chunk<'_> = serde_json::from_slice(data).ok()?;
-    let choices = chunk.choices.unwrap_or_default();
-    let finish_reasons = choices.iter().filter_map(|choice| choice.finish_reason);
-    let broke = finish_reasons
-        .clone()
-        .any(|reason| reason.get() == "\"error\"");
-    let content = choices.iter().any(|choice| {
-        let parts = [choice.delta.as_ref(), choice.message.as_ref()];
-        filled(choice.text) || parts.into_iter().flatten().any(Delta::has_content)
-    });
-    let stray_status = chunk.status_code.is_some() && choices.is_empty();
-    let error = (filled(chunk.error) || broke || stray_status).then(|| {
-        let status = chunk
-            .status_code
-            .and_then(|status| status.get().trim_matches('"').parse().ok());
-        error_doc(data, status)
-    });
-    Some(StreamEvent {
-        content,
-        finished: if broke { 0 } else { finished(&choices) },
-        done: false,
-        malformed: false,
-        usage: chunk
-            .usage
-            .and_then(|raw| usage::read(raw.get().as_bytes())),
-        error,
-    })
-}
-
-#[derive(Deserialize)]
-struct ResponseEvent<'a> {
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    #[serde(default, borrow)]
-    response: Option<ResponseState<'a>>,
-    #[serde(default, borrow)]
-    item: Option<Item<'a>>,
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
+fn chunk(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
+    let choices = &envelope.choices;
+    let beside = !choices.any && is_about(envelope, name, is_work);
+    let usage = [envelope.usage, choices.usage].into_iter().flatten();
+    Said {
+        failed: is_likely_without_answer(envelope, name),
+        event: StreamEvent {
+            life: choices.any || (envelope.any && !is_about(envelope, name, is_ping)),
+            content: choices.produced || beside,
+            finished: choices.finished,
+            usage: usage
+                .filter_map(|raw| usage::read(raw.get().as_bytes()))
+                .next(),
+            ..StreamEvent::default()
+        },
+    }
 }
 
 #[derive(Deserialize)]
 struct ResponseState<'a> {
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(rename = "type", default, borrow)]
-    kind: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    status: Option<&'a RawValue>,
 }
 
 /// An event of the responses API.
-fn response_event(data: &[u8]) -> Option<StreamEvent> {
-    let event: ResponseEvent<'_> = serde_json::from_slice(data).ok()?;
-    let kind = event.kind.as_deref().unwrap_or_default();
+fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
+    let kind = word(envelope.kind);
+    let own = kind.starts_with("response.");
+    let state = envelope
+        .response
+        .and_then(|raw| serde_json::from_str::<ResponseState<'_>>(raw.get()).ok());
+    let status = state.as_ref().map_or("", |state| word(state.status));
     let finish = matches!(kind, "response.completed" | "response.incomplete");
-    let failed =
-        matches!(kind, "response.failed" | "error") || (kind.is_empty() && filled(event.error));
-    let new_call = kind == "response.output_item.added"
-        && event
-            .item
-            .and_then(|item| item.kind)
-            .is_some_and(|kind| kind.get().contains("call"));
-    Some(StreamEvent {
-        content: kind.ends_with(".delta") || new_call,
-        finished: u64::from(finish),
-        done: finish,
-        malformed: false,
-        usage: event
-            .response
-            .and_then(|response| usage::read(response.usage?.get().as_bytes())),
-        error: failed.then(|| error_doc(data, None)),
-    })
+    let ended_badly = matches!(
+        kind,
+        "response.failed" | "response.error" | "response.cancelled"
+    ) || (finish && matches!(status, "failed" | "cancelled"));
+    // Its own events have fields of many names: the code of an interpreter, the status of an item.
+    let failed = if own {
+        ended_badly || tells(envelope.error)
+    } else {
+        is_likely_without_answer(envelope, name)
+    };
+    Said {
+        failed,
+        event: StreamEvent {
+            life: envelope.any && !is_about(envelope, name, |kind| kind == "ping"),
+            content: !finish && is_response_content(envelope, kind),
+            finished: u64::from(finish),
+            done: finish,
+            usage: state.and_then(|state| usage::read(state.usage?.get().as_bytes())),
+            ..StreamEvent::default()
+        },
+    }
 }
 
-fn error_doc(data: &[u8], status: Option<u16>) -> ErrorDoc {
-    ErrorDoc {
-        status,
-        body: Bytes::copy_from_slice(data),
+/// Whether an event carries a part of the answer, or tells of a tool at work. The frame of a text that is still empty
+/// (an item that is a message, a part without text) is like the role of a chat completion.
+fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
+    if matches!(
+        kind,
+        "response.created" | "response.in_progress" | "response.queued"
+    ) {
+        return false;
+    }
+    let piece = |raw: Option<&RawValue>| -> bool {
+        let Some(raw) = raw else { return false };
+        let Ok(piece) = serde_json::from_str::<Piece<'_>>(raw.get()) else {
+            return true;
+        };
+        piece.produced || is_work(word(piece.kind).trim_start_matches("reasoning"))
+    };
+    let tool = kind.contains("_call.") || kind.contains(".mcp_");
+    tool || envelope.produced || piece(envelope.item) || piece(envelope.part)
+}
+
+/// Whether clients of the operation see an error in it.
+fn is_own_form(operation: Operation, envelope: &Envelope<'_>) -> bool {
+    match operation {
+        Operation::Responses => matches!(word(envelope.kind), "error" | "response.failed"),
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Moderations => envelope
+            .error
+            .is_some_and(|error| tells(Some(error)) && error.get().starts_with(['{', '"'])),
     }
 }
 
@@ -322,6 +378,14 @@ mod tests {
         inspect(operation, &RawEvent { raw })
     }
 
+    /// An event that says no more than that the upstream is at work.
+    fn alive() -> StreamEvent {
+        StreamEvent {
+            life: true,
+            ..StreamEvent::default()
+        }
+    }
+
     fn chat(data: &str) -> StreamEvent {
         look(Operation::Chat, data)
     }
@@ -332,7 +396,7 @@ mod tests {
             chat(
                 r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#
             ),
-            StreamEvent::default()
+            alive()
         );
         for delta in [
             r#"{"content":"a"}"#,
@@ -340,6 +404,11 @@ mod tests {
             r#"{"reasoning":"hm"}"#,
             r#"{"refusal":"no"}"#,
             r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"reasoning_text":"hm"}"#,
+            r#"{"role":"assistant","content":"","whatever":{"comes":["next"]}}"#,
+            r#"{"content":[{"type":"text","text":"a"}]}"#,
+            r#"{"content":"\ud83d"}"#,
+            r#"{"content":"","content":"twice"}"#,
         ] {
             assert!(
                 chat(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).content,
@@ -369,7 +438,7 @@ mod tests {
             r#"{"choices":null,"usage":null}"#,
             r#"{"id":"x"}"#,
         ] {
-            assert_eq!(chat(odd), StreamEvent::default(), "{odd}");
+            assert_eq!(chat(odd), alive(), "{odd}");
         }
     }
 
@@ -410,7 +479,7 @@ mod tests {
         let say = |data| look(Operation::Responses, data);
         assert_eq!(
             say(r#"{"type":"response.created","response":{}}"#),
-            StreamEvent::default()
+            alive()
         );
         assert!(say(r#"{"type":"response.output_text.delta","delta":"a"}"#).content);
         assert!(

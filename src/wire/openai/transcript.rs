@@ -37,7 +37,7 @@ impl Transcript {
     /// Notes an event that went out.
     pub fn note(&mut self, event: &RawEvent) {
         let data = event.data();
-        if data.is_empty() || data.as_ref() == b"[DONE]" {
+        if data.is_empty() || data.trim_ascii() == b"[DONE]" {
             return;
         }
         let Ok(Value::Object(mut chunk)) = serde_json::from_slice(&data) else {

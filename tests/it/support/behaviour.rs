@@ -189,6 +189,11 @@ impl Behaviour {
         Self::new(200, "text/event-stream", parts.collect(), Framing::Chunked)
     }
 
+    /// 200 of this type with these bytes, one chunk each.
+    pub fn pieces(kind: &str, parts: Vec<Vec<u8>>) -> Self {
+        Self::new(200, kind, parts, Framing::Chunked)
+    }
+
     /// A whole streamed chat completion of these words.
     pub fn streams(words: &[&str]) -> Self {
         let mut events = vec![role()];

@@ -1,0 +1,163 @@
+//! Errors inside a 2xx, in whatever shape an upstream gives them: in an event of a stream or in place of an answer.
+//!
+//! Two kinds of signs. Some mean an error whatever stands beside them: `error`, `{"object":"error"}` (vLLM), a failed
+//! choice (OpenRouter), `base_resp` (MiniMax). Others do so only where nothing of an answer is there: `detail`
+//! (FastAPI), a `message`, a `code`, a `status`.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::envelope::{Envelope, number, tells, word};
+
+/// The most of a text that is kept as the words of an error, in bytes.
+const MAX_WORDS: usize = 2048;
+
+/// An error found inside a 2xx: in a stream, or in place of an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErrorDoc {
+    /// The HTTP status it names, if it does.
+    pub status: Option<u16>,
+    /// The JSON in which it came; a text that came without any, as the message of an error.
+    pub body: Bytes,
+}
+
+impl ErrorDoc {
+    /// An error that came as this JSON.
+    pub(super) fn of_json(json: &[u8], status: Option<u16>) -> Self {
+        Self {
+            status,
+            body: Bytes::copy_from_slice(json),
+        }
+    }
+
+    /// An error that came as a text, or as JSON that does not say that it is one.
+    pub(super) fn of_words(words: &str) -> Self {
+        let error = match serde_json::from_str::<Value>(words) {
+            Ok(value @ Value::Object(_)) => value,
+            Ok(Value::String(words)) => json!({"message": words}),
+            _ => {
+                let words = words.get(..words.floor_char_boundary(MAX_WORDS));
+                json!({"message": words.unwrap_or_default()})
+            }
+        };
+        Self {
+            status: None,
+            body: json!({"error": error}).to_string().into(),
+        }
+    }
+}
+
+/// Whether an object is an error although something of an answer may stand beside it.
+pub(super) fn is_certain(envelope: &Envelope<'_>) -> bool {
+    tells(envelope.error)
+        || envelope.choices.failed
+        || word(envelope.object) == "error"
+        || word(envelope.kind) == "error"
+        || (is(envelope.success, "false") && envelope.errs)
+        || base_resp(envelope.base_resp).is_some_and(|code| code != 0)
+}
+
+/// Whether an object that holds nothing of an answer is an error. `name` is the event's, if it has one.
+pub(super) fn is_likely(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
+    if is_certain(envelope) || envelope.errs || tells(envelope.detail) {
+        return true;
+    }
+    let status = number(envelope.status_code).or(number(envelope.status));
+    let code = envelope.code.filter(|code| code.get() != "null");
+    let is_status = |status: i64| (400..600).contains(&status);
+    if status.is_some_and(is_status) || number(code).is_some_and(is_status) {
+        return true;
+    }
+    let told = word(envelope.status);
+    if is(envelope.success, "false") || sounds_wrong(told) {
+        return true;
+    }
+    if word(envelope.message).is_empty() {
+        return false;
+    }
+    // Of other codes than those of HTTP each upstream has its own: with words they are errors.
+    if code.is_some_and(|code| !is_fine(code)) {
+        return true;
+    }
+    let name = name.and_then(|name| std::str::from_utf8(name).ok());
+    let labels = [word(envelope.kind), told, name.unwrap_or_default()];
+    // Words alone are one, unless they call themselves something else, or say that all is well.
+    let alone = labels
+        .iter()
+        .all(|label| label.is_empty() || *label == "message");
+    let fine = code.is_some() || is(envelope.success, "true") || number(envelope.status).is_some();
+    labels.into_iter().any(sounds_wrong) || (alone && !fine)
+}
+
+fn is(value: Option<&RawValue>, json: &str) -> bool {
+    value.is_some_and(|value| value.get() == json)
+}
+
+/// The status that an error names beside its words.
+pub(super) fn status_of(envelope: &Envelope<'_>) -> Option<u16> {
+    number(envelope.status_code).and_then(|status| u16::try_from(status).ok())
+}
+
+/// Whether a code says that nothing is wrong.
+fn is_fine(code: &RawValue) -> bool {
+    let fine = ["", "ok", "success", "succeeded"];
+    match number(Some(code)) {
+        Some(code) => code == 0 || (200..300).contains(&code),
+        None => fine
+            .iter()
+            .any(|fine| word(Some(code)).eq_ignore_ascii_case(fine)),
+    }
+}
+
+/// MiniMax's `base_resp.status_code`.
+fn base_resp(value: Option<&RawValue>) -> Option<i64> {
+    #[derive(serde::Deserialize)]
+    struct BaseResp<'a> {
+        #[serde(default, borrow)]
+        status_code: Option<&'a RawValue>,
+    }
+    let base: BaseResp<'_> = serde_json::from_str(value?.get()).ok()?;
+    number(base.status_code)
+}
+
+/// Whether a type, a status or a line of text speaks of an error.
+pub(super) fn sounds_wrong(text: &str) -> bool {
+    const SIGNS: [&str; 32] = [
+        "abort",
+        "bad request",
+        "bad_",
+        "badrequest",
+        "busy",
+        "crash",
+        "denied",
+        "died",
+        "error",
+        "exceed",
+        "exception",
+        "expired",
+        "fail",
+        "forbidden",
+        "insufficient",
+        "invalid",
+        "limit",
+        "not found",
+        "not_found",
+        "overflow",
+        "overload",
+        "quota",
+        "refuse",
+        "reject",
+        "terminated",
+        "throttl",
+        "timeout",
+        "timed out",
+        "too many",
+        "too_many",
+        "unauthor",
+        "unavailable",
+    ];
+    let text = text.get(..text.floor_char_boundary(MAX_WORDS));
+    let text = text.unwrap_or_default().to_ascii_lowercase();
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
