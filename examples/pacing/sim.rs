@@ -311,6 +311,7 @@ pub async fn play(setup: Setup) -> Figures {
     };
     let endpoint = Endpoint {
         max_answer: 64 << 20,
+        max_event: 8 << 20,
         kind: String::new(),
         wire: Arc::new(Limited {
             ask,

@@ -206,9 +206,13 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> R
 }
 
 fn events(body: Body, mut headers: HeaderMap) -> Response {
-    headers
-        .entry(header::CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("text/event-stream"));
+    // Some upstreams call their streams something else, as which callers' programs would not read events.
+    let events = HeaderValue::from_static("text/event-stream");
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let start = kind.and_then(|kind| kind.get(..events.len()));
+    if !start.is_some_and(|start| start.eq_ignore_ascii_case(events.as_bytes())) {
+        headers.insert(header::CONTENT_TYPE, events);
+    }
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache"));

@@ -46,7 +46,7 @@ pub(super) fn endpoints(
         max_stale,
     });
     let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
-    let max_answer = config.server.max_answer;
+    let server = &config.server;
     // Another word on it takes a restart.
     let propagates = before.map_or(config.telemetry.traces.propagates, |(_, dispatch)| {
         dispatch.recorder.propagates()
@@ -62,7 +62,7 @@ pub(super) fn endpoints(
         let made = match kept {
             Some(endpoint) => endpoint_of(
                 provider,
-                max_answer,
+                server,
                 (
                     Arc::clone(&endpoint.wire),
                     endpoint
@@ -71,7 +71,7 @@ pub(super) fn endpoints(
                         .and_then(|prefill| prefill.wire.clone()),
                 ),
             ),
-            None => endpoint_of(provider, max_answer, wires(provider, &dns, clock)?),
+            None => endpoint_of(provider, server, wires(provider, &dns, clock)?),
         };
         let made = Endpoint {
             trace_context: provider.trace_context && propagates,
@@ -132,7 +132,7 @@ fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartErr
     Ok((wire, prefill))
 }
 
-fn endpoint_of(provider: &Provider, max_answer: usize, (wire, prefill): Wires) -> Endpoint {
+fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wires) -> Endpoint {
     let prefill = provider.prefill.map(|form| Continuation {
         form,
         wire: prefill,
@@ -149,7 +149,8 @@ fn endpoint_of(provider: &Provider, max_answer: usize, (wire, prefill): Wires) -
         headers: headers.collect::<HeaderMap>(),
         params: provider.params.clone(),
         context_window: provider.context_window,
-        max_answer,
+        max_answer: server.max_answer,
+        max_event: server.max_event,
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
         trace_context: provider.trace_context,

@@ -58,6 +58,8 @@ section! {
         max_body: Size,
         /// The largest whole answer of an upstream; a larger one counts as malformed. Default `64MiB`.
         max_answer: Size,
+        /// The largest event of an upstream's stream; a larger one counts as malformed. Default `8MiB`.
+        max_event: Size,
         /// How the names of providers are looked up.
         dns: DnsForm,
         /// Requests at the same time; more are answered with 503. Default 10000.

@@ -227,6 +227,7 @@ fn server(
         admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
+        max_event: raw.max_event.map_or(usual.max_event, |size| size.0),
         dns: outbound::dns(raw.dns),
         max_in_flight: raw
             .max_in_flight

@@ -68,6 +68,8 @@ pub struct Server {
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
     pub max_answer: usize,
+    /// Bytes; a larger event of an upstream's stream is malformed.
+    pub max_event: usize,
     /// How the names of providers are looked up.
     pub dns: Dns,
     /// Requests at the same time, at least 1.
@@ -91,6 +93,7 @@ impl Default for Server {
             admin: Admin::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
+            max_event: crate::wire::sse::MAX_EVENT,
             dns: Dns::default(),
             max_in_flight: 10_000,
             listeners: Listeners::default(),

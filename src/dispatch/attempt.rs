@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::events::{Events, Fault};
+use super::events::{self, Events, Fault};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
@@ -185,7 +185,16 @@ impl Attempt<'_> {
         let reply = self
             .within(timeouts.first_byte, "first byte", sending)
             .await?;
-        if !is_success(reply.status) || !may_be_events(&reply.headers) {
+        if !is_success(reply.status) {
+            return self
+                .within(timeouts.response, "answer", self.read(reply))
+                .await;
+        }
+        let looking = look(reply);
+        let (events, reply) = self
+            .within(timeouts.first_token, "first token", looking)
+            .await?;
+        if !events {
             return self
                 .within(timeouts.response, "answer", self.read(reply))
                 .await;
@@ -236,15 +245,18 @@ impl Attempt<'_> {
                     .into());
             }
         }
-        let body = whole.finish();
+        let body = response::unmarked(whole.finish());
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
+        let mut told = status;
         let failure = if is_success(status) {
             let operation = self.request.operation;
             match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
                 Inspection::ErrorInside(error) => {
-                    classify::classify_inband(kind, &error, &headers, wall)
+                    let failure = classify::classify_inband(kind, &error, &headers, wall);
+                    told = refused(&failure);
+                    failure
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
                 Inspection::Good(_) if self.request.doc.stream() => {
@@ -265,7 +277,7 @@ impl Attempt<'_> {
         };
         let failure = stamped(failure, status);
         let whole = Whole {
-            status,
+            status: told,
             headers,
             body,
             answered: None,
@@ -282,7 +294,7 @@ impl Attempt<'_> {
         } = reply;
         let failed =
             |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
-        let mut events = Events::new(&headers, body);
+        let mut events = Events::new(&headers, body, self.endpoint.max_event);
         let mut held = VecDeque::new();
         let mut held_bytes = 0;
         let mut usage = None;
@@ -373,6 +385,12 @@ fn stamped(failure: Failure, status: u16) -> Failure {
     }
 }
 
+/// The status for an error that came inside a 2xx.
+fn refused(failure: &Failure) -> u16 {
+    let status = failure.status.filter(|status| *status >= 400);
+    status.unwrap_or(400)
+}
+
 /// The answer that an error inside a stream would have been outside of one.
 fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
     let mut headers = HeaderMap::new();
@@ -381,10 +399,7 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
         HeaderValue::from_static("application/json"),
     );
     Whole {
-        status: failure
-            .status
-            .filter(|status| *status >= 400)
-            .unwrap_or(400),
+        status: refused(failure),
         headers,
         body: error.body.clone(),
         answered: None,
@@ -394,7 +409,7 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
 pub(super) fn class_of(fault: &Fault) -> Class {
     match fault {
         Fault::Broken(_) => Class::Network,
-        Fault::NotEvents(_) | Fault::Compression(_) => Class::Malformed,
+        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign => Class::Malformed,
     }
 }
 
@@ -402,13 +417,33 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// A 2xx that names a type of whole answers was not streamed; anything else is looked at as events.
-fn may_be_events(headers: &HeaderMap) -> bool {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
-        return true;
+/// Whether a 2xx is an event stream. One that says so is looked at as one; of any other the first bytes tell, whatever
+/// its type: some servers call their streams JSON, or nothing at all.
+async fn look(reply: Reply) -> Result<(bool, Reply), Early> {
+    let kind = reply.headers.get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
+        return Ok((true, reply));
+    }
+    let Reply {
+        status,
+        headers,
+        body,
+    } = reply;
+    let (events, body) = events::look(&headers, body)
+        .await
+        .map_err(|error| Failure::new(Class::Network, error.to_string()).with_status(status))?;
+    let reply = Reply {
+        status,
+        headers,
+        body,
     };
-    let kind = kind.as_bytes().to_ascii_lowercase();
-    !(kind.starts_with(b"application/json") || kind.starts_with(b"text/html"))
+    Ok((events, reply))
+}
+
+fn is_event_stream(kind: &[u8]) -> bool {
+    let name = b"text/event-stream";
+    kind.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {

@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use flate2::write::GzDecoder;
-use futures_util::Stream;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use std::io::Write;
 
 use crate::upstream::SendError;
+use crate::wire::openai::response::{is_zlib, looks_like_events};
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
@@ -29,6 +30,9 @@ pub(crate) enum Fault {
     /// The compression.
     #[error("the stream's compression is broken")]
     Compression(#[source] std::io::Error),
+    /// An event that is none of the dialect, with or without the look of an error.
+    #[error("an event of the stream is not JSON")]
+    Foreign,
 }
 
 impl Fault {
@@ -38,33 +42,131 @@ impl Fault {
             Self::Broken(cause) => format!("{self}: {cause}"),
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
+            Self::Foreign => self.to_string(),
         }
     }
 }
 
+/// What inflates a body.
+enum Inflater {
+    /// One gzip member after the other (RFC 1952).
+    Gzip(MultiGzDecoder<Vec<u8>>),
+    /// What is called `deflate`, before its first two bytes are there.
+    Unknown(Vec<u8>),
+    /// `deflate` as it should be (RFC 9110).
+    Zlib(ZlibDecoder<Vec<u8>>),
+    /// `deflate` as some send it (RFC 1951).
+    Bare(DeflateDecoder<Vec<u8>>),
+}
+
+impl Inflater {
+    /// For an answer with these headers. `None` for one that is not compressed, or in a way that is not read here.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        let encoding = encodings.next()?.as_bytes().to_ascii_lowercase();
+        match encoding.trim_ascii() {
+            b"gzip" | b"x-gzip" => Some(Self::Gzip(MultiGzDecoder::new(Vec::new()))),
+            b"deflate" => Some(Self::Unknown(Vec::new())),
+            _ => None,
+        }
+    }
+
+    /// Takes a piece; what comes out of it.
+    fn inflate(&mut self, piece: &[u8]) -> std::io::Result<Bytes> {
+        if let Self::Unknown(start) = self {
+            start.extend_from_slice(piece);
+            if start.len() < 2 {
+                return Ok(Bytes::new());
+            }
+            let start = std::mem::take(start);
+            *self = match is_zlib(&start) {
+                true => Self::Zlib(ZlibDecoder::new(Vec::new())),
+                false => Self::Bare(DeflateDecoder::new(Vec::new())),
+            };
+            return self.inflate(&start);
+        }
+        let out = match self {
+            Self::Unknown(start) => start,
+            Self::Gzip(decoder) => {
+                decoder.write_all(piece)?;
+                decoder.flush()?;
+                decoder.get_mut()
+            }
+            Self::Zlib(decoder) => {
+                decoder.write_all(piece)?;
+                decoder.flush()?;
+                decoder.get_mut()
+            }
+            Self::Bare(decoder) => {
+                decoder.write_all(piece)?;
+                decoder.flush()?;
+                decoder.get_mut()
+            }
+        };
+        Ok(Bytes::from(std::mem::take(out)))
+    }
+}
+
+type Body = BoxStream<'static, Result<Bytes, SendError>>;
+
+/// So much of a body without a word in it is read to tell what it is, in bytes: servers that let callers wait send
+/// empty lines.
+const MAX_BLANK: usize = 64 * 1024;
+
+/// Reads a body until it tells whether it is an event stream; whether it is, and all of the body.
+///
+/// # Errors
+/// A connection that breaks before that.
+pub(crate) async fn look(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body), SendError> {
+    let mut inflater = Inflater::of(headers);
+    let mut chunks = Vec::new();
+    let mut start = BytesMut::new();
+    let found = loop {
+        if let Some(found) = looks_like_events(&start) {
+            break found;
+        }
+        if start.len() > MAX_BLANK {
+            break false;
+        }
+        let Some(chunk) = body.next().await.transpose()? else {
+            break false;
+        };
+        match &mut inflater {
+            None => start.extend_from_slice(&chunk),
+            Some(inflater) => {
+                let piece = chunk.get(..PIECE).unwrap_or(&chunk);
+                match inflater.inflate(piece) {
+                    Ok(piece) => start.extend_from_slice(&piece),
+                    Err(_) => {
+                        chunks.push(Ok(chunk));
+                        break false;
+                    }
+                }
+            }
+        }
+        chunks.push(Ok(chunk));
+    };
+    let all = futures_util::stream::iter(chunks).chain(body);
+    Ok((found, all.boxed()))
+}
+
 /// A body, event by event.
 pub(crate) struct Events {
-    body: BoxStream<'static, Result<Bytes, SendError>>,
+    body: Body,
     splitter: EventSplitter,
-    inflate: Option<GzDecoder<Vec<u8>>>,
+    inflater: Option<Inflater>,
     /// What came compressed and is still to be inflated.
     packed: Bytes,
     ended: bool,
 }
 
 impl Events {
-    /// `headers` say whether the body is compressed.
-    pub(crate) fn new(
-        headers: &HeaderMap,
-        body: BoxStream<'static, Result<Bytes, SendError>>,
-    ) -> Self {
-        let encoding = headers.get(header::CONTENT_ENCODING);
-        let gzip =
-            encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    /// `headers` say whether the body is compressed; an event may have `max_event` bytes.
+    pub(crate) fn new(headers: &HeaderMap, body: Body, max_event: usize) -> Self {
         Self {
             body,
-            splitter: EventSplitter::default(),
-            inflate: gzip.then(|| GzDecoder::new(Vec::new())),
+            splitter: EventSplitter::new(max_event),
+            inflater: Inflater::of(headers),
             packed: Bytes::new(),
             ended: false,
         }
@@ -99,7 +201,7 @@ impl Events {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
                 None => self.ended = true,
                 Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
-                Some(Ok(chunk)) if self.inflate.is_some() => self.packed = chunk,
+                Some(Ok(chunk)) if self.inflater.is_some() => self.packed = chunk,
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
@@ -108,12 +210,10 @@ impl Events {
     /// The next piece of what came compressed. A small one: it may grow a thousandfold.
     fn inflate(&mut self) -> std::io::Result<Bytes> {
         let piece = self.packed.split_to(PIECE.min(self.packed.len()));
-        let Some(decoder) = &mut self.inflate else {
-            return Ok(piece);
-        };
-        decoder.write_all(&piece)?;
-        decoder.flush()?;
-        Ok(Bytes::from(std::mem::take(decoder.get_mut())))
+        match &mut self.inflater {
+            Some(inflater) => inflater.inflate(&piece),
+            None => Ok(piece),
+        }
     }
 }
 

@@ -363,13 +363,13 @@ impl Relay {
         let now = self.clock.now();
         let said = stream::inspect(self.operation, &event);
         let Some(live) = &mut self.live else { return };
-        // Comments and empty deltas keep a connection open, not a promise.
-        if said.content || said.finished != 0 || said.usage.is_some() {
+        // Comments and pings keep a connection open, not a promise.
+        if said.life {
             live.last_event = now;
         }
         if said.malformed {
-            // One broken event in the middle: the rest of the answer is worth more than its end.
-            return;
+            // What the caller's program would make of it, nobody knows; the words that it may have held are missing.
+            return self.broken(&Fault::Foreign);
         }
         live.note(&said, &event);
         if let Some(charge) = self.story.as_mut().and_then(|story| story.charge.as_mut()) {
@@ -378,7 +378,8 @@ impl Relay {
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
-            let event = live.fit(event.raw);
+            // One that its program would not take for an error is told in our words.
+            let event = (!said.foreign).then(|| live.fit(event.raw)).flatten();
             return self.cut(Cut {
                 event,
                 retry_after: failure.retry_after,

@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub context_window: Option<u64>,
     /// A whole answer may have so many bytes, as received.
     pub max_answer: usize,
+    /// The largest event of a stream, in bytes.
+    pub max_event: usize,
     /// How long the parts of an attempt may take.
     pub timeouts: Timeouts,
     /// How often it is asked again.

@@ -80,10 +80,7 @@ async fn whatever_a_model_produces_is_a_sign_of_life() {
     events.extend([delta("{}"), delta(r#"{"content":""}"#)]);
     events.extend([chunk("end"), finish("stop"), DONE.to_owned()]);
     let whole = events.concat();
-    a.on(
-        Match::any(),
-        [Behaviour::events(events).between(ms(150))],
-    );
+    a.on(Match::any(), [Behaviour::events(events).between(ms(150))]);
     let text = streamed(&gateway).await;
     is_whole("reasoning", &text, "start end");
     assert_eq!(text, whole);
@@ -95,10 +92,7 @@ async fn whatever_a_model_produces_is_a_first_token() {
     let mut events = vec![role()];
     events.extend(long_working());
     events.extend([chunk("end"), finish("stop"), DONE.to_owned()]);
-    a.on(
-        Match::any(),
-        [Behaviour::events(events).between(ms(150))],
-    );
+    a.on(Match::any(), [Behaviour::events(events).between(ms(150))]);
     is_whole("reasoning", &streamed(&gateway).await, "end");
 }
 
@@ -146,7 +140,9 @@ async fn a_failure_in_any_shape_after_content_is_told_as_one_and_nothing_looks_c
 #[tokio::test]
 async fn a_failure_in_any_shape_before_content_is_hidden() {
     let (a, _b, gateway) = chain().await;
-    let whole = FAILURES.iter().filter_map(|line| line.strip_prefix("data: "));
+    let whole = FAILURES
+        .iter()
+        .filter_map(|line| line.strip_prefix("data: "));
     for body in whole.filter(|body| !body.contains("delta")) {
         a.on(Match::any(), [Behaviour::json(200, body)]);
         let answer = gateway.chat("p").send().await;
@@ -184,9 +180,7 @@ async fn harmless_events_that_are_no_chunks_stay_harmless() {
     events.extend([chunk("two"), finish("stop"), DONE.to_owned()]);
     let whole = events.concat();
     a.on(Match::any(), [Behaviour::events(events)]);
-    let text = streamed(&gateway).await;
-    is_whole("harmless", &text, "one two");
-    assert_eq!(text, whole);
+    assert_eq!(streamed(&gateway).await, whole);
 }
 
 #[tokio::test]
@@ -222,7 +216,14 @@ async fn an_event_stream_is_one_whatever_its_label() {
     ];
     let (a, gateway) = lone("").await;
     for label in labels {
-        for first in ["", "\n\n", ": hello\n\n", "event: message\n", "\u{feff}", "id: 1\n"] {
+        for first in [
+            "",
+            "\n\n",
+            ": hello\n\n",
+            "event: message\n",
+            "\u{feff}",
+            "id: 1\n",
+        ] {
             let events = [
                 format!("{first}{}", chunk("hel")),
                 chunk("lo"),
@@ -267,7 +268,7 @@ async fn an_answer_that_is_no_event_stream_is_none_whatever_its_label() {
     a.on(Match::any(), [Behaviour::streams(&["x"])]);
     let answer = gateway.chat("p").send().await;
     answer.assert_error(502, "invalid_upstream_response");
-    assert!(answer.text().contains("event stream"), "{}", answer.text());
+    gateway.logged("got an event stream").await;
 }
 
 #[tokio::test]
@@ -299,7 +300,10 @@ async fn a_byte_order_mark_does_no_harm_and_reaches_nobody() {
         [
             Behaviour::json(200, &marked),
             Behaviour::json(200, &marked).chunked().slices(1),
-            Behaviour::json(400, "\u{feff}{\"error\":{\"message\":\"no\",\"code\":\"x\"}}"),
+            Behaviour::json(
+                400,
+                "\u{feff}{\"error\":{\"message\":\"no\",\"code\":\"x\"}}",
+            ),
         ],
     );
     for _ in 0..2 {
@@ -350,13 +354,18 @@ async fn compressed_streams_are_read_in_every_form_that_is_called_so() {
     for (name, encoding, parts) in [
         ("gzip", "gzip", vec![gzip(&text)]),
         ("x-gzip", "X-GZip", vec![gzip(&text)]),
-        ("a member per event", "gzip", pieces.iter().map(|piece| gzip(piece)).collect()),
+        (
+            "a member per event",
+            "gzip",
+            pieces.iter().map(|piece| gzip(piece)).collect(),
+        ),
         ("zlib", "deflate", vec![zlib]),
         ("raw deflate", "deflate", vec![raw]),
         ("identity", "identity", vec![text]),
     ] {
         for kind in ["text/event-stream", "application/json"] {
-            let behaviour = Behaviour::pieces(kind, parts.clone()).header("content-encoding", encoding);
+            let behaviour =
+                Behaviour::pieces(kind, parts.clone()).header("content-encoding", encoding);
             a.on(Match::any(), [behaviour.clone(), behaviour.slices(1)]);
             for _ in 0..2 {
                 is_whole(name, &streamed(&gateway).await, "one two");
@@ -377,7 +386,7 @@ llm: {providers: [{name: p, model: m, api_key: k1, base_url: <a>, retry: {same_u
     a.on(Match::any(), [Behaviour::streams(&[&long])]);
     let answer = gateway.post_chat(chat_stream("p")).send().await;
     answer.assert_error(502, "invalid_upstream_response");
-    assert!(answer.text().contains("server.max_event"), "{}", answer.text());
+    gateway.logged("server.max_event").await;
     a.on(Match::any(), [Behaviour::streams(&["short"])]);
     is_whole("short", &streamed(&gateway).await, "short");
 }
@@ -385,7 +394,8 @@ llm: {providers: [{name: p, model: m, api_key: k1, base_url: <a>, retry: {same_u
 #[tokio::test]
 async fn a_finish_on_every_chunk_is_an_end_only_where_the_stream_ends() {
     let (a, gateway) = lone("").await;
-    let both = |text: &str| chunk(text).replace("\"finish_reason\":null", "\"finish_reason\":\"stop\"");
+    let both =
+        |text: &str| chunk(text).replace("\"finish_reason\":null", "\"finish_reason\":\"stop\"");
     let gate = crate::support::Gate::new();
     let events = [both("one "), both("two"), DONE.to_owned()];
     a.on(

@@ -280,6 +280,7 @@ pub fn dispatch(
         };
         let endpoint = Endpoint {
             max_answer: 64 << 20,
+            max_event: 8 << 20,
             kind: String::new(),
             wire: Arc::new(wire),
             headers: HeaderMap::new(),

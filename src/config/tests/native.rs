@@ -77,6 +77,7 @@ log: {format: json, level: 'info,pointsman=debug'}
             listeners: Listeners::default(),
             insecure_open: false,
             max_answer: 64 << 20,
+            max_event: 8 << 20,
             dns: Default::default(),
             drain_delay: S,
             drain_timeout: 120 * S,

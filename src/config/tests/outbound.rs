@@ -119,7 +119,7 @@ fn names_are_looked_up_on_the_terms_that_are_written() {
     let config = yaml(&one(""), &[]).unwrap();
     assert_eq!(config.server.dns, Dns::default());
     let text = format!(
-        "server: {{dns: {{ttl: 5s, negative_ttl: 0, max_stale: 1m}}, max_answer: 1MiB}}\n{}",
+        "server: {{dns: {{ttl: 5s, negative_ttl: 0, max_stale: 1m}}, max_answer: 1MiB, max_event: 16MiB}}\n{}",
         one("")
     );
     let config = yaml(&text, &[]).unwrap();
@@ -128,6 +128,7 @@ fn names_are_looked_up_on_the_terms_that_are_written() {
         (5 * S, 60 * S)
     );
     assert_eq!(config.server.max_answer, 1 << 20);
+    assert_eq!(config.server.max_event, 16 << 20);
     let wrong = text.replace("ttl: 5s", "tll: 5s");
     has(
         &mistakes(&wrong, &[]),

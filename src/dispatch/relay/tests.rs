@@ -80,6 +80,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     .await;
     let endpoint = Endpoint {
         max_answer: 64 << 20,
+        max_event: 8 << 20,
         kind: String::new(),
         wire: Arc::new(Parts(gap)),
         headers: HeaderMap::new(),

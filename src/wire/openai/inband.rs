@@ -161,3 +161,145 @@ pub(super) fn sounds_wrong(text: &str) -> bool {
     let text = text.unwrap_or_default().to_ascii_lowercase();
     SIGNS.iter().any(|sign| text.contains(sign))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn likely(json: &str) -> bool {
+        is_likely(&Envelope::read(json).unwrap(), None)
+    }
+
+    fn certain(json: &str) -> bool {
+        is_certain(&Envelope::read(json).unwrap())
+    }
+
+    #[test]
+    fn every_shape_of_an_error_is_one() {
+        for json in [
+            r#"{"error":{"message":"x"}}"#,
+            r#"{"error":"x"}"#,
+            r#"{"error":["x"]}"#,
+            r#"{"error":true,"message":"x"}"#,
+            r#"{"error":500}"#,
+            r#"{"errors":[{"code":3040}]}"#,
+            r#"{"object":"error","message":"x","type":"BadRequestError","code":400}"#,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#,
+            r#"{"detail":"x"}"#,
+            r#"{"detail":[{"msg":"x"}]}"#,
+            r#"{"detail":{"error":"x"}}"#,
+            r#"{"success":false}"#,
+            r#"{"success":false,"errors":[{"code":1}]}"#,
+            r#"{"base_resp":{"status_code":1008,"status_msg":"x"}}"#,
+            r#"{"base_resp":{"status_code":"1008"}}"#,
+            r#"{"status":"error","message":"x"}"#,
+            r#"{"status":"failed"}"#,
+            r#"{"status":429,"title":"Too Many Requests"}"#,
+            r#"{"status_code":503}"#,
+            r#"{"statusCode":401,"message":"x"}"#,
+            r#"{"code":"429","message":"x"}"#,
+            r#"{"code":1234,"msg":"x"}"#,
+            r#"{"code":"InvalidParameter","message":"x","request_id":"r"}"#,
+            r#"{"message":"x"}"#,
+            r#"{"message":"x","type":"rate_limit_exceeded","code":null}"#,
+            r#"{"Message":"x"}"#,
+            r#"{"__type":"ThrottlingException","message":"x"}"#,
+            r#"{"error_code":336100,"error_msg":"x"}"#,
+            r#"{"errorCode":"E1","errorMessage":"x"}"#,
+            r#"{"exception":"x"}"#,
+            r#"{"error_description":"x"}"#,
+        ] {
+            assert!(likely(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_says_that_all_is_well_is_no_error() {
+        for json in [
+            "{}",
+            r#"{"error":null}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":[]}"#,
+            r#"{"error":""}"#,
+            r#"{"error":false}"#,
+            r#"{"error":{"code":0,"message":""}}"#,
+            r#"{"error":{"code":null,"message":null,"param":null}}"#,
+            r#"{"errors":[]}"#,
+            r#"{"detail":null}"#,
+            r#"{"code":0,"message":"success"}"#,
+            r#"{"code":200,"msg":"ok"}"#,
+            r#"{"code":"0","message":"x"}"#,
+            r#"{"success":true,"message":"x"}"#,
+            r#"{"status":200,"message":"x"}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":"success"}}"#,
+            r#"{"status":"processing","message":"x"}"#,
+            r#"{"type":"status","message":"x"}"#,
+            r#"{"message":{"role":"assistant","content":"x"}}"#,
+            r#"{"warning":"x"}"#,
+            r#"{"id":"x","model":"error-prone"}"#,
+        ] {
+            assert!(!likely(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn beside_an_answer_only_what_is_certain_counts() {
+        let beside = |fields: &str| {
+            format!(r#"{{"choices":[{{"index":0,"message":{{"content":"x"}}}}],{fields}}}"#)
+        };
+        for fields in [
+            r#""error":{"message":"x"}"#,
+            r#""object":"error""#,
+            r#""success":false,"errors":["x"]"#,
+            r#""base_resp":{"status_code":1000}"#,
+        ] {
+            assert!(certain(&beside(fields)), "{fields}");
+        }
+        for fields in [
+            r#""message":"x""#,
+            r#""detail":"x""#,
+            r#""warning":"x""#,
+            r#""code":500"#,
+            r#""status":"failed""#,
+            r#""error":null,"errors":[]"#,
+        ] {
+            assert!(!certain(&beside(fields)), "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_choice_fails_by_its_error_or_by_its_reason() {
+        for choice in [
+            r#"{"error":{"message":"x"}}"#,
+            r#"{"error":"x","finish_reason":"stop"}"#,
+            r#"{"message":{"error":"x"}}"#,
+            r#"{"finish_reason":"error"}"#,
+            r#"{"finish_reason":"ERROR"}"#,
+            r#"{"finish_reason":"network_error"}"#,
+            r#"{"finish_reason":"engine_error"}"#,
+            r#"{"finish_reason":"insufficient_system_resource"}"#,
+            r#"{"finish_reason":"abort"}"#,
+            r#"{"finish_reason":"TIMEOUT"}"#,
+        ] {
+            assert!(
+                certain(&format!(r#"{{"choices":[{{}},{choice}]}}"#)),
+                "{choice}"
+            );
+        }
+        for reason in [
+            "stop",
+            "length",
+            "tool_calls",
+            "function_call",
+            "content_filter",
+            "sensitive",
+            "eos",
+            "model_length",
+            "max_tokens",
+            "",
+        ] {
+            let json = format!(r#"{{"choices":[{{"finish_reason":"{reason}","error":null}}]}}"#);
+            assert!(!certain(&json), "{json}");
+        }
+    }
+}

@@ -155,7 +155,8 @@ fn last_words(event: &RawEvent) -> Option<StreamEvent> {
             }
             continue;
         }
-        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let is_name =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let known_form = name.trim_ascii().iter().all(is_name);
         if words.is_empty() && known_form && !sounds_wrong(&String::from_utf8_lossy(name)) {
             continue;
@@ -264,12 +265,15 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
 }
 
 /// Whether an event carries a part of the answer, or tells of a tool at work. The frame of a text that is still empty
-/// (an item that is a message, a part without text) is like the role of a chat completion.
+/// (an item that is a message, a part without text) is like the role of a chat completion; what a text or a message
+/// was when it is done has been told before, bit by bit.
 fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
-    if matches!(
+    let frame = matches!(
         kind,
         "response.created" | "response.in_progress" | "response.queued"
-    ) {
+    );
+    let item_done = kind == "response.output_item.done";
+    if frame || (kind.ends_with(".done") && !item_done) {
         return false;
     }
     let piece = |raw: Option<&RawValue>| -> bool {
@@ -277,7 +281,8 @@ fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
         let Ok(piece) = serde_json::from_str::<Piece<'_>>(raw.get()) else {
             return true;
         };
-        piece.produced || is_work(word(piece.kind).trim_start_matches("reasoning"))
+        let told = item_done && word(piece.kind) == "message";
+        !told && (piece.produced || is_work(word(piece.kind).trim_start_matches("reasoning")))
     };
     let tool = kind.contains("_call.") || kind.contains(".mcp_");
     tool || envelope.produced || piece(envelope.item) || piece(envelope.part)
@@ -477,10 +482,7 @@ mod tests {
     #[test]
     fn reads_the_responses_api() {
         let say = |data| look(Operation::Responses, data);
-        assert_eq!(
-            say(r#"{"type":"response.created","response":{}}"#),
-            alive()
-        );
+        assert_eq!(say(r#"{"type":"response.created","response":{}}"#), alive());
         assert!(say(r#"{"type":"response.output_text.delta","delta":"a"}"#).content);
         assert!(
             say(r#"{"type":"response.output_item.added","item":{"type":"function_call"}}"#).content
