@@ -1,7 +1,13 @@
 //! Which headers pass, each way. A request's go on by a short list of those that mean something to an
 //! upstream; an answer's come back but for those that concern the connection, the key or the account.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// What makes the calls: `user-agent`, unless the provider's configuration names another one.
+pub const AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
+
+/// So much of a caller's `user-agent` goes on, in bytes.
+const CALLERS_AGENT: usize = 512;
 
 /// A caller's headers that an upstream may see.
 fn is_forwarded(name: &str) -> bool {
@@ -79,6 +85,20 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// [`AGENT`] and behind it the caller's `user-agent`; `None` when it has none, or one that is too long.
+pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
+    let callers = headers.get(header::USER_AGENT)?.as_bytes();
+    let callers = callers.trim_ascii();
+    if callers.is_empty() || callers.len() > CALLERS_AGENT {
+        return None;
+    }
+    let mut both = Vec::with_capacity(AGENT.len() + 1 + callers.len());
+    both.extend_from_slice(AGENT.as_bytes());
+    both.push(b' ');
+    both.extend_from_slice(callers);
+    HeaderValue::from_bytes(&both).ok()
+}
+
 /// The upstream's headers that go back to the caller.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let hops = hops(headers);
@@ -95,8 +115,6 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
