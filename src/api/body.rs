@@ -64,7 +64,11 @@ pub(super) async fn read(
                 decoder: Decoder::new(codings, max),
                 all: BytesMut::new(),
             };
-            let mut pieces = Pieces { body, timer: None, pause };
+            let mut pieces = Pieces {
+                body,
+                timer: None,
+                pause,
+            };
             while let Some(piece) = pieces.next().await? {
                 plain.push(&piece).await?;
             }
@@ -84,7 +88,11 @@ async fn read_plain(body: &mut Body, max: usize, pause: Duration) -> Result<Byte
     }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    let mut pieces = Pieces { body, timer: None, pause };
+    let mut pieces = Pieces {
+        body,
+        timer: None,
+        pause,
+    };
     while let Some(data) = pieces.next().await? {
         let length = first.len() + all.len() + data.len();
         if length > max {
@@ -178,9 +186,8 @@ fn undecodable(error: DecodeError) -> ApiError {
             ApiError::new(ErrorCode::RequestTooLarge, message)
         }
         DecodeError::Broken(coding) => {
-            let message = format!(
-                "the body is not valid {coding}, or was cut (content-encoding: {coding})"
-            );
+            let message =
+                format!("the body is not valid {coding}, or was cut (content-encoding: {coding})");
             ApiError::new(ErrorCode::InvalidRequest, message)
         }
     }

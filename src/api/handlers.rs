@@ -146,9 +146,8 @@ async fn admit(
     }
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
-    let codings = encoding::codings(&head.headers).map_err(|error| {
-        ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string())
-    })?;
+    let codings = encoding::codings(&head.headers)
+        .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let reading = body::read(body, &codings, serving.max_body, serving.body_timeout);
     let longest = serving.dispatch.policy.deadline;
     let until = caller.arrived + deadline.map_or(longest, |asked| asked.min(longest));

@@ -227,7 +227,10 @@ fn is_repeatable(error: &reqwest::Error, kept: bool, size: usize) -> bool {
         }
         closed |= error.downcast_ref().is_some_and(|error: &io::Error| {
             use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+            matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset
+            )
         });
         cause = error.source();
     }

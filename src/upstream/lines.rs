@@ -108,7 +108,12 @@ impl Lines {
             let (client, _) = made.map_err(|_| ClientError::Unmade)??;
             Ok::<_, ClientError>(client)
         };
-        Ok(self.fresh.get_or_try_init(make).await?.execute(request).await)
+        Ok(self
+            .fresh
+            .get_or_try_init(make)
+            .await?
+            .execute(request)
+            .await)
     }
 }
 

@@ -75,7 +75,9 @@ pub enum CodingError {
     #[error("the content-encoding `{0}` is not known here: send gzip, deflate, br, zstd or none")]
     Unknown(String),
     /// Too many, one on top of the other.
-    #[error("more than {MOST} encodings on top of each other (content-encoding) are not read: send one or none")]
+    #[error(
+        "more than {MOST} encodings on top of each other (content-encoding) are not read: send one or none"
+    )]
     TooMany,
 }
 
@@ -88,7 +90,8 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = String::from_utf8_lossy(value.as_bytes());
         let names = text.split(',').map(str::trim);
-        for name in names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")) {
+        for name in names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"))
+        {
             let unknown = || CodingError::Unknown(name.chars().take(40).collect());
             found.push(Coding::named(name).ok_or_else(unknown)?);
         }
@@ -127,7 +130,10 @@ impl fmt::Debug for Decoder {
 impl Decoder {
     /// For a message with these codings, in the order in which they were applied, that may grow to `limit` bytes.
     pub fn new(codings: &[Coding], limit: usize) -> Self {
-        let layers = codings.iter().rev().map(|coding| Layer::new(*coding, limit));
+        let layers = codings
+            .iter()
+            .rev()
+            .map(|coding| Layer::new(*coding, limit));
         Self {
             layers: layers.collect(),
             failed: None,
@@ -350,7 +356,8 @@ impl Inflate {
                 .map_err(io::Error::other)?;
             let read = usize::try_from(state.total_in() - read).unwrap_or(usize::MAX);
             let written = usize::try_from(state.total_out() - written).unwrap_or(usize::MAX);
-            self.sink.write_all(buffer.get(..written).unwrap_or_default())?;
+            self.sink
+                .write_all(buffer.get(..written).unwrap_or_default())?;
             piece = piece.get(read..).unwrap_or_default();
             self.ended = status == Status::StreamEnd;
             if !self.ended && read == 0 && written == 0 {

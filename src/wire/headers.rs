@@ -45,7 +45,7 @@ fn is_dropped(name: &str) -> bool {
 }
 
 /// What describes a key, an account, or a way the bytes took.
-const DROPPED_PREFIXES: [&str; 9] = [
+const DROPPED_PREFIXES: [&str; 10] = [
     "x-ratelimit-",
     "ratelimit",
     "anthropic-ratelimit-",
@@ -55,6 +55,8 @@ const DROPPED_PREFIXES: [&str; 9] = [
     "access-control-",
     "cf-",
     "x-pointsman-",
+    // A gateway's copies of what its own upstream said (LiteLLM), limits of keys and cookies among them.
+    "llm_provider-",
 ];
 
 /// What `Connection` declares to be for this hop only (RFC 9110, 7.6.1).
@@ -99,16 +101,37 @@ pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&both).ok()
 }
 
-/// The upstream's headers that go back to the caller.
+/// So many lines of an answer go back at most, besides [`is_vital`] ones: clients give up at 100 (hyper, Python's
+/// http.client), and some are added here.
+const MOST_LINES: usize = 64;
+/// So many bytes of names and values go back at most, besides [`is_vital`] ones: clients and proxies give up at 16 KiB
+/// (Node, h11) or half of it.
+const MOST_BYTES: usize = 6 * 1024;
+
+/// Without these an answer is not understood.
+fn is_vital(name: &str) -> bool {
+    name.starts_with("content-") || name.starts_with("retry-after") || name == "x-should-retry"
+}
+
+/// The upstream's headers that go back to the caller: no more than usual clients read.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let hops = hops(headers);
-    let mut out = HeaderMap::with_capacity(headers.len() + 4);
+    let (mut lines, mut bytes) = (MOST_LINES, MOST_BYTES);
+    let mut out = HeaderMap::with_capacity(headers.len().min(MOST_LINES) + 4);
     for (name, value) in headers {
         // What says how to read the body stays, whoever wants it away.
         let by_name = names(&hops, name) && !name.as_str().starts_with("content-");
-        if !is_dropped(name.as_str()) && !by_name {
-            out.append(name.clone(), value.clone());
+        if is_dropped(name.as_str()) || by_name {
+            continue;
         }
+        if !is_vital(name.as_str()) {
+            let size = name.as_str().len() + value.len();
+            if lines == 0 || size > bytes {
+                continue;
+            }
+            (lines, bytes) = (lines - 1, bytes - size);
+        }
+        out.append(name.clone(), value.clone());
     }
     out
 }
@@ -161,6 +184,22 @@ mod tests {
             out.contains_key("content-encoding"),
             "the body stays readable"
         );
+    }
+
+    #[test]
+    fn no_more_comes_back_than_clients_read() {
+        let mut many = HeaderMap::new();
+        for n in 0..500 {
+            let name = HeaderName::try_from(format!("x-other-{n}")).unwrap();
+            many.append(name, HeaderValue::from(n));
+        }
+        many.append("x-long", HeaderValue::from_str(&"x".repeat(7000)).unwrap());
+        many.append("content-type", HeaderValue::from_static("application/json"));
+        many.append("retry-after-ms", HeaderValue::from_static("1500"));
+        let out = forward_response_headers(&many);
+        assert_eq!(out.len(), 64 + 2);
+        assert!(out.contains_key("content-type") && out.contains_key("retry-after-ms"));
+        assert!(!out.contains_key("x-long"));
     }
 
     #[test]

@@ -88,7 +88,12 @@ const WAYS: [(Coding, Compress); 5] = [
 ];
 
 /// All that comes out of a text in pieces of that size.
-fn decode(codings: &[Coding], text: &[u8], piece: usize, limit: usize) -> Result<Vec<u8>, DecodeError> {
+fn decode(
+    codings: &[Coding],
+    text: &[u8],
+    piece: usize,
+    limit: usize,
+) -> Result<Vec<u8>, DecodeError> {
     let mut decoder = Decoder::new(codings, limit);
     let mut all = Vec::new();
     for piece in text.chunks(piece) {
@@ -112,9 +117,18 @@ fn names_are_read_in_any_case_and_as_lists() {
     assert_eq!(read(&[]), Ok(vec![]));
     assert_eq!(read(&["", " identity , Identity"]), Ok(vec![]));
     assert_eq!(read(&["X-GZIP"]), Ok(vec![Coding::Gzip]));
-    assert_eq!(read(&["br,zstd", "deflate"]), Ok(vec![Coding::Brotli, Coding::Zstd, Coding::Deflate]));
-    assert_eq!(read(&["gzip, snappy"]), Err(CodingError::Unknown("snappy".to_owned())));
-    assert_eq!(read(&["gzip, gzip", "gzip, gzip"]), Err(CodingError::TooMany));
+    assert_eq!(
+        read(&["br,zstd", "deflate"]),
+        Ok(vec![Coding::Brotli, Coding::Zstd, Coding::Deflate])
+    );
+    assert_eq!(
+        read(&["gzip, snappy"]),
+        Err(CodingError::Unknown("snappy".to_owned()))
+    );
+    assert_eq!(
+        read(&["gzip, gzip", "gzip, gzip"]),
+        Err(CodingError::TooMany)
+    );
 }
 
 #[test]
@@ -127,7 +141,10 @@ fn a_stream_comes_out_as_far_as_it_went_in() {
     for event in events {
         gzip.write_all(event).unwrap();
         gzip.flush().unwrap();
-        assert_eq!(decoder.push(&std::mem::take(gzip.get_mut())).unwrap(), event);
+        assert_eq!(
+            decoder.push(&std::mem::take(gzip.get_mut())).unwrap(),
+            event
+        );
         zstd.write_all(event).unwrap();
         zstd.flush().unwrap();
         assert_eq!(second.push(&std::mem::take(zstd.get_mut())).unwrap(), event);

@@ -13,8 +13,13 @@ const BROTLI: &str = "1b3800401c07760cf907713868be8652646bafc2d29a45a7ab0f38e4c0
 const BROTLI_BOMB: &str = "cbffff3ff82540e2b14020f7fe8fffff7ff04b00c4611180eefd1fffffffe0970088c30200ddfb3ffeffffc12f0110870500baf77ffcffff835f02200e0b0074effff8ffff07bf04401c1600e8defff1ffff0f7e0980382c00d0bdffcbffff3ffc1200715800a07bff07";
 
 fn bytes(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
-    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+    let digits = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|two| std::str::from_utf8(two).unwrap());
+    digits
+        .map(|two| u8::from_str_radix(two, 16).unwrap())
+        .collect()
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -40,7 +45,11 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 }
 
 async fn encoded(gateway: &Gateway, encoding: &str, body: Vec<u8>) -> Answer {
-    gateway.post_chat(body).header("content-encoding", encoding).send().await
+    gateway
+        .post_chat(body)
+        .header("content-encoding", encoding)
+        .send()
+        .await
 }
 
 #[tokio::test]
@@ -76,7 +85,9 @@ async fn compressed_bodies_are_read_and_go_on_plain() {
     }
     // As two lines of the head.
     let call = gateway.post_chat(zstd(&gzip(&plain)));
-    let call = call.header("content-encoding", "gzip").header("content-encoding", "zstd");
+    let call = call
+        .header("content-encoding", "gzip")
+        .header("content-encoding", "zstd");
     assert_eq!(call.send().await.status, 200);
 }
 
@@ -95,12 +106,20 @@ async fn what_grows_too_much_is_refused_before_it_has_grown() {
         let answer = encoded(&gateway, encoding, body).await;
         answer.assert_error(413, "request_too_large");
         let text = answer.text();
-        assert!(text.contains("1048576") && text.contains("decompressed"), "{text}");
+        assert!(
+            text.contains("1048576") && text.contains("decompressed"),
+            "{text}"
+        );
     }
     assert_eq!(a.count(), 0);
     // What fits is not held against it.
     let fits = format!("{}{}", " ".repeat(1_000_000), chat("a"));
-    assert_eq!(encoded(&gateway, "gzip", gzip(fits.as_bytes())).await.status, 200);
+    assert_eq!(
+        encoded(&gateway, "gzip", gzip(fits.as_bytes()))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -123,14 +142,26 @@ async fn broken_and_unknown_encodings_are_told_apart() {
         let answer = encoded(&gateway, encoding, body).await;
         answer.assert_error(400, "invalid_request");
         let text = answer.text();
-        assert!(text.contains(&format!("content-encoding: {encoding}")), "{encoding}: {text}");
+        assert!(
+            text.contains(&format!("content-encoding: {encoding}")),
+            "{encoding}: {text}"
+        );
     }
-    for encoding in ["lz4", "gzip, lz4", "compress", "gzip;q=1", "gzip, gzip, gzip, gzip"] {
+    for encoding in [
+        "lz4",
+        "gzip, lz4",
+        "compress",
+        "gzip;q=1",
+        "gzip, gzip, gzip, gzip",
+    ] {
         let answer = encoded(&gateway, encoding, gzip(&plain)).await;
         answer.assert_error(415, "unsupported_encoding");
         assert!(answer.text().contains("encoding"), "{}", answer.text());
         assert_eq!(answer.json()["error"]["type"], "invalid_request_error");
-        assert_eq!(answer.header("accept-encoding"), "gzip, deflate, br, zstd, identity");
+        assert_eq!(
+            answer.header("accept-encoding"),
+            "gzip, deflate, br, zstd, identity"
+        );
     }
     assert_eq!(a.count(), 0);
 }
@@ -141,10 +172,17 @@ async fn a_byte_order_mark_is_no_part_of_a_request() {
     let marked = [b"\xef\xbb\xbf", chat("a").as_bytes()].concat();
     assert_eq!(gateway.post_chat(marked.clone()).send().await.says(), "ok");
     assert_eq!(encoded(&gateway, "gzip", gzip(&marked)).await.says(), "ok");
-    assert!(a.requests().iter().all(|request| request.body.starts_with(b"{")));
+    assert!(
+        a.requests()
+            .iter()
+            .all(|request| request.body.starts_with(b"{"))
+    );
     let answer = gateway.post_chat(&b"\xef\xbb"[..]).send().await;
     answer.assert_error(400, "invalid_json");
-    let wide: Vec<u8> = chat("a").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> = chat("a")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let answer = gateway.post_chat(wide).send().await;
     answer.assert_error(400, "invalid_json");
 }
