@@ -263,7 +263,7 @@ impl Layer {
             Machine::Zstd(zstd) => zstd.write_all(piece).and_then(|()| zstd.flush()),
             Machine::Unset(_) => Err(io::ErrorKind::Unsupported.into()),
         };
-        self.out(done)
+        self.out(&done)
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, DecodeError> {
@@ -275,11 +275,11 @@ impl Layer {
             Machine::Zstd(zstd) => zstd.do_finish(),
             Machine::Unset(_) => Err(io::ErrorKind::Unsupported.into()),
         };
-        self.out(done)
+        self.out(&done)
     }
 
     /// What has come out, if all went well.
-    fn out(&mut self, done: io::Result<()>) -> Result<Vec<u8>, DecodeError> {
+    fn out(&mut self, done: &io::Result<()>) -> Result<Vec<u8>, DecodeError> {
         let sink = match &mut self.machine {
             Machine::Gzip(gzip) => gzip.get_mut(),
             Machine::Deflate(deflate) => &mut deflate.sink,
