@@ -323,6 +323,7 @@ pub async fn play(setup: Setup) -> Figures {
         timeouts: Timeouts::default(),
         retry: Arc::default(),
         trace_context: false,
+        forward_user_agent: false,
         prefill: None,
     };
     let dispatch = Arc::new(Dispatch {

@@ -65,7 +65,7 @@ fn host(parts: &Parts) -> Option<&str> {
 
 /// Whether one of the tokens comes with it. All are looked at, whichever it is.
 fn has_token(parts: &Parts, tokens: &[TokenDigest]) -> bool {
-    let digest = TokenDigest::of(token::presented(&parts.headers).unwrap_or_default());
+    let digest = TokenDigest::of(&token::presented(&parts.headers, None).unwrap_or_default());
     tokens
         .iter()
         .fold(false, |found, token| found | (*token == digest))

@@ -11,6 +11,7 @@ use crate::dispatch::Failed;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::wire::encoding;
 use crate::wire::openai::error::{AttemptLine, ErrorBody};
 
 /// An error on its way to the caller.
@@ -80,8 +81,20 @@ impl ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
-        if self.code == ErrorCode::InvalidClientToken {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        match self.code {
+            ErrorCode::InvalidClientToken => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // RFC 9110, 15.5.16.
+            ErrorCode::UnsupportedEncoding => {
+                headers.insert(header::ACCEPT_ENCODING, encoding::TAKEN);
+            }
+            // RFC 9110, 15.5.22.
+            ErrorCode::UpgradeRequired => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            _ => {}
         }
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());

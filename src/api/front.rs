@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Uri, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
@@ -42,7 +42,15 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let last = is_last(&request);
-        match operation(&request) {
+        let (request, found) = match operation(&request) {
+            None => {
+                let request = straightened(request);
+                let found = operation(&request);
+                (request, found)
+            }
+            found => (request, found),
+        };
+        match found {
             Some(operation) => {
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
@@ -52,6 +60,10 @@ impl Service<Request<Incoming>> for Front {
                         handlers::relay(operation, &api, request).await,
                     ))
                 })
+            }
+            None if asks_for_websocket(&request) => {
+                let request = request.map(Body::new);
+                Box::pin(async move { Ok(closing(last, handlers::no_upgrade(request))) })
             }
             None => {
                 let answering = self.router.call(request);
@@ -76,6 +88,45 @@ fn closing(last: bool, mut response: Response) -> Response {
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
+}
+
+/// The same request without empty segments in its path, and without a slash at its end: base URLs are often written with
+/// a slash too many. What is percent-encoded stays as it is.
+fn straightened<B>(mut request: Request<B>) -> Request<B> {
+    let path = request.uri().path();
+    if path.len() < 2 || !(path.ends_with('/') || path.contains("//")) {
+        return request;
+    }
+    let mut straight = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        straight.push('/');
+        straight.push_str(segment);
+    }
+    if straight.is_empty() {
+        straight.push('/');
+    }
+    if let Some(query) = request.uri().query() {
+        straight.push('?');
+        straight.push_str(query);
+    }
+    let mut parts = request.uri().clone().into_parts();
+    // Made of pieces of a path that was legal.
+    if let Ok(straight) = straight.parse() {
+        parts.path_and_query = Some(straight);
+    }
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// Whether a connection is to become a WebSocket (RFC 6455, 4.1).
+fn asks_for_websocket<B>(request: &Request<B>) -> bool {
+    let upgrades = request.headers().get_all(header::UPGRADE).iter();
+    let mut upgrades = upgrades
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    upgrades.any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 /// The operation that a request asks for, with and without `/v1`.

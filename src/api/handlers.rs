@@ -24,6 +24,7 @@ use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
 use crate::telemetry::told::Told;
+use crate::wire::encoding;
 use crate::wire::openai::request::{RequestDoc, RequestError};
 
 /// What an overloaded or draining process asks callers to wait.
@@ -127,7 +128,7 @@ async fn admit(
     if api.halt.is_on() {
         return Err(draining());
     }
-    let client = identify(serving, &head.headers)?;
+    let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
     let Some(mut place) = api.door.enter() else {
         let message = "too many requests are under way (server.max_in_flight): retry later";
@@ -145,7 +146,9 @@ async fn admit(
     }
     let deadline = request_headers::deadline(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
-    let reading = body::read(body, serving.max_body, serving.body_timeout);
+    let codings = encoding::codings(&head.headers)
+        .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
+    let reading = body::read(body, &codings, serving.max_body, serving.body_timeout);
     let longest = serving.dispatch.policy.deadline;
     let until = caller.arrived + deadline.map_or(longest, |asked| asked.min(longest));
     let body = tokio::select! {
@@ -245,6 +248,16 @@ fn write(mut answer: Answer, place: Place) -> Response {
             events(Body::from_stream(body), headers)
         }
     }
+}
+
+/// A connection that is to become a WebSocket: the client is to send a request instead. At once, so that it falls back
+/// without delay.
+pub(super) fn no_upgrade(request: Request) -> Response {
+    let message = format!(
+        "{} is not served over WebSocket: send it as a POST over HTTP; answers stream as server-sent events",
+        request.uri().path()
+    );
+    refuse(request, &ApiError::new(ErrorCode::UpgradeRequired, message))
 }
 
 /// Anything else.

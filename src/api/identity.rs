@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 
 use super::error::ApiError;
 use super::state::Serving;
@@ -13,18 +13,20 @@ use crate::wire::token;
 /// The client whose token the request carries; `None` where nobody has to identify.
 pub(super) fn identify(
     serving: &Serving,
+    uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Option<Arc<Client>>, ApiError> {
     let Some(clients) = &serving.clients else {
         return Ok(None);
     };
-    let token = token::presented(headers);
-    match token.and_then(|token| clients.whose(token)) {
+    let token = token::presented(headers, uri.query());
+    match token.as_deref().and_then(|token| clients.whose(token)) {
         Some(client) => Ok(Some(Arc::clone(client))),
         None => {
             let message = match token {
                 None => {
-                    "a client token is needed: send `authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+                    "a client token is needed: send `authorization: Bearer TOKEN`, `x-api-key: TOKEN`, \
+                     `x-goog-api-key: TOKEN` or `?key=TOKEN`"
                 }
                 Some(_) => "nobody has this client token: ask whoever runs this gateway for one",
             };

@@ -18,7 +18,7 @@ use crate::wire::openai::models::{self, ModelEntry};
 /// `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
     let serving = api.serving();
-    match identify(&serving, request.headers()) {
+    match identify(&serving, request.uri(), request.headers()) {
         Ok(None) => json(&request, StatusCode::OK, models::list(&serving.models)),
         Ok(Some(client)) => {
             let listed = serving.models.iter();
@@ -39,7 +39,7 @@ pub(super) async fn model(
     request: Request,
 ) -> Response {
     let serving = api.serving();
-    let client = match identify(&serving, request.headers()) {
+    let client = match identify(&serving, request.uri(), request.headers()) {
         Ok(client) => client,
         Err(error) => return refuse(request, &error),
     };

@@ -121,6 +121,13 @@ fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartErr
             name: name.to_owned(),
             source,
         })?;
+        if !http.trusts() {
+            tracing::warn!(
+                provider = name,
+                "no certificate authorities are known on this machine, so calls to this provider over https fail: \
+                 install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file"
+            );
+        }
         Ok::<_, StartError>(mocked(http, provider))
     };
     let wire = match provider.dialect {
@@ -154,6 +161,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
         timeouts: provider.timeouts,
         retry: Arc::new(provider.retry.clone()),
         trace_context: provider.trace_context,
+        forward_user_agent: provider.forward_user_agent,
         prefill,
     }
 }

@@ -170,6 +170,7 @@ pub(super) fn resolve(
         priority: raw.priority.unwrap_or(100),
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
+        forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -212,6 +213,7 @@ pub(super) fn from_catalogue(
         priority: 100,
         prices: Default::default(),
         trace_context: false,
+        forward_user_agent: false,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

@@ -147,6 +147,8 @@ section! {
         key_rotation: KeyRotation,
         /// Extra request headers.
         headers | extra_headers: Headers,
+        /// Whether the caller's `user-agent` goes on behind Pointsman's own. Default false.
+        forward_user_agent: bool,
         /// Tokens that prompt and answer may have together.
         context_window | max_tokens: NonZeroU64,
         /// Request parameters that are filled in where the request has none.

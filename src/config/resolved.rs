@@ -239,6 +239,8 @@ pub struct Provider {
     pub prefill_url: Option<String>,
     /// Whether its calls say which trace they belong to.
     pub trace_context: bool,
+    /// Whether the caller's `user-agent` goes on behind our own.
+    pub forward_user_agent: bool,
 }
 
 impl fmt::Debug for Provider {

@@ -487,6 +487,11 @@ fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &T
             all.insert(header::AUTHORIZATION, value);
         }
     }
+    if endpoint.forward_user_agent
+        && let Some(agent) = headers::agent_with_callers(&request.headers)
+    {
+        all.insert(header::USER_AGENT, agent);
+    }
     for (name, value) in &endpoint.headers {
         all.insert(name, value.clone());
     }

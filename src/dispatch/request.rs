@@ -38,6 +38,8 @@ pub struct Endpoint {
     pub retry: Arc<RetryPolicy>,
     /// Whether its calls say which trace they belong to.
     pub trace_context: bool,
+    /// Whether its calls carry the caller's `user-agent` behind our own.
+    pub forward_user_agent: bool,
     /// How it is asked to go on with an answer; `None` when it cannot be.
     pub prefill: Option<Continuation>,
 }

@@ -28,6 +28,10 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body is larger than `server.max_body`.
     RequestTooLarge,
+    /// The body is compressed in a way that is not read here.
+    UnsupportedEncoding,
+    /// The connection was to become one of another protocol, which is not spoken here.
+    UpgradeRequired,
     /// Every candidate cools or is limited, and waiting cannot help in time.
     UpstreamsRateLimited,
     /// The same, when the caller forbade waiting.
@@ -64,6 +68,8 @@ impl ErrorCode {
             Self::RouteNotFound => "route_not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTooLarge => "request_too_large",
+            Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::UpgradeRequired => "upgrade_required",
             Self::UpstreamsRateLimited => "upstreams_rate_limited",
             Self::CoolingDown => "cooling_down",
             Self::WaitingRoomFull => "waiting_room_full",
@@ -88,6 +94,8 @@ impl ErrorCode {
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTooLarge => 413,
+            Self::UnsupportedEncoding => 415,
+            Self::UpgradeRequired => 426,
             Self::UpstreamsRateLimited
             | Self::CoolingDown
             | Self::WaitingRoomFull
@@ -104,7 +112,7 @@ impl ErrorCode {
         match self.status() {
             401 => "authentication_error",
             403 => "permission_error",
-            400..=413 => "invalid_request_error",
+            400..=426 => "invalid_request_error",
             429 => "rate_limit_error",
             504 => "timeout_error",
             _ => "server_error",

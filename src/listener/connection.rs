@@ -204,6 +204,7 @@ impl<S: Serves> Course<S> {
         let mut serving = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(self.policy.max_head)
+            .max_headers(lines(self.policy.max_head))
             .max_buf_size(self.policy.max_head.max(READ_BUFFER))
             .serve_connection(TokioIo::new(stream), service);
         let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
@@ -266,6 +267,12 @@ impl<S: Serves> Course<S> {
             }
         }
     }
+}
+
+/// How many lines a head of so many bytes may have: so many that usual ones are bounded by their bytes. The HTTP library
+/// wants room for them before it parses, 64 bytes each; its own number is 100.
+fn lines(max_head: usize) -> usize {
+    (max_head / 16).clamp(100, 16 * 1024)
 }
 
 /// Streams run on tasks of their own.

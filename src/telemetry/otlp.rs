@@ -11,7 +11,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use reqwest::Certificate;
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::redirect::Policy;
 
 use crate::config::{OtlpPolicy, OtlpTarget};
@@ -75,29 +75,46 @@ pub fn client(target: &OtlpTarget) -> Result<Client, OtlpError> {
 }
 
 fn build(target: &OtlpTarget) -> Result<Client, OtlpError> {
+    let builder = builder(target);
+    let authorities = target.authorities.iter();
+    let authorities: Vec<Certificate> = authorities
+        .map(|der| Certificate::from_der(der))
+        .collect::<Result<_, _>>()
+        .map_err(OtlpError::Authority)?;
+    if !target.url.starts_with("https") {
+        // The system's certificates are neither needed nor read.
+        let built = builder.tls_certs_only(authorities).build();
+        return built.map_err(OtlpError::Client);
+    }
+    if !authorities.is_empty() {
+        let built = builder.tls_certs_merge(authorities).build();
+        return built.map_err(OtlpError::Client);
+    }
+    builder.build().or_else(|_| {
+        // The one setting that depends on the machine is its certificates.
+        tracing::warn!(
+            "no certificate authorities are known on this machine, so nothing can be pushed over https: install the \
+             package ca-certificates, name a bundle in SSL_CERT_FILE, or set telemetry.otlp.ca_file"
+        );
+        let built = self::builder(target).tls_certs_only([]).build();
+        built.map_err(OtlpError::Client)
+    })
+}
+
+fn builder(target: &OtlpTarget) -> ClientBuilder {
     let headers = target.headers.iter().filter_map(|(name, value)| {
         // Legal by validation.
         let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
     });
-    let authorities = target.authorities.iter();
-    let authorities: Vec<Certificate> = authorities
-        .map(|der| Certificate::from_der(der))
-        .collect::<Result<_, _>>()
-        .map_err(OtlpError::Authority)?;
-    let builder = Client::builder()
+    Client::builder()
         .default_headers(headers.collect::<HeaderMap>())
         .user_agent(concat!("pointsman/", env!("CARGO_PKG_VERSION")))
         .timeout(target.timeout)
         // A redirect would carry the headers to whatever host it names.
         .redirect(Policy::none())
-        .no_proxy();
-    let builder = match authorities.is_empty() {
-        true => builder,
-        false => builder.tls_certs_merge(authorities),
-    };
-    builder.build().map_err(OtlpError::Client)
+        .no_proxy()
 }
 
 #[cfg(test)]

@@ -1,26 +1,25 @@
-//! Calls over HTTP: one client, and so one connection pool, per provider.
-//!
-//! Five defaults of the client are changed here. Redirects are off: it would carry `x-api-key` and other
-//! key headers to whatever host the redirect names. Its own retries are off: every attempt is ours, counted
-//! and explained. Proxies from the environment are off unless configured. A connect timeout is set: there
-//! is none by default. Names are looked up by [`Dns`], which leaves out addresses that no provider has.
-//! It never decompresses: that is left to those who look into an answer, within their limits.
+//! Calls over HTTP: the URLs of a provider, and one call over its [`Lines`], which hides what a kept connection did.
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use http::Method;
-use reqwest::{Certificate, Client, Url};
+use http::{HeaderMap, Method};
+use reqwest::{Body, Request, Response, Url};
 
-use super::dns::{Dns, Resolver};
+use super::dns::Dns;
+use super::lines::Lines;
+use super::pieces::{Heard, LARGE, Pieces};
 use super::{Call, Reply, SendError, Upstream};
 use crate::domain::address::{self, Refused};
 use crate::domain::dialect::Operation;
 
-/// How long an unused connection is kept. Below the idle timeouts of common load balancers (60 s), so that
-/// a request is rarely sent into a connection that the other side is just closing.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+/// Why calls fail where a certificate is needed and none can be verified.
+const UNTRUSTING: &str = "no certificate authorities are known on this machine, so no certificate can be verified: \
+    install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file on the provider; then restart";
 
 /// The way to a provider.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ impl std::fmt::Debug for Proxy<'_> {
 /// One provider over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpUpstream {
-    client: Client,
+    lines: Arc<Lines>,
     urls: [Url; Operation::ALL.len()],
 }
 
@@ -88,6 +87,9 @@ pub enum ClientError {
     /// A certificate authority that the HTTP client refuses.
     #[error("a certificate of ca_file cannot be used")]
     Authority(#[source] reqwest::Error),
+    /// Its making was interrupted.
+    #[error("the HTTP client could not be made")]
+    Unmade,
     /// TLS or other settings that the HTTP client refuses.
     #[error("the HTTP client cannot be set up")]
     Client(#[from] reqwest::Error),
@@ -97,7 +99,7 @@ impl HttpUpstream {
     /// A client for the API at `base_url`; `chat_url`, when given, is the full URL of chat completions.
     ///
     /// # Errors
-    /// URLs that do not parse, TLS that cannot be set up.
+    /// URLs that do not parse, proxies and certificates that cannot be used.
     pub fn new(base_url: &str, chat_url: Option<&str>, way: &Way<'_>) -> Result<Self, ClientError> {
         let parse = |url: String| {
             let url = Url::parse(&url).map_err(|_| ClientError::Url { url })?;
@@ -119,39 +121,17 @@ impl HttpUpstream {
             _ => parse(format!("{root}{}", operation.path())),
         };
         let [chat, completions, embeddings, moderations, responses] = Operation::ALL.map(url);
-        let builder = Client::builder();
-        let builder = match way.proxy {
-            Proxy::Off => builder.no_proxy(),
-            Proxy::Environment => builder,
-            Proxy::Url(url) => {
-                let proxy = reqwest::Proxy::all(url).map_err(|_| ClientError::Proxy)?;
-                builder.no_proxy().proxy(proxy)
-            }
-        };
-        let authorities = way.authorities.iter().map(|der| Certificate::from_der(der));
-        let authorities: Vec<Certificate> = authorities
-            .collect::<Result<_, _>>()
-            .map_err(ClientError::Authority)?;
-        let builder = match authorities.is_empty() {
-            true => builder,
-            false => builder.tls_certs_merge(authorities),
-        };
-        let client = builder
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .dns_resolver(Resolver {
-                dns: way.dns.clone(),
-                allow_link_local: way.allow_link_local,
-            })
-            .connect_timeout(way.connect)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            .http1_only()
-            .build()?;
+        let urls = [chat?, completions?, embeddings?, moderations?, responses?];
+        let secure = urls.iter().any(|url| url.scheme() == "https");
         Ok(Self {
-            client,
-            urls: [chat?, completions?, embeddings?, moderations?, responses?],
+            lines: Arc::new(Lines::new(way, secure)?),
+            urls,
         })
+    }
+
+    /// Whether calls that need a certificate can be made at all: without any certificate authority they fail.
+    pub fn trusts(&self) -> bool {
+        self.lines.trusts()
     }
 
     fn url(&self, operation: Operation) -> Url {
@@ -169,23 +149,92 @@ impl HttpUpstream {
 
 impl Upstream for HttpUpstream {
     fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
-        let mut request = reqwest::Request::new(Method::POST, self.url(call.operation));
-        *request.headers_mut() = call.headers;
-        *request.body_mut() = Some(call.body.into());
-        let sent = self.client.execute(request);
+        let url = self.url(call.operation);
+        let lines = Arc::clone(&self.lines);
         Box::pin(async move {
-            let response = sent.await.map_err(|error| explain(&error))?;
-            let response: http::Response<reqwest::Body> = response.into();
-            let (head, body) = response.into_parts();
-            let body = http_body_util::BodyDataStream::new(body)
-                .map(|chunk| chunk.map_err(|error| explain(&error)));
-            Ok(Reply {
-                status: head.status.as_u16(),
-                headers: head.headers,
-                body: body.boxed(),
-            })
+            if !lines.trusts() && url.scheme() == "https" {
+                return Err(SendError::Connect(UNTRUSTING.to_owned()));
+            }
+            let Call { headers, body, .. } = call;
+            let first = request(url.clone(), headers.clone(), body.clone().into());
+            let error = match lines.call(first).await {
+                (Ok(response), _) => return Ok(reply(response)),
+                (Err(error), kept) if is_repeatable(&error, kept, body.len()) => error,
+                (Err(error), _) => return Err(explain(&error)),
+            };
+            tracing::debug!(
+                error = %explain(&error),
+                "the connection was gone before an answer: asking once more on a fresh one"
+            );
+            let heard = Heard::default();
+            let body = match body.len() > LARGE {
+                true => Body::wrap(Pieces::new(body, heard.clone())),
+                false => body.into(),
+            };
+            let answer = lines.call_afresh(request(url, headers, body)).await;
+            heard.tell();
+            match answer {
+                Ok(Ok(response)) => Ok(reply(response)),
+                Ok(Err(error)) => Err(explain(&error)),
+                Err(error) => Err(SendError::Connect(error.to_string())),
+            }
         })
     }
+}
+
+fn request(url: Url, headers: HeaderMap, body: Body) -> Request {
+    let mut request = Request::new(Method::POST, url);
+    *request.headers_mut() = headers;
+    *request.body_mut() = Some(body);
+    request
+}
+
+fn reply(response: Response) -> Reply {
+    let response: http::Response<Body> = response.into();
+    let (head, body) = response.into_parts();
+    let refused = head.status.is_client_error() || head.status.is_server_error();
+    let chunks = http_body_util::BodyDataStream::new(body)
+        .map(|chunk| chunk.map_err(|error| explain(&error)));
+    let body = match refused {
+        // A refusal is one without its words, too: it came before the request was read, and then the connection went.
+        true => chunks
+            .take_while(|chunk| std::future::ready(chunk.is_ok()))
+            .boxed(),
+        false => chunks.boxed(),
+    };
+    Reply {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body,
+    }
+}
+
+/// Whether a call that failed before its answer's head may be made once more, on a fresh connection, without counting.
+///
+/// A kept connection may have been forgotten by what lies between (load balancers, NAT), which shows only when it is used
+/// again. And a large body that met a closed connection while it was written may have been refused with words that were
+/// not read. A fresh connection that died otherwise is the upstream's failure.
+fn is_repeatable(error: &reqwest::Error, kept: bool, size: usize) -> bool {
+    if error.is_connect() || error.is_builder() {
+        return false;
+    }
+    let mut closed = false;
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        // Something came back, even if it was no answer.
+        if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return false;
+        }
+        closed |= error.downcast_ref().is_some_and(|error: &io::Error| {
+            use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+            matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset
+            )
+        });
+        cause = error.source();
+    }
+    kept || (closed && size > LARGE)
 }
 
 /// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.

@@ -4,7 +4,9 @@
 pub mod dns;
 pub mod echo;
 pub mod http_client;
+mod lines;
 pub mod mock;
+mod pieces;
 
 use std::fmt;
 

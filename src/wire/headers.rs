@@ -1,7 +1,13 @@
 //! Which headers pass, each way. A request's go on by a short list of those that mean something to an
 //! upstream; an answer's come back but for those that concern the connection, the key or the account.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// What makes the calls: `user-agent`, unless the provider's configuration names another one.
+pub const AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
+
+/// So much of a caller's `user-agent` goes on, in bytes.
+const CALLERS_AGENT: usize = 512;
 
 /// A caller's headers that an upstream may see.
 fn is_forwarded(name: &str) -> bool {
@@ -39,7 +45,7 @@ fn is_dropped(name: &str) -> bool {
 }
 
 /// What describes a key, an account, or a way the bytes took.
-const DROPPED_PREFIXES: [&str; 9] = [
+const DROPPED_PREFIXES: [&str; 10] = [
     "x-ratelimit-",
     "ratelimit",
     "anthropic-ratelimit-",
@@ -49,6 +55,8 @@ const DROPPED_PREFIXES: [&str; 9] = [
     "access-control-",
     "cf-",
     "x-pointsman-",
+    // A gateway's copies of what its own upstream said (LiteLLM), limits of keys and cookies among them.
+    "llm_provider-",
 ];
 
 /// What `Connection` declares to be for this hop only (RFC 9110, 7.6.1).
@@ -79,24 +87,57 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-/// The upstream's headers that go back to the caller.
+/// [`AGENT`] and behind it the caller's `user-agent`; `None` when it has none, or one that is too long.
+pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
+    let callers = headers.get(header::USER_AGENT)?.as_bytes();
+    let callers = callers.trim_ascii();
+    if callers.is_empty() || callers.len() > CALLERS_AGENT {
+        return None;
+    }
+    let mut both = Vec::with_capacity(AGENT.len() + 1 + callers.len());
+    both.extend_from_slice(AGENT.as_bytes());
+    both.push(b' ');
+    both.extend_from_slice(callers);
+    HeaderValue::from_bytes(&both).ok()
+}
+
+/// So many lines of an answer go back at most, besides [`is_vital`] ones: clients give up at 100 (hyper, Python's
+/// http.client), and some are added here.
+const MOST_LINES: usize = 64;
+/// So many bytes of names and values go back at most, besides [`is_vital`] ones: clients and proxies give up at 16 KiB
+/// (Node, h11) or half of it.
+const MOST_BYTES: usize = 6 * 1024;
+
+/// Without these an answer is not understood.
+fn is_vital(name: &str) -> bool {
+    name.starts_with("content-") || name.starts_with("retry-after") || name == "x-should-retry"
+}
+
+/// The upstream's headers that go back to the caller: no more than usual clients read.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let hops = hops(headers);
-    let mut out = HeaderMap::with_capacity(headers.len() + 4);
+    let (mut lines, mut bytes) = (MOST_LINES, MOST_BYTES);
+    let mut out = HeaderMap::with_capacity(headers.len().min(MOST_LINES) + 4);
     for (name, value) in headers {
         // What says how to read the body stays, whoever wants it away.
         let by_name = names(&hops, name) && !name.as_str().starts_with("content-");
-        if !is_dropped(name.as_str()) && !by_name {
-            out.append(name.clone(), value.clone());
+        if is_dropped(name.as_str()) || by_name {
+            continue;
         }
+        if !is_vital(name.as_str()) {
+            let size = name.as_str().len() + value.len();
+            if lines == 0 || size > bytes {
+                continue;
+            }
+            (lines, bytes) = (lines - 1, bytes - size);
+        }
+        out.append(name.clone(), value.clone());
     }
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -143,6 +184,22 @@ mod tests {
             out.contains_key("content-encoding"),
             "the body stays readable"
         );
+    }
+
+    #[test]
+    fn no_more_comes_back_than_clients_read() {
+        let mut many = HeaderMap::new();
+        for n in 0..500 {
+            let name = HeaderName::try_from(format!("x-other-{n}")).unwrap();
+            many.append(name, HeaderValue::from(n));
+        }
+        many.append("x-long", HeaderValue::from_str(&"x".repeat(7000)).unwrap());
+        many.append("content-type", HeaderValue::from_static("application/json"));
+        many.append("retry-after-ms", HeaderValue::from_static("1500"));
+        let out = forward_response_headers(&many);
+        assert_eq!(out.len(), 64 + 2);
+        assert!(out.contains_key("content-type") && out.contains_key("retry-after-ms"));
+        assert!(!out.contains_key("x-long"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod echo;
+pub mod encoding;
 mod error_doc;
 pub mod headers;
 pub mod mask;

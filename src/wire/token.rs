@@ -2,6 +2,7 @@
 //!
 //! A fast hash is enough here: tokens are long and random, not passwords that somebody could try out.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -9,6 +10,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use http::{HeaderMap, HeaderName, header};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// The SHA-256 of a token. Two are compared in constant time, and none is shown.
 #[derive(Clone, Copy)]
@@ -66,14 +68,31 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// The token that a request carries: `authorization: Bearer …`, else `x-api-key: …`.
-pub fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+/// The token that a request carries: `authorization: Bearer …`, else `x-api-key: …`, else `x-goog-api-key: …`, else
+/// `key=…` in the query of its URL.
+pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<Cow<'a, [u8]>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.as_bytes().split_first_chunk::<7>()?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
     });
-    let token = bearer.or_else(|| Some(headers.get(API_KEY)?.as_bytes()))?;
-    Some(token.trim_ascii()).filter(|token| !token.is_empty())
+    let named = || {
+        let value = headers.get(API_KEY).or_else(|| headers.get(GOOG_API_KEY))?;
+        Some(value.as_bytes())
+    };
+    match bearer.or_else(named) {
+        Some(token) => Some(token.trim_ascii())
+            .filter(|token| !token.is_empty())
+            .map(Cow::Borrowed),
+        None => key(query?),
+    }
+}
+
+/// The first `key` of a query.
+fn key(query: &str) -> Option<Cow<'_, [u8]>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, value) = pairs.find(|(name, _)| name == "key")?;
+    let token = value.trim_ascii();
+    (!token.is_empty()).then(|| Cow::Owned(token.as_bytes().to_vec()))
 }
 
 #[cfg(test)]
@@ -126,6 +145,7 @@ mod tests {
             (&[("authorization", "Bearer t1")][..], "t1"),
             (&[("authorization", "bearer   t1 ")], "t1"),
             (&[("x-api-key", "t1")], "t1"),
+            (&[("x-goog-api-key", "t1")], "t1"),
             (
                 &[("authorization", "Basic dTpw"), ("x-api-key", "t1")],
                 "t1",
@@ -133,7 +153,7 @@ mod tests {
             (&[("authorization", "Bearer t1"), ("x-api-key", "t2")], "t1"),
         ] {
             assert_eq!(
-                presented(&headers(pairs)),
+                presented(&headers(pairs), None).as_deref(),
                 Some(token.as_bytes()),
                 "{pairs:?}"
             );
@@ -146,7 +166,26 @@ mod tests {
             &[("authorization", "t1")],
             &[("x-api-key", "")],
         ] {
-            assert_eq!(presented(&headers(pairs)), None, "{pairs:?}");
+            assert_eq!(presented(&headers(pairs), None), None, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn a_query_carries_it_where_no_header_does() {
+        let none = HeaderMap::new();
+        for (query, token) in [
+            ("key=t1", Some("t1")),
+            ("alt=sse&key=t%2b1&key=t2", Some("t+1")),
+            ("key=t+1", Some("t 1")),
+            ("key=", None),
+            ("keys=t1", None),
+            ("", None),
+        ] {
+            let found = presented(&none, Some(query));
+            assert_eq!(found.as_deref(), token.map(str::as_bytes), "{query}");
+        }
+        let header = headers(&[("x-goog-api-key", "t1")]);
+        let found = presented(&header, Some("key=t2"));
+        assert_eq!(found.as_deref(), Some(&b"t1"[..]));
     }
 }

@@ -50,3 +50,4 @@ mod tidy;
 mod tls;
 mod top;
 mod traces;
+mod transport;

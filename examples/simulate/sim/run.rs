@@ -289,6 +289,7 @@ pub fn dispatch(
             timeouts: maker.timeouts,
             retry: Arc::clone(&maker.retry),
             trace_context: false,
+            forward_user_agent: false,
             prefill: maker.prefill.map(|form| Continuation { form, wire: None }),
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));

@@ -414,7 +414,8 @@ fn meaning(config: &Config) -> String {
                 (
                     &provider.proxy,
                     &provider.allow_link_local,
-                    &provider.trace_context
+                    &provider.trace_context,
+                    &provider.forward_user_agent
                 ),
             )
         );

@@ -92,6 +92,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         },
         retry: Arc::new(RetryPolicy::default()),
         trace_context: false,
+        forward_user_agent: false,
         prefill: None,
     };
     let entry = ProviderEntry {

@@ -2,6 +2,7 @@
 //! (`docs/fuzzing.md`); the tests here drive them with the fuzzer's own corpus, parts of it, and texts that look alike.
 
 mod answer;
+pub mod encoding;
 pub mod errors;
 pub mod headers;
 pub mod limits;

@@ -91,6 +91,7 @@ macro_rules! twins {
 }
 
 twins! {
+    encoding 400,
     errors 400,
     headers 400,
     limits 400,

@@ -32,8 +32,14 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("axum", &["admin", "api"], "HTTP towards callers is floor 6"),
     (
         "hyper",
-        &["admin", "api", "listener"],
-        "HTTP towards callers is floor 6",
+        &[
+            "admin",
+            "api",
+            "listener",
+            "upstream/http_client.rs",
+            "upstream/pieces.rs",
+        ],
+        "HTTP towards callers is floor 6, towards providers `upstream::Upstream`",
     ),
     (
         "hyper_util",
@@ -71,9 +77,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "upstream/http_client.rs",
             "upstream/dns.rs",
+            "upstream/lines.rs",
             "telemetry/otlp.rs",
         ],
         "use `upstream::Upstream`",
+    ),
+    (
+        "tower",
+        &["upstream/lines.rs"],
+        "it goes round the connector of reqwest, and nothing else",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
     ("dotenvy", &["config"], "use `crate::config::Config`"),
@@ -177,6 +189,21 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "tiktoken_rs",
         &["dispatch/tokens.rs"],
         "ask `dispatch::tokens`",
+    ),
+    (
+        "brotli_decompressor",
+        &["wire/encoding.rs"],
+        "use `wire::encoding::Decoder`",
+    ),
+    (
+        "zstd",
+        &["wire/encoding.rs"],
+        "use `wire::encoding::Decoder`",
+    ),
+    (
+        "form_urlencoded",
+        &["wire/token.rs"],
+        "queries are read for the client's token only",
     ),
     (
         "flate2",

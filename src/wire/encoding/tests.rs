@@ -1,0 +1,211 @@
+//! What was compressed comes back, whatever the pieces; what was not is an error; nothing grows beyond its limit.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use proptest::prelude::*;
+
+use super::*;
+
+/// How a text can be compressed.
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn wrapped(text: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bare(text: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn frames(text: &[u8]) -> Vec<u8> {
+    let (first, second) = text.split_at(text.len() / 2);
+    let frame = |text| ::zstd::encode_all(text, 1).unwrap();
+    [frame(first), frame(second)].concat()
+}
+
+/// Brotli's uncompressed blocks (RFC 7932, 9.2): there is no encoder here.
+fn brotli(text: &[u8]) -> Vec<u8> {
+    // A window of 16 bits is written as one zero bit.
+    let mut bits = Bits::default();
+    bits.put(0, 1);
+    for block in text.chunks(1 << 16) {
+        bits.put(0, 1);
+        bits.put(0, 2);
+        bits.put(u32::try_from(block.len() - 1).unwrap(), 16);
+        bits.put(1, 1);
+        bits.align();
+        bits.out.extend_from_slice(block);
+    }
+    bits.put(3, 2);
+    bits.align();
+    bits.out
+}
+
+/// Bits, the lowest first.
+#[derive(Default)]
+struct Bits {
+    out: Vec<u8>,
+    held: u32,
+    count: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        self.held |= value << self.count;
+        self.count += count;
+        while self.count >= 8 {
+            self.out.push(self.held.to_le_bytes()[0]);
+            self.held >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    fn align(&mut self) {
+        if self.count > 0 {
+            self.put(0, 8 - self.count);
+        }
+    }
+}
+
+const WAYS: [(Coding, Compress); 5] = [
+    (Coding::Gzip, gzip),
+    (Coding::Deflate, wrapped),
+    (Coding::Deflate, bare),
+    (Coding::Brotli, brotli),
+    (Coding::Zstd, frames),
+];
+
+/// All that comes out of a text in pieces of that size.
+fn decode(
+    codings: &[Coding],
+    text: &[u8],
+    piece: usize,
+    limit: usize,
+) -> Result<Vec<u8>, DecodeError> {
+    let mut decoder = Decoder::new(codings, limit);
+    let mut all = Vec::new();
+    for piece in text.chunks(piece) {
+        all.extend_from_slice(&decoder.push(piece)?);
+        assert!(all.len() <= limit);
+    }
+    all.extend_from_slice(&decoder.finish()?);
+    assert!(all.len() <= limit);
+    Ok(all)
+}
+
+#[test]
+fn names_are_read_in_any_case_and_as_lists() {
+    let read = |values: &[&str]| {
+        let values = values.iter().map(|value| {
+            let value = HeaderValue::from_str(value).unwrap();
+            (header::CONTENT_ENCODING, value)
+        });
+        codings(&values.collect())
+    };
+    assert_eq!(read(&[]), Ok(vec![]));
+    assert_eq!(read(&["", " identity , Identity"]), Ok(vec![]));
+    assert_eq!(read(&["X-GZIP"]), Ok(vec![Coding::Gzip]));
+    assert_eq!(
+        read(&["br,zstd", "deflate"]),
+        Ok(vec![Coding::Brotli, Coding::Zstd, Coding::Deflate])
+    );
+    assert_eq!(
+        read(&["gzip, snappy"]),
+        Err(CodingError::Unknown("snappy".to_owned()))
+    );
+    assert_eq!(
+        read(&["gzip, gzip", "gzip, gzip"]),
+        Err(CodingError::TooMany)
+    );
+}
+
+#[test]
+fn a_stream_comes_out_as_far_as_it_went_in() {
+    let events = [&b"data: one\n\n"[..], b"data: two\n\n"];
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let mut decoder = Decoder::new(&[Coding::Gzip], 1000);
+    let mut zstd = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    let mut second = Decoder::new(&[Coding::Zstd], 1000);
+    for event in events {
+        gzip.write_all(event).unwrap();
+        gzip.flush().unwrap();
+        assert_eq!(
+            decoder.push(&std::mem::take(gzip.get_mut())).unwrap(),
+            event
+        );
+        zstd.write_all(event).unwrap();
+        zstd.flush().unwrap();
+        assert_eq!(second.push(&std::mem::take(zstd.get_mut())).unwrap(), event);
+    }
+}
+
+#[test]
+fn the_window_of_an_extension_of_brotli_is_refused() {
+    let mut decoder = Decoder::new(&[Coding::Brotli], 1000);
+    let broken = Err(DecodeError::Broken(Coding::Brotli));
+    assert_eq!(decoder.push(&[0x11, 30, 0, 0]), broken);
+    assert_eq!(decoder.push(b"more"), broken);
+    assert_eq!(decoder.finish(), broken);
+}
+
+#[test]
+fn a_large_window_of_zstd_is_refused() {
+    let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(&[7; 100_000]).unwrap();
+    let frame = encoder.finish().unwrap();
+    let decoded = decode(&[Coding::Zstd], &frame, 1024, 1_000_000);
+    assert_eq!(decoded, Err(DecodeError::Broken(Coding::Zstd)));
+}
+
+proptest! {
+    #[test]
+    fn what_was_compressed_comes_back(
+        text in proptest::collection::vec(0u8..4, 0..5000),
+        piece in 1usize..700,
+        way in 0usize..5,
+        other in 0usize..5,
+    ) {
+        let (inner, compress) = WAYS[way];
+        let packed = compress(&text);
+        prop_assert_eq!(decode(&[inner], &packed, piece, text.len()), Ok(text.clone()));
+        if !text.is_empty() {
+            let grown = Err(DecodeError::TooLarge(text.len() - 1));
+            prop_assert_eq!(decode(&[inner], &packed, piece, text.len() - 1), grown);
+        }
+        let cut = &packed[..packed.len() - 1];
+        let cut = decode(&[inner], cut, piece, 10_000);
+        prop_assert!(cut == Err(DecodeError::Broken(inner)), "{:?}", cut);
+        let (outer, wrap) = WAYS[other];
+        let twice = wrap(&packed);
+        prop_assert_eq!(decode(&[inner, outer], &twice, piece, 20_000), Ok(text));
+    }
+
+    #[test]
+    fn any_bytes_do_no_harm(
+        bytes in proptest::collection::vec(any::<u8>(), 0..600),
+        piece in 1usize..100,
+        way in 0usize..5,
+        damage in any::<(usize, u8)>(),
+    ) {
+        let (coding, compress) = WAYS[way];
+        drop(decode(&[coding], &bytes, piece, 2000));
+        drop(decode(&[coding, Coding::Gzip], &bytes, piece, 2000));
+        let mut packed = compress(&bytes);
+        let at = damage.0 % packed.len();
+        packed[at] ^= damage.1;
+        drop(decode(&[coding], &packed, piece, 2000));
+    }
+}
