@@ -178,6 +178,12 @@ fn read<'t>(text: &'t str, now: &Now) -> Option<(Duration, &'t str)> {
     let found = TIMES.as_ref()?.captures(text)?;
     let rest = text.get(found.get(0)?.end()..)?;
     let time = Some(time_of(&found)?);
+    // "Wed, 99 Foo" is no day of the week.
+    let alone = of_day(&found).is_none();
+    let more = found.name("h").is_some() || rest.starts_with(|c: char| c.is_alphanumeric());
+    if alone && more {
+        return None;
+    }
     // "5pm (UTC) on Nov 28": the date follows.
     let after = rest.trim_start_matches([',', ' ']);
     let after = after.strip_prefix("on ").unwrap_or(after);
@@ -381,6 +387,7 @@ mod tests {
             "2026-11-28T17:00:00+é",
             "9999-12-31T23:59:59Z",
             "99999999999999999999",
+            "Wed, 99 Foo 2020 00:00:00 GMT",
         ] {
             assert_eq!(wait("", text), None, "{text}");
         }
