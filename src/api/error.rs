@@ -26,7 +26,7 @@ pub(super) struct ApiError {
     pub(super) param: Option<&'static str>,
     pub(super) retry_after: Option<Duration>,
     pub(super) records: Vec<Record>,
-    pub(super) skipped: Vec<Skipped>,
+    pub(super) skipped: Box<[Skipped]>,
     pub(super) arrived: Time,
     pub(super) ended: Time,
     /// There is probably nobody left to hear of it.
@@ -41,7 +41,7 @@ impl ApiError {
             param: None,
             retry_after: None,
             records: Vec::new(),
-            skipped: Vec::new(),
+            skipped: Box::default(),
             arrived: Time::ZERO,
             ended: Time::ZERO,
             caller_left: false,

@@ -50,7 +50,7 @@ pub struct Failed {
     /// What was tried.
     pub records: Vec<Record>,
     /// The upstreams of its chain that were not asked.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Box<[Skipped]>,
     /// When it arrived.
     pub arrived: Time,
     /// When it failed.

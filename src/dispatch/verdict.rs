@@ -29,7 +29,7 @@ pub(super) fn come_back(status: u16, headers: &mut HeaderMap, hint: Option<Durat
     let told = headers.get(header::RETRY_AFTER);
     let told = told.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     if told.is_none_or(|seconds| seconds == 0) {
-        let seconds = hint.map_or(1, |hint| hint.as_secs_f64().ceil().max(1.0) as u64);
+        let seconds = hint.map_or(1, whole_seconds).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
@@ -120,9 +120,14 @@ impl Told<'_> {
     }
 }
 
+/// Rounded up.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
 /// A span in its largest sensible unit, rounded up.
 fn span(span: Duration) -> String {
-    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    let seconds = whole_seconds(span);
     match seconds {
         0..=120 => format!("{seconds} s"),
         121..=7200 => format!("{} min", seconds.div_ceil(60)),

@@ -141,7 +141,7 @@ pub(super) fn form(name: &str) -> Option<Form> {
         renews,
     };
     // `reset` behind the name of any limit, but `retry after` alone: `last_retry_after` is something else.
-    let ends = |known: &&str| name == **known || name.ends_with(&format!(" {known}"));
+    let ends = |known: &str| name == known || name.ends_with(&format!(" {known}"));
     let limited = name
         .strip_prefix("rate limit ")
         .or(name.strip_prefix("ratelimit "));
@@ -150,9 +150,9 @@ pub(super) fn form(name: &str) -> Option<Form> {
         Some(of(Kind::Span, false))
     } else if MOMENTS.contains(&own) {
         Some(of(Kind::Moment, false))
-    } else if RENEWAL_SPANS.iter().any(|known| ends(&known)) {
+    } else if RENEWAL_SPANS.iter().any(|known| ends(known)) {
         Some(of(Kind::Span, true))
-    } else if RENEWAL_MOMENTS.iter().any(|known| ends(&known)) {
+    } else if RENEWAL_MOMENTS.iter().any(|known| ends(known)) {
         Some(of(Kind::Moment, true))
     } else {
         None
