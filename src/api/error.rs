@@ -9,10 +9,15 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer_headers::describe;
 use crate::dispatch::Failed;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::Class;
 use crate::domain::record::Record;
+use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 use crate::wire::encoding;
-use crate::wire::openai::error::{AttemptLine, ErrorBody};
+use crate::wire::openai::error::{AttemptLine, ErrorBody, SkippedLine};
+
+/// So many characters of what each upstream said are told.
+const SAID: usize = 200;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -22,7 +27,9 @@ pub(super) struct ApiError {
     pub(super) param: Option<&'static str>,
     pub(super) retry_after: Option<Duration>,
     pub(super) records: Vec<Record>,
+    pub(super) skipped: Box<[Skipped]>,
     pub(super) arrived: Time,
+    pub(super) ended: Time,
     /// There is probably nobody left to hear of it.
     pub(super) caller_left: bool,
 }
@@ -35,7 +42,9 @@ impl ApiError {
             param: None,
             retry_after: None,
             records: Vec::new(),
+            skipped: Box::default(),
             arrived: Time::ZERO,
+            ended: Time::ZERO,
             caller_left: false,
         }
     }
@@ -57,8 +66,13 @@ impl ApiError {
             key: record.key.to_string(),
             class: record.class.as_str(),
             status: record.status,
-            after_ms: u64::try_from(record.ended.since(self.arrived).as_millis())
-                .unwrap_or(u64::MAX),
+            after_ms: millis(record.ended.since(self.arrived)),
+            message: said(record),
+        });
+        let skipped = self.skipped.iter().map(|skipped| SkippedLine {
+            upstream: skipped.upstream.to_string(),
+            reason: skipped.reason(),
+            ready_in_ms: skipped.ready_at.map(|at| millis(at.since(self.ended))),
         });
         let body = ErrorBody {
             message: &self.message,
@@ -67,6 +81,7 @@ impl ApiError {
             param: self.param,
             request_id,
             attempts: attempts.collect(),
+            skipped: skipped.collect(),
         };
         body.to_bytes()
     }
@@ -99,15 +114,28 @@ impl ApiError {
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());
         }
-        if let Some(after) = self.retry_after {
-            // Whole seconds, rounded up: a caller that obeys is never too early.
+        // A 429 says so always: some clients give up when it doesn't.
+        let usual = (self.code.status() == 429).then_some(Duration::from_secs(1));
+        if let Some(after) = self.retry_after.or(usual) {
+            // Whole seconds, rounded up: a caller that obeys is never too early. Zero would say nothing.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            headers.insert("retry-after-ms", HeaderValue::from(millis.max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert("retry-after-ms", HeaderValue::from(millis(after).max(1)));
         }
         response
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The first of what an upstream's answer said. What broke on the way there is nobody's word, and names addresses.
+fn said(record: &Record) -> Option<&str> {
+    let answered = record.status.is_some() && record.class != Class::Network;
+    let text = record.detail.as_deref().filter(|_| answered)?;
+    let end = text.char_indices().nth(SAID);
+    text.get(..end.map_or(text.len(), |(end, _)| end))
 }
 
 impl From<Failed> for ApiError {
@@ -118,7 +146,9 @@ impl From<Failed> for ApiError {
             param: failed.param,
             retry_after: failed.retry_after,
             records: failed.records,
+            skipped: failed.skipped,
             arrived: failed.arrived,
+            ended: failed.ended,
             caller_left: false,
         }
     }

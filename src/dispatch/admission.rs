@@ -122,7 +122,9 @@ fn failed(request: &Request, code: ErrorCode, message: String) -> Failed {
         message,
         retry_after: None,
         records: Vec::new(),
+        skipped: Box::default(),
         arrived: request.arrived,
+        ended: request.arrived,
         param: None,
     }
 }

@@ -9,6 +9,7 @@ use super::relay::Relay;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::record::Record;
+use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 
 /// An upstream's answer on its way to the caller.
@@ -48,8 +49,12 @@ pub struct Failed {
     pub retry_after: Option<Duration>,
     /// What was tried.
     pub records: Vec<Record>,
+    /// The upstreams of its chain that were not asked.
+    pub skipped: Box<[Skipped]>,
     /// When it arrived.
     pub arrived: Time,
+    /// When it failed.
+    pub ended: Time,
     /// The field at fault, if one is.
     pub param: Option<&'static str>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::leasing::Dispatch;
-use super::run::{message, retry_after};
+use super::verdict::{self, retry_after};
 use crate::access::Client;
 pub use crate::actors::inquiry::NoAnswer;
 use crate::actors::inquiry::{Heard, Inquiry, Told};
@@ -15,6 +15,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::forecast::{Forecast, Prospect, Terms, forecast};
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 
 /// What a refused client hears of when to come back.
@@ -203,13 +204,22 @@ impl Dispatch {
             deadline,
             has_place: told.has_place,
         };
-        let refused = |verdict: Verdict| Fate::Refused {
-            code: verdict.code,
-            message: message(verdict.code, &chain.target, &[]),
-            retry_after: retry_after(verdict, now),
+        let refused = |verdict: Verdict, declined: &[(usize, Refusal)]| {
+            let told = verdict::Told {
+                target: &chain.target,
+                tried: 0,
+                skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
+                attempts: &attempts,
+                now,
+            };
+            Fate::Refused {
+                code: verdict.code,
+                message: told.message(verdict.code),
+                retry_after: retry_after(verdict, now),
+            }
         };
         let fate = match attempts.start(now) {
-            Next::Fail(verdict) => refused(verdict),
+            Next::Fail(verdict) => refused(verdict, &[]),
             Next::Ask(_) | Next::Relay => match forecast(&prospects, &terms, now) {
                 Forecast::Goes(at) => Fate::Goes(at),
                 Forecast::Waits { declined, until } => {
@@ -220,7 +230,7 @@ impl Dispatch {
                         at: first.map_or(0, |(at, _)| *at),
                     }
                 }
-                Forecast::Refused(why) => refused(attempts.refused(&why, now)),
+                Forecast::Refused(why) => refused(attempts.refused(&why, now), &why.declined),
             },
         };
         let lines = candidates.into_iter().zip(&prospects).zip(&told.candidates);

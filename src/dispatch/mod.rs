@@ -24,6 +24,7 @@ mod run;
 mod story;
 mod tokens;
 mod tried;
+mod verdict;
 
 pub use answer::{Answer, AnswerBody, Failed};
 pub use explain::{Explanation, Fate, KeyLine, Line, NoAnswer, Question, Standing, Turn};

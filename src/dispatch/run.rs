@@ -15,6 +15,7 @@ use super::rescue::Rescue;
 use super::story::{Ending, Story};
 use super::tokens;
 use super::tried::{Tried, settle};
+use super::verdict::{Told, come_back, retry_after};
 use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
@@ -22,6 +23,7 @@ use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
 use crate::domain::record::Record;
+use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
 use crate::wire::openai::content::Content;
@@ -76,7 +78,7 @@ impl Dispatch {
                     biased;
                     result = self.serve(request, chain, story) => result,
                     // Begun only when there is something to wait for; polled at each step, so without a lock.
-                    () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived))),
+                    () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
                 }
             }
             Err(failed) => {
@@ -205,7 +207,8 @@ impl Dispatch {
                                 self.failed(&request, &lease, &tried, &failure, &mut attempts);
                             drop(lease);
                             story.records = attempts.records().to_vec();
-                            if let (Next::Relay, Some(whole)) = (&then, whole) {
+                            if let (Next::Relay, Some(mut whole)) = (&then, whole) {
+                                come_back(whole.status, &mut whole.headers, failure.retry_after);
                                 return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
@@ -299,62 +302,40 @@ impl Dispatch {
         }
         story.ending = Some(Ending::Failed(verdict.code));
         let now = self.clock.now();
+        let refused = story.refused.as_ref();
+        let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
+        let closed = attempts.ask().closed;
+        let skipped = skipped(&chain.upstreams, &closed, declined, &story.records);
+        let told = Told {
+            target: &chain.target,
+            tried: story.records.len(),
+            skipped: &skipped,
+            attempts,
+            now,
+        };
         Box::new(Failed {
             code: verdict.code,
-            message: message(verdict.code, &chain.target, &story.records),
+            message: told.message(verdict.code),
             retry_after: retry_after(verdict, now),
             records: story.records.clone(),
+            skipped: skipped.into(),
             arrived: story.started,
+            ended: now,
             param: None,
         })
     }
 }
 
 /// A request that was not answered when the process had to end.
-fn halted(arrived: Time) -> Failed {
+fn halted(arrived: Time, now: Time) -> Failed {
     Failed {
         code: ErrorCode::Draining,
         message: HALTED.to_owned(),
         retry_after: Some(Duration::from_secs(1)),
         records: Vec::new(),
+        skipped: Box::default(),
         arrived,
+        ended: now,
         param: None,
     }
-}
-
-/// When a new request may be served.
-pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
-    let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
-    // A place may be free at any moment: nobody knows when, but soon is likely.
-    ready.or((verdict.code.status() == 429).then_some(Duration::from_secs(1)))
-}
-
-/// For the caller: what happened and what to do.
-pub(super) fn message(code: ErrorCode, target: &str, records: &[Record]) -> String {
-    let tried = match records.len() {
-        0 => "nothing was sent".to_owned(),
-        1 => "1 attempt was made".to_owned(),
-        n => format!("{n} attempts were made"),
-    };
-    let what = match code {
-        ErrorCode::UpstreamsRateLimited => {
-            "every upstream is rate limited or at its limits, and waiting would take too long: retry later"
-        }
-        ErrorCode::CoolingDown => {
-            "every upstream is cooling down, and the request forbids waiting: retry later"
-        }
-        ErrorCode::WaitingRoomFull => {
-            "every upstream is busy, and too many requests wait already: retry later"
-        }
-        ErrorCode::NoUsableKeys => {
-            "no upstream has a usable API key: check the keys (`pointsman check`)"
-        }
-        ErrorCode::ContextLengthExceeded => {
-            "the prompt and the requested output do not fit into the context window of any upstream"
-        }
-        ErrorCode::DeadlineExceeded => "the deadline passed before any upstream had answered",
-        ErrorCode::InvalidUpstreamResponse => "the last upstream's answer was malformed",
-        _ => "every upstream failed",
-    };
-    format!("`{target}`: {what} ({tried})")
 }

@@ -9,7 +9,7 @@ use crate::domain::record::{Answered, Record, Why};
 use crate::domain::time::Time;
 use crate::domain::trace::{SpanId, TraceContext};
 
-/// Of what went wrong so many bytes are told.
+/// Of what went wrong so many characters are told.
 const DETAIL: usize = 300;
 
 /// An attempt that is under way.
@@ -83,7 +83,8 @@ impl Tried {
 /// What went wrong, in words, as far as there is room.
 pub(super) fn detail(failure: &Failure) -> Option<Box<str>> {
     let text = failure.detail.as_str();
-    let end = text.floor_char_boundary(DETAIL.min(text.len()));
+    let end = text.char_indices().nth(DETAIL);
+    let end = end.map_or(text.len(), |(end, _)| end);
     let text = text.get(..end).filter(|text| !text.is_empty())?;
     Some(text.into())
 }

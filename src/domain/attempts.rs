@@ -117,6 +117,7 @@ struct Slot {
 pub struct Attempts {
     policy: DispatchPolicy,
     deadline: Time,
+    tokens: u64,
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,
     avoid: Option<(usize, u32)>,
@@ -151,6 +152,7 @@ impl Attempts {
         Self {
             policy,
             deadline,
+            tokens,
             slots: slots.collect(),
             refused_keys: Vec::new(),
             avoid: None,
@@ -494,3 +496,4 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests;
+mod window;

@@ -98,6 +98,13 @@ fn failure(
     body: &[u8],
     wall_now: SystemTime,
 ) -> Failure {
+    let class = match class {
+        // A limit that says for hours or days why is not one per minute: it lasts as long as it says.
+        Class::RateLimited if ratelimit::is_allowance(kind, headers, doc, wall_now) => {
+            Class::QuotaExhausted
+        }
+        other => other,
+    };
     let retry_after = match class {
         Class::QuotaExhausted => ratelimit::quota_reset(kind, doc.text(), headers, body, wall_now),
         _ => ratelimit::retry_after(kind, headers, body, wall_now),

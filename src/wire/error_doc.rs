@@ -51,8 +51,7 @@ pub(super) struct Doc {
     message: String,
     text: String,
     status: Option<u16>,
-    retry_delay: Option<String>,
-    reset: Option<String>,
+    body: Value,
 }
 
 impl Doc {
@@ -61,7 +60,10 @@ impl Doc {
         let mut doc = Self::default();
         doc.read_headers(headers);
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) => doc.read_value(&value),
+            Ok(value) => {
+                doc.read_value(&value);
+                doc.body = value;
+            }
             Err(_) => doc.read_plain(headers, body),
         }
         doc.message = clip(&doc.message, MAX_TEXT).to_owned();
@@ -84,14 +86,9 @@ impl Doc {
         self.status
     }
 
-    /// `retryDelay` of Google's `RetryInfo`.
-    pub(super) fn retry_delay(&self) -> Option<&str> {
-        self.retry_delay.as_deref()
-    }
-
-    /// The reset header that OpenRouter repeats inside the error.
-    pub(super) fn reset(&self) -> Option<&str> {
-        self.reset.as_deref()
+    /// The whole body; null when it is not JSON.
+    pub(super) fn body(&self) -> &Value {
+        &self.body
     }
 
     /// Whether a fact was found.
@@ -271,12 +268,9 @@ impl Doc {
         for violation in violations.into_iter().flatten() {
             self.add(Field::QuotaId, scalar(violation.get("quotaId")));
         }
-        if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
-            self.retry_delay.get_or_insert_with(|| delay.to_owned());
-        }
     }
 
-    /// OpenRouter's `metadata`: its own kind of error, the words of the provider behind it, a reset.
+    /// OpenRouter's `metadata`: its own kind of error, the words of the provider behind it.
     fn read_metadata(&mut self, metadata: &Value) {
         self.add(Field::Metadata, scalar(metadata.get("error_type")));
         if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
@@ -286,12 +280,6 @@ impl Doc {
                 error.as_str().or_else(|| error.get("message")?.as_str())
             });
             self.say(words.unwrap_or(raw));
-        }
-        if let Some(Value::Object(headers)) = metadata.get("headers") {
-            let mut reset = headers
-                .iter()
-                .filter(|(name, _)| name.eq_ignore_ascii_case("x-ratelimit-reset"));
-            self.reset = reset.next().and_then(|(_, value)| scalar(Some(value)));
         }
     }
 

@@ -1,14 +1,19 @@
-//! When to come back, as an upstream tells it: in headers, in the body's details, in its words.
+//! When to come back, as an upstream tells it: in headers, in the body's fields, in its words.
 //!
-//! Every form is tried in a fixed order and the first that makes sense is believed; nonsense (not a number,
-//! negative, further away than [`MAX_HINT`]) is as if it were not there. The caller clamps.
+//! All that it says is read in every form; nonsense (not a number, negative, further away than [`MAX_HINT`]) is as if
+//! it were not there, and so is a zero or a moment in the past: an upstream that refuses is not ready now. Of what is
+//! left the longest counts. The caller clamps.
 
 mod allowances;
 mod calendar;
 mod duration;
+mod fields;
+mod moment;
 #[cfg(test)]
 mod tests;
 mod windows;
+mod words;
+mod zone;
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
@@ -19,29 +24,81 @@ use regex::Regex;
 use super::error_doc::{Doc, Field};
 pub use allowances::allowances;
 pub use duration::MAX_HINT;
+use moment::Now;
 use windows::Window;
 
-/// How long the upstream asks us to stay away, from `wall_now` on.
+/// From here on a hint is longer than a limit of requests or tokens per minute can explain.
+const LONG: Duration = Duration::from_secs(15 * 60);
+
+/// How long the upstream asks us to stay away, from `wall_now` on. Never zero.
 ///
-/// The order: `retry-after-ms`, `retry-after` (seconds or a date), `RetryInfo.retryDelay` in the body, "try
-/// again in 7.66s" in its message, then the headers that say when a limit is reset. Of those the longest whose
-/// limit is used up counts; when none is, the shortest, since it can't be told which one refused. `body` is not
-/// compressed any more. A moment in the past is a wait of zero.
+/// What is said outright counts: in headers (`retry-after` and its relatives), in the body (`retryDelay`,
+/// `resets_in_seconds` and theirs) and in words ("try again in 7.66s"); the longest of them, and a limit that is used
+/// up and comes back as a whole, if that takes longer. Else the headers that say when limits are renewed: the longest
+/// of those that are used up, or when none is, the shortest that may have refused. `body` is not compressed any more.
 pub fn retry_after(
     kind: &str,
     headers: &HeaderMap,
     body: &[u8],
     wall_now: SystemTime,
 ) -> Option<Duration> {
-    let doc = Doc::read(headers, body);
-    explicit(headers, &doc, wall_now).or_else(|| {
-        let windows = windows::windows(kind, headers, &doc, wall_now);
-        used_up(&windows).or_else(|| {
-            let waits = windows.iter().map(|window| window.wait);
-            waits.filter(|wait| !wait.is_zero()).min()
-        })
+    hint(kind, headers, &Doc::read(headers, body), wall_now)
+}
+
+fn hint(kind: &str, headers: &HeaderMap, doc: &Doc, wall_now: SystemTime) -> Option<Duration> {
+    let now = Now::new(kind, wall_now)?;
+    let windows = windows::windows(kind, headers, &now);
+    outright(headers, doc, &windows, &now).or_else(|| {
+        let unknown = windows.iter().filter(|window| !window.has_room());
+        let waits = unknown.map(|window| window.wait);
+        waits.filter(|wait| !wait.is_zero()).min()
     })
 }
+
+/// Whether a rate limit is really an allowance of hours or days that is used up: the answer names such a reason, and
+/// a time that fits it.
+pub(super) fn is_allowance(
+    kind: &str,
+    headers: &HeaderMap,
+    doc: &Doc,
+    wall_now: SystemTime,
+) -> bool {
+    if hint(kind, headers, doc, wall_now).is_none_or(|hint| hint < LONG) {
+        return false;
+    }
+    let codes = [Field::Code, Field::Type, Field::Reason, Field::Metadata];
+    let codes = codes.into_iter().filter_map(|field| doc.first(field));
+    let said = codes.chain([doc.text()]).any(|text| {
+        let is = |regex: &LazyLock<Option<Regex>>| {
+            regex.as_ref().is_some_and(|regex| regex.is_match(text))
+        };
+        is(&ALLOWANCE) && !is(&MINUTE)
+    });
+    let windows = Now::new(kind, wall_now).map(|now| windows::windows(kind, headers, &now));
+    let windows = windows.unwrap_or_default();
+    said || windows
+        .iter()
+        .any(|window| window.long && window.is_used_up() && window.wait >= LONG)
+}
+
+/// Reasons that last for hours or days.
+static ALLOWANCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?ix)
+        quota | allowance | 额度 | 限额
+        | usage[\s_-]?(?:limit|cap) | limit[\s_-]?of[\s_-]?usage | spend(?:ing)?[\s_-]?(?:limit|cap)
+        | (?:hour(?:ly)?|session|daily|day|weekly|week|monthly|month|plan|subscription|billing|credit|free[\s_-]?tier)s?
+          [\s_-]+(?:\w+[\s_-]+){0,3}(?:limit|cap|window)
+        | (?:limit|cap)[\s_-]+(?:\w+[\s_-]+){0,3}(?:hour|day|week|month|plan|subscription)
+        | per[\s_-](?:hour|day|week|month)
+        | out[\s_-]of[\s_-](?:\w+[\s_-])?(?:credit|usage|message)s?",
+    )
+    .ok()
+});
+
+/// Reasons that do not.
+static MINUTE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)per[\s_-]?(?:minute|min\b|second|sec\b)|\b[rt]p[ms]\b").ok());
 
 /// When an exhausted allowance returns, from `wall_now` on: the moment the upstream names, else the midnight
 /// at which this provider renews its daily allowances; `None` when it takes a human to pay.
@@ -64,8 +121,9 @@ pub fn quota_reset(
     if kind == "google" && (doc.says(Field::QuotaId, "PerDay") || daily(&["per day", "perday"])) {
         return calendar::until_pacific_midnight(wall_now);
     }
-    let named = explicit(headers, &doc, wall_now)
-        .or_else(|| used_up(&windows::windows(kind, headers, &doc, wall_now)));
+    let now = Now::new(kind, wall_now)?;
+    let windows = windows::windows(kind, headers, &now);
+    let named = outright(headers, &doc, &windows, &now);
     named.or_else(|| {
         let midnight = match kind {
             "openrouter" => daily(&["per-day", "per day", "daily"]),
@@ -81,39 +139,50 @@ pub fn quota_reset(
     })
 }
 
-/// The longest wait of the limits that are used up.
-fn used_up(windows: &[Window]) -> Option<Duration> {
-    let empty = windows
-        .iter()
-        .filter(|window| window.remaining == Some(0.0));
-    empty.map(|window| window.wait).max()
+/// What the upstream says in so many words, and the limits that it says are used up.
+fn outright(headers: &HeaderMap, doc: &Doc, windows: &[Window], now: &Now) -> Option<Duration> {
+    let mut hints = of_headers(headers, now);
+    hints.extend(fields::of_body(doc.body(), now));
+    hints.extend(words::all(doc.text(), now));
+    let used_up = windows.iter().filter(|window| window.is_used_up());
+    let longest = |windows: &mut dyn Iterator<Item = &Window>| {
+        windows
+            .map(|window| window.wait)
+            .filter(|wait| !wait.is_zero())
+            .max()
+    };
+    match longest_of(&hints) {
+        Some(hint) => {
+            let whole = longest(&mut used_up.filter(|window| window.whole));
+            // Whole seconds are the same hint, rounded.
+            let later = whole.filter(|wait| wait.saturating_sub(hint) >= Duration::from_secs(1));
+            Some(later.unwrap_or(hint))
+        }
+        None => longest(&mut used_up.into_iter()),
+    }
 }
 
-/// What the upstream says in so many words.
-fn explicit(headers: &HeaderMap, doc: &Doc, wall_now: SystemTime) -> Option<Duration> {
-    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    header("retry-after-ms")
-        .and_then(|text| duration::from_seconds(text.parse::<f64>().ok()? / 1e3))
-        .or_else(|| header("retry-after").and_then(|text| seconds_or_date(text, wall_now)))
-        .or_else(|| duration::parse(doc.retry_delay()?))
-        .or_else(|| in_words(doc.text()))
-        .filter(|hint| *hint <= MAX_HINT)
+fn of_headers(headers: &HeaderMap, now: &Now) -> Vec<Duration> {
+    let hints = headers.iter().filter_map(|(name, value)| {
+        let form = fields::form(name.as_str()).filter(|form| !form.renews())?;
+        form.text(value.to_str().ok()?, now)
+    });
+    hints.collect()
 }
 
-/// `Retry-After`: RFC 9110 section 10.2.3, and fractions of a second.
-fn seconds_or_date(text: &str, wall_now: SystemTime) -> Option<Duration> {
-    duration::parse(text).or_else(|| {
-        let date = httpdate::parse_http_date(text).ok()?;
-        Some(date.duration_since(wall_now).unwrap_or_default())
-    })
-}
-
-static TRY_AGAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:try again|retry)\s+(?:in|after)\s+([0-9][0-9a-zµ. ]{0,40})").ok()
-});
-
-/// "Please try again in 7m12.3s."
-fn in_words(text: &str) -> Option<Duration> {
-    let found = TRY_AGAIN.as_ref()?.captures(text)?;
-    duration::prefix(found.get(1)?.as_str())
+/// The longest that is more than zero. One in whole seconds may be another, rounded up: then the finer one counts.
+fn longest_of(hints: &[Duration]) -> Option<Duration> {
+    let credible = || {
+        hints
+            .iter()
+            .copied()
+            .filter(|hint| !hint.is_zero() && *hint <= MAX_HINT)
+    };
+    let longest = credible().max()?;
+    let finer = credible().filter(|hint| {
+        longest.subsec_nanos() == 0
+            && hint.subsec_nanos() != 0
+            && longest - *hint < Duration::from_secs(1)
+    });
+    Some(finer.max().unwrap_or(longest))
 }

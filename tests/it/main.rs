@@ -18,6 +18,7 @@ mod cli;
 mod cooldown;
 mod deploy;
 mod drain;
+mod error_bodies;
 mod explain;
 mod failover;
 mod foreign_streams;

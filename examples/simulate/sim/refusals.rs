@@ -165,7 +165,6 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
         }
         Fault::LimitPast => {
             set(&mut headers, "retry-after", "Tue, 01 Jan 2019 00:00:00 GMT");
-            hint = Some(Duration::ZERO);
         }
         Fault::LimitNegative => set(&mut headers, "retry-after", "-7"),
         Fault::LimitGarbage => set(&mut headers, "retry-after", "soon, I hope"),
@@ -207,7 +206,8 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
     writer.push(NOW, Act::Chunk(body.clone()));
     writer.push(NOW, Act::End).verdict = true;
     let mut script = script(writer, class, Some(status));
-    script.verdict.hint = hint;
+    // A zero, or a date that has passed when the answer comes, says nothing.
+    script.verdict.hint = hint.filter(|hint| !hint.is_zero());
     script.verdict.certain = certain;
     script.body = body;
     Some(script)

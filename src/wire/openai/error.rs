@@ -18,12 +18,15 @@ pub struct ErrorBody<'a> {
     /// The request's id.
     pub request_id: &'a str,
     /// What was tried, in order.
-    pub attempts: Vec<AttemptLine>,
+    pub attempts: Vec<AttemptLine<'a>>,
+    /// The upstreams of the chain that were not asked, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedLine>,
 }
 
 /// One attempt of a failed request.
 #[derive(Debug, Serialize)]
-pub struct AttemptLine {
+pub struct AttemptLine<'a> {
     /// Such as `groq:llama-3.3-70b`.
     pub upstream: String,
     /// Such as `groq#2`.
@@ -34,6 +37,20 @@ pub struct AttemptLine {
     pub status: Option<u16>,
     /// From the request's arrival to the attempt's end, in milliseconds.
     pub after_ms: u64,
+    /// The first of what the upstream said, without anything that looks like a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
+}
+
+/// One upstream that was not asked.
+#[derive(Debug, Serialize)]
+pub struct SkippedLine {
+    /// Such as `groq:llama-3.3-70b`.
+    pub upstream: String,
+    /// Why: `cooling`, `circuit_open`, `too_large` and others; `not_reached` when the request ended before.
+    pub reason: &'static str,
+    /// When it can be asked, in milliseconds from now; null when that is not known.
+    pub ready_in_ms: Option<u64>,
 }
 
 impl ErrorBody<'_> {

@@ -1,5 +1,5 @@
 //! Laws of hints: whatever an upstream's headers and body say about its limits, what is believed of it is in range,
-//! and a plain `retry-after` is believed to the second.
+//! and where nothing but a plain `retry-after` is said, it is believed to the second; a zero says nothing.
 //!
 //! The input is an answer (`answer.rs`).
 
@@ -29,15 +29,16 @@ pub fn hold(data: &[u8]) {
         assert!(!one.reset.is_zero() && one.reset <= MONTH, "{one:?}");
         assert!(one.period <= MONTH, "{one:?}");
     }
-    let mut values = headers.get_all("retry-after").iter();
-    let only = values.next().filter(|_| values.next().is_none());
-    let plain = only
-        .filter(|_| !headers.contains_key("retry-after-ms"))
+    assert!(hint.is_none_or(|hint| !hint.is_zero()), "{hint:?}");
+    let plain = headers
+        .get("retry-after")
+        .filter(|_| headers.len() == 1 && body.is_empty())
         .and_then(|value| value.to_str().ok())
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse::<u64>().ok())
         .filter(|seconds| *seconds <= MAX_HINT.as_secs());
     if let Some(seconds) = plain {
-        assert_eq!(hint, Some(Duration::from_secs(seconds)));
+        let expected = (seconds > 0).then_some(Duration::from_secs(seconds));
+        assert_eq!(hint, expected);
     }
 }

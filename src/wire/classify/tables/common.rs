@@ -14,6 +14,8 @@ table! { COMMON
     [400, 402, 403, 429] QuotaExhausted if Type "insufficient_quota";
     [400, 402, 403, 429] QuotaExhausted if Code "credit_balance_exhausted";
     [400, 402, 403, 429] QuotaExhausted if Code "billing_hard_limit_reached";
+    [400, 402, 403, 429] QuotaExhausted if Code "usage_limit_reached";
+    [400, 402, 403, 429] QuotaExhausted if Type "usage_limit_reached";
     [402, 429] QuotaExhausted if Message r"\binsufficient (account )?(balance|credits?|funds)\b|credit balance is too low";
     [429] QuotaExhausted if Message r"\bper[ -]day\b|\((TPD|RPD)\)|\bdaily (\w+ )?(limit|quota|allowance|allocation)\b|\bmonthly (\w+ )?(limit|quota|spend)";
     [400, 413, 422] CallerFault if Code "string_above_max_length";

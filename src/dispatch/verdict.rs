@@ -1,0 +1,171 @@
+//! What a failed request's caller is told: when to come back, what happened, what to do.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::domain::attempts::{Attempts, Verdict};
+use crate::domain::error_code::ErrorCode;
+use crate::domain::skipped::Skipped;
+use crate::domain::time::Time;
+
+/// So many upstreams that were not asked are named in a message; all of them stand in the error body.
+const NAMED: usize = 3;
+
+/// When a new request may be served.
+pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
+    let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
+    // A place may be free at any moment: nobody knows when, but soon is likely.
+    ready.or((verdict.code.status() == 429).then_some(Duration::from_secs(1)))
+}
+
+/// An upstream's own 429 on its way to the caller says in whole seconds when to come back: some clients read no other
+/// form, and give up without one.
+pub(super) fn come_back(status: u16, headers: &mut HeaderMap, hint: Option<Duration>) {
+    if status != 429 {
+        return;
+    }
+    let told = headers.get(header::RETRY_AFTER);
+    let told = told.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    if told.is_none_or(|seconds| seconds == 0) {
+        let seconds = hint.map_or(1, whole_seconds).max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// A failed request, as its message tells of it.
+pub(super) struct Told<'a> {
+    /// What it asked for.
+    pub(super) target: &'a str,
+    /// How many attempts were made.
+    pub(super) tried: usize,
+    /// Who was not asked.
+    pub(super) skipped: &'a [Skipped],
+    pub(super) attempts: &'a Attempts,
+    pub(super) now: Time,
+}
+
+impl Told<'_> {
+    /// For the caller: what happened and what to do.
+    pub(super) fn message(&self, code: ErrorCode) -> String {
+        let tried = match self.tried {
+            0 => "nothing was sent".to_owned(),
+            1 => "1 attempt was made".to_owned(),
+            n => format!("{n} attempts were made"),
+        };
+        let what = match code {
+            ErrorCode::UpstreamsRateLimited => {
+                "every upstream is rate limited or at its limits, and waiting would take too long: retry later"
+            }
+            ErrorCode::CoolingDown => {
+                "every upstream is cooling down, and the request forbids waiting: retry later"
+            }
+            ErrorCode::WaitingRoomFull => {
+                "every upstream is busy, and too many requests wait already: retry later"
+            }
+            ErrorCode::NoUsableKeys => {
+                "no upstream has a usable API key: check the keys (`pointsman check`)"
+            }
+            ErrorCode::ContextLengthExceeded => return self.too_long(&tried),
+            ErrorCode::DeadlineExceeded => "the deadline passed before any upstream had answered",
+            ErrorCode::InvalidUpstreamResponse => "the last upstream's answer was malformed",
+            _ => "every upstream failed",
+        };
+        format!("`{}`: {what} ({tried}{})", self.target, self.not_asked())
+    }
+
+    /// The prompt fits nowhere. The phrase about the maximum is the one by which clients know such an error.
+    fn too_long(&self, tried: &str) -> String {
+        let mut text = format!(
+            "`{}`: the prompt and the requested output do not fit into the context window of any upstream. ",
+            self.target
+        );
+        // Writing to a text never fails.
+        let _ = match self.attempts.largest_window() {
+            Some(window) => write!(
+                text,
+                "This model's maximum context length is {window} tokens."
+            ),
+            None => write!(text, "They exceed the model's maximum context length."),
+        };
+        if let Some(tokens) = self.attempts.tokens() {
+            let _ = write!(
+                text,
+                " However, your prompt and the requested output need about {tokens} tokens."
+            );
+        }
+        let _ = write!(text, " Shorten the prompt or ask for less output ({tried})");
+        text
+    }
+
+    /// The first upstreams that were not asked, and why.
+    fn not_asked(&self) -> String {
+        let mut text = String::new();
+        for (place, one) in self.skipped.iter().take(NAMED).enumerate() {
+            let lead = if place == 0 { "; not asked: " } else { ", " };
+            let _ = write!(text, "{lead}{} ({}", one.upstream, one.reason());
+            if let Some(ready) = one.ready_at {
+                let _ = write!(text, ", ready in {}", span(ready.since(self.now)));
+            }
+            text.push(')');
+        }
+        match self.skipped.len().saturating_sub(NAMED) {
+            0 => {}
+            more => {
+                let _ = write!(text, " and {more} more");
+            }
+        }
+        text
+    }
+}
+
+/// Rounded up.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
+/// A span in its largest sensible unit, rounded up.
+fn span(span: Duration) -> String {
+    let seconds = whole_seconds(span);
+    match seconds {
+        0..=120 => format!("{seconds} s"),
+        121..=7200 => format!("{} min", seconds.div_ceil(60)),
+        7201..=172_800 => format!("{} h", seconds.div_ceil(3600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_429_that_goes_on_always_says_when_in_whole_seconds() {
+        let told = |value: Option<&'static str>, hint: Option<u64>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
+            }
+            come_back(429, &mut headers, hint.map(Duration::from_millis));
+            headers[header::RETRY_AFTER].to_str().unwrap().to_owned()
+        };
+        assert_eq!(told(Some("7"), Some(9000)), "7");
+        assert_eq!(told(Some("0"), None), "1");
+        assert_eq!(told(Some("0.5"), Some(1500)), "2");
+        assert_eq!(told(None, None), "1");
+        let mut headers = HeaderMap::new();
+        come_back(400, &mut headers, None);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn spans_are_told_in_their_largest_unit() {
+        let told = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!(
+            [told(40), told(900), told(7200), told(7201), told(900_000)],
+            ["40 s", "15 min", "120 min", "3 h", "11 days"]
+        );
+        assert_eq!(span(Duration::from_millis(1)), "1 s");
+    }
+}
