@@ -76,7 +76,6 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "use `upstream::Upstream`",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
-    ("dotenvy", &["config"], "use `crate::config::Config`"),
     (
         "regex",
         &["config", "wire"],
