@@ -103,7 +103,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         generation: 0,
         hedger: None,
         pulses: Pulses::default(),
-        rescues: HashMap::new(),
+        policies: crate::domain::profile::TargetPolicies::default(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),

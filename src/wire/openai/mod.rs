@@ -5,6 +5,7 @@ pub mod content;
 pub mod error;
 pub mod models;
 pub mod prefill;
+pub mod reasoning;
 pub mod request;
 pub mod response;
 pub mod splice;
