@@ -2,7 +2,7 @@
 
 use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 
-use super::estate::{Estate, Inheritance};
+use super::estate::{Estate, Inheritance, Renew};
 use super::handle::Handle;
 use super::key::{Key, KeyCore};
 use super::message::key::KeyMessage;
@@ -20,13 +20,6 @@ pub(crate) struct Post<A, M, C> {
     pub(crate) inheritance: Inheritance<C>,
     /// The next incarnation does not get what the last one left as it is.
     pub(crate) anew: bool,
-}
-
-/// How an actor begins anew when the state that was left makes it fail again and again.
-pub(crate) trait Renew<C> {
-    /// Fresh state with what is published of the actor, and with those parts of `left` that are no state of its own, such
-    /// as the leases that are out. Looks at nothing else in `left`.
-    fn renewed(&self, left: C) -> C;
 }
 
 /// Every actor of the tree below the supervisor, running or not.

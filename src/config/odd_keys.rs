@@ -3,8 +3,6 @@
 //! `docker run --env-file` and systemd's `EnvironmentFile=` differ in what they leave of quotes, and people copy whole
 //! headers. The value is used as it is all the same, since only whoever issued the key knows what belongs to it.
 
-use super::values::words;
-
 /// Quotes that stand around a value, by where they open and close.
 const QUOTES: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')];
 
@@ -14,12 +12,18 @@ pub(super) fn told(value: &str, place: &str) -> Option<String> {
     Some(format!("{place}: {found}"))
 }
 
+/// The keys of a list.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+}
+
 fn odd(value: &str) -> Option<&'static str> {
     let trimmed = value.trim();
     if trimmed.is_empty() {
         return None;
     }
-    if is_quoted(trimmed) || words(trimmed).any(|word| is_quoted(&word)) {
+    if is_quoted(trimmed) || words(trimmed).any(is_quoted) {
         return Some(
             "the value has quotes around it, which are sent as a part of the key: write it without quotes \
              (docker --env-file leaves them in)",
@@ -34,7 +38,7 @@ fn odd(value: &str) -> Option<&'static str> {
              the key alone, without `Bearer`",
         );
     }
-    if is_assignment(&first) {
+    if is_assignment(first) {
         return Some(
             "the value begins with a name and `=`, which are sent as a part of the key: write the key alone",
         );

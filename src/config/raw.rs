@@ -216,7 +216,7 @@ section! {
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
         first_byte: PositiveSpan,
-        /// Streams: until the first content. Default `180s`.
+        /// Streams: until the first content. Default: the profile's, else `180s`.
         first_token: PositiveSpan,
         /// Streams: between two chunks. Default `60s`.
         idle: PositiveSpan,

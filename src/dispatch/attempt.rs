@@ -11,7 +11,6 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::events::{Events, Fault};
-use super::leasing::Limits;
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
@@ -22,7 +21,6 @@ use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
 use crate::wire::openai::answered;
-use crate::wire::openai::reasoning;
 use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
@@ -74,19 +72,6 @@ pub(super) struct Times<'a> {
     pub(super) deadline: Time,
     /// When the first token of a stream is due, counted from its beginning, where the target's profile says so.
     pub(super) first_token: Option<Duration>,
-}
-
-/// When the first token of this attempt is due by the target's profile; `None` where the model may think first.
-pub(super) fn first_token(
-    limits: &Limits,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-) -> Option<Duration> {
-    let due = limits.policy.first_token?;
-    let thinks = reasoning::model_reasons(lease.upstream().model.as_str())
-        || reasoning::is_asked_for(&request.doc, &endpoint.params);
-    (!thinks).then_some(due)
 }
 
 /// Makes the attempt that `lease` allows.

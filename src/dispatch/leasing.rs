@@ -22,6 +22,7 @@ use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
+use crate::wire::openai::reasoning;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
 pub struct Dispatch {
@@ -66,6 +67,22 @@ pub(super) struct Limits {
     patience_until: Time,
     /// What holds for its target.
     pub(super) policy: TargetPolicy,
+}
+
+impl Limits {
+    /// When the first token of an attempt is due by its target's profile, counted from its beginning; `None` where the
+    /// model may think first.
+    pub(super) fn first_token(
+        &self,
+        request: &Request,
+        endpoint: &Endpoint,
+        lease: &Lease,
+    ) -> Option<Duration> {
+        let due = self.policy.first_token?;
+        let thinks = reasoning::model_reasons(lease.upstream().model.as_str())
+            || reasoning::is_asked_for(&request.doc, &endpoint.params);
+        (!thinks).then_some(due)
+    }
 }
 
 impl Dispatch {

@@ -362,12 +362,9 @@ impl Dispatch {
             clock: self.clock,
             tried: &start.tried,
             deadline: course.limits.deadline,
-            first_token: attempt::first_token(
-                &course.limits,
-                course.request,
-                start.endpoint,
-                &start.lease,
-            ),
+            first_token: course
+                .limits
+                .first_token(course.request, start.endpoint, &start.lease),
         };
         attempt::make(course.request, start.endpoint, &start.lease, times).await
     }

@@ -198,7 +198,7 @@ impl Rescue {
                 clock: dispatch.clock,
                 tried: &tried,
                 deadline: self.limits.deadline,
-                first_token: attempt::first_token(&self.limits, &self.request, &endpoint, &lease),
+                first_token: self.limits.first_token(&self.request, &endpoint, &lease),
             };
             let (doc, wire) = match &asked {
                 Some((doc, asked)) => (doc, asked.wire.as_ref().unwrap_or(&endpoint.wire)),

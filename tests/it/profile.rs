@@ -52,7 +52,10 @@ async fn a_stream_for_people_goes_on_where_it_broke_off() {
 async fn check_shows_what_the_word_sets() {
     let dir = TempDir::new();
     let text = TWO.replace("<a>", "http://127.0.0.1:1/v1");
-    dir.write("pointsman.yaml", &text.replace("<b>", "http://127.0.0.1:1/v1"));
+    dir.write(
+        "pointsman.yaml",
+        &text.replace("<b>", "http://127.0.0.1:1/v1"),
+    );
     let output = run(dir.path(), &["check"], &[]).await;
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     let expected = "people -> a:ma -> b:mb  (profile: interactive; rescue: continue; patience: 3s; first token: 10s, \

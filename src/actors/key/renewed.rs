@@ -1,7 +1,7 @@
 //! How a key begins anew when its state makes it fail again and again.
 
 use super::{Key, KeyCore, published};
-use crate::actors::seat::Renew;
+use crate::actors::estate::Renew;
 use crate::domain::key_state::KeyState;
 
 impl Renew<KeyCore> for Key {

@@ -1,7 +1,7 @@
 //! How a provider begins anew when its state makes it fail again and again.
 
 use super::{Provider, ProviderCore, published};
-use crate::actors::seat::Renew;
+use crate::actors::estate::Renew;
 use crate::domain::provider_state::ProviderState;
 use crate::domain::rotation::Rotation;
 

@@ -12,13 +12,12 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
 use super::child::Child;
-use super::estate::Estate;
+use super::estate::{Estate, Renew};
 use super::handle::Handle;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
 use super::route::{Answer, Route, Walk};
-use super::seat::Renew;
 use super::view::{Life, ProviderCell, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
 use crate::domain::client::Priority;
