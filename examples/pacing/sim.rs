@@ -28,6 +28,7 @@ use pointsman::domain::dialect::Operation;
 use pointsman::domain::limits::{
     DispatchPolicy, KeyLimits, PacingPolicy, RetryBudgetPolicy, Timeouts,
 };
+use pointsman::domain::profile::TargetPolicies;
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::rotation::KeyRotation;
 use pointsman::domain::secret::ApiKey;
@@ -330,7 +331,7 @@ pub async fn play(setup: Setup) -> Figures {
         generation: 0,
         hedger: None,
         pulses: Pulses::default(),
-        rescues: HashMap::new(),
+        policies: TargetPolicies::default(),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),
         endpoints: HashMap::from([("p".into(), Arc::new(endpoint))]),

@@ -42,6 +42,13 @@ impl<T> Drop for Estate<T> {
     }
 }
 
+/// How an actor begins anew when the state that was left makes it fail again and again.
+pub(crate) trait Renew<C> {
+    /// Fresh state with what is published of the actor, and with those parts of `left` that are no state of its own, such
+    /// as the leases that are out. Looks at nothing else in `left`.
+    fn renewed(&self, left: C) -> C;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

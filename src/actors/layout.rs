@@ -309,6 +309,7 @@ impl<'a> Aligning<'a> {
             keys,
             order,
             rotation: self.provider.rotation,
+            longest_cooldown: self.provider.cooldown.max,
             breaker: self.provider.breaker,
             retry_budget: self.provider.retry_budget,
         }
@@ -405,5 +406,6 @@ pub(crate) fn post<A, M: ractor::Message, C>(
         actor,
         handle,
         inheritance,
+        anew: false,
     }
 }

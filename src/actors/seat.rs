@@ -2,7 +2,7 @@
 
 use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 
-use super::estate::{Estate, Inheritance};
+use super::estate::{Estate, Inheritance, Renew};
 use super::handle::Handle;
 use super::key::{Key, KeyCore};
 use super::message::key::KeyMessage;
@@ -18,6 +18,8 @@ pub(crate) struct Post<A, M, C> {
     pub(crate) actor: A,
     pub(crate) handle: Handle<M>,
     pub(crate) inheritance: Inheritance<C>,
+    /// The next incarnation does not get what the last one left as it is.
+    pub(crate) anew: bool,
 }
 
 /// Every actor of the tree below the supervisor, running or not.
@@ -45,6 +47,15 @@ impl Seat {
         cell.restarts() > 0
     }
 
+    /// The next incarnation is to begin anew.
+    pub(crate) fn abandon(&mut self) {
+        match self {
+            Self::Router(post) => post.anew = true,
+            Self::Provider(post) => post.anew = true,
+            Self::Key(post) => post.anew = true,
+        }
+    }
+
     pub(crate) async fn start(
         &mut self,
         supervisor: &ActorRef<SupervisorMessage>,
@@ -59,7 +70,7 @@ impl Seat {
 
 impl<A, M, C> Post<A, M, C>
 where
-    A: Actor<Msg = M, Arguments = Estate<C>> + Clone,
+    A: Actor<Msg = M, Arguments = Estate<C>> + Renew<C> + Clone,
     M: ractor::Message,
 {
     /// Spawns an incarnation; `None` while the last one has not left its state yet.
@@ -69,6 +80,10 @@ where
     ) -> Result<Option<ActorId>, SpawnErr> {
         let Ok(core) = self.inheritance.try_recv() else {
             return Ok(None);
+        };
+        let core = match std::mem::take(&mut self.anew) {
+            true => self.actor.renewed(core),
+            false => core,
         };
         let (estate, inheritance) = Estate::new(core);
         self.inheritance = inheritance;

@@ -218,7 +218,7 @@ fn hosts(admin: &config::Admin) -> Vec<String> {
 /// The mistakes of a configuration one by one.
 pub(super) fn mistakes(errors: &ConfigErrors) -> Vec<Mistake> {
     match errors {
-        ConfigErrors::NothingConfigured => vec![mistake(errors)],
+        ConfigErrors::NothingConfigured { .. } => vec![mistake(errors)],
         ConfigErrors::Invalid { problems, .. } => problems
             .iter()
             .map(|problem| Mistake {

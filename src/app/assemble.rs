@@ -263,12 +263,12 @@ pub(super) fn dispatch(
         targets: Arc::clone(&config.targets),
         endpoints,
         policy: config.dispatch,
-        hedger: config
-            .dispatch
-            .hedge
-            .map(|policy| Hedger::new(policy, named(config), known)),
+        hedger: config.policies.hedge().then(|| {
+            let policy = config.dispatch.hedge.unwrap_or_default();
+            Hedger::new(policy, named(config), known)
+        }),
         pulses: Pulses::new(named(config), before.map(|before| &before.pulses)),
-        rescues: config.rescues.clone().into_iter().collect(),
+        policies: config.policies.clone(),
         clock,
         halt: halt.clone(),
         recorder: Arc::clone(recorder),

@@ -156,6 +156,7 @@ fn token(file: Option<PathBuf>) -> Result<Option<ApiKey>, AdminError> {
         },
     };
     // Of a file with several, the first one.
+    let text = text.trim_start_matches('\u{feff}');
     let token = text.lines().map(str::trim).find(|line| !line.is_empty());
     let sendable = |token: &&str| token.bytes().all(|byte| byte.is_ascii_graphic());
     match token.filter(sendable) {

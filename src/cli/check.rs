@@ -3,6 +3,7 @@
 //! Keys are masked; header values and the queries of URLs stay out, since they may be secrets.
 
 mod clients;
+mod policies;
 
 use std::fmt::Write;
 
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, Key, Provider, Proxy, show_duration};
 use crate::domain::chain::Chain;
-use crate::domain::rescue::RescuePolicy;
 
 /// The configuration for people.
 pub fn render(config: &Config) -> String {
@@ -40,6 +40,11 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     clients::write(config, out)?;
     if let Some(path) = &config.state_path {
         writeln!(out, "keeps in    {}", path.display())?;
+    }
+    let usual = config.policies.usual();
+    if let Some(profile) = usual.profile {
+        let policy = policies::shown(usual, config);
+        writeln!(out, "profile     {}{policy}", profile.as_str())?;
     }
     writeln!(out, "\nproviders")?;
     for provider in &config.providers {
@@ -79,12 +84,9 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     if !chains.is_empty() {
         writeln!(out, "\nvirtual providers")?;
         for chain in chains {
-            let rescue = match config.rescues.get(chain.target.as_ref()) {
-                Some(rescue) => format!("  ({})", shown_rescue(rescue)),
-                None => String::new(),
-            };
+            let policy = policies::shown(config.policies.of(&chain.target), config);
             let upstreams = upstreams(chain).join(" -> ");
-            writeln!(out, "  {} -> {upstreams}{rescue}", chain.target)?;
+            writeln!(out, "  {} -> {upstreams}{policy}", chain.target)?;
         }
     }
     match config.targets.default_chain() {
@@ -120,8 +122,10 @@ pub fn render_json(config: &Config) -> Value {
         .targets
         .chains()
         .map(|chain| {
-            let rescue = config.rescues.get(chain.target.as_ref()).map(rescue_json);
-            json!({"name": *chain.target, "upstreams": upstreams(chain), "rescue": rescue})
+            let mut entry = policies::to_json(config.policies.of(&chain.target), config);
+            entry["name"] = json!(*chain.target);
+            entry["upstreams"] = json!(upstreams(chain));
+            entry
         })
         .collect();
     let default = config
@@ -136,6 +140,7 @@ pub fn render_json(config: &Config) -> Value {
         "clients": clients::to_json(config),
         "state_path": config.state_path,
         "providers": providers,
+        "dispatch": policies::to_json(config.policies.usual(), config),
         "virtual": chains,
         "default": default,
         "warnings": config.warnings,
@@ -151,19 +156,6 @@ fn admin(config: &Config) -> String {
         (false, true) => listen.join(", "),
         (false, false) => format!("{} (with a token)", listen.join(", ")),
     }
-}
-
-/// What is done for streams that break off.
-fn shown_rescue(rescue: &RescuePolicy) -> String {
-    let mode = rescue.mode.as_str();
-    match rescue.hold.is_zero() {
-        true => format!("rescue: {mode}"),
-        false => format!("rescue: {mode}, hold {}", show_duration(rescue.hold)),
-    }
-}
-
-fn rescue_json(rescue: &RescuePolicy) -> Value {
-    json!({"mode": rescue.mode.as_str(), "hold_seconds": rescue.hold.as_secs_f64()})
 }
 
 fn provider_json(provider: &Provider) -> Value {

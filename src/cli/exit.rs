@@ -28,7 +28,7 @@ pub(super) fn surroundings() -> LoadRequest {
 pub(super) fn refuse(errors: &ConfigErrors, json: bool) -> ExitCode {
     if json {
         let problems: Vec<String> = match errors {
-            ConfigErrors::NothingConfigured => vec![errors.to_string()],
+            ConfigErrors::NothingConfigured { .. } => vec![errors.to_string()],
             ConfigErrors::Invalid { problems, .. } => {
                 problems.iter().map(ToString::to_string).collect()
             }

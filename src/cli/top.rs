@@ -20,7 +20,10 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use self::feed::Feed;
 use self::keys::{Effect, press};
@@ -36,6 +39,9 @@ use crate::runtime::clock::Clock;
 /// How soon news, the end of the process and a countdown are shown at the latest.
 const BEAT: Duration = Duration::from_millis(100);
 
+/// How long the screen may take to put the terminal back after it was told to end.
+const GRACE: Duration = Duration::from_millis(400);
+
 /// Why there is nothing to be seen.
 #[derive(Debug, thiserror::Error)]
 enum TopError {
@@ -45,6 +51,8 @@ enum TopError {
     Admin(#[from] AdminError),
     #[error("the terminal fails")]
     Terminal(#[source] io::Error),
+    #[error("the screen failed; please report what stands above")]
+    Screen,
 }
 
 pub(super) fn run(arguments: Top) -> ExitCode {
@@ -54,7 +62,7 @@ pub(super) fn run(arguments: Top) -> ExitCode {
             complain(&app::chain(&error));
             ExitCode::from(match error {
                 TopError::Admin(_) => CANNOT_BIND,
-                TopError::NoTerminal | TopError::Terminal(_) => SOFTWARE,
+                TopError::NoTerminal | TopError::Terminal(_) | TopError::Screen => SOFTWARE,
             })
         }
     }
@@ -69,12 +77,51 @@ fn show(arguments: Top) -> Result<(), TopError> {
     // What is wrong with address or token is better said without a screen.
     model.hear(feed::look(&client)?);
     let look = Look::new(std::env::var("NO_COLOR").ok().as_deref());
-    let told_to_end = signals().map_err(TopError::Terminal)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(TopError::Terminal)?;
+    let told = {
+        let _inside = runtime.enter();
+        Told::new().map_err(TopError::Terminal)?
+    };
     let feed = feed::start(client);
+    let told_to_end = Arc::new(AtomicBool::new(false));
+    let (tell, mut ended) = oneshot::channel();
+    let flag = Arc::clone(&told_to_end);
+    // A thread of its own: reading from a terminal that is gone, or one that stopped in the middle of a key's bytes,
+    // does not come back.
+    std::thread::spawn(move || {
+        let ended = on_screen(&mut model, &feed, look, &flag);
+        // Nobody may wait for it any more.
+        drop(tell.send(ended));
+    });
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            ended = &mut ended => ended.unwrap_or_else(|_| Err(TopError::Screen)),
+            () = told.comes() => {
+                told_to_end.store(true, Ordering::Relaxed);
+                if tokio::time::timeout(GRACE, ended).await.is_err() {
+                    // A terminal that is gone cannot be put back.
+                    drop(ratatui::try_restore());
+                }
+                Ok(())
+            }
+        }
+    })
+}
+
+fn on_screen(
+    model: &mut Model,
+    feed: &Feed,
+    look: Look,
+    told_to_end: &AtomicBool,
+) -> Result<(), TopError> {
     // It also puts the terminal back when something panics.
     let terminal = ratatui::try_init().map_err(TopError::Terminal);
     let ended = terminal.and_then(|mut terminal| {
-        let ended = stay(&mut terminal, &mut model, &feed, look, &told_to_end);
+        let ended = stay(&mut terminal, model, feed, look, told_to_end);
         ended.map_err(TopError::Terminal)
     });
     let restored = ratatui::try_restore().map_err(TopError::Terminal);
@@ -126,34 +173,57 @@ fn age(clock: &Clock, heard: Time) -> f64 {
     clock.now().since(heard).as_secs_f64()
 }
 
-/// Becomes true with the first signal that ends processes.
-fn signals() -> io::Result<Arc<AtomicBool>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let told = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&told);
-    let mut all = {
-        let _inside = runtime.enter();
-        let kinds = [
-            SignalKind::terminate(),
-            SignalKind::interrupt(),
-            SignalKind::hangup(),
-        ];
-        let [terminate, interrupt, hangup] = kinds.map(signal);
-        (terminate?, interrupt?, hangup?)
+/// What ends it from outside.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// `None` where such a terminal cannot be watched: then there are the signals alone.
+    terminal: Option<AsyncFd<io::Stdin>>,
+}
+
+impl Told {
+    /// Takes the signals over. Inside a runtime.
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            terminal: watched(),
+        })
+    }
+
+    /// Completes with the first signal that ends processes, or when the terminal is gone: a process that does not
+    /// belong to the terminal's session gets no signal then.
+    async fn comes(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+            () = gone(self.terminal.as_ref()) => {}
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe code; standard input stays open as long as the process"
+)]
+fn watched() -> Option<AsyncFd<io::Stdin>> {
+    AsyncFd::with_interest(io::stdin(), Interest::READABLE).ok()
+}
+
+async fn gone(terminal: Option<&AsyncFd<io::Stdin>>) {
+    let Some(terminal) = terminal else {
+        return std::future::pending().await;
     };
-    std::thread::spawn(move || {
-        runtime.block_on(async move {
-            tokio::select! {
-                _ = all.0.recv() => {}
-                _ = all.1.recv() => {}
-                _ = all.2.recv() => {}
-            }
-        });
-        flag.store(true, Ordering::Relaxed);
-    });
-    Ok(told)
+    while let Ok(mut ready) = terminal.readable().await {
+        if ready.ready().is_read_closed() {
+            return;
+        }
+        // What was typed is read elsewhere: only what comes next is news here.
+        ready.clear_ready();
+    }
 }
 
 #[cfg(test)]

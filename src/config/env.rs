@@ -6,55 +6,44 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::dotenv;
 use super::error::Problem;
 use super::variables::Variables;
 
 const PREFIX: &str = "POINTSMAN__";
 
-/// `given` with what `.env` in `dir` adds; what is set stays as it is. The flag says whether there was a file.
-pub(super) fn with_dotenv(given: &Variables, dir: &Path) -> (Variables, bool, Vec<Problem>) {
+/// What came of `.env`.
+#[derive(Default)]
+pub(super) struct FromDotenv {
+    /// There is one.
+    pub(super) there: bool,
+    /// What of it could not be read: by the numbers of lines, since a line may hold a key.
+    pub(super) unread: Option<String>,
+}
+
+/// `given` with what `.env` in `dir` adds; what is set stays as it is. Other programs use the file too, so whatever is
+/// wrong with it is a mistake only when something is missing.
+pub(super) fn with_dotenv(given: &Variables, dir: &Path) -> (Variables, FromDotenv) {
     let mut env = given.clone();
     let path = dir.join(".env");
     if !path.is_file() {
-        return (env, false, Vec::new());
+        return (env, FromDotenv::default());
     }
-    let mut problems = Vec::new();
-    let mut problem = |message: String| {
-        problems.push(Problem {
-            place: ".env".to_owned(),
-            message,
-            suggestion: None,
-        });
-    };
-    match dotenvy::from_path_iter(&path) {
-        Ok(entries) => {
-            for entry in entries {
-                match entry {
-                    Ok((name, value)) => {
-                        env.fill_in(name, value);
-                    }
-                    // The error shows the line, which may hold a key.
-                    Err(dotenvy::Error::LineParse(line, _)) => {
-                        let text =
-                            Zeroizing::new(std::fs::read_to_string(&path).unwrap_or_default());
-                        let at = text.lines().position(|other| other.trim() == line.trim());
-                        let line = at.map_or_else(String::new, |at| format!(" {}", at + 1));
-                        problem(format!("line{line} is not NAME=value"));
-                    }
-                    Err(error) => {
-                        let kind = match error {
-                            dotenvy::Error::Io(error) => error.kind().to_string(),
-                            _ => "it is not a list of NAME=value".to_owned(),
-                        };
-                        problem(format!("can't be read: {kind}"));
-                        break;
-                    }
-                }
+    let unread = match std::fs::read(&path).map(Zeroizing::new) {
+        Ok(bytes) => {
+            let file = dotenv::parse(&bytes);
+            for (name, mut value) in file.entries {
+                env.fill_in(name, std::mem::take(&mut *value));
             }
+            dotenv::told(&file.skipped)
         }
-        Err(_) => problem("can't be read".to_owned()),
-    }
-    (env, true, problems)
+        Err(error) => Some(format!(".env can't be read: {}", error.kind())),
+    };
+    let found = FromDotenv {
+        there: true,
+        unread,
+    };
+    (env, found)
 }
 
 /// The overrides as paths of the `config` crate: `POINTSMAN__LLM__PROVIDERS__0__MODEL` is

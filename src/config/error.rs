@@ -36,9 +36,13 @@ pub enum ConfigErrors {
 Three ways on:
   1. set a provider's key, for example GROQ_API_KEY=… or OPENAI_API_KEY=…
   2. write a pointsman.yaml here, or name a file with --config FILE
-  3. try it without any key: pointsman serve --demo"
+  3. try it without any key: pointsman serve --demo{}",
+        .unread.as_ref().map(|unread| format!("\n{unread}")).unwrap_or_default()
     )]
-    NothingConfigured,
+    NothingConfigured {
+        /// What of `.env` could not be read: a key may stand there.
+        unread: Option<String>,
+    },
     /// Mistakes, all of them.
     #[error("{}", list(.problems))]
     Invalid {
@@ -61,7 +65,7 @@ impl ConfigErrors {
     /// The files that were looked at before it was known that there are mistakes.
     pub fn files(&self) -> &[PathBuf] {
         match self {
-            Self::NothingConfigured => &[],
+            Self::NothingConfigured { .. } => &[],
             Self::Invalid { files, .. } => files,
         }
     }

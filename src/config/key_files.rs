@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::odd_keys;
+use super::read::Report;
 use super::resolved::Key;
 use crate::domain::secret::ApiKey;
 
@@ -27,13 +29,33 @@ pub fn files_at(path: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// What stands in files of keys.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) keys: Vec<Key>,
+    warnings: Vec<String>,
+}
+
+impl Read {
+    /// Tells what there is to tell; the keys are left.
+    pub(super) fn told(self, report: &mut Report) -> Vec<Key> {
+        report.warnings.extend(self.warnings);
+        self.keys
+    }
+
+    /// The keys, and what there is to tell.
+    pub(super) fn parts(self) -> (Vec<Key>, Vec<String>) {
+        (self.keys, self.warnings)
+    }
+}
+
 /// The keys at `path`: one per line; blank lines and those that begin with `#` do not count.
 ///
 /// # Errors
 /// Why a file can't be read.
-pub(super) fn read(path: &Path) -> Result<Vec<Key>, String> {
+pub(super) fn read(path: &Path) -> Result<Read, String> {
     let is_directory = path.is_dir();
-    let mut keys = Vec::new();
+    let mut all = Read::default();
     for file in files_at(path) {
         let found = read_one(&file).map_err(|error| {
             let name = file.file_name().filter(|_| is_directory);
@@ -41,27 +63,32 @@ pub(super) fn read(path: &Path) -> Result<Vec<Key>, String> {
                 format!("{}: {error}", name.to_string_lossy())
             })
         })?;
-        keys.extend(found);
+        all.keys.extend(found.keys);
+        all.warnings.extend(found.warnings);
     }
-    Ok(keys)
+    Ok(all)
 }
 
-fn read_one(path: &Path) -> Result<Vec<Key>, String> {
+fn read_one(path: &Path) -> Result<Read, String> {
     let why = |error: std::io::Error| error.kind().to_string();
     if fs::metadata(path).map_err(why)?.len() > MAX_SIZE {
         return Err("it is larger than a file of keys can be (1 MiB)".to_owned());
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(why)?);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let lines = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| (at + 1, line.trim()));
-    let keys = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| Key {
-            material: Some(ApiKey::new(line)),
-            source: format!("file {} line {number}", path.display()),
+    let text = text.trim_start_matches('\u{feff}');
+    let mut read = Read::default();
+    for (number, line) in (1_usize..).zip(text.lines()) {
+        let key = line.trim();
+        if key.is_empty() || key.starts_with('#') {
+            continue;
+        }
+        let source = format!("file {} line {number}", path.display());
+        let odd = odd_keys::told(line, &source);
+        read.warnings.extend(odd);
+        read.keys.push(Key {
+            material: Some(ApiKey::new(key)),
+            source,
         });
-    Ok(keys.collect())
+    }
+    Ok(read)
 }

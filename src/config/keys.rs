@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use super::key_files;
 pub(super) use super::key_files::read as from_file;
+use super::odd_keys;
 use super::read::Report;
 use super::resolved::Key;
 use super::values::words;
@@ -20,14 +21,14 @@ pub(super) struct Found {
     file: Option<PathBuf>,
     /// The variable that names it, and what is wrong with it.
     problem: Option<(String, String)>,
-    warning: Option<String>,
+    warnings: Vec<String>,
 }
 
 impl Found {
     /// Tells what there is to tell; the keys are left.
     pub fn told(self, report: &mut Report) -> Vec<Key> {
         report.files.extend(self.file);
-        report.warnings.extend(self.warning);
+        report.warnings.extend(self.warnings);
         if let Some((variable, message)) = self.problem {
             report.problem_at(format!("environment {variable}"), message, "");
         }
@@ -44,14 +45,14 @@ impl Found {
 /// count once.
 pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &Path) -> Found {
     for name in names {
-        let mut keys = Vec::new();
+        let mut found = Found::default();
         let plural = format!("{name}S");
-        split_into(&mut keys, &plural, env.get(&plural));
-        if keys.is_empty() {
+        found.split(&plural, env.get(&plural));
+        if found.keys.is_empty() {
             for variable in numbered(name, env) {
-                split_into(&mut keys, variable, env.get(variable));
+                found.split(variable, env.get(variable));
             }
-            split_into(&mut keys, name, env.get(name));
+            found.split(name, env.get(name));
         }
         let file = [name, &plural].into_iter().find_map(|name| {
             let variable = format!("{name}_FILE");
@@ -59,21 +60,13 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
             Some((variable, path.trim()))
         });
         match file {
-            Some((variable, _)) if !keys.is_empty() => {
+            Some((variable, _)) if !found.keys.is_empty() => {
                 let text = format!("{variable} is not used: {name} is set as well");
-                return Found {
-                    keys: distinct(keys),
-                    warning: Some(text),
-                    ..Found::default()
-                };
+                found.warnings.push(text);
+                return found.distinct();
             }
             Some((variable, path)) => return named(variable, dir.join(path)),
-            None if !keys.is_empty() => {
-                return Found {
-                    keys: distinct(keys),
-                    ..Found::default()
-                };
-            }
+            None if !found.keys.is_empty() => return found.distinct(),
             None => {}
         }
     }
@@ -81,33 +74,46 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
 }
 
 fn named(variable: String, path: PathBuf) -> Found {
-    let (keys, problem) = match key_files::read(&path) {
-        Ok(keys) if keys.is_empty() => (keys, Some("holds no key".to_owned())),
-        Ok(keys) => (keys, None),
-        Err(error) => (Vec::new(), Some(format!("can't be read: {error}"))),
+    let (read, problem) = match key_files::read(&path) {
+        Ok(read) if read.keys.is_empty() => (read, Some("holds no key".to_owned())),
+        Ok(read) => (read, None),
+        Err(error) => {
+            let problem = format!("can't be read: {error}");
+            (key_files::Read::default(), Some(problem))
+        }
     };
+    let (keys, warnings) = read.parts();
     Found {
         keys: distinct(keys),
         problem: problem.map(|problem| (variable, format!("{} {problem}", path.display()))),
         file: Some(path),
-        warning: None,
+        warnings,
     }
 }
 
-fn split_into(keys: &mut Vec<Key>, variable: &str, value: Option<&String>) {
-    let words: Vec<String> = value
-        .map(|value| words(value).collect())
-        .unwrap_or_default();
-    let several = words.len() > 1;
-    for (at, word) in words.into_iter().enumerate() {
-        let source = match several {
-            true => format!("env {variable}[{at}]"),
-            false => format!("env {variable}"),
-        };
-        keys.push(Key {
-            material: Some(ApiKey::new(word)),
-            source,
-        });
+impl Found {
+    /// Adds the keys of a variable.
+    fn split(&mut self, variable: &str, value: Option<&String>) {
+        let Some(value) = value else { return };
+        let odd = odd_keys::told(value, &format!("environment {variable}"));
+        self.warnings.extend(odd);
+        let words: Vec<String> = words(value).collect();
+        let several = words.len() > 1;
+        for (at, word) in words.into_iter().enumerate() {
+            let source = match several {
+                true => format!("env {variable}[{at}]"),
+                false => format!("env {variable}"),
+            };
+            self.keys.push(Key {
+                material: Some(ApiKey::new(word)),
+                source,
+            });
+        }
+    }
+
+    fn distinct(mut self) -> Self {
+        self.keys = distinct(self.keys);
+        self
     }
 }
 

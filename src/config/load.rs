@@ -42,18 +42,19 @@ fn load_from(
     request: &LoadRequest,
     find: impl FnOnce(&BTreeMap<String, String>) -> Result<Option<Source>, Problem>,
 ) -> Result<Config, ConfigErrors> {
-    let (env, dotenv, mut problems) = env::with_dotenv(&request.env, &request.working_dir);
+    let (env, dotenv) = env::with_dotenv(&request.env, &request.working_dir);
     let source = match find(&env) {
         Ok(source) => source,
         Err(problem) => {
-            problems.push(problem);
             // Which file is looked for is in the request; here it is only known that `.env` was.
             let files = vec![request.working_dir.join(".env")];
-            return Err(ConfigErrors::Invalid { problems, files });
+            return Err(ConfigErrors::Invalid {
+                problems: vec![problem],
+                files,
+            });
         }
     };
-    let (overrides, more) = env::overrides(&env);
-    problems.extend(more);
+    let (overrides, problems) = env::overrides(&env);
     let mut report = Report {
         problems,
         lenient: source.as_ref().is_some_and(|source| source.borg),
@@ -66,10 +67,12 @@ fn load_from(
             .filter_map(|source| source.file.clone())
             .chain([request.working_dir.join(".env")])
             .collect(),
+        warnings: dotenv.unread.iter().cloned().collect(),
+        unread: dotenv.unread,
         ..Report::default()
     };
     let mut sources: Vec<String> = source.iter().map(|source| source.name.clone()).collect();
-    if dotenv {
+    if dotenv.there {
         sources.push(".env".to_owned());
     }
     if !overrides.is_empty() {
@@ -224,7 +227,7 @@ pub(super) fn interpolate_tree(
             Err(error) => {
                 let suggestion = match &error {
                     InterpolateError::Unset { name } => {
-                        format!("set it, or write ${{{name}:-default}}")
+                        report.missing(&format!("set it, or write ${{{name}:-default}}"))
                     }
                     _ => "write $${ for a literal ${".to_owned(),
                 };

@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 use super::error::Problem;
 use super::request::LoadRequest;
 
+/// Editors put it in front of a text; it is no part of any of the formats.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A configuration's text and how to read it.
 pub(super) struct Source {
     /// In messages: the path as given, or relative to the working directory.
@@ -91,7 +94,7 @@ pub(super) fn given(name: &str, text: &str, dir: &Path) -> Result<Source, Proble
     let format = format_of(Path::new(name))?;
     Ok(Source {
         name: name.to_owned(),
-        text: Zeroizing::new(text.to_owned()),
+        text: Zeroizing::new(text.trim_start_matches(BYTE_ORDER_MARK).to_owned()),
         format,
         borg: is_borg(Path::new(name), format),
         dir: dir.to_path_buf(),
@@ -125,8 +128,7 @@ fn read(working_dir: &Path, path: &Path) -> Result<Source, Problem> {
     let mut text = std::fs::read_to_string(&full)
         .map(Zeroizing::new)
         .map_err(|error| problem(&name, &format!("can't be read: {}", error.kind()), ""))?;
-    // A byte order mark is no part of any of the formats.
-    if text.starts_with('\u{feff}') {
+    while text.starts_with(BYTE_ORDER_MARK) {
         text.remove(0);
     }
     Ok(Source {

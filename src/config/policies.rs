@@ -39,6 +39,7 @@ pub(super) fn timeouts(raw: &raw::Timeouts) -> Timeouts {
         idle: or(raw.idle, usual.idle),
         response: or(raw.response, usual.response),
         total: or(raw.total, usual.total),
+        first_token_chosen: raw.first_token.is_some(),
     }
 }
 

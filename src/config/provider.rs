@@ -64,6 +64,7 @@ pub(super) fn resolve(
             Some(entry) => {
                 let message = format!("provider {name} has no key");
                 let suggestion = format!("set {}, or remove the provider", entry.wanted());
+                let suggestion = report.missing(&suggestion);
                 report.problem(path, message, &suggestion);
             }
             None if endpoint.local => {}
@@ -335,10 +336,11 @@ fn keys_of(
         let before = report.problems.len();
         let found = context.keys(&names, report);
         if found.is_empty() && report.problems.len() == before {
+            let suggestion = report.missing("set the variable");
             report.problem(
                 &format!("{path}.api_key_env"),
                 format!("no key is in {}", names.join(", ")),
-                "set the variable",
+                &suggestion,
             );
         }
         keys.extend(found);
@@ -353,14 +355,14 @@ fn keys_of(
         let full = context.dir.join(&file);
         report.files.push(full.clone());
         match keys::from_file(&full) {
-            Ok(found) if found.is_empty() => {
+            Ok(found) if found.keys.is_empty() => {
                 report.problem(
                     &place,
                     format!("{file} holds no key"),
                     "write one key per line",
                 );
             }
-            Ok(found) => keys.extend(found),
+            Ok(found) => keys.extend(found.told(report)),
             Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
         }
     }

@@ -13,7 +13,7 @@ use super::price::{PriceForm, PricesForm};
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
-use super::streams::{Hedge, PrefillForm, Rescue};
+use super::streams::{Hedge, PrefillForm, ProfileForm, Rescue};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
@@ -220,7 +220,7 @@ section! {
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
         first_byte: PositiveSpan,
-        /// Streams: until the first content. Default `180s`.
+        /// Streams: until the first content. Default: the profile's, else `180s`.
         first_token: PositiveSpan,
         /// Streams: between two chunks. Default `60s`.
         idle: PositiveSpan,
@@ -375,9 +375,12 @@ section! {
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
-        /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default
-        /// `off`.
+        /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
+        /// profile's, else `off`.
         rescue: Rescue,
+        /// One word for what a person in front of a screen wants: `interactive`, or `off`. Every single key counts for
+        /// more. Default: that of `dispatch`.
+        profile: ProfileForm,
     }
 }
 
@@ -392,8 +395,11 @@ section! {
         max_key_refusals: u32,
         /// How long a request may wait for the first key to be ready; 0 means never. Default `30s`.
         await_cooldown: Span,
-        /// How long to wait for a preferred upstream before walking on. Default `0s`.
+        /// How long to wait for a preferred upstream before walking on. Default: the profile's, else `0s`.
         patience: Span,
+        /// The profile of all targets but those virtual providers that have their own. `interactive` sets rescue
+        /// `continue`, patience `3s`, a first token within `10s` from models that do not reason, and hedging. Default `off`.
+        profile: ProfileForm,
         /// Requests that may wait at once; more are answered with 429. Default 1000.
         max_waiting: usize,
         /// What an upstream may carry of other attempts' failures.

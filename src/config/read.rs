@@ -30,6 +30,8 @@ pub(super) struct Report {
     pub files: Vec<PathBuf>,
     /// The variables that went into the value at a path.
     pub variables: BTreeMap<String, Vec<String>>,
+    /// What of `.env` could not be read.
+    pub unread: Option<String>,
 }
 
 impl Report {
@@ -64,6 +66,14 @@ impl Report {
             place => format!("{place}: {}", message.as_ref()),
         };
         self.warnings.push(text);
+    }
+
+    /// What to do about a variable that is missing, and whether it may stand in what could not be read.
+    pub fn missing(&self, suggestion: &str) -> String {
+        match &self.unread {
+            Some(unread) => format!("{suggestion}; {unread}"),
+            None => suggestion.to_owned(),
+        }
     }
 
     /// A key path with the file it is in.

@@ -25,6 +25,7 @@ use super::virtuals::{self, Known};
 use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
+use crate::domain::profile::Said;
 
 /// Builds the configuration.
 ///
@@ -44,7 +45,14 @@ pub(super) fn resolve(
         &mut report,
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
-    let dispatch = dispatch(raw.dispatch.unwrap_or_default(), timeout, &mut report);
+    let typed = raw.dispatch.unwrap_or_default();
+    let profile = typed.profile.and_then(|profile| profile.0);
+    let said = Said {
+        rescue: None,
+        patience: typed.patience.map(|Span(span)| span),
+        hedge: typed.hedge.is_some(),
+    };
+    let dispatch = dispatch(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
     let authorities = |files, report: &mut Report| {
@@ -75,7 +83,9 @@ pub(super) fn resolve(
         add_from_environment(&mut placed, &keyless, &cooldowns, context, &mut report);
     }
     if placed.is_empty() && context.bare && report.problems.is_empty() {
-        return Err(ConfigErrors::NothingConfigured);
+        return Err(ConfigErrors::NothingConfigured {
+            unread: report.unread,
+        });
     }
 
     let mut known = Known::of(&placed);
@@ -105,7 +115,7 @@ pub(super) fn resolve(
         report.problem(
             "llm.providers",
             "no provider is configured, and no provider key is in the environment",
-            "name a provider, or set a key such as GROQ_API_KEY",
+            &report.missing("name a provider, or set a key such as GROQ_API_KEY"),
         );
     }
     for placed in &placed {
@@ -142,7 +152,7 @@ pub(super) fn resolve(
         dispatch,
         targets: Arc::new(targets),
         providers: placed.into_iter().map(|placed| placed.provider).collect(),
-        rescues: virtuals::rescues(&virtuals),
+        policies: virtuals::policies(&virtuals, profile, said),
         virtuals: chains,
         default_model,
         warnings: report.warnings,

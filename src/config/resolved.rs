@@ -1,6 +1,5 @@
 //! The validated, immutable result: everything the other floors are built from.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +18,8 @@ use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
-use crate::domain::rescue::{Prefill, RescuePolicy};
+use crate::domain::profile::TargetPolicies;
+use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
 use crate::wire::token::TokenDigest;
@@ -45,8 +45,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The virtual providers, with upstreams that cannot be served left out.
     pub virtuals: Vec<VirtualEntry>,
-    /// What is done for streams that break off, by virtual provider; absent: nothing.
-    pub rescues: BTreeMap<String, RescuePolicy>,
+    /// What holds for which target: profiles and what they set.
+    pub policies: TargetPolicies,
     /// What a request without a model means, when configured.
     pub default_model: Option<String>,
     /// What works but may not be meant.

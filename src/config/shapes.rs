@@ -17,7 +17,7 @@ use super::raw::{
     WaitsForm,
 };
 use super::resolved::LogFormat;
-use super::streams::{HedgeTime, Mode, PrefillForm, Rescue, RescueTable};
+use super::streams::{HedgeTime, Mode, PrefillForm, ProfileForm, Rescue, RescueTable};
 use super::telemetry::{Content, Patterns, Temporality};
 use super::values::{
     Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, Texts,
@@ -25,6 +25,7 @@ use super::values::{
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
+use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 
@@ -307,6 +308,12 @@ impl Describe for HedgeTime {
 impl Describe for Mode {
     fn shape() -> Shape {
         Shape::choice(["off", "restart", "continue"])
+    }
+}
+
+impl Describe for ProfileForm {
+    fn shape() -> Shape {
+        Shape::choice(["off", Profile::Interactive.as_str()])
     }
 }
 

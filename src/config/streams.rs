@@ -7,6 +7,7 @@ use config::ValueKind;
 use super::read::{FromNode, Node, Report, section};
 use super::values::{Share, Span, choice, share};
 use crate::domain::hedge::{HedgeAfter, HedgePolicy};
+use crate::domain::profile::Profile;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 
 /// `dispatch.hedge.after`: a time, or `p95`.
@@ -100,6 +101,25 @@ impl FromNode for Rescue {
             );
         };
         Some(Self(mode.map(|mode| with(mode, hold))))
+    }
+}
+
+/// `profile`, on a virtual provider and under `dispatch`
+#[derive(Clone, Copy)]
+pub(super) struct ProfileForm(pub Option<Profile>);
+
+impl FromNode for ProfileForm {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        // YAML's own idea of `off`.
+        if node.value.kind == ValueKind::Boolean(false) {
+            return Some(Self(None));
+        }
+        let interactive = Profile::Interactive;
+        let profiles = [
+            ("off", Self(None)),
+            (interactive.as_str(), Self(Some(interactive))),
+        ];
+        choice(node, &profiles, report)
     }
 }
 

@@ -13,6 +13,7 @@ mod outbound;
 mod price;
 mod providers;
 mod reference;
+mod shared_env;
 mod state;
 mod streams;
 mod traces;

@@ -104,14 +104,14 @@ fn plain(typed: &Typed, path: &str, context: &Context<'_>, report: &mut Report) 
         let full = context.dir.join(file);
         report.files.push(full.clone());
         match keys::from_file(&full) {
-            Ok(found) if found.is_empty() => {
+            Ok(found) if found.keys.is_empty() => {
                 report.problem(
                     &place,
                     format!("{file} holds no token"),
                     "write one token per line",
                 );
             }
-            Ok(found) => tokens.extend(found),
+            Ok(found) => tokens.extend(found.told(report)),
             Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
         }
     }

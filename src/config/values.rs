@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Map;
 use zeroize::Zeroizing;
 
+use super::odd_keys;
 use super::read::{ENVIRONMENT, FromNode, Node, Report};
 use super::units;
 use crate::domain::near::near;
@@ -210,6 +211,10 @@ impl FromNode for KeyTexts {
         for item in node.items() {
             match &item.value.kind {
                 ValueKind::String(text) => {
+                    let variables = report.variables.get(&item.path);
+                    let variables = variables.map(|names| format!(" ({})", names.join(", ")));
+                    let place = report.place(&item.path) + &variables.unwrap_or_default();
+                    report.warnings.extend(odd_keys::told(text, &place));
                     keys.extend(words(text).map(|word| (ApiKey::new(word), item.path.clone())));
                 }
                 ValueKind::Nil => {}

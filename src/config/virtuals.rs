@@ -10,7 +10,7 @@ use crate::domain::chain::{ChainError, ResolveError, VirtualEntry};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
-use crate::domain::rescue::RescuePolicy;
+use crate::domain::profile::{Profile, Said, TargetPolicies, TargetPolicy};
 
 /// The names that mean something.
 pub(super) struct Known {
@@ -140,7 +140,7 @@ pub(super) fn resolve(
             report.problem(
                 &format!("{path}.upstreams"),
                 format!("no upstream of virtual provider {name} has a key"),
-                &format!("set {}", wanted.join(" or ")),
+                &report.missing(&format!("set {}", wanted.join(" or "))),
             );
             continue;
         }
@@ -155,13 +155,26 @@ pub(super) fn resolve(
     chains
 }
 
-/// What is done for broken streams, by virtual provider.
-pub(super) fn rescues(virtuals: &[raw::Virtual]) -> BTreeMap<String, RescuePolicy> {
+/// What holds for which target: what each virtual provider says, and `dispatch` for the rest.
+pub(super) fn policies(
+    virtuals: &[raw::Virtual],
+    profile: Option<Profile>,
+    said: Said,
+) -> TargetPolicies {
     let of = |entry: &raw::Virtual| {
         let name = entry.name.as_deref()?.trim();
-        Some((name.to_owned(), entry.rescue.and_then(|rescue| rescue.0)?))
+        if entry.rescue.is_none() && entry.profile.is_none() {
+            return None;
+        }
+        let profile = entry.profile.map_or(profile, |own| own.0);
+        let said = Said {
+            rescue: entry.rescue.map(|rescue| rescue.0),
+            ..said
+        };
+        Some((name.to_owned(), TargetPolicy::new(profile, said)))
     };
-    virtuals.iter().filter_map(of).collect()
+    let own = virtuals.iter().filter_map(of).collect();
+    TargetPolicies::new(TargetPolicy::new(profile, said), own)
 }
 
 /// The default target by the providers' own names. `None` when it is a built-in provider without a key,
@@ -178,7 +191,7 @@ pub(super) fn default_model(
             report.problem(
                 "llm.default_model",
                 format!("`{name}` has no key"),
-                &format!("set {}", entry.wanted()),
+                &report.missing(&format!("set {}", entry.wanted())),
             );
             None
         }

@@ -70,6 +70,8 @@ pub(super) struct Times<'a> {
     pub(super) clock: Clock,
     pub(super) tried: &'a Tried,
     pub(super) deadline: Time,
+    /// When the first token of a stream is due, counted from its beginning, where the target's profile says so.
+    pub(super) first_token: Option<Duration>,
 }
 
 /// Makes the attempt that `lease` allows.
@@ -180,7 +182,8 @@ impl Attempt<'_> {
     }
 
     async fn stream(&self, call: Call) -> Result<End, Early> {
-        let timeouts = &self.endpoint.timeouts;
+        let timeouts = self.endpoint.timeouts;
+        let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
         let reply = self
             .within(timeouts.first_byte, "first byte", sending)

@@ -200,7 +200,7 @@ impl Dispatch {
         let terms = Terms {
             may_wait: policy.await_cooldown > Duration::ZERO,
             wait_until: now + policy.await_cooldown,
-            patience_until: now + policy.patience,
+            patience_until: now + self.policies.of(&chain.target).patience,
             deadline,
             has_place: told.has_place,
         };

@@ -16,12 +16,13 @@ use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
+use crate::domain::profile::{TargetPolicies, TargetPolicy};
 use crate::domain::refusal::Refusal;
-use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
+use crate::wire::openai::reasoning;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
 pub struct Dispatch {
@@ -39,8 +40,8 @@ pub struct Dispatch {
     pub hedger: Option<Hedger>,
     /// How upstreams answered of late.
     pub pulses: Pulses,
-    /// What is done for streams that break off, by target.
-    pub rescues: HashMap<String, RescuePolicy>,
+    /// What holds for which target.
+    pub policies: TargetPolicies,
     /// The clock.
     pub clock: Clock,
     /// When it comes, requests that are still under way end.
@@ -64,18 +65,41 @@ pub(super) struct Limits {
     /// What is left of the time that it may wait for keys.
     pub(super) wait: Duration,
     patience_until: Time,
+    /// What holds for its target.
+    pub(super) policy: TargetPolicy,
+}
+
+impl Limits {
+    /// When the first token of an attempt is due by its target's profile, counted from its beginning; `None` where the
+    /// model may think first.
+    pub(super) fn first_token(
+        &self,
+        request: &Request,
+        endpoint: &Endpoint,
+        lease: &Lease,
+    ) -> Option<Duration> {
+        let due = self.policy.first_token?;
+        let thinks = reasoning::model_reasons(lease.upstream().model.as_str())
+            || reasoning::is_asked_for(&request.doc, &endpoint.params);
+        (!thinks).then_some(due)
+    }
 }
 
 impl Dispatch {
-    pub(super) fn limits(&self, request: &Request) -> Limits {
-        let policy = &self.policy;
-        let span = request
-            .deadline
-            .map_or(policy.deadline, |asked| asked.min(policy.deadline));
+    /// When the request must have ended.
+    pub(super) fn deadline(&self, request: &Request) -> Time {
+        let most = self.policy.deadline;
+        request.arrived + request.deadline.map_or(most, |asked| asked.min(most))
+    }
+
+    pub(super) fn limits(&self, request: &Request, chain: &Chain) -> Limits {
+        let policy = *self.policies.of(&chain.target);
+        let wait = request.await_cooldown;
         Limits {
-            deadline: request.arrived + span,
-            wait: request.await_cooldown.unwrap_or(policy.await_cooldown),
+            deadline: self.deadline(request),
+            wait: wait.unwrap_or(self.policy.await_cooldown),
             patience_until: request.arrived + policy.patience,
+            policy,
         }
     }
 

@@ -107,6 +107,7 @@ impl Dispatch {
             tried,
         };
         let late = self.hedger(&course);
+        let late = late.filter(|_| course.limits.policy.hedge);
         let late = late.and_then(|hedger| hedger.late_after(&first.tried.begun().upstream));
         let late = late.map(|after| (first.tried.begun().started + after, Haste::Late));
         let goes = self.time_goes_at(&course, &first, attempts);
@@ -361,6 +362,9 @@ impl Dispatch {
             clock: self.clock,
             tried: &start.tried,
             deadline: course.limits.deadline,
+            first_token: course
+                .limits
+                .first_token(course.request, start.endpoint, &start.lease),
         };
         attempt::make(course.request, start.endpoint, &start.lease, times).await
     }

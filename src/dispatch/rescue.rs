@@ -76,7 +76,7 @@ impl Rescue {
         attempts: Attempts,
         limits: Limits,
     ) -> Option<Box<Self>> {
-        let policy = *dispatch.rescues.get(chain.target.as_ref())?;
+        let policy = limits.policy.rescue?;
         // With what the configuration fills in: that may bind the answer too.
         let plain = |endpoint: &Arc<Endpoint>| {
             let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
@@ -198,6 +198,7 @@ impl Rescue {
                 clock: dispatch.clock,
                 tried: &tried,
                 deadline: self.limits.deadline,
+                first_token: self.limits.first_token(&self.request, &endpoint, &lease),
             };
             let (doc, wire) = match &asked {
                 Some((doc, asked)) => (doc, asked.wire.as_ref().unwrap_or(&endpoint.wire)),

@@ -50,7 +50,7 @@ impl Dispatch {
             chain: None,
             refused: None,
             started: request.arrived,
-            deadline: self.limits(&request).deadline,
+            deadline: self.deadline(&request),
             complete: self.clock.now(),
             clock: self.clock,
             records: Vec::new(),
@@ -94,7 +94,7 @@ impl Dispatch {
         chain: Arc<Chain>,
         mut story: Story,
     ) -> Result<Answer, Box<Failed>> {
-        let mut limits = self.limits(&request);
+        let mut limits = self.limits(&request, &chain);
         let endpoints: Vec<Option<&Arc<Endpoint>>> = chain
             .upstreams
             .iter()
@@ -106,7 +106,8 @@ impl Dispatch {
             await_cooldown: limits.wait,
             ..self.policy
         };
-        if let Some(hedger) = self.hedger.as_ref().filter(|_| story.stream) {
+        let hedges = story.stream && limits.policy.hedge;
+        if let Some(hedger) = self.hedger.as_ref().filter(|_| hedges) {
             hedger.budget.earn();
         }
         let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
@@ -264,7 +265,7 @@ impl Dispatch {
             _ => return 0,
         };
         let counting = counting::count(request.doc.clone(), largest);
-        let deadline = self.clock.instant(self.limits(request).deadline);
+        let deadline = self.clock.instant(self.deadline(request));
         // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
         // not decide: the deadline does.
         match tokio::time::timeout_at(deadline, counting).await {

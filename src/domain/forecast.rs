@@ -50,9 +50,16 @@ impl Hope {
     }
 }
 
-/// Whether a request waits for what refused it rather than walk on: its patience lasts until `end`.
+/// Whether a request waits for what refused it rather than walk on: its patience lasts until `end`. Only for what says
+/// that the upstream works and has no room at present, and for an actor's restart, which takes milliseconds. Whoever is
+/// out because it failed (an open breaker, a model that is gone, an invalid key) is walked past.
 pub fn is_worth_patience(refusal: Refusal, end: Time, now: Time) -> bool {
-    refusal.reason.may_pass() && now < end && refusal.ready_at.is_none_or(|ready| ready <= end)
+    let reason = refusal.reason;
+    let is_about_room = reason.is_capacity() || reason == Reason::Restarting;
+    is_about_room
+        && reason.may_pass()
+        && now < end
+        && refusal.ready_at.is_none_or(|ready| ready <= end)
 }
 
 /// One candidate of a chain.
@@ -282,5 +289,45 @@ mod tests {
         };
         assert_eq!(told(&[cooling(5), FREE], patient), "waits 5");
         assert_eq!(told(&[cooling(7), FREE], patient), "goes to 1");
+    }
+
+    #[test]
+    fn patience_is_for_cooldowns_limits_and_restarts_alone() {
+        let patient = Terms {
+            patience_until: seconds(6),
+            ..TERMS
+        };
+        let said = |refusal| {
+            let gate = Prospect {
+                gate: Err(refusal),
+                ..FREE
+            };
+            told(&[gate, FREE], patient)
+        };
+        for reason in [
+            Reason::CircuitOpen,
+            Reason::ModelGone,
+            Reason::Invalid,
+            Reason::RetryBudget,
+        ] {
+            let refusal = Refusal::until(reason, seconds(5));
+            assert_eq!(said(refusal), "goes to 1", "{reason:?}");
+            let refusal = Refusal::open_ended(reason);
+            assert_eq!(said(refusal), "goes to 1", "{reason:?}");
+        }
+        for reason in [
+            Reason::Cooling,
+            Reason::Exhausted,
+            Reason::Limited,
+            Reason::Paced,
+            Reason::Restarting,
+        ] {
+            let refusal = Refusal::until(reason, seconds(5));
+            assert_eq!(said(refusal), "waits 5", "{reason:?}");
+        }
+        for reason in [Reason::Saturated, Reason::Contended] {
+            let refusal = Refusal::open_ended(reason);
+            assert_eq!(said(refusal), "waits", "{reason:?}");
+        }
     }
 }

@@ -55,6 +55,20 @@ pub struct Timeouts {
     pub response: Duration,
     /// The whole attempt.
     pub total: Duration,
+    /// Somebody chose `first_token` for this provider: no profile shortens it.
+    pub first_token_chosen: bool,
+}
+
+impl Timeouts {
+    /// The same where a stream's first token is due after `due`, unless somebody chose when it is.
+    #[must_use]
+    pub fn with_first_token(mut self, due: Option<Duration>) -> Self {
+        if let Some(due) = due.filter(|_| !self.first_token_chosen) {
+            self.first_byte = self.first_byte.min(due);
+            self.first_token = self.first_token.min(due);
+        }
+        self
+    }
 }
 
 impl Default for Timeouts {
@@ -67,6 +81,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             response: Duration::from_secs(300),
             total: Duration::from_secs(600),
+            first_token_chosen: false,
         }
     }
 }
@@ -118,13 +133,14 @@ pub struct DispatchPolicy {
     pub max_key_refusals: u32,
     /// How long a request may wait for the first key to be ready; zero means never.
     pub await_cooldown: Duration,
-    /// How long to wait for a preferred upstream before walking on.
+    /// How long to wait for a preferred upstream before walking on, where no profile says otherwise (see
+    /// [`TargetPolicy`](super::profile::TargetPolicy)).
     pub patience: Duration,
     /// Requests that may wait at once.
     pub max_waiting: usize,
     /// One bucket per upstream.
     pub retry_budget: RetryBudgetPolicy,
-    /// A second attempt beside a slow first one; `None` means never.
+    /// A second attempt beside a slow first one; `None` means never, where no profile says otherwise.
     pub hedge: Option<HedgePolicy>,
     /// The share of a request's time after which a second attempt is made elsewhere beside one that has given nothing
     /// yet, 0..=1; zero switches it off.

@@ -30,6 +30,7 @@ pub mod near;
 pub mod outcome;
 pub mod pace;
 pub mod price;
+pub mod profile;
 pub mod provider_state;
 pub mod pulse;
 pub mod ramp;

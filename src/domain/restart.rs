@@ -22,6 +22,9 @@ pub struct RestartPolicy {
     pub max_backoff: Duration,
     /// How long a quarantined actor stays down.
     pub quarantine: Duration,
+    /// After so many exits inside `window` the next incarnation inherits the state that was left; after more of them, and
+    /// after a quarantine, it begins anew with what had been published: the state itself may be the cause.
+    pub inherited: usize,
 }
 
 impl Default for RestartPolicy {
@@ -32,6 +35,7 @@ impl Default for RestartPolicy {
             backoff: Duration::from_millis(10),
             max_backoff: Duration::from_secs(1),
             quarantine: Duration::from_secs(60),
+            inherited: 2,
         }
     }
 }
@@ -43,8 +47,10 @@ pub enum Decision {
     Restart {
         /// Zero means at once.
         after: Duration,
+        /// Without the state that was left.
+        anew: bool,
     },
-    /// Leave it down until then.
+    /// Leave it down until then, and start it without the state that was left.
     Quarantine {
         /// When it is started again.
         until: Time,
@@ -82,7 +88,10 @@ impl RestartHistory {
                 .saturating_mul(1u32.checked_shl(n - 1).unwrap_or(u32::MAX))
                 .min(policy.max_backoff),
         };
-        Decision::Restart { after }
+        Decision::Restart {
+            after,
+            anew: earlier >= policy.inherited,
+        }
     }
 }
 
@@ -99,6 +108,7 @@ mod tests {
             .collect();
         let expected = [0, 10, 20, 40, 80].map(|ms| Decision::Restart {
             after: Duration::from_millis(ms),
+            anew: ms >= 20,
         });
         assert_eq!(waits, expected);
         assert_eq!(
@@ -118,7 +128,8 @@ mod tests {
             assert_eq!(
                 history.exited(&policy, now),
                 Decision::Restart {
-                    after: Duration::ZERO
+                    after: Duration::ZERO,
+                    anew: false,
                 }
             );
         }

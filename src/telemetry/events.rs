@@ -171,6 +171,11 @@ pub fn actor_restarted(actor: &str) {
     tell!(info, "actor_restarted", "actor restarted", [], { actor: actor });
 }
 
+/// An actor failed again and again with the state that it had: the next one begins with what was published of it.
+pub fn actor_state_abandoned(actor: &str) {
+    tell!(warn, "actor_state_abandoned", "actor's state abandoned", [], { actor: actor });
+}
+
 /// An actor failed too often and stays down for a while.
 pub fn actor_quarantined(actor: &str, span: Duration) {
     tell!(error, "actor_quarantined", "actor quarantined", [], {

@@ -6,17 +6,21 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::key_forms;
 use super::redact::Redactor;
 
 /// What stands in their place.
 const MASK: &str = "****";
 
-/// E-mail addresses, bearer tokens, and keys by their usual beginnings.
+/// In a text that people wrote less than so many characters behind a key's prefix are more likely a word (`sk-learn`).
+const LEAST: usize = 12;
+
+/// E-mail addresses, bearer tokens, and keys by their forms.
 static USUAL: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}",
-        r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}",
-        r"\b(?:sk|pk|rk|gsk|xai|hf|ghp|nvapi|AIza)[-_A-Za-z0-9]{12,}",
+        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}".to_owned(),
+        r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}".to_owned(),
+        key_forms::pattern(LEAST),
     ];
     let patterns = patterns.iter().filter_map(|text| Regex::new(text).ok());
     patterns.collect()
@@ -75,5 +79,25 @@ mod tests {
             "****: mail ****, Authorization: ****, ****, upstream key ****, ask me"
         );
         assert!(Mask::new(&["(".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn keys_of_every_known_form_are_masked_and_prose_is_not() {
+        let mask = Mask::default();
+        for key in [
+            "csk-8kd2m5x9p3n6v1c4t7w2r5y8",
+            "r8_AbCdEf0123456789AbCdEf0123456789abc",
+            "fw_3ZAbCdEf0123456789AbCd",
+            "tgp_v1_AbCdEf0123456789AbCdEf0123456789",
+            "pplx-AbCdEf0123456789AbCdEf0123456789AbCdEf01234567",
+            "github_pat_11ABCDEFG0123456789_abcdefghijklmnop",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhb",
+            "AKIAIOSFODNN7EXAMPLE",
+        ] {
+            let masked = mask.masked(&format!("use ({key}) please"), std::iter::empty());
+            assert_eq!(masked, "use (****) please", "{key}");
+        }
+        let prose = "pplx-70b-chat, fw_model, co-author, pa-tent, r8_x and secret_sauce are names";
+        assert_eq!(mask.masked(prose, std::iter::empty()), prose);
     }
 }

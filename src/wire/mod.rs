@@ -5,6 +5,7 @@ pub mod echo;
 pub mod encoding;
 mod error_doc;
 pub mod headers;
+pub mod key_forms;
 pub mod mask;
 pub mod openai;
 pub mod ratelimit;

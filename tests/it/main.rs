@@ -34,6 +34,7 @@ mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
+mod profile;
 mod ramp;
 mod refusals;
 mod reload;

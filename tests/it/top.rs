@@ -46,17 +46,24 @@ struct Term {
 impl Term {
     /// Runs `pointsman` with these arguments, in a shell that tells before and after how the terminal is set.
     fn start(arguments: &str, env: &[(&str, &str)]) -> Self {
+        let binary = env!("CARGO_BIN_EXE_pointsman");
+        // The shell itself is told to stay when the test ends the command.
+        Self::run(
+            &format!(
+                "trap '' TERM; stty -a | grep -o '[-]*icanon\\|[-]*echo '; {binary} {arguments}; echo code $?; stty -a | grep -o '[-]*icanon\\|[-]*echo '; echo over"
+            ),
+            env,
+        )
+    }
+
+    /// Runs a script in a terminal of its own.
+    fn run(script: &str, env: &[(&str, &str)]) -> Self {
         let (pty, pts) = pty_process::open().unwrap();
         pty.resize(Size::new(24, 80)).unwrap();
         let dir = TempDir::new();
-        let binary = env!("CARGO_BIN_EXE_pointsman");
-        // The shell itself is told to stay when the test ends the command.
-        let script = format!(
-            "trap '' TERM; stty -a | grep -o '[-]*icanon\\|[-]*echo '; {binary} {arguments}; echo code $?; stty -a | grep -o '[-]*icanon\\|[-]*echo '; echo over"
-        );
         let path = std::env::var("PATH").unwrap();
         let child = pty_process::Command::new("sh")
-            .args(["-c", &script])
+            .args(["-c", script])
             .env_clear()
             .env("PATH", path)
             .env("TERM", "xterm-256color")
@@ -253,6 +260,29 @@ async fn a_signal_ends_it_in_order_and_colours_can_be_off() {
         assert_eq!(term.ended().await.0, "0");
     }
     assert_eq!(coloured, [true, false]);
+}
+
+#[tokio::test]
+async fn it_ends_with_its_terminal() {
+    let a = ScriptedUpstream::start().await;
+    let side = Side::start(TWO, &[("a", &a)]).await;
+    let binary = env!("CARGO_BIN_EXE_pointsman");
+    let top = format!("{binary} top --admin {}", side.address);
+    for script in [
+        // The terminal's own process: it gets a signal.
+        format!("exec {top}"),
+        // One of another session, which gets none. The shell stays until it has ended.
+        format!("trap '' HUP; setsid {top}; exit 0"),
+    ] {
+        let mut term = Term::run(&script, &[]);
+        term.shows("? help").await;
+        // Half of a key: what reads it waits for the rest.
+        term.press("\x1b[").await;
+        term.reading.abort();
+        drop(term.reading.await);
+        drop(term.keyboard);
+        bounded("its end", term.child.wait()).await.unwrap();
+    }
 }
 
 #[tokio::test]

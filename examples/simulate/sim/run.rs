@@ -1,6 +1,6 @@
 //! One run: a world, its tree and dispatcher, its clients, the faults, and the calm after them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
 use pointsman::domain::mutant;
+use pointsman::domain::profile::{Said, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
 use pointsman::domain::time::Time;
@@ -301,14 +302,17 @@ pub fn dispatch(
         .policy
         .hedge
         .map(|policy| Hedger::new(policy, upstreams(), known));
-    let rescues = world
-        .rescue
-        .map(|policy| chains().map(move |chain| (chain.target.to_string(), policy)));
+    let said = Said {
+        rescue: Some(world.rescue),
+        patience: Some(world.policy.patience),
+        hedge: world.policy.hedge.is_some(),
+    };
+    let policy = TargetPolicy::new(None, said);
     Dispatch {
         generation,
         hedger,
         pulses: Pulses::new(upstreams(), before.map(|before| &before.pulses)),
-        rescues: rescues.into_iter().flatten().collect(),
+        policies: TargetPolicies::new(policy, BTreeMap::new()),
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::clone(&world.targets),
         endpoints,

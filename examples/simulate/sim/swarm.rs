@@ -207,6 +207,7 @@ fn maker(n: u64, horizon: Duration, dice: &mut Dice) -> Maker {
             idle: dice.pick(&[1, 10].map(seconds)),
             response: dice.pick(&[5, 30].map(seconds)),
             total: dice.pick(&[30, 600].map(seconds)),
+            first_token_chosen: true,
         },
         latency: (dice.between(1, 50), dice.between(51, 900)),
         gap: dice.between(1, 120),

@@ -4,6 +4,7 @@
 
 mod manual;
 pub(crate) mod published;
+mod renewed;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub struct KeyCore {
     alarm: Alarm,
     /// Something was published with the present message.
     published: bool,
+    /// A test has spoilt this state: no message is survived with it.
+    #[cfg(test)]
+    spoilt: bool,
 }
 
 impl KeyCore {
@@ -65,6 +69,8 @@ impl KeyCore {
             publish_at: Time::ZERO,
             alarm: Alarm::default(),
             published: false,
+            #[cfg(test)]
+            spoilt: false,
         }
     }
 }
@@ -167,6 +173,8 @@ impl Actor for Key {
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
+        #[cfg(test)]
+        self.chaos.spoil(&self.name, &mut core.spoilt);
         let settings = self.cell.settings();
         if !Arc::ptr_eq(&settings, &core.settings) {
             core.state.configure(settings.limits, settings.cooldown);
@@ -357,17 +365,18 @@ impl Key {
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
-        self.cell
-            .publish_concurrency(core.state.learned_concurrency());
-        self.tell_paced(core, &record.upstream.model, now);
-        if settlement.class == Class::RateLimited {
-            self.publish_limits(core, &record.upstream.model, now);
-        }
+        // First of all: what is published survives whatever may go wrong.
         match change {
             Some(change) => self.announce(core, &change),
             // It said nothing of the key: the next one may try.
             None if was_trial => self.publish(core, now),
             None => {}
+        }
+        self.cell
+            .publish_concurrency(core.state.learned_concurrency());
+        self.tell_paced(core, &record.upstream.model, now);
+        if settlement.class == Class::RateLimited {
+            self.publish_limits(core, &record.upstream.model, now);
         }
         if wanted {
             self.ready(1);

@@ -6,6 +6,7 @@
 mod explain;
 mod manual;
 pub(crate) mod published;
+mod renewed;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -54,6 +55,9 @@ pub struct ProviderCore {
     alarm: Alarm,
     /// Something was published with the present message.
     published: bool,
+    /// A test has spoilt this state: no message is survived with it.
+    #[cfg(test)]
+    spoilt: bool,
 }
 
 impl ProviderCore {
@@ -66,6 +70,8 @@ impl ProviderCore {
             probes: HashMap::new(),
             alarm: Alarm::default(),
             published: false,
+            #[cfg(test)]
+            spoilt: false,
         }
     }
 
@@ -101,6 +107,8 @@ pub(crate) struct Ring {
     /// The places in the configured order of the keys; last those that only earlier requests may use.
     pub(crate) order: Vec<usize>,
     pub(crate) rotation: KeyRotation,
+    /// For a rate limit.
+    pub(crate) longest_cooldown: Duration,
     pub(crate) breaker: BreakerPolicy,
     pub(crate) retry_budget: RetryBudgetPolicy,
 }
@@ -154,6 +162,8 @@ impl Actor for Provider {
         let Some(core) = estate.get_mut() else {
             return Ok(());
         };
+        #[cfg(test)]
+        self.chaos.spoil(&self.name, &mut core.spoilt);
         let ring = self.ring.load();
         if !Arc::ptr_eq(&ring, &core.ring) {
             let moved = ring.home != core.ring.home;

@@ -12,7 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::chaos::Chaos;
 use super::child::Child;
-use super::estate::Estate;
+use super::estate::{Estate, Renew};
 use super::handle::Handle;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -49,6 +49,9 @@ pub struct RouterCore {
     histories: HashMap<Child, RestartHistory>,
     /// It was told that the room is full, and it has not emptied since.
     full: bool,
+    /// A test has spoilt this state: no message is survived with it.
+    #[cfg(test)]
+    spoilt: bool,
 }
 
 impl RouterCore {
@@ -58,6 +61,19 @@ impl RouterCore {
             ready_count: 0,
             histories: HashMap::new(),
             full: false,
+            #[cfg(test)]
+            spoilt: false,
+        }
+    }
+}
+
+impl Renew<RouterCore> for Router {
+    /// An empty room: the tasks of those who waited notice that they are in none, and ask again. The histories of the other
+    /// actors go on.
+    fn renewed(&self, left: RouterCore) -> RouterCore {
+        RouterCore {
+            histories: left.histories,
+            ..RouterCore::new(self.table.load().max_waiting)
         }
     }
 }
@@ -133,6 +149,8 @@ impl Actor for Router {
             state.timer = None;
         }
         if let Some(core) = state.estate.get_mut() {
+            #[cfg(test)]
+            self.chaos.spoil("router", &mut core.spoilt);
             self.act(core, message);
         }
         self.set_timer(state, &myself);

@@ -199,6 +199,7 @@ impl Supervisor {
             // Nothing works without the router: it always comes back.
             decision = Decision::Restart {
                 after: self.restart.max_backoff,
+                anew: true,
             };
         }
         self.carry_out(core, myself, child, decision);
@@ -217,17 +218,25 @@ impl Supervisor {
         decision: Decision,
     ) {
         core.undecided.remove(&child);
-        let after = match decision {
-            Decision::Restart { after } => after,
+        let (after, anew) = match decision {
+            Decision::Restart { after, anew } => (after, anew),
             Decision::Quarantine { until } => {
                 let span = until.since(self.common.clock.now());
                 events::actor_quarantined(&child.to_string(), span);
                 if let Some(seat) = core.seats.get(&child) {
                     seat.mark(Life::Quarantined);
                 }
-                span
+                (span, true)
             }
         };
+        let runs = core.running.values().any(|running| *running == child);
+        if anew
+            && !runs
+            && let Some(seat) = core.seats.get_mut(&child)
+        {
+            events::actor_state_abandoned(&child.to_string());
+            seat.abandon();
+        }
         drop(myself.send_after(after, move || SupervisorMessage::Respawn(child)));
     }
 

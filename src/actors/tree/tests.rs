@@ -25,6 +25,7 @@ mod manual;
 mod pacing;
 mod recall;
 mod reload;
+mod spoilt;
 
 const S: Duration = Duration::from_secs(1);
 

@@ -87,7 +87,7 @@ fn what_cannot_be_parsed_says_where_but_shows_no_line() {
 fn without_file_and_key_there_are_three_ways_on() {
     let dir = Dir::new();
     let error = load(&request(&dir.0, &[("HOME", "/x")])).unwrap_err();
-    assert_eq!(error, ConfigErrors::NothingConfigured);
+    assert_eq!(error, ConfigErrors::NothingConfigured { unread: None });
     has(
         &error.to_string(),
         &["GROQ_API_KEY", "pointsman.yaml", "--demo"],

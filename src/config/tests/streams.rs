@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::hedge::{HedgeAfter, HedgePolicy};
+use crate::domain::profile::{Profile, TargetPolicy};
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 
 fn rescue(text: &str) -> Option<RescuePolicy> {
     let text = format!(
         "llm: {{providers: [{{name: echo}}], virtual: [{{name: v, upstreams: [echo], rescue: {text}}}]}}"
     );
-    yaml(&text, &[]).unwrap().rescues.get("v").copied()
+    yaml(&text, &[]).unwrap().policies.of("v").rescue
 }
 
 #[test]
@@ -89,4 +90,59 @@ dispatch: {hedge: {after: p50, max_ratio: 2, afer: 1}}
             "dispatch.hedge.afer: unknown key; did you mean `after`?",
         ],
     );
+}
+
+#[test]
+fn a_profile_is_a_word_for_several_keys_and_each_of_them_counts_for_more() {
+    let of = |virtual_: &str, dispatch: &str| {
+        let text = format!(
+            "llm: {{providers: [{{name: echo, timeouts: {{idle: 1s}}}}], virtual: [{{name: v, upstreams: [echo], {virtual_}}}, \
+             {{name: w, upstreams: [echo]}}]}}\ndispatch: {{{dispatch}}}"
+        );
+        yaml(&text, &[]).unwrap().policies
+    };
+    let seconds = Duration::from_secs;
+    let own = of("profile: interactive", "");
+    let policy = own.of("v");
+    assert_eq!(policy.rescue.unwrap().mode, RescueMode::Continue);
+    assert_eq!((policy.patience, policy.hedge), (seconds(3), true));
+    assert_eq!(policy.first_token, Some(seconds(10)));
+    assert_eq!(own.of("w"), &TargetPolicy::default(), "nobody else has it");
+    let written = of("profile: interactive, rescue: off", "patience: 1s");
+    assert_eq!(written.of("v").rescue, None);
+    assert_eq!(written.of("v").patience, seconds(1));
+    let all = of("profile: off", "profile: interactive");
+    assert_eq!(all.of("v"), &TargetPolicy::default());
+    for target in ["w", "echo", "echo:m"] {
+        assert_eq!(
+            all.of(target).profile,
+            Some(Profile::Interactive),
+            "{target}"
+        );
+    }
+    let rescued = of("rescue: restart", "profile: interactive");
+    assert_eq!(rescued.of("v").rescue.unwrap().mode, RescueMode::Restart);
+    assert_eq!(rescued.of("v").patience, seconds(3));
+    let text = mistakes(
+        "dispatch: {profile: batch}\nllm: {providers: [{name: echo}]}",
+        &[],
+    );
+    has(&text, &["expected one of off, interactive"]);
+}
+
+#[test]
+fn a_first_token_that_a_provider_chose_is_not_shortened() {
+    let timeouts = |text: &str| {
+        let text = format!("llm: {{providers: [{{name: echo, timeouts: {text}}}]}}");
+        let config = yaml(&text, &[]).unwrap();
+        let due = Duration::from_secs(10);
+        let timeouts = config.providers[0].timeouts.with_first_token(Some(due));
+        (
+            timeouts.first_byte.as_secs(),
+            timeouts.first_token.as_secs(),
+        )
+    };
+    assert_eq!(timeouts("{}"), (10, 10));
+    assert_eq!(timeouts("{first_byte: 5s}"), (5, 10));
+    assert_eq!(timeouts("{first_token: 90s}"), (60, 90));
 }

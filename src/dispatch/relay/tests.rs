@@ -18,6 +18,7 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts};
+use crate::domain::profile::{Profile, Said, TargetPolicies, TargetPolicy};
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
@@ -56,6 +57,17 @@ impl Upstream for Parts {
 /// What a caller reads that takes `pause` before each part, from an upstream that takes `gap`; silence may last
 /// for a second.
 async fn read(gap: Duration, pause: Duration) -> String {
+    let read = read_as("m", TargetPolicies::default(), gap, pause).await;
+    read.unwrap()
+}
+
+/// The same of that model, where these policies hold. `Err`: it took so long to fail.
+async fn read_as(
+    model: &str,
+    policies: TargetPolicies,
+    gap: Duration,
+    pause: Duration,
+) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
     let provider = ProviderSpec {
         name: name.clone(),
@@ -97,7 +109,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     };
     let entry = ProviderEntry {
         name: name.clone(),
-        model: Some(ModelName::from("m")),
+        model: Some(ModelName::from(model)),
         models: Vec::new(),
         builtin: false,
     };
@@ -105,7 +117,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         generation: 0,
         hedger: None,
         pulses: Pulses::default(),
-        rescues: HashMap::new(),
+        policies,
         dispatcher: tree.dispatcher().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),
@@ -126,7 +138,9 @@ async fn read(gap: Duration, pause: Duration) -> String {
         client: None,
         trace: None,
     };
-    let answer = dispatch.run(request).await.unwrap();
+    let Ok(answer) = dispatch.run(request).await else {
+        return Err(clock.now().since(Time::ZERO));
+    };
     let AnswerBody::Stream(mut relay) = answer.body else {
         panic!("not a stream");
     };
@@ -134,7 +148,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     loop {
         tokio::time::sleep(pause).await;
         let Some(Ok(bytes)) = relay.next().await else {
-            return text;
+            return Ok(text);
         };
         text.push_str(&String::from_utf8_lossy(&bytes));
     }
@@ -153,4 +167,21 @@ async fn an_upstream_that_falls_silent_is_cut_off_however_slowly_the_caller_read
         assert!(text.contains("fell silent"), "{text}");
         assert!(!text.contains("[DONE]"), "{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_a_profile_a_first_token_is_due_unless_the_model_may_think_first() {
+    let said = Said {
+        rescue: Some(None),
+        ..Said::default()
+    };
+    let policy = TargetPolicy::new(Some(Profile::Interactive), said);
+    let ask = |model: &'static str| {
+        let policies = TargetPolicies::new(policy, std::collections::BTreeMap::new());
+        read_as(model, policies, 12 * S, Duration::ZERO)
+    };
+    let took = ask("m").await.unwrap_err();
+    assert!((10 * S..11 * S).contains(&took), "{took:?}");
+    let begun = ask("deepseek-reasoner").await;
+    assert!(begun.is_ok(), "{begun:?}");
 }

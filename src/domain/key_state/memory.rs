@@ -1,10 +1,10 @@
 //! What of a key's state outlives the process, and a key's state from that.
 
-use super::{KeyState, MODELS_KEPT, QUOTA_MAX, REPROBE_FIRST, REPROBE_MAX, Validity};
+use super::{KeyState, Live, MODELS_KEPT, QUOTA_MAX, REPROBE_FIRST, REPROBE_MAX, Validity};
 use crate::domain::cooldown::Cooldown;
-use crate::domain::ids::ModelName;
+use crate::domain::ids::{LeaseId, ModelName};
 use crate::domain::memory::{self, KeyMemory, LimitMemory, QuarantineMemory};
-use crate::domain::pace::Paces;
+use crate::domain::pace::{Paces, Sent};
 use crate::domain::time::Time;
 
 impl KeyState {
@@ -37,6 +37,26 @@ impl KeyState {
     /// Whether nothing is left of a learned limit of `model`.
     pub fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
         self.paces.is_used_up(model, now)
+    }
+
+    /// A lease that an earlier state of this key gave is still out: it is in flight here too, but what it reserved of
+    /// limits is forgotten. `is_trial`: it tries a key that was found invalid.
+    pub fn adopt(&mut self, lease: LeaseId, model: &ModelName, is_trial: bool, now: Time) {
+        if is_trial && let Validity::Invalid { probe, .. } = &mut self.validity {
+            *probe = Some(lease);
+        }
+        let live = Live {
+            model: model.clone(),
+            reserved: 0,
+            sent: Sent {
+                lease,
+                tokens: 0,
+                at: now,
+            },
+            in_flight: u32::try_from(self.live.len() + 1).unwrap_or(u32::MAX),
+            explained: false,
+        };
+        self.live.insert(lease, live);
     }
 
     /// A new key takes over what is remembered of it. Nothing lasts longer than it could have at `now`: a rate limit
@@ -82,7 +102,6 @@ mod tests {
     use super::*;
     use crate::domain::allowance::{Allowance, Unit};
     use crate::domain::cooldown::{CooldownPolicy, CooldownScope};
-    use crate::domain::ids::LeaseId;
     use crate::domain::limits::{KeyLimits, PacingPolicy};
     use crate::domain::memory::{CooldownMemory, HELD_MAX};
     use crate::domain::outcome::Class;

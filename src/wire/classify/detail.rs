@@ -5,26 +5,22 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::wire::error_doc::{Doc, Field};
+use crate::wire::key_forms;
 
 /// The most characters of a detail.
 const MAX_CHARS: usize = 300;
 
 const MASK: &str = "[masked]";
 
-/// What stands where a key stands, and the usual prefixes of keys.
+/// What stands where a key stands, and the known forms of keys. An upstream's error quotes them shortened: a few
+/// characters behind the prefix are enough.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let said = r"(?i)(?P<lead>\bkey provided:?\s*|\bbearer\s+|\bapi[_-]?key\s*[=:]\s*)\S+";
-    let prefixed = r"\b(?:(?:sk|pk|rk|gsk|csk|xai|hf|r8|fw|tgp|nvapi|pplx|sk-ant|sk-or)[-_]|AIza|AQ\.)[A-Za-z0-9_*.…-]{3,}";
-    Regex::new(&format!("{said}|{prefixed}")).ok()
+    let said = r"(?i:(?P<lead>\bkey provided:?\s*|\bbearer\s+|\bapi[_-]?key\s*[=:]\s*)\S+)";
+    Regex::new(&format!("{said}|{}", key_forms::pattern(3))).ok()
 });
 
 /// Runs long enough to be a key.
 static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_=-]{20,}").ok());
-
-/// A part of a name that a person made: a word, an abbreviation, a number, a version.
-static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"^(?:[A-Z]?[a-z]{0,18}|[A-Z]{1,19}|(?:[A-Z][a-z]+){1,8}|[A-Za-z]{0,6}\d{1,8}[A-Za-z]{0,3})$").ok()
-});
 
 /// What happened: the upstream's words, else what can be said about the answer.
 pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
@@ -61,7 +57,7 @@ pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
 
 /// Hides whatever looks like a key. Names of models stay readable: their parts are words and versions.
 fn mask(text: &str) -> String {
-    let (Some(named), Some(run), Some(word)) = (NAMED.as_ref(), RUN.as_ref(), WORD.as_ref()) else {
+    let (Some(named), Some(run)) = (NAMED.as_ref(), RUN.as_ref()) else {
         return String::new();
     };
     let text = named.replace_all(text, |found: &Captures<'_>| {
@@ -70,11 +66,9 @@ fn mask(text: &str) -> String {
     });
     let text = run.replace_all(&text, |found: &Captures<'_>| {
         let found = found.get(0).map_or("", |found| found.as_str());
-        let made = found.split(['-', '_', '/']).all(|part| word.is_match(part));
-        if made {
-            found.to_owned()
-        } else {
-            MASK.to_owned()
+        match key_forms::is_made_of_words(found) {
+            true => found.to_owned(),
+            false => MASK.to_owned(),
         }
     });
     text.into_owned()

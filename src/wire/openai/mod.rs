@@ -7,6 +7,7 @@ pub mod error;
 mod inband;
 pub mod models;
 pub mod prefill;
+pub mod reasoning;
 pub mod request;
 pub mod response;
 pub mod splice;

@@ -55,7 +55,7 @@ pub fn hold(data: &[u8]) {
                 .map(|problem| format!("{problem}\n{problem:?}"))
                 .collect()
         }
-        Err(error @ ConfigErrors::NothingConfigured) => error.to_string(),
+        Err(error @ ConfigErrors::NothingConfigured { .. }) => error.to_string(),
     };
     let named = text.contains("GROQ_API_KEY") || text.contains("gsk");
     assert!(named || !shown.contains(SECRET), "{shown}");

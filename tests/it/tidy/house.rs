@@ -88,7 +88,6 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "it goes round the connector of reqwest, and nothing else",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
-    ("dotenvy", &["config"], "use `crate::config::Config`"),
     (
         "regex",
         &["config", "wire"],

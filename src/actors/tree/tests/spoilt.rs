@@ -1,0 +1,122 @@
+//! States that make an actor fail at every message: it begins anew with what was published, and nothing is lost that
+//! somebody relies on.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::actors::view::Life;
+
+/// Spoils the state of `actor` once, as soon as the flag is set.
+fn spoils(actor: &'static str) -> (Chaos, Arc<AtomicBool>) {
+    let armed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&armed);
+    let chaos = Chaos::spoiler(move |who| who == actor && flag.swap(false, Ordering::SeqCst));
+    (chaos, armed)
+}
+
+fn limited(seconds: u32) -> Settlement {
+    Settlement {
+        retry_after: Some(S * seconds),
+        ..outcome(Class::RateLimited)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases() {
+    let (chaos, armed) = spoils("key a#1");
+    let two = ProviderSpec {
+        limits: KeyLimits {
+            max_in_flight: Some(2),
+            ..KeyLimits::default()
+        },
+        ..provider("a", 1)
+    };
+    let bench = Bench::with_chaos(vec![two], chaos).await;
+    let cool = bench.ask_model("a", "cool", 30 * S).await.unwrap();
+    cool.settle(limited(600));
+    let held = bench.lease(&["a"]).await;
+    bench.settle_down().await;
+    armed.store(true, Ordering::SeqCst);
+    let started = bench.clock.now();
+    let second = bench.ask(&["a"], Duration::ZERO).await.unwrap();
+    assert!(bench.clock.now().since(started) < S);
+    assert_eq!(bench.in_flight(), 2);
+    let full = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(full.declined[0].1.reason, Reason::Saturated, "L2");
+    second.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    let refused = bench.ask_model("a", "cool", Duration::ZERO).await;
+    let refusal = refused.unwrap_err().declined[0].1;
+    assert_eq!(refusal.reason, Reason::Cooling, "L5");
+    assert!(refusal.ready_at.unwrap().since(bench.clock.now()) > 590 * S);
+    // One that was given by the state that is gone settles as any other.
+    held.settle(limited(60));
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+    let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(refused.declined[0].1.reason, Reason::Cooling);
+    tokio::time::advance(61 * S).await;
+    let both = [bench.lease(&["a"]).await, bench.lease(&["a"]).await];
+    let full = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
+    assert_eq!(full.declined[0].1.reason, Reason::Saturated);
+    drop(both);
+    let cells = bench.tree.dispatcher().cells();
+    let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
+    assert_eq!((life.get(), life.restarts()), (Life::Up, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_is_out_stays_the_only_one() {
+    let (chaos, armed) = spoils("key a#1");
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let lease = bench.lease(&["a"]).await;
+    lease.settle(outcome(Class::InvalidKey));
+    bench.settle_down().await;
+    tokio::time::advance(301 * S).await;
+    let trial = bench.lease(&["a"]).await;
+    assert!(trial.trial);
+    armed.store(true, Ordering::SeqCst);
+    for _ in 0..5 {
+        assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    trial.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "a#1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_with_a_spoilt_state_begins_anew_with_what_is_gone() {
+    let (chaos, armed) = spoils("provider a");
+    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+    let gone = bench.ask_model("a", "gone", 30 * S).await.unwrap();
+    gone.settle(outcome(Class::ModelGone));
+    let held = bench.lease(&["a"]).await;
+    bench.settle_down().await;
+    armed.store(true, Ordering::SeqCst);
+    assert!(bench.ask(&["a"], Duration::ZERO).await.is_ok());
+    let refused = bench.ask_model("a", "gone", Duration::ZERO).await;
+    let reason = refused.unwrap_err().declined[0].1.reason;
+    assert_eq!(reason, Reason::ModelGone);
+    held.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    assert_eq!(bench.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_router_with_a_spoilt_state_loses_nobody_who_waits() {
+    let (chaos, armed) = spoils("router");
+    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], chaos).await);
+    let held = bench.lease(&["a"]).await;
+    let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
+    bench.settle_down().await;
+    armed.store(true, Ordering::SeqCst);
+    tokio::time::sleep(3 * S).await;
+    held.settle(outcome(Class::Success));
+    for waiter in waiting {
+        let (_, lease) = waiter.await.unwrap();
+        lease.unwrap().settle(outcome(Class::Success));
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(bench.in_flight(), 0);
+}

@@ -1,0 +1,69 @@
+//! What `check` shows of what holds for a target: its profile, and what that or single keys set.
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, show_duration};
+use crate::domain::hedge::{HedgeAfter, HedgePolicy};
+use crate::domain::profile::TargetPolicy;
+use crate::domain::rescue::RescuePolicy;
+
+/// In parentheses behind a target; empty when nothing is set.
+pub(super) fn shown(policy: &TargetPolicy, config: &Config) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(policy.rescue.as_ref().map(rescue));
+    // Without a profile these are the same for all targets, and no news.
+    if let Some(profile) = policy.profile {
+        parts.insert(0, format!("profile: {}", profile.as_str()));
+        parts.push(format!("patience: {}", show_duration(policy.patience)));
+        parts.extend(policy.first_token.map(|due| {
+            let due = show_duration(due);
+            format!("first token: {due}, from models that do not reason")
+        }));
+        parts.extend(policy.hedge.then(|| hedge(&hedging(config))));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!("  ({})", parts.join("; ")),
+    }
+}
+
+/// The same for machines.
+pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
+    let rescue = policy.rescue.as_ref().map(
+        |rescue| json!({"mode": rescue.mode.as_str(), "hold_seconds": rescue.hold.as_secs_f64()}),
+    );
+    let hedge = policy.hedge.then(|| {
+        let HedgePolicy { after, max_ratio } = hedging(config);
+        let after = match after {
+            HedgeAfter::P95 => json!("p95"),
+            HedgeAfter::Span(span) => json!(span.as_secs_f64()),
+        };
+        json!({"after_seconds": after, "max_ratio": max_ratio})
+    });
+    json!({
+        "profile": policy.profile.map(|profile| profile.as_str()),
+        "rescue": rescue,
+        "patience_seconds": policy.patience.as_secs_f64(),
+        "first_token_seconds": policy.first_token.map(|due| due.as_secs_f64()),
+        "hedge": hedge,
+    })
+}
+
+fn hedging(config: &Config) -> HedgePolicy {
+    config.dispatch.hedge.unwrap_or_default()
+}
+
+fn rescue(rescue: &RescuePolicy) -> String {
+    let mode = rescue.mode.as_str();
+    match rescue.hold.is_zero() {
+        true => format!("rescue: {mode}"),
+        false => format!("rescue: {mode}, hold {}", show_duration(rescue.hold)),
+    }
+}
+
+fn hedge(policy: &HedgePolicy) -> String {
+    match policy.after {
+        HedgeAfter::P95 => "hedge: after p95".to_owned(),
+        HedgeAfter::Span(span) => format!("hedge: after {}", show_duration(span)),
+    }
+}
