@@ -20,7 +20,7 @@ use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::outcome::Class;
+use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::wire::headers::forward_response_headers;
@@ -109,6 +109,8 @@ impl Dispatch {
         }
         let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
         let mut next = attempts.start(self.clock.now());
+        // The last answer that may go back as it is, in case that no other upstream serves.
+        let mut kept = None;
         loop {
             match next {
                 Next::Ask(wait) if wait > Duration::ZERO => {
@@ -205,7 +207,11 @@ impl Dispatch {
                                 self.failed(&request, &lease, &tried, &failure, &mut attempts);
                             drop(lease);
                             story.records = attempts.records().to_vec();
-                            if let (Next::Relay, Some(whole)) = (&then, whole) {
+                            if let Some(whole) = whole.filter(|_| may_go_back(&failure)) {
+                                kept = Some((tried, whole));
+                            }
+                            let relays = matches!(then, Next::Relay);
+                            if let Some((tried, whole)) = kept.take_if(|_| relays) {
                                 return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
@@ -308,6 +314,14 @@ impl Dispatch {
             param: None,
         })
     }
+}
+
+/// Whether the upstream's own answer says more to the caller than an error of ours.
+fn may_go_back(failure: &Failure) -> bool {
+    matches!(
+        failure.class.retry(),
+        Retry::Never | Retry::Elsewhere
+    )
 }
 
 /// A request that was not answered when the process had to end.

@@ -10,13 +10,13 @@ table! { OLLAMA
 }
 
 table! { LMSTUDIO
-    [400] ContextOverflow if Message "greater than the context length";
+    [400] ContextOverflow if Message "greater than the context length|context (the )?overflows|context length of only";
     [400] ModelGone if Message "^(no models loaded|failed to load model)";
 }
 
 table! { VLLM
     [401] InvalidKey if Message "unauthorized";
-    [400] ContextOverflow if Message r"maximum context length is \d+ tokens|maximum model length is \d+";
+    [400] ContextOverflow if Message r"maximum context length is \d+ tokens|maximum model length (is|of) \d+|longer than the maximum model length|max_model_len";
     [404] ModelGone if Type "NotFoundError";
 }
 

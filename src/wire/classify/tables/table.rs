@@ -41,7 +41,7 @@ pub(super) use table;
 /// Messages that speak of size without meaning the prompt: an output cap, or a rate in tokens.
 static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     compile(
-        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|throttl|rate.?limit|please wait|too many requests",
+        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|supports at most [\d,]+ (completion |output )?tokens|throttl|rate.?limit|please wait|too many requests",
     )
 });
 
