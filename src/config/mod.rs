@@ -13,6 +13,7 @@ mod describe;
 mod endpoint;
 mod env;
 mod error;
+pub mod hosts;
 mod interpolate;
 mod key_files;
 mod keys;

@@ -244,10 +244,7 @@ impl Rescue {
             // An upstream that does not take prefills says so like this: the request itself was good.
             let refused = matches!(
                 failure.class,
-                Class::CallerFault
-                    | Class::ContentPolicy
-                    | Class::ModelGone
-                    | Class::Unsupported
+                Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
             );
             let counts;
             if refused && how != How::Restarted {

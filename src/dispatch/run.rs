@@ -318,10 +318,7 @@ impl Dispatch {
 
 /// Whether the upstream's own answer says more to the caller than an error of ours.
 fn may_go_back(failure: &Failure) -> bool {
-    matches!(
-        failure.class.retry(),
-        Retry::Never | Retry::Elsewhere
-    )
+    matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere)
 }
 
 /// A request that was not answered when the process had to end.

@@ -448,7 +448,9 @@ impl Attempts {
         let too_small = failed.context_window.into_iter().chain(named).min();
         for slot in &mut self.slots {
             let window = slot.candidate.context_window;
-            let not_larger = window.zip(too_small).is_some_and(|(own, small)| own <= small);
+            let not_larger = window
+                .zip(too_small)
+                .is_some_and(|(own, small)| own <= small);
             if slot.candidate.upstream == failed.upstream || not_larger {
                 slot.closed = Some(Reason::TooLarge);
             }

@@ -24,7 +24,7 @@ use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.
 ///
-/// `kind` is the provider's name in the catalogue, empty for one that is not in it; the body may still be
+/// `kind` says whose errors these are (`config::hosts`), empty when nobody knows; the body may still be
 /// compressed; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
 /// quota the hint is the moment its allowance returns, if the answer tells; a short-lived limit's reset is not.
 pub fn classify(
@@ -58,6 +58,11 @@ pub fn classify_inband(
         .or(doc.status());
     let known = class_of(kind, status, &doc);
     failure(kind, known, status, &doc, headers, &body, wall_now)
+}
+
+/// Whether the errors of this kind of provider are known.
+pub fn knows(kind: &str) -> bool {
+    tables::table_of(kind).is_some()
 }
 
 /// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
