@@ -49,3 +49,4 @@ mod tidy;
 mod tls;
 mod top;
 mod traces;
+mod whose_fault;
