@@ -263,9 +263,15 @@ impl Attempt<'_> {
         } else {
             classify::classify(kind, status, &headers, &body, wall)
         };
+        // Inside a 2xx it goes back as the refusal that it is.
+        let relayed = if is_success(status) {
+            refused_with(&failure)
+        } else {
+            status
+        };
         let failure = stamped(failure, status);
         let whole = Whole {
-            status,
+            status: relayed,
             headers,
             body,
             answered: None,
@@ -381,14 +387,17 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
         HeaderValue::from_static("application/json"),
     );
     Whole {
-        status: failure
-            .status
-            .filter(|status| *status >= 400)
-            .unwrap_or(400),
+        status: refused_with(failure),
         headers,
         body: error.body.clone(),
         answered: None,
     }
+}
+
+/// The status of an error that came inside a 2xx, had it come as an answer of its own.
+fn refused_with(failure: &Failure) -> u16 {
+    let named = failure.status.filter(|status| *status >= 400);
+    named.unwrap_or(400)
 }
 
 pub(super) fn class_of(fault: &Fault) -> Class {
