@@ -16,6 +16,7 @@ mod reference;
 mod state;
 mod streams;
 mod traces;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ mod detail;
 mod size;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::SystemTime;
 

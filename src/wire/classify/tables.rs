@@ -12,6 +12,8 @@ mod makers;
 mod table;
 
 pub(super) use common::COMMON;
+#[cfg(test)]
+pub(super) use table::Rule;
 use table::Table;
 
 /// Each kind of provider whose errors are known, and its table.

@@ -1,5 +1,6 @@
 //! What known answers mean, and that nothing of a key is ever shown.
 
+pub(crate) mod guide;
 mod known;
 mod whose_fault;
 
