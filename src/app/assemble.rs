@@ -12,6 +12,7 @@ use crate::actors::chaos::Chaos;
 use crate::actors::spec::{KeyRecall, ProviderSpec, Recall, TreeSpec};
 use crate::actors::tree::Dispatcher;
 use crate::api::Serving;
+use crate::config::hosts;
 use crate::config::{self, Config, Provider};
 use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
 use crate::domain::dialect::Dialect;
@@ -151,7 +152,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
         Some((HeaderName::try_from(name).ok()?, value))
     });
     Endpoint {
-        kind: provider.kind.clone(),
+        kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
         wire,
         headers: headers.collect::<HeaderMap>(),
         params: provider.params.clone(),

@@ -14,6 +14,7 @@ mod dotenv;
 mod endpoint;
 mod env;
 mod error;
+pub mod hosts;
 mod interpolate;
 mod key_files;
 mod keys;

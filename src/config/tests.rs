@@ -17,6 +17,7 @@ mod shared_env;
 mod state;
 mod streams;
 mod traces;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -252,14 +252,11 @@ impl Attempt<'_> {
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
-        let mut told = status;
         let failure = if is_success(status) {
             let operation = self.request.operation;
             match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
                 Inspection::ErrorInside(error) => {
-                    let failure = classify::classify_inband(kind, &error, &headers, wall);
-                    told = refused(&failure);
-                    failure
+                    classify::classify_inband(kind, &error, &headers, wall)
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
                 Inspection::Good(_) if self.request.doc.stream() => {
@@ -278,9 +275,15 @@ impl Attempt<'_> {
         } else {
             classify::classify(kind, status, &headers, &body, wall)
         };
+        // Inside a 2xx it goes back as the refusal that it is.
+        let relayed = if is_success(status) {
+            refused_with(&failure)
+        } else {
+            status
+        };
         let failure = stamped(failure, status);
         let whole = Whole {
-            status: told,
+            status: relayed,
             headers,
             body,
             answered: None,
@@ -388,12 +391,6 @@ fn stamped(failure: Failure, status: u16) -> Failure {
     }
 }
 
-/// The status for an error that came inside a 2xx.
-fn refused(failure: &Failure) -> u16 {
-    let status = failure.status.filter(|status| *status >= 400);
-    status.unwrap_or(400)
-}
-
 /// The answer that an error inside a stream would have been outside of one.
 fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
     let mut headers = HeaderMap::new();
@@ -402,11 +399,17 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
         HeaderValue::from_static("application/json"),
     );
     Whole {
-        status: refused(failure),
+        status: refused_with(failure),
         headers,
         body: error.body.clone(),
         answered: None,
     }
+}
+
+/// The status of an error that came inside a 2xx, had it come as an answer of its own.
+fn refused_with(failure: &Failure) -> u16 {
+    let named = failure.status.filter(|status| *status >= 400);
+    named.unwrap_or(400)
 }
 
 pub(super) fn class_of(fault: &Fault) -> Class {

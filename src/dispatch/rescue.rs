@@ -245,7 +245,7 @@ impl Rescue {
             // An upstream that does not take prefills says so like this: the request itself was good.
             let refused = matches!(
                 failure.class,
-                Class::CallerFault | Class::ContentPolicy | Class::ModelGone
+                Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
             );
             let counts;
             if refused && how != How::Restarted {

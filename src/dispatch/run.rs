@@ -21,7 +21,7 @@ use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::outcome::Class;
+use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
@@ -112,6 +112,8 @@ impl Dispatch {
         }
         let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
         let mut next = attempts.start(self.clock.now());
+        // The last answer that may go back as it is, in case that no other upstream serves.
+        let mut kept = None;
         loop {
             match next {
                 Next::Ask(wait) if wait > Duration::ZERO => {
@@ -208,8 +210,12 @@ impl Dispatch {
                                 self.failed(&request, &lease, &tried, &failure, &mut attempts);
                             drop(lease);
                             story.records = attempts.records().to_vec();
-                            if let (Next::Relay, Some(mut whole)) = (&then, whole) {
+                            if let Some(mut whole) = whole.filter(|_| may_go_back(&failure)) {
                                 come_back(whole.status, &mut whole.headers, failure.retry_after);
+                                kept = Some((tried, whole));
+                            }
+                            let relays = matches!(then, Next::Relay);
+                            if let Some((tried, whole)) = kept.take_if(|_| relays) {
                                 return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
@@ -325,6 +331,11 @@ impl Dispatch {
             param: None,
         })
     }
+}
+
+/// Whether the upstream's own answer says more to the caller than an error of ours.
+fn may_go_back(failure: &Failure) -> bool {
+    matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere)
 }
 
 /// A request that was not answered when the process had to end.

@@ -49,7 +49,8 @@ pub struct Ask {
 pub enum Next {
     /// Ask the router, after this wait (often none).
     Ask(Duration),
-    /// Pass the upstream's own answer on to the caller.
+    /// Pass the upstream's own answer on to the caller: this attempt's, or the last one that said that its upstream
+    /// does not have what the request needs.
     Relay,
     /// Answer with an error of ours.
     Fail(Verdict),
@@ -290,8 +291,8 @@ impl Attempts {
                 }
                 None => self.close(index, Reason::Tried),
             },
-            Retry::NextUpstream => self.close(index, Reason::Tried),
-            Retry::LargerWindow => self.close_up_to_window(index),
+            Retry::NextUpstream | Retry::Elsewhere => self.close(index, Reason::Tried),
+            Retry::LargerWindow => self.close_up_to_window(index, failure.window),
         }
         (counts, self.go_on(wait, now))
     }
@@ -334,7 +335,18 @@ impl Attempts {
         if soonest.is_some() && !spent {
             return Next::Ask(wait);
         }
+        if self.has_own_word() {
+            return Next::Relay;
+        }
         fail(self.sum_up(&[], false))
+    }
+
+    /// Whether nothing failed but what the request asks for, and an upstream said what it lacks: no error of ours
+    /// says more to the caller.
+    fn has_own_word(&self) -> bool {
+        let mut tried = self.slots.iter().filter_map(|slot| slot.last);
+        let unsupported = |slot: &Slot| slot.last == Some(Class::Unsupported);
+        self.slots.iter().any(unsupported) && tried.all(Class::is_misfit)
     }
 
     /// A wait before the same upstream is asked again, if it is to be.
@@ -429,18 +441,19 @@ impl Attempts {
         }
     }
 
-    /// The prompt did not fit: neither this model nor any with a window that is not larger.
-    fn close_up_to_window(&mut self, index: usize) {
+    /// The prompt did not fit: neither this upstream, nor any whose window is known to be no larger. `named` is the
+    /// window that the upstream itself told; of two that contradict each other the smaller one closes less.
+    fn close_up_to_window(&mut self, index: usize, named: Option<u64>) {
         let Some(failed) = self.slots.get(index).map(|slot| slot.candidate.clone()) else {
             return;
         };
+        let too_small = failed.context_window.into_iter().chain(named).min();
         for slot in &mut self.slots {
-            let same_model = slot.candidate.upstream.model == failed.upstream.model;
-            let not_larger = match (slot.candidate.context_window, failed.context_window) {
-                (Some(window), Some(too_small)) => window <= too_small,
-                _ => false,
-            };
-            if same_model || not_larger {
+            let window = slot.candidate.context_window;
+            let not_larger = window
+                .zip(too_small)
+                .is_some_and(|(own, small)| own <= small);
+            if slot.candidate.upstream == failed.upstream || not_larger {
                 slot.closed = Some(Reason::TooLarge);
             }
         }
@@ -460,6 +473,7 @@ impl Attempts {
                 .or(slot.closed);
             match (slot.last, said) {
                 (_, Some(Reason::TooLarge)) => too_large += 1,
+                (Some(class), _) if class.is_misfit() => too_large += 1,
                 // A key that will be ready outweighs another that was refused for good.
                 (_, Some(Reason::Cooling | Reason::Limited | Reason::Saturated)) => capacity += 1,
                 (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,

@@ -308,6 +308,8 @@ impl KeyState {
             | Class::ContextOverflow
             | Class::ContentPolicy
             | Class::ModelGone
+            | Class::TooLargeForLimit
+            | Class::Unsupported
             | Class::Overloaded
             | Class::Transient
             | Class::Network

@@ -18,6 +18,11 @@ pub enum Class {
     ContentPolicy,
     /// The model does not exist (any more) at this provider.
     ModelGone,
+    /// This one request is larger than the upstream's limit, or than the credit left: waiting does not help it, and
+    /// smaller requests are served as before.
+    TooLargeForLimit,
+    /// The request needs something that this upstream does not have: tools, images, a parameter, a route.
+    Unsupported,
     /// Too many requests or tokens for this key, for a moment.
     RateLimited,
     /// The key's credit or daily allowance is used up.
@@ -26,7 +31,8 @@ pub enum Class {
     InvalidKey,
     /// The upstream says that it has no capacity (503, 529).
     Overloaded,
-    /// The upstream failed in a way that may pass (500, 502, 504, 408, 425).
+    /// The upstream failed in a way that may pass (500, 502, 504, 408, 425), or something before it answered in its
+    /// place.
     Transient,
     /// No answer because of the network: refused, DNS, reset, TLS.
     Network,
@@ -49,18 +55,22 @@ pub enum Retry {
     SameUpstream,
     /// Only at the next upstream.
     NextUpstream,
-    /// At an upstream with a larger context window, never with this model again.
+    /// Only at the next upstream. Where no other upstream serves it, the answer goes back to the caller.
+    Elsewhere,
+    /// At an upstream whose context window is not known to be too small, never at this one again.
     LargerWindow,
 }
 
 impl Class {
     /// Every class, in the order of the documentation's table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Success,
         Self::CallerFault,
         Self::ContextOverflow,
         Self::ContentPolicy,
         Self::ModelGone,
+        Self::TooLargeForLimit,
+        Self::Unsupported,
         Self::RateLimited,
         Self::QuotaExhausted,
         Self::InvalidKey,
@@ -80,6 +90,8 @@ impl Class {
             Self::ContextOverflow => "context_overflow",
             Self::ContentPolicy => "content_policy",
             Self::ModelGone => "model_gone",
+            Self::TooLargeForLimit => "too_large_for_limit",
+            Self::Unsupported => "unsupported",
             Self::RateLimited => "rate_limited",
             Self::QuotaExhausted => "quota_exhausted",
             Self::InvalidKey => "invalid_key",
@@ -101,7 +113,10 @@ impl Class {
             Self::ContextOverflow => Retry::LargerWindow,
             Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
             Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
-            Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
+            Self::ModelGone | Self::TooLargeForLimit | Self::Timeout | Self::Malformed => {
+                Retry::NextUpstream
+            }
+            Self::Unsupported => Retry::Elsewhere,
         }
     }
 
@@ -118,11 +133,21 @@ impl Class {
             | Self::ContextOverflow
             | Self::ContentPolicy
             | Self::ModelGone
+            | Self::TooLargeForLimit
+            | Self::Unsupported
             | Self::RateLimited
             | Self::QuotaExhausted
             | Self::InvalidKey
             | Self::Cancelled => false,
         }
+    }
+
+    /// Whether the request does not suit the upstream, which serves others as before.
+    pub const fn is_misfit(self) -> bool {
+        matches!(
+            self,
+            Self::ContextOverflow | Self::TooLargeForLimit | Self::Unsupported
+        )
     }
 
     /// Whether the key was refused: counted against `max_key_refusals`, not `max_attempts`.
@@ -147,6 +172,8 @@ pub struct Failure {
     /// Whether the upstream itself said so. False for a bare 403, which a firewall before it may have sent:
     /// nothing is held against the key then.
     pub certain: bool,
+    /// The context window that the upstream named when the prompt did not fit, in tokens.
+    pub window: Option<u64>,
     /// What happened, for an operator: never a prompt, never key material.
     pub detail: String,
 }
@@ -159,6 +186,7 @@ impl Failure {
             status: None,
             retry_after: None,
             certain: true,
+            window: None,
             detail: detail.into(),
         }
     }

@@ -1,20 +1,22 @@
 //! What an upstream's error answer means: one of our classes, a hint when to come back, and words.
 //!
-//! Three steps, the first that knows wins: what the error says, in the provider's own table and then in the
-//! common one; a status that means something special at this provider; the status as everywhere. A text never
-//! overrides a code, since one phrase means different things at different providers.
+//! The first step that knows wins: whether one request is larger than a limit, by its numbers; what the error says, in
+//! the provider's own table and then in the common one; whether an API answered at all; a status that means something
+//! special at this provider; the status as everywhere. A text never overrides a code, since one phrase means different
+//! things at different providers.
 
 mod detail;
+mod size;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::error_doc::Doc;
+use super::error_doc::{Doc, Field};
 use super::openai::response::readable;
 use super::openai::stream::ErrorDoc;
 use super::ratelimit;
@@ -22,7 +24,7 @@ use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.
 ///
-/// `kind` is the provider's name in the catalogue, empty for one that is not in it; the body may still be
+/// `kind` says whose errors these are (`config::hosts`), empty when nobody knows; the body may still be
 /// compressed; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
 /// quota the hint is the moment its allowance returns, if the answer tells; a short-lived limit's reset is not.
 pub fn classify(
@@ -58,12 +60,27 @@ pub fn classify_inband(
     failure(kind, known, status, &doc, headers, &body, wall_now)
 }
 
+/// Whether the errors of this kind of provider are known.
+pub fn knows(kind: &str) -> bool {
+    tables::table_of(kind).is_some()
+}
+
 /// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
 fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
+    let foreign = status.is_some_and(|status| is_foreign(status, doc));
+    let page = doc.first(Field::Body) == Some("html");
+    if foreign && page {
+        return (Class::Transient, true);
+    }
+    if size::is_above_limit(status, doc) {
+        return (Class::TooLargeForLimit, true);
+    }
     let own = tables::table_of(kind);
     let said = own
         .and_then(|table| table.by_facts(status, doc))
         .or_else(|| tables::COMMON.by_facts(status, doc))
+        .or_else(|| foreign.then_some(Class::Transient))
+        .or_else(|| (page && status == Some(400)).then_some(Class::Unsupported))
         .or_else(|| own?.by_status(status?));
     match said {
         Some(class) => (class, true),
@@ -74,12 +91,26 @@ fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     }
 }
 
+/// Whether something that is no API of a provider answered in its place: a proxy, an ingress, a firewall. Its 4xx says
+/// nothing about the request, the key or the model. Statuses that mean the same from anyone are left alone.
+fn is_foreign(status: u16, doc: &Doc) -> bool {
+    let page = doc.first(Field::Body) == Some("html");
+    match status {
+        400 | 408 | 411 | 413 | 414 | 415 | 422 | 425 | 429 | 431 | 498 => false,
+        // Servers without much of an API say "Unauthorized" in plain text.
+        401 | 402 => page,
+        400..500 => !doc.is_of_an_api(),
+        _ => false,
+    }
+}
+
 /// What a status means where nothing more is known.
 fn by_status(status: u16) -> Class {
     match status {
         401 | 403 => Class::InvalidKey,
         402 => Class::QuotaExhausted,
-        408 | 425 => Class::Transient,
+        // A proxy's, a failed dependency's, a connection's: none is about the request.
+        407 | 408 | 421 | 424 | 425 | 499 => Class::Transient,
         410 => Class::ModelGone,
         429 => Class::RateLimited,
         498 | 503 | 529 => Class::Overloaded,
@@ -114,6 +145,9 @@ fn failure(
         status,
         retry_after,
         certain,
+        window: (class == Class::ContextOverflow)
+            .then(|| size::window(doc))
+            .flatten(),
         detail: detail::detail(status, doc),
     }
 }

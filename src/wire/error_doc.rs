@@ -13,6 +13,12 @@ const MAX_TEXT: usize = 4096;
 /// The most of a body that is not JSON that is looked at, in bytes.
 const MAX_SNIPPET: usize = 2048;
 
+/// What OpenRouter says for a failure of a provider behind it.
+const GENERAL: &str = "Provider returned error";
+
+/// What a proxy or an ingress writes, where an API's error quotes it.
+const PAGES: [&str; 3] = ["404 page not found", "<!doctype html", "<html"];
+
 /// What a fact is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Field {
@@ -36,12 +42,24 @@ pub(super) enum Field {
     Cloudflare,
     /// `base_resp.status_code` (MiniMax).
     BaseResp,
+    /// Any of `Code`, `Type` and `Metadata`: what several servers put into different places.
+    Name,
+    /// `param` of the error: the field of the request that it is about.
+    Param,
     /// Why a choice ended.
     Finish,
     /// A header as `name: value`.
     Header,
-    /// `empty` or `html`.
+    /// `json` when an API answered, `empty`, or `html`; nothing for other text.
     Body,
+}
+
+impl Field {
+    /// Whether a fact about this field is one about the other, which may stand for several.
+    fn answers(self, asked: Self) -> bool {
+        self == asked
+            || (asked == Self::Name && matches!(self, Self::Code | Self::Type | Self::Metadata))
+    }
 }
 
 /// An error answer as facts.
@@ -51,6 +69,7 @@ pub(super) struct Doc {
     message: String,
     text: String,
     status: Option<u16>,
+    context: Option<u64>,
     body: Value,
 }
 
@@ -59,6 +78,7 @@ impl Doc {
     pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
         let mut doc = Self::default();
         doc.read_headers(headers);
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => {
                 doc.read_value(&value);
@@ -68,6 +88,9 @@ impl Doc {
         }
         doc.message = clip(&doc.message, MAX_TEXT).to_owned();
         doc.text = clip(&format!("{}\n{}", doc.message, doc.text), 2 * MAX_TEXT).to_owned();
+        if doc.quotes_a_page() {
+            doc.facts.retain(|(field, _)| *field != Field::Body);
+        }
         doc
     }
 
@@ -91,6 +114,23 @@ impl Doc {
         &self.body
     }
 
+    /// The context window in tokens that a field of the error names (llama.cpp's `n_ctx`).
+    pub(super) fn context(&self) -> Option<u64> {
+        self.context
+    }
+
+    /// Whether an API answered: the body is JSON, and quotes no page of something that stood before the API.
+    pub(super) fn is_of_an_api(&self) -> bool {
+        self.says(Field::Body, "json")
+    }
+
+    /// Whether the API only passes on what a proxy, or something else that is no API, said to it.
+    fn quotes_a_page(&self) -> bool {
+        let is_api = self.says(Field::Body, "json");
+        let text = self.text.to_ascii_lowercase();
+        is_api && PAGES.iter().any(|page| text.contains(page))
+    }
+
     /// Whether a fact was found.
     pub(super) fn says(&self, field: Field, value: &str) -> bool {
         let same = |found: &str| match field {
@@ -99,7 +139,7 @@ impl Doc {
         };
         self.facts
             .iter()
-            .any(|(about, found)| *about == field && same(found))
+            .any(|(about, found)| about.answers(field) && same(found))
     }
 
     /// The first fact of a kind.
@@ -153,6 +193,9 @@ impl Doc {
     }
 
     fn read_value(&mut self, value: &Value) {
+        if matches!(value, Value::Array(_) | Value::Object(_) | Value::String(_)) {
+            self.add(Field::Body, Some("json".to_owned()));
+        }
         match value {
             Value::Array(items) => {
                 if let Some(first) = items.first() {
@@ -211,6 +254,10 @@ impl Doc {
     fn read_error(&mut self, error: &Map<String, Value>) {
         self.add(Field::Code, scalar(error.get("code")));
         self.add(Field::Type, scalar(error.get("type")));
+        self.add(Field::Type, scalar(error.get("error_type")));
+        self.add(Field::Param, scalar(error.get("param")));
+        let context = error.get("n_ctx").and_then(Value::as_u64);
+        self.context = self.context.or(context);
         if let Some(name) = error.get("__type").and_then(Value::as_str) {
             self.add_aws_type(name);
         }
@@ -277,8 +324,15 @@ impl Doc {
             let inner = serde_json::from_str::<Value>(raw).ok();
             let words = inner.as_ref().and_then(|inner| {
                 let error = inner.get("error").unwrap_or(inner);
-                error.as_str().or_else(|| error.get("message")?.as_str())
+                let named = |name: &str| error.get(name)?.as_str();
+                let mut names = ["message", "detail", "msg"].into_iter();
+                error.as_str().or_else(|| names.find_map(named))
             });
+            let foreign = !matches!(inner, Some(Value::Object(_) | Value::Array(_)));
+            if foreign && self.message == GENERAL {
+                // Its words are those of something before the provider's API.
+                self.facts.retain(|(field, _)| *field != Field::Body);
+            }
             self.say(words.unwrap_or(raw));
         }
     }
@@ -286,7 +340,7 @@ impl Doc {
     fn say(&mut self, text: &str) {
         let text = clip(text, MAX_TEXT);
         // A general phrase says less than the words of the provider behind it.
-        if self.message.is_empty() || self.message == "Provider returned error" {
+        if self.message.is_empty() || self.message == GENERAL {
             self.message = text.to_owned();
         } else if self.text.len() < MAX_TEXT {
             self.text.push_str(text);

@@ -53,3 +53,4 @@ mod tls;
 mod top;
 mod traces;
 mod transport;
+mod whose_fault;

@@ -127,7 +127,7 @@ macro_rules! mutants {
 mutants! {
     finds_a_lease_whose_end_tells_nobody SettleForgotten breaks "L2";
     finds_a_cancelled_stream_that_keeps_its_lease CancelledStreamKeepsLease breaks "L2" | "L10";
-    finds_a_cooldown_that_is_ignored CooldownIgnored breaks "L3";
+    finds_a_cooldown_that_is_ignored CooldownIgnored breaks "L3" | "L5";
     finds_a_cooldown_that_is_shortened CooldownShortened breaks "L3" | "L5";
     finds_a_hint_that_is_ignored HintIgnored breaks "L3" | "L5" | "L7";
     finds_an_invalid_key_that_stays_in_use InvalidKeyKept breaks "L3" | "L5";

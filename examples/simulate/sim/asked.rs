@@ -143,7 +143,7 @@ impl Asked {
         slot.closed = match class.retry() {
             Retry::SameUpstream => slot.plain > retries,
             Retry::NextKey => false,
-            Retry::Never | Retry::NextUpstream | Retry::LargerWindow => true,
+            Retry::Never | Retry::NextUpstream | Retry::Elsewhere | Retry::LargerWindow => true,
         };
     }
 }

@@ -530,7 +530,7 @@ impl State {
             && !begun
             && matches!(
                 verdict.class,
-                Class::CallerFault | Class::ContentPolicy | Class::ModelGone
+                Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
             );
         if unwilling {
             asked.plain += 1;

@@ -64,6 +64,12 @@ impl Plan {
             Fault::ContextOverflow,
             Fault::ContentPolicy,
             Fault::BadRequest,
+            Fault::TooLarge,
+            Fault::TooLargeInside,
+            Fault::TooLargeFirst,
+            Fault::Unsupported,
+            Fault::UnsupportedInside,
+            Fault::UnsupportedFirst,
         ];
         let poison = [
             Fault::Error500,

@@ -16,6 +16,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
+/// What says that one request is larger than the whole limit.
+pub const TOO_LARGE: &str = "Request too large on tokens per min (TPM): Limit 300, Requested 360.";
+
+/// What says that the request needs something which is not there.
+pub const NO_TOOLS: &str = "No endpoints found that support tool use.";
+
 /// Answers that say no with a status, and errors inside a whole 200.
 pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
     let mut headers = headers(JSON);
@@ -69,8 +75,40 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
         ),
         Fault::ForbiddenBare => {
             certain = false;
-            (Class::InvalidKey, 403, "", "", "")
+            (Class::InvalidKey, 403, "", "", "No.")
         }
+        Fault::TooLarge | Fault::TooLargeInside => (
+            Class::TooLargeForLimit,
+            if scene.fault == Fault::TooLarge {
+                429
+            } else {
+                200
+            },
+            "tokens",
+            "rate_limit_exceeded",
+            TOO_LARGE,
+        ),
+        Fault::Unsupported | Fault::UnsupportedInside => (
+            Class::Unsupported,
+            if scene.fault == Fault::Unsupported {
+                404
+            } else {
+                200
+            },
+            "",
+            "",
+            NO_TOOLS,
+        ),
+        Fault::ForeignForbidden => (Class::Transient, 403, "", "", ""),
+        Fault::ForeignNotFound => (Class::Transient, 404, "", "", ""),
+        Fault::ForeignProxy => (Class::Transient, 407, "", "", ""),
+        Fault::ForeignQuoted => (
+            Class::Transient,
+            404,
+            "",
+            "404",
+            "upstream: 404 page not found",
+        ),
         Fault::Error500 => (
             Class::Transient,
             500,
@@ -191,7 +229,14 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
             r#"{{"error":{{"message":"{message} {}","type":"{kind}","code":"{code}"}}}}"#,
             scene.key
         ),
-        Fault::ForbiddenBare | Fault::BadGateway | Fault::Unavailable | Fault::UnavailableHint => {
+        Fault::ForeignNotFound | Fault::ForeignProxy => {
+            set(&mut headers, "content-type", "text/plain");
+            "404 page not found".to_owned()
+        }
+        Fault::ForeignForbidden
+        | Fault::BadGateway
+        | Fault::Unavailable
+        | Fault::UnavailableHint => {
             set(&mut headers, "content-type", "text/html");
             "<html><body>no</body></html>".to_owned()
         }

@@ -8,7 +8,7 @@ use pointsman::domain::outcome::Class;
 
 use super::dice::Dice;
 use super::fault::Fault;
-use super::refusals;
+use super::refusals::{self, NO_TOOLS, TOO_LARGE};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -257,6 +257,16 @@ fn stream(scene: &Scene) -> Script {
         Fault::LimitFirst => Some((
             event(r#"{"error":{"message":"Slow down.","type":"rate_limit_error"}}"#),
             Class::RateLimited,
+        )),
+        Fault::TooLargeFirst => Some((
+            event(&format!(r#"{{"error":{{"message":"{TOO_LARGE}"}}}}"#)),
+            Class::TooLargeForLimit,
+        )),
+        Fault::UnsupportedFirst => Some((
+            event(&format!(
+                r#"{{"error":{{"message":"{NO_TOOLS}","code":404}}}}"#
+            )),
+            Class::Unsupported,
         )),
         Fault::CommentsForEver => {
             for _ in 0..60 {

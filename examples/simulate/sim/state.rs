@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pointsman::actors::view::{Cells, KeyCell};
+use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 
@@ -227,12 +228,17 @@ impl State {
         number
     }
 
-    /// The attempt whose answer goes to the client: the last that has something for it, else the last.
+    /// The attempt whose answer goes to the client: the last that has something for it, else the last that said what
+    /// its upstream lacks, else the last.
     pub fn winner(&self, request: u32) -> Option<u32> {
         let attempts = &self.asked[request as usize].attempts;
         let won = |attempt: &&u32| self.attempts[**attempt as usize].won;
         let winner = attempts.iter().filter(|attempt| won(attempt).is_some());
-        winner.max_by_key(won).or(attempts.last()).copied()
+        let lacks =
+            |attempt: &&u32| self.attempts[**attempt as usize].outcome == Some(Class::Unsupported);
+        let lacking = || attempts.iter().rev().find(lacks);
+        let winner = winner.max_by_key(won).or_else(lacking);
+        winner.or(attempts.last()).copied()
     }
 
     /// The client is about to leave.

@@ -37,8 +37,8 @@ pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
     }
     match doc.first(Field::Body) {
         Some("html") => return format!("{answer} with an HTML body"),
-        Some(_) => return format!("{answer} with an empty body"),
-        None => {}
+        Some("empty") => return format!("{answer} with an empty body"),
+        Some(_) | None => {}
     }
     let named = [
         Field::Code,

@@ -12,46 +12,55 @@ mod makers;
 mod table;
 
 pub(super) use common::COMMON;
+#[cfg(test)]
+pub(super) use table::Rule;
 use table::Table;
 
-/// The table of a provider of the catalogue; `None` for any other.
+/// Each kind of provider whose errors are known, and its table.
+pub(super) static TABLES: &[(&str, &Table)] = &[
+    ("anthropic", &makers::ANTHROPIC),
+    ("azure_openai", &clouds::AZURE_OPENAI),
+    ("bedrock", &clouds::BEDROCK),
+    ("cerebras", &hosts::CEREBRAS),
+    ("cloudflare", &clouds::CLOUDFLARE),
+    ("cohere", &makers::COHERE),
+    ("deepinfra", &hosts::DEEPINFRA),
+    ("deepseek", &makers::DEEPSEEK),
+    ("featherless", &hosts::FEATHERLESS),
+    ("fireworks", &hosts::FIREWORKS),
+    ("github_models", &clouds::GITHUB_MODELS),
+    ("google", &clouds::GOOGLE),
+    ("groq", &hosts::GROQ),
+    ("huggingface", &clouds::HUGGINGFACE),
+    ("litellm", &local::LITELLM),
+    ("llamacpp", &local::LLAMACPP),
+    ("lmstudio", &local::LMSTUDIO),
+    ("minimax", &makers::MINIMAX),
+    ("mistralai", &makers::MISTRALAI),
+    ("moonshot", &makers::MOONSHOT),
+    ("novita", &hosts::NOVITA),
+    ("nvidia_nim", &clouds::NVIDIA_NIM),
+    ("ollama", &local::OLLAMA),
+    ("openai", &makers::OPENAI),
+    ("openrouter", &hosts::OPENROUTER),
+    ("perplexity", &makers::PERPLEXITY),
+    ("qwen", &makers::QWEN),
+    ("sambanova", &hosts::SAMBANOVA),
+    ("scaleway", &clouds::SCALEWAY),
+    ("sglang", &local::SGLANG),
+    ("tgi", &local::TGI),
+    ("togetherai", &hosts::TOGETHERAI),
+    ("vertex", &clouds::VERTEX),
+    ("vllm", &local::VLLM),
+    ("xai", &makers::XAI),
+    ("zai", &makers::ZAI),
+];
+
+/// The table of a kind of provider; `None` for any other.
 pub(super) fn table_of(kind: &str) -> Option<&'static Table> {
-    Some(match kind {
-        "anthropic" => &makers::ANTHROPIC,
-        "azure_openai" => &clouds::AZURE_OPENAI,
-        "bedrock" => &clouds::BEDROCK,
-        "cerebras" => &hosts::CEREBRAS,
-        "cloudflare" => &clouds::CLOUDFLARE,
-        "cohere" => &makers::COHERE,
-        "deepinfra" => &hosts::DEEPINFRA,
-        "deepseek" => &makers::DEEPSEEK,
-        "featherless" => &hosts::FEATHERLESS,
-        "fireworks" => &hosts::FIREWORKS,
-        "github_models" => &clouds::GITHUB_MODELS,
-        "google" => &clouds::GOOGLE,
-        "groq" => &hosts::GROQ,
-        "huggingface" => &clouds::HUGGINGFACE,
-        "llamacpp" => &local::LLAMACPP,
-        "lmstudio" => &local::LMSTUDIO,
-        "minimax" => &makers::MINIMAX,
-        "mistralai" => &makers::MISTRALAI,
-        "moonshot" => &makers::MOONSHOT,
-        "novita" => &hosts::NOVITA,
-        "nvidia_nim" => &clouds::NVIDIA_NIM,
-        "ollama" => &local::OLLAMA,
-        "openai" => &makers::OPENAI,
-        "openrouter" => &hosts::OPENROUTER,
-        "perplexity" => &makers::PERPLEXITY,
-        "qwen" => &makers::QWEN,
-        "sambanova" => &hosts::SAMBANOVA,
-        "scaleway" => &clouds::SCALEWAY,
-        "togetherai" => &hosts::TOGETHERAI,
-        "vertex" => &clouds::VERTEX,
-        "vllm" => &local::VLLM,
-        "xai" => &makers::XAI,
-        "zai" => &makers::ZAI,
-        _ => return None,
-    })
+    let mut tables = TABLES.iter();
+    let found = tables.find(|(known, _)| *known == kind)?;
+    Some(found.1)
 }
 
 #[cfg(test)]
@@ -62,10 +71,7 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         let mut seen = 0;
-        let kinds = "anthropic azure_openai bedrock cerebras cloudflare cohere deepinfra deepseek featherless fireworks \
-            github_models google groq huggingface llamacpp lmstudio minimax mistralai moonshot novita nvidia_nim ollama \
-            openai openrouter perplexity qwen sambanova scaleway togetherai vertex vllm xai zai";
-        let tables = kinds.split_whitespace().map(|kind| table_of(kind).unwrap());
+        let tables = TABLES.iter().map(|(_, table)| *table);
         for table in tables.chain([&COMMON]) {
             for (rule, regex) in table.rules.iter().zip(table.compiled()) {
                 let wants = rule.when.iter().any(|(field, _)| *field == Field::Message);

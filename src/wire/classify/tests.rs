@@ -1,6 +1,8 @@
 //! What known answers mean, and that nothing of a key is ever shown.
 
+pub(crate) mod guide;
 mod known;
+mod whose_fault;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -98,7 +100,7 @@ fn what_is_said_goes_before_the_status() {
         (
             400,
             r#"{"error":{"message":"'max_tokens' is too large: 99999. This model's maximum context length is 4096 tokens"}}"#,
-            CallerFault,
+            Unsupported,
         ),
         (
             400,
@@ -116,17 +118,17 @@ fn what_is_said_goes_before_the_status() {
             ModelGone,
         ),
         (404, r#"{"error":{"code":"model_not_found"}}"#, ModelGone),
-        (404, r#"{"detail":"Not Found"}"#, CallerFault),
+        (404, r#"{"detail":"Not Found"}"#, Unsupported),
         (
             404,
             "<html><title>Not found</title>See our models</html>",
-            CallerFault,
+            Transient,
         ),
-        (404, "404 page not found", CallerFault),
+        (404, "404 page not found", Transient),
         (
             400,
             r#"{"error":{"message":"This model does not support assistant message prefill."}}"#,
-            CallerFault,
+            Unsupported,
         ),
         (
             400,
@@ -247,8 +249,8 @@ fn what_a_provider_says_of_a_key_or_a_model_with_a_400_is_still_known() {
 #[test]
 fn only_a_403_that_speaks_of_the_key_is_held_against_it() {
     for (kind, status, body, certain) in [
-        ("", 403, "<html><title>Access denied</title></html>", false),
-        ("openai", 403, "", false),
+        ("", 403, "{}", false),
+        ("openai", 403, r#"{"error":{"message":"No."}}"#, false),
         ("groq", 403, r#"{"error":{"message":"Forbidden"}}"#, false),
         ("", 403, r#"{"error":{"code":"invalid_api_key"}}"#, true),
         ("", 403, r#"{"error":{"type":"permission_error"}}"#, true),

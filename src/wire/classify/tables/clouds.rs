@@ -87,7 +87,7 @@ table! { CLOUDFLARE
 
 table! { GITHUB_MODELS
     [429] QuotaExhausted if Code "RateLimitReached", Message "per 86400s|ByDay";
-    [413] ContextOverflow if Code "tokens_limit_reached";
+    [413] TooLargeForLimit if Code "tokens_limit_reached";
     [400] ContentPolicy if Code "content_filter";
     [429] RateLimited if Code "RateLimitReached", Message "per 60s|UserByModelByMinute";
 }

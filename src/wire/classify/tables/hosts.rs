@@ -8,7 +8,7 @@ table! { GROQ
     [429] QuotaExhausted if Code "blocked_api_access";
     [400] ContextOverflow if Code "context_length_exceeded";
     [400] ContextOverflow if Message "reduce the length of the messages";
-    [413] ContextOverflow if Message "Request too large for model";
+    [413] TooLargeForLimit if Message "Request too large for model";
     [404] ModelGone if Code "model_not_found";
     [400] ModelGone if Code "model_decommissioned";
     [403] ModelGone if Code "model_permission_blocked_org";
@@ -33,10 +33,13 @@ table! { CEREBRAS
 table! { OPENROUTER
     [401] InvalidKey if Metadata "authentication";
     [429] QuotaExhausted if Message "free-models-per-day";
+    [402] RateLimited if Metadata "in_flight_budget_exhausted";
     [402] QuotaExhausted if Metadata "payment_required";
+    [403] QuotaExhausted if Message "^key limit exceeded";
     [400] ContextOverflow if Metadata "context_length_exceeded";
     [400] ContextOverflow if Metadata "token_limit_exceeded";
-    [403] ContentPolicy;
+    [404] Unsupported if Message "^no endpoints (found|available) (that|matching)|^no allowed providers are available|^all providers have been ignored";
+    [403] ContentPolicy if Message r"\bmoderation\b|\bflagged\b|content policy";
     [] ContentPolicy if Metadata "content_policy_violation";
     [] ContentPolicy if Metadata "refusal";
     [400] ModelGone if Message r"^\S+ is not a valid model ID";

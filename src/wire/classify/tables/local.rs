@@ -1,4 +1,7 @@
-//! Errors of servers one runs oneself.
+//! Errors of servers one runs oneself, and of routers.
+//!
+//! They mostly stand behind a name and an address that say nothing: what they all may say is in the common table. Here
+//! is what would mean something else elsewhere, and what is worth to be looked up under the server's name.
 
 use super::table::{Table, table};
 
@@ -10,13 +13,13 @@ table! { OLLAMA
 }
 
 table! { LMSTUDIO
-    [400] ContextOverflow if Message "greater than the context length";
+    [400] ContextOverflow if Message "greater than the context length|context (the )?overflows|context length of only";
     [400] ModelGone if Message "^(no models loaded|failed to load model)";
 }
 
 table! { VLLM
     [401] InvalidKey if Message "unauthorized";
-    [400] ContextOverflow if Message r"maximum context length is \d+ tokens|maximum model length is \d+";
+    [400] ContextOverflow if Message r"maximum context length is \d+ tokens|maximum model length (is|of) \d+|longer than the maximum model length|max_model_len";
     [404] ModelGone if Type "NotFoundError";
 }
 
@@ -25,4 +28,27 @@ table! { LLAMACPP
     [400] ContextOverflow if Type "exceed_context_size_error";
     [503] Overloaded if Type "unavailable_error", Message "loading model";
     [400] CallerFault if Message "json_schema|grammar";
+}
+
+table! { SGLANG
+    [400] ContextOverflow if Message r"requested token count exceeds the model.s maximum context length|is longer than the model.s context length|exceeds the maximum allowed length";
+    [503] Overloaded if Message "request queue is full";
+}
+
+table! { TGI
+    [413, 422] ContextOverflow if Type "validation", Message r"`inputs` must have less than|`inputs` tokens \+ `max_new_tokens` must be";
+    [429] Overloaded if Type "overloaded";
+    [424] Transient if Type "generation";
+    [500] Transient if Type "incomplete_generation";
+    [422] CallerFault if Type "validation";
+}
+
+table! { LITELLM
+    [400, 401, 403, 429] QuotaExhausted if Type "budget_exceeded";
+    [400, 413, 429] ContextOverflow if Message "ContextWindowExceededError";
+    [401, 403] ModelGone if Type "key_model_access_denied";
+    [401, 403] ModelGone if Type "team_model_access_denied";
+    [400] ModelGone if Message r"^(\S+: ){0,4}(/\S+: )?invalid model name passed in model=";
+    [400] Overloaded if Message "there are no healthy deployments for this model";
+    [429] Overloaded if Message "no deployments available for selected model";
 }

@@ -10,6 +10,7 @@ table! { OPENAI
     [429] QuotaExhausted if Code "organization_spend_limit_exceeded";
     [429] QuotaExhausted if Code "project_spend_limit_exceeded";
     [429] QuotaExhausted if Code "organization_usage_limit_exceeded";
+    [429] QuotaExhausted if Code "billing_not_active";
     [400, 429] QuotaExhausted if Code "billing_hard_limit_reached";
     [400] ContextOverflow if Code "context_length_exceeded";
     [400] ContextOverflow if Message "input tokens exceed the configured limit";
@@ -30,6 +31,7 @@ table! { ANTHROPIC
     [402] QuotaExhausted if Type "billing_error";
     [400] QuotaExhausted if Message "^Your credit balance is too low";
     [400] QuotaExhausted if Detail "organization_on_hold";
+    [400, 429] TooLargeForLimit if Message "^extra usage is required for long context|^the long context beta is not yet available";
     [400] ContextOverflow if Message r"prompt is too long: \d+ tokens > \d+ maximum";
     [400] ContextOverflow if Message "input length and `max_tokens` exceed context limit";
     [413] ContextOverflow if Type "request_too_large";

@@ -12,14 +12,15 @@ use crate::wire::error_doc::{Doc, Field};
 
 /// One row: a class, and what it is known by.
 pub(in crate::wire::classify) struct Rule {
-    pub(super) class: Class,
-    pub(super) status: &'static [u16],
-    pub(super) when: &'static [(Field, &'static str)],
+    pub(in crate::wire::classify) class: Class,
+    /// Among these; none: any.
+    pub(in crate::wire::classify) status: &'static [u16],
+    pub(in crate::wire::classify) when: &'static [(Field, &'static str)],
 }
 
 /// A provider's rows. Their regular expressions are compiled when the provider's first error arrives.
 pub(in crate::wire::classify) struct Table {
-    pub(super) rules: &'static [Rule],
+    pub(in crate::wire::classify) rules: &'static [Rule],
     compiled: OnceLock<Vec<Option<Regex>>>,
 }
 
@@ -41,7 +42,7 @@ pub(super) use table;
 /// Messages that speak of size without meaning the prompt: an output cap, or a rate in tokens.
 static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     compile(
-        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|throttl|rate.?limit|please wait|too many requests",
+        r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|supports at most [\d,]+ (completion |output )?tokens|throttl|rate.?limit|please wait|too many requests",
     )
 });
 

@@ -86,7 +86,7 @@ pub(super) const KNOWN: &[(&str, u16, &str, Class)] = &[
         "groq",
         413,
         r#"{"error":{"message":"Request too large for model `x` on tokens per minute (TPM): Limit 8000, Requested 10098"}}"#,
-        ContextOverflow,
+        TooLargeForLimit,
     ),
     (
         "groq",

@@ -1,0 +1,150 @@
+//! Whose errors a provider sends: recognised by the host that is called, else by the provider's name.
+//!
+//! A provider of any name at a known host sends that host's errors; the catalogue's addresses are known, and those of
+//! [`OTHERS`].
+
+use std::sync::LazyLock;
+
+use http::Uri;
+
+use super::catalog;
+use crate::wire::classify;
+
+/// Hosts that no entry of the catalogue names, and whose errors are known. A host matches with whatever stands before
+/// it; `*` stands for the rest of one label.
+const OTHERS: &[(&str, &str)] = &[
+    ("azure_openai", "openai.azure.com"),
+    ("azure_openai", "services.ai.azure.com"),
+    ("azure_openai", "cognitiveservices.azure.com"),
+    ("github_models", "models.github.ai"),
+    ("github_models", "models.inference.ai.azure.com"),
+    ("bedrock", "bedrock-runtime.*.amazonaws.com"),
+    ("bedrock", "bedrock-runtime-fips.*.amazonaws.com"),
+    ("bedrock", "bedrock-mantle.*.api.aws"),
+    ("vertex", "*-aiplatform.googleapis.com"),
+    ("vertex", "aiplatform.googleapis.com"),
+    ("vertex", "aiplatform.*.rep.googleapis.com"),
+    ("cloudflare", "api.cloudflare.com"),
+    ("cohere", "api.cohere.com"),
+    ("togetherai", "api.together.xyz"),
+    ("mistralai", "codestral.mistral.ai"),
+    ("moonshot", "api.moonshot.cn"),
+    ("moonshot", "api.kimi.com"),
+    ("qwen", "dashscope*.aliyuncs.com"),
+    ("zai", "open.bigmodel.cn"),
+    ("minimax", "api.minimaxi.com"),
+    ("minimax", "api.minimax.chat"),
+    ("ollama", "ollama.com"),
+];
+
+/// Every known host and the kind of provider there; an address on this machine is anybody's.
+pub fn known() -> &'static [(&'static str, &'static str)] {
+    static KNOWN: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+        let entries = catalog::all().iter().filter(|entry| !entry.local);
+        let own = entries.filter_map(|entry| {
+            let rest = entry.base_url.split_once("://")?.1;
+            let host = rest.split(['/', ':']).next()?;
+            Some((entry.id.as_str(), host))
+        });
+        own.chain(OTHERS.iter().copied()).collect()
+    });
+    &KNOWN
+}
+
+/// The kind of provider whose errors come from `base_url`: that of a known host, else `kind`, the built-in provider's
+/// that the configuration named, else the provider's `name` where it is one of those whose errors are known; empty
+/// when nothing is known.
+pub fn kind_of<'a>(kind: &'a str, name: &'a str, base_url: &str) -> &'a str {
+    let host = base_url.parse::<Uri>().ok();
+    let host = host.as_ref().and_then(Uri::host).unwrap_or_default();
+    let there = known().iter().find(|(_, pattern)| is_at(host, pattern));
+    match there {
+        Some((kind, _)) => kind,
+        None if kind.is_empty() && classify::knows(name) => name,
+        None => kind,
+    }
+}
+
+/// Whether a host is what the pattern says, or below it.
+fn is_at(host: &str, pattern: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let mut labels = host.rsplit('.');
+    pattern.rsplit('.').all(|wanted| {
+        labels
+            .next()
+            .is_some_and(|label| match wanted.split_once('*') {
+                Some((start, end)) => {
+                    let rest = label.strip_prefix(start);
+                    rest.is_some_and(|rest| rest.ends_with(end) && !label.is_empty())
+                }
+                None => label == wanted,
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_host_tells_whose_errors_come_from_it() {
+        for (url, kind) in [
+            ("https://openrouter.ai/api/v1", "openrouter"),
+            ("https://OpenRouter.AI.:443/api/v1", "openrouter"),
+            ("https://eu.api.openai.com/v1", "openai"),
+            ("https://api.groq.com/openai/v1", "groq"),
+            (
+                "https://generativelanguage.googleapis.com/v1beta/openai",
+                "google",
+            ),
+            ("https://mine.openai.azure.com/openai/v1", "azure_openai"),
+            (
+                "https://mine.services.ai.azure.com/openai/v1",
+                "azure_openai",
+            ),
+            (
+                "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1",
+                "bedrock",
+            ),
+            (
+                "https://europe-west4-aiplatform.googleapis.com/v1",
+                "vertex",
+            ),
+            (
+                "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
+                "qwen",
+            ),
+            ("https://api.together.xyz/v1", "togetherai"),
+            ("https://evil-openrouter.ai/v1", ""),
+            ("https://openrouter.ai.example/v1", ""),
+            ("https://evil-openrouter.ai.example/v1", ""),
+            ("https://notopenai.azure.com/v1", ""),
+            ("https://s3.eu-west-1.amazonaws.com/v1", ""),
+            ("http://127.0.0.1:11434/v1", ""),
+            ("http://localhost:8000/v1", ""),
+        ] {
+            assert_eq!(kind_of("", "mine", url), kind, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_host_goes_before_the_name() {
+        assert_eq!(
+            kind_of("openai", "openai", "https://openrouter.ai/api/v1"),
+            "openrouter"
+        );
+        assert_eq!(
+            kind_of("lmstudio", "lmstudio", "http://10.0.0.1:1234/v1"),
+            "lmstudio"
+        );
+        assert_eq!(kind_of("", "bedrock", "http://10.0.0.1/v1"), "bedrock");
+        assert_eq!(kind_of("", "mine", "http://10.0.0.1/v1"), "");
+    }
+
+    #[test]
+    fn every_other_host_is_of_a_kind_whose_errors_are_known() {
+        for (kind, host) in OTHERS {
+            assert!(classify::knows(kind), "{host}: {kind}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Numbers in the words of an error: whether one request is larger than a limit, and how large a context window is.
+//!
+//! A limit of a minute or a credit that is used up passes. One that is smaller than this single request does not, and
+//! says nothing about smaller requests. Only the two numbers tell these apart: the status, the code and the first
+//! words are often the same.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, RegexBuilder};
+
+use crate::wire::error_doc::Doc;
+
+/// A number as people and programs write it; at most 12 digits.
+const NUMBER: &str = r"\d[\d,_]{0,14}";
+
+/// Windows outside of this are numbers of something else, in tokens.
+const WINDOWS: std::ops::RangeInclusive<u64> = 64..=1_000_000_000;
+
+/// What one request asked for, and the limit that it met. `N` stands for a number.
+static ASKED_AND_LIMIT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = [
+        // OpenAI, Groq: "Limit 30000, Requested 36055"; a "Used" between them takes no part.
+        r"\blimit\b[^\d]{0,20}(?P<limit>N)\b.{0,80}?\brequested\b[^\d]{0,20}(?P<asked>N)",
+        // "Requested 9000 tokens, but the limit is 8000"; OpenRouter: "requested up to 4096 tokens, but can only
+        // afford 512".
+        r"\brequested\b[^\d]{0,30}(?P<asked>N)\b[^\d]{0,80}?\b(?:limit|maximum|max|quota|afford|credits?|balance)\b[^\d]{0,40}(?P<limit>N)",
+        // "This request needs 9000 tokens, which exceeds your limit of 8000", "Request size 9000 > limit 8000".
+        r"\b(?:request|prompt|input)\b[^\d]{0,60}(?P<asked>N)\b[^\d]{0,60}?\b(?:limit|maximum|max|afford)\b[^\d]{0,40}(?P<limit>N)",
+    ];
+    patterns.iter().filter_map(|text| compile(text)).collect()
+});
+
+/// What says that a number is of a rate or a credit, and not of a model's window.
+static OF_A_LIMIT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"\bper[ -](?:second|min|hour|day|month)|\b[TR]P[SMHD]\b|\brate.?limit|\btier\b|\bafford\b|\bcredits?\b",
+    )
+});
+
+/// What says that a number is the sum of several requests.
+static OF_MANY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile(r"\bused\b|\balready\b|\bso far\b|\bcurrent(?:ly)?\b|\brequests\b"));
+
+/// Where an error names the context window.
+static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = [
+        r"\bcontext[ _](?:length|window|size|limit)\b[^\d]{0,40}?(?P<limit>N)(?:\s*tokens?\b)?(?:\s*\+\s*N)*(?:\s*>\s*(?P<sum>N))?",
+        r"\b(?:maximum|max)[ _]model[ _]len(?:gth)?\b[^\d]{0,12}(?P<limit>N)",
+        r"\bmax_(?:model_len|seq_len|num_tokens|input_len)\b[^\d]{0,12}(?P<limit>N)",
+        r"\bmaximum (?:prompt|input|allowed|allowed input) length\b[^\d]{0,12}(?P<limit>N)",
+        r"\bmaximum number of tokens allowed\b[^\d]{0,12}(?P<limit>N)",
+        r"\bmodel (?:only )?(?:supports up to|token limit|maximum)\b[^\d]{0,12}(?P<limit>N)",
+        r">\s*(?P<limit>N) maximum|\b(?P<before>N) maximum context length",
+        r"\bmust (?:have less than|be <=|be less than)\s*(?P<limit>N)",
+        r"\b(?:while |exceeds? the |exceeds? )?limit (?:is|of)\s*(?P<limit>N)",
+        r"\bcannot exceed\s*(?P<limit>N)",
+        r"\bmaxLength\b[^\d]{0,4}(?P<limit>N)",
+        r"\brange of input length should be \[\d+,\s*(?P<limit>N)",
+        r"\bcontext of (?P<limit>N) tokens",
+    ];
+    patterns.iter().filter_map(|text| compile(text)).collect()
+});
+
+/// Whether the error says that this one request is larger than a limit, or than the credit that is left. A limit of
+/// zero is no limit of a request: nothing fits.
+pub(super) fn is_above_limit(status: Option<u16>, doc: &Doc) -> bool {
+    let text = doc.text();
+    let is_limit = || OF_A_LIMIT.as_ref().is_some_and(|of| of.is_match(text));
+    match status {
+        Some(402 | 429) => {}
+        // The same numbers elsewhere are mostly those of a context window.
+        Some(400 | 403 | 413 | 422) | None if is_limit() => {}
+        _ => return false,
+    }
+    ASKED_AND_LIMIT.iter().enumerate().any(|(at, regex)| {
+        regex.captures(text).is_some_and(|found| {
+            let said = found.get(0).map_or("", |said| said.as_str());
+            // The last form does not say "requested": the number may be that of many requests.
+            let many = at == 2 && OF_MANY.as_ref().is_none_or(|of| of.is_match(said));
+            let asked = number(&found, "asked").unwrap_or(0);
+            let limit = number(&found, "limit").unwrap_or(0);
+            !many && limit > 0 && asked > limit
+        })
+    })
+}
+
+/// The context window that the error names, in tokens.
+pub(super) fn window(doc: &Doc) -> Option<u64> {
+    let named = || {
+        let text = doc.text();
+        let found = WINDOW.iter().find_map(|regex| {
+            let found = regex.captures(text)?;
+            number(&found, "sum")
+                .or_else(|| number(&found, "limit"))
+                .or_else(|| number(&found, "before"))
+        });
+        found.filter(|window| WINDOWS.contains(window))
+    };
+    doc.context().or_else(named)
+}
+
+fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
+    let text = found.name(name)?.as_str();
+    text.replace([',', '_'], "").parse().ok()
+}
+
+fn compile(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(&pattern.replace('N', NUMBER))
+        .case_insensitive(true)
+        .dot_matches_new_line(true)
+        .build()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!((ASKED_AND_LIMIT.len(), WINDOW.len()), (3, 13));
+        assert!(OF_A_LIMIT.is_some() && OF_MANY.is_some());
+    }
+}
