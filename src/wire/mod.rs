@@ -4,6 +4,7 @@ pub mod classify;
 pub mod echo;
 mod error_doc;
 pub mod headers;
+pub mod json;
 pub mod mask;
 pub mod openai;
 pub mod ratelimit;

@@ -7,6 +7,7 @@ pub mod models;
 pub mod prefill;
 pub mod request;
 pub mod response;
+pub mod said;
 pub mod splice;
 pub mod stream;
 pub mod transcript;
