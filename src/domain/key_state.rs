@@ -401,8 +401,14 @@ impl KeyState {
 
     fn rate_limited(&mut self, model: ModelName, hint: Option<Duration>, now: Time) -> KeyChange {
         let reason = Reason::Cooling;
-        match self.cooldown.scope {
-            CooldownScope::KeyModel if self.has_room_for(&model, now) => {
+        let configured = self.cooldown.scope;
+        let alone = configured == CooldownScope::KeyModel;
+        let scope = match alone && !self.has_room_for(&model, now) {
+            true => CooldownScope::Key,
+            false => configured,
+        };
+        match scope {
+            CooldownScope::KeyModel => {
                 let cooldown = self.models.entry(model.clone()).or_default();
                 let until = cooldown.limited(hint, &self.cooldown, now);
                 KeyChange::Cooling {
@@ -411,7 +417,7 @@ impl KeyState {
                     reason,
                 }
             }
-            CooldownScope::KeyModel | CooldownScope::Key => {
+            CooldownScope::Key => {
                 self.note_end_of_quota(now);
                 KeyChange::Cooling {
                     model: None,

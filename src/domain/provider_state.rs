@@ -247,6 +247,11 @@ impl ProviderState {
         change.map(UpstreamChange::Circuit)
     }
 
+    /// How many models it knows something of, [`MODELS_KEPT`] at most.
+    pub fn models(&self) -> usize {
+        self.models.len()
+    }
+
     /// All keys of the provider cool until `until` (`cooldown.scope: provider`).
     pub fn cool(&mut self, until: Time) -> Time {
         self.whole.extend(until)

@@ -313,7 +313,10 @@ fn when_many_models_cool_the_next_one_cools_the_key_and_no_cooldown_becomes_shor
     // One of these is told about as ever, and there is room again when they are over.
     let end = Time::ZERO + 300 * S;
     let change = attempt(&mut key, 1001, "m0", &hinted(10), end);
-    assert!(matches!(change, Some(KeyChange::Cooling { model: Some(_), .. })));
+    assert!(matches!(
+        change,
+        Some(KeyChange::Cooling { model: Some(_), .. })
+    ));
     attempt(&mut key, 1002, "one more", &hinted(10), end);
     assert_eq!(key.outage(end), None);
     assert_eq!(key.cooling_models(end).count(), 2);
