@@ -225,7 +225,10 @@ fn closing(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
 
 fn beyond_space(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+    at + rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count()
 }
 
 /// Behind the value that begins here; in front of a number or a word, which hide nothing.

@@ -40,8 +40,7 @@ pub fn may_be_rescued(doc: &RequestDoc) -> bool {
     };
     let only_text = match doc.raw("modalities") {
         None | Some(b"null") => true,
-        Some(raw) => List::of(raw)
-            .is_some_and(|kinds| kinds.len == 1 && is_text(kinds.first)),
+        Some(raw) => List::of(raw).is_some_and(|kinds| kinds.len == 1 && is_text(kinds.first)),
     };
     let plain = STRUCTURED
         .iter()

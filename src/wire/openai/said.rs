@@ -163,23 +163,65 @@ mod tests {
     #[test]
     fn what_a_model_writes_counts_once_and_nothing_else_does() {
         for (data, bytes) in [
-            (r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"hello"}}]}"#, 5),
-            (r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"bc"}}]}"#, 3),
-            (r#"{"choices":[{"delta":{"content":"The"},"text":"The"}]}"#, 3),
+            (
+                r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"hello"}}]}"#,
+                5,
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"bc"}}]}"#,
+                3,
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":"The"},"text":"The"}]}"#,
+                3,
+            ),
             (r#"{"choices":[{"text":"completion"}]}"#, 10),
-            (r#"{"choices":[{"delta":{"content":null,"reasoning":"hmm","reasoning_content":"hmm","reasoning_details":[{"type":"reasoning.text","text":"hmm","format":"x"}]}}]}"#, 3),
-            (r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}"#, 8),
-            (r#"{"choices":[{"message":{"content":[{"type":"text","text":"abc"}],"refusal":"no"}}]}"#, 5),
-            (r#"{"choices":[{"delta":{"audio":{"id":"x","data":"AAAAAAAA","transcript":"hi"}}}]}"#, 2),
-            (r#"{"choices":[{"delta":{"content":"\u00fc\n\ud834\udd1e"}}]}"#, 7),
+            (
+                r#"{"choices":[{"delta":{"content":null,"reasoning":"hmm","reasoning_content":"hmm","reasoning_details":[{"type":"reasoning.text","text":"hmm","format":"x"}]}}]}"#,
+                3,
+            ),
+            (
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}"#,
+                8,
+            ),
+            (
+                r#"{"choices":[{"message":{"content":[{"type":"text","text":"abc"}],"refusal":"no"}}]}"#,
+                5,
+            ),
+            (
+                r#"{"choices":[{"delta":{"audio":{"id":"x","data":"AAAAAAAA","transcript":"hi"}}}]}"#,
+                2,
+            ),
+            (
+                r#"{"choices":[{"delta":{"content":"\u00fc\n\ud834\udd1e"}}]}"#,
+                7,
+            ),
             (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, 0),
-            (r#"{"type":"response.output_text.delta","item_id":"i","delta":"word"}"#, 4),
-            (r#"{"type":"response.function_call_arguments.delta","delta":"{}"}"#, 2),
+            (
+                r#"{"type":"response.output_text.delta","item_id":"i","delta":"word"}"#,
+                4,
+            ),
+            (
+                r#"{"type":"response.function_call_arguments.delta","delta":"{}"}"#,
+                2,
+            ),
             (r#"{"type":"response.audio.delta","delta":"AAAA"}"#, 0),
-            (r#"{"type":"response.audio.transcript.delta","delta":"said"}"#, 4),
-            (r#"{"type":"response.output_text.done","text":"word word"}"#, 0),
-            (r#"{"type":"response.completed","response":{"output":[{"content":[{"text":"x"}]}]}}"#, 0),
-            (r#"{"object":"response","output":[{"type":"message","id":"m","role":"assistant","status":"completed","content":[{"type":"output_text","text":"four","annotations":[]}]}]}"#, 4),
+            (
+                r#"{"type":"response.audio.transcript.delta","delta":"said"}"#,
+                4,
+            ),
+            (
+                r#"{"type":"response.output_text.done","text":"word word"}"#,
+                0,
+            ),
+            (
+                r#"{"type":"response.completed","response":{"output":[{"content":[{"text":"x"}]}]}}"#,
+                0,
+            ),
+            (
+                r#"{"object":"response","output":[{"type":"message","id":"m","role":"assistant","status":"completed","content":[{"type":"output_text","text":"four","annotations":[]}]}]}"#,
+                4,
+            ),
             (r#"{"data":[{"embedding":[1,2]}]}"#, 0),
             ("[DONE]", 0),
             ("", 0),

@@ -46,7 +46,7 @@ fn measures(doc: &RequestDoc) {
     let mut text = 0;
     doc.prompt_texts(|part| {
         text += part.len();
-        assert_eq!(part.len(), part.chars().map(char::len_utf8).sum());
+        assert_eq!(part.len(), part.chars().map(char::len_utf8).sum::<usize>());
         ControlFlow::Continue(())
     });
     assert!(text <= size, "{text} bytes of text in a body of {size}");
