@@ -263,7 +263,10 @@ impl Dispatch {
         let counting = counting::count(counting::Job {
             doc: request.doc.clone(),
             most: largest,
-            owner: request.client.as_ref().map(|client| Arc::clone(client.name())),
+            owner: request
+                .client
+                .as_ref()
+                .map(|client| Arc::clone(client.name())),
             now: self.clock.now(),
         });
         let deadline = self.clock.instant(self.limits(request).deadline);
@@ -279,8 +282,14 @@ impl Dispatch {
         story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
-        if let Some(charge) = story.charge.as_ref().filter(|_| good && story.usage.is_none()) {
-            charge.said.note_whole(&readable(&whole.headers, &whole.body));
+        if let Some(charge) = story
+            .charge
+            .as_ref()
+            .filter(|_| good && story.usage.is_none())
+        {
+            charge
+                .said
+                .note_whole(&readable(&whole.headers, &whole.body));
         }
         if let Some(content) = story.content.as_mut().filter(|_| good) {
             content.answer = Some(readable(&whole.headers, &whole.body));

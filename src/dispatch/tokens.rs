@@ -54,7 +54,7 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     let mut sample = Sample::of(bytes);
     let tokenizer = tiktoken_rs::o200k_base_singleton();
     let mut buffer = String::new();
-    let mut each = |piece: &str, tokens: &mut u64| {
+    let each = |piece: &str, tokens: &mut u64| {
         let more = u64::try_from(tokenizer.count_ordinary(piece)).unwrap_or(u64::MAX);
         *tokens = tokens.saturating_add(more);
         match gone.load(Ordering::Relaxed) {
@@ -196,7 +196,10 @@ mod tests {
         let text = "word and another ".repeat(100_000);
         let exact = counted(&text, u64::MAX / 16);
         let rough = counted(&text, 120_000);
-        assert!(exact > 240_000 && rough.abs_diff(exact) < exact / 50, "{exact} {rough}");
+        assert!(
+            exact > 240_000 && rough.abs_diff(exact) < exact / 50,
+            "{exact} {rough}"
+        );
         assert_eq!(counted(&text, exact), exact);
     }
 
