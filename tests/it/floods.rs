@@ -90,6 +90,18 @@ async fn json_takes_a_few_times_its_size_whatever_it_is_made_of() {
 }
 
 #[tokio::test]
+async fn an_answer_takes_a_few_times_its_size_whatever_it_is_made_of() {
+    let list = format!("[{}{{}}]", "{},".repeat(2 * MIB));
+    let a = ScriptedUpstream::playing([Behaviour::json(200, &list)]).await;
+    let gateway = Gateway::start(&one(", retry: {same_upstream: 0}", ""), &[("a", &a)]).await;
+    let start = memory(&gateway, "VmRSS");
+    let answer = gateway.chat("a").send().await;
+    answer.assert_error(502, "invalid_upstream_response");
+    let taken = memory(&gateway, "VmHWM").saturating_sub(start);
+    assert!(taken < 80 * MIB, "{} MiB", taken / MIB);
+}
+
+#[tokio::test]
 async fn fields_that_nobody_needs_are_refused_before_they_cost_anything() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&one("", ""), &[("a", &a)]).await;

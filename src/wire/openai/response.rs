@@ -6,6 +6,7 @@ use bytes::Bytes;
 use flate2::bufread::{GzDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answered;
@@ -68,6 +69,31 @@ struct BaseResp {
     status_code: i64,
 }
 
+/// Whether any of a list's bodies has an error; none of them is kept, however many there are.
+struct Errors(bool);
+
+impl<'de> Deserialize<'de> for Errors {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bodies;
+        impl<'de> Visitor<'de> for Bodies {
+            type Value = Errors;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Errors, A::Error> {
+                let mut any = false;
+                while let Some(body) = seq.next_element::<Body<'de>>()? {
+                    any |= body.error.is_some();
+                }
+                Ok(Errors(any))
+            }
+        }
+        deserializer.deserialize_seq(Bodies)
+    }
+}
+
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
     inspect_closer(operation, headers, body, None)
@@ -101,8 +127,8 @@ fn look(operation: Operation, body: &Bytes, answered: Option<&mut Answered>) -> 
     // A list would fill a struct too, field by field; the only list that means something is Google's way
     // of sending an error.
     let Some(parsed) = parsed.filter(|_| !is_list) else {
-        return match serde_json::from_slice::<Vec<Body<'_>>>(body) {
-            Ok(list) if list.iter().any(|body| body.error.is_some()) => {
+        return match serde_json::from_slice::<Errors>(body) {
+            Ok(Errors(true)) => {
                 Inspection::ErrorInside(ErrorDoc {
                     status: None,
                     body: body.clone(),
