@@ -35,7 +35,8 @@ use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
-use crate::runtime::task::guarded;
+use crate::runtime::memory;
+use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::{events, level, refusals};
 
@@ -67,6 +68,8 @@ pub struct App {
     keeper: Option<Keeper>,
     clock: Clock,
     config: Config,
+    /// Returns memory after a flood.
+    _memory: TaskGuard,
     /// Earlier configurations under which requests may be under way, oldest first.
     earlier: VecDeque<(u64, Weak<Dispatch>)>,
 }
@@ -124,6 +127,7 @@ impl App {
             keeper,
             clock,
             config: config.clone(),
+            _memory: memory::give_back(),
             earlier: VecDeque::new(),
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::Failed;
-use super::charge::Charge;
+use super::charge::{Charge, Said};
 use super::leasing::Dispatch;
 use super::request::Request;
 use super::tokens;
@@ -78,7 +78,7 @@ impl Dispatch {
         Ok(Some(Charge {
             bill,
             prompt: tokens::prompt(&request.doc),
-            events: 0,
+            said: Said::default(),
         }))
     }
 }

@@ -1,52 +1,172 @@
-//! Exact counts of tokens beside the requests' tasks: so many at once, and none for a request that is gone.
+//! Exact counts of tokens beside the requests' tasks: so many at once, in fair order, and none for a request that is
+//! gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
+use std::thread;
 
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::tokens;
+use crate::domain::fair_queue::{FairQueue, Owner, Ticket};
+use crate::domain::time::Time;
 use crate::wire::openai::request::RequestDoc;
 
 /// A count keeps a core busy: more at once than there are cores make each other late.
 static COUNTS: LazyLock<Counts> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism();
+    let cores = thread::available_parallelism();
     Counts::new(cores.map_or(1, std::num::NonZero::get))
 });
 
-/// [`tokens::count`] where blocking is allowed. It ends soon after this future is dropped. `None` when it failed, which
-/// decides nothing.
-pub(super) async fn count(doc: RequestDoc, most: u64) -> Option<u64> {
-    COUNTS.count(doc, most).await
+/// What is to be counted, and for whom.
+pub(super) struct Job {
+    pub(super) doc: RequestDoc,
+    /// The largest window.
+    pub(super) most: u64,
+    pub(super) owner: Owner,
+    pub(super) now: Time,
 }
 
-/// Places for counts.
-struct Counts(Arc<Semaphore>);
+/// [`tokens::count`] where blocking is allowed, when it is this job's turn: each client has its share of the places, and
+/// of one client's jobs the small ones are first. It ends soon after this future is dropped. `None` when it failed,
+/// which decides nothing.
+pub(super) async fn count(job: Job) -> Option<u64> {
+    COUNTS.count(job).await
+}
 
-/// Tells a count that nobody waits for it any more.
-struct Cancel(Arc<AtomicBool>);
+/// Places for counts, given out by a thread of their own, which owns the queue; counts are rare, and it sleeps when there
+/// are none. A task would end with the runtime that it was started on.
+struct Counts(mpsc::Sender<Message>);
 
-impl Drop for Cancel {
+enum Message {
+    /// A place is wanted.
+    Ask {
+        owner: Owner,
+        size: u64,
+        now: Time,
+        /// Known by this number when it leaves.
+        number: u64,
+        reply: oneshot::Sender<Place>,
+    },
+    /// Who asked under this number does not wait any more.
+    Left(u64),
+    /// A place is free again.
+    Free,
+}
+
+/// Leave to count. Given back when dropped.
+#[derive(Debug)]
+struct Place(mpsc::Sender<Message>);
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        // Nobody gives out places any more: the process ends.
+        drop(self.0.send(Message::Free));
+    }
+}
+
+/// Tells the thread and the count that nobody waits any more.
+struct Leaving<'a> {
+    counts: &'a Counts,
+    number: u64,
+    gone: Arc<AtomicBool>,
+    waits: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Relaxed);
+        if self.waits {
+            drop(self.counts.0.send(Message::Left(self.number)));
+        }
     }
 }
 
 impl Counts {
     fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+        let (send, messages) = mpsc::channel();
+        let places = send.clone();
+        let giving = thread::Builder::new()
+            .name("counts".to_owned())
+            .spawn(move || give_places(&messages, &places, at_once));
+        // Without it nothing is counted, and nothing that a count would have decided is decided.
+        drop(giving);
+        Self(send)
     }
 
-    async fn count(&self, doc: RequestDoc, most: u64) -> Option<u64> {
-        let place = Arc::clone(&self.0).acquire_owned().await.ok()?;
+    async fn count(&self, job: Job) -> Option<u64> {
+        let Job {
+            doc,
+            most,
+            owner,
+            now,
+        } = job;
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let (reply, place) = oneshot::channel();
+        let size = u64::try_from(doc.prompt_bytes()).unwrap_or(u64::MAX);
+        let ask = Message::Ask {
+            owner,
+            size,
+            now,
+            number,
+            reply,
+        };
         let gone = Arc::new(AtomicBool::new(false));
-        let _cancel = Cancel(Arc::clone(&gone));
+        let mut leaving = Leaving {
+            counts: self,
+            number,
+            gone: Arc::clone(&gone),
+            waits: true,
+        };
+        self.0.send(ask).ok()?;
+        let place = place.await.ok()?;
+        leaving.waits = false;
         let counting = tokio::task::spawn_blocking(move || {
             // Until the work ends, not until nobody waits for it.
             let _place = place;
             tokens::count(&doc, most, &gone)
         });
         counting.await.ok()
+    }
+}
+
+/// The numbers under which places are asked for.
+static NUMBERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Gives out `free` places until nobody can ask any more.
+fn give_places(
+    messages: &mpsc::Receiver<Message>,
+    places: &mpsc::Sender<Message>,
+    mut free: usize,
+) {
+    let mut queue: FairQueue<(u64, oneshot::Sender<Place>)> = FairQueue::default();
+    let mut tickets: std::collections::HashMap<u64, Ticket> = std::collections::HashMap::new();
+    while let Ok(message) = messages.recv() {
+        match message {
+            Message::Ask {
+                owner,
+                size,
+                now,
+                number,
+                reply,
+            } => {
+                tickets.insert(number, queue.push(owner, size, now, (number, reply)));
+            }
+            Message::Left(number) => {
+                if let Some(ticket) = tickets.remove(&number) {
+                    queue.remove(&ticket);
+                }
+            }
+            Message::Free => free += 1,
+        }
+        while free > 0
+            && let Some((number, reply)) = queue.pop()
+        {
+            tickets.remove(&number);
+            free -= 1;
+            // Who has left meanwhile lets the place drop, which frees it.
+            drop(reply.send(Place(places.clone())));
+        }
     }
 }
 
@@ -62,17 +182,47 @@ mod tests {
         RequestDoc::parse(body.to_string().into()).unwrap()
     }
 
+    fn job(words: usize, owner: &str) -> Job {
+        Job {
+            doc: doc(words),
+            most: u64::MAX,
+            owner: Some(Arc::from(owner)),
+            now: Time::ZERO,
+        }
+    }
+
     #[tokio::test]
     async fn a_count_ends_when_nobody_waits_for_it_and_its_place_is_free_only_then() {
         let counts = Counts::new(1);
-        assert!(counts.count(doc(10), u64::MAX).await.unwrap() > 10);
-        let mut large = Box::pin(counts.count(doc(6_000_000), u64::MAX));
+        assert!(counts.count(job(10, "a")).await.unwrap() > 10);
+        let mut large = Box::pin(counts.count(job(6_000_000, "a")));
         assert!(futures_util::poll!(large.as_mut()).is_pending());
-        assert_eq!(counts.0.available_permits(), 0);
+        let waiting = counts.count(job(10, "a"));
         drop(large);
         // The whole count would take far longer.
-        let small = counts.count(doc(10), u64::MAX);
-        let small = tokio::time::timeout(Duration::from_secs(8), small).await;
+        let small = tokio::time::timeout(Duration::from_secs(8), waiting).await;
         assert!(small.unwrap().unwrap() > 10);
+    }
+
+    #[tokio::test]
+    async fn a_small_one_of_another_client_does_not_wait_for_many_large_ones() {
+        use futures_util::StreamExt;
+        use futures_util::stream::FuturesUnordered;
+
+        let counts = Counts::new(1);
+        assert!(counts.count(job(10, "a")).await.is_some());
+        let all = FuturesUnordered::new();
+        let sized = |words, owner: &'static str| {
+            let counted = counts.count(job(words, owner));
+            async move { counted.await.map(|_| owner) }
+        };
+        for _ in 0..6 {
+            all.push(futures_util::future::Either::Left(sized(60_000, "many")));
+        }
+        all.push(futures_util::future::Either::Right(sized(100, "few")));
+        let order: Vec<_> = all.collect().await;
+        let place = order.iter().position(|who| *who == Some("few")).unwrap();
+        // The first large one was under way, and another one may have been let in before the small one asked.
+        assert!(place <= 2, "{order:?}");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::charge::{Charge, Said};
 use crate::domain::time::Time;
 use crate::wire::openai::content::Spoken;
 use crate::wire::openai::transcript::Transcript;
@@ -23,6 +24,8 @@ pub(super) struct Outbox {
     sent: Option<Transcript>,
     /// Its text, where that is told afterwards.
     spoken: Option<Spoken>,
+    /// Its size, where a client is charged for it.
+    charged: Option<Said>,
 }
 
 impl Outbox {
@@ -38,6 +41,12 @@ impl Outbox {
     /// And what goes out is told afterwards, if that is so.
     pub(super) fn telling(mut self, tells: bool) -> Self {
         self.spoken = tells.then(Spoken::default);
+        self
+    }
+
+    /// And what goes out is counted there, if a client is charged for it.
+    pub(super) fn charging(mut self, charge: Option<&Charge>) -> Self {
+        self.charged = charge.map(|charge| charge.said.clone());
         self
     }
 
@@ -103,6 +112,9 @@ impl Outbox {
         }
         if let Some(spoken) = &mut self.spoken {
             spoken.note(&event);
+        }
+        if let Some(charged) = &self.charged {
+            charged.note(&event);
         }
         self.ready.push_back(event.raw);
     }

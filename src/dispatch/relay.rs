@@ -83,7 +83,8 @@ impl Relay {
         let clock = story.clock;
         let now = clock.now();
         let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()))
-            .telling(story.content.is_some());
+            .telling(story.content.is_some())
+            .charging(story.charge.as_ref());
         for raw in std::mem::take(&mut live.held) {
             outbox.push(RawEvent { raw }, now);
         }
@@ -372,9 +373,6 @@ impl Relay {
             return self.broken(&Fault::Foreign);
         }
         live.note(&said, &event);
-        if let Some(charge) = self.story.as_mut().and_then(|story| story.charge.as_mut()) {
-            charge.events += u64::from(said.content);
-        }
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
@@ -465,6 +463,7 @@ impl Drop for Relay {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
             story.told(self.outbox.spoken());
+            story.usage = live.usage.map(|usage| self.before.plus(usage));
             story.records.push(live.left(self.clock.now()));
         }
         if mutant::on(Mutant::CancelledStreamKeepsLease) {

@@ -270,7 +270,15 @@ impl Dispatch {
             (Some(smallest), Some(largest)) if smallest < bound => largest,
             _ => return 0,
         };
-        let counting = counting::count(request.doc.clone(), largest);
+        let counting = counting::count(counting::Job {
+            doc: request.doc.clone(),
+            most: largest,
+            owner: request
+                .client
+                .as_ref()
+                .map(|client| Arc::clone(client.name())),
+            now: self.clock.now(),
+        });
         let deadline = self.clock.instant(self.deadline(request));
         // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
         // not decide: the deadline does.
@@ -284,6 +292,15 @@ impl Dispatch {
         story.records = attempts.into_records();
         story.ending = Some(Ending::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
+        if let Some(charge) = story
+            .charge
+            .as_ref()
+            .filter(|_| good && story.usage.is_none())
+        {
+            charge
+                .said
+                .note_whole(&readable(&whole.headers, &whole.body));
+        }
         if let Some(content) = story.content.as_mut().filter(|_| good) {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }

@@ -83,19 +83,14 @@ impl Story {
 
     /// What the client pays in the end; `None`: what was estimated.
     fn used(&self, charge: &Charge) -> Option<u64> {
-        if let Some(told) = self.usage.and_then(|usage| usage.total()) {
-            return Some(told);
-        }
+        let told = self.usage.and_then(|usage| usage.total());
         match self.ending {
-            Some(Ending::Failed(_)) => Some(0),
+            Some(Ending::Answered(_)) if told.is_some() => told,
+            Some(Ending::Failed(_)) => Some(told.unwrap_or(0)),
             Some(Ending::Answered(status)) if status >= 400 => Some(0),
-            // Most upstreams send a token at a time.
-            _ if self.first_token.is_some() => Some(
-                charge
-                    .prompt
-                    .saturating_add(charge.events)
-                    .saturating_add(1),
-            ),
+            Some(Ending::Answered(_)) => Some(charge.used(None)),
+            _ if self.first_token.is_some() => Some(charge.used(self.usage)),
+            _ if told.is_some() => told,
             // The caller left while nobody worked for it.
             None if self
                 .records

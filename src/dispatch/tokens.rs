@@ -1,6 +1,7 @@
 //! How many tokens a request needs: a cheap bound first, an exact count only when the bound does not
 //! decide.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::wire::openai::request::RequestDoc;
@@ -46,39 +47,114 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     if tokens > most {
         return tokens;
     }
-    let text = doc.prompt_text();
     // Not all bytes of the prompt: images are large, and few tokens.
-    let bytes: usize = text.iter().map(String::len).sum();
-    if u64::try_from(bytes).unwrap_or(u64::MAX) > most.saturating_mul(MOST_BYTES_PER_TOKEN) {
+    let Some(bytes) = text_bytes(doc, most.saturating_mul(MOST_BYTES_PER_TOKEN), gone) else {
         return u64::MAX;
-    }
+    };
+    let mut sample = Sample::of(bytes);
     let tokenizer = tiktoken_rs::o200k_base_singleton();
-    for piece in text.iter().flat_map(|part| pieces(part)) {
+    let mut buffer = String::new();
+    let each = |piece: &str, tokens: &mut u64| {
         let more = u64::try_from(tokenizer.count_ordinary(piece)).unwrap_or(u64::MAX);
-        tokens = tokens.saturating_add(more);
-        if tokens > most || gone.load(Ordering::Relaxed) {
-            break;
+        *tokens = tokens.saturating_add(more);
+        match gone.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    if let Some(sample) = &mut sample {
+        let mut counted = 0;
+        doc.prompt_texts(|text| {
+            text.pieces(PIECE, &mut buffer, |piece| match sample.takes(piece) {
+                true => each(piece, &mut counted),
+                false => ControlFlow::Continue(()),
+            })
+        });
+        let all = tokens.saturating_add(sample.extrapolated(counted));
+        if gone.load(Ordering::Relaxed) || all / 2 > most {
+            return all;
         }
     }
+    doc.prompt_texts(|text| {
+        text.pieces(PIECE, &mut buffer, |piece| {
+            each(piece, &mut tokens)?;
+            match tokens > most {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })
+    });
     tokens
 }
 
-/// `text` in pieces of at most [`PIECE`] bytes, cut before a space where there is one: a token begins there
-/// anyway.
-fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        if text.is_empty() {
-            return None;
+/// Bytes of the prompt's texts; `None` when they are more than `most`.
+fn text_bytes(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> Option<u64> {
+    let mut bytes = 0u64;
+    doc.prompt_texts(|text| {
+        bytes = bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        match bytes > most || gone.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
-        let mut end = text.floor_char_boundary(PIECE);
-        if end < text.len() {
-            let space = text.get(..end).and_then(|piece| piece.rfind(' '));
-            end = space.filter(|at| *at > PIECE / 2).unwrap_or(end);
+    });
+    (bytes <= most).then_some(bytes)
+}
+
+/// Bytes that are looked at in one place.
+const PLACE: u64 = 4096;
+
+/// A large text is first looked at in places: when these say that all of it has twice the tokens of the largest window,
+/// nobody has to count it.
+struct Sample {
+    /// Bytes of all texts.
+    all: u64,
+    /// From one place to the next.
+    stride: u64,
+    /// So much was passed, and the next place is there.
+    passed: u64,
+    next: u64,
+    /// So much more is looked at in this place: short texts (names of roles, say) follow long ones too often to stand
+    /// for all.
+    left: u64,
+    taken: u64,
+}
+
+impl Sample {
+    /// Places over texts of so many bytes; `None` when counting them costs little more.
+    fn of(all: u64) -> Option<Self> {
+        const PLACES: u64 = 64;
+        const LARGE: u64 = 1024 * 1024;
+        (all > LARGE).then_some(Self {
+            all,
+            stride: all / PLACES,
+            passed: 0,
+            next: 0,
+            left: 0,
+            taken: 0,
+        })
+    }
+
+    /// Whether this piece, the next one, is to be counted.
+    fn takes(&mut self, piece: &str) -> bool {
+        let bytes = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        if self.passed >= self.next {
+            self.next = self.passed + self.stride;
+            self.left = PLACE;
         }
-        let (piece, rest) = text.split_at_checked(end)?;
-        text = rest;
-        Some(piece)
-    })
+        let takes = self.left > 0;
+        if takes {
+            self.taken += bytes;
+            self.left = self.left.saturating_sub(bytes);
+        }
+        self.passed += bytes;
+        takes
+    }
+
+    /// Tokens of all texts, when those of the places are so many.
+    fn extrapolated(&self, counted: u64) -> u64 {
+        let all = u128::from(counted) * u128::from(self.all) / u128::from(self.taken.max(1));
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -105,17 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_the_text() {
-        for text in [
-            "",
-            "short",
-            &"ü€𝄞".repeat(3000),
-            &" a".repeat(9000),
-            &"x".repeat(PIECE),
-        ] {
-            assert_eq!(pieces(text).collect::<String>(), *text);
-            assert!(pieces(text).all(|piece| piece.len() <= PIECE));
-        }
+    fn escapes_do_not_change_a_count() {
+        let text = "Er sagte: \"Über €\" \n\n and then in English. ".repeat(400);
+        let whole = tiktoken_rs::o200k_base_singleton().count_ordinary(&text);
+        let rest = PER_MESSAGE / 2 + 1;
+        assert_eq!(
+            counted(&text, u64::MAX),
+            u64::try_from(whole).unwrap() + rest
+        );
+    }
+
+    #[test]
+    fn a_very_large_text_is_looked_at_in_places_and_a_fitting_one_is_counted_all_the_same() {
+        let text = "word and another ".repeat(100_000);
+        let exact = counted(&text, u64::MAX / 16);
+        let rough = counted(&text, 120_000);
+        assert!(
+            exact > 240_000 && rough.abs_diff(exact) < exact / 50,
+            "{exact} {rough}"
+        );
+        assert_eq!(counted(&text, exact), exact);
     }
 
     #[test]

@@ -31,8 +31,9 @@ pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// A refusal for a shorter time costs less than keeping to an estimate would.
 const BRIEF: Duration = Duration::from_millis(100);
-/// Callers choose model names: idle entries beyond so many are forgotten.
-const MODELS_KEPT: usize = 256;
+/// Callers choose model names: so many cool by themselves. Idle entries beyond so many are forgotten; while as many cool,
+/// a report about another one cools the whole key.
+pub const MODELS_KEPT: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Validity {
@@ -402,9 +403,14 @@ impl KeyState {
 
     fn rate_limited(&mut self, model: ModelName, hint: Option<Duration>, now: Time) -> KeyChange {
         let reason = Reason::Cooling;
-        match self.cooldown.scope {
+        let configured = self.cooldown.scope;
+        let alone = configured == CooldownScope::KeyModel;
+        let scope = match alone && !self.has_room_for(&model, now) {
+            true => CooldownScope::Key,
+            false => configured,
+        };
+        match scope {
             CooldownScope::KeyModel => {
-                self.forget_idle_models(now);
                 let cooldown = self.models.entry(model.clone()).or_default();
                 let until = cooldown.limited(hint, &self.cooldown, now);
                 KeyChange::Cooling {
@@ -452,11 +458,16 @@ impl KeyState {
         Some(KeyChange::Quarantined { until })
     }
 
-    fn forget_idle_models(&mut self, now: Time) {
-        if self.models.len() >= MODELS_KEPT {
+    /// Whether this model can cool by itself. When it cannot, the key cools as a whole, for as long as this report says:
+    /// that covers the model, and those that are kept go on by themselves until their own ends, so that no cooldown
+    /// becomes shorter (law L5), and none longer than somebody said. A key that so many models refuse at once is limited
+    /// as a whole, whatever the names are.
+    fn has_room_for(&mut self, model: &ModelName, now: Time) -> bool {
+        if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             self.models
                 .retain(|_, cooldown| cooldown.cooling(now).is_some());
         }
+        self.models.len() < MODELS_KEPT || self.models.contains_key(model)
     }
 }
 

@@ -12,7 +12,7 @@ use super::memory::LimitMemory;
 use super::time::Time;
 
 /// Callers choose model names: those without news are forgotten beyond so many.
-const MODELS_KEPT: usize = 256;
+pub const MODELS_KEPT: usize = 256;
 /// A refusal although so many times the reserved tokens were left is not for lack of tokens.
 const NEAR: f64 = 2.0;
 /// What a refusal for lack of tokens adds to the reservation that is looked for, up to `NEAR`, and what is left of

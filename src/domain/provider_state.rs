@@ -25,7 +25,7 @@ pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// While a probe is under way, those who wait look again after this long in any case.
 const PROBE_POLL: Duration = Duration::from_millis(500);
 /// Callers choose model names: idle entries beyond so many are forgotten.
-const MODELS_KEPT: usize = 512;
+pub const MODELS_KEPT: usize = 512;
 
 /// Leave to start an attempt at an upstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -245,6 +245,11 @@ impl ProviderState {
             Some(Change::ProbeFree) | None => {}
         }
         change.map(UpstreamChange::Circuit)
+    }
+
+    /// How many models it knows something of, [`MODELS_KEPT`] at most.
+    pub fn models(&self) -> usize {
+        self.models.len()
     }
 
     /// All keys of the provider cool until `until` (`cooldown.scope: provider`).

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod halt;
+pub mod memory;
 pub mod task;
 #[cfg(test)]
 pub(crate) mod temp;

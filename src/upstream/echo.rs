@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Call, Reply, SendError, Upstream};
 use crate::runtime::clock::Clock;
@@ -33,7 +33,7 @@ impl EchoUpstream {
             id: &format!("{:016x}", fastrand::u64(..)),
             created: created.map_or(0, |since| since.as_secs()),
         };
-        let request: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        let request = crate::wire::json::value(&call.body).unwrap_or_default();
         match echo.answer(call.operation, &request) {
             Echoed::Whole(answer) => {
                 reply(200, "application/json", vec![answer.to_string().into()])

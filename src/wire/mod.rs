@@ -6,6 +6,7 @@ pub mod encoding;
 mod error_doc;
 pub mod headers;
 pub mod key_forms;
+pub mod json;
 pub mod mask;
 pub mod openai;
 pub mod ratelimit;

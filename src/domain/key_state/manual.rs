@@ -15,11 +15,12 @@ impl KeyState {
         KeyChange::Held { until }
     }
 
-    /// Cools until then, for one model or for all; never for shorter than it already does.
+    /// Cools until then, for one model or for all; never for shorter than it already does. For all also when there is no
+    /// room for one more model.
     pub fn cool(&mut self, model: Option<ModelName>, until: Time, now: Time) -> KeyChange {
+        let model = model.filter(|model| self.has_room_for(model, now));
         let until = match &model {
             Some(model) => {
-                self.forget_idle_models(now);
                 let cooldown = self.models.entry(model.clone()).or_default();
                 cooldown.extend(until)
             }

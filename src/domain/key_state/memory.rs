@@ -74,9 +74,13 @@ impl KeyState {
             };
             self.whole = Cooldown::restored(whole, latest);
         }
-        for (model, cooldown) in memory.models.iter().take(MODELS_KEPT) {
-            let cooldown = Cooldown::restored(*cooldown, latest);
-            self.models.insert(model.clone(), cooldown);
+        for (model, memory) in &memory.models {
+            let cooldown = Cooldown::restored(*memory, latest);
+            if self.models.len() < MODELS_KEPT {
+                self.models.insert(model.clone(), cooldown);
+            } else {
+                self.whole.extend(memory.until.min(latest));
+            }
         }
         if let Some(QuarantineMemory { until, span }) = memory.quarantine {
             let span = span.clamp(REPROBE_FIRST, REPROBE_MAX);

@@ -280,3 +280,56 @@ fn a_late_settlement_gives_back_nothing_of_what_others_took_since() {
     assert!(key.readiness(&m, 600, later + S).is_ok());
     assert!(key.readiness(&m, 601, later + S).is_err());
 }
+
+/// Law L5 where there is no room for one more model.
+#[test]
+fn when_many_models_cool_the_next_one_cools_the_key_and_no_cooldown_becomes_shorter() {
+    let mut key = key();
+    let hinted = |seconds: u32| Settlement {
+        retry_after: Some(S * seconds),
+        ..settled(Class::RateLimited)
+    };
+    let name = |n: usize| format!("m{n}");
+    for n in 0..MODELS_KEPT {
+        let id = u64::try_from(n).unwrap();
+        attempt(&mut key, id, &name(n), &hinted(300), Time::ZERO);
+    }
+    assert_eq!(key.outage(Time::ZERO), None);
+    let change = attempt(&mut key, 1000, "one more", &hinted(10), Time::ZERO);
+    assert_eq!(
+        change,
+        Some(KeyChange::Cooling {
+            model: None,
+            until: Time::ZERO + 10 * S,
+            reason: Reason::Cooling
+        })
+    );
+    assert!(key.outage(Time::ZERO + 9 * S).is_some());
+    assert_eq!(key.outage(Time::ZERO + 10 * S), None);
+    // Those that cooled by themselves still do.
+    let later = Time::ZERO + 299 * S;
+    assert!(key.readiness(&model("m0"), 0, later).is_err());
+    assert_eq!(key.cooling_models(later).count(), MODELS_KEPT);
+    // One of these is told about as ever, and there is room again when they are over.
+    let end = Time::ZERO + 300 * S;
+    let change = attempt(&mut key, 1001, "m0", &hinted(10), end);
+    assert!(matches!(
+        change,
+        Some(KeyChange::Cooling { model: Some(_), .. })
+    ));
+    attempt(&mut key, 1002, "one more", &hinted(10), end);
+    assert_eq!(key.outage(end), None);
+    assert_eq!(key.cooling_models(end).count(), 2);
+}
+
+#[test]
+fn an_operator_cools_a_model_for_which_there_is_no_room_with_the_whole_key() {
+    let mut key = key();
+    for n in 0..MODELS_KEPT {
+        key.cool(Some(model(&format!("m{n}"))), Time::ZERO + S, Time::ZERO);
+    }
+    let change = key.cool(Some(model("one more")), Time::ZERO + 5 * S, Time::ZERO);
+    let until = Time::ZERO + 5 * S;
+    assert_eq!(change, KeyChange::Cooled { model: None, until });
+    assert!(key.readiness(&model("b"), 0, Time::ZERO + 4 * S).is_err());
+}

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::dialect::Operation;
+use crate::wire::json;
 use crate::wire::sse::RawEvent;
 
 /// Each attribute has at most so many bytes.
@@ -93,7 +94,7 @@ impl Content {
     /// As spans tell it; every text goes through `mask`.
     pub fn rendered(&self, operation: Operation, mask: &dyn Fn(&str) -> String) -> Rendered {
         let teller = Teller { mask };
-        let request: Value = serde_json::from_slice(&self.request).unwrap_or_default();
+        let request = json::value(&self.request).unwrap_or_default();
         let input = match operation {
             Operation::Chat => teller.messages(&request["messages"]),
             Operation::Completions => teller.messages(&request["prompt"]),
@@ -104,7 +105,7 @@ impl Content {
         let instructions = teller.parts(&request["instructions"]);
         let output = match (&self.answer, &self.spoken) {
             (Some(answer), _) => {
-                let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+                let answer = json::value(answer).unwrap_or_default();
                 teller.answers(&answer)
             }
             (None, Some(Spoken(text))) if !text.is_empty() => {

@@ -10,6 +10,7 @@ pub mod prefill;
 pub mod reasoning;
 pub mod request;
 pub mod response;
+pub mod said;
 pub mod splice;
 pub mod stream;
 pub mod transcript;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::request::RequestDoc;
 use crate::domain::rescue::Prefill;
+use crate::wire::json::List;
 
 /// Fields that make an answer something else than plain text, or bind it to a grammar: its halves need not
 /// fit together.
@@ -28,19 +29,18 @@ const STRUCTURED: [&str; 12] = [
 /// Whether the rest of an answer to this chat request may come from another attempt: plain text, one choice,
 /// no structured output.
 pub fn may_be_rescued(doc: &RequestDoc) -> bool {
-    let value = |name: &str| {
-        doc.raw(name)
-            .and_then(|raw| serde_json::from_slice(raw).ok())
-    };
-    let plain_format = match value("response_format") {
-        None | Some(Value::Null) => {
-            !doc.has("response_format") || doc.raw("response_format") == Some(b"null")
+    let plain_format = match doc.raw("response_format") {
+        None | Some(b"null") => true,
+        // A list would fill a struct too.
+        Some(raw) => {
+            let format = serde_json::from_slice::<Format<'_>>(raw).ok();
+            let kind = format.filter(|_| raw.first() == Some(&b'{'));
+            kind.is_some_and(|format| is_text(format.kind))
         }
-        Some(format) => format.get("type").and_then(Value::as_str) == Some("text"),
     };
-    let only_text = match value("modalities") {
-        None | Some(Value::Null) => true,
-        Some(kinds) => kinds == json!(["text"]),
+    let only_text = match doc.raw("modalities") {
+        None | Some(b"null") => true,
+        Some(raw) => List::of(raw).is_some_and(|kinds| kinds.len == 1 && is_text(kinds.first)),
     };
     let plain = STRUCTURED
         .iter()
@@ -54,8 +54,7 @@ pub fn may_be_rescued(doc: &RequestDoc) -> bool {
 /// already, or has no messages.
 pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Option<RequestDoc> {
     let raw = doc.raw("messages")?;
-    let messages: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
-    let last: Role = serde_json::from_str(messages.last()?.get()).ok()?;
+    let last: Role = serde_json::from_str(List::of(raw)?.last?.get()).ok()?;
     if last.role == "assistant" {
         return None;
     }
@@ -87,6 +86,16 @@ pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Opt
         fields.push(("continue_final_message", b"true".to_vec()));
     }
     doc.with(&fields)
+}
+
+fn is_text(value: Option<&RawValue>) -> bool {
+    value.is_some_and(|value| value.get() == "\"text\"")
+}
+
+#[derive(Deserialize)]
+struct Format<'a> {
+    #[serde(rename = "type", default, borrow)]
+    kind: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -4,18 +4,20 @@
 //! what the configuration adds; everything else stays as the caller wrote it.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::wire::json::{self, List, Text};
+
+mod fields;
 mod size;
 
+use self::fields::{Field, Fields, Name};
 use self::size::PromptSize;
+
+pub use self::fields::MAX_FIELDS;
 
 /// Why a body is not a request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -30,6 +32,9 @@ pub enum RequestError {
         /// The parser's words.
         what: String,
     },
+    /// More top-level fields than any request has: each of them costs more memory than its bytes.
+    #[error("the body has more than {MAX_FIELDS} top-level fields, which no request needs")]
+    TooManyFields,
     /// JSON, but not an object.
     #[error("the body must be a JSON object")]
     NotAnObject,
@@ -51,7 +56,6 @@ pub enum RequestError {
 
 /// Longest name of a model, in bytes: names go into errors and the log.
 const MAX_MODEL: usize = 256;
-
 /// A request's body and where its top-level fields are.
 #[derive(Clone, Debug)]
 pub struct RequestDoc {
@@ -61,35 +65,17 @@ pub struct RequestDoc {
     size: PromptSize,
 }
 
-#[derive(Clone, Debug)]
-struct Field {
-    name: Name,
-    value: Range<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum Name {
-    /// Between its quotes in the body.
-    Plain(Range<usize>),
-    /// Written with escapes.
-    Escaped(Box<str>),
-}
-
 impl RequestDoc {
     /// Checks the whole body and notes where its fields are.
     ///
     /// # Errors
-    /// Anything but one JSON object, a `model` that is not a string or longer than 256 bytes or with control characters, a
-    /// `stream` that
-    /// is not a boolean, either of them twice.
+    /// Anything but one JSON object, more than [`MAX_FIELDS`] fields, a `model` that is not a string or longer than 256
+    /// bytes or with control characters, a `stream` that is not a boolean, either of them twice.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
-        // Read as text once, and not again field by field; what is not text fails with its place.
-        let parsed = match std::str::from_utf8(&body) {
-            Ok(text) => serde_json::from_str::<Fields>(text),
-            Err(_) => serde_json::from_slice::<Fields>(&body),
-        };
-        let fields = match parsed {
+        let mut too_many = false;
+        let fields = match Fields::read(&body, &mut too_many) {
             Ok(fields) => fields.locate(&body),
+            Err(_) if too_many => return Err(RequestError::TooManyFields),
             Err(error) if error.is_data() => return Err(RequestError::NotAnObject),
             Err(error) => {
                 return Err(RequestError::InvalidJson {
@@ -183,12 +169,12 @@ impl RequestDoc {
         // A list of prompts, texts or lists of tokens, is answered `n` times each.
         let prompts = self
             .raw("prompt")
-            .and_then(|raw| serde_json::from_slice::<Vec<&RawValue>>(raw).ok())
+            .and_then(List::of)
             .filter(|all| {
-                let first = all.first().map(|first| first.get());
+                let first = all.first.map(|first| first.get());
                 first.is_some_and(|first| first.starts_with(['"', '[']))
             })
-            .map_or(1, |all| u32::try_from(all.len()).unwrap_or(u32::MAX));
+            .map_or(1, |all| u32::try_from(all.len).unwrap_or(u32::MAX));
         n.unwrap_or(1).max(1).saturating_mul(prompts)
     }
 
@@ -326,23 +312,27 @@ impl RequestDoc {
     pub fn message_count(&self) -> usize {
         ["messages", "input"]
             .into_iter()
-            .find_map(|name| serde_json::from_slice::<Vec<&RawValue>>(self.raw(name)?).ok())
-            .map_or(1, |messages| messages.len())
+            .find_map(|name| List::of(self.raw(name)?))
+            .map_or(1, |messages| messages.len)
     }
 
-    /// All text that becomes the prompt, for an exact count: contents, tool calls, tool definitions; not
-    /// the data of images and sounds.
-    pub fn prompt_text(&self) -> Vec<String> {
-        let mut text = Vec::new();
+    /// All text that becomes the prompt, for an exact count, until `each` has had enough: contents, tool calls, tool
+    /// definitions; not the data of images and sounds. Nothing is copied.
+    pub fn prompt_texts(&self, mut each: impl FnMut(Text<'_>) -> ControlFlow<()>) {
         for name in PROMPT_FIELDS {
-            let Some(raw) = self.raw(name) else { continue };
-            if name == "tools" {
-                text.push(String::from_utf8_lossy(raw).into_owned());
-            } else if let Ok(value) = serde_json::from_slice::<Value>(raw) {
-                gather(value, &mut text);
+            let raw = self.raw(name).map(std::str::from_utf8);
+            let Some(Ok(raw)) = raw else { continue };
+            let flow = match name {
+                "tools" => each(Text::plain(raw)),
+                _ => json::texts(raw, is_blob, |text| match text.starts_with("data:") {
+                    true => ControlFlow::Continue(()),
+                    false => each(text),
+                }),
+            };
+            if flow.is_break() {
+                return;
             }
         }
-        text
     }
 
     fn is_named(&self, field: &Field, name: &str) -> bool {
@@ -394,96 +384,10 @@ fn put_json(out: &mut BytesMut, value: &Value) {
     drop(serde_json::to_writer(out.writer(), value));
 }
 
-/// Every string of a prompt, but for data URLs and other blobs.
-fn gather(value: Value, text: &mut Vec<String>) {
-    match value {
-        Value::String(string) => {
-            if !string.starts_with("data:") {
-                text.push(string);
-            }
-        }
-        Value::Array(items) => items.into_iter().for_each(|item| gather(item, text)),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let blob = matches!(
-                    name.as_str(),
-                    "data" | "file_data" | "image_url" | "input_audio"
-                );
-                if !blob {
-                    gather(value, text);
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// The object's fields as slices of the body.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl Fields<'_> {
-    fn locate(self, body: &Bytes) -> Vec<Field> {
-        let start = body.as_ptr() as usize;
-        let range = |part: &str| {
-            let from = (part.as_ptr() as usize).saturating_sub(start);
-            from..from + part.len()
-        };
-        let fields = self.0.into_iter().map(|(name, value)| Field {
-            name: match name {
-                Cow::Borrowed(name) => Name::Plain(range(name)),
-                Cow::Owned(name) => Name::Escaped(name.into_boxed_str()),
-            },
-            value: range(value.get()),
-        });
-        fields.collect()
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(16);
-                while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    fields.push((name, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// A key, borrowed where it is written without escapes (serde's own `Cow` never borrows).
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
+/// Whether a field of this name holds data of images, sounds and files.
+fn is_blob(name: Text<'_>) -> bool {
+    const BLOBS: [&str; 4] = ["data", "file_data", "image_url", "input_audio"];
+    BLOBS.into_iter().any(|blob| name.is(blob))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What one client may do at once and per minute.
 
 use super::{By, CI, WEB};
+use crate::support::behaviour::{chunk, event, finish};
 use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, until};
 
 fn limited(limits: &str) -> String {
@@ -138,7 +139,7 @@ async fn failures_cost_no_tokens_and_much_used_is_paid_for() {
 }
 
 #[tokio::test]
-async fn a_stream_without_usage_is_counted_by_its_events() {
+async fn a_stream_without_usage_is_counted_by_its_text() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(&limited("tpm: 600"), &[("a", &a)]).await;
     let words = vec!["word "; 300];
@@ -153,6 +154,71 @@ async fn a_stream_without_usage_is_counted_by_its_events() {
         streamed += 1;
     };
     assert_eq!((refused.status, streamed), (429, 2));
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_count_of_a_stream_pays_for_the_text_that_went_out() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(&limited("tpm: 1000"), &[("a", &a)]).await;
+    // Many words in few events, and the count when the caller has left.
+    let words = "word ".repeat(200);
+    let mut events: Vec<String> = (0..10).map(|_| chunk(&words)).collect();
+    events.push(finish("stop"));
+    let gate = Gate::new();
+    let stream = Behaviour::events(events).gate(At::AfterPart(11), &gate);
+    a.on(Match::any(), [stream]);
+    let mut left = gateway.chat_stream("a").by(CI).stream().await;
+    left.until("\"stop\"").await;
+    drop(left);
+    until("the end of the request", async || {
+        gateway.health("/in_flight").await == 0
+    })
+    .await;
+    // 2,500 tokens at 1,000 a minute.
+    let refused = gateway.chat_stream("a").by(CI).send().await;
+    refused.assert_error(429, "client_rate_limited");
+    let wait = refused.retry_after_ms();
+    assert!((80_000..=100_000).contains(&wait), "{wait}");
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_count_that_comes_with_the_beginning_does_not_pay_for_the_rest() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(&limited("tpm: 1000"), &[("a", &a)]).await;
+    let early = event(
+        r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#,
+    );
+    let events = [early, chunk(&"word ".repeat(2000)), finish("stop")];
+    let gate = Gate::new();
+    a.on(
+        Match::any(),
+        [Behaviour::events(events).gate(At::AfterPart(3), &gate)],
+    );
+    let mut left = gateway.chat_stream("a").by(CI).stream().await;
+    left.until("\"stop\"").await;
+    drop(left);
+    until("the end of the request", async || {
+        gateway.health("/in_flight").await == 0
+    })
+    .await;
+    let refused = gateway.chat_stream("a").by(CI).send().await;
+    refused.assert_error(429, "client_rate_limited");
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_whole_answer_without_usage_is_counted_by_its_text() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(&limited("tpm: 1000"), &[("a", &a)]).await;
+    let text = "word ".repeat(1000);
+    let answer = format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}]}}"#
+    );
+    a.on(Match::any(), [Behaviour::json(200, &answer)]);
+    assert_eq!(gateway.chat("a").by(CI).send().await.status, 200);
+    let refused = gateway.chat("a").by(CI).send().await;
+    refused.assert_error(429, "client_rate_limited");
 }
 
 #[tokio::test]

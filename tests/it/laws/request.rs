@@ -2,6 +2,8 @@
 //!
 //! The input is a line with the upstream's model, a line with configured parameters (JSON), and the body.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::rescue::Prefill;
@@ -41,7 +43,12 @@ fn measures(doc: &RequestDoc) {
     let size = doc.body().len();
     assert!(doc.prompt_bytes() <= size);
     assert!(doc.choices() >= 1);
-    let text: usize = doc.prompt_text().iter().map(String::len).sum();
+    let mut text = 0;
+    doc.prompt_texts(|part| {
+        text += part.len();
+        assert_eq!(part.len(), part.chars().map(char::len_utf8).sum::<usize>());
+        ControlFlow::Continue(())
+    });
     assert!(text <= size, "{text} bytes of text in a body of {size}");
     // Each message is a value, and all but the last have a comma behind them.
     assert!(doc.message_count() <= size.max(1));

@@ -12,6 +12,8 @@ const FLAT: u64 = 1000;
 const LONGEST_TYPE: usize = 256;
 /// An address begins at most so many bytes behind `image_url`.
 const NEAR: usize = 64;
+/// What stands in front of the data in a data URL.
+const MARK: &[u8] = b";base64,";
 
 /// The size of a prompt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,9 +34,13 @@ impl PromptSize {
     pub(super) fn add(&mut self, raw: &[u8]) {
         self.text += raw.len();
         let mut behind = 0;
+        let mark = memmem::Finder::new(MARK);
         for at in memmem::find_iter(raw, b"data") {
             // Not inside of the last one.
-            let Some((start, length)) = blob(raw, at).filter(|_| at >= behind) else {
+            if at < behind {
+                continue;
+            }
+            let Some((start, length)) = blob(raw, at, &mark) else {
                 continue;
             };
             behind = start + length;
@@ -43,11 +49,12 @@ impl PromptSize {
             self.media += tokens.min(FLAT);
         }
         const REMOTE: &[u8] = b"\"image_url\"";
+        let address = memmem::Finder::new(b"\"http");
         for at in memmem::find_iter(raw, REMOTE) {
             let after = raw.get(at + REMOTE.len()..).unwrap_or_default();
             let near = after.get(..after.len().min(NEAR)).unwrap_or_default();
             let is_key = after.trim_ascii_start().first() == Some(&b':');
-            if is_key && memmem::find(near, b"\"http").is_some() {
+            if is_key && address.find(near).is_some() {
                 self.media += FLAT;
             }
         }
@@ -56,16 +63,15 @@ impl PromptSize {
 
 /// Where the blob begins whose mark is the `data` at this place, and how long it is: what follows `"data:…;base64,`,
 /// or the value of `"data"` or `"file_data"`. Quotes inside of a text are escaped, so that no text looks like these.
-fn blob(raw: &[u8], at: usize) -> Option<(usize, usize)> {
-    const MARK: &[u8] = b";base64,";
+fn blob(raw: &[u8], at: usize, mark: &memmem::Finder<'_>) -> Option<(usize, usize)> {
     let (before, after) = (raw.get(..at)?, raw.get(at + 4..)?);
     let opens = |before: &[u8]| before.ends_with(b"\"") && !before.ends_with(b"\\\"");
     let data = match after.first()? {
         b':' if opens(before) => {
             let head = after.get(..after.len().min(LONGEST_TYPE))?;
-            let mark = memmem::find(head, MARK)?;
-            let is_type = memchr(b'"', head.get(..mark)?).is_none();
-            after.get(mark + MARK.len()..).filter(|_| is_type)?
+            // No further than to the end of the text.
+            let head = head.get(..memchr(b'"', head).unwrap_or(head.len()))?;
+            after.get(mark.find(head)? + MARK.len()..)?
         }
         b'"' if opens(before.strip_suffix(b"file_").unwrap_or(before)) => {
             let value = after.get(1..)?.trim_ascii_start().strip_prefix(b":")?;

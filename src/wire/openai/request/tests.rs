@@ -9,6 +9,15 @@ fn doc(body: &str) -> RequestDoc {
     RequestDoc::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
+fn texts(doc: &RequestDoc) -> Vec<String> {
+    let mut all = Vec::new();
+    doc.prompt_texts(|text| {
+        all.push(text.chars().collect());
+        ControlFlow::Continue(())
+    });
+    all
+}
+
 fn rewritten(body: &str, model: &str, params: Value) -> String {
     let Value::Object(params) = params else {
         panic!("params")
@@ -133,7 +142,7 @@ fn text_for_counting_leaves_image_data_out() {
         {"type": "text", "text": "what is this"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
     ]}]});
-    let text = doc(&body.to_string()).prompt_text();
+    let text = texts(&doc(&body.to_string()));
     assert!(text.contains(&"what is this".to_owned()));
     assert!(!text.iter().any(|part| part.contains("AAAA")));
 }
@@ -263,4 +272,74 @@ fn a_field_that_a_lenient_reader_takes_for_the_model_is_refused() {
             "{body}"
         );
     }
+}
+
+#[test]
+fn fields_without_end_are_refused_and_as_many_as_anybody_needs_are_not() {
+    let body = |fields: usize| {
+        let many: String = (1..fields).map(|n| format!(r#","f{n}":0"#)).collect();
+        format!(r#"{{"model":"m"{many}}}"#)
+    };
+    assert!(RequestDoc::parse(body(MAX_FIELDS).into()).is_ok());
+    let error = RequestDoc::parse(body(MAX_FIELDS + 1).into()).unwrap_err();
+    assert_eq!(error, RequestError::TooManyFields);
+    assert!(error.to_string().contains("4096 top-level fields"));
+    // However they are written, and whatever comes behind them.
+    let same = format!("{{{}\"\":", "\"\":0,".repeat(MAX_FIELDS));
+    assert!(RequestDoc::parse(same.into()).is_err());
+}
+
+proptest! {
+    /// Walking a prompt finds the same texts as reading it.
+    #[test]
+    fn the_text_of_a_prompt_is_what_reading_it_finds(messages in prompt_value(), tools in json_value()) {
+        fn gather(value: &Value, text: &mut Vec<String>) {
+            match value {
+                Value::String(string) if !string.starts_with("data:") => text.push(string.clone()),
+                Value::Array(items) => items.iter().for_each(|item| gather(item, text)),
+                Value::Object(fields) => {
+                    for (_, value) in fields.iter().filter(|(name, _)| {
+                        !["data", "file_data", "image_url", "input_audio"].contains(&name.as_str())
+                    }) {
+                        gather(value, text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let body = json!({"messages": messages, "tools": tools});
+        let mut expected = Vec::new();
+        gather(&body["messages"], &mut expected);
+        expected.push(body["tools"].to_string());
+        let count = body["messages"].as_array().map_or(1, Vec::len);
+        for body in [body.to_string(), serde_json::to_string_pretty(&body).unwrap()] {
+            let doc = doc(&body);
+            prop_assert_eq!(doc.message_count(), count);
+            let mut found = texts(&doc);
+            // Tool definitions count as they are written.
+            found.pop();
+            prop_assert_eq!(&found, &expected[..expected.len() - 1]);
+        }
+    }
+}
+
+fn prompt_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "data:[a-z]{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        let name = prop_oneof![
+            Just("data".to_owned()),
+            Just("image_url".to_owned()),
+            "[a-z\"\\\\]{0,4}"
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name, inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
 }
