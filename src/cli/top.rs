@@ -99,7 +99,7 @@ fn show(arguments: Top) -> Result<(), TopError> {
     runtime.block_on(async {
         tokio::select! {
             biased;
-            ended = &mut ended => ended.unwrap_or_else(|_| Err(TopError::Screen)),
+            ended = &mut ended => ended.unwrap_or(Err(TopError::Screen)),
             () = told.comes() => {
                 told_to_end.store(true, Ordering::Relaxed);
                 if tokio::time::timeout(GRACE, ended).await.is_err() {

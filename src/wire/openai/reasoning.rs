@@ -112,7 +112,7 @@ pub fn is_asked_for(doc: &RequestDoc, params: &Map<String, Value>) -> bool {
     });
     let filled = || {
         let of = |name: &&str| params.get(*name).filter(|_| !doc.has(name));
-        FIELDS.iter().filter_map(|name| of(name)).any(asks)
+        FIELDS.iter().filter_map(of).any(asks)
     };
     written.into_iter().any(|asks| asks) || filled()
 }
