@@ -1,4 +1,4 @@
-//! Calls over HTTP: the URLs of a provider, and one call over its [`Lines`], which hides what a kept connection did.
+//! Calls over HTTP: the URLs of a provider, and one call over its `Lines`, which hides what a kept connection did.
 
 use std::error::Error;
 use std::io;
