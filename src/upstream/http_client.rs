@@ -1,98 +1,30 @@
-//! Calls over HTTP: the URLs of a provider, and one call over its [`Lines`], which hides what a kept connection did.
+//! Calls over HTTP: the URLs of a provider, and one call over its `Lines`, which hides what a kept connection did.
 
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use reqwest::{Body, Request, Response, Url};
 
-use super::dns::Dns;
 use super::lines::Lines;
 use super::pieces::{Heard, LARGE, Pieces};
+pub use super::way::{ClientError, Proxy, Way};
 use super::{Call, Reply, SendError, Upstream};
-use crate::domain::address::{self, Refused};
+use crate::domain::address;
 use crate::domain::dialect::Operation;
 
 /// Why calls fail where a certificate is needed and none can be verified.
 const UNTRUSTING: &str = "no certificate authorities are known on this machine, so no certificate can be verified: \
     install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file on the provider; then restart";
 
-/// The way to a provider.
-#[derive(Debug)]
-pub struct Way<'a> {
-    /// Until a connection stands.
-    pub connect: Duration,
-    /// Looks names up, those of proxies too.
-    pub dns: &'a Dns,
-    /// Whether link-local addresses and metadata services are called.
-    pub allow_link_local: bool,
-    /// The proxy on it.
-    pub proxy: Proxy<'a>,
-    /// Certificate authorities to trust besides those of the system, in DER.
-    pub authorities: &'a [Vec<u8>],
-}
-
-/// The proxy on the way.
-#[derive(Clone, Copy)]
-pub enum Proxy<'a> {
-    /// None, whatever the environment says.
-    Off,
-    /// As the process's environment says.
-    Environment,
-    /// The one at this URL, which may hold a password.
-    Url(&'a str),
-}
-
-impl std::fmt::Debug for Proxy<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Off => "Off",
-            Self::Environment => "Environment",
-            Self::Url(_) => "Url(****)",
-        })
-    }
-}
-
 /// One provider over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpUpstream {
     lines: Arc<Lines>,
     urls: [Url; Operation::ALL.len()],
-}
-
-/// Why a provider's client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// A URL that does not parse.
-    #[error("`{url}` is not a URL: write it like https://api.example.com/v1")]
-    Url {
-        /// As configured.
-        url: String,
-    },
-    /// An address that is not called.
-    #[error("{host} is {why}, which is not called")]
-    Address {
-        /// As it is called.
-        host: String,
-        /// Why not.
-        why: Refused,
-    },
-    /// A proxy's URL that the HTTP client refuses.
-    #[error("the proxy's URL cannot be used: write it like http://proxy.example.com:3128")]
-    Proxy,
-    /// A certificate authority that the HTTP client refuses.
-    #[error("a certificate of ca_file cannot be used")]
-    Authority(#[source] reqwest::Error),
-    /// Its making was interrupted.
-    #[error("the HTTP client could not be made")]
-    Unmade,
-    /// TLS or other settings that the HTTP client refuses.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
 }
 
 impl HttpUpstream {
@@ -261,7 +193,9 @@ mod tests {
     use bytes::Bytes;
     use http::HeaderMap;
 
-    use super::super::dns::{Lookup, Terms};
+    use std::time::Duration;
+
+    use super::super::dns::{Dns, Lookup, Terms};
     use super::*;
 
     /// Every name has this address.

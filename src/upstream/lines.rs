@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use tower::{Layer, Service};
 
 use super::dns::Resolver;
-use super::http_client::{ClientError, Proxy, Way};
+use super::way::{ClientError, Proxy, Way};
 use crate::domain::secret::ApiKey;
 use crate::wire::headers::AGENT;
 

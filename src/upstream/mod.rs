@@ -7,6 +7,7 @@ pub mod http_client;
 mod lines;
 pub mod mock;
 mod pieces;
+mod way;
 
 use std::fmt;
 

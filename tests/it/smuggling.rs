@@ -228,6 +228,7 @@ async fn what_is_unusual_but_clear_is_one_request() {
                 "content-length",
                 "content-type",
                 "host",
+                "user-agent",
                 "x-account"
             ],
             "{what}: nothing of the caller's goes on"

@@ -78,6 +78,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "upstream/http_client.rs",
             "upstream/dns.rs",
             "upstream/lines.rs",
+            "upstream/way.rs",
             "telemetry/otlp.rs",
         ],
         "use `upstream::Upstream`",
