@@ -5,8 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
-use futures_util::Stream;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use std::io::Write;
 
@@ -103,6 +103,14 @@ impl Events {
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
+    }
+
+    /// The length of the next piece of the body as it came, looked at by nobody; `None` at its end.
+    pub(crate) async fn next_bytes(&mut self) -> Option<usize> {
+        if self.ended {
+            return None;
+        }
+        Some(self.body.next().await?.ok()?.len())
     }
 
     /// The next piece of what came compressed. A small one: it may grow a thousandfold.

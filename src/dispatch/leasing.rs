@@ -60,7 +60,10 @@ pub(super) struct Denied {
 /// What bounds one request's waiting.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// When its answer must have begun, or be there if it is not streamed.
     pub(super) deadline: Time,
+    /// When its answer must have ended.
+    pub(super) end: Time,
     /// What is left of the time that it may wait for keys.
     pub(super) wait: Duration,
     patience_until: Time,
@@ -72,8 +75,10 @@ impl Dispatch {
         let span = request
             .deadline
             .map_or(policy.deadline, |asked| asked.min(policy.deadline));
+        let begin = request.begins_within.map_or(span, |asked| asked.min(span));
         Limits {
-            deadline: request.arrived + span,
+            deadline: request.arrived + begin,
+            end: request.arrived + span,
             wait: request.await_cooldown.unwrap_or(policy.await_cooldown),
             patience_until: request.arrived + policy.patience,
         }

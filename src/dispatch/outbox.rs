@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::domain::time::Time;
 use crate::wire::openai::content::Spoken;
+use crate::wire::openai::error_event::Progress;
 use crate::wire::openai::transcript::Transcript;
 use crate::wire::sse::RawEvent;
 
@@ -23,6 +24,8 @@ pub(super) struct Outbox {
     sent: Option<Transcript>,
     /// Its text, where that is told afterwards.
     spoken: Option<Spoken>,
+    /// How far it has come, where an error event must say that.
+    progress: Option<Progress>,
 }
 
 impl Outbox {
@@ -39,6 +42,17 @@ impl Outbox {
     pub(super) fn telling(mut self, tells: bool) -> Self {
         self.spoken = tells.then(Spoken::default);
         self
+    }
+
+    /// And it is noted how far the answer has come, if that is so.
+    pub(super) fn numbering(mut self, numbers: bool) -> Self {
+        self.progress = numbers.then(Progress::default);
+        self
+    }
+
+    /// How far the answer has come, where that is noted.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone().unwrap_or_default()
     }
 
     /// What went out, where that is told.
@@ -103,6 +117,9 @@ impl Outbox {
         }
         if let Some(spoken) = &mut self.spoken {
             spoken.note(&event);
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.note(&event);
         }
         self.ready.push_back(event.raw);
     }

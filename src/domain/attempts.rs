@@ -116,7 +116,8 @@ struct Slot {
 #[derive(Clone, Debug)]
 pub struct Attempts {
     policy: DispatchPolicy,
-    deadline: Time,
+    /// When the request must have got somewhere; it may be put off.
+    pub deadline: Time,
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,
     avoid: Option<(usize, u32)>,

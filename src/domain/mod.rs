@@ -17,6 +17,7 @@ pub mod cooldown;
 pub mod dialect;
 pub mod error_code;
 pub mod estimate;
+pub mod finish;
 pub mod forecast;
 pub mod gcra;
 pub mod hedge;

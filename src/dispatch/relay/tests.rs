@@ -120,6 +120,8 @@ async fn read(gap: Duration, pause: Duration) -> String {
         doc: RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap(),
         headers: HeaderMap::new(),
         deadline: None,
+        begins_within: None,
+        silence: None,
         await_cooldown: None,
         client: None,
         trace: None,
