@@ -271,11 +271,11 @@ llm:
   virtual:
     - {name: p, upstreams: [a, b]}
 dispatch: {deadline: 8s, deadline_hedge: 0}
+log: {format: json, level: debug}
 ";
     let gateway = Gateway::start(yaml, &[("a", &silent), ("b", &well)]).await;
     whole(&asked(&gateway).await, "well");
-    let line = gateway.logged(r#""outcome":"answered""#).await;
-    assert!(line.contains("no first token within 300ms"), "{line}");
+    gateway.logged("no first token within 300ms").await;
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn the_tokens_of_a_rescued_answer_are_counted_once() {
         r#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":60,"total_tokens":70}}"#,
     ));
     rest.push(DONE.to_owned());
-    let first = Behaviour::events(cut(0, 41)).reset(At::AfterPart(41));
+    let first = Behaviour::events(cut(0, 40)).close(At::AfterPart(41));
     let a = ScriptedUpstream::playing([first]).await;
     let b = ScriptedUpstream::playing([Behaviour::events(rest)]).await;
     let yaml = "
@@ -322,13 +322,11 @@ async fn an_end_mark_without_a_finish_reason_is_no_end() {
     .await;
     let text = asked(&gateway).await;
     cut(&text, "half");
+    assert!(text.contains("without a finish reason"), "{text}");
     let line = gateway
         .logged(r#""outcome":"invalid_upstream_response""#)
         .await;
-    assert!(
-        line.contains("malformed") && line.contains("finish"),
-        "{line}"
-    );
+    assert!(line.contains("malformed"), "{line}");
     // A last word on usage is as good as a finish reason.
     let told = [role(), chunk("all"), event(USAGE), DONE.to_owned()];
     let (_p, gateway) = lone("{}", Behaviour::events(told)).await;

@@ -26,20 +26,26 @@ use crate::wire::openai::request::RequestDoc;
 
 const S: Duration = Duration::from_secs(1);
 
-/// Streams four parts, each so long after it was asked for.
-struct Parts(Duration);
+const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const BOTH: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+const DONE: &str = "[DONE]";
+
+/// Four parts of an answer and its end.
+const WHOLE: &[&str] = &[TEXT, TEXT, TEXT, TEXT, STOP, DONE];
+
+/// Streams these parts, each so long after it was asked for, then nothing for a day.
+struct Parts(Duration, &'static [&'static str]);
 
 impl Upstream for Parts {
     fn send(&self, _: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
-        let part = |n: usize| match n {
-            0..4 => r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#,
-            4 => r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
-            _ => "[DONE]",
-        };
-        let gap = self.0;
-        let body = futures_util::stream::iter(0..6).then(move |n| async move {
+        let Self(gap, parts) = *self;
+        let parts = parts.iter().map(|part| format!("data: {part}\n\n"));
+        let silence = std::iter::once((24 * 3600 * S, ": late\n\n".to_owned()));
+        let all = parts.map(move |part| (gap, part)).chain(silence);
+        let body = futures_util::stream::iter(all).then(|(gap, part)| async move {
             tokio::time::sleep(gap).await;
-            Ok(Bytes::from(format!("data: {}\n\n", part(n))))
+            Ok(Bytes::from(part))
         });
         let mut headers = HeaderMap::new();
         let kind = HeaderValue::from_static("text/event-stream");
@@ -56,6 +62,34 @@ impl Upstream for Parts {
 /// What a caller reads that takes `pause` before each part, from an upstream that takes `gap`; silence may last
 /// for a second.
 async fn read(gap: Duration, pause: Duration) -> String {
+    let idle = Some(S);
+    let asked = Asked {
+        pause,
+        idle,
+        silence: None,
+    };
+    asked.of(Parts(gap, WHOLE)).await
+}
+
+/// How a stream is asked for.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    /// The caller takes so long before it reads each part.
+    pause: Duration,
+    /// The longest silence of the upstream, if it is not the usual one.
+    idle: Option<Duration>,
+    /// The caller's read timeout.
+    silence: Option<Duration>,
+}
+
+impl Asked {
+    /// What the caller reads.
+    async fn of(self, parts: Parts) -> String {
+        read_all(parts, self).await
+    }
+}
+
+async fn read_all(parts: Parts, asked: Asked) -> String {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
     let provider = ProviderSpec {
         name: name.clone(),
@@ -81,12 +115,12 @@ async fn read(gap: Duration, pause: Duration) -> String {
     let endpoint = Endpoint {
         max_answer: 64 << 20,
         kind: String::new(),
-        wire: Arc::new(Parts(gap)),
+        wire: Arc::new(parts),
         headers: HeaderMap::new(),
         params: serde_json::Map::new(),
         context_window: None,
         timeouts: Timeouts {
-            idle: S,
+            idle: asked.idle.unwrap_or(Timeouts::default().idle),
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
@@ -121,7 +155,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         headers: HeaderMap::new(),
         deadline: None,
         begins_within: None,
-        silence: None,
+        silence: asked.silence,
         await_cooldown: None,
         client: None,
         trace: None,
@@ -132,7 +166,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
     };
     let mut text = String::new();
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(asked.pause).await;
         let Some(Ok(bytes)) = relay.next().await else {
             return text;
         };
@@ -153,4 +187,51 @@ async fn an_upstream_that_falls_silent_is_cut_off_however_slowly_the_caller_read
         assert!(text.contains("fell silent"), "{text}");
         assert!(!text.contains("[DONE]"), "{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_answer_gets_its_end_mark_after_moments_of_silence() {
+    let begun = tokio::time::Instant::now();
+    let text = Asked::default().of(Parts(S, &[TEXT, STOP])).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(begun.elapsed() < 10 * S, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_reason_beside_content_is_waited_behind_and_ends_nothing() {
+    let late = Parts(30 * S, &[BOTH, BOTH, DONE]);
+    let text = Asked::default().of(late).await;
+    assert_eq!(text.matches("\"x\"").count(), 2, "{text}");
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    for parts in [
+        &[BOTH, BOTH][..],
+        &[TEXT, STOP, TEXT],
+        &[TEXT, STOP, TEXT, STOP],
+    ] {
+        let text = Asked::default().of(Parts(S, parts)).await;
+        assert!(text.contains("fell silent"), "{text}");
+        assert!(!text.contains("[DONE]"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_read_timeout_bounds_each_pause_and_not_the_whole() {
+    let asked = Asked {
+        silence: Some(2 * S),
+        ..Asked::default()
+    };
+    let text = asked.of(Parts(S, WHOLE)).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    let slow = Asked {
+        pause: 5 * S,
+        ..asked
+    };
+    let text = slow.of(Parts(S, WHOLE)).await;
+    assert!(
+        text.ends_with("data: [DONE]\n\n"),
+        "its own absence is no silence: {text}"
+    );
+    let text = asked.of(Parts(3 * S, WHOLE)).await;
+    assert!(text.contains("deadline_exceeded"), "{text}");
+    assert!(!text.contains("[DONE]"), "{text}");
 }
