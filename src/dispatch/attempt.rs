@@ -11,8 +11,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::drain::drain;
-use super::events::{Events, Fault};
-use super::live::step;
+use super::events::{Events, Fault, step};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;

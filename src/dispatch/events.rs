@@ -10,7 +10,9 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use std::io::Write;
 
+use crate::domain::finish::Step;
 use crate::upstream::SendError;
+use crate::wire::openai::stream::StreamEvent;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
@@ -39,6 +41,15 @@ impl Fault {
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
         }
+    }
+}
+
+/// What an event says of the end of its answer.
+pub(super) fn step(said: &StreamEvent) -> Step {
+    Step {
+        content: said.content,
+        finished: said.finished,
+        usage: said.usage.is_some(),
     }
 }
 

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::attempt::Begun;
-use super::events::Events;
+use super::events::{Events, step};
 use super::redacted;
 use super::request::Endpoint;
 use super::tried::{Tried, detail};
 use crate::actors::lease::Lease;
 use crate::domain::blame::Blame;
-use crate::domain::finish::{Finish, Step, Wanted};
+use crate::domain::finish::{Finish, Wanted};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
@@ -28,15 +28,6 @@ use crate::wire::sse::RawEvent;
 /// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
 /// that still go on take for it, and short enough for a caller that waits for nothing.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
-
-/// What an event says of the end of its answer.
-pub(super) fn step(said: &StreamEvent) -> Step {
-    Step {
-        content: said.content,
-        finished: said.finished,
-        usage: said.usage.is_some(),
-    }
-}
 
 /// A stream that has begun.
 pub(super) struct Live {
