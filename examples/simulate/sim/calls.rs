@@ -441,7 +441,7 @@ impl State {
             };
         }
         let span = match (call.stream, call.head, call.as_events) {
-            (true, false, _) => timeouts.first_byte,
+            (true, false, _) => timeouts.first_byte.min(timeouts.first_token),
             (true, true, true) => timeouts.first_token,
             (true, true, false) | (false, ..) => timeouts.response,
         };
