@@ -155,11 +155,12 @@ pub fn error_event_from_body(
             let own = serde_json::from_slice::<Value>(body).ok();
             let own = own.and_then(|own| own.get("error")?.as_object().cloned());
             let mut error = own.unwrap_or_default();
+            // Whether asking again may help is known here; an upstream's type may say anything.
+            let message = recognisable(message, kind);
             let kind = match error.get("type") {
                 Some(Value::String(own)) if !own.is_empty() => own.clone(),
                 _ => kind.to_owned(),
             };
-            let message = recognisable(message, &kind);
             error.insert("message".to_owned(), json!(message));
             error.insert("type".to_owned(), json!(kind));
             error.insert("code".to_owned(), json!(code));

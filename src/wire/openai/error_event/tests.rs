@@ -53,6 +53,7 @@ fn an_error_answer_that_says_nothing_still_becomes_an_error() {
 fn an_upstreams_error_gets_openais_form_whatever_its_own_is() {
     for body in [
         r#"{"error":{"message":"engine died","code":500}}"#,
+        r#"{"error":{"message":"engine died","type":"invalid_request_error"}}"#,
         r#"{"error":"engine died"}"#,
         r#"{"object":"error","message":"engine died","type":"InternalServerError","param":null,"code":500}"#,
         r#"{"detail":"engine died"}"#,
