@@ -388,6 +388,8 @@ async fn one(
         doc: RequestDoc::parse(body.into()).expect("a request"),
         headers: HeaderMap::new(),
         deadline: None,
+        begins_within: None,
+        silence: None,
         await_cooldown: None,
         client: None,
         trace: None,

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::door::Place;
 use super::error::ApiError;
@@ -26,6 +26,10 @@ use crate::runtime::clock::Until;
 use crate::telemetry::told::Told;
 use crate::wire::encoding;
 use crate::wire::openai::request::{RequestDoc, RequestError};
+
+const EVENTS: &str = "text/event-stream";
+/// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What an overloaded or draining process asks callers to wait.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -144,13 +148,14 @@ async fn admit(
         };
         place = place.with(of_client);
     }
-    let deadline = request_headers::deadline(&head.headers)?;
+    let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let reading = body::read(body, &codings, serving.max_body, serving.body_timeout);
     let longest = serving.dispatch.policy.deadline;
-    let until = caller.arrived + deadline.map_or(longest, |asked| asked.min(longest));
+    let shorter = patience.shorter();
+    let until = caller.arrived + shorter.map_or(longest, |asked| asked.min(longest));
     let body = tokio::select! {
         biased;
         body = reading => body?,
@@ -164,6 +169,13 @@ async fn admit(
         };
         ApiError::new(code, error.to_string())
     })?;
+    let (deadline, silence) = match doc.stream() {
+        true => (patience.whole, patience.silence),
+        false => (shorter, None),
+    };
+    // Comments are bytes too: where they come in time the caller does not hang up before the answer begins.
+    let comments = serving.stream_keepalive;
+    let begins_within = silence.filter(|span| comments.is_none_or(|every| every >= *span));
     let request = dispatch::Request {
         id: Arc::clone(caller.id),
         operation,
@@ -171,6 +183,8 @@ async fn admit(
         doc,
         headers: head.headers,
         deadline,
+        begins_within,
+        silence,
         await_cooldown,
         client,
         trace: caller.trace.cloned(),
@@ -209,13 +223,16 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> R
 }
 
 fn events(body: Body, mut headers: HeaderMap) -> Response {
-    // Some upstreams call their streams something else, as which callers' programs would not read events.
-    let events = HeaderValue::from_static("text/event-stream");
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let start = kind.and_then(|kind| kind.get(..events.len()));
-    if !start.is_some_and(|start| start.eq_ignore_ascii_case(events.as_bytes())) {
-        headers.insert(header::CONTENT_TYPE, events);
+    let is_events = |kind: &HeaderValue| {
+        let kind = kind.as_bytes().get(..EVENTS.len());
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
+    };
+    // Whatever the upstream called them: they were understood as events.
+    if !headers.get(header::CONTENT_TYPE).is_some_and(is_events) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     }
+    // nginx would collect the whole stream before it passes it on.
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache"));

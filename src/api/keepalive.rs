@@ -13,7 +13,8 @@ use super::door::Place;
 use super::error::ApiError;
 use crate::dispatch::{Answer, AnswerBody, Failed, Relay};
 use crate::domain::dialect::Operation;
-use crate::wire::openai::stream::{error_event, error_event_from_body};
+use crate::domain::error_code;
+use crate::wire::openai::error_event::{Progress, Trouble, error_event, error_event_from_body};
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Box<Failed>>> + Send>>;
 
@@ -59,18 +60,24 @@ async fn step(
                 result = &mut running => result,
                 () = tokio::time::sleep(every) => return Some((comment(), Phase::Waiting(running))),
             };
+            let nothing = Progress::default();
             match result {
                 Ok(answer) => match answer.body {
                     AnswerBody::Stream(relay) => relaying(relay).await,
                     AnswerBody::Full(body) => {
-                        Some((error_event_from_body(operation, &body, id), Phase::Ended))
+                        let kind = error_code::kind_of(answer.status);
+                        let event = error_event_from_body(operation, &body, kind, id, &nothing);
+                        Some((event, Phase::Ended))
                     }
                 },
                 Err(failed) => {
                     let error = ApiError::from(*failed);
-                    let (kind, code) = (error.code.kind(), error.code.as_str());
-                    let event = error_event(operation, &error.message, kind, code, id);
-                    Some((event, Phase::Ended))
+                    let trouble = Trouble {
+                        message: &error.message,
+                        kind: error.code.kind(),
+                        code: error.code.as_str(),
+                    };
+                    Some((error_event(operation, trouble, id, &nothing), Phase::Ended))
                 }
             }
         }

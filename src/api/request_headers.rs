@@ -57,19 +57,35 @@ pub(super) fn trace(request: &Request, recorder: &Recorder) -> Option<Arc<TraceC
     }))
 }
 
-/// The shorter of the deadlines that the caller named.
-pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
-    let asked = duration(headers, &DEADLINE)?;
+/// How long a caller waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For all of the answer.
+    pub(super) whole: Option<Duration>,
+    /// For each next byte.
+    pub(super) silence: Option<Duration>,
+}
+
+impl Patience {
+    /// For an answer that comes as a whole.
+    pub(super) fn shorter(self) -> Option<Duration> {
+        match (self.whole, self.silence) {
+            (Some(whole), Some(silence)) => Some(whole.min(silence)),
+            (whole, silence) => whole.or(silence),
+        }
+    }
+}
+
+/// How long the caller waits, as far as it says so.
+pub(super) fn patience(headers: &HeaderMap) -> Result<Patience, ApiError> {
+    let whole = duration(headers, &DEADLINE)?;
     // An SDK sends its own timeout along; one that cannot be read is its own affair.
-    let sdk = headers
+    let silence = headers
         .get(SDK_TIMEOUT)
         .and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok())
         .filter(|seconds| *seconds > 0.0)
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(match (asked, sdk) {
-        (Some(asked), Some(sdk)) => Some(asked.min(sdk)),
-        (asked, sdk) => asked.or(sdk),
-    })
+    Ok(Patience { whole, silence })
 }
 
 /// How long the caller lets the request wait for a key.

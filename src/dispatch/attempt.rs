@@ -10,11 +10,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::events::{self, Events, Fault};
+use super::drain::drain;
+use super::events::{self, Events, Fault, step};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
 use crate::actors::lease::Lease;
+use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
@@ -28,6 +30,7 @@ use crate::wire::openai::{response, response::Inspection};
 use crate::wire::{classify, headers, ratelimit, trace_context};
 
 const BEARER: &str = "Bearer ";
+const FIRST_TOKEN: &str = "first token";
 /// Events held back before the first content, at most.
 const MAX_HELD: usize = 4 * 1024 * 1024;
 
@@ -47,8 +50,7 @@ pub(super) struct Begun {
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
     pub(super) answered: Option<Box<Answered>>,
-    /// The choices that are complete, one bit each.
-    pub(super) finished: u64,
+    pub(super) finish: Finish,
     pub(super) done: bool,
 }
 
@@ -185,9 +187,12 @@ impl Attempt<'_> {
         let timeouts = self.endpoint.timeouts;
         let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
-        let reply = self
-            .within(timeouts.first_byte, "first byte", sending)
-            .await?;
+        // No first content without a head: the shorter of the two limits counts for both.
+        let (span, what) = match timeouts.first_token < timeouts.first_byte {
+            true => (timeouts.first_token, FIRST_TOKEN),
+            false => (timeouts.first_byte, "first byte"),
+        };
+        let reply = self.within(span, what, sending).await?;
         if !is_success(reply.status) {
             return self
                 .within(timeouts.response, "answer", self.read(reply))
@@ -195,7 +200,7 @@ impl Attempt<'_> {
         }
         let looking = look(reply);
         let (events, reply) = self
-            .within(timeouts.first_token, "first token", looking)
+            .within(timeouts.first_token, FIRST_TOKEN, looking)
             .await?;
         if !events {
             return self
@@ -203,7 +208,7 @@ impl Attempt<'_> {
                 .await;
         }
         let beginning = self.begin(reply);
-        self.within(timeouts.first_token, "first token", beginning)
+        self.within(timeouts.first_token, FIRST_TOKEN, beginning)
             .await
     }
 
@@ -305,10 +310,11 @@ impl Attempt<'_> {
         let mut held_bytes = 0;
         let mut usage = None;
         let mut answered = self.times.tried.answered();
-        let mut finished = 0;
+        let wanted = self.request.wanted();
+        let mut finish = Finish::default();
         loop {
             let event = match events.next().await {
-                None if finished != 0 => break,
+                None if finish.has_finish_reason() => break,
                 None => {
                     let detail = "the stream ended before its first content".to_owned();
                     return Err(failed(Class::Malformed, detail));
@@ -318,6 +324,7 @@ impl Attempt<'_> {
             };
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
+                drain(events);
                 let kind = &self.endpoint.kind;
                 let wall = self.times.clock.wall();
                 let failure = classify::classify_inband(kind, &error, &headers, wall);
@@ -332,8 +339,9 @@ impl Attempt<'_> {
             if let Some(answered) = &mut answered {
                 answered::note(answered, &event);
             }
-            finished |= said.finished;
-            if said.done && finished == 0 && !said.content {
+            finish.note(step(&said), wanted);
+            if said.done && !finish.has_finish_reason() && !said.content {
+                drain(events);
                 let detail = "the stream was done before its first content".to_owned();
                 return Err(failed(Class::Malformed, detail));
             }
@@ -346,7 +354,7 @@ impl Attempt<'_> {
                     events,
                     usage,
                     answered,
-                    finished,
+                    finish,
                     done: said.done,
                 })));
             }
@@ -357,7 +365,7 @@ impl Attempt<'_> {
             events,
             usage,
             answered,
-            finished,
+            finish,
             done: false,
         })))
     }

@@ -10,8 +10,10 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use std::io::Write;
 
+use crate::domain::finish::Step;
 use crate::upstream::SendError;
 use crate::wire::openai::response::{is_zlib, looks_like_events};
+use crate::wire::openai::stream::StreamEvent;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
@@ -150,6 +152,15 @@ pub(crate) async fn look(headers: &HeaderMap, mut body: Body) -> Result<(bool, B
     Ok((found, all.boxed()))
 }
 
+/// What an event says of the end of its answer.
+pub(super) fn step(said: &StreamEvent) -> Step {
+    Step {
+        content: said.content,
+        finished: said.finished,
+        usage: said.usage.is_some(),
+    }
+}
+
 /// A body, event by event.
 pub(crate) struct Events {
     body: Body,
@@ -205,6 +216,14 @@ impl Events {
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
+    }
+
+    /// The length of the next piece of the body as it came, looked at by nobody; `None` at its end.
+    pub(crate) async fn next_bytes(&mut self) -> Option<usize> {
+        if self.ended {
+            return None;
+        }
+        Some(self.body.next().await?.ok()?.len())
     }
 
     /// The next piece of what came compressed. A small one: it may grow a thousandfold.

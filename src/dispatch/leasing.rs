@@ -61,7 +61,10 @@ pub(super) struct Denied {
 /// What bounds one request's waiting.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// When its answer must have begun, or be there if it is not streamed.
     pub(super) deadline: Time,
+    /// When its answer must have ended.
+    pub(super) end: Time,
     /// What is left of the time that it may wait for keys.
     pub(super) wait: Duration,
     patience_until: Time,
@@ -95,8 +98,13 @@ impl Dispatch {
     pub(super) fn limits(&self, request: &Request, chain: &Chain) -> Limits {
         let policy = *self.policies.of(&chain.target);
         let wait = request.await_cooldown;
+        let span = request
+            .deadline
+            .map_or(self.policy.deadline, |asked| asked.min(self.policy.deadline));
+        let begin = request.begins_within.map_or(span, |asked| asked.min(span));
         Limits {
-            deadline: self.deadline(request),
+            deadline: request.arrived + begin,
+            end: self.deadline(request),
             wait: wait.unwrap_or(self.policy.await_cooldown),
             patience_until: request.arrived + policy.patience,
             policy,

@@ -8,23 +8,26 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::attempt::Begun;
-use super::events::Events;
+use super::events::{Events, step};
 use super::redacted;
 use super::request::Endpoint;
 use super::tried::{Tried, detail};
 use crate::actors::lease::Lease;
 use crate::domain::blame::Blame;
+use crate::domain::finish::{Finish, Wanted};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
 use crate::domain::time::Time;
 use crate::wire::openai::answered;
 use crate::wire::openai::stream::StreamEvent;
+use crate::wire::openai::transcript::Transcript;
 use crate::wire::openai::usage::Usage;
 use crate::wire::sse::RawEvent;
 
-/// After the last content some upstreams neither send the end mark nor close: they get so long.
-const AFTER_FINISH: Duration = Duration::from_secs(2);
+/// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
+/// that still go on take for it, and short enough for a caller that waits for nothing.
+const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.
 pub(super) struct Live {
@@ -34,6 +37,8 @@ pub(super) struct Live {
     pub(super) done: bool,
     pub(super) usage: Option<Usage>,
     pub(super) last_event: Time,
+    /// Tokens that it must say once more before anything of it is new.
+    pub(super) repeats: u64,
     /// The provider's catalogue id.
     pub(super) kind: String,
     lease: Lease,
@@ -45,8 +50,7 @@ pub(super) struct Live {
     record: Record,
     /// What a failure counts for.
     blame: Blame,
-    /// The choices that are complete, one bit each.
-    finished: u64,
+    finish: Finish,
     /// Longest silence between two events with content.
     idle: Duration,
     /// When the attempt must have ended.
@@ -70,6 +74,7 @@ impl Live {
             done: begun.done,
             usage: begun.usage,
             last_event: now,
+            repeats: 0,
             kind: endpoint.kind.clone(),
             lease,
             headers: endpoint.headers.clone(),
@@ -79,35 +84,42 @@ impl Live {
                 ..tried.record(Class::Success, Some(200), now)
             },
             blame,
-            finished: begun.finished,
+            finish: begun.finish,
             idle: endpoint.timeouts.idle,
             end: tried.begun().started + endpoint.timeouts.total,
         };
         (live, begun.headers)
     }
 
-    /// Notes what is told afterwards of an event and what it says.
-    pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent) {
+    /// Notes what is told afterwards of an event, and how far its answer has come.
+    pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: Wanted) {
         self.usage = said.usage.or(self.usage);
+        if said.error.is_none() {
+            self.finish.note(step(said), wanted);
+        }
         if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
             answered::note(answered, event);
         }
     }
 
-    /// Choices ended, one bit each.
-    pub(super) fn finish(&mut self, choices: u64) {
-        self.finished |= choices;
+    /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,
+    /// or repeated of them, was not for free.
+    pub(super) fn used(&self, sent: Option<&Transcript>, counted: u64) -> Usage {
+        let mut used = self.usage.unwrap_or_default();
+        let new = sent.map(|sent| sent.tokens().saturating_sub(counted));
+        used.completion_tokens = used.completion_tokens.or(new.map(|new| new + self.repeats));
+        used
     }
 
-    /// Whether so many choices are complete.
-    pub(super) fn is_finished(&self, choices: u32) -> bool {
-        // More than there are bits for is known from the end mark only.
-        choices <= 64 && self.finished.count_ones() >= choices
+    /// How far its answer has come.
+    pub(super) fn finish(&self) -> Finish {
+        self.finish
     }
 
     /// When silence has lasted too long, or the attempt has.
-    pub(super) fn limit(&self, choices: u32) -> Time {
-        let silence = match self.is_finished(choices) {
+    pub(super) fn limit(&self, wanted: Wanted) -> Time {
+        let over = self.finish.is_settled() && !self.finish.lacks_usage(wanted);
+        let silence = match over {
             true => self.idle.min(AFTER_FINISH),
             false => self.idle,
         };
@@ -120,7 +132,7 @@ impl Live {
         self.end = self.end + span;
     }
 
-    /// Its own error event, fit for the caller; `None` when it cannot be made so.
+    /// Its own words on its failure, fit for the caller; `None` when it cannot be made so.
     pub(super) fn fit(&self, raw: Bytes) -> Option<Bytes> {
         redacted::event(raw, &redacted::redactor(&self.lease, &self.headers))
     }
@@ -147,8 +159,8 @@ impl Live {
         self.record(&Failure::new(Class::Cancelled, ""), now)
     }
 
-    /// Ends it. `counts` overrules what is known here.
-    pub(super) fn settle(self, how: &Failure, counts: Option<bool>) {
+    /// Ends it. `counts` overrules what is known here. What is left of its stream is of no interest to the answer.
+    pub(super) fn settle(self, how: &Failure, counts: Option<bool>) -> Events {
         let here = self.blame.counts(how);
         self.lease.settle(Settlement {
             class: how.class,
@@ -156,5 +168,6 @@ impl Live {
             tokens: self.usage.as_ref().and_then(Usage::total),
             counts: counts.unwrap_or(here),
         });
+        self.events
     }
 }

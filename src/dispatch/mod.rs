@@ -8,6 +8,7 @@ mod attempt;
 mod charge;
 mod counting;
 mod cut;
+mod drain;
 mod events;
 mod explain;
 mod hedger;

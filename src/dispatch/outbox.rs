@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::charge::{Charge, Said};
 use crate::domain::time::Time;
 use crate::wire::openai::content::Spoken;
+use crate::wire::openai::error_event::Progress;
 use crate::wire::openai::transcript::Transcript;
 use crate::wire::sse::RawEvent;
 
@@ -26,6 +27,8 @@ pub(super) struct Outbox {
     spoken: Option<Spoken>,
     /// Its size, where a client is charged for it.
     charged: Option<Said>,
+    /// How far it has come, where an error event must say that.
+    progress: Option<Progress>,
 }
 
 impl Outbox {
@@ -48,6 +51,17 @@ impl Outbox {
     pub(super) fn charging(mut self, charge: Option<&Charge>) -> Self {
         self.charged = charge.map(|charge| charge.said.clone());
         self
+    }
+
+    /// And it is noted how far the answer has come, if that is so.
+    pub(super) fn numbering(mut self, numbers: bool) -> Self {
+        self.progress = numbers.then(Progress::default);
+        self
+    }
+
+    /// How far the answer has come, where that is noted.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone().unwrap_or_default()
     }
 
     /// What went out, where that is told.
@@ -115,6 +129,9 @@ impl Outbox {
         }
         if let Some(charged) = &self.charged {
             charged.note(&event);
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.note(&event);
         }
         self.ready.push_back(event.raw);
     }

@@ -140,7 +140,7 @@ impl Dispatch {
         start: &Start<'_>,
         attempts: &Attempts,
     ) -> Option<(Time, Haste)> {
-        let asked = course.request.deadline;
+        let asked = course.request.patience();
         let asked = asked.filter(|asked| *asked < self.policy.deadline)?;
         let mut others =
             (0..course.chain.upstreams.len()).filter(|other| *other != start.lease.index);

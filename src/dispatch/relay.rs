@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -17,7 +18,8 @@ use http::HeaderMap;
 use tokio::time::Sleep;
 
 use super::attempt::class_of;
-use super::cut::Cut;
+use super::cut::{Cut, Own};
+use super::drain::drain;
 use super::events::Fault;
 use super::live::Live;
 use super::outbox::Outbox;
@@ -25,32 +27,42 @@ use super::rescue::{Found, How, Rescue, Searched, Sent};
 use super::story::{Ending, Story};
 use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
-use crate::domain::error_code::ErrorCode;
+use crate::domain::finish::Wanted;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halted;
 use crate::wire::classify;
+use crate::wire::openai::error_event::{end_mark, is_understood};
 use crate::wire::openai::splice::{Splice, Spliced};
 use crate::wire::openai::stream;
 use crate::wire::openai::usage::Usage;
 use crate::wire::sse::RawEvent;
 
-const BROKE_OFF: &str = "the upstream's stream broke off before the answer was complete";
+/// What bounds a stream, and what it must have to be whole.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) wanted: Wanted,
+    pub(super) deadline: Time,
+    /// The caller waits so long for its next byte, if it says so.
+    pub(super) silence: Option<Duration>,
+}
 
 /// A stream being passed on. Dropping it cancels the upstream's request and settles the lease.
 pub struct Relay {
     id: Arc<str>,
     clock: Clock,
     operation: Operation,
-    /// How many choices there are to be.
-    choices: u32,
-    deadline: Time,
+    terms: Terms,
     outbox: Outbox,
     live: Option<Live>,
     /// When the caller took the last bytes; while it is away nobody waits for the upstream.
     taken: Option<Time>,
+    /// Since when it waits for its next byte.
+    waits: Time,
+    /// Whether the rest of the stream that is live is worth reading, for its connection's sake.
+    drains: bool,
     /// With the search for another stream while there is one.
     story: Option<Story>,
     rescue: Option<Box<Rescue>>,
@@ -72,19 +84,19 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Passes `live` on until `deadline`; the answer is to have so many choices.
+    /// Passes `live` on, under these terms.
     pub(super) fn new(
         mut live: Live,
         story: Story,
         rescue: Option<Box<Rescue>>,
-        choices: u32,
-        deadline: Time,
+        terms: Terms,
     ) -> Self {
         let clock = story.clock;
         let now = clock.now();
         let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()))
             .telling(story.content.is_some())
-            .charging(story.charge.as_ref());
+            .charging(story.charge.as_ref())
+            .numbering(story.operation == Operation::Responses);
         for raw in std::mem::take(&mut live.held) {
             outbox.push(RawEvent { raw }, now);
         }
@@ -94,11 +106,12 @@ impl Relay {
             id: Arc::clone(&story.id),
             clock,
             operation: story.operation,
-            choices,
-            deadline,
+            terms,
             outbox,
             live: Some(live),
             taken: Some(now),
+            waits: now,
+            drains: done,
             story: Some(story),
             rescue,
             searching: None,
@@ -116,15 +129,33 @@ impl Relay {
         relay
     }
 
+    /// Whether every choice has a finish reason.
     fn is_finished(&self) -> bool {
         let live = self.live.as_ref();
-        live.is_some_and(|live| live.is_finished(self.choices))
+        live.is_some_and(|live| live.finish().is_complete(self.terms.wanted))
     }
 
-    /// When silence has lasted too long, as things stand.
+    /// Whether the answer is whole even if its stream breaks here.
+    fn is_settled(&self) -> bool {
+        let live = self.live.as_ref();
+        live.is_some_and(|live| live.finish().is_settled())
+    }
+
+    /// When the upstream has been silent for too long, as things stand.
+    fn limit_of_live(&self) -> Time {
+        let live = self.live.as_ref();
+        live.map_or(Time::NEVER, |live| live.limit(self.terms.wanted))
+    }
+
+    /// When the caller waits no longer, for the answer or for its next byte.
+    fn patience(&self) -> Time {
+        let silence = self.terms.silence;
+        let limit = silence.map_or(Time::NEVER, |silence| self.waits + silence);
+        limit.min(self.terms.deadline)
+    }
+
     fn limit(&self) -> Time {
-        let limit = self.live.as_ref().map(|live| live.limit(self.choices));
-        limit.unwrap_or(self.deadline).min(self.deadline)
+        self.limit_of_live().min(self.patience())
     }
 
     fn arm(&mut self) {
@@ -135,8 +166,12 @@ impl Relay {
 
     /// The caller is back for more: the time that it was away is not the upstream's silence.
     fn resume(&mut self) {
-        if let (Some(taken), Some(live)) = (self.taken.take(), &mut self.live) {
-            live.forgive(self.clock.now().since(taken));
+        let Some(taken) = self.taken.take() else {
+            return;
+        };
+        self.waits = self.clock.now();
+        if let Some(live) = &mut self.live {
+            live.forgive(self.waits.since(taken));
         }
     }
 
@@ -151,7 +186,14 @@ impl Relay {
         self.outbox.finish(last);
         let live = self.live.take();
         if let Some(story) = &mut self.story {
-            let usage = live.as_ref().and_then(|live| live.usage);
+            let usage = match &live {
+                // Of an answer in parts the last one counts as much as those before.
+                Some(live) if self.before != Usage::default() => {
+                    Some(live.used(self.outbox.sent(), self.counted))
+                }
+                Some(live) => live.usage,
+                None => None,
+            };
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
             story.usage = Some(all).filter(|all| *all != Usage::default());
             let now = self.clock.now();
@@ -162,7 +204,10 @@ impl Relay {
             story.told(self.outbox.spoken());
         }
         if let Some(live) = live {
-            live.settle(how, None);
+            let rest = live.settle(how, None);
+            if self.drains {
+                drain(rest);
+            }
         }
         // A slow reader of the last bytes needs no request any more.
         self.rescue = None;
@@ -170,33 +215,20 @@ impl Relay {
 
     /// The stream cannot be finished: it is rescued, or the answer ends here.
     fn cut(&mut self, cut: Cut) {
-        let failure = Failure {
-            retry_after: cut.retry_after,
-            certain: cut.certain,
-            ..Failure::new(cut.class, BROKE_OFF)
-        };
+        let failure = cut.failure();
         let first = self.first_cut.get_or_insert(cut).clone();
         if failure.class.retry() != Retry::Never && self.search(&failure) {
             return;
         }
-        self.end_cut(&failure, first);
+        self.end_cut(&failure, &first);
     }
 
     /// Ends the answer with the error that it first broke off with.
-    fn end_cut(&mut self, failure: &Failure, first: Cut) {
-        let event = first.event.unwrap_or_else(|| {
-            let code = first.code;
-            stream::error_event(
-                self.operation,
-                first.message,
-                code.kind(),
-                code.as_str(),
-                &self.id,
-            )
-        });
+    fn end_cut(&mut self, failure: &Failure, first: &Cut) {
+        let event = first.event(self.operation, &self.id, &self.outbox.progress());
         self.close(failure, Ending::Cut(first.code), Some(event));
         if mutant::on(Mutant::CutLooksComplete) {
-            self.outbox.finish(stream::end_mark(self.operation));
+            self.outbox.finish(end_mark(self.operation));
         }
     }
 
@@ -217,21 +249,23 @@ impl Relay {
         let record = live.record(failure, self.clock.now());
         let (counts, next) = rescue.failed(index, record, failure);
         story.records = rescue.records().to_vec();
-        let mut used = live.usage.unwrap_or_default();
-        live.settle(failure, Some(counts));
+        let said = live.usage.unwrap_or_default();
+        let used = live.used(self.outbox.sent(), self.counted);
+        let rest = live.settle(failure, Some(counts));
+        if std::mem::take(&mut self.drains) {
+            drain(rest);
+        }
         if !matches!(next, Next::Ask(_)) {
-            self.before = self.before.plus(used);
+            self.before = self.before.plus(said);
             self.story = Some(story);
             return false;
         }
-        // It did not say, as most that break off: what it sent was not for free.
-        let unsaid = tokens.saturating_sub(self.counted);
-        used.completion_tokens = used.completion_tokens.or(Some(unsaid));
         self.before = self.before.plus(used);
         self.counted = tokens;
         self.outbox.set_aside();
         let sent = Sent { text, tokens };
-        self.searching = Some(Box::pin(rescue.search(story, next, index, sent)));
+        let until = self.patience();
+        self.searching = Some(Box::pin(rescue.search(story, next, index, sent, until)));
         true
     }
 
@@ -243,7 +277,7 @@ impl Relay {
                 self.rescue = Some(searched.rescue);
                 self.go_on(found);
             }
-            (None, Some(first)) => self.end_cut(&Failure::new(first.class, BROKE_OFF), first),
+            (None, Some(first)) => self.end_cut(&first.failure(), &first),
             // There is no search without a cut.
             (None, None) => self.outbox.finish(None),
         }
@@ -262,6 +296,9 @@ impl Relay {
         } = found;
         let (mut live, _) = Live::new(begun, lease, &tried, &endpoint, blame, now);
         let sent = self.outbox.sent().filter(|sent| !sent.is_empty());
+        if let (How::Restarted, Some(sent)) = (how, sent) {
+            live.repeats = sent.tokens();
+        }
         self.splice = sent.map(|sent| match how {
             How::Restarted => Splice::restarted(sent, self.before),
             How::Continued { echoed } => Splice::continued(sent, self.before, echoed),
@@ -289,37 +326,28 @@ impl Relay {
             live.settle(&other, None);
         }
         tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
-        let broke_off = || Cut::new(Class::Network, ErrorCode::UpstreamsExhausted, BROKE_OFF);
-        let first = self.first_cut.clone().unwrap_or_else(broke_off);
-        self.end_cut(&Failure::new(Class::Cancelled, BROKE_OFF), first);
+        let first = self.first_cut.clone().unwrap_or_else(Cut::lost);
+        let other = Failure::new(Class::Cancelled, first.failure().detail);
+        self.end_cut(&other, &first);
     }
 
     /// The upstream closed the stream.
     fn ended(&mut self) {
         if self.is_finished() {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(raw) = stream::end_mark(self.operation) {
+            if let Some(raw) = end_mark(self.operation) {
                 self.outbox.push(RawEvent { raw }, self.clock.now());
             }
             return self.complete();
         }
-        self.cut(Cut::new(
-            Class::Network,
-            ErrorCode::UpstreamsExhausted,
-            BROKE_OFF,
-        ));
+        self.cut(Cut::lost());
     }
 
     fn broken(&mut self, fault: &Fault) {
-        if self.is_finished() {
+        if self.is_settled() {
             return self.ended();
         }
-        let class = class_of(fault);
-        let code = match class {
-            Class::Malformed => ErrorCode::InvalidUpstreamResponse,
-            _ => ErrorCode::UpstreamsExhausted,
-        };
-        self.cut(Cut::new(class, code, BROKE_OFF));
+        self.cut(Cut::broken(class_of(fault)));
     }
 
     /// A timer fired: is anything over?
@@ -329,35 +357,25 @@ impl Relay {
         if now < self.limit() {
             return self.arm();
         }
-        if self.is_finished() {
+        if self.is_settled() {
             return self.ended();
         }
-        if now >= self.deadline {
-            let message = "the request's deadline passed before the answer was complete";
-            return self.cut(Cut::new(
-                Class::Cancelled,
-                ErrorCode::DeadlineExceeded,
-                message,
-            ));
-        }
-        let message = "the upstream's stream fell silent before the answer was complete";
-        self.cut(Cut::new(
-            Class::Timeout,
-            ErrorCode::UpstreamsExhausted,
-            message,
-        ));
+        self.cut(match now {
+            _ if now >= self.terms.deadline => Cut::late(),
+            _ if now >= self.limit_of_live() => Cut::silent(),
+            _ => Cut::hasty(),
+        });
     }
 
     /// The process ends.
     fn halt(&mut self) {
-        if self.is_finished() {
+        if self.is_settled() {
             return self.ended();
         }
         // Whoever is looked for to go on with the answer comes too late.
         self.searching = None;
-        let message = "this process is shutting down and had no more time for the answer";
-        let cut = Cut::new(Class::Cancelled, ErrorCode::Draining, message);
-        self.end_cut(&Failure::new(cut.class, BROKE_OFF), cut);
+        let cut = Cut::shut_down();
+        self.end_cut(&cut.failure(), &cut);
     }
 
     fn take_in(&mut self, event: RawEvent) {
@@ -372,18 +390,20 @@ impl Relay {
             // What the caller's program would make of it, nobody knows; the words that it may have held are missing.
             return self.broken(&Fault::Foreign);
         }
-        live.note(&said, &event);
+        live.note(&said, &event, self.terms.wanted);
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
-            // One that its program would not take for an error is told in our words.
-            let event = (!said.foreign).then(|| live.fit(event.raw)).flatten();
-            return self.cut(Cut {
-                event,
-                retry_after: failure.retry_after,
-                certain: failure.certain,
-                ..Cut::new(failure.class, ErrorCode::UpstreamsExhausted, BROKE_OFF)
-            });
+            let own = match !said.foreign && is_understood(self.operation, &event) {
+                true => live.fit(event.raw).map(Own::Event),
+                false => live.fit(error.body).map(Own::Body),
+            };
+            self.drains = true;
+            return self.cut(Cut::said(&failure, own));
+        }
+        self.drains = said.done;
+        if said.done && !live.finish().may_end(self.terms.wanted) {
+            return self.cut(Cut::unfinished());
         }
         let out = match &mut self.splice {
             None => Some(event),
@@ -394,7 +414,6 @@ impl Relay {
                 Spliced::Diverged => return self.diverged(),
             },
         };
-        live.finish(said.finished);
         let was_empty = self.outbox.due().is_none();
         if let Some(event) = out {
             if mutant::on(Mutant::EventTwice) {

@@ -9,12 +9,14 @@ use http::HeaderMap;
 use crate::access::Client;
 use crate::domain::client::Standing;
 use crate::domain::dialect::Operation;
+use crate::domain::finish::Wanted;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Upstream as Wire;
 use crate::wire::openai::request::RequestDoc;
+use crate::wire::openai::stream_options::asks_for_usage;
 
 /// What dispatch needs to know of one provider.
 pub struct Endpoint {
@@ -66,6 +68,10 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The caller's deadline, if shorter than ours.
     pub deadline: Option<Duration>,
+    /// A streamed answer must have begun so long after its arrival, if the caller hangs up otherwise.
+    pub begins_within: Option<Duration>,
+    /// How long the caller waits for each next byte of a streamed answer, if it says so.
+    pub silence: Option<Duration>,
     /// The caller's word on waiting for a key.
     pub await_cooldown: Option<Duration>,
     /// Who asks; `None` where nobody has to identify.
@@ -75,6 +81,22 @@ pub struct Request {
 }
 
 impl Request {
+    /// The time that the caller gives until something of the answer is there, if it says so.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match (self.deadline, self.begins_within) {
+            (Some(deadline), Some(begin)) => Some(deadline.min(begin)),
+            (deadline, begin) => deadline.or(begin),
+        }
+    }
+
+    /// What the answer is to have.
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted {
+            choices: self.doc.choices(),
+            usage: asks_for_usage(&self.doc),
+        }
+    }
+
     /// For whom it waits.
     pub(super) fn standing(&self) -> Standing {
         let client = self.client.as_ref();

@@ -20,6 +20,7 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Record, Why};
 use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
+use crate::domain::time::Time;
 use crate::wire::openai::prefill;
 use crate::wire::openai::request::RequestDoc;
 
@@ -116,6 +117,8 @@ impl Rescue {
         failure: &Failure,
     ) -> (bool, Next) {
         let now = self.dispatch.clock.now();
+        // The wait for the first content is over: from here on the answer as a whole has its time.
+        self.attempts.deadline = self.limits.end;
         self.attempts
             .failed(index, record, failure, fastrand::f64(), now)
     }
@@ -125,15 +128,17 @@ impl Rescue {
         self.attempts.cancelled(record);
     }
 
-    /// Looks for another stream: `next` is the machine's word after the failure at candidate `dead`. The story goes
-    /// along, so that it is told whole even if the caller leaves meanwhile.
+    /// Looks for another stream, no longer than `until`: `next` is the machine's word after the failure at candidate
+    /// `dead`. The story goes along, so that it is told whole even if the caller leaves meanwhile.
     pub(super) async fn search(
         mut self: Box<Self>,
         mut story: Story,
         next: Next,
         dead: usize,
         sent: Sent,
+        until: Time,
     ) -> Searched {
+        self.limits.deadline = until;
         let deadline = self.dispatch.clock.instant(self.limits.deadline);
         let finding = self.find(&mut story, next, dead, &sent);
         let found = match tokio::time::timeout_at(deadline, finding).await {

@@ -9,7 +9,7 @@ use super::counting;
 use super::leasing::{Denied, Dispatch};
 use super::live::Live;
 use super::race::{Course, Landed};
-use super::relay::Relay;
+use super::relay::{Relay, Terms};
 use super::request::{Endpoint, Request};
 use super::rescue::Rescue;
 use super::story::{Ending, Story};
@@ -176,12 +176,16 @@ impl Dispatch {
                             let blame = attempts.blame(lease.index);
                             let now = self.clock.now();
                             let live = Live::new(*begun, lease, &tried, endpoint, blame, now);
-                            let choices = request.doc.choices();
+                            let terms = Terms {
+                                wanted: request.wanted(),
+                                deadline: limits.end,
+                                silence: request.silence,
+                            };
                             let rescue = Rescue::new(self, request, chain, attempts, limits);
                             story.first_token = Some(now);
                             let (live, headers) = live;
                             let attempts = story.records.len() + 1;
-                            let relay = Relay::new(live, story, rescue, choices, limits.deadline);
+                            let relay = Relay::new(live, story, rescue, terms);
                             return Ok(Answer {
                                 status: 200,
                                 headers: forward_response_headers(&headers),

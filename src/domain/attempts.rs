@@ -117,7 +117,8 @@ struct Slot {
 #[derive(Clone, Debug)]
 pub struct Attempts {
     policy: DispatchPolicy,
-    deadline: Time,
+    /// When the request must have got somewhere; it may be put off.
+    pub deadline: Time,
     tokens: u64,
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,

@@ -109,13 +109,18 @@ impl ErrorCode {
 
     /// OpenAI's `type` for an error of this kind.
     pub const fn kind(self) -> &'static str {
-        match self.status() {
-            401 => "authentication_error",
-            403 => "permission_error",
-            400..=426 => "invalid_request_error",
-            429 => "rate_limit_error",
-            504 => "timeout_error",
-            _ => "server_error",
-        }
+        kind_of(self.status())
+    }
+}
+
+/// OpenAI's `type` for an error with this HTTP status.
+pub const fn kind_of(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        504 => "timeout_error",
+        _ => "server_error",
     }
 }

@@ -18,6 +18,7 @@ pub mod dialect;
 pub mod error_code;
 pub mod estimate;
 pub mod fair_queue;
+pub mod finish;
 pub mod forecast;
 pub mod gcra;
 pub mod hedge;

@@ -47,6 +47,7 @@ mod simulation;
 mod situations;
 mod smuggling;
 mod state;
+mod stream_ends;
 mod streaming;
 mod support;
 mod targets;

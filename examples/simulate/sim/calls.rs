@@ -372,6 +372,10 @@ impl State {
         }
         if mark.verdict {
             self.end(attempt, verdict);
+            // What is left of a stream's body is read for the sake of its connection, and is no call any more.
+            if self.attempts[attempt as usize].stream {
+                self.dropped(attempt);
+            }
         }
     }
 
@@ -379,7 +383,9 @@ impl State {
     pub fn dropped(&mut self, attempt: u32) {
         let now = self.clock.now();
         let call = &mut self.attempts[attempt as usize];
-        call.open = false;
+        if !std::mem::replace(&mut call.open, false) {
+            return;
+        }
         let spot = call.spot;
         if call.outcome.is_none() {
             let verdict = self.lost_race(attempt, now).unwrap_or_else(|| Verdict {
@@ -435,7 +441,7 @@ impl State {
             };
         }
         let span = match (call.stream, call.head, call.as_events) {
-            (true, false, _) => timeouts.first_byte,
+            (true, false, _) => timeouts.first_byte.min(timeouts.first_token),
             (true, true, true) => timeouts.first_token,
             (true, true, false) | (false, ..) => timeouts.response,
         };

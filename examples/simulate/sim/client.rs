@@ -56,6 +56,8 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         doc,
         headers: HeaderMap::new(),
         deadline: plan.deadline,
+        begins_within: None,
+        silence: None,
         await_cooldown: plan.await_cooldown,
         client: None,
         trace: None,

@@ -27,20 +27,26 @@ use crate::wire::openai::request::RequestDoc;
 
 const S: Duration = Duration::from_secs(1);
 
-/// Streams four parts, each so long after it was asked for.
-struct Parts(Duration);
+const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const BOTH: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+const DONE: &str = "[DONE]";
+
+/// Four parts of an answer and its end.
+const WHOLE: &[&str] = &[TEXT, TEXT, TEXT, TEXT, STOP, DONE];
+
+/// Streams these parts, each so long after it was asked for, then nothing for a day.
+struct Parts(Duration, &'static [&'static str]);
 
 impl Upstream for Parts {
     fn send(&self, _: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
-        let part = |n: usize| match n {
-            0..4 => r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#,
-            4 => r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
-            _ => "[DONE]",
-        };
-        let gap = self.0;
-        let body = futures_util::stream::iter(0..6).then(move |n| async move {
+        let Self(gap, parts) = *self;
+        let parts = parts.iter().map(|part| format!("data: {part}\n\n"));
+        let silence = std::iter::once((24 * 3600 * S, ": late\n\n".to_owned()));
+        let all = parts.map(move |part| (gap, part)).chain(silence);
+        let body = futures_util::stream::iter(all).then(|(gap, part)| async move {
             tokio::time::sleep(gap).await;
-            Ok(Bytes::from(format!("data: {}\n\n", part(n))))
+            Ok(Bytes::from(part))
         });
         let mut headers = HeaderMap::new();
         let kind = HeaderValue::from_static("text/event-stream");
@@ -57,16 +63,40 @@ impl Upstream for Parts {
 /// What a caller reads that takes `pause` before each part, from an upstream that takes `gap`; silence may last
 /// for a second.
 async fn read(gap: Duration, pause: Duration) -> String {
-    let read = read_as("m", TargetPolicies::default(), gap, pause).await;
-    read.unwrap()
+    let idle = Some(S);
+    let asked = Asked {
+        pause,
+        idle,
+        silence: None,
+    };
+    asked.of(Parts(gap, WHOLE)).await
 }
 
-/// The same of that model, where these policies hold. `Err`: it took so long to fail.
+/// How a stream is asked for.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    /// The caller takes so long before it reads each part.
+    pause: Duration,
+    /// The longest silence of the upstream, if it is not the usual one.
+    idle: Option<Duration>,
+    /// The caller's read timeout.
+    silence: Option<Duration>,
+}
+
+impl Asked {
+    /// What the caller reads.
+    async fn of(self, parts: Parts) -> String {
+        let read = read_as("m", TargetPolicies::default(), parts, self).await;
+        read.unwrap()
+    }
+}
+
+/// What the caller of that model reads, where these policies hold. `Err`: it took so long to fail.
 async fn read_as(
     model: &str,
     policies: TargetPolicies,
-    gap: Duration,
-    pause: Duration,
+    parts: Parts,
+    asked: Asked,
 ) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
     let provider = ProviderSpec {
@@ -94,12 +124,12 @@ async fn read_as(
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),
-        wire: Arc::new(Parts(gap)),
+        wire: Arc::new(parts),
         headers: HeaderMap::new(),
         params: serde_json::Map::new(),
         context_window: None,
         timeouts: Timeouts {
-            idle: S,
+            idle: asked.idle.unwrap_or(Timeouts::default().idle),
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
@@ -134,6 +164,8 @@ async fn read_as(
         doc: RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap(),
         headers: HeaderMap::new(),
         deadline: None,
+        begins_within: None,
+        silence: asked.silence,
         await_cooldown: None,
         client: None,
         trace: None,
@@ -146,7 +178,7 @@ async fn read_as(
     };
     let mut text = String::new();
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(asked.pause).await;
         let Some(Ok(bytes)) = relay.next().await else {
             return Ok(text);
         };
@@ -178,10 +210,57 @@ async fn by_a_profile_a_first_token_is_due_unless_the_model_may_think_first() {
     let policy = TargetPolicy::new(Some(Profile::Interactive), said);
     let ask = |model: &'static str| {
         let policies = TargetPolicies::new(policy, std::collections::BTreeMap::new());
-        read_as(model, policies, 12 * S, Duration::ZERO)
+        read_as(model, policies, Parts(12 * S, WHOLE), Asked::default())
     };
     let took = ask("m").await.unwrap_err();
     assert!((10 * S..11 * S).contains(&took), "{took:?}");
     let begun = ask("deepseek-reasoner").await;
     assert!(begun.is_ok(), "{begun:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_answer_gets_its_end_mark_after_moments_of_silence() {
+    let begun = tokio::time::Instant::now();
+    let text = Asked::default().of(Parts(S, &[TEXT, STOP])).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(begun.elapsed() < 10 * S, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_reason_beside_content_is_waited_behind_and_ends_nothing() {
+    let late = Parts(30 * S, &[BOTH, BOTH, DONE]);
+    let text = Asked::default().of(late).await;
+    assert_eq!(text.matches("\"x\"").count(), 2, "{text}");
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    for parts in [
+        &[BOTH, BOTH][..],
+        &[TEXT, STOP, TEXT],
+        &[TEXT, STOP, TEXT, STOP],
+    ] {
+        let text = Asked::default().of(Parts(S, parts)).await;
+        assert!(text.contains("fell silent"), "{text}");
+        assert!(!text.contains("[DONE]"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_read_timeout_bounds_each_pause_and_not_the_whole() {
+    let asked = Asked {
+        silence: Some(2 * S),
+        ..Asked::default()
+    };
+    let text = asked.of(Parts(S, WHOLE)).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    let slow = Asked {
+        pause: 5 * S,
+        ..asked
+    };
+    let text = slow.of(Parts(S, WHOLE)).await;
+    assert!(
+        text.ends_with("data: [DONE]\n\n"),
+        "its own absence is no silence: {text}"
+    );
+    let text = asked.of(Parts(3 * S, WHOLE)).await;
+    assert!(text.contains("deadline_exceeded"), "{text}");
+    assert!(!text.contains("[DONE]"), "{text}");
 }

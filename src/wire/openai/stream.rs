@@ -5,18 +5,15 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::envelope::{Envelope, Piece, tells, word};
 pub use super::inband::ErrorDoc;
 use super::inband::{is_certain, is_likely, sounds_wrong, status_of};
-use super::transcript::filled as filled_value;
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
-use crate::wire::sse::{RawEvent, data_event, field, named_event};
+use crate::wire::sse::{RawEvent, field};
 
 /// Names and types of events that only keep a connection open, as comments do.
 const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
@@ -301,81 +298,10 @@ fn is_own_form(operation: Operation, envelope: &Envelope<'_>) -> bool {
     }
 }
 
-/// The event that ends a stream which cannot be finished, in the operation's own form. No end mark follows.
-pub fn error_event(
-    operation: Operation,
-    message: &str,
-    kind: &str,
-    code: &str,
-    request_id: &str,
-) -> Bytes {
-    match operation {
-        Operation::Responses => {
-            let event = json!({
-                "type": "error", "code": code, "message": message, "param": null, "request_id": request_id
-            });
-            named_event("error", event.to_string().as_bytes())
-        }
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => {
-            let event = json!({"error": {
-                "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
-            }});
-            data_event(event.to_string().as_bytes())
-        }
-    }
-}
-
-/// The same made from an upstream's own error answer, whose words are the best there are.
-pub fn error_event_from_body(operation: Operation, body: &[u8], request_id: &str) -> Bytes {
-    let error = serde_json::from_slice::<serde_json::Value>(body)
-        .ok()
-        .and_then(|body| body.get("error").cloned())
-        // An error that says nothing is none to a client, who would take the stream for a whole one.
-        .filter(filled_value);
-    match (operation, error) {
-        (Operation::Responses, Some(error)) => {
-            let text = |name: &str| error.get(name).and_then(|value| value.as_str());
-            let message = text("message")
-                .or(error.as_str())
-                .unwrap_or("the upstream refused the request");
-            error_event(
-                operation,
-                message,
-                "",
-                text("code").unwrap_or("upstream_error"),
-                request_id,
-            )
-        }
-        (_, Some(error)) => data_event(json!({"error": error}).to_string().as_bytes()),
-        (_, None) => {
-            let message = "the upstream refused the request";
-            error_event(
-                operation,
-                message,
-                "server_error",
-                "upstream_error",
-                request_id,
-            )
-        }
-    }
-}
-
-/// What marks the end of a whole stream, where the operation has such a mark.
-pub fn end_mark(operation: Operation) -> Option<Bytes> {
-    match operation {
-        Operation::Responses => None,
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => Some(Bytes::from_static(b"data: [DONE]\n\n")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn look(operation: Operation, data: &str) -> StreamEvent {
@@ -497,31 +423,5 @@ mod tests {
                 .error
                 .is_some()
         );
-    }
-
-    #[test]
-    fn a_cut_stream_never_looks_complete() {
-        for operation in Operation::ALL {
-            let event = error_event(operation, "m", "server_error", "c", "req_1");
-            assert!(!event.windows(6).any(|part| part == b"[DONE]"));
-            assert!(inspect(operation, &RawEvent { raw: event }).error.is_some());
-        }
-    }
-
-    #[test]
-    fn an_error_answer_that_says_nothing_still_becomes_an_error() {
-        for body in [
-            r#"{"error":null}"#,
-            r#"{"error":{}}"#,
-            r#"{"error":""}"#,
-            "{}",
-            "",
-        ] {
-            for operation in Operation::ALL {
-                let raw = error_event_from_body(operation, body.as_bytes(), "req_1");
-                let seen = inspect(operation, &RawEvent { raw });
-                assert!(seen.error.is_some(), "{body}");
-            }
-        }
     }
 }

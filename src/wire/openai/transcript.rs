@@ -7,6 +7,11 @@ use crate::wire::sse::RawEvent;
 
 /// Longer answers are not kept, and so not finished by another attempt.
 const LONGEST: usize = 1024 * 1024;
+/// Most upstreams send one token at a time, and few tokens are longer, in bytes: of the words that have a token of
+/// their own nearly all are shorter.
+const LONGEST_TOKEN: u64 = 16;
+/// Bytes of a token in running text, about, by the rule of thumb of OpenAI's help pages.
+const BYTES_PER_TOKEN: u64 = 4;
 /// The fields by which a chunk says whose it is.
 pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
 
@@ -14,7 +19,7 @@ pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_finger
 #[derive(Clone, Debug, Default)]
 pub struct Transcript {
     text: String,
-    pieces: u64,
+    tokens: u64,
     identity: Option<Map<String, Value>>,
     /// Whether the identity is that of a chunk with a choice.
     named: bool,
@@ -30,6 +35,14 @@ pub(super) fn filled(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+/// About how many tokens a piece of text has, by its length in bytes.
+fn about(bytes: usize) -> u64 {
+    match u64::try_from(bytes).unwrap_or(u64::MAX) {
+        0..=LONGEST_TOKEN => 1,
+        bytes => bytes / BYTES_PER_TOKEN,
     }
 }
 
@@ -89,7 +102,7 @@ impl Transcript {
         if text.is_empty() {
             return;
         }
-        self.pieces += 1;
+        self.tokens += about(text.len());
         if self.text.len() + text.len() > LONGEST {
             self.spoiled = true;
         } else if !self.spoiled {
@@ -112,11 +125,9 @@ impl Transcript {
         self.spoiled
     }
 
-    /// About how many tokens the text has: most upstreams send one at a time, and few have more than four
-    /// bytes in the middle.
+    /// About how many tokens the text has: one for each piece that may be a token, more for longer ones.
     pub fn tokens(&self) -> u64 {
-        let bytes = u64::try_from(self.text.len()).unwrap_or(u64::MAX);
-        self.pieces.max(bytes / 4)
+        self.tokens
     }
 
     /// Whether the role was told.
@@ -166,6 +177,15 @@ mod tests {
             Value::from(sent.identity()),
             serde_json::json!({"id": "a", "created": 1, "model": "m"})
         );
+    }
+
+    #[test]
+    fn a_piece_that_may_be_a_token_is_one_and_a_longer_one_is_measured() {
+        let says = |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#);
+        let words: Vec<String> = (10..50).map(|n| says(&format!("word{n} "))).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(noted(&words).tokens(), 40);
+        assert_eq!(noted(&[&says(&"word ".repeat(40))]).tokens(), 50);
     }
 
     #[test]

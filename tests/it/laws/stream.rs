@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
+use pointsman::wire::openai::error_event::{Progress, error_event_from_body};
 use pointsman::wire::openai::splice::{Splice, Spliced};
-use pointsman::wire::openai::stream::{error_event_from_body, inspect};
+use pointsman::wire::openai::stream::inspect;
 use pointsman::wire::openai::transcript::Transcript;
 use pointsman::wire::openai::usage::Usage;
 use pointsman::wire::sse::{EventSplitter, RawEvent};
@@ -44,7 +45,13 @@ pub fn hold(data: &[u8]) {
         }
     }
     for operation in Operation::ALL {
-        let raw = error_event_from_body(operation, stream, "req_1");
+        let raw = error_event_from_body(
+            operation,
+            stream,
+            "server_error",
+            "req_1",
+            &Progress::default(),
+        );
         assert!(!memmem(&raw, b"[DONE]") || memmem(stream, b"[DONE]"));
         let events = split([raw.as_ref()]);
         assert_eq!(events.len(), 1, "{raw:?}");

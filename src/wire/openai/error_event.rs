@@ -1,0 +1,248 @@
+//! The event that ends a stream which cannot be finished, in the form of each operation.
+//!
+//! Clients decide by it whether they ask again. Coding agents search the message of a chat stream for words such as
+//! `server error`, and know only a few codes of the Responses API. They do not see an event of that API which has
+//! no `sequence_number`, and take the cut answer for a whole one.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+
+use crate::domain::dialect::Operation;
+use crate::domain::outcome::Class;
+use crate::wire::error_doc::{Doc, Field};
+use crate::wire::sse::{RawEvent, data_event, named_event};
+
+/// An upstream that refuses without a word.
+const REFUSED: &str = "the upstream refused the request";
+/// An error code that clients of the Responses API know: ask again.
+const SERVER_ERROR: &str = "server_error";
+/// Another one: ask again later.
+const RATE_LIMITED: &str = "rate_limit_exceeded";
+/// So many of the first events of a response are searched for what it says of itself.
+const FIRST_EVENTS: u64 = 8;
+
+/// What an error event says.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble<'a> {
+    /// For people, and for clients that search it.
+    pub message: &'a str,
+    /// OpenAI's `type` of an error.
+    pub kind: &'a str,
+    /// Our code, or an upstream's.
+    pub code: &'a str,
+}
+
+/// What a caller has of a streamed response: as much as an event that ends it must repeat.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The first event with a response in it.
+    first: Bytes,
+    last: Bytes,
+    /// Events with data.
+    events: u64,
+}
+
+impl Progress {
+    /// Notes an event that went out. The bytes are only looked at when an error event is made.
+    pub fn note(&mut self, event: &RawEvent) {
+        if event.is_empty() {
+            return;
+        }
+        let begins = self.first.is_empty() && self.events < FIRST_EVENTS;
+        if begins && memchr::memmem::find(&event.raw, b"\"response\"").is_some() {
+            self.first = event.raw.clone();
+        }
+        self.last = event.raw.clone();
+        self.events += 1;
+    }
+
+    /// The number of the next event: one more than the last one's, or their count if they have none.
+    fn next_number(&self) -> u64 {
+        let last = object(&self.last).and_then(|last| last.get("sequence_number")?.as_u64());
+        last.map_or(self.events, |last| last.saturating_add(1))
+    }
+
+    /// The response as its first event told it.
+    fn response(&self) -> Map<String, Value> {
+        match object(&self.first).and_then(|mut first| first.remove("response")) {
+            Some(Value::Object(response)) => response,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// The JSON object in an event.
+fn object(raw: &Bytes) -> Option<Map<String, Value>> {
+    let event = RawEvent { raw: raw.clone() };
+    serde_json::from_slice(&event.data()).ok()
+}
+
+/// OpenAI's `type` for a failure of this class as the caller sees it: an upstream's trouble with our key is no
+/// mistake of the caller.
+pub const fn kind_of(class: Class) -> &'static str {
+    match class {
+        Class::CallerFault
+        | Class::ContextOverflow
+        | Class::TooLargeForLimit
+        | Class::Unsupported
+        | Class::ContentPolicy => "invalid_request_error",
+        Class::RateLimited | Class::QuotaExhausted => "rate_limit_error",
+        Class::Success
+        | Class::ModelGone
+        | Class::InvalidKey
+        | Class::Overloaded
+        | Class::Transient
+        | Class::Network
+        | Class::Timeout
+        | Class::Malformed
+        | Class::Cancelled => SERVER_ERROR,
+    }
+}
+
+/// The event that ends a stream which cannot be finished. No end mark follows. `so_far` is what the caller has of a
+/// response; other operations do not need it.
+pub fn error_event(
+    operation: Operation,
+    trouble: Trouble<'_>,
+    request_id: &str,
+    so_far: &Progress,
+) -> Bytes {
+    let Trouble { kind, code, .. } = trouble;
+    let message = recognisable(trouble.message, kind);
+    match operation {
+        Operation::Responses => failed_response(&message, (kind, code), request_id, so_far),
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Moderations => {
+            let event = json!({"error": {
+                "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
+            }});
+            data_event(event.to_string().as_bytes())
+        }
+    }
+}
+
+/// The same made from an upstream's own error answer or error event's data, whose words are the best there are. `kind` is
+/// taken where it names no type.
+pub fn error_event_from_body(
+    operation: Operation,
+    body: &[u8],
+    kind: &str,
+    request_id: &str,
+    so_far: &Progress,
+) -> Bytes {
+    let doc = Doc::read(&HeaderMap::new(), body);
+    // An error that says nothing is none to a client, who would take the stream for a whole one.
+    let message = match doc.message().trim() {
+        "" => REFUSED,
+        message => message,
+    };
+    let fallback = match kind {
+        "rate_limit_error" => RATE_LIMITED,
+        _ => "upstream_error",
+    };
+    let code = doc.first(Field::Code).unwrap_or(fallback);
+    match operation {
+        Operation::Responses => {
+            let message = recognisable(message, kind);
+            failed_response(&message, (kind, code), request_id, so_far)
+        }
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Moderations => {
+            // What else the upstream says of the error stays.
+            let own = serde_json::from_slice::<Value>(body).ok();
+            let own = own.and_then(|own| own.get("error")?.as_object().cloned());
+            let mut error = own.unwrap_or_default();
+            // Whether asking again may help is known here; an upstream's type may say anything.
+            let message = recognisable(message, kind);
+            let kind = match error.get("type") {
+                Some(Value::String(own)) if !own.is_empty() => own.clone(),
+                _ => kind.to_owned(),
+            };
+            error.insert("message".to_owned(), json!(message));
+            error.insert("type".to_owned(), json!(kind));
+            error.insert("code".to_owned(), json!(code));
+            error.entry("param").or_insert(Value::Null);
+            error.insert("request_id".to_owned(), json!(request_id));
+            data_event(json!({"error": error}).to_string().as_bytes())
+        }
+    }
+}
+
+/// Whether an upstream's own error event can go on as it came: one of a response that says where it stands.
+pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
+    let numbered = || object(&event.raw)?.get("sequence_number")?.as_u64();
+    operation == Operation::Responses && numbered().is_some()
+}
+
+/// The event `response.failed`, with everything that was told of the response before.
+fn failed_response(
+    message: &str,
+    (kind, code): (&str, &str),
+    request_id: &str,
+    so_far: &Progress,
+) -> Bytes {
+    let known = match kind {
+        "rate_limit_error" => RATE_LIMITED,
+        "server_error" | "timeout_error" => SERVER_ERROR,
+        _ => code,
+    };
+    let mut response = so_far.response();
+    for (name, value) in [
+        ("id", json!(format!("resp_{request_id}"))),
+        ("created_at", json!(0)),
+        ("model", json!("")),
+        ("output", json!([])),
+        ("incomplete_details", Value::Null),
+        ("usage", Value::Null),
+    ] {
+        response.entry(name).or_insert(value);
+    }
+    response.insert("object".to_owned(), json!("response"));
+    response.insert("status".to_owned(), json!("failed"));
+    let error = json!({"code": known, "message": message});
+    response.insert("error".to_owned(), error);
+    let event = json!({
+        "type": "response.failed",
+        "sequence_number": so_far.next_number(),
+        "response": response,
+        "pointsman_code": code,
+        "request_id": request_id,
+    });
+    named_event("response.failed", event.to_string().as_bytes())
+}
+
+/// The message with the words by which clients recognise an error of this kind as one that may pass.
+fn recognisable(message: &str, kind: &str) -> String {
+    let words = match kind {
+        "rate_limit_error" => "rate limit",
+        "invalid_request_error" | "authentication_error" | "permission_error" => {
+            return message.to_owned();
+        }
+        // Upstreams have many names for a failure of their own: `InternalServerError`, `api_error`, none.
+        _ => "server error",
+    };
+    let lower = message.to_ascii_lowercase();
+    match lower.contains(words) {
+        true => message.to_owned(),
+        false => format!("{words}: {message}"),
+    }
+}
+
+/// What marks the end of a whole stream, where the operation has such a mark.
+pub fn end_mark(operation: Operation) -> Option<Bytes> {
+    match operation {
+        Operation::Responses => None,
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Moderations => Some(Bytes::from_static(b"data: [DONE]\n\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
