@@ -128,12 +128,10 @@ fn look(operation: Operation, body: &Bytes, answered: Option<&mut Answered>) -> 
     // of sending an error.
     let Some(parsed) = parsed.filter(|_| !is_list) else {
         return match serde_json::from_slice::<Errors>(body) {
-            Ok(Errors(true)) => {
-                Inspection::ErrorInside(ErrorDoc {
-                    status: None,
-                    body: body.clone(),
-                })
-            }
+            Ok(Errors(true)) => Inspection::ErrorInside(ErrorDoc {
+                status: None,
+                body: body.clone(),
+            }),
             _ => Inspection::Malformed("the answer is not a JSON object"),
         };
     };
