@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
+use super::body::Body;
 use super::drain::drain;
-use super::events::{self, Events, Fault, step};
+use super::events::{Events, Fault, look, step};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
@@ -198,7 +199,10 @@ impl Attempt<'_> {
                 .within(timeouts.response, "answer", self.read(reply))
                 .await;
         }
-        let looking = look(reply);
+        let looking = async {
+            let looked = look(reply).await;
+            looked.map_err(|error| Failure::new(Class::Network, error.to_string()).into())
+        };
         let (events, reply) = self
             .within(timeouts.first_token, FIRST_TOKEN, looking)
             .await?;
@@ -431,35 +435,6 @@ fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// Whether a 2xx is an event stream. One that says so is looked at as one; of any other the first bytes tell, whatever
-/// its type: some servers call their streams JSON, or nothing at all.
-async fn look(reply: Reply) -> Result<(bool, Reply), Early> {
-    let kind = reply.headers.get(header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
-        return Ok((true, reply));
-    }
-    let Reply {
-        status,
-        headers,
-        body,
-    } = reply;
-    let (events, body) = events::look(&headers, body)
-        .await
-        .map_err(|error| Failure::new(Class::Network, error.to_string()).with_status(status))?;
-    let reply = Reply {
-        status,
-        headers,
-        body,
-    };
-    Ok((events, reply))
-}
-
-fn is_event_stream(kind: &[u8]) -> bool {
-    let name = b"text/event-stream";
-    kind.get(..name.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(name))
-}
-
 fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
     all.insert(
@@ -510,30 +485,4 @@ fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &T
         all.insert(name, value.clone());
     }
     all
-}
-
-/// Collects chunks; a single one is passed on without a copy.
-#[derive(Default)]
-struct Body {
-    first: Option<Bytes>,
-    more: BytesMut,
-    len: usize,
-}
-
-impl Body {
-    fn push(&mut self, chunk: Bytes) {
-        self.len += chunk.len();
-        if self.len == chunk.len() {
-            self.first = Some(chunk);
-            return;
-        }
-        if let Some(first) = self.first.take() {
-            self.more.extend_from_slice(&first);
-        }
-        self.more.extend_from_slice(&chunk);
-    }
-
-    fn finish(self) -> Bytes {
-        self.first.unwrap_or_else(|| self.more.freeze())
-    }
 }

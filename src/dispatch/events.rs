@@ -11,7 +11,7 @@ use http::{HeaderMap, header};
 use std::io::Write;
 
 use crate::domain::finish::Step;
-use crate::upstream::SendError;
+use crate::upstream::{Reply, SendError};
 use crate::wire::openai::response::{is_zlib, looks_like_events};
 use crate::wire::openai::stream::StreamEvent;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
@@ -115,11 +115,27 @@ type Body = BoxStream<'static, Result<Bytes, SendError>>;
 /// empty lines.
 const MAX_BLANK: usize = 64 * 1024;
 
-/// Reads a body until it tells whether it is an event stream; whether it is, and all of the body.
+/// Whether an answer is an event stream, and all of the answer. One that says so is looked at as one; of any other the
+/// first bytes tell, whatever its type: some servers call their streams JSON, or nothing at all.
 ///
 /// # Errors
 /// A connection that breaks before that.
-pub(crate) async fn look(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body), SendError> {
+pub(crate) async fn look(reply: Reply) -> Result<(bool, Reply), SendError> {
+    let kind = reply.headers.get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
+        return Ok((true, reply));
+    }
+    let (events, body) = look_inside(&reply.headers, reply.body).await?;
+    Ok((events, Reply { body, ..reply }))
+}
+
+fn is_event_stream(kind: &[u8]) -> bool {
+    let name = b"text/event-stream";
+    kind.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
+async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body), SendError> {
     let mut inflater = Inflater::of(headers);
     let mut chunks = Vec::new();
     let mut start = BytesMut::new();

@@ -5,6 +5,7 @@
 mod admission;
 mod answer;
 mod attempt;
+mod body;
 mod charge;
 mod counting;
 mod cut;

@@ -15,7 +15,7 @@ async fn lone(more: &str) -> (ScriptedUpstream, Gateway) {
     let a = ScriptedUpstream::start().await;
     let yaml = format!(
         "llm: {{providers: [{{name: p, model: m, api_key: k1, base_url: <a>, retry: {{same_upstream: 0}}{more}}}]}}\n\
-         dispatch: {{await_cooldown: 0s}}\n"
+         dispatch: {{await_cooldown: 0s}}\nlog: {{level: debug}}\n"
     );
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     (a, gateway)
@@ -379,6 +379,7 @@ async fn the_largest_event_is_configured() {
     let a = ScriptedUpstream::start().await;
     let yaml = "
 server: {max_event: 4KiB}
+log: {level: debug}
 llm: {providers: [{name: p, model: m, api_key: k1, base_url: <a>, retry: {same_upstream: 0}}]}
 ";
     let gateway = Gateway::start(yaml, &[("a", &a)]).await;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::envelope::{Envelope, number, tells, word};
+use super::envelope::Envelope;
+use super::fields::{number, tells, word};
 
 /// The most of a text that is kept as the words of an error, in bytes.
 const MAX_WORDS: usize = 2048;

@@ -8,7 +8,9 @@ use http::{HeaderMap, header};
 use serde_json::value::RawValue;
 
 use super::answered;
-use super::envelope::{Envelope, word};
+use super::envelope::Envelope;
+use super::fields::word;
+use super::foreign::{list_error, readable as text_of};
 use super::inband::{is_certain, is_likely, status_of};
 use super::stream::{self, ErrorDoc};
 use super::usage::{self, Usage};
@@ -61,11 +63,11 @@ pub fn inspect_closer(
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> Inspection {
     // Read as text once, and not again field by field.
-    let text = stream::readable(body);
+    let text = text_of(body);
     let text = text.trim_ascii();
     let failed = |status| Inspection::ErrorInside(ErrorDoc::of_json(text.as_bytes(), status));
     let Some(envelope) = Envelope::read(text) else {
-        if stream::list_error(text) {
+        if list_error(text) {
             return failed(None);
         }
         return match looks_like_events(text.as_bytes()) {

@@ -3,17 +3,18 @@
 //! Deliberately tolerant: upstreams differ in missing deltas, early empty choices, usage on every chunk,
 //! absent end marks, names of fields. Only what is not JSON at all is malformed.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::envelope::{Envelope, Piece, tells, word};
+use super::envelope::{Envelope, Piece};
+pub use super::event::StreamEvent;
+use super::fields::{tells, word};
+use super::foreign::{is_error, last_words, no_object, readable};
 pub use super::inband::ErrorDoc;
-use super::inband::{is_certain, is_likely, sounds_wrong, status_of};
-use super::usage::{self, Usage};
+use super::inband::status_of;
+use super::usage;
 use crate::domain::dialect::Operation;
-use crate::wire::sse::{RawEvent, field};
+use crate::wire::sse::RawEvent;
 
 /// Names and types of events that only keep a connection open, as comments do.
 const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
@@ -27,47 +28,6 @@ const WORK: [&str; 7] = [
     "thinking",
     "tool",
 ];
-
-/// What one event says. All may be unset: a comment, or a ping.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct StreamEvent {
-    /// A well-formed event of the operation, however little it says: the upstream is at work. Comments and pings,
-    /// which servers send by themselves, are no sign of that.
-    pub life: bool,
-    /// Something that the model produced: text, reasoning, a refusal, a tool call or its progress, media, notes.
-    pub content: bool,
-    /// The choices that have a finish reason, or a response that is complete: one bit each, by index. Some upstreams
-    /// say it on every chunk, so it is an end only where the stream ends.
-    pub finished: u64,
-    /// Nothing follows.
-    pub done: bool,
-    /// Not what was asked for.
-    pub malformed: bool,
-    /// Token counts, if it carries any.
-    pub usage: Option<Usage>,
-    /// An error. Then it is neither content nor an end.
-    pub error: Option<ErrorDoc>,
-    /// The error is not in the form in which this operation's clients know errors.
-    pub foreign: bool,
-}
-
-impl StreamEvent {
-    fn malformed() -> Self {
-        Self {
-            malformed: true,
-            ..Self::default()
-        }
-    }
-
-    /// A failure that clients would not see as one.
-    fn foreign(error: ErrorDoc) -> Self {
-        Self {
-            error: Some(error),
-            foreign: true,
-            ..Self::default()
-        }
-    }
-}
 
 /// Looks at one event.
 pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
@@ -111,81 +71,10 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
     }
 }
 
-/// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.
-pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
-    let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
-    String::from_utf8_lossy(data)
-}
-
-/// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
-fn no_object(text: &str, named_error: bool) -> StreamEvent {
-    if text.starts_with('[') {
-        return match list_error(text) {
-            true => StreamEvent::foreign(ErrorDoc::of_json(text.as_bytes(), None)),
-            false => StreamEvent::malformed(),
-        };
-    }
-    let is_cut = text.starts_with('{');
-    let is_page = text.starts_with('<');
-    if named_error || (!is_cut && !is_page && sounds_wrong(text)) {
-        return StreamEvent::foreign(ErrorDoc::of_words(text));
-    }
-    StreamEvent::malformed()
-}
-
-/// Whether a list has an error in it: Google sends errors in one.
-pub(super) fn list_error(json: &str) -> bool {
-    let list = serde_json::from_str::<Vec<Envelope<'_>>>(json);
-    list.is_ok_and(|list| list.iter().any(is_certain))
-}
-
-/// What an upstream, or a server in front of it, wrote between events when it broke down: `error: {…}` (llama.cpp), bare
-/// JSON (Google), a line of text, a page. `None` for a field that means nothing here.
-fn last_words(event: &RawEvent) -> Option<StreamEvent> {
-    let mut words = Vec::new();
-    for line in event.others() {
-        let (name, value) = field(line);
-        if name.eq_ignore_ascii_case(b"error") {
-            let value = readable(value.trim_ascii());
-            if !matches!(&*value, "" | "null" | "{}" | "\"\"") {
-                return Some(StreamEvent::foreign(ErrorDoc::of_words(&value)));
-            }
-            continue;
-        }
-        let is_name =
-            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let known_form = name.trim_ascii().iter().all(is_name);
-        if words.is_empty() && known_form && !sounds_wrong(&String::from_utf8_lossy(name)) {
-            continue;
-        }
-        if !words.is_empty() {
-            words.push(b'\n');
-        }
-        words.extend_from_slice(line);
-    }
-    let words = readable(words.trim_ascii()).into_owned();
-    if words.is_empty() {
-        return None;
-    }
-    let error = match Envelope::read(&words) {
-        Some(envelope) if is_likely_without_answer(&envelope, None) => {
-            ErrorDoc::of_json(words.as_bytes(), status_of(&envelope))
-        }
-        Some(_) => return Some(StreamEvent::malformed()),
-        None => return Some(no_object(&words, false)),
-    };
-    Some(StreamEvent::foreign(error))
-}
-
 /// What a look at an object found.
 struct Said {
     event: StreamEvent,
     failed: bool,
-}
-
-fn is_likely_without_answer(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
-    let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
-    is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
 }
 
 /// Whether an event's name or an object's type is one of these words, or has it inside.
@@ -208,7 +97,7 @@ fn chunk(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
     let beside = !choices.any && is_about(envelope, name, is_work);
     let usage = [envelope.usage, choices.usage].into_iter().flatten();
     Said {
-        failed: is_likely_without_answer(envelope, name),
+        failed: is_error(envelope, name),
         event: StreamEvent {
             life: choices.any || (envelope.any && !is_about(envelope, name, is_ping)),
             content: choices.produced || beside,
@@ -246,7 +135,7 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
     let failed = if own {
         ended_badly || tells(envelope.error)
     } else {
-        is_likely_without_answer(envelope, name)
+        is_error(envelope, name)
     };
     Said {
         failed,

@@ -42,6 +42,11 @@ pub fn hold(data: &[u8]) {
                 !seen.malformed || (!seen.content && !seen.done && seen.error.is_none()),
                 "{seen:?}"
             );
+            assert!(
+                seen.error.is_none() || (!seen.content && !seen.done && seen.finished == 0),
+                "{seen:?}"
+            );
+            assert!(!seen.content || seen.life, "{seen:?}");
         }
     }
     for operation in Operation::ALL {

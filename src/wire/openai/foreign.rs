@@ -1,0 +1,81 @@
+//! What upstreams, and servers in front of them, send in place of the dialect when they break down.
+
+use std::borrow::Cow;
+
+use super::envelope::Envelope;
+use super::event::StreamEvent;
+use super::fields::word;
+use super::inband::{ErrorDoc, is_certain, is_likely, sounds_wrong, status_of};
+use crate::wire::sse::{RawEvent, field};
+
+/// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.
+pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
+    let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    String::from_utf8_lossy(data)
+}
+
+/// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
+pub(super) fn no_object(text: &str, named_error: bool) -> StreamEvent {
+    if text.starts_with('[') {
+        return match list_error(text) {
+            true => StreamEvent::foreign(ErrorDoc::of_json(text.as_bytes(), None)),
+            false => StreamEvent::malformed(),
+        };
+    }
+    let is_cut = text.starts_with('{');
+    let is_page = text.starts_with('<');
+    if named_error || (!is_cut && !is_page && sounds_wrong(text)) {
+        return StreamEvent::foreign(ErrorDoc::of_words(text));
+    }
+    StreamEvent::malformed()
+}
+
+/// Whether a list has an error in it: Google sends errors in one.
+pub(super) fn list_error(json: &str) -> bool {
+    let list = serde_json::from_str::<Vec<Envelope<'_>>>(json);
+    list.is_ok_and(|list| list.iter().any(is_certain))
+}
+
+/// What an upstream, or a server in front of it, wrote between events when it broke down: `error: {…}` (llama.cpp), bare
+/// JSON (Google), a line of text, a page. `None` for a field that means nothing here.
+pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
+    let mut words = Vec::new();
+    for line in event.others() {
+        let (name, value) = field(line);
+        if name.eq_ignore_ascii_case(b"error") {
+            let value = readable(value.trim_ascii());
+            if !matches!(&*value, "" | "null" | "{}" | "\"\"") {
+                return Some(StreamEvent::foreign(ErrorDoc::of_words(&value)));
+            }
+            continue;
+        }
+        let is_name =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let known_form = name.trim_ascii().iter().all(is_name);
+        if words.is_empty() && known_form && !sounds_wrong(&String::from_utf8_lossy(name)) {
+            continue;
+        }
+        if !words.is_empty() {
+            words.push(b'\n');
+        }
+        words.extend_from_slice(line);
+    }
+    let words = readable(words.trim_ascii()).into_owned();
+    if words.is_empty() {
+        return None;
+    }
+    let error = match Envelope::read(&words) {
+        Some(envelope) if is_error(&envelope, None) => {
+            ErrorDoc::of_json(words.as_bytes(), status_of(&envelope))
+        }
+        Some(_) => return Some(StreamEvent::malformed()),
+        None => return Some(no_object(&words, false)),
+    };
+    Some(StreamEvent::foreign(error))
+}
+
+/// Whether an event's object is an error: a chunk is one only for certain.
+pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
+    let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
+    is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
+}
