@@ -153,10 +153,15 @@ pub fn error_event_from_body(
         | Operation::Completions
         | Operation::Embeddings
         | Operation::Moderations => {
-            // What else the upstream says of the error stays.
-            let own = serde_json::from_slice::<Value>(body).ok();
-            let own = own.and_then(|own| own.get("error")?.as_object().cloned());
-            let mut error = own.unwrap_or_default();
+            // What else the upstream says, of the error and beside it, stays.
+            let own = serde_json::from_slice::<Map<String, Value>>(body).ok();
+            let mut event = own
+                .filter(|own| own.contains_key("error"))
+                .unwrap_or_default();
+            let mut error = match event.remove("error") {
+                Some(Value::Object(error)) => error,
+                _ => Map::new(),
+            };
             // Whether asking again may help is known here; an upstream's type may say anything.
             let message = recognisable(message, kind);
             let kind = match error.get("type") {
@@ -168,7 +173,8 @@ pub fn error_event_from_body(
             error.insert("code".to_owned(), json!(code));
             error.entry("param").or_insert(Value::Null);
             error.insert("request_id".to_owned(), json!(request_id));
-            data_event(json!({"error": error}).to_string().as_bytes())
+            event.insert("error".to_owned(), Value::Object(error));
+            data_event(Value::Object(event).to_string().as_bytes())
         }
     }
 }
