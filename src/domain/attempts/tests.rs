@@ -175,8 +175,16 @@ fn an_overflow_closes_an_upstream_and_not_a_models_name() {
 fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_size() {
     use Class::{ContextOverflow, InvalidKey, ModelGone, TooLargeForLimit, Transient, Unsupported};
     for (first, second, ending) in [
-        (TooLargeForLimit, TooLargeForLimit, Some("context_length_exceeded")),
-        (TooLargeForLimit, ContextOverflow, Some("context_length_exceeded")),
+        (
+            TooLargeForLimit,
+            TooLargeForLimit,
+            Some("context_length_exceeded"),
+        ),
+        (
+            TooLargeForLimit,
+            ContextOverflow,
+            Some("context_length_exceeded"),
+        ),
         (TooLargeForLimit, ModelGone, Some("model_not_found")),
         (Unsupported, Unsupported, None),
         (Unsupported, ContextOverflow, None),
@@ -186,11 +194,18 @@ fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_siz
     ] {
         let mut attempts = request(2);
         let (counts, next) = fail(&mut attempts, 0, 1, first);
-        assert!(!counts && matches!(next, Next::Ask(wait) if wait.is_zero()), "{first:?}");
+        assert!(
+            !counts && matches!(next, Next::Ask(wait) if wait.is_zero()),
+            "{first:?}"
+        );
         assert_eq!(open(&attempts), [1], "{first:?}");
         let (_, next) = fail(&mut attempts, 1, 1, second);
         assert_eq!(code(&next), ending, "{first:?} {second:?}");
-        assert_eq!(matches!(next, Next::Relay), ending.is_none(), "{first:?} {second:?}");
+        assert_eq!(
+            matches!(next, Next::Relay),
+            ending.is_none(),
+            "{first:?} {second:?}"
+        );
     }
     let mut attempts = request(2);
     fail(&mut attempts, 0, 1, Unsupported);
