@@ -76,7 +76,7 @@ enum Alone<'a> {
 /// What decided a race.
 enum Decided<'a> {
     /// The attempt that it began with.
-    Given(End),
+    Given(Box<End>),
     /// Another one; all that the other came to is settled and recorded.
     Other(Box<Landed<'a>>),
 }
@@ -124,7 +124,7 @@ impl Dispatch {
         let decided = racing.await;
         drop(flying);
         match decided {
-            Decided::Given(end) => first.landed(end),
+            Decided::Given(end) => first.landed(*end),
             Decided::Other(landed) => *landed,
         }
     }
@@ -176,7 +176,7 @@ impl Dispatch {
                 Alone::Joined(other, why) => (other, why),
                 Alone::Over(end) => {
                     self.learn(course, &given.tried, &end);
-                    return Decided::Given(end);
+                    return Decided::Given(Box::new(end));
                 }
             };
             story.current.push(other.tried.under_way());
@@ -215,7 +215,7 @@ impl Dispatch {
                     let decided = going.await;
                     drop(beside);
                     Decided::Other(match decided {
-                        Decided::Given(end) => Box::new(other.landed(end)),
+                        Decided::Given(end) => Box::new(other.landed(*end)),
                         Decided::Other(landed) => landed,
                     })
                 }
@@ -247,7 +247,7 @@ impl Dispatch {
                     }
                     self.learn(course, &given.tried, &end);
                     self.lost(course, &other, None, attempts);
-                    Decided::Given(end)
+                    Decided::Given(Box::new(end))
                 }
                 (_, false) => {
                     drop(beside);

@@ -17,6 +17,10 @@ use super::record::Record;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
+mod refused;
+
+pub use refused::{Cause, Refused};
+
 /// A hint longer than this is not waited for at the same upstream while another one is left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -63,43 +67,6 @@ pub struct Verdict {
     pub code: ErrorCode,
     /// The earliest moment at which a new request could be served, when known.
     pub ready_at: Option<Time>,
-}
-
-/// Why the router gave no lease.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// The reason for not waiting (any longer).
-    pub cause: Cause,
-    /// What each open candidate said.
-    pub declined: Vec<(usize, Refusal)>,
-}
-
-/// Why a request does not wait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
-    /// Nothing is left that could become ready.
-    NothingLeft,
-    /// What could become ready does so too late for the request's patience or deadline.
-    TooLate,
-    /// The caller forbade waiting.
-    WaitForbidden,
-    /// The waiting room is full.
-    RoomFull,
-    /// It waited, and its time is up.
-    TimeUp,
-}
-
-impl Cause {
-    /// Its name in traces and pages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NothingLeft => "nothing_left",
-            Self::TooLate => "too_late",
-            Self::WaitForbidden => "wait_forbidden",
-            Self::RoomFull => "room_full",
-            Self::TimeUp => "time_up",
-        }
-    }
 }
 
 #[derive(Clone, Debug)]

@@ -140,7 +140,7 @@ fn when_too_many_keys_refused_the_error_still_says_when_to_come_back() {
 }
 
 #[test]
-fn an_overflow_goes_only_to_larger_windows_and_other_models() {
+fn an_overflow_goes_only_to_larger_and_unknown_windows() {
     let mut list = candidates(4);
     let windows = [Some(8_000), Some(4_000), Some(128_000), None];
     for (candidate, window) in list.iter_mut().zip(windows) {
@@ -150,6 +150,76 @@ fn an_overflow_goes_only_to_larger_windows_and_other_models() {
     let mut attempts = Attempts::new(DispatchPolicy::default(), deadline, 0, list);
     fail(&mut attempts, 0, 1, Class::ContextOverflow);
     assert_eq!(open(&attempts), [2, 3]);
+}
+
+#[test]
+fn an_overflow_closes_an_upstream_and_not_a_models_name() {
+    let mut list = candidates(4);
+    for candidate in &mut list {
+        candidate.upstream.model = "m".into();
+    }
+    list[1].context_window = Some(4_096);
+    list[2].context_window = Some(4_097);
+    let deadline = Time::from_millis(600_000);
+    let mut attempts = Attempts::new(DispatchPolicy::default(), deadline, 0, list);
+    let record = record(&attempts, 0, 1, Class::ContextOverflow);
+    let failure = Failure {
+        window: Some(4_096),
+        ..Failure::new(Class::ContextOverflow, "")
+    };
+    attempts.failed(0, record, &failure, 0.5, Time::ZERO);
+    assert_eq!(open(&attempts), [2, 3]);
+}
+
+#[test]
+fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_size() {
+    use Class::{ContextOverflow, InvalidKey, ModelGone, TooLargeForLimit, Transient, Unsupported};
+    for (first, second, ending) in [
+        (
+            TooLargeForLimit,
+            TooLargeForLimit,
+            Some("context_length_exceeded"),
+        ),
+        (
+            TooLargeForLimit,
+            ContextOverflow,
+            Some("context_length_exceeded"),
+        ),
+        (TooLargeForLimit, ModelGone, Some("model_not_found")),
+        (Unsupported, Unsupported, None),
+        (Unsupported, ContextOverflow, None),
+        (TooLargeForLimit, Unsupported, None),
+        (Unsupported, ModelGone, Some("model_not_found")),
+        (Unsupported, Class::Timeout, Some("upstreams_exhausted")),
+    ] {
+        let mut attempts = request(2);
+        let (counts, next) = fail(&mut attempts, 0, 1, first);
+        assert!(
+            !counts && matches!(next, Next::Ask(wait) if wait.is_zero()),
+            "{first:?}"
+        );
+        assert_eq!(open(&attempts), [1], "{first:?}");
+        let (_, next) = fail(&mut attempts, 1, 1, second);
+        assert_eq!(code(&next), ending, "{first:?} {second:?}");
+        assert_eq!(
+            matches!(next, Next::Relay),
+            ending.is_none(),
+            "{first:?} {second:?}"
+        );
+    }
+    let mut attempts = request(2);
+    fail(&mut attempts, 0, 1, Unsupported);
+    fail(&mut attempts, 1, 1, Transient);
+    assert_eq!(open(&attempts), [1], "what may pass is still asked again");
+    let mut attempts = request(2);
+    fail(&mut attempts, 0, 1, Unsupported);
+    fail(&mut attempts, 1, 1, InvalidKey);
+    let refused = Refused {
+        cause: Cause::NothingLeft,
+        declined: vec![(1, Refusal::open_ended(Reason::KeysTried))],
+    };
+    let verdict = attempts.refused(&refused, Time::ZERO);
+    assert_eq!(verdict.code, ErrorCode::NoUsableKeys);
 }
 
 #[test]
