@@ -29,7 +29,7 @@ use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
 use crate::admin::{Admin, Command, Mistake, Reloaded};
-use crate::api::{self, Api, Door};
+use crate::api::{Api, Door};
 use crate::config::{Config, ConfigErrors, Server};
 use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
@@ -112,7 +112,7 @@ impl App {
             metrics.look_with(metrics::look(&api, &admin));
         }
         let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
-        let listening = data.serve(&api::Front::new(Arc::clone(&api)));
+        let listening = data.serve(&api);
         let admin_listening = bound.serve(&admin);
         Ok(Self {
             api,

@@ -1,7 +1,6 @@
 //! What the admin listener's handlers know, and how they reach the process that they are part of.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -174,27 +173,6 @@ impl Admin {
     pub(super) async fn order_drain(&self) -> Result<(), Ending> {
         let sent = self.commands.send(Command::Drain).await;
         sent.map_err(|_| Ending)
-    }
-}
-
-impl Now {
-    /// Whether the name in a request's `Host` is one by which the listener may be called. A page in a browser can give
-    /// its own name any address ("DNS rebinding"), but it cannot call its requests by an address or by `localhost`.
-    pub(super) fn is_called(&self, host: &str) -> bool {
-        let name = host_name(host);
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<IpAddr>().is_ok()
-            || name.eq_ignore_ascii_case("localhost")
-            || self.hosts.iter().any(|it| it.eq_ignore_ascii_case(name))
-    }
-}
-
-/// A host without its port.
-fn host_name(host: &str) -> &str {
-    let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match host.rsplit_once(':') {
-        Some((name, text)) if port(text) && (name.ends_with(']') || !name.contains(':')) => name,
-        _ => host,
     }
 }
 

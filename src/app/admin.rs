@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{StartError, chain};
-use crate::admin::{Admin, Front, LastReload, Mistake, Now, Reloaded};
+use crate::admin::{Admin, Entrance, Front, LastReload, Mistake, Now, Reloaded};
 use crate::config::{self, Config, ConfigErrors, Listen, Server};
 use crate::dispatch::Dispatch;
 use crate::domain::connection::ConnectionPolicy;
@@ -142,7 +142,11 @@ fn serve(listener: Listener, unix: bool, admin: &Arc<Admin>, guest: &Guest) -> S
     let address = listener.address();
     let tls = listener.is_encrypted();
     tracing::info!(address, tls, listener = "admin", "listening");
-    let front = Front::new(Arc::clone(admin), unix);
+    let entrance = Entrance {
+        unix,
+        encrypted: tls,
+    };
+    let front = Front::new(Arc::clone(admin), entrance);
     task::detach(listener.serve(front, guest.clone()));
     address
 }
@@ -202,17 +206,17 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
             .map(|file| file.display().to_string())
             .collect(),
         tokens: config.server.admin.tokens.clone(),
-        hosts: hosts(&config.server.admin),
+        hosts: hosts(&config.server.admin)
+            .into_iter()
+            .chain(config.server.pages.hosts.iter().cloned())
+            .collect(),
     }
 }
 
 /// Names in its addresses.
 fn hosts(admin: &config::Admin) -> Vec<String> {
-    let names = admin.listen.iter().filter_map(|listen| match listen {
-        Listen::Tcp(address) => Some(address.rsplit_once(':')?.0.to_owned()),
-        Listen::Unix(_) => None,
-    });
-    names.collect()
+    let names = admin.listen.iter().filter_map(Listen::name);
+    names.map(str::to_owned).collect()
 }
 
 /// The mistakes of a configuration one by one.

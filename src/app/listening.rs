@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{StartError, chain};
-use crate::api::Front;
+use crate::api::{Api, Entrance, Front};
 use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
@@ -150,7 +150,7 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Serves.
-    pub(super) fn serve(self, front: &Front) -> Listening {
+    pub(super) fn serve(self, api: &Arc<Api>) -> Listening {
         let (drain, guest) = Drain::new();
         let mut addresses = Vec::new();
         let mut outside = Vec::new();
@@ -159,11 +159,17 @@ impl Bound {
             let tls = listener.is_encrypted();
             tracing::info!(address, tls, listener = "data", "listening");
             let real = Listen::Tcp(address.clone());
-            if !listener.is_unix() && !real.is_local() {
+            let real_is_local = real.is_local();
+            if !listener.is_unix() && !real_is_local {
                 outside.push((real, tls));
             }
             addresses.push(address);
-            task::detach(listener.serve(front.clone(), guest.clone()));
+            let entrance = Entrance {
+                unix: listener.is_unix(),
+                local: real_is_local,
+                encrypted: tls,
+            };
+            task::detach(listener.serve(Front::new(Arc::clone(api), entrance), guest.clone()));
         }
         Listening {
             addresses,

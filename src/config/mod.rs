@@ -22,6 +22,7 @@ mod load;
 mod lookup;
 mod otlp;
 mod outbound;
+mod pages;
 mod policies;
 mod price;
 mod provider;
@@ -50,6 +51,7 @@ pub use listen::Listen;
 pub use listeners::{Listeners, TlsSettings, UnixFileMode};
 pub use load::{load, load_text};
 pub use otlp::{Compression, OtlpPolicy, OtlpTarget};
+pub use pages::Pages;
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
 pub use resolved::{

@@ -14,6 +14,7 @@ mod admin;
 mod basics;
 mod blast_radius;
 mod breaker;
+mod browser;
 mod cli;
 mod cooldown;
 mod deploy;
