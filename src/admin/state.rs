@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access::Client;
 use crate::actors::operator::Operator;
@@ -17,6 +17,9 @@ use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::wire::token::TokenDigest;
+
+/// Streams of events at the same time, unless told otherwise.
+const STREAMS: usize = 64;
 
 /// What the admin listener knows.
 pub struct Admin {
@@ -31,6 +34,8 @@ pub struct Admin {
     /// What is told of requests.
     pub(super) recorder: Arc<Recorder>,
     commands: mpsc::Sender<Command>,
+    /// Places for streams of events: fewer than connections, so that these never take all of them.
+    pub(super) streams: Arc<Semaphore>,
     in_flight: Box<dyn Fn() -> usize + Send + Sync>,
     dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
 }
@@ -116,9 +121,17 @@ impl Admin {
             operator,
             recorder,
             commands,
+            streams: Arc::new(Semaphore::new(STREAMS)),
             in_flight,
             dispatch,
         }
+    }
+
+    /// With this many places for streams of events.
+    #[must_use]
+    pub fn with_streams(mut self, streams: usize) -> Self {
+        self.streams = Arc::new(Semaphore::new(streams));
+        self
     }
 
     /// What holds now.

@@ -12,6 +12,7 @@ use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Guest, Listener, Passed, Phase, Tls, bind,
 };
+use crate::runtime::descriptors;
 use crate::runtime::task::{self, TaskGuard};
 
 /// Connections at the same time: a flood of requests elsewhere takes none of these.
@@ -27,6 +28,18 @@ pub(super) struct Bound {
     taken: Vec<Listen>,
     how: How,
     settings: config::Admin,
+}
+
+/// How many connections it has at the same time.
+fn connections(server: &Server) -> usize {
+    let fitting = descriptors::limit().map_or(usize::MAX, descriptors::for_operators);
+    let most = server.listeners.connections.max_connections;
+    most.min(CONNECTIONS).min(fitting)
+}
+
+/// How many of these may be streams of events, which last.
+pub(super) fn streams(server: &Server) -> usize {
+    (connections(server) / 4).max(1)
 }
 
 /// How its addresses are listened on.
@@ -66,7 +79,7 @@ impl Bound {
         let policy = listeners.connections;
         let how = How {
             connections: Connections::new(ConnectionPolicy {
-                max_connections: policy.max_connections.min(CONNECTIONS),
+                max_connections: connections(server),
                 ..policy
             }),
             tls,
@@ -238,7 +251,7 @@ pub(super) fn mistakes(errors: &ConfigErrors) -> Vec<Mistake> {
 pub(super) fn mistake(error: &dyn std::error::Error) -> Mistake {
     Mistake {
         place: String::new(),
-        message: chain(error),
+        message: config::masked(&chain(error)),
         suggestion: None,
     }
 }

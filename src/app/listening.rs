@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::error::{StartError, chain};
 use crate::api::{Api, Entrance, Front};
 use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
+use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
 };
-use crate::runtime::task;
+use crate::runtime::{descriptors, task};
 
 /// Everything that listens.
 pub(super) struct Listening {
@@ -32,7 +33,11 @@ impl Listening {
             unix,
             reuse_port,
         } = &server.listeners;
-        let connections = Connections::new(*connections);
+        let fitting = descriptors::limit().map_or(usize::MAX, descriptors::for_callers);
+        let connections = Connections::new(ConnectionPolicy {
+            max_connections: connections.max_connections.min(fitting),
+            ..*connections
+        });
         let files = tls.as_ref().map(|tls| files(tls, server));
         let tls = files.as_ref().map(Tls::load).transpose()?.map(Arc::new);
         let file = FileMode {

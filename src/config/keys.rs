@@ -21,11 +21,16 @@ pub(super) struct Found {
     /// The variable that names it, and what is wrong with it.
     problem: Option<(String, String)>,
     warning: Option<String>,
+    /// What the variable holds, which should be a path.
+    suspect: Option<String>,
 }
 
 impl Found {
     /// Tells what there is to tell; the keys are left.
     pub fn told(self, report: &mut Report) -> Vec<Key> {
+        if let Some(text) = &self.suspect {
+            report.suspect(text);
+        }
         report.files.extend(self.file);
         report.warnings.extend(self.warning);
         if let Some((variable, message)) = self.problem {
@@ -67,7 +72,12 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
                     ..Found::default()
                 };
             }
-            Some((variable, path)) => return named(variable, dir.join(path)),
+            Some((variable, path)) => {
+                return Found {
+                    suspect: Some(path.to_owned()),
+                    ..named(variable, dir.join(path))
+                };
+            }
             None if !keys.is_empty() => {
                 return Found {
                     keys: distinct(keys),
@@ -90,7 +100,7 @@ fn named(variable: String, path: PathBuf) -> Found {
         keys: distinct(keys),
         problem: problem.map(|problem| (variable, format!("{} {problem}", path.display()))),
         file: Some(path),
-        warning: None,
+        ..Found::default()
     }
 }
 

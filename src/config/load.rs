@@ -49,7 +49,7 @@ fn load_from(
             problems.push(problem);
             // Which file is looked for is in the request; here it is only known that `.env` was.
             let files = vec![request.working_dir.join(".env")];
-            return Err(ConfigErrors::Invalid { problems, files });
+            return Err(ConfigErrors::invalid(problems, files, &[]));
         }
     };
     let (overrides, more) = env::overrides(&env);

@@ -146,7 +146,7 @@ pub(super) fn resolve(
         rescues: virtuals::rescues(&virtuals),
         virtuals: chains,
         default_model,
-        warnings: report.warnings,
+        warnings: report.take_warnings(),
         sources,
         files: report.files,
     })

@@ -42,6 +42,7 @@ pub mod rotation;
 pub mod sampling;
 pub mod secret;
 pub mod settlement;
+pub mod shown;
 pub mod time;
 pub mod trace;
 pub mod usage;

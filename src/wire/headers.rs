@@ -1,7 +1,11 @@
 //! Which headers pass, each way. A request's go on by a short list of those that mean something to an
 //! upstream; an answer's come back but for those that concern the connection, the key or the account.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::token;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A caller's headers that an upstream may see.
 fn is_forwarded(name: &str) -> bool {
@@ -79,6 +83,21 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// Makes the idempotency keys of a call this client's own: to an upstream all clients are one account, which would answer
+/// one's request with what another one asked for. The same client's same key stays the same.
+pub fn own_idempotency_keys(headers: &mut HeaderMap, client: &str) {
+    let header::Entry::Occupied(mut entry) = headers.entry(IDEMPOTENCY_KEY) else {
+        return;
+    };
+    for value in entry.iter_mut() {
+        let own = token::mixed(client.as_bytes(), value.as_bytes());
+        // Hexadecimal digits are legal.
+        if let Ok(own) = HeaderValue::from_str(&own) {
+            *value = own;
+        }
+    }
+}
+
 /// The upstream's headers that go back to the caller.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let hops = hops(headers);
@@ -95,8 +114,6 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -119,9 +136,30 @@ mod tests {
             ("openai-organization", "org"),
             ("x-stainless-lang", "python"),
             ("openai-beta", "assistants=v2"),
+            ("x-portkey-config", "pc-1"),
+            ("x-portkey-provider", "openai"),
+            ("helicone-fallbacks", "[]"),
+            ("cf-aig-authorization", "x"),
         ]));
         assert_eq!(out.len(), 1);
         assert!(out.contains_key("openai-beta"));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_its_clients_own() {
+        let sent = map(&[("idempotency-key", "order-1")]);
+        let key = |client| {
+            let mut out = forward_request_headers(&sent);
+            if let Some(client) = client {
+                own_idempotency_keys(&mut out, client);
+            }
+            out["idempotency-key"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(key(None), "order-1");
+        assert_eq!(key(Some("a")), key(Some("a")));
+        assert_ne!(key(Some("a")), key(Some("b")));
+        assert!(!key(Some("a")).contains("order"));
+        assert!(key(Some("a")).len() <= 64);
     }
 
     #[test]

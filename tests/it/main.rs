@@ -18,6 +18,7 @@ mod browser;
 mod cli;
 mod cooldown;
 mod deploy;
+mod descriptors;
 mod drain;
 mod explain;
 mod failover;
