@@ -34,11 +34,23 @@ async fn streams_of_events_do_not_shut_the_operator_out() {
         held.push(stream);
     }
     assert!((1..=64).contains(&open), "{open}");
-    for path in ["/health/live", "/health/ready", "/metrics", "/admin/v1/state"] {
+    for path in [
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/admin/v1/state",
+    ] {
         assert_eq!(side.get(path).send().await.status, 200, "{path}");
     }
-    let order = side.call(reqwest::Method::PUT, "/admin/v1/log-level", Some("{\"level\":\"info\"}".into()));
-    let order = order.header("content-type", "application/json").send().await;
+    let order = side.call(
+        reqwest::Method::PUT,
+        "/admin/v1/log-level",
+        Some("{\"level\":\"info\"}".into()),
+    );
+    let order = order
+        .header("content-type", "application/json")
+        .send()
+        .await;
     assert!(order.status < 300, "{}", order.text());
     drop(held);
 }
@@ -53,7 +65,10 @@ async fn whoever_has_not_identified_does_not_shut_the_operator_out() {
         match number % 3 {
             // Silent, half a head, refused.
             0 => {}
-            1 => stream.write_all(b"GET /admin/v1/state HTTP/1.1\r\nho").await.unwrap(),
+            1 => stream
+                .write_all(b"GET /admin/v1/state HTTP/1.1\r\nho")
+                .await
+                .unwrap(),
             _ => {
                 stream.write_all(&get("/admin/v1/state")).await.unwrap();
                 assert!(answer(&mut stream).await.starts_with("HTTP/1.1 401"));
@@ -99,7 +114,10 @@ async fn limited(limits: &str, server: &str) -> (ScriptedUpstream, Gateway) {
 async fn the_soft_limit_of_descriptors_is_raised_and_what_does_not_fit_is_told() {
     let (_a, gateway) = limited("ulimit -Sn 64; ulimit -Hn 1024", "max_connections: 1000").await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
     let soft = line.split_whitespace().nth(3).unwrap();
     assert_eq!(soft, "1024", "{line}");
     let warned = gateway.logged("server.max_connections is 1000").await;
@@ -112,7 +130,10 @@ async fn idle_connections_take_no_descriptors_from_calls_to_upstreams() {
     let mut kept_open = Vec::new();
     for _ in 0..10 {
         let mut stream = gateway.connect().await;
-        stream.write_all(kept("/v1/chat/completions", &chat("a")).as_bytes()).await.unwrap();
+        stream
+            .write_all(kept("/v1/chat/completions", &chat("a")).as_bytes())
+            .await
+            .unwrap();
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
         kept_open.push(stream);
     }
@@ -121,7 +142,10 @@ async fn idle_connections_take_no_descriptors_from_calls_to_upstreams() {
         idle.push(gateway.connect().await);
     }
     for stream in &mut kept_open {
-        stream.write_all(kept("/v1/chat/completions", &chat("a")).as_bytes()).await.unwrap();
+        stream
+            .write_all(kept("/v1/chat/completions", &chat("a")).as_bytes())
+            .await
+            .unwrap();
     }
     for stream in &mut kept_open {
         let head = answer(stream).await;
