@@ -34,7 +34,6 @@ use crate::config::{Config, ConfigErrors, Server};
 use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
 use crate::runtime::clock::Clock;
-use crate::runtime::descriptors;
 use crate::runtime::halt::Halt;
 use crate::runtime::task::guarded;
 use crate::telemetry::recorder::Recorder;
@@ -293,23 +292,6 @@ fn admin(
     .with_streams(admin::streams(&config.server))
 }
 
-/// As many file descriptors as the process may have; warns when connections could need more.
-fn raise_descriptors(server: &Server) {
-    let Some(limit) = descriptors::raise() else {
-        return;
-    };
-    let asked = server.listeners.connections.max_connections;
-    let (fit, needed) = (descriptors::for_callers(limit), descriptors::needed(asked));
-    if fit < asked {
-        tracing::warn!(
-            limit,
-            needed,
-            "server.max_connections is {asked}, but only {fit} fit into the limit of file descriptors (ulimit -n, LimitNOFILE): \
-             raise it, or lower server.max_connections"
-        );
-    }
-}
-
 /// Reads the configuration again.
 pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
@@ -319,7 +301,7 @@ pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 /// # Errors
 /// Whatever keeps the process from starting.
 pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<(), StartError> {
-    raise_descriptors(&config.server);
+    listening::raise_descriptors(&config.server);
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;

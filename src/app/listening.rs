@@ -209,6 +209,23 @@ fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {
     }
 }
 
+/// As many file descriptors as the process may have; warns when connections could need more.
+pub(super) fn raise_descriptors(server: &Server) {
+    let Some(limit) = descriptors::raise() else {
+        return;
+    };
+    let asked = server.listeners.connections.max_connections;
+    let (fit, needed) = (descriptors::for_callers(limit), descriptors::needed(asked));
+    if fit < asked {
+        tracing::warn!(
+            limit,
+            needed,
+            "server.max_connections is {asked}, but only {fit} fit into the limit of file descriptors (ulimit -n, LimitNOFILE): \
+             raise it, or lower server.max_connections"
+        );
+    }
+}
+
 /// Whether the certificates of this configuration can be used.
 ///
 /// # Errors
