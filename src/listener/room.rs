@@ -10,9 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// So long a new connection has to ask for something before it gives way to others.
 pub(super) const YOUNG: Duration = Duration::from_millis(250);
 /// So long a connection has to be idle before it gives way.
-pub(super) const RESTED: Duration = Duration::from_secs(1);
-/// How often a connection without a place asks others to make room, and how long it waits each time.
-const CALLS: u32 = 6;
+pub(super) const RESTED: Duration = Duration::from_millis(250);
+/// How often a connection without a place asks strangers to make room, and then who is idle; and how long it waits each
+/// time. The first calls last longer than [`YOUNG`], so that strangers leave before others do.
+const CALLS: [(u32, Leaves); 2] = [(4, Leaves::Strangers), (3, Leaves::Idle)];
 const PATIENCE: Duration = Duration::from_millis(100);
 /// At each call this share of all places is emptied: whoever floods would else be ahead.
 const SHARE: usize = 32;
@@ -67,11 +68,9 @@ impl Room {
 
     /// A place as soon as somebody has given way; `None` when nobody did for longer than a client may be kept waiting.
     pub(super) async fn enter_late(&self) -> Option<OwnedSemaphorePermit> {
-        for call in 0..CALLS {
-            self.make_room(match call % 2 {
-                0 => Leaves::Strangers,
-                _ => Leaves::Idle,
-            });
+        let calls = CALLS.into_iter();
+        for leaves in calls.flat_map(|(count, leaves)| (0..count).map(move |_| leaves)) {
+            self.make_room(leaves);
             let entering = Arc::clone(&self.places).acquire_owned();
             if let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, entering).await {
                 return Some(place);

@@ -165,7 +165,7 @@ async fn what_is_unusual_but_clear_is_one_request() {
             "an absolute target",
             String::from_utf8(post(&length, BODY))
                 .unwrap()
-                .replace("POST /v1", "POST http://evil.example/v1")
+                .replace("POST /v1", "POST http://localhost/v1")
                 .into_bytes(),
         ),
         (
