@@ -197,9 +197,7 @@ fn a_key_in_a_wrong_place_is_shown_by_its_end_only() {
         llm(&format!("api_key: k, timeouts: {{{secret}: 5s}}")),
         llm(&format!("api_key: k, key_rotation: {secret}")),
         llm(&format!("api_key: k, base_url: {secret}")),
-        llm(&format!(
-            "api_key: k, base_url: 'https://me:topsecret-1@h:x/v1?key=topsecret'"
-        )),
+        llm("api_key: k, base_url: 'https://me:topsecret-1@h:x/v1?key=topsecret'"),
         llm(&format!("api_key: '${{{secret}}}'")),
         format!("llm: {{providers: [{secret}]}}"),
         format!(
@@ -207,7 +205,7 @@ fn a_key_in_a_wrong_place_is_shown_by_its_end_only() {
         ),
         format!("llm: {{providers: {secret}}}"),
         format!("{secret}: x"),
-        format!("{secret}"),
+        secret.to_owned(),
         format!("llm: {{providers: [{{name: groq, api_key: k}}\n  {secret}: *{secret}"),
         with_key(&format!("clients: [{{name: c, token_file: {secret}}}]")),
         with_key(&format!(
