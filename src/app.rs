@@ -29,7 +29,7 @@ use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
 use crate::admin::{Admin, Command, Mistake, Reloaded};
-use crate::api::{self, Api, Door};
+use crate::api::{Api, Door};
 use crate::config::{Config, ConfigErrors, Server};
 use crate::dispatch::Dispatch;
 use crate::listener::{Passed, Phase};
@@ -115,7 +115,7 @@ impl App {
             metrics.look_with(metrics::look(&api, &admin));
         }
         let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
-        let listening = data.serve(&api::Front::new(Arc::clone(&api)));
+        let listening = data.serve(&api);
         let admin_listening = bound.serve(&admin);
         Ok(Self {
             api,
@@ -293,6 +293,7 @@ fn admin(
         Box::new(move || door.inside()),
         Box::new(move || Arc::clone(&api.serving().dispatch)),
     )
+    .with_streams(admin::streams(&config.server))
 }
 
 /// Reads the configuration again.
@@ -304,6 +305,7 @@ pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 /// # Errors
 /// Whatever keeps the process from starting.
 pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<(), StartError> {
+    listening::raise_descriptors(&config.server);
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;

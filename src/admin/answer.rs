@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::domain::connection::Unidentified;
+
 /// An error on its way out.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Refused {
@@ -29,6 +31,11 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
     }
 
+    /// As many of these are under way as may be.
+    pub(super) fn too_many(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
     /// The process is ending.
     pub(super) fn ending() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -47,6 +54,16 @@ impl IntoResponse for Refused {
             fields.insert("mistakes".to_owned(), mistakes);
         }
         let mut response = (self.status, Json(json!({"error": error}))).into_response();
+        if matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            response.extensions_mut().insert(Unidentified);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let second = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, second);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response

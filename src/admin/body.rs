@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, StatusCode, header};
+use hyper::body::Body as _;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::answer::Refused;
 use crate::config;
@@ -16,6 +18,8 @@ use crate::domain::memory::HELD_MAX;
 const LARGEST: usize = 64 * 1024;
 /// A body that takes longer is given up.
 const SLOWEST: Duration = Duration::from_secs(10);
+/// Bodies that are read at the same time: slow ones never take all connections.
+static BODIES: Semaphore = Semaphore::const_new(64);
 /// A header that no form of a page can send says the same as the content type.
 const HEADER: &str = "x-pointsman-admin";
 
@@ -31,7 +35,14 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Refused::new(status, "content_type", message));
         }
-        let reading = to_bytes(request.into_body(), LARGEST);
+        let body = request.into_body();
+        // Orders without a body, which most are, need no place.
+        let place = (!body.is_end_stream()).then(|| BODIES.try_acquire());
+        if let Some(Err(_)) = place {
+            let message = "too many bodies of orders are on their way: retry later";
+            return Err(Refused::too_many("too_many_bodies", message));
+        }
+        let reading = to_bytes(body, LARGEST);
         let bytes = match tokio::time::timeout(SLOWEST, reading).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(_)) => {

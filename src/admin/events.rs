@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::HeaderMap;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::answer::Refused;
 use super::state::Admin;
 use crate::runtime::halt::Halt;
 use crate::telemetry::feed::{self, Feed, News, Reader, feed};
@@ -24,9 +26,15 @@ struct Listening {
     /// To be sent first.
     first: Vec<Event>,
     halt: Halt,
+    /// Only held.
+    _place: OwnedSemaphorePermit,
 }
 
 pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let Ok(place) = Arc::clone(&admin.streams).try_acquire_owned() else {
+        let message = "as many streams of events are open as may be: close one, or retry later";
+        return Refused::too_many("too_many_streams", message).into_response();
+    };
     let feed = feed();
     let last = headers.get("last-event-id");
     let last = last.map(|value| value.to_str().unwrap_or_default());
@@ -43,6 +51,7 @@ pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) 
         reader,
         first,
         halt: admin.halt.clone(),
+        _place: place,
     };
     let stream = stream::unfold(listening, |mut listening| async {
         if let Some(event) = listening.first.pop() {

@@ -12,7 +12,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::answer::guarded;
-use super::guard::judge;
+use super::guard::{Entrance, judge};
 use super::routes;
 use super::state::Admin;
 
@@ -21,17 +21,17 @@ use super::state::Admin;
 pub struct Front {
     admin: Arc<Admin>,
     router: TowerToHyperService<Router>,
-    unix: bool,
+    entrance: Entrance,
 }
 
 impl Front {
-    /// Serves all routes of the admin listener; `unix`: on a Unix socket.
-    pub fn new(admin: Arc<Admin>, unix: bool) -> Self {
+    /// Serves all routes of the admin listener, to who came in by `entrance`.
+    pub fn new(admin: Arc<Admin>, entrance: Entrance) -> Self {
         let router = routes::router(Arc::clone(&admin));
         Self {
             admin,
             router: TowerToHyperService::new(router),
-            unix,
+            entrance,
         }
     }
 }
@@ -45,7 +45,7 @@ impl Service<Request<Incoming>> for Front {
         let (parts, body) = request.into_parts();
         // As on the data listener: what follows a body in chunks may be somebody else's (RFC 9112, 6.1).
         let last = parts.headers.contains_key(header::TRANSFER_ENCODING);
-        let judged = judge(&parts, &self.admin.now(), self.unix);
+        let judged = judge(&parts, &self.admin.now(), self.entrance);
         match judged {
             Err(refused) => {
                 Box::pin(async move { Ok(closing(last, guarded(refused.into_response()))) })

@@ -1,23 +1,36 @@
 //! Who gets in. On a listener that needs no token the danger is a page in a browser on the same machine: it must
 //! neither read anything (a name of its own that leads here) nor change anything (a form, a script without leave).
 
-use http::{Method, StatusCode, header, request::Parts};
+use http::{Method, StatusCode, request::Parts};
 
 use super::answer::Refused;
 use super::page;
 use super::state::Now;
+use crate::wire::host::{self, Named};
+use crate::wire::origin;
 use crate::wire::token::{self, TokenDigest};
 
 /// Paths that need no token, as the files of the page: they tell nothing but whether the process is well, and where to
 /// look.
 const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 
-/// Judges a request by its head. `unix`: it came over a Unix socket, which no page can reach.
-pub(super) fn judge(parts: &Parts, now: &Now, unix: bool) -> Result<(), Refused> {
-    let host = host(parts);
+/// What a connection came in by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entrance {
+    /// A Unix socket, which no page can reach.
+    pub unix: bool,
+    /// Over TLS.
+    pub encrypted: bool,
+}
+
+/// Judges a request by its head.
+pub(super) fn judge(parts: &Parts, now: &Now, entrance: Entrance) -> Result<(), Refused> {
+    let named = host::named(parts.version, &parts.uri, &parts.headers);
+    let named = named.map_err(|fault| Refused::invalid(fault.to_string()))?;
     // A page that knows the token may do what it likes.
-    if now.tokens.is_empty() && !unix && !host.is_some_and(|host| now.is_called(host)) {
-        let message = "the Host of an admin request must be an address, localhost or a name of server.admin_listen";
+    if now.tokens.is_empty() && !entrance.unix && !is_own(named, now) {
+        let message = "the Host of an admin request must be an address, localhost or a name of server.admin_listen or \
+                       server.allowed_hosts";
         return Err(Refused::new(
             StatusCode::FORBIDDEN,
             "host_not_allowed",
@@ -33,7 +46,8 @@ pub(super) fn judge(parts: &Parts, now: &Now, unix: bool) -> Result<(), Refused>
             message,
         ));
     }
-    if !matches!(parts.method, Method::GET | Method::HEAD) && is_foreign(parts, host) {
+    let changes = !matches!(parts.method, Method::GET | Method::HEAD);
+    if changes && origin::is_foreign(&parts.headers, named, entrance.encrypted) {
         let message = "a page of another origin may not change anything here";
         return Err(Refused::new(
             StatusCode::FORBIDDEN,
@@ -48,18 +62,11 @@ fn is_open(path: &str) -> bool {
     OPEN.contains(&path) || path.starts_with(page::FOLDER)
 }
 
-/// The host that the request is for: of HTTP/2 in its target, else in the header.
-fn host(parts: &Parts) -> Option<&str> {
-    let target = parts.uri.authority().map(|authority| authority.as_str());
-    let mut named = parts.headers.get_all(header::HOST).iter();
-    let header = named.next().map(|value| value.to_str());
-    match (target, header) {
-        // More than one host is nobody's honest request.
-        _ if named.next().is_some() => None,
-        (Some(target), Some(Ok(host))) if !target.eq_ignore_ascii_case(host) => None,
-        (Some(target), _) => Some(target),
-        (None, Some(Ok(host))) => Some(host),
-        (None, _) => None,
+/// Whether it is called by a name that no page has for its own.
+fn is_own(named: Named<'_>, now: &Now) -> bool {
+    match named {
+        Named::Host(host) => host::is_fixed(host) || host::is_one_of(host, &now.hosts),
+        Named::Nobody | Named::Different => false,
     }
 }
 
@@ -69,20 +76,4 @@ fn has_token(parts: &Parts, tokens: &[TokenDigest]) -> bool {
     tokens
         .iter()
         .fold(false, |found, token| found | (*token == digest))
-}
-
-/// Whether a browser says that a page from elsewhere sent it.
-fn is_foreign(parts: &Parts, host: Option<&str>) -> bool {
-    let site = parts.headers.get("sec-fetch-site");
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
-        return true;
-    }
-    let Some(origin) = parts.headers.get(header::ORIGIN) else {
-        return false;
-    };
-    let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
-    match (origin, host) {
-        (Some((_, origin)), Some(host)) => !origin.eq_ignore_ascii_case(host),
-        _ => true,
-    }
 }

@@ -19,4 +19,5 @@ mod state;
 mod upstreams;
 
 pub use front::Front;
+pub use guard::Entrance;
 pub use state::{Admin, Command, LastReload, Mistake, Now, Reloaded};

@@ -1,12 +1,11 @@
 //! What the admin listener's handlers know, and how they reach the process that they are part of.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access::Client;
 use crate::actors::operator::Operator;
@@ -18,6 +17,9 @@ use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::wire::token::TokenDigest;
+
+/// Streams of events at the same time, unless told otherwise.
+const STREAMS: usize = 64;
 
 /// What the admin listener knows.
 pub struct Admin {
@@ -32,6 +34,8 @@ pub struct Admin {
     /// What is told of requests.
     pub(super) recorder: Arc<Recorder>,
     commands: mpsc::Sender<Command>,
+    /// Places for streams of events: fewer than connections, so that these never take all of them.
+    pub(super) streams: Arc<Semaphore>,
     in_flight: Box<dyn Fn() -> usize + Send + Sync>,
     dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
 }
@@ -117,9 +121,17 @@ impl Admin {
             operator,
             recorder,
             commands,
+            streams: Arc::new(Semaphore::new(STREAMS)),
             in_flight,
             dispatch,
         }
+    }
+
+    /// With this many places for streams of events.
+    #[must_use]
+    pub fn with_streams(mut self, streams: usize) -> Self {
+        self.streams = Arc::new(Semaphore::new(streams));
+        self
     }
 
     /// What holds now.
@@ -174,27 +186,6 @@ impl Admin {
     pub(super) async fn order_drain(&self) -> Result<(), Ending> {
         let sent = self.commands.send(Command::Drain).await;
         sent.map_err(|_| Ending)
-    }
-}
-
-impl Now {
-    /// Whether the name in a request's `Host` is one by which the listener may be called. A page in a browser can give
-    /// its own name any address ("DNS rebinding"), but it cannot call its requests by an address or by `localhost`.
-    pub(super) fn is_called(&self, host: &str) -> bool {
-        let name = host_name(host);
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<IpAddr>().is_ok()
-            || name.eq_ignore_ascii_case("localhost")
-            || self.hosts.iter().any(|it| it.eq_ignore_ascii_case(name))
-    }
-}
-
-/// A host without its port.
-fn host_name(host: &str) -> &str {
-    let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match host.rsplit_once(':') {
-        Some((name, text)) if port(text) && (name.ends_with(']') || !name.contains(':')) => name,
-        _ => host,
     }
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::answer_headers::describe;
 use crate::dispatch::Failed;
+use crate::domain::connection::Unidentified;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::record::Record;
@@ -91,6 +92,15 @@ impl ApiError {
         let mut response = Response::new(Body::from(self.body(request_id)));
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let unidentified = matches!(
+            self.code,
+            ErrorCode::InvalidClientToken
+                | ErrorCode::HostNotAllowed
+                | ErrorCode::CrossOriginRefused
+        );
+        if unidentified {
+            response.extensions_mut().insert(Unidentified);
+        }
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
+use super::browser::{self, Entrance, Judged, Readable};
 use super::state::Api;
-use super::{handlers, routes};
+use super::{handlers, health, routes};
 use crate::domain::dialect::Operation;
 
 /// The service of every connection. Cheap to clone.
@@ -22,15 +23,17 @@ use crate::domain::dialect::Operation;
 pub struct Front {
     api: Arc<Api>,
     router: TowerToHyperService<Router>,
+    entrance: Entrance,
 }
 
 impl Front {
-    /// Serves all routes of the data listener.
-    pub fn new(api: Arc<Api>) -> Self {
+    /// Serves all routes of the data listener, to who came in by `entrance`.
+    pub fn new(api: Arc<Api>, entrance: Entrance) -> Self {
         let router = routes::router(Arc::clone(&api));
         Self {
             api,
             router: TowerToHyperService::new(router),
+            entrance,
         }
     }
 }
@@ -42,32 +45,40 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let last = is_last(&request);
-        let (request, found) = match operation(&request) {
+        let (request, operation) = match operation(&request) {
             None => {
                 let request = straightened(request);
-                let found = operation(&request);
-                (request, found)
+                let operation = operation(&request);
+                (request, operation)
             }
             found => (request, found),
         };
-        match found {
-            Some(operation) => {
+        let serving = self.api.serving();
+        let readable = Readable::of(&serving.pages, request.headers());
+        let open = health::PATHS.contains(&request.uri().path());
+        let judged = browser::judge(&request, (&serving, self.entrance), open);
+        match (judged, operation) {
+            (Judged::Pass, Some(operation)) => {
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
                 Box::pin(async move {
-                    Ok(closing(
-                        last,
-                        handlers::relay(operation, &api, request).await,
-                    ))
+                    let response = handlers::relay(operation, &api, request).await;
+                    Ok(finished((last, readable), response))
                 })
             }
-            None if asks_for_websocket(&request) => {
-                let request = request.map(Body::new);
-                Box::pin(async move { Ok(closing(last, handlers::no_upgrade(request))) })
+            (Judged::Pass, None) if asks_for_websocket(&request) => {
+                let response = handlers::no_upgrade(request.map(Body::new));
+                Box::pin(async move { Ok(finished((last, readable), response)) })
             }
-            None => {
+            (Judged::Pass, None) => {
                 let answering = self.router.call(request);
-                Box::pin(async move { Ok(closing(last, answering.await?)) })
+                Box::pin(async move { Ok(finished((last, readable), answering.await?)) })
+            }
+            (Judged::Answered(response), _) => Box::pin(async move { Ok(response) }),
+            (Judged::Refused(error), operation) => {
+                let request = request.map(Body::new);
+                let response = handlers::turn_away(operation, &serving, request, &error);
+                Box::pin(async move { Ok(finished((last, readable), response)) })
             }
         }
     }
@@ -82,7 +93,9 @@ fn is_last<B>(request: &Request<B>) -> bool {
     request.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
-fn closing(last: bool, mut response: Response) -> Response {
+/// What every answer says, whatever was asked for. `last`: nothing that follows may be taken for a request.
+fn finished((last, readable): (bool, Readable), mut response: Response) -> Response {
+    readable.tell(response.headers_mut());
     if last {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);

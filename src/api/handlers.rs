@@ -300,6 +300,27 @@ pub(super) async fn wrong_method(request: Request) -> Response {
     )
 }
 
+/// Refuses before anything of it is looked at but the head; told in the log where it asks for an operation.
+pub(super) fn turn_away(
+    operation: Option<Operation>,
+    serving: &Serving,
+    request: Request,
+    error: &ApiError,
+) -> Response {
+    if let Some(operation) = operation {
+        let id = request_headers::request_id(request.headers());
+        let arrived = serving.dispatch.clock.now();
+        let trace = request_headers::trace(&request, &serving.dispatch.recorder);
+        tell(operation, serving, (&id, None, trace), arrived, error);
+        let (head, body) = request.into_parts();
+        if !asks_first(&head.headers) {
+            body::discard(body);
+        }
+        return tagged(error.response(&id), &id);
+    }
+    refuse(request, error)
+}
+
 pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
     let (head, body) = request.into_parts();
     if !asks_first(&head.headers) {

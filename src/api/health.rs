@@ -16,6 +16,9 @@ use crate::actors::view::Life;
 use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
+/// Its paths, which are open to everybody.
+pub(super) const PATHS: [&str; 3] = ["/health", "/health/live", "/health/ready"];
+
 pub(super) async fn live(request: Request) -> Response {
     answer(&request, StatusCode::OK, json!({"status": "ok"}))
 }

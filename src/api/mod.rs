@@ -2,6 +2,7 @@
 
 mod answer_headers;
 mod body;
+mod browser;
 mod door;
 mod error;
 mod front;
@@ -14,6 +15,7 @@ mod request_headers;
 mod routes;
 mod state;
 
+pub use browser::Entrance;
 pub use door::Door;
 pub use front::Front;
 pub use state::{Api, Serving};

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::door::Door;
 use crate::access::Clients;
+use crate::config::Pages;
 use crate::dispatch::Dispatch;
 use crate::runtime::halt::Halt;
 use crate::wire::openai::models::ModelEntry;
@@ -28,6 +29,8 @@ pub struct Serving {
     pub dispatch: Arc<Dispatch>,
     /// Who may call; `None`: anybody who can connect.
     pub clients: Option<Clients>,
+    /// Which pages in browsers may call.
+    pub pages: Pages,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
     /// The longest pause between two pieces of a body.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{StartError, chain};
-use crate::admin::{Admin, Front, LastReload, Mistake, Now, Reloaded};
+use crate::admin::{Admin, Entrance, Front, LastReload, Mistake, Now, Reloaded};
 use crate::config::{self, Config, ConfigErrors, Listen, Server};
 use crate::dispatch::Dispatch;
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Guest, Listener, Passed, Phase, Tls, bind,
 };
+use crate::runtime::descriptors;
 use crate::runtime::task::{self, TaskGuard};
 
 /// Connections at the same time: a flood of requests elsewhere takes none of these.
@@ -27,6 +28,18 @@ pub(super) struct Bound {
     taken: Vec<Listen>,
     how: How,
     settings: config::Admin,
+}
+
+/// How many connections it has at the same time.
+fn connections(server: &Server) -> usize {
+    let fitting = descriptors::limit().map_or(usize::MAX, descriptors::for_operators);
+    let most = server.listeners.connections.max_connections;
+    most.min(CONNECTIONS).min(fitting)
+}
+
+/// How many of these may be streams of events, which last.
+pub(super) fn streams(server: &Server) -> usize {
+    (connections(server) / 4).max(1)
 }
 
 /// How its addresses are listened on.
@@ -66,7 +79,7 @@ impl Bound {
         let policy = listeners.connections;
         let how = How {
             connections: Connections::new(ConnectionPolicy {
-                max_connections: policy.max_connections.min(CONNECTIONS),
+                max_connections: connections(server),
                 ..policy
             }),
             tls,
@@ -142,7 +155,11 @@ fn serve(listener: Listener, unix: bool, admin: &Arc<Admin>, guest: &Guest) -> S
     let address = listener.address();
     let tls = listener.is_encrypted();
     tracing::info!(address, tls, listener = "admin", "listening");
-    let front = Front::new(Arc::clone(admin), unix);
+    let entrance = Entrance {
+        unix,
+        encrypted: tls,
+    };
+    let front = Front::new(Arc::clone(admin), entrance);
     task::detach(listener.serve(front, guest.clone()));
     address
 }
@@ -202,17 +219,17 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
             .map(|file| file.display().to_string())
             .collect(),
         tokens: config.server.admin.tokens.clone(),
-        hosts: hosts(&config.server.admin),
+        hosts: hosts(&config.server.admin)
+            .into_iter()
+            .chain(config.server.pages.hosts.iter().cloned())
+            .collect(),
     }
 }
 
 /// Names in its addresses.
 fn hosts(admin: &config::Admin) -> Vec<String> {
-    let names = admin.listen.iter().filter_map(|listen| match listen {
-        Listen::Tcp(address) => Some(address.rsplit_once(':')?.0.to_owned()),
-        Listen::Unix(_) => None,
-    });
-    names.collect()
+    let names = admin.listen.iter().filter_map(Listen::name);
+    names.map(str::to_owned).collect()
 }
 
 /// The mistakes of a configuration one by one.
@@ -234,7 +251,7 @@ pub(super) fn mistakes(errors: &ConfigErrors) -> Vec<Mistake> {
 pub(super) fn mistake(error: &dyn std::error::Error) -> Mistake {
     Mistake {
         place: String::new(),
-        message: chain(error),
+        message: config::masked(&chain(error)),
         suggestion: None,
     }
 }

@@ -295,11 +295,20 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
     Serving {
         dispatch: Arc::new(dispatch),
         clients,
+        pages: assembled_pages(config),
         max_body: config.server.max_body,
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),
     }
+}
+
+/// Names of addresses to listen on are names of this process.
+fn assembled_pages(config: &Config) -> config::Pages {
+    let mut pages = config.server.pages.clone();
+    let names = config.server.listen.iter().filter_map(config::Listen::name);
+    pages.hosts.extend(names.map(str::to_owned));
+    pages
 }
 
 fn models(config: &Config) -> Vec<ModelEntry> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::error::{StartError, chain};
-use crate::api::Front;
+use crate::api::{Api, Entrance, Front};
 use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
+use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
 };
-use crate::runtime::task;
+use crate::runtime::{descriptors, task};
 
 /// Everything that listens.
 pub(super) struct Listening {
@@ -32,7 +33,11 @@ impl Listening {
             unix,
             reuse_port,
         } = &server.listeners;
-        let connections = Connections::new(*connections);
+        let fitting = descriptors::limit().map_or(usize::MAX, descriptors::for_callers);
+        let connections = Connections::new(ConnectionPolicy {
+            max_connections: connections.max_connections.min(fitting),
+            ..*connections
+        });
         let files = tls.as_ref().map(|tls| files(tls, server));
         let tls = files.as_ref().map(Tls::load).transpose()?.map(Arc::new);
         let file = FileMode {
@@ -150,7 +155,7 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Serves.
-    pub(super) fn serve(self, front: &Front) -> Listening {
+    pub(super) fn serve(self, api: &Arc<Api>) -> Listening {
         let (drain, guest) = Drain::new();
         let mut addresses = Vec::new();
         let mut outside = Vec::new();
@@ -159,11 +164,17 @@ impl Bound {
             let tls = listener.is_encrypted();
             tracing::info!(address, tls, listener = "data", "listening");
             let real = Listen::Tcp(address.clone());
-            if !listener.is_unix() && !real.is_local() {
+            let real_is_local = real.is_local();
+            if !listener.is_unix() && !real_is_local {
                 outside.push((real, tls));
             }
             addresses.push(address);
-            task::detach(listener.serve(front.clone(), guest.clone()));
+            let entrance = Entrance {
+                unix: listener.is_unix(),
+                local: real_is_local,
+                encrypted: tls,
+            };
+            task::detach(listener.serve(Front::new(Arc::clone(api), entrance), guest.clone()));
         }
         Listening {
             addresses,
@@ -195,6 +206,23 @@ fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {
         client_ca: tls.client_ca.clone(),
         require_client_cert: tls.require_client_cert,
         http2: server.listeners.connections.http2.is_some(),
+    }
+}
+
+/// As many file descriptors as the process may have; warns when connections could need more.
+pub(super) fn raise_descriptors(server: &Server) {
+    let Some(limit) = descriptors::raise() else {
+        return;
+    };
+    let asked = server.listeners.connections.max_connections;
+    let (fit, needed) = (descriptors::for_callers(limit), descriptors::needed(asked));
+    if fit < asked {
+        tracing::warn!(
+            limit,
+            needed,
+            "server.max_connections is {asked}, but only {fit} fit into the limit of file descriptors (ulimit -n, LimitNOFILE): \
+             raise it, or lower server.max_connections"
+        );
     }
 }
 

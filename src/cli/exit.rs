@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigErrors, LoadRequest};
+use crate::domain::shown::{json, plain};
 
 /// Exit code for a configuration with mistakes (`EX_CONFIG` of sysexits.h).
 pub(super) const BAD_CONFIGURATION: u8 = 78;
@@ -25,15 +26,15 @@ pub(super) fn surroundings() -> LoadRequest {
     }
 }
 
-pub(super) fn refuse(errors: &ConfigErrors, json: bool) -> ExitCode {
-    if json {
+pub(super) fn refuse(errors: &ConfigErrors, as_json: bool) -> ExitCode {
+    if as_json {
         let problems: Vec<String> = match errors {
             ConfigErrors::NothingConfigured { .. } => vec![errors.to_string()],
             ConfigErrors::Invalid { problems, .. } => {
                 problems.iter().map(ToString::to_string).collect()
             }
         };
-        say(&format!(
+        say_json(&format!(
             "{:#}\n",
             serde_json::json!({"ok": false, "problems": problems})
         ));
@@ -45,10 +46,17 @@ pub(super) fn refuse(errors: &ConfigErrors, json: bool) -> ExitCode {
 
 pub(super) fn say(text: &str) {
     // A reader that has closed the pipe has read enough.
+    let text = plain(text, true);
     drop(std::io::stdout().write_all(text.as_bytes()));
 }
 
+/// The same of JSON, which stays JSON.
+pub(super) fn say_json(text: &str) {
+    drop(std::io::stdout().write_all(json(text).as_bytes()));
+}
+
 pub(super) fn complain(text: &str) {
+    let text = plain(text, true);
     drop(writeln!(std::io::stderr(), "pointsman: {text}"));
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::admin::{AdminClient, AdminError};
 use super::arguments::Explain;
-use super::exit::{CANNOT_BIND, complain, say};
+use super::exit::{CANNOT_BIND, complain, say, say_json};
 use super::shown::{items, span, text};
 use crate::app;
 
@@ -25,10 +25,10 @@ pub(super) fn run(arguments: Explain) -> ExitCode {
             return ExitCode::from(CANNOT_BIND);
         }
     };
-    say(&match as_json {
-        true => format!("{explained:#}\n"),
-        false => table(&explained),
-    });
+    match as_json {
+        true => say_json(&format!("{explained:#}\n")),
+        false => say(&table(&explained)),
+    }
     match explained["answer"].as_str() {
         Some("goes_now") => ExitCode::SUCCESS,
         Some("waits") => ExitCode::from(WAITS),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::arguments::Health;
 use super::ask::{Asking, Unasked, ask, hint, nearest};
-use super::exit::{complain, say, surroundings};
+use super::exit::{complain, say_json, surroundings};
 use crate::app;
 use crate::config::{self, ConfigErrors, Listen, LoadRequest};
 
@@ -45,7 +45,7 @@ enum Unwell {
 pub(super) fn run(arguments: Health) -> ExitCode {
     match is_well(arguments) {
         Ok(body) => {
-            say(&format!("{body}\n"));
+            say_json(&format!("{body}\n"));
             ExitCode::SUCCESS
         }
         Err(error) => {

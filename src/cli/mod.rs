@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::arguments::{Check, Cli, Command};
-use self::exit::{refuse, say, surroundings};
+use self::exit::{refuse, say, say_json, surroundings};
 use crate::config::{self, ConfigErrors, LoadRequest, Problem};
 
 /// Runs the command line of this process.
@@ -54,11 +54,9 @@ fn check(arguments: &Check) -> ExitCode {
         };
         return refuse(&ConfigErrors::one(problem), arguments.json);
     }
-    let text = if arguments.json {
-        format!("{:#}\n", check::render_json(&config))
-    } else {
-        check::render(&config)
-    };
-    say(&text);
+    match arguments.json {
+        true => say_json(&format!("{:#}\n", check::render_json(&config))),
+        false => say(&check::render(&config)),
+    }
     ExitCode::SUCCESS
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::domain::shown::plain;
+
 /// A time: `0.4 s`, `12 s`, `3 min`, `2 h`, `5 d`.
 pub(super) fn span(seconds: f64) -> String {
     match seconds {
@@ -21,15 +23,10 @@ pub(super) fn millis(millis: f64) -> String {
     }
 }
 
-/// A text of a JSON value; an empty one without it. Characters that mean something to a terminal become `?`: names may be
-/// a caller's.
+/// A text of a JSON value; an empty one without it. Characters that a terminal obeys or does not show are escaped: names
+/// may be a caller's.
 pub(super) fn text(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
-    let shown = text.chars().map(|letter| match letter.is_control() {
-        true => '?',
-        false => letter,
-    });
-    shown.collect()
+    plain(value.as_str().unwrap_or_default(), false).into_owned()
 }
 
 /// The items of a JSON array; none without it.
@@ -52,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(text(&json!("a\u{1b}[2Jb\nc")), "a?[2Jb?c");
+        assert_eq!(text(&json!("a\u{1b}[2Jb\nc")), "a\\u{1b}[2Jb\\u{a}c");
+        assert_eq!(text(&json!("a\u{202e}b")), "a\\u{202e}b");
         assert_eq!(text(&json!(7)), "");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::describe::{Describe, Shape};
+use super::mask::looks_like_key;
 use super::read::{FromNode, Node, Report, section};
 use super::resolved::Client;
 use super::tokens::{self, Typed};
@@ -127,6 +128,15 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
     } else if name.chars().any(char::is_control) {
         let place = format!("{path}.name");
         report.problem(&place, "holds control characters", "write a plain name");
+    }
+    if looks_like_key(&name) {
+        let place = format!("{path}.name");
+        let message = format!("`{name}` looks like a key, and names are in every log line");
+        report.problem(
+            &place,
+            message,
+            "write the token as `token:`, and a plain name",
+        );
     }
     let typed = Typed {
         token: raw.token,

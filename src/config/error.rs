@@ -1,7 +1,10 @@
 //! Everything that can be wrong with a configuration.
 
 use std::fmt;
+use std::mem;
 use std::path::PathBuf;
+
+use super::mask::masked;
 
 /// One mistake.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,10 +59,22 @@ Three ways on:
 impl ConfigErrors {
     /// One mistake that is in no file.
     pub fn one(problem: Problem) -> Self {
-        Self::Invalid {
-            problems: vec![problem],
-            files: Vec::new(),
+        Self::invalid(vec![problem], Vec::new(), &[])
+    }
+
+    /// These mistakes, in which nothing is shown that looks like a key, nor any of `suspects`.
+    pub(super) fn invalid(
+        mut problems: Vec<Problem>,
+        files: Vec<PathBuf>,
+        suspects: &[String],
+    ) -> Self {
+        for problem in &mut problems {
+            let texts = [&mut problem.place, &mut problem.message];
+            for text in texts.into_iter().chain(&mut problem.suggestion) {
+                *text = masked(&mem::take(text), suspects).into_owned();
+            }
         }
+        Self::Invalid { problems, files }
     }
 
     /// The files that were looked at before it was known that there are mistakes.

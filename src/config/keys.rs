@@ -22,11 +22,16 @@ pub(super) struct Found {
     /// The variable that names it, and what is wrong with it.
     problem: Option<(String, String)>,
     warnings: Vec<String>,
+    /// What the variable holds, which should be a path.
+    suspect: Option<String>,
 }
 
 impl Found {
     /// Tells what there is to tell; the keys are left.
     pub fn told(self, report: &mut Report) -> Vec<Key> {
+        if let Some(text) = &self.suspect {
+            report.suspect(text);
+        }
         report.files.extend(self.file);
         report.warnings.extend(self.warnings);
         if let Some((variable, message)) = self.problem {
@@ -65,7 +70,12 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
                 found.warnings.push(text);
                 return found.distinct();
             }
-            Some((variable, path)) => return named(variable, dir.join(path)),
+            Some((variable, path)) => {
+                return Found {
+                    suspect: Some(path.to_owned()),
+                    ..named(variable, dir.join(path))
+                };
+            }
             None if !found.keys.is_empty() => return found.distinct(),
             None => {}
         }
@@ -88,6 +98,7 @@ fn named(variable: String, path: PathBuf) -> Found {
         problem: problem.map(|problem| (variable, format!("{} {problem}", path.display()))),
         file: Some(path),
         warnings,
+        ..Found::default()
     }
 }
 

@@ -65,6 +65,14 @@ impl Listen {
         Ok(Self::Tcp(text.to_owned()))
     }
 
+    /// Its host as it was typed: a name, or an address.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(address) => Some(address.rsplit_once(':')?.0),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Whether anyone from outside may call here: `identified` says that all callers show a certificate, `clients`
     /// that they need a token. What must have been asked for (`server.insecure_open`).
     pub fn is_open(&self, identified: bool, clients: bool) -> bool {

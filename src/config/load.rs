@@ -48,10 +48,7 @@ fn load_from(
         Err(problem) => {
             // Which file is looked for is in the request; here it is only known that `.env` was.
             let files = vec![request.working_dir.join(".env")];
-            return Err(ConfigErrors::Invalid {
-                problems: vec![problem],
-                files,
-            });
+            return Err(ConfigErrors::invalid(vec![problem], files, &[]));
         }
     };
     let (overrides, problems) = env::overrides(&env);

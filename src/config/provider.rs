@@ -4,6 +4,7 @@ use super::catalog::{self, BuiltIn};
 use super::context::Context;
 use super::endpoint::Endpoint;
 use super::keys;
+use super::mask::looks_like_key;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
@@ -234,6 +235,16 @@ fn name(raw: Option<String>, path: &str, report: &mut Report) -> Option<String> 
         );
         return None;
     }
+    // It would be in every log line.
+    if looks_like_key(&name) {
+        let message = format!("a provider is named `{name}`, which looks like a key");
+        report.problem(
+            path,
+            message,
+            "write the key as `api_key:`, and a name as `name:`",
+        );
+        return None;
+    }
     Some(name)
 }
 
@@ -333,6 +344,7 @@ fn keys_of(
         });
     }
     if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
+        names.iter().for_each(|name| report.suspect(name));
         let before = report.problems.len();
         let found = context.keys(&names, report);
         if found.is_empty() && report.problems.len() == before {
@@ -352,6 +364,7 @@ fn keys_of(
         .unwrap_or_default()
     {
         let place = format!("{path}.api_key_files");
+        report.suspect(&file);
         let full = context.dir.join(&file);
         report.files.push(full.clone());
         match keys::from_file(&full) {

@@ -84,6 +84,11 @@ section! {
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
+        /// Names by which this process may be called where nobody has to identify, beside addresses and `localhost`;
+        /// `*.example` stands for all below it.
+        allowed_hosts: Names,
+        /// Origins whose pages may call from a browser, such as `https://app.example`; `*` for all. Default: none.
+        allowed_origins: Names,
     }
 }
 

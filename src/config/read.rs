@@ -11,6 +11,7 @@ use config::{Value, ValueKind};
 
 use super::describe::Describe;
 use super::error::{ConfigErrors, Problem};
+use super::mask;
 use crate::domain::near::near;
 
 /// The origins that layers other than the file carry.
@@ -32,15 +33,28 @@ pub(super) struct Report {
     pub variables: BTreeMap<String, Vec<String>>,
     /// What of `.env` could not be read.
     pub unread: Option<String>,
+    /// Values that stand where a key belongs, and may be one.
+    pub suspects: Vec<String>,
 }
 
 impl Report {
     /// Why there is no configuration.
     pub fn into_errors(self) -> ConfigErrors {
-        ConfigErrors::Invalid {
-            problems: self.problems,
-            files: self.files,
+        ConfigErrors::invalid(self.problems, self.files, &self.suspects)
+    }
+
+    /// Notes what stands where the name or the file of a key belongs: it is not shown if it may be the key.
+    pub fn suspect(&mut self, text: &str) {
+        if mask::is_suspect(text) {
+            self.suspects.push(text.to_owned());
         }
+    }
+
+    /// The warnings as they may be shown.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let warnings = std::mem::take(&mut self.warnings).into_iter();
+        let shown = warnings.map(|text| mask::masked(&text, &self.suspects).into_owned());
+        shown.collect()
     }
 
     /// A mistake at a key path of the file.
@@ -137,7 +151,9 @@ impl<'a> Node<'a> {
             ValueKind::Nil => "nothing".to_owned(),
             _ if report.variables.contains_key(&self.path) => "what its variable holds".to_owned(),
             _ => {
-                let shown: String = self.value.to_string().chars().take(40).collect();
+                // Masked before it is cut: a piece of a key does not look like one.
+                let shown = self.value.to_string();
+                let shown: String = mask::masked(&shown, &[]).chars().take(40).collect();
                 format!("`{shown}`")
             }
         };

@@ -13,6 +13,7 @@ use super::keys;
 use super::listen::Listen;
 use super::listeners;
 use super::outbound;
+use super::pages;
 use super::policies;
 use super::provider;
 use super::raw::{self, Root};
@@ -155,7 +156,7 @@ pub(super) fn resolve(
         policies: virtuals::policies(&virtuals, profile, said),
         virtuals: chains,
         default_model,
-        warnings: report.warnings,
+        warnings: report.take_warnings(),
         sources,
         files: report.files,
     })
@@ -227,6 +228,7 @@ fn server(
     };
     let insecure = raw.insecure_open == Some(true);
     let admin = admin::resolve(raw.admin_listen, &typed, insecure, context, report);
+    let pages = pages::resolve(raw.allowed_hosts, raw.allowed_origins, !clients, report);
     let drain = raw.drain.unwrap_or_default();
     let listen = raw
         .listen
@@ -243,6 +245,7 @@ fn server(
             .max_in_flight
             .map_or(usual.max_in_flight, |count| count.get()),
         listeners,
+        pages,
         insecure_open: raw.insecure_open == Some(true),
         drain_delay: drain.delay.map_or(usual.drain_delay, |span| span.0),
         drain_timeout: drain.timeout.map_or(usual.drain_timeout, |span| span.0),

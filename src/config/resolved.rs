@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::listen::Listen;
 use super::listeners::Listeners;
+use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
@@ -76,6 +77,8 @@ pub struct Server {
     pub max_in_flight: usize,
     /// How connections are taken in.
     pub listeners: Listeners,
+    /// Which pages in browsers may call.
+    pub pages: Pages,
     /// Whether addresses that others can reach may be open to anyone.
     pub insecure_open: bool,
     /// From the signal to refusing new connections.
@@ -97,6 +100,7 @@ impl Default for Server {
             dns: Dns::default(),
             max_in_flight: 10_000,
             listeners: Listeners::default(),
+            pages: Pages::default(),
             insecure_open: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),

@@ -101,6 +101,7 @@ fn plain(typed: &Typed, path: &str, context: &Context<'_>, report: &mut Report) 
     if let Some(file) = &typed.file {
         let [_, name, _] = typed.names;
         let place = format!("{path}.{name}");
+        report.suspect(file);
         let full = context.dir.join(file);
         report.files.push(full.clone());
         match keys::from_file(&full) {

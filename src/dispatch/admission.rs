@@ -11,22 +11,12 @@ use crate::access::Client;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 
-/// Fields by which upstreams that are routers themselves (OpenRouter, LiteLLM) choose another model than `model`.
-const DETOURS: [&str; 6] = [
-    "models",
-    "route",
-    "preset",
-    "fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-];
-
 impl Dispatch {
     /// The chain that the request asks for, if its client may.
     pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
         let client = request.client.as_deref();
         if let Some(client) = client.filter(|client| client.is_restricted())
-            && let Some(field) = request.doc.any_of(&DETOURS)
+            && let Some(field) = request.doc.detour()
         {
             return Err(no_detour(request, client, field));
         }

@@ -220,9 +220,14 @@ impl Attempt<'_> {
         let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
-                SendError::Connect(_) | SendError::Broken(_) => Class::Network,
+                SendError::Connect(_) | SendError::Broken(_) | SendError::Local(_) => {
+                    Class::Network
+                }
             };
-            Early::from(Failure::new(class, error.to_string()))
+            Early::from(Failure {
+                certain: !matches!(error, SendError::Local(_)),
+                ..Failure::new(class, error.to_string())
+            })
         })?;
         let Times { clock, tried, .. } = self.times;
         let started = tried.begun().started;
@@ -437,6 +442,9 @@ fn is_success(status: u16) -> bool {
 
 fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
+    if let Some(client) = &request.client {
+        headers::own_idempotency_keys(&mut all, client.name());
+    }
     all.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),

@@ -396,7 +396,9 @@ impl Attempts {
         };
         slot.last = Some(class);
         let seen_elsewhere = seen_elsewhere && !mutant::on(Mutant::PoisonCounts);
-        if !class.trips_breaker() || slot.counted || seen_elsewhere {
+        // What is not the upstream's doing is not held against it.
+        let doubtful = !failure.certain;
+        if !class.trips_breaker() || slot.counted || seen_elsewhere || doubtful {
             return false;
         }
         slot.counted = true;

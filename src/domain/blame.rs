@@ -21,7 +21,7 @@ impl Blame {
     pub fn counts(&self, failure: &Failure) -> bool {
         match failure.class {
             Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone => failure.certain,
-            class => self.may && !self.met.contains(&class),
+            class => self.may && failure.certain && !self.met.contains(&class),
         }
     }
 }

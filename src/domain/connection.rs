@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+/// On an answer: whoever asked may not, or did not say who it is. A connection that has had nothing else gives way first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unidentified;
+
 /// What the clients of a listener may do, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConnectionPolicy {

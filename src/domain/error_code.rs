@@ -16,6 +16,10 @@ pub enum ErrorCode {
     InvalidClientToken,
     /// The client may not use this target.
     TargetNotAllowed,
+    /// The request names a host that a page in a browser could have for its own.
+    HostNotAllowed,
+    /// A browser says that a page from elsewhere sent the request.
+    CrossOriginRefused,
     /// The client's `max_in_flight` requests are under way already.
     ClientOverloaded,
     /// The client's requests or tokens of this minute are used up.
@@ -62,6 +66,8 @@ impl ErrorCode {
             Self::ContextLengthExceeded => "context_length_exceeded",
             Self::InvalidClientToken => "invalid_client_token",
             Self::TargetNotAllowed => "target_not_allowed",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::CrossOriginRefused => "cross_origin_refused",
             Self::ClientOverloaded => "client_overloaded",
             Self::ClientRateLimited => "client_rate_limited",
             Self::ModelNotFound => "model_not_found",
@@ -90,7 +96,7 @@ impl ErrorCode {
             | Self::NoDefaultModel
             | Self::ContextLengthExceeded => 400,
             Self::InvalidClientToken => 401,
-            Self::TargetNotAllowed => 403,
+            Self::TargetNotAllowed | Self::HostNotAllowed | Self::CrossOriginRefused => 403,
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTooLarge => 413,

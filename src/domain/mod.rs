@@ -46,6 +46,7 @@ pub mod sampling;
 pub mod secret;
 pub mod settlement;
 pub mod skipped;
+pub mod shown;
 pub mod time;
 pub mod trace;
 pub mod usage;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::room::{Leaves, RESTED, YOUNG};
+
 /// At most so often a busy connection is looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// A streamed answer ends by itself at its deadline, if its client takes in the end of it within this time.
@@ -40,6 +42,10 @@ pub(super) struct Activity {
     deadline: AtomicU64,
     /// It is time to look whether the client has hung up.
     look: AtomicBool,
+    /// It was answered something else than that it may not ask.
+    known: AtomicBool,
+    /// Its last answer was that it may not ask.
+    refused: AtomicBool,
 }
 
 /// A request that is being served; over when dropped.
@@ -88,12 +94,36 @@ impl Activity {
             stuck: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
             look: AtomicBool::new(false),
+            known: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         }
     }
 
     /// Nothing more can be written for now; says whether that is new.
     pub(super) fn stick(&self) -> bool {
         !self.stuck.swap(true, Relaxed)
+    }
+
+    /// A request was answered: `refused`, because whoever asked may not.
+    pub(super) fn answered(&self, refused: bool) {
+        self.refused.store(refused, Relaxed);
+        if !refused && !self.known.load(Relaxed) {
+            self.known.store(true, Relaxed);
+        }
+    }
+
+    /// Whether it gives way to others, if those leave.
+    pub(super) fn gives_way(&self, leaves: Leaves) -> bool {
+        let inside = self.inside.load(Relaxed) > 0;
+        match leaves {
+            Leaves::Strangers => {
+                let asks = inside && !self.refused.load(Relaxed);
+                !self.known.load(Relaxed) && !asks && self.born.elapsed() >= YOUNG
+            }
+            Leaves::Idle => {
+                !self.is_busy() && self.at(self.quiet.load(Relaxed)) + RESTED <= Instant::now()
+            }
+        }
     }
 
     /// Something was written, or there is nothing left to write.

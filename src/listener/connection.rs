@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::bytes::{HangsUp, Watched};
 use super::drain::{Guest, Phase};
 use super::keeper::{End, Keeper};
+use super::room::{Leaves, Room};
 use super::service::{Noted, Serves};
 use super::tls::{H2, Tls};
 use crate::domain::connection::{ConnectionPolicy, Http2Policy};
@@ -32,7 +33,7 @@ const READ_BUFFER: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(1);
 /// An HTTP/2 client that was told to leave has so long to do so from its last request on.
 const LEAVE: Duration = Duration::from_secs(5);
-/// So many refused connections are told why at once; the rest are just closed.
+/// So many connections wait at once for a place, and are told why if they get none; the rest are just closed.
 const REFUSALS: usize = 64;
 
 const TIMED_OUT: &[u8] =
@@ -45,25 +46,36 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nr
 #[derive(Clone, Debug)]
 pub struct Connections {
     policy: ConnectionPolicy,
-    places: Arc<Semaphore>,
+    room: Arc<Room>,
     refusals: Arc<Semaphore>,
 }
 
 impl Connections {
     /// None yet, and at most as many as the policy says.
     pub fn new(policy: ConnectionPolicy) -> Self {
-        let most = policy.max_connections.min(Semaphore::MAX_PERMITS);
+        let room = Room::new(policy.max_connections);
+        let refusals = REFUSALS.min(room.most() / 4).max(1);
         Self {
             policy,
-            places: Arc::new(Semaphore::new(most)),
-            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            room: Arc::new(room),
+            refusals: Arc::new(Semaphore::new(refusals)),
         }
+    }
+
+    /// Asks connections to leave that do nothing: there is no file descriptor left.
+    pub(super) fn make_room(&self, leaves: Leaves) {
+        self.room.make_room(leaves);
     }
 
     pub(super) fn has_http2(&self) -> bool {
         self.policy.http2.is_some()
     }
 }
+
+/// What a connection is made of.
+pub(super) trait Wire: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static> Wire for S {}
 
 /// How a listener's connections are served.
 #[derive(Clone, Debug)]
@@ -75,31 +87,42 @@ pub(super) struct How {
 }
 
 impl How {
-    /// Serves this connection in the background, or refuses it.
-    pub(super) fn take<S: Serves>(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
-        service: S,
-        guest: Guest,
-    ) {
-        let Connections {
-            policy,
-            places,
-            refusals,
-        } = &self.connections;
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+    /// Serves this connection in the background, perhaps when another one has given way, or refuses it.
+    pub(super) fn take<S: Serves>(&self, stream: impl Wire, service: S, guest: Guest) {
+        if let Some(place) = self.connections.room.enter() {
+            self.serve(stream, (service, guest), place);
+            return;
+        }
+        let Ok(told) = Arc::clone(&self.connections.refusals).try_acquire_owned() else {
             tracing::debug!("connection refused: too many (server.max_connections)");
-            let told = Arc::clone(refusals).try_acquire_owned();
-            if let (Ok(told), None) = (told, &self.tls) {
-                task::detach(refuse(stream, told));
-            }
             return;
         };
-        let keeper = Keeper::new(*policy, guest);
+        let how = self.clone();
+        task::detach(async move {
+            if let Some(place) = how.connections.room.enter_late().await {
+                drop(told);
+                how.serve(stream, (service, guest), place);
+                return;
+            }
+            tracing::debug!("connection refused: too many (server.max_connections)");
+            if how.tls.is_none() {
+                refuse(stream, told).await;
+            }
+        });
+    }
+
+    fn serve<S: Serves>(
+        &self,
+        stream: impl Wire,
+        (service, guest): (S, Guest),
+        place: OwnedSemaphorePermit,
+    ) {
+        let policy = self.connections.policy;
+        let keeper = Keeper::new(policy, guest, self.connections.room.ear());
         let bytes = Watched::new(stream, Arc::clone(&keeper.activity), policy.write);
         let course = Course {
             keeper,
-            policy: *policy,
+            policy,
             service,
         };
         match (&self.tls, self.sniff) {

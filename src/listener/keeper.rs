@@ -9,6 +9,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::activity::{Activity, Bounds, LOOK, Verdict};
 use super::drain::{Guest, Phase};
+use super::room::{Ear, Leaves};
 use crate::domain::connection::ConnectionPolicy;
 
 /// So long an idle connection stays when no new ones are taken: a client that is about to use it gets its answer, with
@@ -31,6 +32,7 @@ pub(super) struct Keeper {
     pub(super) activity: Arc<Activity>,
     policy: ConnectionPolicy,
     guest: Guest,
+    ear: Ear,
     /// When the shutdown began.
     leaving: Option<Instant>,
     /// Since when the connection is ending by itself, and how long it may be silent meanwhile.
@@ -41,11 +43,12 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(policy: ConnectionPolicy, guest: Guest) -> Self {
+    pub(super) fn new(policy: ConnectionPolicy, guest: Guest, ear: Ear) -> Self {
         Self {
             activity: Arc::new(Activity::new()),
             policy,
             guest,
+            ear,
             leaving: None,
             parting: None,
             timer: Box::pin(tokio::time::sleep(policy.head.min(policy.idle))),
@@ -94,6 +97,14 @@ impl Keeper {
                     _ => End::Idle,
                 },
                 () = self.guest.changed() => {}
+                leaves = self.ear.called() => {
+                    if self.activity.gives_way(leaves) && self.ear.leave() {
+                        return match leaves {
+                            Leaves::Strangers => End::Gone,
+                            Leaves::Idle => End::Idle,
+                        };
+                    }
+                }
             }
         }
     }

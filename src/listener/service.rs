@@ -13,6 +13,7 @@ use hyper::service::Service;
 
 use super::activity::{Activity, Inside};
 use super::pump::{BoxError, Pumped};
+use crate::domain::connection::Unidentified;
 use crate::runtime::clock::Until;
 
 /// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
@@ -92,6 +93,8 @@ where
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        let refused = response.extensions_mut().remove::<Unidentified>();
+        self.activity.answered(refused.is_some());
         let mut inside = self.inside.take();
         if let Some(inside) = &mut inside {
             inside.asked(true);

@@ -8,17 +8,22 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
+use tokio::time::Instant;
 
 use super::connection::{Connections, How};
 use super::drain::{Guest, Phase};
 use super::passed::{Passed, Socket};
+use super::room::Leaves;
 use super::service::Serves;
+use super::shortage::{self, Shortage, Word};
 use super::socket_file::{self, BACKLOG, FileMode, SocketFile};
 use super::tls::Tls;
 use crate::config::Listen;
 
 /// After an error of `accept` (no file descriptors left, say) a short rest instead of a busy loop.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// While connections could not be accepted, it is looked so often whether that is over.
+const ACCEPT_LOOK: Duration = Duration::from_secs(1);
 /// From the moment when a shared port turns away who begins to connect until it is closed: who had begun before has
 /// this long for the rest of its way, one round trip.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -172,14 +177,46 @@ impl Listener {
     }
 
     async fn accept_all<S: Serves>(&self, service: &S, guest: &Guest) {
+        let mut shortage = Shortage::default();
         loop {
-            match self.accept().await {
-                Ok(stream) => self.take(stream, service, guest),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+            let accepted = match shortage.lasts() {
+                false => Some(self.accept().await),
+                // Nobody may come for long; that it is over is told all the same.
+                true => tokio::time::timeout(ACCEPT_LOOK, self.accept()).await.ok(),
+            };
+            match accepted {
+                Some(Ok(stream)) => self.take(stream, service, guest),
+                Some(Err(error)) => {
+                    self.lack(&error, shortage.failed(Instant::now()));
                     tokio::time::sleep(ACCEPT_REST).await;
+                    continue;
                 }
+                None => {}
             }
+            if let Some(Word::Ends(lasted)) = shortage.quiet(Instant::now()) {
+                let address = self.address();
+                let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(address, lasted_ms, "connections are accepted again");
+            }
+        }
+    }
+
+    /// A connection could not be accepted. For want of a file descriptor, those that do nothing give way.
+    fn lack(&self, error: &io::Error, word: Option<Word>) {
+        if shortage::is_of_descriptors(error) {
+            // Strangers are asked each time, who is idle now and then: that is when something is told.
+            self.how.connections.make_room(match word {
+                Some(Word::Goes(_)) => Leaves::Idle,
+                _ => Leaves::Strangers,
+            });
+        }
+        let address = self.address();
+        match word {
+            Some(Word::Begins) => tracing::warn!(%error, address, "cannot accept a connection"),
+            Some(Word::Goes(failed)) => {
+                tracing::warn!(%error, address, failed, "still cannot accept connections");
+            }
+            Some(Word::Ends(_)) | None => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Floor 3: the clock, the spawning of tasks and their last moment, so that nothing else names them.
 
 pub mod clock;
+pub mod descriptors;
 pub mod halt;
 pub mod memory;
 pub mod task;

@@ -21,7 +21,7 @@ pub enum Format {
 
 /// Installs the process's subscriber. `level` is a level or a filter such as `info,pointsman=debug`.
 pub fn init(format: Format, level: &str) -> LogGuard {
-    let (queue, guard) = sink::start();
+    let (queue, guard) = sink::start(format == Format::Json);
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(level::usual(filter))

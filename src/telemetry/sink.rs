@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
+use crate::domain::shown::{self, may_hide};
+
 /// Lines waiting for the writer thread, at most; beyond that lines are dropped rather than requests slowed.
 const QUEUE: usize = 16_384;
 /// The writer's rest between two batches.
@@ -48,11 +50,12 @@ impl Drop for LogGuard {
 }
 
 /// Starts the writer thread; what it is sent goes to standard output.
-pub(super) fn start() -> (SyncSender<Vec<u8>>, LogGuard) {
+/// `json`: each line is a JSON object.
+pub(super) fn start(json: bool) -> (SyncSender<Vec<u8>>, LogGuard) {
     let (queue, lines) = mpsc::sync_channel(QUEUE);
     let (end, ended) = mpsc::channel();
     let writer = move || {
-        write_lines(&lines);
+        write_lines(&lines, json);
         drop(end);
     };
     // Without the thread there is nobody to write, and nothing to wait for.
@@ -91,23 +94,38 @@ pub(super) fn json_lines() -> Option<&'static SyncSender<Vec<u8>>> {
     JSON_LINES.get()
 }
 
+/// A line without characters that hide or turn what is read around them. Whoever made the line has escaped those of ASCII;
+/// the others are looked for here, where no request waits for it.
+fn push(batch: &mut Vec<u8>, line: &[u8], json: bool) {
+    let hides = may_hide(line);
+    let Some(text) = hides.then(|| std::str::from_utf8(line).ok()).flatten() else {
+        batch.extend_from_slice(line);
+        return;
+    };
+    let shown = match json {
+        true => shown::json(text),
+        false => shown::beyond_ascii(text),
+    };
+    batch.extend_from_slice(shown.as_bytes());
+}
+
 /// Writes batches: many lines, one system call. Between two batches it rests a moment: a thread that waits
 /// for each line would have to be woken, by a system call, from every request.
 #[expect(
     clippy::disallowed_methods,
     reason = "a thread of its own, which may rest"
 )]
-fn write_lines(lines: &Receiver<Vec<u8>>) {
+fn write_lines(lines: &Receiver<Vec<u8>>, json: bool) {
     let mut out = io::stdout().lock();
     let mut batch = Vec::with_capacity(BATCH);
     while let Ok(line) = lines.recv() {
         let mut end = line.is_empty();
-        batch.extend_from_slice(&line);
+        push(&mut batch, &line, json);
         while batch.len() < BATCH
             && let Ok(line) = lines.try_recv()
         {
             end |= line.is_empty();
-            batch.extend_from_slice(&line);
+            push(&mut batch, &line, json);
         }
         // A closed standard output is no reason to stop serving.
         drop(out.write_all(&batch).and_then(|()| out.flush()));
@@ -116,5 +134,28 @@ fn write_lines(lines: &Receiver<Vec<u8>>) {
             return;
         }
         std::thread::sleep(REST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushed(line: &str, json: bool) -> String {
+        let mut batch = Vec::new();
+        push(&mut batch, line.as_bytes(), json);
+        String::from_utf8(batch).unwrap()
+    }
+
+    #[test]
+    fn a_line_shows_what_it_holds() {
+        let line = "\u{1b}[2mmodel\u{1b}[0m=a\u{202e}b\u{e0041}é模\n";
+        let shown = "\u{1b}[2mmodel\u{1b}[0m=a\\u{202e}b\\u{e0041}é模\n";
+        assert_eq!(pushed(line, false), shown);
+        let line = serde_json::json!({"model": "a\u{202e}b\u{e0041}\u{200b}é"}).to_string();
+        let shown = pushed(&line, true);
+        assert!(shown.contains("a\\u202eb\\udb40\\udc41\\u200bé"), "{shown}");
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(value["model"], "a\u{202e}b\u{e0041}\u{200b}é");
     }
 }

@@ -169,14 +169,24 @@ fn is_repeatable(error: &reqwest::Error, kept: bool, size: usize) -> bool {
     kept || (closed && size > LARGE)
 }
 
+/// Whether this says that there is no file descriptor left (EMFILE, ENFILE).
+fn lacks_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<std::io::Error>();
+    matches!(io.and_then(std::io::Error::raw_os_error), Some(23 | 24))
+}
+
 /// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.
 fn explain(error: &reqwest::Error) -> SendError {
     let mut cause: &dyn std::error::Error = error;
+    let mut local = false;
     while let Some(source) = cause.source() {
         cause = source;
+        local |= lacks_descriptor(cause);
     }
     let detail = cause.to_string();
-    if error.is_connect() && error.is_timeout() {
+    if local {
+        SendError::Local(detail)
+    } else if error.is_connect() && error.is_timeout() {
         SendError::ConnectTimeout(detail)
     } else if error.is_connect() {
         SendError::Connect(detail)

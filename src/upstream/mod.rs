@@ -54,6 +54,9 @@ pub enum SendError {
     /// Refused, unreachable, DNS, TLS.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// This process or machine has no file descriptor left: no doing of the upstream's.
+    #[error("no file descriptor is left for a connection (ulimit -n): {0}")]
+    Local(String),
     /// The connection broke.
     #[error("connection broken: {0}")]
     Broken(String),

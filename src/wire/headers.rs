@@ -8,6 +8,9 @@ pub const AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
 
 /// So much of a caller's `user-agent` goes on, in bytes.
 const CALLERS_AGENT: usize = 512;
+use super::token;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A caller's headers that an upstream may see.
 fn is_forwarded(name: &str) -> bool {
@@ -113,6 +116,21 @@ fn is_vital(name: &str) -> bool {
     name.starts_with("content-") || name.starts_with("retry-after") || name == "x-should-retry"
 }
 
+/// Makes the idempotency keys of a call this client's own: to an upstream all clients are one account, which would answer
+/// one's request with what another one asked for. The same client's same key stays the same.
+pub fn own_idempotency_keys(headers: &mut HeaderMap, client: &str) {
+    let header::Entry::Occupied(mut entry) = headers.entry(IDEMPOTENCY_KEY) else {
+        return;
+    };
+    for value in entry.iter_mut() {
+        let own = token::mixed(client.as_bytes(), value.as_bytes());
+        // Hexadecimal digits are legal.
+        if let Ok(own) = HeaderValue::from_str(&own) {
+            *value = own;
+        }
+    }
+}
+
 /// The upstream's headers that go back to the caller: no more than usual clients read.
 pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     let hops = hops(headers);
@@ -160,9 +178,30 @@ mod tests {
             ("openai-organization", "org"),
             ("x-stainless-lang", "python"),
             ("openai-beta", "assistants=v2"),
+            ("x-portkey-config", "pc-1"),
+            ("x-portkey-provider", "openai"),
+            ("helicone-fallbacks", "[]"),
+            ("cf-aig-authorization", "x"),
         ]));
         assert_eq!(out.len(), 1);
         assert!(out.contains_key("openai-beta"));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_its_clients_own() {
+        let sent = map(&[("idempotency-key", "order-1")]);
+        let key = |client| {
+            let mut out = forward_request_headers(&sent);
+            if let Some(client) = client {
+                own_idempotency_keys(&mut out, client);
+            }
+            out["idempotency-key"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(key(None), "order-1");
+        assert_eq!(key(Some("a")), key(Some("a")));
+        assert_ne!(key(Some("a")), key(Some("b")));
+        assert!(!key(Some("a")).contains("order"));
+        assert!(key(Some("a")).len() <= 64);
     }
 
     #[test]

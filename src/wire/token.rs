@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
 use http::{HeaderMap, HeaderName, header};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -66,6 +66,22 @@ impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenDigest(****)")
     }
+}
+
+/// The SHA-256 of two texts, as 64 hexadecimal digits. No other two have the same, though their ends be moved: the
+/// length of the first one goes in.
+pub(super) fn mixed(one: &[u8], other: &[u8]) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(&(one.len() as u64).to_be_bytes());
+    context.update(one);
+    context.update(other);
+    let mut text = String::with_capacity(2 * SHA256_OUTPUT_LEN);
+    for byte in context.finish().as_ref() {
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
+        }
+    }
+    text
 }
 
 /// The token that a request carries: `authorization: Bearer …`, else `x-api-key: …`, else `x-goog-api-key: …`, else

@@ -322,14 +322,46 @@ async fn no_other_field_leads_past_what_a_client_may_ask_for() {
             answer.assert_error(400, "invalid_request");
         }
     }
-    for more in [r#","models":["dear"]"#, r#","Fallbacks":["dear"]"#] {
+    for more in [
+        r#","models":["dear"]"#,
+        r#","Fallbacks":["dear"]"#,
+        r#","providerOptions":{"gateway":{"models":["dear"]}}"#,
+        r#","extra_body":{"route":"fallback"}"#,
+        r#","plugins":[{"id":"auto-router","allowed_models":["dear"]}]"#,
+    ] {
         let answer = gateway.post_chat(body(more)).by(CI).send().await;
         answer.assert_error(403, "target_not_allowed");
     }
     assert_eq!(a.count(), 0);
-    let harmless = gateway.post_chat(body(r#","models":null"#)).by(CI);
-    assert_eq!(harmless.send().await.status, 200);
+    for more in [
+        r#","models":null"#,
+        r#","providerOptions":{"gateway":{"order":["x"]}}"#,
+    ] {
+        let harmless = gateway.post_chat(body(more)).by(CI);
+        assert_eq!(harmless.send().await.status, 200, "{more}");
+    }
     // Whoever may ask for everything may let the upstream choose.
     let free = gateway.post_chat(body(r#","models":["dear"]"#)).by(WEB);
     assert_eq!(free.send().await.status, 200);
+}
+
+#[tokio::test]
+async fn one_clients_idempotency_key_is_never_another_ones() {
+    let a = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(TWO, &[("a", &a)]).await;
+    for token in [CI, WEB, CI] {
+        let call = gateway.chat("a").by(token);
+        let call = call.header("idempotency-key", "order-1");
+        assert_eq!(call.send().await.status, 200);
+    }
+    let requests = a.requests();
+    let keys: Vec<&str> = requests
+        .iter()
+        .filter_map(|request| request.header("idempotency-key"))
+        .collect();
+    let [first, other, again] = keys[..] else {
+        panic!("{keys:?}");
+    };
+    assert!(first == again && first != other, "{keys:?}");
+    assert!(first != "order-1" && other != "order-1");
 }

@@ -225,7 +225,7 @@ async fn a_body_over_the_limit_is_refused_whether_or_not_it_says_its_length() {
         .await
         .assert_error(413, "request_too_large");
     let raw = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          transfer-encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n",
         large.len()
     );

@@ -262,7 +262,7 @@ async fn a_unix_socket_is_listened_on_and_removed() {
     let mut stream = tokio::net::UnixStream::connect(&keep).await.unwrap();
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     stream
-        .write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .unwrap();
     let mut text = String::new();
@@ -328,8 +328,9 @@ async fn a_log_that_nobody_reads_does_not_hold_up_the_end() {
     until("the socket", async || socket.exists()).await;
     let mut stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
     // Each is refused with a line in the log: more of them than a pipe holds.
-    let refused = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n{";
-    let last = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let refused =
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n{";
+    let last = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let all = refused.repeat(2000) + last;
     let mut answers = String::new();
     let (mut read, mut write) = stream.split();

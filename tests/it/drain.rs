@@ -259,7 +259,7 @@ async fn kept_request(client: &Client, address: SocketAddr) -> Result<(), String
 
 async fn once(mut stream: impl tokio::io::AsyncRead + AsyncWriteExt + Unpin) -> Result<(), String> {
     let request = kept("/v1/chat/completions", &chat_stream("a:s"));
-    let request = request.replacen("host: x", "host: x\r\nconnection: close", 1);
+    let request = request.replacen("host: localhost", "host: localhost\r\nconnection: close", 1);
     let told = async {
         stream.write_all(request.as_bytes()).await?;
         let mut text = String::new();
@@ -399,7 +399,7 @@ async fn who_waits_to_be_accepted_when_the_listener_closes_is_served() {
         gateway.logged(&listen).await;
         // Asleep, it can neither accept nor hear the signal before it hears both.
         gateway.signal("STOP");
-        let request = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+        let request = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
         let (mut tcp, mut unix) = (Vec::new(), Vec::new());
         // More than are accepted in one go.
         for _ in 0..200 {

@@ -369,8 +369,9 @@ async fn a_stream_that_nobody_takes_in_and_that_never_began_is_told_of_as_late()
     let gateway = Gateway::start_in(dir, &arguments, &[]).await;
     // So small a socket that even comments fill it.
     let mut caller = UnixStream::connect(&path).await.unwrap();
-    let asked = "host: x\r\nx-pointsman-deadline: 2s";
-    let request = kept("/v1/chat/completions", &chat_stream("a")).replacen("host: x", asked, 1);
+    let asked = "host: localhost\r\nx-pointsman-deadline: 2s";
+    let request =
+        kept("/v1/chat/completions", &chat_stream("a")).replacen("host: localhost", asked, 1);
     caller.write_all(request.as_bytes()).await.unwrap();
     let line = gateway.logged("\"stream\":true").await;
     assert!(line.contains("\"outcome\":\"deadline_exceeded\""), "{line}");

@@ -121,13 +121,16 @@ async fn a_body_that_stops_coming_is_an_error_and_one_that_goes_on_is_not() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_are_told_why_and_places_are_given_back() {
-    let (_a, gateway) = serving("max_connections: 2").await;
+    let (a, gateway) = serving("max_connections: 2").await;
+    // Idle ones would give way.
+    a.on(Match::any(), [Behaviour::says("x").hang(At::BeforeHead)]);
     let mut first = gateway.connect().await;
-    first.write_all(HEALTH).await.unwrap();
-    assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
     let mut second = gateway.connect().await;
-    second.write_all(HEALTH).await.unwrap();
-    assert!(answer(&mut second).await.starts_with("HTTP/1.1 200"));
+    for stream in [&mut first, &mut second] {
+        let request = kept("/v1/chat/completions", &chat("a"));
+        stream.write_all(request.as_bytes()).await.unwrap();
+    }
+    a.wait_for(2).await;
     let refused = tell(&mut gateway.connect().await, HEALTH).await;
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     let (head, body) = refused.split_once("\r\n\r\n").unwrap();

@@ -53,7 +53,7 @@ async fn who_asks_whether_to_send_a_large_body_is_not_told_to() {
     let (_a, gateway) = serving("server: {max_body: 64KiB}").await;
     let mut caller = TcpStream::connect(gateway.address()).await.unwrap();
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {LARGE}\r\n\r\n"
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {LARGE}\r\n\r\n"
     );
     caller.write_all(head.as_bytes()).await.unwrap();
     let answer = answer(&mut caller).await;

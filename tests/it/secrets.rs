@@ -387,3 +387,47 @@ fn the_marks_are_planted() {
         "{marked}"
     );
 }
+
+#[tokio::test]
+async fn text_that_turns_or_hides_is_escaped_in_the_log() {
+    let a = crate::support::ScriptedUpstream::start().await;
+    for format in ["json", "text"] {
+        let yaml = format!(
+            "llm: {{providers: [{{name: a, base_url: <a>, model: m, api_key: k1}}]}}\nlog: {{format: {format}}}\n"
+        );
+        let gateway = crate::support::Gateway::start(&yaml, &[("a", &a)]).await;
+        let model = "a:x\u{202e}y\u{2066}\u{200b}\u{e0041}\u{feff}z";
+        gateway.chat(model).send().await;
+        let lines = gateway.finish().await.join("\n");
+        assert!(!lines.contains(['\u{202e}', '\u{2066}', '\u{200b}', '\u{e0041}', '\u{feff}']));
+        let shown = if format == "json" {
+            "\\u202ey"
+        } else {
+            "\\u{202e}y"
+        };
+        assert!(lines.contains(shown), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_a_wrong_place_is_not_printed() {
+    let dir = crate::support::temp::TempDir::new();
+    let key = "sk-live-0123456789abcdefghij";
+    for provider in [
+        "api_key_env: KEY",
+        "api_key_file: KEY",
+        "api_key: k, KEY: x",
+    ] {
+        let text = format!("llm: {{providers: [{{name: groq, {provider}}}]}}").replace("KEY", key);
+        dir.write("pointsman.yaml", &text);
+        for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
+            let output = crate::support::gateway::run(dir.path(), arguments, &[]).await;
+            let all = [output.stdout, output.stderr].concat();
+            let all = String::from_utf8_lossy(&all).into_owned();
+            assert!(
+                !all.contains("0123456789") && all.contains("****ghij"),
+                "{all}"
+            );
+        }
+    }
+}

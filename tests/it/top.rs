@@ -377,7 +377,7 @@ async fn requests_are_listed_and_one_is_shown_whole() {
         "waiting 7",
         "p95 333 ms",
         "draining",
-        "smart?[2J",
+        r"smart\u{1b}",
         "answered 200",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");

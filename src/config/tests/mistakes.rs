@@ -183,6 +183,67 @@ fn keys_are_never_shown() {
 }
 
 #[test]
+fn a_key_in_a_wrong_place_is_shown_by_its_end_only() {
+    let secret = "sk-topsecret-0123456789";
+    let llm = |provider: &str| format!("llm: {{providers: [{{name: groq, {provider}}}]}}");
+    let with_key = |more: &str| format!("{more}\nllm: {{providers: [{{name: groq, api_key: k}}]}}");
+    for text in [
+        llm(&format!("api_key_env: {secret}")),
+        llm(&format!("api_key_env: [{secret}, OTHER]")),
+        llm(&format!("api_key_file: {secret}")),
+        llm(&format!("api_key_dir: {secret}")),
+        llm(&format!("api_key: k, ca_file: {secret}")),
+        llm(&format!("api_key: k, {secret}: x")),
+        llm(&format!("api_key: k, timeouts: {{{secret}: 5s}}")),
+        llm(&format!("api_key: k, key_rotation: {secret}")),
+        llm(&format!("api_key: k, base_url: {secret}")),
+        llm("api_key: k, base_url: 'https://me:topsecret-1@h:x/v1?key=topsecret'"),
+        llm(&format!("api_key: '${{{secret}}}'")),
+        format!("llm: {{providers: [{secret}]}}"),
+        format!(
+            "llm: {{providers: [{{name: {secret}, base_url: 'http://localhost:1/v1', model: m}}]}}"
+        ),
+        format!("llm: {{providers: {secret}}}"),
+        format!("{secret}: x"),
+        secret.to_owned(),
+        format!("llm: {{providers: [{{name: groq, api_key: k}}\n  {secret}: *{secret}"),
+        with_key(&format!("clients: [{{name: c, token_file: {secret}}}]")),
+        with_key(&format!(
+            "clients: [{{name: {secret}, token: t-0123456789abcdef}}]"
+        )),
+        with_key(&format!("server: {{listen: '{secret}'}}")),
+        with_key(&format!("server: {{admin_token_file: {secret}}}")),
+        with_key(&format!("log: {{level: '{secret}', format: {secret}}}")),
+        format!("llm: {{default_model: {secret}, providers: [{{name: groq, api_key: k}}]}}"),
+        format!(
+            "llm: {{providers: [{{name: groq, api_key: k}}], virtual: [{{name: v, upstreams: [{secret}]}}]}}"
+        ),
+    ] {
+        let error = yaml(&text, &[]).unwrap_err();
+        let shown = error.to_string();
+        assert!(!shown.contains("topsecret"), "{text}\n{shown}");
+    }
+    let shown = mistakes(&llm(&format!("api_key_env: {secret}")), &[]);
+    has(&shown, &["no key is in ****6789; set the variable"]);
+    // Where a key belongs, less is enough.
+    let bare = "my0secret1word2";
+    for text in [
+        llm(&format!("api_key_env: {bare}")),
+        llm(&format!("api_key_file: {bare}")),
+    ] {
+        let shown = mistakes(&text, &[]);
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    let groq = "llm: {providers: [{name: groq}]}";
+    for value in [secret, bare] {
+        let shown = mistakes(groq, &[("GROQ_API_KEY_FILE", value)]);
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    let unset = mistakes(&llm("api_key_env: MY_KEY_2"), &[]);
+    has(&unset, &["no key is in MY_KEY_2"]);
+}
+
+#[test]
 fn values_that_yaml_would_change_must_be_quoted() {
     let text = "llm: {providers: [{name: groq, api_key: 123456}, {name: echo, model: 4.10}]}";
     has(

@@ -18,6 +18,8 @@ fn every_key_arrives() {
     let text = "
 server:
   listen: [127.0.0.1:1, 'unix:/run/p.sock']
+  allowed_hosts: gate.example
+  allowed_origins: ['https://App.example/']
   admin_listen: off
   max_body: 1MiB
   max_in_flight: 7
@@ -63,6 +65,13 @@ log: {format: json, level: 'info,pointsman=debug'}
     assert_eq!(
         config.server,
         Server {
+            pages: crate::config::Pages {
+                hosts: vec!["gate.example".into()],
+                origins: crate::wire::origin::Origins {
+                    any: false,
+                    listed: vec!["https://app.example".into()],
+                },
+            },
             admin: crate::config::Admin {
                 listen: Vec::new(),
                 named: true,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::wire::json::{self, List, Text};
 
+mod detours;
 mod fields;
 mod size;
 
@@ -351,15 +352,6 @@ impl RequestDoc {
             Name::Escaped(text) => text,
         };
         text != name && folded(text, name)
-    }
-
-    /// Whether it has any of these fields, in small or capital letters, with a value; the first one of them.
-    pub fn any_of(&self, names: &[&'static str]) -> Option<&'static str> {
-        let given = |field: &&Field| self.slice(field.value.clone()) != b"null";
-        names.iter().copied().find(|name| {
-            let mut fields = self.fields.iter().filter(given);
-            fields.any(|field| self.is_named(field, name) || self.looks_like(field, name))
-        })
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {

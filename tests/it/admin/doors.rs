@@ -78,7 +78,7 @@ async fn a_page_with_a_name_of_its_own_reads_nothing() {
         (format!("evil.example:{port}"), "403"),
         (format!("localhost.evil.example:{port}"), "403"),
         ("127.0.0.1.evil.example".to_owned(), "403"),
-        ("127.0.0.1\r\nhost: evil.example".to_owned(), "403"),
+        ("127.0.0.1\r\nhost: evil.example".to_owned(), "400"),
         (String::new(), "403"),
     ] {
         let head = format!("GET /admin/v1/state HTTP/1.1\r\nhost: {host}");

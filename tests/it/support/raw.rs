@@ -28,7 +28,7 @@ pub async fn tell(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u
 pub fn kept(path: &str, body: &str) -> String {
     let method = if body.is_empty() { "GET" } else { "POST" };
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
 /// Reads one answer with a `content-length`, or the head of one without.
@@ -86,9 +86,17 @@ impl H2 {
         let method = if body.is_empty() { "GET" } else { "POST" };
         let request = http::Request::builder()
             .method(method)
-            .uri(format!("http://x{path}"))
+            .uri(format!("http://localhost{path}"))
             .body(Full::new(Bytes::from(body)))
             .unwrap();
+        self.request(request).await
+    }
+
+    /// Sends this request; the answer's head.
+    pub async fn request(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> hyper::Result<http::Response<hyper::body::Incoming>> {
         bounded("the connection to be ready", self.sender.ready()).await?;
         bounded("an answer", self.sender.send_request(request)).await
     }

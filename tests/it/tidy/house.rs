@@ -53,6 +53,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     ("socket2", &["listener/socket.rs"], "use `listener::bind`"),
     (
+        "rustix",
+        &["runtime/descriptors.rs"],
+        "use `runtime::descriptors`",
+    ),
+    (
         "listenfd",
         &["listener/passed.rs"],
         "use `listener::Passed`",

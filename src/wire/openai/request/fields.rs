@@ -31,6 +31,13 @@ pub(super) enum Name {
 /// The object's fields as slices of the body.
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
+impl<'a> Fields<'a> {
+    /// Names and values, as they stand in the text.
+    pub(super) fn into_pairs(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
+        self.0
+    }
+}
+
 impl Fields<'_> {
     pub(super) fn locate(self, body: &Bytes) -> Vec<Field> {
         let start = body.as_ptr() as usize;
