@@ -35,8 +35,7 @@ fn odd_types_repeated_names_and_broken_texts_are_read() {
         let choices = read(&json).choices;
         assert!(choices.any && !choices.produced, "{json}");
     }
-    let twice =
-        read(r#"{"id":"a","id":"b","choices":[],"choices":[{"delta":{"x":"\ud800"}}]}"#);
+    let twice = read(r#"{"id":"a","id":"b","choices":[],"choices":[{"delta":{"x":"\ud800"}}]}"#);
     assert_eq!(word(twice.id), "b");
     assert!(twice.choices.produced);
     for json in ["", "1", "[]", "null", r#""x""#, "{", r#"{"a":1}{}"#] {
