@@ -86,6 +86,7 @@ async fn a_refused_prefill_leads_to_a_restart_elsewhere() {
     whole(&three.asked().await, "Hello you");
     assert_eq!(three.counts(), [1, 1, 1]);
     // Nothing is held against it: it is asked again, and its word about a request counts.
+    three.b_says(Behaviour::error(400, "invalid", "no such role"));
     let answer = three.gateway.post_chat(body("")).send().await;
     assert_eq!((answer.status, three.b.count()), (400, 2));
 }
