@@ -98,9 +98,9 @@ impl Dispatch {
     pub(super) fn limits(&self, request: &Request, chain: &Chain) -> Limits {
         let policy = *self.policies.of(&chain.target);
         let wait = request.await_cooldown;
-        let span = request
-            .deadline
-            .map_or(self.policy.deadline, |asked| asked.min(self.policy.deadline));
+        let span = request.deadline.map_or(self.policy.deadline, |asked| {
+            asked.min(self.policy.deadline)
+        });
         let begin = request.begins_within.map_or(span, |asked| asked.min(span));
         Limits {
             deadline: request.arrived + begin,
