@@ -302,7 +302,9 @@ fn stream(scene: &Scene) -> Script {
         if n == middle {
             match scene.fault {
                 Fault::MalformedMiddle => {
-                    writer.push(NOW, event("{oops"));
+                    class = Class::Malformed;
+                    writer.push(scene.gap, event("{oops")).verdict = true;
+                    break;
                 }
                 Fault::Stall => {
                     class = Class::Timeout;
