@@ -14,6 +14,35 @@ pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(data)
 }
 
+/// JSON as Python writes it by default, with `null` in place of `NaN`, `Infinity` and `-Infinity` (log probabilities of
+/// vLLM and others): JSON has no such numbers. For the look only. `None` when there are none outside of texts.
+pub(super) fn finite(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let mut out = String::new();
+    let (mut taken, mut at, mut inside) = (0, 0, false);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let word = WORDS.iter().find(|word| rest.starts_with(word.as_bytes()));
+        match (byte, word) {
+            (b'\\', _) if inside => at += 2,
+            (b'"', _) => {
+                inside = !inside;
+                at += 1;
+            }
+            (_, Some(word)) if !inside => {
+                out.push_str(text.get(taken..at)?);
+                out.push_str("null");
+                at += word.len();
+                taken = at;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(text.get(taken..)?);
+    (taken > 0).then_some(out)
+}
+
 /// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
 pub(super) fn no_object(text: &str, named_error: bool) -> StreamEvent {
     if text.starts_with('[') {
@@ -78,4 +107,29 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
 pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
     let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
     is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_replaced_outside_of_texts_only() {
+        let odd = r#"{"a":NaN,"b":[-Infinity,Infinity],"NaN":"NaN \" Infinity","c":1}"#;
+        let told = finite(odd).unwrap();
+        assert_eq!(
+            told,
+            r#"{"a":null,"b":[null,null],"NaN":"NaN \" Infinity","c":1}"#
+        );
+        assert_eq!(finite(r#"{"a":"NaN"}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "[NaInfity\"\\\\{}:,é-]{0,60}") {
+            let _ = finite(&text);
+        }
+    }
 }
