@@ -1,6 +1,10 @@
 //! What upstreams, and servers in front of them, send in place of the dialect when they break down.
 
 use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::envelope::Envelope;
 use super::event::StreamEvent;
@@ -61,8 +65,33 @@ pub(super) fn no_object(text: &str, named_error: bool) -> StreamEvent {
 
 /// Whether a list has an error in it: Google sends errors in one.
 pub(super) fn list_error(json: &str) -> bool {
-    let list = serde_json::from_str::<Vec<Envelope<'_>>>(json);
-    list.is_ok_and(|list| list.iter().any(is_certain))
+    serde_json::from_str::<ListErrors>(json).is_ok_and(|ListErrors(any)| any)
+}
+
+/// Whether any item of a list is an error. None of them is kept: a list of millions of empty objects would take some
+/// hundred times its bytes.
+struct ListErrors(bool);
+
+impl<'de> Deserialize<'de> for ListErrors {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = ListErrors;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ListErrors, A::Error> {
+                let mut any = false;
+                while let Some(item) = items.next_element::<Envelope<'de>>()? {
+                    any |= is_certain(&item);
+                }
+                Ok(ListErrors(any))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
 }
 
 /// What an upstream, or a server in front of it, wrote between events when it broke down: `error: {…}` (llama.cpp), bare
