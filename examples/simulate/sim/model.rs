@@ -86,9 +86,9 @@ pub struct KeyBook {
     exits: Exits,
 }
 
-/// When an actor crashed of late.
+/// When an actor crashed of late, and when it was last to begin anew.
 #[derive(Clone, Debug, Default)]
-pub struct Exits(VecDeque<Time>);
+pub struct Exits(VecDeque<Time>, Option<Time>);
 
 impl Exits {
     /// One more. Whether so many were close together that the next incarnation may begin anew: what was only counted is
@@ -97,7 +97,14 @@ impl Exits {
         let policy = RestartPolicy::default();
         self.0.push_back(now);
         self.0.retain(|at| now.since(*at) <= policy.window);
-        self.0.len() > policy.inherited
+        let anew = self.0.len() > policy.inherited;
+        self.1 = Some(now).filter(|_| anew).or(self.1);
+        anew
+    }
+
+    /// Whether what starts now was admitted before the actor began anew, and is not counted by it.
+    fn is_forgotten(&self, now: Time) -> bool {
+        self.1 == Some(now)
     }
 }
 
@@ -286,7 +293,9 @@ impl Model {
             if book.minute.len() as u64 >= rpm {
                 return Err(format!("the key had {rpm} requests within the last minute"));
             }
-            book.minute.push_back(now);
+            if !book.exits.is_forgotten(now) {
+                book.minute.push_back(now);
+            }
         }
         let upstream = &mut self.upstreams[spot.maker][spot.model];
         if lossy {
