@@ -3,7 +3,6 @@
 //! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +10,10 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::Body;
+use super::call_headers::call_headers;
 use super::drain::drain;
 use super::events::{Events, Fault, look, step};
+use super::held::{self, Held};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
@@ -22,18 +23,16 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
+use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
 use crate::wire::openai::answered;
 use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
-use crate::wire::{classify, headers, ratelimit, trace_context};
+use crate::wire::{classify, ratelimit};
 
-const BEARER: &str = "Bearer ";
 const FIRST_TOKEN: &str = "first token";
-/// Events held back before the first content, at most.
-const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// An answer that is there.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ pub(super) struct Whole {
 /// A stream whose first content is there.
 pub(super) struct Begun {
     pub(super) headers: HeaderMap,
-    pub(super) held: VecDeque<Bytes>,
+    pub(super) held: Held,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
     pub(super) answered: Option<Box<Answered>>,
@@ -249,10 +248,12 @@ impl Attempt<'_> {
             mut body,
         } = reply;
         let mut whole = Body::default();
+        let mut turn = Turn::default();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| {
                 Failure::new(Class::Network, error.to_string()).with_status(status)
             })?;
+            turn.took(chunk.len()).await;
             whole.push(chunk);
             let most = self.endpoint.max_answer;
             if whole.len > most {
@@ -314,13 +315,14 @@ impl Attempt<'_> {
         } = reply;
         let failed =
             |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
-        let mut events = Events::new(&headers, body, self.endpoint.max_event);
-        let mut held = VecDeque::new();
-        let mut held_bytes = 0;
+        let most = held::before_content(self.request.doc.body().len());
+        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
+        let mut held = Held::default();
         let mut usage = None;
         let mut answered = self.times.tried.answered();
         let wanted = self.request.wanted();
         let mut finish = Finish::default();
+        let (mut done, mut quiet) = (false, false);
         loop {
             let event = match events.next().await {
                 None if finish.has_finish_reason() => break,
@@ -331,6 +333,10 @@ impl Attempt<'_> {
                 Some(Err(fault)) => return Err(failed(class_of(&fault), fault.detail())),
                 Some(Ok(event)) => event,
             };
+            // It tells nothing: one is kept as a sign of life, and no more.
+            if event.is_quiet() && std::mem::replace(&mut quiet, true) {
+                continue;
+            }
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
                 drain(events);
@@ -354,20 +360,16 @@ impl Attempt<'_> {
                 let detail = "the stream was done before its first content".to_owned();
                 return Err(failed(Class::Malformed, detail));
             }
-            held_bytes += event.raw.len();
-            held.push_back(event.raw);
-            if said.content || said.done || held_bytes > MAX_HELD {
-                return Ok(End::Begun(Box::new(Begun {
-                    headers,
-                    held,
-                    events,
-                    usage,
-                    answered,
-                    finish,
-                    done: said.done,
-                })));
+            if !held.push(event.raw) {
+                let detail = format!("{} events came without content", held.len());
+                return Err(failed(Class::Malformed, detail));
+            }
+            done = said.done;
+            if said.content || done {
+                break;
             }
         }
+        events.begun();
         Ok(End::Begun(Box::new(Begun {
             headers,
             held,
@@ -375,7 +377,7 @@ impl Attempt<'_> {
             usage,
             answered,
             finish,
-            done: false,
+            done,
         })))
     }
 
@@ -432,65 +434,13 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &Fault) -> Class {
     match fault {
         Fault::Broken(_) => Class::Network,
-        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign => Class::Malformed,
+        Fault::NotEvents(_)
+        | Fault::Compression(_)
+        | Fault::Foreign
+        | Fault::Contentless(_) => Class::Malformed,
     }
 }
 
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
-}
-
-fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
-    let mut all = headers::forward_request_headers(&request.headers);
-    if let Some(client) = &request.client {
-        headers::own_idempotency_keys(&mut all, client.name());
-    }
-    all.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    if request.doc.stream() {
-        // Events are looked at one by one: compression would only be undone here.
-        all.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("text/event-stream"),
-        );
-        all.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
-    } else {
-        let gzip = request
-            .headers
-            .get(header::ACCEPT_ENCODING)
-            .is_some_and(|encodings| {
-                encodings
-                    .to_str()
-                    .is_ok_and(|encodings| encodings.contains("gzip"))
-            });
-        let encoding = if gzip { "gzip" } else { "identity" };
-        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
-        let span = tried.begun().span.unwrap_or(trace.span_id);
-        trace_context::write(&mut all, trace, span);
-    }
-    if let Some(key) = &*lease.material {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            all.insert(header::AUTHORIZATION, value);
-        }
-    }
-    if endpoint.forward_user_agent
-        && let Some(agent) = headers::agent_with_callers(&request.headers)
-    {
-        all.insert(header::USER_AGENT, agent);
-    }
-    for (name, value) in &endpoint.headers {
-        all.insert(name, value.clone());
-    }
-    all
 }

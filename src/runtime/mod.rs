@@ -3,7 +3,9 @@
 pub mod clock;
 pub mod descriptors;
 pub mod halt;
+pub mod kept;
 pub mod memory;
 pub mod task;
 #[cfg(test)]
 pub(crate) mod temp;
+pub mod turn;
