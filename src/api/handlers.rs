@@ -23,6 +23,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
+use crate::runtime::kept::Kept;
 use crate::telemetry::told::Told;
 use crate::wire::encoding;
 use crate::wire::openai::request::{RequestDoc, RequestError};
@@ -30,6 +31,10 @@ use crate::wire::openai::request::{RequestDoc, RequestError};
 const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// A whole answer of more bytes keeps its request's place until it is written. What is smaller fits into the buffers of
+/// its connection.
+const LARGE: usize = 64 * 1024;
 
 /// What an overloaded or draining process asks callers to wait.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -250,7 +255,11 @@ fn write(mut answer: Answer, place: Place) -> Response {
     match answer.body {
         AnswerBody::Full(body) => {
             headers.remove(header::CONTENT_LENGTH);
+            let large = body.len() > LARGE;
             let mut response = Response::new(Body::from(body));
+            if large {
+                response.extensions_mut().insert(Kept::new(place));
+            }
             *response.status_mut() =
                 StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
             *response.headers_mut() = headers;
