@@ -22,6 +22,7 @@ use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
@@ -64,6 +65,8 @@ pub(super) enum End {
     Failed(Failure, Option<Whole>),
     /// The request's own time is over, not the upstream's.
     OutOfTime,
+    /// There is no room for the answer here (`server.max_buffered`), which is not the upstream's fault.
+    OutOfRoom,
 }
 
 /// When an attempt began, and when its request must have ended.
@@ -72,6 +75,8 @@ pub(super) struct Times<'a> {
     pub(super) clock: Clock,
     pub(super) tried: &'a Tried,
     pub(super) deadline: Time,
+    /// What is held of all requests.
+    pub(super) buffers: &'a Buffers,
     /// When the first token of a stream is due, counted from its beginning, where the target's profile says so.
     pub(super) first_token: Option<Duration>,
 }
@@ -116,6 +121,8 @@ pub(super) async fn make_of(
         times,
     };
     let timeouts = &endpoint.timeouts;
+    // A copy of the request's body, and there is room for the request already.
+    let _copy = times.buffers.count(call.body.len());
     let work = async {
         if request.doc.stream() {
             Box::pin(attempt.stream(call)).await
@@ -128,6 +135,7 @@ pub(super) async fn make_of(
         Ok(end) => end,
         Err(Early::Failed(failure)) => End::Failed(failure, None),
         Err(Early::OutOfTime) => End::OutOfTime,
+        Err(Early::OutOfRoom) => End::OutOfRoom,
     };
     fit(end, lease, endpoint)
 }
@@ -151,7 +159,7 @@ fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
             redacted::head(&mut begun.headers, &redactor);
             End::Begun(begun)
         }
-        End::OutOfTime => End::OutOfTime,
+        end @ (End::OutOfTime | End::OutOfRoom) => end,
     }
 }
 
@@ -161,6 +169,8 @@ enum Early {
     Failed(Failure),
     /// The request's deadline passed first.
     OutOfTime,
+    /// There is no room for the answer.
+    OutOfRoom,
 }
 
 impl From<Failure> for Early {
@@ -247,6 +257,8 @@ impl Attempt<'_> {
             headers,
             mut body,
         } = reply;
+        let most = self.endpoint.max_answer;
+        let mut buffered = self.room(announced(&headers).min(most))?;
         let mut whole = Body::default();
         let mut turn = Turn::default();
         while let Some(chunk) = body.next().await {
@@ -255,15 +267,17 @@ impl Attempt<'_> {
             })?;
             turn.took(chunk.len()).await;
             whole.push(chunk);
-            let most = self.endpoint.max_answer;
             if whole.len > most {
                 let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
                 return Err(Failure::new(Class::Malformed, detail)
                     .with_status(status)
                     .into());
             }
+            if !buffered.reach(whole.len) {
+                return Err(Early::OutOfRoom);
+            }
         }
-        let body = response::unmarked(whole.finish());
+        let body = response::unmarked(buffered.keep(whole.finish()));
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
@@ -306,6 +320,11 @@ impl Attempt<'_> {
         Ok(End::Failed(failure, Some(whole)))
     }
 
+    /// Takes room for so many bytes.
+    fn room(&self, bytes: usize) -> Result<Buffered, Early> {
+        self.times.buffers.take(bytes).ok_or(Early::OutOfRoom)
+    }
+
     /// Reads a stream up to its first content.
     async fn begin(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
@@ -318,6 +337,7 @@ impl Attempt<'_> {
         let most = held::before_content(self.request.doc.body().len());
         let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
         let mut held = Held::default();
+        let mut buffered = self.times.buffers.count(0);
         let mut usage = None;
         let mut answered = self.times.tried.answered();
         let wanted = self.request.wanted();
@@ -359,6 +379,9 @@ impl Attempt<'_> {
                 drain(events);
                 let detail = "the stream was done before its first content".to_owned();
                 return Err(failed(Class::Malformed, detail));
+            }
+            if !buffered.reach(held.bytes()) {
+                return Err(Early::OutOfRoom);
             }
             if !held.push(event.raw) {
                 let detail = format!("{} events came without content", held.len());
@@ -439,6 +462,13 @@ pub(super) fn class_of(fault: &Fault) -> Class {
         | Fault::Foreign
         | Fault::Contentless(_) => Class::Malformed,
     }
+}
+
+/// The length that an answer announces, in bytes; 0 when it does not.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 fn is_success(status: u16) -> bool {

@@ -291,10 +291,14 @@ impl Events {
                 return Poll::Pending;
             }
             match self.splitter.next_event() {
-                Ok(Some(event)) => {
+                Ok(Some(mut event)) => {
                     self.seen = self.seen.saturating_add(event.raw.len());
                     self.turn.spend(event.raw.len());
                     if self.quiet.note(&event) {
+                        if event.is_blank() {
+                            // One line says as much as many.
+                            event.raw = Bytes::from_static(b"\n");
+                        }
                         return Poll::Ready(Some(Ok(event)));
                     }
                     continue;

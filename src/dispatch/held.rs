@@ -30,6 +30,7 @@ pub(super) struct Held {
     lengths: Vec<usize>,
     /// What came after those.
     few: VecDeque<Bytes>,
+    bytes: usize,
 }
 
 impl Held {
@@ -41,8 +42,14 @@ impl Held {
         if self.few.len() >= FEW {
             self.pack();
         }
+        self.bytes += event.len();
         self.few.push_back(event);
         true
+    }
+
+    /// Bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Events.

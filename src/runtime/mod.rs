@@ -1,5 +1,6 @@
 //! Floor 3: the clock, the spawning of tasks and their last moment, so that nothing else names them.
 
+pub mod buffers;
 pub mod clock;
 pub mod descriptors;
 pub mod halt;
