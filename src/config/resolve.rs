@@ -259,7 +259,11 @@ fn server(
             "{} bytes are less than one body may have ({} bytes, server.max_body)",
             server.max_buffered, server.max_body
         );
-        report.problem("server.max_buffered", text, "raise it, or lower server.max_body");
+        report.problem(
+            "server.max_buffered",
+            text,
+            "raise it, or lower server.max_body",
+        );
     }
     let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {

@@ -457,10 +457,9 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &Fault) -> Class {
     match fault {
         Fault::Broken(_) => Class::Network,
-        Fault::NotEvents(_)
-        | Fault::Compression(_)
-        | Fault::Foreign
-        | Fault::Contentless(_) => Class::Malformed,
+        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign | Fault::Contentless(_) => {
+            Class::Malformed
+        }
     }
 }
 

@@ -10,7 +10,12 @@ use crate::wire::{headers, trace_context};
 const BEARER: &str = "Bearer ";
 
 /// Those of the caller that pass, our own, the key, and what the configuration adds.
-pub(super) fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
+pub(super) fn call_headers(
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &Tried,
+) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
     if let Some(client) = &request.client {
         headers::own_idempotency_keys(&mut all, client.name());

@@ -200,7 +200,10 @@ mod tests {
         outbox.push(event(&"b".repeat(2 * TOGETHER)), Time::ZERO);
         let pieces: Vec<_> = std::iter::from_fn(|| outbox.pop()).collect();
         assert!(pieces.len() < 10, "{}", pieces.len());
-        assert_eq!(pieces.concat().len(), 1000 * one.raw.len() + pieces.last().unwrap().len());
+        assert_eq!(
+            pieces.concat().len(),
+            1000 * one.raw.len() + pieces.last().unwrap().len()
+        );
         assert_eq!(outbox.waiting, 0);
     }
 

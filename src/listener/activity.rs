@@ -4,9 +4,9 @@
 //! hyper has one timer for heads and for the time between requests; here they are told apart. Times are plain numbers
 //! and nothing is armed per request, so noting costs a clock reading or two.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -363,7 +363,9 @@ mod tests {
     #[test]
     fn blank_lines_that_come_together_are_one_event_and_none_is_too_large() {
         let mut splitter = EventSplitter::new(8);
-        splitter.push(Bytes::from_static(b"\n\n\r\n\n\n\n\r\n\n\n\ndata:1\n\n\n\r"));
+        splitter.push(Bytes::from_static(
+            b"\n\n\r\n\n\n\n\r\n\n\n\ndata:1\n\n\n\r",
+        ));
         let blank = splitter.next_event().unwrap().unwrap();
         assert!(blank.is_quiet() && blank.raw.len() == 12, "{blank:?}");
         let event = splitter.next_event().unwrap().unwrap();
@@ -374,10 +376,21 @@ mod tests {
 
     #[test]
     fn what_tells_a_client_nothing_is_quiet() {
-        for quiet in ["\n", "\r\n\r\n", ": x\n\n", "event: ping\n\n", "id: 1\nretry: 5\n\n"] {
+        for quiet in [
+            "\n",
+            "\r\n\r\n",
+            ": x\n\n",
+            "event: ping\n\n",
+            "id: 1\nretry: 5\n\n",
+        ] {
             assert!(event(quiet).is_quiet(), "{quiet:?}");
         }
-        for loud in ["data: x\n\n", "data\n\n", ": x\ndata: y\n\n", "Internal Server Error\n\n"] {
+        for loud in [
+            "data: x\n\n",
+            "data\n\n",
+            ": x\ndata: y\n\n",
+            "Internal Server Error\n\n",
+        ] {
             assert!(!event(loud).is_quiet(), "{loud:?}");
         }
     }

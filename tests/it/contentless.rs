@@ -30,7 +30,10 @@ fn nothing() -> [String; 5] {
 
 #[tokio::test]
 async fn what_is_no_content_is_no_beginning_and_the_next_upstream_is_asked() {
-    let (a, b) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
     b.on(Match::any(), [Behaviour::streams(&["good"])]);
     let gateway = Gateway::start(CHAIN, &[("a", &a), ("b", &b)]).await;
     for part in nothing() {
@@ -41,7 +44,11 @@ async fn what_is_no_content_is_no_beginning_and_the_next_upstream_is_asked() {
             a.on(Match::any(), [flood]);
             let answer = gateway.chat_stream("v").send().await;
             assert_eq!(answer.status, 200, "{part:?}");
-            assert_eq!(answer.header("x-pointsman-upstream"), "b:m", "{part:?} {gzip}");
+            assert_eq!(
+                answer.header("x-pointsman-upstream"),
+                "b:m",
+                "{part:?} {gzip}"
+            );
             assert!(answer.text().contains("good"), "{part:?}");
         }
     }
@@ -65,7 +72,7 @@ async fn small_events_that_come_together_go_out_together_and_nothing_is_lost() {
 async fn unread(gateway: &Gateway, body: &str) -> tokio::net::TcpStream {
     let mut connection = gateway.connect().await;
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     connection.write_all(head.as_bytes()).await.unwrap();
@@ -86,7 +93,11 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     let mut head = [0; 12];
     first.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
-    gateway.chat("a").send().await.assert_error(503, "overloaded");
+    gateway
+        .chat("a")
+        .send()
+        .await
+        .assert_error(503, "overloaded");
     drop(first);
     a.on(Match::any(), [Behaviour::says("ok")]);
     until("the place to be free", async || {
@@ -106,7 +117,7 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     for _ in 0..4 {
         let mut connection = gateway.connect().await;
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
             ASK.len()
         );
         connection.write_all(head.as_bytes()).await.unwrap();
@@ -135,7 +146,7 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     for _ in 0..2 {
         let mut connection = gateway.connect().await;
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {MIB}\r\nexpect: 100-continue\r\n\r\n"
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {MIB}\r\nexpect: 100-continue\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).await.unwrap();
         let mut go_on = [0; 12];
@@ -154,7 +165,11 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     // An answer for which there is no room.
     let long = completion(&"x".repeat(3 * MIB));
     a.on(Match::any(), [Behaviour::json(200, &long)]);
-    gateway.chat("a").send().await.assert_error(503, "overloaded");
+    gateway
+        .chat("a")
+        .send()
+        .await
+        .assert_error(503, "overloaded");
     a.on(Match::any(), [Behaviour::says("ok")]);
     assert_eq!(gateway.chat("a").send().await.status, 200);
 }

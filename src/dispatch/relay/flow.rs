@@ -20,7 +20,8 @@ impl Relay {
 
     /// Nothing more is there for now: what has gathered goes out.
     fn taken_or_pending(&mut self) -> Poll<Option<Result<Bytes, Infallible>>> {
-        self.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(bytes))))
+        self.take()
+            .map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(bytes))))
     }
 }
 

@@ -294,9 +294,16 @@ async fn a_callers_read_timeout_bounds_each_pause_and_not_the_whole() {
 async fn an_upstream_that_never_pauses_is_cut_off_when_its_time_is_over() {
     let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
     let empty = "data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n";
-    for piece in ["\n".repeat(65536), ": x\n\n".repeat(1000), empty.repeat(100)] {
+    for piece in [
+        "\n".repeat(65536),
+        ": x\n\n".repeat(1000),
+        empty.repeat(100),
+    ] {
         let total = Some(S / 4);
-        let asked = Asked { total, ..Asked::default() };
+        let asked = Asked {
+            total,
+            ..Asked::default()
+        };
         let begun = tokio::time::Instant::now();
         let text = asked.of(Flood(first, piece)).await;
         assert!(begun.elapsed() < 5 * S, "{:?}", begun.elapsed());
@@ -308,7 +315,10 @@ async fn an_upstream_that_never_pauses_is_cut_off_when_its_time_is_over() {
 #[tokio::test]
 async fn what_tells_nothing_goes_out_once_however_much_of_it_there_is() {
     let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
-    let asked = Asked { total: Some(S / 4), ..Asked::default() };
+    let asked = Asked {
+        total: Some(S / 4),
+        ..Asked::default()
+    };
     let text = asked.of(Flood(first, ": x\n\n".repeat(1000))).await;
     assert!(text.len() < 20_000, "{}", text.len());
 }
@@ -316,7 +326,11 @@ async fn what_tells_nothing_goes_out_once_however_much_of_it_there_is() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_content_is_no_beginning_however_much_of_it_there_is() {
     let empty = "data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n";
-    for piece in ["\n".repeat(65536), ": x\n\n".repeat(1000), empty.repeat(100)] {
+    for piece in [
+        "\n".repeat(65536),
+        ": x\n\n".repeat(1000),
+        empty.repeat(100),
+    ] {
         let flood = Flood(": hello\n\n", piece);
         let read = read_as("m", TargetPolicies::default(), flood, Asked::default()).await;
         let took = read.unwrap_err();
