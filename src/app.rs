@@ -173,6 +173,7 @@ impl App {
         // First the new keys, then the requests that may use them.
         self.align(generation).await;
         self.api.door.resize(config.server.max_in_flight);
+        dispatch.buffers.resize(config.server.max_buffered);
         self.api
             .replace(assemble::serving(config, dispatch, clients));
         self.admin.replace(now);

@@ -339,6 +339,7 @@ pub async fn play(setup: Setup) -> Figures {
         clock,
         halt: pointsman::runtime::halt::Halt::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        buffers: pointsman::runtime::buffers::Buffers::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;
     let keys = f64::from(setup.keys);

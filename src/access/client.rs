@@ -19,6 +19,10 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Place(Arc<Meter>);
 
+/// One body of a client that is being read; over when dropped.
+#[derive(Debug)]
+pub struct Reads(Arc<Meter>);
+
 /// What was set aside for one request of a client.
 #[derive(Debug)]
 pub struct Bill {
@@ -95,6 +99,14 @@ impl Client {
             .then(|| Place(Arc::clone(&self.meter)))
     }
 
+    /// Counts a body that is read; `None` when `max_in_flight` are being read.
+    pub fn read(&self) -> Option<Reads> {
+        let most = self.policy.limits.max_in_flight.map(|most| most.get());
+        self.meter
+            .read(most)
+            .then(|| Reads(Arc::clone(&self.meter)))
+    }
+
     /// Counts a request and sets `tokens` aside for it, no more than a minute's allowance.
     ///
     /// # Errors
@@ -154,6 +166,12 @@ impl Bill {
             let set_aside = (self.taken, self.reserved);
             self.client.meter.correct(limits, set_aside, used, now);
         }
+    }
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        self.0.has_read();
     }
 }
 

@@ -11,6 +11,8 @@ use crate::domain::time::Time;
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     in_flight: AtomicU32,
+    /// Bodies that are being read.
+    reading: AtomicU32,
     requests: Rate,
     tokens: Rate,
 }
@@ -22,16 +24,30 @@ pub(super) enum Met {
     Tokens,
 }
 
+fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
+    let enter = |inside: u32| {
+        let room = most.is_none_or(|most| inside < most);
+        room.then(|| inside.saturating_add(1))
+    };
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter)
+        .is_ok()
+}
+
 impl Meter {
     /// Counts one in, unless there are `most` already.
     pub(super) fn enter(&self, most: Option<u32>) -> bool {
-        let enter = |inside: u32| {
-            let room = most.is_none_or(|most| inside < most);
-            room.then(|| inside.saturating_add(1))
-        };
-        self.in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter)
-            .is_ok()
+        count_in(&self.in_flight, most)
+    }
+
+    /// Counts a body in that is to be read, unless there are `most` already.
+    pub(super) fn read(&self, most: Option<u32>) -> bool {
+        count_in(&self.reading, most)
+    }
+
+    /// One of them is not read any more.
+    pub(super) fn has_read(&self) {
+        self.reading.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// One that was counted in is gone.

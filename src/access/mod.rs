@@ -5,5 +5,5 @@ mod client;
 mod clients;
 mod meter;
 
-pub use client::{Bill, Client, Place, TooMuch};
+pub use client::{Bill, Client, Place, Reads, TooMuch};
 pub use clients::Clients;

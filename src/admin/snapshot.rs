@@ -49,6 +49,8 @@ fn whole(admin: &Admin) -> Value {
 }
 
 fn process(admin: &Admin, now: &Now, look: Look) -> Value {
+    let dispatch = admin.dispatch();
+    let buffers = &dispatch.buffers;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
@@ -56,6 +58,7 @@ fn process(admin: &Admin, now: &Now, look: Look) -> Value {
         "uptime_seconds": seconds(look.now().since(Time::ZERO)),
         "draining": admin.is_draining(),
         "in_flight": admin.in_flight(),
+        "buffered": {"bytes": buffers.held(), "limit": buffers.most()},
         "generation": now.generation,
         "files": now.files,
         "log_level": level::current(),

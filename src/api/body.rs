@@ -11,9 +11,12 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, Sleep};
 
+use super::door::COME_BACK;
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::task;
+use crate::runtime::turn::Turn;
 use crate::wire::encoding::{Coding, DecodeError, Decoder};
 
 /// What is left of a refused request's body is read this far, and so long, so that its client, which may be sending
@@ -23,8 +26,6 @@ const REST_TIME: Duration = Duration::from_secs(1);
 
 /// So much of a compressed body is decompressed at a time, in bytes: it may grow a thousandfold.
 const STEP: usize = 1024;
-/// So much may come out of it before other requests have their turn, in bytes: a millisecond's work or less.
-const STRETCH: usize = 256 * 1024;
 
 /// U+FEFF in UTF-8, which some programs put in front of a text. It is no part of JSON, and may be ignored (RFC 8259, 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -36,9 +37,11 @@ pub(super) fn discard(mut body: Body) {
     }
     task::detach(async move {
         let reading = async {
-            let mut read = 0;
+            let (mut read, mut turn) = (0, Turn::default());
             while let Some(Ok(frame)) = body.frame().await {
-                read += frame.data_ref().map_or(0, Bytes::len);
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                turn.took(length).await;
+                read += length;
                 if read > REST {
                     return;
                 }
@@ -51,52 +54,62 @@ pub(super) fn discard(mut body: Body) {
 /// The body, of at most `max` bytes, with no pause longer than `pause` between two of its pieces.
 ///
 /// With codings it is decompressed as it comes, and `max` holds for what it grows to. A byte order mark is left out.
+/// What is read has room in `buffers` from before it comes, as far as its length is announced, until it is dropped.
 pub(super) async fn read(
     body: &mut Body,
     codings: &[Coding],
-    max: usize,
-    pause: Duration,
+    (max, pause): (usize, Duration),
+    buffers: &Buffers,
 ) -> Result<Bytes, ApiError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max && codings.is_empty() {
+        return Err(too_large(max));
+    }
+    let mut room = buffers.take(announced.min(max)).ok_or_else(no_room)?;
+    let mut pieces = Pieces {
+        body,
+        timer: None,
+        pause,
+        turn: Turn::default(),
+    };
     let read = match codings {
-        [] => read_plain(body, max, pause).await?,
+        [] => read_plain(&mut pieces, (max, announced), &mut room).await?,
         codings => {
             let mut plain = Plain {
                 decoder: Decoder::new(codings, max),
                 all: BytesMut::new(),
-            };
-            let mut pieces = Pieces {
-                body,
-                timer: None,
-                pause,
+                turn: Turn::default(),
             };
             while let Some(piece) = pieces.next().await? {
-                plain.push(&piece).await?;
+                plain.push(&piece, &mut room).await?;
             }
             plain.finish()?
         }
     };
+    if !room.reach(read.len()) {
+        return Err(no_room());
+    }
+    let read = room.keep(read);
     Ok(match read.strip_prefix(BYTE_ORDER_MARK) {
         Some(rest) => read.slice_ref(rest),
         None => read,
     })
 }
 
-async fn read_plain(body: &mut Body, max: usize, pause: Duration) -> Result<Bytes, ApiError> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > max {
-        return Err(too_large(max));
-    }
+async fn read_plain(
+    pieces: &mut Pieces<'_>,
+    (max, announced): (usize, usize),
+    room: &mut Buffered,
+) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    let mut pieces = Pieces {
-        body,
-        timer: None,
-        pause,
-    };
     while let Some(data) = pieces.next().await? {
         let length = first.len() + all.len() + data.len();
         if length > max {
             return Err(too_large(max));
+        }
+        if !room.reach(length) {
+            return Err(no_room());
         }
         // One piece alone, which most are, is not copied.
         if length == data.len() {
@@ -117,6 +130,7 @@ struct Pieces<'a> {
     body: &'a mut Body,
     timer: Option<Pin<Box<Sleep>>>,
     pause: Duration,
+    turn: Turn,
 }
 
 impl Pieces<'_> {
@@ -144,7 +158,12 @@ impl Pieces<'_> {
                 })
             }
             // Trailers say nothing.
-            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                // Who never pauses must not keep the request's own time from being looked at.
+                self.turn.took(data.len()).await;
+                Ok(Some(data))
+            }
         }
     }
 }
@@ -153,19 +172,18 @@ impl Pieces<'_> {
 struct Plain {
     decoder: Decoder,
     all: BytesMut,
+    turn: Turn,
 }
 
 impl Plain {
-    async fn push(&mut self, piece: &[u8]) -> Result<(), ApiError> {
-        let mut since_pause = 0;
+    async fn push(&mut self, piece: &[u8], room: &mut Buffered) -> Result<(), ApiError> {
         for part in piece.chunks(STEP) {
             let out = self.decoder.push(part).map_err(undecodable)?;
-            self.all.extend_from_slice(&out);
-            since_pause += out.len();
-            if since_pause > STRETCH {
-                since_pause = 0;
-                tokio::task::yield_now().await;
+            if !room.reach(self.all.len() + out.len()) {
+                return Err(no_room());
             }
+            self.all.extend_from_slice(&out);
+            self.turn.took(out.len()).await;
         }
         Ok(())
     }
@@ -191,6 +209,12 @@ fn undecodable(error: DecodeError) -> ApiError {
             ApiError::new(ErrorCode::InvalidRequest, message)
         }
     }
+}
+
+fn no_room() -> ApiError {
+    let message =
+        "too many bytes of bodies and answers are held (server.max_buffered): retry later";
+    ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK)
 }
 
 fn too_large(max: usize) -> ApiError {

@@ -1,7 +1,6 @@
 //! The routes: take a request in, hand it to dispatch, write the answer out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,7 +10,7 @@ use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::door::Place;
+use super::door::{COME_BACK, Place};
 use super::error::ApiError;
 use super::identity::identify;
 use super::state::{Api, Serving};
@@ -23,6 +22,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
+use crate::runtime::kept::Kept;
 use crate::telemetry::told::Told;
 use crate::wire::encoding;
 use crate::wire::openai::request::{RequestDoc, RequestError};
@@ -31,8 +31,9 @@ const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What an overloaded or draining process asks callers to wait.
-const COME_BACK: Duration = Duration::from_secs(1);
+/// A whole answer of more bytes keeps its request's place until it is written. What is smaller fits into the buffers of
+/// its connection.
+const LARGE: usize = 64 * 1024;
 
 /// `POST` to any of the relayed operations.
 pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request) -> Response {
@@ -134,25 +135,13 @@ async fn admit(
     }
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
-    let Some(mut place) = api.door.enter() else {
-        let message = "too many requests are under way (server.max_in_flight): retry later";
-        return Err(ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK));
-    };
-    if let Some(client) = &client {
-        let Some(of_client) = client.enter() else {
-            let name = client.name();
-            let message = format!(
-                "client `{name}` has as many requests under way as it may (max_in_flight): retry later"
-            );
-            return Err(ApiError::new(ErrorCode::ClientOverloaded, message).retry_after(COME_BACK));
-        };
-        place = place.with(of_client);
-    }
+    let reads = api.door.look(client.as_deref())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
-    let reading = body::read(body, &codings, serving.max_body, serving.body_timeout);
+    let bounds = (serving.max_body, serving.body_timeout);
+    let reading = body::read(body, &codings, bounds, &serving.dispatch.buffers);
     let longest = serving.dispatch.policy.deadline;
     let shorter = patience.shorter();
     let until = caller.arrived + shorter.map_or(longest, |asked| asked.min(longest));
@@ -162,6 +151,9 @@ async fn admit(
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
         () = async { api.halt.waiting().await } => return Err(draining()),
     };
+    // Only now: a body that comes slowly keeps nobody else out.
+    let place = api.door.enter(client.as_deref())?;
+    drop(reads);
     let doc = RequestDoc::parse(body).map_err(|error| {
         let code = match error {
             RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
@@ -250,7 +242,11 @@ fn write(mut answer: Answer, place: Place) -> Response {
     match answer.body {
         AnswerBody::Full(body) => {
             headers.remove(header::CONTENT_LENGTH);
+            let large = body.len() > LARGE;
             let mut response = Response::new(Body::from(body));
+            if large {
+                response.extensions_mut().insert(Kept::new(place));
+            }
             *response.status_mut() =
                 StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
             *response.headers_mut() = headers;

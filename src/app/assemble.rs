@@ -19,6 +19,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ProviderName, Upstream as Target};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
+use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::store::{Book, Marker};
@@ -273,6 +274,10 @@ pub(super) fn dispatch(
         clock,
         halt: halt.clone(),
         recorder: Arc::clone(recorder),
+        buffers: match before {
+            Some(before) => before.buffers.clone(),
+            None => Buffers::new(config.server.max_buffered),
+        },
     }
 }
 

@@ -120,6 +120,7 @@ fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
     });
     Some(State {
         in_flight: api.door.inside(),
+        buffered: (dispatch.buffers.held(), dispatch.buffers.most()),
         waiting: cells.router.waiting(),
         draining: admin.is_draining(),
         generation: dispatch.generation,

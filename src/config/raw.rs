@@ -60,6 +60,9 @@ section! {
         max_answer: Size,
         /// The largest event of an upstream's stream; a larger one counts as malformed. Default `8MiB`.
         max_event: Size,
+        /// Bytes of bodies and answers held at the same time, all requests together; what comes beyond that is answered
+        /// with 503. At least `max_body`. Default `1GiB`.
+        max_buffered: Size,
         /// How the names of providers are looked up.
         dns: DnsForm,
         /// Requests at the same time; more are answered with 503. Default 10000.

@@ -240,6 +240,7 @@ fn server(
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),
+        max_buffered: raw.max_buffered.map_or(usual.max_buffered, |size| size.0),
         dns: outbound::dns(raw.dns),
         max_in_flight: raw
             .max_in_flight
@@ -253,6 +254,17 @@ fn server(
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
+    if server.max_buffered < server.max_body {
+        let text = format!(
+            "{} bytes are less than one body may have ({} bytes, server.max_body)",
+            server.max_buffered, server.max_body
+        );
+        report.problem(
+            "server.max_buffered",
+            text,
+            "raise it, or lower server.max_body",
+        );
+    }
     let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {
         if insecure {

@@ -71,6 +71,8 @@ pub struct Server {
     pub max_answer: usize,
     /// Bytes; a larger event of an upstream's stream is malformed.
     pub max_event: usize,
+    /// Bytes of bodies and answers at the same time, at least `max_body`; what comes beyond that is refused.
+    pub max_buffered: usize,
     /// How the names of providers are looked up.
     pub dns: Dns,
     /// Requests at the same time, at least 1.
@@ -97,6 +99,7 @@ impl Default for Server {
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             max_event: crate::wire::sse::MAX_EVENT,
+            max_buffered: 1024 * 1024 * 1024,
             dns: Dns::default(),
             max_in_flight: 10_000,
             listeners: Listeners::default(),

@@ -3,7 +3,6 @@
 //! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +10,10 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::Body;
+use super::call_headers::call_headers;
 use super::drain::drain;
 use super::events::{Events, Fault, look, step};
+use super::held::{self, Held};
 use super::redacted;
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
@@ -21,19 +22,18 @@ use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::clock::Clock;
+use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
 use crate::wire::openai::answered;
 use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
 use crate::wire::openai::usage::Usage;
 use crate::wire::openai::{response, response::Inspection};
-use crate::wire::{classify, headers, ratelimit, trace_context};
+use crate::wire::{classify, ratelimit};
 
-const BEARER: &str = "Bearer ";
 const FIRST_TOKEN: &str = "first token";
-/// Events held back before the first content, at most.
-const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// An answer that is there.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) struct Whole {
 /// A stream whose first content is there.
 pub(super) struct Begun {
     pub(super) headers: HeaderMap,
-    pub(super) held: VecDeque<Bytes>,
+    pub(super) held: Held,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
     pub(super) answered: Option<Box<Answered>>,
@@ -65,6 +65,8 @@ pub(super) enum End {
     Failed(Failure, Option<Whole>),
     /// The request's own time is over, not the upstream's.
     OutOfTime,
+    /// There is no room for the answer here (`server.max_buffered`), which is not the upstream's fault.
+    OutOfRoom,
 }
 
 /// When an attempt began, and when its request must have ended.
@@ -73,6 +75,8 @@ pub(super) struct Times<'a> {
     pub(super) clock: Clock,
     pub(super) tried: &'a Tried,
     pub(super) deadline: Time,
+    /// What is held of all requests.
+    pub(super) buffers: &'a Buffers,
     /// When the first token of a stream is due, counted from its beginning, where the target's profile says so.
     pub(super) first_token: Option<Duration>,
 }
@@ -117,6 +121,8 @@ pub(super) async fn make_of(
         times,
     };
     let timeouts = &endpoint.timeouts;
+    // A copy of the request's body, and there is room for the request already.
+    let _copy = times.buffers.count(call.body.len());
     let work = async {
         if request.doc.stream() {
             Box::pin(attempt.stream(call)).await
@@ -129,6 +135,7 @@ pub(super) async fn make_of(
         Ok(end) => end,
         Err(Early::Failed(failure)) => End::Failed(failure, None),
         Err(Early::OutOfTime) => End::OutOfTime,
+        Err(Early::OutOfRoom) => End::OutOfRoom,
     };
     fit(end, lease, endpoint)
 }
@@ -152,7 +159,7 @@ fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
             redacted::head(&mut begun.headers, &redactor);
             End::Begun(begun)
         }
-        End::OutOfTime => End::OutOfTime,
+        end @ (End::OutOfTime | End::OutOfRoom) => end,
     }
 }
 
@@ -162,6 +169,8 @@ enum Early {
     Failed(Failure),
     /// The request's deadline passed first.
     OutOfTime,
+    /// There is no room for the answer.
+    OutOfRoom,
 }
 
 impl From<Failure> for Early {
@@ -248,21 +257,27 @@ impl Attempt<'_> {
             headers,
             mut body,
         } = reply;
+        let most = self.endpoint.max_answer;
+        let mut buffered = self.room(announced(&headers).min(most))?;
         let mut whole = Body::default();
+        let mut turn = Turn::default();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| {
                 Failure::new(Class::Network, error.to_string()).with_status(status)
             })?;
+            turn.took(chunk.len()).await;
             whole.push(chunk);
-            let most = self.endpoint.max_answer;
             if whole.len > most {
                 let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
                 return Err(Failure::new(Class::Malformed, detail)
                     .with_status(status)
                     .into());
             }
+            if !buffered.reach(whole.len) {
+                return Err(Early::OutOfRoom);
+            }
         }
-        let body = response::unmarked(whole.finish());
+        let body = response::unmarked(buffered.keep(whole.finish()));
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
@@ -305,6 +320,11 @@ impl Attempt<'_> {
         Ok(End::Failed(failure, Some(whole)))
     }
 
+    /// Takes room for so many bytes.
+    fn room(&self, bytes: usize) -> Result<Buffered, Early> {
+        self.times.buffers.take(bytes).ok_or(Early::OutOfRoom)
+    }
+
     /// Reads a stream up to its first content.
     async fn begin(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
@@ -314,13 +334,15 @@ impl Attempt<'_> {
         } = reply;
         let failed =
             |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
-        let mut events = Events::new(&headers, body, self.endpoint.max_event);
-        let mut held = VecDeque::new();
-        let mut held_bytes = 0;
+        let most = held::before_content(self.request.doc.body().len());
+        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
+        let mut held = Held::default();
+        let mut buffered = self.times.buffers.count(0);
         let mut usage = None;
         let mut answered = self.times.tried.answered();
         let wanted = self.request.wanted();
         let mut finish = Finish::default();
+        let (mut done, mut quiet) = (false, false);
         loop {
             let event = match events.next().await {
                 None if finish.has_finish_reason() => break,
@@ -331,6 +353,10 @@ impl Attempt<'_> {
                 Some(Err(fault)) => return Err(failed(class_of(&fault), fault.detail())),
                 Some(Ok(event)) => event,
             };
+            // It tells nothing: one is kept as a sign of life, and no more.
+            if event.is_quiet() && std::mem::replace(&mut quiet, true) {
+                continue;
+            }
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
                 drain(events);
@@ -354,20 +380,19 @@ impl Attempt<'_> {
                 let detail = "the stream was done before its first content".to_owned();
                 return Err(failed(Class::Malformed, detail));
             }
-            held_bytes += event.raw.len();
-            held.push_back(event.raw);
-            if said.content || said.done || held_bytes > MAX_HELD {
-                return Ok(End::Begun(Box::new(Begun {
-                    headers,
-                    held,
-                    events,
-                    usage,
-                    answered,
-                    finish,
-                    done: said.done,
-                })));
+            if !buffered.reach(held.bytes()) {
+                return Err(Early::OutOfRoom);
+            }
+            if !held.push(event.raw) {
+                let detail = format!("{} events came without content", held.len());
+                return Err(failed(Class::Malformed, detail));
+            }
+            done = said.done;
+            if said.content || done {
+                break;
             }
         }
+        events.begun();
         Ok(End::Begun(Box::new(Begun {
             headers,
             held,
@@ -375,7 +400,7 @@ impl Attempt<'_> {
             usage,
             answered,
             finish,
-            done: false,
+            done,
         })))
     }
 
@@ -432,65 +457,19 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &Fault) -> Class {
     match fault {
         Fault::Broken(_) => Class::Network,
-        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign => Class::Malformed,
+        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign | Fault::Contentless(_) => {
+            Class::Malformed
+        }
     }
+}
+
+/// The length that an answer announces, in bytes; 0 when it does not.
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
-}
-
-fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
-    let mut all = headers::forward_request_headers(&request.headers);
-    if let Some(client) = &request.client {
-        headers::own_idempotency_keys(&mut all, client.name());
-    }
-    all.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    if request.doc.stream() {
-        // Events are looked at one by one: compression would only be undone here.
-        all.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("text/event-stream"),
-        );
-        all.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
-    } else {
-        let gzip = request
-            .headers
-            .get(header::ACCEPT_ENCODING)
-            .is_some_and(|encodings| {
-                encodings
-                    .to_str()
-                    .is_ok_and(|encodings| encodings.contains("gzip"))
-            });
-        let encoding = if gzip { "gzip" } else { "identity" };
-        all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
-        let span = tried.begun().span.unwrap_or(trace.span_id);
-        trace_context::write(&mut all, trace, span);
-    }
-    if let Some(key) = &*lease.material {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            all.insert(header::AUTHORIZATION, value);
-        }
-    }
-    if endpoint.forward_user_agent
-        && let Some(agent) = headers::agent_with_callers(&request.headers)
-    {
-        all.insert(header::USER_AGENT, agent);
-    }
-    for (name, value) in &endpoint.headers {
-        all.insert(name, value.clone());
-    }
-    all
 }

@@ -12,6 +12,8 @@ use crate::runtime::task;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many bytes are read for it at most, for the same reason.
 const MOST: usize = 64 * 1024;
+/// What a piece counts for at least, in bytes: HTTP/2 has empty ones, and they may come without end.
+const LEAST: usize = 64;
 
 /// Reads the rest of `events` in the background, unless it is there already. Nobody waits for it.
 pub(super) fn drain(mut events: Events) {
@@ -20,7 +22,7 @@ pub(super) fn drain(mut events: Events) {
     loop {
         match events.next_bytes().now_or_never() {
             Some(None) => return,
-            Some(Some(bytes)) => match left.checked_sub(bytes) {
+            Some(Some(bytes)) => match left.checked_sub(bytes.max(LEAST)) {
                 Some(rest) => left = rest,
                 None => return,
             },
@@ -30,7 +32,7 @@ pub(super) fn drain(mut events: Events) {
     task::detach(async move {
         let rest = async {
             while let Some(bytes) = events.next_bytes().await {
-                match left.checked_sub(bytes) {
+                match left.checked_sub(bytes.max(LEAST)) {
                     Some(rest) => left = rest,
                     None => return,
                 }

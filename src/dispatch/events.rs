@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -9,16 +10,23 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use std::io::Write;
+use tokio::time::Sleep;
 
 use crate::domain::finish::Step;
+use crate::runtime::turn::Turn;
 use crate::upstream::{Reply, SendError};
 use crate::wire::openai::response::{is_zlib, looks_like_events};
 use crate::wire::openai::stream::StreamEvent;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
-/// match of 258 bytes in two bits), and events that are too large are noticed after each.
-const PIECE: usize = 1024;
+/// match of 258 bytes in two bits), 129 KiB, and that is all that waits to be looked at.
+const PIECE: usize = 128;
+/// After so many bytes, or events, in a row that tell nothing an upstream is made to wait for `REST`: what is thrown
+/// away here holds it up in no other way, so it could have a core to itself.
+const QUIET_BYTES: usize = 256 * 1024;
+const QUIET_EVENTS: usize = 4096;
+const REST: Duration = Duration::from_millis(10);
 
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +43,9 @@ pub(crate) enum Fault {
     /// An event that is none of the dialect, with or without the look of an error.
     #[error("an event of the stream is not JSON")]
     Foreign,
+    /// Nothing but preliminaries, more than may be held.
+    #[error("{0} bytes came without content")]
+    Contentless(usize),
 }
 
 impl Fault {
@@ -44,7 +55,7 @@ impl Fault {
             Self::Broken(cause) => format!("{self}: {cause}"),
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
-            Self::Foreign => self.to_string(),
+            Self::Foreign | Self::Contentless(_) => self.to_string(),
         }
     }
 }
@@ -139,6 +150,7 @@ async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body)
     let mut inflater = Inflater::of(headers);
     let mut chunks = Vec::new();
     let mut start = BytesMut::new();
+    let mut turn = Turn::default();
     let found = loop {
         if let Some(found) = looks_like_events(&start) {
             break found;
@@ -152,17 +164,25 @@ async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body)
         match &mut inflater {
             None => start.extend_from_slice(&chunk),
             Some(inflater) => {
-                let piece = chunk.get(..PIECE).unwrap_or(&chunk);
-                match inflater.inflate(piece) {
-                    Ok(piece) => start.extend_from_slice(&piece),
-                    Err(_) => {
-                        chunks.push(Ok(chunk));
-                        break false;
+                for piece in chunk.chunks(PIECE) {
+                    match inflater.inflate(piece) {
+                        Ok(piece) => start.extend_from_slice(&piece),
+                        Err(_) => {
+                            chunks.push(Ok(chunk));
+                            let all = futures_util::stream::iter(chunks).chain(body);
+                            return Ok((false, all.boxed()));
+                        }
+                    }
+                    if start.len() > MAX_BLANK || looks_like_events(&start).is_some() {
+                        break;
                     }
                 }
             }
         }
-        chunks.push(Ok(chunk));
+        turn.took(chunk.len()).await;
+        if !chunk.is_empty() {
+            chunks.push(Ok(chunk));
+        }
     };
     let all = futures_util::stream::iter(chunks).chain(body);
     Ok((found, all.boxed()))
@@ -177,7 +197,7 @@ pub(super) fn step(said: &StreamEvent) -> Step {
     }
 }
 
-/// A body, event by event.
+/// A body, event by event. Of events in a row that tell nothing, as many as are there at once, one comes out.
 pub(crate) struct Events {
     body: Body,
     splitter: EventSplitter,
@@ -185,18 +205,68 @@ pub(crate) struct Events {
     /// What came compressed and is still to be inflated.
     packed: Bytes,
     ended: bool,
+    /// Bytes so far, decompressed, and how many there may be.
+    seen: usize,
+    most: usize,
+    turn: Turn,
+    quiet: Quiet,
+}
+
+/// Events in a row that tell nothing.
+#[derive(Default)]
+struct Quiet {
+    /// One of them came out since there was last something to wait for.
+    told: bool,
+    bytes: usize,
+    events: usize,
+    rest: Option<Pin<Box<Sleep>>>,
+}
+
+impl Quiet {
+    /// Notes an event; whether it comes out.
+    fn note(&mut self, event: &RawEvent) -> bool {
+        if !event.is_quiet() {
+            (self.told, self.bytes, self.events) = (false, 0, 0);
+            return true;
+        }
+        self.bytes += event.raw.len();
+        self.events += 1;
+        if self.bytes > QUIET_BYTES || self.events > QUIET_EVENTS {
+            (self.bytes, self.events) = (0, 0);
+            self.rest = Some(Box::pin(tokio::time::sleep(REST)));
+        }
+        !std::mem::replace(&mut self.told, true)
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(cx));
+            self.rest = None;
+        }
+        Poll::Ready(())
+    }
 }
 
 impl Events {
-    /// `headers` say whether the body is compressed; an event may have `max_event` bytes.
-    pub(crate) fn new(headers: &HeaderMap, body: Body, max_event: usize) -> Self {
+    /// `headers` say whether the body is compressed; an event may have `max_event` bytes. When more than `most` bytes
+    /// have come before [`begun`](Self::begun), that is a fault.
+    pub(crate) fn new(headers: &HeaderMap, body: Body, max_event: usize, most: usize) -> Self {
         Self {
             body,
             splitter: EventSplitter::new(max_event),
             inflater: Inflater::of(headers),
             packed: Bytes::new(),
             ended: false,
+            seen: 0,
+            most,
+            turn: Turn::default(),
+            quiet: Quiet::default(),
         }
+    }
+
+    /// Its content has begun: from now on it may be as long as it likes.
+    pub(crate) fn begun(&mut self) {
+        self.most = usize::MAX;
     }
 
     /// The next event; `None` at the end.
@@ -204,14 +274,35 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next event; `None` at the end.
+    /// The next event; `None` at the end. Is pending now and then also when there is always something to read, so that
+    /// whoever polls looks at its timers and other tasks have their turn.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<RawEvent, Fault>>> {
         loop {
+            if self.seen > self.most {
+                return Poll::Ready(Some(Err(Fault::Contentless(self.seen))));
+            }
+            ready!(self.quiet.poll_rest(cx));
+            if self.turn.is_over() {
+                self.quiet.told = false;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             match self.splitter.next_event() {
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(Some(mut event)) => {
+                    self.seen = self.seen.saturating_add(event.raw.len());
+                    self.turn.spend(event.raw.len());
+                    if self.quiet.note(&event) {
+                        if event.is_blank() {
+                            // One line says as much as many.
+                            event.raw = Bytes::from_static(b"\n");
+                        }
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
             }
@@ -220,12 +311,18 @@ impl Events {
                     Ok(chunk) => self.splitter.push(chunk),
                     Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
                 }
+                self.turn.spend(PIECE);
                 continue;
             }
             if self.ended {
                 return Poll::Ready(self.splitter.finish().map(|event| Ok(completed(event))));
             }
-            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+            let Poll::Ready(chunk) = Pin::new(&mut self.body).poll_next(cx) else {
+                self.quiet.told = false;
+                return Poll::Pending;
+            };
+            self.turn.spend(0);
+            match chunk {
                 None => self.ended = true,
                 Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
                 Some(Ok(chunk)) if self.inflater.is_some() => self.packed = chunk,

@@ -19,6 +19,7 @@ use crate::domain::mutant::{self, Mutant};
 use crate::domain::profile::{TargetPolicies, TargetPolicy};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
+use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
@@ -48,6 +49,8 @@ pub struct Dispatch {
     pub halt: Halt,
     /// Where ended requests are told of.
     pub recorder: Arc<Recorder>,
+    /// How many bytes of bodies and answers are held.
+    pub buffers: Buffers,
 }
 
 /// No lease.

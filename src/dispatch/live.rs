@@ -1,6 +1,5 @@
 //! The attempt whose stream is being relayed: its events, its lease, and how far it has come.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use http::HeaderMap;
 
 use super::attempt::Begun;
 use super::events::{Events, step};
+use super::held::Held;
 use super::redacted;
 use super::request::Endpoint;
 use super::tried::{Tried, detail};
@@ -33,7 +33,7 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 pub(super) struct Live {
     pub(super) events: Events,
     /// Its first events.
-    pub(super) held: VecDeque<Bytes>,
+    pub(super) held: Held,
     pub(super) done: bool,
     pub(super) usage: Option<Usage>,
     pub(super) last_event: Time,

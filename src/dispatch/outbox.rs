@@ -4,21 +4,28 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::charge::{Charge, Said};
+use super::held;
 use crate::domain::time::Time;
 use crate::wire::openai::content::Spoken;
 use crate::wire::openai::error_event::Progress;
 use crate::wire::openai::transcript::Transcript;
 use crate::wire::sse::RawEvent;
 
+/// Small events that are there together go out in pieces of at most so many bytes.
+const TOGETHER: usize = 16 * 1024;
+
 /// Events on their way to the caller.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ready: VecDeque<Bytes>,
+    /// Bytes in `ready`.
+    waiting: usize,
     /// With the moment when each goes out.
     held: VecDeque<(Time, RawEvent)>,
+    held_bytes: usize,
     /// What was held back when the stream broke off: out of date once another one has something to say.
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
@@ -78,13 +85,39 @@ impl Outbox {
         if self.hold.is_zero() {
             self.send(event);
         } else {
+            self.held_bytes += event.raw.len();
             self.held.push_back((now + self.hold, event));
         }
     }
 
-    /// The next bytes to go out.
+    /// The next bytes to go out: one event as it came, or small ones that are there together in one piece.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        self.ready.pop_front()
+        let first = self.ready.pop_front()?;
+        let fits = |all: usize, next: &Bytes| all + next.len() <= TOGETHER;
+        let next = self.ready.front().filter(|next| fits(first.len(), next));
+        if next.is_none() {
+            self.waiting = self.waiting.saturating_sub(first.len());
+            return Some(first);
+        }
+        let mut all = BytesMut::with_capacity(self.waiting.clamp(first.len(), TOGETHER));
+        all.extend_from_slice(&first);
+        while self.ready.front().is_some_and(|next| fits(all.len(), next))
+            && let Some(next) = self.ready.pop_front()
+        {
+            all.extend_from_slice(&next);
+        }
+        self.waiting = self.waiting.saturating_sub(all.len());
+        Some(all.freeze())
+    }
+
+    /// Whether there is as much to go out as goes together, or as much held back as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting >= TOGETHER || self.holds_enough()
+    }
+
+    /// Whether as much is held back as may be: its upstream waits until some of it has gone out.
+    pub(super) fn holds_enough(&self) -> bool {
+        self.held_bytes >= held::MOST_BYTES || self.held.len() >= held::MOST_EVENTS
     }
 
     /// When the next event that is held back goes out.
@@ -97,6 +130,7 @@ impl Outbox {
         while self.due().is_some_and(|due| due <= now)
             && let Some((_, event)) = self.held.pop_front()
         {
+            self.held_bytes = self.held_bytes.saturating_sub(event.raw.len());
             self.send(event);
         }
     }
@@ -104,15 +138,18 @@ impl Outbox {
     /// Lets go of everything, with these last words.
     pub(super) fn finish(&mut self, last: Option<Bytes>) {
         let rest: Vec<_> = self.aside.drain(..).chain(self.held.drain(..)).collect();
+        self.held_bytes = 0;
         for (_, event) in rest {
             self.send(event);
         }
+        self.waiting += last.as_ref().map_or(0, Bytes::len);
         self.ready.extend(last);
     }
 
     /// The stream broke off: what is held back waits for what becomes of it.
     pub(super) fn set_aside(&mut self) {
         self.aside.append(&mut self.held);
+        self.held_bytes = 0;
     }
 
     /// What the caller has, where that is kept.
@@ -133,6 +170,7 @@ impl Outbox {
         if let Some(progress) = &mut self.progress {
             progress.note(&event);
         }
+        self.waiting += event.raw.len();
         self.ready.push_back(event.raw);
     }
 }
@@ -147,7 +185,38 @@ mod tests {
     }
 
     fn out(outbox: &mut Outbox) -> usize {
-        std::iter::from_fn(|| outbox.pop()).count()
+        usize::from(std::iter::from_fn(|| outbox.pop()).count() > 0)
+    }
+
+    #[test]
+    fn small_events_go_out_together_and_a_single_one_is_not_copied() {
+        let mut outbox = Outbox::new(None);
+        let one = event("a");
+        outbox.push(one.clone(), Time::ZERO);
+        assert_eq!(outbox.pop().unwrap().as_ptr(), one.raw.as_ptr());
+        for _ in 0..1000 {
+            outbox.push(one.clone(), Time::ZERO);
+        }
+        outbox.push(event(&"b".repeat(2 * TOGETHER)), Time::ZERO);
+        let pieces: Vec<_> = std::iter::from_fn(|| outbox.pop()).collect();
+        assert!(pieces.len() < 10, "{}", pieces.len());
+        assert_eq!(
+            pieces.concat().len(),
+            1000 * one.raw.len() + pieces.last().unwrap().len()
+        );
+        assert_eq!(outbox.waiting, 0);
+    }
+
+    #[test]
+    fn no_more_is_held_back_than_may_be() {
+        let mut outbox = Outbox::new(Some(MS));
+        for _ in 0..held::MOST_EVENTS {
+            assert!(!outbox.is_full());
+            outbox.push(event("a"), Time::ZERO);
+        }
+        assert!(outbox.is_full());
+        outbox.release(Time::ZERO + MS);
+        assert!(!outbox.holds_enough());
     }
 
     const MS: Duration = Duration::from_millis(1);

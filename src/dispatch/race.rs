@@ -362,6 +362,7 @@ impl Dispatch {
             clock: self.clock,
             tried: &start.tried,
             deadline: course.limits.deadline,
+            buffers: &self.buffers,
             first_token: course
                 .limits
                 .first_token(course.request, start.endpoint, &start.lease),
@@ -374,7 +375,7 @@ impl Dispatch {
         let stream = match end {
             End::Begun(_) => true,
             End::Whole(..) => false,
-            End::Failed(..) | End::OutOfTime => return,
+            End::Failed(..) | End::OutOfTime | End::OutOfRoom => return,
         };
         let now = self.clock.now();
         let span = now.since(tried.begun().started);

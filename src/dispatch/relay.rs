@@ -5,14 +5,11 @@
 //! cut answer never looks complete (law L8). One that is rescued goes on in the words of another attempt, but only
 //! where those follow exactly from what was sent.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Sleep;
@@ -432,53 +429,6 @@ impl Relay {
     }
 }
 
-impl Stream for Relay {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        this.resume();
-        loop {
-            if let Some(bytes) = this.outbox.pop() {
-                this.taken = Some(this.clock.now());
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            let is_over = this.live.is_none() && this.searching.is_none();
-            if !is_over && Pin::new(&mut this.halted).poll(cx).is_ready() {
-                this.halt();
-                continue;
-            }
-            if let Some(searching) = &mut this.searching {
-                match searching.as_mut().poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(searched) => {
-                        this.searching = None;
-                        this.searched(searched);
-                        continue;
-                    }
-                }
-            }
-            let Some(live) = &mut this.live else {
-                return Poll::Ready(None);
-            };
-            match live.events.poll_next(cx) {
-                Poll::Ready(Some(Ok(event))) => this.take_in(event),
-                Poll::Ready(Some(Err(fault))) => this.broken(&fault),
-                Poll::Ready(None) => this.ended(),
-                Poll::Pending => {
-                    if this.timer.as_mut().poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    this.timed_out();
-                }
-            }
-            if this.outbox.due().is_some() {
-                this.outbox.release(this.clock.now());
-            }
-        }
-    }
-}
-
 impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
@@ -493,5 +443,6 @@ impl Drop for Relay {
     }
 }
 
+mod flow;
 #[cfg(test)]
 mod tests;

@@ -203,6 +203,7 @@ impl Rescue {
                 clock: dispatch.clock,
                 tried: &tried,
                 deadline: self.limits.deadline,
+                buffers: &dispatch.buffers,
                 first_token: self.limits.first_token(&self.request, &endpoint, &lease),
             };
             let (doc, wire) = match &asked {
@@ -225,7 +226,7 @@ impl Rescue {
                         blame,
                     });
                 }
-                End::OutOfTime => {
+                End::OutOfTime | End::OutOfRoom => {
                     settle(&lease, Class::Cancelled, None);
                     self.given_up(tried.record(Class::Cancelled, None, now));
                     return None;

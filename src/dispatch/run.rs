@@ -195,7 +195,7 @@ impl Dispatch {
                                 attempts,
                             });
                         }
-                        End::OutOfTime => {
+                        end @ (End::OutOfTime | End::OutOfRoom) => {
                             settle(&lease, Class::Cancelled, None);
                             story.records = attempts.records().to_vec();
                             story.records.push(tried.record(
@@ -204,7 +204,10 @@ impl Dispatch {
                                 self.clock.now(),
                             ));
                             let verdict = Verdict {
-                                code: ErrorCode::DeadlineExceeded,
+                                code: match end {
+                                    End::OutOfRoom => ErrorCode::Overloaded,
+                                    _ => ErrorCode::DeadlineExceeded,
+                                },
                                 ready_at: None,
                             };
                             return Err(self.fail(story, &attempts, &chain, verdict));

@@ -17,7 +17,8 @@ const NAMED: usize = 3;
 pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
     let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
     // A place may be free at any moment: nobody knows when, but soon is likely.
-    ready.or((verdict.code.status() == 429).then_some(Duration::from_secs(1)))
+    let soon = verdict.code.status() == 429 || verdict.code == ErrorCode::Overloaded;
+    ready.or(soon.then_some(Duration::from_secs(1)))
 }
 
 /// An upstream's own 429 on its way to the caller says in whole seconds when to come back: some clients read no other
@@ -68,6 +69,9 @@ impl Told<'_> {
                 "no upstream has a usable API key: check the keys (`pointsman check`)"
             }
             ErrorCode::ContextLengthExceeded => return self.too_long(&tried),
+            ErrorCode::Overloaded => {
+                "too many bytes of bodies and answers are held (server.max_buffered): retry later"
+            }
             ErrorCode::DeadlineExceeded => "the deadline passed before any upstream had answered",
             ErrorCode::InvalidUpstreamResponse => "the last upstream's answer was malformed",
             _ => "every upstream failed",

@@ -4,13 +4,15 @@
 //! hyper has one timer for heads and for the time between requests; here they are told apart. Times are plain numbers
 //! and nothing is armed per request, so noting costs a clock reading or two.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::room::{Leaves, RESTED, YOUNG};
+use crate::runtime::kept::Kept;
 
 /// At most so often a busy connection is looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
@@ -46,6 +48,8 @@ pub(super) struct Activity {
     known: AtomicBool,
     /// Its last answer was that it may not ask.
     refused: AtomicBool,
+    /// Takes what answers keep until they are written; let go of by the connection's bytes.
+    keeps: OnceLock<Sender<Kept>>,
 }
 
 /// A request that is being served; over when dropped.
@@ -96,6 +100,23 @@ impl Activity {
             look: AtomicBool::new(false),
             known: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            keeps: OnceLock::new(),
+        }
+    }
+
+    /// What answers keep until they are written. The first one who asks has it.
+    pub(super) fn kept(&self) -> Receiver<Kept> {
+        let (sender, receiver) = mpsc::channel();
+        self.keeps.get_or_init(|| sender);
+        receiver
+    }
+
+    /// An answer was handed over for writing. What it keeps is let go of when that is done, or when the connection has
+    /// ended.
+    pub(super) fn keep(&self, kept: Kept) {
+        if let Some(keeps) = self.keeps.get() {
+            // Nobody there: the connection is over, and so is its answer.
+            drop(keeps.send(kept));
         }
     }
 

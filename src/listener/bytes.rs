@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Activity;
+use crate::runtime::kept::Kept;
 
 /// A stream that knows whether its other side has hung up, without reading what came before that.
 pub(super) trait HangsUp {
@@ -59,13 +61,17 @@ pub(super) struct Watched<S> {
     reads: u64,
     /// What that was when it was first seen that the client has hung up.
     hung_up: Option<u64>,
+    /// What answers keep that may not all be written.
+    kept: Receiver<Kept>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>, limit: Duration) -> Self {
+        let kept = activity.kept();
         Self {
             stream,
             activity,
+            kept,
             unread: bytes::Bytes::new(),
             limit,
             timer: None,
@@ -168,6 +174,10 @@ impl<S: AsyncWrite + HangsUp + Unpin> AsyncWrite for Watched<S> {
         // All that is served is polled, and so flushed, whenever its keeper looks.
         self.abandoned()?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            // hyper flushes when it has written all that it was given.
+            self.kept.try_iter().for_each(drop);
+        }
         self.bounded(cx, flushed)
     }
 

@@ -15,6 +15,7 @@ use super::activity::{Activity, Inside};
 use super::pump::{BoxError, Pumped};
 use crate::domain::connection::Unidentified;
 use crate::runtime::clock::Until;
+use crate::runtime::kept::Kept;
 
 /// On HTTP/2 larger bodies go out in pieces of this size. What was handed over is not seen any more, and may wait for
 /// long until the client takes it; a piece is handed over when the one before it has gone.
@@ -99,6 +100,8 @@ where
         if let Some(inside) = &mut inside {
             inside.asked(true);
         }
+        let kept = response.extensions_mut().remove::<Kept>();
+        let kept = kept.map(|kept| (kept, Arc::clone(&self.activity)));
         let pump = self.pump;
         let until = response.extensions_mut().remove::<Until>();
         let until = until.map(|Until(deadline)| deadline);
@@ -115,6 +118,7 @@ where
                 _ => Through::Direct(body),
             },
             inside,
+            kept,
         })))
     }
 }
@@ -155,6 +159,16 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Through<B> {
 pub(super) struct NotedBody<B> {
     body: Through<B>,
     inside: Option<Inside>,
+    /// What is kept until all of it is written, and where.
+    kept: Option<(Kept, Arc<Activity>)>,
+}
+
+impl<B> Drop for NotedBody<B> {
+    fn drop(&mut self) {
+        if let Some((kept, activity)) = self.kept.take() {
+            activity.keep(kept);
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for NotedBody<B> {

@@ -95,6 +95,19 @@ impl RawEvent {
         self.fields(b"data").next().is_none()
     }
 
+    /// Whether it is nothing but blank lines.
+    pub fn is_blank(&self) -> bool {
+        matches!(self.raw.first(), Some(b'\n' | b'\r'))
+    }
+
+    /// Whether it tells a client nothing: blank lines, comments, fields without data. Lines of fields that nobody knows
+    /// may be an upstream's last words.
+    pub fn is_quiet(&self) -> bool {
+        // Nearly all events begin like this.
+        let is_data = self.raw.starts_with(b"data");
+        !is_data && (self.is_blank() || (self.is_empty() && self.others().next().is_none()))
+    }
+
     fn fields<'a>(&'a self, wanted: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         lines(&self.raw).filter_map(move |line| {
             let rest = line.strip_prefix(wanted)?;
@@ -214,10 +227,11 @@ impl EventSplitter {
             self.partial.extend_from_slice(&tail);
             self.partial.split().freeze()
         };
-        if raw.len() > self.limit {
+        let event = RawEvent { raw };
+        if event.raw.len() > self.limit && !event.is_blank() {
             return Err(SplitError(self.limit));
         }
-        Ok(Some(RawEvent { raw }))
+        Ok(Some(event))
     }
 
     /// What is left at the end of the stream: a last event without its blank line.
@@ -233,6 +247,14 @@ impl EventSplitter {
     /// Where, in `chunk`, the first whole event ends.
     fn find_end(&mut self) -> Option<usize> {
         let bytes = &self.chunk;
+        if self.scan == Scan::Start {
+            // Blank lines between events are one thing to look at, however many they are.
+            let others = |byte: &u8| !matches!(byte, b'\n' | b'\r');
+            let blank = bytes.iter().position(others).unwrap_or(bytes.len());
+            if blank > 0 {
+                return Some(blank);
+            }
+        }
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             match (self.scan, byte) {
@@ -336,6 +358,41 @@ mod tests {
         splitter.push(chunk.clone());
         let first = splitter.next_event().unwrap().unwrap();
         assert_eq!(first.raw.as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn blank_lines_that_come_together_are_one_event_and_none_is_too_large() {
+        let mut splitter = EventSplitter::new(8);
+        splitter.push(Bytes::from_static(
+            b"\n\n\r\n\n\n\n\r\n\n\n\ndata:1\n\n\n\r",
+        ));
+        let blank = splitter.next_event().unwrap().unwrap();
+        assert!(blank.is_quiet() && blank.raw.len() == 12, "{blank:?}");
+        let event = splitter.next_event().unwrap().unwrap();
+        assert!(!event.is_quiet() && event.raw == "data:1\n\n", "{event:?}");
+        assert_eq!(splitter.next_event().unwrap().unwrap().raw, "\n\r");
+        assert_eq!(splitter.next_event(), Ok(None));
+    }
+
+    #[test]
+    fn what_tells_a_client_nothing_is_quiet() {
+        for quiet in [
+            "\n",
+            "\r\n\r\n",
+            ": x\n\n",
+            "event: ping\n\n",
+            "id: 1\nretry: 5\n\n",
+        ] {
+            assert!(event(quiet).is_quiet(), "{quiet:?}");
+        }
+        for loud in [
+            "data: x\n\n",
+            "data\n\n",
+            ": x\ndata: y\n\n",
+            "Internal Server Error\n\n",
+        ] {
+            assert!(!event(loud).is_quiet(), "{loud:?}");
+        }
     }
 
     #[test]

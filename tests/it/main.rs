@@ -17,6 +17,7 @@ mod bounds;
 mod breaker;
 mod browser;
 mod cli;
+mod contentless;
 mod cooldown;
 mod deploy;
 mod descriptors;

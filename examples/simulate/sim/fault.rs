@@ -62,7 +62,11 @@ faults! {
     HeadThenNothing "head, then nothing",
     SlowFirstToken "slow first token",
     CommentsForEver "comments for ever",
+    BlankFlood "megabytes of blank lines",
+    CommentFlood "megabytes of comments",
+    EmptyFlood "megabytes of empty deltas",
     Stall "stall in the stream",
+    BlankStall "blank lines in place of the stream",
     Drip "drip",
     Cut "cut stream",
     MalformedFirst "malformed first event",
@@ -94,9 +98,14 @@ impl Fault {
         }
         match self {
             Self::CommentsForEver | Self::SlowFirstToken => Self::HeadThenNothing,
-            Self::Stall => Self::Silent,
+            Self::Stall | Self::BlankStall => Self::Silent,
             Self::Cut => Self::ResetMidBody,
-            Self::MalformedFirst | Self::MalformedMiddle | Self::WholeForStream => Self::Truncated,
+            Self::MalformedFirst
+            | Self::MalformedMiddle
+            | Self::WholeForStream
+            | Self::BlankFlood
+            | Self::CommentFlood
+            | Self::EmptyFlood => Self::Truncated,
             Self::ErrorFirst | Self::LimitFirst | Self::ErrorMiddle => Self::ErrorJson,
             Self::TooLargeFirst => Self::TooLargeInside,
             Self::UnsupportedFirst => Self::UnsupportedInside,

@@ -320,5 +320,6 @@ pub fn dispatch(
         clock,
         halt: pointsman::runtime::halt::Halt::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        buffers: pointsman::runtime::buffers::Buffers::default(),
     }
 }

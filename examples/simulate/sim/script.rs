@@ -1,5 +1,6 @@
 //! What one attempt sees: steps in time, and what the dispatcher must make of them.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -100,6 +101,8 @@ impl Writer {
 
 pub(super) const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
+/// Bytes.
+const FLOOD: usize = 5 * 1024 * 1024;
 pub(super) const NOW: Duration = Duration::ZERO;
 
 pub(super) fn headers(kind: &'static str) -> HeaderMap {
@@ -209,6 +212,25 @@ fn whole(scene: &Scene) -> Script {
     script
 }
 
+/// More than may come before the first content, without any.
+fn flood(fault: Fault) -> Bytes {
+    static BLANK: LazyLock<Bytes> = LazyLock::new(|| "\n".repeat(FLOOD).into());
+    static COMMENT: LazyLock<Bytes> =
+        LazyLock::new(|| format!(": {}\n\n", "x".repeat(FLOOD)).into());
+    static EMPTY: LazyLock<Bytes> = LazyLock::new(|| {
+        let padding = "x".repeat(64 * 1024);
+        let empty = format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}}}}],\"obfuscation\":\"{padding}\"}}\n\n"
+        );
+        empty.repeat(FLOOD / empty.len() + 1).into()
+    });
+    match fault {
+        Fault::BlankFlood => BLANK.clone(),
+        Fault::CommentFlood => COMMENT.clone(),
+        _ => EMPTY.clone(),
+    }
+}
+
 fn said(text: &str) -> String {
     format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#)
 }
@@ -275,6 +297,9 @@ fn stream(scene: &Scene) -> Script {
             }
             Some((Act::Hang, Class::Timeout))
         }
+        Fault::BlankFlood | Fault::CommentFlood | Fault::EmptyFlood => {
+            Some((Act::Chunk(flood(scene.fault)), Class::Malformed))
+        }
         Fault::SlowFirstToken => {
             writer.push(NOW, event(head));
             Some((Act::Hang, Class::Timeout))
@@ -306,7 +331,14 @@ fn stream(scene: &Scene) -> Script {
                     writer.push(scene.gap, event("{oops")).verdict = true;
                     break;
                 }
-                Fault::Stall => {
+                Fault::Stall | Fault::BlankStall => {
+                    if scene.fault == Fault::BlankStall {
+                        let blank = Bytes::from_static(&[b'\n'; 4096]);
+                        for _ in 0..600 {
+                            let blank = Act::Chunk(blank.clone());
+                            writer.push(Duration::from_millis(97), blank);
+                        }
+                    }
                     class = Class::Timeout;
                     writer.push(NOW, Act::Hang);
                     break;

@@ -79,6 +79,7 @@ pub fn draw(setup: Setup) -> World {
             Fault::ResetMidBody,
             Fault::ErrorMiddle,
             Fault::Stall,
+            Fault::BlankStall,
         ];
         world.rates.extend(cuts.map(|cut| (cut, 0.03)));
     }

@@ -61,6 +61,26 @@ impl Upstream for Parts {
     }
 }
 
+/// Streams this beginning, then this piece without a pause and without an end.
+struct Flood(&'static str, String);
+
+impl Upstream for Flood {
+    fn send(&self, _: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+        let first = Bytes::from_static(self.0.as_bytes());
+        let piece = Bytes::from(self.1.clone());
+        let all = futures_util::stream::iter([first]).chain(futures_util::stream::repeat(piece));
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_static("text/event-stream");
+        headers.insert(header::CONTENT_TYPE, kind);
+        let reply = Reply {
+            status: 200,
+            headers,
+            body: all.map(Ok).boxed(),
+        };
+        Box::pin(async move { Ok(reply) })
+    }
+}
+
 /// What a caller reads that takes `pause` before each part, from an upstream that takes `gap`; silence may last
 /// for a second.
 async fn read(gap: Duration, pause: Duration) -> String {
@@ -80,6 +100,8 @@ struct Asked {
     pause: Duration,
     /// The longest silence of the upstream, if it is not the usual one.
     idle: Option<Duration>,
+    /// The longest that an attempt may take, and its first content, if it is not the usual time.
+    total: Option<Duration>,
     /// The caller's read timeout.
     silence: Option<Duration>,
     /// Whether it asks for token counts.
@@ -88,7 +110,7 @@ struct Asked {
 
 impl Asked {
     /// What the caller reads.
-    async fn of(self, parts: Parts) -> String {
+    async fn of(self, parts: impl Upstream + 'static) -> String {
         let read = read_as("m", TargetPolicies::default(), parts, self).await;
         read.unwrap()
     }
@@ -98,7 +120,7 @@ impl Asked {
 async fn read_as(
     model: &str,
     policies: TargetPolicies,
-    parts: Parts,
+    parts: impl Upstream + 'static,
     asked: Asked,
 ) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
@@ -133,6 +155,7 @@ async fn read_as(
         context_window: None,
         timeouts: Timeouts {
             idle: asked.idle.unwrap_or(Timeouts::default().idle),
+            total: asked.total.unwrap_or(Timeouts::default().total),
             ..Timeouts::default()
         },
         retry: Arc::new(RetryPolicy::default()),
@@ -158,6 +181,7 @@ async fn read_as(
         clock,
         halt: crate::runtime::halt::Halt::default(),
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
+        buffers: crate::runtime::buffers::Buffers::default(),
     });
     let body = match asked.usage {
         true => {
@@ -203,7 +227,8 @@ async fn a_caller_that_reads_slowly_is_not_the_upstreams_silence() {
 #[tokio::test(start_paused = true)]
 async fn an_upstream_that_falls_silent_is_cut_off_however_slowly_the_caller_reads() {
     for pause in [Duration::ZERO, 3 * S] {
-        let text = read(2 * S, pause).await;
+        // Longer than the caller is away: what comes meanwhile was no silence.
+        let text = read(5 * S, pause).await;
         assert!(text.contains("fell silent"), "{text}");
         assert!(!text.contains("[DONE]"), "{text}");
     }
@@ -283,4 +308,52 @@ async fn a_callers_read_timeout_bounds_each_pause_and_not_the_whole() {
     let text = asked.of(Parts(3 * S, WHOLE)).await;
     assert!(text.contains("deadline_exceeded"), "{text}");
     assert!(!text.contains("[DONE]"), "{text}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_never_pauses_is_cut_off_when_its_time_is_over() {
+    let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let empty = "data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n";
+    for piece in [
+        "\n".repeat(65536),
+        ": x\n\n".repeat(1000),
+        empty.repeat(100),
+    ] {
+        let total = Some(S / 4);
+        let asked = Asked {
+            total,
+            ..Asked::default()
+        };
+        let begun = tokio::time::Instant::now();
+        let text = asked.of(Flood(first, piece)).await;
+        assert!(begun.elapsed() < 5 * S, "{:?}", begun.elapsed());
+        assert!(text.starts_with(first) && !text.contains("[DONE]"));
+        assert!(text.contains("silent"), "{}", &text[text.len() - 300..]);
+    }
+}
+
+#[tokio::test]
+async fn what_tells_nothing_goes_out_once_however_much_of_it_there_is() {
+    let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let asked = Asked {
+        total: Some(S / 4),
+        ..Asked::default()
+    };
+    let text = asked.of(Flood(first, ": x\n\n".repeat(1000))).await;
+    assert!(text.len() < 20_000, "{}", text.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_content_is_no_beginning_however_much_of_it_there_is() {
+    let empty = "data: {\"choices\":[{\"index\":0,\"delta\":{}}]}\n\n";
+    for piece in [
+        "\n".repeat(65536),
+        ": x\n\n".repeat(1000),
+        empty.repeat(100),
+    ] {
+        let flood = Flood(": hello\n\n", piece);
+        let read = read_as("m", TargetPolicies::default(), flood, Asked::default()).await;
+        let took = read.unwrap_err();
+        assert!(took < 20 * S, "{took:?}");
+    }
 }

@@ -98,6 +98,12 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
         it.refresh();
         tell(count(it.state.load().in_flight), &[]);
     });
+    add(meter, &specs::BUFFERED, observed, |it, tell| {
+        tell(count(it.state.load().buffered.0), &[]);
+    });
+    add(meter, &specs::BUFFERED_LIMIT, observed, |it, tell| {
+        tell(count(it.state.load().buffered.1), &[]);
+    });
     requests(meter, observed);
     upstreams(meter, observed);
     keys(meter, observed);

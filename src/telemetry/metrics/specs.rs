@@ -192,6 +192,10 @@ specs! {
         "Requests in the waiting room";
     Gauge, ONE, IN_FLIGHT = "pointsman.requests.in_flight" "{request}" []
         "Requests under way";
+    Gauge, ONE, BUFFERED = "pointsman.buffered" "By" []
+        "Bytes of bodies and answers that are held";
+    Gauge, ONE, BUFFERED_LIMIT = "pointsman.buffered.limit" "By" []
+        "Bytes of bodies and answers that may be held (server.max_buffered)";
     Gauge, Most::PerCaller(1), CLIENT_IN_FLIGHT = "pointsman.client.in_flight" "{request}" ["client"]
         "Requests of a client under way";
     // Attempts.

@@ -13,6 +13,8 @@ pub type Look = Box<dyn Fn() -> State + Send + Sync>;
 pub struct State {
     /// Requests under way.
     pub in_flight: usize,
+    /// Bytes of bodies and answers held, and how many may be.
+    pub buffered: (usize, usize),
     /// Requests in the waiting room.
     pub waiting: u32,
     /// Whether the shutdown has begun.

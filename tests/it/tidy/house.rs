@@ -228,8 +228,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (
         "bytes",
-        &["wire", "upstream", "dispatch", "api", "listener"],
-        "below and beside them there are no bodies",
+        &["wire", "runtime", "upstream", "dispatch", "api", "listener"],
+        "below and beside them there are no bodies; runtime counts them",
     ),
     (
         "http",

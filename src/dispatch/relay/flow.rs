@@ -1,0 +1,80 @@
+//! The flow of a relayed stream: what is there together goes out together, and the timers are looked at however fast an
+//! upstream talks.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::Relay;
+
+impl Relay {
+    /// What there is to go out.
+    fn take(&mut self) -> Option<Bytes> {
+        let bytes = self.outbox.pop()?;
+        self.taken = Some(self.clock.now());
+        Some(bytes)
+    }
+
+    /// Nothing more is there for now: what has gathered goes out.
+    fn taken_or_pending(&mut self) -> Poll<Option<Result<Bytes, Infallible>>> {
+        self.take()
+            .map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(bytes))))
+    }
+}
+
+impl Stream for Relay {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        this.resume();
+        loop {
+            let is_over = this.live.is_none() && this.searching.is_none();
+            if (is_over || this.outbox.is_full())
+                && let Some(bytes) = this.take()
+            {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            if !is_over && Pin::new(&mut this.halted).poll(cx).is_ready() {
+                this.halt();
+                continue;
+            }
+            if let Some(searching) = &mut this.searching {
+                match searching.as_mut().poll(cx) {
+                    Poll::Pending => return this.taken_or_pending(),
+                    Poll::Ready(searched) => {
+                        this.searching = None;
+                        this.searched(searched);
+                        continue;
+                    }
+                }
+            }
+            let Some(live) = &mut this.live else {
+                return Poll::Ready(None);
+            };
+            let event = match this.outbox.holds_enough() {
+                true => Poll::Pending,
+                false => live.events.poll_next(cx),
+            };
+            match event {
+                Poll::Ready(Some(Ok(event))) => this.take_in(event),
+                Poll::Ready(Some(Err(fault))) => this.broken(&fault),
+                Poll::Ready(None) => this.ended(),
+                Poll::Pending => {
+                    // Reading without a pause uses up what a task may do at once; its timer must be heard all the same.
+                    let timer = tokio::task::unconstrained(this.timer.as_mut());
+                    if std::pin::pin!(timer).poll(cx).is_pending() {
+                        return this.taken_or_pending();
+                    }
+                    this.timed_out();
+                }
+            }
+            if this.outbox.due().is_some() {
+                this.outbox.release(this.clock.now());
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How many bytes of bodies and answers are held at once, all requests together, and how many may be
+//! (`server.max_buffered`): a counter, and guards that give back what they took.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bytes::Bytes;
+
+/// All that is held. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Buffers(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    held: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// So many bytes, given back when dropped.
+#[derive(Debug)]
+pub struct Buffered {
+    counts: Arc<Counts>,
+    bytes: usize,
+}
+
+impl Default for Buffers {
+    /// Without a bound.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
+impl Buffers {
+    /// Room for so many bytes.
+    pub fn new(most: usize) -> Self {
+        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(most));
+        Self(Arc::new(Counts { held, most }))
+    }
+
+    /// From now on so many; what is held stays.
+    pub fn resize(&self, most: usize) {
+        self.0.most.store(most, Relaxed);
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.0.held.load(Relaxed)
+    }
+
+    /// Bytes that may be held.
+    pub fn most(&self) -> usize {
+        self.0.most.load(Relaxed)
+    }
+
+    /// Takes so many bytes, if there is room for them.
+    pub fn take(&self, bytes: usize) -> Option<Buffered> {
+        let mut taken = self.count(0);
+        taken.grow(bytes).then_some(taken)
+    }
+
+    /// Counts so many bytes that are held whether there is room for them or not.
+    pub fn count(&self, bytes: usize) -> Buffered {
+        if bytes > 0 {
+            self.0.held.fetch_add(bytes, Relaxed);
+        }
+        let counts = Arc::clone(&self.0);
+        Buffered { counts, bytes }
+    }
+}
+
+impl Buffered {
+    /// Takes so many bytes more, if there is room for them.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let before = self.counts.held.fetch_add(bytes, Relaxed);
+        let fits = before.saturating_add(bytes) <= self.counts.most.load(Relaxed);
+        match fits {
+            true => self.bytes += bytes,
+            false => _ = self.counts.held.fetch_sub(bytes, Relaxed),
+        }
+        fits
+    }
+
+    /// Makes it so many bytes in all, if there is room for them. What it has already stays.
+    pub fn reach(&mut self, bytes: usize) -> bool {
+        self.grow(bytes.saturating_sub(self.bytes))
+    }
+
+    /// From now on it counts for these bytes: it is given back with the last part of them.
+    pub fn keep(mut self, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        let surplus = self.bytes.saturating_sub(bytes.len());
+        self.counts.held.fetch_sub(surplus, Relaxed);
+        self.bytes -= surplus;
+        Bytes::from_owner(Counted {
+            bytes,
+            _buffered: self,
+        })
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.counts.held.fetch_sub(self.bytes, Relaxed);
+        }
+    }
+}
+
+/// Bytes that are counted as long as they are there.
+struct Counted {
+    bytes: Bytes,
+    _buffered: Buffered,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_not_taken_and_what_is_dropped_is_free_again() {
+        let buffers = Buffers::new(10);
+        let mut first = buffers.take(6).unwrap();
+        assert!(buffers.take(5).is_none());
+        assert!(first.reach(8) && first.reach(3) && !first.reach(11));
+        assert_eq!(buffers.held(), 8);
+        let over = buffers.count(5);
+        assert_eq!(buffers.held(), 13);
+        drop((first, over));
+        assert_eq!(buffers.held(), 0);
+        assert!(buffers.take(10).is_some());
+    }
+
+    #[test]
+    fn bytes_are_counted_until_their_last_part_is_gone() {
+        let buffers = Buffers::new(10);
+        let bytes = buffers.take(10).unwrap().keep(Bytes::from_static(b"hello"));
+        assert_eq!(buffers.held(), 5);
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert_eq!((buffers.held(), &*part), (5, &b"e"[..]));
+        drop(part);
+        assert_eq!(buffers.held(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn all_is_given_back_and_never_more_taken_than_fits(sizes in prop::collection::vec(0usize..100, 0..40)) {
+            let buffers = Buffers::new(500);
+            let mut taken = Vec::new();
+            for size in sizes {
+                taken.extend(buffers.take(size));
+                prop_assert!(buffers.held() <= 500);
+                if size % 3 == 0 && !taken.is_empty() {
+                    taken.swap_remove(0);
+                }
+            }
+            drop(taken);
+            prop_assert_eq!(buffers.held(), 0);
+        }
+    }
+}
