@@ -42,6 +42,9 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nr
     content-type: text/plain\r\ncontent-length: 60\r\n\r\n\
     too many connections (server.max_connections): retry later.\n";
 
+/// At least so many connections may wait for a place, or hear that there is none, at the same time.
+const FEWEST_REFUSALS: usize = 8;
+
 /// The connections of listeners that share their limits.
 #[derive(Clone, Debug)]
 pub struct Connections {
@@ -54,7 +57,7 @@ impl Connections {
     /// None yet, and at most as many as the policy says.
     pub fn new(policy: ConnectionPolicy) -> Self {
         let room = Room::new(policy.max_connections);
-        let refusals = REFUSALS.min(room.most() / 4).max(1);
+        let refusals = REFUSALS.min(room.most() / 4).max(FEWEST_REFUSALS);
         Self {
             policy,
             room: Arc::new(room),
