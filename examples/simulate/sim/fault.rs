@@ -123,7 +123,6 @@ impl Fault {
                 | Self::Sliced
                 | Self::NoDone
                 | Self::NoDoneNoClose
-                | Self::MalformedMiddle
                 | Self::Drip
         )
     }

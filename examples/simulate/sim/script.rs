@@ -327,11 +327,13 @@ fn stream(scene: &Scene) -> Script {
         if n == middle {
             match scene.fault {
                 Fault::MalformedMiddle => {
-                    writer.push(NOW, event("{oops"));
+                    class = Class::Malformed;
+                    writer.push(scene.gap, event("{oops")).verdict = true;
+                    break;
                 }
                 Fault::Stall | Fault::BlankStall => {
                     if scene.fault == Fault::BlankStall {
-                        let blank = Bytes::from_static(&[b'\n'; 4096]);
+                        let blank = Bytes::from_static(b"\n\n");
                         for _ in 0..600 {
                             let blank = Act::Chunk(blank.clone());
                             writer.push(Duration::from_millis(97), blank);
