@@ -1,7 +1,7 @@
 //! Whose errors a provider sends: recognised by the host that is called, else by the provider's name.
 //!
 //! A provider of any name at a known host sends that host's errors; the catalogue's addresses are known, and those of
-//! [`OTHERS`].
+//! `OTHERS`.
 
 use std::sync::LazyLock;
 

@@ -421,7 +421,9 @@ impl Relay {
         if said.done {
             return self.complete();
         }
-        if said.finished != 0 || (was_empty && self.outbox.due().is_some()) {
+        // A finish reason, or the token counts that were waited for, may bring the end nearer.
+        let nearer = said.finished != 0 || said.usage.is_some();
+        if nearer || (was_empty && self.outbox.due().is_some()) {
             self.arm();
         }
     }

@@ -88,6 +88,8 @@ impl Doc {
         }
         doc.message = clip(&doc.message, MAX_TEXT).to_owned();
         doc.text = clip(&format!("{}\n{}", doc.message, doc.text), 2 * MAX_TEXT).to_owned();
+        // "isn’t" and "isn't" are the same word.
+        doc.text = doc.text.replace('’', "'");
         if doc.quotes_a_page() {
             doc.facts.retain(|(field, _)| *field != Field::Body);
         }

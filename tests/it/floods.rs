@@ -38,7 +38,7 @@ async fn memory_comes_back_after_a_flood_of_uploads_without_a_request_that_asks_
         let mut connection = gateway.connect().await;
         let length = 8 * MIB + 1;
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n"
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).await.unwrap();
         connection.write_all(&vec![b' '; 8 * MIB]).await.unwrap();

@@ -184,7 +184,7 @@ async fn heads_of_requests_are_measured_in_bytes() {
             .map(|n| format!("x-meta-{n}: value {n}\r\n"))
             .collect();
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {}\r\n{more}\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n{more}\r\n{body}",
             body.len()
         );
         let mut stream = gateway.connect().await;

@@ -119,11 +119,7 @@ impl Fault {
     pub const fn serves(self) -> bool {
         matches!(
             self,
-            Self::Good
-                | Self::Sliced
-                | Self::NoDone
-                | Self::NoDoneNoClose
-                | Self::Drip
+            Self::Good | Self::Sliced | Self::NoDone | Self::NoDoneNoClose | Self::Drip
         )
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::{CooldownPolicy, CooldownScope};
 use pointsman::domain::outcome::Class;
+use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::time::Time;
 
 use super::script::Verdict;
@@ -82,6 +83,29 @@ pub struct KeyBook {
     pub whole: Span,
     pub invalid: Option<Invalid>,
     minute: VecDeque<Time>,
+    exits: Exits,
+}
+
+/// When an actor crashed of late, and when it was last to begin anew.
+#[derive(Clone, Debug, Default)]
+pub struct Exits(VecDeque<Time>, Option<Time>);
+
+impl Exits {
+    /// One more. Whether so many were close together that the next incarnation may begin anew: what was only counted is
+    /// forgotten then (`actors.md`, crashes).
+    fn note(&mut self, now: Time) -> bool {
+        let policy = RestartPolicy::default();
+        self.0.push_back(now);
+        self.0.retain(|at| now.since(*at) <= policy.window);
+        let anew = self.0.len() > policy.inherited;
+        self.1 = Some(now).filter(|_| anew).or(self.1);
+        anew
+    }
+
+    /// Whether what starts now was admitted before the actor began anew, and is not counted by it.
+    fn is_forgotten(&self, now: Time) -> bool {
+        self.1 == Some(now)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +125,7 @@ pub struct UpstreamBook {
     failures: Slots,
     first: VecDeque<Time>,
     extra: VecDeque<Time>,
+    exits: Exits,
 }
 
 /// Counts per tenth of a window; a tenth leaves as a whole.
@@ -175,6 +200,7 @@ impl Model {
                 failures: Slots::new(maker.breaker.window),
                 first: VecDeque::new(),
                 extra: VecDeque::new(),
+                exits: Exits::default(),
             };
             vec![book; maker.models.len()]
         });
@@ -185,6 +211,36 @@ impl Model {
             whole: vec![Span::default(); world.makers.len()],
             lossy_providers: crashes.provider > 0.0 || crashes.supervisor > 0.0,
             lossy_keys: crashes.key > 0.0 || crashes.supervisor > 0.0,
+        }
+    }
+
+    /// An actor crashed: `key p0#1` or `provider p0`.
+    pub fn crashed(&mut self, actor: &str, now: Time) {
+        let name = actor.rsplit(' ').next().unwrap_or_default();
+        let (maker, key) = name.split_once('#').unwrap_or((name, ""));
+        let Ok(maker) = maker.trim_start_matches('p').parse::<usize>() else {
+            return;
+        };
+        match key.parse::<usize>() {
+            Ok(key) => {
+                let book = self
+                    .keys
+                    .get_mut(maker)
+                    .and_then(|keys| keys.get_mut(key - 1));
+                if let Some(book) = book
+                    && book.exits.note(now)
+                {
+                    book.minute.clear();
+                }
+            }
+            Err(_) => {
+                for book in self.upstreams.get_mut(maker).into_iter().flatten() {
+                    if book.exits.note(now) {
+                        book.first.clear();
+                        book.extra.clear();
+                    }
+                }
+            }
         }
     }
 
@@ -237,7 +293,9 @@ impl Model {
             if book.minute.len() as u64 >= rpm {
                 return Err(format!("the key had {rpm} requests within the last minute"));
             }
-            book.minute.push_back(now);
+            if !book.exits.is_forgotten(now) {
+                book.minute.push_back(now);
+            }
         }
         let upstream = &mut self.upstreams[spot.maker][spot.model];
         if lossy {

@@ -322,6 +322,7 @@ impl State {
         }
         *self.tally.crashes.entry(kind).or_default() += 1;
         self.note("crash", 0, 0, None, kind);
+        self.model.crashed(actor, self.clock.now());
         true
     }
 }

@@ -30,6 +30,7 @@ const S: Duration = Duration::from_secs(1);
 const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
 const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 const BOTH: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
 const DONE: &str = "[DONE]";
 
 /// Four parts of an answer and its end.
@@ -103,6 +104,8 @@ struct Asked {
     total: Option<Duration>,
     /// The caller's read timeout.
     silence: Option<Duration>,
+    /// Whether it asks for token counts.
+    usage: bool,
 }
 
 impl Asked {
@@ -180,7 +183,12 @@ async fn read_as(
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
         buffers: crate::runtime::buffers::Buffers::default(),
     });
-    let body = r#"{"model":"a","messages":[],"stream":true}"#;
+    let body = match asked.usage {
+        true => {
+            r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#
+        }
+        false => r#"{"model":"a","messages":[],"stream":true}"#,
+    };
     let request = Request {
         id: Arc::from("r"),
         operation: Operation::Chat,
@@ -249,6 +257,18 @@ async fn a_finished_answer_gets_its_end_mark_after_moments_of_silence() {
     let text = Asked::default().of(Parts(S, &[TEXT, STOP])).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(begun.elapsed() < 10 * S, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_counts_that_were_waited_for_bring_the_end_nearer() {
+    let begun = tokio::time::Instant::now();
+    let asked = Asked {
+        usage: true,
+        ..Asked::default()
+    };
+    let text = asked.of(Parts(S, &[TEXT, STOP, USAGE])).await;
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(begun.elapsed() < 15 * S, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

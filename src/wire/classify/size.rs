@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use crate::wire::error_doc::Doc;
 
@@ -64,7 +64,7 @@ static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// Whether the error says that this one request is larger than a limit, or than the credit that is left. A limit of
 /// zero is no limit of a request: nothing fits.
 pub(super) fn is_above_limit(status: Option<u16>, doc: &Doc) -> bool {
-    let text = doc.text();
+    let text = doc.text().as_bytes();
     let is_limit = || OF_A_LIMIT.as_ref().is_some_and(|of| of.is_match(text));
     match status {
         Some(402 | 429) => {}
@@ -74,7 +74,7 @@ pub(super) fn is_above_limit(status: Option<u16>, doc: &Doc) -> bool {
     }
     ASKED_AND_LIMIT.iter().enumerate().any(|(at, regex)| {
         regex.captures(text).is_some_and(|found| {
-            let said = found.get(0).map_or("", |said| said.as_str());
+            let said = found.get(0).map_or(&[][..], |said| said.as_bytes());
             // The last form does not say "requested": the number may be that of many requests.
             let many = at == 2 && OF_MANY.as_ref().is_none_or(|of| of.is_match(said));
             let asked = number(&found, "asked").unwrap_or(0);
@@ -87,7 +87,7 @@ pub(super) fn is_above_limit(status: Option<u16>, doc: &Doc) -> bool {
 /// The context window that the error names, in tokens.
 pub(super) fn window(doc: &Doc) -> Option<u64> {
     let named = || {
-        let text = doc.text();
+        let text = doc.text().as_bytes();
         let found = WINDOW.iter().find_map(|regex| {
             let found = regex.captures(text)?;
             number(&found, "sum")
@@ -100,12 +100,13 @@ pub(super) fn window(doc: &Doc) -> Option<u64> {
 }
 
 fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
-    let text = found.name(name)?.as_str();
+    let text = std::str::from_utf8(found.name(name)?.as_bytes()).ok()?;
     text.replace([',', '_'], "").parse().ok()
 }
 
 fn compile(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(&pattern.replace('N', NUMBER))
+        .unicode(false)
         .case_insensitive(true)
         .dot_matches_new_line(true)
         .build()

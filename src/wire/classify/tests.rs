@@ -203,7 +203,9 @@ fn a_callers_own_words_in_a_400_blame_no_key_and_no_model() {
             let body =
                 serde_json::json!({"error": {"message": message, "type": "invalid_request_error"}});
             let class = say(kind, status, &body.to_string()).class;
-            assert_eq!(class, CallerFault, "{kind} {status} {words}");
+            // Where another upstream may know the model it is asked, and its own answer goes back if none does.
+            let blameless = matches!(class, CallerFault | Unsupported);
+            assert!(blameless, "{kind} {status} {words}: {class:?}");
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What upstreams, and servers in front of them, send in place of the dialect when they break down.
 
 use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::envelope::Envelope;
 use super::event::StreamEvent;
@@ -12,6 +16,35 @@ use crate::wire::sse::{RawEvent, field};
 pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
     let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     String::from_utf8_lossy(data)
+}
+
+/// JSON as Python writes it by default, with `null` in place of `NaN`, `Infinity` and `-Infinity` (log probabilities of
+/// vLLM and others): JSON has no such numbers. For the look only. `None` when there are none outside of texts.
+pub(super) fn finite(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    let mut out = String::new();
+    let (mut taken, mut at, mut inside) = (0, 0, false);
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let word = WORDS.iter().find(|word| rest.starts_with(word.as_bytes()));
+        match (byte, word) {
+            (b'\\', _) if inside => at += 2,
+            (b'"', _) => {
+                inside = !inside;
+                at += 1;
+            }
+            (_, Some(word)) if !inside => {
+                out.push_str(text.get(taken..at)?);
+                out.push_str("null");
+                at += word.len();
+                taken = at;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(text.get(taken..)?);
+    (taken > 0).then_some(out)
 }
 
 /// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
@@ -32,8 +65,33 @@ pub(super) fn no_object(text: &str, named_error: bool) -> StreamEvent {
 
 /// Whether a list has an error in it: Google sends errors in one.
 pub(super) fn list_error(json: &str) -> bool {
-    let list = serde_json::from_str::<Vec<Envelope<'_>>>(json);
-    list.is_ok_and(|list| list.iter().any(is_certain))
+    serde_json::from_str::<ListErrors>(json).is_ok_and(|ListErrors(any)| any)
+}
+
+/// Whether any item of a list is an error. None of them is kept: a list of millions of empty objects would take some
+/// hundred times its bytes.
+struct ListErrors(bool);
+
+impl<'de> Deserialize<'de> for ListErrors {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = ListErrors;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ListErrors, A::Error> {
+                let mut any = false;
+                while let Some(item) = items.next_element::<Envelope<'de>>()? {
+                    any |= is_certain(&item);
+                }
+                Ok(ListErrors(any))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
 }
 
 /// What an upstream, or a server in front of it, wrote between events when it broke down: `error: {…}` (llama.cpp), bare
@@ -78,4 +136,29 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
 pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
     let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
     is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_are_replaced_outside_of_texts_only() {
+        let odd = r#"{"a":NaN,"b":[-Infinity,Infinity],"NaN":"NaN \" Infinity","c":1}"#;
+        let told = finite(odd).unwrap();
+        assert_eq!(
+            told,
+            r#"{"a":null,"b":[null,null],"NaN":"NaN \" Infinity","c":1}"#
+        );
+        assert_eq!(finite(r#"{"a":"NaN"}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "[NaInfity\"\\\\{}:,é-]{0,60}") {
+            let _ = finite(&text);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::answered;
 use super::envelope::Envelope;
 use super::fields::word;
-use super::foreign::{list_error, readable as text_of};
+use super::foreign::{finite, list_error, readable as text_of};
 use super::inband::{is_certain, is_likely, status_of};
 use super::stream::{self, ErrorDoc};
 use super::usage::{self, Usage};
@@ -66,7 +66,15 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
     let text = text_of(body);
     let text = text.trim_ascii();
     let failed = |status| Inspection::ErrorInside(ErrorDoc::of_json(text.as_bytes(), status));
-    let Some(envelope) = Envelope::read(text) else {
+    let finite_text;
+    let envelope = match Envelope::read(text) {
+        Some(envelope) => Some(envelope),
+        None => {
+            finite_text = finite(text);
+            finite_text.as_deref().and_then(Envelope::read)
+        }
+    };
+    let Some(envelope) = envelope else {
         if list_error(text) {
             return failed(None);
         }

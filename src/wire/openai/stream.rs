@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::envelope::{Envelope, Piece};
 pub use super::event::StreamEvent;
 use super::fields::{tells, word};
-use super::foreign::{is_error, last_words, no_object, readable};
+use super::foreign::{finite, is_error, last_words, no_object, readable};
 pub use super::inband::ErrorDoc;
 use super::inband::status_of;
 use super::usage;
@@ -50,8 +50,16 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
         };
     }
     let text = readable(data);
-    let Some(envelope) = Envelope::read(&text) else {
-        return no_object(&text, named_error);
+    let finite_text;
+    let envelope = match Envelope::read(&text) {
+        Some(envelope) => envelope,
+        None => {
+            finite_text = finite(&text);
+            match finite_text.as_deref().and_then(Envelope::read) {
+                Some(envelope) => envelope,
+                None => return no_object(&text, named_error),
+            }
+        }
     };
     let said = match operation {
         Operation::Responses => response_event(&envelope, fields.name),

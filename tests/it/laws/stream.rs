@@ -122,7 +122,9 @@ fn heard(mut splice: Splice, events: &[RawEvent]) -> (String, bool) {
 
 /// What the first choice says in an event, until the end mark.
 fn text(event: &RawEvent) -> String {
-    let Ok(Value::Object(chunk)) = serde_json::from_slice(&event.data()) else {
+    // Bytes that are no text are marked in what is said, not left out.
+    let data = event.data();
+    let Ok(Value::Object(chunk)) = serde_json::from_str(&String::from_utf8_lossy(&data)) else {
         return String::new();
     };
     let choices = chunk.get("choices").and_then(Value::as_array);

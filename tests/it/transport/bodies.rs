@@ -191,7 +191,7 @@ async fn a_byte_order_mark_is_no_part_of_a_request() {
 async fn an_unknown_encoding_is_refused_before_the_body_comes() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(crate::support::ONE, &[("a", &a)]).await;
-    let request = "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\nexpect: 100-continue\r\n\
+    let request = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nexpect: 100-continue\r\n\
                    content-encoding: lz4\r\ncontent-length: 5\r\n\r\n";
     let answer = crate::support::raw::tell(&mut gateway.connect().await, request.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");

@@ -58,9 +58,9 @@ async fn an_upgrade_to_websocket_is_refused_at_once() {
     ] {
         for upgrade in ["websocket", "WebSocket", "h2c, websocket"] {
             let request = format!(
-                "GET {path} HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: {upgrade}\r\n\
+                "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: keep-alive, Upgrade\r\nupgrade: {upgrade}\r\n\
                  sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
-                 GET /health/live HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+                 GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
             );
             let answer = tell(&mut gateway.connect().await, request.as_bytes()).await;
             let (head, rest) = answer.split_once("\r\n\r\n").unwrap();

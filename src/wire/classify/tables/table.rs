@@ -5,7 +5,7 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::domain::outcome::Class;
 use crate::wire::error_doc::{Doc, Field};
@@ -18,10 +18,11 @@ pub(in crate::wire::classify) struct Rule {
     pub(in crate::wire::classify) when: &'static [(Field, &'static str)],
 }
 
-/// A provider's rows. Their regular expressions are compiled when the provider's first error arrives.
+/// A provider's rows. A row's regular expression is compiled when an error first comes that only it can decide: all
+/// of them at once would take longer than many a caller waits.
 pub(in crate::wire::classify) struct Table {
     pub(in crate::wire::classify) rules: &'static [Rule],
-    compiled: OnceLock<Vec<Option<Regex>>>,
+    compiled: OnceLock<Vec<OnceLock<Option<Regex>>>>,
 }
 
 /// Declares a table: `[statuses] Class if Field "value", Field "value";`, or `[statuses] Class;`.
@@ -54,18 +55,18 @@ impl Table {
         }
     }
 
-    /// The regular expression of each row; `None` where it has none.
-    pub(super) fn compiled(&self) -> &[Option<Regex>] {
-        self.compiled.get_or_init(|| {
-            let pattern = |rule: &Rule| {
-                let (_, text) = rule
-                    .when
-                    .iter()
-                    .find(|(field, _)| *field == Field::Message)?;
-                compile(text)
-            };
-            self.rules.iter().map(pattern).collect()
-        })
+    /// The regular expression of row `at`; `None` where it has none.
+    pub(super) fn regex(&self, at: usize) -> Option<&Regex> {
+        let compiled = self
+            .compiled
+            .get_or_init(|| self.rules.iter().map(|_| OnceLock::new()).collect());
+        let rule = self.rules.get(at)?;
+        let regex = compiled.get(at)?.get_or_init(|| {
+            let mut facts = rule.when.iter();
+            let (_, text) = facts.find(|(field, _)| *field == Field::Message)?;
+            compile(text)
+        });
+        regex.as_ref()
     }
 
     /// The class of the first row that knows the error by something it says. A status that is not known
@@ -75,10 +76,10 @@ impl Table {
         status: Option<u16>,
         doc: &Doc,
     ) -> Option<Class> {
-        let rows = self.rules.iter().zip(self.compiled());
-        rows.filter(|(rule, _)| !rule.when.is_empty() && rule.allows(status))
-            .find(|(rule, regex)| rule.holds(regex.as_ref(), doc))
-            .map(|(rule, _)| rule.class)
+        let rows = self.rules.iter().enumerate();
+        rows.filter(|(_, rule)| !rule.when.is_empty() && rule.allows(status))
+            .find(|(at, rule)| rule.holds(doc) && rule.says(doc, || self.regex(*at)))
+            .map(|(_, rule)| rule.class)
     }
 
     /// The class of the first row that knows the error by its status alone.
@@ -94,24 +95,35 @@ impl Rule {
         self.status.is_empty() || status.is_none_or(|status| self.status.contains(&status))
     }
 
-    fn holds(&self, regex: Option<&Regex>, doc: &Doc) -> bool {
-        self.when.iter().all(|(field, value)| match field {
-            Field::Message => {
-                let text = doc.text();
-                let about_the_prompt = self.class != Class::ContextOverflow
-                    || self.status == [413]
-                    || !NOT_THE_PROMPT
-                        .as_ref()
-                        .is_some_and(|not| not.is_match(text));
-                about_the_prompt && regex.is_some_and(|regex| regex.is_match(text))
-            }
-            _ => doc.says(*field, value),
-        })
+    /// Whether every fact but the words is found.
+    fn holds(&self, doc: &Doc) -> bool {
+        let mut facts = self.when.iter();
+        facts.all(|(field, value)| *field == Field::Message || doc.says(*field, value))
+    }
+
+    /// Whether the words, if the row asks for any, are found.
+    fn says<'a>(&self, doc: &Doc, regex: impl FnOnce() -> Option<&'a Regex>) -> bool {
+        if self.when.iter().all(|(field, _)| *field != Field::Message) {
+            return true;
+        }
+        let text = doc.text().as_bytes();
+        if text.trim_ascii().is_empty() {
+            return false;
+        }
+        let about_the_prompt = self.class != Class::ContextOverflow
+            || self.status == [413]
+            || !NOT_THE_PROMPT
+                .as_ref()
+                .is_some_and(|not| not.is_match(text));
+        about_the_prompt && regex().is_some_and(|regex| regex.is_match(text))
     }
 }
 
+/// Bytes and ASCII: what upstreams say needs no more, and Unicode's classes make repetitions many times as large and
+/// slow to compile, which the first error of a process would wait for.
 fn compile(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern)
+        .unicode(false)
         .case_insensitive(true)
         .dot_matches_new_line(true)
         .build()
