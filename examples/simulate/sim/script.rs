@@ -333,7 +333,7 @@ fn stream(scene: &Scene) -> Script {
                 }
                 Fault::Stall | Fault::BlankStall => {
                     if scene.fault == Fault::BlankStall {
-                        let blank = Bytes::from_static(&[b'\n'; 4096]);
+                        let blank = Bytes::from_static(b"\n\n");
                         for _ in 0..600 {
                             let blank = Act::Chunk(blank.clone());
                             writer.push(Duration::from_millis(97), blank);
