@@ -20,6 +20,7 @@ mod cli;
 mod cooldown;
 mod deploy;
 mod descriptors;
+mod disguises;
 mod drain;
 mod error_bodies;
 mod explain;
