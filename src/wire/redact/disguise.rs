@@ -179,7 +179,7 @@ impl Readable {
     fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
         // Letters, blanks, and what UTF-16 and characters without width are written with.
         let readable = matches!(byte,
-            0 | 9..=13 | 0x20..=0x7e | 0x80..=0x8d | 0xa0 | 0xad | 0xbb | 0xbf | 0xc2 | 0xe2 | 0xef | 0xfe | 0xff);
+            0 | 9..=13 | 0x20..=0x7e | 0x80..=0x95 | 0xa0 | 0xad | 0xbb | 0xbf | 0xc2 | 0xe2 | 0xef | 0xfe | 0xff);
         match readable {
             true => self.view.push(byte, &place()),
             false => self.stop(),
