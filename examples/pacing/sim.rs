@@ -319,6 +319,7 @@ pub async fn play(setup: Setup) -> Figures {
             seed: AtomicU64::new(7),
         }),
         headers: HeaderMap::new(),
+        credentials: Vec::new().into(),
         params: serde_json::Map::new(),
         context_window: None,
         timeouts: Timeouts::default(),

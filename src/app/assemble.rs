@@ -19,6 +19,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ProviderName, Upstream as Target};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
+use crate::domain::secret::ApiKey;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
@@ -30,6 +31,7 @@ use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::{HttpUpstream, Proxy, Way};
 use crate::upstream::mock::Mocked;
 use crate::wire::openai::models::ModelEntry;
+use crate::wire::{key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
 pub(super) fn endpoints(
@@ -156,6 +158,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
         kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
         wire,
         headers: headers.collect::<HeaderMap>(),
+        credentials: credentials_of(provider).into(),
         params: provider.params.clone(),
         context_window: provider.context_window,
         max_answer: server.max_answer,
@@ -166,6 +169,38 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
         forward_user_agent: provider.forward_user_agent,
         prefill,
     }
+}
+
+/// The credentials in a provider's URLs: values of its query that look or are named like one, and what its proxy asks for.
+fn credentials_of(provider: &Provider) -> Vec<ApiKey> {
+    let mut all = Vec::new();
+    let mut add = |text: &str| {
+        all.push(ApiKey::new(text));
+        all.extend(redact::unescaped(text).map(ApiKey::new));
+    };
+    let urls = [
+        provider.chat_url.as_deref(),
+        Some(provider.base_url.as_str()),
+    ];
+    for query in urls
+        .into_iter()
+        .flatten()
+        .filter_map(|url| url.split_once('?'))
+    {
+        for (name, value) in query.1.split('&').filter_map(|pair| pair.split_once('=')) {
+            if redact::names_a_credential(name) || key_forms::looks_like_key(value) {
+                add(value);
+            }
+        }
+    }
+    if let Some(config::Proxy::Url(url)) = &provider.proxy {
+        let rest = url.expose().split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            add(user.split_once(':').map_or(user, |(_, password)| password));
+        }
+    }
+    all
 }
 
 fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Upstream> {

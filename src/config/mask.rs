@@ -9,14 +9,14 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// Forms of keys: the beginnings that providers give them, and long runs that nobody would write as a name. A run counts
+use crate::wire::key_forms;
+
+/// Forms of keys: those that providers give them (`wire/key_forms.rs`), and long runs that nobody would write as a name. A run counts
 /// when it mixes what names do not mix ([`is_random`]).
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
-        // Secret keys of most providers, and of Stripe's form.
-        r"\b(?:sk|rk|pk|gsk|csk|nvapi|pplx|tvly|fw|r8|xai|ghp|gho|ghs|glpat|github_pat|hf|AIza|AKIA|ya29|xoxb|dop_v1)[-_.]?[A-Za-z0-9][A-Za-z0-9_+/=-]{5,}",
-        // JSON Web Tokens.
-        r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]+)*",
+        // What has a known form, to its end: it may go on in characters of base64.
+        &format!("(?:{})[A-Za-z0-9_+/=-]*", key_forms::pattern(6)),
         // UUIDs.
         r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b",
         r"[A-Za-z0-9]{16,}(?:[.][A-Za-z0-9]{12,})?",
@@ -33,22 +33,6 @@ static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     ];
     Regex::new(&forms.join("|")).ok()
 });
-
-/// Certain by the beginning alone.
-const CERTAIN: [&str; 12] = [
-    "sk-",
-    "sk_",
-    "rk_",
-    "pk_live",
-    "gsk_",
-    "csk-",
-    "nvapi-",
-    "pplx-",
-    "tvly-",
-    "ghp_",
-    "github_pat_",
-    "AIza",
-];
 
 /// The text as it may be shown. `suspects` are values that stand where a key belongs.
 pub(super) fn masked<'t>(text: &'t str, suspects: &[String]) -> Cow<'t, str> {
@@ -122,10 +106,9 @@ fn tail(key: &str) -> String {
 
 fn is_key(text: &str) -> bool {
     let runs = || text.split(|c: char| !c.is_ascii_alphanumeric());
-    let certain = CERTAIN.iter().any(|start| text.starts_with(start));
+    let certain = key_forms::begins_like_key(text) || key_forms::looks_like_key(text);
     let uuid = text.len() == 36 && runs().map(str::len).eq([8, 4, 4, 4, 12]);
-    let web_token = text.starts_with("eyJ");
-    certain || uuid || web_token || runs().any(is_random)
+    certain || uuid || runs().any(is_random)
 }
 
 /// Whether a run of letters and digits is none that somebody would choose as a name.
@@ -163,6 +146,8 @@ mod tests {
             "123e4567-e89b-42d3-a456-426614174000",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.c2lnbmF0dXJl",
             "aB3dE5fG7hI9jK1lM3nO",
+            "AKIAIOSFODNN7EXAMPLE",
+            "jina_0123456789abcdef0123456789abcdef",
         ] {
             let text = format!("no key is in {key}; set the variable");
             let shown = masked(&text, &[]);

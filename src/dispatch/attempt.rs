@@ -142,7 +142,7 @@ pub(super) async fn make_of(
 
 /// The same without the credentials of the call.
 fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
-    let redactor = redacted::redactor(lease, &endpoint.headers);
+    let redactor = redacted::of(lease, endpoint);
     match end {
         End::Failed(failure, whole) => {
             let whole = whole.map(|mut whole| {
@@ -152,11 +152,12 @@ fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
             End::Failed(redacted::failure(failure, &redactor), whole)
         }
         End::Whole(mut whole, usage) => {
-            redacted::head(&mut whole.headers, &redactor);
+            redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
             End::Whole(whole, usage)
         }
         End::Begun(mut begun) => {
             redacted::head(&mut begun.headers, &redactor);
+            redacted::held(&mut begun.held, &redactor);
             End::Begun(begun)
         }
         end @ (End::OutOfTime | End::OutOfRoom) => end,
@@ -285,7 +286,8 @@ impl Attempt<'_> {
             let operation = self.request.operation;
             match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
                 Inspection::ErrorInside(error) => {
-                    classify::classify_inband(kind, &error, &headers, wall)
+                    let failure = classify::classify_inband(kind, &error, &headers, wall);
+                    redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
                 Inspection::Good(_) if self.request.doc.stream() => {
@@ -302,7 +304,8 @@ impl Attempt<'_> {
                 }
             }
         } else {
-            classify::classify(kind, status, &headers, &body, wall)
+            let failure = classify::classify(kind, status, &headers, &body, wall);
+            redacted::fit(failure, &headers, &body, self.lease, self.endpoint)
         };
         // Inside a 2xx it goes back as the refusal that it is.
         let relayed = if is_success(status) {
@@ -362,7 +365,8 @@ impl Attempt<'_> {
                 drain(events);
                 let kind = &self.endpoint.kind;
                 let wall = self.times.clock.wall();
-                let failure = classify::classify_inband(kind, &error, &headers, wall);
+                let read = classify::classify_inband(kind, &error, &headers, wall);
+                let failure = redacted::fit(read, &headers, &error.body, self.lease, self.endpoint);
                 let refusal = refusal(&error, &failure);
                 return Ok(End::Failed(stamped(failure, status), Some(refusal)));
             }

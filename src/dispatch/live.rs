@@ -18,11 +18,13 @@ use crate::domain::finish::{Finish, Wanted};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
+use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::wire::openai::answered;
 use crate::wire::openai::stream::StreamEvent;
 use crate::wire::openai::transcript::Transcript;
 use crate::wire::openai::usage::Usage;
+use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
 
 /// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
@@ -44,6 +46,8 @@ pub(super) struct Live {
     lease: Lease,
     /// What every call to its provider carries; may be credentials.
     headers: HeaderMap,
+    /// The other credentials of its provider.
+    credentials: Arc<[ApiKey]>,
     /// What the answer said of itself, but for its usage; `None` when that is not asked for.
     answered: Option<Box<Answered>>,
     /// Its end and outcome are still open.
@@ -78,6 +82,7 @@ impl Live {
             kind: endpoint.kind.clone(),
             lease,
             headers: endpoint.headers.clone(),
+            credentials: Arc::clone(&endpoint.credentials),
             answered: begun.answered,
             record: Record {
                 first_token: Some(now),
@@ -134,7 +139,24 @@ impl Live {
 
     /// Its own words on its failure, fit for the caller; `None` when it cannot be made so.
     pub(super) fn fit(&self, raw: Bytes) -> Option<Bytes> {
-        redacted::event(raw, &redacted::redactor(&self.lease, &self.headers))
+        redacted::event(raw, &self.redactor())
+    }
+
+    /// What its upstream said of its failure in an event with this body, fit for the log.
+    pub(super) fn reworded(&self, failure: Failure, body: &Bytes) -> Failure {
+        redacted::reworded(failure, &HeaderMap::new(), body, &self.redactor())
+    }
+
+    /// One of its events, fit for the caller. Data is not looked at.
+    pub(super) fn fit_event(&self, event: RawEvent) -> RawEvent {
+        match event.has_asides() {
+            true => redacted::beside(event, &self.redactor()),
+            false => event,
+        }
+    }
+
+    fn redactor(&self) -> Redactor<'_> {
+        redacted::redactor(&self.lease, &self.headers, &self.credentials)
     }
 
     /// The candidate's place in the chain.
@@ -144,9 +166,11 @@ impl Live {
 
     /// Its record, ended like this.
     pub(super) fn record(&self, how: &Failure, now: Time) -> Record {
+        let mut answered = self.answered.clone();
+        redacted::answered(&mut answered, &self.redactor());
         Record {
             usage: self.usage,
-            answered: self.answered.clone().map(Arc::from),
+            answered: answered.map(Arc::from),
             class: how.class,
             ended: now,
             detail: detail(how),

@@ -1,15 +1,23 @@
-//! What an upstream says about a failure, before anybody else hears of it: without the credentials of the call.
+//! What an upstream says, before anybody else hears of it: without the credentials of the call.
 //!
-//! Only failures are searched, word by word and in all disguises; they are rare and small. Of an answer that serves
-//! only the head is looked at, for a header that repeats a credential as it is.
+//! Failures are searched byte by byte and in all disguises, and the words that are told of them are made of what is left;
+//! they are rare and small. Of an answer that serves all but its content is searched: its head, comments and the like
+//! between the events of a stream, and what is told of it in traces.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
+use super::request::Endpoint;
 use crate::actors::lease::Lease;
 use crate::domain::outcome::Failure;
-use crate::wire::openai::response::searchable;
-use crate::wire::redact::Redactor;
+use crate::domain::record::Answered;
+use crate::domain::secret::ApiKey;
+use crate::wire::classify;
+use crate::wire::openai::response::{readable, searchable};
+use crate::wire::redact::{Redactor, Search};
+use crate::wire::sse::{self, RawEvent};
 
 /// A longer error answer is not passed on, in bytes.
 const MAX_ERROR: usize = 256 * 1024;
@@ -17,13 +25,37 @@ const MAX_ERROR: usize = 256 * 1024;
 /// Takes the place of an error answer that could not be searched.
 const WITHHELD: &str = r#"{"error":{"message":"the upstream refused the request; its answer is withheld, because it could not be searched for credentials","type":"upstream_error","code":"answer_withheld","param":null}}"#;
 
-/// Masks the credentials of calls to `endpoint` with the key of `lease`.
-pub(super) fn redactor<'a>(lease: &'a Lease, headers: &'a HeaderMap) -> Redactor<'a> {
+/// Masks the credentials of calls with the key of `lease`: that key, those in the `headers` of its endpoint, and the
+/// endpoint's `others`.
+pub(super) fn redactor<'a>(
+    lease: &'a Lease,
+    headers: &'a HeaderMap,
+    others: &'a [ApiKey],
+) -> Redactor<'a> {
     let key = (*lease.material).as_ref().map(|key| key.expose());
     let all = Redactor::new(key);
-    headers.iter().fold(all, |all, (name, value)| {
+    let all = headers.iter().fold(all, |all, (name, value)| {
         all.with_header(name.as_str(), value.as_bytes())
-    })
+    });
+    others
+        .iter()
+        .fold(all, |all, other| all.with(other.expose()))
+}
+
+/// The same for calls to `endpoint`.
+pub(super) fn of<'a>(lease: &'a Lease, endpoint: &'a Endpoint) -> Redactor<'a> {
+    redactor(lease, &endpoint.headers, &endpoint.credentials)
+}
+
+/// [`reworded`] for a call to `endpoint`.
+pub(super) fn fit(
+    read: Failure,
+    headers: &HeaderMap,
+    body: &Bytes,
+    lease: &Lease,
+    endpoint: &Endpoint,
+) -> Failure {
+    reworded(read, headers, body, &of(lease, endpoint))
 }
 
 /// A failure, fit for the log.
@@ -34,9 +66,90 @@ pub(super) fn failure(failure: Failure, redactor: &Redactor<'_>) -> Failure {
     }
 }
 
+/// A failure that was read out of an answer with this head and body, fit for the log: its words are those of the body
+/// without credentials. What was cut or joined to make words of it could not be recognised any more.
+pub(super) fn reworded(
+    read: Failure,
+    headers: &HeaderMap,
+    body: &Bytes,
+    redactor: &Redactor<'_>,
+) -> Failure {
+    let plain = readable(headers, body);
+    if plain.len() > MAX_ERROR {
+        return failure(read, redactor);
+    }
+    match redactor.search(&plain) {
+        Search::Clean => failure(read, redactor),
+        Search::Masked(masked) => {
+            let detail = classify::words(read.status, headers, &masked);
+            failure(Failure { detail, ..read }, redactor)
+        }
+        Search::TooDeep => Failure {
+            detail: "an error whose words could not be searched for credentials".to_owned(),
+            ..read
+        },
+    }
+}
+
 /// The head of an answer that serves, fit for the caller.
 pub(super) fn head(headers: &mut HeaderMap, redactor: &Redactor<'_>) {
-    remove(headers, redactor, |value| redactor.is_in(value));
+    remove(headers, redactor, |value| redactor.is_told_in(value));
+}
+
+/// A whole answer that serves: its head, fit for the caller, and what it says of itself, fit for traces.
+pub(super) fn good(
+    headers: &mut HeaderMap,
+    answer: &mut Option<Box<Answered>>,
+    redactor: &Redactor<'_>,
+) {
+    head(headers, redactor);
+    answered(answer, redactor);
+}
+
+/// What a good answer says of itself, fit for traces.
+pub(super) fn answered(answered: &mut Option<Box<Answered>>, redactor: &Redactor<'_>) {
+    let Some(answered) = answered else { return };
+    let names = [&mut answered.id, &mut answered.model];
+    let names = names.into_iter().flatten();
+    for text in names.chain(&mut answered.finish_reasons) {
+        if let Some(masked) = redactor.masked_text(text) {
+            *text = masked.into();
+        }
+    }
+}
+
+/// The first events of a stream that serves, fit for the caller.
+pub(super) fn held(events: &mut VecDeque<Bytes>, redactor: &Redactor<'_>) {
+    for raw in events {
+        let event = RawEvent { raw: raw.clone() };
+        if event.has_asides() {
+            *raw = beside(event, redactor).raw;
+        }
+    }
+}
+
+/// An event of a stream that serves, fit for the caller: its data as it is, and the lines beside it without credentials.
+/// Meant for events that have such lines.
+pub(super) fn beside(event: RawEvent, redactor: &Redactor<'_>) -> RawEvent {
+    let raw = match event.is_empty() {
+        // A key may go on in the next comment.
+        true => self::event(event.raw, redactor).unwrap_or(Bytes::from_static(b":\n\n")),
+        false => {
+            let mut out = Vec::with_capacity(event.raw.len());
+            for line in event
+                .raw
+                .split_inclusive(|byte| matches!(byte, b'\n' | b'\r'))
+            {
+                let masked = sse::is_aside(line).then(|| redactor.masked(line)).flatten();
+                out.extend_from_slice(masked.as_deref().unwrap_or(line));
+                if masked.is_some() && !out.ends_with(b"\n") && !out.ends_with(b"\r") {
+                    out.push(b'\n');
+                }
+            }
+            Bytes::from(out)
+        }
+    };
+    RawEvent { raw }
 }
 
 /// An error answer, fit for the caller: its head, and what is left of its body.
@@ -44,25 +157,31 @@ pub(super) fn refusal(headers: &mut HeaderMap, body: Bytes, redactor: &Redactor<
     let heads = redactor.for_heads();
     remove(headers, &heads, |value| heads.masked(value).is_some());
     let plain = searchable(headers, &body).filter(|plain| plain.len() <= MAX_ERROR);
-    let Some(plain) = plain else {
-        let json = HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, json);
-        headers.remove(header::CONTENT_ENCODING);
-        return Bytes::from_static(WITHHELD.as_bytes());
-    };
-    match redactor.masked(&plain) {
-        Some(masked) => {
+    match plain.map_or(Search::TooDeep, |plain| redactor.search(&plain)) {
+        Search::Clean => body,
+        Search::Masked(masked) => {
             headers.remove(header::CONTENT_ENCODING);
             Bytes::from(masked)
         }
-        None => body,
+        Search::TooDeep => {
+            let json = HeaderValue::from_static("application/json");
+            headers.insert(header::CONTENT_TYPE, json);
+            headers.remove(header::CONTENT_ENCODING);
+            Bytes::from_static(WITHHELD.as_bytes())
+        }
     }
 }
 
 /// An error event of a stream, fit for callers; `None` when it is too large to be searched.
 pub(super) fn event(raw: Bytes, redactor: &Redactor<'_>) -> Option<Bytes> {
-    let small = raw.len() <= MAX_ERROR;
-    small.then(|| redactor.masked(&raw).map_or(raw, Bytes::from))
+    if raw.len() > MAX_ERROR {
+        return None;
+    }
+    match redactor.search(&raw) {
+        Search::Clean => Some(raw),
+        Search::Masked(masked) => Some(Bytes::from(masked)),
+        Search::TooDeep => None,
+    }
 }
 
 /// Removes the headers that are telling. Those that say how to read the body stay, with what is telling masked.

@@ -391,6 +391,7 @@ impl Relay {
         if let Some(error) = said.error {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
+            let failure = live.reworded(failure, &error.body);
             let own = match !said.foreign && is_understood(self.operation, &event) {
                 true => live.fit(event.raw).map(Own::Event),
                 false => live.fit(error.body).map(Own::Body),
@@ -402,6 +403,7 @@ impl Relay {
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(Cut::unfinished());
         }
+        let event = live.fit_event(event);
         let out = match &mut self.splice {
             None => Some(event),
             Some(splice) => match splice.event(&event) {

@@ -12,6 +12,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::finish::Wanted;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Upstream as Wire;
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub wire: Arc<dyn Wire>,
     /// Headers that every call carries.
     pub headers: HeaderMap,
+    /// What else gives access to it and to the way there: credentials in the query of its URL, its proxy's password.
+    pub credentials: Arc<[ApiKey]>,
     /// Filled into a request that has none.
     pub params: serde_json::Map<String, serde_json::Value>,
     /// Tokens its models hold, when known.

@@ -60,6 +60,11 @@ pub fn classify_inband(
     failure(kind, known, status, &doc, headers, &body, wall_now)
 }
 
+/// The words for an error answer whose body is this, inflated and without credentials: what [`Failure::detail`] says.
+pub fn words(status: Option<u16>, headers: &HeaderMap, body: &[u8]) -> String {
+    detail::detail(status, &Doc::read(headers, body))
+}
+
 /// Whether the errors of this kind of provider are known.
 pub fn knows(kind: &str) -> bool {
     tables::table_of(kind).is_some()

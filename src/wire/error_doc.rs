@@ -4,6 +4,8 @@
 //! flat object, `detail`, `errors`, `base_resp`, problem documents, a header. All are read the same way: every
 //! object that may hold the error is asked for the same names.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
@@ -78,7 +80,8 @@ impl Doc {
     pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Self {
         let mut doc = Self::default();
         doc.read_headers(headers);
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        let body = utf8(body);
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => {
                 doc.read_value(&value);
@@ -349,6 +352,27 @@ impl Doc {
             self.text.push('\n');
         }
     }
+}
+
+/// A body in UTF-16, by its byte order mark or by the NUL beside its first character, as UTF-8; any other as it is.
+fn utf8(body: &[u8]) -> Cow<'_, [u8]> {
+    let (body, little) = match body {
+        [0xff, 0xfe, body @ ..] => (body, true),
+        [0xfe, 0xff, body @ ..] => (body, false),
+        [first, 0, ..] if *first != 0 => (body, true),
+        [0, second, ..] if *second != 0 => (body, false),
+        _ => return Cow::Borrowed(body),
+    };
+    let units = body.chunks_exact(2).map(|unit| {
+        let unit = unit.try_into().unwrap_or_default();
+        match little {
+            true => u16::from_le_bytes(unit),
+            false => u16::from_be_bytes(unit),
+        }
+    });
+    let text =
+        char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER));
+    Cow::Owned(text.collect::<String>().into_bytes())
 }
 
 /// A text or a whole number as text.

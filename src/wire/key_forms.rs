@@ -13,6 +13,8 @@ use regex::Regex;
 enum Rest {
     /// Letters, digits, `-` and `_`, as many as the place at which the text is looked at asks for.
     Loose,
+    /// The same, if it is not made of words: the prefix is also one of models' names (`xai-grok-4-fast`).
+    Named,
     /// At least so many letters, digits, `-` and `_`: the prefix is also a beginning of ordinary words.
     Long(usize),
     /// At least so many letters and digits without anything in between: the same.
@@ -39,7 +41,7 @@ const FORMS: &[(&str, Rest)] = &[
     ("gsk-", Rest::Loose),
     ("csk-", Rest::Loose),
     ("csk_", Rest::Loose),
-    ("xai-", Rest::Loose),
+    ("xai-", Rest::Named),
     ("nvapi-", Rest::Loose),
     ("hf_", Rest::Solid(12)),
     ("r8_", Rest::Solid(12)),
@@ -80,7 +82,7 @@ const FORMS: &[(&str, Rest)] = &[
 
 /// A regular expression for every form, whole or partly masked by whoever quotes it (`sk-abc****wxyz`). Of the loose
 /// ones at least `least` characters must follow the prefix.
-pub(super) fn pattern(least: usize) -> String {
+pub(crate) fn pattern(least: usize) -> String {
     let prefixes: Vec<String> = FORMS
         .iter()
         .map(|(prefix, _)| regex::escape(prefix))
@@ -92,7 +94,7 @@ pub(super) fn pattern(least: usize) -> String {
     );
     for (prefix, (_, rest)) in prefixes.iter().zip(FORMS) {
         let rest = match rest {
-            Rest::Loose => format!("[A-Za-z0-9_-]{{{least},}}"),
+            Rest::Loose | Rest::Named => format!("[A-Za-z0-9_-]{{{least},}}"),
             Rest::Long(least) => format!("[A-Za-z0-9_-]{{{least},}}"),
             Rest::Solid(least) => format!("[A-Za-z0-9]{{{least},}}"),
             Rest::Capitals(count) => format!(r"[A-Z0-9]{{{count}}}\b"),
@@ -105,6 +107,21 @@ pub(super) fn pattern(least: usize) -> String {
     }
     pattern.push(')');
     pattern
+}
+
+/// Whether a text begins with a prefix that nothing but keys has.
+pub fn begins_like_key(text: &str) -> bool {
+    let certain = FORMS.iter().filter(|(_, rest)| matches!(rest, Rest::Loose));
+    certain
+        .into_iter()
+        .any(|(prefix, _)| text.starts_with(prefix))
+}
+
+/// Whether a text begins like a key and is probably a name.
+fn is_named(text: &str) -> bool {
+    let named =
+        |(prefix, rest): &(&str, Rest)| matches!(rest, Rest::Named) && text.starts_with(prefix);
+    FORMS.iter().any(named) && is_made_of_words(text)
 }
 
 /// A whole text that is a key.
@@ -147,7 +164,7 @@ pub fn looks_like_key(text: &str) -> bool {
         _ => text,
     };
     let text = text.trim_matches(['"', '\'', '`']);
-    if fits(&WHOLE, text) {
+    if fits(&WHOLE, text) && !is_named(text) {
         return true;
     }
     let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
@@ -208,6 +225,7 @@ mod tests {
             "gpt-5.1-codex-mini",
             "pplx-70b-online",
             "grok-4-fast-reasoning",
+            "xai-grok-4-fast-reasoning",
             "meta-llama/llama-4-maverick-17b-128e-instruct",
             "accounts/fireworks/models/deepseek-v3p1",
             "anthropic.claude-sonnet-4-5-20250929-v1:0",

@@ -49,14 +49,13 @@ impl Mask {
 
     /// The text without what is masked, and without these keys.
     pub fn masked<'k>(&self, text: &str, keys: impl Iterator<Item = &'k str>) -> String {
-        let mut text = Cow::Borrowed(text);
+        // The keys first: a pattern may leave a part of one.
+        let redactor = keys.fold(Redactor::default(), Redactor::with);
+        let mut text = redactor
+            .masked_text(text)
+            .map_or(Cow::Borrowed(text), Cow::Owned);
         for pattern in self.own.iter().chain(USUAL.iter()) {
             if let Cow::Owned(masked) = pattern.replace_all(&text, MASK) {
-                text = Cow::Owned(masked);
-            }
-        }
-        for key in keys {
-            if let Some(masked) = Redactor::new(Some(key)).masked_text(&text) {
                 text = Cow::Owned(masked);
             }
         }

@@ -1,29 +1,39 @@
 //! Masks credentials in what an upstream says about a failure: `Incorrect API key provided: sk-…` must reach neither
 //! the caller nor the log.
 //!
-//! Upstreams echo a key whole, in part (`sk-proj-abcd****wxyz`, "ending in wxyz"), and in whatever escapes their
-//! answer is written in. So the text is searched as it is and with its escapes undone, up to three deep (JSON inside
-//! JSON), and what is found is replaced in place: the rest of the answer stays byte for byte as it was.
+//! Upstreams echo a key whole, in part (`sk-proj-abcd****wxyz`, "ending in wxyz"), and in whatever their answer is written
+//! in. So the text is searched as it is, with its escapes undone, and as base64, hexadecimal and decimal bytes, each
+//! inside of the other up to three deep; case and what stands between letters and digits do not matter
+//! (`redact/disguise.rs`, `redact/search.rs`). What is found is replaced in place: the rest of the answer stays byte for
+//! byte as it was.
 
+mod disguise;
+mod search;
+
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use memchr::memmem;
 
+use disguise::View;
+use search::{PIECE, Pieces};
+
 /// What stands in a key's place.
 const MASK: &[u8] = b"****";
-/// So many bytes of a key in a row give it away; shorter keys are no secrets (`none`, `ollama`).
-const PIECE: usize = 8;
-/// A key at least so long is also known by the end of it, as people name keys.
-const LONG: usize = 16;
-/// The shortest end that is known.
-const END: usize = 4;
-/// Escapes inside escapes.
-const DEPTH: usize = 3;
+/// Disguises inside of disguises.
+const DEPTH: u8 = 3;
+/// A search looks at no more bytes than so many times the text, in all disguises together. Ordinary texts take one to
+/// three times their size; only texts that are made for it take more.
+const MAX_WORK: usize = 6;
+/// Small texts may take so many bytes of work in any case.
+const MIN_WORK: usize = 64 * 1024;
 
-/// The credentials of one call. It borrows them: nothing is copied.
+/// The credentials of one call, or of several. It borrows them: nothing is copied but eight bytes at a time for the
+/// search, once something is to be searched.
 #[derive(Clone, Default)]
 pub struct Redactor<'a> {
     secrets: Vec<Secret<'a>>,
+    pieces: OnceCell<Pieces>,
 }
 
 #[derive(Clone, Copy)]
@@ -33,12 +43,26 @@ struct Secret<'a> {
     credential: bool,
 }
 
-/// One character of the text, as read, and where it is written.
-#[derive(Clone, Copy)]
-struct Unit {
-    byte: u8,
-    start: usize,
-    end: usize,
+/// What a search came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Search {
+    /// There is no trace of a credential.
+    Clean,
+    /// The text with every trace masked.
+    Masked(Vec<u8>),
+    /// The text has too many layers of disguises for its size to be searched to the end.
+    TooDeep,
+}
+
+/// What has been found in a text.
+struct Found {
+    spans: Vec<Range<usize>>,
+    /// So many bytes may still be looked at.
+    work: usize,
+    /// Whether that was not enough.
+    too_deep: bool,
+    /// Whether shortened keys and the ends of keys count too.
+    parts: bool,
 }
 
 impl<'a> Redactor<'a> {
@@ -53,16 +77,7 @@ impl<'a> Redactor<'a> {
     /// pieces; of another one the value as it is, and only in texts, not in heads.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &'a [u8]) -> Self {
-        let telling = [
-            "auth",
-            "key",
-            "token",
-            "secret",
-            "cookie",
-            "credential",
-            "password",
-        ];
-        if telling.iter().any(|part| name.contains(part)) {
+        if names_a_credential(name) {
             for part in parts(value) {
                 self.add(part, true);
             }
@@ -72,10 +87,18 @@ impl<'a> Redactor<'a> {
         self
     }
 
+    /// Masks another credential too, also in pieces.
+    #[must_use]
+    pub fn with(mut self, credential: &'a str) -> Self {
+        self.add(credential.as_bytes(), true);
+        self
+    }
+
     fn add(&mut self, bytes: &'a [u8], credential: bool) {
         let known = |secret: &Secret<'_>| secret.credential && secret.bytes == bytes;
         if bytes.len() >= PIECE && !self.secrets.iter().any(known) {
             self.secrets.push(Secret { bytes, credential });
+            self.pieces = OnceCell::new();
         }
     }
 
@@ -89,29 +112,34 @@ impl<'a> Redactor<'a> {
 
     /// Whether a credential stands there whole and as it is.
     pub fn is_in(&self, text: &[u8]) -> bool {
-        let mut credentials = self.secrets.iter().filter(|secret| secret.credential);
-        credentials.any(|secret| memmem::find(text, secret.bytes).is_some())
+        self.credentials()
+            .any(|secret| memmem::find(text, secret).is_some())
     }
 
-    /// The text with every trace masked; `None` when there is none.
-    pub fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut spans = Vec::new();
-        let mut layer = plain(text);
-        for _ in 0..=DEPTH {
-            let bytes: Vec<u8> = layer.iter().map(|unit| unit.byte).collect();
-            for secret in &self.secrets {
-                let found = secret.find(&bytes).into_iter();
-                spans.extend(found.filter_map(|found| {
-                    let (first, last) = (layer.get(found.start)?, layer.get(found.end - 1)?);
-                    Some(first.start..last.end)
-                }));
-            }
-            match unescaped(&layer) {
-                Some(next) if !self.secrets.is_empty() => layer = next,
-                _ => break,
-            }
+    /// Whether a piece of a credential stands there, in any disguise. Shortened keys and ends of keys do not count.
+    pub fn is_told_in(&self, text: &[u8]) -> bool {
+        let found = self.found(text, false);
+        found.too_deep || !found.spans.is_empty()
+    }
+
+    /// Searches a text.
+    pub fn search(&self, text: &[u8]) -> Search {
+        let found = self.found(text, true);
+        match found {
+            Found { too_deep: true, .. } => Search::TooDeep,
+            Found { spans, .. } if spans.is_empty() => Search::Clean,
+            Found { spans, .. } => Search::Masked(replaced(text, spans)),
         }
-        (!spans.is_empty()).then(|| replaced(text, spans))
+    }
+
+    /// The text with every trace masked; `None` when there is none. Of a text that cannot be searched to the end nothing
+    /// is left.
+    pub fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
+        match self.search(text) {
+            Search::Clean => None,
+            Search::Masked(masked) => Some(masked),
+            Search::TooDeep => Some(MASK.to_vec()),
+        }
     }
 
     /// The same for text.
@@ -119,6 +147,107 @@ impl<'a> Redactor<'a> {
         let masked = self.masked(text.as_bytes())?;
         Some(String::from_utf8_lossy(&masked).into_owned())
     }
+
+    fn credentials(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        let credentials = self.secrets.iter().filter(|secret| secret.credential);
+        credentials.map(|secret| secret.bytes)
+    }
+
+    fn found(&self, text: &[u8], parts: bool) -> Found {
+        let mut found = Found {
+            spans: Vec::new(),
+            work: MIN_WORK.max(text.len().saturating_mul(MAX_WORK)),
+            too_deep: false,
+            parts,
+        };
+        if !self.secrets.is_empty() && text.len() >= search::LEAST {
+            self.explore(&View::plain(text), 0, &mut found);
+        }
+        found
+    }
+
+    /// Searches a text and all that it can be read as.
+    fn explore(&self, view: &View<'_>, depth: u8, found: &mut Found) {
+        let Some(work) = found.work.checked_sub(view.bytes.len()) else {
+            found.too_deep = true;
+            return;
+        };
+        found.work = work;
+        let pieces = self.pieces.get_or_init(|| Pieces::of(self.credentials()));
+        pieces.find(&view.bytes, |first, last| {
+            found.add(view.place(first, last));
+        });
+        if found.parts {
+            self.find_parts(view, found);
+        }
+        if depth == DEPTH {
+            return;
+        }
+        if let Some(next) = view.unescaped() {
+            self.explore(&next, depth + 1, found);
+        }
+        for next in view.decoded() {
+            if found.too_deep {
+                return;
+            }
+            self.explore(&next, depth + 1, found);
+        }
+    }
+
+    /// What is left of shortened keys, and whole values that are no credentials.
+    fn find_parts(&self, view: &View<'_>, found: &mut Found) {
+        for secret in &self.secrets {
+            let parts = match secret.credential {
+                true => {
+                    let mut parts = search::beside_masks(secret.bytes, &view.bytes);
+                    parts.extend(search::ends(secret.bytes, &view.bytes));
+                    parts
+                }
+                false => {
+                    let whole = memmem::find_iter(&view.bytes, secret.bytes);
+                    whole.map(|at| at..at + secret.bytes.len()).collect()
+                }
+            };
+            for part in parts {
+                found.add(view.place(part.start, part.end - 1));
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Neighbours become one: a key that is repeated all over a text has as many pieces as the text has bytes.
+    fn add(&mut self, span: Range<usize>) {
+        match self.spans.last_mut() {
+            Some(last) if (last.start..=last.end).contains(&span.start) => {
+                last.end = last.end.max(span.end);
+            }
+            _ => self.spans.push(span),
+        }
+    }
+}
+
+/// Whether a header or a parameter of a URL carries a credential, by its name.
+pub fn names_a_credential(name: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "auth",
+        "key",
+        "token",
+        "secret",
+        "cookie",
+        "credential",
+        "password",
+        "pass",
+        "sig",
+    ];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
+}
+
+/// The text without its escapes, as a part of a URL or of JSON may have them; `None` when it has none.
+pub fn unescaped(text: &str) -> Option<String> {
+    let view = View::plain(text.as_bytes()).unescaped()?;
+    String::from_utf8(view.bytes.into_owned()).ok()
 }
 
 /// The parts of a header's value that can be credentials: its words but for a scheme in front (`Bearer abc`), and of
@@ -156,219 +285,57 @@ fn trimmed<'a>(mut text: &'a [u8], ends: &[u8]) -> &'a [u8] {
     text
 }
 
-impl Secret<'_> {
-    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        if !self.credential {
-            let found = memmem::find_iter(text, self.bytes);
-            return found.map(|at| at..at + self.bytes.len()).collect();
-        }
-        let mut found = self.pieces(text);
-        found.extend(self.beside_masks(text));
-        found.extend(self.ends(text));
-        found
-    }
-
-    /// Every run of so many of its bytes.
-    fn pieces(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut of_key = [false; 256];
-        for byte in self.bytes {
-            if let Some(entry) = of_key.get_mut(usize::from(*byte)) {
-                *entry = true;
-            }
-        }
-        let mut found: Vec<Range<usize>> = Vec::new();
-        let mut at = 0;
-        while let Some(window) = text.get(at..at + PIECE) {
-            let foreign = |byte: &u8| !of_key.get(usize::from(*byte)).copied().unwrap_or(false);
-            // Behind a byte that is not in the key, no piece can reach over it.
-            if let Some(last) = window.iter().rposition(foreign) {
-                at += last + 1;
-                continue;
-            }
-            if memmem::find(self.bytes, window).is_some() {
-                match found.last_mut() {
-                    Some(before) if before.end >= at => before.end = at + PIECE,
-                    _ => found.push(at..at + PIECE),
-                }
-            }
-            at += 1;
-        }
-        found
-    }
-
-    /// Its beginning in front of a run of stars or dots, its end behind one.
-    fn beside_masks(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
-        let mut at = 0;
-        while let Some(from) = text
-            .get(at..)
-            .and_then(|rest| rest.iter().position(is_mask))
-        {
-            let start = at + from;
-            let rest = text.get(start..).unwrap_or_default();
-            let end = start
-                + rest
-                    .iter()
-                    .position(|byte| !is_mask(byte))
-                    .unwrap_or(rest.len());
-            at = end;
-            if end - start < 2 {
-                continue;
-            }
-            let before = text.get(..start).unwrap_or_default();
-            let after = text.get(end..).unwrap_or_default();
-            let lengths = || (2..=self.bytes.len()).rev();
-            let head = lengths().find(|length| {
-                *length > 2
-                    && self
-                        .bytes
-                        .get(..*length)
-                        .is_some_and(|head| before.ends_with(head))
-            });
-            let tail = lengths().find(|length| {
-                let tail = self.bytes.get(self.bytes.len() - length..);
-                let ends = after
-                    .get(*length)
-                    .is_none_or(|next| !next.is_ascii_alphanumeric());
-                ends && tail.is_some_and(|tail| after.starts_with(tail))
-            });
-            if head.is_some() || tail.is_some() {
-                found.push(start - head.unwrap_or(0)..end + tail.unwrap_or(0));
-            }
-        }
-        found
-    }
-
-    /// Its end as a word of its own. Numbers and JSON's own words are not touched: a document must stay one.
-    fn ends(&self, text: &[u8]) -> Vec<Range<usize>> {
-        if self.bytes.len() < LONG {
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        let mut start = 0;
-        for word in text.split(|byte| !byte.is_ascii_alphanumeric()) {
-            let fits = (END..PIECE).contains(&word.len()) && self.bytes.ends_with(word);
-            let spared = word.iter().all(u8::is_ascii_digit)
-                || [&b"true"[..], b"false", b"null"].contains(&word);
-            if fits && !spared {
-                found.push(start..start + word.len());
-            }
-            start += word.len() + 1;
-        }
-        found
-    }
-}
-
-/// Stars, dots, and the bytes of `•` and `…`.
-fn is_mask(byte: &u8) -> bool {
-    matches!(byte, b'*' | b'.' | 0xe2 | 0x80 | 0xa2 | 0xa6)
-}
-
-fn plain(text: &[u8]) -> Vec<Unit> {
-    let units = text.iter().enumerate().map(|(at, byte)| Unit {
-        byte: *byte,
-        start: at,
-        end: at + 1,
-    });
-    units.collect()
-}
-
-/// The same with one layer of escapes undone; `None` when there are none.
-fn unescaped(units: &[Unit]) -> Option<Vec<Unit>> {
-    if !units
-        .iter()
-        .any(|unit| matches!(unit.byte, b'\\' | b'%' | b'&' | 0))
-    {
-        return None;
-    }
-    let mut out = Vec::with_capacity(units.len());
-    let mut rest = units;
-    let mut any = false;
-    while let Some(first) = rest.first() {
-        let (byte, length) = escape(rest);
-        let last = rest.get(length - 1).unwrap_or(first);
-        if let Some(byte) = byte {
-            out.push(Unit {
-                byte,
-                start: first.start,
-                end: last.end,
-            });
-        }
-        any |= length > 1 || byte.is_none();
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    any.then_some(out)
-}
-
-/// What the text begins with, and in how many units it is written.
-fn escape(text: &[Unit]) -> (Option<u8>, usize) {
-    let byte = |at: usize| text.get(at).map(|unit| unit.byte);
-    let literal = (byte(0), 1);
-    match byte(0) {
-        // UTF-16 of plain ASCII has one after or before each character.
-        Some(0) => (None, 1),
-        Some(b'\\') => match byte(1) {
-            Some(escaped @ (b'"' | b'\\' | b'/')) => (Some(escaped), 2),
-            Some(b'u') => match number(text.get(2..6), 16) {
-                Some(0x2022 | 0x2026) => (Some(b'*'), 6),
-                Some(code) => u8::try_from(code).map_or(literal, |code| (Some(code), 6)),
-                None => literal,
-            },
-            _ => literal,
-        },
-        Some(b'%') => match number(text.get(1..3), 16) {
-            Some(code) => (u8::try_from(code).ok(), 3),
-            None => literal,
-        },
-        Some(b'&') => entity(text).unwrap_or(literal),
-        _ => literal,
-    }
-}
-
-/// `&amp;`, `&#43;`, `&#x2b;`.
-fn entity(text: &[Unit]) -> Option<(Option<u8>, usize)> {
-    const LONGEST: usize = 8;
-    let length = text
-        .iter()
-        .take(LONGEST)
-        .position(|unit| unit.byte == b';')?;
-    let name: Vec<u8> = text.get(1..length)?.iter().map(|unit| unit.byte).collect();
-    let code = match name.as_slice() {
-        b"amp" => Some(b'&'),
-        b"lt" => Some(b'<'),
-        b"gt" => Some(b'>'),
-        b"quot" => Some(b'"'),
-        b"apos" => Some(b'\''),
-        [b'#', b'x' | b'X', ..] => u8::try_from(number(text.get(3..length), 16)?).ok(),
-        [b'#', ..] => u8::try_from(number(text.get(2..length), 10)?).ok(),
-        _ => None,
-    };
-    Some((Some(code?), length + 1))
-}
-
-fn number(digits: Option<&[Unit]>, base: u32) -> Option<u32> {
-    let digits = digits.filter(|digits| !digits.is_empty())?;
-    digits.iter().try_fold(0_u32, |number, digit| {
-        let digit = char::from(digit.byte).to_digit(base)?;
-        number.checked_mul(base)?.checked_add(digit)
-    })
-}
-
 fn replaced(text: &[u8], mut spans: Vec<Range<usize>>) -> Vec<u8> {
     spans.sort_unstable_by_key(|span| (span.start, span.end));
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
+    let mut after_mask = false;
     for span in spans {
-        if let Some(between) = text.get(at..span.start)
-            && (at == 0 || !between.is_empty())
-        {
-            out.extend_from_slice(between);
-            out.extend_from_slice(MASK);
+        let between = text.get(at..span.start).unwrap_or_default();
+        let between = between.get(..whole_escapes(between)).unwrap_or_default();
+        if span.end <= at {
+            continue;
         }
+        if !after_mask || !between.is_empty() {
+            out.extend_from_slice(between);
+            mask_like(text.get(span.clone()).unwrap_or_default(), &mut out);
+        }
+        after_mask = true;
         at = at.max(span.end);
     }
     out.extend_from_slice(text.get(at..).unwrap_or_default());
     out
+}
+
+/// The length of a text without the beginning of an escape at its end (`\`, `\u00`): what is left in front of a mask must
+/// not make an escape of it.
+fn whole_escapes(text: &[u8]) -> usize {
+    /// `\u00e`.
+    const LONGEST: usize = 5;
+    let tail = text.len().saturating_sub(LONGEST);
+    let last = text.iter().skip(tail).rposition(|byte| *byte == b'\\');
+    let Some(at) = last.map(|at| tail + at) else {
+        return text.len();
+    };
+    let before = text.get(..=at).unwrap_or_default();
+    let run = before.iter().rev().take_while(|byte| **byte == b'\\');
+    let opens = run.count() % 2 == 1;
+    let rest = text.get(at + 1..).unwrap_or_default();
+    match (opens, rest) {
+        (true, [] | [b'u', ..]) => at,
+        _ => text.len(),
+    }
+}
+
+/// A mask as wide as what it stands for: the letters of UTF-16 and UTF-32 have NULs between them.
+fn mask_like(secret: &[u8], out: &mut Vec<u8>) {
+    let rest = secret.get(1..).unwrap_or_default();
+    let wide = rest.iter().take(3).take_while(|byte| **byte == 0).count();
+    for (at, star) in MASK.iter().enumerate() {
+        let nuls = if at == 0 { 0 } else { wide };
+        out.extend(std::iter::repeat_n(0, nuls));
+        out.push(*star);
+    }
 }
 
 #[cfg(test)]

@@ -108,6 +108,12 @@ impl RawEvent {
         !is_data && (self.is_blank() || (self.is_empty() && self.others().next().is_none()))
     }
 
+    /// Whether it has lines beside its data that could hold a credential: comments, ids, names that are no plain words,
+    /// unknown fields.
+    pub fn has_asides(&self) -> bool {
+        lines(&self.raw).any(is_aside)
+    }
+
     fn fields<'a>(&'a self, wanted: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         lines(&self.raw).filter_map(move |line| {
             let rest = line.strip_prefix(wanted)?;
@@ -117,6 +123,23 @@ impl RawEvent {
                 Some(_) => None,
             }
         })
+    }
+}
+
+/// Whether a line is none of data and long enough to hold a credential. Names of events are words
+/// (`response.output_text.delta`), which credentials are not.
+pub fn is_aside(line: &[u8]) -> bool {
+    /// Shorter credentials are no secrets (`wire/redact.rs`).
+    const LEAST: usize = 8;
+    if line.len() < LEAST {
+        return false;
+    }
+    match field(line) {
+        (b"data", _) => false,
+        (b"event", name) => !name
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_')),
+        _ => true,
     }
 }
 

@@ -21,6 +21,7 @@ mod contentless;
 mod cooldown;
 mod deploy;
 mod descriptors;
+mod disguises;
 mod drain;
 mod error_bodies;
 mod explain;

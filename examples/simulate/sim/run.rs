@@ -285,6 +285,7 @@ pub fn dispatch(
             kind: String::new(),
             wire: Arc::new(wire),
             headers: HeaderMap::new(),
+            credentials: Vec::new().into(),
             params: serde_json::Map::new(),
             context_window: None,
             timeouts: maker.timeouts,

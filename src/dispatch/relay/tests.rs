@@ -151,6 +151,7 @@ async fn read_as(
         kind: String::new(),
         wire: Arc::new(parts),
         headers: HeaderMap::new(),
+        credentials: Vec::new().into(),
         params: serde_json::Map::new(),
         context_window: None,
         timeouts: Timeouts {

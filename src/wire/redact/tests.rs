@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -148,4 +150,295 @@ fn every_part_of_a_configured_cookie_is_masked() {
         assert!(redactor.is_in(text.as_bytes()), "{text}");
     }
     assert_eq!(redactor.masked_text("Basic, theme, dark, session"), None);
+}
+
+/// Letters as they are written with something between them.
+fn parted(text: &str, every: usize, between: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let groups: Vec<String> = letters
+        .chunks(every)
+        .map(|group| group.iter().collect())
+        .collect();
+    groups.join(between)
+}
+
+fn base64(bytes: &[u8], alphabet: &[u8; 64], padded: bool) -> String {
+    let mut out = String::new();
+    for group in bytes.chunks(3) {
+        let number = group.iter().enumerate().fold(0_u32, |number, (at, byte)| {
+            number | u32::from(*byte) << (16 - 8 * at)
+        });
+        for at in 0..=group.len() {
+            let symbol = number >> (18 - 6 * at) & 63;
+            out.push(char::from(alphabet[symbol as usize]));
+        }
+        if padded {
+            out.extend(std::iter::repeat_n('=', 3 - group.len()));
+        }
+    }
+    out
+}
+
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn each(text: &str, form: impl Fn(u8) -> String) -> String {
+    text.bytes().map(form).collect()
+}
+
+/// The disguises: what each is called, and how it is put on.
+#[derive(Clone, Copy, Debug)]
+enum Disguise {
+    Grouped(&'static str, usize),
+    Base64 {
+        url: bool,
+        lead: usize,
+    },
+    Hex {
+        upper: bool,
+        between: &'static str,
+        before: &'static str,
+    },
+    Decimal(&'static str),
+    Percent,
+    Entities,
+    Unicode,
+    JavaScript,
+    Json,
+    Upper,
+    Lower,
+    Wide,
+}
+
+impl Disguise {
+    fn put_on(self, text: &str) -> String {
+        match self {
+            Self::Grouped(between, every) => parted(text, every, between),
+            Self::Base64 { url, lead } => {
+                let text = format!("{}{text}", &"u:x"[..lead]);
+                base64(text.as_bytes(), if url { URL } else { STANDARD }, !url)
+            }
+            Self::Hex {
+                upper,
+                between,
+                before,
+            } => {
+                let digits: Vec<String> = text
+                    .bytes()
+                    .map(|byte| match upper {
+                        true => format!("{before}{byte:02X}"),
+                        false => format!("{before}{byte:02x}"),
+                    })
+                    .collect();
+                digits.join(between)
+            }
+            Self::Decimal(between) => {
+                let bytes: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
+                bytes.join(between)
+            }
+            Self::Percent => each(text, |byte| format!("%{byte:02X}")),
+            Self::Entities => each(text, |byte| format!("&#{byte};")),
+            Self::Unicode => each(text, |byte| format!("\\u{byte:04x}")),
+            Self::JavaScript => each(text, |byte| format!("\\x{byte:02x}")),
+            Self::Json => {
+                let quoted = serde_json::to_string(text).unwrap();
+                quoted[1..quoted.len() - 1].replace('/', "\\/")
+            }
+            Self::Upper => text.to_uppercase(),
+            Self::Lower => text.to_lowercase(),
+            Self::Wide => each(text, |byte| format!("{}\0", char::from(byte))),
+        }
+    }
+
+    /// Whether nothing can be read any more: the case of base64 has changed, or an escape is torn.
+    fn is_lost_in(self, other: Self) -> bool {
+        let cased = matches!(self, Self::Base64 { .. } | Self::JavaScript | Self::Unicode);
+        let escaped = matches!(
+            self,
+            Self::Percent
+                | Self::Entities
+                | Self::Unicode
+                | Self::JavaScript
+                | Self::Json
+                | Self::Decimal(_)
+                | Self::Grouped("<wbr>" | "&shy;", _)
+                | Self::Hex { before: "0x", .. }
+        );
+        match other {
+            Self::Upper | Self::Lower => cased,
+            Self::Grouped(..) => escaped,
+            _ => false,
+        }
+    }
+}
+
+const DISGUISES: [Disguise; 31] = [
+    Disguise::Grouped(" ", 4),
+    Disguise::Grouped("-", 4),
+    Disguise::Grouped("\n", 7),
+    Disguise::Grouped("\r\n", 5),
+    Disguise::Grouped("\t", 3),
+    Disguise::Grouped("\u{ad}", 1),
+    Disguise::Grouped("\u{200b}", 1),
+    Disguise::Grouped("\u{feff}", 2),
+    Disguise::Grouped("\u{2060}", 6),
+    Disguise::Grouped("\u{2011}", 4),
+    Disguise::Grouped("<wbr>", 4),
+    Disguise::Grouped("&shy;", 4),
+    Disguise::Base64 {
+        url: false,
+        lead: 0,
+    },
+    Disguise::Base64 {
+        url: false,
+        lead: 1,
+    },
+    Disguise::Base64 {
+        url: false,
+        lead: 2,
+    },
+    Disguise::Base64 { url: true, lead: 0 },
+    Disguise::Base64 { url: true, lead: 1 },
+    Disguise::Base64 { url: true, lead: 3 },
+    Disguise::Hex {
+        upper: false,
+        between: "",
+        before: "",
+    },
+    Disguise::Hex {
+        upper: true,
+        between: " ",
+        before: "",
+    },
+    Disguise::Hex {
+        upper: false,
+        between: ":",
+        before: "",
+    },
+    Disguise::Hex {
+        upper: false,
+        between: ", ",
+        before: "0x",
+    },
+    Disguise::Decimal(", "),
+    Disguise::Percent,
+    Disguise::Entities,
+    Disguise::Unicode,
+    Disguise::JavaScript,
+    Disguise::Json,
+    Disguise::Upper,
+    Disguise::Lower,
+    Disguise::Wide,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// What is left of a disguised key is so short that no eight characters can be read out of it.
+    #[test]
+    fn no_disguise_hides_a_key(
+        key in "[A-Za-z0-9]{3}[A-Za-z0-9/+_.-]{8,40}[A-Za-z0-9]{9}", first in 0..DISGUISES.len(), second in 0..=DISGUISES.len(),
+        before in "[a-z .,:(\"]{0,20}", after in "[a-z .,:)\"]{0,20}",
+    ) {
+        let first = DISGUISES[first];
+        let mut text = first.put_on(&key);
+        if let Some(second) = DISGUISES.get(second) {
+            prop_assume!(!first.is_lost_in(*second));
+            text = second.put_on(&text);
+        }
+        let whole = format!("{before}\u{1}{text}\u{1}{after}");
+        let redactor = Redactor::new(Some(&key));
+        let masked = redactor.masked(whole.as_bytes());
+        prop_assert!(masked.is_some(), "{}", whole);
+        let masked = masked.unwrap();
+        prop_assert!(!redactor.is_told_in(&masked), "{}", String::from_utf8_lossy(&masked));
+        // Of the key's own writing little more than one character's is left at each end.
+        let left = String::from_utf8_lossy(&masked).replace("****", "").replace("*\0*\0*\0*", "");
+        let left = left.split('\u{1}').nth(1).map_or(0, str::len);
+        prop_assert!(left <= 12.max(text.len() / 3), "{} of {}", String::from_utf8_lossy(&masked), whole);
+    }
+
+    #[test]
+    fn a_text_without_the_key_stays(key in "sk-[A-Za-z0-9]{24}", text in "\\PC{0,200}", words in "([a-z]{1,9}[ .,:-]){0,40}") {
+        let redactor = Redactor::new(Some(&key));
+        for text in [&text, &words] {
+            let end = key[key.len() - 7..].to_owned();
+            // Its end may be there by chance.
+            let chance = text.contains(&end[3..]) || text.contains("**") || text.contains("..") || text.contains('…');
+            prop_assume!(!chance);
+            prop_assert_eq!(redactor.masked_text(text), None);
+        }
+    }
+}
+
+#[test]
+fn a_text_in_utf_16_stays_one() {
+    for little in [true, false] {
+        let wide = |text: &str| -> Vec<u8> {
+            let units = text.encode_utf16();
+            let bytes = units.map(|unit| match little {
+                true => unit.to_le_bytes(),
+                false => unit.to_be_bytes(),
+            });
+            bytes.flatten().collect()
+        };
+        let text = format!("{{\"message\":\"bad {KEY} \u{fc}\"}}");
+        let masked = Redactor::new(Some(KEY)).masked(&wide(&text)).unwrap();
+        assert_eq!(masked, wide("{\"message\":\"bad **** \u{fc}\"}"));
+    }
+}
+
+#[test]
+fn a_mask_makes_no_escape_of_what_stands_before_it() {
+    for (key, text) in [
+        ("n0123456789abcdef", r#"{"m":"bad\n0123456789abcdef"}"#),
+        ("1bcdefgh2jklmnop", r#"{"m":"bad\u0061bcdefgh2jklmnop"}"#),
+        ("n0123456789abcdef", r#"{"m":"bad\\n0123456789abcdef"}"#),
+    ] {
+        let masked = Redactor::new(Some(key)).masked_text(text).unwrap();
+        let read = serde_json::from_str::<serde_json::Value>(&masked);
+        assert!(read.is_ok() && !masked.contains("23456789"), "{masked}");
+    }
+}
+
+#[test]
+fn the_longest_texts_are_searched_in_no_time() {
+    let size = 256 * 1024;
+    let key = format!("sk-{}", "aB3dE5fG7hJ9".repeat(150));
+    let nested = |mut text: String, layers: usize| {
+        for _ in 0..layers {
+            text = base64(text.as_bytes(), STANDARD, true);
+        }
+        text
+    };
+    for unit in [
+        "A",
+        "\\\\",
+        "%25252541",
+        "ab..",
+        "sk-****",
+        "&amp;amp;",
+        "0x73, ",
+        "115, ",
+        &KEY[..7],
+        &KEY[..8],
+        "<b>",
+        "s\0",
+        &nested("\\u0041 AAAA-BBBB ".repeat(100), 2),
+        &key[..700],
+    ] {
+        let text = &unit.repeat(size / unit.len() + 1)[..size];
+        {
+            let redactor = Redactor::new(Some(KEY)).with(&key);
+            let started = Instant::now();
+            let _ = redactor.search(text.as_bytes());
+            let took = started.elapsed();
+            // Some thirty times as long as an optimised build takes.
+            assert!(
+                took < Duration::from_secs(4),
+                "{took:?}: {}",
+                &unit[..unit.len().min(20)]
+            );
+        }
+    }
 }

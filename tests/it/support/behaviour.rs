@@ -194,6 +194,12 @@ impl Behaviour {
         Self::new(200, kind, parts, Framing::Chunked)
     }
 
+    /// The same with another status.
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     /// A whole streamed chat completion of these words.
     pub fn streams(words: &[&str]) -> Self {
         let mut events = vec![role()];

@@ -1,0 +1,351 @@
+//! The disguises in which a text may hold a key: escapes, base64, hexadecimal and decimal bytes. Each is undone into
+//! another text that remembers where in the first one each of its bytes is written.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Stands in a decoded text where something was left out: no search reaches over it.
+pub(super) const BREAK: u8 = b'"';
+/// Stands for a character beyond Latin-1: no part of a key, and searches pass over it.
+const FAR: u8 = 0x80;
+/// Shorter stretches of readable bytes in a decoded text are chance, and less than a piece of a key.
+const READABLE: usize = 8;
+/// Marks in the tables below: passed over, and the end of a run.
+const SKIP: u8 = 0xfe;
+const END: u8 = 0xff;
+
+/// A text, and where each of its bytes is written in the text that was searched first.
+pub(super) struct View<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    /// Start and end of each byte's writing; `None` for the first text itself.
+    places: Option<Vec<(u32, u32)>>,
+}
+
+impl<'a> View<'a> {
+    /// The text itself.
+    pub(super) fn plain(text: &'a [u8]) -> Self {
+        Self {
+            bytes: Cow::Borrowed(text),
+            places: None,
+        }
+    }
+
+    fn empty() -> View<'static> {
+        View {
+            bytes: Cow::Owned(Vec::new()),
+            places: Some(Vec::new()),
+        }
+    }
+
+    /// Where the bytes from `first` to `last`, both included, are written.
+    pub(super) fn place(&self, first: usize, last: usize) -> Range<usize> {
+        match &self.places {
+            None => first..last + 1,
+            Some(places) => {
+                let start = places.get(first).map_or(0, |place| place.0);
+                let end = places.get(last).map_or(0, |place| place.1);
+                start as usize..end as usize
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8, place: &Range<usize>) {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.bytes.to_mut().push(byte);
+        if let Some(places) = &mut self.places {
+            places.push((narrow(place.start), narrow(place.end)));
+        }
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.bytes.to_mut().truncate(length);
+        if let Some(places) = &mut self.places {
+            places.truncate(length);
+        }
+    }
+
+    /// The text with one layer of escapes undone; `None` when there are none.
+    pub(super) fn unescaped(&self) -> Option<View<'static>> {
+        let bytes: &[u8] = &self.bytes;
+        let first = bytes.iter().position(is_escape)?;
+        let mut out = Self::empty();
+        let mut any = false;
+        for (at, byte) in bytes.iter().enumerate().take(first) {
+            out.push(*byte, &self.place(at, at));
+        }
+        let mut at = first;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let (byte, length) = escape(rest);
+            // UTF-16 of plain ASCII has a NUL after or before each character.
+            if byte != 0 || length > 1 {
+                out.push(byte, &self.place(at, at + length - 1));
+            }
+            any |= byte == 0 || length > 1;
+            at += length;
+        }
+        any.then_some(out)
+    }
+
+    /// All readable stretches of what the text is when it is taken for base64, hexadecimal or decimal bytes.
+    pub(super) fn decoded(&self) -> impl Iterator<Item = View<'static>> + '_ {
+        // Dashes and low lines are symbols of the URL alphabet, or stand between groups.
+        let grouped = self.bytes.iter().any(|byte| matches!(byte, b'-' | b'_'));
+        let tables = [Some(&SYMBOLS), grouped.then_some(&GROUPED)];
+        let tables = tables.into_iter().flatten();
+        // A run may begin anywhere within a group of four symbols or of two digits.
+        let base64 = tables.flat_map(|table| (0..4).map(move |skip| (table, 6, skip)));
+        let hexadecimal = (0..2).map(|skip| (&DIGITS, 4, skip));
+        let all = base64.chain(hexadecimal);
+        let all = all.map(|(table, width, skip)| self.bits(table, width, skip));
+        let decimal = std::iter::once_with(|| self.decimal());
+        all.chain(decimal).filter(|view| !view.bytes.is_empty())
+    }
+
+    /// Decodes symbols of `width` bits, without the first `skip` of each run.
+    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> View<'static> {
+        let mut out = Readable::new();
+        let (mut held, mut bits, mut left, mut before) = (0_u32, 0, skip, 0);
+        for (at, byte) in self.bytes.iter().enumerate() {
+            let value = match look_up(table, *byte) {
+                SKIP => continue,
+                // `0x73`: what stands before the `x` is no digit of the byte.
+                b'x' => {
+                    (bits, left) = (0, skip);
+                    continue;
+                }
+                END => {
+                    out.stop();
+                    (bits, left) = (0, skip);
+                    continue;
+                }
+                _ if left > 0 => {
+                    left -= 1;
+                    continue;
+                }
+                value => value,
+            };
+            held = held << width | u32::from(value);
+            bits += width;
+            if bits >= 8 {
+                bits -= 8;
+                let byte = u8::try_from(held >> bits & 0xff).unwrap_or(BREAK);
+                out.push(byte, || self.place(before, at));
+            }
+            before = at;
+        }
+        out.finish()
+    }
+
+    /// Decodes lists of numbers, as programs print bytes: `[115, 107, 45]`.
+    fn decimal(&self) -> View<'static> {
+        let mut out = Readable::new();
+        let mut number = None;
+        let mut start = 0;
+        let bytes = self.bytes.iter().copied().enumerate();
+        for (at, byte) in bytes.chain([(self.bytes.len(), BREAK)]) {
+            if byte.is_ascii_digit() {
+                start = number.map_or(at, |_| start);
+                let more = number.unwrap_or(0_u32).saturating_mul(10);
+                number = Some(more.saturating_add(u32::from(byte - b'0')));
+                continue;
+            }
+            if let Some(number) = number.take() {
+                let byte = u8::try_from(number).unwrap_or(0xff);
+                out.push(byte, || self.place(start, at - 1));
+            }
+            if !matches!(byte, b',' | b';' | b' ' | b'\t' | b'\r' | b'\n') {
+                out.stop();
+            }
+        }
+        out.finish()
+    }
+}
+
+/// A decoded text that keeps only its readable stretches.
+struct Readable {
+    view: View<'static>,
+    /// Where the stretch that is under way begins.
+    start: usize,
+}
+
+impl Readable {
+    fn new() -> Self {
+        Self {
+            view: View::empty(),
+            start: 0,
+        }
+    }
+
+    fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
+        // Letters, blanks, and what UTF-16 and characters without width are written with.
+        let readable = matches!(byte,
+            0 | 9..=13 | 0x20..=0x7e | 0x80..=0x95 | 0xa0 | 0xad | 0xbb | 0xbf | 0xc2 | 0xe2 | 0xef | 0xfe | 0xff);
+        match readable {
+            true => self.view.push(byte, &place()),
+            false => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) {
+        let length = self.view.bytes.len();
+        if length - self.start < READABLE {
+            self.view.truncate(self.start);
+        } else {
+            self.view.push(BREAK, &(0..0));
+        }
+        self.start = self.view.bytes.len();
+    }
+
+    fn finish(mut self) -> View<'static> {
+        self.stop();
+        self.view
+    }
+}
+
+pub(super) fn look_up(table: &[u8; 256], byte: u8) -> u8 {
+    table.get(usize::from(byte)).copied().unwrap_or(END)
+}
+
+/// Base64 with both alphabets (RFC 4648): the values of symbols. Blanks and the like may stand between.
+static SYMBOLS: [u8; 256] = symbols(false);
+/// The same with dashes and low lines between groups.
+static GROUPED: [u8; 256] = symbols(true);
+/// Hexadecimal digits.
+static DIGITS: [u8; 256] = digits();
+
+const fn symbols(grouped: bool) -> [u8; 256] {
+    let mut table = between();
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut at = 0_u8;
+    while (at as usize) < alphabet.len() {
+        table[alphabet[at as usize] as usize] = at;
+        at += 1;
+    }
+    if !grouped {
+        table[b'-' as usize] = 62;
+        table[b'_' as usize] = 63;
+    }
+    table
+}
+
+const fn digits() -> [u8; 256] {
+    let mut table = between();
+    let mut at = 0_u8;
+    while at < 10 {
+        table[(b'0' + at) as usize] = at;
+        at += 1;
+    }
+    while at < 16 {
+        table[(b'a' + at - 10) as usize] = at;
+        table[(b'A' + at - 10) as usize] = at;
+        at += 1;
+    }
+    table[b'x' as usize] = b'x';
+    table[b'X' as usize] = b'x';
+    let also = b",\\+/";
+    let mut at = 0;
+    while at < also.len() {
+        table[also[at] as usize] = SKIP;
+        at += 1;
+    }
+    table
+}
+
+/// What may stand between symbols: blanks, control characters, punctuation that no document is built of, and everything
+/// beyond ASCII. All else ends a run.
+const fn between() -> [u8; 256] {
+    let mut table = [SKIP; 256];
+    let mut at = 0x21;
+    while at < 0x7f {
+        table[at] = END;
+        at += 1;
+    }
+    let skipped = b"-_.:;|*~`'";
+    let mut at = 0;
+    while at < skipped.len() {
+        table[skipped[at] as usize] = SKIP;
+        at += 1;
+    }
+    table
+}
+
+fn is_escape(byte: &u8) -> bool {
+    matches!(byte, b'\\' | b'%' | b'&' | b'<' | 0)
+}
+
+/// What the text begins with, and in how many bytes it is written.
+fn escape(text: &[u8]) -> (u8, usize) {
+    let literal = (text.first().copied().unwrap_or(FAR), 1);
+    let undone = match text {
+        [b'\\', rest @ ..] => backslash(rest),
+        [b'%', rest @ ..] => number(rest.get(..2), 16).map(|code| (narrow(code), 3)),
+        [b'&', ..] => entity(text),
+        [b'<', ..] => tag(text),
+        _ => None,
+    };
+    undone.unwrap_or(literal)
+}
+
+/// The escapes of JSON, JavaScript, Python and Rust.
+fn backslash(rest: &[u8]) -> Option<(u8, usize)> {
+    match rest {
+        [escaped @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((*escaped, 2)),
+        [b'n' | b'r' | b't' | b'b' | b'f' | b'v' | b'0', ..] => Some((b' ', 2)),
+        [b'u', b'{', rest @ ..] => {
+            let length = rest.iter().take(7).position(|byte| *byte == b'}')?;
+            let code = number(rest.get(..length), 16)?;
+            Some((narrow(code), length + 4))
+        }
+        [b'u', rest @ ..] => Some((narrow(number(rest.get(..4), 16)?), 6)),
+        [b'x', rest @ ..] => Some((narrow(number(rest.get(..2), 16)?), 4)),
+        _ => None,
+    }
+}
+
+/// A character as a byte. Bullets and ellipses become the stars that they are used as.
+fn narrow(code: u32) -> u8 {
+    match code {
+        0x2022 | 0x2026 => b'*',
+        0..0x100 => u8::try_from(code).unwrap_or(FAR),
+        _ => FAR,
+    }
+}
+
+/// `&amp;`, `&#43;`, `&#x2b;`; names of other characters are names of no part of a key.
+fn entity(text: &[u8]) -> Option<(u8, usize)> {
+    const LONGEST: usize = 12;
+    let length = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let byte = match text.get(1..length)? {
+        b"amp" => b'&',
+        b"lt" => b'<',
+        b"gt" => b'>',
+        b"quot" => b'"',
+        b"apos" => b'\'',
+        b"bull" | b"hellip" => b'*',
+        b"sol" => b'/',
+        b"plus" => b'+',
+        b"equals" => b'=',
+        [b'#', b'x' | b'X', digits @ ..] => narrow(number(Some(digits), 16)?),
+        [b'#', digits @ ..] => narrow(number(Some(digits), 10)?),
+        [] => return None,
+        name => name.iter().all(u8::is_ascii_alphabetic).then_some(FAR)?,
+    };
+    Some((byte, length + 1))
+}
+
+/// A short tag without attributes, such as `<wbr>` and `</b>`.
+fn tag(text: &[u8]) -> Option<(u8, usize)> {
+    const LONGEST: usize = 10;
+    let length = text.iter().take(LONGEST).position(|byte| *byte == b'>')?;
+    let name = text.get(1..length)?;
+    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b' ');
+    (!name.is_empty() && name.iter().all(letters)).then_some((FAR, length + 1))
+}
+
+fn number(digits: Option<&[u8]>, base: u32) -> Option<u32> {
+    let digits = digits.filter(|digits| !digits.is_empty())?;
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(base)?;
+        number.checked_mul(base)?.checked_add(digit)
+    })
+}
