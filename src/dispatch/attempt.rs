@@ -157,7 +157,6 @@ fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
         }
         End::Begun(mut begun) => {
             redacted::head(&mut begun.headers, &redactor);
-            redacted::held(&mut begun.held, &redactor);
             End::Begun(begun)
         }
         end @ (End::OutOfTime | End::OutOfRoom) => end,

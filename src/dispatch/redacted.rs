@@ -4,8 +4,6 @@
 //! they are rare and small. Of an answer that serves all but its content is searched: its head, comments and the like
 //! between the events of a stream, and what is told of it in traces.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
@@ -114,16 +112,6 @@ pub(super) fn answered(answered: &mut Option<Box<Answered>>, redactor: &Redactor
     for text in names.chain(&mut answered.finish_reasons) {
         if let Some(masked) = redactor.masked_text(text) {
             *text = masked.into();
-        }
-    }
-}
-
-/// The first events of a stream that serves, fit for the caller.
-pub(super) fn held(events: &mut VecDeque<Bytes>, redactor: &Redactor<'_>) {
-    for raw in events {
-        let event = RawEvent { raw: raw.clone() };
-        if event.has_asides() {
-            *raw = beside(event, redactor).raw;
         }
     }
 }

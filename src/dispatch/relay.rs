@@ -95,7 +95,7 @@ impl Relay {
             .charging(story.charge.as_ref())
             .numbering(story.operation == Operation::Responses);
         for raw in std::mem::take(&mut live.held) {
-            outbox.push(RawEvent { raw }, now);
+            outbox.push(live.fit_event(RawEvent { raw }), now);
         }
         let done = live.done;
         let halted = story.halt.waiting();
