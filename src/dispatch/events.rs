@@ -27,6 +27,8 @@ const PIECE: usize = 128;
 const QUIET_BYTES: usize = 256 * 1024;
 const QUIET_EVENTS: usize = 4096;
 const REST: Duration = Duration::from_millis(10);
+/// What goes on of many blank lines. Two, because some clients split at two line ends.
+const BLANK: &[u8] = b"\n\n";
 
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
@@ -295,9 +297,9 @@ impl Events {
                     self.seen = self.seen.saturating_add(event.raw.len());
                     self.turn.spend(event.raw.len());
                     if self.quiet.note(&event) {
-                        if event.is_blank() {
-                            // One line says as much as many.
-                            event.raw = Bytes::from_static(b"\n");
+                        if event.is_blank() && event.raw.len() > BLANK.len() {
+                            // A few lines say as much as many.
+                            event.raw = Bytes::from_static(BLANK);
                         }
                         return Poll::Ready(Some(Ok(event)));
                     }

@@ -100,12 +100,13 @@ impl RawEvent {
         matches!(self.raw.first(), Some(b'\n' | b'\r'))
     }
 
-    /// Whether it tells a client nothing: blank lines, comments, fields without data. Lines of fields that nobody knows
-    /// may be an upstream's last words.
+    /// Whether it tells a client nothing at all: blank lines and comments.
     pub fn is_quiet(&self) -> bool {
-        // Nearly all events begin like this.
-        let is_data = self.raw.starts_with(b"data");
-        !is_data && (self.is_blank() || (self.is_empty() && self.others().next().is_none()))
+        let is_quiet = |line: &[u8]| line.is_empty() || line.starts_with(b":");
+        match self.raw.first() {
+            Some(b':') => lines(&self.raw).all(is_quiet),
+            _ => self.is_blank(),
+        }
     }
 
     /// Whether it has lines beside its data that could hold a credential: comments, ids, names that are no plain words,
@@ -399,19 +400,15 @@ mod tests {
 
     #[test]
     fn what_tells_a_client_nothing_is_quiet() {
-        for quiet in [
-            "\n",
-            "\r\n\r\n",
-            ": x\n\n",
-            "event: ping\n\n",
-            "id: 1\nretry: 5\n\n",
-        ] {
+        for quiet in ["\n", "\r\n\r\n", ": x\n\n", ": x\r\n:y\r\n\r\n"] {
             assert!(event(quiet).is_quiet(), "{quiet:?}");
         }
         for loud in [
             "data: x\n\n",
             "data\n\n",
             ": x\ndata: y\n\n",
+            "event: ping\n\n",
+            "id: 1\nretry: 5\n\n",
             "Internal Server Error\n\n",
         ] {
             assert!(!event(loud).is_quiet(), "{loud:?}");

@@ -98,7 +98,7 @@ fn a_key_in_the_log_would_be_heard() {
 
 /// The first of the seeds that finds the bug, and the law that it breaks.
 fn caught(mutant: Mutant) -> Option<(u64, &'static str)> {
-    (1..=60).find_map(|seed| {
+    (1..=150).find_map(|seed| {
         let outcome = run(Setup {
             mutant: Some(mutant),
             ..setup(seed)
