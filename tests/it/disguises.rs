@@ -97,9 +97,8 @@ async fn no_disguise_gets_a_key_past_the_masker() {
     let receiver = Receiver::start().await;
     let side = side(&a, &receiver).await;
     let mut pieces = Vec::new();
-    let disguises = disguises();
-    let count = disguises.len();
-    for (text, seen) in disguises {
+    let mut asked = 0;
+    for (text, seen) in disguises() {
         let error = format!(r#"{{"error":{{"message":"denied to {text} .","code":"x"}}}}"#);
         let good = completion("fine").replace("upstream-model", &text);
         let mut served = Behaviour::json(200, &good);
@@ -126,11 +125,18 @@ async fn no_disguise_gets_a_key_past_the_masker() {
                 true => side.gateway.chat_stream("a"),
                 false => side.gateway.chat("a"),
             };
-            let answer = call.header("x-request-id", "last").send().await;
-            let story = side.get("/admin/v1/requests/last").send().await;
+            let answer = call
+                .header("x-request-id", &format!("r{asked}"))
+                .send()
+                .await;
+            let story = side
+                .get(&format!("/admin/v1/requests/r{asked}"))
+                .send()
+                .await;
+            asked += 1;
             assert!(story.text().contains("tries"), "{}", story.text());
             assert_hidden(story.text(), &seen, "story");
-            if !(answer.status == 200 && !stream) {
+            if answer.status != 200 || stream {
                 assert_hidden(answer.text(), &seen, "body");
             }
             assert_hidden(&format!("{:?}", answer.headers), &seen, "head");
@@ -145,7 +151,7 @@ async fn no_disguise_gets_a_key_past_the_masker() {
     }
     // Each request has a span, and so has its attempt.
     until("spans at the receiver", || async {
-        receiver.spans().len() >= count * 8
+        receiver.spans().len() >= asked * 2
     })
     .await;
     assert_hidden(&format!("{:?}", receiver.spans()), &pieces, "spans");
@@ -171,7 +177,8 @@ async fn a_key_in_utf_16_is_in_no_story_and_the_words_beside_it_are() {
         a.on(Match::any(), [behaviour.status(400)]);
         let call = side.gateway.chat("a").header("x-request-id", "wide");
         let answer = call.send().await;
-        assert_hidden(answer.text(), &["e5fgh1jk".to_owned()], "body");
+        let text = String::from_utf8_lossy(&answer.body);
+        assert_hidden(&text, &["e5fgh1jk".to_owned()], "body");
         let story = side.get("/admin/v1/requests/wide").send().await;
         assert_hidden(story.text(), &["e5fgh1jk".to_owned()], "story");
         assert!(story.text().contains("denied to ****"), "{}", story.text());

@@ -100,25 +100,24 @@ static EXACT: [u8; 256] = exact();
 static FOLDED: [u8; 256] = folded();
 
 const fn exact() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        table[at] = at as u8;
-        at += 1;
+    let mut table = [PASSED; 256];
+    let mut byte = u8::MAX;
+    while byte > 0 {
+        table[byte as usize] = byte;
+        byte -= 1;
     }
     table
 }
 
 const fn folded() -> [u8; 256] {
     let mut table = [PASSED; 256];
-    let mut at = 0;
-    while at < 128 {
-        let byte = at as u8;
+    let mut byte = 0_u8;
+    while byte < 128 {
         let built = matches!(byte, b'"' | b',' | b'{' | b'}' | b'[' | b']' | b'<' | b'>');
         if byte.is_ascii_alphanumeric() || built {
-            table[at] = byte.to_ascii_lowercase();
+            table[byte as usize] = byte.to_ascii_lowercase();
         }
-        at += 1;
+        byte += 1;
     }
     table
 }
