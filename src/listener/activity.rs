@@ -22,6 +22,9 @@ pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// Of one connection. Only its own tasks touch it.
 #[derive(Debug)]
 pub(super) struct Activity {
+    /// The connections that have asked for nothing yet, this one among them while it is one.
+    strangers: Arc<AtomicUsize>,
+    asked: AtomicBool,
     born: Instant,
     /// Requests from the end of their heads to the end of their answers.
     inside: AtomicUsize,
@@ -84,10 +87,22 @@ pub(super) enum Verdict {
     Late,
 }
 
+impl Drop for Activity {
+    fn drop(&mut self) {
+        if !self.asked.load(Relaxed) {
+            self.strangers.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 impl Activity {
-    pub(super) fn new() -> Self {
+    /// Of a new connection, which is counted among those that have asked for nothing until it asks.
+    pub(super) fn new(strangers: Arc<AtomicUsize>) -> Self {
+        strangers.fetch_add(1, Relaxed);
         Self {
             born: Instant::now(),
+            strangers,
+            asked: AtomicBool::new(false),
             inside: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
             moved: AtomicU64::new(0),
@@ -142,7 +157,11 @@ impl Activity {
                 !self.known.load(Relaxed) && !asks && self.born.elapsed() >= YOUNG
             }
             Leaves::Idle => {
-                !self.is_busy() && self.at(self.quiet.load(Relaxed)) + RESTED <= Instant::now()
+                // Whoever has asked for something stays for as long as there is anybody who has not.
+                let is_next = !self.asked.load(Relaxed) || self.strangers.load(Relaxed) == 0;
+                is_next
+                    && !self.is_busy()
+                    && self.at(self.quiet.load(Relaxed)) + RESTED <= Instant::now()
             }
         }
     }
@@ -196,6 +215,9 @@ impl Activity {
 
     /// A request's head is complete.
     pub(super) fn enter(self: &Arc<Self>) -> Inside {
+        if !self.asked.load(Relaxed) && !self.asked.swap(true, Relaxed) {
+            self.strangers.fetch_sub(1, Relaxed);
+        }
         self.inside.fetch_add(1, Relaxed);
         self.working.fetch_add(1, Relaxed);
         self.head.store(0, Relaxed);
@@ -307,7 +329,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_has_begun_has_less_time_than_a_silent_connection() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Arc::default()));
         tokio::time::advance(59 * SECOND).await;
         assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
         activity.heard();
@@ -321,7 +343,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_may_last_and_silence_counts_from_its_end() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Arc::default()));
         activity.heard();
         let inside = activity.enter();
         tokio::time::advance(600 * SECOND).await;
@@ -337,7 +359,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_on_its_way_is_no_silence_and_a_head_behind_it_can_wait() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Arc::default()));
         drop(activity.enter());
         assert!(activity.stick() && !activity.stick());
         activity.heard();
@@ -357,7 +379,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idle_time_before_the_shutdown_does_not_count_in_it() {
-        let activity = Activity::new();
+        let activity = Activity::new(Arc::default());
         tokio::time::advance(50 * SECOND).await;
         let bounds = Bounds {
             idle: SECOND,

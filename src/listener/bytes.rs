@@ -195,7 +195,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(60);
 
     fn watched<S>(stream: S) -> Watched<S> {
-        Watched::new(stream, Arc::new(Activity::new()), LIMIT)
+        Watched::new(stream, Arc::new(Activity::new(Arc::default())), LIMIT)
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(policy: ConnectionPolicy, guest: Guest, ear: Ear) -> Self {
         Self {
-            activity: Arc::new(Activity::new()),
+            activity: Arc::new(Activity::new(ear.strangers())),
             policy,
             guest,
             ear,

@@ -35,6 +35,7 @@ pub(super) struct Room {
     most: usize,
     call: watch::Sender<Leaves>,
     wanted: AtomicUsize,
+    strangers: Arc<AtomicUsize>,
 }
 
 /// What a connection hears of it.
@@ -53,6 +54,7 @@ impl Room {
             most,
             call: watch::Sender::default(),
             wanted: AtomicUsize::new(0),
+            strangers: Arc::default(),
         }
     }
 
@@ -102,6 +104,11 @@ impl Ear {
             // Whoever listens holds the room, so this does not happen.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// The count of connections that have asked for nothing yet.
+    pub(super) fn strangers(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.room.strangers)
     }
 
     /// Whether one more has to leave; who asks and hears yes does so.

@@ -71,12 +71,12 @@ async fn a_request_whose_body_is_not_there_yet_says_so_too() {
     let (_a, mut gateway) = serving("drain: {timeout: 200ms}").await;
     let mut slow = gateway.connect().await;
     let request = kept("/v1/chat/completions", &chat("a"));
+    let request = request.replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1);
     let half = request.len() - 10;
     slow.write_all(&request.as_bytes()[..half]).await.unwrap();
-    until("it to be inside", async || {
-        gateway.health("/in_flight").await == 1
-    })
-    .await;
+    // Its body is waited for.
+    let asked = answer(&mut slow).await;
+    assert!(asked.starts_with("HTTP/1.1 100"), "{asked}");
     gateway.signal("TERM");
     let answer = rest(&mut slow).await;
     assert!(
