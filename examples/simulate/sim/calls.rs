@@ -31,6 +31,8 @@ pub struct Attempt {
     pub goes_on: bool,
     /// When it was clear that its answer goes to the client.
     pub won: Option<Time>,
+    /// When its outcome was clear.
+    pub ended: Option<Time>,
     pub(super) verdict: Verdict,
     pub(super) head: bool,
     pub as_events: bool,
@@ -107,6 +109,7 @@ impl State {
             texts: script.texts.clone(),
             goes_on: !sent.is_empty(),
             won: None,
+            ended: None,
             verdict: script.verdict,
             head: false,
             as_events: false,
@@ -529,6 +532,7 @@ impl State {
             return;
         }
         call.outcome = Some(verdict.class);
+        call.ended = Some(now);
         let (request, spot, begun) = (call.request, call.spot, call.begun);
         let asked = &mut self.asked[request as usize];
         // Who is asked to go on and does not want to says nothing about the request.

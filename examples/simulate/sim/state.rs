@@ -228,15 +228,16 @@ impl State {
         number
     }
 
-    /// The attempt whose answer goes to the client: the last that has something for it, else the last that said what
-    /// its upstream lacks, else the last.
+    /// The attempt whose answer goes to the client: the last that has something for it, else the one whose
+    /// upstream was the last to say what it lacks, else the last.
     pub fn winner(&self, request: u32) -> Option<u32> {
         let attempts = &self.asked[request as usize].attempts;
         let won = |attempt: &&u32| self.attempts[**attempt as usize].won;
         let winner = attempts.iter().filter(|attempt| won(attempt).is_some());
         let lacks =
             |attempt: &&u32| self.attempts[**attempt as usize].outcome == Some(Class::Unsupported);
-        let lacking = || attempts.iter().rev().find(lacks);
+        let ended = |attempt: &&u32| self.attempts[**attempt as usize].ended;
+        let lacking = || attempts.iter().filter(lacks).max_by_key(ended);
         let winner = winner.max_by_key(won).or_else(lacking);
         winner.or(attempts.last()).copied()
     }
