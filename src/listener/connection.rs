@@ -296,9 +296,10 @@ impl<S: Serves> Course<S> {
 }
 
 /// How many lines a head of so many bytes may have: so many that usual ones are bounded by their bytes. The HTTP library
-/// wants room for them before it parses, 64 bytes each; its own number is 100.
+/// wants room for them before it parses, 64 bytes each, so that more of them make every request dearer; its own number
+/// is 100.
 fn lines(max_head: usize) -> usize {
-    (max_head / 16).clamp(100, 16 * 1024)
+    (max_head / 64).clamp(100, 4 * 1024)
 }
 
 /// Streams run on tasks of their own.

@@ -26,8 +26,9 @@ use crate::wire::headers::AGENT;
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
 /// Lines that the head of an answer may have. The library reads a head of at most 408 KiB and wants room for its lines
-/// before it parses; its own number is 100, which proxies that describe a request in headers exceed.
-const HEAD_LINES: usize = 4096;
+/// before it parses, so that more of them make every call dearer; its own number is 100, which proxies that describe a
+/// request in headers exceed.
+const HEAD_LINES: usize = 1024;
 
 tokio::task_local! {
     /// Whether the call that is scoped has had a connection made for it.
