@@ -75,11 +75,11 @@ const FLOODS: [Flood; 12] = [
         thread_sleep(Duration::from_secs(1));
         drop(readers);
     }),
-    ("20,000 models that are limited", |gateway, scale| {
-        names(gateway, "p:limited", scaled(20_000, scale));
+    ("5,000 models that are limited", |gateway, scale| {
+        names(gateway, "p:limited", scaled(5_000, scale));
     }),
-    ("20,000 models that are gone", |gateway, scale| {
-        names(gateway, "p:gone", scaled(20_000, scale));
+    ("5,000 models that are gone", |gateway, scale| {
+        names(gateway, "p:gone", scaled(5_000, scale));
     }),
 ];
 
