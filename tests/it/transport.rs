@@ -146,7 +146,7 @@ fn with_head(lines: &str) -> Behaviour {
 async fn heads_of_answers_are_measured_in_bytes_and_read_forgivingly() {
     let a = ScriptedUpstream::start().await;
     let gateway = Gateway::start(TOUCHY, &[("a", &a)]).await;
-    for lines in [130, 1000, 2500] {
+    for lines in [130, 500, 1000] {
         let head: String = (0..lines)
             .map(|n| format!("x-copied-{n}: {n}\r\n"))
             .collect();
