@@ -54,7 +54,8 @@ pub(super) fn discard(mut body: Body) {
 /// The body, of at most `max` bytes, with no pause longer than `pause` between two of its pieces.
 ///
 /// With codings it is decompressed as it comes, and `max` holds for what it grows to. A byte order mark is left out.
-/// What is read has room in `buffers` from before it comes, as far as its length is announced, until it is dropped.
+/// What is read has room in `buffers` from when it comes until it is dropped. A body whose announced length finds no room
+/// is refused before it is read; it takes none before it comes.
 pub(super) async fn read(
     body: &mut Body,
     codings: &[Coding],
@@ -65,7 +66,11 @@ pub(super) async fn read(
     if announced > max && codings.is_empty() {
         return Err(too_large(max));
     }
-    let mut room = buffers.take(announced.min(max)).ok_or_else(no_room)?;
+    // Announcing costs a client nothing, so that it must not cost others anything either.
+    if !buffers.has_room(announced.min(max)) {
+        return Err(no_room());
+    }
+    let mut room = buffers.count(0);
     let mut pieces = Pieces {
         body,
         timer: None,

@@ -90,7 +90,8 @@ section! {
         /// Names by which this process may be called where nobody has to identify, beside addresses and `localhost`;
         /// `*.example` stands for all below it.
         allowed_hosts: Names,
-        /// Origins whose pages may call from a browser, such as `https://app.example`; `*` for all. Default: none.
+        /// Origins whose pages may call from a browser, such as `https://app.example`; `null` for those
+        /// without a site (files, desktop programs, sandboxed frames), `*` for all. Default: none.
         allowed_origins: Names,
     }
 }

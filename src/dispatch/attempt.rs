@@ -22,7 +22,7 @@ use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
-use crate::runtime::buffers::{Buffered, Buffers};
+use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
@@ -258,7 +258,12 @@ impl Attempt<'_> {
             mut body,
         } = reply;
         let most = self.endpoint.max_answer;
-        let mut buffered = self.room(announced(&headers).min(most))?;
+        // An announcement takes no room: an upstream that sends nothing after it must not keep others from being served.
+        let buffers = self.times.buffers;
+        if !buffers.has_room(announced(&headers).min(most)) {
+            return Err(Early::OutOfRoom);
+        }
+        let mut buffered = buffers.count(0);
         let mut whole = Body::default();
         let mut turn = Turn::default();
         while let Some(chunk) = body.next().await {
@@ -320,11 +325,6 @@ impl Attempt<'_> {
             answered: None,
         };
         Ok(End::Failed(failure, Some(whole)))
-    }
-
-    /// Takes room for so many bytes.
-    fn room(&self, bytes: usize) -> Result<Buffered, Early> {
-        self.times.buffers.take(bytes).ok_or(Early::OutOfRoom)
     }
 
     /// Reads a stream up to its first content.

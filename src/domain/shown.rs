@@ -67,9 +67,11 @@ fn escaped(
 /// Whether some bytes may hold such a character beyond ASCII: a quick look at lines that are nearly always clean. All of
 /// them begin with one of these bytes in UTF-8.
 pub fn may_hide(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .any(|byte| matches!(byte, 0xc2 | 0xcd | 0xd8 | 0xe1..=0xe3 | 0xef | 0xf0 | 0xf3))
+    // ASCII is recognised many bytes at a time.
+    !bytes.is_ascii()
+        && bytes
+            .iter()
+            .any(|byte| matches!(byte, 0xc2 | 0xcd | 0xd8 | 0xe1..=0xe3 | 0xef | 0xf0 | 0xf3))
 }
 
 #[cfg(test)]

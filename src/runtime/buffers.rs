@@ -52,6 +52,11 @@ impl Buffers {
         self.0.most.load(Relaxed)
     }
 
+    /// Whether there is room for so many bytes more at this moment.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.held().saturating_add(bytes) <= self.most()
+    }
+
     /// Takes so many bytes, if there is room for them.
     pub fn take(&self, bytes: usize) -> Option<Buffered> {
         let mut taken = self.count(0);

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
+use crate::wire::json;
+
 /// The most of a message that is looked at, in bytes.
 const MAX_TEXT: usize = 4096;
 
@@ -82,12 +84,12 @@ impl Doc {
         doc.read_headers(headers);
         let body = utf8(body);
         let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
-        match serde_json::from_slice::<Value>(body) {
-            Ok(value) => {
+        match json::error(body) {
+            Some(value) => {
                 doc.read_value(&value);
                 doc.body = value;
             }
-            Err(_) => doc.read_plain(headers, body),
+            None => doc.read_plain(headers, body),
         }
         doc.message = clip(&doc.message, MAX_TEXT).to_owned();
         doc.text = clip(&format!("{}\n{}", doc.message, doc.text), 2 * MAX_TEXT).to_owned();
@@ -326,7 +328,7 @@ impl Doc {
     fn read_metadata(&mut self, metadata: &Value) {
         self.add(Field::Metadata, scalar(metadata.get("error_type")));
         if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
-            let inner = serde_json::from_str::<Value>(raw).ok();
+            let inner = json::error(raw.as_bytes());
             let words = inner.as_ref().and_then(|inner| {
                 let error = inner.get("error").unwrap_or(inner);
                 let named = |name: &str| error.get(name)?.as_str();

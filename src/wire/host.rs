@@ -105,9 +105,17 @@ fn parts(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a page in a browser cannot have this host for its own: an address, or a name that leads to this machine
-/// everywhere (`localhost` and what is below it, RFC 6761, 6.3). Any other name can be given any address ("DNS
-/// rebinding").
+/// Names by which containers call the machine that they run on. They are below `.internal`, which is reserved for private
+/// use (ICANN, 2024), so that no page on the internet has them.
+const HOSTS_OF_CONTAINERS: [&str; 3] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "host.containers.internal",
+];
+
+/// Whether a page in a browser cannot have this host for its own: an address, a name that leads to this machine
+/// everywhere (`localhost` and what is below it, RFC 6761, 6.3), or one that leads to it from containers. Any other name
+/// can be given any address ("DNS rebinding").
 pub fn is_fixed(host: &str) -> bool {
     let (name, _) = parts(host);
     let name = name.strip_suffix('.').unwrap_or(name);
@@ -116,6 +124,9 @@ pub fn is_fixed(host: &str) -> bool {
         .and_then(|name| name.strip_suffix(']'));
     bare.unwrap_or(name).parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
+        || HOSTS_OF_CONTAINERS
+            .iter()
+            .any(|host| name.eq_ignore_ascii_case(host))
         || name
             .len()
             .checked_sub(".localhost".len())
@@ -228,6 +239,8 @@ mod tests {
             "0.0.0.0",
             "192.168.1.7:8080",
             "127.0.0.1.",
+            "host.docker.internal:8080",
+            "Host.Containers.Internal",
         ] {
             assert!(is_fixed(host), "{host}");
         }
@@ -241,6 +254,8 @@ mod tests {
             "0x7f.1",
             "localhost..",
             "[::1].evil",
+            "evil.docker.internal",
+            "host.docker.internal.evil.example",
         ] {
             assert!(!is_fixed(host), "{host}");
         }

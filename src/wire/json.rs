@@ -296,31 +296,79 @@ impl<'de> Deserialize<'de> for List<'de> {
     }
 }
 
+/// Whether any value of a list fits; `None` when it is no list, or cannot be read.
+pub fn any_item(raw: &[u8], fits: impl FnMut(&RawValue) -> bool) -> Option<bool> {
+    struct Items<F>(F);
+    impl<'de, F: FnMut(&RawValue) -> bool> Visitor<'de> for Items<F> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
+            let mut any = false;
+            while let Some(value) = seq.next_element::<&RawValue>()? {
+                any = any || self.0(value);
+            }
+            Ok(any)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_slice(raw);
+    reader.deserialize_seq(Items(fits)).ok()
+}
+
 /// A value is built of at most so many parts: with some 650 bytes for the dearest of them about 42 MiB. Requests of
 /// agents have some thousands.
 pub const MOST_PARTS: usize = 65_536;
+/// The same for an error: some 2.6 MiB. Errors that validators list field by field have some hundreds of parts.
+const MOST_ERROR_PARTS: usize = 4_096;
 
 /// The value in these bytes, of its first [`MOST_PARTS`] parts; `None` when they are not JSON, or nested too deeply.
 pub fn value(raw: &[u8]) -> Option<Value> {
-    value_of(raw, MOST_PARTS)
+    value_of(raw, MOST_PARTS).map(|(value, _)| value)
 }
 
-fn value_of(raw: &[u8], parts: usize) -> Option<Value> {
-    let left = Cell::new(parts);
+/// The same of an error answer, which has fewer parts.
+pub fn error(raw: &[u8]) -> Option<Value> {
+    value_of(raw, MOST_ERROR_PARTS).map(|(value, _)| value)
+}
+
+/// The object in these bytes; `None` also when it has more than [`MOST_PARTS`] parts, so that what is written again of
+/// it lacks nothing.
+pub fn whole_object(raw: &[u8]) -> Option<Map<String, Value>> {
+    match value_of(raw, MOST_PARTS)? {
+        (Value::Object(object), true) => Some(object),
+        _ => None,
+    }
+}
+
+/// The value of its first parts, and whether these are all.
+fn value_of(raw: &[u8], parts: usize) -> Option<(Value, bool)> {
+    let budget = Budget {
+        left: Cell::new(parts),
+        exceeded: Cell::new(false),
+    };
     let mut reader = serde_json::Deserializer::from_slice(raw);
-    let value = Bounded(&left).deserialize(&mut reader).ok()?;
+    let value = Bounded(&budget).deserialize(&mut reader).ok()?;
     reader.end().ok()?;
-    Some(value)
+    Some((value, !budget.exceeded.get()))
+}
+
+/// How many parts may still be built, and whether there were more.
+struct Budget {
+    left: Cell<usize>,
+    exceeded: Cell<bool>,
 }
 
 /// Builds a value while parts are left; the rest is only checked.
 #[derive(Clone, Copy)]
-struct Bounded<'a>(&'a Cell<usize>);
+struct Bounded<'a>(&'a Budget);
 
 impl Bounded<'_> {
     fn take(self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
+        let left = self.0.left.get();
+        self.0.left.set(left.saturating_sub(1));
         left > 0
     }
 }
@@ -372,7 +420,9 @@ impl<'de> Visitor<'de> for Bounded<'_> {
                 None => return Ok(Value::Array(items)),
             }
         }
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            self.0.exceeded.set(true);
+        }
         Ok(Value::Array(items))
     }
 
@@ -384,7 +434,9 @@ impl<'de> Visitor<'de> for Bounded<'_> {
             };
             fields.insert(name.into_owned(), map.next_value_seed(self)?);
         }
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            self.0.exceeded.set(true);
+        }
         Ok(Value::Object(fields))
     }
 }

@@ -76,11 +76,16 @@ impl Origins {
         (self.any || self.listed.iter().any(is)).then_some(origin)
     }
 
-    /// Reads one as it is typed: a scheme and a host, with a port where it is not the usual one; `*` for all. What a
-    /// browser would never send is refused.
+    /// Reads one as it is typed: a scheme and a host, with a port where it is not the usual one; `null`; `*` for all. What
+    /// a browser would never send is refused.
     pub fn add(&mut self, text: &str) -> bool {
         if text == "*" {
             self.any = true;
+            return true;
+        }
+        if text == "null" {
+            // What pages without a site of their own send: those of files, of desktop programs, and sandboxed frames.
+            self.listed.push(text.to_owned());
             return true;
         }
         let text = text.strip_suffix('/').unwrap_or(text);
@@ -187,12 +192,13 @@ mod tests {
             "http://localhost:3000",
             "https://b.example:443",
             "tauri://localhost",
+            "null",
         ] {
             assert!(origins.add(text), "{text}");
         }
         for text in [
             "",
-            "null",
+            "NULL/",
             "app.example",
             "https://",
             "://a",

@@ -39,8 +39,27 @@ pub struct Redactor<'a> {
 #[derive(Clone, Copy)]
 struct Secret<'a> {
     bytes: &'a [u8],
-    /// Also masked when only a piece of it is there.
-    credential: bool,
+    known_by: KnownBy,
+}
+
+/// How much of a secret has to stand in a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KnownBy {
+    /// Any piece of it: it is random.
+    Pieces,
+    /// All of it: it is made of words (`sk-no-key-required`, `lm-studio`), whose pieces stand everywhere.
+    Whole,
+    /// All of it, and only in texts, not in heads: it is no credential.
+    WholeInTexts,
+}
+
+impl KnownBy {
+    fn of_credential(bytes: &[u8]) -> Self {
+        match is_words(bytes) {
+            true => Self::Whole,
+            false => Self::Pieces,
+        }
+    }
 }
 
 /// What a search came to.
@@ -69,7 +88,8 @@ impl<'a> Redactor<'a> {
     /// Masks `key` and what it can be known by.
     pub fn new(key: Option<&'a str>) -> Self {
         let mut new = Self::default();
-        new.add(key.unwrap_or_default().as_bytes(), true);
+        let key = key.unwrap_or_default().as_bytes();
+        new.add(key, KnownBy::of_credential(key));
         new
     }
 
@@ -79,10 +99,13 @@ impl<'a> Redactor<'a> {
     pub fn with_header(mut self, name: &str, value: &'a [u8]) -> Self {
         if names_a_credential(name) {
             for part in parts(value) {
-                self.add(part, true);
+                // A word alone is a name (`x-auth-client: web`), not what is to be kept.
+                if !part.iter().all(u8::is_ascii_alphabetic) || part.len() > LONGEST_WORD {
+                    self.add(part, KnownBy::of_credential(part));
+                }
             }
         } else {
-            self.add(value, false);
+            self.add(value, KnownBy::WholeInTexts);
         }
         self
     }
@@ -90,14 +113,16 @@ impl<'a> Redactor<'a> {
     /// Masks another credential too, also in pieces.
     #[must_use]
     pub fn with(mut self, credential: &'a str) -> Self {
-        self.add(credential.as_bytes(), true);
+        let bytes = credential.as_bytes();
+        self.add(bytes, KnownBy::of_credential(bytes));
         self
     }
 
-    fn add(&mut self, bytes: &'a [u8], credential: bool) {
-        let known = |secret: &Secret<'_>| secret.credential && secret.bytes == bytes;
+    fn add(&mut self, bytes: &'a [u8], known_by: KnownBy) {
+        let known =
+            |secret: &Secret<'_>| secret.known_by != KnownBy::WholeInTexts && secret.bytes == bytes;
         if bytes.len() >= PIECE && !self.secrets.iter().any(known) {
-            self.secrets.push(Secret { bytes, credential });
+            self.secrets.push(Secret { bytes, known_by });
             self.pieces = OnceCell::new();
         }
     }
@@ -106,14 +131,17 @@ impl<'a> Redactor<'a> {
     #[must_use]
     pub fn for_heads(&self) -> Self {
         let mut heads = self.clone();
-        heads.secrets.retain(|secret| secret.credential);
+        let credential = |secret: &Secret<'_>| secret.known_by != KnownBy::WholeInTexts;
+        heads.secrets.retain(credential);
         heads
     }
 
     /// Whether a credential stands there whole and as it is.
     pub fn is_in(&self, text: &[u8]) -> bool {
-        self.credentials()
-            .any(|secret| memmem::find(text, secret).is_some())
+        let mut credentials = self.secrets.iter();
+        credentials.any(|secret| {
+            secret.known_by != KnownBy::WholeInTexts && memmem::find(text, secret.bytes).is_some()
+        })
     }
 
     /// Whether a piece of a credential stands there, in any disguise. Shortened keys and ends of keys do not count.
@@ -148,9 +176,12 @@ impl<'a> Redactor<'a> {
         Some(String::from_utf8_lossy(&masked).into_owned())
     }
 
-    fn credentials(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        let credentials = self.secrets.iter().filter(|secret| secret.credential);
-        credentials.map(|secret| secret.bytes)
+    fn random(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        let random = |secret: &&Secret<'_>| secret.known_by == KnownBy::Pieces;
+        self.secrets
+            .iter()
+            .filter(random)
+            .map(|secret| secret.bytes)
     }
 
     fn found(&self, text: &[u8], parts: bool) -> Found {
@@ -173,13 +204,11 @@ impl<'a> Redactor<'a> {
             return;
         };
         found.work = work;
-        let pieces = self.pieces.get_or_init(|| Pieces::of(self.credentials()));
+        let pieces = self.pieces.get_or_init(|| Pieces::of(self.random()));
         pieces.find(&view.bytes, |first, last| {
             found.add(view.place(first, last));
         });
-        if found.parts {
-            self.find_parts(view, found);
-        }
+        self.find_parts(view, found);
         if depth == DEPTH {
             return;
         }
@@ -197,13 +226,15 @@ impl<'a> Redactor<'a> {
     /// What is left of shortened keys, and whole values that are no credentials.
     fn find_parts(&self, view: &View<'_>, found: &mut Found) {
         for secret in &self.secrets {
-            let parts = match secret.credential {
-                true => {
+            let parts = match secret.known_by {
+                KnownBy::Pieces if found.parts => {
                     let mut parts = search::beside_masks(secret.bytes, &view.bytes);
                     parts.extend(search::ends(secret.bytes, &view.bytes));
                     parts
                 }
-                false => {
+                KnownBy::Pieces => continue,
+                KnownBy::WholeInTexts if !found.parts => continue,
+                KnownBy::Whole | KnownBy::WholeInTexts => {
                     let whole = memmem::find_iter(&view.bytes, secret.bytes);
                     whole.map(|at| at..at + secret.bytes.len()).collect()
                 }
@@ -227,21 +258,61 @@ impl Found {
     }
 }
 
-/// Whether a header or a parameter of a URL carries a credential, by its name.
+/// Whether a header or a parameter of a URL carries a credential, by the words of its name: `x-api-key` and `accessToken`
+/// do, `x-portkey-custom-host` does not.
 pub fn names_a_credential(name: &str) -> bool {
-    const PARTS: [&str; 9] = [
-        "auth",
-        "key",
+    const WORDS: [&str; 6] = ["auth", "key", "keys", "pass", "sig", "pwd"];
+    /// Also as the end of a word.
+    const ENDS: [&str; 14] = [
+        "apikey",
+        "accesskey",
+        "secretkey",
         "token",
+        "tokens",
         "secret",
         "cookie",
         "credential",
+        "credentials",
         "password",
-        "pass",
-        "sig",
+        "passwd",
+        "authorization",
+        "authentication",
+        "signature",
     ];
-    let name = name.to_ascii_lowercase();
-    PARTS.iter().any(|part| name.contains(part))
+    let ends = |word: &str| ENDS.iter().any(|end| word.ends_with(end));
+    words_of(name).any(|word| WORDS.contains(&word.as_str()) || ends(&word))
+}
+
+/// The words of a name, in small letters. A capital letter behind a small one begins a word, as does what follows a sign.
+fn words_of(name: &str) -> impl Iterator<Item = String> {
+    let mut words = vec![String::new()];
+    let mut small = false;
+    for letter in name.chars() {
+        let begins = !letter.is_ascii_alphanumeric() || (small && letter.is_ascii_uppercase());
+        if begins {
+            words.push(String::new());
+        }
+        small = letter.is_ascii_lowercase();
+        if letter.is_ascii_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.push(letter.to_ascii_lowercase());
+        }
+    }
+    words.into_iter().filter(|word| !word.is_empty())
+}
+
+/// Words are at most so long, in letters; what is longer without a break is random.
+const LONGEST_WORD: usize = 12;
+
+/// Whether a credential is made of words, as placeholders are where a server asks for none: small letters alone, in
+/// groups of the length of words.
+fn is_words(bytes: &[u8]) -> bool {
+    let groups = bytes.split(|byte| matches!(byte, b'-' | b'_' | b'.' | b' '));
+    let is_word =
+        |word: &[u8]| word.len() <= LONGEST_WORD && word.iter().all(u8::is_ascii_lowercase);
+    let mut groups = groups;
+    groups.all(is_word)
 }
 
 /// The text without its escapes, as a part of a URL or of JSON may have them; `None` when it has none.

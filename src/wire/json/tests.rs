@@ -144,12 +144,26 @@ fn parts(value: &Value) -> usize {
 #[test]
 fn what_is_built_is_bounded_and_what_follows_is_still_checked() {
     let many = json!(vec![json!({"data": "A"}); 1000]).to_string();
-    assert!(parts(&value_of(many.as_bytes(), 100).unwrap()) <= 100);
+    assert!(parts(&value_of(many.as_bytes(), 100).unwrap().0) <= 100);
     let broken = many.replace("]", "");
     assert_eq!(value_of(broken.as_bytes(), 100), None);
     assert_eq!(value_of(b"[1] 2", 100), None);
     let large = format!("[{}0]", "1,".repeat(2 * MOST_PARTS));
     assert!(parts(&value(large.as_bytes()).unwrap()) <= MOST_PARTS);
+    assert!(parts(&error(large.as_bytes()).unwrap()) <= MOST_ERROR_PARTS);
+    let object = format!(r#"{{"list":{large}}}"#);
+    assert_eq!(whole_object(object.as_bytes()), None);
+    assert!(whole_object(br#"{"list":[1]}"#).is_some());
+    assert_eq!(whole_object(b"[1]"), None);
+}
+
+#[test]
+fn the_items_of_a_list_are_looked_at_without_keeping_them() {
+    let is_two = |item: &RawValue| item.get() == "2";
+    assert_eq!(any_item(b"[1,2,3]", is_two), Some(true));
+    assert_eq!(any_item(b"[]", is_two), Some(false));
+    assert_eq!(any_item(b"[2,", is_two), None);
+    assert_eq!(any_item(b"{}", is_two), None);
 }
 
 #[test]

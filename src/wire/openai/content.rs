@@ -69,7 +69,8 @@ impl Spoken {
         if self.0.len() > MOST {
             return;
         }
-        let Ok(event) = serde_json::from_slice::<Event>(&event.data()) else {
+        let event = json::value(&event.data()).map(serde_json::from_value::<Event>);
+        let Some(Ok(event)) = event else {
             return;
         };
         if event.kind == "response.output_text.delta" {

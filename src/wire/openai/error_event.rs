@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::Class;
 use crate::wire::error_doc::{Doc, Field};
+use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event, named_event};
 
 /// An upstream that refuses without a word.
@@ -75,7 +76,7 @@ impl Progress {
 /// The JSON object in an event.
 fn object(raw: &Bytes) -> Option<Map<String, Value>> {
     let event = RawEvent { raw: raw.clone() };
-    serde_json::from_slice(&event.data()).ok()
+    json::whole_object(&event.data())
 }
 
 /// OpenAI's `type` for a failure of this class as the caller sees it: an upstream's trouble with our key is no
@@ -154,7 +155,7 @@ pub fn error_event_from_body(
         | Operation::Embeddings
         | Operation::Moderations => {
             // What else the upstream says, of the error and beside it, stays.
-            let own = serde_json::from_slice::<Map<String, Value>>(body).ok();
+            let own = json::whole_object(body);
             let mut event = own
                 .filter(|own| own.contains_key("error"))
                 .unwrap_or_default();

@@ -15,7 +15,11 @@ use crate::wire::sse::{RawEvent, field};
 /// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.
 pub(super) fn readable(data: &[u8]) -> Cow<'_, str> {
     let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
-    String::from_utf8_lossy(data)
+    // What is text, as nearly everything is, is recognised many bytes at a time.
+    match std::str::from_utf8(data) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(data),
+    }
 }
 
 /// JSON as Python writes it by default, with `null` in place of `NaN`, `Infinity` and `-Infinity` (log probabilities of

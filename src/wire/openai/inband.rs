@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 use super::fields::{number, tells, word};
+use crate::wire::json;
 
 /// The most of a text that is kept as the words of an error, in bytes.
 const MAX_WORDS: usize = 2048;
@@ -34,9 +35,9 @@ impl ErrorDoc {
 
     /// An error that came as a text, or as JSON that does not say that it is one.
     pub(super) fn of_words(words: &str) -> Self {
-        let error = match serde_json::from_str::<Value>(words) {
-            Ok(value @ Value::Object(_)) => value,
-            Ok(Value::String(words)) => json!({"message": words}),
+        let error = match json::error(words.as_bytes()) {
+            Some(value @ Value::Object(_)) => value,
+            Some(Value::String(words)) => json!({"message": words}),
             _ => {
                 let words = words.get(..words.floor_char_boundary(MAX_WORDS));
                 json!({"message": words.unwrap_or_default()})

@@ -107,7 +107,7 @@ fn fits(part: &str, name: &str) -> bool {
 /// Whether the request, or what the provider's `params` fill in, asks for reasoning.
 pub fn is_asked_for(doc: &RequestDoc, params: &Map<String, Value>) -> bool {
     let written = FIELDS.iter().filter_map(|name| {
-        let value = serde_json::from_slice::<Value>(doc.raw(name)?).ok()?;
+        let value = crate::wire::json::value(doc.raw(name)?)?;
         Some(asks(&value))
     });
     let filled = || {

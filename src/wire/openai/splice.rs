@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::transcript::{IDENTITY, Transcript, filled};
 use super::usage::Usage;
+use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
 
 /// An answer that repeats less than this before it goes on may as well do so by chance.
@@ -94,9 +95,9 @@ impl Splice {
             };
         }
         // What is no text was let through by the look at it, and goes on with marks in its place.
-        match serde_json::from_str(&String::from_utf8_lossy(&data)) {
-            Ok(Value::Object(chunk)) => self.chunk(chunk),
-            _ => Spliced::Nothing,
+        match json::whole_object(String::from_utf8_lossy(&data).as_bytes()) {
+            Some(chunk) => self.chunk(chunk),
+            None => Spliced::Nothing,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::wire::json;
 use crate::wire::sse::RawEvent;
 
 /// Longer answers are not kept, and so not finished by another attempt.
@@ -53,7 +54,7 @@ impl Transcript {
         if data.is_empty() || data.trim_ascii() == b"[DONE]" {
             return;
         }
-        let Ok(Value::Object(mut chunk)) = serde_json::from_slice(&data) else {
+        let Some(mut chunk) = json::whole_object(&data) else {
             self.spoiled = true;
             return;
         };

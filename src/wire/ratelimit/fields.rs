@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::moment::{self, Now};
 use super::{duration, words};
+use crate::wire::json;
 
 /// What a value under a name means when its form leaves it open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -253,7 +254,7 @@ impl Walk<'_> {
             }
             // The words of a provider behind this one: JSON as a text.
             Value::String(text) if depth > 0 && text.trim_start().starts_with(['{', '[']) => {
-                if let Ok(inner) = serde_json::from_str::<Value>(text) {
+                if let Some(inner) = json::error(text.as_bytes()) {
                     self.value(&inner, depth - 1);
                 }
             }

@@ -10,6 +10,8 @@ pub(super) const BREAK: u8 = b'"';
 const FAR: u8 = 0x80;
 /// Shorter stretches of readable bytes in a decoded text are chance, and less than a piece of a key.
 const READABLE: usize = 8;
+/// In fewer symbols a piece of a key cannot be written: eight bytes are eleven of base64.
+const SHORTEST: usize = 11;
 /// Marks in the tables below: passed over, and the end of a run.
 const SKIP: u8 = 0xfe;
 const END: u8 = 0xff;
@@ -96,14 +98,41 @@ impl<'a> View<'a> {
         let base64 = tables.flat_map(|table| (0..4).map(move |skip| (table, 6, skip)));
         let hexadecimal = (0..2).map(|skip| (&DIGITS, 4, skip));
         let all = base64.chain(hexadecimal);
-        let all = all.map(|(table, width, skip)| self.bits(table, width, skip));
+        let all = all.filter(|_| self.bytes.len() >= SHORTEST);
+        let all = all.filter_map(|(table, width, skip)| self.bits(table, width, skip));
         let decimal = std::iter::once_with(|| self.decimal());
         all.chain(decimal).filter(|view| !view.bytes.is_empty())
     }
 
-    /// Decodes symbols of `width` bits, without the first `skip` of each run.
-    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> View<'static> {
+    /// Decodes symbols of `width` bits, without the first `skip` of each run; `None` when nothing readable comes of it. That
+    /// is so for nearly all texts, so that it is seen first, without building anything.
+    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> Option<View<'static>> {
+        let (mut run, mut longest) = (0_usize, 0_usize);
+        self.each_decoded((table, width, skip), |byte, _, _| {
+            run = if byte.is_some_and(is_readable) {
+                run + 1
+            } else {
+                0
+            };
+            longest = longest.max(run);
+        });
+        if longest < READABLE {
+            return None;
+        }
         let mut out = Readable::new();
+        self.each_decoded((table, width, skip), |byte, first, last| match byte {
+            Some(byte) => out.push(byte, || self.place(first, last)),
+            None => out.stop(),
+        });
+        Some(out.finish())
+    }
+
+    /// Calls for each decoded byte, with the places of its first and its last symbol, and with `None` where a run ends.
+    fn each_decoded(
+        &self,
+        (table, width, skip): (&[u8; 256], u32, u32),
+        mut each: impl FnMut(Option<u8>, usize, usize),
+    ) {
         let (mut held, mut bits, mut left, mut before) = (0_u32, 0, skip, 0);
         for (at, byte) in self.bytes.iter().enumerate() {
             let value = match look_up(table, *byte) {
@@ -114,7 +143,7 @@ impl<'a> View<'a> {
                     continue;
                 }
                 END => {
-                    out.stop();
+                    each(None, at, at);
                     (bits, left) = (0, skip);
                     continue;
                 }
@@ -129,11 +158,10 @@ impl<'a> View<'a> {
             if bits >= 8 {
                 bits -= 8;
                 let byte = u8::try_from(held >> bits & 0xff).unwrap_or(BREAK);
-                out.push(byte, || self.place(before, at));
+                each(Some(byte), before, at);
             }
             before = at;
         }
-        out.finish()
     }
 
     /// Decodes lists of numbers, as programs print bytes: `[115, 107, 45]`.
@@ -161,6 +189,12 @@ impl<'a> View<'a> {
     }
 }
 
+/// Letters, blanks, and what UTF-16 and characters without width are written with.
+fn is_readable(byte: u8) -> bool {
+    matches!(byte,
+        0 | 9..=13 | 0x20..=0x7e | 0x80..=0x95 | 0xa0 | 0xad | 0xbb | 0xbf | 0xc2 | 0xe2 | 0xef | 0xfe | 0xff)
+}
+
 /// A decoded text that keeps only its readable stretches.
 struct Readable {
     view: View<'static>,
@@ -177,10 +211,7 @@ impl Readable {
     }
 
     fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
-        // Letters, blanks, and what UTF-16 and characters without width are written with.
-        let readable = matches!(byte,
-            0 | 9..=13 | 0x20..=0x7e | 0x80..=0x95 | 0xa0 | 0xad | 0xbb | 0xbf | 0xc2 | 0xe2 | 0xef | 0xfe | 0xff);
-        match readable {
+        match is_readable(byte) {
             true => self.view.push(byte, &place()),
             false => self.stop(),
         }

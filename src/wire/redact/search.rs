@@ -21,8 +21,9 @@ const PASSED: u8 = 0;
 #[derive(Clone, Debug)]
 pub(super) struct Pieces {
     filter: Box<[u64; 64]>,
-    /// In order.
     all: Vec<u64>,
+    /// Whether they are in order.
+    ordered: bool,
 }
 
 impl Pieces {
@@ -34,8 +35,11 @@ impl Pieces {
                 windows(key, table, |window, _, _| all.push(window));
             }
         }
-        all.sort_unstable();
-        all.dedup();
+        let ordered = all.len() > FEW;
+        if ordered {
+            all.sort_unstable();
+            all.dedup();
+        }
         let mut filter = Box::new([0; 64]);
         for piece in &all {
             let (word, bit) = place(*piece);
@@ -43,7 +47,11 @@ impl Pieces {
                 *word |= bit;
             }
         }
-        Self { filter, all }
+        Self {
+            filter,
+            all,
+            ordered,
+        }
     }
 
     /// The first and the last byte of every piece in the text: as it is, and whatever its case and what stands between
@@ -56,13 +64,25 @@ impl Pieces {
             windows(text, table, |window, first, last| {
                 let (word, bit) = place(window);
                 let maybe = self.filter.get(word).is_some_and(|word| word & bit != 0);
-                if maybe && self.all.binary_search(&window).is_ok() {
+                if maybe && self.holds(window) {
                     found(first, last);
                 }
             });
         }
     }
 }
+
+impl Pieces {
+    fn holds(&self, piece: u64) -> bool {
+        match self.ordered {
+            true => self.all.binary_search(&piece).is_ok(),
+            false => self.all.contains(&piece),
+        }
+    }
+}
+
+/// So few pieces, those of some keys, are not put in order: the filter lets few texts through to them.
+const FEW: usize = 512;
 
 /// Where the filter keeps a piece. The factor is that of Fibonacci hashing (Knuth, TAOCP 3, 6.4).
 fn place(piece: u64) -> (usize, u64) {

@@ -110,6 +110,7 @@ proptest! {
         key in "[A-Za-z0-9/+_-]{8,60}", before in "\\PC{0,30}", after in "\\PC{0,30}",
         cut in 0_usize..60, length in 8_usize..60,
     ) {
+        prop_assume!(!is_words(key.as_bytes()));
         let from = cut.min(key.len() - 8);
         let piece = &key[from..(from + length).min(key.len())];
         let text = format!("{before}{piece}{after}");
@@ -148,6 +149,63 @@ fn every_part_of_a_configured_cookie_is_masked() {
         assert!(redactor.is_in(text.as_bytes()), "{text}");
     }
     assert_eq!(redactor.masked_text("Basic, theme, dark, session"), None);
+}
+
+#[test]
+fn a_placeholder_made_of_words_is_masked_only_as_a_whole() {
+    for (key, text) in [
+        (
+            "sk-no-key-required",
+            "field tools is required: missing_required",
+        ),
+        (
+            "lm-studio",
+            "LM Studio cannot load lmstudio-community/gemma",
+        ),
+        ("not-needed", "this is needed"),
+    ] {
+        let redactor = Redactor::new(Some(key));
+        assert_eq!(redactor.masked_text(text), None, "{key}");
+        let whole = format!("key {key}!");
+        assert_eq!(redactor.masked_text(&whole).unwrap(), "key ****!");
+        assert!(
+            redactor.is_told_in(whole.as_bytes()) && redactor.for_heads().is_in(whole.as_bytes())
+        );
+    }
+}
+
+#[test]
+fn a_header_is_a_credential_by_the_words_of_its_name() {
+    for name in [
+        "x-api-key",
+        "Ocp-Apim-Subscription-Key",
+        "accessToken",
+        "X-Amz-Security-Token",
+        "cookie",
+        "proxy-authorization",
+        "x-goog-api-key",
+        "apikey",
+        "clientSecret",
+        "sig",
+    ] {
+        assert!(names_a_credential(name), "{name}");
+    }
+    for name in [
+        "x-portkey-custom-host",
+        "x-monkey",
+        "x-author",
+        "design",
+        "x-compass",
+        "x-title",
+    ] {
+        assert!(!names_a_credential(name), "{name}");
+    }
+    let redactor = Redactor::new(None)
+        .with_header("x-portkey-custom-host", b"https://api.example.com/v1")
+        .with_header("x-auth-client", b"application");
+    assert!(!redactor.is_told_in(b"application/json"));
+    let text = "see https://example.com: application/json";
+    assert_eq!(redactor.masked_text(text), None);
 }
 
 /// Letters as they are written with something between them.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{Fields, RequestDoc, folded};
+use crate::wire::json;
 
 /// Where such a field stands, outermost name first, and how it is called in errors. What stands in a list is looked for in
 /// each of its items.
@@ -63,7 +64,8 @@ impl RequestDoc {
                 let (first, rest) = split(detour.path);
                 is(&first) && leads(value(), rest, 0)
             });
-            let wrapped = || WRAPPERS.iter().any(is).then(|| within(value(), DEEPEST))?;
+            let wrapper = || WRAPPERS.into_iter().find(|name| is(name));
+            let wrapped = || wrapper().and_then(|name| within(name, value(), DEEPEST));
             found.map(|detour| detour.shown).or_else(wrapped)
         })
     }
@@ -74,16 +76,21 @@ fn split(path: &'static [&'static str]) -> (&'static str, &'static [&'static str
         .map_or(("", path), |(first, rest)| (first, rest))
 }
 
-/// A detour inside of a wrapper's value.
-fn within(value: &str, deepest: usize) -> Option<&'static str> {
-    let fields = fields(value)?;
+/// A detour inside of a wrapper's value. What cannot be read here may be read elsewhere (half a surrogate pair in a name,
+/// more fields than are looked at), so that the wrapper itself counts as one.
+fn within(wrapper: &'static str, value: &str, deepest: usize) -> Option<&'static str> {
+    let is_object = value.trim_start().starts_with('{');
+    let Some(fields) = is_object.then(|| fields(value))? else {
+        return Some(wrapper);
+    };
     fields.iter().find_map(|(name, value)| {
         let found = DETOURS.iter().find(|detour| {
             let (first, rest) = split(detour.path);
             folded(name, first) && leads(value.get(), rest, 0)
         });
-        let deeper = WRAPPERS.iter().any(|wrapper| folded(name, wrapper)) && deepest > 0;
-        let wrapped = || deeper.then(|| within(value.get(), deepest.saturating_sub(1)))?;
+        let mut wrappers = WRAPPERS.into_iter();
+        let deeper = wrappers.find(|wrapper| deepest > 0 && folded(name, wrapper));
+        let wrapped = || within(deeper?, value.get(), deepest.saturating_sub(1));
         found.map(|detour| detour.shown).or_else(wrapped)
     })
 }
@@ -107,8 +114,8 @@ fn leads(value: &str, path: &[&str], depth: usize) -> bool {
         }),
         // Lists in lists are no form that anybody reads.
         Some(b'[') if depth == 0 => {
-            let items = serde_json::from_str::<Vec<&RawValue>>(value);
-            items.is_ok_and(|items| items.iter().any(|item| leads(item.get(), path, depth + 1)))
+            json::any_item(value.as_bytes(), |item| leads(item.get(), path, depth + 1))
+                .is_none_or(|any| any)
         }
         _ => false,
     }
@@ -172,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_wrapper_that_cannot_be_read_counts_as_a_detour() {
+        let half = r#""extra_body":{"\ud800":1,"models":["x"]}"#;
+        assert_eq!(detour(half), Some("extra_body"));
+        let many = "\"a\":1,".repeat(5_000);
+        let many = format!(r#""extraBody":{{{many}"models":["x"]}}"#);
+        assert_eq!(detour(&many), Some("extraBody"));
+        assert_eq!(detour(r#""extra_body":"models""#), None);
+        assert_eq!(detour(r#""extra_body":{"top_k":1}"#), None);
+    }
+
+    #[test]
     fn what_leads_nowhere_else_passes() {
         for fields in [
             r#""models":null"#,
@@ -191,7 +209,7 @@ mod tests {
         #[test]
         fn any_json_is_searched_without_a_panic(text in r#"[\[\]{}":,a-z0-9 ]{0,40}"#) {
             leads(&text, &["gateway", "models"], 0);
-            within(&text, DEEPEST);
+            within("extra_body", &text, DEEPEST);
         }
     }
 }
