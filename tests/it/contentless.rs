@@ -153,6 +153,16 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
         connection.read_exact(&mut go_on).await.unwrap();
         slow.push(connection);
     }
+    // What is only announced keeps nobody out.
+    assert_eq!(gateway.chat("a").send().await.status, 200);
+    for connection in &mut slow {
+        let all_but_one = vec![b' '; MIB - 1];
+        connection.write_all(&all_but_one).await.unwrap();
+    }
+    until("what has come to be counted", async || {
+        gateway.chat("a").send().await.status == 503
+    })
+    .await;
     let answer = gateway.chat("a").send().await;
     answer.assert_error(503, "overloaded");
     assert_eq!(answer.header("retry-after"), "1");
