@@ -79,17 +79,8 @@ pub(super) async fn read(
     };
     let read = match codings {
         [] => read_plain(&mut pieces, (max, announced), &mut room).await?,
-        codings => {
-            let mut plain = Plain {
-                decoder: Decoder::new(codings, max),
-                all: BytesMut::new(),
-                turn: Turn::default(),
-            };
-            while let Some(piece) = pieces.next().await? {
-                plain.push(&piece, &mut room).await?;
-            }
-            plain.finish()?
-        }
+        // Decoders are large: inside of the request's own future they would be moved with every request.
+        codings => Box::pin(read_coded(&mut pieces, codings, max, &mut room)).await?,
     };
     if !room.reach(read.len()) {
         return Err(no_room());
@@ -99,6 +90,23 @@ pub(super) async fn read(
         Some(rest) => read.slice_ref(rest),
         None => read,
     })
+}
+
+async fn read_coded(
+    pieces: &mut Pieces<'_>,
+    codings: &[Coding],
+    max: usize,
+    room: &mut Buffered,
+) -> Result<Bytes, ApiError> {
+    let mut plain = Plain {
+        decoder: Decoder::new(codings, max),
+        all: BytesMut::new(),
+        turn: Turn::default(),
+    };
+    while let Some(piece) = pieces.next().await? {
+        plain.push(&piece, room).await?;
+    }
+    plain.finish()
 }
 
 async fn read_plain(
