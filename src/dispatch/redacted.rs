@@ -91,7 +91,43 @@ pub(super) fn reworded(
 
 /// The head of an answer that serves, fit for the caller.
 pub(super) fn head(headers: &mut HeaderMap, redactor: &Redactor<'_>) {
-    remove(headers, redactor, |value| redactor.is_told_in(value));
+    remove(headers, redactor, |value| {
+        !is_usual(value) && redactor.is_told_in(value)
+    });
+}
+
+/// Whether a header's value is one that nearly every answer has and that no key can be read out of: it is not searched.
+fn is_usual(value: &[u8]) -> bool {
+    /// So many digits may be eight bytes in hexadecimal.
+    const DIGITS: usize = 16;
+    matches!(
+        value,
+        b"application/json"
+            | b"application/json; charset=utf-8"
+            | b"text/event-stream"
+            | b"text/event-stream; charset=utf-8"
+            | b"chunked"
+            | b"keep-alive"
+            | b"close"
+            | b"gzip"
+            | b"no-cache"
+            | b"no-store"
+            | b"nosniff"
+    ) || (value.len() < DIGITS && value.iter().all(u8::is_ascii_digit))
+        || is_date(value)
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), by its form.
+fn is_date(value: &[u8]) -> bool {
+    const FORM: &[u8; 29] = b"Aaa, 00 Aaa 0000 00:00:00 GMT";
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'A' => byte.is_ascii_uppercase(),
+        b'a' => byte.is_ascii_lowercase(),
+        b'0' => byte.is_ascii_digit(),
+        // `GMT` itself.
+        _ => byte == form,
+    };
+    value.len() == FORM.len() && value.iter().zip(FORM).all(fits)
 }
 
 /// A whole answer that serves: its head, fit for the caller, and what it says of itself, fit for traces.

@@ -57,3 +57,25 @@ fn an_error_event_that_is_too_large_to_be_searched_does_not_go_on() {
         None
     );
 }
+
+#[test]
+fn what_nearly_every_answer_says_is_not_searched() {
+    for value in [
+        &b"application/json"[..],
+        b"text/event-stream; charset=utf-8",
+        b"Sun, 06 Nov 1994 08:49:37 GMT",
+        b"1234567890",
+        b"",
+    ] {
+        assert!(is_usual(value), "{}", String::from_utf8_lossy(value));
+    }
+    for value in [
+        &b"application/x-ndjson"[..],
+        b"sun, 06 Nov 1994 08:49:37 GMT",
+        b"Sun, 06 Nov 1994 08:49:37 GMT ",
+        b"3132333435363738",
+        b"12345678a",
+    ] {
+        assert!(!is_usual(value), "{}", String::from_utf8_lossy(value));
+    }
+}
