@@ -96,6 +96,15 @@ fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
                     br#"{"error":{"message":"slow down"}}"#,
                 )?;
             }
+            "fail" => {
+                let error = br#"{"error":{"message":"out of order"}}"#;
+                respond(connection, "500 Internal Server Error", json, error)?;
+            }
+            "short" => {
+                let event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+                let head = "content-type: text/event-stream";
+                respond(connection, "200 OK", head, event)?;
+            }
             "gone" => {
                 let error = br#"{"error":{"message":"no such model","code":"model_not_found"}}"#;
                 respond(connection, "404 Not Found", json, error)?;
