@@ -409,25 +409,45 @@ async fn text_that_turns_or_hides_is_escaped_in_the_log() {
     }
 }
 
+/// Keys, one of a known form and one that is suspected by its place alone: both end in `ghij`.
+const MISPLACED: [&str; 2] = ["sk-live-0123456789abcdefghij", "my-own-0123456789ghij"];
+
+/// Configurations with a key in a wrong place, and the variable that holds it, if it is one.
+fn misplaced(key: &str) -> Vec<(String, Option<&'static str>)> {
+    let by_place = [
+        "llm: {providers: [{name: groq, api_key_env: KEY}]}",
+        "llm: {providers: [{name: groq, api_key_file: KEY}]}",
+        "llm: {providers: [{name: groq, api_key: k}]}\nclients: [{name: c, token_file: KEY}]",
+        "llm: {providers: [{name: groq, api_key: k}]}\nserver: {admin_token_file: KEY}",
+    ];
+    let by_form = [
+        "llm: {providers: [{name: groq, api_key: k, KEY: x}]}",
+        "llm: {providers: [KEY]}",
+    ];
+    // What is not known by its form is known by its place alone.
+    let known = by_form.iter().filter(|_| key.starts_with("sk-"));
+    let texts = by_place.iter().chain(known);
+    let mut all: Vec<_> = texts.map(|text| (text.replace("KEY", key), None)).collect();
+    let variable = Some("GROQ_API_KEY_FILE");
+    all.push(("llm: {providers: [{name: groq}]}".to_owned(), variable));
+    all
+}
+
 #[tokio::test]
 async fn a_key_in_a_wrong_place_is_not_printed() {
-    let dir = crate::support::temp::TempDir::new();
-    let key = "sk-live-0123456789abcdefghij";
-    for provider in [
-        "api_key_env: KEY",
-        "api_key_file: KEY",
-        "api_key: k, KEY: x",
-    ] {
-        let text = format!("llm: {{providers: [{{name: groq, {provider}}}]}}").replace("KEY", key);
-        dir.write("pointsman.yaml", &text);
-        for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
-            let output = crate::support::gateway::run(dir.path(), arguments, &[]).await;
-            let all = [output.stdout, output.stderr].concat();
-            let all = String::from_utf8_lossy(&all).into_owned();
-            assert!(
-                !all.contains("0123456789") && all.contains("****ghij"),
-                "{all}"
-            );
+    let dir = TempDir::new();
+    for key in MISPLACED {
+        for (text, variable) in misplaced(key) {
+            dir.write("pointsman.yaml", &text);
+            let env: Vec<_> = variable.map(|name| (name, key)).into_iter().collect();
+            for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
+                let output = crate::support::gateway::run(dir.path(), arguments, &env).await;
+                let all = [output.stdout, output.stderr].concat();
+                let all = String::from_utf8_lossy(&all).into_owned();
+                assert_eq!(output.status.code(), Some(78), "{text}{all}");
+                assert!(!all.contains("012345"), "{text}{all}");
+                assert!(all.contains("****ghij"), "{text}{all}");
+            }
         }
     }
 }
