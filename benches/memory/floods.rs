@@ -1,6 +1,7 @@
 //! The floods: what each does to a process that was just started.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ const MIB: usize = 1024 * 1024;
 /// Callers that ask at the same time.
 const CALLERS: usize = 4;
 /// Events that are told to all who listen.
-const EVENTS: usize = 10;
+const EVENTS: usize = 200;
 
 /// Does it at this scale, and says what else is to be known.
 type Act = fn(&Gateway, f64) -> String;
@@ -55,7 +56,7 @@ impl Flood {
             Self::Asks(_, ask) => asked(gateway, *ask, scaled(20_000, scale)),
             Self::Frames(_, frames) => {
                 let sent = http2::flood(gateway, *frames, scaled(200_000, scale));
-                format!("ended by the {sent}th")
+                format!("{sent} were sent before the connection ended")
             }
         }
     }
@@ -234,7 +235,7 @@ fn listeners(gateway: &Gateway, scale: f64) -> String {
         }
         held
     };
-    let held: Vec<_> = thread::scope(|scope| {
+    let held: Vec<TcpStream> = thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|from| scope.spawn(move || open(from)))
             .collect();
@@ -243,14 +244,22 @@ fn listeners(gateway: &Gateway, scale: f64) -> String {
     });
     // Those that are not let in hear it within a second.
     pause(Duration::from_secs(2));
+    let mut let_in = Vec::new();
+    for mut connection in held {
+        let said = gateway::said(&mut connection);
+        if said.starts_with("HTTP/1.1 200") {
+            let_in.push(connection);
+        }
+    }
     let client = gateway::client();
-    gateway.tell(&client);
     let cpu = gateway.process.cpu_seconds();
     let told = (0..EVENTS).filter(|_| gateway.tell(&client)).count();
     pause(Duration::from_millis(500));
-    let millis = (gateway.process.cpu_seconds() - cpu) * 1e3 / EVENTS as f64;
+    let millis = (gateway.process.cpu_seconds() - cpu) * 1e3 / told.max(1) as f64;
+    let heard = let_in.first_mut().map(gateway::said).unwrap_or_default();
     format!(
-        "{} connected; {millis:.1} ms of CPU for each of {told} events",
-        held.len()
+        "{} let in; {millis:.2} ms of CPU for each of {told} orders, of which one heard {}",
+        let_in.len(),
+        heard.matches("\nevent: ").count(),
     )
 }

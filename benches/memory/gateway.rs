@@ -98,6 +98,14 @@ pub fn begin(gateway: &Gateway, body: &str) -> TcpStream {
     connection
 }
 
+/// What has come and can be read at once.
+pub fn said(connection: &mut TcpStream) -> String {
+    let mut all = vec![0; 1024 * 1024];
+    connection.set_nonblocking(true).expect("a mode");
+    let size = connection.read(&mut all).unwrap_or(0);
+    String::from_utf8_lossy(all.get(..size).unwrap_or_default()).into_owned()
+}
+
 /// The head of a chat request.
 pub fn head(length: usize) -> String {
     format!(

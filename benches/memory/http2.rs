@@ -1,6 +1,7 @@
 //! Floods of HTTP/2 frames (RFC 9113) over one connection, without TLS.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::thread;
 
 use crate::gateway::Gateway;
 
@@ -37,23 +38,28 @@ pub const FLOODS: [(&str, Frames); 5] = [
     }),
 ];
 
-/// Sends so many of them, or until the connection is ended.
+/// Sends so many of them, and reads what comes back until it ends or falls silent. How many were sent until then.
 pub fn flood(gateway: &Gateway, frames: Frames, count: usize) -> usize {
     let mut connection = gateway.connect();
+    let mut answers = connection.try_clone().expect("a second handle");
+    let reader = thread::spawn(move || {
+        let mut sink = vec![0; 64 * 1024];
+        while answers.read(&mut sink).is_ok_and(|size| size > 0) {}
+    });
     let mut begin = PREFACE.to_vec();
     begin.extend(frame(SETTINGS, 0, 0, &[]));
-    if connection.write_all(&begin).is_err() {
-        return 0;
-    }
     let mut sent = 0;
     let numbers: Vec<u32> = (0..).take(count).collect();
-    for numbers in numbers.chunks(1000) {
-        let many: Vec<u8> = numbers.iter().flat_map(|number| frames(*number)).collect();
-        if connection.write_all(&many).is_err() {
-            break;
+    if connection.write_all(&begin).is_ok() {
+        for numbers in numbers.chunks(1000) {
+            let many: Vec<u8> = numbers.iter().flat_map(|number| frames(*number)).collect();
+            if connection.write_all(&many).is_err() {
+                break;
+            }
+            sent += numbers.len();
         }
-        sent += numbers.len();
     }
+    drop(reader.join());
     sent
 }
 
