@@ -471,15 +471,16 @@ async fn a_key_in_a_wrong_place_is_not_printed() {
             dir.write("pointsman.yaml", &text);
             let env: Vec<_> = variable.map(|name| (name, key)).into_iter().collect();
             for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
+                // Some mistakes are seen only when it starts.
+                if code == CANNOT_BIND && arguments[0] == "check" {
+                    continue;
+                }
                 let output = crate::support::gateway::run(dir.path(), arguments, &env).await;
                 let all = [output.stdout, output.stderr].concat();
                 let all = String::from_utf8_lossy(&all).into_owned();
-                // Some mistakes are seen only when it starts.
-                let is_seen = code == 78 || arguments[0] == "serve";
-                let code = if is_seen { code } else { 0 };
                 assert_eq!(output.status.code(), Some(code), "{text}{all}");
                 assert!(!all.contains("012345"), "{text}{all}");
-                assert!(!is_seen || all.contains("****ghij"), "{text}{all}");
+                assert!(all.contains("****ghij"), "{text}{all}");
             }
         }
     }
