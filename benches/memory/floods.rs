@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use reqwest::blocking::RequestBuilder;
+use reqwest::blocking::{Client, RequestBuilder};
 
 use crate::gateway::{self, Gateway};
 use crate::{http2, pause};
@@ -19,15 +19,15 @@ const EVENTS: usize = 200;
 /// Does it at this scale, and says what else is to be known.
 type Act = fn(&Gateway, f64) -> String;
 
+/// Makes the request with this number.
+type Ask = fn(&Gateway, &Client, usize) -> RequestBuilder;
+
 /// One row of the table.
 pub enum Flood {
     /// Everything but these two.
     Act(&'static str, Act),
     /// Many chat requests over kept connections, each with a number.
-    Asks(
-        &'static str,
-        fn(&Gateway, &reqwest::blocking::Client, usize) -> RequestBuilder,
-    ),
+    Asks(&'static str, Ask),
     /// HTTP/2 frames.
     Frames(&'static str, http2::Frames),
 }
@@ -111,10 +111,7 @@ const ACTS: [(&str, Act); 11] = [
 ];
 
 /// So many different ones of each.
-const ASKS: [(
-    &str,
-    fn(&Gateway, &reqwest::blocking::Client, usize) -> RequestBuilder,
-); 8] = [
+const ASKS: [(&str, Ask); 8] = [
     ("models", |gateway, client, number| {
         gateway.chat(client, chat(&format!("p:any-{number}"), ""))
     }),
@@ -177,11 +174,7 @@ fn answered(count: usize, last: Option<u16>) -> String {
 }
 
 /// Many requests over kept connections.
-fn asked(
-    gateway: &Gateway,
-    request: fn(&Gateway, &reqwest::blocking::Client, usize) -> RequestBuilder,
-    count: usize,
-) -> String {
+fn asked(gateway: &Gateway, request: Ask, count: usize) -> String {
     let work = |from: usize| {
         let client = gateway::client();
         let mut statuses = Vec::new();
