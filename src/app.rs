@@ -464,8 +464,10 @@ async fn reload_now(
     let before = app.config.log.clone();
     let state_path = app.config.state_path.clone();
     let reloaded = app.reload(&config).await;
-    let mut needs_restart =
-        reloaded.map_err(|error| (chain(&error), vec![admin::mistake(&error)]))?;
+    let mut needs_restart = reloaded.map_err(|error| {
+        let mistake = admin::mistake(&error);
+        (mistake.message.clone(), vec![mistake])
+    })?;
     if config.state_path != state_path {
         needs_restart.push("state.path has changed".to_owned());
     }

@@ -1,21 +1,22 @@
-//! The process under test: started, measured from `/proc`, ended.
+//! The process under test, as floods reach it. Whatever waits for it waits a bounded time.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
-/// Pointsman; killed when dropped.
+use reqwest::blocking::{Client, RequestBuilder};
+
+use crate::process::{self, Process};
+
+/// A read or a write that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(3);
+/// A whole call that takes longer has failed.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+
 pub struct Gateway {
-    child: Child,
+    pub process: Process,
     address: String,
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+    admin: String,
 }
 
 impl Gateway {
@@ -31,65 +32,83 @@ impl Gateway {
             provider("p", ""),
             provider("w", ", context_window: 1000"),
         );
-        let path =
-            std::env::temp_dir().join(format!("pointsman-memory-{}.yaml", std::process::id()));
-        std::fs::write(&path, config).expect("a file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "off",
-                "--config",
-            ])
-            .arg(&path)
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("pointsman");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output"));
-        let address = loop {
-            let mut line = String::new();
-            let read = lines.read_line(&mut line).expect("a log line");
-            assert!(read > 0, "pointsman ended");
-            if let Some((_, rest)) = line.split_once("127.0.0.1:") {
-                let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                break format!("127.0.0.1:{port}");
-            }
-        };
-        // The log is read, as whoever runs a service reads it.
-        thread::spawn(move || {
-            let mut sink = [0; 64 * 1024];
-            while lines.read(&mut sink).is_ok_and(|size| size > 0) {}
-        });
-        drop(std::fs::remove_file(path));
-        Self { child, address }
+        let (process, [address, admin]) = process::pointsman(&config, ["data", "admin"]);
+        Self {
+            process,
+            address,
+            admin,
+        }
     }
 
+    /// A connection to its data listener.
     pub fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).expect("a connection")
+        open(&self.address).expect("a connection")
     }
 
-    /// A line of its status, `VmRSS` or `VmHWM`, in MiB.
-    pub fn memory(&self, line: &str) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("a status");
-        let line = status.lines().find(|it| it.starts_with(line));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        kib.expect("KiB") / 1024.0
+    /// A connection to its admin listener, unless there is no more room in its queue.
+    pub fn connect_admin(&self) -> Option<TcpStream> {
+        open(&self.admin)
     }
 
-    /// User and system time so far.
-    pub fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("its times");
-        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
-        let ticks: f64 = fields
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<f64>().expect("ticks"))
-            .sum();
-        ticks / 100.0
+    /// A chat request for a client that keeps its connections.
+    pub fn chat(&self, client: &Client, body: String) -> RequestBuilder {
+        let url = format!("http://{}/v1/chat/completions", self.address);
+        client.post(url).body(body)
     }
+
+    /// An order that tells everyone who listens of one event.
+    pub fn tell(&self, client: &Client) -> bool {
+        let url = format!("http://{}/admin/v1/keys/p%231/release", self.admin);
+        let order = client.post(url).header("x-pointsman-admin", "1");
+        finish(order).is_some_and(|status| status == 200)
+    }
+}
+
+fn open(address: &str) -> Option<TcpStream> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let connection = TcpStream::connect_timeout(&address, LIMIT).ok()?;
+    connection.set_read_timeout(Some(LIMIT)).expect("a limit");
+    connection.set_write_timeout(Some(LIMIT)).expect("a limit");
+    Some(connection)
+}
+
+/// A client that keeps its connections: so many short ones would use up this machine's ports.
+pub fn client() -> Client {
+    let client = Client::builder().timeout(CALL_LIMIT).no_proxy();
+    client.build().expect("a client")
+}
+
+/// Sends a request and reads all of the answer. Its status, if there was one.
+pub fn finish(request: RequestBuilder) -> Option<u16> {
+    let mut answer = request.send().ok()?;
+    let status = answer.status().as_u16();
+    drop(std::io::copy(&mut answer, &mut std::io::sink()));
+    Some(status)
+}
+
+/// Sends a request and reads a little of its answer, if one comes. The connection stays open.
+pub fn begin(gateway: &Gateway, body: &str) -> TcpStream {
+    let mut connection = gateway.connect();
+    // Who is refused early may not be able to finish.
+    let sent = connection
+        .write_all(head(body.len()).as_bytes())
+        .and_then(|()| connection.write_all(body.as_bytes()));
+    drop(sent);
+    drop(connection.read(&mut [0; 16]));
+    connection
+}
+
+/// What has come and can be read at once.
+pub fn said(connection: &mut TcpStream) -> String {
+    let mut all = vec![0; 1024 * 1024];
+    connection.set_nonblocking(true).expect("a mode");
+    let size = connection.read(&mut all).unwrap_or(0);
+    String::from_utf8_lossy(all.get(..size).unwrap_or_default()).into_owned()
+}
+
+/// The head of a chat request.
+pub fn head(length: usize) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    )
 }

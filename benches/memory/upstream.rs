@@ -15,6 +15,8 @@ pub fn serve() -> String {
     let address = listener.local_addr().expect("an address").to_string();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
+            // The kernel would keep a body back until the head is acknowledged: 40 ms for each answer.
+            connection.set_nodelay(true).expect("nodelay");
             // A gateway that is ended breaks its connections off.
             thread::spawn(move || drop(answer(&connection)));
         }
@@ -95,6 +97,15 @@ fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
                     &head,
                     br#"{"error":{"message":"slow down"}}"#,
                 )?;
+            }
+            "fail" => {
+                let error = br#"{"error":{"message":"out of order"}}"#;
+                respond(connection, "500 Internal Server Error", json, error)?;
+            }
+            "short" => {
+                let event = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+                let head = "content-type: text/event-stream";
+                respond(connection, "200 OK", head, event)?;
             }
             "gone" => {
                 let error = br#"{"error":{"message":"no such model","code":"model_not_found"}}"#;

@@ -19,6 +19,8 @@ mod load;
 mod overload;
 mod process;
 mod relay;
+#[path = "../support/process.rs"]
+mod support;
 mod telemetry;
 mod upstream;
 

@@ -1,8 +1,9 @@
-//! The processes under test: started, found, measured from `/proc`, ended.
+//! The processes that are compared.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
+
+use crate::support::{self, Process};
 
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -14,46 +15,21 @@ pub enum Kind {
     Telling,
 }
 
-/// A process; killed when dropped.
+/// A process, and where it listens.
 pub struct Running {
-    child: Child,
+    process: Process,
     pub address: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 impl Running {
     /// User and system time so far, in microseconds.
     pub fn cpu_micros(&self) -> f64 {
-        let stat =
-            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
-        let after_name = stat.rsplit(')').next().expect("fields");
-        let ticks: f64 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<f64>().expect("ticks"))
-            .sum();
-        ticks * 10_000.0
+        self.process.cpu_seconds() * 1e6
     }
 
     /// Resident memory in KiB.
     pub fn rss_kib(&self) -> f64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .expect("VmRSS");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|kib| kib.parse().ok())
-            .expect("KiB")
+        self.process.memory_mib("VmRSS") * 1024.0
     }
 }
 
@@ -88,7 +64,7 @@ fn ours(upstream: &str, more: &str) -> Running {
 
 /// Milliseconds from the start of the process to its `listening` line.
 pub fn start_to_ready() -> f64 {
-    let mut config = "llm:\n  default_model: p0\n  providers:\n".to_owned();
+    let mut config = "log: {format: json}\nllm:\n  default_model: p0\n  providers:\n".to_owned();
     for provider in 0..20 {
         let keys: Vec<String> = (0..10).map(|key| format!("key-{provider}-{key}")).collect();
         config += &format!(
@@ -102,59 +78,20 @@ pub fn start_to_ready() -> f64 {
 }
 
 fn role(role: &str, upstream: &str) -> Running {
-    let mut child = Command::new(std::env::current_exe().expect("this program"))
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
         .env("OVERHEAD_ROLE", role)
-        .env("OVERHEAD_UPSTREAM", upstream)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a process");
-    let stdout = child.stdout.take().expect("its output");
-    let address = BufReader::new(stdout)
-        .lines()
-        .next()
-        .expect("a line")
-        .expect("text");
-    Running { child, address }
+        .env("OVERHEAD_UPSTREAM", upstream);
+    let (process, address) = support::start(command, |line| Some(line.trim_end().to_owned()));
+    Running { process, address }
 }
 
 /// With this configuration, and the milliseconds until it was ready.
 pub fn pointsman(config: &str) -> (Running, f64) {
-    let path = std::env::temp_dir().join(format!("pointsman-bench-{}.yaml", std::process::id()));
-    std::fs::File::create(&path)
-        .and_then(|mut file| file.write_all(config.as_bytes()))
-        .expect("a file");
     let started = now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&path)
-        .env_clear()
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("pointsman");
-    let mut lines = BufReader::new(child.stdout.take().expect("its output"));
-    let address = loop {
-        let mut line = String::new();
-        assert!(
-            lines.read_line(&mut line).expect("a log line") > 0,
-            "pointsman ended"
-        );
-        if let Some((_, rest)) = line.split_once("127.0.0.1:") {
-            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            break format!("127.0.0.1:{port}");
-        }
-    };
+    let (process, [address]) = support::pointsman(config, ["data"]);
     let ready = started.elapsed().as_secs_f64() * 1e3;
-    drain(lines);
-    drop(std::fs::remove_file(path));
-    (Running { child, address }, ready)
-}
-
-/// The log is read, as whoever runs a service reads it.
-fn drain(mut lines: BufReader<ChildStdout>) {
-    std::thread::spawn(move || {
-        let mut sink = [0; 64 * 1024];
-        while lines.read(&mut sink).is_ok_and(|size| size > 0) {}
-    });
+    (Running { process, address }, ready)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::{StartError, chain};
 use crate::api::{Api, Entrance, Front};
-use crate::config::{Config, Listen, Listeners, Server, TlsSettings};
+use crate::config::{self, Config, Listen, Listeners, Server, TlsSettings};
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
@@ -133,7 +133,7 @@ impl Listening {
                 tracing::debug!("certificates read again");
             }
             (_, Some(Err(error))) => {
-                let problem = chain(&error);
+                let problem = config::masked(&chain(&error));
                 tracing::warn!(
                     problem,
                     "certificates not reloaded: the old ones stay in use"

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::config::{Config, ConfigErrors, LoadRequest};
+use crate::config::{Config, ConfigErrors, LoadRequest, masked};
 use crate::domain::shown::{json, plain};
 
 /// Exit code for a configuration with mistakes (`EX_CONFIG` of sysexits.h).
@@ -55,8 +55,10 @@ pub(super) fn say_json(text: &str) {
     drop(std::io::stdout().write_all(json(text).as_bytes()));
 }
 
+/// What went wrong. Much of it quotes the configuration, where a key may stand in a wrong place.
 pub(super) fn complain(text: &str) {
-    let text = plain(text, true);
+    let text = masked(text);
+    let text = plain(&text, true);
     drop(writeln!(std::io::stderr(), "pointsman: {text}"));
 }
 

@@ -10,6 +10,7 @@ use pointsman::domain::fair_queue::FairQueue;
 use pointsman::domain::ids::{LeaseId, ModelName};
 use pointsman::domain::key_state::{self, KeyState, Settlement};
 use pointsman::domain::limits::{KeyLimits, RetryBudgetPolicy};
+use pointsman::domain::memory::{CooldownMemory, KeyMemory, LimitMemory, ProviderMemory};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::pace;
 use pointsman::domain::provider_state::{self, Pass, ProviderState};
@@ -60,6 +61,43 @@ fn nothing_grows_beyond_its_bound() {
         let left = flood();
         assert!(left <= *bound, "{what}: {left} of at most {bound}");
     }
+}
+
+/// A state file may come from elsewhere, or from a version with other bounds.
+#[test]
+fn what_is_restored_has_the_same_bounds() {
+    let until = Time::ZERO + Duration::from_secs(300);
+    let cooling = CooldownMemory { until, strikes: 1 };
+    let memory = KeyMemory {
+        models: names().map(|name| (name, cooling)).collect(),
+        ..KeyMemory::default()
+    };
+    let limit = |model| LimitMemory {
+        model,
+        unit: Unit::Requests,
+        period: Duration::ZERO,
+        limit: Some(10.0),
+        left: 9.0,
+        at: Time::ZERO,
+        reset: until,
+        trusted_until: until,
+        refills_in: None,
+    };
+    let limits: Vec<LimitMemory> = names().map(limit).collect();
+    let mut key = KeyState::new(KeyLimits::default(), CooldownPolicy::default());
+    key.restore(&memory, &limits, Time::ZERO);
+    assert_eq!(
+        key.cooling_models(Time::ZERO).count(),
+        key_state::MODELS_KEPT
+    );
+    assert_eq!(key.limits_memory(Time::ZERO).len(), pace::MODELS_KEPT);
+    let mut provider = provider();
+    let memory = ProviderMemory {
+        gone: names().map(|name| (name, until)).collect(),
+        ..ProviderMemory::default()
+    };
+    provider.restore(&memory, Duration::from_secs(300), Time::ZERO);
+    assert_eq!(provider.models(), provider_state::MODELS_KEPT);
 }
 
 #[test]

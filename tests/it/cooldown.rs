@@ -77,10 +77,7 @@ async fn every_form_of_retry_after_is_obeyed_by_a_request_that_waits() {
         let times: Vec<Instant> = of_model().map(|request| request.at).collect();
         assert_eq!(times.len(), 2, "{hint}");
         let waited = times[1] - times[0];
-        assert!(
-            waited >= least && waited < ms(6000),
-            "{hint}: waited {waited:?}"
-        );
+        assert!(waited >= least, "{hint}: waited {waited:?}");
     }
 }
 
@@ -155,24 +152,19 @@ async fn a_caller_who_does_not_wait_hears_at_once_when_to_come_back() {
 #[tokio::test]
 async fn a_wait_that_would_outlast_the_budget_is_not_begun() {
     let a = ScriptedUpstream::start().await;
-    let yaml = format!("{}dispatch: {{await_cooldown: 1s}}\n", keys("k1"));
+    let yaml = format!("{}dispatch: {{await_cooldown: 1m}}\n", keys("k1"));
     let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
-    a.on(Match::any(), [limited("retry-after", "5")]);
-    let started = Instant::now();
+    // A wait that is begun would take longer than the test.
+    a.on(Match::any(), [limited("retry-after", "120")]);
     for call in [
         gateway.chat("a"),
         gateway.chat("a"),
-        gateway.chat("a").awaits("2s"),
+        gateway.chat("a").awaits("30s"),
     ] {
         let answer = call.send().await;
         answer.assert_error(429, "upstreams_rate_limited");
-        assert!((3000..=5000).contains(&answer.retry_after_ms()));
+        assert!((100_000..=120_000).contains(&answer.retry_after_ms()));
     }
-    assert!(
-        started.elapsed() < ms(1500),
-        "at once: {:?}",
-        started.elapsed()
-    );
     assert_eq!(a.count(), 1);
 }
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use command_fds::{CommandFdExt, FdMapping};
 use reqwest::Client;
@@ -372,7 +371,9 @@ async fn a_unix_socket_goes_from_process_to_process_without_a_failed_request() {
 
 #[tokio::test]
 async fn the_end_is_not_held_up_by_who_never_leaves() {
-    let (_a, mut gateway) = serving("drain: {timeout: 300ms}").await;
+    // Nothing else ends them soon.
+    let server = "drain: {timeout: 300ms}, timeouts: {head: 10m, idle: 10m}";
+    let (_a, mut gateway) = serving(server).await;
     let mut half = gateway.connect().await;
     half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let _h2 = H2::over(gateway.connect().await).await;
@@ -381,10 +382,8 @@ async fn the_end_is_not_held_up_by_who_never_leaves() {
         gateway.health("/in_flight").await == 0
     })
     .await;
-    let started = Instant::now();
     gateway.signal("TERM");
     assert_eq!(gateway.wait_exit().await.code(), Some(0));
-    assert!(started.elapsed() < ms(5000), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

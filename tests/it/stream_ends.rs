@@ -1,8 +1,6 @@
 //! How streams end: what is the end of an answer and what only looks like it, what a caller that gives up early
 //! gets, what clients understand of an answer that was cut, and what becomes of the connection afterwards.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
 use crate::support::behaviour::{DONE, chunk, error_event, event, finish, role};
@@ -169,12 +167,10 @@ async fn an_sdks_read_timeout_bounds_the_pauses_of_a_stream_not_the_stream() {
 
     let (p, gateway) = lone("{}", Behaviour::streams(&words).hang(At::AfterPart(3))).await;
     for _ in 0..8 {
-        let begun = Instant::now();
         let call = gateway.chat_stream("p").header(READ_TIMEOUT, "0.2");
         let text = call.stream().await.text().await;
         cut(&text, "ab");
         assert_eq!(errors(&text), ["deadline_exceeded"], "{text}");
-        assert!(begun.elapsed() < ms(2000), "{:?}", begun.elapsed());
     }
     assert_eq!(
         p.count(),

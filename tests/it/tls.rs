@@ -129,7 +129,7 @@ async fn who_does_not_shake_hands_is_not_served() {
     slow.write_all(&[22, 3, 1, 2, 0, 1, 0]).await.unwrap();
     let started = std::time::Instant::now();
     rest(&mut slow).await;
-    assert!(started.elapsed() >= ms(400) && started.elapsed() < ms(5000));
+    assert!(started.elapsed() >= ms(400));
     let stranger = Client::new(&Issuer::new(), None, &[]);
     server.connect(&stranger).await.unwrap_err();
 }

@@ -1,13 +1,11 @@
 //! Traces, as the log, the receiver and the upstreams see them: one id for all, only what was sampled or went wrong,
 //! and a receiver that fails harms nobody.
 
-use std::time::Instant;
-
 use serde_json::Value;
 
 use crate::support::behaviour::completion;
 use crate::support::receiver::{Receiver, attribute, events, hex, names};
-use crate::support::{At, Behaviour, Gateway, Match, ScriptedUpstream, ms, until};
+use crate::support::{At, Behaviour, Gate, Gateway, Match, ScriptedUpstream, ms, until};
 
 const TWO: &str = "
 llm:
@@ -193,25 +191,27 @@ async fn what_is_told_last_is_sent_before_the_end() {
 
 #[tokio::test]
 async fn a_receiver_that_is_gone_slow_or_silent_harms_nobody() {
-    let hangs = Behaviour::json(200, "").hang(At::BeforeHead);
-    let slow = Behaviour::json(200, "").late(ms(400));
-    for behaviour in [Behaviour::json(200, "").reset(At::BeforeHead), hangs, slow] {
+    let harms: [fn(Behaviour, &Gate) -> Behaviour; 3] = [
+        |answer, _| answer.reset(At::BeforeHead),
+        |answer, _| answer.hang(At::BeforeHead),
+        // Until everything is served.
+        |answer, gate| answer.gate(At::BeforeHead, gate),
+    ];
+    for harm in harms {
+        let gate = Gate::new();
+        let behaviour = harm(Behaviour::json(200, ""), &gate);
         let receiver = Receiver::playing([behaviour]).await;
         let env = [
             ("OTEL_BSP_MAX_QUEUE_SIZE", "4"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2"),
         ];
         let two = two_at(receiver, "sample: 1", &env).await;
-        let begun = Instant::now();
         for _ in 0..40 {
             assert_eq!(two.gateway.chat("v").send().await.status, 200);
         }
         until("an export", || async { two.receiver.script.count() > 0 }).await;
-        let served = begun.elapsed();
-        assert!(served < ms(3000), "{served:?}");
-        let ending = Instant::now();
+        gate.open();
         two.gateway.finish().await;
-        assert!(ending.elapsed() < ms(9000), "{:?}", ending.elapsed());
     }
 }
 

@@ -152,6 +152,10 @@ fn unknown_keys_are_warnings_here_and_mistakes_elsewhere() {
         &mistakes(text, &[]),
         &["llm.providers[0].flavour: unknown key"],
     );
+    let misplaced = text.replace("flavour", "sk-live-0123456789abcdefghij");
+    let warnings = borg(&misplaced, &[]).unwrap().warnings.join("\n");
+    has(&warnings, &["****ghij: unknown key"]);
+    assert!(!warnings.contains("012345"), "{warnings}");
 }
 
 #[test]

@@ -83,6 +83,42 @@ async fn mistakes_change_nothing_and_are_told_one_by_one() {
     side.gateway.logged("configuration not reloaded").await;
 }
 
+#[tokio::test]
+async fn a_key_in_a_wrong_place_is_told_to_nobody() {
+    let a = ScriptedUpstream::start().await;
+    let places: &[(&str, &dyn Place)] = &[("a", &a), ("b", &a)];
+    let side = Side::start(TWO_KEYS, places).await;
+    let misplaced = [
+        ("api_key_env", "sk-live-0123456789abcdefghij"),
+        ("api_key_env", "my-own-0123456789ghij"),
+        ("api_key_file", "my-own-0123456789ghij"),
+        ("sk-live-0123456789abcdefghij", "last"),
+    ];
+    for (field, key) in misplaced {
+        let provider = format!("  providers:\n    - {{name: groq, model: m, {field}: {key}}}\n");
+        side.write(&TWO_KEYS.replace("  providers:\n", &provider), places);
+        let answer = side.post("/admin/v1/reload", "").send().await;
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let state = side.state("/process/last_reload").await.to_string();
+        for told in [answer.text(), &state] {
+            assert!(!told.contains("012345"), "{field}: {told}");
+            assert!(told.contains("****ghij"), "{field}: {told}");
+        }
+    }
+    let events = side.get("/admin/v1/events").header("last-event-id", "0-0");
+    let mut events = events.stream().await;
+    events.until("].****ghij").await;
+    let events = events.seen_text();
+    let lines = side.gateway.finish().await.join("\n");
+    for told in [events, lines] {
+        assert!(!told.contains("012345"), "{told}");
+        assert!(
+            told.matches("****ghij").count() >= misplaced.len(),
+            "{told}"
+        );
+    }
+}
+
 fn changing(turn: usize) -> String {
     match turn % 4 {
         0 | 1 => TWO_KEYS.to_owned(),

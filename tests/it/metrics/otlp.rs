@@ -1,7 +1,5 @@
 //! Pushing: a receiver sees the same numbers, one that is down costs nobody anything, and headers stay secret.
 
-use std::time::Instant;
-
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data, number_data_point};
@@ -189,7 +187,7 @@ async fn the_last_numbers_are_pushed_at_the_end() {
 async fn a_receiver_that_is_down_holds_nobody_up() {
     let (a, otlp) = (ScriptedUpstream::start().await, Refusing::new());
     let otlp = otlp.base_url().trim_end_matches("/v1").to_owned();
-    let side = Side::start(&yaml(""), &[("a", &a), ("otlp", &otlp)]).await;
+    let side = Side::start(&yaml(", timeout: 10m"), &[("a", &a), ("otlp", &otlp)]).await;
     let failed = [("signal", "metrics"), ("result", "failed")];
     let count = async || {
         metrics(&side)
@@ -205,10 +203,8 @@ async fn a_receiver_that_is_down_holds_nobody_up() {
     let logs = gateway.logs();
     let told = logs.iter().filter(|line| line.contains("export"));
     assert_eq!(told.count(), 1, "{logs:?}");
-    let began = Instant::now();
     gateway.signal("TERM");
     assert!(gateway.wait_exit().await.success());
-    assert!(began.elapsed().as_secs() < 7, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -218,13 +214,15 @@ async fn a_receiver_that_never_answers_holds_nobody_up() {
         ScriptedUpstream::start().await,
     );
     otlp.on(Match::any(), [Behaviour::says("").hang(At::BeforeHead)]);
-    let side = Side::start(&yaml(""), &[("a", &a), ("otlp", &root(&otlp))]).await;
+    let side = Side::start(
+        &yaml(", timeout: 10m"),
+        &[("a", &a), ("otlp", &root(&otlp))],
+    )
+    .await;
     otlp.wait_for(1).await;
     assert_eq!(side.gateway.chat("a").send().await.status, 200);
     let mut gateway = side.gateway;
-    let began = Instant::now();
     gateway.signal("TERM");
     assert!(gateway.wait_exit().await.success());
-    assert!(began.elapsed().as_secs() < 7, "{:?}", began.elapsed());
     gateway.logged("the last metrics could not be pushed").await;
 }

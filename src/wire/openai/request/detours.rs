@@ -154,6 +154,10 @@ mod tests {
                 "providerOptions.gateway.models",
             ),
             (
+                r#""provider_options":{"gateway":{"models":["x"]}}"#,
+                "provider_options.gateway.models",
+            ),
+            (
                 r#""providerOptions":{"a":{}},"providerOptions":{"gateway":{"models":[1]}}"#,
                 "providerOptions.gateway.models",
             ),
