@@ -24,6 +24,7 @@ pub fn figures(tally: &Tally) -> String {
     line("audits", tally.audits.to_string());
     line("clients that left", tally.left.to_string());
     line("slow readers", tally.slow_readers.to_string());
+    line("readers that stopped for good", tally.stopped.to_string());
     line("second attempts beside the first", tally.races.to_string());
     line(
         "attempts to go on with a broken stream",

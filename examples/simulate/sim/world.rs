@@ -132,6 +132,8 @@ pub struct Manners {
     pub streams: f64,
     pub hang_ups: f64,
     pub slow_readers: f64,
+    /// Those who stop reading for good.
+    pub stoppers: f64,
     pub bursts: f64,
     pub short_deadlines: f64,
     pub own_faults: f64,
