@@ -83,16 +83,20 @@ pub fn figures(tally: &Tally) -> String {
     out
 }
 
+/// Which law broke where.
+pub fn headline(seed: u64, violation: &Violation) -> String {
+    format!(
+        "law {} broken by seed {seed} at {:?}, request {}: {}",
+        violation.law, violation.at, violation.request, violation.what
+    )
+}
+
 /// A violation, made as small as a few tries allow.
 pub fn violation(outcome: &Outcome) -> Option<String> {
     let first = outcome.violation.as_ref()?;
     let (setup, violation) = smaller(outcome.setup, first.clone());
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "law {} broken by seed {} at {:?}, request {}: {}",
-        violation.law, setup.seed, violation.at, violation.request, violation.what
-    );
+    let _ = writeln!(out, "{}", headline(setup.seed, &violation));
     let own = violation
         .trace
         .iter()

@@ -9,7 +9,6 @@ use http::HeaderMap;
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
-use pointsman::domain::mutant;
 use pointsman::domain::profile::{Said, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -60,13 +59,11 @@ pub fn run(setup: Setup) -> Outcome {
         Ok(runtime) => runtime,
         Err(error) => panic!("no runtime: {error}"),
     };
-    mutant::plant(setup.mutant);
     let listener = world.listens.then(Listener::default);
     let heard = listener.as_ref().map(Listener::attach);
     let outcome = runtime.block_on(play(world, listener));
     drop(heard);
     drop(runtime);
-    mutant::plant(None);
     outcome
 }
 
