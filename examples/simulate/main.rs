@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example simulate -- --requests 10000000`; `--seeds 1..1000`, `--seed 7`, `--per-seed 300`,
 //! `--threads 2`, `--scenario swarm | ten-percent | outage`, `--twice` to compare the traces of two runs of each seed,
-//! `--world` to see what a seed draws.
+//! `--world` to see what a seed draws, `--until-broken` to stop at the first law that breaks.
 
 #![expect(
     clippy::print_stdout,
@@ -50,6 +50,9 @@ struct Arguments {
     /// Shows the world of each seed.
     #[arg(long)]
     world: bool,
+    /// Stops at the first law that breaks, and does not make its run smaller.
+    #[arg(long)]
+    until_broken: bool,
 }
 
 fn main() -> ExitCode {
@@ -94,7 +97,6 @@ fn main() -> ExitCode {
                         seed,
                         requests: arguments.per_seed,
                         scenario,
-                        mutant: None,
                     };
                     if arguments.world {
                         println!("{:#?}", World::draw(setup));
@@ -104,7 +106,12 @@ fn main() -> ExitCode {
                         println!("seed {seed}: two runs differ");
                         outcome.tally.violations += 1;
                     }
-                    if let Some(text) = report::violation(&outcome) {
+                    if arguments.until_broken {
+                        if let Some(violation) = &outcome.violation {
+                            println!("{}", report::headline(seed, violation));
+                            next.store(seeds.end, Ordering::Relaxed);
+                        }
+                    } else if let Some(text) = report::violation(&outcome) {
                         println!("{text}");
                     }
                     if let Ok(mut total) = total.lock() {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -133,7 +132,7 @@ impl Lease {
     /// Ends it with an outcome. Only the first counts.
     pub fn settle(&self, settlement: Settlement) {
         let is_first = self.record.outcome.set(settlement).is_ok();
-        if is_first && !mutant::on(Mutant::SettleForgotten) {
+        if is_first {
             self.port.settled(Arc::clone(&self.record));
         }
     }

@@ -25,7 +25,6 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
 use crate::domain::waiting::Ticket;
 use crate::runtime::clock::Clock;
@@ -88,7 +87,6 @@ impl Dispatcher {
                 match answer {
                     Ok(Answer::Lease(lease)) => return Ok(lease),
                     Ok(Answer::Refused(refused)) => return Err(refused),
-                    Err(_) if mutant::on(Mutant::LostRouteGivesUp) => break,
                     Err(_) => again = true,
                 }
             }

@@ -15,7 +15,6 @@ use crate::domain::attempts::{Ask, Attempts, Refused, Verdict};
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::profile::{TargetPolicies, TargetPolicy};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
@@ -132,11 +131,7 @@ impl Dispatch {
         let may_wait =
             request.await_cooldown.unwrap_or(self.policy.await_cooldown) > Duration::ZERO;
         let reserve = tokens::estimate(&request.doc);
-        let deadline = if mutant::on(Mutant::DeadlineIgnored) {
-            Time::NEVER
-        } else {
-            limits.deadline
-        };
+        let deadline = limits.deadline;
         let asked = self.dispatcher.lease(deadline, |reply| {
             let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.generation = self.generation;

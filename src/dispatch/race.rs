@@ -18,7 +18,6 @@ use crate::actors::lease::Lease;
 use crate::domain::attempts::{Attempts, Next};
 use crate::domain::chain::Chain;
 use crate::domain::hedge;
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Why;
 use crate::domain::refusal::Reason;
@@ -240,11 +239,7 @@ impl Dispatch {
                 }
                 (_, true) => {
                     // Its call ends here and now.
-                    if mutant::on(Mutant::LoserGoesOn) {
-                        std::mem::forget(beside);
-                    } else {
-                        drop(beside);
-                    }
+                    drop(beside);
                     self.learn(course, &given.tried, &end);
                     self.lost(course, &other, None, attempts);
                     Decided::Given(Box::new(end))

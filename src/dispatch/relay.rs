@@ -25,7 +25,6 @@ use super::story::{Ending, Story};
 use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
 use crate::domain::finish::Wanted;
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
@@ -224,9 +223,6 @@ impl Relay {
     fn end_cut(&mut self, failure: &Failure, first: &Cut) {
         let event = first.event(self.operation, &self.id, &self.outbox.progress());
         self.close(failure, Ending::Cut(first.code), Some(event));
-        if mutant::on(Mutant::CutLooksComplete) {
-            self.outbox.finish(end_mark(self.operation));
-        }
     }
 
     /// Begins the search for another stream. False when there is none to be had.
@@ -409,15 +405,11 @@ impl Relay {
             Some(splice) => match splice.event(&event) {
                 Spliced::Nothing => None,
                 Spliced::Event(raw) => Some(RawEvent { raw }),
-                Spliced::Diverged if mutant::on(Mutant::DivergedGoesOn) => Some(event),
                 Spliced::Diverged => return self.diverged(),
             },
         };
         let was_empty = self.outbox.due().is_none();
         if let Some(event) = out {
-            if mutant::on(Mutant::EventTwice) {
-                self.outbox.push(event.clone(), now);
-            }
             self.outbox.push(event, now);
         }
         if said.done {
@@ -438,9 +430,6 @@ impl Drop for Relay {
             story.told(self.outbox.spoken());
             story.usage = live.usage.map(|usage| self.before.plus(usage));
             story.records.push(live.left(self.clock.now()));
-        }
-        if mutant::on(Mutant::CancelledStreamKeepsLease) {
-            std::mem::forget(self.live.take());
         }
     }
 }

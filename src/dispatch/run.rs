@@ -20,7 +20,6 @@ use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
@@ -317,7 +316,7 @@ impl Dispatch {
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
-            attempts: story.records.len() - usize::from(mutant::on(Mutant::AttemptNotTold)),
+            attempts: story.records.len(),
         }
     }
 

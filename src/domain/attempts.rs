@@ -11,7 +11,6 @@ use super::blame::Blame;
 use super::error_code::ErrorCode;
 use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
-use super::mutant::{self, Mutant};
 use super::outcome::{Class, Failure, Retry};
 use super::record::Record;
 use super::refusal::{Reason, Refusal};
@@ -245,9 +244,7 @@ impl Attempts {
                 return (counts, Next::Relay);
             }
             Retry::NextKey => {
-                if !mutant::on(Mutant::RefusedKeyAgain) {
-                    self.refused_keys.push((index, key));
-                }
+                self.refused_keys.push((index, key));
                 if self.refusals_are_spent() {
                     self.close(index, Reason::KeysTried);
                 }
@@ -297,8 +294,7 @@ impl Attempts {
         if now + wait >= self.deadline {
             return fail(ErrorCode::DeadlineExceeded);
         }
-        let more = u32::from(mutant::on(Mutant::OneAttemptMore));
-        let spent = self.attempts >= self.policy.max_attempts + more
+        let spent = self.attempts >= self.policy.max_attempts
             || self.key_refusals >= self.policy.max_key_refusals;
         if soonest.is_some() && !spent {
             return Next::Ask(wait);
@@ -395,7 +391,6 @@ impl Attempts {
             return false;
         };
         slot.last = Some(class);
-        let seen_elsewhere = seen_elsewhere && !mutant::on(Mutant::PoisonCounts);
         // What is not the upstream's doing is not held against it.
         let doubtful = !failure.certain;
         if !class.trips_breaker() || slot.counted || seen_elsewhere || doubtful {

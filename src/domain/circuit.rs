@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use super::mutant::{self, Mutant};
 use super::time::Time;
 use super::window::RollingSum;
 
@@ -144,12 +143,8 @@ impl Circuit {
     pub fn gate(&self, now: Time) -> Gate {
         match self.state {
             State::Closed { .. } => Gate::Closed,
-            State::Open { until } if now < until && mutant::on(Mutant::BreakerIgnored) => {
-                Gate::Closed
-            }
             State::Open { until } if now < until => Gate::Open { until },
             State::Open { .. } | State::HalfOpen { probing: None } => Gate::Probe,
-            State::HalfOpen { probing: Some(_) } if mutant::on(Mutant::TwoProbes) => Gate::Probe,
             State::HalfOpen {
                 probing: Some(since),
             } => Gate::Probing { since },

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::memory::CooldownMemory;
-use super::mutant::{self, Mutant};
 use super::time::Time;
 
 /// What a rate limit cools.
@@ -60,16 +59,12 @@ impl Cooldown {
             self.strikes = self.strikes.saturating_add(1);
         }
         let doublings = self.strikes.min(MOST_STRIKES).saturating_sub(1);
-        let hint = hint.filter(|_| !mutant::on(Mutant::HintIgnored));
         let span = hint.unwrap_or_else(|| policy.default.saturating_mul(1 << doublings));
         self.extend(now + span.min(policy.max))
     }
 
     /// Stays away until `until`, unless it already stays away for longer. Returns the end.
     pub fn extend(&mut self, until: Time) -> Time {
-        if mutant::on(Mutant::CooldownShortened) {
-            self.until = Time::ZERO;
-        }
         self.until = self.until.max(until);
         self.until
     }
@@ -97,7 +92,7 @@ impl Cooldown {
 
     /// The moment from which it is ready, when that is still to come.
     pub fn cooling(&self, now: Time) -> Option<Time> {
-        (self.until > now && !mutant::on(Mutant::CooldownIgnored)).then_some(self.until)
+        (self.until > now).then_some(self.until)
     }
 }
 

@@ -10,7 +10,6 @@ use super::concurrency::Concurrency;
 use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
-use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::pace::{Known, Paces, Sent, Uncounted};
 use super::refusal::{Reason, Refusal};
@@ -301,7 +300,6 @@ impl KeyState {
                     reason: Reason::Exhausted,
                 })
             }
-            Class::InvalidKey if mutant::on(Mutant::InvalidKeyKept) => None,
             Class::InvalidKey if settlement.counts || was_probe => self.invalid(was_probe, now),
             Class::QuotaExhausted
             | Class::InvalidKey

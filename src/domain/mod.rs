@@ -27,7 +27,6 @@ pub mod key_state;
 pub mod learned;
 pub mod limits;
 pub mod memory;
-pub mod mutant;
 pub mod near;
 pub mod outcome;
 pub mod pace;

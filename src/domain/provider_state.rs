@@ -11,7 +11,6 @@ use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
 use super::memory::{self, CooldownMemory, ProviderMemory};
-use super::mutant::{self, Mutant};
 use super::outcome::Class;
 use super::ramp::Ramp;
 use super::refusal::{Reason, Refusal};
@@ -233,7 +232,6 @@ impl ProviderState {
         }
         let signal = match class {
             Class::Success => Signal::Success,
-            Class::CallerFault if mutant::on(Mutant::CallerFaultTrips) => Signal::Failure,
             class if class.trips_breaker() && (counts || probe) => Signal::Failure,
             _ => Signal::Neutral,
         };

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use super::limits::RetryBudgetPolicy;
-use super::mutant::{self, Mutant};
 use super::time::Time;
 use super::window::RollingSum;
 
@@ -58,7 +57,7 @@ impl RetryBudget {
         let floor = self.policy.min_per_second.max(0.0) * SPAN.as_secs_f64();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let allowed = (share + floor).min(1e15) as u64;
-        if self.extra.total(now) < allowed || mutant::on(Mutant::RetryBudgetIgnored) {
+        if self.extra.total(now) < allowed {
             return Ok(());
         }
         let free = self.extra.earliest_at_most(allowed.saturating_sub(1), now);

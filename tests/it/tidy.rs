@@ -3,6 +3,7 @@
 //! Floors and crates are those of `docs/architecture.md`; actors and messages are described in `actors.md`.
 
 mod house;
+mod mutants;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -364,4 +365,14 @@ fn every_law_is_named() {
         "actors.md or docs/architecture.md: name these laws and what holds them",
         &missing,
     );
+}
+
+#[test]
+fn every_planted_bug_fits_the_tree() {
+    let (problems, patches) = mutants::problems(&root());
+    none(
+        "tests/mutants: write these patches anew, so that they plant the same bugs where the code is now",
+        &problems,
+    );
+    assert!(patches > 20, "tests/mutants has {patches} patches");
 }

@@ -35,6 +35,8 @@ pub struct Asked {
     pub seen: Vec<String>,
     /// Two attempts were under way at once.
     pub raced: bool,
+    /// How often its client came for more when the deadline had passed.
+    pub late_reads: u32,
 }
 
 impl Slot {
@@ -66,6 +68,7 @@ impl Asked {
             over: false,
             seen: Vec::new(),
             raced: false,
+            late_reads: 0,
         }
     }
 

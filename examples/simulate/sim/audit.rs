@@ -20,6 +20,11 @@ pub fn audit(state: &mut State) {
     let now = state.clock.now();
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     let cells = state.cells.clone();
+    let held = state.buffers.held();
+    if held < state.unread {
+        let what = format!("{} bytes are unread, {held} counted", state.unread);
+        wrong.push(("L2", what));
+    }
     for (m, maker) in state.world.makers.iter().enumerate() {
         let Some(provider) = cells.providers.get(&maker.name) else {
             continue;
@@ -153,6 +158,16 @@ pub fn all_up(state: &mut State) {
     }
 }
 
+/// The rest of everything that is over has been read.
+pub fn let_go(state: &mut State) {
+    let kept = state.attempts.iter().position(|call| !call.rest.gone);
+    if let Some(attempt) = kept {
+        let request = state.attempts[attempt].request;
+        let what = format!("the connection of attempt {attempt} is never let go of");
+        state.break_law("L10", request, what);
+    }
+}
+
 /// Nothing is under way any more.
 pub fn idle(state: &mut State) {
     audit(state);
@@ -175,6 +190,14 @@ pub fn idle(state: &mut State) {
             "L11",
             0,
             format!("keys count {told} attempts, upstreams saw {made}"),
+        );
+    }
+    let held = state.buffers.held();
+    if held > 0 {
+        state.break_law(
+            "L2",
+            0,
+            format!("{held} bytes are counted that nobody holds"),
         );
     }
     let open = state.asked.iter().position(|asked| !asked.over);

@@ -12,6 +12,7 @@ use pointsman::domain::time::Time;
 use super::asked::Asked;
 use super::dice::Dice;
 use super::fault::Fault;
+use super::flood::{Rest, TICK};
 use super::model::Spot;
 use super::script::{Mark, Scene, Script, Verdict, write};
 use super::state::State;
@@ -45,6 +46,8 @@ pub struct Attempt {
     pub(super) away_in_all: Duration,
     pub outcome: Option<Class>,
     pub(super) open: bool,
+    /// What came of it when it was over.
+    pub(super) rest: Rest,
 }
 
 /// The material of a key; nothing of it may be seen anywhere.
@@ -121,6 +124,7 @@ impl State {
             away_in_all: Duration::ZERO,
             outcome: None,
             open: true,
+            rest: Rest::default(),
         });
         self.tally.attempts += 1;
         *self.tally.faults.entry(fault).or_default() += 1;
@@ -336,15 +340,17 @@ impl State {
         let away = now.since(call.returned);
         call.away += away;
         call.away_in_all += away;
+        self.may_read(attempt, now);
     }
 
     /// A part of the answer is with the dispatcher.
-    pub fn delivered(&mut self, attempt: u32, mark: Mark) {
+    pub fn delivered(&mut self, attempt: u32, mark: Mark, bytes: usize) {
         let now = self.clock.now();
+        self.counted(attempt, bytes);
         let call = &mut self.attempts[attempt as usize];
         let (request, spot, verdict) = (call.request, call.spot, call.verdict);
         call.returned = now;
-        if mark.content || mark.finish {
+        if mark.content || mark.finish || mark.life {
             call.last_content = now;
             call.away = Duration::ZERO;
         }
@@ -394,6 +400,7 @@ impl State {
             let verdict = self.lost_race(attempt, now).unwrap_or_else(|| Verdict {
                 class: self.why_dropped(attempt, now),
                 hint: None,
+                date: None,
                 certain: true,
                 status: None,
             });
@@ -421,39 +428,42 @@ impl State {
         }
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
-        let timeouts = &self.world.makers[call.spot.maker].timeouts;
+        let timeouts = self.world.makers[call.spot.maker].timeouts;
         // It told another story than the one that the client has the beginning of.
         let diverged = !call.texts.starts_with(&asked.seen) && self.world.rescue.is_some();
         if call.begun && diverged && !call.finished {
             return Class::Cancelled;
         }
         if call.begun {
+            let (request, finished) = (call.request, call.finished);
+            let (_, due) = self.limit(call, asked);
+            if now > due + TICK && !self.is_read_slowly(asked) {
+                let what = format!("its stream ends at {now:?}, and its time was up at {due:?}");
+                self.break_law("L1", request, what);
+            }
+            let call = &self.attempts[attempt as usize];
+            let asked = &self.asked[request as usize];
             let silent = now.since(call.last_content).saturating_sub(call.away);
             let total = now.since(call.started).saturating_sub(call.away_in_all);
+            let deadline = asked.deadline;
             let on_time = silent < timeouts.idle && total < timeouts.total && now < asked.deadline;
-            if !call.finished && on_time {
-                let request = call.request;
+            if !finished && on_time {
                 let what = "a stream is cut although its upstream was not silent".to_owned();
                 self.break_law("L7", request, what);
                 return Class::Timeout;
             }
-            return match (call.finished, now >= asked.deadline) {
+            return match (finished, now >= deadline) {
                 (true, _) => Class::Success,
                 (false, true) => Class::Cancelled,
                 (false, false) => Class::Timeout,
             };
         }
-        let span = match (call.stream, call.head, call.as_events) {
-            (true, false, _) => timeouts.first_byte.min(timeouts.first_token),
-            (true, true, true) => timeouts.first_token,
-            (true, true, false) | (false, ..) => timeouts.response,
-        };
-        let limit = call.started + span.min(timeouts.total);
-        let (class, due) = if asked.deadline < limit {
-            (Class::Cancelled, asked.deadline)
-        } else {
-            (Class::Timeout, limit)
-        };
+        let (class, due) = self.limit(call, asked);
+        if now > due + TICK && !self.is_read_slowly(asked) {
+            let what = format!("the call ends at {now:?}, and its time was up at {due:?}");
+            self.break_law("L1", call.request, what);
+            return class;
+        }
         if now < due {
             let (request, spot) = (call.request, call.spot);
             self.note("dropped early", request, attempt, Some(spot), "");
@@ -520,13 +530,18 @@ impl State {
         Some(Verdict {
             class,
             hint: None,
+            date: None,
             certain,
             status: None,
         })
     }
 
-    fn end(&mut self, attempt: u32, verdict: Verdict) {
+    fn end(&mut self, attempt: u32, mut verdict: Verdict) {
         let now = self.clock.now();
+        if let Some(date) = verdict.date {
+            let left = date.duration_since(self.clock.wall());
+            verdict.hint = left.ok().filter(|left| !left.is_zero());
+        }
         let call = &mut self.attempts[attempt as usize];
         if call.outcome.is_some() {
             return;

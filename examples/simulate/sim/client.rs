@@ -13,16 +13,20 @@ use pointsman::domain::dialect::Operation;
 use pointsman::domain::error_code::ErrorCode;
 use pointsman::domain::outcome::Class;
 use pointsman::wire::openai::request::RequestDoc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::calls::Attempt;
+use super::flood::TICK;
 use super::listen;
 use super::oracle;
 use super::plan::{HangUp, Plan};
 use super::state::{Shared, State};
 
-/// How late an end may be: one tick of the timers, and one more.
-const TICK: Duration = Duration::from_millis(2);
+/// So long after its deadline the listener closes the connection of a client that takes nothing, at most: its grace,
+/// and how often it looks (`listener/activity.rs`).
+const CLOSED_AFTER: Duration = Duration::from_secs(4);
+/// What a client takes of a whole answer at a time, in bytes.
+const PART: usize = 64;
 
 /// How a request ended for its client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,21 +122,53 @@ async fn take(
     listen::shown(&mut shared.lock(), number, &answer);
     match answer.body {
         AnswerBody::Full(body) => {
-            let mut state = shared.lock();
-            let outcome = judge_whole(&mut state, number, answer.status, &body);
-            let how = if outcome == End::Served {
-                "answered"
-            } else {
-                "refusal passed on"
+            let outcome = {
+                let mut state = shared.lock();
+                let outcome = judge_whole(&mut state, number, answer.status, &body);
+                let how = if outcome == End::Served {
+                    "answered"
+                } else {
+                    "refusal passed on"
+                };
+                if outcome == End::Served {
+                    state.tally.served += 1;
+                }
+                state.over(number, how);
+                outcome
             };
-            if outcome == End::Served {
-                state.tally.served += 1;
-            }
-            state.over(number, how);
+            let counted = outcome == End::Served;
+            read_whole(shared, plan, body, end, counted).await;
             outcome
         }
         AnswerBody::Stream(relay) => read(shared, number, plan, relay, end, leaves_at).await,
     }
+}
+
+/// Takes a whole answer bit by bit, or some of it and then nothing until the listener has had enough. For the
+/// dispatcher its request is over; the bytes are `counted` as long as they are there, but for those of refusals.
+async fn read_whole(shared: &Shared, plan: &Plan, mut body: Bytes, end: Instant, counted: bool) {
+    if !plan.is_slow() || body.is_empty() {
+        return;
+    }
+    let all = if counted { body.len() } else { 0 };
+    {
+        let mut state = shared.lock();
+        state.unread += all;
+        state.tally.slow_readers += u64::from(plan.slow.is_some());
+    }
+    let mut parts = 0;
+    while !body.is_empty() {
+        if plan.stops == Some(parts) {
+            shared.lock().tally.stopped += 1;
+            sleep_until(end.max(Instant::now()) + CLOSED_AFTER).await;
+            break;
+        }
+        sleep(plan.slow.unwrap_or_default()).await;
+        drop(body.split_to(PART.min(body.len())));
+        parts += 1;
+    }
+    shared.lock().unread -= all;
+    drop(body);
 }
 
 /// What a reader of a stream has seen.
@@ -154,9 +190,21 @@ async fn read(
     if plan.slow.is_some() {
         shared.lock().tally.slow_readers += 1;
     }
+    let mut parts = 0;
     loop {
+        if plan.stops == Some(parts) {
+            shared.lock().tally.stopped += 1;
+            let closed = end.max(Instant::now()) + CLOSED_AFTER;
+            sleep_until(leaves_at.map_or(closed, |at| at.min(closed))).await;
+            leave(shared, number, false, relay);
+            return End::Left;
+        }
+        parts += 1;
         if let Some(slow) = plan.slow {
             sleep(slow).await;
+        }
+        if Instant::now() > end {
+            shared.lock().asked[number as usize].late_reads += 1;
         }
         // Who reads late must be told at once.
         let latest = end.max(Instant::now() + TICK);
@@ -169,6 +217,8 @@ async fn read(
             }
         };
         let Some(Ok(bytes)) = next else { break };
+        // A socket takes the bytes, and its task has its turn, before anybody asks for more.
+        tokio::task::yield_now().await;
         see(&mut shared.lock(), number, &mut seen, &bytes);
         if plan.hang_up == HangUp::AtPart(shared.lock().asked[number as usize].seen.len() as u32)
             && !seen.done
@@ -203,10 +253,11 @@ async fn read(
 /// One chunk of a stream: whole events, of one attempt, in order, nothing after the end.
 fn see(state: &mut State, number: u32, seen: &mut Seen, bytes: &Bytes) {
     let text = String::from_utf8_lossy(bytes);
-    for event in text.split("\n\n").filter(|event| !event.is_empty()) {
+    for event in text.lines().filter(|line| !line.is_empty()) {
         if seen.done || seen.error {
             state.break_law("L8", number, format!("an event after the end: {event}"));
         }
+        // Comments and names of events may stand in front of it.
         let Some(data) = event.strip_prefix("data: ") else {
             continue;
         };

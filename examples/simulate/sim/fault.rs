@@ -62,11 +62,23 @@ faults! {
     HeadThenNothing "head, then nothing",
     SlowFirstToken "slow first token",
     CommentsForEver "comments for ever",
-    BlankFlood "megabytes of blank lines",
-    CommentFlood "megabytes of comments",
-    EmptyFlood "megabytes of empty deltas",
+    BlankForEver "blank lines for ever",
+    NothingForEver "empty pieces for ever",
+    EmptyForEver "empty deltas for ever",
+    BytesForEver "a byte a second for ever",
+    BlankFlood "blank lines without a pause",
+    CommentFlood "comments without a pause",
+    EmptyFlood "empty deltas without a pause",
+    LineFlood "a line without end",
+    BodyFlood "a body without end",
     Stall "stall in the stream",
     BlankStall "blank lines in place of the stream",
+    CommentStall "comments in place of the stream",
+    EmptyStall "empty deltas in place of the stream",
+    ByteStall "a byte a second in place of the stream",
+    LineStall "a line without end in the stream",
+    FinishFlood "a flood after the finish reason",
+    DoneFlood "a flood after [DONE]",
     Drip "drip",
     Cut "cut stream",
     MalformedFirst "malformed first event",
@@ -93,19 +105,26 @@ impl Fault {
         if stream {
             return match self {
                 Self::Truncated => Self::Cut,
+                Self::BodyFlood => Self::LineFlood,
                 other => other,
             };
         }
         match self {
-            Self::CommentsForEver | Self::SlowFirstToken => Self::HeadThenNothing,
-            Self::Stall | Self::BlankStall => Self::Silent,
-            Self::Cut => Self::ResetMidBody,
-            Self::MalformedFirst
-            | Self::MalformedMiddle
-            | Self::WholeForStream
-            | Self::BlankFlood
+            Self::SlowFirstToken => Self::HeadThenNothing,
+            Self::Stall => Self::Silent,
+            Self::CommentsForEver | Self::EmptyForEver | Self::FinishFlood | Self::DoneFlood => {
+                Self::BlankForEver
+            }
+            Self::BlankStall | Self::CommentStall | Self::EmptyStall | Self::ByteStall => {
+                Self::BytesForEver
+            }
+            Self::BlankFlood
             | Self::CommentFlood
-            | Self::EmptyFlood => Self::Truncated,
+            | Self::EmptyFlood
+            | Self::LineFlood
+            | Self::LineStall => Self::BodyFlood,
+            Self::Cut => Self::ResetMidBody,
+            Self::MalformedFirst | Self::MalformedMiddle | Self::WholeForStream => Self::Truncated,
             Self::ErrorFirst | Self::LimitFirst | Self::ErrorMiddle => Self::ErrorJson,
             Self::TooLargeFirst => Self::TooLargeInside,
             Self::UnsupportedFirst => Self::UnsupportedInside,
@@ -119,9 +138,36 @@ impl Fault {
     pub const fn serves(self) -> bool {
         matches!(
             self,
-            Self::Good | Self::Sliced | Self::NoDone | Self::NoDoneNoClose | Self::Drip
+            Self::Good
+                | Self::Sliced
+                | Self::NoDone
+                | Self::NoDoneNoClose
+                | Self::Drip
+                | Self::FinishFlood
+                | Self::DoneFlood
         )
     }
+
+    /// Those that never end.
+    pub const ENDLESS: [Self; 17] = [
+        Self::CommentsForEver,
+        Self::BlankForEver,
+        Self::NothingForEver,
+        Self::EmptyForEver,
+        Self::BytesForEver,
+        Self::BlankFlood,
+        Self::CommentFlood,
+        Self::EmptyFlood,
+        Self::LineFlood,
+        Self::BodyFlood,
+        Self::BlankStall,
+        Self::CommentStall,
+        Self::EmptyStall,
+        Self::ByteStall,
+        Self::LineStall,
+        Self::FinishFlood,
+        Self::DoneFlood,
+    ];
 
     /// The faults that may befall any single attempt.
     pub fn of_attempts() -> impl Iterator<Item = Self> {

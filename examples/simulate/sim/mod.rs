@@ -18,6 +18,7 @@ mod calls;
 mod client;
 mod dice;
 mod fault;
+mod flood;
 pub mod listen;
 mod model;
 mod oracle;

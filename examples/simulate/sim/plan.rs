@@ -27,8 +27,10 @@ pub struct Plan {
     pub deadline: Option<Duration>,
     pub await_cooldown: Option<Duration>,
     pub hang_up: HangUp,
-    /// Waits so long before it reads the next part of a stream.
+    /// Waits so long before it reads the next part of its answer.
     pub slow: Option<Duration>,
+    /// Reads nothing more after so many parts, and does not leave.
+    pub stops: Option<u32>,
     /// What it brings upon itself at every upstream.
     pub own: Option<Fault>,
 }
@@ -77,6 +79,8 @@ impl Plan {
             Fault::ResetAfterHead,
             Fault::Silent,
             Fault::ErrorJson,
+            Fault::EmptyForEver,
+            Fault::BodyFlood,
         ];
         let own = if dice.chance(manners.own_faults) {
             Some(dice.pick(&own_fault))
@@ -98,7 +102,15 @@ impl Plan {
                 .chance(manners.slow_readers)
                 .then(|| dice.millis(1, 1500)),
             own,
+            stops: dice
+                .chance(manners.stoppers)
+                .then(|| dice.between(0, 4) as u32),
         }
+    }
+
+    /// Whether something may become due while it does not read.
+    pub fn is_slow(&self) -> bool {
+        self.slow.is_some() || self.stops.is_some()
     }
 
     /// A patient client that asks for `name` when all is well again.
@@ -111,6 +123,7 @@ impl Plan {
             await_cooldown: Some(Duration::from_secs(120)),
             hang_up: HangUp::Never,
             slow: None,
+            stops: None,
             own: None,
         }
     }

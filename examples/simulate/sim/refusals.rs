@@ -26,6 +26,7 @@ pub const NO_TOOLS: &str = "No endpoints found that support tool use.";
 pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
     let mut headers = headers(JSON);
     let mut hint = None;
+    let mut until = None;
     let mut certain = true;
     let (class, status, kind, code, mut message) = match scene.fault {
         Fault::LimitSeconds
@@ -197,9 +198,7 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
             let date = scene.wall + Duration::from_secs(seconds + 1);
             let text = httpdate::fmt_http_date(date);
             set(&mut headers, "retry-after", &text);
-            let told = httpdate::parse_http_date(&text).unwrap_or(date);
-            let answered = scene.wall + scene.latency;
-            hint = Some(told.duration_since(answered).unwrap_or_default());
+            until = httpdate::parse_http_date(&text).ok();
         }
         Fault::LimitPast => {
             set(&mut headers, "retry-after", "Tue, 01 Jan 2019 00:00:00 GMT");
@@ -251,8 +250,9 @@ pub fn refusal(scene: &Scene, dice: &mut Dice) -> Option<Script> {
     writer.push(NOW, Act::Chunk(body.clone()));
     writer.push(NOW, Act::End).verdict = true;
     let mut script = script(writer, class, Some(status));
-    // A zero, or a date that has passed when the answer comes, says nothing.
+    // A zero says nothing.
     script.verdict.hint = hint.filter(|hint| !hint.is_zero());
+    script.verdict.date = until;
     script.verdict.certain = certain;
     script.body = body;
     Some(script)

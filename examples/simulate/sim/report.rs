@@ -24,6 +24,7 @@ pub fn figures(tally: &Tally) -> String {
     line("audits", tally.audits.to_string());
     line("clients that left", tally.left.to_string());
     line("slow readers", tally.slow_readers.to_string());
+    line("readers that stopped for good", tally.stopped.to_string());
     line("second attempts beside the first", tally.races.to_string());
     line(
         "attempts to go on with a broken stream",
@@ -82,16 +83,20 @@ pub fn figures(tally: &Tally) -> String {
     out
 }
 
+/// Which law broke where.
+pub fn headline(seed: u64, violation: &Violation) -> String {
+    format!(
+        "law {} broken by seed {seed} at {:?}, request {}: {}",
+        violation.law, violation.at, violation.request, violation.what
+    )
+}
+
 /// A violation, made as small as a few tries allow.
 pub fn violation(outcome: &Outcome) -> Option<String> {
     let first = outcome.violation.as_ref()?;
     let (setup, violation) = smaller(outcome.setup, first.clone());
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "law {} broken by seed {} at {:?}, request {}: {}",
-        violation.law, setup.seed, violation.at, violation.request, violation.what
-    );
+    let _ = writeln!(out, "{}", headline(setup.seed, &violation));
     let own = violation
         .trace
         .iter()

@@ -9,7 +9,6 @@ use http::HeaderMap;
 use pointsman::actors::chaos::Chaos;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
-use pointsman::domain::mutant;
 use pointsman::domain::profile::{Said, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -20,6 +19,7 @@ use pointsman::runtime::task;
 use super::audit;
 use super::calls::PLANTED;
 use super::client::{self, End};
+use super::flood::{MAX_ANSWER, MAX_EVENT};
 use super::listen::Listener;
 use super::plan::Plan;
 use super::reload::Reloads;
@@ -52,18 +52,18 @@ pub fn run(setup: Setup) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        // A flood keeps the run busy while its clock moves on: timers are looked at between any two turns.
+        .event_interval(1)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => panic!("no runtime: {error}"),
     };
-    mutant::plant(setup.mutant);
     let listener = world.listens.then(Listener::default);
     let heard = listener.as_ref().map(Listener::attach);
     let outcome = runtime.block_on(play(world, listener));
     drop(heard);
     drop(runtime);
-    mutant::plant(None);
     outcome
 }
 
@@ -123,6 +123,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     settle().await;
     let mut state = shared.lock();
     audit::idle(&mut state);
+    audit::let_go(&mut state);
     if let Some(listener) = &listener {
         listener.judge(&mut state);
         state.tally.listened = state.tally.requests;
@@ -280,8 +281,8 @@ pub fn dispatch(
             shared: shared.clone(),
         };
         let endpoint = Endpoint {
-            max_answer: 64 << 20,
-            max_event: 8 << 20,
+            max_answer: MAX_ANSWER,
+            max_event: MAX_EVENT,
             kind: String::new(),
             wire: Arc::new(wire),
             headers: HeaderMap::new(),
@@ -321,6 +322,6 @@ pub fn dispatch(
         clock,
         halt: pointsman::runtime::halt::Halt::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
-        buffers: pointsman::runtime::buffers::Buffers::default(),
+        buffers: shared.lock().buffers.clone(),
     }
 }

@@ -93,6 +93,7 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
             streams: 0.5,
             hang_ups: 0.0,
             slow_readers: 0.0,
+            stoppers: 0.0,
             bursts: 0.0,
             short_deadlines: 0.0,
             own_faults: 0.0,

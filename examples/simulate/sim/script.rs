@@ -1,6 +1,5 @@
 //! What one attempt sees: steps in time, and what the dispatcher must make of them.
 
-use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use pointsman::domain::outcome::Class;
 
 use super::dice::Dice;
 use super::fault::Fault;
+use super::flood::{self, Flood};
 use super::refusals::{self, NO_TOOLS, TOO_LARGE};
 
 /// What happens next.
@@ -29,6 +29,8 @@ pub enum Act {
 pub struct Mark {
     /// Content number so much was in it.
     pub content: bool,
+    /// It says that the model is at work.
+    pub life: bool,
     /// The answer is complete but for its end mark.
     pub finish: bool,
     /// The outcome is certain.
@@ -48,6 +50,8 @@ pub struct Verdict {
     pub class: Class,
     pub status: Option<u16>,
     pub hint: Option<Duration>,
+    /// The same as a moment: then what is left of it when the answer comes is the hint.
+    pub date: Option<SystemTime>,
     /// False for a 403 that says nothing.
     pub certain: bool,
 }
@@ -56,6 +60,8 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Script {
     pub steps: Vec<Step>,
+    /// What comes after them, for ever.
+    pub flood: Option<Flood>,
     pub verdict: Verdict,
     /// The body of a whole answer or of an error.
     pub body: Bytes,
@@ -101,8 +107,6 @@ impl Writer {
 
 pub(super) const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
-/// Bytes.
-const FLOOD: usize = 5 * 1024 * 1024;
 pub(super) const NOW: Duration = Duration::ZERO;
 
 pub(super) fn headers(kind: &'static str) -> HeaderMap {
@@ -123,8 +127,8 @@ pub fn write(scene: &Scene, dice: &mut Dice) -> Script {
         }
         Fault::ResetBeforeHead => broken(scene.latency, Act::Break, Class::Network),
         Fault::Silent => broken(NOW, Act::Hang, Class::Timeout),
-        _ if scene.stream => stream(scene),
-        _ => whole(scene),
+        _ if scene.stream => stream(scene, dice),
+        _ => whole(scene, dice),
     }
 }
 
@@ -140,10 +144,12 @@ fn broken(after: Duration, act: Act, class: Class) -> Script {
 pub(super) fn script(writer: Writer, class: Class, status: Option<u16>) -> Script {
     Script {
         steps: writer.steps,
+        flood: None,
         verdict: Verdict {
             class,
             status,
             hint: None,
+            date: None,
             certain: true,
         },
         body: Bytes::new(),
@@ -151,7 +157,7 @@ pub(super) fn script(writer: Writer, class: Class, status: Option<u16>) -> Scrip
     }
 }
 
-fn whole(scene: &Scene) -> Script {
+fn whole(scene: &Scene, dice: &mut Dice) -> Script {
     let body = format!(
         r#"{{"id":"a{0}","object":"chat.completion","choices":[{{"index":0,"message":{{"role":"assistant","content":"a{0}.0;"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}}}"#,
         scene.attempt
@@ -161,6 +167,13 @@ fn whole(scene: &Scene) -> Script {
     let mut writer = Writer { steps: Vec::new() };
     let mut class = Class::Success;
     let head = |kind| Act::Head(200, headers(kind));
+    let mut start = Writer { steps: Vec::new() };
+    start.push(scene.latency, head(JSON));
+    if let Some((flood, class)) = flood::whole(scene, &body, &mut start, dice) {
+        let mut script = script(start, class, Some(200));
+        script.flood = Some(flood);
+        return script;
+    }
     match scene.fault {
         Fault::Html => {
             class = Class::Malformed;
@@ -212,25 +225,6 @@ fn whole(scene: &Scene) -> Script {
     script
 }
 
-/// More than may come before the first content, without any.
-fn flood(fault: Fault) -> Bytes {
-    static BLANK: LazyLock<Bytes> = LazyLock::new(|| "\n".repeat(FLOOD).into());
-    static COMMENT: LazyLock<Bytes> =
-        LazyLock::new(|| format!(": {}\n\n", "x".repeat(FLOOD)).into());
-    static EMPTY: LazyLock<Bytes> = LazyLock::new(|| {
-        let padding = "x".repeat(64 * 1024);
-        let empty = format!(
-            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}}}}],\"obfuscation\":\"{padding}\"}}\n\n"
-        );
-        empty.repeat(FLOOD / empty.len() + 1).into()
-    });
-    match fault {
-        Fault::BlankFlood => BLANK.clone(),
-        Fault::CommentFlood => COMMENT.clone(),
-        _ => EMPTY.clone(),
-    }
-}
-
 fn said(text: &str) -> String {
     format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]}}"#)
 }
@@ -239,7 +233,7 @@ fn event(text: &str) -> Act {
     Act::Chunk(Bytes::from(format!("data: {text}\n\n")))
 }
 
-fn stream(scene: &Scene) -> Script {
+fn stream(scene: &Scene, dice: &mut Dice) -> Script {
     let contents = scene.texts.len();
     // Behind its own first words: before those there is no middle, and nothing to break.
     let middle = (contents / 2).max(1).max(scene.sent + 1);
@@ -259,10 +253,11 @@ fn stream(scene: &Scene) -> Script {
             Some((Act::End, Class::Malformed))
         }
         Fault::WholeForStream => {
-            let mut answer = whole(&Scene {
+            let good = Scene {
                 fault: Fault::Good,
                 ..scene.clone()
-            });
+            };
+            let mut answer = whole(&good, dice);
             writer.steps = std::mem::take(&mut answer.steps);
             writer.steps.pop();
             Some((Act::End, Class::Malformed))
@@ -290,16 +285,6 @@ fn stream(scene: &Scene) -> Script {
             )),
             Class::Unsupported,
         )),
-        Fault::CommentsForEver => {
-            for _ in 0..60 {
-                let comment = Bytes::from_static(b": keep-alive\n\n");
-                writer.push(Duration::from_millis(997), Act::Chunk(comment));
-            }
-            Some((Act::Hang, Class::Timeout))
-        }
-        Fault::BlankFlood | Fault::CommentFlood | Fault::EmptyFlood => {
-            Some((Act::Chunk(flood(scene.fault)), Class::Malformed))
-        }
         Fault::SlowFirstToken => {
             writer.push(NOW, event(head));
             Some((Act::Hang, Class::Timeout))
@@ -312,7 +297,13 @@ fn stream(scene: &Scene) -> Script {
         writer.push(NOW, Act::Hang);
         return script(writer, class, Some(200));
     }
+    if let Some((flood, class)) = flood::before_content(scene, dice) {
+        let mut script = script(writer, class, Some(200));
+        script.flood = Some(flood);
+        return script;
+    }
     writer.push(NOW, event(head));
+    let mut endless = None;
     if scene.echo && scene.sent > 0 {
         let echo = scene.texts.iter().take(scene.sent).map(String::as_str);
         writer
@@ -325,20 +316,18 @@ fn stream(scene: &Scene) -> Script {
             _ => scene.gap,
         };
         if n == middle {
+            if let Some((flood, how)) = flood::in_the_middle(scene, dice) {
+                class = how;
+                endless = Some(flood);
+                break;
+            }
             match scene.fault {
                 Fault::MalformedMiddle => {
                     class = Class::Malformed;
                     writer.push(scene.gap, event("{oops")).verdict = true;
                     break;
                 }
-                Fault::Stall | Fault::BlankStall => {
-                    if scene.fault == Fault::BlankStall {
-                        let blank = Bytes::from_static(b"\n\n");
-                        for _ in 0..600 {
-                            let blank = Act::Chunk(blank.clone());
-                            writer.push(Duration::from_millis(97), blank);
-                        }
-                    }
+                Fault::Stall => {
                     class = Class::Timeout;
                     writer.push(NOW, Act::Hang);
                     break;
@@ -384,11 +373,16 @@ fn stream(scene: &Scene) -> Script {
             Fault::NoDoneNoClose => {
                 writer.push(NOW, Act::Hang);
             }
+            Fault::FinishFlood => {}
             _ => writer.push(NOW, event("[DONE]")).verdict = true,
         }
     }
-    writer.push(NOW, Act::Hang);
+    let endless = endless.or_else(|| flood::after_the_end(scene, dice));
+    if endless.is_none() {
+        writer.push(NOW, Act::Hang);
+    }
     let mut script = script(writer, class, Some(200));
+    script.flood = endless;
     script.texts = scene.texts.clone();
     script
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pointsman::actors::view::{Cells, KeyCell};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;
+use pointsman::runtime::buffers::Buffers;
 use pointsman::runtime::clock::Clock;
 
 use super::asked::{Asked, Slot};
@@ -65,6 +66,9 @@ pub struct State {
     pub violation: Option<Violation>,
     trace: VecDeque<Event>,
     pub left: u64,
+    /// What is held of all requests, as the dispatcher counts it, and the whole answers that clients have not read.
+    pub buffers: Buffers,
+    pub unread: usize,
     /// Requests that are not over.
     pub live: u64,
     /// The keys of each maker that the configuration has now.
@@ -134,6 +138,8 @@ impl State {
             violation: None,
             trace: VecDeque::new(),
             left: 0,
+            buffers: Buffers::default(),
+            unread: 0,
             live: 0,
             keys_now: world
                 .makers

@@ -47,6 +47,7 @@ pub fn draw(setup: Setup) -> World {
             streams: dice.pick(&[0.0, 0.5, 0.5, 1.0]),
             hang_ups: dice.pick(&[0.0, 0.0, 0.1, 0.3]),
             slow_readers: dice.pick(&[0.0, 0.1]),
+            stoppers: dice.pick(&[0.0, 0.0, 0.05]),
             bursts: dice.pick(&[0.0, 0.1, 0.5]),
             short_deadlines: dice.pick(&[0.0, 0.1, 0.4]),
             own_faults: dice.pick(&[0.0, 0.0, 0.1]),
@@ -82,6 +83,11 @@ pub fn draw(setup: Setup) -> World {
             Fault::BlankStall,
         ];
         world.rates.extend(cuts.map(|cut| (cut, 0.03)));
+    }
+    if dice.chance(0.2) {
+        world
+            .rates
+            .extend(Fault::ENDLESS.map(|flood| (flood, 0.01)));
     }
     if dice.chance(0.15) {
         crashes_alone(&mut world);
@@ -243,6 +249,9 @@ fn trouble(maker: &Maker, horizon: Duration, dice: &mut Dice) -> Trouble {
                 Fault::ResetBeforeHead,
                 Fault::ErrorJson,
                 Fault::Cut,
+                Fault::EmptyForEver,
+                Fault::BytesForEver,
+                Fault::CommentStall,
             ],
         ),
         2 => (

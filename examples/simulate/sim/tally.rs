@@ -24,6 +24,8 @@ pub struct Tally {
     pub rescues: u64,
     pub rescued: u64,
     pub slow_readers: u64,
+    /// Clients that stopped reading for good.
+    pub stopped: u64,
     pub faults: BTreeMap<Fault, u64>,
     pub endings: BTreeMap<&'static str, u64>,
     pub crashes: BTreeMap<&'static str, u64>,
@@ -64,6 +66,7 @@ impl Tally {
         self.rescues += other.rescues;
         self.rescued += other.rescued;
         self.slow_readers += other.slow_readers;
+        self.stopped += other.stopped;
         self.double_crashes += other.double_crashes;
         self.reloads += other.reloads;
         self.audits += other.audits;

@@ -6,8 +6,9 @@ use http::header;
 use pointsman::upstream::{Call, Reply, SendError, Upstream};
 
 use super::calls::PLANTED;
+use super::flood::Flood;
 use super::model::Spot;
-use super::script::{Act, Step};
+use super::script::{Act, Mark, Step};
 use super::state::Shared;
 
 /// One provider's API.
@@ -21,26 +22,53 @@ struct Playing {
     shared: Shared,
     attempt: u32,
     steps: std::vec::IntoIter<Step>,
+    flood: Option<Flood>,
 }
 
 impl Playing {
     async fn next(&mut self) -> Option<Act> {
         self.shared.lock().awaited(self.attempt);
-        let step = self.steps.next()?;
+        let Some(step) = self.steps.next() else {
+            return self.flood().await;
+        };
         if !step.after.is_zero() {
             tokio::time::sleep(step.after).await;
         }
         if matches!(step.act, Act::Hang) {
             std::future::pending::<()>().await;
         }
-        self.shared.lock().delivered(self.attempt, step.mark);
-        Some(step.act)
+        self.deliver(step.act, step.mark)
+    }
+
+    /// What comes when all steps have been played: nothing, or the same for ever.
+    async fn flood(&mut self) -> Option<Act> {
+        let flood = self.flood.as_mut()?;
+        let (now, due, over) = {
+            let state = self.shared.lock();
+            let over = state.violation.is_some();
+            (state.clock.now(), state.due(self.attempt), over)
+        };
+        if over {
+            // Whoever does not stop reading would never end.
+            std::future::pending::<()>().await;
+        }
+        let (act, mark) = flood.next(now, due).await;
+        self.deliver(act, mark)
+    }
+
+    fn deliver(&self, act: Act, mark: Mark) -> Option<Act> {
+        let bytes = match &act {
+            Act::Chunk(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.shared.lock().delivered(self.attempt, mark, bytes);
+        Some(act)
     }
 }
 
 impl Drop for Playing {
     fn drop(&mut self) {
-        self.shared.lock().dropped(self.attempt);
+        self.shared.lock().gone(self.attempt);
     }
 }
 
@@ -64,6 +92,7 @@ impl Upstream for Scripted {
             shared: self.shared.clone(),
             attempt,
             steps: script.steps.into_iter(),
+            flood: script.flood,
         };
         Box::pin(async move {
             match playing.next().await {

@@ -11,7 +11,6 @@ use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
-use pointsman::domain::mutant::Mutant;
 use pointsman::domain::rescue::{Prefill, RescuePolicy};
 use pointsman::domain::rotation::KeyRotation;
 
@@ -26,8 +25,6 @@ pub struct Setup {
     pub seed: u64,
     pub requests: u32,
     pub scenario: Scenario,
-    /// A bug planted on purpose.
-    pub mutant: Option<Mutant>,
 }
 
 /// Where a lasting trouble is.
@@ -132,6 +129,8 @@ pub struct Manners {
     pub streams: f64,
     pub hang_ups: f64,
     pub slow_readers: f64,
+    /// Those who stop reading for good.
+    pub stoppers: f64,
     pub bursts: f64,
     pub short_deadlines: f64,
     pub own_faults: f64,

@@ -25,7 +25,6 @@ use super::view::{KeyCell, KeySettings};
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
-use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::Class;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::secret::ApiKey;
@@ -148,10 +147,6 @@ impl Actor for Key {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
         self.handle.point_at(Some(myself.clone()));
         if let Some(core) = estate.get_mut() {
-            if mutant::on(Mutant::StateLostAtCrash) && self.cell.attempts() > 0 {
-                let settings = self.cell.settings();
-                core.state = KeyState::new(settings.limits, settings.cooldown);
-            }
             self.catch_up(core);
             // Timers end with their incarnation.
             core.alarm = Alarm::default();

@@ -33,6 +33,13 @@ impl Stream for Relay {
         this.resume();
         loop {
             let is_over = this.live.is_none() && this.searching.is_none();
+            // A caller that comes back after its deadline takes what is there, and no more: while an upstream always has
+            // something ready, the timer is not looked at.
+            let is_late = this.waits >= this.terms.deadline;
+            if is_late && this.live.is_some() && this.outbox.is_full() {
+                this.timed_out();
+                continue;
+            }
             if (is_over || this.outbox.is_full())
                 && let Some(bytes) = this.take()
             {

@@ -358,3 +358,18 @@ async fn what_is_no_content_is_no_beginning_however_much_of_it_there_is() {
         assert!(took < 20 * S, "{took:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_comes_back_after_its_deadline_takes_what_is_there_and_no_more() {
+    let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let asked = Asked {
+        pause: 100 * S,
+        ..Asked::default()
+    };
+    let begun = tokio::time::Instant::now();
+    let long = first.replace('x', &"x".repeat(8192));
+    let text = asked.of(Flood(first, long)).await;
+    let most = DispatchPolicy::default().deadline + 4 * asked.pause;
+    assert!(begun.elapsed() <= most, "{:?}", begun.elapsed());
+    assert!(text.contains("deadline_exceeded") && !text.contains("[DONE]"));
+}
