@@ -1,6 +1,6 @@
 //! The whole tree: made from plain parameters, watched over, and asked for leases.
 
-mod inquire;
+mod planning;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +22,7 @@ use super::route::{Answer, Route};
 use super::router::{Router, RouterCore};
 use super::seat::Seat;
 pub use super::spec::{ProviderSpec, TreeSpec};
+pub use planning::NoAnswer;
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};

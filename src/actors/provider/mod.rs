@@ -3,7 +3,6 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
-mod explain;
 mod manual;
 pub(crate) mod published;
 mod renewed;
@@ -26,7 +25,7 @@ use super::message::router::RouterMessage;
 use super::route::{Route, Visit};
 use super::view::{KeyCell, Life, ProviderCell};
 use crate::domain::circuit::{BreakerPolicy, Change};
-use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::memory::Mark;
 use crate::domain::outcome::Class;
@@ -114,6 +113,49 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// The keys that a request of this generation may use in the order in which they would be offered to it, and why each
+    /// would not be. `turn` is where the rotation stands.
+    pub(crate) fn in_turn(
+        &self,
+        turn: usize,
+        model: &ModelName,
+        tokens: u64,
+        generation: u64,
+        now: Time,
+    ) -> Vec<(KeyId, Option<Refusal>)> {
+        let seats = self.order.iter().map(|place| {
+            let seat = self.seat(*place)?;
+            seat.is_for(generation)
+                .then(|| (seat, seat.why_not(model, tokens, now)))
+        });
+        let seats: Vec<_> = seats.collect();
+        let mut met = Vec::with_capacity(seats.len());
+        let mut rotation = Rotation::at(self.rotation, turn);
+        let busy = |turn: usize| match seats.get(turn) {
+            Some(Some((seat, _))) => seat.cell.in_flight(),
+            Some(None) | None => 0,
+        };
+        loop {
+            // Those that would not be asked are met on the way to the next that would be.
+            let mut ready = |turn: usize| {
+                let Some(Some((_, why_not))) = seats.get(turn) else {
+                    return false;
+                };
+                let is_new = !met.contains(&turn);
+                if is_new && why_not.is_some() {
+                    met.push(turn);
+                }
+                is_new && why_not.is_none()
+            };
+            let next = rotation.pick(seats.len(), None, &mut ready, busy);
+            let Some(next) = next else { break };
+            met.push(next);
+        }
+        let told = met.into_iter().filter_map(|turn| seats.get(turn)?.as_ref());
+        told.map(|(seat, why_not)| (seat.cell.id.clone(), *why_not))
+            .collect()
+    }
+
     fn seat(&self, place: usize) -> Option<&KeySeat> {
         self.keys.get(place)?.as_ref()
     }
@@ -207,9 +249,6 @@ impl Actor for Provider {
             }
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
-            ProviderMessage::Explain { inquiry, at, reply } => {
-                self.explain(core, &inquiry, at, reply);
-            }
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);
@@ -241,9 +280,10 @@ impl Provider {
             return self.find_key(core, route, now);
         }
         let gate = self.gate(core, &upstream, route.ask.first, now);
-        let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
+        let insists = route.walk.traversal.insists;
+        let gate = gate.and_then(|pass| match pass.probe || insists {
             true => Ok(pass),
-            false => core.state.ramp(&upstream.model, now).map(|()| pass),
+            false => self.ramp(core, &upstream.model, now).map(|()| pass),
         });
         match gate {
             Err(refusal) => self.give_back(route, refusal),
@@ -269,6 +309,17 @@ impl Provider {
                 self.find_key(core, route, now);
             }
         }
+    }
+
+    /// Whether an upstream that recovers takes this one, which can go elsewhere.
+    fn ramp(&self, core: &mut ProviderCore, model: &ModelName, now: Time) -> Result<(), Refusal> {
+        let Some(admits) = core.state.ramp(model, now) else {
+            return Ok(());
+        };
+        self.publish(core, now);
+        admits
+            .then_some(())
+            .ok_or(Refusal::open_ended(Reason::Recovering))
     }
 
     /// The gate of `domain::provider_state`, after noticing whether a probe was lost.
@@ -337,7 +388,7 @@ impl Provider {
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
-        let (at, tokens) = (route.walk.at, route.tokens);
+        let (at, tokens) = (route.walk.traversal.at, route.tokens);
         let (ring, generation) = (&core.ring, route.generation);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
@@ -375,9 +426,9 @@ impl Provider {
             move |turn: usize| fresh(place(turn))
         };
         let busy = |turn: usize| in_flight(place(turn));
-        core.rotation
-            .pick(ring.order.len(), avoid, fresh, busy)
-            .map(place)
+        let next = core.rotation.pick(ring.order.len(), avoid, fresh, busy);
+        self.cell.publish_turn(core.rotation.turn());
+        next.map(place)
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
