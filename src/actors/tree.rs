@@ -26,6 +26,7 @@ pub use planning::NoAnswer;
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
+use crate::domain::ids::ProviderName;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::time::Time;
 use crate::domain::waiting::Ticket;
@@ -109,6 +110,14 @@ impl Dispatcher {
     /// What the actors publish of themselves.
     pub fn cells(&self) -> Arc<Cells> {
         self.cells.load_full()
+    }
+
+    /// Requests in flight at a provider.
+    pub fn in_flight(&self, provider: &ProviderName) -> u32 {
+        let cells = self.cells.load();
+        let keys = cells.providers.get(provider).map(|cells| &cells.keys);
+        let keys = keys.into_iter().flatten();
+        keys.map(|key| key.in_flight()).sum()
     }
 
     /// Whether the router answers.

@@ -43,6 +43,8 @@ pub struct Explanation {
     pub at: Time,
     /// What becomes of the request.
     pub fate: Fate,
+    /// The order is made anew for each request: the next one may have another.
+    pub ranked: bool,
     /// Every upstream of the chain in order.
     pub lines: Vec<Line>,
 }
@@ -136,6 +138,7 @@ impl Dispatch {
                     target: asked.unwrap_or_default().to_owned(),
                     at: self.clock.now(),
                     fate,
+                    ranked: false,
                     lines: Vec::new(),
                 });
             }
@@ -238,6 +241,7 @@ impl Dispatch {
         Explanation {
             target: chain.target.as_ref().to_owned(),
             at: now,
+            ranked: self.targets.is_ranked(&chain.target),
             lines: lines.collect(),
             fate,
         }

@@ -31,7 +31,12 @@ fn three() -> Vec<ProviderSpec> {
         rotation: KeyRotation::LeastInFlight,
         ..provider("c", 2)
     };
-    vec![a, b, c]
+    let mut all = vec![a, b, c];
+    for provider in &mut all {
+        // What a key learns of limits is published when a request first runs into it.
+        provider.limits.pacing.learn = false;
+    }
+    all
 }
 
 /// The plan for a request that may not wait: `index key`, or the cause and what each candidate answered.
