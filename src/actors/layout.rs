@@ -343,7 +343,12 @@ impl<'a> Aligning<'a> {
         if let Some(recall) = self.recall() {
             let now = self.common.clock.now();
             state.restore(&recall.memory, provider.cooldown.max, now);
-            cell.publish(provider::published::view(&state, &provider.home, Some(recall.mark), now));
+            cell.publish(provider::published::view(
+                &state,
+                &provider.home,
+                Some(recall.mark),
+                now,
+            ));
         }
         let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
         let post = post(actor, handle.clone(), core);

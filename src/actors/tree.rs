@@ -22,7 +22,6 @@ use super::route::{Answer, Route};
 use super::router::{Router, RouterCore};
 use super::seat::Seat;
 pub use super::spec::{ProviderSpec, TreeSpec};
-pub use planning::NoAnswer;
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
@@ -33,6 +32,7 @@ use crate::domain::waiting::Ticket;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
+pub use planning::NoAnswer;
 
 /// The running tree. It goes down when this is dropped.
 #[derive(Debug)]

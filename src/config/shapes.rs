@@ -13,7 +13,8 @@ use super::listeners::{self, Http2, Http2Table};
 use super::otlp::{Compression, HttpUrl};
 use super::outbound::ProxyForm;
 use super::raw::{
-    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable, WaitsForm,
+    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable,
+    WaitsForm,
 };
 use super::resolved::LogFormat;
 use super::streams::{HedgeTime, Mode, PrefillForm, ProfileForm, Rescue, RescueTable};

@@ -121,11 +121,8 @@ pub(super) fn resolve(
         let mut absent: Vec<&'static BuiltIn> = Vec::new();
         let mut notes = Vec::new();
         for (place, upstream) in written.iter().enumerate() {
-            if upstream.weight.is_some() && !policy.takes_weights() {
-                let text = format!(
-                    "weight means nothing to policy {} of {name}",
-                    policy.name()
-                );
+            if upstream.weight.is_some_and(|weight| weight != 1) && !policy.takes_weights() {
+                let text = format!("weight means nothing to policy {} of {name}", policy.name());
                 notes.push((format!("{path}.upstreams[{place}].weight"), text));
             }
             match known.meaning(&upstream.name, virtuals) {

@@ -333,14 +333,21 @@ mod tests {
     }
 
     fn cooling(until: u64) -> CandidateFacts {
-        candidate(Ok(()), Some(Refusal::until(Reason::Cooling, seconds(until))))
+        candidate(
+            Ok(()),
+            Some(Refusal::until(Reason::Cooling, seconds(until))),
+        )
     }
 
     fn full() -> CandidateFacts {
         candidate(Ok(()), Some(Refusal::open_ended(Reason::Saturated)))
     }
 
-    fn planned(candidates: &[CandidateFacts], closed: &[Option<Reason>], limits: WaitLimits) -> Plan {
+    fn planned(
+        candidates: &[CandidateFacts],
+        closed: &[Option<Reason>],
+        limits: WaitLimits,
+    ) -> Plan {
         plan(candidates, closed, &limits, true, |_| false, NOW)
     }
 
@@ -427,9 +434,7 @@ mod tests {
             patience_until: seconds(6),
             ..TERMS
         };
-        let said = |refusal| {
-            told(&[candidate(Err(refusal), None), free()], patient)
-        };
+        let said = |refusal| told(&[candidate(Err(refusal), None), free()], patient);
         for reason in [
             Reason::CircuitOpen,
             Reason::ModelGone,

@@ -105,7 +105,8 @@ impl ProviderState {
         let pass = facts.pass(now)?;
         if !first {
             let budget = upstream.map(|upstream| upstream.budget.may_retry(now));
-            let budget = budget.unwrap_or_else(|| RetryBudget::new(self.retry_budget).may_retry(now));
+            let budget =
+                budget.unwrap_or_else(|| RetryBudget::new(self.retry_budget).may_retry(now));
             budget.map_err(|free| Refusal::until(Reason::RetryBudget, free))?;
         }
         Ok(pass)

@@ -31,7 +31,8 @@ pub(crate) fn view(
 impl Provider {
     pub(super) fn publish(&self, core: &mut ProviderCore, now: Time) {
         core.published = true;
-        self.cell.publish(view(&core.state, &core.ring.home, core.ring.mark, now));
+        self.cell
+            .publish(view(&core.state, &core.ring.home, core.ring.mark, now));
     }
 
     /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.

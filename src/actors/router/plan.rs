@@ -66,7 +66,14 @@ impl Router {
         let closed = &request.ask.closed;
         Planned {
             at: now,
-            plan: plan(&candidates, closed, &request.limits, has_place, behind_restart, now),
+            plan: plan(
+                &candidates,
+                closed,
+                &request.limits,
+                has_place,
+                behind_restart,
+                now,
+            ),
             candidates,
         }
     }
@@ -103,6 +110,12 @@ fn published(
     CandidateFacts {
         gate,
         recovery,
-        keys: ring.in_turn(seat.cell.turn(), model, request.tokens, request.generation, now),
+        keys: ring.in_turn(
+            seat.cell.turn(),
+            model,
+            request.tokens,
+            request.generation,
+            now,
+        ),
     }
 }

@@ -45,8 +45,8 @@ impl Attempts {
     pub fn ask_for(&self, filter: &LeaseFilter) -> Option<Ask> {
         let places = self.slots.iter().enumerate();
         let closed = places.map(|(at, slot)| {
-            let fits = !filter.not_at.contains(&at)
-                && (!filter.continues || slot.candidate.continues);
+            let fits =
+                !filter.not_at.contains(&at) && (!filter.continues || slot.candidate.continues);
             slot.closed.or((!fits).then_some(Reason::Unsuitable))
         });
         let closed: Vec<_> = closed.collect();

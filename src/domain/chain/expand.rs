@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Chain, ChainError, Listed, ProviderEntry, ResolveError, Targets, VirtualEntry};
-use crate::domain::target::{Member, Target};
 use crate::domain::ids::Upstream;
 use crate::domain::near::near;
+use crate::domain::target::{Member, Target};
 
 /// Duplicate and clashing names, each once.
 pub(super) fn name_errors(

@@ -323,7 +323,12 @@ fn each_target_of_a_tree_ranks_its_own_members_and_keeps_them_together() {
     let pool = ["pool:b", "pool:a", "pool:c"];
     assert_eq!(
         order(&targets, "all", 0.5),
-        [&["local:y", "local:x"], &pool[..], &["groq:llama", "local:z"]].concat()
+        [
+            &["local:y", "local:x"],
+            &pool[..],
+            &["groq:llama", "local:z"]
+        ]
+        .concat()
     );
     assert_eq!(
         order(&targets, "idle", 0.5),
@@ -349,7 +354,11 @@ fn ranking_costs_neither_stack_for_depth_nor_time_for_diamonds() {
         ranked(&format!("v{n}"), "weighted", &[(&next, 1), (&next, 2)])
     };
     let mut virtuals: Vec<VirtualEntry> = (0..DEPTH).map(link).collect();
-    virtuals.push(ranked(&format!("v{DEPTH}"), "weighted", &[("groq", 1), ("local:x", 0)]));
+    virtuals.push(ranked(
+        &format!("v{DEPTH}"),
+        "weighted",
+        &[("groq", 1), ("local:x", 0)],
+    ));
     let targets = Targets::build(&three(), &virtuals, None).unwrap();
     assert_eq!(order(&targets, "v0", 0.5), ["groq:llama", "local:x"]);
 }

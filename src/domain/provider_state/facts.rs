@@ -45,9 +45,7 @@ impl GateFacts {
         }
         match self.breaker {
             Gate::Closed => Ok(Pass { probe: false }),
-            Gate::Open { until } if now < until => {
-                Err(Refusal::until(Reason::CircuitOpen, until))
-            }
+            Gate::Open { until } if now < until => Err(Refusal::until(Reason::CircuitOpen, until)),
             // What was published of an open breaker is its last word until the next request is the probe.
             Gate::Probe | Gate::Open { .. } => Ok(Pass { probe: true }),
             Gate::Probing { .. } => Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL)),

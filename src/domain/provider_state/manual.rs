@@ -45,9 +45,7 @@ impl ProviderState {
             }
         });
         let well = |view: &UpstreamView| {
-            view.breaker == Gate::Closed
-                && view.gone_until.is_none()
-                && view.ramp.is_none()
+            view.breaker == Gate::Closed && view.gone_until.is_none() && view.ramp.is_none()
         };
         let mut unwell: Vec<_> = views.filter(|view| !well(view)).collect();
         unwell.sort_by(|a, b| a.model.cmp(&b.model));
