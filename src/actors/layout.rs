@@ -142,7 +142,11 @@ fn dismiss(
         let seat = seats.remove(&child);
         difference.leaving.extend(seat.map(|seat| (child, seat)));
     } else {
-        let seat = ProviderSeat { handle, cell };
+        let seat = ProviderSeat {
+            handle,
+            ring: Arc::clone(&shared),
+            cell,
+        };
         difference.table.providers.insert(name.clone(), seat);
         let new = Ring {
             order: present(&keys),
@@ -225,7 +229,11 @@ impl<'a> Aligning<'a> {
         };
         let name = &self.provider.name;
         self.difference.cells.providers.insert(name.clone(), cells);
-        let seat = ProviderSeat { handle, cell };
+        let seat = ProviderSeat {
+            handle,
+            ring: Arc::clone(&ring),
+            cell,
+        };
         self.difference.table.providers.insert(name.clone(), seat);
         let new = self.ring(keys);
         self.difference.rings.push((ring, new));
@@ -335,7 +343,12 @@ impl<'a> Aligning<'a> {
         if let Some(recall) = self.recall() {
             let now = self.common.clock.now();
             state.restore(&recall.memory, provider.cooldown.max, now);
-            cell.publish(provider::published::view(&state, Some(recall.mark), now));
+            cell.publish(provider::published::view(
+                &state,
+                &provider.home,
+                Some(recall.mark),
+                now,
+            ));
         }
         let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
         let post = post(actor, handle.clone(), core);

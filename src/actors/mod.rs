@@ -7,7 +7,6 @@ pub mod chaos;
 pub mod child;
 pub mod estate;
 pub mod handle;
-pub mod inquiry;
 pub mod key;
 mod layout;
 pub mod lease;

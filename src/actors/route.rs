@@ -9,6 +9,7 @@ use crate::domain::attempts::{Ask, Refused};
 use crate::domain::chain::Chain;
 use crate::domain::client::Standing;
 use crate::domain::ids::Upstream;
+use crate::domain::plan::{Traversal, WaitLimits};
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
 use crate::domain::retry_budget::Charge;
@@ -57,18 +58,14 @@ pub enum Answer {
 /// Where a route stands on its way through the actors.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// The candidate it is at.
-    pub(crate) at: usize,
-    /// What earlier candidates of this walk said.
-    pub(crate) declined: Vec<(usize, Refusal)>,
+    /// The candidate it is at, and what earlier ones of this walk answered.
+    pub(crate) traversal: Traversal,
     /// The router's count of readiness events when the walk began.
     pub(crate) seen: u64,
     /// Until when it waits for an actor's restart, once it met one.
     pub(crate) grace_until: Option<Time>,
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
-    /// Nobody else can serve it: an upstream that is recovering must.
-    pub(crate) insists: bool,
     /// The provider's part of the walk.
     pub(crate) visit: Visit,
 }
@@ -123,8 +120,25 @@ impl Route {
         }
     }
 
+    /// Moves on to the next candidate that is open to it; false when there is none left.
+    pub(crate) fn advance(&mut self) -> bool {
+        let count = self.chain.upstreams.len();
+        let next = self.walk.traversal.advance(&self.ask.closed, count);
+        next.is_some()
+    }
+
+    /// What bounds its waiting.
+    pub(crate) fn limits(&self) -> WaitLimits {
+        WaitLimits {
+            may_wait: self.may_wait,
+            wait_until: self.wait_until,
+            patience_until: self.patience_until,
+            deadline: self.deadline,
+        }
+    }
+
     /// The candidate it is at.
     pub(crate) fn upstream(&self) -> Option<&Upstream> {
-        self.chain.upstreams.get(self.walk.at)
+        self.chain.upstreams.get(self.walk.traversal.at)
     }
 }

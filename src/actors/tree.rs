@@ -1,6 +1,6 @@
 //! The whole tree: made from plain parameters, watched over, and asked for leases.
 
-mod inquire;
+mod planning;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -25,11 +25,13 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::supervisor::{Supervisor, SupervisorCore};
 use super::view::{Cells, Life, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
+use crate::domain::ids::ProviderName;
 use crate::domain::time::Time;
 use crate::domain::waiting::Ticket;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
+pub use planning::NoAnswer;
 
 /// The running tree. It goes down when this is dropped.
 #[derive(Debug)]
@@ -106,6 +108,14 @@ impl Dispatcher {
     /// What the actors publish of themselves.
     pub fn cells(&self) -> Arc<Cells> {
         self.cells.load_full()
+    }
+
+    /// Requests in flight at a provider.
+    pub fn in_flight(&self, provider: &ProviderName) -> u32 {
+        let cells = self.cells.load();
+        let keys = cells.providers.get(provider).map(|cells| &cells.keys);
+        let keys = keys.into_iter().flatten();
+        keys.map(|key| key.in_flight()).sum()
     }
 
     /// Whether the router answers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -10,10 +10,12 @@ use super::mailbox::Mailbox;
 use crate::domain::circuit::Gate;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
+use crate::domain::key_state::KeyFacts;
 use crate::domain::limits::KeyLimits;
 use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
 use crate::domain::pace::Known;
-use crate::domain::provider_state::UpstreamView;
+use crate::domain::plan::Recovery;
+use crate::domain::provider_state::{GateFacts, Pass, UpstreamView};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
@@ -75,8 +77,6 @@ impl LifeCell {
 /// What a key's actor last published.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeyView {
-    /// Out for all models: why, and until when.
-    pub outage: Option<Refusal>,
     /// Cooling for single models.
     pub cooling: Vec<(ModelName, Time)>,
     /// What the next process should know of that.
@@ -92,21 +92,26 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    /// Why the key would refuse `model` at `now`, as far as the view tells.
-    pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
-        let lasts = |refusal: &Refusal| refusal.ready_at.is_none_or(|ready_at| ready_at > now);
-        if let Some(outage) = self.outage.filter(lasts) {
-            return Some(outage);
-        }
-        self.cooling
-            .iter()
-            .find(|(cooling, until)| cooling == model && *until > now)
-            .map(|(_, until)| Refusal::until(Reason::Cooling, *until))
+    /// Out for all models at `now`: why, and until when.
+    pub fn outage(&self, now: Time) -> Option<Refusal> {
+        self.facts(None).outage(now)
     }
 
-    /// Whether the key would take a request for `model` at `now`, as far as the view tells.
-    pub fn admits(&self, model: &ModelName, now: Time) -> bool {
-        self.probing.is_none() && self.refusal(model, now).is_none()
+    /// Why the key would refuse `model` at `now`, as far as the view tells.
+    pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+        let mut cooling = self.cooling.iter();
+        let cooling = cooling.find(|(cooling, _)| cooling == model);
+        self.facts(cooling.map(|(_, until)| *until)).refusal(now)
+    }
+
+    fn facts(&self, cooling_model: Option<Time>) -> KeyFacts {
+        KeyFacts {
+            held: self.held,
+            invalid: self.invalid,
+            probing: self.probing.is_some(),
+            cooling_all: self.cooling_all,
+            cooling_model,
+        }
     }
 }
 
@@ -140,6 +145,14 @@ pub struct KeyCell {
     learned: ArcSwap<Vec<Known>>,
     limits: ArcSwap<Vec<LimitMemory>>,
     paced: ArcSwap<Vec<Paced>>,
+    limited: ArcSwap<Vec<Limited>>,
+}
+
+/// A configured limit that leaves no room for a request of so many tokens, nor for a larger one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Limited {
+    tokens: u64,
+    until: Time,
 }
 
 /// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
@@ -165,6 +178,7 @@ impl KeyCell {
             learned: ArcSwap::default(),
             limits: ArcSwap::default(),
             paced: ArcSwap::default(),
+            limited: ArcSwap::default(),
         }
     }
 
@@ -237,13 +251,35 @@ impl KeyCell {
 
     /// Why the key would refuse a request of `tokens` for `model` at `now`, as far as published.
     pub(crate) fn refusal(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
-        self.view.load().refusal(model, now).or_else(|| {
+        let limited = || {
+            let limited = self.limited.load();
+            let holds = |one: &&Limited| now < one.until && tokens >= one.tokens;
+            let one = limited.iter().find(holds)?;
+            Some(Refusal::until(Reason::Limited, one.until))
+        };
+        let refusal = self.view.load().refusal(model, now).or_else(limited);
+        refusal.or_else(|| {
             let paced = self.paced.load();
             let holds =
                 |one: &&Paced| now < one.until && tokens >= one.tokens && one.model == *model;
             let one = paced.iter().find(holds)?;
             Some(Refusal::until(Reason::Paced, one.until))
         })
+    }
+
+    /// The configured limits that leave no room, from how many tokens on and until when.
+    pub(crate) fn publish_limited(&self, limited: impl Iterator<Item = (u64, Time)>) {
+        let limited: Vec<_> = limited
+            .map(|(tokens, until)| Limited { tokens, until })
+            .collect();
+        if **self.limited.load() != limited {
+            self.limited.store(Arc::new(limited));
+        }
+    }
+
+    /// How many tokens a request had that a configured limit leaves no room for, if that is published.
+    pub(crate) fn limited_tokens(&self) -> Option<u64> {
+        self.limited.load().iter().map(|one| one.tokens).max()
     }
 
     /// A request of `tokens` for `model` was told to wait: others need not ask.
@@ -322,8 +358,10 @@ impl KeyCell {
 }
 
 /// What a provider's actor last published: only what is out of order.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct ProviderView {
+    /// The address that the rest is about.
+    pub home: String,
     /// All keys cool until then.
     pub cooling: Option<Time>,
     /// What the next process should know of that.
@@ -338,13 +376,29 @@ pub struct ProviderView {
 }
 
 impl ProviderView {
-    /// Whether the provider would let a request for `model` through at `now`, as far as the view tells. For those who
-    /// look: a probe that was lost with a crash is noticed by the next request only.
-    pub fn admits(&self, model: &ModelName, now: Time) -> bool {
-        let out = [self.cooling, self.held].into_iter().flatten();
-        let mut upstreams = self.upstreams.iter();
-        out.max().is_none_or(|until| until <= now)
-            && upstreams.all(|upstream| upstream.model != *model || upstream.admits(now))
+    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`. A probe that was
+    /// lost with a crash is noticed by the next request only.
+    ///
+    /// # Errors
+    /// Why not, and when it could.
+    pub fn gate(&self, model: &ModelName, now: Time) -> Result<Pass, Refusal> {
+        let upstream = self.upstream(model);
+        let facts = GateFacts {
+            held: self.held,
+            cooling: self.cooling,
+            gone_until: upstream.and_then(|upstream| upstream.gone_until),
+            breaker: upstream.map_or(Gate::Closed, |upstream| upstream.breaker),
+        };
+        facts.pass(now)
+    }
+
+    /// The share of requests that `model` takes while it recovers from an open breaker.
+    pub fn recovery(&self, model: &ModelName, now: Time) -> Option<Recovery> {
+        self.upstream(model)?.recovery(now)
+    }
+
+    fn upstream(&self, model: &ModelName) -> Option<&UpstreamView> {
+        self.upstreams.iter().find(|it| it.model == *model)
     }
 
     /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
@@ -353,8 +407,7 @@ impl ProviderView {
         model: &ModelName,
         now: Time,
     ) -> (&'static str, Option<Time>, Option<Time>) {
-        let known = self.upstreams.iter().find(|it| it.model == *model);
-        match known.map(|it| it.breaker) {
+        match self.upstream(model).map(|it| it.breaker) {
             None | Some(Gate::Closed) => ("closed", None, None),
             Some(Gate::Open { until }) if now < until => ("open", Some(until), None),
             // The next request is the probe.
@@ -372,6 +425,8 @@ pub struct ProviderCell {
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
     view: ArcSwap<ProviderView>,
+    /// Where the rotation of its keys stands.
+    turn: AtomicUsize,
 }
 
 impl ProviderCell {
@@ -382,6 +437,15 @@ impl ProviderCell {
 
     pub(crate) fn publish(&self, view: ProviderView) {
         self.view.store(Arc::new(view));
+    }
+
+    /// Where the rotation of its keys stands.
+    pub(crate) fn turn(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish_turn(&self, turn: usize) {
+        self.turn.store(turn, Ordering::Relaxed);
     }
 }
 

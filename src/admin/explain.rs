@@ -82,6 +82,7 @@ fn shown(explained: &Explanation, look: Look) -> Value {
     let lines = explained.lines.iter().enumerate();
     json!({
         "target": explained.target,
+        "ranked_per_request": explained.ranked,
         "answer": answer,
         "detail": detail,
         "would_wait_ms": would_wait,
@@ -182,6 +183,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Restarting => "its actor is being restarted",
         Reason::Quarantined => "kept out by hand, or its actor failed too often",
         Reason::KeysTried | Reason::Tried => "was tried",
+        Reason::Unsuitable => "is not what this attempt is to be",
         Reason::TooLarge => "the context window is too small",
         Reason::Contended => "others wait for it already",
         Reason::NoKeys => "has no usable key",

@@ -13,6 +13,7 @@ use super::upstreams::{Look, life, provider, seconds};
 use crate::access::Client;
 use crate::domain::chain::Chain;
 use crate::domain::ids::{ModelName, ProviderName};
+use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::telemetry::level;
 
@@ -42,8 +43,8 @@ fn whole(admin: &Admin) -> Value {
             "waiting": cells.router.waiting(),
         },
         "providers": providers.collect::<Vec<_>>(),
-        "virtual": now.targets.chains().map(|it| chain(it)).collect::<Vec<_>>(),
-        "default": now.targets.default_chain().map(|it| chain(it)),
+        "virtual": now.targets.chains().map(|it| chain(&now, it)).collect::<Vec<_>>(),
+        "default": now.targets.default_chain().map(|it| chain(&now, it)),
         "clients": now.clients.iter().map(|it| client(it)).collect::<Vec<_>>(),
     })
 }
@@ -100,9 +101,17 @@ pub(super) fn models(now: &Now) -> BTreeMap<ProviderName, BTreeSet<ModelName>> {
     models
 }
 
-fn chain(chain: &Chain) -> Value {
+fn chain(now: &Now, chain: &Chain) -> Value {
     let upstreams = chain.upstreams.iter().map(ToString::to_string);
-    json!({"name": *chain.target, "upstreams": upstreams.collect::<Vec<_>>()})
+    let entry = now.targets.configured(&chain.target);
+    let members = entry.into_iter().flat_map(|entry| &entry.upstreams);
+    let members = members.map(|member| json!({"name": member.name, "weight": member.weight}));
+    json!({
+        "name": *chain.target,
+        "upstreams": upstreams.collect::<Vec<_>>(),
+        "policy": entry.map_or(Policy::default(), |entry| entry.policy).name(),
+        "members": members.collect::<Vec<_>>(),
+    })
 }
 
 fn client(client: &Client) -> Value {

@@ -102,7 +102,7 @@ fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
     let known = view.upstreams.iter().find(|it| it.model == *model);
     let (breaker, until, since) = view.breaker(model, look.now);
     let share = known
-        .and_then(|it| it.recovering_since)
+        .and_then(|it| it.ramp.map(|ramp| ramp.since()))
         .map_or(1.0, |since| Ramp::new(since).share(look.now));
     json!({
         "model": model.as_str(),

@@ -178,10 +178,14 @@ fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamS
     let cells = cells.providers.get(&upstream.provider);
     let view = cells.map(|cells| cells.provider.view());
     let up = cells.is_some_and(|cells| cells.provider.life.get() == Life::Up);
-    let out = !up || view.as_ref().is_none_or(|view| !view.admits(model, now));
+    let out = !up
+        || view
+            .as_ref()
+            .is_none_or(|view| view.gate(model, now).is_err());
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
-    let usable =
-        |cell: &&Arc<KeyCell>| cell.life.get() == Life::Up && cell.view().admits(model, now);
+    let usable = |cell: &&Arc<KeyCell>| {
+        cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
+    };
     UpstreamState {
         upstream: upstream.clone(),
         breaker: view.map_or("closed", |view| view.breaker(model, now).0),

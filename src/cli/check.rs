@@ -86,7 +86,8 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         for chain in chains {
             let policy = policies::shown(config.policies.of(&chain.target), config);
             let upstreams = upstreams(chain).join(" -> ");
-            writeln!(out, "  {} -> {upstreams}{policy}", chain.target)?;
+            let ranking = policies::ranking(config, &chain.target);
+            writeln!(out, "  {} -> {upstreams}{ranking}{policy}", chain.target)?;
         }
     }
     match config.targets.default_chain() {
@@ -124,6 +125,7 @@ pub fn render_json(config: &Config) -> Value {
         .map(|chain| {
             let mut entry = policies::to_json(config.policies.of(&chain.target), config);
             entry["name"] = json!(*chain.target);
+            policies::add_ranking(&mut entry, config, &chain.target);
             entry["upstreams"] = json!(upstreams(chain));
             entry
         })

@@ -69,6 +69,9 @@ fn table(explained: &Value) -> String {
         true => writeln!(out, "{answer}"),
         false => writeln!(out, "{target}: {answer}"),
     };
+    if explained["ranked_per_request"] == true {
+        out.push_str("  the upstreams are ranked anew for each request: the next one may see another order\n");
+    }
     let mut rows: Vec<[String; 4]> = Vec::new();
     for candidate in items(&explained["candidates"]) {
         let place = format!("{}. ", candidate["place"]);

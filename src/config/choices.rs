@@ -5,6 +5,7 @@ use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
+use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 
 impl FromNode for Dialect {
@@ -37,6 +38,13 @@ impl FromNode for KeyRotation {
             &all.map(|rotation| (rotation.as_str(), rotation)),
             report,
         )
+    }
+}
+
+impl FromNode for Policy {
+    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+        let all: Vec<_> = Self::all().map(|policy| (policy.name(), policy)).collect();
+        choice(node, &all, report)
     }
 }
 

@@ -18,6 +18,7 @@ use super::telemetry::Telemetry;
 use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
+use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 
 section! {
@@ -379,8 +380,8 @@ section! {
     Virtual {
         /// Its name.
         name: String = required,
-        /// How the chain is walked. This version knows `ordered`.
-        #[expect(dead_code, reason = "judged while it is read, and holds nothing")]
+        /// How the upstreams are ranked for each request: `ordered` as written, `weighted` drawn by their weights,
+        /// `least_busy` fewest requests in flight first. Default `ordered`.
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
@@ -431,37 +432,36 @@ section! {
     }
 }
 
-/// `llm.virtual[].policy`
-pub(super) struct Policy;
-
-impl FromNode for Policy {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        match node.text().as_deref() {
-            Some("ordered") => Some(Self),
-            _ => node.reject("this version knows only `ordered`", "remove it", report),
-        }
-    }
-}
-
 /// `llm.virtual[].upstreams[]`: `{name: …}`, or the name alone.
-pub(super) struct UpstreamRef(pub String);
+pub(super) struct UpstreamRef {
+    pub(super) name: String,
+    pub(super) weight: Option<u32>,
+}
 
 section! {
     /// `llm.virtual[].upstreams[]`
     UpstreamTable {
         /// What it refers to.
         name: String = required,
+        /// Its share of the requests under policy `weighted`; 0 means only after all others. Default 1.
+        weight: u32,
     }
 }
 
 impl FromNode for UpstreamRef {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
-        let name = match &node.value.kind {
-            ValueKind::Table(_) => UpstreamTable::read(node, report)?.name,
-            _ => Some(String::read(node, report)?),
+        let (name, weight) = match &node.value.kind {
+            ValueKind::Table(_) => {
+                let UpstreamTable { name, weight } = UpstreamTable::read(node, report)?;
+                (name, weight)
+            }
+            _ => (Some(String::read(node, report)?), None),
         };
         match name {
-            Some(name) if !name.trim().is_empty() => Some(Self(name.trim().to_owned())),
+            Some(name) if !name.trim().is_empty() => Some(Self {
+                name: name.trim().to_owned(),
+                weight,
+            }),
             _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
         }
     }

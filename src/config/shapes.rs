@@ -13,7 +13,7 @@ use super::listeners::{self, Http2, Http2Table};
 use super::otlp::{Compression, HttpUrl};
 use super::outbound::ProxyForm;
 use super::raw::{
-    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, Policy, UpstreamRef, UpstreamTable,
+    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable,
     WaitsForm,
 };
 use super::resolved::LogFormat;
@@ -25,6 +25,7 @@ use super::values::{
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::Dialect;
+use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
@@ -229,7 +230,7 @@ impl Describe for AdminListen {
 
 impl Describe for Policy {
     fn shape() -> Shape {
-        Shape::choice(["ordered"])
+        Shape::choice(Self::all().map(|policy| policy.name()))
     }
 }
 

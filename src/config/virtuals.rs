@@ -6,7 +6,7 @@ use super::catalog::{self, BuiltIn};
 use super::context::{Placed, other_names};
 use super::raw;
 use super::read::Report;
-use crate::domain::chain::{ChainError, ResolveError, VirtualEntry};
+use crate::domain::chain::{ChainError, MemberEntry, ResolveError, VirtualEntry};
 use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
@@ -88,7 +88,7 @@ pub(super) fn locals(
     let upstreams = virtuals
         .iter()
         .flat_map(|entry| entry.upstreams.iter().flatten())
-        .map(|upstream| upstream.0.as_str());
+        .map(|upstream| upstream.name.as_str());
     let mut found: Vec<&'static BuiltIn> = Vec::new();
     for name in upstreams.chain(default_model) {
         if let Meaning::Absent(entry) = known.meaning(name, virtuals)
@@ -116,16 +116,24 @@ pub(super) fn resolve(
             continue;
         }
         let written = entry.upstreams.as_deref().unwrap_or_default();
+        let policy = entry.policy.unwrap_or_default();
         let mut upstreams = Vec::new();
         let mut absent: Vec<&'static BuiltIn> = Vec::new();
         let mut notes = Vec::new();
         for (place, upstream) in written.iter().enumerate() {
-            match known.meaning(&upstream.0, virtuals) {
-                Meaning::Name(name) => upstreams.push(name),
+            if upstream.weight.is_some_and(|weight| weight != 1) && !policy.takes_weights() {
+                let text = format!("weight means nothing to policy {} of {name}", policy.name());
+                notes.push((format!("{path}.upstreams[{place}].weight"), text));
+            }
+            match known.meaning(&upstream.name, virtuals) {
+                Meaning::Name(name) => upstreams.push(MemberEntry {
+                    name,
+                    weight: upstream.weight.unwrap_or(1),
+                }),
                 Meaning::Absent(builtin) => {
                     let text = format!(
                         "{} is skipped in {name}: no key; set {}",
-                        upstream.0,
+                        upstream.name,
                         builtin.wanted()
                     );
                     notes.push((format!("{path}.upstreams[{place}]"), text));
@@ -149,6 +157,7 @@ pub(super) fn resolve(
         }
         chains.push(VirtualEntry {
             name: name.to_owned(),
+            policy,
             upstreams,
         });
     }

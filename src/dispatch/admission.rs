@@ -10,6 +10,7 @@ use super::tokens;
 use crate::access::Client;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::ProviderName;
 
 impl Dispatch {
     /// The chain that the request asks for, if its client may.
@@ -27,7 +28,7 @@ impl Dispatch {
         })
     }
 
-    /// The chain that `model` means, if that client may ask for it.
+    /// The chain that `model` means, ranked for one request, if that client may ask for it.
     ///
     /// # Errors
     /// The code and message of the answer.
@@ -38,11 +39,14 @@ impl Dispatch {
     ) -> Result<Arc<Chain>, (ErrorCode, String)> {
         let resolved = self.targets.resolve(model);
         let Some(client) = client else {
-            return resolved.map_err(|error| unknown(&error));
+            return match resolved {
+                Ok(chain) => Ok(self.ranked(chain)),
+                Err(error) => Err(unknown(&error)),
+            };
         };
         // What a client may not ask for does not even exist for it.
         match resolved {
-            Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
+            Ok(chain) if client.may_ask(model, &chain) => Ok(self.ranked(chain)),
             Ok(_) => Err(not_allowed(client, model)),
             Err(_) if model.is_some_and(|model| !client.may_name(model)) => {
                 Err(not_allowed(client, model))
@@ -53,6 +57,12 @@ impl Dispatch {
             }
             Err(error) => Err(unknown(&error)),
         }
+    }
+
+    /// The chain in the order for one request: all its attempts walk that one.
+    fn ranked(&self, chain: Arc<Chain>) -> Arc<Chain> {
+        let in_flight = |provider: &ProviderName| self.dispatcher.in_flight(provider);
+        self.targets.ranked(chain, &in_flight, &mut fastrand::f64)
     }
 
     /// Charges the client, if there is one, with what the request seems to need.

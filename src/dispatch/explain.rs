@@ -1,5 +1,5 @@
-//! Where a request would go now, and why not elsewhere: found out the way a request finds out, but nothing is sent and
-//! nothing changes. What it says holds for this moment; the next request may change it.
+//! Where a request would go now, and why not elsewhere: the plan that its route would follow (`domain/plan.rs`); nothing
+//! is sent and nothing changes. What it says holds for this moment; the next request may change it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::leasing::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
-pub use crate::actors::inquiry::NoAnswer;
-use crate::actors::inquiry::{Heard, Inquiry, Told};
-use crate::domain::attempts::{Attempts, Next, Verdict};
+use crate::actors::router::{PlanRequest, Planned};
+pub use crate::actors::tree::NoAnswer;
+use crate::domain::attempts::{Attempts, Next, Refused, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::forecast::{Forecast, Prospect, Terms, forecast};
 use crate::domain::ids::{KeyId, Upstream};
-use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
+use crate::domain::refusal::Refusal;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 
@@ -43,6 +43,8 @@ pub struct Explanation {
     pub at: Time,
     /// What becomes of the request.
     pub fate: Fate,
+    /// The order is made anew for each request: the next one may have another.
+    pub ranked: bool,
     /// Every upstream of the chain in order.
     pub lines: Vec<Line>,
 }
@@ -136,18 +138,30 @@ impl Dispatch {
                     target: asked.unwrap_or_default().to_owned(),
                     at: self.clock.now(),
                     fate,
+                    ranked: false,
                     lines: Vec::new(),
                 });
             }
         };
+        let (now, policy) = (self.clock.now(), &self.policy);
+        let deadline = now + policy.deadline;
+        let candidates = self.candidates(&chain);
+        let attempts = Attempts::new(*policy, deadline, needed, candidates);
         let standing = question.client.as_ref().map(|client| client.standing());
-        let told = self.dispatcher.inquire(Inquiry {
+        let planned = self.dispatcher.plan(PlanRequest {
             chain: Arc::clone(&chain),
+            ask: attempts.ask(),
             tokens: reserve,
             generation: self.generation,
             standing: standing.unwrap_or_default(),
+            limits: WaitLimits {
+                may_wait: policy.await_cooldown > Duration::ZERO,
+                wait_until: now + policy.await_cooldown,
+                patience_until: now + self.policies.of(&chain.target).patience,
+                deadline,
+            },
         });
-        Ok(self.conclude(&chain, needed, &told.await?))
+        Ok(self.explanation(&chain, &attempts, &planned.await?))
     }
 
     /// What is decided before the chain is walked.
@@ -186,101 +200,84 @@ impl Dispatch {
         Ok(chain)
     }
 
-    /// Puts together what all of them said.
-    fn conclude(&self, chain: &Chain, needed: u64, told: &Told) -> Explanation {
-        let (now, policy) = (told.at, &self.policy);
-        let deadline = now + policy.deadline;
-        let candidates = self.candidates(chain);
-        let attempts = Attempts::new(*policy, deadline, needed, candidates.clone());
-        let closed = attempts.ask().closed;
-        let heard = closed.iter().zip(&told.candidates);
-        let prospects: Vec<Prospect> = heard
-            .map(|(closed, heard)| heard.prospect(*closed))
-            .collect();
-        let terms = Terms {
-            may_wait: policy.await_cooldown > Duration::ZERO,
-            wait_until: now + policy.await_cooldown,
-            patience_until: now + self.policies.of(&chain.target).patience,
-            deadline,
-            has_place: told.has_place,
-        };
-        let refused = |verdict: Verdict, declined: &[(usize, Refusal)]| {
-            let told = verdict::Told {
-                target: &chain.target,
-                tried: 0,
-                skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
-                attempts: &attempts,
-                now,
-            };
-            Fate::Refused {
-                code: verdict.code,
-                message: told.message(verdict.code),
-                retry_after: retry_after(verdict, now),
+    /// The plan in the words of those who ask.
+    fn explanation(&self, chain: &Chain, attempts: &Attempts, planned: &Planned) -> Explanation {
+        let (now, plan) = (planned.at, &planned.plan);
+        let fate = match (attempts.start(now), plan.outcome) {
+            (Next::Fail(verdict), _) => refused(chain, attempts, verdict, &[], now),
+            (_, PlanOutcome::Goes) => Fate::Goes(plan.order.first().copied().unwrap_or(0)),
+            (_, PlanOutcome::Waits(until)) => {
+                let declined = plan.declined.iter();
+                let hopeful = declined.filter(|(_, it)| it.reason.may_pass());
+                let first = hopeful.min_by_key(|(_, it)| it.ready_at.unwrap_or(Time::ZERO));
+                Fate::Waits {
+                    until,
+                    at: first.map_or(0, |(at, _)| *at),
+                }
+            }
+            (_, PlanOutcome::Refused(cause)) => {
+                let declined = plan.declined.clone();
+                let why = Refused { cause, declined };
+                let verdict = attempts.refused(&why, now);
+                refused(chain, attempts, verdict, &why.declined, now)
             }
         };
-        let fate = match attempts.start(now) {
-            Next::Fail(verdict) => refused(verdict, &[]),
-            Next::Ask(_) | Next::Relay => match forecast(&prospects, &terms, now) {
-                Forecast::Goes(at) => Fate::Goes(at),
-                Forecast::Waits { declined, until } => {
-                    let hopeful = declined.iter().filter(|(_, it)| it.reason.may_pass());
-                    let first = hopeful.min_by_key(|(_, it)| it.ready_at.unwrap_or(Time::ZERO));
-                    Fate::Waits {
-                        until,
-                        at: first.map_or(0, |(at, _)| *at),
-                    }
-                }
-                Forecast::Refused(why) => refused(attempts.refused(&why, now), &why.declined),
-            },
-        };
-        let lines = candidates.into_iter().zip(&prospects).zip(&told.candidates);
-        let lines = lines
-            .enumerate()
-            .map(|(at, ((candidate, prospect), heard))| {
-                let chosen = matches!(fate, Fate::Goes(goes) if goes == at);
-                Line {
-                    standing: standing(
-                        prospect,
-                        chosen,
-                        matches!(fate, Fate::Goes(goes) if at < goes),
-                    ),
-                    upstream: candidate.upstream,
-                    context_window: candidate.context_window,
-                    probe: heard.gate.is_ok_and(|pass| pass.probe),
-                    recovery: heard.recovery.map(|it| (it.share, it.admits)),
-                    keys: keys(heard),
-                }
-            });
+        let lines = self.candidates(chain).into_iter().zip(&planned.candidates);
+        let lines = lines.enumerate().map(|(at, (candidate, facts))| {
+            let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
+            Line {
+                standing: match skipped {
+                    Some((_, refusal)) => Standing::Excluded(*refusal),
+                    None if fate == Fate::Goes(at) => Standing::Chosen,
+                    None => Standing::Next,
+                },
+                upstream: candidate.upstream,
+                context_window: candidate.context_window,
+                probe: facts.gate.is_ok_and(|pass| pass.probe),
+                recovery: facts.recovery.map(|it| (it.share, it.admits)),
+                keys: keys(facts),
+            }
+        });
         Explanation {
             target: chain.target.as_ref().to_owned(),
             at: now,
+            ranked: self.targets.is_ranked(&chain.target),
             lines: lines.collect(),
             fate,
         }
     }
 }
 
-/// `before`: the request goes to one further on, so this one has turned it away.
-fn standing(prospect: &Prospect, chosen: bool, before: bool) -> Standing {
-    if let Some(reason) = prospect.closed {
-        return Standing::Excluded(Refusal::open_ended(reason));
-    }
-    match prospect.gate.and(prospect.keys) {
-        Err(refusal) => Standing::Excluded(refusal),
-        Ok(()) if chosen => Standing::Chosen,
-        Ok(()) if before => Standing::Excluded(Refusal::open_ended(Reason::Recovering)),
-        Ok(()) => Standing::Next,
+fn refused(
+    chain: &Chain,
+    attempts: &Attempts,
+    verdict: Verdict,
+    declined: &[(usize, Refusal)],
+    now: Time,
+) -> Fate {
+    let closed = attempts.ask().closed;
+    let told = verdict::Told {
+        target: &chain.target,
+        tried: 0,
+        skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
+        attempts,
+        now,
+    };
+    Fate::Refused {
+        code: verdict.code,
+        message: told.message(verdict.code),
+        retry_after: retry_after(verdict, now),
     }
 }
 
-fn keys(heard: &Heard) -> Vec<KeyLine> {
+fn keys(facts: &CandidateFacts) -> Vec<KeyLine> {
     let mut first = true;
-    let lines = heard.keys.iter().map(|(id, said)| KeyLine {
+    let lines = facts.keys.iter().map(|(id, refusal)| KeyLine {
         id: id.clone(),
-        turn: match said {
-            Ok(()) if std::mem::take(&mut first) => Turn::First,
-            Ok(()) => Turn::Ready,
-            Err(refusal) => Turn::Excluded(*refusal),
+        turn: match refusal {
+            None if std::mem::take(&mut first) => Turn::First,
+            None => Turn::Ready,
+            Some(refusal) => Turn::Excluded(*refusal),
         },
     });
     lines.collect()

@@ -11,7 +11,7 @@ use super::tokens;
 use crate::actors::lease::Lease;
 use crate::actors::route::Route;
 use crate::actors::tree::Dispatcher;
-use crate::domain::attempts::{Ask, Attempts, Refused, Verdict};
+use crate::domain::attempts::{Ask, Attempts, LeaseFilter, Refused, Verdict};
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
@@ -159,21 +159,16 @@ impl Dispatch {
         }
     }
 
-    /// A lease for an extra attempt, if there is one without waiting.
+    /// A lease for an extra attempt that more is asked of, if there is one without waiting.
     pub(super) async fn lease_now(
         &self,
         request: &Request,
         chain: &Arc<Chain>,
-        ask: Ask,
+        attempts: &Attempts,
+        filter: &LeaseFilter,
         deadline: Time,
     ) -> Option<Lease> {
-        let ask = Ask {
-            first: false,
-            ..ask
-        };
-        if ask.closed.iter().all(Option::is_some) {
-            return None;
-        }
+        let ask = attempts.ask_for(filter)?;
         let reserve = tokens::estimate(&request.doc);
         let asked = self.dispatcher.lease(deadline, |reply| {
             let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);

@@ -15,12 +15,11 @@ use super::request::{Endpoint, Request};
 use super::story::Story;
 use super::tried::{Tried, settlement};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::{Attempts, Next};
+use crate::domain::attempts::{Attempts, LeaseFilter, Next};
 use crate::domain::chain::Chain;
 use crate::domain::hedge;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Why;
-use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
 use futures_util::future::BoxFuture;
 /// What a request's attempts have in common.
@@ -391,19 +390,20 @@ impl Dispatch {
         hurries: bool,
     ) -> Option<(&'a Arc<Endpoint>, Lease)> {
         let (index, key) = (first.lease.index, &first.tried.begun().key);
-        let mut ask = attempts.ask();
-        // Its own key declines, and counts nothing.
-        ask.refused_keys.push((index, key.index));
-        if hurries && let Some(closed) = ask.closed.get_mut(index) {
-            *closed = Some(Reason::Tried);
-        }
-        let lease = self
-            .lease_now(course.request, course.chain, ask, course.limits.deadline)
-            .await?;
-        // The router forgets refusals of a request that sat out a restart.
-        let other = lease.index != index || lease.key != *key;
-        let endpoint = self.endpoint(course.chain, lease.index)?;
-        other.then_some((endpoint, lease))
+        let filter = LeaseFilter {
+            not_at: if hurries { vec![index] } else { Vec::new() },
+            not_with: Some((index, key.index)),
+            continues: false,
+        };
+        let Course {
+            request,
+            chain,
+            limits,
+        } = course;
+        let lease = self.lease_now(request, chain, attempts, &filter, limits.deadline);
+        let lease = lease.await?;
+        let endpoint = self.endpoint(chain, lease.index)?;
+        Some((endpoint, lease))
     }
 
     /// Settles and records a failed attempt, and says what to do next.

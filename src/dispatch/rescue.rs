@@ -12,13 +12,12 @@ use super::request::{Endpoint, Request};
 use super::story::Story;
 use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::{Attempts, Next};
+use crate::domain::attempts::{Attempts, LeaseFilter, Next};
 use crate::domain::blame::Blame;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Record, Why};
-use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::openai::prefill;
@@ -282,28 +281,29 @@ impl Rescue {
             let endpoint = dispatch.endpoint(&self.chain, index);
             endpoint.is_some_and(|endpoint| endpoint.prefill.is_some())
         };
-        let alive = |index: usize| !dead.contains(&index);
+        let not_at = |not_at: &[usize], continues: bool| LeaseFilter {
+            not_at: not_at.to_vec(),
+            continues,
+            not_with: None,
+        };
         let mut wait = wait;
         if may_continue {
-            if let Some(lease) = self
-                .lease_where(|index| alive(index) && continues(index))
-                .await
-            {
+            if let Some(lease) = self.lease_now(&not_at(dead, true)).await {
                 return Some(lease);
             }
             let again = |index: &usize| self.attempts.is_open(*index) && continues(*index);
             if dead.iter().any(again) {
                 tokio::time::sleep(std::mem::take(&mut wait)).await;
-                if let Some(lease) = self.lease_where(continues).await {
+                if let Some(lease) = self.lease_now(&not_at(&[], true)).await {
                     return Some(lease);
                 }
             }
         }
-        let fresh = |index: usize| alive(index) && !unwilling.contains(&index);
-        if let Some(lease) = self.lease_where(fresh).await {
+        let tried = [dead, unwilling].concat();
+        if let Some(lease) = self.lease_now(&not_at(&tried, false)).await {
             return Some(lease);
         }
-        if let Some(lease) = self.lease_where(alive).await {
+        if let Some(lease) = self.lease_now(&not_at(dead, false)).await {
             return Some(lease);
         }
         tokio::time::sleep(wait).await;
@@ -318,16 +318,15 @@ impl Rescue {
     }
 
     /// A lease at any candidate that is open and of this kind, without waiting.
-    async fn lease_where(&self, wanted: impl Fn(usize) -> bool) -> Option<Lease> {
-        let mut ask = self.attempts.ask();
-        for (index, closed) in ask.closed.iter_mut().enumerate() {
-            if !wanted(index) {
-                *closed = Some(Reason::Tried);
-            }
-        }
-        let deadline = self.limits.deadline;
-        self.dispatch
-            .lease_now(&self.request, &self.chain, ask, deadline)
-            .await
+    async fn lease_now(&self, filter: &LeaseFilter) -> Option<Lease> {
+        let Self {
+            request,
+            chain,
+            attempts,
+            limits,
+            ..
+        } = self;
+        let lease = (self.dispatch).lease_now(request, chain, attempts, filter, limits.deadline);
+        lease.await
     }
 }

@@ -249,6 +249,7 @@ impl Dispatch {
                 upstream: upstream.clone(),
                 context_window: endpoint.and_then(|endpoint| endpoint.context_window),
                 retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
+                continues: endpoint.is_some_and(|endpoint| endpoint.prefill.is_some()),
             }
         });
         candidates.collect()

@@ -16,8 +16,10 @@ use super::record::Record;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
+mod ask;
 mod refused;
 
+pub use ask::{Ask, LeaseFilter};
 pub use refused::{Cause, Refused};
 
 /// A hint longer than this is not waited for at the same upstream while another one is left.
@@ -32,19 +34,8 @@ pub struct Candidate {
     pub context_window: Option<u64>,
     /// How often it is asked again after a failure that may pass.
     pub retry: Arc<RetryPolicy>,
-}
-
-/// What a request asks the router for: a lease at any candidate that is still open to it.
-#[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// By candidate: why it is closed to this request.
-    pub closed: Vec<Option<Reason>>,
-    /// Keys that refused this request: candidate and key index.
-    pub refused_keys: Vec<(usize, u32)>,
-    /// Candidate and key to take only when no other key is ready (it just failed there).
-    pub avoid: Option<(usize, u32)>,
-    /// Whether no attempt was made yet (later ones are charged to the retry budget).
-    pub first: bool,
+    /// Whether it can go on with an answer from what was sent of it.
+    pub continues: bool,
 }
 
 /// What to do next.
@@ -129,16 +120,6 @@ impl Attempts {
             key_refusals: 0,
             records: Vec::new(),
             hinted: None,
-        }
-    }
-
-    /// What to ask the router for now.
-    pub fn ask(&self) -> Ask {
-        Ask {
-            closed: self.slots.iter().map(|slot| slot.closed).collect(),
-            refused_keys: self.refused_keys.clone(),
-            avoid: self.avoid,
-            first: self.records.is_empty(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a caller may ask for, and the upstreams that this means: providers, their models, and virtual
 //! providers that name chains of either.
 //!
-//! Everything a configuration names is flattened once, so that resolving a known target is one hash lookup.
+//! Everything a configuration names is flattened once, so that resolving a known target is one hash lookup. Where a
+//! policy ranks anew for each request, the tree is kept beside that ([`Forest`]).
 //! No I/O, no clock, no logging.
 
 mod build;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::near::near;
+use super::policy::{Draw, Policy};
+use super::target::Forest;
 
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,11 +47,45 @@ impl ProviderEntry {
 pub struct VirtualEntry {
     /// Its name.
     pub name: String,
-    /// Providers, `provider:model`, model ids or other virtual providers, in order of preference.
-    pub upstreams: Vec<String>,
+    /// How its upstreams are ranked for a request.
+    pub policy: Policy,
+    /// In order of preference.
+    pub upstreams: Vec<MemberEntry>,
 }
 
-/// A target, flattened: each upstream once, where it first occurred when walking depth first.
+impl VirtualEntry {
+    /// One that is walked as configured.
+    pub fn ordered<M: Into<MemberEntry>>(
+        name: impl Into<String>,
+        upstreams: impl IntoIterator<Item = M>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            policy: Policy::default(),
+            upstreams: upstreams.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A member of a virtual provider, as configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberEntry {
+    /// A provider, `provider:model`, a model id or another virtual provider.
+    pub name: String,
+    /// Its share, for policies that take weights.
+    pub weight: u32,
+}
+
+impl<S: Into<String>> From<S> for MemberEntry {
+    fn from(name: S) -> Self {
+        Self {
+            name: name.into(),
+            weight: 1,
+        }
+    }
+}
+
+/// A target, flattened: each upstream once, where it first occurred when walking depth first in the order of one request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Chain {
     /// What was asked for.
@@ -182,6 +219,10 @@ pub struct Targets {
     prefixes: HashMap<Arc<str>, Prefix>,
     listed: Vec<Listed>,
     default: Option<Arc<Chain>>,
+    virtuals: Vec<VirtualEntry>,
+    /// The virtual providers whose order depends on the request, and where each stands in the forest.
+    ranked: HashMap<Arc<str>, usize>,
+    forest: Forest,
 }
 
 impl Targets {
@@ -229,6 +270,33 @@ impl Targets {
             Some(name) => self.named(name),
             None => self.default.clone().ok_or(ResolveError::NoDefault),
         }
+    }
+
+    /// The order of a resolved target for one request, for all its attempts: the same chain where the order is always
+    /// that of the configuration. `in_flight` says how many requests are under way at a provider.
+    pub fn ranked(
+        &self,
+        chain: Arc<Chain>,
+        in_flight: &dyn Fn(&ProviderName) -> u32,
+        draw: Draw<'_>,
+    ) -> Arc<Chain> {
+        let Some(root) = self.ranked.get(&chain.target) else {
+            return chain;
+        };
+        Arc::new(Chain {
+            target: Arc::clone(&chain.target),
+            upstreams: self.forest.order(*root, in_flight, draw),
+        })
+    }
+
+    /// Whether the order of a target depends on the request.
+    pub fn is_ranked(&self, target: &str) -> bool {
+        self.ranked.contains_key(target)
+    }
+
+    /// The virtual provider of that name, as configured.
+    pub fn configured(&self, name: &str) -> Option<&VirtualEntry> {
+        self.virtuals.iter().find(|entry| entry.name == name)
     }
 
     /// What a request without a model means.

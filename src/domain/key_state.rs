@@ -18,7 +18,10 @@ use super::window::RollingSum;
 
 pub use super::settlement::{KeyChange, Settlement};
 
+mod facts;
 mod manual;
+
+pub use facts::KeyFacts;
 
 /// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
 pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
@@ -141,29 +144,9 @@ impl KeyState {
     /// # Errors
     /// Why not, and when it could.
     pub fn readiness(&self, model: &ModelName, tokens: u64, now: Time) -> Result<(), Refusal> {
-        if let Some(until) = self.held(now) {
-            return Err(Refusal::held(until));
-        }
-        match self.validity {
-            Validity::Valid => {}
-            Validity::Invalid { until, .. } if now < until => {
-                return Err(Refusal::until(Reason::Invalid, until));
-            }
-            Validity::Invalid { probe: Some(_), .. } => {
-                return Err(Refusal::open_ended(Reason::Invalid));
-            }
-            Validity::Invalid { probe: None, .. } => {}
-        }
-        if let Some(until) = self.whole.cooling(now) {
-            let reason = if self.exhausted {
-                Reason::Exhausted
-            } else {
-                Reason::Cooling
-            };
-            return Err(Refusal::until(reason, until));
-        }
-        if let Some(until) = self.models.get(model).and_then(|model| model.cooling(now)) {
-            return Err(Refusal::until(Reason::Cooling, until));
+        let cooling = self.models.get(model).and_then(|it| it.cooling(now));
+        if let Some(refusal) = self.facts(cooling, now).refusal(now) {
+            return Err(refusal);
         }
         if self.is_full() {
             return Err(Refusal::open_ended(Reason::Saturated));
@@ -320,15 +303,17 @@ impl KeyState {
 
     /// When the key is out for all models, until when and why (for those who read, not for admission).
     pub fn outage(&self, now: Time) -> Option<Refusal> {
-        if let Some(until) = self.held(now) {
-            return Some(Refusal::held(until));
+        self.facts(None, now).outage(now)
+    }
+
+    fn facts(&self, cooling_model: Option<Time>, now: Time) -> KeyFacts {
+        KeyFacts {
+            held: self.held,
+            invalid: self.invalid_until(),
+            probing: matches!(self.validity, Validity::Invalid { probe: Some(_), .. }),
+            cooling_all: self.cooling_all(now),
+            cooling_model,
         }
-        if let Validity::Invalid { until, .. } = self.validity
-            && now < until
-        {
-            return Some(Refusal::until(Reason::Invalid, until));
-        }
-        self.cooling_all(now)
     }
 
     /// The models that cool at `now`, and until when.
@@ -339,23 +324,30 @@ impl KeyState {
     }
 
     fn within_limits(&self, tokens: u64, now: Time) -> Result<(), Refusal> {
-        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
-        // A request larger than the whole allowance may go when nothing else is counted.
-        let room = |limit: u64, amount: u64| limit.saturating_sub(amount);
-        let checks = [
-            (rpm, &self.minute, 1),
-            (rpd, &self.day, 1),
-            (tpm, &self.tokens, tokens),
-        ];
-        for (limit, window, amount) in checks {
-            let Some(limit) = limit else { continue };
-            let at_most = room(limit, amount);
-            if window.total(now) > at_most {
-                let ready = window.earliest_at_most(at_most, now);
-                return Err(Refusal::until(Reason::Limited, ready));
-            }
+        match self.limited(tokens, now).next() {
+            Some((_, ready)) => Err(Refusal::until(Reason::Limited, ready)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
+    /// when.
+    pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {
+        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        let checks = [
+            (rpm, &self.minute, 1, 0),
+            (rpd, &self.day, 1, 0),
+            (tpm, &self.tokens, tokens, tokens),
+        ];
+        let full = checks
+            .into_iter()
+            .filter_map(move |(limit, window, amount, from)| {
+                // A request larger than the whole allowance may go when nothing else is counted.
+                let at_most = limit?.saturating_sub(amount);
+                let is_full = window.total(now) > at_most;
+                is_full.then(|| (from, window.earliest_at_most(at_most, now)))
+            });
+        full
     }
 
     /// What the end of an attempt tells of limits that no configuration names.

@@ -17,12 +17,13 @@ use super::refusal::{Reason, Refusal};
 use super::retry_budget::{Charge, RetryBudget};
 use super::time::Time;
 
+mod facts;
 mod manual;
+
+pub use facts::{GateFacts, UpstreamView};
 
 /// How long a model that its provider does not know is left alone.
 pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
-/// While a probe is under way, those who wait look again after this long in any case.
-const PROBE_POLL: Duration = Duration::from_millis(500);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 pub const MODELS_KEPT: usize = 512;
 
@@ -43,32 +44,6 @@ pub enum UpstreamChange {
         /// When it is asked again.
         until: Time,
     },
-}
-
-/// An upstream that is not simply well.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UpstreamView {
-    /// Its model.
-    pub model: ModelName,
-    /// Its breaker.
-    pub breaker: Gate,
-    /// The model is gone until then.
-    pub gone_until: Option<Time>,
-    /// It has recovered since then and takes a growing share ([`Ramp`]).
-    pub recovering_since: Option<Time>,
-}
-
-impl UpstreamView {
-    /// Whether a request would be let through at `now`. The first one after an open breaker's time is its probe; while
-    /// that is under way nobody else is.
-    pub fn admits(&self, now: Time) -> bool {
-        let passes = match self.breaker {
-            Gate::Closed | Gate::Probe => true,
-            Gate::Probing { .. } => false,
-            Gate::Open { until } => until <= now,
-        };
-        passes && self.gone_until.is_none_or(|until| until <= now)
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,62 +94,31 @@ impl ProviderState {
     /// # Errors
     /// Why not, and when it could.
     pub fn gate(&self, model: &ModelName, first: bool, now: Time) -> Result<Pass, Refusal> {
-        if let Some(until) = self.held(now) {
-            return Err(Refusal::held(until));
-        }
-        if let Some(until) = self.whole.cooling(now) {
-            return Err(Refusal::until(Reason::Cooling, until));
-        }
-        let Some(upstream) = self.models.get(model) else {
-            let budget = RetryBudget::new(self.retry_budget);
-            return match budget.may_retry(now) {
-                Err(free) if !first => Err(Refusal::until(Reason::RetryBudget, free)),
-                Ok(()) | Err(_) => Ok(Pass { probe: false }),
-            };
+        let upstream = self.models.get(model);
+        let facts = GateFacts {
+            held: self.held,
+            cooling: self.whole.cooling(now),
+            gone_until: upstream.map(|upstream| upstream.gone_until),
+            breaker: upstream.map_or(Gate::Closed, |upstream| upstream.circuit.gate(now)),
         };
-        if now < upstream.gone_until {
-            return Err(Refusal::until(Reason::ModelGone, upstream.gone_until));
+        let pass = facts.pass(now)?;
+        if !first {
+            let budget = upstream.map(|upstream| upstream.budget.may_retry(now));
+            let budget =
+                budget.unwrap_or_else(|| RetryBudget::new(self.retry_budget).may_retry(now));
+            budget.map_err(|free| Refusal::until(Reason::RetryBudget, free))?;
         }
-        let probe = match upstream.circuit.gate(now) {
-            Gate::Closed => false,
-            Gate::Probe => true,
-            Gate::Probing { .. } => {
-                return Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL));
-            }
-            Gate::Open { until } => return Err(Refusal::until(Reason::CircuitOpen, until)),
-        };
-        if !first && let Err(free) = upstream.budget.may_retry(now) {
-            return Err(Refusal::until(Reason::RetryBudget, free));
-        }
-        Ok(Pass { probe })
+        Ok(pass)
     }
 
     /// Whether an upstream that has just recovered takes one request more, of all that are offered to it: a growing
-    /// share, see [`Ramp`]. Ask it for attempts that [`gate`](Self::gate) let pass and that can go elsewhere; a probe
-    /// is not held back.
-    ///
-    /// # Errors
-    /// That it is recovering.
-    pub fn ramp(&mut self, model: &ModelName, now: Time) -> Result<(), Refusal> {
-        let Some(upstream) = self.models.get_mut(model) else {
-            return Ok(());
-        };
-        let Some(ramp) = &mut upstream.ramp else {
-            return Ok(());
-        };
-        if ramp.admits(now) {
-            if ramp.is_over(now) {
-                upstream.ramp = None;
-            }
-            return Ok(());
-        }
-        Err(Refusal::open_ended(Reason::Recovering))
-    }
-
-    /// The share that an upstream takes which is recovering, and whether the next request is within it. Changes nothing.
-    pub fn recovery(&self, model: &ModelName, now: Time) -> Option<(f64, bool)> {
-        let mut ramp = self.models.get(model)?.ramp?;
-        (!ramp.is_over(now)).then(|| (ramp.share(now), ramp.admits(now)))
+    /// share, see [`Ramp`]; `None` when it is not recovering. Ask it for attempts that [`gate`](Self::gate) let pass and
+    /// that can go elsewhere; a probe is not held back.
+    pub fn ramp(&mut self, model: &ModelName, now: Time) -> Option<bool> {
+        let upstream = self.models.get_mut(model)?;
+        let admits = upstream.ramp.as_mut()?.admits(now);
+        upstream.ramp = upstream.ramp.filter(|ramp| !ramp.is_over(now));
+        Some(admits)
     }
 
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.

@@ -18,7 +18,7 @@ const FLOOR: f64 = 10.0;
 const BURST: f64 = 10.0;
 
 /// The slow start of one upstream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ramp {
     since: Time,
     /// What is left of the floor, and since when it has been so much.

@@ -34,6 +34,8 @@ pub enum Reason {
     KeysTried,
     /// This request already failed there, or may not ask again.
     Tried,
+    /// It is not what this attempt is to be: another upstream or key than one that is under way or broke off, say.
+    Unsuitable,
     /// The prompt does not fit into the context window.
     TooLarge,
     /// Others wait for it already.
@@ -60,6 +62,7 @@ impl Reason {
             Self::Quarantined => "quarantined",
             Self::KeysTried => "keys_tried",
             Self::Tried => "tried",
+            Self::Unsuitable => "unsuitable",
             Self::TooLarge => "too_large",
             Self::Contended => "contended",
             Self::NoKeys => "no_keys",
@@ -85,6 +88,7 @@ impl Reason {
             | Self::Quarantined
             | Self::KeysTried
             | Self::Tried
+            | Self::Unsuitable
             | Self::TooLarge
             | Self::NoKeys => false,
         }

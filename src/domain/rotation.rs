@@ -39,6 +39,16 @@ impl Rotation {
         Self { kind, cursor: 0 }
     }
 
+    /// A rotation whose next turn is that of key `turn`.
+    pub fn at(kind: KeyRotation, turn: usize) -> Self {
+        Self { kind, cursor: turn }
+    }
+
+    /// Where it stands, for [`at`](Self::at).
+    pub fn turn(&self) -> usize {
+        self.cursor
+    }
+
     /// The configuration says otherwise now.
     pub fn configure(&mut self, kind: KeyRotation) {
         self.kind = kind;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Gateway, ScriptedUpstream};
+use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream};
 
 #[tokio::test]
 async fn models_lists_what_may_be_asked_for() {
@@ -200,4 +200,39 @@ llm:
     assert_eq!(keys[6..9], ["v1", "xdefault", "v1"]);
     assert_eq!(keys[9..12], ["g1", "g2", "g1"]);
     assert_eq!(keys[12..15], ["i1", "i3", "i1"]);
+}
+
+#[tokio::test]
+async fn a_policy_ranks_the_upstreams_of_each_request_and_failures_walk_the_rest() {
+    let upstreams = [
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    ];
+    let yaml = "
+llm:
+  providers:
+    - {name: a, base_url: <a>, model: m, api_key: k1}
+    - {name: b, base_url: <b>, model: m, api_key: k1}
+    - {name: c, base_url: <c>, model: m, api_key: k1}
+  virtual:
+    - {name: inner, policy: weighted, upstreams: [{name: b, weight: 3}, {name: c, weight: 1}]}
+    - {name: smart, upstreams: [inner, a]}
+    - {name: spare, policy: weighted, upstreams: [{name: a, weight: 0}, {name: b, weight: 0}, c]}
+";
+    let [a, b, c] = &upstreams;
+    let gateway = Gateway::start(yaml, &[("a", a), ("b", b), ("c", c)]).await;
+    for _ in 0..60 {
+        assert_eq!(gateway.chat("smart").send().await.status, 200);
+    }
+    let counts = [a, b, c].map(|upstream| upstream.requests().len());
+    assert_eq!(counts[0], 0, "{counts:?}");
+    // With weights of 3 and 1 fewer than ten of sixty or more than fifty happen once in ten million runs.
+    assert!((25..60).contains(&counts[1]), "{counts:?}");
+    let answer = gateway.chat("spare").send().await;
+    assert_eq!(answer.header("x-pointsman-upstream"), "c:m");
+    c.on(Match::any(), vec![Behaviour::fails(500); 4]);
+    let answer = gateway.chat("spare").send().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-pointsman-upstream"), "a:m");
 }

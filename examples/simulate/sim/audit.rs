@@ -53,7 +53,7 @@ pub fn audit(state: &mut State) {
                 book.whole.until
             };
             let told = view
-                .outage
+                .outage(now)
                 .and_then(|refusal| refusal.ready_at)
                 .unwrap_or(Time::ZERO);
             let up = cell.life.get() == Life::Up;

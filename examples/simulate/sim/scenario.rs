@@ -78,10 +78,8 @@ pub fn world(setup: Setup, scenario: Scenario) -> World {
         Scenario::Swarm => {}
     }
     let entries: Vec<_> = makers.iter().map(world::entry).collect();
-    let chain = VirtualEntry {
-        name: "smart".to_owned(),
-        upstreams: makers.iter().map(|maker| maker.name.to_string()).collect(),
-    };
+    let upstreams = makers.iter().map(|maker| maker.name.to_string());
+    let chain = VirtualEntry::ordered("smart", upstreams);
     World {
         setup,
         targets: world::built(&entries, &[chain]),

@@ -306,7 +306,7 @@ pub fn targets(makers: &[Maker], dice: &mut Dice) -> (Arc<Targets>, Vec<String>)
         let name = format!("v{n}");
         let upstreams: Vec<String> = (0..dice.between(1, 4)).map(|_| dice.pick(&names)).collect();
         names.push(name.clone());
-        virtuals.push(VirtualEntry { name, upstreams });
+        virtuals.push(VirtualEntry::ordered(name, upstreams));
     }
     // Chains are asked for more often than single upstreams.
     let chains: Vec<String> = names[single as usize..].to_vec();

@@ -176,6 +176,7 @@ impl Actor for Key {
             core.settings = settings;
             // It may have published something since these settings came.
             self.cell.forget_unlearned();
+            self.tell_limited(core, self.clock.now());
         }
         match message {
             KeyMessage::Offer(route) => self.offer(core, route),
@@ -191,19 +192,6 @@ impl Actor for Key {
                 self.manual(core, order);
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
-            }
-            KeyMessage::Explain {
-                model,
-                tokens,
-                reply,
-            } => {
-                let gone = Refusal::open_ended(Reason::NoKeys);
-                let said = match core.retired {
-                    true => Err(gone),
-                    false => core.state.readiness(&model, tokens, self.clock.now()),
-                };
-                // Whoever asked may have given up.
-                let _ = reply.send(said);
             }
             KeyMessage::Tick(at) => self.ended(core, at),
         }
@@ -255,9 +243,16 @@ impl Key {
         };
         if let Err(refusal) = admitted {
             core.wanted = true;
-            if let (Reason::Paced, Some(until)) = (refusal.reason, refusal.ready_at) {
-                core.state.held_back(model, now);
-                self.cell.publish_paced(model, route.tokens, until, now);
+            match (refusal.reason, refusal.ready_at) {
+                (Reason::Paced, Some(until)) => {
+                    core.state.held_back(model, now);
+                    self.cell.publish_paced(model, route.tokens, until, now);
+                }
+                (Reason::Limited, _) => {
+                    let limited = core.state.limited(route.tokens, now);
+                    self.cell.publish_limited(limited);
+                }
+                _ => {}
             }
             route.walk.visit.probe = Arc::into_inner(record).and_then(|record| record.probe);
             let declined = ProviderMessage::Declined {
@@ -274,8 +269,11 @@ impl Key {
             self.publish(core, now);
         }
         self.cell.lease_began();
+        // The next one like this need not ask.
+        self.cell
+            .publish_limited(core.state.limited(route.tokens, now));
         let lease = Lease {
-            index: route.walk.at,
+            index: route.walk.traversal.at,
             key: self.cell.id.clone(),
             material: Arc::clone(&self.material),
             waited: route
@@ -283,7 +281,7 @@ impl Key {
                 .parked_at
                 .is_some_and(|parked_at| now > parked_at),
             asked: now,
-            passed_over: std::mem::take(&mut route.walk.declined),
+            passed_over: std::mem::take(&mut route.walk.traversal.declined),
             trial: record.probe.is_some() || core.state.is_trial(record.id),
             record,
             port: Arc::clone(&self.port),
@@ -295,7 +293,7 @@ impl Key {
     /// Whether this request was refused by this very key, and has not waited since. It is asked all the
     /// same, when no other key is left: only here is it known when it will be ready.
     fn has_refused(&self, route: &Route) -> bool {
-        let here = (route.walk.at, self.cell.id.index);
+        let here = (route.walk.traversal.at, self.cell.id.index);
         route.ask.refused_keys.contains(&here)
     }
 
@@ -319,6 +317,16 @@ impl Key {
         let model = &record.upstream.model;
         self.tell_paced(core, model, now);
         self.publish_limits(core, model, now);
+    }
+
+    /// Room that a configured limit reserved may be free again: whether it is for those who were told to wait for it.
+    fn tell_limited(&self, core: &KeyCore, now: Time) -> bool {
+        let Some(tokens) = self.cell.limited_tokens() else {
+            return false;
+        };
+        let limited = core.state.limited(tokens, now);
+        self.cell.publish_limited(limited);
+        self.cell.limited_tokens().is_none()
     }
 
     /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
@@ -367,6 +375,7 @@ impl Key {
             None if was_trial => self.publish(core, now),
             None => {}
         }
+        let wanted = self.tell_limited(core, now) || was_trial || wanted;
         self.cell
             .publish_concurrency(core.state.learned_concurrency());
         self.tell_paced(core, &record.upstream.model, now);

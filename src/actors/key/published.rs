@@ -14,7 +14,6 @@ use crate::telemetry::events;
 pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
     let cooling = state.cooling_models(now);
     KeyView {
-        outage: state.outage(now),
         cooling: cooling
             .map(|(model, until)| (model.clone(), until))
             .collect(),

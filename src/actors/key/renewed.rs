@@ -20,6 +20,7 @@ impl Renew<KeyCore> for Key {
             state.adopt(record.id, &record.upstream.model, is_trial, now);
         }
         self.cell.publish(published::view(&state, now));
+        self.cell.publish_limited(state.limited(1, now));
         self.cell.forget_learned();
         self.cell
             .publish_limits(state.learned_limits(now), state.limits_memory(now));

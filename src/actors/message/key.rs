@@ -9,8 +9,6 @@ use crate::actors::lease::LeaseRecord;
 use crate::actors::orders::KeyOrder;
 use crate::actors::route::Route;
 use crate::domain::allowance::Allowance;
-use crate::domain::ids::ModelName;
-use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
 /// What a key's actor understands.
@@ -37,16 +35,6 @@ pub enum KeyMessage {
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
     /// operator's side asks again.
     Manual(KeyOrder, oneshot::Sender<()>),
-    /// From its provider: what would a request hear? It changes nothing. Lost: the reply port closes, which is told as the
-    /// restart that it is.
-    Explain {
-        /// For which model.
-        model: ModelName,
-        /// How many tokens it would reserve.
-        tokens: u64,
-        /// Where the answer goes.
-        reply: oneshot::Sender<Result<(), Refusal>>,
-    },
     /// From itself: a cooldown or a quarantine may be over, at the moment that it was set for. Lost: the next incarnation
     /// sets a new timer.
     Tick(Time),
@@ -61,7 +49,6 @@ impl KeyMessage {
             Self::Settled(_) => "Settled",
             Self::Retire => "Retire",
             Self::Manual(..) => "Manual",
-            Self::Explain { .. } => "Explain",
             Self::Tick(_) => "Tick",
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::actors::inquiry::{Inquiry, ProviderWord};
 use crate::actors::lease::LeaseRecord;
 use crate::actors::orders::ProviderOrder;
 use crate::actors::route::Route;
@@ -29,16 +28,6 @@ pub enum ProviderMessage {
     Began(Arc<LeaseRecord>),
     /// From a lease that ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
-    /// From the router: what would a request hear? It changes nothing. Lost: the reply port closes, which is told as the
-    /// restart that it is.
-    Explain {
-        /// The request.
-        inquiry: Arc<Inquiry>,
-        /// The candidate's place in its chain.
-        at: usize,
-        /// Where the answer goes.
-        reply: oneshot::Sender<ProviderWord>,
-    },
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {
         /// Until when.
@@ -59,7 +48,6 @@ impl ProviderMessage {
             Self::Declined { .. } => "Declined",
             Self::Began(_) => "Began",
             Self::Report(_) => "Report",
-            Self::Explain { .. } => "Explain",
             Self::CoolAll { .. } => "CoolAll",
             Self::Manual(..) => "Manual",
             Self::Tick(_) => "Tick",

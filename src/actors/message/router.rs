@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use crate::actors::child::Child;
-use crate::actors::inquiry::{Inquiry, RouterWord};
 use crate::actors::route::Route;
+use crate::actors::router::{PlanRequest, Planned};
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
@@ -32,9 +32,9 @@ pub enum RouterMessage {
         /// How many waiters to wake.
         slots: usize,
     },
-    /// From somebody who wants to know what a request would hear. It changes nothing. Lost: the reply port closes and it is
-    /// sent again.
-    Explain(Arc<Inquiry>, oneshot::Sender<RouterWord>),
+    /// From whoever asks where a request would go: answered from what is published, and nothing changes. Lost: the reply
+    /// port closes and it is sent again.
+    Plan(Box<PlanRequest>, oneshot::Sender<Planned>),
     /// From the supervisor: a child ended without being asked to. Lost: the supervisor decides alone.
     Exited(Child),
     /// From a request's task: it left, with its place in the waiting room if it has come to one by now. Lost: noticed at
@@ -50,7 +50,7 @@ impl RouterMessage {
             Self::Route(_) => "Route",
             Self::Returned { .. } => "Returned",
             Self::Ready { .. } => "Ready",
-            Self::Explain(..) => "Explain",
+            Self::Plan(..) => "Plan",
             Self::Exited(_) => "Exited",
             Self::Left(_) => "Left",
             Self::Tick(_) => "Tick",

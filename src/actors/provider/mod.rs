@@ -3,10 +3,10 @@
 //! It takes a route from the router, decides whether the upstream may be asked, and offers the route to
 //! one key after the other until one admits it. See `actors.md`.
 
-mod explain;
 mod manual;
 pub(crate) mod published;
 mod renewed;
+mod ring;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -24,19 +24,18 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{Route, Visit};
-use super::view::{KeyCell, Life, ProviderCell};
-use crate::domain::circuit::{BreakerPolicy, Change};
+use super::view::ProviderCell;
+use crate::domain::circuit::Change;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
-use crate::domain::limits::RetryBudgetPolicy;
-use crate::domain::memory::Mark;
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::rotation::{KeyRotation, Rotation};
-use crate::domain::secret::ApiKey;
+use crate::domain::rotation::Rotation;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
+
+pub(crate) use ring::{KeySeat, Ring};
 
 /// When to look again at a key whose actor is being restarted.
 pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
@@ -94,41 +93,6 @@ pub(crate) struct Provider {
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
     pub(crate) chaos: Chaos,
-}
-
-/// A provider's keys and settings, as of one configuration.
-#[derive(Debug)]
-pub(crate) struct Ring {
-    pub(crate) home: String,
-    /// By what the provider at this home is known again after a restart.
-    pub(crate) mark: Option<Mark>,
-    /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
-    pub(crate) keys: Vec<Option<KeySeat>>,
-    /// The places in the configured order of the keys; last those that only earlier requests may use.
-    pub(crate) order: Vec<usize>,
-    pub(crate) rotation: KeyRotation,
-    /// For a rate limit.
-    pub(crate) longest_cooldown: Duration,
-    pub(crate) breaker: BreakerPolicy,
-    pub(crate) retry_budget: RetryBudgetPolicy,
-}
-
-impl Ring {
-    fn seat(&self, place: usize) -> Option<&KeySeat> {
-        self.keys.get(place)?.as_ref()
-    }
-}
-
-/// A key as its provider sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct KeySeat {
-    pub(crate) cell: Arc<KeyCell>,
-    pub(crate) handle: Handle<KeyMessage>,
-    pub(crate) material: Arc<Option<ApiKey>>,
-    /// The configuration that brought it. A request that began under an earlier one never gets it.
-    pub(crate) since: u64,
-    /// The configuration that has it no longer. It stays for requests that began under an earlier one.
-    pub(crate) until: Option<u64>,
 }
 
 impl Actor for Provider {
@@ -207,9 +171,6 @@ impl Actor for Provider {
             }
             ProviderMessage::Began(record) => self.began(core, &record),
             ProviderMessage::Report(record) => self.report(core, &record),
-            ProviderMessage::Explain { inquiry, at, reply } => {
-                self.explain(core, &inquiry, at, reply);
-            }
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);
@@ -241,9 +202,10 @@ impl Provider {
             return self.find_key(core, route, now);
         }
         let gate = self.gate(core, &upstream, route.ask.first, now);
-        let gate = gate.and_then(|pass| match pass.probe || route.walk.insists {
+        let insists = route.walk.traversal.insists;
+        let gate = gate.and_then(|pass| match pass.probe || insists {
             true => Ok(pass),
-            false => core.state.ramp(&upstream.model, now).map(|()| pass),
+            false => self.ramp(core, &upstream.model, now).map(|()| pass),
         });
         match gate {
             Err(refusal) => self.give_back(route, refusal),
@@ -269,6 +231,17 @@ impl Provider {
                 self.find_key(core, route, now);
             }
         }
+    }
+
+    /// Whether an upstream that recovers takes this one, which can go elsewhere.
+    fn ramp(&self, core: &mut ProviderCore, model: &ModelName, now: Time) -> Result<(), Refusal> {
+        let Some(admits) = core.state.ramp(model, now) else {
+            return Ok(());
+        };
+        self.publish(core, now);
+        admits
+            .then_some(())
+            .ok_or(Refusal::open_ended(Reason::Recovering))
     }
 
     /// The gate of `domain::provider_state`, after noticing whether a probe was lost.
@@ -337,13 +310,14 @@ impl Provider {
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
-        let (at, tokens) = (route.walk.at, route.tokens);
+        let (at, tokens) = (route.walk.traversal.at, route.tokens);
         let (ring, generation) = (&core.ring, route.generation);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
         let Visit { asked, refusal, .. } = &mut route.walk.visit;
         let refused: Vec<usize> = route.ask.refused_keys.iter().filter_map(here).collect();
         let avoid = route.ask.avoid.as_ref().and_then(here);
+        let not_with = route.ask.not_with.as_ref().and_then(here);
         let mut looks_ready = |place: usize| {
             let Some(seat) = ring.seat(place) else {
                 return false;
@@ -351,7 +325,10 @@ impl Provider {
             if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
-            let why_not = seat.why_not(&upstream.model, tokens, now);
+            let why_not = match not_with == Some(place) {
+                true => Some(Refusal::open_ended(Reason::Unsuitable)),
+                false => seat.why_not(&upstream.model, tokens, now),
+            };
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));
             }
@@ -361,6 +338,7 @@ impl Provider {
         let latest = refused.last().copied();
         if let Some(latest) = latest.filter(|place| {
             !asked.contains(place)
+                && not_with != Some(*place)
                 && ring
                     .seat(*place)
                     .is_some_and(|seat| seat.is_for(generation))
@@ -375,9 +353,9 @@ impl Provider {
             move |turn: usize| fresh(place(turn))
         };
         let busy = |turn: usize| in_flight(place(turn));
-        core.rotation
-            .pick(ring.order.len(), avoid, fresh, busy)
-            .map(place)
+        let next = core.rotation.pick(ring.order.len(), avoid, fresh, busy);
+        self.cell.publish_turn(core.rotation.turn());
+        next.map(place)
     }
 
     fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
@@ -473,27 +451,4 @@ fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
         core.probes.remove(model);
     }
     is_probe
-}
-
-impl KeySeat {
-    /// Whether it may serve a request that began under that configuration.
-    fn is_for(&self, generation: u64) -> bool {
-        self.since <= generation && self.until.is_none_or(|until| generation < until)
-    }
-
-    /// Why the key is not worth asking, as far as it is published.
-    fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
-        if !self.handle.is_up() {
-            return Some(match self.cell.life.get() {
-                Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
-                Life::Up | Life::Restarting => {
-                    Refusal::until(Reason::Restarting, now + RESTART_POLL)
-                }
-            });
-        }
-        // What lasts comes first: a place that becomes free helps nobody while the key cools.
-        let full = || Refusal::open_ended(Reason::Saturated);
-        let refusal = self.cell.refusal(model, tokens, now);
-        refusal.or_else(|| self.cell.is_full().then(full))
-    }
 }

@@ -12,8 +12,14 @@ use crate::domain::time::Time;
 use crate::telemetry::events;
 
 /// What is published of a provider.
-pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> ProviderView {
+pub(crate) fn view(
+    state: &ProviderState,
+    home: &str,
+    mark: Option<Mark>,
+    now: Time,
+) -> ProviderView {
     ProviderView {
+        home: home.to_owned(),
         cooling: state.cooling(now),
         memory: state.memory(now),
         mark,
@@ -25,7 +31,8 @@ pub(crate) fn view(state: &ProviderState, mark: Option<Mark>, now: Time) -> Prov
 impl Provider {
     pub(super) fn publish(&self, core: &mut ProviderCore, now: Time) {
         core.published = true;
-        self.cell.publish(view(&core.state, core.ring.mark, now));
+        self.cell
+            .publish(view(&core.state, &core.ring.home, core.ring.mark, now));
     }
 
     /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.

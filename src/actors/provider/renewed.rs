@@ -14,7 +14,8 @@ impl Renew<ProviderCore> for Provider {
         let mut state = ProviderState::new(ring.breaker, ring.retry_budget);
         let memory = &self.cell.view().memory;
         state.restore(memory, ring.longest_cooldown, now);
-        self.cell.publish(published::view(&state, ring.mark, now));
+        self.cell
+            .publish(published::view(&state, &ring.home, ring.mark, now));
         let rotation = Rotation::new(ring.rotation);
         ProviderCore {
             moved,

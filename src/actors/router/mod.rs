@@ -1,7 +1,7 @@
 //! The router: walks each route along its chain, keeps those that must wait, and decides what happens to
 //! actors that fail. See `actors.md`.
 
-mod explain;
+mod plan;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,18 +17,22 @@ use super::handle::Handle;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
+use super::provider::Ring;
 use super::route::{Answer, Route, Walk};
 use super::view::{Life, ProviderCell, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
+use crate::domain::chain::Chain;
 use crate::domain::client::Priority;
-use crate::domain::forecast::{self, Hope, RESTART_GRACE};
 use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::plan::{Conclusion, Traversal};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::restart::{RestartHistory, RestartPolicy};
 use crate::domain::time::Time;
 use crate::domain::waiting::{Waiter, WaitingRoom, Want};
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
+
+pub use plan::{PlanRequest, Planned};
 
 /// Those who wait for something without a known end look again after this long, come what may.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -82,6 +86,7 @@ impl Renew<RouterCore> for Router {
 #[derive(Clone, Debug)]
 pub(crate) struct ProviderSeat {
     pub(crate) handle: Handle<ProviderMessage>,
+    pub(crate) ring: Arc<ArcSwap<Ring>>,
     pub(crate) cell: Arc<ProviderCell>,
 }
 
@@ -171,7 +176,10 @@ impl Router {
                 let woken = core.room.ready(&provider, slots);
                 self.walk_again(core, woken);
             }
-            RouterMessage::Explain(inquiry, reply) => self.explain(core, &inquiry, reply),
+            RouterMessage::Plan(request, reply) => {
+                // Whoever asked may have given up.
+                drop(reply.send(self.plan(core, &request)));
+            }
             RouterMessage::Exited(child) => self.decide(core, child),
             RouterMessage::Left(ticket) => {
                 // Without one it never waited; where it is now it is noticed by its closed port.
@@ -226,33 +234,29 @@ impl Router {
         if now >= route.deadline {
             return refuse(route, Cause::TimeUp);
         }
-        while let Some(upstream) = route.upstream() {
-            let at = route.walk.at;
-            let closed = route.ask.closed.get(at).copied().flatten().is_some();
-            if !closed {
-                let class = route.standing.priority;
-                // Who has a ticket is no newcomer.
-                let obstacle = match route.ticket.get() {
-                    Some(_) => None,
-                    None => self.obstacle(core, upstream, class, route.generation, now),
-                };
-                match obstacle {
-                    Some(refusal) => {
-                        route.walk.declined.push((at, refusal));
-                        if is_worth_patience(&route, refusal, now) {
-                            return self.park(core, route, now);
-                        }
-                    }
-                    None => match self.offer(route, now) {
-                        Ok(()) => return,
-                        Err((back, refusal)) => {
-                            route = back;
-                            route.walk.declined.push((at, refusal));
-                        }
-                    },
+        while route.advance() {
+            // Who has a ticket is no newcomer.
+            let obstacle = match (route.ticket.get(), route.upstream()) {
+                (None, Some(upstream)) => {
+                    let class = route.standing.priority;
+                    self.obstacle(core, upstream, class, route.generation, now)
                 }
+                (Some(_), _) | (_, None) => None,
+            };
+            let refusal = match obstacle {
+                Some(refusal) => refusal,
+                None => match self.offer(route, now) {
+                    Ok(()) => return,
+                    Err((back, refusal)) => {
+                        route = back;
+                        refusal
+                    }
+                },
+            };
+            let limits = route.limits();
+            if route.walk.traversal.declined(refusal, &limits, now) {
+                return self.park(core, route, now);
             }
-            route.walk.at += 1;
         }
         self.conclude(core, route, now);
     }
@@ -298,51 +302,41 @@ impl Router {
     }
 
     fn returned(&self, core: &mut RouterCore, mut route: Box<Route>, refusal: Refusal) {
-        let at = route.walk.at;
-        route.walk.declined.push((at, refusal));
-        let now = self.clock.now();
-        if is_worth_patience(&route, refusal, now) {
+        let (limits, now) = (route.limits(), self.clock.now());
+        if route.walk.traversal.declined(refusal, &limits, now) {
             return self.park(core, route, now);
         }
-        route.walk.at += 1;
         self.walk(core, route);
     }
 
     /// Every candidate was asked: wait, or give up.
     fn conclude(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
-        // An upstream that has just recovered turned it away because others might serve: they cannot.
-        let recovering = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Recovering;
-        if !route.walk.insists && route.walk.declined.iter().any(recovering) {
-            route.walk = Walk {
-                insists: true,
-                ..afresh(&route.walk)
-            };
-            return self.walk(core, route);
+        let (limits, chain) = (route.limits(), Arc::clone(&route.chain));
+        let behind_restart =
+            |declined: &[(usize, Refusal)]| is_behind_a_restart(core, &chain, declined, now);
+        let Walk {
+            traversal,
+            grace_until,
+            ..
+        } = &mut route.walk;
+        match traversal.conclude(&limits, grace_until, behind_restart, now) {
+            Conclusion::Again => self.walk(core, route),
+            Conclusion::Refuse(cause) => refuse(route, cause),
+            // Somebody became ready while this walk went on: what it was told may be out of date.
+            Conclusion::Wait if route.walk.seen != core.ready_count => {
+                route.walk.seen = core.ready_count;
+                route.walk.traversal = Traversal::default();
+                self.walk(core, route);
+            }
+            Conclusion::Wait => self.park(core, route, now),
         }
-        let hope = Hope::of(&route.walk.declined);
-        // A restart takes moments: it is waited for whatever the caller says about keys.
-        if hope.restart || (now >= wait_limit(&route) && is_behind_a_restart(core, &route, now)) {
-            route.walk.grace_until.get_or_insert(now + RESTART_GRACE);
-        }
-        if let Some(cause) = hope.why_not_wait(route.may_wait, wait_limit(&route), now) {
-            return refuse(route, cause);
-        }
-        // Somebody became ready while this walk went on: what it was told may be out of date.
-        if route.walk.seen != core.ready_count {
-            route.walk = Walk {
-                seen: core.ready_count,
-                ..afresh(&route.walk)
-            };
-            return self.walk(core, route);
-        }
-        self.park(core, route, now);
     }
 
     fn park(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
         if route.reply.is_closed() {
             return;
         }
-        let declined = &route.walk.declined;
+        let declined = &route.walk.traversal.declined;
         let hopeful = declined
             .iter()
             .filter(|(_, refusal)| refusal.reason.may_pass());
@@ -366,7 +360,7 @@ impl Router {
             // A moment later than promised beats a moment too early, and never twice at the same moment.
             .max(now + Duration::from_millis(1))
             .min(
-                wait_limit(&route)
+                (route.limits().until(route.walk.grace_until))
                     .max(route.patience_until)
                     .min(route.deadline),
             );
@@ -433,38 +427,22 @@ fn look_again(waiting: usize) -> Duration {
     each.clamp(LOOK_AGAIN, LOOK_AGAIN_LATEST)
 }
 
-/// The same walk from its beginning.
-fn afresh(walk: &Walk) -> Walk {
-    Walk {
-        parked_at: walk.parked_at,
-        grace_until: walk.grace_until,
-        seen: walk.seen,
-        ..Walk::default()
-    }
-}
-
-/// Until when the route may wait: as its request allows, and through the restart of an actor.
-fn wait_limit(route: &Route) -> Time {
-    let grace = route.walk.grace_until.unwrap_or(Time::ZERO);
-    route.wait_until.max(grace).min(route.deadline)
-}
-
-/// Whether the route stands behind others who wait for nothing but the restart of an actor.
-fn is_behind_a_restart(core: &RouterCore, route: &Route, now: Time) -> bool {
-    let contended = route.walk.declined.iter();
+/// Whether a request that was declined like that stands behind others who wait for nothing but the restart of an actor.
+fn is_behind_a_restart(
+    core: &RouterCore,
+    chain: &Chain,
+    declined: &[(usize, Refusal)],
+    now: Time,
+) -> bool {
+    let contended = declined.iter();
     let mut contended = contended.filter(|(_, refusal)| refusal.reason == Reason::Contended);
     contended.any(|(at, _)| {
-        route.chain.upstreams.get(*at).is_some_and(|upstream| {
+        chain.upstreams.get(*at).is_some_and(|upstream| {
             core.room.any(&upstream.provider, |other| {
                 other.walk.grace_until.is_some_and(|end| now < end)
             })
         })
     })
-}
-
-/// Whether the route waits here for its preferred upstream rather than walk on.
-fn is_worth_patience(route: &Route, refusal: Refusal, now: Time) -> bool {
-    forecast::is_worth_patience(refusal, route.patience_until.min(route.deadline), now)
 }
 
 /// What is heard at a provider whose actor does not run.
@@ -478,7 +456,7 @@ fn down(life: Life, now: Time) -> Refusal {
 fn refuse(route: Box<Route>, cause: Cause) {
     let refused = Refused {
         cause,
-        declined: route.walk.declined,
+        declined: route.walk.traversal.declined,
     };
     // A task that is gone needs no answer.
     drop(route.reply.send(Answer::Refused(refused)));

@@ -49,6 +49,34 @@ pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
     })
 }
 
+/// How a target ranks its upstreams, in parentheses; empty where they are walked as written.
+pub(super) fn ranking(config: &Config, target: &str) -> String {
+    let Some(entry) = config.targets.configured(target) else {
+        return String::new();
+    };
+    if entry.policy.is_usual() {
+        return String::new();
+    }
+    let name = entry.policy.name();
+    if !entry.policy.takes_weights() {
+        return format!("  ({name})");
+    }
+    let members = entry.upstreams.iter();
+    let members = members.map(|member| format!("{} {}", member.name, member.weight));
+    format!("  ({name}: {})", members.collect::<Vec<_>>().join(", "))
+}
+
+/// The same for machines.
+pub(super) fn add_ranking(to: &mut Value, config: &Config, target: &str) {
+    let Some(entry) = config.targets.configured(target) else {
+        return;
+    };
+    let members = entry.upstreams.iter();
+    let members = members.map(|member| json!({"name": member.name, "weight": member.weight}));
+    to["policy"] = json!(entry.policy.name());
+    to["members"] = members.collect();
+}
+
 fn hedging(config: &Config) -> HedgePolicy {
     config.dispatch.hedge.unwrap_or_default()
 }

@@ -227,3 +227,29 @@ fn a_key_that_no_header_can_carry_is_said_not_sent() {
             .all(|provider| provider.name.as_str() != "groq")
     );
 }
+
+#[test]
+fn a_virtual_provider_has_a_policy_and_its_upstreams_weights() {
+    let text = "
+llm:
+  providers:
+    - {name: a, base_url: 'http://localhost:1/v1', model: m, api_key: k}
+    - {name: b, base_url: 'http://localhost:1/v1', model: m, api_key: k}
+  virtual:
+    - {name: v, policy: weighted, upstreams: [{name: a, weight: 0}, b]}
+    - {name: w, policy: least_busy, upstreams: [{name: a, weight: 3}, v]}
+    - {name: x, upstreams: [a, b]}
+";
+    let config = yaml(text, &[]).unwrap();
+    let of = |name| config.targets.configured(name).unwrap();
+    let weights = of("v").upstreams.iter().map(|member| member.weight);
+    assert_eq!(weights.collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(of("v").policy.name(), "weighted");
+    assert!(of("x").policy.is_usual());
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    has(
+        &warnings[0],
+        &["llm.virtual[1].upstreams[0].weight", "least_busy"],
+    );
+}

@@ -11,6 +11,7 @@ fn candidates(count: usize) -> Vec<Candidate> {
         .map(|n| Candidate {
             upstream: Upstream::new(format!("p{n}"), format!("m{n}")),
             context_window: None,
+            continues: n == 1,
             retry: Arc::new(RetryPolicy {
                 same_upstream: 1,
                 waits: Waits::List(vec![Duration::from_millis(250)]),
@@ -504,4 +505,23 @@ fn an_upstream_that_takes_no_prefill_may_be_asked_without_and_nothing_is_held_ag
     assert!(attempts.is_open(0) && attempts.is_open(1));
     assert!(attempts.may_count(0));
     assert_eq!(attempts.used().0, 1, "it was an attempt");
+}
+
+#[test]
+fn a_second_lease_is_asked_for_where_it_fits_and_not_at_all_where_nothing_does() {
+    let mut attempts = request(3);
+    fail(&mut attempts, 0, 1, Class::Timeout);
+    let closed = |filter: &LeaseFilter| attempts.ask_for(filter).map(|ask| ask.closed);
+    let (tried, unsuitable) = (Some(Reason::Tried), Some(Reason::Unsuitable));
+    let mut filter = LeaseFilter::default();
+    assert_eq!(closed(&filter), Some(vec![tried, None, None]));
+    filter.continues = true;
+    assert_eq!(closed(&filter), Some(vec![tried, None, unsuitable]));
+    filter.not_at = vec![1];
+    assert_eq!(closed(&filter), None, "nobody is left");
+    filter.continues = false;
+    filter.not_with = Some((2, 7));
+    let ask = attempts.ask_for(&filter).unwrap();
+    assert_eq!(ask.closed, [tried, unsuitable, None]);
+    assert_eq!((ask.not_with, ask.first), (Some((2, 7)), false));
 }

@@ -20,6 +20,7 @@ impl Targets {
         let mut errors = expand::name_errors(providers, virtuals);
         let mut targets = Self::of_providers(providers);
         errors.extend(expand::add_virtuals(&mut targets, virtuals));
+        targets.virtuals = virtuals.to_vec();
         if let Some(name) = default_model {
             match targets.named(name) {
                 Ok(chain) => targets.default = Some(chain),

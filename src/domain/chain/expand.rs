@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Chain, ChainError, Listed, ProviderEntry, ResolveError, Targets, VirtualEntry};
 use crate::domain::ids::Upstream;
 use crate::domain::near::near;
+use crate::domain::target::{Member, Target};
 
 /// Duplicate and clashing names, each once.
 pub(super) fn name_errors(
@@ -44,8 +45,8 @@ pub(super) fn name_errors(
 enum State {
     /// On the stack: meeting it again is a cycle.
     Open,
-    /// Flattened.
-    Done(Arc<Chain>),
+    /// Flattened; and where it stands in the forest, if its order depends on the request.
+    Done(Arc<Chain>, Option<usize>),
     /// Reported: what contains it is not reported again.
     Broken,
 }
@@ -55,6 +56,7 @@ struct Frame<'a> {
     next: usize,
     upstreams: Vec<Upstream>,
     seen: HashSet<Upstream>,
+    members: Vec<Member>,
     broken: bool,
 }
 
@@ -65,11 +67,18 @@ impl<'a> Frame<'a> {
             next: 0,
             upstreams: Vec::new(),
             seen: HashSet::new(),
+            members: Vec::new(),
             broken: false,
         }
     }
 
-    fn extend(&mut self, chain: &Chain) {
+    /// Takes in what its member of that weight means.
+    fn extend(&mut self, weight: u32, chain: &Arc<Chain>, ranked: Option<usize>) {
+        self.members.push(Member {
+            weight,
+            chain: Arc::clone(chain),
+            ranked,
+        });
         for upstream in &chain.upstreams {
             if self.seen.insert(upstream.clone()) {
                 self.upstreams.push(upstream.clone());
@@ -97,8 +106,10 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
         if ours && !states.contains_key(root.name.as_str()) {
             walk(root, targets, &entries, &mut states, &mut errors);
         }
-        if ours && let Some(State::Done(chain)) = states.get(root.name.as_str()) {
+        if ours && let Some(State::Done(chain, ranked)) = states.get(root.name.as_str()) {
             order.push(Arc::clone(chain));
+            let ranked = ranked.map(|at| (Arc::clone(&chain.target), at));
+            targets.ranked.extend(ranked);
         }
     }
     let mut listed: Vec<Listed> = Vec::new();
@@ -125,7 +136,7 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
 
 fn walk<'a>(
     root: &'a VirtualEntry,
-    targets: &Targets,
+    targets: &mut Targets,
     entries: &HashMap<&'a str, &'a VirtualEntry>,
     states: &mut HashMap<&'a str, State>,
     errors: &mut Vec<ChainError>,
@@ -133,15 +144,16 @@ fn walk<'a>(
     let mut stack = vec![Frame::of(root)];
     states.insert(&root.name, State::Open);
     while let Some(mut frame) = stack.pop() {
-        let Some(upstream) = frame.entry.upstreams.get(frame.next) else {
-            let state = finish(frame, errors);
+        let Some(member) = frame.entry.upstreams.get(frame.next) else {
+            let state = finish(frame, targets, errors);
             states.insert(state.0, state.1);
             continue;
         };
         frame.next += 1;
+        let (upstream, weight) = (&member.name, member.weight);
         let Some(child) = entries.get(upstream.as_str()) else {
             match targets.named(upstream) {
-                Ok(chain) => frame.extend(&chain),
+                Ok(chain) => frame.extend(weight, &chain, None),
                 Err(error) => {
                     frame.broken = true;
                     errors.push(unknown(frame.entry, upstream, &error, targets, entries));
@@ -151,7 +163,7 @@ fn walk<'a>(
             continue;
         };
         match states.get(child.name.as_str()) {
-            Some(State::Done(chain)) => frame.extend(chain),
+            Some(State::Done(chain, ranked)) => frame.extend(weight, chain, *ranked),
             Some(State::Broken) => frame.broken = true,
             Some(State::Open) => {
                 frame.broken = true;
@@ -176,7 +188,11 @@ fn walk<'a>(
     }
 }
 
-fn finish<'a>(frame: Frame<'a>, errors: &mut Vec<ChainError>) -> (&'a str, State) {
+fn finish<'a>(
+    frame: Frame<'a>,
+    targets: &mut Targets,
+    errors: &mut Vec<ChainError>,
+) -> (&'a str, State) {
     let name = frame.entry.name.as_str();
     if frame.entry.upstreams.is_empty() {
         errors.push(ChainError::EmptyChain {
@@ -190,7 +206,11 @@ fn finish<'a>(frame: Frame<'a>, errors: &mut Vec<ChainError>) -> (&'a str, State
         target: Arc::from(name),
         upstreams: frame.upstreams,
     };
-    (name, State::Done(Arc::new(chain)))
+    let ranked = targets.forest.add(Target {
+        policy: frame.entry.policy,
+        members: frame.members,
+    });
+    (name, State::Done(Arc::new(chain), ranked))
 }
 
 fn unknown(

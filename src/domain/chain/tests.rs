@@ -16,13 +16,7 @@ fn provider(name: &str, model: Option<&str>, models: &[&str]) -> ProviderEntry {
 }
 
 fn chain(name: &str, upstreams: &[&str]) -> VirtualEntry {
-    VirtualEntry {
-        name: name.to_owned(),
-        upstreams: upstreams
-            .iter()
-            .map(|upstream| (*upstream).to_owned())
-            .collect(),
-    }
+    VirtualEntry::ordered(name, upstreams.iter().copied())
 }
 
 fn shown(chain: &Chain) -> Vec<String> {
@@ -254,7 +248,7 @@ fn reference(name: &str, virtuals: &[VirtualEntry], path: &mut Vec<String>) -> O
     path.push(name.to_owned());
     let mut all = Vec::new();
     for upstream in &entry.upstreams {
-        for found in reference(upstream, virtuals, path)? {
+        for found in reference(&upstream.name, virtuals, path)? {
             if !all.contains(&found) {
                 all.push(found);
             }
@@ -270,10 +264,9 @@ proptest! {
         // Numbers 0..6 are virtual providers, the rest providers.
         let name = |n: usize| if n < 6 { format!("v{n}") } else { format!("p{n}") };
         let providers: Vec<_> = (6..10).map(|n| provider(&name(n), Some("m"), &[])).collect();
-        let virtuals: Vec<_> = links.iter().enumerate().map(|(n, links)| VirtualEntry {
-            name: name(n),
-            upstreams: links.iter().map(|link| name(*link)).collect(),
-        }).collect();
+        let virtuals: Vec<_> = links.iter().enumerate()
+            .map(|(n, links)| VirtualEntry::ordered(name(n), links.iter().map(|link| name(*link))))
+            .collect();
         let expected: Vec<_> = virtuals.iter().map(|entry| reference(&entry.name, &virtuals, &mut Vec::new())).collect();
         match Targets::build(&providers, &virtuals, None) {
             Ok(targets) => for (entry, expected) in virtuals.iter().zip(&expected) {
@@ -291,5 +284,121 @@ proptest! {
     fn resolving_anything_ends_without_a_panic(name in "\\PC{0,60}") {
         let targets = Targets::build(&three(), &[chain("v", &["groq"])], None).unwrap();
         let _ = targets.resolve(Some(&name));
+    }
+}
+
+/// A virtual provider with a policy and weights.
+fn ranked(name: &str, policy: &str, upstreams: &[(&str, u32)]) -> VirtualEntry {
+    let upstreams = upstreams.iter().map(|(name, weight)| MemberEntry {
+        name: (*name).to_owned(),
+        weight: *weight,
+    });
+    VirtualEntry {
+        name: name.to_owned(),
+        policy: Policy::all().find(|it| it.name() == policy).unwrap(),
+        upstreams: upstreams.collect(),
+    }
+}
+
+/// The order of `name` for one request.
+fn order(targets: &Targets, name: &str, draw: f64) -> Vec<String> {
+    let chain = targets.resolve(Some(name)).unwrap();
+    let busy = |provider: &ProviderName| u32::from(provider.as_str() == "groq");
+    shown(&targets.ranked(chain, &busy, &mut || draw))
+}
+
+#[test]
+fn each_target_of_a_tree_ranks_its_own_members_and_keeps_them_together() {
+    let virtuals = [
+        chain("all", &["shared", "pool", "idle", "local:z"]),
+        ranked("shared", "weighted", &[("local:x", 0), ("local:y", 1)]),
+        ranked("idle", "least_busy", &[("groq", 1), ("pool", 1)]),
+    ];
+    let targets = Targets::build(&three(), &virtuals, None).unwrap();
+    assert_eq!(
+        ask(&targets, "all")[..2],
+        ["local:x", "local:y"],
+        "as configured where nothing is asked for"
+    );
+    let pool = ["pool:b", "pool:a", "pool:c"];
+    assert_eq!(
+        order(&targets, "all", 0.5),
+        [
+            &["local:y", "local:x"],
+            &pool[..],
+            &["groq:llama", "local:z"]
+        ]
+        .concat()
+    );
+    assert_eq!(
+        order(&targets, "idle", 0.5),
+        [&pool[..], &["groq:llama"]].concat()
+    );
+    assert!(targets.is_ranked("all") && !targets.is_ranked("pool"));
+}
+
+#[test]
+fn a_target_that_is_always_walked_as_configured_is_not_ranked_for_each_request() {
+    let virtuals = [chain("v", &["groq", "pool"]), chain("w", &["v", "local:x"])];
+    let targets = Targets::build(&three(), &virtuals, None).unwrap();
+    let chain = targets.resolve(Some("w")).unwrap();
+    let same = targets.ranked(Arc::clone(&chain), &|_| 0, &mut || 0.0);
+    assert!(Arc::ptr_eq(&chain, &same));
+}
+
+#[test]
+fn ranking_costs_neither_stack_for_depth_nor_time_for_diamonds() {
+    const DEPTH: usize = 20_000;
+    let link = |n: usize| {
+        let next = format!("v{}", n + 1);
+        ranked(&format!("v{n}"), "weighted", &[(&next, 1), (&next, 2)])
+    };
+    let mut virtuals: Vec<VirtualEntry> = (0..DEPTH).map(link).collect();
+    virtuals.push(ranked(
+        &format!("v{DEPTH}"),
+        "weighted",
+        &[("groq", 1), ("local:x", 0)],
+    ));
+    let targets = Targets::build(&three(), &virtuals, None).unwrap();
+    assert_eq!(order(&targets, "v0", 0.5), ["groq:llama", "local:x"]);
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_policies_each_upstream_comes_once_and_ordered_ones_as_configured(
+        links in prop::collection::vec((0usize..3, prop::collection::vec((0usize..6, 0u32..4), 1..4)), 4),
+        draw in 0.0f64..1.0,
+    ) {
+        // Each virtual provider contains providers and virtual providers before it: no cycle.
+        let policies = ["ordered", "weighted", "least_busy"];
+        let name = |own: usize, to: usize| match to {
+            0 => "groq".to_owned(),
+            1 => "pool".to_owned(),
+            2 => "local:x".to_owned(),
+            to if to - 3 < own => format!("v{}", to - 3),
+            to => format!("local:{to}"),
+        };
+        let build = |only_ordered: bool| {
+            let virtuals = links.iter().enumerate().map(|(n, (policy, members))| {
+                let members: Vec<_> = members.iter().map(|(to, weight)| (name(n, *to), *weight)).collect();
+                let members: Vec<_> = members.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
+                let policy = if only_ordered { "ordered" } else { policies[*policy] };
+                ranked(&format!("v{n}"), policy, &members)
+            });
+            Targets::build(&three(), &virtuals.collect::<Vec<_>>(), None).unwrap()
+        };
+        let (mixed, plain) = (build(false), build(true));
+        for n in 0..links.len() {
+            let name = format!("v{n}");
+            let mut found = order(&mixed, &name, draw);
+            let mut expected = ask(&plain, &name);
+            prop_assert_eq!(&ask(&mixed, &name), &expected);
+            if !mixed.is_ranked(&name) {
+                prop_assert_eq!(&found, &expected);
+            }
+            found.sort();
+            expected.sort();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

@@ -41,13 +41,11 @@ impl ProviderState {
                 model: model.clone(),
                 breaker: circuit.gate(now),
                 gone_until: Some(*gone_until).filter(|until| now < *until),
-                recovering_since: ramp.filter(|ramp| !ramp.is_over(now)).map(|it| it.since()),
+                ramp: ramp.filter(|ramp| !ramp.is_over(now)),
             }
         });
         let well = |view: &UpstreamView| {
-            view.breaker == Gate::Closed
-                && view.gone_until.is_none()
-                && view.recovering_since.is_none()
+            view.breaker == Gate::Closed && view.gone_until.is_none() && view.ramp.is_none()
         };
         let mut unwell: Vec<_> = views.filter(|view| !well(view)).collect();
         unwell.sort_by(|a, b| a.model.cmp(&b.model));

@@ -1,12 +1,12 @@
-//! What the actors say that a request would hear is what it then hears, whatever has happened to them.
+//! What is planned is what the actors then do, whatever has happened to them.
 
 use super::*;
-use crate::actors::inquiry::Inquiry;
 use crate::actors::operator::{KeyOrder, ProviderOrder};
+use crate::actors::router::PlanRequest;
 use crate::domain::client::Standing;
 use crate::domain::cooldown::CooldownScope;
-use crate::domain::forecast::{Forecast, Prospect, Terms, forecast};
 use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::plan::{PlanOutcome, WaitLimits};
 
 const CHAIN: [&str; 3] = ["a", "b", "c"];
 
@@ -31,40 +31,48 @@ fn three() -> Vec<ProviderSpec> {
         rotation: KeyRotation::LeastInFlight,
         ..provider("c", 2)
     };
-    vec![a, b, c]
+    let mut all = vec![a, b, c];
+    for provider in &mut all {
+        // What a key learns of limits is published when a request first runs into it.
+        provider.limits.pacing.learn = false;
+    }
+    all
 }
 
-/// What was told of a request that may not wait: `index key`, or the cause and what each candidate said.
-async fn told(bench: &Bench) -> String {
+/// The plan for a request that may not wait: `index key`, or the cause and what each candidate answered.
+async fn planned(bench: &Bench) -> String {
     let upstreams = CHAIN.iter().map(|name| Upstream::new(*name, "m"));
-    let inquiry = Inquiry {
+    let now = bench.clock.now();
+    let request = PlanRequest {
         chain: Arc::new(Chain {
             target: Arc::from("t"),
             upstreams: upstreams.collect(),
         }),
+        ask: Ask {
+            closed: vec![None; CHAIN.len()],
+            first: true,
+            ..Ask::default()
+        },
         tokens: 0,
         generation: u64::MAX,
         standing: Standing::default(),
+        limits: WaitLimits {
+            may_wait: false,
+            wait_until: now,
+            patience_until: now,
+            deadline: now + 600 * S,
+        },
     };
-    let told = bench.tree.dispatcher().inquire(inquiry).await.unwrap();
-    let heard = told.candidates.iter();
-    let prospects: Vec<Prospect> = heard.map(|heard| heard.prospect(None)).collect();
-    let now = told.at;
-    let terms = Terms {
-        may_wait: false,
-        wait_until: now,
-        patience_until: now,
-        deadline: now + 600 * S,
-        has_place: told.has_place,
-    };
-    match forecast(&prospects, &terms, now) {
-        Forecast::Goes(at) => {
-            let mut keys = told.candidates[at].keys.iter();
-            let (id, _) = keys.find(|(_, said)| said.is_ok()).unwrap();
+    let planned = bench.tree.dispatcher().plan(request).await.unwrap();
+    match planned.plan.outcome {
+        PlanOutcome::Goes => {
+            let at = planned.plan.order[0];
+            let mut keys = planned.candidates[at].keys.iter();
+            let (id, _) = keys.find(|(_, refusal)| refusal.is_none()).unwrap();
             format!("{at} {id}")
         }
-        Forecast::Refused(refused) => format!("{:?} {:?}", refused.cause, refused.declined),
-        Forecast::Waits { .. } => panic!("it may not"),
+        PlanOutcome::Refused(cause) => format!("{cause:?} {:?}", planned.plan.declined),
+        PlanOutcome::Waits(_) => panic!("it may not"),
     }
 }
 
@@ -126,7 +134,7 @@ fn end(lease: &Lease, rng: &mut fastrand::Rng) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_told_before_what_is_heard_then() {
+async fn what_is_planned_is_what_happens() {
     let mut kinds = std::collections::BTreeMap::<String, u32>::new();
     for seed in 0..60 {
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -134,7 +142,9 @@ async fn it_is_told_before_what_is_heard_then() {
         let mut held = Vec::new();
         for step in 0..150 {
             happen(&bench, &mut rng, &mut held).await;
-            let told = told(&bench).await;
+            // What is on its way between the actors is published first.
+            bench.settle_down().await;
+            let planned = planned(&bench).await;
             let heard = match bench.ask(&CHAIN, Duration::ZERO).await {
                 Ok(lease) => {
                     let heard = format!("{} {}", lease.index, lease.key);
@@ -146,8 +156,8 @@ async fn it_is_told_before_what_is_heard_then() {
                 }
                 Err(refused) => format!("{:?} {:?}", refused.cause, refused.declined),
             };
-            assert_eq!(told, heard, "seed {seed}, step {step}");
-            let kind = told.split(' ').next().unwrap_or_default().to_owned();
+            assert_eq!(planned, heard, "seed {seed}, step {step}");
+            let kind = planned.split(' ').next().unwrap_or_default().to_owned();
             *kinds.entry(kind).or_default() += 1;
         }
     }

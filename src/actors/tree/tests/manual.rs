@@ -47,9 +47,9 @@ async fn what_has_ended_is_published_by_itself_also_after_a_crash() {
         .order(1, KeyOrder::Cool(Some(ModelName::from("x")), 20 * S))
         .await;
     // The view keeps requests away from the key; this one comes for the crash after the first end.
-    assert!(bench.view().outage.is_some());
+    assert!(bench.view().outage(bench.clock.now()).is_some());
     tokio::time::sleep(11 * S).await;
-    assert!(bench.view().outage.is_none() && bench.view().cooling.len() == 1);
+    assert!(bench.view().outage(bench.clock.now()).is_none() && bench.view().cooling.len() == 1);
     let lease = bench.ask(&["a"], S).await.unwrap();
     lease.settle(outcome(Class::Success));
     tokio::time::sleep(10 * S).await;

@@ -59,7 +59,7 @@ async fn keys_that_were_out_are_not_asked_until_their_time_and_then_serve() {
     let cell = &cells.providers[&ProviderName::from("a")].keys[0];
     let refusal = Refusal::until(Reason::Exhausted, until);
     assert_eq!(
-        cell.view().outage,
+        cell.view().outage(bench.clock.now()),
         Some(refusal),
         "to be seen before anybody asks"
     );
@@ -90,7 +90,7 @@ async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
     let admits = || {
         let cells = bench.tree.dispatcher().cells();
         let view = cells.providers[&ProviderName::from("a")].keys[0].view();
-        view.admits(&"m".into(), bench.clock.now())
+        view.refusal(&"m".into(), bench.clock.now()).is_none()
     };
     assert!(!admits(), "nobody else is let through");
     drop(probe);
@@ -101,7 +101,7 @@ async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
     bench.settle_down().await;
     let cells = bench.tree.dispatcher().cells();
     let view = cells.providers[&ProviderName::from("a")].keys[0].view();
-    let until = view.outage.unwrap().ready_at.unwrap();
+    let until = view.outage(bench.clock.now()).unwrap().ready_at.unwrap();
     assert!(
         until.since(bench.clock.now()) > 1190 * S,
         "doubled: {until:?}"

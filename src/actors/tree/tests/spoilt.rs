@@ -4,7 +4,9 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::actors::operator::KeyOrder;
 use crate::actors::view::Life;
+use crate::domain::ids::{KeyId, ModelName};
 
 /// Spoils the state of `actor` once, as soon as the flag is set.
 fn spoils(actor: &'static str) -> (Chaos, Arc<AtomicBool>) {
@@ -76,7 +78,14 @@ async fn a_trial_that_is_out_stays_the_only_one() {
     let trial = bench.lease(&["a"]).await;
     assert!(trial.trial);
     armed.store(true, Ordering::SeqCst);
+    let id = KeyId {
+        provider: ProviderName::from("a"),
+        index: 1,
+    };
     for _ in 0..5 {
+        // No request comes to it: an order does.
+        let order = KeyOrder::Cool(Some(ModelName::from("x")), S);
+        bench.tree.operator().key(&id, order).await.unwrap();
         assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

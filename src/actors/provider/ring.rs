@@ -1,0 +1,118 @@
+//! A provider's keys as of one configuration, and which of them are worth asking by what they have published.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RESTART_POLL;
+use crate::actors::handle::Handle;
+use crate::actors::message::key::KeyMessage;
+use crate::actors::view::{KeyCell, Life};
+use crate::domain::circuit::BreakerPolicy;
+use crate::domain::ids::{KeyId, ModelName};
+use crate::domain::limits::RetryBudgetPolicy;
+use crate::domain::memory::Mark;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::rotation::{KeyRotation, Rotation};
+use crate::domain::secret::ApiKey;
+use crate::domain::time::Time;
+
+/// A provider's keys and settings, as of one configuration.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) home: String,
+    /// By what the provider at this home is known again after a restart.
+    pub(crate) mark: Option<Mark>,
+    /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
+    pub(crate) keys: Vec<Option<KeySeat>>,
+    /// The places in the configured order of the keys; last those that only earlier requests may use.
+    pub(crate) order: Vec<usize>,
+    pub(crate) rotation: KeyRotation,
+    /// For a rate limit.
+    pub(crate) longest_cooldown: Duration,
+    pub(crate) breaker: BreakerPolicy,
+    pub(crate) retry_budget: RetryBudgetPolicy,
+}
+
+impl Ring {
+    /// The keys that a request of this generation may use in the order in which they would be offered to it, and why each
+    /// would not be. `turn` is where the rotation stands.
+    pub(crate) fn in_turn(
+        &self,
+        turn: usize,
+        model: &ModelName,
+        tokens: u64,
+        generation: u64,
+        now: Time,
+    ) -> Vec<(KeyId, Option<Refusal>)> {
+        let seats = self.order.iter().map(|place| {
+            let seat = self.seat(*place)?;
+            seat.is_for(generation)
+                .then(|| (seat, seat.why_not(model, tokens, now)))
+        });
+        let seats: Vec<_> = seats.collect();
+        let mut met = Vec::with_capacity(seats.len());
+        let mut rotation = Rotation::at(self.rotation, turn);
+        let busy = |turn: usize| match seats.get(turn) {
+            Some(Some((seat, _))) => seat.cell.in_flight(),
+            Some(None) | None => 0,
+        };
+        loop {
+            // Those that would not be asked are met on the way to the next that would be.
+            let mut ready = |turn: usize| {
+                let Some(Some((_, why_not))) = seats.get(turn) else {
+                    return false;
+                };
+                let is_new = !met.contains(&turn);
+                if is_new && why_not.is_some() {
+                    met.push(turn);
+                }
+                is_new && why_not.is_none()
+            };
+            let next = rotation.pick(seats.len(), None, &mut ready, busy);
+            let Some(next) = next else { break };
+            met.push(next);
+        }
+        let told = met.into_iter().filter_map(|turn| seats.get(turn)?.as_ref());
+        told.map(|(seat, why_not)| (seat.cell.id.clone(), *why_not))
+            .collect()
+    }
+
+    pub(super) fn seat(&self, place: usize) -> Option<&KeySeat> {
+        self.keys.get(place)?.as_ref()
+    }
+}
+
+/// A key as its provider sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySeat {
+    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) handle: Handle<KeyMessage>,
+    pub(crate) material: Arc<Option<ApiKey>>,
+    /// The configuration that brought it. A request that began under an earlier one never gets it.
+    pub(crate) since: u64,
+    /// The configuration that has it no longer. It stays for requests that began under an earlier one.
+    pub(crate) until: Option<u64>,
+}
+
+impl KeySeat {
+    /// Whether it may serve a request that began under that configuration.
+    pub(super) fn is_for(&self, generation: u64) -> bool {
+        self.since <= generation && self.until.is_none_or(|until| generation < until)
+    }
+
+    /// Why the key is not worth asking, as far as it is published.
+    pub(super) fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
+        if !self.handle.is_up() {
+            return Some(match self.cell.life.get() {
+                Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
+                Life::Up | Life::Restarting => {
+                    Refusal::until(Reason::Restarting, now + RESTART_POLL)
+                }
+            });
+        }
+        // What lasts comes first: a place that becomes free helps nobody while the key cools.
+        let full = || Refusal::open_ended(Reason::Saturated);
+        let refusal = self.cell.refusal(model, tokens, now);
+        refusal.or_else(|| self.cell.is_full().then(full))
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a request would go now: the plan, from what the waiting room holds and the other actors have published.
+
+use std::sync::Arc;
+
+use super::{ProviderSeat, Router, RouterCore, down, is_behind_a_restart};
+use crate::domain::attempts::Ask;
+use crate::domain::chain::Chain;
+use crate::domain::client::Standing;
+use crate::domain::ids::Upstream;
+use crate::domain::plan::{CandidateFacts, Plan, WaitLimits, plan};
+use crate::domain::provider_state::Pass;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+/// A request that a plan is made for.
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    /// Its candidates in order.
+    pub chain: Arc<Chain>,
+    /// What its own machine allows.
+    pub ask: Ask,
+    /// Tokens that it would reserve with a key.
+    pub tokens: u64,
+    /// The configuration that it begins under.
+    pub generation: u64,
+    /// For whom it would wait.
+    pub standing: Standing,
+    /// What bounds its waiting.
+    pub limits: WaitLimits,
+}
+
+/// A plan, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// As of then.
+    pub at: Time,
+    /// Where the request would go.
+    pub plan: Plan,
+    /// What was known of each candidate.
+    pub candidates: Vec<CandidateFacts>,
+}
+
+impl Router {
+    /// The plan for a request that would come now. Changes nothing.
+    pub(super) fn plan(&self, core: &RouterCore, request: &PlanRequest) -> Planned {
+        let (now, table) = (self.clock.now(), self.table.load());
+        let upstreams = request.chain.upstreams.iter();
+        let candidates = upstreams.map(|upstream| {
+            let mut facts = match table.providers.get(&upstream.provider) {
+                Some(seat) => published(seat, upstream, request, now),
+                None => out(Refusal::open_ended(Reason::NoKeys)),
+            };
+            let class = request.standing.priority;
+            if let Some(refusal) = self.obstacle(core, upstream, class, request.generation, now) {
+                facts.gate = Err(refusal);
+            }
+            facts
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let has_place = core
+            .room
+            .has_place_for(&request.standing, table.max_waiting);
+        let behind_restart = |declined: &[(usize, Refusal)]| {
+            is_behind_a_restart(core, &request.chain, declined, now)
+        };
+        let closed = &request.ask.closed;
+        Planned {
+            at: now,
+            plan: plan(
+                &candidates,
+                closed,
+                &request.limits,
+                has_place,
+                behind_restart,
+                now,
+            ),
+            candidates,
+        }
+    }
+}
+
+fn out(refusal: Refusal) -> CandidateFacts {
+    CandidateFacts {
+        gate: Err(refusal),
+        recovery: None,
+        keys: Vec::new(),
+    }
+}
+
+/// What a provider and its keys have published of one upstream.
+fn published(
+    seat: &ProviderSeat,
+    upstream: &Upstream,
+    request: &PlanRequest,
+    now: Time,
+) -> CandidateFacts {
+    if !seat.handle.is_up() {
+        return out(down(seat.cell.life.get(), now));
+    }
+    let (ring, model) = (seat.ring.load(), &upstream.model);
+    let view = seat.cell.view();
+    // A view of an earlier address tells nothing about this one, but for what an operator ordered.
+    let (gate, recovery) = match view.home == ring.home {
+        true => (view.gate(model, now), view.recovery(model, now)),
+        false => {
+            let held = view.held.filter(|until| now < *until).map(Refusal::held);
+            (held.map_or(Ok(Pass { probe: false }), Err), None)
+        }
+    };
+    CandidateFacts {
+        gate,
+        recovery,
+        keys: ring.in_turn(
+            seat.cell.turn(),
+            model,
+            request.tokens,
+            request.generation,
+            now,
+        ),
+    }
+}

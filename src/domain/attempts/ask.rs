@@ -1,0 +1,60 @@
+//! What a request asks the router for.
+
+use super::Attempts;
+use crate::domain::refusal::Reason;
+
+/// What a lease beside or after another one must be besides open to its request.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseFilter {
+    /// Not at these candidates.
+    pub not_at: Vec<usize>,
+    /// Not with this key: candidate and key index.
+    pub not_with: Option<(usize, u32)>,
+    /// At one that goes on with an answer from what was sent of it.
+    pub continues: bool,
+}
+
+/// What a request asks the router for: a lease at any candidate that is still open to it.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// By candidate: why it is closed to this request.
+    pub closed: Vec<Option<Reason>>,
+    /// Keys that refused this request: candidate and key index.
+    pub refused_keys: Vec<(usize, u32)>,
+    /// Candidate and key to take only when no other key is ready (it just failed there).
+    pub avoid: Option<(usize, u32)>,
+    /// Candidate and key not to take at all.
+    pub not_with: Option<(usize, u32)>,
+    /// Whether no attempt was made yet (later ones are charged to the retry budget).
+    pub first: bool,
+}
+
+impl Attempts {
+    /// What to ask the router for now.
+    pub fn ask(&self) -> Ask {
+        Ask {
+            closed: self.slots.iter().map(|slot| slot.closed).collect(),
+            refused_keys: self.refused_keys.clone(),
+            avoid: self.avoid,
+            not_with: None,
+            first: self.records.is_empty(),
+        }
+    }
+
+    /// What to ask the router for now, for an attempt that more is asked of; `None` where no candidate is left.
+    pub fn ask_for(&self, filter: &LeaseFilter) -> Option<Ask> {
+        let places = self.slots.iter().enumerate();
+        let closed = places.map(|(at, slot)| {
+            let fits =
+                !filter.not_at.contains(&at) && (!filter.continues || slot.candidate.continues);
+            slot.closed.or((!fits).then_some(Reason::Unsuitable))
+        });
+        let closed: Vec<_> = closed.collect();
+        closed.iter().any(Option::is_none).then(|| Ask {
+            closed,
+            not_with: filter.not_with,
+            first: false,
+            ..self.ask()
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! What is published of an upstream, and what follows from that for a request: the provider's actor decides by the same
+//! rule.
+
+use std::time::Duration;
+
+use super::Pass;
+use crate::domain::circuit::Gate;
+use crate::domain::ids::ModelName;
+use crate::domain::plan::Recovery;
+use crate::domain::ramp::Ramp;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+/// While a probe is under way, those who wait look again after this long in any case.
+const PROBE_POLL: Duration = Duration::from_millis(500);
+
+/// What decides whether an upstream may be asked at all. Times that have passed mean nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct GateFacts {
+    /// An operator keeps its provider out until then.
+    pub held: Option<Time>,
+    /// All keys of its provider cool until then.
+    pub cooling: Option<Time>,
+    /// The model is gone until then.
+    pub gone_until: Option<Time>,
+    /// Its breaker.
+    pub breaker: Gate,
+}
+
+impl GateFacts {
+    /// Leave for an attempt.
+    ///
+    /// # Errors
+    /// Why not, and when it could.
+    pub fn pass(&self, now: Time) -> Result<Pass, Refusal> {
+        let lasts = |until: &Time| now < *until;
+        if let Some(until) = self.held.filter(lasts) {
+            return Err(Refusal::held(until));
+        }
+        if let Some(until) = self.cooling.filter(lasts) {
+            return Err(Refusal::until(Reason::Cooling, until));
+        }
+        if let Some(until) = self.gone_until.filter(lasts) {
+            return Err(Refusal::until(Reason::ModelGone, until));
+        }
+        match self.breaker {
+            Gate::Closed => Ok(Pass { probe: false }),
+            Gate::Open { until } if now < until => Err(Refusal::until(Reason::CircuitOpen, until)),
+            // What was published of an open breaker is its last word until the next request is the probe.
+            Gate::Probe | Gate::Open { .. } => Ok(Pass { probe: true }),
+            Gate::Probing { .. } => Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL)),
+        }
+    }
+}
+
+/// An upstream that is not simply well.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UpstreamView {
+    /// Its model.
+    pub model: ModelName,
+    /// Its breaker.
+    pub breaker: Gate,
+    /// The model is gone until then.
+    pub gone_until: Option<Time>,
+    /// It has recovered and takes a growing share.
+    pub ramp: Option<Ramp>,
+}
+
+impl UpstreamView {
+    /// The share that it takes while it recovers, and whether the next request is within it.
+    pub fn recovery(&self, now: Time) -> Option<Recovery> {
+        let mut ramp = self.ramp.filter(|ramp| !ramp.is_over(now))?;
+        Some(Recovery {
+            share: ramp.share(now),
+            admits: ramp.admits(now),
+        })
+    }
+}
