@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::leasing::Dispatch;
+use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
 pub use crate::actors::inquiry::NoAnswer;
@@ -190,7 +190,7 @@ impl Dispatch {
     fn conclude(&self, chain: &Chain, needed: u64, told: &Told) -> Explanation {
         let (now, policy) = (told.at, &self.policy);
         let deadline = now + policy.deadline;
-        let candidates = self.candidates(chain);
+        let candidates: Vec<_> = self.candidates(chain).collect();
         let attempts = Attempts::new(*policy, deadline, needed, candidates.clone());
         let closed = attempts.ask().closed;
         let heard = closed.iter().zip(&told.candidates);
