@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::answer::Failed;
 use super::charge::{Charge, Said};
+use super::failed::Failed;
 use super::request::Request;
 use super::shared::Dispatch;
 use super::tokens;

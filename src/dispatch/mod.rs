@@ -13,6 +13,7 @@ mod cut;
 mod drain;
 mod events;
 mod explain;
+mod failed;
 mod hedger;
 mod held;
 mod leasing;
@@ -34,8 +35,9 @@ mod tokens;
 mod tried;
 mod verdict;
 
-pub use answer::{Answer, AnswerBody, Failed};
+pub use answer::{Answer, AnswerBody};
 pub use explain::{Explanation, Fate, KeyLine, Line, NoAnswer, Question, Standing, Turn};
+pub use failed::Failed;
 pub use hedger::Hedger;
 pub use pulses::Pulses;
 pub use relay::Relay;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::admission::Admitted;
-use super::answer::Failed;
+use super::failed::Failed;
 use super::limits::Limits;
 use super::request::{Endpoint, Request};
 use super::shared::Dispatch;

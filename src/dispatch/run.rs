@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Answer, AnswerBody, Failed};
+use super::answer::{Answer, AnswerBody};
 use super::attempt::{Begun, End, Whole};
 use super::counting;
+use super::failed::Failed;
 use super::leasing::Denied;
 use super::live::Live;
 use super::race::{self, Landed};
