@@ -362,12 +362,7 @@ impl Attempt<'_> {
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
                 drain(events);
-                let kind = &self.endpoint.kind;
-                let wall = self.times.clock.wall();
-                let read = classify::classify_inband(kind, &error, &headers, wall);
-                let failure = redacted::fit(read, &headers, &error.body, self.lease, self.endpoint);
-                let refusal = refusal(&error, &failure);
-                return Ok(End::Failed(stamped(failure, status), Some(refusal)));
+                return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
                 let detail = "the stream's first events are not what was asked for".to_owned();
@@ -405,6 +400,16 @@ impl Attempt<'_> {
             finish,
             done,
         })))
+    }
+
+    /// An error came in a stream before its first content.
+    fn refused_inside(&self, error: &ErrorDoc, headers: &HeaderMap, status: u16) -> End {
+        let kind = &self.endpoint.kind;
+        let wall = self.times.clock.wall();
+        let read = classify::classify_inband(kind, error, headers, wall);
+        let failure = redacted::fit(read, headers, &error.body, self.lease, self.endpoint);
+        let refusal = refusal(error, &failure);
+        End::Failed(stamped(failure, status), Some(refusal))
     }
 
     /// Gives `work` so long since the attempt started, and no longer than the request has.
