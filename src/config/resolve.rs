@@ -26,7 +26,7 @@ use super::virtuals::{self, Known};
 use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
-use crate::domain::profile::Said;
+use crate::domain::profile::{Profile, Said};
 
 /// Builds the configuration.
 ///
@@ -47,19 +47,11 @@ pub(super) fn resolve(
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let typed = raw.dispatch.unwrap_or_default();
-    let profile = typed.profile.and_then(|profile| profile.0);
-    let said = Said {
-        rescue: None,
-        patience: typed.patience.map(|Span(span)| span),
-        hedge: typed.hedge.is_some(),
-    };
+    let (profile, said) = profile(&typed);
     let dispatch = dispatch(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
-    let authorities = |files, report: &mut Report| {
-        outbound::authorities(files, "telemetry.otlp", &context.dir, report)
-    };
-    let telemetry = telemetry::policy(raw.telemetry, context.env, &authorities, &mut report);
+    let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
 
     let cooldowns = llm
         .cooldown
@@ -73,7 +65,7 @@ pub(super) fn resolve(
         });
     }
 
-    let mut known = Known::of(&placed);
+    let known = Known::of(&placed);
     let virtuals = llm.r#virtual.unwrap_or_default();
     let named = llm.default_model.filter(|name| !name.trim().is_empty());
     // BorgLLM takes the first provider of the file.
@@ -81,37 +73,25 @@ pub(super) fn resolve(
     let default_model = named.or_else(usual);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
     for entry in locals {
-        let keys = context.keys(&entry.variables(), &mut report);
-        placed.push(Placed {
-            provider: provider::from_catalogue(entry, keys, &cooldowns),
-            builtin: true,
-        });
-        known = Known::of(&placed);
+        placed.push(built_in(entry, &cooldowns, context, &mut report));
     }
+    let known = Known::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    if placed.is_empty() && report.problems.is_empty() {
-        report.problem(
-            "llm.providers",
-            "no provider is configured, and no provider key is in the environment",
-            &report.missing("name a provider, or set a key such as GROQ_API_KEY"),
-        );
-    }
+    check_any(&placed, &mut report);
     warn_of_notes(&placed, &mut report);
 
     outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
     let targets = Targets::build(&entries, &chains, default_model.as_deref());
-    let targets = targets.map_or_else(
-        |errors| {
-            for error in errors {
-                virtuals::report_chain_error(&error, &virtuals, &mut report);
-            }
-            Targets::default()
-        },
-        |targets| targets.with_aliases(known.aliases()),
-    );
+    let targets = targets.map(|targets| targets.with_aliases(known.aliases()));
+    let targets = targets.unwrap_or_else(|errors| {
+        let report = &mut report;
+        let errors = errors.into_iter();
+        errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
+        Targets::default()
+    });
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
@@ -132,6 +112,42 @@ pub(super) fn resolve(
         sources,
         files: report.files,
     })
+}
+
+fn telemetry_policy(
+    raw: Option<telemetry::Telemetry>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> telemetry::TelemetryPolicy {
+    let authorities = |files, report: &mut Report| {
+        outbound::authorities(files, "telemetry.otlp", &context.dir, report)
+    };
+    telemetry::policy(raw, context.env, &authorities, report)
+}
+
+/// The profile of all targets, and what is said beside it.
+fn profile(typed: &raw::Dispatch) -> (Option<Profile>, Said) {
+    let profile = typed.profile.as_ref().and_then(|profile| profile.0);
+    let said = Said {
+        rescue: None,
+        patience: typed.patience.as_ref().map(|Span(span)| *span),
+        hedge: typed.hedge.is_some(),
+    };
+    (profile, said)
+}
+
+/// A local built-in provider that is referred to.
+fn built_in(
+    entry: &'static BuiltIn,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Placed {
+    let keys = context.keys(&entry.variables(), report);
+    Placed {
+        provider: provider::from_catalogue(entry, keys, cooldowns),
+        builtin: true,
+    }
 }
 
 /// The providers of the file, and the built-in ones whose keys are in the environment.
@@ -166,6 +182,17 @@ fn first_of_file(placed: &[Placed]) -> Option<String> {
     let first = placed.iter().find(|placed| !placed.builtin)?;
     let has_model = first.provider.model.is_some() || !first.provider.models.is_empty();
     has_model.then(|| first.provider.name.to_string())
+}
+
+/// There must be a provider.
+fn check_any(placed: &[Placed], report: &mut Report) {
+    if placed.is_empty() && report.problems.is_empty() {
+        report.problem(
+            "llm.providers",
+            "no provider is configured, and no provider key is in the environment",
+            &report.missing("name a provider, or set a key such as GROQ_API_KEY"),
+        );
+    }
 }
 
 /// What the catalogue has to say of providers that are used where it says they are.

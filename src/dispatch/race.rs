@@ -53,7 +53,7 @@ pub(super) async fn attempt<'r>(
         let mut alarms: Vec<Alarm> = late.into_iter().chain(goes).collect();
         alarms.sort_by_key(|alarm| alarm.at);
         let flight = Flight::new(context, state.limits, start);
-        Race { context, state }.run(flight, alarms).await
+        *Race { context, state }.run(flight, alarms).await
     };
     state.under_way([]);
     Some(landed)
@@ -127,7 +127,7 @@ struct Flight<'r> {
     tried: Tried,
     lease: Settler,
     /// In a box of its own: requests that nothing is done beside, which are nearly all, stay small.
-    call: BoxFuture<'r, Landed<'r>>,
+    call: BoxFuture<'r, Box<Landed<'r>>>,
 }
 
 impl<'r> Flight<'r> {
@@ -137,21 +137,21 @@ impl<'r> Flight<'r> {
             index: start.lease.index,
             tried: start.tried.clone(),
             lease: start.lease.settler(),
-            call: Box::pin(start.fly(context, limits)),
+            call: Box::pin(async move { Box::new(start.fly(context, limits).await) }),
         }
     }
 }
 
 /// How an attempt's time alone ended.
 enum Alone<'r> {
-    Over(Landed<'r>),
+    Over(Box<Landed<'r>>),
     Joined(Flight<'r>, Haste),
 }
 
 /// How the time of two attempts side by side ended.
 enum Pair<'r> {
     /// This one decides; the other one is settled and recorded.
-    Decided(Landed<'r>),
+    Decided(Box<Landed<'r>>),
     /// The other one failed, and this one goes on.
     Left(Flight<'r>),
 }
@@ -165,7 +165,7 @@ struct Race<'r, 's> {
 impl<'r> Race<'r, '_> {
     /// The attempt that is given, and others beside it: one at a time, when an alarm says so. When one of two fails the
     /// other goes on, and may be joined again.
-    async fn run(&mut self, mut flight: Flight<'r>, mut alarms: Vec<Alarm>) -> Landed<'r> {
+    async fn run(&mut self, mut flight: Flight<'r>, mut alarms: Vec<Alarm>) -> Box<Landed<'r>> {
         loop {
             let (second, why) = match self.alone(&mut flight, &alarms).await {
                 Alone::Over(landed) => {
@@ -265,7 +265,7 @@ impl<'r> Race<'r, '_> {
         match &landed.end {
             // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
             End::Failed(failure, _) if !is_first || failure.class.retry() != Retry::Never => {
-                let Landed { lease, tried, .. } = &landed;
+                let Landed { lease, tried, .. } = &*landed;
                 let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
                 lease.settle(settlement(failure, counts));
                 self.state.under_way([&other.tried]);

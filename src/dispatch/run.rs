@@ -112,11 +112,11 @@ impl RequestRun {
                     return Ok(self.served_stream(*begun, lease, &tried, endpoint));
                 }
                 End::OutOfTime => {
-                    return Err(self.cut_off(lease, &tried, ErrorCode::DeadlineExceeded));
+                    return Err(self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded));
                 }
-                End::OutOfRoom => return Err(self.cut_off(lease, &tried, ErrorCode::Overloaded)),
+                End::OutOfRoom => return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded)),
                 End::Failed(failure, whole) => {
-                    next = self.failed(lease, tried, failure, whole, &mut kept);
+                    next = self.failed(&lease, tried, &failure, whole, &mut kept);
                 }
             }
         }
@@ -163,17 +163,17 @@ impl RequestRun {
     /// An attempt failed. Returns the next step; an upstream's own answer that may go back is `kept`.
     fn failed(
         &mut self,
-        lease: Lease,
+        lease: &Lease,
         tried: Tried,
-        failure: Failure,
+        failure: &Failure,
         whole: Option<Whole>,
         kept: &mut Kept,
     ) -> Next {
         let (counts, next) = self
             .state
-            .failed(&self.context, lease.index, &tried, &failure);
-        lease.settle(settlement(&failure, counts));
-        if let Some(mut whole) = whole.filter(|_| may_go_back(&failure)) {
+            .failed(&self.context, lease.index, &tried, failure);
+        lease.settle(settlement(failure, counts));
+        if let Some(mut whole) = whole.filter(|_| may_go_back(failure)) {
             come_back(whole.status, &mut whole.headers, failure.retry_after);
             *kept = Some((tried, whole));
         }
@@ -181,8 +181,8 @@ impl RequestRun {
     }
 
     /// The attempt was ended by what bounds its request, which is not the upstream's fault.
-    fn cut_off(mut self, lease: Lease, tried: &Tried, code: ErrorCode) -> Box<Failed> {
-        settle(&lease, Class::Cancelled, None);
+    fn cut_off(mut self, lease: &Lease, tried: &Tried, code: ErrorCode) -> Box<Failed> {
+        settle(lease, Class::Cancelled, None);
         let record = tried.record(Class::Cancelled, None, self.context.now());
         self.state.attempts.ended(record);
         self.fail(Verdict {
