@@ -328,6 +328,21 @@ fn one_request_blames_but_one_key_or_model_for_what_it_may_have_caused_itself() 
 }
 
 #[test]
+fn a_failure_that_nothing_follows_is_judged_by_the_same_rule() {
+    let mut attempts = request(3);
+    assert!(blames(&mut attempts, 0, Class::InvalidKey, 403));
+    let mut cut = |index, class, status| {
+        let record = record(&attempts, index, 1, class);
+        let failure = Failure::new(class, "").with_status(status);
+        attempts.failed_finally(index, record, &failure)
+    };
+    assert!(!cut(1, Class::InvalidKey, 403), "the second doubtful one");
+    assert!(cut(1, Class::InvalidKey, 401));
+    assert!(cut(1, Class::Network, 200));
+    assert!(!cut(2, Class::Network, 200), "met elsewhere");
+}
+
+#[test]
 fn every_plain_refusal_of_a_key_or_a_model_counts() {
     use Class::{InvalidKey, ModelGone, QuotaExhausted};
     for (class, status) in [
