@@ -68,6 +68,7 @@ fn told(attempts: Vec<Record>) -> Told {
         status: Some(200),
         attempts,
         refused: None,
+        lookup: pointsman::domain::record::CacheLookup::Off,
         started: Time::ZERO,
         complete: Time::ZERO,
         ended: ended + Duration::from_micros(30),

@@ -351,6 +351,20 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     }
     // Who asks now hears that it is too late.
     drop(commands);
+    let impatience = async {
+        for _ in 0..patience {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+    };
+    end(app, impatience).await;
+    Ok(())
+}
+
+/// Ends in order, or at once when `impatience` completes first.
+async fn end(mut app: App, impatience: impl Future<Output = ()>) {
     let Server {
         drain_delay,
         drain_timeout,
@@ -372,14 +386,6 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
             drop(tokio::time::timeout(LAST_WORDS, stopping).await);
         }
     };
-    let impatience = async {
-        for _ in 0..patience {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-    };
     let in_order = tokio::select! {
         () = ending => true,
         () = impatience => false,
@@ -393,7 +399,6 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
     }
     app.keep().await;
     app.flush(in_order).await;
-    Ok(())
 }
 
 /// One reload, told in the log. A configuration with mistakes changes nothing.

@@ -1,6 +1,10 @@
 //! Pointsman: the dispatcher between programs and LLM providers.
 //!
 //! A table of contents, from the ground up; each floor uses only those below it (`docs/architecture.md`).
+#![cfg_attr(
+    not(test),
+    warn(clippy::too_many_lines, reason = "a step has a name of its own")
+)]
 
 pub mod domain;
 

@@ -389,7 +389,7 @@ async fn one(
         arrived: clock.now(),
         doc: RequestDoc::parse(body.into()).expect("a request"),
         headers: HeaderMap::new(),
-        deadline: None,
+        deadline: dispatch.policy.deadline_of(clock.now(), None),
         begins_within: None,
         silence: None,
         await_cooldown: None,

@@ -69,6 +69,12 @@ pub(crate) trait SettlePort: Send + Sync {
     );
 }
 
+/// Ends a lease from beside the attempt that holds it.
+pub struct Settler {
+    record: Arc<LeaseRecord>,
+    port: Arc<dyn SettlePort>,
+}
+
 /// Leave to make one attempt.
 pub struct Lease {
     /// The candidate's place in the request's chain.
@@ -119,22 +125,41 @@ impl Lease {
         }
     }
 
+    /// Ends it with an outcome. Only the first counts.
+    pub fn settle(&self, settlement: Settlement) {
+        settle(&self.record, &*self.port, settlement);
+    }
+
+    /// What can end it while an attempt holds it.
+    pub fn settler(&self) -> Settler {
+        Settler {
+            record: Arc::clone(&self.record),
+            port: Arc::clone(&self.port),
+        }
+    }
+}
+
+impl Settler {
     /// Whether the answer's head is there.
     pub fn is_heard(&self) -> bool {
         self.record.heard_at().is_some()
     }
 
-    /// Whether it is the one probe of a breaker that is half-open.
+    /// Whether the lease is the one probe of a breaker that is half-open.
     pub fn is_probe(&self) -> bool {
         self.record.probe.is_some()
     }
 
-    /// Ends it with an outcome. Only the first counts.
+    /// Ends the lease with an outcome. Only the first counts.
     pub fn settle(&self, settlement: Settlement) {
-        let is_first = self.record.outcome.set(settlement).is_ok();
-        if is_first {
-            self.port.settled(Arc::clone(&self.record));
-        }
+        settle(&self.record, &*self.port, settlement);
+    }
+}
+
+fn settle(record: &Arc<LeaseRecord>, port: &dyn SettlePort, settlement: Settlement) {
+    let is_first = record.outcome.set(settlement).is_ok();
+    if is_first {
+        port.settled(Arc::clone(record));
     }
 }
 

@@ -19,6 +19,7 @@ use crate::access::Client;
 use crate::dispatch::{self, Answer, AnswerBody};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::record::CacheLookup;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
@@ -53,10 +54,8 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
     let response = match admitted {
         Ok((request, place)) => {
-            let longest = serving.dispatch.policy.deadline;
-            let deadline = arrived + request.deadline.map_or(longest, |asked| asked.min(longest));
+            let until = Until(serving.dispatch.clock.instant(request.deadline));
             let mut response = serve(&serving, request, place).await;
-            let until = Until(serving.dispatch.clock.instant(deadline));
             response.extensions_mut().insert(until);
             response
         }
@@ -109,6 +108,7 @@ fn tell(
         status: (!error.caller_left).then(|| error.code.status()),
         attempts: Vec::new(),
         refused: None,
+        lookup: CacheLookup::Off,
         started: arrived,
         complete: arrived,
         ended: dispatch.clock.now(),
@@ -142,9 +142,9 @@ async fn admit(
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let bounds = (serving.max_body, serving.body_timeout);
     let reading = body::read(body, &codings, bounds, &serving.dispatch.buffers);
-    let longest = serving.dispatch.policy.deadline;
+    let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
-    let until = caller.arrived + shorter.map_or(longest, |asked| asked.min(longest));
+    let until = policy.deadline_of(caller.arrived, shorter);
     let body = tokio::select! {
         biased;
         body = reading => body?,
@@ -162,8 +162,11 @@ async fn admit(
         ApiError::new(code, error.to_string())
     })?;
     let (deadline, silence) = match doc.stream() {
-        true => (patience.whole, patience.silence),
-        false => (shorter, None),
+        true => (
+            policy.deadline_of(caller.arrived, patience.whole),
+            patience.silence,
+        ),
+        false => (until, None),
     };
     // Comments are bytes too: where they come in time the caller does not hang up before the answer begins.
     let comments = serving.stream_keepalive;

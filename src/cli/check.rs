@@ -48,37 +48,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     }
     writeln!(out, "\nproviders")?;
     for provider in &config.providers {
-        writeln!(out, "  {}", title(provider))?;
-        writeln!(out, "    models  {}", models(provider))?;
-        for (at, key) in provider.keys.iter().enumerate() {
-            let label = if at == 0 { "keys" } else { "" };
-            writeln!(out, "    {label:<6}  {}", shown_key(provider, at, key))?;
-        }
-        let limits = limits(provider);
-        if !limits.is_empty() {
-            writeln!(out, "    limits  {}, per key", limits.join(", "))?;
-        }
-        if !provider.headers.is_empty() {
-            writeln!(out, "    sends   {}", header_names(provider).join(", "))?;
-        }
-        if let Some(proxy) = proxy(provider) {
-            writeln!(out, "    proxy   {proxy}")?;
-        }
-        if !provider.authorities.is_empty() {
-            let count = provider.authorities.len();
-            writeln!(out, "    trusts  {count} certificate authorities more")?;
-        }
-        if provider.mock.failure_rate > 0.0 {
-            let percent = provider.mock.failure_rate * 100.0;
-            writeln!(
-                out,
-                "    mock    {percent}% of its calls fail without being made"
-            )?;
-        }
-        if !provider.mock.latency.is_zero() {
-            let latency = show_duration(provider.mock.latency);
-            writeln!(out, "    mock    each call takes {latency} longer")?;
-        }
+        write_provider(provider, out)?;
     }
     let chains: Vec<_> = config.targets.chains().collect();
     if !chains.is_empty() {
@@ -106,6 +76,41 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         for warning in &config.warnings {
             writeln!(out, "  - {warning}")?;
         }
+    }
+    Ok(())
+}
+
+fn write_provider(provider: &Provider, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "  {}", title(provider))?;
+    writeln!(out, "    models  {}", models(provider))?;
+    for (at, key) in provider.keys.iter().enumerate() {
+        let label = if at == 0 { "keys" } else { "" };
+        writeln!(out, "    {label:<6}  {}", shown_key(provider, at, key))?;
+    }
+    let limits = limits(provider);
+    if !limits.is_empty() {
+        writeln!(out, "    limits  {}, per key", limits.join(", "))?;
+    }
+    if !provider.headers.is_empty() {
+        writeln!(out, "    sends   {}", header_names(provider).join(", "))?;
+    }
+    if let Some(proxy) = proxy(provider) {
+        writeln!(out, "    proxy   {proxy}")?;
+    }
+    if !provider.authorities.is_empty() {
+        let count = provider.authorities.len();
+        writeln!(out, "    trusts  {count} certificate authorities more")?;
+    }
+    if provider.mock.failure_rate > 0.0 {
+        let percent = provider.mock.failure_rate * 100.0;
+        writeln!(
+            out,
+            "    mock    {percent}% of its calls fail without being made"
+        )?;
+    }
+    if !provider.mock.latency.is_zero() {
+        let latency = show_duration(provider.mock.latency);
+        writeln!(out, "    mock    each call takes {latency} longer")?;
     }
     Ok(())
 }

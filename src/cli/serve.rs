@@ -73,15 +73,19 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&app::chain(&error));
-            ExitCode::from(match error {
-                StartError::Bind { .. } => CANNOT_BIND,
-                StartError::Provider { .. }
-                | StartError::State(_)
-                | StartError::Telemetry(_)
-                | StartError::Tls(_)
-                | StartError::Open { .. } => BAD_CONFIGURATION,
-                StartError::Traces(_) | StartError::Signals(_) => SOFTWARE,
-            })
+            exit_code(&error)
         }
     }
+}
+
+fn exit_code(error: &StartError) -> ExitCode {
+    ExitCode::from(match error {
+        StartError::Bind { .. } => CANNOT_BIND,
+        StartError::Provider { .. }
+        | StartError::State(_)
+        | StartError::Telemetry(_)
+        | StartError::Tls(_)
+        | StartError::Open { .. } => BAD_CONFIGURATION,
+        StartError::Traces(_) | StartError::Signals(_) => SOFTWARE,
+    })
 }

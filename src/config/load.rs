@@ -1,6 +1,6 @@
 //! From files, variables and arguments to one [`Config`]: lookup, layers, interpolation, reading, resolving.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use config::{Environment, File, FileFormat, Value, ValueKind};
 
@@ -52,6 +52,7 @@ fn load_from(
         }
     };
     let (overrides, problems) = env::overrides(&env);
+    let sources = sources(source.as_ref(), dotenv.there, &overrides, request);
     let mut report = Report {
         problems,
         lenient: source.as_ref().is_some_and(|source| source.borg),
@@ -68,16 +69,6 @@ fn load_from(
         unread: dotenv.unread,
         ..Report::default()
     };
-    let mut sources: Vec<String> = source.iter().map(|source| source.name.clone()).collect();
-    if dotenv.there {
-        sources.push(".env".to_owned());
-    }
-    if !overrides.is_empty() {
-        sources.push("environment POINTSMAN__…".to_owned());
-    }
-    if !request.listen.is_empty() || !request.admin_listen.is_empty() {
-        sources.push("command line".to_owned());
-    }
     let file = match source.as_ref().map(parse).transpose() {
         Ok(file) => file.map(|mut file| {
             merge_keys(&mut file.cache);
@@ -112,6 +103,26 @@ fn load_from(
         bare,
     };
     resolve::resolve(raw, &context, report, sources)
+}
+
+/// What the configuration was read from, for people. `dotenv`: there is a `.env`.
+fn sources(
+    source: Option<&Source>,
+    dotenv: bool,
+    overrides: &HashMap<String, String>,
+    request: &LoadRequest,
+) -> Vec<String> {
+    let mut sources: Vec<String> = source.iter().map(|source| source.name.clone()).collect();
+    if dotenv {
+        sources.push(".env".to_owned());
+    }
+    if !overrides.is_empty() {
+        sources.push("environment POINTSMAN__…".to_owned());
+    }
+    if !request.listen.is_empty() || !request.admin_listen.is_empty() {
+        sources.push("command line".to_owned());
+    }
+    sources
 }
 
 pub(super) fn parse(source: &Source) -> Result<config::Config, Problem> {

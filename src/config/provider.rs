@@ -56,73 +56,19 @@ pub(super) fn resolve(
 
     let free = dialect == Dialect::Echo || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
-        match entry.filter(|_| !own_url) {
-            Some(entry) if report.lenient => {
-                let text = format!("{name} is left out: no key; set {}", entry.wanted());
-                report.warn(path, text);
-                return Outcome::Keyless(entry);
-            }
-            Some(entry) => {
-                let message = format!("provider {name} has no key");
-                let suggestion = format!("set {}, or remove the provider", entry.wanted());
-                let suggestion = report.missing(&suggestion);
-                report.problem(path, message, &suggestion);
-            }
-            None if endpoint.local => {}
-            None => {
-                let text =
-                    format!("{name} has no key: it is called without an Authorization header");
-                report.warn(path, text);
-            }
+        let standard = entry.filter(|_| !own_url);
+        if let Some(entry) = no_key(&name, standard, endpoint.local, path, report) {
+            return Outcome::Keyless(entry);
         }
     }
-    if written && let Some(headers) = &raw.headers {
-        let clash = headers
-            .0
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if clash {
-            report.problem(
-                &format!("{path}.headers"),
-                "there are keys and an Authorization header",
-                "remove one of them",
-            );
-        }
-    }
-    if !own_url && let Some(headers) = &raw.headers {
-        let host = headers
-            .0
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"));
-        if host {
-            report.problem(
-                &format!("{path}.headers"),
-                "a Host header goes only with a base_url of your own",
-                "remove it",
-            );
-        }
-    }
-
+    check_headers(&raw, written, own_url, path, report);
     outbound::check_address(
         &endpoint.base_url,
         allow_link_local,
         &format!("{path}.base_url"),
         report,
     );
-    let models: Vec<ModelName> = raw
-        .models
-        .take()
-        .map(|models| models.0.into_iter().map(ModelName::from).collect())
-        .unwrap_or_default();
-    let usual_model = entry
-        .filter(|_| models.is_empty())
-        .and_then(|entry| entry.model.clone());
-    let model = raw
-        .model
-        .take()
-        .map(|model| model.trim().to_owned())
-        .or(usual_model);
-    let model = model.filter(|model| !model.is_empty()).map(ModelName::from);
+    let (model, models) = models_of(&mut raw, entry);
     if dialect == Dialect::OpenAi && report.lenient && model.is_none() && models.is_empty() {
         report.warn(
             path,
@@ -131,15 +77,55 @@ pub(super) fn resolve(
     }
     // What stands at another address than the built-in provider's may be something else.
     let usual = entry.filter(|entry| !own_url || entry.local);
-    let provider = Provider {
-        name: name.as_str().into(),
+    let parts = Parts {
+        name: &name,
         kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
-        base_url: endpoint.base_url,
-        chat_url: endpoint.chat_url,
+        endpoint,
         dialect,
+        models: (model, models),
+        keys: or_none(keys, free),
+        usual,
+    };
+    // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
+    Outcome::Ready(Box::new(complete(
+        raw, parts, path, cooldowns, context, report,
+    )))
+}
+
+/// What is known of a provider before its other settings are looked at.
+struct Parts<'a> {
+    name: &'a str,
+    kind: String,
+    endpoint: Endpoint,
+    dialect: Dialect,
+    /// The usual one, and those that it is restricted to.
+    models: (Option<ModelName>, Vec<ModelName>),
+    keys: Vec<Key>,
+    /// The catalogue's entry, where it describes what is called.
+    usual: Option<&'static BuiltIn>,
+}
+
+/// The provider with its other settings.
+fn complete(
+    mut raw: raw::Provider,
+    parts: Parts<'_>,
+    path: &str,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Provider {
+    let allow_link_local = raw.allow_link_local.unwrap_or_default();
+    let (model, models) = parts.models;
+    let usual = parts.usual;
+    Provider {
+        name: parts.name.into(),
+        kind: parts.kind,
+        base_url: parts.endpoint.base_url,
+        chat_url: parts.endpoint.chat_url,
+        dialect: parts.dialect,
         model,
         models,
-        keys: or_none(keys, free),
+        keys: parts.keys,
         key_rotation: raw.key_rotation.unwrap_or_default(),
         headers: raw
             .headers
@@ -159,7 +145,7 @@ pub(super) fn resolve(
         retry: retry(raw.retry.take().unwrap_or_default(), path, report),
         cooldown: cooldown(
             raw.cooldown.take(),
-            cooldown_of(&name, cooldowns),
+            cooldown_of(parts.name, cooldowns),
             path,
             report,
         ),
@@ -179,9 +165,83 @@ pub(super) fn resolve(
         },
         prefill_url: prefill_url(raw.prefill_url, allow_link_local, path, report)
             .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
+    }
+}
+
+/// There is no key for a provider that needs one. A built-in one that may be left out is returned. `entry`: it is called
+/// where the catalogue says.
+fn no_key(
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    local: bool,
+    path: &str,
+    report: &mut Report,
+) -> Option<&'static BuiltIn> {
+    match entry {
+        Some(entry) if report.lenient => {
+            let text = format!("{name} is left out: no key; set {}", entry.wanted());
+            report.warn(path, text);
+            return Some(entry);
+        }
+        Some(entry) => {
+            let message = format!("provider {name} has no key");
+            let suggestion = format!("set {}, or remove the provider", entry.wanted());
+            let suggestion = report.missing(&suggestion);
+            report.problem(path, message, &suggestion);
+        }
+        None if local => {}
+        None => {
+            let text = format!("{name} has no key: it is called without an Authorization header");
+            report.warn(path, text);
+        }
+    }
+    None
+}
+
+/// Headers that contradict what else is said. `written`: there are keys.
+fn check_headers(
+    raw: &raw::Provider,
+    written: bool,
+    own_url: bool,
+    path: &str,
+    report: &mut Report,
+) {
+    let Some(headers) = &raw.headers else { return };
+    let has = |wanted: &str| {
+        let mut names = headers.0.iter().map(|(name, _)| name);
+        names.any(|name| name.eq_ignore_ascii_case(wanted))
     };
-    // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
-    Outcome::Ready(Box::new(provider))
+    let place = format!("{path}.headers");
+    if written && has("authorization") {
+        let message = "there are keys and an Authorization header";
+        report.problem(&place, message, "remove one of them");
+    }
+    if !own_url && has("host") {
+        let message = "a Host header goes only with a base_url of your own";
+        report.problem(&place, message, "remove it");
+    }
+}
+
+/// Its usual model, and those that it is restricted to.
+fn models_of(
+    raw: &mut raw::Provider,
+    entry: Option<&'static BuiltIn>,
+) -> (Option<ModelName>, Vec<ModelName>) {
+    let models: Vec<ModelName> = raw
+        .models
+        .take()
+        .map(|models| models.0.into_iter().map(ModelName::from).collect())
+        .unwrap_or_default();
+    let usual_model = entry
+        .filter(|_| models.is_empty())
+        .and_then(|entry| entry.model.clone());
+    let model = raw
+        .model
+        .take()
+        .map(|model| model.trim().to_owned())
+        .or(usual_model);
+    let model = model.filter(|model| !model.is_empty()).map(ModelName::from);
+    (model, models)
 }
 
 /// A built-in provider as it is without a file.
@@ -317,32 +377,7 @@ fn keys_of(
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Key>, bool) {
-    let mut keys = Vec::new();
-    let written = match (raw.api_keys.take(), raw.api_key.take()) {
-        (Some(several), Some(_)) if !several.0.is_empty() => {
-            report.warn(
-                &format!("{path}.api_key"),
-                "is not used: there are api_keys",
-            );
-            several.0
-        }
-        (several, one) => several
-            .into_iter()
-            .chain(one)
-            .flat_map(|keys| keys.0)
-            .collect(),
-    };
-    for (material, at) in written {
-        let variables = report.variables.get(&at).map(|names| names.join(", "));
-        let place = report.place(&at);
-        keys.push(Key {
-            material: Some(material),
-            source: match variables {
-                Some(variables) => format!("env {variables} through {place}"),
-                None => format!("file {place}"),
-            },
-        });
-    }
+    let mut keys = written_keys(raw, path, report);
     if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
         names.iter().for_each(|name| report.suspect(name));
         let before = report.problems.len();
@@ -394,6 +429,36 @@ fn keys_of(
     }
     let any = !keys.is_empty();
     (keys::distinct(keys), any)
+}
+
+/// The keys that stand in the file itself.
+fn written_keys(raw: &mut raw::Provider, path: &str, report: &mut Report) -> Vec<Key> {
+    let written = match (raw.api_keys.take(), raw.api_key.take()) {
+        (Some(several), Some(_)) if !several.0.is_empty() => {
+            report.warn(
+                &format!("{path}.api_key"),
+                "is not used: there are api_keys",
+            );
+            several.0
+        }
+        (several, one) => several
+            .into_iter()
+            .chain(one)
+            .flat_map(|keys| keys.0)
+            .collect(),
+    };
+    let key = |(material, at): (_, String)| {
+        let variables = report.variables.get(&at).map(|names| names.join(", "));
+        let place = report.place(&at);
+        Key {
+            material: Some(material),
+            source: match variables {
+                Some(variables) => format!("env {variables} through {place}"),
+                None => format!("file {place}"),
+            },
+        }
+    };
+    written.into_iter().map(key).collect()
 }
 
 /// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.

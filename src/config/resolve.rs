@@ -26,7 +26,7 @@ use super::virtuals::{self, Known};
 use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
-use crate::domain::profile::Said;
+use crate::domain::profile::{Profile, Said};
 
 /// Builds the configuration.
 ///
@@ -47,99 +47,51 @@ pub(super) fn resolve(
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let typed = raw.dispatch.unwrap_or_default();
-    let profile = typed.profile.and_then(|profile| profile.0);
-    let said = Said {
-        rescue: None,
-        patience: typed.patience.map(|Span(span)| span),
-        hedge: typed.hedge.is_some(),
-    };
+    let (profile, said) = profile(&typed);
     let dispatch = dispatch(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
-    let authorities = |files, report: &mut Report| {
-        outbound::authorities(files, "telemetry.otlp", &context.dir, report)
-    };
-    let telemetry = telemetry::policy(raw.telemetry, context.env, &authorities, &mut report);
+    let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
 
-    let mut placed = Vec::new();
-    let mut keyless: Vec<&'static BuiltIn> = Vec::new();
     let cooldowns = llm
         .cooldown
         .map(|cooldowns| cooldowns.0)
         .unwrap_or_default();
     let named = llm.providers.unwrap_or_default();
-    policies::check_cooldown_names(&named, &cooldowns, &mut report);
-    for (at, raw) in named.into_iter().enumerate() {
-        let path = format!("llm.providers[{at}]");
-        match provider::resolve(raw, &path, &cooldowns, context, &mut report) {
-            provider::Outcome::Ready(provider) => placed.push(Placed {
-                provider: *provider,
-                builtin: false,
-            }),
-            provider::Outcome::Keyless(entry) => keyless.push(entry),
-            provider::Outcome::Nameless => {}
-        }
-    }
-    if context.with_environment {
-        add_from_environment(&mut placed, &keyless, &cooldowns, context, &mut report);
-    }
+    let mut placed = providers(named, &cooldowns, context, &mut report);
     if placed.is_empty() && context.bare && report.problems.is_empty() {
         return Err(ConfigErrors::NothingConfigured {
             unread: report.unread,
         });
     }
 
-    let mut known = Known::of(&placed);
+    let known = Known::of(&placed);
     let virtuals = llm.r#virtual.unwrap_or_default();
-    let mut default_model = llm.default_model.filter(|name| !name.trim().is_empty());
-    if default_model.is_none() && report.lenient {
-        // BorgLLM takes the first provider of the file.
-        default_model = placed
-            .iter()
-            .find(|placed| !placed.builtin)
-            .filter(|placed| placed.provider.model.is_some() || !placed.provider.models.is_empty())
-            .map(|placed| placed.provider.name.to_string());
-    }
+    let named = llm.default_model.filter(|name| !name.trim().is_empty());
+    // BorgLLM takes the first provider of the file.
+    let usual = || first_of_file(&placed).filter(|_| report.lenient);
+    let default_model = named.or_else(usual);
     let locals = virtuals::locals(&virtuals, default_model.as_deref(), &known);
     for entry in locals {
-        let keys = context.keys(&entry.variables(), &mut report);
-        placed.push(Placed {
-            provider: provider::from_catalogue(entry, keys, &cooldowns),
-            builtin: true,
-        });
-        known = Known::of(&placed);
+        placed.push(built_in(entry, &cooldowns, context, &mut report));
     }
+    let known = Known::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
-    if placed.is_empty() && report.problems.is_empty() {
-        report.problem(
-            "llm.providers",
-            "no provider is configured, and no provider key is in the environment",
-            &report.missing("name a provider, or set a key such as GROQ_API_KEY"),
-        );
-    }
-    for placed in &placed {
-        let note = catalog::find(&placed.provider.kind).and_then(|entry| entry.note.as_deref());
-        let standard = catalog::find(&placed.provider.kind)
-            .is_some_and(|entry| entry.base_url == placed.provider.base_url);
-        if let Some(note) = note.filter(|_| standard) {
-            report.warn("", format!("provider {}: {note}", placed.provider.name));
-        }
-    }
+    check_any(&placed, &mut report);
+    warn_of_notes(&placed, &mut report);
 
     outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
     let targets = Targets::build(&entries, &chains, default_model.as_deref());
-    let targets = match targets {
-        Ok(targets) => targets.with_aliases(known.aliases()),
-        Err(errors) => {
-            for error in errors {
-                virtuals::report_chain_error(&error, &virtuals, &mut report);
-            }
-            Targets::default()
-        }
-    };
+    let targets = targets.map(|targets| targets.with_aliases(known.aliases()));
+    let targets = targets.unwrap_or_else(|errors| {
+        let report = &mut report;
+        let errors = errors.into_iter();
+        errors.for_each(|error| virtuals::report_chain_error(&error, &virtuals, report));
+        Targets::default()
+    });
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }
@@ -160,6 +112,98 @@ pub(super) fn resolve(
         sources,
         files: report.files,
     })
+}
+
+fn telemetry_policy(
+    raw: Option<telemetry::Telemetry>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> telemetry::TelemetryPolicy {
+    let authorities = |files, report: &mut Report| {
+        outbound::authorities(files, "telemetry.otlp", &context.dir, report)
+    };
+    telemetry::policy(raw, context.env, &authorities, report)
+}
+
+/// The profile of all targets, and what is said beside it.
+fn profile(typed: &raw::Dispatch) -> (Option<Profile>, Said) {
+    let profile = typed.profile.as_ref().and_then(|profile| profile.0);
+    let said = Said {
+        rescue: None,
+        patience: typed.patience.as_ref().map(|Span(span)| *span),
+        hedge: typed.hedge.is_some(),
+    };
+    (profile, said)
+}
+
+/// A local built-in provider that is referred to.
+fn built_in(
+    entry: &'static BuiltIn,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Placed {
+    let keys = context.keys(&entry.variables(), report);
+    Placed {
+        provider: provider::from_catalogue(entry, keys, cooldowns),
+        builtin: true,
+    }
+}
+
+/// The providers of the file, and the built-in ones whose keys are in the environment.
+fn providers(
+    named: Vec<raw::Provider>,
+    cooldowns: &[(String, Span, String)],
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<Placed> {
+    let mut placed = Vec::new();
+    let mut keyless: Vec<&'static BuiltIn> = Vec::new();
+    policies::check_cooldown_names(&named, cooldowns, report);
+    for (at, raw) in named.into_iter().enumerate() {
+        let path = format!("llm.providers[{at}]");
+        match provider::resolve(raw, &path, cooldowns, context, report) {
+            provider::Outcome::Ready(provider) => placed.push(Placed {
+                provider: *provider,
+                builtin: false,
+            }),
+            provider::Outcome::Keyless(entry) => keyless.push(entry),
+            provider::Outcome::Nameless => {}
+        }
+    }
+    if context.with_environment {
+        add_from_environment(&mut placed, &keyless, cooldowns, context, report);
+    }
+    placed
+}
+
+/// The first provider of the file, if it has a model.
+fn first_of_file(placed: &[Placed]) -> Option<String> {
+    let first = placed.iter().find(|placed| !placed.builtin)?;
+    let has_model = first.provider.model.is_some() || !first.provider.models.is_empty();
+    has_model.then(|| first.provider.name.to_string())
+}
+
+/// There must be a provider.
+fn check_any(placed: &[Placed], report: &mut Report) {
+    if placed.is_empty() && report.problems.is_empty() {
+        report.problem(
+            "llm.providers",
+            "no provider is configured, and no provider key is in the environment",
+            &report.missing("name a provider, or set a key such as GROQ_API_KEY"),
+        );
+    }
+}
+
+/// What the catalogue has to say of providers that are used where it says they are.
+fn warn_of_notes(placed: &[Placed], report: &mut Report) {
+    for placed in placed {
+        let entry = catalog::find(&placed.provider.kind);
+        let entry = entry.filter(|entry| entry.base_url == placed.provider.base_url);
+        if let Some(note) = entry.and_then(|entry| entry.note.as_deref()) {
+            report.warn("", format!("provider {}: {note}", placed.provider.name));
+        }
+    }
 }
 
 fn entry(placed: &Placed) -> ProviderEntry {
@@ -265,9 +309,15 @@ fn server(
             "raise it, or lower server.max_body",
         );
     }
+    check_open(&server, clients, report);
+    server
+}
+
+/// Whether anyone may call from outside, and is meant to. `clients`: callers need a token.
+fn check_open(server: &Server, clients: bool, report: &mut Report) {
     let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {
-        if insecure {
+        if server.insecure_open {
             let text = format!("anyone who can reach {listen} may call, and spend your keys");
             report.warn("server.listen", text);
         } else {
@@ -279,7 +329,6 @@ fn server(
             );
         }
     }
-    server
 }
 
 fn log(raw: raw::Log, report: &mut Report) -> Log {

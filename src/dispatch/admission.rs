@@ -1,20 +1,94 @@
 //! Before anything is tried: what the request asks for, whether its client may ask for that, and what it is charged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::answer::Failed;
 use super::charge::{Charge, Said};
-use super::leasing::Dispatch;
+use super::failed::Failed;
 use super::request::Request;
+use super::shared::Dispatch;
 use super::tokens;
 use crate::access::Client;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::ProviderName;
+use crate::domain::record::CacheLookup;
+use crate::domain::time::Time;
+use crate::telemetry::told::Told;
+
+/// A request that may be served.
+pub(super) struct Admitted {
+    /// The target as asked for, else the default one's name.
+    pub(super) target: String,
+    /// What the target means.
+    pub(super) chain: Arc<Chain>,
+    /// What its client was charged.
+    pub(super) charge: Option<Charge>,
+}
+
+/// A request that may not be served.
+pub(super) struct NotAdmitted {
+    /// The target as asked for, as far as that was looked at.
+    pub(super) target: String,
+    pub(super) failed: Failed,
+}
 
 impl Dispatch {
+    /// Finds out what the request asks for, whether its client may ask for that, and charges the client.
+    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, Box<NotAdmitted>> {
+        let model = request.doc.model();
+        let mut target = model.map_or_else(String::new, Cow::into_owned);
+        let chain = match self.resolve(request) {
+            Ok(chain) => chain,
+            Err(failed) => return Err(Box::new(NotAdmitted { target, failed })),
+        };
+        if target.is_empty() {
+            chain.target.as_ref().clone_into(&mut target);
+        }
+        match self.charge(request) {
+            Ok(charge) => Ok(Admitted {
+                target,
+                chain,
+                charge,
+            }),
+            Err(failed) => Err(Box::new(NotAdmitted { target, failed })),
+        }
+    }
+
+    /// Tells of a request that was not admitted, which began when all of it was there, at `complete`.
+    pub(super) fn tell_refused(
+        &self,
+        mut request: Request,
+        refused: NotAdmitted,
+        complete: Time,
+    ) -> Box<Failed> {
+        let NotAdmitted { target, failed } = refused;
+        let client = request.client.as_ref();
+        let told = Told {
+            client: client.map(|client| Arc::clone(client.name())),
+            operation: request.operation,
+            stream: request.doc.stream(),
+            target,
+            chain: None,
+            outcome: failed.code.as_str(),
+            status: Some(failed.code.status()),
+            attempts: Vec::new(),
+            refused: None,
+            lookup: CacheLookup::Off,
+            started: request.arrived,
+            complete,
+            ended: self.clock.now(),
+            first_token: None,
+            usage: None,
+            trace: request.trace.take(),
+            id: request.id,
+        };
+        self.recorder.tell(told, None);
+        Box::new(failed)
+    }
+
     /// The chain that the request asks for, if its client may.
-    pub(super) fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
+    fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
         let client = request.client.as_deref();
         if let Some(client) = client.filter(|client| client.is_restricted())
             && let Some(field) = request.doc.detour()
@@ -66,7 +140,7 @@ impl Dispatch {
     }
 
     /// Charges the client, if there is one, with what the request seems to need.
-    pub(super) fn charge(&self, request: &Request) -> Result<Option<Charge>, Failed> {
+    fn charge(&self, request: &Request) -> Result<Option<Charge>, Failed> {
         let Some(client) = &request.client else {
             return Ok(None);
         };

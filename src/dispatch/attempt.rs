@@ -338,12 +338,10 @@ impl Attempt<'_> {
             |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
         let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
-        let mut held = Held::default();
+        let (mut held, mut usage) = (Held::default(), None);
         let mut buffered = self.times.buffers.count(0);
-        let mut usage = None;
         let mut answered = self.times.tried.answered();
-        let wanted = self.request.wanted();
-        let mut finish = Finish::default();
+        let (wanted, mut finish) = (self.request.wanted(), Finish::default());
         let (mut done, mut quiet) = (false, false);
         loop {
             let event = match events.next().await {
@@ -362,16 +360,11 @@ impl Attempt<'_> {
             let said: StreamEvent = stream::inspect(self.request.operation, &event);
             if let Some(error) = said.error {
                 drain(events);
-                let kind = &self.endpoint.kind;
-                let wall = self.times.clock.wall();
-                let read = classify::classify_inband(kind, &error, &headers, wall);
-                let failure = redacted::fit(read, &headers, &error.body, self.lease, self.endpoint);
-                let refusal = refusal(&error, &failure);
-                return Ok(End::Failed(stamped(failure, status), Some(refusal)));
+                return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
-                let detail = "the stream's first events are not what was asked for".to_owned();
-                return Err(failed(Class::Malformed, detail));
+                let detail = "the stream's first events are not what was asked for";
+                return Err(failed(Class::Malformed, detail.to_owned()));
             }
             usage = said.usage.or(usage);
             if let Some(answered) = &mut answered {
@@ -405,6 +398,16 @@ impl Attempt<'_> {
             finish,
             done,
         })))
+    }
+
+    /// An error came in a stream before its first content.
+    fn refused_inside(&self, error: &ErrorDoc, headers: &HeaderMap, status: u16) -> End {
+        let kind = &self.endpoint.kind;
+        let wall = self.times.clock.wall();
+        let read = classify::classify_inband(kind, error, headers, wall);
+        let failure = redacted::fit(read, headers, &error.body, self.lease, self.endpoint);
+        let refusal = refusal(error, &failure);
+        End::Failed(stamped(failure, status), Some(refusal))
     }
 
     /// Gives `work` so long since the attempt started, and no longer than the request has.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::leasing::Dispatch;
+use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
 use crate::actors::router::{PlanRequest, Planned};

@@ -13,12 +13,10 @@ use super::redacted;
 use super::request::Endpoint;
 use super::tried::{Tried, detail};
 use crate::actors::lease::Lease;
-use crate::domain::blame::Blame;
 use crate::domain::finish::{Finish, Wanted};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
-use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::wire::openai::answered;
 use crate::wire::openai::stream::StreamEvent;
@@ -41,22 +39,13 @@ pub(super) struct Live {
     pub(super) last_event: Time,
     /// Tokens that it must say once more before anything of it is new.
     pub(super) repeats: u64,
-    /// The provider's catalogue id.
-    pub(super) kind: String,
+    pub(super) endpoint: Arc<Endpoint>,
     lease: Lease,
-    /// What every call to its provider carries; may be credentials.
-    headers: HeaderMap,
-    /// The other credentials of its provider.
-    credentials: Arc<[ApiKey]>,
     /// What the answer said of itself, but for its usage; `None` when that is not asked for.
     answered: Option<Box<Answered>>,
     /// Its end and outcome are still open.
     record: Record,
-    /// What a failure counts for.
-    blame: Blame,
     finish: Finish,
-    /// Longest silence between two events with content.
-    idle: Duration,
     /// When the attempt must have ended.
     end: Time,
 }
@@ -67,8 +56,7 @@ impl Live {
         begun: Begun,
         lease: Lease,
         tried: &Tried,
-        endpoint: &Endpoint,
-        blame: Blame,
+        endpoint: Arc<Endpoint>,
         now: Time,
     ) -> (Self, HeaderMap) {
         lease.began();
@@ -79,19 +67,15 @@ impl Live {
             usage: begun.usage,
             last_event: now,
             repeats: 0,
-            kind: endpoint.kind.clone(),
             lease,
-            headers: endpoint.headers.clone(),
-            credentials: Arc::clone(&endpoint.credentials),
             answered: begun.answered,
             record: Record {
                 first_token: Some(now),
                 ..tried.record(Class::Success, Some(200), now)
             },
-            blame,
             finish: begun.finish,
-            idle: endpoint.timeouts.idle,
             end: tried.begun().started + endpoint.timeouts.total,
+            endpoint,
         };
         (live, begun.headers)
     }
@@ -125,8 +109,8 @@ impl Live {
     pub(super) fn limit(&self, wanted: Wanted) -> Time {
         let over = self.finish.is_settled() && !self.finish.lacks_usage(wanted);
         let silence = match over {
-            true => self.idle.min(AFTER_FINISH),
-            false => self.idle,
+            true => self.endpoint.timeouts.idle.min(AFTER_FINISH),
+            false => self.endpoint.timeouts.idle,
         };
         (self.last_event + silence).min(self.end)
     }
@@ -156,7 +140,7 @@ impl Live {
     }
 
     fn redactor(&self) -> Redactor<'_> {
-        redacted::redactor(&self.lease, &self.headers, &self.credentials)
+        redacted::of(&self.lease, &self.endpoint)
     }
 
     /// The candidate's place in the chain.
@@ -183,14 +167,14 @@ impl Live {
         self.record(&Failure::new(Class::Cancelled, ""), now)
     }
 
-    /// Ends it. `counts` overrules what is known here. What is left of its stream is of no interest to the answer.
-    pub(super) fn settle(self, how: &Failure, counts: Option<bool>) -> Events {
-        let here = self.blame.counts(how);
+    /// Ends it. `counts`: whether that counts against its upstream. What is left of its stream is of no interest to the
+    /// answer.
+    pub(super) fn settle(self, how: &Failure, counts: bool) -> Events {
         self.lease.settle(Settlement {
             class: how.class,
             retry_after: how.retry_after,
             tokens: self.usage.as_ref().and_then(Usage::total),
-            counts: counts.unwrap_or(here),
+            counts,
         });
         self.events
     }

@@ -4,38 +4,58 @@
 //! The first with content wins; the other is dropped on the spot, which cancels its call and its lease. So
 //! nothing of a loser is ever seen (law L8).
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::attempt::{self, End, Times};
 use super::hedger::Hedger;
-use super::leasing::{Dispatch, Limits};
-use super::request::{Endpoint, Request};
-use super::story::Story;
+use super::limits::Limits;
+use super::request::Endpoint;
+use super::request_run::{RequestContext, RunState};
 use super::tried::{Tried, settlement};
-use crate::actors::lease::Lease;
-use crate::domain::attempts::{Attempts, LeaseFilter, Next};
-use crate::domain::chain::Chain;
+use crate::actors::lease::{Lease, Settler};
+use crate::domain::attempts::LeaseFilter;
 use crate::domain::hedge;
+use crate::domain::lost_race::{self, Loser, Silence};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Why;
 use crate::domain::time::Time;
-use futures_util::future::BoxFuture;
-/// What a request's attempts have in common.
-#[derive(Clone, Copy)]
-pub(super) struct Course<'a> {
-    pub(super) request: &'a Request,
-    pub(super) chain: &'a Arc<Chain>,
-    pub(super) limits: Limits,
-}
 
 /// An attempt that is over, or has begun well.
-pub(super) struct Landed<'a> {
-    pub(super) endpoint: &'a Arc<Endpoint>,
+pub(super) struct Landed<'r> {
+    pub(super) endpoint: &'r Arc<Endpoint>,
     pub(super) lease: Lease,
     pub(super) tried: Tried,
     pub(super) end: End,
+}
+
+/// Makes the attempt that `lease` allows, and perhaps others beside it. What comes back decides; the other attempts, if
+/// there were any, are settled and recorded. `None` when nothing is known of the lease's upstream.
+pub(super) async fn attempt<'r>(
+    context: &'r RequestContext,
+    state: &mut RunState,
+    lease: Lease,
+) -> Option<Landed<'r>> {
+    let why = Why::after(state.attempts.records(), lease.upstream());
+    let start = Start::new(context, lease, why)?;
+    state.under_way([&start.tried]);
+    let late = late_at(context, state.limits, &start.tried);
+    let started = start.tried.begun().started;
+    let goes = time_goes_at(context, state, start.lease.index, start.endpoint, started);
+    let landed = if late.is_none() && goes.is_none() {
+        let landed = start.fly(context, state.limits).await;
+        learn(context, &landed);
+        landed
+    } else {
+        let mut alarms: Vec<Alarm> = late.into_iter().chain(goes).collect();
+        alarms.sort_by_key(|alarm| alarm.at);
+        let flight = Flight::new(context, state.limits, start);
+        *Race { context, state }.run(flight, alarms).await
+    };
+    state.under_way([]);
+    Some(landed)
 }
 
 /// Why a second attempt is made.
@@ -47,388 +67,343 @@ enum Haste {
     TimeGoes,
 }
 
-/// An attempt that may yet have company: its own, and when.
-struct Start<'a> {
-    endpoint: &'a Arc<Endpoint>,
+/// When a second attempt is to be made, and why.
+#[derive(Clone, Copy)]
+struct Alarm {
+    at: Time,
+    why: Haste,
+}
+
+/// An attempt that may be made.
+struct Start<'r> {
+    endpoint: &'r Arc<Endpoint>,
     lease: Lease,
     tried: Tried,
 }
 
-impl<'a> Start<'a> {
-    fn landed(self, end: End) -> Landed<'a> {
+impl<'r> Start<'r> {
+    fn new(context: &'r RequestContext, mut lease: Lease, why: Why) -> Option<Self> {
+        let endpoint = context.endpoint(lease.index)?;
+        let trace = context.request.trace.as_deref();
+        let tried = Tried::new(&mut lease, why, context.now(), trace);
+        Some(Self {
+            endpoint,
+            lease,
+            tried,
+        })
+    }
+
+    /// Makes it.
+    async fn fly(self, context: &'r RequestContext, limits: Limits) -> Landed<'r> {
+        let Self {
+            endpoint,
+            lease,
+            tried,
+        } = self;
+        let times = Times {
+            clock: context.dispatch.clock,
+            tried: &tried,
+            deadline: limits.deadline,
+            buffers: &context.dispatch.buffers,
+            first_token: limits.first_token(&context.request, endpoint, &lease),
+        };
+        let end = attempt::make(&context.request, endpoint, &lease, times).await;
         Landed {
-            endpoint: self.endpoint,
-            lease: self.lease,
-            tried: self.tried,
+            endpoint,
+            lease,
+            tried,
             end,
         }
     }
 }
 
+/// An attempt under way that may have, or be, company: its call holds the lease, and what others need to know of it
+/// stands beside.
+struct Flight<'r> {
+    endpoint: &'r Endpoint,
+    /// Its candidate's place in the chain.
+    index: usize,
+    tried: Tried,
+    lease: Settler,
+    /// In a box of its own: requests that nothing is done beside, which are nearly all, stay small.
+    call: BoxFuture<'r, Box<Landed<'r>>>,
+}
+
+impl<'r> Flight<'r> {
+    fn new(context: &'r RequestContext, limits: Limits, start: Start<'r>) -> Self {
+        Self {
+            endpoint: start.endpoint,
+            index: start.lease.index,
+            tried: start.tried.clone(),
+            lease: start.lease.settler(),
+            call: Box::pin(async move { Box::new(start.fly(context, limits).await) }),
+        }
+    }
+}
+
 /// How an attempt's time alone ended.
-enum Alone<'a> {
-    Over(End),
-    Joined(Start<'a>, Haste),
+enum Alone<'r> {
+    Over(Box<Landed<'r>>),
+    Joined(Flight<'r>, Haste),
 }
 
-/// What decided a race.
-enum Decided<'a> {
-    /// The attempt that it began with.
-    Given(Box<End>),
-    /// Another one; all that the other came to is settled and recorded.
-    Other(Box<Landed<'a>>),
+/// How the time of two attempts side by side ended.
+enum Pair<'r> {
+    /// This one decides; the other one is settled and recorded.
+    Decided(Box<Landed<'r>>),
+    /// The other one failed, and this one goes on.
+    Left(Flight<'r>),
 }
 
-/// When, and why.
-type Alarms = Vec<(Time, Haste)>;
+/// One request's attempts side by side: never more than two.
+struct Race<'r, 's> {
+    context: &'r RequestContext,
+    state: &'s mut RunState,
+}
 
-type Flying<'s> = Pin<&'s mut (dyn Future<Output = End> + Send + 's)>;
-
-impl Dispatch {
-    /// Makes the attempt that `lease` allows, and perhaps another one beside it. What comes back decides; the other
-    /// attempts, if there were any, are settled and recorded.
-    pub(super) async fn step<'a>(
-        &'a self,
-        course: Course<'_>,
-        endpoint: &'a Arc<Endpoint>,
-        mut lease: Lease,
-        attempts: &mut Attempts,
-        story: &mut Story,
-    ) -> Landed<'a> {
-        let why = Why::after(attempts.records(), lease.upstream());
-        let trace = course.request.trace.as_deref();
-        let tried = Tried::new(&mut lease, why, self.clock.now(), trace);
-        story.current = vec![tried.under_way()];
-        let first = Start {
-            endpoint,
-            lease,
-            tried,
-        };
-        let late = self.hedger(&course);
-        let late = late.filter(|_| course.limits.policy.hedge);
-        let late = late.and_then(|hedger| hedger.late_after(&first.tried.begun().upstream));
-        let late = late.map(|after| (first.tried.begun().started + after, Haste::Late));
-        let goes = self.time_goes_at(&course, &first, attempts);
-        if late.is_none() && goes.is_none() {
-            let end = self.fly(course, &first).await;
-            self.learn(course, &first.tried, &end);
-            return first.landed(end);
-        }
-        let mut alarms: Alarms = late.into_iter().chain(goes).collect();
-        alarms.sort_by_key(|(at, _)| *at);
-        // In a box of its own: requests that nothing is done beside, which are nearly all, stay small.
-        let mut flying = Box::pin(self.fly(course, &first));
-        let racing = self.race(course, flying.as_mut(), &first, alarms, attempts, story);
-        let decided = racing.await;
-        drop(flying);
-        match decided {
-            Decided::Given(end) => first.landed(*end),
-            Decided::Other(landed) => *landed,
-        }
-    }
-
-    fn hedger(&self, course: &Course<'_>) -> Option<&Hedger> {
-        self.hedger.as_ref().filter(|_| course.request.doc.stream())
-    }
-
-    /// When so much of the time that the caller gave is gone that another upstream must be asked to have a chance.
-    fn time_goes_at(
-        &self,
-        course: &Course<'_>,
-        start: &Start<'_>,
-        attempts: &Attempts,
-    ) -> Option<(Time, Haste)> {
-        let asked = course.request.patience();
-        let asked = asked.filter(|asked| *asked < self.policy.deadline)?;
-        let mut others =
-            (0..course.chain.upstreams.len()).filter(|other| *other != start.lease.index);
-        if !others.any(|other| attempts.is_open(other)) {
-            return None;
-        }
-        let timeouts = &start.endpoint.timeouts;
-        let longest = match course.request.doc.stream() {
-            true => timeouts.first_byte.max(timeouts.first_token),
-            false => timeouts.response,
-        };
-        let started = start.tried.begun().started;
-        let left = course.limits.deadline.since(started);
-        let share = self.policy.deadline_hedge;
-        let gone = hedge::share_gone(asked, left, share, longest.min(timeouts.total))?;
-        Some((started + gone, Haste::TimeGoes))
-    }
-
-    /// The attempt `given`, and others beside it: one at a time, when an alarm says so. When one of two fails the other
-    /// goes on, and may be joined again.
-    fn race<'s, 'a: 's>(
-        &'a self,
-        course: Course<'s>,
-        mut flying: Flying<'s>,
-        given: &'s Start<'a>,
-        alarms: Alarms,
-        attempts: &'s mut Attempts,
-        story: &'s mut Story,
-    ) -> BoxFuture<'s, Decided<'a>> {
-        Box::pin(async move {
-            let alone = self.alone(course, flying.as_mut(), given, &alarms, attempts);
-            let (other, why) = match alone.await {
-                Alone::Joined(other, why) => (other, why),
-                Alone::Over(end) => {
-                    self.learn(course, &given.tried, &end);
-                    return Decided::Given(Box::new(end));
+impl<'r> Race<'r, '_> {
+    /// The attempt that is given, and others beside it: one at a time, when an alarm says so. When one of two fails the
+    /// other goes on, and may be joined again.
+    async fn run(&mut self, mut flight: Flight<'r>, mut alarms: Vec<Alarm>) -> Box<Landed<'r>> {
+        loop {
+            let (second, why) = match self.alone(&mut flight, &alarms).await {
+                Alone::Over(landed) => {
+                    learn(self.context, &landed);
+                    return landed;
                 }
+                Alone::Joined(second, why) => (second, why),
             };
-            story.current.push(other.tried.under_way());
-            tracing::debug!(
-                request_id = %course.request.id,
-                trace_id = course.request.trace.as_ref().map(|trace| display(trace.trace_id)),
-                span_id = other.tried.begun().span.map(display),
-                upstream = %other.tried.begun().upstream,
-                key = %other.tried.begun().key,
-                ?why,
-                "nothing came yet: a second attempt is made"
-            );
-            let mut beside = Box::pin(self.fly(course, &other));
-            let (end, is_given) = tokio::select! {
-                biased;
-                end = flying.as_mut() => (end, true),
-                end = beside.as_mut() => (end, false),
+            self.tell_joined(&flight, &second, why);
+            flight = match self.pair(flight, second, why).await {
+                Pair::Decided(landed) => return landed,
+                Pair::Left(flight) => flight,
             };
-            match (&end, is_given) {
-                // The preferred upstream's answer to the request as such stands; the other one's can wait.
-                (End::Failed(failure, _), true) if failure.class.retry() != Retry::Never => {
-                    self.failed(
-                        course.request,
-                        &given.lease,
-                        &given.tried,
-                        failure,
-                        attempts,
-                    );
-                    story.records = attempts.records().to_vec();
-                    story.current = vec![other.tried.under_way()];
-                    let alarms = self
-                        .time_goes_at(&course, &other, attempts)
-                        .into_iter()
-                        .collect();
-                    let going = self.race(course, beside.as_mut(), &other, alarms, attempts, story);
-                    let decided = going.await;
-                    drop(beside);
-                    Decided::Other(match decided {
-                        Decided::Given(end) => Box::new(other.landed(*end)),
-                        Decided::Other(landed) => landed,
-                    })
-                }
-                (End::Failed(failure, _), false) => {
-                    drop(beside);
-                    self.failed(
-                        course.request,
-                        &other.lease,
-                        &other.tried,
-                        failure,
-                        attempts,
-                    );
-                    drop(other);
-                    story.records = attempts.records().to_vec();
-                    story.current = vec![given.tried.under_way()];
-                    let alarms = self
-                        .time_goes_at(&course, given, attempts)
-                        .into_iter()
-                        .collect();
-                    self.race(course, flying, given, alarms, attempts, story)
-                        .await
-                }
-                (_, true) => {
-                    // Its call ends here and now.
-                    drop(beside);
-                    self.learn(course, &given.tried, &end);
-                    self.lost(course, &other, None, attempts);
-                    Decided::Given(Box::new(end))
-                }
-                (_, false) => {
-                    drop(beside);
-                    self.learn(course, &other.tried, &end);
-                    let served = matches!(end, End::Whole(..) | End::Begun(_));
-                    let now = self.clock.now();
-                    if let Some(hedger) = self.hedger(&course) {
-                        // It needs so much at least.
-                        hedger.learn(
-                            &given.tried.begun().upstream,
-                            now.since(given.tried.begun().started),
-                        );
-                    }
-                    let took = now.since(other.tried.begun().started);
-                    let took = Some(took).filter(|_| served && why == Haste::TimeGoes);
-                    self.lost(course, given, took, attempts);
-                    Decided::Other(Box::new(other.landed(end)))
-                }
-            }
-        })
-    }
-
-    /// Settles and records the loser of a race; its call ends with this. `took` is what the winner needed, where that
-    /// may say something about the loser.
-    fn lost(
-        &self,
-        course: Course<'_>,
-        loser: &Start<'_>,
-        took: Option<Duration>,
-        attempts: &mut Attempts,
-    ) {
-        let now = self.clock.now();
-        let upstream = &loser.tried.begun().upstream;
-        let waited = now.since(loser.tried.begun().started);
-        let pulse = self.pulses.of(upstream);
-        let lives = loser.lease.is_heard()
-            || pulse.is_none_or(|pulse| pulse.served_since(loser.tried.begun().started));
-        let slowest = pulse.and_then(|pulse| pulse.slowest(course.request.doc.stream()));
-        let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
-        if !lives && took.is_some_and(|took| hedge::is_silence(waited, took, slowest)) {
-            self.failed(
-                course.request,
-                &loser.lease,
-                &loser.tried,
-                &timeout,
-                attempts,
-            );
-            return;
-        }
-        attempts.cancelled(loser.tried.record(Class::Cancelled, None, now));
-        let slow = slowest.is_none_or(|slowest| waited >= slowest);
-        if loser.lease.is_probe() && !lives && slow {
-            // A breaker that learns nothing of its probe would let the next request hang, and the next.
-            loser.lease.settle(settlement(&timeout, false));
+            let started = flight.tried.begun().started;
+            let (index, endpoint) = (flight.index, flight.endpoint);
+            let goes = time_goes_at(self.context, self.state, index, endpoint, started);
+            alarms = goes.into_iter().collect();
         }
     }
 
     /// The attempt's time alone: until it is over, or one of the alarms finds it company.
-    async fn alone<'a>(
-        &'a self,
-        course: Course<'_>,
-        mut flying: Flying<'_>,
-        start: &Start<'a>,
-        alarms: &[(Time, Haste)],
-        attempts: &Attempts,
-    ) -> Alone<'a> {
-        let hurries = alarms.iter().any(|(_, why)| *why == Haste::TimeGoes);
-        for (at, why) in alarms {
-            let alarm = tokio::time::sleep_until(self.clock.instant(*at));
+    async fn alone(&mut self, flight: &mut Flight<'r>, alarms: &[Alarm]) -> Alone<'r> {
+        let hurries = alarms.iter().any(|alarm| alarm.why == Haste::TimeGoes);
+        for Alarm { at, why } in alarms.iter().copied() {
+            let clock = self.context.dispatch.clock;
             tokio::select! {
                 biased;
-                end = flying.as_mut() => return Alone::Over(end),
-                () = alarm => {}
+                landed = flight.call.as_mut() => return Alone::Over(landed),
+                () = tokio::time::sleep_until(clock.instant(at)) => {}
             }
-            let budget = self.hedger.as_ref().map(|hedger| &hedger.budget);
-            let budget = budget.filter(|_| *why == Haste::Late);
-            if !attempts.may_start_beside(1) || budget.is_some_and(|budget| !budget.take()) {
+            let hedger = self.context.dispatch.hedger.as_ref();
+            let budget = hedger.map(|hedger| &hedger.budget);
+            let budget = budget.filter(|_| why == Haste::Late);
+            if !self.state.attempts.may_start_beside(1)
+                || budget.is_some_and(|budget| !budget.take())
+            {
                 continue;
             }
-            let asking = self.second_lease(course, attempts, start, hurries);
+            let asking = self.second(flight.index, &flight.tried, hurries, why);
             let (over, second) = tokio::select! {
                 biased;
-                end = flying.as_mut() => (Some(end), None),
-                lease = asking => (None, lease),
+                landed = flight.call.as_mut() => (Some(landed), None),
+                second = asking => (None, second),
             };
-            if let Some((endpoint, mut lease)) = second {
-                let reason = match why {
-                    Haste::Late => Why::Hedge,
-                    Haste::TimeGoes => Why::DeadlineHedge,
-                };
-                let trace = course.request.trace.as_deref();
-                let tried = Tried::new(&mut lease, reason, self.clock.now(), trace);
-                let second = Start {
-                    endpoint,
-                    lease,
-                    tried,
-                };
-                return Alone::Joined(second, *why);
+            if let Some(second) = second {
+                return Alone::Joined(second, why);
             }
             if let Some(budget) = budget {
                 budget.give_back();
             }
-            if let Some(end) = over {
-                return Alone::Over(end);
+            if let Some(landed) = over {
+                return Alone::Over(landed);
             }
         }
-        Alone::Over(flying.await)
+        Alone::Over(flight.call.as_mut().await)
     }
 
-    async fn fly(&self, course: Course<'_>, start: &Start<'_>) -> End {
-        let times = Times {
-            clock: self.clock,
-            tried: &start.tried,
-            deadline: course.limits.deadline,
-            buffers: &self.buffers,
-            first_token: course
-                .limits
-                .first_token(course.request, start.endpoint, &start.lease),
-        };
-        attempt::make(course.request, start.endpoint, &start.lease, times).await
-    }
-
-    /// What an attempt that served tells about its upstream.
-    fn learn(&self, course: Course<'_>, tried: &Tried, end: &End) {
-        let stream = match end {
-            End::Begun(_) => true,
-            End::Whole(..) => false,
-            End::Failed(..) | End::OutOfTime | End::OutOfRoom => return,
-        };
-        let now = self.clock.now();
-        let span = now.since(tried.begun().started);
-        self.pulses
-            .served(&tried.begun().upstream, stream, span, now);
-        if let Some(hedger) = self.hedger(&course) {
-            hedger.learn(&tried.begun().upstream, span);
-        }
-    }
-
-    /// A lease in the chain's order, anywhere but at the first attempt's key; for who `hurries` anywhere but at its
-    /// upstream, because there is no time to find out that its other keys are as silent.
-    async fn second_lease<'a>(
-        &'a self,
-        course: Course<'_>,
-        attempts: &Attempts,
-        first: &Start<'_>,
+    /// Begins a second attempt in the chain's order, anywhere but at the first attempt's key; for a request that
+    /// `hurries` anywhere but at its upstream, because there is no time to find out that its other keys are as silent.
+    async fn second(
+        &self,
+        index: usize,
+        first: &Tried,
         hurries: bool,
-    ) -> Option<(&'a Arc<Endpoint>, Lease)> {
-        let (index, key) = (first.lease.index, &first.tried.begun().key);
+        why: Haste,
+    ) -> Option<Flight<'r>> {
+        let key = &first.begun().key;
         let filter = LeaseFilter {
             not_at: if hurries { vec![index] } else { Vec::new() },
             not_with: Some((index, key.index)),
             continues: false,
         };
-        let Course {
-            request,
-            chain,
-            limits,
-        } = course;
-        let lease = self.lease_now(request, chain, attempts, &filter, limits.deadline);
-        let lease = lease.await?;
-        let endpoint = self.endpoint(chain, lease.index)?;
-        Some((endpoint, lease))
+        let ask = self.state.attempts.ask_for(&filter)?;
+        let limits = self.state.limits;
+        let lease = self.context.lease_now(ask, limits.deadline).await?;
+        // The router forgets refusals of a request that sat out a restart.
+        if lease.index == index && lease.key == *key {
+            return None;
+        }
+        let why = match why {
+            Haste::Late => Why::Hedge,
+            Haste::TimeGoes => Why::DeadlineHedge,
+        };
+        let start = Start::new(self.context, lease, why)?;
+        Some(Flight::new(self.context, limits, start))
     }
 
-    /// Settles and records a failed attempt, and says what to do next.
-    pub(super) fn failed(
-        &self,
-        request: &Request,
-        lease: &Lease,
-        tried: &Tried,
-        failure: &Failure,
-        attempts: &mut Attempts,
-    ) -> Next {
-        let now = self.clock.now();
-        let record = tried.failed(failure, now);
-        let (counts, then) = attempts.failed(lease.index, record, failure, fastrand::f64(), now);
+    /// Two attempts side by side, until one of them decides or fails.
+    async fn pair(
+        &mut self,
+        mut first: Flight<'r>,
+        mut second: Flight<'r>,
+        why: Haste,
+    ) -> Pair<'r> {
+        let (landed, other, is_first) = tokio::select! {
+            biased;
+            landed = first.call.as_mut() => (landed, second, true),
+            landed = second.call.as_mut() => (landed, first, false),
+        };
+        match &landed.end {
+            // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
+            End::Failed(failure, _) if !is_first || failure.class.retry() != Retry::Never => {
+                let Landed { lease, tried, .. } = &*landed;
+                let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
+                lease.settle(settlement(failure, counts));
+                self.state.under_way([&other.tried]);
+                return Pair::Left(other);
+            }
+            _ => {}
+        }
+        learn(self.context, &landed);
+        let served = matches!(landed.end, End::Whole(..) | End::Begun(_));
+        let mut took = None;
+        if !is_first {
+            let now = self.context.now();
+            let waited = now.since(other.tried.begun().started);
+            if let Some(hedger) = hedger(self.context) {
+                // It needs so much at least.
+                hedger.learn(&other.tried.begun().upstream, waited);
+            }
+            let winner = now.since(landed.tried.begun().started);
+            took = Some(winner).filter(|_| served && why == Haste::TimeGoes);
+        }
+        self.lost(&other, took);
+        // Its call ends here and now.
+        drop(other);
+        Pair::Decided(landed)
+    }
+
+    /// Settles and records the loser of a race. `winner_took` is what the winner needed, where that may say something
+    /// about the loser.
+    fn lost(&mut self, loser: &Flight<'r>, winner_took: Option<Duration>) {
+        let now = self.context.now();
+        let begun = loser.tried.begun();
+        let judged = Loser {
+            stream: self.context.request.doc.stream(),
+            started: begun.started,
+            heard: loser.lease.is_heard(),
+            probe: loser.lease.is_probe(),
+            winner_took,
+        };
+        let pulse = self.context.dispatch.pulses.of(&begun.upstream);
+        let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
+        let cancelled = || loser.tried.record(Class::Cancelled, None, now);
+        match lost_race::judge(judged, pulse, now) {
+            Silence::TimedOut => {
+                let index = loser.index;
+                let (counts, _) = self
+                    .state
+                    .failed(self.context, index, &loser.tried, &timeout);
+                loser.lease.settle(settlement(&timeout, counts));
+            }
+            Silence::FailedProbe => {
+                self.state.attempts.ended(cancelled());
+                loser.lease.settle(settlement(&timeout, false));
+            }
+            Silence::Excused => self.state.attempts.ended(cancelled()),
+        }
+    }
+
+    fn tell_joined(&mut self, first: &Flight<'r>, second: &Flight<'r>, why: Haste) {
+        self.state.under_way([&first.tried, &second.tried]);
+        let request = &self.context.request;
+        let begun = second.tried.begun();
         tracing::debug!(
             request_id = %request.id,
             trace_id = request.trace.as_ref().map(|trace| display(trace.trace_id)),
-            span_id = tried.begun().span.map(display),
-            upstream = %tried.begun().upstream,
-            key = %tried.begun().key,
-            class = failure.class.as_str(),
-            detail = %failure.detail,
-            "attempt failed"
+            span_id = begun.span.map(display),
+            upstream = %begun.upstream,
+            key = %begun.key,
+            ?why,
+            "nothing came yet: a second attempt is made"
         );
-        lease.settle(settlement(failure, counts));
-        then
+    }
+}
+
+/// What is learned for hedging, where the request may be hedged.
+fn hedger(context: &RequestContext) -> Option<&Hedger> {
+    let hedger = context.dispatch.hedger.as_ref();
+    hedger.filter(|_| context.request.doc.stream())
+}
+
+/// When an attempt's first token is late, as hedging has it.
+fn late_at(context: &RequestContext, limits: Limits, tried: &Tried) -> Option<Alarm> {
+    let hedger = hedger(context).filter(|_| limits.policy.hedge)?;
+    let after = hedger.late_after(&tried.begun().upstream)?;
+    Some(Alarm {
+        at: tried.begun().started + after,
+        why: Haste::Late,
+    })
+}
+
+/// When so much of the time that the caller gave is gone that another upstream must be asked to have a chance, beside
+/// the attempt that `started` at candidate `index`.
+fn time_goes_at(
+    context: &RequestContext,
+    state: &RunState,
+    index: usize,
+    endpoint: &Endpoint,
+    started: Time,
+) -> Option<Alarm> {
+    let request = &context.request;
+    let policy = &context.dispatch.policy;
+    let asked = request.begins_by().since(request.arrived);
+    // A caller that gives all the time that there is does not hurry.
+    if asked >= policy.deadline {
+        return None;
+    }
+    let mut others = (0..context.chain.upstreams.len()).filter(|other| *other != index);
+    if !others.any(|other| state.attempts.is_open(other)) {
+        return None;
+    }
+    let timeouts = &endpoint.timeouts;
+    let longest = match request.doc.stream() {
+        true => timeouts.first_byte.max(timeouts.first_token),
+        false => timeouts.response,
+    };
+    let left = state.limits.deadline.since(started);
+    let longest = longest.min(timeouts.total);
+    let gone = hedge::share_gone(asked, left, policy.deadline_hedge, longest)?;
+    Some(Alarm {
+        at: started + gone,
+        why: Haste::TimeGoes,
+    })
+}
+
+/// What an attempt that served tells about its upstream.
+fn learn(context: &RequestContext, landed: &Landed<'_>) {
+    let stream = match landed.end {
+        End::Begun(_) => true,
+        End::Whole(..) => false,
+        End::Failed(..) | End::OutOfTime | End::OutOfRoom => return,
+    };
+    let begun = landed.tried.begun();
+    let now = context.now();
+    let span = now.since(begun.started);
+    let pulses = &context.dispatch.pulses;
+    pulses.served(&begun.upstream, stream, span, now);
+    if let Some(hedger) = hedger(context) {
+        hedger.learn(&begun.upstream, span);
     }
 }

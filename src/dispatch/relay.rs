@@ -20,12 +20,14 @@ use super::drain::drain;
 use super::events::Fault;
 use super::live::Live;
 use super::outbox::Outbox;
-use super::rescue::{Found, How, Rescue, Searched, Sent};
-use super::story::{Ending, Story};
+use super::request_run::RequestRun;
+use super::rescue::{self, Found, How, Searched, Sent};
+use super::story::Ending;
 use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
 use crate::domain::finish::Wanted;
 use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halted;
@@ -59,9 +61,10 @@ pub struct Relay {
     waits: Time,
     /// Whether the rest of the stream that is live is worth reading, for its connection's sake.
     drains: bool,
-    /// With the search for another stream while there is one.
-    story: Option<Story>,
-    rescue: Option<Box<Rescue>>,
+    /// The request; with the search for another stream while there is one.
+    run: Option<RequestRun>,
+    /// How the answer may be rescued if it breaks off.
+    rescue: Option<RescuePolicy>,
     searching: Option<BoxFuture<'static, Searched>>,
     /// How the answer first broke off.
     first_cut: Option<Cut>,
@@ -80,35 +83,42 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Passes `live` on, under these terms.
-    pub(super) fn new(
-        mut live: Live,
-        story: Story,
-        rescue: Option<Box<Rescue>>,
-        terms: Terms,
-    ) -> Self {
-        let clock = story.clock;
+    /// Passes `live` on, the answer to the request of `run`.
+    pub(super) fn new(mut live: Live, mut run: RequestRun) -> Self {
+        let rescue = rescue::policy(&run);
+        let (dispatch, request) = (&run.context.dispatch, &mut run.context.request);
+        let terms = Terms {
+            wanted: request.wanted(),
+            deadline: request.deadline,
+            silence: request.silence,
+        };
+        if rescue.is_none() {
+            // Nobody will be asked any more: a long stream need not keep a long prompt.
+            request.release();
+        }
+        let clock = dispatch.clock;
         let now = clock.now();
-        let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()))
+        let story = &run.state.story;
+        let mut outbox = Outbox::new(rescue.map(|rescue| rescue.hold))
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
-            .numbering(story.operation == Operation::Responses);
+            .numbering(request.operation == Operation::Responses);
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
         }
         let done = live.done;
-        let halted = story.halt.waiting();
         let mut relay = Self {
-            id: Arc::clone(&story.id),
+            id: Arc::clone(&request.id),
             clock,
-            operation: story.operation,
+            operation: request.operation,
             terms,
             outbox,
             live: Some(live),
             taken: Some(now),
             waits: now,
             drains: done,
-            story: Some(story),
+            halted: dispatch.halt.waiting(),
+            run: Some(run),
             rescue,
             searching: None,
             first_cut: None,
@@ -116,7 +126,6 @@ impl Relay {
             before: Usage::default(),
             counted: 0,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(now))),
-            halted,
         };
         relay.arm();
         if done {
@@ -181,7 +190,8 @@ impl Relay {
     fn close(&mut self, how: &Failure, ending: Ending, last: Option<Bytes>) {
         self.outbox.finish(last);
         let live = self.live.take();
-        if let Some(story) = &mut self.story {
+        let mut counts = false;
+        if let Some(run) = &mut self.run {
             let usage = match &live {
                 // Of an answer in parts the last one counts as much as those before.
                 Some(live) if self.before != Usage::default() => {
@@ -191,22 +201,27 @@ impl Relay {
                 None => None,
             };
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
+            let story = &mut run.state.story;
             story.usage = Some(all).filter(|all| *all != Usage::default());
-            let now = self.clock.now();
-            story
-                .records
-                .extend(live.iter().map(|live| live.record(how, now)));
             story.ending = Some(ending);
             story.told(self.outbox.spoken());
+            if let Some(live) = &live {
+                let record = live.record(how, self.clock.now());
+                let attempts = &mut run.state.attempts;
+                match how.class {
+                    Class::Success => attempts.ended(record),
+                    _ => counts = attempts.failed_finally(live.index(), record, how),
+                }
+            }
+            // A slow reader of the last bytes needs no request any more.
+            run.context.request.release();
         }
         if let Some(live) = live {
-            let rest = live.settle(how, None);
+            let rest = live.settle(how, counts);
             if self.drains {
                 drain(rest);
             }
         }
-        // A slow reader of the last bytes needs no request any more.
-        self.rescue = None;
     }
 
     /// The stream cannot be finished: it is rescued, or the answer ends here.
@@ -233,24 +248,27 @@ impl Relay {
             return false;
         };
         let (text, tokens) = (sent.text().to_owned(), sent.tokens());
-        let (Some(live), Some(mut rescue), Some(mut story)) =
-            (self.live.take(), self.rescue.take(), self.story.take())
-        else {
+        let Some(policy) = self.rescue else {
             return false;
         };
-        let index = live.index();
-        let record = live.record(failure, self.clock.now());
-        let (counts, next) = rescue.failed(index, record, failure);
-        story.records = rescue.records().to_vec();
+        let (Some(live), Some(mut run)) = (self.live.take(), self.run.take()) else {
+            return false;
+        };
+        let now = self.clock.now();
+        let (index, record) = (live.index(), live.record(failure, now));
+        // The wait for the first content is over: from here on the answer as a whole has its time.
+        let attempts = &mut run.state.attempts;
+        attempts.deadline = self.terms.deadline;
+        let (counts, next) = attempts.failed(index, record, failure, fastrand::f64(), now);
         let said = live.usage.unwrap_or_default();
         let used = live.used(self.outbox.sent(), self.counted);
-        let rest = live.settle(failure, Some(counts));
+        let rest = live.settle(failure, counts);
         if std::mem::take(&mut self.drains) {
             drain(rest);
         }
         if !matches!(next, Next::Ask(_)) {
             self.before = self.before.plus(said);
-            self.story = Some(story);
+            self.run = Some(run);
             return false;
         }
         self.before = self.before.plus(used);
@@ -258,18 +276,16 @@ impl Relay {
         self.outbox.set_aside();
         let sent = Sent { text, tokens };
         let until = self.patience();
-        self.searching = Some(Box::pin(rescue.search(story, next, index, sent, until)));
+        let searching = rescue::search(run, policy.mode, next, index, sent, until);
+        self.searching = Some(Box::pin(searching));
         true
     }
 
     /// The search is over.
     fn searched(&mut self, searched: Searched) {
-        self.story = Some(searched.story);
+        self.run = Some(searched.run);
         match (searched.found, self.first_cut.clone()) {
-            (Some(found), _) => {
-                self.rescue = Some(searched.rescue);
-                self.go_on(found);
-            }
+            (Some(found), _) => self.go_on(found),
             (None, Some(first)) => self.end_cut(&first.failure(), &first),
             // There is no search without a cut.
             (None, None) => self.outbox.finish(None),
@@ -285,9 +301,8 @@ impl Relay {
             tried,
             endpoint,
             how,
-            blame,
         } = found;
-        let (mut live, _) = Live::new(begun, lease, &tried, &endpoint, blame, now);
+        let (mut live, _) = Live::new(begun, lease, &tried, endpoint, now);
         let sent = self.outbox.sent().filter(|sent| !sent.is_empty());
         if let (How::Restarted, Some(sent)) = (how, sent) {
             live.repeats = sent.tokens();
@@ -308,15 +323,13 @@ impl Relay {
 
     /// The stream that was to go on tells something else.
     fn diverged(&mut self) {
-        if let (Some(live), Some(rescue)) = (self.live.take(), &mut self.rescue) {
+        if let (Some(live), Some(run)) = (self.live.take(), &mut self.run) {
             // Nobody's fault: two answers are rarely alike.
             let other = Failure::new(Class::Cancelled, "its answer is another one");
-            rescue.given_up(live.record(&other, self.clock.now()));
-            if let Some(story) = &mut self.story {
-                story.records = rescue.records().to_vec();
-            }
+            let record = live.record(&other, self.clock.now());
+            run.state.attempts.ended(record);
             self.before = self.before.plus(live.usage.unwrap_or_default());
-            live.settle(&other, None);
+            live.settle(&other, false);
         }
         tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
         let first = self.first_cut.clone().unwrap_or_else(Cut::lost);
@@ -385,8 +398,12 @@ impl Relay {
         }
         live.note(&said, &event, self.terms.wanted);
         if let Some(error) = said.error {
-            let failure =
-                classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
+            let failure = classify::classify_inband(
+                &live.endpoint.kind,
+                &error,
+                &HeaderMap::new(),
+                self.clock.wall(),
+            );
             let failure = live.reworded(failure, &error.body);
             let own = match !said.foreign && is_understood(self.operation, &event) {
                 true => live.fit(event.raw).map(Own::Event),
@@ -426,10 +443,11 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
-        if let (Some(live), Some(story)) = (&self.live, &mut self.story) {
+        if let (Some(live), Some(run)) = (&self.live, &mut self.run) {
+            run.state.attempts.ended(live.left(self.clock.now()));
+            let story = &mut run.state.story;
             story.told(self.outbox.spoken());
             story.usage = live.usage.map(|usage| self.before.plus(usage));
-            story.records.push(live.left(self.clock.now()));
         }
     }
 }

@@ -69,8 +69,8 @@ pub struct Request {
     pub doc: RequestDoc,
     /// The caller's headers that may go on.
     pub headers: HeaderMap,
-    /// The caller's deadline, if shorter than ours.
-    pub deadline: Option<Duration>,
+    /// When its answer must have ended ([`DispatchPolicy::deadline_of`](crate::domain::limits::DispatchPolicy::deadline_of)).
+    pub deadline: Time,
     /// A streamed answer must have begun so long after its arrival, if the caller hangs up otherwise.
     pub begins_within: Option<Duration>,
     /// How long the caller waits for each next byte of a streamed answer, if it says so.
@@ -84,12 +84,16 @@ pub struct Request {
 }
 
 impl Request {
-    /// The time that the caller gives until something of the answer is there, if it says so.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        match (self.deadline, self.begins_within) {
-            (Some(deadline), Some(begin)) => Some(deadline.min(begin)),
-            (deadline, begin) => deadline.or(begin),
-        }
+    /// When something of the answer must be there.
+    pub(super) fn begins_by(&self) -> Time {
+        let begins = self.begins_within.map(|span| self.arrived + span);
+        begins.map_or(self.deadline, |begins| begins.min(self.deadline))
+    }
+
+    /// Lets go of what is needed only to ask an upstream: the body and the headers. What was read of them stays.
+    pub(super) fn release(&mut self) {
+        self.doc.release();
+        self.headers = HeaderMap::new();
     }
 
     /// What the answer is to have.

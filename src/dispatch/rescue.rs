@@ -7,14 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::{self, Begun, End, Times};
-use super::leasing::{Dispatch, Limits};
-use super::request::{Endpoint, Request};
-use super::story::Story;
+use super::request::{Continuation, Endpoint};
+use super::request_run::RequestRun;
 use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::{Attempts, LeaseFilter, Next};
-use crate::domain::blame::Blame;
-use crate::domain::chain::Chain;
+use crate::domain::attempts::{LeaseFilter, Next};
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Record, Why};
@@ -22,16 +19,6 @@ use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::openai::prefill;
 use crate::wire::openai::request::RequestDoc;
-
-/// All that is needed to go on with a request whose stream is being relayed.
-pub(super) struct Rescue {
-    dispatch: Arc<Dispatch>,
-    request: Request,
-    chain: Arc<Chain>,
-    attempts: Attempts,
-    limits: Limits,
-    policy: RescuePolicy,
-}
 
 /// What the caller has.
 pub(super) struct Sent {
@@ -56,178 +43,100 @@ pub(super) struct Found {
     pub(super) tried: Tried,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) how: How,
-    /// What a failure of it counts for.
-    pub(super) blame: Blame,
 }
 
 /// What became of the search.
 pub(super) struct Searched {
-    pub(super) rescue: Box<Rescue>,
-    pub(super) story: Story,
+    pub(super) run: RequestRun,
     pub(super) found: Option<Found>,
 }
 
-impl Rescue {
-    /// `None` when the target or the request does not allow it.
-    pub(super) fn new(
-        dispatch: &Arc<Dispatch>,
-        request: Request,
-        chain: Arc<Chain>,
-        attempts: Attempts,
-        limits: Limits,
-    ) -> Option<Box<Self>> {
-        let policy = limits.policy.rescue?;
-        // With what the configuration fills in: that may bind the answer too.
-        let plain = |endpoint: &Arc<Endpoint>| {
-            let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
-            filled.is_ok_and(|doc| prefill::may_be_rescued(&doc))
-        };
-        let mut endpoints =
-            (0..chain.upstreams.len()).filter_map(|index| dispatch.endpoint(&chain, index));
-        let may = request.operation == Operation::Chat && endpoints.all(plain);
-        may.then(|| {
-            Box::new(Self {
-                dispatch: Arc::clone(dispatch),
-                request,
-                chain,
-                attempts,
-                limits,
-                policy,
-            })
-        })
-    }
+/// How the request's stream may be rescued; `None` when the target or the request does not allow it.
+pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
+    let policy = run.state.limits.policy.rescue?;
+    let request = &run.context.request;
+    // With what the configuration fills in: that may bind the answer too.
+    let plain = |endpoint: &Arc<Endpoint>| {
+        let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
+        filled.is_ok_and(|doc| prefill::may_be_rescued(&doc))
+    };
+    let chain = &run.context.chain;
+    let mut endpoints = (0..chain.upstreams.len()).filter_map(|index| run.context.endpoint(index));
+    let may = request.operation == Operation::Chat && endpoints.all(plain);
+    may.then_some(policy)
+}
 
-    /// How long events are held back.
-    pub(super) fn hold(&self) -> Duration {
-        self.policy.hold
-    }
-
-    /// The attempts so far.
-    pub(super) fn records(&self) -> &[Record] {
-        self.attempts.records()
-    }
-
-    /// The stream of candidate `index` broke off. Returns whether that counts against the upstream, and what the
-    /// request's machine says.
-    pub(super) fn failed(
-        &mut self,
-        index: usize,
-        record: Record,
-        failure: &Failure,
-    ) -> (bool, Next) {
-        let now = self.dispatch.clock.now();
-        // The wait for the first content is over: from here on the answer as a whole has its time.
-        self.attempts.deadline = self.limits.end;
-        self.attempts
-            .failed(index, record, failure, fastrand::f64(), now)
-    }
-
-    /// An attempt is over that neither served nor failed.
-    pub(super) fn given_up(&mut self, record: Record) {
-        self.attempts.cancelled(record);
-    }
-
-    /// Looks for another stream, no longer than `until`: `next` is the machine's word after the failure at candidate
-    /// `dead`. The story goes along, so that it is told whole even if the caller leaves meanwhile.
-    pub(super) async fn search(
-        mut self: Box<Self>,
-        mut story: Story,
-        next: Next,
-        dead: usize,
-        sent: Sent,
-        until: Time,
-    ) -> Searched {
-        self.limits.deadline = until;
-        let deadline = self.dispatch.clock.instant(self.limits.deadline);
-        let finding = self.find(&mut story, next, dead, &sent);
-        let found = match tokio::time::timeout_at(deadline, finding).await {
-            Ok(found) => found,
-            Err(_) => {
-                let now = self.dispatch.clock.now();
-                for under_way in std::mem::take(&mut story.current) {
-                    self.given_up(Record {
-                        ended: now,
-                        ..under_way
-                    });
-                }
-                None
+/// Looks for another stream, no longer than `until`: `next` is the machine's word after the failure at candidate `dead`.
+/// The request goes along, so that it is told whole even if the caller leaves meanwhile.
+pub(super) async fn search(
+    mut run: RequestRun,
+    mode: RescueMode,
+    next: Next,
+    dead: usize,
+    sent: Sent,
+    until: Time,
+) -> Searched {
+    run.state.limits.deadline = until;
+    let deadline = run.context.dispatch.clock.instant(until);
+    let search = Search {
+        may_continue: mode == RescueMode::Continue && !sent.text.is_empty(),
+        run: &mut run,
+        sent,
+        dead: vec![dead],
+        unwilling: Vec::new(),
+    };
+    let found = match tokio::time::timeout_at(deadline, search.find(next)).await {
+        Ok(found) => found,
+        Err(_) => {
+            let now = run.context.now();
+            let current = std::mem::take(&mut run.state.story.current);
+            for under_way in current.into_iter().flatten() {
+                run.state.attempts.ended(Record {
+                    ended: now,
+                    ..Arc::unwrap_or_clone(under_way)
+                });
             }
-        };
-        story.current.clear();
-        story.records = self.attempts.records().to_vec();
-        Searched {
-            rescue: self,
-            story,
-            found,
+            None
         }
-    }
+    };
+    run.state.under_way([]);
+    Searched { run, found }
+}
 
-    async fn find(
-        &mut self,
-        story: &mut Story,
-        mut next: Next,
-        dead: usize,
-        sent: &Sent,
-    ) -> Option<Found> {
-        let dispatch = Arc::clone(&self.dispatch);
-        let mut dead = vec![dead];
-        // Those that want no prefill are well, and come after those that nothing is known of.
-        let mut unwilling = Vec::new();
-        let mut may_continue = self.policy.mode == RescueMode::Continue && !sent.text.is_empty();
+/// The search for another stream.
+struct Search<'r> {
+    run: &'r mut RequestRun,
+    sent: Sent,
+    /// Candidates whose streams broke off, or that failed to begin one.
+    dead: Vec<usize>,
+    /// Those that want no prefill are well, and come after those that nothing is known of.
+    unwilling: Vec<usize>,
+    /// Whether candidates may be asked to go on from what was sent.
+    may_continue: bool,
+}
+
+impl Search<'_> {
+    async fn find(mut self, mut next: Next) -> Option<Found> {
         loop {
             let Next::Ask(wait) = next else { return None };
-            let mut lease = self.lease(may_continue, &dead, &unwilling, wait).await?;
-            let index = lease.index;
-            let endpoint = Arc::clone(dispatch.endpoint(&self.chain, index)?);
-            let doc = &self.request.doc;
-            let asked = endpoint.prefill.as_ref().filter(|_| may_continue);
-            let asked = asked.and_then(|asked| {
-                let doc = prefill::continued(doc, &sent.text, sent.tokens, asked.form)?;
-                Some((doc, asked))
-            });
-            let how = match &asked {
-                Some((_, asked)) => How::Continued {
-                    echoed: asked.form == Prefill::PrefixEchoed,
-                },
-                None => How::Restarted,
-            };
-            let why = match how {
-                How::Continued { .. } => Why::Continue,
-                How::Restarted => Why::Restart,
-            };
-            let trace = self.request.trace.as_deref();
-            let tried = Tried::new(&mut lease, why, dispatch.clock.now(), trace);
-            story.current = vec![tried.under_way()];
-            let times = Times {
-                clock: dispatch.clock,
-                tried: &tried,
-                deadline: self.limits.deadline,
-                buffers: &dispatch.buffers,
-                first_token: self.limits.first_token(&self.request, &endpoint, &lease),
-            };
-            let (doc, wire) = match &asked {
-                Some((doc, asked)) => (doc, asked.wire.as_ref().unwrap_or(&endpoint.wire)),
-                None => (doc, &endpoint.wire),
-            };
-            let attempt = attempt::make_of(doc, &**wire, &self.request, &endpoint, &lease, times);
-            let end = attempt.await;
-            story.current.clear();
-            let now = dispatch.clock.now();
+            let lease = self.lease(wait).await?;
+            let endpoint = Arc::clone(self.run.context.endpoint(lease.index)?);
+            let (lease, tried, how, end) = self.attempt(lease, &endpoint).await;
             let failure = match end {
                 End::Begun(begun) => {
-                    let blame = self.attempts.blame(index);
                     return Some(Found {
                         begun: *begun,
                         lease,
                         tried,
                         endpoint,
                         how,
-                        blame,
                     });
                 }
                 End::OutOfTime | End::OutOfRoom => {
                     settle(&lease, Class::Cancelled, None);
-                    self.given_up(tried.record(Class::Cancelled, None, now));
+                    let now = self.run.context.now();
+                    let record = tried.record(Class::Cancelled, None, now);
+                    self.run.state.attempts.ended(record);
                     return None;
                 }
                 End::Whole(..) => {
@@ -235,98 +144,126 @@ impl Rescue {
                 }
                 End::Failed(failure, _) => failure,
             };
-            tracing::debug!(
-                request_id = %self.request.id,
-                trace_id = self.request.trace.as_ref().map(|trace| display(trace.trace_id)),
-                span_id = tried.begun().span.map(display),
-                upstream = %tried.begun().upstream,
-                key = %tried.begun().key,
-                class = failure.class.as_str(),
-                detail = %failure.detail,
-                ?how,
-                "attempt to go on with a broken stream failed"
-            );
-            let record = tried.failed(&failure, now);
-            // An upstream that does not take prefills says so like this: the request itself was good.
-            let refused = matches!(
-                failure.class,
-                Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
-            );
-            let counts;
-            if refused && how != How::Restarted {
-                may_continue = false;
-                unwilling.push(index);
-                counts = false;
-                next = self.attempts.rejected(record, now);
-            } else {
-                (counts, next) = self.failed(index, record, &failure);
-                dead.push(index);
-            }
-            lease.settle(settlement(&failure, counts));
-            story.records = self.attempts.records().to_vec();
+            next = self.failed(&lease, &tried, how, &failure);
         }
+    }
+
+    /// Makes the attempt that `lease` allows: it goes on from what was sent where its endpoint can, else it starts again.
+    async fn attempt(&mut self, mut lease: Lease, endpoint: &Endpoint) -> (Lease, Tried, How, End) {
+        let RequestRun { context, state } = &mut *self.run;
+        let request = &context.request;
+        let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
+        let continued = prefill.and_then(|prefill| continued(&request.doc, &self.sent, prefill));
+        let (how, why) = match &continued {
+            Some((_, prefill)) => {
+                let echoed = prefill.form == Prefill::PrefixEchoed;
+                (How::Continued { echoed }, Why::Continue)
+            }
+            None => (How::Restarted, Why::Restart),
+        };
+        let trace = request.trace.as_deref();
+        let tried = Tried::new(&mut lease, why, context.now(), trace);
+        state.under_way([&tried]);
+        let times = Times {
+            clock: context.dispatch.clock,
+            tried: &tried,
+            deadline: state.limits.deadline,
+            buffers: &context.dispatch.buffers,
+            first_token: state.limits.first_token(request, endpoint, &lease),
+        };
+        let (doc, wire) = match &continued {
+            Some((doc, prefill)) => (doc, prefill.wire.as_ref().unwrap_or(&endpoint.wire)),
+            None => (&request.doc, &endpoint.wire),
+        };
+        let end = attempt::make_of(doc, &**wire, request, endpoint, &lease, times).await;
+        state.under_way([]);
+        (lease, tried, how, end)
+    }
+
+    /// Settles and records a failed attempt, and says what comes next.
+    fn failed(&mut self, lease: &Lease, tried: &Tried, how: How, failure: &Failure) -> Next {
+        let RequestRun { context, state } = &mut *self.run;
+        let (request, now) = (&context.request, context.now());
+        tracing::debug!(
+            request_id = %request.id,
+            trace_id = request.trace.as_ref().map(|trace| display(trace.trace_id)),
+            span_id = tried.begun().span.map(display),
+            upstream = %tried.begun().upstream,
+            key = %tried.begun().key,
+            class = failure.class.as_str(),
+            detail = %failure.detail,
+            ?how,
+            "attempt to go on with a broken stream failed"
+        );
+        let record = tried.failed(failure, now);
+        // An upstream that does not take prefills says so like this: the request itself was good.
+        let refused = matches!(
+            failure.class,
+            Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
+        );
+        let (counts, next) = if refused && how != How::Restarted {
+            self.may_continue = false;
+            self.unwilling.push(lease.index);
+            (false, state.attempts.rejected(record, now))
+        } else {
+            self.dead.push(lease.index);
+            let random = fastrand::f64();
+            let attempts = &mut state.attempts;
+            attempts.failed(lease.index, record, failure, random, now)
+        };
+        lease.settle(settlement(failure, counts));
+        next
     }
 
     /// A lease for the next try: at another upstream at once, else at one that broke off, with another key if there
     /// is one and after its `wait`; where it can go on from what was sent before where it would start again.
-    async fn lease(
-        &mut self,
-        may_continue: bool,
-        dead: &[usize],
-        unwilling: &[usize],
-        wait: Duration,
-    ) -> Option<Lease> {
-        let dispatch = Arc::clone(&self.dispatch);
-        let continues = |index: usize| {
-            let endpoint = dispatch.endpoint(&self.chain, index);
-            endpoint.is_some_and(|endpoint| endpoint.prefill.is_some())
-        };
+    async fn lease(&mut self, mut wait: Duration) -> Option<Lease> {
         let not_at = |not_at: &[usize], continues: bool| LeaseFilter {
             not_at: not_at.to_vec(),
             continues,
             not_with: None,
         };
-        let mut wait = wait;
-        if may_continue {
-            if let Some(lease) = self.lease_now(&not_at(dead, true)).await {
+        if self.may_continue {
+            if let Some(lease) = self.lease_now(&not_at(&self.dead, true)).await {
                 return Some(lease);
             }
-            let again = |index: &usize| self.attempts.is_open(*index) && continues(*index);
-            if dead.iter().any(again) {
+            let again = |index: &usize| {
+                let endpoint = self.run.context.endpoint(*index);
+                self.run.state.attempts.is_open(*index)
+                    && endpoint.is_some_and(|endpoint| endpoint.prefill.is_some())
+            };
+            if self.dead.iter().any(again) {
                 tokio::time::sleep(std::mem::take(&mut wait)).await;
                 if let Some(lease) = self.lease_now(&not_at(&[], true)).await {
                     return Some(lease);
                 }
             }
         }
-        let tried = [dead, unwilling].concat();
+        let tried = [&*self.dead, &*self.unwilling].concat();
         if let Some(lease) = self.lease_now(&not_at(&tried, false)).await {
             return Some(lease);
         }
-        if let Some(lease) = self.lease_now(&not_at(dead, false)).await {
+        if let Some(lease) = self.lease_now(&not_at(&self.dead, false)).await {
             return Some(lease);
         }
         tokio::time::sleep(wait).await;
-        let Self {
-            request,
-            chain,
-            attempts,
-            limits,
-            ..
-        } = self;
-        dispatch.lease(request, chain, attempts, limits).await.ok()
+        self.run.lease().await.ok()
     }
 
     /// A lease at any candidate that is open and of this kind, without waiting.
     async fn lease_now(&self, filter: &LeaseFilter) -> Option<Lease> {
-        let Self {
-            request,
-            chain,
-            attempts,
-            limits,
-            ..
-        } = self;
-        let lease = (self.dispatch).lease_now(request, chain, attempts, filter, limits.deadline);
-        lease.await
+        let RequestRun { context, state } = &*self.run;
+        let ask = state.attempts.ask_for(filter)?;
+        context.lease_now(ask, state.limits.deadline).await
     }
+}
+
+/// The request that asks for the rest of what was sent; `None` when it cannot be asked for.
+fn continued<'e>(
+    doc: &RequestDoc,
+    sent: &Sent,
+    prefill: &'e Continuation,
+) -> Option<(RequestDoc, &'e Continuation)> {
+    let doc = prefill::continued(doc, &sent.text, sent.tokens, prefill.form)?;
+    Some((doc, prefill))
 }

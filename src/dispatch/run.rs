@@ -1,34 +1,44 @@
-//! One request from arrival to answer: the loop round the attempts machine.
+//! The stages of one request: admission, lookup, attempts (`race.rs`), then a whole answer, a stream (`relay.rs`) or an
+//! error of ours.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answer::{Answer, AnswerBody, Failed};
-use super::attempt::{End, Whole};
+use super::answer::{Answer, AnswerBody};
+use super::attempt::{Begun, End, Whole};
 use super::counting;
-use super::leasing::{Denied, Dispatch};
+use super::failed::Failed;
+use super::leasing::Denied;
 use super::live::Live;
-use super::race::{Course, Landed};
-use super::relay::{Relay, Terms};
+use super::race::{self, Landed};
+use super::relay::Relay;
 use super::request::{Endpoint, Request};
-use super::rescue::Rescue;
-use super::story::{Ending, Story};
+use super::request_run::RequestRun;
+use super::shared::Dispatch;
+use super::story::Ending;
 use super::tokens;
-use super::tried::{Tried, settle};
-use super::verdict::{Told, come_back, retry_after};
-use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
-use crate::domain::chain::Chain;
+use super::tried::{Tried, settle, settlement};
+use super::verdict::come_back;
+use crate::actors::lease::Lease;
+use crate::domain::attempts::{Next, Verdict};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
-use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::wire::headers::forward_response_headers;
-use crate::wire::openai::content::Content;
 use crate::wire::openai::response::readable;
 
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
+
+/// Nothing is left to try, and no upstream's own answer can go back.
+const EXHAUSTED: Verdict = Verdict {
+    code: ErrorCode::UpstreamsExhausted,
+    ready_at: None,
+};
+
+/// An upstream's refusal that may go back as it is, in case that no other upstream serves.
+type Kept = Option<(Tried, Whole)>;
 
 impl Dispatch {
     /// Serves one request, or says why not.
@@ -36,244 +46,98 @@ impl Dispatch {
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
     pub async fn run(self: &Arc<Self>, request: Request) -> Result<Answer, Box<Failed>> {
-        let mut story = Story {
-            id: Arc::clone(&request.id),
-            client: request.client.clone(),
-            charge: None,
-            operation: request.operation,
-            stream: request.doc.stream(),
-            target: request
-                .doc
-                .model()
-                .map_or_else(String::new, |model| model.into_owned()),
-            chain: None,
-            refused: None,
-            started: request.arrived,
-            deadline: self.deadline(&request),
-            complete: self.clock.now(),
-            clock: self.clock,
-            records: Vec::new(),
-            current: Vec::new(),
-            first_token: None,
-            usage: None,
-            trace: request.trace.clone(),
-            content: self.content(&request),
-            ending: None,
-            halt: self.halt.clone(),
-            recorder: Arc::clone(&self.recorder),
+        let complete = self.clock.now();
+        let admitted = match self.admit(&request) {
+            Ok(admitted) => admitted,
+            Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
-        let admitted = self.resolve(&request).and_then(|chain| {
-            if story.target.is_empty() {
-                chain.target.as_ref().clone_into(&mut story.target);
-            }
-            story.charge = self.charge(&request)?;
-            story.chain = Some(Arc::clone(&chain));
-            Ok(chain)
-        });
-        match admitted {
-            Ok(chain) => {
-                let arrived = request.arrived;
-                tokio::select! {
-                    biased;
-                    result = self.serve(request, chain, story) => result,
-                    // Begun only when there is something to wait for; polled at each step, so without a lock.
-                    () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
-                }
-            }
-            Err(failed) => {
-                story.ending = Some(Ending::Failed(failed.code));
-                Err(Box::new(failed))
-            }
+        let arrived = request.arrived;
+        let run = RequestRun::new(self, request, admitted, complete);
+        tokio::select! {
+            biased;
+            result = run.serve() => result,
+            // Begun only when there is something to wait for; polled at each step, so without a lock.
+            () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
         }
     }
+}
 
-    async fn serve(
-        self: &Arc<Self>,
-        request: Request,
-        chain: Arc<Chain>,
-        mut story: Story,
-    ) -> Result<Answer, Box<Failed>> {
-        let mut limits = self.limits(&request, &chain);
-        let endpoints: Vec<Option<&Arc<Endpoint>>> = chain
-            .upstreams
-            .iter()
-            .map(|upstream| self.endpoints.get(&upstream.provider))
-            .collect();
-        let needed = self.tokens_needed(&request, &endpoints).await;
-        let candidates = self.candidates(&chain);
-        let policy = DispatchPolicy {
-            await_cooldown: limits.wait,
-            ..self.policy
-        };
-        let hedges = story.stream && limits.policy.hedge;
-        if let Some(hedger) = self.hedger.as_ref().filter(|_| hedges) {
-            hedger.budget.earn();
+impl RequestRun {
+    /// From the admission to the answer, or to its first content.
+    async fn serve(mut self) -> Result<Answer, Box<Failed>> {
+        if let Some(answer) = self.lookup().await {
+            return Ok(answer);
         }
-        let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
-        let mut next = attempts.start(self.clock.now());
-        // The last answer that may go back as it is, in case that no other upstream serves.
+        self.measure().await;
         let mut kept = None;
+        let mut next = self.state.attempts.start(self.context.now());
         loop {
             match next {
-                Next::Ask(wait) if wait > Duration::ZERO => {
-                    tokio::time::sleep(wait).await;
-                    next = Next::Ask(Duration::ZERO);
-                }
-                Next::Ask(_) => {
-                    let lease = match self
-                        .lease(&request, &chain, &mut attempts, &mut limits)
-                        .await
-                    {
-                        Ok(lease) => lease,
-                        Err(denied) => {
-                            let Denied { verdict, refused } = *denied;
-                            story.refused = Some((self.clock.now(), refused));
-                            return Err(self.fail(story, &attempts, &chain, verdict));
-                        }
-                    };
-                    let Some(endpoint) = endpoints.get(lease.index).copied().flatten() else {
-                        let verdict = Verdict {
-                            code: ErrorCode::UpstreamsExhausted,
-                            ready_at: None,
-                        };
-                        return Err(self.fail(story, &attempts, &chain, verdict));
-                    };
-                    let course = Course {
-                        request: &request,
-                        chain: &chain,
-                        limits,
-                    };
-                    let landed = self
-                        .step(course, endpoint, lease, &mut attempts, &mut story)
-                        .await;
-                    story.current.clear();
-                    let Landed {
-                        endpoint,
-                        lease,
-                        tried,
-                        end,
-                    } = landed;
-                    match end {
-                        End::Whole(mut whole, usage) => {
-                            story.usage = usage;
-                            settle(
-                                &lease,
-                                Class::Success,
-                                story.usage.as_ref().and_then(|usage| usage.total()),
-                            );
-                            let now = self.clock.now();
-                            let record = tried.record(Class::Success, Some(whole.status), now);
-                            attempts.succeeded(Record {
-                                usage,
-                                answered: whole.answered.take().map(Arc::from),
-                                ..record
-                            });
-                            return Ok(self.whole(story, attempts, &tried, whole));
-                        }
-                        End::Begun(begun) => {
-                            story.records = attempts.records().to_vec();
-                            let blame = attempts.blame(lease.index);
-                            let now = self.clock.now();
-                            let live = Live::new(*begun, lease, &tried, endpoint, blame, now);
-                            let terms = Terms {
-                                wanted: request.wanted(),
-                                deadline: limits.end,
-                                silence: request.silence,
-                            };
-                            let rescue = Rescue::new(self, request, chain, attempts, limits);
-                            story.first_token = Some(now);
-                            let (live, headers) = live;
-                            let attempts = story.records.len() + 1;
-                            let relay = Relay::new(live, story, rescue, terms);
-                            return Ok(Answer {
-                                status: 200,
-                                headers: forward_response_headers(&headers),
-                                body: AnswerBody::Stream(Box::new(relay)),
-                                upstream: tried.begun().upstream.clone(),
-                                key: tried.begun().key.clone(),
-                                attempts,
-                            });
-                        }
-                        end @ (End::OutOfTime | End::OutOfRoom) => {
-                            settle(&lease, Class::Cancelled, None);
-                            story.records = attempts.records().to_vec();
-                            story.records.push(tried.record(
-                                Class::Cancelled,
-                                None,
-                                self.clock.now(),
-                            ));
-                            let verdict = Verdict {
-                                code: match end {
-                                    End::OutOfRoom => ErrorCode::Overloaded,
-                                    _ => ErrorCode::DeadlineExceeded,
-                                },
-                                ready_at: None,
-                            };
-                            return Err(self.fail(story, &attempts, &chain, verdict));
-                        }
-                        End::Failed(failure, whole) => {
-                            let then =
-                                self.failed(&request, &lease, &tried, &failure, &mut attempts);
-                            drop(lease);
-                            story.records = attempts.records().to_vec();
-                            if let Some(mut whole) = whole.filter(|_| may_go_back(&failure)) {
-                                come_back(whole.status, &mut whole.headers, failure.retry_after);
-                                kept = Some((tried, whole));
-                            }
-                            let relays = matches!(then, Next::Relay);
-                            if let Some((tried, whole)) = kept.take_if(|_| relays) {
-                                return Ok(self.whole(story, attempts, &tried, whole));
-                            }
-                            next = then;
-                        }
-                    }
-                }
+                Next::Ask(Duration::ZERO) => {}
+                Next::Ask(wait) => tokio::time::sleep(wait).await,
                 Next::Relay => {
-                    // Nothing to pass on: the upstream said it inside a stream.
-                    let verdict = Verdict {
-                        code: ErrorCode::UpstreamsExhausted,
-                        ready_at: None,
+                    return match kept.take() {
+                        Some((tried, whole)) => Ok(self.whole(&tried, whole)),
+                        // Nothing to pass on: the upstream said it inside a stream.
+                        None => Err(self.fail(EXHAUSTED)),
                     };
-                    return Err(self.fail(story, &attempts, &chain, verdict));
                 }
-                Next::Fail(verdict) => return Err(self.fail(story, &attempts, &chain, verdict)),
+                Next::Fail(verdict) => return Err(self.fail(verdict)),
+            }
+            let lease = match self.lease().await {
+                Ok(lease) => lease,
+                Err(denied) => {
+                    let Denied { verdict, refused } = *denied;
+                    self.state.story.refused = Some((self.context.now(), refused));
+                    return Err(self.fail(verdict));
+                }
+            };
+            let attempt = race::attempt(&self.context, &mut self.state, lease);
+            let Some(landed) = attempt.await else {
+                return Err(self.fail(EXHAUSTED));
+            };
+            let Landed {
+                endpoint,
+                lease,
+                tried,
+                end,
+            } = landed;
+            match end {
+                End::Whole(whole, usage) => {
+                    return Ok(self.served_whole(lease, &tried, whole, usage));
+                }
+                End::Begun(begun) => {
+                    let endpoint = Arc::clone(endpoint);
+                    return Ok(self.served_stream(*begun, lease, &tried, endpoint));
+                }
+                End::OutOfTime => {
+                    return Err(self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded));
+                }
+                End::OutOfRoom => return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded)),
+                End::Failed(failure, whole) => {
+                    next = self.failed(&lease, tried, &failure, whole, &mut kept);
+                }
             }
         }
     }
 
-    /// What the request's machine needs to know of the chain.
-    pub(super) fn candidates(&self, chain: &Chain) -> Vec<Candidate> {
-        let candidates = chain.upstreams.iter().map(|upstream| {
-            let endpoint = self.endpoints.get(&upstream.provider);
-            Candidate {
-                upstream: upstream.clone(),
-                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
-                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
-                continues: endpoint.is_some_and(|endpoint| endpoint.prefill.is_some()),
-            }
-        });
-        candidates.collect()
-    }
-
-    /// What is said in a request, where that is told.
-    fn content(&self, request: &Request) -> Option<Box<Content>> {
-        let traced = request.trace.as_ref().is_some_and(|trace| trace.records);
-        (traced && self.recorder.tells_content()).then(|| {
-            Box::new(Content {
-                request: request.doc.body().clone(),
-                answer: None,
-                spoken: None,
-            })
-        })
+    /// Before the first attempt: what the request needs of a context window, and what it adds to the hedges' budget.
+    async fn measure(&mut self) {
+        let tokens = self.tokens_needed().await;
+        self.state.attempts.needs(tokens);
+        let hedges = self.context.request.doc.stream() && self.state.limits.policy.hedge;
+        let hedger = self.context.dispatch.hedger.as_ref();
+        if let Some(hedger) = hedger.filter(|_| hedges) {
+            hedger.budget.earn();
+        }
     }
 
     /// The tokens that a context window must hold; exact only where that decides something.
-    async fn tokens_needed(&self, request: &Request, endpoints: &[Option<&Arc<Endpoint>>]) -> u64 {
-        let windows = endpoints
-            .iter()
-            .filter_map(|endpoint| (*endpoint)?.context_window);
+    async fn tokens_needed(&self) -> u64 {
+        let request = &self.context.request;
+        let attempts = &self.state.attempts;
         let bound = tokens::upper_bound(&request.doc);
-        let largest = match (windows.clone().min(), windows.max()) {
+        let largest = match (attempts.windows().min(), attempts.largest_window()) {
             (Some(smallest), Some(largest)) if smallest < bound => largest,
             _ => return 0,
         };
@@ -284,9 +148,9 @@ impl Dispatch {
                 .client
                 .as_ref()
                 .map(|client| Arc::clone(client.name())),
-            now: self.clock.now(),
+            now: self.context.now(),
         });
-        let deadline = self.clock.instant(self.deadline(request));
+        let deadline = self.context.dispatch.clock.instant(request.deadline);
         // A count that fails decides nothing: the upstream's own refusal will. One that takes too long need
         // not decide: the deadline does.
         match tokio::time::timeout_at(deadline, counting).await {
@@ -295,15 +159,68 @@ impl Dispatch {
         }
     }
 
-    fn whole(&self, mut story: Story, attempts: Attempts, tried: &Tried, whole: Whole) -> Answer {
-        story.records = attempts.into_records();
+    /// An attempt failed. Returns the next step; an upstream's own answer that may go back is `kept`.
+    fn failed(
+        &mut self,
+        lease: &Lease,
+        tried: Tried,
+        failure: &Failure,
+        whole: Option<Whole>,
+        kept: &mut Kept,
+    ) -> Next {
+        let (counts, next) = self
+            .state
+            .failed(&self.context, lease.index, &tried, failure);
+        lease.settle(settlement(failure, counts));
+        if let Some(mut whole) = whole.filter(|_| may_go_back(failure)) {
+            come_back(whole.status, &mut whole.headers, failure.retry_after);
+            *kept = Some((tried, whole));
+        }
+        next
+    }
+
+    /// The attempt was ended by what bounds its request, which is not the upstream's fault.
+    fn cut_off(mut self, lease: &Lease, tried: &Tried, code: ErrorCode) -> Box<Failed> {
+        settle(lease, Class::Cancelled, None);
+        let record = tried.record(Class::Cancelled, None, self.context.now());
+        self.state.attempts.ended(record);
+        self.fail(Verdict {
+            code,
+            ready_at: None,
+        })
+    }
+
+    /// An upstream served the request with a whole answer.
+    fn served_whole(
+        mut self,
+        lease: Lease,
+        tried: &Tried,
+        mut whole: Whole,
+        usage: Option<Usage>,
+    ) -> Answer {
+        self.state.story.usage = usage;
+        settle(
+            &lease,
+            Class::Success,
+            usage.and_then(|usage| usage.total()),
+        );
+        let record = tried.record(Class::Success, Some(whole.status), self.context.now());
+        self.state.attempts.ended(Record {
+            usage,
+            answered: whole.answered.take().map(Arc::from),
+            ..record
+        });
+        drop(lease);
+        self.whole(tried, whole)
+    }
+
+    /// A whole answer of an upstream goes back, good or bad.
+    fn whole(mut self, tried: &Tried, whole: Whole) -> Answer {
+        let story = &mut self.state.story;
         story.ending = Some(Ending::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
-        if let Some(charge) = story
-            .charge
-            .as_ref()
-            .filter(|_| good && story.usage.is_none())
-        {
+        let uncounted = good && story.usage.is_none();
+        if let Some(charge) = story.charge.as_ref().filter(|_| uncounted) {
             charge
                 .said
                 .note_whole(&readable(&whole.headers, &whole.body));
@@ -311,49 +228,37 @@ impl Dispatch {
         if let Some(content) = story.content.as_mut().filter(|_| good) {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
+        let attempts = self.state.attempts.records().len();
         Answer {
             status: whole.status,
             headers: forward_response_headers(&whole.headers),
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
-            attempts: story.records.len(),
+            attempts: attempts,
         }
     }
 
-    fn fail(
-        &self,
-        mut story: Story,
-        attempts: &Attempts,
-        chain: &Chain,
-        verdict: Verdict,
-    ) -> Box<Failed> {
-        if story.records.is_empty() {
-            story.records = attempts.records().to_vec();
-        }
-        story.ending = Some(Ending::Failed(verdict.code));
-        let now = self.clock.now();
-        let refused = story.refused.as_ref();
-        let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
-        let closed = attempts.ask().closed;
-        let skipped = skipped(&chain.upstreams, &closed, declined, &story.records);
-        let told = Told {
-            target: &chain.target,
-            tried: story.records.len(),
-            skipped: &skipped,
+    /// An upstream's stream has begun: the rest of the request happens while it is relayed.
+    fn served_stream(
+        mut self,
+        begun: Begun,
+        lease: Lease,
+        tried: &Tried,
+        endpoint: Arc<Endpoint>,
+    ) -> Answer {
+        let now = self.context.now();
+        let attempts = self.state.attempts.records().len() + 1;
+        let (live, headers) = Live::new(begun, lease, tried, endpoint, now);
+        self.state.story.first_token = Some(now);
+        Answer {
+            status: 200,
+            headers: forward_response_headers(&headers),
+            body: AnswerBody::Stream(Box::new(Relay::new(live, self))),
+            upstream: tried.begun().upstream.clone(),
+            key: tried.begun().key.clone(),
             attempts,
-            now,
-        };
-        Box::new(Failed {
-            code: verdict.code,
-            message: told.message(verdict.code),
-            retry_after: retry_after(verdict, now),
-            records: story.records.clone(),
-            skipped: skipped.into(),
-            arrived: story.started,
-            ended: now,
-            param: None,
-        })
+        }
     }
 }
 

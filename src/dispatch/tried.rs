@@ -16,7 +16,7 @@ const DETAIL: usize = 300;
 #[derive(Clone, Debug)]
 pub(super) struct Tried {
     /// As it is told of if its request ends during it.
-    begun: Record,
+    begun: Arc<Record>,
     /// Whether what the answer says of itself is asked for.
     curious: bool,
     lease: Arc<LeaseRecord>,
@@ -39,7 +39,7 @@ impl Tried {
             ..Record::new(lease.upstream().clone(), lease.key.clone(), started)
         };
         Self {
-            begun,
+            begun: Arc::new(begun),
             // Requests with more than one attempt are often kept although they were not sampled.
             curious: trace.is_some_and(|trace| trace.sampled || why != Why::First),
             lease: Arc::clone(lease.record()),
@@ -62,7 +62,7 @@ impl Tried {
             status,
             ended,
             first_byte: self.lease.heard_at(),
-            ..self.begun.clone()
+            ..Record::clone(&self.begun)
         }
     }
 
@@ -75,8 +75,8 @@ impl Tried {
     }
 
     /// As it is told of if its request ends during it.
-    pub(super) fn under_way(&self) -> Record {
-        self.begun.clone()
+    pub(super) fn under_way(&self) -> Arc<Record> {
+        Arc::clone(&self.begun)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::blame::Blame;
+use super::blame::{self, Met};
 use super::error_code::ErrorCode;
 use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
@@ -98,20 +98,17 @@ impl Attempts {
         candidates: impl IntoIterator<Item = Candidate>,
     ) -> Self {
         let slots = candidates.into_iter().map(|candidate| Slot {
-            closed: candidate
-                .context_window
-                .is_some_and(|window| tokens > window)
-                .then_some(Reason::TooLarge),
+            closed: None,
             candidate,
             retries: 0,
             counted: false,
             last: None,
             not_before: Time::ZERO,
         });
-        Self {
+        let mut attempts = Self {
             policy,
             deadline,
-            tokens,
+            tokens: 0,
             slots: slots.collect(),
             refused_keys: Vec::new(),
             avoid: None,
@@ -120,7 +117,9 @@ impl Attempts {
             key_refusals: 0,
             records: Vec::new(),
             hinted: None,
-        }
+        };
+        attempts.needs(tokens);
+        attempts
     }
 
     /// The request waited for a key to become ready: keys that refused before may be asked again.
@@ -133,9 +132,9 @@ impl Attempts {
         &self.records
     }
 
-    /// The same, once the request is over.
-    pub fn into_records(self) -> Vec<Record> {
-        self.records
+    /// The same, taken out, once the request is over.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
     }
 
     /// Attempts that counted against `max_attempts`, and refusals that counted against `max_key_refusals`.
@@ -146,20 +145,6 @@ impl Attempts {
     /// The first step.
     pub fn start(&self, now: Time) -> Next {
         self.go_on(Duration::ZERO, now)
-    }
-
-    /// Whether a failure of the present attempt at candidate `index`, whatever its class, may still count
-    /// against the upstream: not when this request already counted there.
-    pub fn may_count(&self, index: usize) -> bool {
-        self.slots.get(index).is_some_and(|slot| !slot.counted)
-    }
-
-    /// What a failure of the present attempt at candidate `index` will count for, once its class is known.
-    pub fn blame(&self, index: usize) -> Blame {
-        let others = self.slots.iter().enumerate();
-        let others = others.filter(|(other, _)| *other != index);
-        let met = others.filter_map(|(_, slot)| slot.last).collect();
-        Blame::new(self.may_count(index), met)
     }
 
     /// Whether another attempt may start while so many are under way, however those end (law L4).
@@ -175,8 +160,8 @@ impl Attempts {
             .is_some_and(|slot| slot.closed.is_none())
     }
 
-    /// An attempt was given up because another one won.
-    pub fn cancelled(&mut self, record: Record) {
+    /// An attempt is over that needs no next step: it served the request, or was given up.
+    pub fn ended(&mut self, record: Record) {
         self.attempts += 1;
         self.records.push(record);
     }
@@ -187,12 +172,6 @@ impl Attempts {
         self.attempts += 1;
         self.records.push(record);
         self.go_on(Duration::ZERO, now)
-    }
-
-    /// An attempt served the request.
-    pub fn succeeded(&mut self, record: Record) {
-        self.attempts += 1;
-        self.records.push(record);
     }
 
     /// An attempt at candidate `index` failed. Returns whether the failure counts against the upstream's
@@ -207,15 +186,11 @@ impl Attempts {
     ) -> (bool, Next) {
         let class = failure.class;
         let key = record.key.index;
-        self.records.push(record);
         if class.refuses_key() {
-            self.key_refusals += 1;
             let hint = failure.retry_after.map(|after| now + after);
             self.hinted = self.hinted.into_iter().chain(hint).min();
-        } else {
-            self.attempts += 1;
         }
-        let counts = self.count(index, failure);
+        let counts = self.failed_finally(index, record, failure);
         self.avoid = self.avoid.filter(|(avoided, _)| *avoided != index);
         let mut wait = Duration::ZERO;
         match class.retry() {
@@ -241,6 +216,17 @@ impl Attempts {
             Retry::LargerWindow => self.close_up_to_window(index, failure.window),
         }
         (counts, self.go_on(wait, now))
+    }
+
+    /// An attempt at candidate `index` failed, and no other one can follow. Returns whether the failure counts against
+    /// the upstream's health.
+    pub fn failed_finally(&mut self, index: usize, record: Record, failure: &Failure) -> bool {
+        self.records.push(record);
+        match failure.class.refuses_key() {
+            true => self.key_refusals += 1,
+            false => self.attempts += 1,
+        }
+        self.count(index, failure)
     }
 
     /// The router gave no lease.
@@ -341,44 +327,24 @@ impl Attempts {
         self.key_refusals.saturating_add(others) >= self.policy.max_key_refusals
     }
 
-    /// At most one failure per upstream; none once the same failure was seen at another upstream (L7).
-    /// What blames a key or a model always counts, unless it may be the request's own doing (a 400, a 422, a
-    /// refused key's 403): of those only the first.
+    /// Whether a failure at candidate `index` counts, by [`blame::counts`]; notes it for those that follow.
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
-        if matches!(
-            class,
-            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
-        ) {
-            if let Some(slot) = self.slots.get_mut(index) {
-                slot.last = Some(class);
-            }
-            let doubtful = match failure.status {
-                Some(400 | 422) => true,
-                Some(403) => class == Class::InvalidKey,
-                _ => false,
-            };
-            if failure.certain && doubtful {
-                return !std::mem::replace(&mut self.blamed, true);
-            }
-            return failure.certain;
-        }
-        let seen_elsewhere = self
-            .slots
-            .iter()
-            .enumerate()
-            .any(|(other, slot)| other != index && slot.last == Some(class));
+        let mut others = self.slots.iter().enumerate();
+        let same_elsewhere = others.any(|(other, slot)| other != index && slot.last == Some(class));
         let Some(slot) = self.slots.get_mut(index) else {
             return false;
         };
+        let met = Met {
+            counted_here: slot.counted,
+            same_elsewhere,
+            doubtful_before: self.blamed,
+        };
+        let counts = blame::counts(failure, met);
         slot.last = Some(class);
-        // What is not the upstream's doing is not held against it.
-        let doubtful = !failure.certain;
-        if !class.trips_breaker() || slot.counted || seen_elsewhere || doubtful {
-            return false;
-        }
-        slot.counted = true;
-        true
+        slot.counted |= counts && class.trips_breaker();
+        self.blamed |= counts && blame::is_doubtful(failure);
+        counts
     }
 
     fn close(&mut self, index: usize, reason: Reason) {

@@ -1,50 +1,127 @@
-//! What a failure counts for that comes after its attempt began well.
+//! Whether a failure counts against the key, the model or the upstream that it is about (law L7).
 
 use super::outcome::{Class, Failure};
 
-/// What a later failure of an attempt counts for.
-#[derive(Clone, Debug)]
-pub struct Blame {
-    /// Whether it may count against the upstream's health.
-    may: bool,
-    /// The classes that the request met elsewhere: one more of them says something about the request.
-    met: Vec<Class>,
+/// What the request of a failed attempt has met before this failure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Met {
+    /// A failure of this request counted against the same upstream.
+    pub counted_here: bool,
+    /// Another upstream failed with the same class.
+    pub same_elsewhere: bool,
+    /// This request blamed a key or a model for what may be its own doing.
+    pub doubtful_before: bool,
 }
 
-impl Blame {
-    /// `may`: against the upstream's health at all. `met`: the classes that the request met elsewhere.
-    pub fn new(may: bool, met: Vec<Class>) -> Self {
-        Self { may, met }
+/// The rule, at every stage of a request: before the first content of an answer and after it.
+///
+/// - Nothing counts that the upstream may not have said itself (`certain` is false).
+/// - A failure about a key or a model counts, but of those that may be the request's own doing only the first.
+/// - Any other failure counts once per request and upstream, if its class trips breakers, and not when the request met
+///   the same class at another upstream: then it says more about the request than about the upstream.
+pub fn counts(failure: &Failure, met: Met) -> bool {
+    if !failure.certain {
+        return false;
     }
+    if is_about_key_or_model(failure.class) {
+        return !(is_doubtful(failure) && met.doubtful_before);
+    }
+    failure.class.trips_breaker() && !met.counted_here && !met.same_elsewhere
+}
 
-    /// Whether this one counts against the key, the model or the upstream that it is about.
-    pub fn counts(&self, failure: &Failure) -> bool {
-        match failure.class {
-            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone => failure.certain,
-            class => self.may && failure.certain && !self.met.contains(&class),
-        }
-    }
+/// Whether the failure blames a key or a model for what may be the request's own doing: a 400, a 422, or a key's 403.
+pub fn is_doubtful(failure: &Failure) -> bool {
+    let may_be_the_requests = match failure.status {
+        Some(400 | 422) => true,
+        Some(403) => failure.class == Class::InvalidKey,
+        _ => false,
+    };
+    may_be_the_requests && is_about_key_or_model(failure.class)
+}
+
+fn is_about_key_or_model(class: Class) -> bool {
+    matches!(
+        class,
+        Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_request_met_elsewhere_is_not_held_against_the_upstream() {
-        let blame = Blame::new(true, vec![Class::Network]);
-        assert!(!blame.counts(&Failure::new(Class::Network, "reset")));
-        assert!(blame.counts(&Failure::new(Class::Timeout, "silent")));
+    const NOTHING: Met = Met {
+        counted_here: false,
+        same_elsewhere: false,
+        doubtful_before: false,
+    };
+    const HERE: Met = Met {
+        counted_here: true,
+        ..NOTHING
+    };
+    const ELSEWHERE: Met = Met {
+        same_elsewhere: true,
+        ..NOTHING
+    };
+    const DOUBTED: Met = Met {
+        doubtful_before: true,
+        ..NOTHING
+    };
+    const ALL: [Met; 4] = [NOTHING, HERE, ELSEWHERE, DOUBTED];
+
+    fn failure(class: Class, status: Option<u16>) -> Failure {
+        Failure {
+            status,
+            ..Failure::new(class, "")
+        }
     }
 
     #[test]
-    fn a_key_is_blamed_for_what_is_certain_and_only_for_that() {
-        let blame = Blame::new(false, Vec::new());
-        assert!(blame.counts(&Failure::new(Class::InvalidKey, "revoked")));
-        let doubtful = Failure {
-            certain: false,
-            ..Failure::new(Class::InvalidKey, "403")
-        };
-        assert!(!blame.counts(&doubtful));
+    fn the_rule_as_a_table() {
+        // Class, status, and whether it counts after: nothing, a failure that counted here, the same class elsewhere,
+        // a doubtful one.
+        let table = [
+            (Class::Transient, Some(500), [true, false, false, true]),
+            (Class::Overloaded, Some(503), [true, false, false, true]),
+            (Class::Network, None, [true, false, false, true]),
+            (Class::Timeout, None, [true, false, false, true]),
+            (Class::Malformed, Some(200), [true, false, false, true]),
+            (Class::InvalidKey, Some(401), [true; 4]),
+            (Class::InvalidKey, Some(403), [true, true, true, false]),
+            (Class::InvalidKey, Some(400), [true, true, true, false]),
+            (Class::QuotaExhausted, Some(402), [true; 4]),
+            (Class::QuotaExhausted, Some(403), [true; 4]),
+            (Class::QuotaExhausted, Some(422), [true, true, true, false]),
+            (Class::ModelGone, Some(404), [true; 4]),
+            (Class::ModelGone, Some(400), [true, true, true, false]),
+            (Class::ModelGone, Some(403), [true; 4]),
+            (Class::RateLimited, Some(429), [false; 4]),
+            (Class::CallerFault, Some(400), [false; 4]),
+            (Class::ContentPolicy, Some(403), [false; 4]),
+            (Class::ContextOverflow, Some(400), [false; 4]),
+            (Class::TooLargeForLimit, Some(413), [false; 4]),
+            (Class::Unsupported, Some(422), [false; 4]),
+            (Class::Cancelled, None, [false; 4]),
+            (Class::Success, Some(200), [false; 4]),
+        ];
+        for class in Class::ALL {
+            assert!(table.iter().any(|(of, ..)| *of == class), "{class:?}");
+        }
+        for (class, status, expected) in table {
+            let failure = failure(class, status);
+            let found = ALL.map(|met| counts(&failure, met));
+            assert_eq!(found, expected, "{class:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_upstream_may_not_have_said_itself_never_counts() {
+        for class in Class::ALL {
+            let doubtful = Failure {
+                certain: false,
+                ..Failure::new(class, "")
+            };
+            assert!(ALL.iter().all(|met| !counts(&doubtful, *met)), "{class:?}");
+        }
     }
 }

@@ -20,10 +20,6 @@ const MOST_SAVED: u64 = 10 * ONE;
 
 /// A part of a request's time below this is too short to start anything in.
 const SHORTEST_SHARE: Duration = Duration::from_millis(100);
-/// Who had less time than this to answer was not silent but hurried.
-const LEAST_SILENCE: Duration = Duration::from_secs(1);
-/// Silent is who took so many times as long as another upstream, and is not done yet.
-const TIMES_AS_LONG: u32 = 3;
 
 /// When so large a share of the time `left` is gone that another upstream should be asked beside the first. `asked` is
 /// the time that the caller gave. `None` when the first attempt's own timer, `longest`, is over before that share of it,
@@ -37,15 +33,6 @@ pub fn share_gone(
     let share = share.clamp(0.0, 1.0);
     let hurries = share > 0.0 && asked.mul_f64(share) < longest / 10 * 9;
     Some(left.mul_f64(share)).filter(|gone| hurries && *gone >= SHORTEST_SHARE)
-}
-
-/// Whether an upstream that gave nothing for `waited`, while another one served the same request in `took`, counts as
-/// having timed out. Measured by the other, by the `slowest` of its own latest answers, and never by the caller's haste
-/// alone (law L7): else no attempt of callers with little time would ever tell that an upstream is silent. Whoever served
-/// others meanwhile, or has begun to answer, is not silent at all, however long it takes; ask that first.
-pub fn is_silence(waited: Duration, took: Duration, slowest: Option<Duration>) -> bool {
-    let longer_than = |span: Duration| waited >= span.saturating_mul(TIMES_AS_LONG);
-    waited >= LEAST_SILENCE && longer_than(took) && slowest.is_none_or(longer_than)
 }
 
 /// When a first token counts as late.
@@ -194,23 +181,6 @@ mod tests {
         );
         assert_eq!(gone(10, seconds(10), 0.0), None);
         assert_eq!(gone(10, Duration::from_millis(150), 0.5), None);
-    }
-
-    #[test]
-    fn who_is_hurried_or_slow_as_ever_is_not_silent() {
-        let millis = Duration::from_millis;
-        let silent = |waited, took| is_silence(millis(waited), millis(took), Some(millis(1500)));
-        assert!(silent(5000, 600));
-        assert!(
-            is_silence(millis(5000), millis(600), None),
-            "it never answered anybody"
-        );
-        assert!(
-            !is_silence(millis(900), millis(5), None),
-            "too little time for anybody"
-        );
-        assert!(!silent(5000, 2000), "the other is slow too");
-        assert!(!silent(4000, 600), "it often takes so long");
     }
 
     #[test]

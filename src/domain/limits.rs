@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::backoff::Waits;
 use super::hedge::HedgePolicy;
+use super::time::Time;
 
 /// What one key may do, as configured. `None` means not limited by us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -145,6 +146,13 @@ pub struct DispatchPolicy {
     /// The share of a request's time after which a second attempt is made elsewhere beside one that has given nothing
     /// yet, 0..=1; zero switches it off.
     pub deadline_hedge: f64,
+}
+
+impl DispatchPolicy {
+    /// When a request must have ended that arrived at `arrived`, and whose caller waits no longer than `asked`.
+    pub fn deadline_of(&self, arrived: Time, asked: Option<Duration>) -> Time {
+        arrived + asked.map_or(self.deadline, |asked| asked.min(self.deadline))
+    }
 }
 
 impl Default for DispatchPolicy {

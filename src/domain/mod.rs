@@ -25,6 +25,7 @@ pub mod ids;
 pub mod key_state;
 pub mod learned;
 pub mod limits;
+pub mod lost_race;
 pub mod memory;
 pub mod near;
 pub mod outcome;

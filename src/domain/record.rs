@@ -69,6 +69,14 @@ impl Why {
     }
 }
 
+/// What became of the search for an answer that is there already, before any upstream is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheLookup {
+    /// No answers are kept, or this request was not looked up.
+    #[default]
+    Off,
+}
+
 /// One attempt.
 #[derive(Clone, Debug)]
 pub struct Record {

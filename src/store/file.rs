@@ -128,24 +128,7 @@ impl Store {
             return Err(OpenError::NotAFile(path.clone()));
         }
         let mut faults = Vec::new();
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(beside(path, "lock"))
-            .map_err(denied)?;
-        let held = match try_lock(&lock) {
-            Ok(held) => held,
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                faults.push(Fault::NoLocks(path.clone()));
-                true
-            }
-            Err(error) => return Err(denied(error)),
-        };
-        if !held {
-            faults.push(Fault::Locked(path.clone()));
-        }
+        let (lock, held) = take_lock(path, &mut faults).map_err(denied)?;
         let store = Self {
             path: path.clone(),
             lock,
@@ -301,6 +284,28 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// The file's lock, and whether this process holds it: it does where there are no locks.
+fn take_lock(path: &Path, faults: &mut Vec<Fault>) -> io::Result<(File, bool)> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(beside(path, "lock"))?;
+    let held = match try_lock(&lock) {
+        Ok(held) => held,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            faults.push(Fault::NoLocks(path.to_owned()));
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    if !held {
+        faults.push(Fault::Locked(path.to_owned()));
+    }
+    Ok((lock, held))
 }
 
 #[cfg(test)]

@@ -220,6 +220,7 @@ mod tests {
             status: Some(200),
             attempts: vec![record],
             refused: None,
+            lookup: crate::domain::record::CacheLookup::Off,
             complete: Time::ZERO,
             started: Time::ZERO,
             ended: Time::ZERO + Duration::from_micros(12_340),

@@ -103,6 +103,7 @@ mod tests {
             status: Some(200),
             attempts: Vec::new(),
             refused: None,
+            lookup: crate::domain::record::CacheLookup::Off,
             started: Time::ZERO,
             complete: Time::ZERO,
             ended: Time::ZERO,

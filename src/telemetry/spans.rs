@@ -257,25 +257,7 @@ impl Spans<'_> {
         let first = record.first_token;
         let first = first.map(|first| first.since(record.started).as_secs_f64());
         add(names::GEN_AI_FIRST_CHUNK, first.map(Value::F64));
-        if let Some(answered) = record.answered.as_deref() {
-            let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());
-            add(names::GEN_AI_RESPONSE_ID, text(&answered.id));
-            add(names::GEN_AI_RESPONSE_MODEL, text(&answered.model));
-            let reasons = answered.finish_reasons.iter();
-            let reasons: Vec<StringValue> =
-                reasons.map(|reason| reason.to_string().into()).collect();
-            let reasons = (!reasons.is_empty()).then_some(Value::Array(Array::String(reasons)));
-            add(names::GEN_AI_FINISH_REASONS, reasons);
-        }
-        let usage = record.usage.unwrap_or_default();
-        let tokens = |tokens: Option<u64>| Some(Value::I64(i64::try_from(tokens?).ok()?));
-        add(names::GEN_AI_INPUT_TOKENS, tokens(usage.prompt_tokens));
-        add(names::GEN_AI_OUTPUT_TOKENS, tokens(usage.completion_tokens));
-        add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
-        add(
-            names::GEN_AI_REASONING_TOKENS,
-            tokens(usage.reasoning_tokens),
-        );
+        add_answer(record, &mut add);
         let good = matches!(record.class, Class::Success | Class::Cancelled);
         let class = (!good).then(|| record.class.as_str().into());
         add(names::ERROR_TYPE, class);
@@ -440,6 +422,26 @@ fn bounded(mut all: Vec<Event>) -> SpanEvents {
     events.events = all;
     events.dropped_count = u32::try_from(dropped).unwrap_or(u32::MAX);
     events
+}
+
+/// What an attempt's answer said of itself.
+fn add_answer(record: &Record, add: &mut impl FnMut(&'static str, Option<Value>)) {
+    if let Some(answered) = record.answered.as_deref() {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());
+        add(names::GEN_AI_RESPONSE_ID, text(&answered.id));
+        add(names::GEN_AI_RESPONSE_MODEL, text(&answered.model));
+        let reasons = answered.finish_reasons.iter();
+        let reasons: Vec<StringValue> = reasons.map(|reason| reason.to_string().into()).collect();
+        let reasons = (!reasons.is_empty()).then_some(Value::Array(Array::String(reasons)));
+        add(names::GEN_AI_FINISH_REASONS, reasons);
+    }
+    let usage = record.usage.unwrap_or_default();
+    let tokens = |tokens: Option<u64>| Some(Value::I64(i64::try_from(tokens?).ok()?));
+    add(names::GEN_AI_INPUT_TOKENS, tokens(usage.prompt_tokens));
+    add(names::GEN_AI_OUTPUT_TOKENS, tokens(usage.completion_tokens));
+    add(names::GEN_AI_CACHED_TOKENS, tokens(usage.cached_tokens));
+    let reasoning = tokens(usage.reasoning_tokens);
+    add(names::GEN_AI_REASONING_TOKENS, reasoning);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::attempts::Refused;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
-use crate::domain::record::{Record, Why};
+use crate::domain::record::{CacheLookup, Record, Why};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::wire::openai::usage::Usage;
@@ -35,6 +35,8 @@ pub struct Told {
     pub attempts: Vec<Record>,
     /// When nobody could take (another) attempt, and what each said.
     pub refused: Option<(Time, Refused)>,
+    /// Whether an answer was there before any upstream was asked.
+    pub lookup: CacheLookup,
     /// When it arrived.
     pub started: Time,
     /// When all of it was there.

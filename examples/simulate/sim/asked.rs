@@ -86,23 +86,13 @@ impl Asked {
 
     /// Whether a failure counts against the health of anything (laws L7): of one request at most one failure per
     /// upstream, none that was seen at another upstream, of doubtful blame the first.
-    pub(super) fn counts(&mut self, spot: Spot, verdict: Verdict, begun: bool) -> bool {
+    pub(super) fn counts(&mut self, spot: Spot, verdict: Verdict) -> bool {
         let class = verdict.class;
         let Some(at) = self.slot(spot) else {
             return false;
         };
         if class == Class::Success {
             return false;
-        }
-        if begun {
-            let counts = match about_key_or_model(class) {
-                true => verdict.certain,
-                false => !self.slots[at].counted && !self.met_elsewhere(at, class),
-            };
-            // A stream that broke off may be followed by attempts at its rescue.
-            self.slots[at].last = Some(class);
-            self.slots[at].counted |= counts && trips(class);
-            return counts;
         }
         if about_key_or_model(class) {
             self.slots[at].last = Some(class);

@@ -578,7 +578,7 @@ impl State {
             self.model.end(spot, attempt, verdict, false, maker, now);
             return self.note("loses as the probe", request, attempt, Some(spot), "");
         }
-        let counts = asked.counts(spot, verdict, begun);
+        let counts = asked.counts(spot, verdict);
         let maker = &self.world.makers[spot.maker];
         asked.failed(spot, verdict.class, maker.retry.same_upstream, now);
         self.model.end(spot, attempt, verdict, counts, maker, now);

@@ -59,7 +59,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         arrived: clock.now(),
         doc,
         headers: HeaderMap::new(),
-        deadline: plan.deadline,
+        deadline: dispatch.policy.deadline_of(clock.now(), plan.deadline),
         begins_within: None,
         silence: None,
         await_cooldown: plan.await_cooldown,

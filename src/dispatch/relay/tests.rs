@@ -196,7 +196,7 @@ async fn read_as(
         arrived: clock.now(),
         doc: RequestDoc::parse(Bytes::from_static(body.as_bytes())).unwrap(),
         headers: HeaderMap::new(),
-        deadline: None,
+        deadline: DispatchPolicy::default().deadline_of(clock.now(), None),
         begins_within: None,
         silence: asked.silence,
         await_cooldown: None,

@@ -280,9 +280,7 @@ fn no_step_goes_past_the_deadline() {
 #[test]
 fn a_request_counts_once_per_upstream_and_a_poison_request_stops_counting() {
     let mut attempts = request(3);
-    assert!(attempts.may_count(0));
     assert!(fail(&mut attempts, 0, 1, Class::Transient).0);
-    assert!(!attempts.may_count(0));
     assert!(
         !fail(&mut attempts, 0, 1, Class::Transient).0,
         "same upstream"
@@ -328,6 +326,21 @@ fn one_request_blames_but_one_key_or_model_for_what_it_may_have_caused_itself() 
         assert!(!blames(&mut attempts, 2, InvalidKey, 403), "another class");
         assert!(blames(&mut attempts, 3, InvalidKey, 401), "not its doing");
     }
+}
+
+#[test]
+fn a_failure_that_nothing_follows_is_judged_by_the_same_rule() {
+    let mut attempts = request(3);
+    assert!(blames(&mut attempts, 0, Class::InvalidKey, 403));
+    let mut cut = |index, class, status| {
+        let record = record(&attempts, index, 1, class);
+        let failure = Failure::new(class, "").with_status(status);
+        attempts.failed_finally(index, record, &failure)
+    };
+    assert!(!cut(1, Class::InvalidKey, 403), "the second doubtful one");
+    assert!(cut(1, Class::InvalidKey, 401));
+    assert!(cut(1, Class::Network, 200));
+    assert!(!cut(2, Class::Network, 200), "met elsewhere");
 }
 
 #[test]
@@ -489,7 +502,7 @@ fn attempts_side_by_side_stay_within_the_limits_however_they_end() {
     let mut two = limited(2, 32);
     assert!(two.may_start_beside(1));
     let record = record(&two, 0, 1, Class::Cancelled);
-    two.cancelled(record);
+    two.ended(record);
     assert!(
         !two.may_start_beside(1),
         "one that was given up was made too"
@@ -503,8 +516,8 @@ fn an_upstream_that_takes_no_prefill_may_be_asked_without_and_nothing_is_held_ag
     let next = attempts.rejected(refused, Time::ZERO);
     assert!(matches!(next, Next::Ask(wait) if wait.is_zero()));
     assert!(attempts.is_open(0) && attempts.is_open(1));
-    assert!(attempts.may_count(0));
     assert_eq!(attempts.used().0, 1, "it was an attempt");
+    assert!(fail(&mut attempts, 0, 1, Class::Transient).0);
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn took(at: Time, total: Duration) -> Told {
         status: Some(200),
         attempts: Vec::new(),
         refused: None,
+        lookup: crate::domain::record::CacheLookup::Off,
         started: at - total,
         complete: at - total,
         ended: at,

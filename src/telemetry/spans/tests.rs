@@ -33,6 +33,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<Record>) -> To
         status,
         attempts,
         refused: None,
+        lookup: crate::domain::record::CacheLookup::Off,
         started: AT(100),
         complete: AT(100),
         ended: AT(900),

@@ -61,6 +61,7 @@ fn ended(traces: &Traces) -> Arc<Numbered> {
             status: Some(200),
             attempts: Vec::new(),
             refused: None,
+            lookup: crate::domain::record::CacheLookup::Off,
             started: Time::ZERO,
             complete: Time::ZERO,
             ended: Time::ZERO,

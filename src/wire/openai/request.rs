@@ -150,6 +150,12 @@ impl RequestDoc {
         (!model.is_empty()).then_some(model)
     }
 
+    /// Lets the body go once nobody will be asked any more. What does not need it is known still.
+    pub fn release(&mut self) {
+        self.body = Bytes::new();
+        self.fields = Vec::new();
+    }
+
     /// Whether the answer is to be streamed.
     pub fn stream(&self) -> bool {
         self.stream

@@ -1,0 +1,29 @@
+//! What comes out of dispatch where no upstream's answer does: an error of ours.
+
+use std::time::Duration;
+
+use crate::domain::error_code::ErrorCode;
+use crate::domain::record::Record;
+use crate::domain::skipped::Skipped;
+use crate::domain::time::Time;
+
+/// A request that ends with an error of ours.
+#[derive(Debug)]
+pub struct Failed {
+    /// Which.
+    pub code: ErrorCode,
+    /// For the caller.
+    pub message: String,
+    /// When a new request may be served.
+    pub retry_after: Option<Duration>,
+    /// What was tried.
+    pub records: Vec<Record>,
+    /// The upstreams of its chain that were not asked.
+    pub skipped: Box<[Skipped]>,
+    /// When it arrived.
+    pub arrived: Time,
+    /// When it failed.
+    pub ended: Time,
+    /// The field at fault, if one is.
+    pub param: Option<&'static str>,
+}

@@ -1,0 +1,17 @@
+//! The stage before any upstream is asked, in which an answer that is there already may serve the request.
+//!
+//! It comes after admission, so that nobody gets an answer that its client may not ask for, and before the first lease,
+//! so that an answer found here uses no key.
+
+use super::answer::Answer;
+use super::request_run::RequestRun;
+use crate::domain::record::CacheLookup;
+
+impl RequestRun {
+    /// The answer, if there is one. No answers are kept today, so there is none, and the record says that nothing was
+    /// looked up.
+    pub(super) async fn lookup(&mut self) -> Option<Answer> {
+        self.state.story.lookup = CacheLookup::Off;
+        None
+    }
+}

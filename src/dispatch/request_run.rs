@@ -1,0 +1,206 @@
+//! The owner of one request from its admission to its end: what it asks for, how far it has come, and what is told of
+//! it. Dropping it tells how the request ended (`dispatch/story.rs`).
+
+use std::sync::Arc;
+
+use super::admission::Admitted;
+use super::failed::Failed;
+use super::limits::Limits;
+use super::request::{Endpoint, Request};
+use super::shared::Dispatch;
+use super::story::{Ending, Story};
+use super::tried::Tried;
+use super::verdict::{Told, retry_after};
+use crate::domain::attempts::{Attempts, Next, Verdict};
+use crate::domain::chain::Chain;
+use crate::domain::limits::DispatchPolicy;
+use crate::domain::outcome::Failure;
+use crate::domain::record::Record;
+use crate::domain::skipped::skipped;
+use crate::domain::time::Time;
+use crate::telemetry::told::Told as Ended;
+
+/// One request under way. Its stages are in `dispatch/run.rs`.
+pub(super) struct RequestRun {
+    pub(super) context: RequestContext,
+    pub(super) state: RunState,
+}
+
+/// What does not change while attempts are under way: they borrow it.
+pub(super) struct RequestContext {
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) request: Request,
+    /// The upstreams that its target means.
+    pub(super) chain: Arc<Chain>,
+}
+
+/// What each attempt changes.
+pub(super) struct RunState {
+    /// The machine that says what comes next; it keeps the records of the attempts.
+    pub(super) attempts: Attempts,
+    pub(super) limits: Limits,
+    /// What else is told of the request.
+    pub(super) story: Story,
+}
+
+impl RequestRun {
+    /// Of a request that was admitted, and all there at `complete`.
+    pub(super) fn new(
+        dispatch: &Arc<Dispatch>,
+        request: Request,
+        admitted: Admitted,
+        complete: Time,
+    ) -> Self {
+        let chain = admitted.chain;
+        let policy = *dispatch.policies.of(&chain.target);
+        let limits = Limits::new(&dispatch.policy, policy, &request);
+        let policy = DispatchPolicy {
+            await_cooldown: limits.wait,
+            ..dispatch.policy
+        };
+        let candidates = dispatch.candidates(&chain);
+        let attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        let Admitted { target, charge, .. } = admitted;
+        let story = Story::new(dispatch, &request, target, charge, complete);
+        Self {
+            context: RequestContext {
+                dispatch: Arc::clone(dispatch),
+                request,
+                chain,
+            },
+            state: RunState {
+                attempts,
+                limits,
+                story,
+            },
+        }
+    }
+
+    /// The request ends with this error.
+    pub(super) fn fail(mut self, verdict: Verdict) -> Box<Failed> {
+        let RequestContext {
+            dispatch,
+            request,
+            chain,
+        } = &self.context;
+        let RunState {
+            attempts, story, ..
+        } = &mut self.state;
+        story.ending = Some(Ending::Failed(verdict.code));
+        let now = dispatch.clock.now();
+        let refused = story.refused.as_ref();
+        let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
+        let closed = attempts.ask().closed;
+        let skipped = skipped(&chain.upstreams, &closed, declined, attempts.records());
+        let told = Told {
+            target: &chain.target,
+            tried: attempts.records().len(),
+            skipped: &skipped,
+            attempts,
+            now,
+        };
+        Box::new(Failed {
+            code: verdict.code,
+            message: told.message(verdict.code),
+            retry_after: retry_after(verdict, now),
+            records: attempts.records().to_vec(),
+            skipped: skipped.into(),
+            arrived: request.arrived,
+            ended: now,
+            param: None,
+        })
+    }
+}
+
+impl RequestContext {
+    /// Where candidate `index` is.
+    pub(super) fn endpoint(&self, index: usize) -> Option<&Arc<Endpoint>> {
+        self.dispatch.endpoint(&self.chain, index)
+    }
+
+    /// The present time.
+    pub(super) fn now(&self) -> Time {
+        self.dispatch.clock.now()
+    }
+}
+
+impl RunState {
+    /// Notes that the attempt at candidate `index` failed. Returns whether that counts against the upstream's health,
+    /// with which its lease is to be settled, and the next step.
+    pub(super) fn failed(
+        &mut self,
+        context: &RequestContext,
+        index: usize,
+        tried: &Tried,
+        failure: &Failure,
+    ) -> (bool, Next) {
+        let now = context.now();
+        tracing::debug!(
+            request_id = %context.request.id,
+            trace_id = context.request.trace.as_ref().map(|trace| display(trace.trace_id)),
+            span_id = tried.begun().span.map(display),
+            upstream = %tried.begun().upstream,
+            key = %tried.begun().key,
+            class = failure.class.as_str(),
+            detail = %failure.detail,
+            "attempt failed"
+        );
+        let record = tried.failed(failure, now);
+        self.attempts
+            .failed(index, record, failure, fastrand::f64(), now)
+    }
+
+    /// The attempts under way, as they are told of if the request ends during them.
+    pub(super) fn under_way<'a>(&mut self, tried: impl IntoIterator<Item = &'a Tried>) {
+        let mut tried = tried.into_iter().map(Tried::under_way);
+        self.story.current = [tried.next(), tried.next()];
+    }
+}
+
+impl Drop for RequestRun {
+    fn drop(&mut self) {
+        let RequestContext {
+            dispatch,
+            request,
+            chain,
+        } = &mut self.context;
+        let story = &mut self.state.story;
+        let now = dispatch.clock.now();
+        let mut records = self.state.attempts.take_records();
+        for under_way in story.current.iter_mut().filter_map(Option::take) {
+            records.push(Record {
+                ended: now,
+                ..Arc::unwrap_or_clone(under_way)
+            });
+        }
+        let halted = dispatch.halt.is_on();
+        if !halted {
+            story.ending = story.ending.or_else(|| story.overdue(request, now));
+        }
+        story.settle(&records, now);
+        let (outcome, status) = story.outcome(halted);
+        let told = Ended {
+            id: Arc::clone(&request.id),
+            client: request
+                .client
+                .as_ref()
+                .map(|client| Arc::clone(client.name())),
+            operation: request.operation,
+            stream: request.doc.stream(),
+            target: std::mem::take(&mut story.target),
+            chain: Some(Arc::clone(chain)),
+            outcome,
+            status,
+            attempts: records,
+            refused: story.refused.take(),
+            lookup: story.lookup,
+            started: request.arrived,
+            complete: story.complete,
+            ended: now,
+            first_token: story.first_token,
+            usage: story.usage,
+            trace: request.trace.take(),
+        };
+        dispatch.recorder.tell(told, story.content.take());
+    }
+}

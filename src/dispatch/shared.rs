@@ -1,0 +1,66 @@
+//! What the tasks of all requests share under one configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::hedger::Hedger;
+use super::pulses::Pulses;
+use super::request::Endpoint;
+use crate::actors::tree::Dispatcher;
+use crate::domain::attempts::Candidate;
+use crate::domain::chain::{Chain, Targets};
+use crate::domain::ids::ProviderName;
+use crate::domain::limits::DispatchPolicy;
+use crate::domain::profile::TargetPolicies;
+use crate::runtime::buffers::Buffers;
+use crate::runtime::clock::Clock;
+use crate::runtime::halt::Halt;
+use crate::telemetry::recorder::Recorder;
+
+/// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
+pub struct Dispatch {
+    /// Counts the configurations of this process, from 0.
+    pub generation: u64,
+    /// The way into the tree.
+    pub dispatcher: Dispatcher,
+    /// What may be asked for.
+    pub targets: Arc<Targets>,
+    /// By name.
+    pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
+    /// What bounds a request.
+    pub policy: DispatchPolicy,
+    /// What is known of late first tokens; `None` when nothing is hedged.
+    pub hedger: Option<Hedger>,
+    /// How upstreams answered of late.
+    pub pulses: Pulses,
+    /// What holds for which target.
+    pub policies: TargetPolicies,
+    /// The clock.
+    pub clock: Clock,
+    /// When it comes, requests that are still under way end.
+    pub halt: Halt,
+    /// Where ended requests are told of.
+    pub recorder: Arc<Recorder>,
+    /// How many bytes of bodies and answers are held.
+    pub buffers: Buffers,
+}
+
+impl Dispatch {
+    /// Where candidate `index` of a chain is.
+    pub(super) fn endpoint(&self, chain: &Chain, index: usize) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(&chain.upstreams.get(index)?.provider)
+    }
+
+    /// What the request's machine needs to know of the chain.
+    pub(super) fn candidates<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = Candidate> {
+        chain.upstreams.iter().map(|upstream| {
+            let endpoint = self.endpoints.get(&upstream.provider);
+            Candidate {
+                upstream: upstream.clone(),
+                context_window: endpoint.and_then(|endpoint| endpoint.context_window),
+                retry: endpoint.map_or_else(Arc::default, |endpoint| Arc::clone(&endpoint.retry)),
+                continues: endpoint.is_some_and(|endpoint| endpoint.prefill.is_some()),
+            }
+        })
+    }
+}
