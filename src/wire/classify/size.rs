@@ -6,8 +6,9 @@
 
 use std::sync::LazyLock;
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex};
 
+use super::tables::error_pattern;
 use crate::wire::error_doc::Doc;
 
 /// A number as people and programs write it; at most 12 digits.
@@ -105,12 +106,7 @@ fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
 }
 
 fn compile(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(&pattern.replace('N', NUMBER))
-        .unicode(false)
-        .case_insensitive(true)
-        .dot_matches_new_line(true)
-        .build()
-        .ok()
+    error_pattern(&pattern.replace('N', NUMBER))
 }
 
 #[cfg(test)]
