@@ -16,8 +16,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::encoding::whole::readable;
 use super::error_doc::{Doc, Field};
-use super::openai::response::readable;
 use super::openai::stream::ErrorDoc;
 use super::ratelimit;
 use crate::domain::outcome::{Class, Failure};
