@@ -190,14 +190,15 @@ impl Dispatch {
                 "nothing came yet: a second attempt is made"
             );
             let mut beside = Box::pin(self.fly(course, &other));
-            let (end, is_given) = tokio::select! {
+            let (mut end, is_given) = tokio::select! {
                 biased;
                 end = flying.as_mut() => (end, true),
                 end = beside.as_mut() => (end, false),
             };
-            match (&end, is_given) {
+            match (&mut end, is_given) {
                 // The preferred upstream's answer to the request as such stands; the other one's can wait.
-                (End::Failed(failure, _), true) if failure.class.retry() != Retry::Never => {
+                (End::Failed(failure, whole), true) if failure.class.retry() != Retry::Never => {
+                    story.keep(&given.tried, failure, whole.take());
                     self.failed(
                         course.request,
                         &given.lease,
@@ -219,8 +220,9 @@ impl Dispatch {
                         Decided::Other(landed) => landed,
                     })
                 }
-                (End::Failed(failure, _), false) => {
+                (End::Failed(failure, whole), false) => {
                     drop(beside);
+                    story.keep(&other.tried, failure, whole.take());
                     self.failed(
                         course.request,
                         &other.lease,

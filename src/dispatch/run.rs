@@ -15,13 +15,13 @@ use super::rescue::Rescue;
 use super::story::{Ending, Story};
 use super::tokens;
 use super::tried::{Tried, settle};
-use super::verdict::{Told, come_back, retry_after};
+use super::verdict::{Told, retry_after};
 use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::mutant::{self, Mutant};
-use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
@@ -54,6 +54,7 @@ impl Dispatch {
             complete: self.clock.now(),
             clock: self.clock,
             records: Vec::new(),
+            kept: None,
             current: Vec::new(),
             first_token: None,
             usage: None,
@@ -112,8 +113,6 @@ impl Dispatch {
         }
         let mut attempts = Attempts::new(policy, limits.deadline, needed, candidates);
         let mut next = attempts.start(self.clock.now());
-        // The last answer that may go back as it is, in case that no other upstream serves.
-        let mut kept = None;
         loop {
             match next {
                 Next::Ask(wait) if wait > Duration::ZERO => {
@@ -217,12 +216,10 @@ impl Dispatch {
                                 self.failed(&request, &lease, &tried, &failure, &mut attempts);
                             drop(lease);
                             story.records = attempts.records().to_vec();
-                            if let Some(mut whole) = whole.filter(|_| may_go_back(&failure)) {
-                                come_back(whole.status, &mut whole.headers, failure.retry_after);
-                                kept = Some((tried, whole));
-                            }
+                            story.keep(&tried, &failure, whole);
                             let relays = matches!(then, Next::Relay);
-                            if let Some((tried, whole)) = kept.take_if(|_| relays) {
+                            if let Some(kept) = story.kept.take_if(|_| relays) {
+                                let (tried, whole) = *kept;
                                 return Ok(self.whole(story, attempts, &tried, whole));
                             }
                             next = then;
@@ -355,11 +352,6 @@ impl Dispatch {
             param: None,
         })
     }
-}
-
-/// Whether the upstream's own answer says more to the caller than an error of ours.
-fn may_go_back(failure: &Failure) -> bool {
-    matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere)
 }
 
 /// A request that was not answered when the process had to end.

@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
+use super::attempt::Whole;
 use super::charge::Charge;
+use super::tried::Tried;
+use super::verdict::come_back;
 use crate::access::Client;
 use crate::domain::attempts::Refused;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::outcome::Class;
+use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
@@ -47,6 +50,8 @@ pub(crate) struct Story {
     pub(crate) complete: Time,
     pub(crate) clock: Clock,
     pub(crate) records: Vec<Record>,
+    /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
+    pub(super) kept: Option<Box<(Tried, Whole)>>,
     /// The attempts under way, as they are told of if the request ends during them.
     pub(crate) current: Vec<Record>,
     /// Nobody could take (another) attempt: when, and why.
@@ -72,6 +77,15 @@ impl Story {
             // Nothing but comments went out.
             None => Ending::Failed(code),
         })
+    }
+
+    /// Keeps an answer that says more to the caller than an error of ours, if this is one.
+    pub(super) fn keep(&mut self, tried: &Tried, failure: &Failure, whole: Option<Whole>) {
+        let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
+        if let Some(mut whole) = whole.filter(|_| goes_back) {
+            come_back(whole.status, &mut whole.headers, failure.retry_after);
+            self.kept = Some(Box::new((tried.clone(), whole)));
+        }
     }
 
     /// So much of a stream was sent.
