@@ -20,6 +20,7 @@ use super::time::Time;
 mod refused;
 
 pub use refused::{Cause, Refused};
+pub use window::Shortage;
 
 /// A hint longer than this is not waited for at the same upstream while another one is left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -76,6 +77,8 @@ struct Slot {
     retries: u32,
     counted: bool,
     last: Option<Class>,
+    /// What its last refusal for the request's size named.
+    shortage: Option<Shortage>,
     /// It failed, and is not to be asked again before then.
     not_before: Time,
 }
@@ -116,6 +119,7 @@ impl Attempts {
             retries: 0,
             counted: false,
             last: None,
+            shortage: None,
             not_before: Time::ZERO,
         });
         Self {
@@ -235,6 +239,7 @@ impl Attempts {
         } else {
             self.attempts += 1;
         }
+        self.note_shortage(index, failure);
         let counts = self.count(index, failure);
         self.avoid = self.avoid.filter(|(avoided, _)| *avoided != index);
         let mut wait = Duration::ZERO;
@@ -369,6 +374,10 @@ impl Attempts {
     /// refused key's 403): of those only the first.
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
+        if failure.heard_as() != class {
+            // Not the upstream's doing: it is held against nobody, and excuses no other upstream.
+            return false;
+        }
         if matches!(
             class,
             Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
@@ -396,9 +405,7 @@ impl Attempts {
         };
         slot.last = Some(class);
         let seen_elsewhere = seen_elsewhere && !mutant::on(Mutant::PoisonCounts);
-        // What is not the upstream's doing is not held against it.
-        let doubtful = !failure.certain;
-        if !class.trips_breaker() || slot.counted || seen_elsewhere || doubtful {
+        if !class.trips_breaker() || slot.counted || seen_elsewhere {
             return false;
         }
         slot.counted = true;

@@ -505,3 +505,17 @@ fn an_upstream_that_takes_no_prefill_may_be_asked_without_and_nothing_is_held_ag
     assert!(attempts.may_count(0));
     assert_eq!(attempts.used().0, 1, "it was an attempt");
 }
+
+#[test]
+fn a_lack_of_this_machine_counts_against_nobody_and_excuses_nobody() {
+    let mut attempts = request(3);
+    let lack = Failure {
+        certain: false,
+        ..Failure::new(Class::Network, "no file descriptor is left")
+    };
+    let record = record(&attempts, 0, 1, Class::Network);
+    let (counts, next) = attempts.failed(0, record, &lack, 0.5, Time::ZERO);
+    assert!(!counts && matches!(next, Next::Ask(_)));
+    // The next one failed by itself.
+    assert!(fail(&mut attempts, 1, 1, Class::Network).0);
+}
