@@ -221,6 +221,11 @@ fn undecodable(error: DecodeError) -> ApiError {
                 format!("the body is not valid {coding}, or was cut (content-encoding: {coding})");
             ApiError::new(ErrorCode::InvalidRequest, message)
         }
+        DecodeError::Trailing(coding) => {
+            let message =
+                format!("bytes follow the end of the body's {coding} (content-encoding: {coding})");
+            ApiError::new(ErrorCode::InvalidRequest, message)
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::encoding::whole::unmarked;
 use crate::wire::openai::answered;
 use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
@@ -282,7 +283,7 @@ impl Attempt<'_> {
                 return Err(Early::OutOfRoom);
             }
         }
-        let body = response::unmarked(buffered.keep(whole.finish()));
+        let body = unmarked(buffered.keep(whole.finish()));
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
 use crate::actors::lease::Lease;
+use crate::wire::encoding::takes_gzip;
 use crate::wire::{headers, trace_context};
 
 const BEARER: &str = "Bearer ";
@@ -35,15 +36,12 @@ pub(super) fn call_headers(
             HeaderValue::from_static("identity"),
         );
     } else {
-        let gzip = request
-            .headers
-            .get(header::ACCEPT_ENCODING)
-            .is_some_and(|encodings| {
-                encodings
-                    .to_str()
-                    .is_ok_and(|encodings| encodings.contains("gzip"))
-            });
-        let encoding = if gzip { "gzip" } else { "identity" };
+        // What comes back goes to the caller as it came, so it may have what the caller takes. Of that gzip alone is
+        // asked for: it costs the least to look into.
+        let encoding = match takes_gzip(&request.headers) {
+            true => "gzip",
+            false => "identity",
+        };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
     if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {

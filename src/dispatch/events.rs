@@ -5,23 +5,25 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
-use std::io::Write;
 use tokio::time::Sleep;
 
 use crate::domain::finish::Step;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Reply, SendError};
-use crate::wire::openai::response::{is_zlib, looks_like_events};
+use crate::wire::encoding::{DecodeError, Decoder, codings};
+use crate::wire::openai::response::looks_like_events;
 use crate::wire::openai::stream::StreamEvent;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
-/// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a
-/// match of 258 bytes in two bits), 129 KiB, and that is all that waits to be looked at.
+/// So much of a compressed stream is decoded at a time, in bytes. Of gzip and deflate at most 1032 times as much comes
+/// out of it (a match of 258 bytes in two bits), 129 KiB, and that is all that waits to be looked at.
 const PIECE: usize = 128;
+/// So much may come out of one such piece, in bytes. Nothing but the limit holds brotli and zstd, which can say in a few
+/// bytes that one byte is repeated for megabytes; what is said in events is far below it.
+const MAX_GROWN: usize = 1024 * 1024;
 /// After so many bytes, or events, in a row that tell nothing an upstream is made to wait for `REST`: what is thrown
 /// away here holds it up in no other way, so it could have a core to itself.
 const QUIET_BYTES: usize = 256 * 1024;
@@ -41,7 +43,7 @@ pub(crate) enum Fault {
     NotEvents(#[source] SplitError),
     /// The compression.
     #[error("the stream's compression is broken")]
-    Compression(#[source] std::io::Error),
+    Compression(#[source] DecodeError),
     /// An event that is none of the dialect, with or without the look of an error.
     #[error("an event of the stream is not JSON")]
     Foreign,
@@ -62,64 +64,10 @@ impl Fault {
     }
 }
 
-/// What inflates a body.
-enum Inflater {
-    /// One gzip member after the other (RFC 1952).
-    Gzip(MultiGzDecoder<Vec<u8>>),
-    /// What is called `deflate`, before its first two bytes are there.
-    Unknown(Vec<u8>),
-    /// `deflate` as it should be (RFC 9110).
-    Zlib(ZlibDecoder<Vec<u8>>),
-    /// `deflate` as some send it (RFC 1951).
-    Bare(DeflateDecoder<Vec<u8>>),
-}
-
-impl Inflater {
-    /// For an answer with these headers. `None` for one that is not compressed, or in a way that is not read here.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-        let encoding = encodings.next()?.as_bytes().to_ascii_lowercase();
-        match encoding.trim_ascii() {
-            b"gzip" | b"x-gzip" => Some(Self::Gzip(MultiGzDecoder::new(Vec::new()))),
-            b"deflate" => Some(Self::Unknown(Vec::new())),
-            _ => None,
-        }
-    }
-
-    /// Takes a piece; what comes out of it.
-    fn inflate(&mut self, piece: &[u8]) -> std::io::Result<Bytes> {
-        if let Self::Unknown(start) = self {
-            start.extend_from_slice(piece);
-            if start.len() < 2 {
-                return Ok(Bytes::new());
-            }
-            let start = std::mem::take(start);
-            *self = match is_zlib(&start) {
-                true => Self::Zlib(ZlibDecoder::new(Vec::new())),
-                false => Self::Bare(DeflateDecoder::new(Vec::new())),
-            };
-            return self.inflate(&start);
-        }
-        let out = match self {
-            Self::Unknown(start) => start,
-            Self::Gzip(decoder) => {
-                decoder.write_all(piece)?;
-                decoder.flush()?;
-                decoder.get_mut()
-            }
-            Self::Zlib(decoder) => {
-                decoder.write_all(piece)?;
-                decoder.flush()?;
-                decoder.get_mut()
-            }
-            Self::Bare(decoder) => {
-                decoder.write_all(piece)?;
-                decoder.flush()?;
-                decoder.get_mut()
-            }
-        };
-        Ok(Bytes::from(std::mem::take(out)))
-    }
+/// For an answer with these headers. `None` for one that is not compressed, or in a way that is not read here.
+fn decoder(headers: &HeaderMap) -> Option<Decoder> {
+    let codings = codings(headers).ok()?;
+    (!codings.is_empty()).then(|| Decoder::endless(&codings, MAX_GROWN))
 }
 
 type Body = BoxStream<'static, Result<Bytes, SendError>>;
@@ -149,7 +97,7 @@ fn is_event_stream(kind: &[u8]) -> bool {
 }
 
 async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body), SendError> {
-    let mut inflater = Inflater::of(headers);
+    let mut decoder = decoder(headers);
     let mut chunks = Vec::new();
     let mut start = BytesMut::new();
     let mut turn = Turn::default();
@@ -163,11 +111,11 @@ async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body)
         let Some(chunk) = body.next().await.transpose()? else {
             break false;
         };
-        match &mut inflater {
+        match &mut decoder {
             None => start.extend_from_slice(&chunk),
-            Some(inflater) => {
+            Some(decoder) => {
                 for piece in chunk.chunks(PIECE) {
-                    match inflater.inflate(piece) {
+                    match decoder.push(piece) {
                         Ok(piece) => start.extend_from_slice(&piece),
                         Err(_) => {
                             chunks.push(Ok(chunk));
@@ -203,8 +151,8 @@ pub(super) fn step(said: &StreamEvent) -> Step {
 pub(crate) struct Events {
     body: Body,
     splitter: EventSplitter,
-    inflater: Option<Inflater>,
-    /// What came compressed and is still to be inflated.
+    decoder: Option<Decoder>,
+    /// What came compressed and is still to be decoded.
     packed: Bytes,
     ended: bool,
     /// Bytes so far, decompressed, and how many there may be.
@@ -256,7 +204,7 @@ impl Events {
         Self {
             body,
             splitter: EventSplitter::new(max_event),
-            inflater: Inflater::of(headers),
+            decoder: decoder(headers),
             packed: Bytes::new(),
             ended: false,
             seen: 0,
@@ -309,7 +257,7 @@ impl Events {
                 Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
             }
             if !self.packed.is_empty() {
-                match self.inflate() {
+                match self.decode() {
                     Ok(chunk) => self.splitter.push(chunk),
                     Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
                 }
@@ -327,7 +275,7 @@ impl Events {
             match chunk {
                 None => self.ended = true,
                 Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
-                Some(Ok(chunk)) if self.inflater.is_some() => self.packed = chunk,
+                Some(Ok(chunk)) if self.decoder.is_some() => self.packed = chunk,
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
@@ -342,10 +290,10 @@ impl Events {
     }
 
     /// The next piece of what came compressed. A small one: it may grow a thousandfold.
-    fn inflate(&mut self) -> std::io::Result<Bytes> {
+    fn decode(&mut self) -> Result<Bytes, DecodeError> {
         let piece = self.packed.split_to(PIECE.min(self.packed.len()));
-        match &mut self.inflater {
-            Some(inflater) => inflater.inflate(&piece),
+        match &mut self.decoder {
+            Some(decoder) => decoder.push(&piece),
             None => Ok(piece),
         }
     }

@@ -14,7 +14,7 @@ use super::hedger::Hedger;
 use super::limits::Limits;
 use super::request::Endpoint;
 use super::request_run::{RequestContext, RunState};
-use super::tried::{Tried, settlement};
+use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::{Lease, Settler};
 use crate::domain::attempts::LeaseFilter;
 use crate::domain::hedge;
@@ -259,21 +259,32 @@ impl<'r> Race<'r, '_> {
         mut second: Flight<'r>,
         why: Haste,
     ) -> Pair<'r> {
-        let (landed, other, is_first) = tokio::select! {
+        let (mut landed, other, is_first) = tokio::select! {
             biased;
             landed = first.call.as_mut() => (landed, second, true),
             landed = second.call.as_mut() => (landed, first, false),
         };
-        match &landed.end {
-            // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
-            End::Failed(failure, _) if !is_first || failure.class.retry() != Retry::Never => {
-                let Landed { lease, tried, .. } = &*landed;
-                let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
-                lease.settle(settlement(failure, counts));
-                self.state.under_way([&other.tried]);
-                return Pair::Left(other);
-            }
-            _ => {}
+        let Landed {
+            lease, tried, end, ..
+        } = &mut *landed;
+        // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
+        if let End::Failed(failure, whole) = end
+            && (!is_first || failure.class.retry() != Retry::Never)
+        {
+            self.state.keep(tried, failure, whole.take());
+            let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
+            lease.settle(settlement(failure, counts));
+            self.state.under_way([&other.tried]);
+            return Pair::Left(other);
+        }
+        // For want of room here the second attempt ends, not the one that is under way.
+        if matches!(end, End::OutOfRoom) {
+            self.state
+                .attempts
+                .ended(tried.record(Class::Cancelled, None, self.context.now()));
+            settle(lease, Class::Cancelled, None);
+            self.state.under_way([&other.tried]);
+            return Pair::Left(other);
         }
         learn(self.context, &landed);
         let served = matches!(landed.end, End::Whole(..) | End::Begun(_));

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use super::admission::Admitted;
+use super::attempt::Whole;
 use super::failed::Failed;
 use super::limits::Limits;
 use super::request::{Endpoint, Request};
 use super::shared::Dispatch;
 use super::story::{Ending, Story};
 use super::tried::Tried;
-use super::verdict::{Told, retry_after};
+use super::verdict::{Told, come_back, retry_after};
 use crate::domain::attempts::{Attempts, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::limits::DispatchPolicy;
-use crate::domain::outcome::Failure;
+use crate::domain::outcome::{Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
@@ -39,6 +40,8 @@ pub(super) struct RunState {
     /// The machine that says what comes next; it keeps the records of the attempts.
     pub(super) attempts: Attempts,
     pub(super) limits: Limits,
+    /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
+    pub(super) kept: Option<Box<(Tried, Whole)>>,
     /// What else is told of the request.
     pub(super) story: Story,
 }
@@ -71,6 +74,7 @@ impl RequestRun {
             state: RunState {
                 attempts,
                 limits,
+                kept: None,
                 story,
             },
         }
@@ -148,6 +152,15 @@ impl RunState {
         let record = tried.failed(failure, now);
         self.attempts
             .failed(index, record, failure, fastrand::f64(), now)
+    }
+
+    /// Keeps an answer that says more to the caller than an error of ours, if this is one.
+    pub(super) fn keep(&mut self, tried: &Tried, failure: &Failure, whole: Option<Whole>) {
+        let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
+        if let Some(mut whole) = whole.filter(|_| goes_back) {
+            come_back(whole.status, &mut whole.headers, failure.retry_after);
+            self.kept = Some(Box::new((tried.clone(), whole)));
+        }
     }
 
     /// The attempts under way, as they are told of if the request ends during them.

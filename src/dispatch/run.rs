@@ -18,16 +18,15 @@ use super::shared::Dispatch;
 use super::story::Ending;
 use super::tokens;
 use super::tried::{Tried, settle, settlement};
-use super::verdict::come_back;
 use crate::actors::lease::Lease;
 use crate::domain::attempts::{Next, Verdict};
 use crate::domain::error_code::ErrorCode;
-use crate::domain::outcome::{Class, Failure, Retry};
+use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
+use crate::wire::encoding::whole::readable;
 use crate::wire::headers::forward_response_headers;
-use crate::wire::openai::response::readable;
 
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
@@ -36,9 +35,6 @@ const EXHAUSTED: Verdict = Verdict {
     code: ErrorCode::UpstreamsExhausted,
     ready_at: None,
 };
-
-/// An upstream's refusal that may go back as it is, in case that no other upstream serves.
-type Kept = Option<(Tried, Whole)>;
 
 impl Dispatch {
     /// Serves one request, or says why not.
@@ -69,15 +65,17 @@ impl RequestRun {
             return Ok(answer);
         }
         self.measure().await;
-        let mut kept = None;
         let mut next = self.state.attempts.start(self.context.now());
         loop {
             match next {
                 Next::Ask(Duration::ZERO) => {}
                 Next::Ask(wait) => tokio::time::sleep(wait).await,
                 Next::Relay => {
-                    return match kept.take() {
-                        Some((tried, whole)) => Ok(self.whole(&tried, whole)),
+                    return match self.state.kept.take() {
+                        Some(kept) => {
+                            let (tried, whole) = *kept;
+                            Ok(self.whole(&tried, whole))
+                        }
                         // Nothing to pass on: the upstream said it inside a stream.
                         None => Err(self.fail(EXHAUSTED)),
                     };
@@ -115,7 +113,7 @@ impl RequestRun {
                 }
                 End::OutOfRoom => return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded)),
                 End::Failed(failure, whole) => {
-                    next = self.failed(&lease, tried, &failure, whole, &mut kept);
+                    next = self.failed(&lease, &tried, &failure, whole);
                 }
             }
         }
@@ -159,23 +157,19 @@ impl RequestRun {
         }
     }
 
-    /// An attempt failed. Returns the next step; an upstream's own answer that may go back is `kept`.
+    /// An attempt failed. Returns the next step; an upstream's own answer that may go back is kept.
     fn failed(
         &mut self,
         lease: &Lease,
-        tried: Tried,
+        tried: &Tried,
         failure: &Failure,
         whole: Option<Whole>,
-        kept: &mut Kept,
     ) -> Next {
         let (counts, next) = self
             .state
-            .failed(&self.context, lease.index, &tried, failure);
+            .failed(&self.context, lease.index, tried, failure);
         lease.settle(settlement(failure, counts));
-        if let Some(mut whole) = whole.filter(|_| may_go_back(failure)) {
-            come_back(whole.status, &mut whole.headers, failure.retry_after);
-            *kept = Some((tried, whole));
-        }
+        self.state.keep(tried, failure, whole);
         next
     }
 
@@ -260,11 +254,6 @@ impl RequestRun {
             attempts,
         }
     }
-}
-
-/// Whether the upstream's own answer says more to the caller than an error of ours.
-fn may_go_back(failure: &Failure) -> bool {
-    matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere)
 }
 
 /// A request that was not answered when the process had to end.

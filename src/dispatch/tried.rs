@@ -100,7 +100,7 @@ pub(super) fn settle(lease: &Lease, class: Class, tokens: Option<u64>) {
 
 pub(super) fn settlement(failure: &Failure, counts: bool) -> Settlement {
     Settlement {
-        class: failure.class,
+        class: failure.heard_as(),
         retry_after: failure.retry_after,
         // Nothing was generated: the reservation goes back whole.
         tokens: Some(0),

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::attempts::{Attempts, Verdict};
+use crate::domain::attempts::{Attempts, Shortage, Verdict};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 
 /// So many upstreams that were not asked are named in a message; all of them stand in the error body.
 const NAMED: usize = 3;
+/// So many upstreams that a request is too large for are named with their sizes: the caller chooses among them.
+const NAMED_SHORT: usize = 6;
 
 /// When a new request may be served.
 pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
@@ -99,8 +101,31 @@ impl Told<'_> {
                 " However, your prompt and the requested output need about {tokens} tokens."
             );
         }
-        let _ = write!(text, " Shorten the prompt or ask for less output ({tried})");
+        let credit = self.write_shortages(&mut text);
+        let or = if credit { ", or add credit" } else { "" };
+        let _ = write!(
+            text,
+            " Shorten the prompt or ask for less output{or} ({tried})"
+        );
         text
+    }
+
+    /// The first upstreams that the request is too large for, and by what; whether one of them lacks credit.
+    fn write_shortages(&self, text: &mut String) -> bool {
+        let all: Vec<_> = self.attempts.shortages().collect();
+        for (place, (upstream, shortage)) in all.iter().take(NAMED_SHORT).enumerate() {
+            let lead = if place == 0 { " Too large for: " } else { ", " };
+            let _ = write!(text, "{lead}{upstream} ({})", reason(*shortage));
+        }
+        match all.len() {
+            0 => {}
+            1..=NAMED_SHORT => text.push('.'),
+            many => {
+                let _ = write!(text, " and {} more.", many - NAMED_SHORT);
+            }
+        }
+        let credit = |(_, shortage): &(_, Shortage)| matches!(shortage, Shortage::Credit(_));
+        all.iter().any(credit)
     }
 
     /// The first upstreams that were not asked, and why.
@@ -121,6 +146,19 @@ impl Told<'_> {
             }
         }
         text
+    }
+}
+
+/// By what a request is too large.
+fn reason(shortage: Shortage) -> String {
+    match shortage {
+        Shortage::Window(Some(tokens)) => format!("window of {tokens} tokens"),
+        Shortage::Window(None) => "its window".to_owned(),
+        Shortage::Limit(Some(tokens)) => format!("limit for one request: {tokens}"),
+        Shortage::Limit(None) => "limit for one request".to_owned(),
+        Shortage::Credit(Some(tokens)) => format!("credit left: {tokens}"),
+        Shortage::Credit(None) => "credit left".to_owned(),
+        Shortage::Feature => "does not have what is asked for".to_owned(),
     }
 }
 

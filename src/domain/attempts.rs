@@ -66,6 +66,8 @@ struct Slot {
     retries: u32,
     counted: bool,
     last: Option<Class>,
+    /// What its last refusal for the request's size named.
+    shortage: Option<Shortage>,
     /// It failed, and is not to be asked again before then.
     not_before: Time,
 }
@@ -103,6 +105,7 @@ impl Attempts {
             retries: 0,
             counted: false,
             last: None,
+            shortage: None,
             not_before: Time::ZERO,
         });
         let mut attempts = Self {
@@ -190,6 +193,7 @@ impl Attempts {
             let hint = failure.retry_after.map(|after| now + after);
             self.hinted = self.hinted.into_iter().chain(hint).min();
         }
+        self.note_shortage(index, failure);
         let counts = self.failed_finally(index, record, failure);
         self.avoid = self.avoid.filter(|(avoided, _)| *avoided != index);
         let mut wait = Duration::ZERO;
@@ -330,6 +334,10 @@ impl Attempts {
     /// Whether a failure at candidate `index` counts, by [`blame::counts`]; notes it for those that follow.
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
+        if failure.heard_as() != class {
+            // Not the upstream's doing: it is held against nobody, and excuses no other upstream.
+            return false;
+        }
         let mut others = self.slots.iter().enumerate();
         let same_elsewhere = others.any(|(other, slot)| other != index && slot.last == Some(class));
         let Some(slot) = self.slots.get_mut(index) else {
@@ -423,3 +431,4 @@ impl Attempts {
 #[cfg(test)]
 mod tests;
 mod window;
+pub use window::Shortage;

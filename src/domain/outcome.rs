@@ -169,11 +169,13 @@ pub struct Failure {
     /// How long the upstream asked us to stay away (Retry-After, reset headers, a retry hint in the body),
     /// measured from the moment of the answer. Not clamped.
     pub retry_after: Option<Duration>,
-    /// Whether the upstream itself said so. False for a bare 403, which a firewall before it may have sent:
-    /// nothing is held against the key then.
+    /// Whether it is the upstream's doing. False for a bare 403, which a firewall before it may have sent, and where
+    /// this machine lacks what a call needs: nothing is held against the key or the upstream then.
     pub certain: bool,
     /// The context window that the upstream named when the prompt did not fit, in tokens.
     pub window: Option<u64>,
+    /// The limit, or the credit left, that this request alone exceeds, in tokens, as the upstream named it.
+    pub limit: Option<u64>,
     /// What happened, for an operator: never a prompt, never key material.
     pub detail: String,
 }
@@ -187,7 +189,17 @@ impl Failure {
             retry_after: None,
             certain: true,
             window: None,
+            limit: None,
             detail: detail.into(),
+        }
+    }
+
+    /// As which class the key and the provider hear of it. What would count in a breaker and is not the upstream's doing
+    /// says as little of it as an attempt that was given up: a half-open probe that ended so is given back.
+    pub fn heard_as(&self) -> Class {
+        match self.class.trips_breaker() && !self.certain {
+            true => Class::Cancelled,
+            false => self.class,
         }
     }
 
@@ -196,5 +208,61 @@ impl Failure {
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::circuit::{BreakerPolicy, Change, Trip};
+    use crate::domain::ids::ModelName;
+    use crate::domain::limits::RetryBudgetPolicy;
+    use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
+    use crate::domain::retry_budget::Charge;
+    use crate::domain::time::Time;
+
+    #[test]
+    fn a_probe_that_failed_for_a_lack_here_is_given_back() {
+        let model = ModelName::from("m");
+        let policy = BreakerPolicy::default();
+        let mut provider = ProviderState::new(policy, RetryBudgetPolicy::default());
+        for _ in 0..policy.failure_threshold {
+            provider.settled(&model, Class::Network, true, false, Time::ZERO);
+        }
+        let now = Time::ZERO + policy.recovery_time;
+        let probe = Pass { probe: true };
+        let lack = Failure {
+            certain: false,
+            ..Failure::new(Class::Network, "no file descriptor is left")
+        };
+        for (failure, then) in [
+            (lack, Change::ProbeFree),
+            (
+                Failure::new(Class::Network, "refused"),
+                Change::Opened {
+                    until: now + policy.recovery_time,
+                    why: Trip::Probe,
+                },
+            ),
+        ] {
+            assert_eq!(provider.gate(&model, true, now), Ok(probe));
+            provider.started(&model, probe, Charge::First, now);
+            let change = provider.settled(&model, failure.heard_as(), false, true, now);
+            assert_eq!(change, Some(UpstreamChange::Circuit(then)));
+        }
+        assert!(matches!(provider.gate(&model, true, now), Err(_)));
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_key_is_heard_as_what_it_is() {
+        for class in Class::ALL {
+            let failure = Failure::new(class, "");
+            assert_eq!(failure.heard_as(), class);
+        }
+        let doubtful = Failure {
+            certain: false,
+            ..Failure::new(Class::InvalidKey, "a bare 403")
+        };
+        assert_eq!(doubtful.heard_as(), Class::InvalidKey);
     }
 }

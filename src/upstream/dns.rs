@@ -15,6 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::lack::is_local;
 use crate::domain::address::{self, Refused};
 use crate::runtime::task;
 
@@ -43,6 +44,14 @@ pub enum LookupError {
         /// What the operating system says.
         why: Arc<str>,
     },
+    /// It could not be looked up, for lack of something here.
+    #[error("this machine lacks what it takes to look {host} up: {why}")]
+    Local {
+        /// The name.
+        host: String,
+        /// What the operating system says.
+        why: Arc<str>,
+    },
     /// It leads only to addresses that are not called.
     #[error("{host} leads to {address}, {why}, which is not called")]
     Refused {
@@ -59,7 +68,25 @@ pub enum LookupError {
 }
 
 type Addresses = Arc<[IpAddr]>;
-type Found = Result<Addresses, Arc<str>>;
+type Found = Result<Addresses, Missing>;
+
+/// Why a name has no addresses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Missing {
+    why: Arc<str>,
+    /// For lack of something here, and not because of the name.
+    local: bool,
+}
+
+impl Missing {
+    fn of(host: &str, Self { why, local }: Self) -> LookupError {
+        let host = host.to_owned();
+        match local {
+            true => LookupError::Local { host, why },
+            false => LookupError::NotFound { host, why },
+        }
+    }
+}
 pub(super) type Lookup =
     Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
@@ -122,10 +149,7 @@ impl Dns {
                 }
             }
         };
-        found.map_err(|why| LookupError::NotFound {
-            host: host.to_owned(),
-            why,
-        })
+        found.map_err(|missing| Missing::of(host, missing))
     }
 
     /// The addresses of `host` that may be called.
@@ -186,7 +210,7 @@ struct Entry {
     /// The last answer, and when it came.
     answer: Option<(Addresses, Instant)>,
     /// The last failure, and until when it holds.
-    failure: Option<(Arc<str>, Instant)>,
+    failure: Option<(Missing, Instant)>,
     /// Those who wait for the lookup that is under way.
     waiting: Option<Vec<oneshot::Sender<Found>>>,
 }
@@ -226,7 +250,7 @@ impl Book {
         if let Some((why, until)) = failure
             && Instant::now() < *until
         {
-            return Told::Known(older.ok_or_else(|| Arc::clone(why)));
+            return Told::Known(older.ok_or_else(|| why.clone()));
         }
         let (reply, coming) = oneshot::channel();
         match &mut entry.waiting {
@@ -237,9 +261,15 @@ impl Book {
                 let found = self.found.clone();
                 task::detach(async move {
                     let addresses = match looking.await {
-                        Ok(addresses) if addresses.is_empty() => Err("it has no address".into()),
+                        Ok(addresses) if addresses.is_empty() => Err(Missing {
+                            why: "it has no address".into(),
+                            local: false,
+                        }),
                         Ok(addresses) => Ok(addresses.into()),
-                        Err(error) => Err(error.to_string().into()),
+                        Err(error) => Err(Missing {
+                            why: error.to_string().into(),
+                            local: is_local(&error),
+                        }),
                     };
                     if let Some(book) = found.upgrade() {
                         drop(book.send(Message::Found(host, addresses)));
@@ -266,9 +296,11 @@ impl Book {
                 entry.failure = None;
                 Ok(addresses)
             }
-            Err(why) => {
-                entry.failure = Some((Arc::clone(&why), now + negative_ttl));
-                entry.answer(ttl + max_stale).ok_or(why)
+            Err(missing) => {
+                // What is lacking here says nothing about the name.
+                let held = (!missing.local).then(|| (missing.clone(), now + negative_ttl));
+                entry.failure = held;
+                entry.answer(ttl + max_stale).ok_or(missing)
             }
         };
         for reply in entry.waiting.take().unwrap_or_default() {

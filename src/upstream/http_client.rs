@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use reqwest::{Body, Request, Response, Url};
 
+use super::dns::LookupError;
+use super::lack::is_local;
 use super::lines::Lines;
 use super::pieces::{Heard, LARGE, Pieces};
 pub use super::way::{ClientError, Proxy, Way};
@@ -169,10 +171,11 @@ fn is_repeatable(error: &reqwest::Error, kept: bool, size: usize) -> bool {
     kept || (closed && size > LARGE)
 }
 
-/// Whether this says that there is no file descriptor left (EMFILE, ENFILE).
-fn lacks_descriptor(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let io = cause.downcast_ref::<std::io::Error>();
-    matches!(io.and_then(std::io::Error::raw_os_error), Some(23 | 24))
+/// Whether a cause says that this machine lacks something for a connection.
+fn is_local_cause(cause: &(dyn Error + 'static)) -> bool {
+    let lookup = cause.downcast_ref::<LookupError>();
+    cause.downcast_ref::<io::Error>().is_some_and(is_local)
+        || matches!(lookup, Some(LookupError::Local { .. }))
 }
 
 /// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.
@@ -181,7 +184,7 @@ fn explain(error: &reqwest::Error) -> SendError {
     let mut local = false;
     while let Some(source) = cause.source() {
         cause = source;
-        local |= lacks_descriptor(cause);
+        local |= is_local_cause(cause);
     }
     let detail = cause.to_string();
     if local {
@@ -276,6 +279,25 @@ mod tests {
             let made =
                 HttpUpstream::new(&format!("http://{host}/v1"), None, &way(&dns, Proxy::Off));
             assert!(matches!(made, Err(ClientError::Address { .. })), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_this_machine_lacks_for_a_lookup_is_no_failure_of_the_upstream() {
+        // EMFILE, then EAGAIN, which says nothing about this machine.
+        for (code, local) in [(24, true), (11, false)] {
+            let lookup: Lookup = Arc::new(move |_host| {
+                Box::pin(async move { Err(io::Error::from_raw_os_error(code)) })
+            });
+            let second = Duration::from_secs(1);
+            let terms = Terms {
+                ttl: second,
+                negative_ttl: second,
+                max_stale: second,
+            };
+            let dns = Dns::asking(lookup, terms);
+            let error = failure("http://api.example/v1", &way(&dns, Proxy::Off)).await;
+            assert_eq!(matches!(error, SendError::Local(_)), local, "{error}");
         }
     }
 

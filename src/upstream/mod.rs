@@ -4,6 +4,7 @@
 pub mod dns;
 pub mod echo;
 pub mod http_client;
+mod lack;
 mod lines;
 pub mod mock;
 mod pieces;
@@ -54,8 +55,11 @@ pub enum SendError {
     /// Refused, unreachable, DNS, TLS.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// This process or machine has no file descriptor left: no doing of the upstream's.
-    #[error("no file descriptor is left for a connection (ulimit -n): {0}")]
+    /// This process or machine lacks what a connection needs: file descriptors, local ports, memory. No doing of the
+    /// upstream's.
+    #[error(
+        "this machine lacks what a connection needs (file descriptors: `ulimit -n`; local ports: `ip_local_port_range`): {0}"
+    )]
     Local(String),
     /// The connection broke.
     #[error("connection broken: {0}")]

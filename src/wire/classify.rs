@@ -16,8 +16,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::encoding::whole::readable;
 use super::error_doc::{Doc, Field};
-use super::openai::response::readable;
 use super::openai::stream::ErrorDoc;
 use super::ratelimit;
 use crate::domain::outcome::{Class, Failure};
@@ -77,7 +77,7 @@ fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     if foreign && page {
         return (Class::Transient, true);
     }
-    if size::is_above_limit(status, doc) {
+    if size::exceeded_limit(status, doc).is_some() {
         return (Class::TooLargeForLimit, true);
     }
     let own = tables::table_of(kind);
@@ -152,6 +152,9 @@ fn failure(
         certain,
         window: (class == Class::ContextOverflow)
             .then(|| size::window(doc))
+            .flatten(),
+        limit: (class == Class::TooLargeForLimit)
+            .then(|| size::exceeded_limit(status, doc))
             .flatten(),
         detail: detail::detail(status, doc),
     }

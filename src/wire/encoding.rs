@@ -2,7 +2,12 @@
 //!
 //! A decoder never holds more than what one piece grew to, besides what a coding looks back at: 32 KiB for gzip and
 //! deflate, at most 16 MiB for brotli (RFC 7932, 9.1) and 8 MiB for zstd (RFC 9659). Small pieces (1 KiB, say) keep the
-//! time of one call short; what comes out in all is bounded by the limit.
+//! time of one call short; what comes out in all, or of one piece, is bounded by the limit.
+//!
+//! Requests are decoded under the configured limit of a body (`api/body.rs`), streams piece by piece
+//! (`dispatch/events.rs`), and the whole answers of upstreams for a look ([`whole`]).
+
+pub mod whole;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -102,6 +107,28 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
     }
 }
 
+/// Whether the sender of these headers takes gzip (RFC 9110, 12.5.3): by its name, else by `*`, with a weight above 0.
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    for value in headers.get_all(header::ACCEPT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        for member in text.split(',') {
+            let (name, weight) = member.split_once(';').unwrap_or((member, ""));
+            let weight = weight.trim().to_ascii_lowercase();
+            let taken = weight
+                .strip_prefix("q=")
+                .and_then(|weight| weight.trim().parse().ok())
+                .is_none_or(|weight: f32| weight > 0.0);
+            match name.trim() {
+                name if Coding::named(name) == Some(Coding::Gzip) => return taken,
+                "*" => any = taken,
+                _ => {}
+            }
+        }
+    }
+    any
+}
+
 /// Why nothing more comes out of a decoder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -111,6 +138,9 @@ pub enum DecodeError {
     /// It is not what its coding says, or only a part of it.
     #[error("it is not valid {0}, or was cut")]
     Broken(Coding),
+    /// It is whole, and bytes that are not its own follow. Told apart for gzip and deflate alone.
+    #[error("bytes follow the end of its {0}")]
+    Trailing(Coding),
 }
 
 /// Removes the codings of one message. After an error it only repeats that error.
@@ -118,6 +148,8 @@ pub struct Decoder {
     /// The coding that was applied last comes first.
     layers: Vec<Layer>,
     failed: Option<DecodeError>,
+    /// How much may come out of each piece, in bytes, if that is what is limited.
+    of_a_piece: Option<usize>,
 }
 
 impl fmt::Debug for Decoder {
@@ -137,6 +169,15 @@ impl Decoder {
         Self {
             layers: layers.collect(),
             failed: None,
+            of_a_piece: None,
+        }
+    }
+
+    /// For a message without an end, of which one piece may grow to `limit` bytes.
+    pub fn endless(codings: &[Coding], limit: usize) -> Self {
+        Self {
+            of_a_piece: Some(limit),
+            ..Self::new(codings, limit)
         }
     }
 
@@ -145,7 +186,21 @@ impl Decoder {
     /// # Errors
     /// It grew too much, or is not what its coding says.
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, DecodeError> {
-        self.guarded(|layers| through(layers, piece.to_vec()))
+        if let Some(limit) = self.of_a_piece {
+            for layer in &mut self.layers {
+                layer.sink().left = limit;
+            }
+        }
+        self.guarded(|layers| match layers.split_first_mut() {
+            Some((outer, inner)) => through(inner, outer.push(piece)?),
+            None => Ok(piece.to_vec()),
+        })
+    }
+
+    /// What came out of the last piece in spite of its error.
+    fn salvage(&mut self) -> Bytes {
+        let last = self.layers.last_mut().map(Layer::sink);
+        Bytes::from(last.map_or_else(Vec::new, |sink| std::mem::take(&mut sink.out)))
     }
 
     /// The message is over; returns what was still held back.
@@ -190,6 +245,8 @@ struct Sink {
     /// Bytes that may still come.
     left: usize,
     full: bool,
+    /// Whether anything came.
+    any: bool,
 }
 
 impl Write for Sink {
@@ -199,6 +256,7 @@ impl Write for Sink {
             return Err(io::Error::other("grown too much"));
         }
         self.left -= bytes.len();
+        self.any |= !bytes.is_empty();
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -232,6 +290,7 @@ impl Layer {
             out: Vec::new(),
             left: limit,
             full: false,
+            any: false,
         };
         let machine = match coding {
             Coding::Gzip => Machine::Gzip(Box::new(MultiGzDecoder::new(sink()))),
@@ -278,20 +337,34 @@ impl Layer {
         self.out(&done)
     }
 
-    /// What has come out, if all went well.
-    fn out(&mut self, done: &io::Result<()>) -> Result<Vec<u8>, DecodeError> {
-        let sink = match &mut self.machine {
+    fn sink(&mut self) -> &mut Sink {
+        match &mut self.machine {
             Machine::Gzip(gzip) => gzip.get_mut(),
             Machine::Deflate(deflate) => &mut deflate.sink,
             Machine::Brotli(brotli) => brotli.get_mut(),
             Machine::Zstd(zstd) => zstd.get_mut(),
             Machine::Unset(sink) => sink,
-        };
-        match done {
-            Ok(()) => Ok(std::mem::take(&mut sink.out)),
-            Err(_) if sink.full => Err(DecodeError::TooLarge(self.limit)),
-            Err(_) => Err(DecodeError::Broken(self.coding)),
         }
+    }
+
+    /// What has come out, if all went well.
+    fn out(&mut self, done: &io::Result<()>) -> Result<Vec<u8>, DecodeError> {
+        if done.is_ok() {
+            return Ok(std::mem::take(&mut self.sink().out));
+        }
+        if self.sink().full {
+            return Err(DecodeError::TooLarge(self.limit));
+        }
+        let ended = match &self.machine {
+            // Behind a member whose sum was right is what is no head of another one.
+            Machine::Gzip(gzip) => gzip.get_ref().any && gzip.header().is_none(),
+            Machine::Deflate(deflate) => deflate.ended,
+            _ => false,
+        };
+        Err(match ended {
+            true => DecodeError::Trailing(self.coding),
+            false => DecodeError::Broken(self.coding),
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::key_forms;
 use super::redact::Redactor;
@@ -15,16 +15,19 @@ const MASK: &str = "****";
 /// In a text that people wrote less than so many characters behind a key's prefix are more likely a word (`sk-learn`).
 const LEAST: usize = 12;
 
-/// E-mail addresses, bearer tokens, and keys by their forms.
+/// E-mail addresses and bearer tokens.
 static USUAL: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}".to_owned(),
-        r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}".to_owned(),
-        key_forms::pattern(LEAST),
+        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}",
+        r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}",
     ];
     let patterns = patterns.iter().filter_map(|text| Regex::new(text).ok());
     patterns.collect()
 });
+
+/// Keys by their forms.
+static KEYS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(&key_forms::pattern(LEAST)).ok());
 
 /// What is masked.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +62,18 @@ impl Mask {
                 text = Cow::Owned(masked);
             }
         }
-        text.into_owned()
+        let keys = KEYS.as_ref().map(|keys| {
+            keys.replace_all(&text, |found: &Captures<'_>| {
+                let found = found.get(0).map_or("", |found| found.as_str());
+                if key_forms::is_key(found) {
+                    MASK.to_owned()
+                } else {
+                    found.to_owned()
+                }
+            })
+            .into_owned()
+        });
+        keys.unwrap_or_else(|| MASK.to_owned())
     }
 }
 

@@ -1,13 +1,9 @@
 //! Answers in forms other than OpenAI's own: unknown names of reasoning, errors in an upstream's own shape, labels and
 //! encodings that do not say what was sent, bytes that are not quite text.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-
 use crate::support::behaviour::{DONE, chunk, completion, event, finish, role};
 use crate::support::client::{errors, spoken};
+use crate::support::codings::{encoded, streamed as in_parts};
 use crate::support::{At, Behaviour, Gateway, Match, ScriptedUpstream, chat_stream, ms};
 
 /// One upstream, whose failures nobody else makes up for.
@@ -340,17 +336,7 @@ async fn compressed_streams_are_read_in_every_form_that_is_called_so() {
     let mut pieces: Vec<_> = pieces.into_iter().map(String::into_bytes).collect();
     pieces.push([finish("stop").as_bytes(), DONE.as_bytes()].concat());
     let text = pieces.concat();
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
-    zlib.write_all(&text).unwrap();
-    let zlib = zlib.finish().unwrap();
-    let mut raw = DeflateEncoder::new(Vec::new(), Compression::fast());
-    raw.write_all(&text).unwrap();
-    let raw = raw.finish().unwrap();
+    let gzip = |bytes: &[u8]| encoded("gzip", bytes);
     for (name, encoding, parts) in [
         ("gzip", "gzip", vec![gzip(&text)]),
         ("x-gzip", "X-GZip", vec![gzip(&text)]),
@@ -359,8 +345,17 @@ async fn compressed_streams_are_read_in_every_form_that_is_called_so() {
             "gzip",
             pieces.iter().map(|piece| gzip(piece)).collect(),
         ),
-        ("zlib", "deflate", vec![zlib]),
-        ("raw deflate", "deflate", vec![raw]),
+        ("zlib", "deflate", vec![encoded("deflate", &text)]),
+        (
+            "raw deflate",
+            "deflate",
+            vec![encoded("raw deflate", &text)],
+        ),
+        ("brotli", "br", vec![encoded("br", &text)]),
+        ("brotli by events", "BR", in_parts("br", &pieces)),
+        ("zstd", "zstd", vec![encoded("zstd", &text)]),
+        ("zstd by events", "zstd", in_parts("zstd", &pieces)),
+        ("two", "gzip, br", vec![encoded("br", &gzip(&text))]),
         ("identity", "identity", vec![text]),
     ] {
         for kind in ["text/event-stream", "application/json"] {
@@ -407,4 +402,36 @@ async fn a_finish_on_every_chunk_is_an_end_only_where_the_stream_ends() {
     stream.until("one ").await;
     gate.open();
     is_whole("finish", &stream.text().await, "one two");
+}
+
+#[tokio::test]
+async fn failures_in_compressed_answers_are_hidden_like_others() {
+    let error = r#"{"error":{"message":"engine died","type":"server_error","code":500}}"#;
+    for coding in ["gzip", "deflate", "br", "zstd"] {
+        let (a, b, gateway) = chain().await;
+        a.on(
+            Match::any(),
+            [
+                Behaviour::json(200, error).compressed(coding),
+                Behaviour::body(200, "text/html", "<html>").compressed(coding),
+                Behaviour::json(500, error).compressed(coding),
+                Behaviour::json(200, error).header("content-encoding", "utf-8"),
+            ],
+        );
+        for _ in 0..4 {
+            let answer = gateway.chat("p").send().await;
+            assert_eq!(answer.status, 200, "{coding}: {}", answer.text());
+            assert!(
+                answer.text().contains("from b"),
+                "{coding}: {}",
+                answer.text()
+            );
+        }
+        b.on(Match::any(), [Behaviour::streams(&["from b"])]);
+        a.on(
+            Match::any(),
+            [Behaviour::events([role(), event(error)]).compressed(coding)],
+        );
+        is_whole(coding, &streamed(&gateway).await, "from b");
+    }
 }

@@ -307,3 +307,36 @@ async fn who_has_time_enough_waits_and_so_does_whoever_was_told_to() {
         assert_eq!(three.counts(), [1, 0, 0], "{dispatch}");
     }
 }
+
+#[tokio::test]
+async fn what_an_upstream_said_beside_another_attempt_goes_back_where_nobody_serves() {
+    let lacks = r#"{"error":{"message":"this model does not support tools","type":"api_error"}}"#;
+    let overflow = Behaviour::error(
+        400,
+        "context_length_exceeded",
+        "maximum context length is 10 tokens",
+    );
+    // The one that lacks it is the second attempt, then the first.
+    for first in [false, true] {
+        let three = three(SOON).await;
+        let lacking = Behaviour::json(400, lacks);
+        let (of_a, of_b) = match first {
+            true => (lacking, overflow.clone()),
+            false => (overflow.clone(), lacking),
+        };
+        let of_b_gate = waits(&three.b, of_b);
+        let of_a_gate = three.a_waits(of_a);
+        three.c.on(Match::any(), [overflow.clone()]);
+        let (answer, ()) = tokio::join!(three.gateway.chat_stream("v").send(), async {
+            until("both", || async { three.counts() == [1, 1, 0] }).await;
+            let (sooner, later) = match first {
+                true => ((&three.a, &of_a_gate), &of_b_gate),
+                false => ((&three.b, &of_b_gate), &of_a_gate),
+            };
+            sooner.1.open();
+            answered(sooner.0).await;
+            later.open();
+        });
+        assert_eq!((answer.status, answer.text()), (400, lacks), "{first}");
+    }
+}

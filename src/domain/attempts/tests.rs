@@ -538,3 +538,17 @@ fn a_second_lease_is_asked_for_where_it_fits_and_not_at_all_where_nothing_does()
     assert_eq!(ask.closed, [tried, unsuitable, None]);
     assert_eq!((ask.not_with, ask.first), (Some((2, 7)), false));
 }
+
+#[test]
+fn a_lack_of_this_machine_counts_against_nobody_and_excuses_nobody() {
+    let mut attempts = request(3);
+    let lack = Failure {
+        certain: false,
+        ..Failure::new(Class::Network, "no file descriptor is left")
+    };
+    let record = record(&attempts, 0, 1, Class::Network);
+    let (counts, next) = attempts.failed(0, record, &lack, 0.5, Time::ZERO);
+    assert!(!counts && matches!(next, Next::Ask(_)));
+    // The next one failed by itself.
+    assert!(fail(&mut attempts, 1, 1, Class::Network).0);
+}

@@ -1,18 +1,65 @@
-//! What a request's machine knows of context windows: which are too small, and what the request hears of that.
+//! What a request hears of sizes when it fits nowhere: the windows and limits of its upstreams, and who refused it.
 
 use super::Attempts;
+use crate::domain::ids::Upstream;
+use crate::domain::outcome::{Class, Failure};
 use crate::domain::refusal::Reason;
 
+/// Why a request is too large for an upstream, or otherwise not for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shortage {
+    /// Its context window of so many tokens, where that is known.
+    Window(Option<u64>),
+    /// Its limit for one request, in tokens, where it named that.
+    Limit(Option<u64>),
+    /// The credit left, in tokens, where it named that.
+    Credit(Option<u64>),
+    /// It does not have something that the request asks for.
+    Feature,
+}
+
 impl Attempts {
-    /// The context windows of its chain that are known, in tokens.
+    /// Notes what a refusal says of the request's size.
+    pub(super) fn note_shortage(&mut self, index: usize, failure: &Failure) {
+        let shortage = match (failure.class, failure.status) {
+            (Class::ContextOverflow, _) => Shortage::Window(failure.window),
+            (Class::TooLargeForLimit, Some(402)) => Shortage::Credit(failure.limit),
+            (Class::TooLargeForLimit, _) => Shortage::Limit(failure.limit),
+            (Class::Unsupported, _) => Shortage::Feature,
+            _ => return,
+        };
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.shortage = Some(shortage);
+        }
+    }
+
+    /// The upstreams of the chain that the request does not fit, and why, in the chain's order.
+    pub fn shortages(&self) -> impl Iterator<Item = (&Upstream, Shortage)> {
+        self.slots.iter().filter_map(|slot| {
+            let configured = slot.candidate.context_window;
+            let closed = slot.closed == Some(Reason::TooLarge);
+            let shortage = match slot.shortage {
+                Some(Shortage::Window(named)) => Some(Shortage::Window(named.or(configured))),
+                None => closed.then_some(Shortage::Window(configured)),
+                other => other,
+            };
+            Some((&slot.candidate.upstream, shortage?))
+        })
+    }
+
+    /// The largest context window of its chain that is known, in tokens: as the upstream named it, else as configured.
+    pub fn largest_window(&self) -> Option<u64> {
+        let windows = self.slots.iter().filter_map(|slot| match slot.shortage {
+            Some(Shortage::Window(Some(named))) => Some(named),
+            _ => slot.candidate.context_window,
+        });
+        windows.max()
+    }
+
+    /// The context windows of its chain that are configured, in tokens.
     pub fn windows(&self) -> impl Iterator<Item = u64> {
         let slots = self.slots.iter();
         slots.filter_map(|slot| slot.candidate.context_window)
-    }
-
-    /// The largest context window of its chain that is known, in tokens.
-    pub fn largest_window(&self) -> Option<u64> {
-        self.windows().max()
     }
 
     /// The request needs so many tokens of context: candidates whose windows are smaller are closed. 0: not known.

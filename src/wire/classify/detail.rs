@@ -61,14 +61,17 @@ fn mask(text: &str) -> String {
         return String::new();
     };
     let text = named.replace_all(text, |found: &Captures<'_>| {
-        let lead = found.name("lead").map_or("", |lead| lead.as_str());
-        format!("{lead}{MASK}")
+        match (found.name("lead"), found.get(0)) {
+            (Some(lead), _) => format!("{}{MASK}", lead.as_str()),
+            (None, Some(found)) if !key_forms::is_key(found.as_str()) => found.as_str().to_owned(),
+            _ => MASK.to_owned(),
+        }
     });
     let text = run.replace_all(&text, |found: &Captures<'_>| {
         let found = found.get(0).map_or("", |found| found.as_str());
-        match key_forms::is_made_of_words(found) {
-            true => found.to_owned(),
-            false => MASK.to_owned(),
+        match key_forms::is_random(found) {
+            true => MASK.to_owned(),
+            false => found.to_owned(),
         }
     });
     text.into_owned()

@@ -6,8 +6,9 @@
 
 use std::sync::LazyLock;
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex};
 
+use super::tables::error_pattern;
 use crate::wire::error_doc::Doc;
 
 /// A number as people and programs write it; at most 12 digits.
@@ -61,26 +62,25 @@ static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     patterns.iter().filter_map(|text| compile(text)).collect()
 });
 
-/// Whether the error says that this one request is larger than a limit, or than the credit that is left. A limit of
+/// The limit, or the credit that is left, that this one request is larger than, by the numbers of the error. A limit of
 /// zero is no limit of a request: nothing fits.
-pub(super) fn is_above_limit(status: Option<u16>, doc: &Doc) -> bool {
+pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     let text = doc.text().as_bytes();
     let is_limit = || OF_A_LIMIT.as_ref().is_some_and(|of| of.is_match(text));
     match status {
         Some(402 | 429) => {}
         // The same numbers elsewhere are mostly those of a context window.
         Some(400 | 403 | 413 | 422) | None if is_limit() => {}
-        _ => return false,
+        _ => return None,
     }
-    ASKED_AND_LIMIT.iter().enumerate().any(|(at, regex)| {
-        regex.captures(text).is_some_and(|found| {
-            let said = found.get(0).map_or(&[][..], |said| said.as_bytes());
-            // The last form does not say "requested": the number may be that of many requests.
-            let many = at == 2 && OF_MANY.as_ref().is_none_or(|of| of.is_match(said));
-            let asked = number(&found, "asked").unwrap_or(0);
-            let limit = number(&found, "limit").unwrap_or(0);
-            !many && limit > 0 && asked > limit
-        })
+    ASKED_AND_LIMIT.iter().enumerate().find_map(|(at, regex)| {
+        let found = regex.captures(text)?;
+        let said = found.get(0).map_or(&[][..], |said| said.as_bytes());
+        // The last form does not say "requested": the number may be that of many requests.
+        let many = at == 2 && OF_MANY.as_ref().is_none_or(|of| of.is_match(said));
+        let asked = number(&found, "asked").unwrap_or(0);
+        let limit = number(&found, "limit").unwrap_or(0);
+        (!many && limit > 0 && asked > limit).then_some(limit)
     })
 }
 
@@ -105,12 +105,7 @@ fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
 }
 
 fn compile(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(&pattern.replace('N', NUMBER))
-        .unicode(false)
-        .case_insensitive(true)
-        .dot_matches_new_line(true)
-        .build()
-        .ok()
+    error_pattern(&pattern.replace('N', NUMBER))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub(super) use common::COMMON;
 #[cfg(test)]
 pub(super) use table::Rule;
 use table::Table;
+pub(super) use table::error_pattern;
 
 /// Each kind of provider whose errors are known, and its table.
 pub(super) static TABLES: &[(&str, &Table)] = &[

@@ -37,46 +37,19 @@ fn frames(text: &[u8]) -> Vec<u8> {
 
 /// Brotli's uncompressed blocks (RFC 7932, 9.2): there is no encoder here.
 fn brotli(text: &[u8]) -> Vec<u8> {
-    // A window of 16 bits is written as one zero bit.
-    let mut bits = Bits::default();
-    bits.put(0, 1);
+    let mut out = Vec::new();
+    // In front of the first block one zero bit says that the window has 16 bits.
+    let mut shift = 4;
     for block in text.chunks(1 << 16) {
-        bits.put(0, 1);
-        bits.put(0, 2);
-        bits.put(u32::try_from(block.len() - 1).unwrap(), 16);
-        bits.put(1, 1);
-        bits.align();
-        bits.out.extend_from_slice(block);
+        // Not the last block, a length of 16 bits, not compressed.
+        let head = u32::try_from(block.len() - 1).unwrap() << shift | 1 << (shift + 16);
+        out.extend_from_slice(&head.to_le_bytes()[..3]);
+        out.extend_from_slice(block);
+        shift = 3;
     }
-    bits.put(3, 2);
-    bits.align();
-    bits.out
-}
-
-/// Bits, the lowest first.
-#[derive(Default)]
-struct Bits {
-    out: Vec<u8>,
-    held: u32,
-    count: u32,
-}
-
-impl Bits {
-    fn put(&mut self, value: u32, count: u32) {
-        self.held |= value << self.count;
-        self.count += count;
-        while self.count >= 8 {
-            self.out.push(self.held.to_le_bytes()[0]);
-            self.held >>= 8;
-            self.count -= 8;
-        }
-    }
-
-    fn align(&mut self) {
-        if self.count > 0 {
-            self.put(0, 8 - self.count);
-        }
-    }
+    // The last block, and empty; behind the window if there was no other.
+    out.push(if text.is_empty() { 6 } else { 3 });
+    out
 }
 
 const WAYS: [(Coding, Compress); 5] = [
@@ -86,6 +59,39 @@ const WAYS: [(Coding, Compress); 5] = [
     (Coding::Brotli, brotli),
     (Coding::Zstd, frames),
 ];
+
+#[test]
+fn gzip_is_taken_by_name_or_by_the_star_and_with_a_weight_above_zero() {
+    let takes = |values: &[&'static str]| {
+        let values = values.iter().copied().map(HeaderValue::from_static);
+        takes_gzip(
+            &values
+                .map(|value| (header::ACCEPT_ENCODING, value))
+                .collect(),
+        )
+    };
+    for taken in [
+        &["gzip"][..],
+        &["br, GZIP"],
+        &["deflate", "x-gzip"],
+        &["br;q=1.0, gzip ; q=0.5, *;q=0"],
+        &["*"],
+        &["gzip;q=high"],
+    ] {
+        assert!(takes(taken), "{taken:?}");
+    }
+    for refused in [
+        &[][..],
+        &[""],
+        &["identity"],
+        &["gzip;q=0"],
+        &["*, gzip;q=0.000"],
+        &["*;Q=0"],
+        &["notgzip"],
+    ] {
+        assert!(!takes(refused), "{refused:?}");
+    }
+}
 
 /// All that comes out of a text in pieces of that size.
 fn decode(
@@ -207,5 +213,21 @@ proptest! {
         let at = damage.0 % packed.len();
         packed[at] ^= damage.1;
         drop(decode(&[coding], &packed, piece, 2000));
+    }
+}
+
+#[test]
+fn of_an_endless_message_each_piece_is_bounded_and_not_all() {
+    for (coding, compress) in WAYS {
+        let text = [b'x'; 5000];
+        let compressed = compress(&text);
+        let mut decoder = Decoder::endless(&[coding], 5000);
+        let mut out = 0;
+        let bounded = Decoder::endless(&[coding], 100).push(&compressed);
+        assert_eq!(bounded, Err(DecodeError::TooLarge(100)), "{coding}");
+        for piece in compressed.chunks(compressed.len().div_ceil(4)) {
+            out += decoder.push(piece).unwrap().len();
+        }
+        assert_eq!(out, 5000, "{coding}");
     }
 }

@@ -130,29 +130,16 @@ impl<'de, T: Fields<'de>> Visitor<'de> for Lenient<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Lenient(PhantomData))
-    }
+macro_rules! lenient {
+    ($($object:ident)*) => {$(
+        impl<'de> Deserialize<'de> for $object<'de> {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_any(Lenient(PhantomData))
+            }
+        }
+    )*};
 }
-
-impl<'de> Deserialize<'de> for Choices<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Lenient(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for Choice<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Lenient(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for Piece<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Lenient(PhantomData))
-    }
-}
+lenient!(Envelope Choices Choice Piece);
 
 impl<'de> Fields<'de> for Envelope<'de> {
     fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {

@@ -114,13 +114,7 @@ fn is_fine(code: &RawValue) -> bool {
 
 /// MiniMax's `base_resp.status_code`.
 fn base_resp(value: Option<&RawValue>) -> Option<i64> {
-    #[derive(serde::Deserialize)]
-    struct BaseResp<'a> {
-        #[serde(default, borrow)]
-        status_code: Option<&'a RawValue>,
-    }
-    let base: BaseResp<'_> = serde_json::from_str(value?.get()).ok()?;
-    number(base.status_code)
+    number(Envelope::read(value?.get())?.status_code)
 }
 
 /// Whether a type, a status or a line of text speaks of an error.

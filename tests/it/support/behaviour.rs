@@ -1,10 +1,10 @@
 //! How a scripted upstream answers one request: what it sends, in which pieces, when, and how it ends.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use flate2::{Compression, write::GzEncoder};
 use tokio::sync::watch;
+
+use super::codings;
 
 /// Held shut until the test opens it.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ pub struct Behaviour {
     pub(super) between: Option<Duration>,
     pub(super) end: Option<(At, End)>,
     pub(super) raw: Option<Vec<u8>>,
-    gzip: bool,
+    coding: Option<&'static str>,
 }
 
 /// One event of a streamed chat completion with so much more text.
@@ -140,7 +140,7 @@ impl Behaviour {
             between: None,
             end: None,
             raw: None,
-            gzip: false,
+            coding: None,
         }
     }
 
@@ -233,9 +233,14 @@ impl Behaviour {
     }
 
     /// Compresses the body.
-    pub fn gzip(mut self) -> Self {
-        self.gzip = true;
-        self.header("content-encoding", "gzip")
+    pub fn gzip(self) -> Self {
+        self.compressed("gzip")
+    }
+
+    /// The same with this coding (`codings`).
+    pub fn compressed(mut self, coding: &'static str) -> Self {
+        self.coding = Some(coding);
+        self.header("content-encoding", coding)
     }
 
     /// Sends the body in chunks.
@@ -307,17 +312,9 @@ impl Behaviour {
 
     /// The parts of the body as they go out.
     pub(super) fn encoded(&self) -> Vec<Vec<u8>> {
-        if !self.gzip {
-            return self.parts.clone();
+        match self.coding {
+            None => self.parts.clone(),
+            Some(coding) => codings::streamed(coding, &self.parts),
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        let mut parts = Vec::new();
-        for part in &self.parts {
-            encoder.write_all(part).unwrap();
-            encoder.flush().unwrap();
-            parts.push(std::mem::take(encoder.get_mut()));
-        }
-        parts.push(encoder.finish().unwrap());
-        parts
     }
 }

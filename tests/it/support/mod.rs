@@ -3,6 +3,7 @@
 pub mod behaviour;
 pub mod certs;
 pub mod client;
+pub mod codings;
 pub mod gateway;
 pub mod planted;
 pub mod raw;

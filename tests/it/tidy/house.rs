@@ -212,8 +212,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "flate2",
-        &["wire", "dispatch"],
-        "bodies are looked into on floors 1 and 5",
+        &["wire/encoding.rs"],
+        "use `wire::encoding::Decoder`",
     ),
     (
         "httpdate",

@@ -1,11 +1,6 @@
 //! Bodies of requests that are compressed, have a byte order mark, or grow too much.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-
-use crate::support::{Answer, Gateway, ScriptedUpstream, chat, serving};
+use crate::support::{Answer, Gateway, ScriptedUpstream, chat, codings, serving};
 
 /// [`chat`] of `a` as brotli's own encoder makes it.
 const BROTLI: &str = "1b3800401c07760cf907713868be8652646bafc2d29a45a7ab0f38e4c0e940595b209fd7994d8725a39e409e6c9925d30060f1dd6e";
@@ -23,25 +18,19 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
+    codings::encoded("gzip", text)
 }
 
 fn zlib(text: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
+    codings::encoded("deflate", text)
 }
 
 fn deflate(text: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
+    codings::encoded("raw deflate", text)
 }
 
 fn zstd(text: &[u8]) -> Vec<u8> {
-    zstd::encode_all(text, 3).unwrap()
+    codings::encoded("zstd", text)
 }
 
 async fn encoded(gateway: &Gateway, encoding: &str, body: Vec<u8>) -> Answer {

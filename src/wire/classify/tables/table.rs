@@ -42,7 +42,7 @@ pub(super) use table;
 
 /// Messages that speak of size without meaning the prompt: an output cap, or a rate in tokens.
 static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    compile(
+    error_pattern(
         r"max_(completion_|output_|new_)?tokens['`]?.{0,40}(is too large|too large|exceeds (the )?(limit|maximum)|must be less)|supports at most [\d,]+ (completion |output )?tokens|throttl|rate.?limit|please wait|too many requests",
     )
 });
@@ -64,7 +64,7 @@ impl Table {
         let regex = compiled.get(at)?.get_or_init(|| {
             let mut facts = rule.when.iter();
             let (_, text) = facts.find(|(field, _)| *field == Field::Message)?;
-            compile(text)
+            error_pattern(text)
         });
         regex.as_ref()
     }
@@ -119,9 +119,9 @@ impl Rule {
     }
 }
 
-/// Bytes and ASCII: what upstreams say needs no more, and Unicode's classes make repetitions many times as large and
+/// A pattern in the words of an error. It ignores case, and `.` is any byte. Bytes and ASCII: what upstreams say needs no more, and Unicode's classes make repetitions many times as large and
 /// slow to compile, which the first error of a process would wait for.
-fn compile(pattern: &str) -> Option<Regex> {
+pub(in crate::wire::classify) fn error_pattern(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern)
         .unicode(false)
         .case_insensitive(true)
