@@ -36,7 +36,7 @@ use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
 use pointsman::upstream::{Call, Reply, SendError, Upstream};
-use pointsman::wire::openai::request::RequestDoc;
+use pointsman::wire::request::RequestDoc;
 
 /// How the upstream keeps its limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

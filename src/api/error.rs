@@ -15,7 +15,8 @@ use crate::domain::record::Record;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 use crate::wire::encoding;
-use crate::wire::openai::error::{AttemptLine, ErrorBody, SkippedLine};
+use crate::wire::error_body::{AttemptLine, ErrorBody, SkippedLine};
+use crate::wire::openai::error;
 
 /// So many characters of what each upstream said are told.
 const SAID: usize = 200;
@@ -84,7 +85,7 @@ impl ApiError {
             attempts: attempts.collect(),
             skipped: skipped.collect(),
         };
-        body.to_bytes()
+        error::to_bytes(&body)
     }
 
     /// The whole answer; `x-request-id` is added by the caller of this.

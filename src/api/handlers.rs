@@ -25,7 +25,7 @@ use crate::runtime::clock::Until;
 use crate::runtime::kept::Kept;
 use crate::telemetry::told::Told;
 use crate::wire::encoding;
-use crate::wire::openai::request::{RequestDoc, RequestError};
+use crate::wire::request::{RequestDoc, RequestError};
 
 const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.

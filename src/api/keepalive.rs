@@ -14,7 +14,9 @@ use super::error::ApiError;
 use crate::dispatch::{Answer, AnswerBody, Failed, Relay};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
-use crate::wire::openai::error_event::{Progress, Trouble, error_event, error_event_from_body};
+use crate::wire::error_body::Trouble;
+use crate::wire::openai::error_event::{error_event, error_event_from_body};
+use crate::wire::progress::Progress;
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Box<Failed>>> + Send>>;
 

@@ -13,7 +13,8 @@ use super::identity::identify;
 use super::state::{Api, Serving};
 use crate::access::Client;
 use crate::domain::error_code::ErrorCode;
-use crate::wire::openai::models::{self, ModelEntry};
+use crate::wire::model_entry::ModelEntry;
+use crate::wire::openai::models;
 
 /// `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {

@@ -30,7 +30,7 @@ use crate::upstream::dns::{Dns, Terms};
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::{HttpUpstream, Proxy, Way};
 use crate::upstream::mock::Mocked;
-use crate::wire::openai::models::ModelEntry;
+use crate::wire::model_entry::ModelEntry;
 use crate::wire::{key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.

@@ -22,15 +22,17 @@ use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::openai::answered;
-use crate::wire::openai::request::RequestDoc;
-use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
-use crate::wire::openai::usage::Usage;
-use crate::wire::openai::{response, response::Inspection};
+use crate::wire::openai::response;
+use crate::wire::openai::stream;
+use crate::wire::readable::unmarked;
+use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -277,7 +279,7 @@ impl Attempt<'_> {
                 return Err(Early::OutOfRoom);
             }
         }
-        let body = response::unmarked(buffered.keep(whole.finish()));
+        let body = unmarked(buffered.keep(whole.finish()));
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();

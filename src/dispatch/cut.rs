@@ -7,9 +7,9 @@ use bytes::Bytes;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
-use crate::wire::openai::error_event::{
-    Progress, Trouble, error_event, error_event_from_body, kind_of,
-};
+use crate::wire::error_body::{Trouble, kind_of};
+use crate::wire::openai::error_event::{error_event, error_event_from_body};
+use crate::wire::progress::Progress;
 
 const LOST: &str = "the upstream's connection was lost before the answer was complete";
 const SILENT: &str = "the upstream's stream fell silent before the answer was complete (timeout)";

@@ -15,8 +15,8 @@ use tokio::time::Sleep;
 use crate::domain::finish::Step;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Reply, SendError};
-use crate::wire::openai::response::{is_zlib, looks_like_events};
-use crate::wire::openai::stream::StreamEvent;
+use crate::wire::inspection::StreamEvent;
+use crate::wire::readable::{is_zlib, looks_like_events};
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is inflated at a time, in bytes: at most 1032 times as much comes out of it (a

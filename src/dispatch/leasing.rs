@@ -23,7 +23,7 @@ use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
-use crate::wire::openai::reasoning;
+use crate::wire::reasoning;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
 pub struct Dispatch {

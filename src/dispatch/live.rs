@@ -20,12 +20,12 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
+use crate::wire::inspection::StreamEvent;
 use crate::wire::openai::answered;
-use crate::wire::openai::stream::StreamEvent;
-use crate::wire::openai::transcript::Transcript;
-use crate::wire::openai::usage::Usage;
 use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
+use crate::wire::transcript::Transcript;
 
 /// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
 /// that still go on take for it, and short enough for a caller that waits for nothing.

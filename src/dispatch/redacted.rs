@@ -13,7 +13,7 @@ use crate::domain::outcome::Failure;
 use crate::domain::record::Answered;
 use crate::domain::secret::ApiKey;
 use crate::wire::classify;
-use crate::wire::openai::response::{readable, searchable};
+use crate::wire::readable::{readable, searchable};
 use crate::wire::redact::{Redactor, Search};
 use crate::wire::sse::{self, RawEvent};
 

@@ -28,13 +28,13 @@ use crate::domain::finish::Wanted;
 use crate::domain::mutant::{self, Mutant};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halted;
 use crate::wire::classify;
 use crate::wire::openai::error_event::{end_mark, is_understood};
-use crate::wire::openai::splice::{Splice, Spliced};
 use crate::wire::openai::stream;
-use crate::wire::openai::usage::Usage;
+use crate::wire::splice::{Splice, Spliced};
 use crate::wire::sse::RawEvent;
 
 /// What bounds a stream, and what it must have to be whole.

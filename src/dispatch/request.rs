@@ -16,8 +16,8 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Upstream as Wire;
-use crate::wire::openai::request::RequestDoc;
 use crate::wire::openai::stream_options::asks_for_usage;
+use crate::wire::request::RequestDoc;
 
 /// What dispatch needs to know of one provider.
 pub struct Endpoint {

@@ -22,7 +22,7 @@ use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::openai::prefill;
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 /// All that is needed to go on with a request whose stream is being relayed.
 pub(super) struct Rescue {

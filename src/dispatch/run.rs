@@ -25,9 +25,9 @@ use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
+use crate::wire::content::Content;
 use crate::wire::headers::forward_response_headers;
-use crate::wire::openai::content::Content;
-use crate::wire::openai::response::readable;
+use crate::wire::readable::readable;
 
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 

@@ -13,12 +13,12 @@ use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
+use crate::domain::usage::Usage;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::told::Told;
-use crate::wire::openai::content::{Content, Spoken};
-use crate::wire::openai::usage::Usage;
+use crate::wire::content::{Content, Spoken};
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

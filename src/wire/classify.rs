@@ -17,9 +17,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::error_doc::{Doc, Field};
-use super::openai::response::readable;
-use super::openai::stream::ErrorDoc;
+use super::inspection::ErrorDoc;
 use super::ratelimit;
+use super::readable::readable;
 use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.

@@ -23,7 +23,7 @@ use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError, Upstream};
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 const S: Duration = Duration::from_secs(1);
 

@@ -11,8 +11,8 @@ use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Retry};
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::telemetry::told::Told;
-use crate::wire::openai::usage::Usage;
 
 /// Counts all of it.
 pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {

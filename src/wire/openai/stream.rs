@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Envelope, Piece};
-pub use super::event::StreamEvent;
 use super::fields::{tells, word};
 use super::foreign::{finite, is_error, last_words, no_object, readable};
-pub use super::inband::ErrorDoc;
 use super::inband::status_of;
-use super::usage;
 use crate::domain::dialect::Operation;
+use crate::wire::inspection::ErrorDoc;
+use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
+use crate::wire::usage;
 
 /// Names and types of events that only keep a connection open, as comments do.
 const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];

@@ -7,9 +7,11 @@ use pointsman::domain::dialect::Operation;
 use pointsman::domain::outcome::{Class, Failure};
 use pointsman::wire::classify::{classify, classify_inband};
 use pointsman::wire::headers::{forward_request_headers, forward_response_headers};
-use pointsman::wire::openai::response::{Inspection, inspect, readable};
-use pointsman::wire::openai::stream::ErrorDoc;
+use pointsman::wire::inspection::ErrorDoc;
+use pointsman::wire::inspection::Inspection;
+use pointsman::wire::openai::response::inspect;
 use pointsman::wire::ratelimit::MAX_HINT;
+use pointsman::wire::readable::readable;
 
 use super::answer::Answer;
 

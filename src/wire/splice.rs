@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::transcript::{IDENTITY, Transcript, filled};
-use super::usage::Usage;
+use crate::domain::usage::Usage;
 use crate::wire::sse::{RawEvent, data_event};
 
 /// An answer that repeats less than this before it goes on may as well do so by chance.
