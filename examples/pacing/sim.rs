@@ -311,6 +311,7 @@ pub async fn play(setup: Setup) -> Figures {
         builtin: false,
     };
     let endpoint = Endpoint {
+        dialect: pointsman::wire::dialects::usual(),
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),

@@ -4,8 +4,8 @@ use super::read::{FromNode, Node, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
-use crate::domain::dialect::Dialect;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::dialects::{Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
@@ -17,7 +17,7 @@ impl FromNode for Dialect {
             ),
             _ => choice(
                 node,
-                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
+                &UPSTREAM.map(|dialect| (dialect.id(), dialect)),
                 report,
             ),
         }

@@ -27,10 +27,8 @@ use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::wire::exchange::Exchange;
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
-use crate::wire::openai::answered;
-use crate::wire::openai::response;
-use crate::wire::openai::stream;
 use crate::wire::readable::unmarked;
 use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
@@ -48,6 +46,7 @@ pub(super) struct Whole {
 
 /// A stream whose first content is there.
 pub(super) struct Begun {
+    pub(super) exchange: Exchange,
     pub(super) headers: HeaderMap,
     pub(super) held: Held,
     pub(super) events: Events,
@@ -110,12 +109,16 @@ pub(super) async fn make_of(
     lease: &Lease,
     times: Times<'_>,
 ) -> End {
+    let Some(exchange) = Exchange::new(request.operation, endpoint.dialect) else {
+        return End::Failed(not_served(request, endpoint), None);
+    };
     let call = Call {
-        operation: request.operation,
+        path: exchange.path().into(),
         headers: call_headers(request, endpoint, lease, times.tried),
-        body: doc.rewritten(lease.upstream().model.as_str(), &endpoint.params),
+        body: exchange.body(doc, lease.upstream().model.as_str(), &endpoint.params),
     };
     let attempt = Attempt {
+        exchange,
         request,
         wire,
         endpoint,
@@ -181,7 +184,15 @@ impl From<Failure> for Early {
     }
 }
 
+/// The provider's API has nothing of the kind.
+fn not_served(request: &Request, endpoint: &Endpoint) -> Failure {
+    let route = request.operation.path();
+    let detail = format!("the {} API does not serve {route}", endpoint.dialect.id());
+    Failure::new(Class::Unsupported, detail)
+}
+
 struct Attempt<'a> {
+    exchange: Exchange,
     request: &'a Request,
     wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
@@ -284,8 +295,10 @@ impl Attempt<'_> {
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
         let failure = if is_success(status) {
-            let operation = self.request.operation;
-            match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
+            match self
+                .exchange
+                .inspect(&headers, &body, answered.as_deref_mut())
+            {
                 Inspection::ErrorInside(error) => {
                     let failure = classify::classify_inband(kind, &error, &headers, wall);
                     redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
@@ -361,7 +374,7 @@ impl Attempt<'_> {
             if event.is_quiet() && std::mem::replace(&mut quiet, true) {
                 continue;
             }
-            let said: StreamEvent = stream::inspect(self.request.operation, &event);
+            let said: StreamEvent = self.exchange.event(&event);
             if let Some(error) = said.error {
                 drain(events);
                 let kind = &self.endpoint.kind;
@@ -377,7 +390,7 @@ impl Attempt<'_> {
             }
             usage = said.usage.or(usage);
             if let Some(answered) = &mut answered {
-                answered::note(answered, &event);
+                self.exchange.note(answered, &event);
             }
             finish.note(step(&said), wanted);
             if said.done && !finish.has_finish_reason() && !said.content {
@@ -399,6 +412,7 @@ impl Attempt<'_> {
         }
         events.begun();
         Ok(End::Begun(Box::new(Begun {
+            exchange: self.exchange,
             headers,
             held,
             events,

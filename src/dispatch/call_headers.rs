@@ -7,8 +7,6 @@ use super::tried::Tried;
 use crate::actors::lease::Lease;
 use crate::wire::{headers, trace_context};
 
-const BEARER: &str = "Bearer ";
-
 /// Those of the caller that pass, our own, the key, and what the configuration adds.
 pub(super) fn call_headers(
     request: &Request,
@@ -51,13 +49,7 @@ pub(super) fn call_headers(
         trace_context::write(&mut all, trace, span);
     }
     if let Some(key) = &*lease.material {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            all.insert(header::AUTHORIZATION, value);
-        }
+        endpoint.dialect.authenticate(&mut all, key);
     }
     if endpoint.forward_user_agent
         && let Some(agent) = headers::agent_with_callers(&request.headers)

@@ -21,8 +21,8 @@ use crate::domain::record::{Answered, Record};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
+use crate::wire::exchange::Exchange;
 use crate::wire::inspection::StreamEvent;
-use crate::wire::openai::answered;
 use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
@@ -33,6 +33,7 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.
 pub(super) struct Live {
+    pub(super) exchange: Exchange,
     pub(super) events: Events,
     /// Its first events.
     pub(super) held: Held,
@@ -73,6 +74,7 @@ impl Live {
     ) -> (Self, HeaderMap) {
         lease.began();
         let live = Self {
+            exchange: begun.exchange,
             events: begun.events,
             held: begun.held,
             done: begun.done,
@@ -103,7 +105,7 @@ impl Live {
             self.finish.note(step(said), wanted);
         }
         if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
-            answered::note(answered, event);
+            self.exchange.note(answered, event);
         }
     }
 

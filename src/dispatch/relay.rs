@@ -32,8 +32,8 @@ use crate::domain::usage::Usage;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halted;
 use crate::wire::classify;
-use crate::wire::openai::error_event::{end_mark, is_understood};
-use crate::wire::openai::stream;
+use crate::wire::dialect::CallerDialect;
+use crate::wire::dialects;
 use crate::wire::splice::{Splice, Spliced};
 use crate::wire::sse::RawEvent;
 
@@ -51,6 +51,7 @@ pub struct Relay {
     id: Arc<str>,
     clock: Clock,
     operation: Operation,
+    caller: &'static dyn CallerDialect,
     terms: Terms,
     outbox: Outbox,
     live: Option<Live>,
@@ -90,10 +91,11 @@ impl Relay {
     ) -> Self {
         let clock = story.clock;
         let now = clock.now();
+        let caller = dialects::caller(story.operation);
         let mut outbox = Outbox::new(rescue.as_ref().map(|rescue| rescue.hold()))
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
-            .numbering(story.operation == Operation::Responses);
+            .numbering(caller.repeats_progress(story.operation));
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
         }
@@ -103,6 +105,7 @@ impl Relay {
             id: Arc::clone(&story.id),
             clock,
             operation: story.operation,
+            caller,
             terms,
             outbox,
             live: Some(live),
@@ -222,10 +225,15 @@ impl Relay {
 
     /// Ends the answer with the error that it first broke off with.
     fn end_cut(&mut self, failure: &Failure, first: &Cut) {
-        let event = first.event(self.operation, &self.id, &self.outbox.progress());
+        let event = first.event(
+            self.operation,
+            self.caller,
+            &self.id,
+            &self.outbox.progress(),
+        );
         self.close(failure, Ending::Cut(first.code), Some(event));
         if mutant::on(Mutant::CutLooksComplete) {
-            self.outbox.finish(end_mark(self.operation));
+            self.outbox.finish(self.caller.end_mark(self.operation));
         }
     }
 
@@ -332,7 +340,7 @@ impl Relay {
     fn ended(&mut self) {
         if self.is_finished() {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(raw) = end_mark(self.operation) {
+            if let Some(raw) = self.caller.end_mark(self.operation) {
                 self.outbox.push(RawEvent { raw }, self.clock.now());
             }
             return self.complete();
@@ -377,8 +385,8 @@ impl Relay {
 
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
-        let said = stream::inspect(self.operation, &event);
         let Some(live) = &mut self.live else { return };
+        let said = live.exchange.event(&event);
         // Comments and pings keep a connection open, not a promise.
         if said.life {
             live.last_event = now;
@@ -392,7 +400,7 @@ impl Relay {
             let failure =
                 classify::classify_inband(&live.kind, &error, &HeaderMap::new(), self.clock.wall());
             let failure = live.reworded(failure, &error.body);
-            let own = match !said.foreign && is_understood(self.operation, &event) {
+            let own = match !said.foreign && self.caller.is_understood(self.operation, &event) {
                 true => live.fit(event.raw).map(Own::Event),
                 false => live.fit(error.body).map(Own::Body),
             };

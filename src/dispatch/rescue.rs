@@ -15,13 +15,11 @@ use crate::actors::lease::Lease;
 use crate::domain::attempts::{Attempts, Next};
 use crate::domain::blame::Blame;
 use crate::domain::chain::Chain;
-use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Record, Why};
 use crate::domain::refusal::Reason;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
-use crate::wire::openai::prefill;
 use crate::wire::request::RequestDoc;
 
 /// All that is needed to go on with a request whose stream is being relayed.
@@ -81,11 +79,11 @@ impl Rescue {
         // With what the configuration fills in: that may bind the answer too.
         let plain = |endpoint: &Arc<Endpoint>| {
             let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
-            filled.is_ok_and(|doc| prefill::may_be_rescued(&doc))
+            filled.is_ok_and(|doc| endpoint.dialect.may_be_rescued(request.operation, &doc))
         };
         let mut endpoints =
             (0..chain.upstreams.len()).filter_map(|index| dispatch.endpoint(&chain, index));
-        let may = request.operation == Operation::Chat && endpoints.all(plain);
+        let may = endpoints.all(plain);
         may.then(|| {
             Box::new(Self {
                 dispatch: Arc::clone(dispatch),
@@ -183,7 +181,9 @@ impl Rescue {
             let doc = &self.request.doc;
             let asked = endpoint.prefill.as_ref().filter(|_| may_continue);
             let asked = asked.and_then(|asked| {
-                let doc = prefill::continued(doc, &sent.text, sent.tokens, asked.form)?;
+                let doc = endpoint
+                    .dialect
+                    .continued(doc, &sent.text, sent.tokens, asked.form)?;
                 Some((doc, asked))
             });
             let how = match &asked {

@@ -81,12 +81,7 @@ names! {
 
 /// What the convention calls an operation; it has no word for moderations.
 pub const fn operation(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Chat | Operation::Responses => "chat",
-        Operation::Completions => "text_completion",
-        Operation::Embeddings => "embeddings",
-        Operation::Moderations => "moderations",
-    }
+    operation.spec().convention
 }
 
 /// The convention's name of a provider, by its id in the catalogue; where the convention has none, the id.

@@ -2,10 +2,74 @@
 //! arguments. Token counts are counts of words, and given only where the caller's form of answer has them.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::sse::{data_event, named_event};
-use crate::domain::dialect::Operation;
+use super::dialect::UpstreamDialect;
+use super::inspection::{Inspection, StreamEvent};
+use super::openai::OpenAi;
+use super::request::RequestDoc;
+use super::sse::{RawEvent, data_event, named_event};
+use crate::domain::dialect::{AnswerList, Operation};
+use crate::domain::record::Answered;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+
+/// Takes requests and gives answers in OpenAI's form, and needs neither an address nor a key.
+#[derive(Clone, Copy, Debug)]
+pub struct EchoDialect;
+
+impl UpstreamDialect for EchoDialect {
+    fn id(&self) -> &'static str {
+        "echo"
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    fn path(&self, operation: Operation) -> Option<&'static str> {
+        OpenAi.path(operation)
+    }
+
+    fn full_path(&self) -> &'static str {
+        OpenAi.full_path()
+    }
+
+    fn authenticate(&self, _headers: &mut HeaderMap, _key: &ApiKey) {}
+
+    fn inspect(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answered: Option<&mut Answered>,
+    ) -> Inspection {
+        OpenAi.inspect(operation, headers, body, answered)
+    }
+
+    fn event(&self, operation: Operation, event: &RawEvent) -> StreamEvent {
+        OpenAi.event(operation, event)
+    }
+
+    fn note(&self, answered: &mut Answered, event: &RawEvent) {
+        OpenAi.note(answered, event);
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        OpenAi.may_be_rescued(operation, doc)
+    }
+
+    fn continued(
+        &self,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+        form: Prefill,
+    ) -> Option<RequestDoc> {
+        OpenAi.continued(doc, sent, spent, form)
+    }
+}
 
 /// What an echo is made from.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +104,21 @@ impl Echo<'_> {
             .get("stream")
             .and_then(Value::as_bool)
             .unwrap_or(false);
-        match operation {
-            Operation::Embeddings => self.embeddings(model, request),
-            Operation::Moderations => self.moderations(model, request),
-            Operation::Chat | Operation::Completions | Operation::Responses => {
+        let answer = operation.spec().answer;
+        match answer {
+            AnswerList::Data => self.embeddings(model, request),
+            AnswerList::Results => self.moderations(model, request),
+            AnswerList::Choices | AnswerList::Output => {
                 let Some(prompt) = prompt(operation, request) else {
                     return Echoed::Refused("At least one user message is required");
                 };
                 let text = format!("[{}] {prompt}", self.provider);
                 let usage = (words(&prompt).len(), words(&text).len());
-                match (operation, stream) {
-                    (Operation::Responses, false) => {
+                match (answer, stream) {
+                    (AnswerList::Output, false) => {
                         Echoed::Whole(self.response(model, &text, usage, "completed"))
                     }
-                    (Operation::Responses, true) => {
+                    (AnswerList::Output, true) => {
                         Echoed::Stream(self.response_events(model, &text, usage))
                     }
                     (_, false) => Echoed::Whole(self.completion(operation, model, &text, usage)),
@@ -264,15 +329,11 @@ impl Echo<'_> {
 
 /// The last user message, or the prompt.
 fn prompt(operation: Operation, request: &Value) -> Option<String> {
-    match operation {
-        Operation::Completions => text(request.get("prompt")?),
-        Operation::Responses => match request.get("input")? {
-            Value::String(text) => Some(text.clone()),
-            messages => last_of_user(messages),
-        },
-        Operation::Chat | Operation::Embeddings | Operation::Moderations => {
-            last_of_user(request.get("messages")?)
-        }
+    let field = operation.spec().prompt;
+    match (field, request.get(field)?) {
+        ("prompt", prompts) => text(prompts),
+        ("input", Value::String(text)) => Some(text.clone()),
+        (_, messages) => last_of_user(messages),
     }
 }
 

@@ -2,10 +2,13 @@
 
 pub mod classify;
 pub mod content;
+pub mod dialect;
+pub mod dialects;
 pub mod echo;
 pub mod encoding;
 pub mod error_body;
 mod error_doc;
+pub mod exchange;
 pub mod headers;
 pub mod host;
 pub mod inspection;

@@ -146,6 +146,7 @@ async fn read_as(
     })
     .await;
     let endpoint = Endpoint {
+        dialect: crate::wire::dialects::usual(),
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::error_body::{SERVER_ERROR, Trouble};
 use crate::wire::error_doc::{Doc, Field};
 use crate::wire::progress::Progress;
@@ -49,12 +49,9 @@ pub fn error_event(
 ) -> Bytes {
     let Trouble { kind, code, .. } = trouble;
     let message = recognisable(trouble.message, kind);
-    match operation {
-        Operation::Responses => failed_response(&message, (kind, code), request_id, so_far),
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => {
+    match operation.events() {
+        EventForm::Numbered => failed_response(&message, (kind, code), request_id, so_far),
+        EventForm::Chunks => {
             let event = json!({"error": {
                 "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
             }});
@@ -83,15 +80,12 @@ pub fn error_event_from_body(
         _ => "upstream_error",
     };
     let code = doc.first(Field::Code).unwrap_or(fallback);
-    match operation {
-        Operation::Responses => {
+    match operation.events() {
+        EventForm::Numbered => {
             let message = recognisable(message, kind);
             failed_response(&message, (kind, code), request_id, so_far)
         }
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => {
+        EventForm::Chunks => {
             // What else the upstream says, of the error and beside it, stays.
             let own = serde_json::from_slice::<Map<String, Value>>(body).ok();
             let mut event = own
@@ -121,7 +115,7 @@ pub fn error_event_from_body(
 /// Whether an upstream's own error event can go on as it came: one of a response that says where it stands.
 pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
     let numbered = || object(&event.raw)?.get("sequence_number")?.as_u64();
-    operation == Operation::Responses && numbered().is_some()
+    operation.events() == EventForm::Numbered && numbered().is_some()
 }
 
 /// The event `response.failed`, with everything that was told of the response before.
@@ -180,12 +174,9 @@ fn recognisable(message: &str, kind: &str) -> String {
 
 /// What marks the end of a whole stream, where the operation has such a mark.
 pub fn end_mark(operation: Operation) -> Option<Bytes> {
-    match operation {
-        Operation::Responses => None,
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => Some(Bytes::from_static(b"data: [DONE]\n\n")),
+    match operation.events() {
+        EventForm::Numbered => None,
+        EventForm::Chunks => Some(Bytes::from_static(b"data: [DONE]\n\n")),
     }
 }
 

@@ -1,15 +1,24 @@
 //! OpenAI's API: requests, answers, streams, errors, models.
 
-pub mod answered;
+mod answered;
+mod caller;
 mod envelope;
-pub mod error;
+mod error;
 pub mod error_event;
 mod fields;
 mod foreign;
 mod inband;
-pub mod models;
+mod models;
 pub mod prefill;
 pub mod response;
-pub mod said;
+mod said;
 pub mod stream;
-pub mod stream_options;
+mod stream_options;
+mod upstream;
+
+/// Its name in the configuration and in the rows of operations.
+const ID: &str = "openai";
+
+/// OpenAI's API, for upstreams and callers.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAi;

@@ -10,7 +10,7 @@ use super::fields::word;
 use super::foreign::{finite, list_error, readable as text_of};
 use super::inband::{is_certain, is_likely, status_of};
 use super::stream;
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{AnswerList, EventForm, Operation};
 use crate::domain::record::Answered;
 use crate::wire::inspection::{ErrorDoc, Inspection};
 use crate::wire::readable::{Unreadable, looks_like_events, plain};
@@ -65,13 +65,14 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
         };
     };
     let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
-    let is_answer = match operation {
-        Operation::Chat | Operation::Completions => envelope.choices.any,
-        Operation::Embeddings => list(envelope.data),
-        Operation::Moderations => list(envelope.results),
-        Operation::Responses => list(envelope.output),
+    let is_answer = match operation.spec().answer {
+        AnswerList::Choices => envelope.choices.any,
+        AnswerList::Data => list(envelope.data),
+        AnswerList::Results => list(envelope.results),
+        AnswerList::Output => list(envelope.output),
     };
-    let ended_badly = operation == Operation::Responses && word(envelope.status) == "failed";
+    let numbered = operation.events() == EventForm::Numbered;
+    let ended_badly = numbered && word(envelope.status) == "failed";
     if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, None)) {
         return failed(status_of(&envelope));
     }
