@@ -280,6 +280,7 @@ pub fn dispatch(
             shared: shared.clone(),
         };
         let endpoint = Endpoint {
+            dialect: pointsman::wire::dialects::usual(),
             max_answer: 64 << 20,
             max_event: 8 << 20,
             kind: String::new(),
