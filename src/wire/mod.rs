@@ -19,6 +19,7 @@ pub mod model_entry;
 pub mod openai;
 pub mod origin;
 pub mod progress;
+pub mod providers;
 pub mod ratelimit;
 pub mod readable;
 pub mod reasoning;
