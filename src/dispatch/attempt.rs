@@ -27,7 +27,7 @@ use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
-use crate::wire::exchange::Exchange;
+use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::readable::unmarked;
 use crate::wire::request::RequestDoc;
@@ -47,6 +47,8 @@ pub(super) struct Whole {
 /// A stream whose first content is there.
 pub(super) struct Begun {
     pub(super) exchange: Exchange,
+    /// With what was told of the stream so far.
+    pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
     pub(super) held: Held,
     pub(super) events: Events,
@@ -112,10 +114,17 @@ pub(super) async fn make_of(
     let Some(exchange) = Exchange::new(request.operation, endpoint.dialect) else {
         return End::Failed(not_served(request, endpoint), None);
     };
+    let model = lease.upstream().model.as_str();
+    let Ok(outgoing) = exchange.outgoing(doc, model, &endpoint.params) else {
+        return End::Failed(not_served(request, endpoint), None);
+    };
+    if !outgoing.losses.is_empty() {
+        tracing::debug!(request_id = %request.id, losses = ?outgoing.losses, "not all of the request could be translated");
+    }
     let call = Call {
-        path: exchange.path().into(),
+        path: outgoing.path,
         headers: call_headers(request, endpoint, lease, times.tried),
-        body: exchange.body(doc, lease.upstream().model.as_str(), &endpoint.params),
+        body: outgoing.body,
     };
     let attempt = Attempt {
         exchange,
@@ -142,16 +151,17 @@ pub(super) async fn make_of(
         Err(Early::OutOfTime) => End::OutOfTime,
         Err(Early::OutOfRoom) => End::OutOfRoom,
     };
-    fit(end, lease, endpoint)
+    fit(end, exchange, request, lease, endpoint)
 }
 
-/// The same without the credentials of the call.
-fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
+/// The same without the credentials of the call; a refusal as the caller reads it.
+fn fit(end: End, exchange: Exchange, request: &Request, lease: &Lease, endpoint: &Endpoint) -> End {
     let redactor = redacted::of(lease, endpoint);
     match end {
         End::Failed(failure, whole) => {
             let whole = whole.map(|mut whole| {
-                whole.body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
                 whole
             });
             End::Failed(redacted::failure(failure, &redactor), whole)
@@ -267,7 +277,7 @@ impl Attempt<'_> {
     async fn read(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
             status,
-            headers,
+            mut headers,
             mut body,
         } = reply;
         let most = self.endpoint.max_answer;
@@ -307,15 +317,18 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => {
-                    let whole = Whole {
-                        status,
-                        headers,
-                        body,
-                        answered,
-                    };
-                    return Ok(End::Whole(whole, usage));
-                }
+                Inspection::Good(usage) => match self.exchange.answer(&mut headers, body.clone()) {
+                    Ok(body) => {
+                        let whole = Whole {
+                            status,
+                            headers,
+                            body,
+                            answered,
+                        };
+                        return Ok(End::Whole(whole, usage));
+                    }
+                    Err(loss) => Failure::new(Class::Malformed, loss.why),
+                },
             }
         } else {
             let failure = classify::classify(kind, status, &headers, &body, wall);
@@ -359,6 +372,7 @@ impl Attempt<'_> {
         let mut answered = self.times.tried.answered();
         let wanted = self.request.wanted();
         let mut finish = Finish::default();
+        let mut translation = self.exchange.translation();
         let (mut done, mut quiet) = (false, false);
         loop {
             let event = match events.next().await {
@@ -401,7 +415,11 @@ impl Attempt<'_> {
             if !buffered.reach(held.bytes()) {
                 return Err(Early::OutOfRoom);
             }
-            if !held.push(event.raw) {
+            let event = match &mut translation {
+                None => Some(event),
+                Some(translation) => translation.event(&event),
+            };
+            if event.is_some_and(|event| !held.push(event.raw)) {
                 let detail = format!("{} events came without content", held.len());
                 return Err(failed(Class::Malformed, detail));
             }
@@ -413,6 +431,7 @@ impl Attempt<'_> {
         events.begun();
         Ok(End::Begun(Box::new(Begun {
             exchange: self.exchange,
+            translation,
             headers,
             held,
             events,

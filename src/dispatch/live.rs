@@ -21,7 +21,7 @@ use crate::domain::record::{Answered, Record};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
-use crate::wire::exchange::Exchange;
+use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
@@ -34,6 +34,7 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 /// A stream that has begun.
 pub(super) struct Live {
     pub(super) exchange: Exchange,
+    translation: Option<Translation>,
     pub(super) events: Events,
     /// Its first events.
     pub(super) held: Held,
@@ -75,6 +76,7 @@ impl Live {
         lease.began();
         let live = Self {
             exchange: begun.exchange,
+            translation: begun.translation,
             events: begun.events,
             held: begun.held,
             done: begun.done,
@@ -107,6 +109,15 @@ impl Live {
         if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
             self.exchange.note(answered, event);
         }
+    }
+
+    /// What its caller reads in place of an event, without credentials; `None` for nothing.
+    pub(super) fn outgoing(&mut self, event: RawEvent) -> Option<RawEvent> {
+        let event = match &mut self.translation {
+            None => Some(event),
+            Some(translation) => translation.event(&event),
+        };
+        event.map(|event| self.fit_event(event))
     }
 
     /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,

@@ -411,10 +411,11 @@ impl Relay {
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(Cut::unfinished());
         }
-        let event = live.fit_event(event);
-        let out = match &mut self.splice {
-            None => Some(event),
-            Some(splice) => match splice.event(&event) {
+        let event = live.outgoing(event);
+        let out = match (event, &mut self.splice) {
+            (None, _) => None,
+            (Some(event), None) => Some(event),
+            (Some(event), Some(splice)) => match splice.event(&event) {
                 Spliced::Nothing => None,
                 Spliced::Event(raw) => Some(RawEvent { raw }),
                 Spliced::Diverged if mutant::on(Mutant::DivergedGoesOn) => Some(event),

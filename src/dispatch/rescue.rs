@@ -1,7 +1,7 @@
 //! Finding another stream for an answer that broke off after content was sent.
 //!
 //! The request's own machine goes on: attempt limits, deadline, retry budgets and breakers hold as before the
-//! first content. What is found is spliced to what was sent by `wire/openai/splice.rs`.
+//! first content. What is found is spliced to what was sent by `wire/splice.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;

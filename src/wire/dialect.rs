@@ -4,6 +4,7 @@
 //! names it. Where an upstream takes an operation as the caller's dialect has it, bytes pass as they came
 //! (`wire/exchange.rs`); all others go through the neutral form of `wire/ir`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::error_body::{ErrorBody, Trouble};
 use super::inspection::{Inspection, StreamEvent};
+use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
@@ -75,6 +77,45 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         spent: u64,
         form: Prefill,
     ) -> Option<RequestDoc>;
+
+    /// The operation of its own by which a conversation in the neutral form is asked for. `None` where it takes none:
+    /// then the four below are not used.
+    fn conversation(&self) -> Option<Operation> {
+        None
+    }
+
+    /// Where a call of such an operation goes, where that depends on the model or on streaming.
+    fn call_path(&self, operation: Operation, _model: &str, _stream: bool) -> Cow<'static, str> {
+        self.path(operation).unwrap_or_default().into()
+    }
+
+    /// The body of a call from the neutral form, and what had no place in it. `params` are filled in where it does not
+    /// say.
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses);
+
+    /// A whole answer in the neutral form.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss>;
+
+    /// Reads one streamed answer.
+    fn event_decoder(&self) -> Box<dyn EventDecoder>;
+}
+
+/// Reads one streamed answer into the neutral form, event by event.
+pub trait EventDecoder: Send {
+    /// What one event says.
+    fn event(&mut self, event: &RawEvent) -> Vec<StreamItem>;
+}
+
+/// Writes one streamed answer from the neutral form.
+pub trait EventEncoder: Send {
+    /// The event or events that say all of this; empty for nothing.
+    fn event(&mut self, items: Vec<StreamItem>) -> Bytes;
+
+    /// What had no place in them, since it was last asked.
+    fn losses(&mut self) -> Losses;
 }
 
 impl PartialEq for dyn UpstreamDialect {
@@ -140,4 +181,17 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
 
     /// One model.
     fn model(&self, entry: &ModelEntry) -> Bytes;
+
+    /// The request in the neutral form; `None` for an operation that is no conversation.
+    fn decode_request(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+    ) -> Option<Result<ChatRequest, Loss>>;
+
+    /// A whole answer from the neutral form, and what had no place in it.
+    fn encode_answer(&self, operation: Operation, answer: ChatAnswer) -> (Bytes, Losses);
+
+    /// Writes one streamed answer that is read from the dialect of the name `origin`.
+    fn event_encoder(&self, operation: Operation, origin: &'static str) -> Box<dyn EventEncoder>;
 }

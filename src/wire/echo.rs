@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::dialect::UpstreamDialect;
+use super::dialect::{EventDecoder, UpstreamDialect};
 use super::inspection::{Inspection, StreamEvent};
+use super::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use super::openai::OpenAi;
 use super::request::RequestDoc;
 use super::sse::{RawEvent, data_event, named_event};
@@ -68,6 +69,22 @@ impl UpstreamDialect for EchoDialect {
         form: Prefill,
     ) -> Option<RequestDoc> {
         OpenAi.continued(doc, sent, spent, form)
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        OpenAi.conversation()
+    }
+
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
+        OpenAi.encode_request(request, params)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        OpenAi.decode_answer(body)
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        OpenAi.event_decoder()
     }
 }
 

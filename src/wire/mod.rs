@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod headers;
 pub mod host;
 pub mod inspection;
+pub mod ir;
 pub mod json;
 pub mod key_forms;
 pub mod mask;

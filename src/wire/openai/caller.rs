@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{OpenAi, error, error_event, models, said, stream_options};
+use super::{OpenAi, error, error_event, ir, models, said, stream_options};
 use crate::domain::dialect::{EventForm, Operation};
-use crate::wire::dialect::CallerDialect;
+use crate::wire::dialect::{CallerDialect, EventEncoder};
 use crate::wire::error_body::{ErrorBody, Trouble};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
@@ -71,5 +73,23 @@ impl CallerDialect for OpenAi {
 
     fn model(&self, entry: &ModelEntry) -> Bytes {
         models::single(entry)
+    }
+
+    fn decode_request(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+    ) -> Option<Result<ChatRequest, Loss>> {
+        let body = || json::value(doc.body()).unwrap_or_default();
+        (operation == Operation::Chat).then(|| ir::decode_request(body()))
+    }
+
+    fn encode_answer(&self, _operation: Operation, answer: ChatAnswer) -> (Bytes, Losses) {
+        let (body, losses) = ir::encode_answer(answer);
+        (body.to_string().into(), losses)
+    }
+
+    fn event_encoder(&self, _operation: Operation, origin: &'static str) -> Box<dyn EventEncoder> {
+        Box::new(ir::ChunkEncoder::new(origin))
     }
 }

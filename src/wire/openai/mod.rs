@@ -8,6 +8,7 @@ pub mod error_event;
 mod fields;
 mod foreign;
 mod inband;
+mod ir;
 mod models;
 pub mod prefill;
 pub mod response;

@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Map, Value};
 
-use super::{OpenAi, answered, prefill, response, stream};
+use super::{OpenAi, answered, ir, prefill, response, stream};
 use crate::domain::dialect::Operation;
 use crate::domain::record::Answered;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
-use crate::wire::dialect::UpstreamDialect;
+use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::json;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
@@ -69,5 +72,27 @@ impl UpstreamDialect for OpenAi {
         form: Prefill,
     ) -> Option<RequestDoc> {
         prefill::continued(doc, sent, spent, form)
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        Some(Operation::Chat)
+    }
+
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
+        let (mut body, losses) = ir::encode_request(request);
+        if let Value::Object(fields) = &mut body {
+            for (name, value) in params {
+                fields.entry(name).or_insert_with(|| value.clone());
+            }
+        }
+        (body.to_string().into(), losses)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        ir::decode_answer(json::value(body).unwrap_or_default())
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(ir::ChunkDecoder)
     }
 }
