@@ -10,11 +10,12 @@ use crate::wire::dialects::{self, Dialect, UPSTREAM};
 impl FromNode for Dialect {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
         match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node.reject(
-                format!("dialect {name} is not supported by this version"),
-                "use `openai` with the provider's OpenAI-compatible base_url",
-                report,
-            ),
+            Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node
+                .reject(
+                    format!("dialect {name} is not supported by this version"),
+                    "use `openai` with the provider's OpenAI-compatible base_url",
+                    report,
+                ),
             _ => choice(
                 node,
                 &UPSTREAM.map(|dialect| (dialect.id(), dialect)),

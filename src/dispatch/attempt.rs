@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::Body;
-use super::call_headers::call_headers;
+use super::call_headers::call_of;
 use super::drain::drain;
 use super::events::{Events, Fault, look, step};
 use super::held::{self, Held};
@@ -111,20 +111,9 @@ pub(super) async fn make_of(
     lease: &Lease,
     times: Times<'_>,
 ) -> End {
-    let Some(exchange) = Exchange::new(request.operation, endpoint.dialect) else {
-        return End::Failed(not_served(request, endpoint), None);
-    };
-    let model = lease.upstream().model.as_str();
-    let Ok(outgoing) = exchange.outgoing(doc, model, &endpoint.params) else {
-        return End::Failed(not_served(request, endpoint), None);
-    };
-    if !outgoing.losses.is_empty() {
-        tracing::debug!(request_id = %request.id, losses = ?outgoing.losses, "not all of the request could be translated");
-    }
-    let call = Call {
-        path: outgoing.path,
-        headers: call_headers(request, endpoint, lease, times.tried),
-        body: outgoing.body,
+    let (exchange, call) = match call_of(doc, request, endpoint, lease, times.tried) {
+        Ok(made) => made,
+        Err(failure) => return End::Failed(failure, None),
     };
     let attempt = Attempt {
         exchange,
@@ -192,13 +181,6 @@ impl From<Failure> for Early {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
-}
-
-/// The provider's API has nothing of the kind.
-fn not_served(request: &Request, endpoint: &Endpoint) -> Failure {
-    let route = request.operation.path();
-    let detail = format!("the {} API does not serve {route}", endpoint.dialect.id());
-    Failure::new(Class::Unsupported, detail)
 }
 
 struct Attempt<'a> {

@@ -1,92 +1,15 @@
 //! The echo dialect: answers with the last user message, without any network. Pure; ids and times are
 //! arguments. Token counts are counts of words, and given only where the caller's form of answer has them.
 
+mod dialect;
+
 use bytes::Bytes;
-use http::HeaderMap;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::dialect::{EventDecoder, UpstreamDialect};
-use super::inspection::{Inspection, StreamEvent};
-use super::ir::{ChatAnswer, ChatRequest, Loss, Losses};
-use super::openai::OpenAi;
-use super::request::RequestDoc;
-use super::sse::{RawEvent, data_event, named_event};
+use super::sse::{data_event, named_event};
 use crate::domain::dialect::{AnswerList, Operation};
-use crate::domain::record::Answered;
-use crate::domain::rescue::Prefill;
-use crate::domain::secret::ApiKey;
 
-/// Takes requests and gives answers in OpenAI's form, and needs neither an address nor a key.
-#[derive(Clone, Copy, Debug)]
-pub struct EchoDialect;
-
-impl UpstreamDialect for EchoDialect {
-    fn id(&self) -> &'static str {
-        "echo"
-    }
-
-    fn is_remote(&self) -> bool {
-        false
-    }
-
-    fn path(&self, operation: Operation) -> Option<&'static str> {
-        OpenAi.path(operation)
-    }
-
-    fn full_path(&self) -> &'static str {
-        OpenAi.full_path()
-    }
-
-    fn authenticate(&self, _headers: &mut HeaderMap, _key: &ApiKey) {}
-
-    fn inspect(
-        &self,
-        operation: Operation,
-        headers: &HeaderMap,
-        body: &Bytes,
-        answered: Option<&mut Answered>,
-    ) -> Inspection {
-        OpenAi.inspect(operation, headers, body, answered)
-    }
-
-    fn event(&self, operation: Operation, event: &RawEvent) -> StreamEvent {
-        OpenAi.event(operation, event)
-    }
-
-    fn note(&self, answered: &mut Answered, event: &RawEvent) {
-        OpenAi.note(answered, event);
-    }
-
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        OpenAi.may_be_rescued(operation, doc)
-    }
-
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        OpenAi.continued(doc, sent, spent, form)
-    }
-
-    fn conversation(&self) -> Option<Operation> {
-        OpenAi.conversation()
-    }
-
-    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
-        OpenAi.encode_request(request, params)
-    }
-
-    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        OpenAi.decode_answer(body)
-    }
-
-    fn event_decoder(&self) -> Box<dyn EventDecoder> {
-        OpenAi.event_decoder()
-    }
-}
+pub use dialect::EchoDialect;
 
 /// What an echo is made from.
 #[derive(Clone, Copy, Debug)]

@@ -40,9 +40,10 @@ pub(in crate::wire::openai) fn decode_request(body: Value) -> Result<ChatRequest
         Ok(decode_message(role_of(&role), fields))
     });
     let messages = messages.collect::<Result<Vec<ChatMessage>, Loss>>()?;
-    let limit = LIMITS
-        .into_iter()
-        .find_map(|name| number(&mut fields, name));
+    // Of another name than the first only where that says nothing: both may stand there.
+    let said = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
+    let limit = LIMITS.into_iter().find(said);
+    let limit = limit.and_then(|name| number(&mut fields, name));
     Ok(ChatRequest {
         origin: crate::wire::openai::ID,
         model: text(&mut fields, "model"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
-use super::{Encoder, fill, inside, list, number, put, put_in, take, text};
+use super::{Encoder, count, fill, inside, list, number, put, put_in, take, text};
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::ir::{ContentDelta, Extra, Losses, ReasoningPart, StreamItem, ToolCallKind};
 use crate::wire::sse::{RawEvent, data_event};
@@ -85,7 +85,7 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
     all.extend(text(delta, "refusal").map(ContentDelta::Refusal));
     let calls = take(delta, "tool_calls", |value| {
         let all = value.as_array().filter(|all| !all.is_empty())?;
-        all.iter().map(decode_call).collect()
+        all.iter().enumerate().map(decode_call).collect()
     });
     let calls: Vec<ContentDelta> = calls.unwrap_or_default();
     all.extend(calls);
@@ -97,7 +97,8 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
     all
 }
 
-fn decode_call(value: &Value) -> Option<ContentDelta> {
+/// A piece of a call. Some leave its index out, and send each call in one piece.
+fn decode_call((at, value): (usize, &Value)) -> Option<ContentDelta> {
     let mut fields = value.as_object()?.clone();
     // The type stands in the first piece only, and stays where it is.
     let kind = if fields.contains_key("custom") {
@@ -109,7 +110,7 @@ fn decode_call(value: &Value) -> Option<ContentDelta> {
     let name = inside(&mut fields, place, |inner| text(inner, "name"));
     let arguments = inside(&mut fields, place, |inner| text(inner, input));
     Some(ContentDelta::ToolCall {
-        index: index(&mut fields),
+        index: count(&mut fields, "index").unwrap_or(at as u64),
         id: text(&mut fields, "id"),
         name,
         arguments,
