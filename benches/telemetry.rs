@@ -21,10 +21,10 @@ use pointsman::domain::ids::{KeyId, Upstream};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::record::{Record, Why};
 use pointsman::domain::time::Time;
+use pointsman::domain::usage::Usage;
 use pointsman::telemetry::metrics::specs::Sizes;
 use pointsman::telemetry::metrics::{Metrics, Named, Provider};
 use pointsman::telemetry::told::Told;
-use pointsman::wire::openai::usage::Usage;
 
 /// As the program has it.
 #[global_allocator]

@@ -36,7 +36,7 @@ use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
 use pointsman::upstream::{Call, Reply, SendError, Upstream};
-use pointsman::wire::openai::request::RequestDoc;
+use pointsman::wire::request::RequestDoc;
 
 /// How the upstream keeps its limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -311,6 +311,7 @@ pub async fn play(setup: Setup) -> Figures {
         builtin: false,
     };
     let endpoint = Endpoint {
+        dialect: pointsman::wire::dialects::usual(),
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),

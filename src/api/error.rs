@@ -9,13 +9,15 @@ use http::{HeaderValue, StatusCode, header};
 use super::answer_headers::describe;
 use crate::dispatch::Failed;
 use crate::domain::connection::Unidentified;
+use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::record::Record;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
+use crate::wire::dialects;
 use crate::wire::encoding;
-use crate::wire::openai::error::{AttemptLine, ErrorBody, SkippedLine};
+use crate::wire::error_body::{AttemptLine, ErrorBody, SkippedLine};
 
 /// So many characters of what each upstream said are told.
 const SAID: usize = 200;
@@ -60,8 +62,8 @@ impl ApiError {
         self
     }
 
-    /// The error body.
-    pub(super) fn body(&self, request_id: &str) -> bytes::Bytes {
+    /// The error body, in the dialect of a caller that asks for `operation`.
+    pub(super) fn body(&self, request_id: &str, operation: Option<Operation>) -> bytes::Bytes {
         let attempts = self.records.iter().map(|record| AttemptLine {
             upstream: record.upstream.to_string(),
             key: record.key.to_string(),
@@ -84,12 +86,14 @@ impl ApiError {
             attempts: attempts.collect(),
             skipped: skipped.collect(),
         };
-        body.to_bytes()
+        operation
+            .map_or_else(dialects::usual_caller, dialects::caller)
+            .error(&body)
     }
 
     /// The whole answer; `x-request-id` is added by the caller of this.
-    pub(super) fn response(&self, request_id: &str) -> Response {
-        let mut response = Response::new(Body::from(self.body(request_id)));
+    pub(super) fn response(&self, request_id: &str, operation: Option<Operation>) -> Response {
+        let mut response = Response::new(Body::from(self.body(request_id, operation)));
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let unidentified = matches!(

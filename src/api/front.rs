@@ -149,6 +149,5 @@ fn operation<B>(request: &Request<B>) -> Option<Operation> {
     }
     let path = request.uri().path();
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let mut all = Operation::ALL.into_iter();
-    all.find(|operation| operation.path() == path)
+    Operation::at(path)
 }

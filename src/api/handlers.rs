@@ -25,8 +25,9 @@ use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
 use crate::runtime::kept::Kept;
 use crate::telemetry::told::Told;
+use crate::wire::dialects;
 use crate::wire::encoding;
-use crate::wire::openai::request::{RequestDoc, RequestError};
+use crate::wire::request::RequestError;
 
 const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
@@ -65,7 +66,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
             if !asks {
                 body::discard(body);
             }
-            error.response(&id)
+            error.response(&id, Some(operation))
         }
     };
     tagged(response, &id)
@@ -154,13 +155,15 @@ async fn admit(
     // Only now: a body that comes slowly keeps nobody else out.
     let place = api.door.enter(client.as_deref())?;
     drop(reads);
-    let doc = RequestDoc::parse(body).map_err(|error| {
-        let code = match error {
-            RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
-            _ => ErrorCode::InvalidRequest,
-        };
-        ApiError::new(code, error.to_string())
-    })?;
+    let doc = dialects::caller(operation)
+        .parse(operation, body)
+        .map_err(|error| {
+            let code = match error {
+                RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
+                _ => ErrorCode::InvalidRequest,
+            };
+            ApiError::new(code, error.to_string())
+        })?;
     let (deadline, silence) = match doc.stream() {
         true => (
             policy.deadline_of(caller.arrived, patience.whole),
@@ -194,11 +197,12 @@ fn draining() -> ApiError {
 
 async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> Response {
     let id = Arc::clone(&request.id);
+    let operation = request.operation;
     let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
     let Some(every) = keepalive else {
         return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id),
+            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
         };
     };
     let operation = request.operation;
@@ -208,7 +212,7 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> R
         biased;
         result = &mut running => match result {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id),
+            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
         },
         () = tokio::time::sleep(every) => {
             let body = keepalive::body(operation, id, running, every, place);
@@ -315,7 +319,7 @@ pub(super) fn turn_away(
         if !asks_first(&head.headers) {
             body::discard(body);
         }
-        return tagged(error.response(&id), &id);
+        return tagged(error.response(&id, Some(operation)), &id);
     }
     refuse(request, error)
 }
@@ -326,7 +330,7 @@ pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
         body::discard(body);
     }
     let id = request_headers::request_id(&head.headers);
-    tagged(error.response(&id), &id)
+    tagged(error.response(&id, None), &id)
 }
 
 pub(super) fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {

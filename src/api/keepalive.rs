@@ -14,7 +14,9 @@ use super::error::ApiError;
 use crate::dispatch::{Answer, AnswerBody, Failed, Relay};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
-use crate::wire::openai::error_event::{Progress, Trouble, error_event, error_event_from_body};
+use crate::wire::dialects;
+use crate::wire::error_body::Trouble;
+use crate::wire::progress::Progress;
 
 type Running = Pin<Box<dyn Future<Output = Result<Answer, Box<Failed>>> + Send>>;
 
@@ -61,12 +63,14 @@ async fn step(
                 () = tokio::time::sleep(every) => return Some((comment(), Phase::Waiting(running))),
             };
             let nothing = Progress::default();
+            let caller = dialects::caller(operation);
             match result {
                 Ok(answer) => match answer.body {
                     AnswerBody::Stream(relay) => relaying(relay).await,
                     AnswerBody::Full(body) => {
                         let kind = error_code::kind_of(answer.status);
-                        let event = error_event_from_body(operation, &body, kind, id, &nothing);
+                        let event =
+                            caller.error_event_from_body(operation, &body, kind, id, &nothing);
                         Some((event, Phase::Ended))
                     }
                 },
@@ -77,7 +81,8 @@ async fn step(
                         kind: error.code.kind(),
                         code: error.code.as_str(),
                     };
-                    Some((error_event(operation, trouble, id, &nothing), Phase::Ended))
+                    let event = caller.error_event(operation, trouble, id, &nothing);
+                    Some((event, Phase::Ended))
                 }
             }
         }

@@ -13,20 +13,25 @@ use super::identity::identify;
 use super::state::{Api, Serving};
 use crate::access::Client;
 use crate::domain::error_code::ErrorCode;
-use crate::wire::openai::models::{self, ModelEntry};
+use crate::wire::dialects::usual_caller;
+use crate::wire::model_entry::ModelEntry;
 
 /// `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
     let serving = api.serving();
     match identify(&serving, request.uri(), request.headers()) {
-        Ok(None) => json(&request, StatusCode::OK, models::list(&serving.models)),
+        Ok(None) => json(
+            &request,
+            StatusCode::OK,
+            usual_caller().models(&serving.models),
+        ),
         Ok(Some(client)) => {
             let listed = serving.models.iter();
             let own: Vec<ModelEntry> = listed
                 .filter(|entry| is_listed(&serving, Some(&client), entry))
                 .cloned()
                 .collect();
-            json(&request, StatusCode::OK, models::list(&own))
+            json(&request, StatusCode::OK, usual_caller().models(&own))
         }
         Err(error) => refuse(request, &error),
     }
@@ -55,7 +60,7 @@ pub(super) async fn model(
     );
     let found = serving.models.iter().find(|entry| entry.id == name);
     match found.filter(|entry| is_listed(&serving, client.as_deref(), entry)) {
-        Some(entry) => json(&request, StatusCode::OK, models::single(entry)),
+        Some(entry) => json(&request, StatusCode::OK, usual_caller().model(entry)),
         None => {
             let message = format!("there is no model `{name}`: GET /v1/models lists them");
             refuse(request, &ApiError::new(ErrorCode::ModelNotFound, message))

@@ -11,7 +11,7 @@ use crate::access::Clients;
 use crate::config::Pages;
 use crate::dispatch::Dispatch;
 use crate::runtime::halt::Halt;
-use crate::wire::openai::models::ModelEntry;
+use crate::wire::model_entry::ModelEntry;
 
 /// What the data listener needs to know.
 pub struct Api {

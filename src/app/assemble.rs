@@ -15,7 +15,7 @@ use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, Provider};
 use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
-use crate::domain::dialect::Dialect;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{ProviderName, Upstream as Target};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
@@ -30,7 +30,7 @@ use crate::upstream::dns::{Dns, Terms};
 use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::{HttpUpstream, Proxy, Way};
 use crate::upstream::mock::Mocked;
-use crate::wire::openai::models::ModelEntry;
+use crate::wire::model_entry::ModelEntry;
 use crate::wire::{key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
@@ -100,7 +100,7 @@ fn is_same_way(one: &Provider, other: &Provider) -> bool {
 /// Where a provider's calls go, in one text.
 fn home(provider: &Provider) -> String {
     let chat_url = provider.chat_url.as_deref().unwrap_or_default();
-    format!("{:?} {} {chat_url}", provider.dialect, provider.base_url)
+    format!("{} {} {chat_url}", provider.dialect.id(), provider.base_url)
 }
 
 /// Where calls go, and where continuations go when that is elsewhere.
@@ -119,8 +119,14 @@ fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartErr
         },
         authorities: &provider.authorities,
     };
-    let http = |base_url: &str, chat_url: Option<&str>| {
-        let http = HttpUpstream::new(base_url, chat_url, &way);
+    let dialect = provider.dialect;
+    let paths: Vec<&'static str> = Operation::ALL
+        .into_iter()
+        .filter_map(|operation| dialect.path(operation))
+        .collect();
+    let http = |base_url: &str, full_url: Option<&str>| {
+        let elsewhere = full_url.map(|url| (dialect.full_path(), url));
+        let http = HttpUpstream::new(base_url, &paths, elsewhere, &way);
         let http = http.map_err(|source| StartError::Provider {
             name: name.to_owned(),
             source,
@@ -134,9 +140,10 @@ fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartErr
         }
         Ok::<_, StartError>(mocked(http, provider))
     };
-    let wire = match provider.dialect {
-        Dialect::Echo => mocked(EchoUpstream::new(name, clock), provider),
-        Dialect::OpenAi => http(&provider.base_url, provider.chat_url.as_deref())?,
+    let wire = if dialect.is_remote() {
+        http(&provider.base_url, provider.chat_url.as_deref())?
+    } else {
+        mocked(EchoUpstream::new(name, clock), provider)
     };
     let prefill_url = provider.prefill_url.as_deref();
     let prefill = prefill_url.map(|url| http(url, None)).transpose()?;
@@ -156,6 +163,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
     });
     Endpoint {
         kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
+        dialect: provider.dialect,
         wire,
         headers: headers.collect::<HeaderMap>(),
         credentials: credentials_of(provider).into(),

@@ -4,7 +4,6 @@ use http::Uri;
 
 use super::error::StartError;
 use crate::config::{Config, Content, Provider};
-use crate::domain::dialect::Dialect;
 use crate::runtime::clock::Clock;
 use crate::telemetry::otlp_spans;
 use crate::telemetry::spans::Place;
@@ -54,7 +53,7 @@ pub(super) fn known(config: &Config) -> Known {
 fn place(provider: &Provider) -> Place {
     let kind = provider.kind.clone();
     let uri = provider.base_url.parse::<Uri>().ok();
-    let uri = uri.filter(|_| provider.dialect != Dialect::Echo);
+    let uri = uri.filter(|_| provider.dialect.is_remote());
     let usual = uri.as_ref().and_then(|uri| match uri.scheme_str() {
         Some("https") => Some(443),
         Some("http") => Some(80),

@@ -180,7 +180,7 @@ fn provider_json(provider: &Provider) -> Value {
     json!({
         "name": provider.name.as_str(),
         "kind": provider.kind,
-        "dialect": provider.dialect.as_str(),
+        "dialect": provider.dialect.id(),
         "url": url(provider),
         "model": provider.model.as_ref().map(|model| model.as_str()),
         "models": models,
@@ -209,7 +209,7 @@ fn title(provider: &Provider) -> String {
     let title = format!(
         "{}  ({}{kind})  {url}",
         provider.name,
-        provider.dialect.as_str()
+        provider.dialect.id()
     );
     title.trim_end().to_owned()
 }

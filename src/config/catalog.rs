@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
-use crate::domain::dialect::Dialect;
 use crate::domain::rescue::Prefill;
+use crate::wire::dialects::{self, Dialect};
 
 /// A provider that needs no more than a key.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -17,8 +17,7 @@ pub struct BuiltIn {
     /// API root without a trailing slash; empty for echo.
     pub base_url: String,
     /// What it speaks, as in the configuration.
-    #[serde(default = "openai")]
-    dialect: String,
+    dialect: Option<String>,
     /// Singular names of the variables that hold keys, best first.
     pub env: Vec<String>,
     /// What the bare name means.
@@ -37,18 +36,11 @@ pub struct BuiltIn {
     pub prefill_url: Option<String>,
 }
 
-fn openai() -> String {
-    Dialect::OpenAi.as_str().to_owned()
-}
-
 impl BuiltIn {
     /// What it speaks.
     pub fn dialect(&self) -> Dialect {
-        if self.dialect == Dialect::Echo.as_str() {
-            Dialect::Echo
-        } else {
-            Dialect::OpenAi
-        }
+        let named = self.dialect.as_deref().and_then(dialects::upstream);
+        named.unwrap_or_else(dialects::usual)
     }
 
     /// How it is told to go on from the beginning of an answer, if it can be.
@@ -127,10 +119,18 @@ mod tests {
                 entry.id
             );
             if let Some(url) = &entry.prefill_url {
-                assert_eq!(&Endpoint::parse(url).unwrap().base_url, url, "{}", entry.id);
+                assert_eq!(
+                    &Endpoint::parse(url, entry.dialect()).unwrap().base_url,
+                    url,
+                    "{}",
+                    entry.id
+                );
             }
-            if entry.dialect() == Dialect::OpenAi {
-                let endpoint = Endpoint::parse(&entry.base_url).unwrap();
+            if let Some(dialect) = &entry.dialect {
+                assert!(dialects::upstream(dialect).is_some(), "{}", entry.id);
+            }
+            if entry.dialect().is_remote() {
+                let endpoint = Endpoint::parse(&entry.base_url, entry.dialect()).unwrap();
                 assert_eq!(endpoint.base_url, entry.base_url, "{}", entry.id);
                 assert_eq!(endpoint.chat_url, None, "{}", entry.id);
             }

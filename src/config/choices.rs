@@ -4,21 +4,22 @@ use super::read::{FromNode, Node, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
-use crate::domain::dialect::Dialect;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::dialects::{self, Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
     fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
         match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) => node.reject(
-                format!("dialect {name} is not supported by this version"),
-                "use `openai` with the provider's OpenAI-compatible base_url",
-                report,
-            ),
+            Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node
+                .reject(
+                    format!("dialect {name} is not supported by this version"),
+                    "use `openai` with the provider's OpenAI-compatible base_url",
+                    report,
+                ),
             _ => choice(
                 node,
-                &[("openai", Self::OpenAi), ("echo", Self::Echo)],
+                &UPSTREAM.map(|dialect| (dialect.id(), dialect)),
                 report,
             ),
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-const CHAT: &str = "/chat/completions";
+use crate::wire::dialects::Dialect;
 
 /// Where a provider is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,12 +18,12 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads an absolute http(s) URL. A trailing slash does not matter; one that ends in
-    /// `/chat/completions` is kept as the full URL, with its query.
+    /// Reads an absolute http(s) URL. A trailing slash does not matter; one that ends in the dialect's
+    /// [`full_path`](crate::wire::dialect::UpstreamDialect::full_path) is kept as the full URL, with its query.
     ///
     /// # Errors
     /// What is wrong with it. The URL itself is not part of the message: it may hold a secret.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, dialect: Dialect) -> Result<Self, String> {
         let text = text.trim();
         let uri: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
@@ -49,7 +49,7 @@ impl Endpoint {
         };
         let root = root.trim_end_matches('/');
         let local = is_local(authority.host());
-        if let Some(base) = root.strip_suffix(CHAT) {
+        if let Some(base) = root.strip_suffix(dialect.full_path()) {
             let chat_url = match query {
                 Some(query) => format!("{root}?{query}"),
                 None => root.to_owned(),
@@ -99,21 +99,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::dialects;
+
+    fn parse(text: &str) -> Result<Endpoint, String> {
+        Endpoint::parse(text, dialects::usual())
+    }
 
     #[test]
     fn roots_lose_their_slash_and_full_urls_are_kept() {
-        let root = Endpoint::parse("https://api.example.com/v1/").unwrap();
+        let root = parse("https://api.example.com/v1/").unwrap();
         assert_eq!(
             (root.base_url.as_str(), root.chat_url),
             ("https://api.example.com/v1", None)
         );
-        let full = Endpoint::parse("https://api.groq.com/openai/v1/chat/completions/").unwrap();
+        let full = parse("https://api.groq.com/openai/v1/chat/completions/").unwrap();
         assert_eq!(full.base_url, "https://api.groq.com/openai/v1");
         assert_eq!(
             full.chat_url.as_deref(),
             Some("https://api.groq.com/openai/v1/chat/completions")
         );
-        let query = Endpoint::parse("http://h:1/d/chat/completions?api-version=2").unwrap();
+        let query = parse("http://h:1/d/chat/completions?api-version=2").unwrap();
         assert_eq!(
             query.chat_url.as_deref(),
             Some("http://h:1/d/chat/completions?api-version=2")
@@ -133,14 +138,14 @@ mod tests {
             "http://h/v1#x",
             "http://a b/",
         ] {
-            let error = Endpoint::parse(text).unwrap_err();
+            let error = parse(text).unwrap_err();
             assert!(!error.contains("secret"), "{text}: {error}");
         }
     }
 
     #[test]
     fn private_hosts_are_local() {
-        let local = |host: &str| Endpoint::parse(&format!("http://{host}/v1")).unwrap().local;
+        let local = |host: &str| parse(&format!("http://{host}/v1")).unwrap().local;
         assert!(local("localhost:1") && local("127.0.0.1") && local("[::1]:8") && local("ollama"));
         assert!(local("192.168.0.9") && local("10.1.1.1") && local("gpu.internal"));
         assert!(!local("1.2.3.4") && !local("api.example.com") && !local("[2001:db8::1]"));
@@ -149,7 +154,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in "(http://)?\\PC{0,40}") {
-            let _ = Endpoint::parse(&text);
+            let _ = parse(&text);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whose errors a provider sends: recognised by the host that is called, else by the provider's name.
 //!
 //! A provider of any name at a known host sends that host's errors; the catalogue's addresses are known, and those of
-//! `OTHERS`.
+//! `wire/providers.rs`.
 
 use std::sync::LazyLock;
 
@@ -9,33 +9,7 @@ use http::Uri;
 
 use super::catalog;
 use crate::wire::classify;
-
-/// Hosts that no entry of the catalogue names, and whose errors are known. A host matches with whatever stands before
-/// it; `*` stands for the rest of one label.
-const OTHERS: &[(&str, &str)] = &[
-    ("azure_openai", "openai.azure.com"),
-    ("azure_openai", "services.ai.azure.com"),
-    ("azure_openai", "cognitiveservices.azure.com"),
-    ("github_models", "models.github.ai"),
-    ("github_models", "models.inference.ai.azure.com"),
-    ("bedrock", "bedrock-runtime.*.amazonaws.com"),
-    ("bedrock", "bedrock-runtime-fips.*.amazonaws.com"),
-    ("bedrock", "bedrock-mantle.*.api.aws"),
-    ("vertex", "*-aiplatform.googleapis.com"),
-    ("vertex", "aiplatform.googleapis.com"),
-    ("vertex", "aiplatform.*.rep.googleapis.com"),
-    ("cloudflare", "api.cloudflare.com"),
-    ("cohere", "api.cohere.com"),
-    ("togetherai", "api.together.xyz"),
-    ("mistralai", "codestral.mistral.ai"),
-    ("moonshot", "api.moonshot.cn"),
-    ("moonshot", "api.kimi.com"),
-    ("qwen", "dashscope*.aliyuncs.com"),
-    ("zai", "open.bigmodel.cn"),
-    ("minimax", "api.minimaxi.com"),
-    ("minimax", "api.minimax.chat"),
-    ("ollama", "ollama.com"),
-];
+use crate::wire::providers::PROVIDERS;
 
 /// Every known host and the kind of provider there; an address on this machine is anybody's.
 pub fn known() -> &'static [(&'static str, &'static str)] {
@@ -46,9 +20,15 @@ pub fn known() -> &'static [(&'static str, &'static str)] {
             let host = rest.split(['/', ':']).next()?;
             Some((entry.id.as_str(), host))
         });
-        own.chain(OTHERS.iter().copied()).collect()
+        own.chain(others()).collect()
     });
     &KNOWN
+}
+
+/// The hosts that no entry of the catalogue names.
+fn others() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rows = PROVIDERS.iter();
+    rows.flat_map(|row| row.hosts.iter().map(|host| (row.id, *host)))
 }
 
 /// The kind of provider whose errors come from `base_url`: that of a known host, else `kind`, the built-in provider's
@@ -143,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_other_host_is_of_a_kind_whose_errors_are_known() {
-        for (kind, host) in OTHERS {
+        for (kind, host) in others() {
             assert!(classify::knows(kind), "{host}: {kind}");
         }
     }

@@ -13,7 +13,6 @@ use super::read::{FromNode, Node, Report, section};
 use super::resolved::{Dns, Proxy};
 use super::values::{Names, Span};
 use crate::domain::address;
-use crate::domain::dialect::Dialect;
 use crate::domain::secret::ApiKey;
 
 section! {
@@ -169,10 +168,11 @@ pub(super) fn settle(placed: &mut [Placed], proxy: Option<ProxyForm>, report: &m
     let common = proxy.map(|ProxyForm(proxy)| proxy).unwrap_or_default();
     for placed in placed {
         let provider = &mut placed.provider;
-        if provider.dialect == Dialect::Echo {
+        if !provider.dialect.is_remote() {
             continue;
         }
-        let local = Endpoint::parse(&provider.base_url).is_ok_and(|endpoint| endpoint.local);
+        let local = Endpoint::parse(&provider.base_url, provider.dialect)
+            .is_ok_and(|endpoint| endpoint.local);
         if provider.proxy.is_none() && !local {
             provider.proxy = Some(common.clone());
         }

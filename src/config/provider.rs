@@ -14,10 +14,10 @@ use super::resolved::{Key, Mock, Provider};
 use super::values::{Amount, Span, share};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::dialect::Dialect;
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::near::near;
+use crate::wire::dialects::{self, Dialect};
 
 /// What became of a provider of the file.
 pub(super) enum Outcome {
@@ -44,17 +44,17 @@ pub(super) fn resolve(
     let own_url = raw.base_url.is_some();
     let dialect = raw
         .dialect
-        .unwrap_or_else(|| entry.map_or(Dialect::OpenAi, BuiltIn::dialect));
+        .unwrap_or_else(|| entry.map_or_else(dialects::usual, BuiltIn::dialect));
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
-    let variables = match (entry, dialect) {
-        (_, Dialect::Echo) => Vec::new(),
-        (Some(entry), _) => entry.variables(),
-        (None, _) => vec![own_variable(&name)],
+    let variables = match entry {
+        _ if !dialect.is_remote() => Vec::new(),
+        Some(entry) => entry.variables(),
+        None => vec![own_variable(&name)],
     };
     let (keys, written) = keys_of(&mut raw, &variables, path, context, report);
 
-    let free = dialect == Dialect::Echo || entry.is_some_and(|entry| entry.local);
+    let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
         let standard = entry.filter(|_| !own_url);
         if let Some(entry) = no_key(&name, standard, endpoint.local, path, report) {
@@ -69,7 +69,7 @@ pub(super) fn resolve(
         report,
     );
     let (model, models) = models_of(&mut raw, entry);
-    if dialect == Dialect::OpenAi && report.lenient && model.is_none() && models.is_empty() {
+    if dialect.is_remote() && report.lenient && model.is_none() && models.is_empty() {
         report.warn(
             path,
             format!("{name} has no model: only {name}:<model> can be asked for"),
@@ -163,8 +163,14 @@ fn complete(
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
         },
-        prefill_url: prefill_url(raw.prefill_url, allow_link_local, path, report)
-            .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
+        prefill_url: prefill_url(
+            raw.prefill_url,
+            parts.dialect,
+            allow_link_local,
+            path,
+            report,
+        )
+        .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
     }
 }
 
@@ -326,7 +332,7 @@ fn endpoint(
         (None, Some(entry)) => entry.base_url.clone(),
         (None, None) => String::new(),
     };
-    if dialect == Dialect::Echo {
+    if !dialect.is_remote() {
         return none;
     }
     if url.is_empty() {
@@ -339,7 +345,7 @@ fn endpoint(
         report.problem(path, message, &suggestion);
         return none;
     }
-    Endpoint::parse(&url).unwrap_or_else(|message| {
+    Endpoint::parse(&url, dialect).unwrap_or_else(|message| {
         let message = format!("base_url {message}");
         report.problem(
             &format!("{path}.base_url"),
@@ -352,12 +358,13 @@ fn endpoint(
 
 fn prefill_url(
     url: Option<String>,
+    dialect: Dialect,
     allow_link_local: bool,
     path: &str,
     report: &mut Report,
 ) -> Option<String> {
     let place = format!("{path}.prefill_url");
-    let problem = match Endpoint::parse(&url?) {
+    let problem = match Endpoint::parse(&url?, dialect) {
         Ok(endpoint) if endpoint.chat_url.is_none() => {
             outbound::check_address(&endpoint.base_url, allow_link_local, &place, report);
             return Some(endpoint.base_url);

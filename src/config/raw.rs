@@ -17,9 +17,9 @@ use super::streams::{Hedge, PrefillForm, ProfileForm, Rescue};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
 use crate::domain::cooldown::CooldownScope;
-use crate::domain::dialect::Dialect;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::dialects::Dialect;
 
 section! {
     /// The whole file.

@@ -15,7 +15,6 @@ use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::circuit::BreakerPolicy;
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::dialect::Dialect;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
@@ -23,6 +22,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
 
 /// One whole configuration.

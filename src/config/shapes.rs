@@ -24,11 +24,11 @@ use super::values::{
 };
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
-use crate::domain::dialect::Dialect;
 use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::dialects::{Dialect, UPSTREAM};
 
 /// A number and its unit, as text.
 const TIME: &str = r"^\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*(s|secs?|seconds?|ms|millis|us|µs|m|mins?|minutes?|h|hours?|d|days?)?\s*$";
@@ -236,7 +236,7 @@ impl Describe for Policy {
 
 impl Describe for Dialect {
     fn shape() -> Shape {
-        Shape::choice(["openai", "echo"])
+        Shape::choice(UPSTREAM.map(|dialect| dialect.id()))
     }
 }
 

@@ -7,7 +7,6 @@ use super::context::{Placed, other_names};
 use super::raw;
 use super::read::Report;
 use crate::domain::chain::{ChainError, MemberEntry, ResolveError, VirtualEntry};
-use crate::domain::dialect::Dialect;
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
 use crate::domain::profile::{Profile, Said, TargetPolicies, TargetPolicy};
@@ -240,7 +239,7 @@ pub(super) fn report_chain_error(
             let head = upstream.split(':').next().unwrap_or_default();
             let names = catalog::all()
                 .iter()
-                .filter(|entry| entry.dialect() != Dialect::Echo)
+                .filter(|entry| entry.dialect().is_remote())
                 .map(|entry| entry.id.as_str());
             near(head, names)
                 .first()

@@ -152,7 +152,7 @@ impl Dispatch {
         Ok(Some(Charge {
             bill,
             prompt: tokens::prompt(&request.doc),
-            said: Said::default(),
+            said: Said::new(request.caller()),
         }))
     }
 }

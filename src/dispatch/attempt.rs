@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::Body;
-use super::call_headers::call_headers;
+use super::call_headers::call_of;
 use super::drain::drain;
 use super::events::{Events, Fault, look, step};
 use super::held::{self, Held};
@@ -22,16 +22,15 @@ use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::Answered;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
 use crate::wire::encoding::whole::unmarked;
-use crate::wire::openai::answered;
-use crate::wire::openai::request::RequestDoc;
-use crate::wire::openai::stream::{self, ErrorDoc, StreamEvent};
-use crate::wire::openai::usage::Usage;
-use crate::wire::openai::{response, response::Inspection};
+use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
+use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -47,6 +46,9 @@ pub(super) struct Whole {
 
 /// A stream whose first content is there.
 pub(super) struct Begun {
+    pub(super) exchange: Exchange,
+    /// With what was told of the stream so far.
+    pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
     pub(super) held: Held,
     pub(super) events: Events,
@@ -109,12 +111,12 @@ pub(super) async fn make_of(
     lease: &Lease,
     times: Times<'_>,
 ) -> End {
-    let call = Call {
-        operation: request.operation,
-        headers: call_headers(request, endpoint, lease, times.tried),
-        body: doc.rewritten(lease.upstream().model.as_str(), &endpoint.params),
+    let (exchange, call) = match call_of(doc, request, endpoint, lease, times.tried) {
+        Ok(made) => made,
+        Err(failure) => return End::Failed(failure, None),
     };
     let attempt = Attempt {
+        exchange,
         request,
         wire,
         endpoint,
@@ -138,16 +140,17 @@ pub(super) async fn make_of(
         Err(Early::OutOfTime) => End::OutOfTime,
         Err(Early::OutOfRoom) => End::OutOfRoom,
     };
-    fit(end, lease, endpoint)
+    fit(end, exchange, request, lease, endpoint)
 }
 
-/// The same without the credentials of the call.
-fn fit(end: End, lease: &Lease, endpoint: &Endpoint) -> End {
+/// The same without the credentials of the call; a refusal as the caller reads it.
+fn fit(end: End, exchange: Exchange, request: &Request, lease: &Lease, endpoint: &Endpoint) -> End {
     let redactor = redacted::of(lease, endpoint);
     match end {
         End::Failed(failure, whole) => {
             let whole = whole.map(|mut whole| {
-                whole.body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
                 whole
             });
             End::Failed(redacted::failure(failure, &redactor), whole)
@@ -181,6 +184,7 @@ impl From<Failure> for Early {
 }
 
 struct Attempt<'a> {
+    exchange: Exchange,
     request: &'a Request,
     wire: &'a dyn Wire,
     endpoint: &'a Endpoint,
@@ -255,7 +259,7 @@ impl Attempt<'_> {
     async fn read(&self, reply: Reply) -> Result<End, Early> {
         let Reply {
             status,
-            headers,
+            mut headers,
             mut body,
         } = reply;
         let most = self.endpoint.max_answer;
@@ -288,8 +292,10 @@ impl Attempt<'_> {
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
         let failure = if is_success(status) {
-            let operation = self.request.operation;
-            match response::inspect_closer(operation, &headers, &body, answered.as_deref_mut()) {
+            match self
+                .exchange
+                .inspect(&headers, &body, answered.as_deref_mut())
+            {
                 Inspection::ErrorInside(error) => {
                     let failure = classify::classify_inband(kind, &error, &headers, wall);
                     redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
@@ -298,15 +304,18 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => {
-                    let whole = Whole {
-                        status,
-                        headers,
-                        body,
-                        answered,
-                    };
-                    return Ok(End::Whole(whole, usage));
-                }
+                Inspection::Good(usage) => match self.exchange.answer(&mut headers, body.clone()) {
+                    Ok(body) => {
+                        let whole = Whole {
+                            status,
+                            headers,
+                            body,
+                            answered,
+                        };
+                        return Ok(End::Whole(whole, usage));
+                    }
+                    Err(loss) => Failure::new(Class::Malformed, loss.why),
+                },
             }
         } else {
             let failure = classify::classify(kind, status, &headers, &body, wall);
@@ -343,6 +352,7 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
+        let mut translation = self.exchange.translation();
         let (mut done, mut quiet) = (false, false);
         loop {
             let event = match events.next().await {
@@ -358,7 +368,7 @@ impl Attempt<'_> {
             if event.is_quiet() && std::mem::replace(&mut quiet, true) {
                 continue;
             }
-            let said: StreamEvent = stream::inspect(self.request.operation, &event);
+            let said: StreamEvent = self.exchange.event(&event);
             if let Some(error) = said.error {
                 drain(events);
                 return Ok(self.refused_inside(&error, &headers, status));
@@ -369,7 +379,7 @@ impl Attempt<'_> {
             }
             usage = said.usage.or(usage);
             if let Some(answered) = &mut answered {
-                answered::note(answered, &event);
+                self.exchange.note(answered, &event);
             }
             finish.note(step(&said), wanted);
             if said.done && !finish.has_finish_reason() && !said.content {
@@ -380,7 +390,11 @@ impl Attempt<'_> {
             if !buffered.reach(held.bytes()) {
                 return Err(Early::OutOfRoom);
             }
-            if !held.push(event.raw) {
+            let event = match &mut translation {
+                None => Some(event),
+                Some(translation) => translation.event(&event),
+            };
+            if event.is_some_and(|event| !held.push(event.raw)) {
                 let detail = format!("{} events came without content", held.len());
                 return Err(failed(Class::Malformed, detail));
             }
@@ -391,6 +405,8 @@ impl Attempt<'_> {
         }
         events.begun();
         Ok(End::Begun(Box::new(Begun {
+            exchange: self.exchange,
+            translation,
             headers,
             held,
             events,

@@ -1,22 +1,54 @@
-//! The headers of a call to an upstream.
+//! A call to an upstream: where it goes, its headers, what it says.
 
 use http::{HeaderMap, HeaderValue, header};
 
 use super::request::{Endpoint, Request};
 use super::tried::Tried;
 use crate::actors::lease::Lease;
+use crate::domain::outcome::{Class, Failure};
+use crate::upstream::Call;
 use crate::wire::encoding::takes_gzip;
+use crate::wire::exchange::Exchange;
+use crate::wire::ir::Loss;
+use crate::wire::request::RequestDoc;
 use crate::wire::{headers, trace_context};
 
-const BEARER: &str = "Bearer ";
-
-/// Those of the caller that pass, our own, the key, and what the configuration adds.
-pub(super) fn call_headers(
+/// The call that asks this upstream for what `doc` says, and how its answer travels back.
+///
+/// # Errors
+/// The provider's API has nothing of the kind, or the request cannot be said in it.
+pub(super) fn call_of(
+    doc: &RequestDoc,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     tried: &Tried,
-) -> HeaderMap {
+) -> Result<(Exchange, Call), Failure> {
+    let dialect = endpoint.dialect;
+    let unserved = |why: &str| {
+        let (id, path) = (dialect.id(), request.operation.path());
+        let detail = format!("{path} is not served by the provider's API ({id}): {why}");
+        Failure::new(Class::Unsupported, detail)
+    };
+    let exchange = Exchange::new(request.operation, dialect);
+    let exchange = exchange.ok_or_else(|| unserved("it has nothing of the kind"))?;
+    let model = lease.upstream().model.as_str();
+    let outgoing = exchange
+        .outgoing(doc, model, &endpoint.params)
+        .map_err(|loss| unserved(loss.why))?;
+    for Loss { path, why } in &outgoing.losses {
+        tracing::debug!(request_id = %request.id, %path, why, "a field of the request was left out");
+    }
+    let call = Call {
+        path: outgoing.path,
+        headers: call_headers(request, endpoint, lease, tried),
+        body: outgoing.body,
+    };
+    Ok((exchange, call))
+}
+
+/// Those of the caller that pass, our own, the key, and what the configuration adds.
+fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
     if let Some(client) = &request.client {
         headers::own_idempotency_keys(&mut all, client.name());
@@ -49,13 +81,7 @@ pub(super) fn call_headers(
         trace_context::write(&mut all, trace, span);
     }
     if let Some(key) = &*lease.material {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            all.insert(header::AUTHORIZATION, value);
-        }
+        endpoint.dialect.authenticate(&mut all, key);
     }
     if endpoint.forward_user_agent
         && let Some(agent) = headers::agent_with_callers(&request.headers)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::access::Bill;
 use crate::domain::usage::Usage;
-use crate::wire::openai::said;
+use crate::wire::dialect::CallerDialect;
 use crate::wire::sse::RawEvent;
 
 /// Bytes of text to a token, roughly: English prose has four or five, code and other languages fewer.
@@ -24,27 +24,38 @@ pub(super) struct Charge {
 }
 
 /// Bytes of the text that went out to the caller. What sends it counts; the charge is settled wherever the request ends.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Said(Arc<AtomicU64>);
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    bytes: Arc<AtomicU64>,
+    caller: &'static dyn CallerDialect,
+}
 
 impl Said {
+    /// Nothing yet, of an answer in this dialect.
+    pub(super) fn new(caller: &'static dyn CallerDialect) -> Self {
+        Self {
+            bytes: Arc::default(),
+            caller,
+        }
+    }
+
     /// This event went out.
     pub(super) fn note(&self, event: &RawEvent) {
-        self.add(said::text_bytes(&event.data()));
+        self.add(self.caller.text_bytes(&event.data()));
     }
 
     /// This whole answer, readable, went out.
     pub(super) fn note_whole(&self, answer: &[u8]) {
-        self.add(said::text_bytes(answer));
+        self.add(self.caller.text_bytes(answer));
     }
 
     fn add(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// About how many tokens that is.
     fn tokens(&self) -> u64 {
-        self.0.load(Ordering::Relaxed).div_ceil(BYTES_PER_TOKEN)
+        self.bytes.load(Ordering::Relaxed).div_ceil(BYTES_PER_TOKEN)
     }
 }
 

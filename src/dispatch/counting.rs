@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::tokens;
 use crate::domain::fair_queue::{FairQueue, Owner, Ticket};
 use crate::domain::time::Time;
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 /// A count keeps a core busy: more at once than there are cores make each other late.
 static COUNTS: LazyLock<Counts> = LazyLock::new(|| {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
-use crate::wire::openai::error_event::{
-    Progress, Trouble, error_event, error_event_from_body, kind_of,
-};
+use crate::wire::dialect::CallerDialect;
+use crate::wire::error_body::{Trouble, kind_of};
+use crate::wire::progress::Progress;
 
 const LOST: &str = "the upstream's connection was lost before the answer was complete";
 const SILENT: &str = "the upstream's stream fell silent before the answer was complete (timeout)";
@@ -116,12 +116,18 @@ impl Cut {
     }
 
     /// The event that ends the answer.
-    pub(super) fn event(&self, operation: Operation, request_id: &str, so_far: &Progress) -> Bytes {
+    pub(super) fn event(
+        &self,
+        operation: Operation,
+        caller: &dyn CallerDialect,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes {
         match &self.own {
             Some(Own::Event(raw)) => raw.clone(),
             Some(Own::Body(body)) => {
                 let kind = kind_of(self.class);
-                error_event_from_body(operation, body, kind, request_id, so_far)
+                caller.error_event_from_body(operation, body, kind, request_id, so_far)
             }
             None => {
                 let trouble = Trouble {
@@ -129,7 +135,7 @@ impl Cut {
                     kind: self.code.kind(),
                     code: self.code.as_str(),
                 };
-                error_event(operation, trouble, request_id, so_far)
+                caller.error_event(operation, trouble, request_id, so_far)
             }
         }
     }

@@ -14,8 +14,8 @@ use crate::domain::finish::Step;
 use crate::runtime::turn::Turn;
 use crate::upstream::{Reply, SendError};
 use crate::wire::encoding::{DecodeError, Decoder, codings};
-use crate::wire::openai::response::looks_like_events;
-use crate::wire::openai::stream::StreamEvent;
+use crate::wire::inspection::StreamEvent;
+use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
 /// So much of a compressed stream is decoded at a time, in bytes. Of gzip and deflate at most 1032 times as much comes

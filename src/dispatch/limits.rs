@@ -7,7 +7,7 @@ use crate::actors::lease::Lease;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::profile::TargetPolicy;
 use crate::domain::time::Time;
-use crate::wire::openai::reasoning;
+use crate::wire::reasoning;
 
 /// What bounds one request's waiting. Its deadline is that of the [`Request`].
 #[derive(Clone, Copy)]

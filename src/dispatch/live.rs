@@ -18,12 +18,12 @@ use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
 use crate::domain::time::Time;
-use crate::wire::openai::answered;
-use crate::wire::openai::stream::StreamEvent;
-use crate::wire::openai::transcript::Transcript;
-use crate::wire::openai::usage::Usage;
+use crate::domain::usage::Usage;
+use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::inspection::StreamEvent;
 use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
+use crate::wire::transcript::Transcript;
 
 /// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
 /// that still go on take for it, and short enough for a caller that waits for nothing.
@@ -31,6 +31,8 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.
 pub(super) struct Live {
+    pub(super) exchange: Exchange,
+    translation: Option<Translation>,
     pub(super) events: Events,
     /// Its first events.
     pub(super) held: Held,
@@ -61,6 +63,8 @@ impl Live {
     ) -> (Self, HeaderMap) {
         lease.began();
         let live = Self {
+            exchange: begun.exchange,
+            translation: begun.translation,
             events: begun.events,
             held: begun.held,
             done: begun.done,
@@ -87,8 +91,17 @@ impl Live {
             self.finish.note(step(said), wanted);
         }
         if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
-            answered::note(answered, event);
+            self.exchange.note(answered, event);
         }
+    }
+
+    /// What its caller reads in place of an event, without credentials; `None` for nothing.
+    pub(super) fn outgoing(&mut self, event: RawEvent) -> Option<RawEvent> {
+        let event = match &mut self.translation {
+            None => Some(event),
+            Some(translation) => translation.event(&event),
+        };
+        event.map(|event| self.fit_event(event))
     }
 
     /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,

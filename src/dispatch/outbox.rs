@@ -9,10 +9,10 @@ use bytes::{Bytes, BytesMut};
 use super::charge::{Charge, Said};
 use super::held;
 use crate::domain::time::Time;
-use crate::wire::openai::content::Spoken;
-use crate::wire::openai::error_event::Progress;
-use crate::wire::openai::transcript::Transcript;
+use crate::wire::content::Spoken;
+use crate::wire::progress::Progress;
 use crate::wire::sse::RawEvent;
+use crate::wire::transcript::Transcript;
 
 /// Small events that are there together go out in pieces of at most so many bytes.
 const TOGETHER: usize = 16 * 1024;

@@ -29,13 +29,13 @@ use crate::domain::finish::Wanted;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::runtime::clock::Clock;
 use crate::runtime::halt::Halted;
 use crate::wire::classify;
-use crate::wire::openai::error_event::{end_mark, is_understood};
-use crate::wire::openai::splice::{Splice, Spliced};
-use crate::wire::openai::stream;
-use crate::wire::openai::usage::Usage;
+use crate::wire::dialect::CallerDialect;
+use crate::wire::dialects;
+use crate::wire::splice::{Splice, Spliced};
 use crate::wire::sse::RawEvent;
 
 /// What bounds a stream, and what it must have to be whole.
@@ -52,6 +52,7 @@ pub struct Relay {
     id: Arc<str>,
     clock: Clock,
     operation: Operation,
+    caller: &'static dyn CallerDialect,
     terms: Terms,
     outbox: Outbox,
     live: Option<Live>,
@@ -99,10 +100,11 @@ impl Relay {
         let clock = dispatch.clock;
         let now = clock.now();
         let story = &run.state.story;
+        let caller = dialects::caller(request.operation);
         let mut outbox = Outbox::new(rescue.map(|rescue| rescue.hold))
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
-            .numbering(request.operation == Operation::Responses);
+            .numbering(caller.repeats_progress(request.operation));
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
         }
@@ -111,6 +113,7 @@ impl Relay {
             id: Arc::clone(&request.id),
             clock,
             operation: request.operation,
+            caller,
             terms,
             outbox,
             live: Some(live),
@@ -236,7 +239,12 @@ impl Relay {
 
     /// Ends the answer with the error that it first broke off with.
     fn end_cut(&mut self, failure: &Failure, first: &Cut) {
-        let event = first.event(self.operation, &self.id, &self.outbox.progress());
+        let event = first.event(
+            self.operation,
+            self.caller,
+            &self.id,
+            &self.outbox.progress(),
+        );
         self.close(failure, Ending::Cut(first.code), Some(event));
     }
 
@@ -341,7 +349,7 @@ impl Relay {
     fn ended(&mut self) {
         if self.is_finished() {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(raw) = end_mark(self.operation) {
+            if let Some(raw) = self.caller.end_mark(self.operation) {
                 self.outbox.push(RawEvent { raw }, self.clock.now());
             }
             return self.complete();
@@ -386,8 +394,8 @@ impl Relay {
 
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
-        let said = stream::inspect(self.operation, &event);
         let Some(live) = &mut self.live else { return };
+        let said = live.exchange.event(&event);
         // Comments and pings keep a connection open, not a promise.
         if said.life {
             live.last_event = now;
@@ -405,7 +413,7 @@ impl Relay {
                 self.clock.wall(),
             );
             let failure = live.reworded(failure, &error.body);
-            let own = match !said.foreign && is_understood(self.operation, &event) {
+            let own = match !said.foreign && self.caller.is_understood(self.operation, &event) {
                 true => live.fit(event.raw).map(Own::Event),
                 false => live.fit(error.body).map(Own::Body),
             };
@@ -416,10 +424,11 @@ impl Relay {
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(Cut::unfinished());
         }
-        let event = live.fit_event(event);
-        let out = match &mut self.splice {
-            None => Some(event),
-            Some(splice) => match splice.event(&event) {
+        let event = live.outgoing(event);
+        let out = match (event, &mut self.splice) {
+            (None, _) => None,
+            (Some(event), None) => Some(event),
+            (Some(event), Some(splice)) => match splice.event(&event) {
                 Spliced::Nothing => None,
                 Spliced::Event(raw) => Some(RawEvent { raw }),
                 Spliced::Diverged => return self.diverged(),

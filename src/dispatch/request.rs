@@ -16,13 +16,16 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Upstream as Wire;
-use crate::wire::openai::request::RequestDoc;
-use crate::wire::openai::stream_options::asks_for_usage;
+use crate::wire::dialect::CallerDialect;
+use crate::wire::dialects::{self, Dialect};
+use crate::wire::request::RequestDoc;
 
 /// What dispatch needs to know of one provider.
 pub struct Endpoint {
     /// Its catalogue id, for its ways of saying no; empty for a custom one.
     pub kind: String,
+    /// What it speaks.
+    pub dialect: Dialect,
     /// Where its calls go.
     pub wire: Arc<dyn Wire>,
     /// Headers that every call carries.
@@ -96,11 +99,16 @@ impl Request {
         self.headers = HeaderMap::new();
     }
 
+    /// What its caller speaks.
+    pub(super) fn caller(&self) -> &'static dyn CallerDialect {
+        dialects::caller(self.operation)
+    }
+
     /// What the answer is to have.
     pub(super) fn wanted(&self) -> Wanted {
         Wanted {
             choices: self.doc.choices(),
-            usage: asks_for_usage(&self.doc),
+            usage: self.caller().asks_for_usage(&self.doc),
         }
     }
 

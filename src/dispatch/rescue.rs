@@ -1,7 +1,7 @@
 //! Finding another stream for an answer that broke off after content was sent.
 //!
 //! The request's own machine goes on: attempt limits, deadline, retry budgets and breakers hold as before the
-//! first content. What is found is spliced to what was sent by `wire/openai/splice.rs`.
+//! first content. What is found is spliced to what was sent by `wire/splice.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,11 @@ use super::request_run::RequestRun;
 use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
 use crate::domain::attempts::{LeaseFilter, Next};
-use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Record, Why};
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
-use crate::wire::openai::prefill;
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 /// What the caller has.
 pub(super) struct Sent {
@@ -58,11 +56,11 @@ pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
     // With what the configuration fills in: that may bind the answer too.
     let plain = |endpoint: &Arc<Endpoint>| {
         let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
-        filled.is_ok_and(|doc| prefill::may_be_rescued(&doc))
+        filled.is_ok_and(|doc| endpoint.dialect.may_be_rescued(request.operation, &doc))
     };
     let chain = &run.context.chain;
     let mut endpoints = (0..chain.upstreams.len()).filter_map(|index| run.context.endpoint(index));
-    let may = request.operation == Operation::Chat && endpoints.all(plain);
+    let may = endpoints.all(plain);
     may.then_some(policy)
 }
 
@@ -153,7 +151,8 @@ impl Search<'_> {
         let RequestRun { context, state } = &mut *self.run;
         let request = &context.request;
         let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
-        let continued = prefill.and_then(|prefill| continued(&request.doc, &self.sent, prefill));
+        let continued =
+            prefill.and_then(|prefill| continued(endpoint, &request.doc, &self.sent, prefill));
         let (how, why) = match &continued {
             Some((_, prefill)) => {
                 let echoed = prefill.form == Prefill::PrefixEchoed;
@@ -260,10 +259,13 @@ impl Search<'_> {
 
 /// The request that asks for the rest of what was sent; `None` when it cannot be asked for.
 fn continued<'e>(
+    endpoint: &Endpoint,
     doc: &RequestDoc,
     sent: &Sent,
     prefill: &'e Continuation,
 ) -> Option<(RequestDoc, &'e Continuation)> {
-    let doc = prefill::continued(doc, &sent.text, sent.tokens, prefill.form)?;
+    let doc = endpoint
+        .dialect
+        .continued(doc, &sent.text, sent.tokens, prefill.form)?;
     Some((doc, prefill))
 }

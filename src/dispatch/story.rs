@@ -11,8 +11,8 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::record::{CacheLookup, Record};
 use crate::domain::time::Time;
-use crate::wire::openai::content::{Content, Spoken};
-use crate::wire::openai::usage::Usage;
+use crate::domain::usage::Usage;
+use crate::wire::content::{Content, Spoken};
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

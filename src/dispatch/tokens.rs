@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 /// What a chat template may add to each message, generously.
 const PER_MESSAGE: u64 = 8;

@@ -1,58 +1,149 @@
-//! Which API an upstream speaks, and which operation of it a caller asks for. No I/O.
+//! What a caller may ask for: one row an operation, from which routes, paths, names in telemetry and the look at answers
+//! follow. No I/O.
 
-/// The API that a provider speaks on the wire.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Dialect {
-    /// OpenAI's API and everything compatible with it.
-    #[default]
-    OpenAi,
-    /// No network at all: answers with the last user message.
-    Echo,
+/// The list that a whole answer has at its top.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AnswerList {
+    /// `choices`.
+    Choices,
+    /// `data`.
+    Data,
+    /// `results`.
+    Results,
+    /// `output`.
+    Output,
 }
 
-impl Dialect {
-    /// The name used in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Echo => "echo",
+/// The form of a streamed answer's events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventForm {
+    /// Chunks without names, ended by `[DONE]`.
+    Chunks,
+    /// Events of many types, each with its number in the stream; the last one's type says that it is the last.
+    Numbered,
+}
+
+/// What is known of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OperationSpec {
+    /// The caller dialect that it belongs to, as in `wire::dialects`.
+    pub dialect: &'static str,
+    /// The path below an API root, such as `/chat/completions`.
+    pub path: &'static str,
+    /// The route by which it is counted.
+    pub route: &'static str,
+    /// What OpenTelemetry's GenAI conventions call it; for what they do not know, a word of its own.
+    pub convention: &'static str,
+    /// The request's field that holds the prompt.
+    pub prompt: &'static str,
+    /// What a whole answer must have.
+    pub answer: AnswerList,
+    /// What a streamed answer looks like.
+    pub events: EventForm,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident $spec:tt)+) => {
+        /// What the caller asks for, by the route that was called.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Operation {
+            $($(#[$doc])* $name,)+
         }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
+
+            /// Its row.
+            pub const fn spec(self) -> &'static OperationSpec {
+                match self {
+                    $(Self::$name => &OperationSpec $spec,)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// `POST /v1/chat/completions`.
+    Chat {
+        dialect: "openai",
+        path: "/chat/completions",
+        route: "/v1/chat/completions",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Choices,
+        events: EventForm::Chunks,
+    }
+    /// `POST /v1/completions`.
+    Completions {
+        dialect: "openai",
+        path: "/completions",
+        route: "/v1/completions",
+        convention: "text_completion",
+        prompt: "prompt",
+        answer: AnswerList::Choices,
+        events: EventForm::Chunks,
+    }
+    /// `POST /v1/embeddings`.
+    Embeddings {
+        dialect: "openai",
+        path: "/embeddings",
+        route: "/v1/embeddings",
+        convention: "embeddings",
+        prompt: "input",
+        answer: AnswerList::Data,
+        events: EventForm::Chunks,
+    }
+    /// `POST /v1/moderations`.
+    Moderations {
+        dialect: "openai",
+        path: "/moderations",
+        route: "/v1/moderations",
+        convention: "moderations",
+        prompt: "input",
+        answer: AnswerList::Results,
+        events: EventForm::Chunks,
+    }
+    /// `POST /v1/responses`.
+    Responses {
+        dialect: "openai",
+        path: "/responses",
+        route: "/v1/responses",
+        convention: "chat",
+        prompt: "input",
+        answer: AnswerList::Output,
+        events: EventForm::Numbered,
     }
 }
 
-/// What the caller asks for, by the route that was called.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Operation {
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/completions`.
-    Completions,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-    /// `POST /v1/moderations`.
-    Moderations,
-    /// `POST /v1/responses`.
-    Responses,
+impl Operation {
+    /// The path below an API root, such as `/chat/completions`.
+    pub const fn path(self) -> &'static str {
+        self.spec().path
+    }
+
+    /// The operation at this path below an API root.
+    pub fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.path() == path)
+    }
+
+    /// The form of its streamed answers.
+    pub const fn events(self) -> EventForm {
+        self.spec().events
+    }
 }
 
-impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 5] = [
-        Self::Chat,
-        Self::Completions,
-        Self::Embeddings,
-        Self::Moderations,
-        Self::Responses,
-    ];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// The path below a provider's API root, such as `/chat/completions`.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            Self::Moderations => "/moderations",
-            Self::Responses => "/responses",
+    #[test]
+    fn every_operation_has_a_path_and_a_route_of_its_own() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::at(operation.path()), Some(operation));
+            assert!(operation.spec().route.ends_with(operation.path()));
         }
+        assert_eq!(Operation::at("/nothing"), None);
     }
 }

@@ -3,6 +3,7 @@
 //! those out. Names of our own begin with `pointsman.`. `docs/observability.md` tells what each means; a test compares.
 
 use crate::domain::dialect::Operation;
+use crate::wire::providers;
 
 /// The conventions that the names are from: GenAI's, which include the general ones.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.43.0-dev";
@@ -81,24 +82,10 @@ names! {
 
 /// What the convention calls an operation; it has no word for moderations.
 pub const fn operation(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Chat | Operation::Responses => "chat",
-        Operation::Completions => "text_completion",
-        Operation::Embeddings => "embeddings",
-        Operation::Moderations => "moderations",
-    }
+    operation.spec().convention
 }
 
 /// The convention's name of a provider, by its id in the catalogue; where the convention has none, the id.
 pub fn provider(kind: &str) -> &str {
-    match kind {
-        "azure" | "azure_openai" => "azure.ai.openai",
-        "bedrock" => "aws.bedrock",
-        "gemini" | "google" => "gcp.gemini",
-        "vertex" => "gcp.vertex_ai",
-        "mistral" | "mistralai" => "mistral_ai",
-        "moonshot" => "moonshot_ai",
-        "xai" => "x_ai",
-        other => other,
-    }
+    providers::telemetry_name(kind)
 }

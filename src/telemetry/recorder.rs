@@ -9,7 +9,7 @@ use super::request_line;
 use super::ring::{Numbered, Ring};
 use super::told::Told;
 use super::traces::Traces;
-use crate::wire::openai::content::Content;
+use crate::wire::content::Content;
 
 /// What a process tells of its requests.
 #[derive(Debug)]

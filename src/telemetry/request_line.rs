@@ -194,7 +194,7 @@ mod tests {
     use crate::domain::ids::{KeyId, Upstream};
     use crate::domain::outcome::Class;
     use crate::domain::record::Record;
-    use crate::wire::openai::usage::Usage;
+    use crate::domain::usage::Usage;
 
     #[test]
     fn a_line_for_machines_is_one_json_object_with_everything_in_it() {

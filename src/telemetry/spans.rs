@@ -19,7 +19,7 @@ use crate::domain::record::{Record, Why};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::{Anchor, Time};
 use crate::domain::trace::{self, TraceContext};
-use crate::wire::openai::content::Rendered;
+use crate::wire::content::Rendered;
 use crate::wire::stamp::rfc3339;
 
 /// A span has at most so many events (the SDK's own limit); the rest is counted.

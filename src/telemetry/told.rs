@@ -10,7 +10,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::record::{CacheLookup, Record, Why};
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
-use crate::wire::openai::usage::Usage;
+use crate::domain::usage::Usage;
 
 /// One request, from arrival to end.
 #[derive(Clone, Debug)]

@@ -26,8 +26,8 @@ use crate::domain::sampling::{Keep, Looks, Sampler};
 use crate::domain::secret::ApiKey;
 use crate::domain::trace::{Remote, SpanId, TraceContext, TraceId};
 use crate::runtime::clock::Clock;
+use crate::wire::content::Content;
 use crate::wire::mask::Mask;
-use crate::wire::openai::content::Content;
 
 /// Prompts and answers that wait take so many bytes, at most; beyond that spans go without them.
 const MOST_HELD: usize = 64 * 1024 * 1024;

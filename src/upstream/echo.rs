@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 
 use super::{Call, Reply, SendError, Upstream};
+use crate::domain::dialect::Operation;
 use crate::runtime::clock::Clock;
 use crate::wire::echo::{Echo, Echoed};
 
@@ -34,7 +35,8 @@ impl EchoUpstream {
             created: created.map_or(0, |since| since.as_secs()),
         };
         let request = crate::wire::json::value(&call.body).unwrap_or_default();
-        match echo.answer(call.operation, &request) {
+        let answer = Operation::at(&call.path).map(|operation| echo.answer(operation, &request));
+        match answer.unwrap_or(Echoed::Refused("nothing is served at this path")) {
             Echoed::Whole(answer) => {
                 reply(200, "application/json", vec![answer.to_string().into()])
             }

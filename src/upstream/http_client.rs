@@ -16,25 +16,36 @@ use super::pieces::{Heard, LARGE, Pieces};
 pub use super::way::{ClientError, Proxy, Way};
 use super::{Call, Reply, SendError, Upstream};
 use crate::domain::address;
-use crate::domain::dialect::Operation;
 
 /// Why calls fail where a certificate is needed and none can be verified.
 const UNTRUSTING: &str = "no certificate authorities are known on this machine, so no certificate can be verified: \
     install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file on the provider; then restart";
 
+/// A path that names no place on the provider's host.
+const BAD_PATH: &str = "the path of the call makes no URL with the provider's base_url";
+
 /// One provider over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpUpstream {
     lines: Arc<Lines>,
-    urls: [Url; Operation::ALL.len()],
+    /// The API root, without a trailing slash.
+    root: Arc<str>,
+    /// The URLs of the paths that are known beforehand: none of these is parsed per call.
+    urls: Arc<[(&'static str, Url)]>,
 }
 
 impl HttpUpstream {
-    /// A client for the API at `base_url`; `chat_url`, when given, is the full URL of chat completions.
+    /// A client for the API at `base_url`. `paths` are those below it that are known beforehand; `elsewhere` is one of
+    /// them that has a full URL of its own.
     ///
     /// # Errors
     /// URLs that do not parse, proxies and certificates that cannot be used.
-    pub fn new(base_url: &str, chat_url: Option<&str>, way: &Way<'_>) -> Result<Self, ClientError> {
+    pub fn new(
+        base_url: &str,
+        paths: &[&'static str],
+        elsewhere: Option<(&str, &str)>,
+        way: &Way<'_>,
+    ) -> Result<Self, ClientError> {
         let parse = |url: String| {
             let url = Url::parse(&url).map_err(|_| ClientError::Url { url })?;
             // Hosts that are addresses are never looked up, so they are judged here.
@@ -50,16 +61,25 @@ impl HttpUpstream {
             }
         };
         let root = base_url.trim_end_matches('/');
-        let url = |operation: Operation| match (operation, chat_url) {
-            (Operation::Chat, Some(url)) => parse(url.to_owned()),
-            _ => parse(format!("{root}{}", operation.path())),
+        let url = |path: &&'static str| {
+            let full = elsewhere.filter(|(own, _)| own == path);
+            let url = full.map_or_else(|| format!("{root}{path}"), |(_, url)| url.to_owned());
+            Ok((*path, parse(url)?))
         };
-        let [chat, completions, embeddings, moderations, responses] = Operation::ALL.map(url);
-        let urls = [chat?, completions?, embeddings?, moderations?, responses?];
-        let secure = urls.iter().any(|url| url.scheme() == "https");
+        let urls = paths
+            .iter()
+            .map(url)
+            .collect::<Result<Vec<_>, ClientError>>()?;
+        let base = parse(root.to_owned())?;
+        let secure = urls
+            .iter()
+            .map(|(_, url)| url)
+            .chain([&base])
+            .any(|url| url.scheme() == "https");
         Ok(Self {
             lines: Arc::new(Lines::new(way, secure)?),
-            urls,
+            root: root.into(),
+            urls: urls.into(),
         })
     }
 
@@ -68,24 +88,24 @@ impl HttpUpstream {
         self.lines.trusts()
     }
 
-    fn url(&self, operation: Operation) -> Url {
-        let [chat, completions, embeddings, moderations, responses] = &self.urls;
-        match operation {
-            Operation::Chat => chat,
-            Operation::Completions => completions,
-            Operation::Embeddings => embeddings,
-            Operation::Moderations => moderations,
-            Operation::Responses => responses,
-        }
-        .clone()
+    /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
+    fn url(&self, path: &str) -> Option<Url> {
+        let known = self.urls.iter().find(|(known, _)| *known == path);
+        known.map_or_else(
+            || Url::parse(&format!("{}{path}", self.root)).ok(),
+            |(_, url)| Some(url.clone()),
+        )
     }
 }
 
 impl Upstream for HttpUpstream {
     fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
-        let url = self.url(call.operation);
+        let url = self.url(&call.path);
         let lines = Arc::clone(&self.lines);
         Box::pin(async move {
+            let Some(url) = url else {
+                return Err(SendError::Connect(BAD_PATH.to_owned()));
+            };
             if !lines.trusts() && url.scheme() == "https" {
                 return Err(SendError::Connect(UNTRUSTING.to_owned()));
             }
@@ -236,9 +256,9 @@ mod tests {
     }
 
     async fn failure(url: &str, way: &Way<'_>) -> SendError {
-        let upstream = HttpUpstream::new(url, None, way).unwrap();
+        let upstream = HttpUpstream::new(url, &["/chat/completions"], None, way).unwrap();
         let call = Call {
-            operation: Operation::Chat,
+            path: "/chat/completions".into(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
         };
@@ -276,8 +296,12 @@ mod tests {
             "%31%36%39.254.169.254",
             "[::ffff:a9fe:a9fe]",
         ] {
-            let made =
-                HttpUpstream::new(&format!("http://{host}/v1"), None, &way(&dns, Proxy::Off));
+            let made = HttpUpstream::new(
+                &format!("http://{host}/v1"),
+                &[],
+                None,
+                &way(&dns, Proxy::Off),
+            );
             assert!(matches!(made, Err(ClientError::Address { .. })), "{host}");
         }
     }

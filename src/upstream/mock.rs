@@ -85,7 +85,6 @@ fn failure(message: &str) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::dialect::Operation;
 
     struct Fine;
 
@@ -105,7 +104,7 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..40 {
             let call = Call {
-                operation: Operation::Chat,
+                path: "/chat/completions".into(),
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
             };

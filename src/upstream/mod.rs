@@ -10,6 +10,7 @@ pub mod mock;
 mod pieces;
 mod way;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -17,13 +18,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use http::HeaderMap;
 
-use crate::domain::dialect::Operation;
-
 /// One HTTP request to one upstream.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// What is asked for.
-    pub operation: Operation,
+    /// Where, below the provider's API root: begins with `/`.
+    pub path: Cow<'static, str>,
     /// Complete headers, the key's included (marked sensitive).
     pub headers: HeaderMap,
     /// The body, as it goes out.

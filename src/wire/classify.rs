@@ -7,7 +7,7 @@
 
 mod detail;
 mod size;
-mod tables;
+pub(super) mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,8 +18,8 @@ use http::HeaderMap;
 
 use super::encoding::whole::readable;
 use super::error_doc::{Doc, Field};
-use super::openai::stream::ErrorDoc;
-use super::ratelimit;
+use super::inspection::ErrorDoc;
+use super::{providers, ratelimit};
 use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.
@@ -67,7 +67,7 @@ pub fn words(status: Option<u16>, headers: &HeaderMap, body: &[u8]) -> String {
 
 /// Whether the errors of this kind of provider are known.
 pub fn knows(kind: &str) -> bool {
-    tables::table_of(kind).is_some()
+    providers::traits_of(kind).errors.is_some()
 }
 
 /// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
@@ -80,7 +80,7 @@ fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     if size::exceeded_limit(status, doc).is_some() {
         return (Class::TooLargeForLimit, true);
     }
-    let own = tables::table_of(kind);
+    let own = providers::traits_of(kind).errors;
     let said = own
         .and_then(|table| table.by_facts(status, doc))
         .or_else(|| tables::COMMON.by_facts(status, doc))

@@ -1,11 +1,15 @@
 //! The echo dialect: answers with the last user message, without any network. Pure; ids and times are
 //! arguments. Token counts are counts of words, and given only where the caller's form of answer has them.
 
+mod dialect;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::sse::{data_event, named_event};
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{AnswerList, Operation};
+
+pub use dialect::EchoDialect;
 
 /// What an echo is made from.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +44,21 @@ impl Echo<'_> {
             .get("stream")
             .and_then(Value::as_bool)
             .unwrap_or(false);
-        match operation {
-            Operation::Embeddings => self.embeddings(model, request),
-            Operation::Moderations => self.moderations(model, request),
-            Operation::Chat | Operation::Completions | Operation::Responses => {
+        let answer = operation.spec().answer;
+        match answer {
+            AnswerList::Data => self.embeddings(model, request),
+            AnswerList::Results => self.moderations(model, request),
+            AnswerList::Choices | AnswerList::Output => {
                 let Some(prompt) = prompt(operation, request) else {
                     return Echoed::Refused("At least one user message is required");
                 };
                 let text = format!("[{}] {prompt}", self.provider);
                 let usage = (words(&prompt).len(), words(&text).len());
-                match (operation, stream) {
-                    (Operation::Responses, false) => {
+                match (answer, stream) {
+                    (AnswerList::Output, false) => {
                         Echoed::Whole(self.response(model, &text, usage, "completed"))
                     }
-                    (Operation::Responses, true) => {
+                    (AnswerList::Output, true) => {
                         Echoed::Stream(self.response_events(model, &text, usage))
                     }
                     (_, false) => Echoed::Whole(self.completion(operation, model, &text, usage)),
@@ -264,15 +269,11 @@ impl Echo<'_> {
 
 /// The last user message, or the prompt.
 fn prompt(operation: Operation, request: &Value) -> Option<String> {
-    match operation {
-        Operation::Completions => text(request.get("prompt")?),
-        Operation::Responses => match request.get("input")? {
-            Value::String(text) => Some(text.clone()),
-            messages => last_of_user(messages),
-        },
-        Operation::Chat | Operation::Embeddings | Operation::Moderations => {
-            last_of_user(request.get("messages")?)
-        }
+    let field = operation.spec().prompt;
+    match (field, request.get(field)?) {
+        ("prompt", prompts) => text(prompts),
+        ("input", Value::String(text)) => Some(text.clone()),
+        (_, messages) => last_of_user(messages),
     }
 }
 

@@ -1,19 +1,35 @@
 //! Floor 1: bytes ⇄ meaning, one dialect beside the other. Pure: no I/O, no clock, no logging.
 
 pub mod classify;
+pub mod content;
+pub mod dialect;
+pub mod dialects;
 pub mod echo;
 pub mod encoding;
+pub mod error_body;
 mod error_doc;
+pub mod exchange;
 pub mod headers;
 pub mod host;
+pub mod inspection;
+pub mod ir;
 pub mod json;
 pub mod key_forms;
 pub mod mask;
+pub mod model_entry;
 pub mod openai;
 pub mod origin;
+pub mod progress;
+pub mod providers;
 pub mod ratelimit;
+pub mod readable;
+pub mod reasoning;
 pub mod redact;
+pub mod request;
+pub mod splice;
 pub mod sse;
 pub mod stamp;
 pub mod token;
 pub mod trace_context;
+pub mod transcript;
+pub mod usage;

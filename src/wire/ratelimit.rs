@@ -22,6 +22,7 @@ use http::HeaderMap;
 use regex::Regex;
 
 use super::error_doc::{Doc, Field};
+use super::providers::{self, DailyLimit, Midnight};
 pub use allowances::allowances;
 pub use duration::MAX_HINT;
 use moment::Now;
@@ -113,30 +114,28 @@ pub fn quota_reset(
     wall_now: SystemTime,
 ) -> Option<Duration> {
     let doc = Doc::read(headers, body);
-    let daily = |words: &[&str]| {
+    let says = |words: &[&str]| {
         let message = message.to_ascii_lowercase();
         words.iter().any(|word| message.contains(word))
     };
+    let daily = providers::traits_of(kind).daily.filter(|limit| {
+        let fact = limit
+            .fact
+            .is_some_and(|(field, text)| doc.says(field, text));
+        fact || says(limit.words)
+    });
+    let midnight = |limit: DailyLimit| match limit.midnight {
+        Midnight::Utc => calendar::until_utc_midnight(wall_now),
+        Midnight::Pacific => calendar::until_pacific_midnight(wall_now),
+    };
     // Google's retryDelay belongs to the limit per minute and is there for the daily one as well.
-    if kind == "google" && (doc.says(Field::QuotaId, "PerDay") || daily(&["per day", "perday"])) {
-        return calendar::until_pacific_midnight(wall_now);
+    if let Some(limit) = daily.filter(|limit| limit.overrides) {
+        return midnight(limit);
     }
     let now = Now::new(kind, wall_now)?;
     let windows = windows::windows(kind, headers, &now);
     let named = outright(headers, &doc, &windows, &now);
-    named.or_else(|| {
-        let midnight = match kind {
-            "openrouter" => daily(&["per-day", "per day", "daily"]),
-            "cerebras" => daily(&["per day", "daily"]),
-            "cloudflare" => doc.says(Field::Cloudflare, "3036") || daily(&["daily"]),
-            "moonshot" => daily(&["tpd"]),
-            "bedrock" => daily(&["per day"]),
-            _ => false,
-        };
-        midnight
-            .then(|| calendar::until_utc_midnight(wall_now))
-            .flatten()
-    })
+    named.or_else(|| midnight(daily?))
 }
 
 /// What the upstream says in so many words, and the limits that it says are used up.

@@ -18,7 +18,7 @@ use pointsman::domain::retry_budget::Charge;
 use pointsman::domain::time::Time;
 use pointsman::domain::waiting::{Waiter, WaitingRoom};
 use pointsman::wire::json;
-use pointsman::wire::openai::request::{MAX_FIELDS, RequestDoc};
+use pointsman::wire::request::{MAX_FIELDS, RequestDoc};
 
 /// So many names are made up.
 const NAMES: usize = 10_000;

@@ -12,7 +12,7 @@ use pointsman::dispatch::{Answer, AnswerBody, Dispatch, Failed, Relay, Request};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::error_code::ErrorCode;
 use pointsman::domain::outcome::Class;
-use pointsman::wire::openai::request::RequestDoc;
+use pointsman::wire::request::RequestDoc;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::calls::Attempt;

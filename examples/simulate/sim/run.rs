@@ -281,6 +281,7 @@ pub fn dispatch(
             shared: shared.clone(),
         };
         let endpoint = Endpoint {
+            dialect: pointsman::wire::dialects::usual(),
             max_answer: MAX_ANSWER,
             max_event: MAX_EVENT,
             kind: String::new(),

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::chain::ResolveError;
-use crate::domain::dialect::Dialect;
 
 #[test]
 fn a_built_in_name_inherits_and_the_file_overrides_every_form() {
@@ -173,8 +172,8 @@ fn echo_needs_nothing() {
     .unwrap();
     let mirror = provider(&config, "mirror");
     assert_eq!(
-        (mirror.dialect, mirror.base_url.as_str()),
-        (Dialect::Echo, "")
+        (mirror.dialect.id(), mirror.base_url.as_str()),
+        ("echo", "")
     );
     assert!(config.warnings.is_empty());
 }

@@ -23,7 +23,7 @@ use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
 use crate::upstream::{Call, Reply, SendError, Upstream};
-use crate::wire::openai::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -146,6 +146,7 @@ async fn read_as(
     })
     .await;
     let endpoint = Endpoint {
+        dialect: crate::wire::dialects::usual(),
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),

@@ -11,8 +11,8 @@ use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Retry};
 use crate::domain::record::Record;
 use crate::domain::time::Time;
+use crate::domain::usage::Usage;
 use crate::telemetry::told::Told;
-use crate::wire::openai::usage::Usage;
 
 /// Counts all of it.
 pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
@@ -56,13 +56,7 @@ pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
     requests.add(1);
     let key = (told.operation, told.status, told.outcome);
     let duration = tables.http.get(key, || {
-        let route = match told.operation {
-            Operation::Chat => "/v1/chat/completions",
-            Operation::Completions => "/v1/completions",
-            Operation::Embeddings => "/v1/embeddings",
-            Operation::Moderations => "/v1/moderations",
-            Operation::Responses => "/v1/responses",
-        };
+        let route = told.operation.spec().route;
         // Whoever leaves makes no error.
         let error = (!matches!(told.outcome, "answered" | "caller_left")).then_some(told.outcome);
         let status = told.status.map(i64::from);

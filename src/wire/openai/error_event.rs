@@ -8,68 +8,29 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::domain::dialect::Operation;
-use crate::domain::outcome::Class;
+use crate::domain::dialect::{EventForm, Operation};
+use crate::wire::error_body::{SERVER_ERROR, Trouble};
 use crate::wire::error_doc::{Doc, Field};
 use crate::wire::json;
+use crate::wire::progress::Progress;
 use crate::wire::sse::{RawEvent, data_event, named_event};
 
 /// An upstream that refuses without a word.
 const REFUSED: &str = "the upstream refused the request";
-/// An error code that clients of the Responses API know: ask again.
-const SERVER_ERROR: &str = "server_error";
 /// Another one: ask again later.
 const RATE_LIMITED: &str = "rate_limit_exceeded";
-/// So many of the first events of a response are searched for what it says of itself.
-const FIRST_EVENTS: u64 = 8;
 
-/// What an error event says.
-#[derive(Clone, Copy, Debug)]
-pub struct Trouble<'a> {
-    /// For people, and for clients that search it.
-    pub message: &'a str,
-    /// OpenAI's `type` of an error.
-    pub kind: &'a str,
-    /// Our code, or an upstream's.
-    pub code: &'a str,
+/// The number of the next event: one more than the last one's, or their count if they have none.
+fn next_number(so_far: &Progress) -> u64 {
+    let last = object(&so_far.last).and_then(|last| last.get("sequence_number")?.as_u64());
+    last.map_or(so_far.events, |last| last.saturating_add(1))
 }
 
-/// What a caller has of a streamed response: as much as an event that ends it must repeat.
-#[derive(Clone, Debug, Default)]
-pub struct Progress {
-    /// The first event with a response in it.
-    first: Bytes,
-    last: Bytes,
-    /// Events with data.
-    events: u64,
-}
-
-impl Progress {
-    /// Notes an event that went out. The bytes are only looked at when an error event is made.
-    pub fn note(&mut self, event: &RawEvent) {
-        if event.is_empty() {
-            return;
-        }
-        let begins = self.first.is_empty() && self.events < FIRST_EVENTS;
-        if begins && memchr::memmem::find(&event.raw, b"\"response\"").is_some() {
-            self.first = event.raw.clone();
-        }
-        self.last = event.raw.clone();
-        self.events += 1;
-    }
-
-    /// The number of the next event: one more than the last one's, or their count if they have none.
-    fn next_number(&self) -> u64 {
-        let last = object(&self.last).and_then(|last| last.get("sequence_number")?.as_u64());
-        last.map_or(self.events, |last| last.saturating_add(1))
-    }
-
-    /// The response as its first event told it.
-    fn response(&self) -> Map<String, Value> {
-        match object(&self.first).and_then(|mut first| first.remove("response")) {
-            Some(Value::Object(response)) => response,
-            _ => Map::new(),
-        }
+/// The response as its first event told it.
+fn response(so_far: &Progress) -> Map<String, Value> {
+    match object(&so_far.first).and_then(|mut first| first.remove("response")) {
+        Some(Value::Object(response)) => response,
+        _ => Map::new(),
     }
 }
 
@@ -77,28 +38,6 @@ impl Progress {
 fn object(raw: &Bytes) -> Option<Map<String, Value>> {
     let event = RawEvent { raw: raw.clone() };
     json::whole_object(&event.data())
-}
-
-/// OpenAI's `type` for a failure of this class as the caller sees it: an upstream's trouble with our key is no
-/// mistake of the caller.
-pub const fn kind_of(class: Class) -> &'static str {
-    match class {
-        Class::CallerFault
-        | Class::ContextOverflow
-        | Class::TooLargeForLimit
-        | Class::Unsupported
-        | Class::ContentPolicy => "invalid_request_error",
-        Class::RateLimited | Class::QuotaExhausted => "rate_limit_error",
-        Class::Success
-        | Class::ModelGone
-        | Class::InvalidKey
-        | Class::Overloaded
-        | Class::Transient
-        | Class::Network
-        | Class::Timeout
-        | Class::Malformed
-        | Class::Cancelled => SERVER_ERROR,
-    }
 }
 
 /// The event that ends a stream which cannot be finished. No end mark follows. `so_far` is what the caller has of a
@@ -111,12 +50,9 @@ pub fn error_event(
 ) -> Bytes {
     let Trouble { kind, code, .. } = trouble;
     let message = recognisable(trouble.message, kind);
-    match operation {
-        Operation::Responses => failed_response(&message, (kind, code), request_id, so_far),
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => {
+    match operation.events() {
+        EventForm::Numbered => failed_response(&message, (kind, code), request_id, so_far),
+        EventForm::Chunks => {
             let event = json!({"error": {
                 "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
             }});
@@ -145,15 +81,12 @@ pub fn error_event_from_body(
         _ => "upstream_error",
     };
     let code = doc.first(Field::Code).unwrap_or(fallback);
-    match operation {
-        Operation::Responses => {
+    match operation.events() {
+        EventForm::Numbered => {
             let message = recognisable(message, kind);
             failed_response(&message, (kind, code), request_id, so_far)
         }
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => {
+        EventForm::Chunks => {
             // What else the upstream says, of the error and beside it, stays.
             let own = json::whole_object(body);
             let mut event = own
@@ -183,7 +116,7 @@ pub fn error_event_from_body(
 /// Whether an upstream's own error event can go on as it came: one of a response that says where it stands.
 pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
     let numbered = || object(&event.raw)?.get("sequence_number")?.as_u64();
-    operation == Operation::Responses && numbered().is_some()
+    operation.events() == EventForm::Numbered && numbered().is_some()
 }
 
 /// The event `response.failed`, with everything that was told of the response before.
@@ -198,7 +131,7 @@ fn failed_response(
         "server_error" | "timeout_error" => SERVER_ERROR,
         _ => code,
     };
-    let mut response = so_far.response();
+    let mut response = response(so_far);
     for (name, value) in [
         ("id", json!(format!("resp_{request_id}"))),
         ("created_at", json!(0)),
@@ -215,7 +148,7 @@ fn failed_response(
     response.insert("error".to_owned(), error);
     let event = json!({
         "type": "response.failed",
-        "sequence_number": so_far.next_number(),
+        "sequence_number": next_number(so_far),
         "response": response,
         "pointsman_code": code,
         "request_id": request_id,
@@ -242,12 +175,9 @@ fn recognisable(message: &str, kind: &str) -> String {
 
 /// What marks the end of a whole stream, where the operation has such a mark.
 pub fn end_mark(operation: Operation) -> Option<Bytes> {
-    match operation {
-        Operation::Responses => None,
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => Some(Bytes::from_static(b"data: [DONE]\n\n")),
+    match operation.events() {
+        EventForm::Numbered => None,
+        EventForm::Chunks => Some(Bytes::from_static(b"data: [DONE]\n\n")),
     }
 }
 

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::envelope::Envelope;
-use super::event::StreamEvent;
 use super::fields::word;
-use super::inband::{ErrorDoc, is_certain, is_likely, sounds_wrong, status_of};
+use super::inband::{is_certain, is_likely, sounds_wrong, status_of};
+use crate::wire::inspection::ErrorDoc;
+use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::{RawEvent, field};
 
 /// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.

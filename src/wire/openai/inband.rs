@@ -4,51 +4,13 @@
 //! choice (OpenRouter), `base_resp` (MiniMax). Others do so only where nothing of an answer is there: `detail`
 //! (FastAPI), a `message`, a `code`, a `status`.
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 use super::fields::{number, tells, word};
-use crate::wire::json;
 
-/// The most of a text that is kept as the words of an error, in bytes.
+/// The most of a text that is searched for signs, in bytes.
 const MAX_WORDS: usize = 2048;
-
-/// An error found inside a 2xx: in a stream, or in place of an answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ErrorDoc {
-    /// The HTTP status it names, if it does.
-    pub status: Option<u16>,
-    /// The JSON in which it came; a text that came without any, as the message of an error.
-    pub body: Bytes,
-}
-
-impl ErrorDoc {
-    /// An error that came as this JSON.
-    pub(super) fn of_json(json: &[u8], status: Option<u16>) -> Self {
-        Self {
-            status,
-            body: Bytes::copy_from_slice(json),
-        }
-    }
-
-    /// An error that came as a text, or as JSON that does not say that it is one.
-    pub(super) fn of_words(words: &str) -> Self {
-        let error = match json::error(words.as_bytes()) {
-            Some(value @ Value::Object(_)) => value,
-            Some(Value::String(words)) => json!({"message": words}),
-            _ => {
-                let words = words.get(..words.floor_char_boundary(MAX_WORDS));
-                json!({"message": words.unwrap_or_default()})
-            }
-        };
-        Self {
-            status: None,
-            body: json!({"error": error}).to_string().into(),
-        }
-    }
-}
 
 /// Whether an object is an error although something of an answer may stand beside it.
 pub(super) fn is_certain(envelope: &Envelope<'_>) -> bool {

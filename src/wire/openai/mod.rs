@@ -1,22 +1,25 @@
 //! OpenAI's API: requests, answers, streams, errors, models.
 
-pub mod answered;
-pub mod content;
+mod answered;
+mod caller;
 mod envelope;
-pub mod error;
+mod error;
 pub mod error_event;
-mod event;
 mod fields;
 mod foreign;
 mod inband;
-pub mod models;
+mod ir;
+mod models;
 pub mod prefill;
-pub mod reasoning;
-pub mod request;
 pub mod response;
-pub mod said;
-pub mod splice;
+mod said;
 pub mod stream;
-pub mod stream_options;
-pub mod transcript;
-pub mod usage;
+mod stream_options;
+mod upstream;
+
+/// Its name in the configuration and in the rows of operations.
+const ID: &str = "openai";
+
+/// OpenAI's API, for upstreams and callers.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAi;

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::request::RequestDoc;
 use crate::domain::rescue::Prefill;
 use crate::wire::json::List;
+use crate::wire::request::RequestDoc;
 
 /// Fields that make an answer something else than plain text, or bind it to a grammar: its halves need not
 /// fit together.

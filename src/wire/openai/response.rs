@@ -9,23 +9,14 @@ use super::envelope::Envelope;
 use super::fields::word;
 use super::foreign::{finite, list_error, readable as text_of};
 use super::inband::{is_certain, is_likely, status_of};
-use super::stream::{self, ErrorDoc};
-use super::usage::{self, Usage};
-use crate::domain::dialect::Operation;
+use super::stream;
+use crate::domain::dialect::{AnswerList, EventForm, Operation};
 use crate::domain::record::Answered;
 use crate::wire::encoding::whole::{Unread, decoded};
+use crate::wire::inspection::{ErrorDoc, Inspection};
+use crate::wire::readable::looks_like_events;
 use crate::wire::sse::EventSplitter;
-
-/// What a look at a 2xx found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Inspection {
-    /// An answer, and what it used if it says so.
-    Good(Option<Usage>),
-    /// An error in spite of its status.
-    ErrorInside(ErrorDoc),
-    /// Neither.
-    Malformed(&'static str),
-}
+use crate::wire::usage;
 
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
@@ -72,13 +63,14 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
         };
     };
     let list = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('['));
-    let is_answer = match operation {
-        Operation::Chat | Operation::Completions => envelope.choices.any,
-        Operation::Embeddings => list(envelope.data),
-        Operation::Moderations => list(envelope.results),
-        Operation::Responses => list(envelope.output),
+    let is_answer = match operation.spec().answer {
+        AnswerList::Choices => envelope.choices.any,
+        AnswerList::Data => list(envelope.data),
+        AnswerList::Results => list(envelope.results),
+        AnswerList::Output => list(envelope.output),
     };
-    let ended_badly = operation == Operation::Responses && word(envelope.status) == "failed";
+    let numbered = operation.events() == EventForm::Numbered;
+    let ended_badly = numbered && word(envelope.status) == "failed";
     if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, None)) {
         return failed(status_of(&envelope));
     }
@@ -110,28 +102,6 @@ fn events(operation: Operation, text: &str) -> Inspection {
         }
     }
     Inspection::Malformed("asked for a whole answer, got an event stream")
-}
-
-/// Whether an answer that begins like this is an event stream, whatever its label says. `None` when it takes more bytes
-/// to tell.
-pub fn looks_like_events(start: &[u8]) -> Option<bool> {
-    const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    let start = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
-    if MARK.starts_with(start) {
-        return None;
-    }
-    let end = start
-        .iter()
-        .position(|byte| matches!(byte, b':' | b'\n' | b'\r'));
-    match end {
-        Some(end) => {
-            let name = start.get(..end).unwrap_or_default();
-            Some(name.is_empty() || FIELDS.contains(&name))
-        }
-        None if FIELDS.iter().any(|field| field.starts_with(start)) => None,
-        None => Some(false),
-    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Envelope, Piece};
-pub use super::event::StreamEvent;
 use super::fields::{tells, word};
 use super::foreign::{finite, is_error, last_words, no_object, readable};
-pub use super::inband::ErrorDoc;
 use super::inband::status_of;
-use super::usage;
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{EventForm, Operation};
+use crate::wire::inspection::ErrorDoc;
+use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
+use crate::wire::usage;
 
 /// Names and types of events that only keep a connection open, as comments do.
 const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
@@ -61,12 +61,9 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
             }
         }
     };
-    let said = match operation {
-        Operation::Responses => response_event(&envelope, fields.name),
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => chunk(&envelope, fields.name),
+    let said = match operation.events() {
+        EventForm::Numbered => response_event(&envelope, fields.name),
+        EventForm::Chunks => chunk(&envelope, fields.name),
     };
     if !said.failed && !named_error {
         return said.event;
@@ -184,12 +181,9 @@ fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
 
 /// Whether clients of the operation see an error in it.
 fn is_own_form(operation: Operation, envelope: &Envelope<'_>) -> bool {
-    match operation {
-        Operation::Responses => matches!(word(envelope.kind), "error" | "response.failed"),
-        Operation::Chat
-        | Operation::Completions
-        | Operation::Embeddings
-        | Operation::Moderations => envelope
+    match operation.events() {
+        EventForm::Numbered => matches!(word(envelope.kind), "error" | "response.failed"),
+        EventForm::Chunks => envelope
             .error
             .is_some_and(|error| tells(Some(error)) && error.get().starts_with(['{', '"'])),
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::request::RequestDoc;
+use crate::wire::request::RequestDoc;
 
 #[derive(Default, Deserialize)]
 struct StreamOptions {

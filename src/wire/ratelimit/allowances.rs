@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue};
 use super::duration;
 use super::windows::{parameter, wait};
 use crate::domain::allowance::{Allowance, Unit};
+use crate::wire::providers::traits_of;
 
-const MINUTE: Duration = Duration::from_secs(60);
 /// What is renewed later than a month says nothing about the pace of requests.
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
 /// Larger counts are mistakes; smaller ones are exact as `f64`.
@@ -54,7 +54,7 @@ fn one(
     let limit = match sibling("limit") {
         // 0 and -1 are Azure's way to say that it doesn't know.
         Some(text) => Some(count(text).filter(|limit| *limit > 0.0)?),
-        None if kind == "azure_openai" => return None,
+        None if traits_of(kind).tells_limits => return None,
         None => None,
     };
     let period = period(name);
@@ -86,8 +86,7 @@ fn allowance(
 fn unnamed_reset(kind: &str, period: Duration, limit: f64, remaining: f64) -> Option<Duration> {
     let period = match kind {
         _ if !period.is_zero() => period,
-        "fireworks" | "xai" | "nebius" => MINUTE,
-        _ => return None,
+        _ => traits_of(kind).refills?,
     };
     let used = 1.0 - (remaining / limit).clamp(0.0, 1.0);
     duration::from_seconds(period.as_secs_f64() * used)

@@ -8,6 +8,7 @@ use regex::{Captures, Regex};
 
 use super::calendar::{DAY, days_from_civil, year_of};
 use super::{duration, zone};
+use crate::wire::providers::traits_of;
 
 /// When the answer came, and where its upstream's clocks are.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,7 @@ pub(super) struct Now {
 impl Now {
     /// `kind` is the provider's name in the catalogue. `None` before 1970.
     pub(super) fn new(kind: &str, wall_now: SystemTime) -> Option<Self> {
-        let ahead = match kind {
-            // Their texts name Beijing's time without saying so.
-            "zai" | "minimax" | "moonshot" | "qwen" => 8 * 3600,
-            _ => 0,
-        };
+        let ahead = traits_of(kind).clocks_ahead;
         let unix = duration::unix_seconds(wall_now)?;
         // What is further away than the calendar's years is nonsense.
         (unix < 2e11).then_some(Self { unix, ahead })

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use super::duration;
 use super::fields::{self, Form};
 use super::moment::Now;
+use crate::wire::providers::traits_of;
 
 /// One limit.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -94,7 +95,7 @@ fn remaining(kind: &str, headers: &HeaderMap, reset: &str) -> Option<f64> {
         return Some((100.0 - percent).max(0.0));
     }
     let unknown = number("limit").is_some_and(|limit| limit <= 0.0)
-        || (kind == "azure_openai" && number("limit").is_none());
+        || (traits_of(kind).tells_limits && number("limit").is_none());
     number("remaining").filter(|remaining| *remaining >= 0.0 && !unknown)
 }
 

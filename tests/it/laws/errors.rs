@@ -8,8 +8,8 @@ use pointsman::domain::outcome::{Class, Failure};
 use pointsman::wire::classify::{classify, classify_inband};
 use pointsman::wire::encoding::whole::readable;
 use pointsman::wire::headers::{forward_request_headers, forward_response_headers};
-use pointsman::wire::openai::response::{Inspection, inspect};
-use pointsman::wire::openai::stream::ErrorDoc;
+use pointsman::wire::inspection::{ErrorDoc, Inspection};
+use pointsman::wire::openai::response::inspect;
 use pointsman::wire::ratelimit::MAX_HINT;
 
 use super::answer::Answer;

@@ -9,7 +9,7 @@ use pointsman::domain::dialect::Operation;
 use pointsman::domain::rescue::Prefill;
 use pointsman::wire::echo::{Echo, Echoed};
 use pointsman::wire::openai::prefill::{continued, may_be_rescued};
-use pointsman::wire::openai::request::RequestDoc;
+use pointsman::wire::request::RequestDoc;
 use serde_json::{Map, Value};
 
 use super::line;

@@ -7,12 +7,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
-use pointsman::wire::openai::error_event::{Progress, error_event_from_body};
-use pointsman::wire::openai::splice::{Splice, Spliced};
+use pointsman::domain::usage::Usage;
+use pointsman::wire::openai::error_event::error_event_from_body;
 use pointsman::wire::openai::stream::inspect;
-use pointsman::wire::openai::transcript::Transcript;
-use pointsman::wire::openai::usage::Usage;
+use pointsman::wire::progress::Progress;
+use pointsman::wire::splice::{Splice, Spliced};
 use pointsman::wire::sse::{EventSplitter, RawEvent};
+use pointsman::wire::transcript::Transcript;
 use serde_json::Value;
 
 use super::line;

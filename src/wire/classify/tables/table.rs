@@ -11,7 +11,7 @@ use crate::domain::outcome::Class;
 use crate::wire::error_doc::{Doc, Field};
 
 /// One row: a class, and what it is known by.
-pub(in crate::wire::classify) struct Rule {
+pub(in crate::wire) struct Rule {
     pub(in crate::wire::classify) class: Class,
     /// Among these; none: any.
     pub(in crate::wire::classify) status: &'static [u16],
@@ -20,8 +20,8 @@ pub(in crate::wire::classify) struct Rule {
 
 /// A provider's rows. A row's regular expression is compiled when an error first comes that only it can decide: all
 /// of them at once would take longer than many a caller waits.
-pub(in crate::wire::classify) struct Table {
-    pub(in crate::wire::classify) rules: &'static [Rule],
+pub(in crate::wire) struct Table {
+    pub(in crate::wire) rules: &'static [Rule],
     compiled: OnceLock<Vec<OnceLock<Option<Regex>>>>,
 }
 
@@ -29,7 +29,7 @@ pub(in crate::wire::classify) struct Table {
 /// A `Message` is a regular expression that ignores case.
 macro_rules! table {
     ($name:ident $([$($status:literal),*] $class:ident $(if $($field:ident $value:literal),+)?;)+) => {
-        pub(in crate::wire::classify) static $name: Table = Table::new(&[$(
+        pub(in crate::wire) static $name: Table = Table::new(&[$(
             $crate::wire::classify::tables::table::Rule {
                 class: $crate::domain::outcome::Class::$class,
                 status: &[$($status),*],

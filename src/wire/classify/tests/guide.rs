@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::super::tables::{COMMON, TABLES};
+use super::super::tables::COMMON;
 use super::*;
+use crate::wire::providers::PROVIDERS;
 
 /// What is known of a kind of provider beside the rows of its table: where that is handled, and what it means.
 const NOTES: &[(&str, &str)] = &[
@@ -294,17 +295,19 @@ fn write(out: &mut String, hosts: &[(&str, &str)]) -> std::fmt::Result {
         "`src/wire/classify/tables/common.rs`, after the provider's own table.\n"
     )?;
     rows(out, COMMON.rules)?;
-    for (kind, table) in TABLES {
+    let known = PROVIDERS.iter();
+    let known = known.filter_map(|row| Some((row.id, row.errors?)));
+    for (kind, table) in known {
         writeln!(out, "\n## {kind}\n")?;
         let at: Vec<String> = hosts
             .iter()
-            .filter(|(of, _)| of == kind)
+            .filter(|(of, _)| *of == kind)
             .map(|(_, host)| format!("`{host}`"))
             .collect();
         if !at.is_empty() {
             writeln!(out, "At {}.\n", at.join(", "))?;
         }
-        if let Some((_, note)) = NOTES.iter().find(|(of, _)| of == kind) {
+        if let Some((_, note)) = NOTES.iter().find(|(of, _)| *of == kind) {
             writeln!(out, "{note}\n")?;
         }
         rows(out, table.rules)?;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::transcript::{IDENTITY, Transcript, filled};
-use super::usage::Usage;
+use crate::domain::usage::Usage;
 use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
 

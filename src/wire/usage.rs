@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-pub use crate::domain::usage::Usage;
+use crate::domain::usage::Usage;
 
 /// Both spellings, chat completions' and responses'; some upstreams send both at once.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

@@ -96,13 +96,7 @@ impl Content {
     pub fn rendered(&self, operation: Operation, mask: &dyn Fn(&str) -> String) -> Rendered {
         let teller = Teller { mask };
         let request = json::value(&self.request).unwrap_or_default();
-        let input = match operation {
-            Operation::Chat => teller.messages(&request["messages"]),
-            Operation::Completions => teller.messages(&request["prompt"]),
-            Operation::Responses | Operation::Embeddings | Operation::Moderations => {
-                teller.messages(&request["input"])
-            }
-        };
+        let input = teller.messages(&request[operation.spec().prompt]);
         let instructions = teller.parts(&request["instructions"]);
         let output = match (&self.answer, &self.spoken) {
             (Some(answer), _) => {

@@ -1,0 +1,197 @@
+//! The seam between Pointsman and the APIs that it speaks: one trait for the side of upstreams, one for that of callers.
+//!
+//! A dialect is a folder of `wire/` that implements one of them or both, and a line in `wire/dialects.rs`; nothing else
+//! names it. Where an upstream takes an operation as the caller's dialect has it, bytes pass as they came
+//! (`wire/exchange.rs`); all others go through the neutral form of `wire/ir`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::error_body::{ErrorBody, Trouble};
+use super::inspection::{Inspection, StreamEvent};
+use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
+use super::model_entry::ModelEntry;
+use super::progress::Progress;
+use super::request::{RequestDoc, RequestError};
+use super::sse::RawEvent;
+use crate::domain::dialect::Operation;
+use crate::domain::record::Answered;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+
+/// What an upstream speaks.
+pub trait UpstreamDialect: fmt::Debug + Send + Sync {
+    /// Its name in the configuration.
+    fn id(&self) -> &'static str;
+
+    /// Whether calls go over a network, with keys and to an address; false for one that this process answers itself.
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    /// The path below the API root for an operation that it takes in the caller's own form; `None` for all others. The
+    /// path does not depend on the model.
+    fn path(&self, operation: Operation) -> Option<&'static str>;
+
+    /// The path that a configured URL may end with, when it is the full URL of one operation and not an API root.
+    fn full_path(&self) -> &'static str;
+
+    /// Puts the key where the API looks for it, marked as sensitive.
+    fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
+
+    /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
+    /// as they need no change.
+    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+        doc.rewritten(model, params)
+    }
+
+    /// Looks at the body of a 2xx, and notes what a good one says of itself.
+    fn inspect(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answered: Option<&mut Answered>,
+    ) -> Inspection;
+
+    /// Looks at one event of a stream.
+    fn event(&self, operation: Operation, event: &RawEvent) -> StreamEvent;
+
+    /// Adds what an event says of its answer: meant for the first events of a stream, and for those that complete a
+    /// choice.
+    fn note(&self, answered: &mut Answered, event: &RawEvent);
+
+    /// Whether the rest of an answer to this request may come from another attempt.
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
+
+    /// The request that asks for the rest of an answer of which `sent` is there, and which cost about `spent` tokens.
+    /// `None` when it cannot be asked that way.
+    fn continued(
+        &self,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+        form: Prefill,
+    ) -> Option<RequestDoc>;
+
+    /// The operation of its own by which a conversation in the neutral form is asked for. `None` where it takes none:
+    /// then the four below are not used.
+    fn conversation(&self) -> Option<Operation> {
+        None
+    }
+
+    /// Where a call of such an operation goes, where that depends on the model or on streaming.
+    fn call_path(&self, operation: Operation, _model: &str, _stream: bool) -> Cow<'static, str> {
+        self.path(operation).unwrap_or_default().into()
+    }
+
+    /// The body of a call from the neutral form, and what had no place in it. `params` are filled in where it does not
+    /// say.
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses);
+
+    /// A whole answer in the neutral form.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss>;
+
+    /// Reads one streamed answer.
+    fn event_decoder(&self) -> Box<dyn EventDecoder>;
+}
+
+/// Reads one streamed answer into the neutral form, event by event.
+pub trait EventDecoder: Send {
+    /// What one event says.
+    fn event(&mut self, event: &RawEvent) -> Vec<StreamItem>;
+}
+
+/// Writes one streamed answer from the neutral form.
+pub trait EventEncoder: Send {
+    /// The event or events that say all of this; empty for nothing.
+    fn event(&mut self, items: Vec<StreamItem>) -> Bytes;
+
+    /// What had no place in them, since it was last asked.
+    fn losses(&mut self) -> Losses;
+}
+
+impl PartialEq for dyn UpstreamDialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for dyn UpstreamDialect {}
+
+/// What a caller speaks. Its routes are the operations whose rows name it (`domain/dialect.rs`).
+pub trait CallerDialect: fmt::Debug + Send + Sync {
+    /// Its name in the rows of operations.
+    fn id(&self) -> &'static str;
+
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for the caller.
+    fn parse(&self, operation: Operation, body: Bytes) -> Result<RequestDoc, RequestError>;
+
+    /// Whether the request asks for token counts at the end of its stream.
+    fn asks_for_usage(&self, doc: &RequestDoc) -> bool;
+
+    /// An error of our own as an answer.
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes;
+
+    /// The event that ends a stream which cannot be finished. No end mark follows. `so_far` is what the caller has of
+    /// the answer, where [`repeats_progress`](Self::repeats_progress) says that it is needed.
+    fn error_event(
+        &self,
+        operation: Operation,
+        trouble: Trouble<'_>,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes;
+
+    /// The same made from an upstream's own error, whose words are the best there are. `kind` is taken where it names
+    /// none.
+    fn error_event_from_body(
+        &self,
+        operation: Operation,
+        body: &[u8],
+        kind: &str,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes;
+
+    /// Whether the caller's program understands an upstream's own error event as it came.
+    fn is_understood(&self, operation: Operation, event: &RawEvent) -> bool;
+
+    /// Whether an event that ends a stream must repeat what the caller has of it.
+    fn repeats_progress(&self, operation: Operation) -> bool;
+
+    /// What marks the end of a whole stream, where the operation has such a mark.
+    fn end_mark(&self, operation: Operation) -> Option<Bytes>;
+
+    /// Bytes of text that an answer, or one event's data, says.
+    fn text_bytes(&self, data: &[u8]) -> u64;
+
+    /// The list of models.
+    fn models(&self, entries: &[ModelEntry]) -> Bytes;
+
+    /// One model.
+    fn model(&self, entry: &ModelEntry) -> Bytes;
+
+    /// The request in the neutral form; `None` for an operation that is no conversation.
+    fn decode_request(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+    ) -> Option<Result<ChatRequest, Loss>>;
+
+    /// A whole answer from the neutral form, and what had no place in it.
+    fn encode_answer(&self, operation: Operation, answer: ChatAnswer) -> (Bytes, Losses);
+
+    /// Writes one streamed answer that is read from the dialect of the name `origin`.
+    fn event_encoder(&self, operation: Operation, origin: &'static str) -> Box<dyn EventEncoder>;
+}

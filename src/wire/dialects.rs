@@ -1,0 +1,63 @@
+//! Every dialect, by its name: the one place outside of its own folder that names it.
+
+use super::dialect::{CallerDialect, UpstreamDialect};
+use super::echo::EchoDialect;
+use super::openai::OpenAi;
+use crate::domain::dialect::Operation;
+
+/// What a provider speaks.
+pub type Dialect = &'static dyn UpstreamDialect;
+
+/// What an upstream may speak. The first one holds where nothing else is said.
+pub static UPSTREAM: [Dialect; 2] = [&OpenAi, &EchoDialect];
+
+/// What a caller may speak. The first one answers where no operation was asked for.
+pub static CALLER: [&dyn CallerDialect; 1] = [&OpenAi];
+
+/// What a provider speaks if its configuration does not say.
+pub fn usual() -> Dialect {
+    let [usual, ..] = UPSTREAM;
+    usual
+}
+
+/// The upstream dialect of that name.
+pub fn upstream(id: &str) -> Option<Dialect> {
+    UPSTREAM.into_iter().find(|dialect| dialect.id() == id)
+}
+
+/// The dialect of a caller that asks for this operation.
+pub fn caller(operation: Operation) -> &'static dyn CallerDialect {
+    let id = operation.spec().dialect;
+    let [usual, ..] = CALLER;
+    CALLER
+        .into_iter()
+        .find(|dialect| dialect.id() == id)
+        .unwrap_or(usual)
+}
+
+/// The dialect of a caller of which nothing more is known.
+pub fn usual_caller() -> &'static dyn CallerDialect {
+    let [usual, ..] = CALLER;
+    usual
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_caller_and_every_dialect_a_name_of_its_own() {
+        for operation in Operation::ALL {
+            assert_eq!(caller(operation).id(), operation.spec().dialect);
+        }
+        for dialect in UPSTREAM {
+            assert!(upstream(dialect.id()).is_some_and(|found| found == dialect));
+            let full = dialect.full_path();
+            assert!(
+                Operation::ALL
+                    .into_iter()
+                    .any(|one| dialect.path(one) == Some(full))
+            );
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The echo as an upstream's dialect: OpenAI's form, without a network.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use crate::domain::dialect::Operation;
+use crate::domain::record::Answered;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+use crate::wire::dialect::{EventDecoder, UpstreamDialect};
+use crate::wire::inspection::{Inspection, StreamEvent};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::openai::OpenAi;
+use crate::wire::request::RequestDoc;
+use crate::wire::sse::RawEvent;
+
+/// Takes requests and gives answers in OpenAI's form, and needs neither an address nor a key.
+#[derive(Clone, Copy, Debug)]
+pub struct EchoDialect;
+
+impl UpstreamDialect for EchoDialect {
+    fn id(&self) -> &'static str {
+        "echo"
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    fn path(&self, operation: Operation) -> Option<&'static str> {
+        OpenAi.path(operation)
+    }
+
+    fn full_path(&self) -> &'static str {
+        OpenAi.full_path()
+    }
+
+    fn authenticate(&self, _headers: &mut HeaderMap, _key: &ApiKey) {}
+
+    fn inspect(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answered: Option<&mut Answered>,
+    ) -> Inspection {
+        OpenAi.inspect(operation, headers, body, answered)
+    }
+
+    fn event(&self, operation: Operation, event: &RawEvent) -> StreamEvent {
+        OpenAi.event(operation, event)
+    }
+
+    fn note(&self, answered: &mut Answered, event: &RawEvent) {
+        OpenAi.note(answered, event);
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        OpenAi.may_be_rescued(operation, doc)
+    }
+
+    fn continued(
+        &self,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+        form: Prefill,
+    ) -> Option<RequestDoc> {
+        OpenAi.continued(doc, sent, spent, form)
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        OpenAi.conversation()
+    }
+
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
+        OpenAi.encode_request(request, params)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        OpenAi.decode_answer(body)
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        OpenAi.event_decoder()
+    }
+}

@@ -1,0 +1,195 @@
+use serde_json::json;
+
+use super::*;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+use crate::domain::usage::Usage;
+use crate::wire::dialect::UpstreamDialect;
+use crate::wire::ir::{ChatAnswer, ChatRequest, ContentPart};
+
+/// An upstream that knows one route only, and says everything in capital letters.
+#[derive(Debug)]
+struct Loud;
+
+static LOUD: Loud = Loud;
+
+impl UpstreamDialect for Loud {
+    fn id(&self) -> &'static str {
+        "loud"
+    }
+
+    fn path(&self, operation: Operation) -> Option<&'static str> {
+        (operation == Operation::Responses).then_some("/say")
+    }
+
+    fn full_path(&self) -> &'static str {
+        "/say"
+    }
+
+    fn authenticate(&self, _headers: &mut HeaderMap, _key: &ApiKey) {}
+
+    fn inspect(
+        &self,
+        _operation: Operation,
+        _headers: &HeaderMap,
+        _body: &Bytes,
+        _answered: Option<&mut Answered>,
+    ) -> Inspection {
+        Inspection::Good(None::<Usage>)
+    }
+
+    fn event(&self, _operation: Operation, _event: &RawEvent) -> StreamEvent {
+        StreamEvent::default()
+    }
+
+    fn note(&self, _answered: &mut Answered, _event: &RawEvent) {}
+
+    fn may_be_rescued(&self, _operation: Operation, _doc: &RequestDoc) -> bool {
+        false
+    }
+
+    fn continued(
+        &self,
+        _doc: &RequestDoc,
+        _sent: &str,
+        _spent: u64,
+        _form: Prefill,
+    ) -> Option<RequestDoc> {
+        None
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        Some(Operation::Responses)
+    }
+
+    fn call_path(&self, _operation: Operation, model: &str, _stream: bool) -> Cow<'static, str> {
+        format!("/say/{model}").into()
+    }
+
+    fn encode_request(
+        &self,
+        request: ChatRequest,
+        _params: &Map<String, Value>,
+    ) -> (Bytes, Losses) {
+        let mut losses = Losses::new();
+        crate::wire::ir::lose_all(&mut losses, "", &request.extra, "loud has no field for it");
+        let roles = request.messages.len();
+        (format!("{roles} messages").into(), losses)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        let text = String::from_utf8_lossy(body).to_uppercase();
+        let mut answer = ChatAnswer::new("loud");
+        answer.extra.insert("volume".to_owned(), json!(11));
+        answer.candidates.push(crate::wire::ir::ChatCandidate {
+            index: 0,
+            message: crate::wire::ir::ChatMessage {
+                role: crate::wire::ir::ChatRole::Assistant,
+                parts: vec![ContentPart::text(text)],
+                name: None,
+                extra: Map::new(),
+            },
+            stop: Some(crate::wire::ir::StopReason::EndTurn),
+            extra: Map::new(),
+        });
+        Ok(answer)
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(LoudEvents)
+    }
+}
+
+struct LoudEvents;
+
+impl EventDecoder for LoudEvents {
+    fn event(&mut self, event: &RawEvent) -> Vec<crate::wire::ir::StreamItem> {
+        use crate::wire::ir::{ContentDelta, StreamItem};
+        match &*String::from_utf8_lossy(&event.data()) {
+            "bye" => vec![StreamItem::End],
+            "" => Vec::new(),
+            text => vec![StreamItem::Delta {
+                candidate: 0,
+                delta: ContentDelta::Text(text.to_uppercase()),
+            }],
+        }
+    }
+}
+
+fn doc(body: &Value) -> RequestDoc {
+    RequestDoc::parse(body.to_string().into()).unwrap()
+}
+
+#[test]
+fn equal_dialects_pass_bytes_as_they_came() {
+    let body = Bytes::from_static(br#"{"messages":[], "x":1.0,"model":"m"}"#);
+    let exchange = Exchange::new(Operation::Chat, dialects::usual()).unwrap();
+    let doc = RequestDoc::parse(body.clone()).unwrap();
+    let call = exchange.outgoing(&doc, "m", &Map::new()).unwrap();
+    assert_eq!(call.path, "/chat/completions");
+    assert_eq!(call.body.as_ptr(), body.as_ptr(), "not even copied");
+    let answer = exchange
+        .answer(&mut HeaderMap::new(), body.clone())
+        .unwrap();
+    assert_eq!(answer.as_ptr(), body.as_ptr());
+    assert!(exchange.translation().is_none());
+}
+
+#[test]
+fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
+    let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
+    let asked = doc(&json!({
+        "model": "virtual", "messages": [{"role": "user", "content": "hi"}], "logit_bias": {"1": 2}, "x": null
+    }));
+    let call = exchange.outgoing(&asked, "m", &Map::new()).unwrap();
+    assert_eq!(
+        (&*call.path, &*call.body),
+        ("/say/m", b"1 messages".as_slice())
+    );
+    let lost: Vec<&str> = call.losses.iter().map(|loss| &*loss.path).collect();
+    assert_eq!(lost, ["logit_bias"]);
+    let answer = exchange.answer(&mut HeaderMap::new(), Bytes::from_static(b"well"));
+    let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "WELL");
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    assert_eq!(answer["object"], "chat.completion");
+    assert_eq!(answer.get("volume"), None);
+}
+
+#[test]
+fn events_are_translated_one_by_one_and_comments_pass() {
+    let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
+    let mut translation = exchange.translation().unwrap();
+    let mut says = |raw: &'static str| {
+        let event = RawEvent {
+            raw: Bytes::from_static(raw.as_bytes()),
+        };
+        let event = translation.event(&event)?;
+        Some(String::from_utf8_lossy(&event.raw).into_owned())
+    };
+    let first = says("data: hi\n\n").unwrap();
+    let chunk: Value = serde_json::from_str(first.trim().strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(
+        chunk["choices"],
+        json!([{"index": 0, "delta": {"content": "HI"}, "finish_reason": null}])
+    );
+    assert_eq!(says(": ping\n\n").as_deref(), Some(": ping\n\n"));
+    assert_eq!(says("data: bye\n\n").as_deref(), Some("data: [DONE]\n\n"));
+}
+
+#[test]
+fn what_is_no_conversation_is_not_translated() {
+    let exchange = Exchange::new(Operation::Embeddings, &LOUD).unwrap();
+    let asked = doc(&json!({"model": "m", "input": "x"}));
+    assert!(exchange.outgoing(&asked, "m", &Map::new()).is_err());
+}
+
+#[test]
+fn a_refusal_keeps_its_words_in_the_callers_form() {
+    let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
+    let body = Bytes::from_static(br#"{"detail":"not so loud"}"#);
+    let refusal = exchange.refusal(429, &mut HeaderMap::new(), body, "req_1");
+    let refusal: Value = serde_json::from_slice(&refusal).unwrap();
+    assert_eq!(refusal["error"]["message"], "not so loud");
+    assert_eq!(refusal["error"]["type"], "rate_limit_error");
+}

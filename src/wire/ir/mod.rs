@@ -1,0 +1,60 @@
+//! The neutral form of a conversation with a model, for callers and upstreams that do not speak the same dialect.
+//!
+//! A dialect's decoder makes it from bytes, another dialect's encoder makes bytes from it. Three rules keep anything from
+//! being lost in silence:
+//!
+//! - What the form has a field for, and what is written as that field is meant, becomes typed. Everything else stays
+//!   where it stood, in the `extra` of its object: unknown fields, `null`, known fields of another type.
+//! - `origin` says whose `extra` that is. An encoder of the same dialect puts it back. Any other one maps what it knows,
+//!   and says of the rest what could not be carried over: a [`Loss`] each, which the caller is told of.
+//! - Numbers stay as they were written; arguments of tool calls, schemas, signatures and encrypted reasoning are never
+//!   parsed and written again.
+//!
+//! A request is a [`ChatRequest`]; a whole answer a [`ChatAnswer`]; a streamed one a sequence of [`StreamItem`]s, of
+//! which those that came in one event stand together. `wire/openai/ir` is the first pair of decoder and encoder;
+//! that nothing is lost on the way there and back is its property test.
+
+mod answer;
+mod part;
+mod request;
+
+use serde_json::{Map, Value};
+
+pub use answer::{
+    ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
+};
+pub use part::{
+    CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,
+    ToolResult,
+};
+pub use request::{
+    ChatMessage, ChatRequest, ChatRole, ReasoningConfig, ResponseFormat, SamplingParams,
+    ToolChoice, ToolDefinition,
+};
+
+/// Fields of an object that have no other place in the neutral form, as their dialect writes them.
+pub type Extra = Map<String, Value>;
+
+/// Something that one dialect said and the other one cannot say; also why a body cannot be read at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// Where it stood in the body it was read from, such as `messages[2].audio`.
+    pub path: String,
+    /// Why it has no place on the other side, for people.
+    pub why: &'static str,
+}
+
+/// What was lost on the way, in order.
+pub type Losses = Vec<Loss>;
+
+/// Notes everything in a bag as lost. `null` says nothing, so nothing is lost with it.
+pub fn lose_all(losses: &mut Losses, path: &str, extra: &Extra, why: &'static str) {
+    let told = extra.iter().filter(|(_, value)| !value.is_null());
+    losses.extend(told.map(|(name, _)| Loss {
+        path: match path {
+            "" => name.clone(),
+            path => format!("{path}.{name}"),
+        },
+        why,
+    }));
+}

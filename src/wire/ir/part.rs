@@ -1,0 +1,163 @@
+//! The parts of which a message's content is made.
+
+use serde_json::Value;
+
+use super::Extra;
+
+/// One part, with what is said about it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ContentPart {
+    /// What it is.
+    pub body: PartBody,
+    /// The prompt up to here is to be cached.
+    pub cache: Option<CacheMark>,
+    /// What else its dialect says of it.
+    pub extra: Extra,
+}
+
+/// Where the part of a prompt ends that is worth caching.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CacheMark {
+    /// How long it is to be kept, in the words of its dialect, such as `5m` or `1h`.
+    pub ttl: Option<String>,
+}
+
+/// What a part is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PartBody {
+    /// Words.
+    Text {
+        /// The words.
+        text: String,
+        /// Where they are from.
+        citations: Vec<Citation>,
+    },
+    /// A picture.
+    Image {
+        /// Where it is.
+        source: MediaSource,
+        /// How closely the model is to look: `low`, `high`, `auto`.
+        detail: Option<String>,
+    },
+    /// Sound.
+    Audio {
+        /// Base64.
+        data: String,
+        /// Such as `wav` or `mp3`.
+        format: String,
+    },
+    /// A file with text or pages.
+    Document {
+        /// Where it is.
+        source: MediaSource,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// The model calls a tool.
+    ToolCall(ToolCall),
+    /// What a tool answered.
+    ToolResult(ToolResult),
+    /// What the model thought.
+    Reasoning(ReasoningPart),
+    /// The model declines.
+    Refusal(String),
+    /// A part that the neutral form does not know.
+    Unknown {
+        /// The field in which it stood, such as `content`.
+        field: &'static str,
+        /// As it stood there.
+        value: Value,
+    },
+}
+
+/// Where a picture or a file is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MediaSource {
+    /// Any URL, `data:` URLs too.
+    Url(String),
+    /// A name under which the provider holds it: it means nothing to another provider.
+    FileId(String),
+    /// In the request, without a media type or in a form of its dialect.
+    Inline(String),
+}
+
+/// Where words are from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Citation {
+    /// The page's address, where it is one.
+    pub url: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// What else its dialect says.
+    pub extra: Extra,
+}
+
+/// The kinds of calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ToolCallKind {
+    /// With arguments in JSON.
+    #[default]
+    Function,
+    /// With a text of any form as its input.
+    Custom,
+}
+
+/// A call of a tool.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ToolCall {
+    /// By which its result names it.
+    pub id: Option<String>,
+    /// Which tool.
+    pub name: String,
+    /// As the model wrote them: usually a JSON object, at times broken, and empty for none.
+    pub arguments: String,
+    /// What kind of tool.
+    pub kind: ToolCallKind,
+    /// A signature of the reasoning that led to it, which the same provider wants to have back.
+    pub signature: Option<String>,
+}
+
+/// What a tool answered.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ToolResult {
+    /// The call's id.
+    pub call_id: String,
+    /// The answer.
+    pub content: Vec<ContentPart>,
+    /// Whether the tool failed, where the dialect says that.
+    pub is_error: Option<bool>,
+}
+
+/// What a model thought.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReasoningPart {
+    /// In words; a summary where the provider tells no more.
+    pub text: Option<String>,
+    /// Proves to the provider that made it that it was not changed.
+    pub signature: Option<String>,
+    /// What only that provider can read.
+    pub encrypted: Option<String>,
+    /// Its id at that provider.
+    pub id: Option<String>,
+    /// The field in which it stood, where its dialect has several for it.
+    pub field: &'static str,
+}
+
+impl ContentPart {
+    /// A part of which nothing more is said.
+    pub fn new(body: PartBody) -> Self {
+        Self {
+            body,
+            cache: None,
+            extra: Extra::new(),
+        }
+    }
+
+    /// Words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::new(PartBody::Text {
+            text: text.into(),
+            citations: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! What is asked of a model.
+
+use serde_json::{Number, Value};
+
+use super::{CacheMark, ContentPart, Extra};
+
+/// A request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChatRequest {
+    /// The dialect that it was read from: whose `extra` it has.
+    pub origin: &'static str,
+    /// As the caller named it.
+    pub model: Option<String>,
+    /// The conversation. Instructions are messages of the system or the developer, where they stood.
+    pub messages: Vec<ChatMessage>,
+    /// The tools that the model may call.
+    pub tools: Vec<ToolDefinition>,
+    /// Whether it must call one.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether it may call several at once.
+    pub parallel_tool_calls: Option<bool>,
+    /// How the answer is drawn.
+    pub sampling: SamplingParams,
+    /// The most tokens that the answer may have, reasoning included.
+    pub max_output_tokens: Option<Number>,
+    /// The form of the answer.
+    pub format: Option<ResponseFormat>,
+    /// How much the model is to think.
+    pub reasoning: ReasoningConfig,
+    /// Whether the answer is to be streamed.
+    pub stream: Option<bool>,
+    /// Whether token counts are to stand at the end of the stream.
+    pub stream_usage: Option<bool>,
+    /// Who asks, for the provider's watch over abuse.
+    pub user: Option<String>,
+    /// Notes that the provider keeps.
+    pub metadata: Extra,
+    /// Which queue: `auto`, `flex`, `priority` and the like.
+    pub service_tier: Option<String>,
+    /// What else its dialect says.
+    pub extra: Extra,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChatMessage {
+    /// Whose it is.
+    pub role: ChatRole,
+    /// Its parts, reasoning first and calls last where the dialect gives no order.
+    pub parts: Vec<ContentPart>,
+    /// The name of whoever speaks, beside the role.
+    pub name: Option<String>,
+    /// What else its dialect says.
+    pub extra: Extra,
+}
+
+/// Whose a message is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChatRole {
+    /// Instructions of the provider's client.
+    System,
+    /// The same where a dialect tells them apart.
+    Developer,
+    /// The human's, or whoever takes that part.
+    User,
+    /// The model's.
+    Assistant,
+    /// A tool's.
+    Tool,
+    /// Of another kind, by its dialect's word.
+    Other(String),
+}
+
+/// A tool that the model may call.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ToolDefinition {
+    /// The caller runs it.
+    Function {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// JSON Schema, as the caller wrote it.
+        parameters: Option<Value>,
+        /// Whether calls keep to the schema exactly.
+        strict: Option<bool>,
+        /// Whether the prompt up to here is to be cached.
+        cache: Option<CacheMark>,
+        /// What else its dialect says.
+        extra: Extra,
+    },
+    /// The provider runs it, or its form is the dialect's own: a web search, a shell, a custom grammar.
+    Native {
+        /// Its type.
+        kind: String,
+        /// All else of it.
+        extra: Extra,
+    },
+}
+
+/// Whether a tool must be called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ToolChoice {
+    /// As the model likes.
+    Auto,
+    /// None may be.
+    Never,
+    /// One must be.
+    Required,
+    /// This one must be.
+    Named(String),
+}
+
+/// How an answer is drawn. Numbers are kept as they were written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SamplingParams {
+    /// 0 to 2, at some providers to 1.
+    pub temperature: Option<Number>,
+    /// 0 to 1.
+    pub top_p: Option<Number>,
+    /// So many of the likeliest tokens.
+    pub top_k: Option<Number>,
+    /// Where drawing begins, for answers that can be repeated.
+    pub seed: Option<Number>,
+    /// So many answers.
+    pub candidates: Option<Number>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<Number>,
+    /// -2 to 2.
+    pub presence_penalty: Option<Number>,
+    /// Whether probabilities are told.
+    pub logprobs: Option<bool>,
+    /// Of so many tokens at each place.
+    pub top_logprobs: Option<Number>,
+    /// The answer ends before any of these.
+    pub stop: Vec<String>,
+}
+
+/// The form of an answer.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ResponseFormat {
+    /// Words.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// The schema's name.
+        name: String,
+        /// JSON Schema, as the caller wrote it.
+        schema: Option<Value>,
+        /// Whether the answer keeps to it exactly.
+        strict: Option<bool>,
+        /// What it is for.
+        description: Option<String>,
+    },
+}
+
+/// How much a model is to think.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReasoningConfig {
+    /// `none`, `minimal`, `low`, `medium`, `high` and the like.
+    pub effort: Option<String>,
+    /// At most so many tokens of it.
+    pub budget_tokens: Option<Number>,
+    /// Whether a summary is told.
+    pub summary: Option<String>,
+}
+
+impl ChatRequest {
+    /// An empty one that is read from a dialect of this name.
+    pub fn new(origin: &'static str) -> Self {
+        Self {
+            origin,
+            model: None,
+            messages: Vec::new(),
+            tools: Vec::new(),
+            tool_choice: None,
+            parallel_tool_calls: None,
+            sampling: SamplingParams::default(),
+            max_output_tokens: None,
+            format: None,
+            reasoning: ReasoningConfig::default(),
+            stream: None,
+            stream_usage: None,
+            user: None,
+            metadata: Extra::new(),
+            service_tier: None,
+            extra: Extra::new(),
+        }
+    }
+}

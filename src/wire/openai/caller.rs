@@ -1,0 +1,95 @@
+//! OpenAI's API as a caller's dialect.
+
+use bytes::Bytes;
+
+use super::{OpenAi, error, error_event, ir, models, said, stream_options};
+use crate::domain::dialect::{EventForm, Operation};
+use crate::wire::dialect::{CallerDialect, EventEncoder};
+use crate::wire::error_body::{ErrorBody, Trouble};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::json;
+use crate::wire::model_entry::ModelEntry;
+use crate::wire::progress::Progress;
+use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::sse::RawEvent;
+
+impl CallerDialect for OpenAi {
+    fn id(&self) -> &'static str {
+        super::ID
+    }
+
+    fn parse(&self, _operation: Operation, body: Bytes) -> Result<RequestDoc, RequestError> {
+        RequestDoc::parse(body)
+    }
+
+    fn asks_for_usage(&self, doc: &RequestDoc) -> bool {
+        stream_options::asks_for_usage(doc)
+    }
+
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes {
+        error::to_bytes(error)
+    }
+
+    fn error_event(
+        &self,
+        operation: Operation,
+        trouble: Trouble<'_>,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes {
+        error_event::error_event(operation, trouble, request_id, so_far)
+    }
+
+    fn error_event_from_body(
+        &self,
+        operation: Operation,
+        body: &[u8],
+        kind: &str,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes {
+        error_event::error_event_from_body(operation, body, kind, request_id, so_far)
+    }
+
+    fn is_understood(&self, operation: Operation, event: &RawEvent) -> bool {
+        error_event::is_understood(operation, event)
+    }
+
+    fn repeats_progress(&self, operation: Operation) -> bool {
+        operation.events() == EventForm::Numbered
+    }
+
+    fn end_mark(&self, operation: Operation) -> Option<Bytes> {
+        error_event::end_mark(operation)
+    }
+
+    fn text_bytes(&self, data: &[u8]) -> u64 {
+        said::text_bytes(data)
+    }
+
+    fn models(&self, entries: &[ModelEntry]) -> Bytes {
+        models::list(entries)
+    }
+
+    fn model(&self, entry: &ModelEntry) -> Bytes {
+        models::single(entry)
+    }
+
+    fn decode_request(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+    ) -> Option<Result<ChatRequest, Loss>> {
+        let body = || json::value(doc.body()).unwrap_or_default();
+        (operation == Operation::Chat).then(|| ir::decode_request(body()))
+    }
+
+    fn encode_answer(&self, _operation: Operation, answer: ChatAnswer) -> (Bytes, Losses) {
+        let (body, losses) = ir::encode_answer(answer);
+        (body.to_string().into(), losses)
+    }
+
+    fn event_encoder(&self, _operation: Operation, origin: &'static str) -> Box<dyn EventEncoder> {
+        Box::new(ir::ChunkEncoder::new(origin))
+    }
+}

@@ -1,0 +1,152 @@
+//! Whole answers.
+
+use serde_json::Value;
+
+use super::message::{decode_message, encode_message};
+use super::request::{answering_role, index};
+use super::{Encoder, count, inside, list, number, put, put_in, text};
+use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
+
+/// Reads the body of an answer.
+///
+/// # Errors
+/// A body that is no object, or a choice without a message.
+pub(in crate::wire::openai) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
+    let unreadable = |path: String, why| Loss { path, why };
+    let Value::Object(mut fields) = body else {
+        return Err(unreadable(String::new(), "the answer is no object"));
+    };
+    let choices = list(&mut fields, "choices").unwrap_or_default();
+    let candidates = choices.into_iter().enumerate().map(|(at, value)| {
+        let missing = || unreadable(format!("choices[{at}].message"), "a choice has a message");
+        let Value::Object(mut choice) = value else {
+            return Err(missing());
+        };
+        let Some(Value::Object(mut message)) = choice.remove("message") else {
+            return Err(missing());
+        };
+        let role = answering_role(&mut message);
+        Ok(ChatCandidate {
+            index: index(&mut choice),
+            message: decode_message(role, message),
+            stop: stop_reason(&mut choice),
+            extra: choice,
+        })
+    });
+    Ok(ChatAnswer {
+        origin: crate::wire::openai::ID,
+        candidates: candidates.collect::<Result<_, _>>()?,
+        id: text(&mut fields, "id"),
+        model: text(&mut fields, "model"),
+        created: number(&mut fields, "created"),
+        usage: decode_usage(&mut fields),
+        extra: fields,
+    })
+}
+
+pub(super) fn stop_reason(choice: &mut Extra) -> Option<StopReason> {
+    let word = text(choice, "finish_reason")?;
+    Some(match word.as_str() {
+        "stop" => StopReason::EndTurn,
+        "length" => StopReason::Length,
+        "tool_calls" => StopReason::ToolCalls,
+        "content_filter" => StopReason::ContentFilter,
+        _ => StopReason::Other(word),
+    })
+}
+
+/// The word for a reason; of one that only another dialect has, the nearest.
+pub(super) fn stop_word(reason: StopReason, same: bool) -> String {
+    let word = match reason {
+        StopReason::EndTurn | StopReason::StopSequence(_) | StopReason::Pause => "stop",
+        StopReason::Length => "length",
+        StopReason::ToolCalls => "tool_calls",
+        StopReason::ContentFilter | StopReason::Refusal => "content_filter",
+        StopReason::Other(word) if same => return word,
+        StopReason::Other(_) => "stop",
+    };
+    word.to_owned()
+}
+
+pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
+    let Some(Value::Object(usage)) = fields.get_mut("usage") else {
+        return None;
+    };
+    let counts = UsageCounts {
+        input: count(usage, "prompt_tokens"),
+        output: count(usage, "completion_tokens"),
+        total: count(usage, "total_tokens"),
+        cache_read: inside(usage, "prompt_tokens_details", |inner| {
+            count(inner, "cached_tokens")
+        }),
+        cache_write: inside(usage, "prompt_tokens_details", |inner| {
+            count(inner, "cache_write_tokens")
+        }),
+        reasoning: inside(usage, "completion_tokens_details", |inner| {
+            count(inner, "reasoning_tokens")
+        }),
+        extra: std::mem::take(usage),
+    };
+    fields.remove("usage");
+    Some(counts)
+}
+
+pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
+    let mut fields = encoder.begin("usage", usage.extra);
+    let sum = usage.input.zip(usage.output);
+    let sum = sum.map(|(input, output)| input.saturating_add(output));
+    put(&mut fields, "prompt_tokens", usage.input);
+    put(&mut fields, "completion_tokens", usage.output);
+    let total = usage.total.or(sum.filter(|_| !encoder.same));
+    put(&mut fields, "total_tokens", total);
+    let details = [
+        ("prompt_tokens_details", "cached_tokens", usage.cache_read),
+        (
+            "prompt_tokens_details",
+            "cache_write_tokens",
+            usage.cache_write,
+        ),
+        (
+            "completion_tokens_details",
+            "reasoning_tokens",
+            usage.reasoning,
+        ),
+    ];
+    for (place, name, value) in details {
+        if value.is_some() {
+            put_in(&mut fields, place, name, value);
+        }
+    }
+    Value::Object(fields)
+}
+
+/// Writes the body of an answer, and says what has no place in it.
+pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Losses) {
+    let mut encoder = Encoder::new(answer.origin);
+    let mut fields = encoder.begin("", answer.extra);
+    put(&mut fields, "id", answer.id);
+    put(&mut fields, "model", answer.model);
+    put(&mut fields, "created", answer.created.map(Value::Number));
+    if !encoder.same {
+        put(&mut fields, "object", Some("chat.completion"));
+    }
+    let mut choices = Vec::new();
+    for candidate in answer.candidates {
+        let path = format!("choices[{}]", candidate.index);
+        let mut choice = encoder.begin(&path, candidate.extra);
+        choice.entry("index").or_insert(candidate.index.into());
+        let message = encode_message(&mut encoder, &format!("{path}.message"), candidate.message);
+        put(&mut choice, "message", message.into_iter().next_back());
+        let reason = candidate.stop.map(|reason| stop_word(reason, encoder.same));
+        put(&mut choice, "finish_reason", reason);
+        choices.push(Value::Object(choice));
+    }
+    put(
+        &mut fields,
+        "choices",
+        (!choices.is_empty()).then_some(choices),
+    );
+    let usage = answer.usage.map(|usage| encode_usage(&mut encoder, usage));
+    put(&mut fields, "usage", usage);
+    (Value::Object(fields), encoder.losses)
+}

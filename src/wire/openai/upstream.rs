@@ -1,0 +1,98 @@
+//! OpenAI's API, and everything compatible with it, as an upstream's dialect.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Map, Value};
+
+use super::{OpenAi, answered, ir, prefill, response, stream};
+use crate::domain::dialect::Operation;
+use crate::domain::record::Answered;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+use crate::wire::dialect::{EventDecoder, UpstreamDialect};
+use crate::wire::inspection::{Inspection, StreamEvent};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::json;
+use crate::wire::request::RequestDoc;
+use crate::wire::sse::RawEvent;
+
+const BEARER: &str = "Bearer ";
+
+impl UpstreamDialect for OpenAi {
+    fn id(&self) -> &'static str {
+        super::ID
+    }
+
+    fn path(&self, operation: Operation) -> Option<&'static str> {
+        let spec = operation.spec();
+        (spec.dialect == super::ID).then_some(spec.path)
+    }
+
+    fn full_path(&self) -> &'static str {
+        Operation::Chat.path()
+    }
+
+    fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
+        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
+        bearer.push_str(BEARER);
+        bearer.push_str(key.expose());
+        if let Ok(mut value) = HeaderValue::try_from(bearer) {
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+    }
+
+    fn inspect(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answered: Option<&mut Answered>,
+    ) -> Inspection {
+        response::inspect_closer(operation, headers, body, answered)
+    }
+
+    fn event(&self, operation: Operation, event: &RawEvent) -> StreamEvent {
+        stream::inspect(operation, event)
+    }
+
+    fn note(&self, answered: &mut Answered, event: &RawEvent) {
+        answered::note(answered, event);
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    }
+
+    fn continued(
+        &self,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+        form: Prefill,
+    ) -> Option<RequestDoc> {
+        prefill::continued(doc, sent, spent, form)
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        Some(Operation::Chat)
+    }
+
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
+        let (mut body, losses) = ir::encode_request(request);
+        if let Value::Object(fields) = &mut body {
+            for (name, value) in params {
+                fields.entry(name).or_insert_with(|| value.clone());
+            }
+        }
+        (body.to_string().into(), losses)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        ir::decode_answer(json::value(body).unwrap_or_default())
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(ir::ChunkDecoder)
+    }
+}
