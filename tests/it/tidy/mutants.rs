@@ -6,7 +6,9 @@ use std::path::Path;
 
 /// What is wrong with the patches, and how many there are.
 pub(super) fn problems(root: &Path) -> (Vec<String>, usize) {
-    let entries = fs::read_dir(root.join("tests/mutants")).into_iter().flatten();
+    let entries = fs::read_dir(root.join("tests/mutants"))
+        .into_iter()
+        .flatten();
     let paths = entries.flatten().map(|entry| entry.path());
     let mut patches: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|kind| kind == "patch"))
@@ -17,7 +19,11 @@ pub(super) fn problems(root: &Path) -> (Vec<String>, usize) {
         let name = patch.file_name().unwrap_or_default().to_string_lossy();
         let text = fs::read_to_string(patch).unwrap_or_default();
         let found = problems_of(&text, |file| fs::read_to_string(root.join(file)).ok());
-        problems.extend(found.into_iter().map(|problem| format!("{name}: {problem}")));
+        problems.extend(
+            found
+                .into_iter()
+                .map(|problem| format!("{name}: {problem}")),
+        );
     }
     (problems, patches.len())
 }
@@ -47,8 +53,14 @@ fn problems_of(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
                 .filter_map(|line| line.strip_prefix([' ', '-']))
                 .map(|line| format!("{line}\n"))
                 .collect();
-            let line = old.lines().nth(old.lines().count() / 2).unwrap_or_default().trim();
-            match format!("\n{text}").matches(&format!("\n{old}")).count() {
+            let line = old
+                .lines()
+                .nth(old.lines().count() / 2)
+                .unwrap_or_default()
+                .trim();
+            let starts = text.match_indices(&old).map(|(at, _)| &text[..at]);
+            let whole_lines = |before: &&str| before.is_empty() || before.ends_with('\n');
+            match starts.filter(whole_lines).count() {
                 1 => {}
                 0 => problems.push(format!("{file} has changed around `{line}`")),
                 times => problems.push(format!("{file} has {times} places like `{line}`")),
@@ -60,9 +72,13 @@ fn problems_of(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
 
 #[test]
 fn a_patch_that_does_not_fit_is_found() {
-    let patch = "A bug. Must break: L1 L2.\n\n--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n a\n-b\n+c\n d\n";
+    let patch =
+        "A bug. Must break: L1 L2.\n\n--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n a\n-b\n+c\n d\n";
     let in_tree = |text: &'static str| move |_: &str| Some(text.to_owned());
-    assert_eq!(problems_of(patch, in_tree("a\nb\nd\n")), Vec::<String>::new());
+    assert_eq!(
+        problems_of(patch, in_tree("a\nb\nd\n")),
+        Vec::<String>::new()
+    );
     for text in ["a\nc\nd\n", "a\nb\nd\na\nb\nd\n", "xa\nb\nd\n"] {
         assert_eq!(problems_of(patch, in_tree(text)).len(), 1, "{text:?}");
     }
