@@ -52,7 +52,7 @@ simulate() { "$target/debug/examples/simulate" --until-broken "$@" >"$tree/out.l
 
 # "LAW REQUESTS" of the last simulation; "- REQUESTS" where no law broke.
 outcome() {
-  awk '/^law / && !law { law = $2 } /^requests / { requests = $2 } END { print (law ? law : "-"), requests + 0 }' "$tree/out.log"
+  awk '/^law / && !law { law = $2 } $1 == "requests" && NF == 2 { requests = $2 } END { print (law ? law : "-"), requests + 0 }' "$tree/out.log"
 }
 
 failed=0

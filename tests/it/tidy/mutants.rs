@@ -58,7 +58,9 @@ fn problems_of(patch: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String
                 .nth(old.lines().count() / 2)
                 .unwrap_or_default()
                 .trim();
-            match format!("\n{text}").matches(&format!("\n{old}")).count() {
+            let starts = text.match_indices(&old).map(|(at, _)| &text[..at]);
+            let whole_lines = |before: &&str| before.is_empty() || before.ends_with('\n');
+            match starts.filter(whole_lines).count() {
                 1 => {}
                 0 => problems.push(format!("{file} has changed around `{line}`")),
                 times => problems.push(format!("{file} has {times} places like `{line}`")),
