@@ -81,7 +81,12 @@ async fn the_state_shows_keys_providers_chains_and_the_process() {
     );
     assert_eq!(
         state["virtual"],
-        json!([{"name": "smart", "upstreams": ["a:m", "b:mb"]}])
+        json!([{
+            "name": "smart",
+            "upstreams": ["a:m", "b:mb"],
+            "policy": "ordered",
+            "members": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}],
+        }])
     );
     assert_eq!(state["default"]["name"], "smart");
     assert_eq!(state["clients"], json!([]));
