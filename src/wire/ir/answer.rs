@@ -2,7 +2,9 @@
 
 use serde_json::{Number, Value};
 
-use super::{ChatMessage, ChatRole, Citation, Extra, ReasoningPart, ToolCallKind};
+use super::loss::Extra;
+use super::part::{Citation, ReasoningPart, ToolCallKind};
+use super::request::{ChatMessage, ChatRole};
 
 /// A whole answer.
 #[derive(Clone, PartialEq, Debug)]

@@ -15,14 +15,14 @@
 //! that nothing is lost on the way there and back is its property test.
 
 mod answer;
+mod loss;
 mod part;
 mod request;
-
-use serde_json::{Map, Value};
 
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
+pub use loss::{Extra, Loss, Losses, lose_all};
 pub use part::{
     CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,
     ToolResult,
@@ -31,30 +31,3 @@ pub use request::{
     ChatMessage, ChatRequest, ChatRole, ReasoningConfig, ResponseFormat, SamplingParams,
     ToolChoice, ToolDefinition,
 };
-
-/// Fields of an object that have no other place in the neutral form, as their dialect writes them.
-pub type Extra = Map<String, Value>;
-
-/// Something that one dialect said and the other one cannot say; also why a body cannot be read at all.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Loss {
-    /// Where it stood in the body it was read from, such as `messages[2].audio`.
-    pub path: String,
-    /// Why it has no place on the other side, for people.
-    pub why: &'static str,
-}
-
-/// What was lost on the way, in order.
-pub type Losses = Vec<Loss>;
-
-/// Notes everything in a bag as lost. `null` says nothing, so nothing is lost with it.
-pub fn lose_all(losses: &mut Losses, path: &str, extra: &Extra, why: &'static str) {
-    let told = extra.iter().filter(|(_, value)| !value.is_null());
-    losses.extend(told.map(|(name, _)| Loss {
-        path: match path {
-            "" => name.clone(),
-            path => format!("{path}.{name}"),
-        },
-        why,
-    }));
-}

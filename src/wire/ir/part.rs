@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Extra;
+use super::loss::Extra;
 
 /// One part, with what is said about it.
 #[derive(Clone, PartialEq, Debug)]

@@ -2,7 +2,8 @@
 
 use serde_json::{Number, Value};
 
-use super::{CacheMark, ContentPart, Extra};
+use super::loss::Extra;
+use super::part::{CacheMark, ContentPart};
 
 /// A request.
 #[derive(Clone, PartialEq, Debug)]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::fields::{Encoder, count, inside, list, number, put, put_in, text};
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
-use super::{Encoder, count, inside, list, number, put, put_in, text};
 use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
 
 /// Reads the body of an answer.

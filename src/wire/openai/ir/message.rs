@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, take, text};
+use super::fields::{
+    Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, take, text,
+};
 use crate::wire::ir::{
     ChatMessage, ChatRole, Citation, ContentPart, Extra, MediaSource, PartBody, ReasoningPart,
     ToolCall, ToolCallKind, ToolResult,

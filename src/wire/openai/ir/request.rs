@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::message::{decode_message, encode_message, role_of};
-use super::{
+use super::fields::{
     Encoder, cache_mark, count, flag, inside, list, number, put, put_cache_mark, put_in, take, text,
 };
+use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, Extra, Loss, Losses, ReasoningConfig, ResponseFormat,
     SamplingParams, ToolChoice, ToolDefinition,
@@ -226,7 +226,7 @@ pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, L
         ("reasoning.summary", request.reasoning.summary.is_some()),
     ];
     for (path, _) in told.into_iter().filter(|(_, told)| *told) {
-        encoder.lose(path, super::UNKNOWN);
+        encoder.lose(path, super::fields::UNKNOWN);
     }
     put(&mut fields, "stream", request.stream);
     if let Some(asks) = request.stream_usage {

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
+use super::fields::{Encoder, count, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
-use super::{Encoder, count, fill, inside, list, number, put, put_in, take, text};
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::ir::{ContentDelta, Extra, Losses, ReasoningPart, StreamItem, ToolCallKind};
 use crate::wire::sse::{RawEvent, data_event};
@@ -151,7 +151,7 @@ impl ChunkEncoder {
                 StreamItem::Delta { candidate, delta } => {
                     let choice = choice_of(&mut choices, candidate);
                     fill(choice, "delta", |fields| {
-                        encode_delta(&mut self.encoder, fields, delta)
+                        encode_delta(&mut self.encoder, fields, delta);
                     });
                 }
                 StreamItem::Stop { candidate, reason } => {
@@ -257,7 +257,7 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
             };
             put(fields, field, reasoning.text);
             if reasoning.signature.is_some() || reasoning.encrypted.is_some() {
-                encoder.lose("reasoning.signature", super::UNKNOWN);
+                encoder.lose("reasoning.signature", super::fields::UNKNOWN);
             }
         }
         ContentDelta::ToolCall {
@@ -288,7 +288,7 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
             }
         }
         ContentDelta::Unknown { field, value } if encoder.same => put(fields, &field, Some(value)),
-        ContentDelta::Unknown { field, .. } => encoder.lose(field, super::UNKNOWN),
-        ContentDelta::Citation(_) => encoder.lose("annotations", super::UNKNOWN),
+        ContentDelta::Unknown { field, .. } => encoder.lose(field, super::fields::UNKNOWN),
+        ContentDelta::Citation(_) => encoder.lose("annotations", super::fields::UNKNOWN),
     }
 }

@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
+use serde_json::Value;
+
 use super::stream::decode_chunk;
 use super::*;
 use crate::wire::ir::{ChatRequest, PartBody, StreamItem, ToolChoice};

@@ -1,0 +1,145 @@
+//! Taking fields out of objects, and putting them in.
+
+use serde_json::{Number, Value};
+
+use crate::wire::ir::{CacheMark, Extra, Loss, Losses, lose_all};
+
+/// Why fields of another dialect's own are not carried over.
+pub(super) const UNKNOWN: &str = "chat completions have no field for it";
+
+/// Takes a field out if it can be read as what it should be.
+pub(super) fn take<T>(
+    fields: &mut Extra,
+    name: &str,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Option<T> {
+    let value = read(fields.get(name)?)?;
+    fields.remove(name);
+    Some(value)
+}
+
+pub(super) fn text(fields: &mut Extra, name: &str) -> Option<String> {
+    // Moved, not copied: an image may be one of these.
+    match fields.remove(name)? {
+        Value::String(text) => Some(text),
+        other => {
+            fields.insert(name.to_owned(), other);
+            None
+        }
+    }
+}
+
+pub(super) fn flag(fields: &mut Extra, name: &str) -> Option<bool> {
+    take(fields, name, Value::as_bool)
+}
+
+pub(super) fn count(fields: &mut Extra, name: &str) -> Option<u64> {
+    take(fields, name, Value::as_u64)
+}
+
+pub(super) fn number(fields: &mut Extra, name: &str) -> Option<Number> {
+    take(fields, name, |value| value.as_number().cloned())
+}
+
+/// A list with something in it.
+pub(super) fn list(fields: &mut Extra, name: &str) -> Option<Vec<Value>> {
+    match fields.remove(name)? {
+        Value::Array(all) if !all.is_empty() => Some(all),
+        other => {
+            fields.insert(name.to_owned(), other);
+            None
+        }
+    }
+}
+
+/// Takes fields out of an object that is a field itself, which goes too once nothing is left of it. `read` that finds
+/// nothing must have taken nothing.
+pub(super) fn inside<T>(
+    fields: &mut Extra,
+    name: &str,
+    read: impl FnOnce(&mut Extra) -> Option<T>,
+) -> Option<T> {
+    let Some(Value::Object(inner)) = fields.get_mut(name) else {
+        return None;
+    };
+    let value = read(inner)?;
+    if inner.is_empty() {
+        fields.remove(name);
+    }
+    Some(value)
+}
+
+/// Puts a field in, if it is there.
+pub(super) fn put(fields: &mut Extra, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        fields.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Fills an object that is a field itself, made where there is none.
+pub(super) fn fill(fields: &mut Extra, name: &str, write: impl FnOnce(&mut Extra)) {
+    let mut inner = match fields.remove(name) {
+        Some(Value::Object(inner)) => inner,
+        _ => Extra::new(),
+    };
+    write(&mut inner);
+    fields.insert(name.to_owned(), Value::Object(inner));
+}
+
+/// Puts a field into such an object, if it is there.
+pub(super) fn put_in(fields: &mut Extra, place: &str, name: &str, value: Option<impl Into<Value>>) {
+    if value.is_some() {
+        fill(fields, place, |inner| put(inner, name, value));
+    }
+}
+
+/// `{"type": "ephemeral"}`, perhaps with how long.
+pub(super) fn cache_mark(fields: &mut Extra) -> Option<CacheMark> {
+    take(fields, "cache_control", |value| {
+        let mut mark = value.as_object()?.clone();
+        let kind = text(&mut mark, "type")?;
+        let ttl = text(&mut mark, "ttl");
+        (kind == "ephemeral" && mark.is_empty()).then_some(CacheMark { ttl })
+    })
+}
+
+pub(super) fn put_cache_mark(fields: &mut Extra, mark: Option<CacheMark>) {
+    if let Some(CacheMark { ttl }) = mark {
+        put_in(fields, "cache_control", "type", Some("ephemeral"));
+        put_in(fields, "cache_control", "ttl", ttl);
+    }
+}
+
+/// Writes a body, and notes what has no place in it.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    /// What is written was read from this dialect.
+    pub(super) same: bool,
+    pub(super) losses: Losses,
+}
+
+impl Encoder {
+    pub(super) fn new(origin: &str) -> Self {
+        Self {
+            same: origin == crate::wire::openai::ID,
+            losses: Losses::new(),
+        }
+    }
+
+    /// The fields that an object begins with: its own, or none, if those are another dialect's.
+    pub(super) fn begin(&mut self, path: &str, extra: Extra) -> Extra {
+        if self.same {
+            return extra;
+        }
+        lose_all(&mut self.losses, path, &extra, UNKNOWN);
+        Extra::new()
+    }
+
+    /// Something has no place here.
+    pub(super) fn lose(&mut self, path: impl Into<String>, why: &'static str) {
+        self.losses.push(Loss {
+            path: path.into(),
+            why,
+        });
+    }
+}
