@@ -20,6 +20,7 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::record::{Answered, Record};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
+use crate::wire::headers::ends_with_connection;
 use crate::wire::openai::answered;
 use crate::wire::openai::stream::StreamEvent;
 use crate::wire::openai::transcript::Transcript;
@@ -55,6 +56,8 @@ pub(super) struct Live {
     /// What a failure counts for.
     blame: Blame,
     finish: Finish,
+    /// Whether only the end of its connection says where its body ends.
+    until_close: bool,
     /// Longest silence between two events with content.
     idle: Duration,
     /// When the attempt must have ended.
@@ -90,6 +93,7 @@ impl Live {
             },
             blame,
             finish: begun.finish,
+            until_close: ends_with_connection(&begun.headers),
             idle: endpoint.timeouts.idle,
             end: tried.begun().started + endpoint.timeouts.total,
         };
@@ -119,6 +123,14 @@ impl Live {
     /// How far its answer has come.
     pub(super) fn finish(&self) -> Finish {
         self.finish
+    }
+
+    /// Whether its answer is whole, now that its stream has ended.
+    pub(super) fn is_over(&self, wanted: Wanted) -> bool {
+        match self.until_close {
+            true => self.finish.is_over_at_close(wanted),
+            false => self.finish.is_complete(wanted),
+        }
     }
 
     /// When silence has lasted too long, or the attempt has.

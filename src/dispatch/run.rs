@@ -15,7 +15,7 @@ use super::rescue::Rescue;
 use super::story::{Ending, Story};
 use super::tokens;
 use super::tried::{Tried, settle};
-use super::verdict::{Told, come_back, retry_after};
+use super::verdict::{Told, come_back, retry_after, stay_away};
 use crate::domain::attempts::{Attempts, Candidate, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
@@ -218,7 +218,14 @@ impl Dispatch {
                             drop(lease);
                             story.records = attempts.records().to_vec();
                             if let Some(mut whole) = whole.filter(|_| may_go_back(&failure)) {
-                                come_back(whole.status, &mut whole.headers, failure.retry_after);
+                                match failure.class {
+                                    Class::TooLargeForLimit => stay_away(&mut whole.headers),
+                                    _ => come_back(
+                                        whole.status,
+                                        &mut whole.headers,
+                                        failure.retry_after,
+                                    ),
+                                }
                                 kept = Some((tried, whole));
                             }
                             let relays = matches!(then, Next::Relay);

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use super::envelope::Envelope;
 use super::event::StreamEvent;
 use super::fields::word;
-use super::inband::{ErrorDoc, is_certain, is_likely, sounds_wrong, status_of};
+use super::inband::{ErrorDoc, Place, is_certain, is_likely, sounds_wrong, status_of};
 use crate::wire::sse::{RawEvent, field};
 
 /// Data as text. Bytes that are no UTF-8 are replaced for the look; they are passed on as they came.
@@ -135,7 +135,7 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
 /// Whether an event's object is an error: a chunk is one only for certain.
 pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
     let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
-    is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
+    is_certain(envelope) || (!is_chunk && is_likely(envelope, Place::Stream(name)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::answered;
 use super::envelope::Envelope;
 use super::fields::word;
 use super::foreign::{finite, list_error, readable as text_of};
-use super::inband::{is_certain, is_likely, status_of};
+use super::inband::{Place, is_certain, is_likely, status_of};
 use super::stream::{self, ErrorDoc};
 use super::usage::{self, Usage};
 use crate::domain::dialect::Operation;
@@ -91,7 +91,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
         Operation::Responses => list(envelope.output),
     };
     let ended_badly = operation == Operation::Responses && word(envelope.status) == "failed";
-    if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, None)) {
+    if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, Place::Answer)) {
         return failed(status_of(&envelope));
     }
     if !is_answer {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::tables::{COMMON, TABLES};
+use super::super::tables::{COMMON, STATUSLESS, TABLES};
 use super::*;
 
 /// What is known of a kind of provider beside the rows of its table: where that is handled, and what it means.
@@ -294,6 +294,13 @@ fn write(out: &mut String, hosts: &[(&str, &str)]) -> std::fmt::Result {
         "`src/wire/classify/tables/common.rs`, after the provider's own table.\n"
     )?;
     rows(out, COMMON.rules)?;
+    writeln!(out, "\n## Errors without a status\n")?;
+    writeln!(
+        out,
+        "Inside of a 2xx or a stream. Of the rows above, those with a status count as well, but where mere words would \
+         take a key, a credit or a model away; of such only these do.\n"
+    )?;
+    rows(out, STATUSLESS.rules)?;
     for (kind, table) in TABLES {
         writeln!(out, "\n## {kind}\n")?;
         let at: Vec<String> = hosts
