@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::body::Body;
 use super::call_headers::call_of;
 use super::drain::drain;
-use super::events::{Events, Fault, look, step};
+use super::events::{Events, Fault, look, step, unspoken};
 use super::held::{self, Held};
 use super::redacted;
 use super::request::{Endpoint, Request};
@@ -318,7 +318,8 @@ impl Attempt<'_> {
                 },
             }
         } else {
-            let failure = classify::classify(kind, status, &headers, &body, wall);
+            let operation = self.request.operation;
+            let failure = classify::classify(kind, operation, status, &headers, &body, wall);
             redacted::fit(failure, &headers, &body, self.lease, self.endpoint)
         };
         // Inside a 2xx it goes back as the refusal that it is.
@@ -390,6 +391,7 @@ impl Attempt<'_> {
             if !buffered.reach(held.bytes()) {
                 return Err(Early::OutOfRoom);
             }
+            let event = unspoken(event, &said);
             let event = match &mut translation {
                 None => Some(event),
                 Some(translation) => translation.event(&event),
@@ -474,7 +476,11 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
 /// The status of an error that came inside a 2xx, had it come as an answer of its own.
 fn refused_with(failure: &Failure) -> u16 {
     let named = failure.status.filter(|status| *status >= 400);
-    named.unwrap_or(400)
+    let usual = match failure.class {
+        Class::TooLargeForLimit => 429,
+        _ => 400,
+    };
+    named.unwrap_or(usual)
 }
 
 pub(super) fn class_of(fault: &Fault) -> Class {

@@ -138,6 +138,16 @@ async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body)
     Ok((found, all.boxed()))
 }
 
+/// An event as it may be passed on: a text that is a ping as the comment that it should have been.
+pub(super) fn unspoken(event: RawEvent, said: &StreamEvent) -> RawEvent {
+    match said.ping {
+        true => RawEvent {
+            raw: Bytes::from_static(b": ping\n\n"),
+        },
+        false => event,
+    }
+}
+
 /// What an event says of the end of its answer.
 pub(super) fn step(said: &StreamEvent) -> Step {
     Step {

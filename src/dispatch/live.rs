@@ -20,6 +20,7 @@ use crate::domain::record::{Answered, Record};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::headers::ends_with_connection;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
@@ -48,6 +49,8 @@ pub(super) struct Live {
     /// Its end and outcome are still open.
     record: Record,
     finish: Finish,
+    /// Whether only the end of its connection says where its body ends.
+    until_close: bool,
     /// When the attempt must have ended.
     end: Time,
 }
@@ -78,6 +81,7 @@ impl Live {
                 ..tried.record(Class::Success, Some(200), now)
             },
             finish: begun.finish,
+            until_close: ends_with_connection(&begun.headers),
             end: tried.begun().started + endpoint.timeouts.total,
             endpoint,
         };
@@ -116,6 +120,14 @@ impl Live {
     /// How far its answer has come.
     pub(super) fn finish(&self) -> Finish {
         self.finish
+    }
+
+    /// Whether its answer is whole, now that its stream has ended.
+    pub(super) fn is_over(&self, wanted: Wanted) -> bool {
+        match self.until_close {
+            true => self.finish.is_over_at_close(wanted),
+            false => self.finish.is_complete(wanted),
+        }
     }
 
     /// When silence has lasted too long, or the attempt has.

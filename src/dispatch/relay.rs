@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 use super::attempt::class_of;
 use super::cut::{Cut, Own};
 use super::drain::drain;
-use super::events::Fault;
+use super::events::{Fault, unspoken};
 use super::live::Live;
 use super::outbox::Outbox;
 use super::request_run::RequestRun;
@@ -347,7 +347,8 @@ impl Relay {
 
     /// The upstream closed the stream.
     fn ended(&mut self) {
-        if self.is_finished() {
+        let live = self.live.as_ref();
+        if self.is_settled() || live.is_some_and(|live| live.is_over(self.terms.wanted)) {
             // The end mark is missing, but the answer is whole: say so in its place.
             if let Some(raw) = self.caller.end_mark(self.operation) {
                 self.outbox.push(RawEvent { raw }, self.clock.now());
@@ -412,7 +413,7 @@ impl Relay {
                 &HeaderMap::new(),
                 self.clock.wall(),
             );
-            let failure = live.reworded(failure, &error.body);
+            let failure = live.reworded(failure.after_content(), &error.body);
             let own = match !said.foreign && self.caller.is_understood(self.operation, &event) {
                 true => live.fit(event.raw).map(Own::Event),
                 false => live.fit(error.body).map(Own::Body),
@@ -424,7 +425,7 @@ impl Relay {
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(Cut::unfinished());
         }
-        let event = live.outgoing(event);
+        let event = live.outgoing(unspoken(event, &said));
         let out = match (event, &mut self.splice) {
             (None, _) => None,
             (Some(event), None) => Some(event),

@@ -11,11 +11,11 @@ use super::request::{Endpoint, Request};
 use super::shared::Dispatch;
 use super::story::{Ending, Story};
 use super::tried::Tried;
-use super::verdict::{Told, come_back, retry_after};
+use super::verdict::{Told, come_back, retry_after, stay_away};
 use crate::domain::attempts::{Attempts, Next, Verdict};
 use crate::domain::chain::Chain;
 use crate::domain::limits::DispatchPolicy;
-use crate::domain::outcome::{Failure, Retry};
+use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
@@ -158,7 +158,10 @@ impl RunState {
     pub(super) fn keep(&mut self, tried: &Tried, failure: &Failure, whole: Option<Whole>) {
         let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
         if let Some(mut whole) = whole.filter(|_| goes_back) {
-            come_back(whole.status, &mut whole.headers, failure.retry_after);
+            match failure.class {
+                Class::TooLargeForLimit => stay_away(&mut whole.headers),
+                _ => come_back(whole.status, &mut whole.headers, failure.retry_after),
+            }
             self.kept = Some(Box::new((tried.clone(), whole)));
         }
     }

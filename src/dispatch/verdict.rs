@@ -37,6 +37,15 @@ pub(super) fn come_back(status: u16, headers: &mut HeaderMap, hint: Option<Durat
     }
 }
 
+/// An upstream's own answer that says that this request is larger than a limit or the credit left: asking again, which
+/// clients do by themselves after such a status, never helps. `x-should-retry` is what OpenAI's and Anthropic's clients
+/// go by.
+pub(super) fn stay_away(headers: &mut HeaderMap) {
+    headers.remove(header::RETRY_AFTER);
+    headers.remove("retry-after-ms");
+    headers.insert("x-should-retry", HeaderValue::from_static("false"));
+}
+
 /// A failed request, as its message tells of it.
 pub(super) struct Told<'a> {
     /// What it asked for.

@@ -44,7 +44,7 @@ pub enum Next {
     /// Ask the router, after this wait (often none).
     Ask(Duration),
     /// Pass the upstream's own answer on to the caller: this attempt's, or the last one that said that its upstream
-    /// does not have what the request needs.
+    /// does not have what the request needs, or has too little left of it.
     Relay,
     /// Answer with an error of ours.
     Fail(Verdict),
@@ -276,12 +276,13 @@ impl Attempts {
         fail(self.sum_up(&[], false))
     }
 
-    /// Whether nothing failed but what the request asks for, and an upstream said what it lacks: no error of ours
-    /// says more to the caller.
+    /// Whether nothing failed but what the request asks for, and an upstream said what it lacks or how little is left
+    /// of a limit or a credit: no error of ours says more to the caller.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let unsupported = |slot: &Slot| slot.last == Some(Class::Unsupported);
-        self.slots.iter().any(unsupported) && tried.all(Class::is_misfit)
+        let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);
+        let told = |slot: &Slot| slot.last.is_some_and(tells);
+        self.slots.iter().any(told) && tried.all(Class::is_misfit)
     }
 
     /// A wait before the same upstream is asked again, if it is to be.
@@ -408,8 +409,12 @@ impl Attempts {
         }
         let all = self.slots.len();
         let last = self.records.last().map(|record| record.class);
+        let limited = |slot: &Slot| slot.last == Some(Class::TooLargeForLimit);
         if too_large == all {
-            ErrorCode::ContextLengthExceeded
+            match self.slots.iter().any(limited) {
+                true => ErrorCode::UpstreamsRateLimited,
+                false => ErrorCode::ContextLengthExceeded,
+            }
         } else if gone + too_large == all {
             ErrorCode::ModelNotFound
         } else if invalid + too_large == all {

@@ -1,13 +1,16 @@
 //! Whether a streamed answer is whole. A finish reason says so, but not from everybody: some upstreams put one on every
 //! chunk, and some go on after it. No I/O, no clock, no logging.
 
+/// So many choices can be told apart, which is also the most that OpenAI's API takes (`n`).
+const MOST_CHOICES: u32 = u128::BITS;
+
 /// What one event of a stream says of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Step {
     /// A part of the answer.
     pub content: bool,
     /// The choices that have a finish reason, one bit each, by index.
-    pub finished: u64,
+    pub finished: u128,
     /// Token counts.
     pub usage: bool,
 }
@@ -24,7 +27,7 @@ pub struct Wanted {
 /// How far an answer has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Finish {
-    choices: u64,
+    choices: u128,
     settled: bool,
     goes_on: bool,
     usage: bool,
@@ -58,7 +61,14 @@ impl Finish {
     /// Whether every choice has a finish reason. An end of the stream is then an end of the answer.
     pub fn is_complete(&self, wanted: Wanted) -> bool {
         // More choices than there are bits for are known from the end mark only.
-        wanted.choices <= 64 && self.choices.count_ones() >= wanted.choices
+        wanted.choices <= MOST_CHOICES && self.choices.count_ones() >= wanted.choices
+    }
+
+    /// Whether the answer is whole where its connection ended, which is all that says that its stream has. A cut
+    /// connection looks the same, so a finish reason that every part has says nothing: then token counts must have been
+    /// the last word.
+    pub fn is_over_at_close(&self, wanted: Wanted) -> bool {
+        self.is_complete(wanted) && (!self.goes_on || self.last_word)
     }
 
     /// Whether nothing more of the answer is to be expected, though neither its end mark nor the end of the stream
@@ -76,7 +86,7 @@ impl Finish {
     /// Whether an end mark now ends a whole answer: a choice has a finish reason (some upstreams send fewer choices
     /// than were asked for), or token counts by themselves were the last word, as they are of a whole answer.
     pub fn may_end(&self, wanted: Wanted) -> bool {
-        self.choices != 0 || self.last_word || wanted.choices > 64
+        self.choices != 0 || self.last_word || wanted.choices > MOST_CHOICES
     }
 }
 
@@ -165,8 +175,43 @@ mod tests {
         ] {
             assert_eq!(after(steps, ONE).may_end(ONE), whole, "{steps:?}");
         }
-        let many = Wanted { choices: 65, ..ONE };
+        let many = Wanted {
+            choices: 129,
+            ..ONE
+        };
         assert!(after(&[TEXT], many).may_end(many));
+    }
+
+    #[test]
+    fn as_many_choices_as_openai_takes_are_each_known_to_have_finished() {
+        let all = Wanted {
+            choices: 128,
+            ..ONE
+        };
+        let stop = |index: u32| Step {
+            finished: 1 << index,
+            ..STOP
+        };
+        let steps: Vec<Step> = (0..128).map(stop).collect();
+        assert!(after(&steps, all).is_complete(all));
+        assert!(!after(&steps[..127], all).is_complete(all));
+        assert!(!after(&[TEXT], all).may_end(all));
+    }
+
+    #[test]
+    fn the_end_of_a_connection_alone_ends_no_answer_that_has_a_finish_reason_on_every_part() {
+        for (steps, whole) in [
+            (&[TEXT, STOP][..], true),
+            (&[TEXT, BOTH], true),
+            (&[BOTH], true),
+            (&[BOTH, BOTH], false),
+            (&[BOTH, BOTH, STOP], false),
+            (&[BOTH, BOTH, USAGE], true),
+            (&[BOTH, BOTH, USAGE, TEXT], false),
+            (&[TEXT], false),
+        ] {
+            assert_eq!(after(steps, ONE).is_over_at_close(ONE), whole, "{steps:?}");
+        }
     }
 
     #[test]

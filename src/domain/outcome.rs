@@ -113,10 +113,8 @@ impl Class {
             Self::ContextOverflow => Retry::LargerWindow,
             Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
             Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
-            Self::ModelGone | Self::TooLargeForLimit | Self::Timeout | Self::Malformed => {
-                Retry::NextUpstream
-            }
-            Self::Unsupported => Retry::Elsewhere,
+            Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
+            Self::TooLargeForLimit | Self::Unsupported => Retry::Elsewhere,
         }
     }
 
@@ -200,6 +198,19 @@ impl Failure {
         match self.class.trips_breaker() && !self.certain {
             true => Class::Cancelled,
             false => self.class,
+        }
+    }
+
+    /// The same where content came before it. Its key was accepted and its model was there, so neither is at fault,
+    /// whatever the words say: it may pass.
+    #[must_use]
+    pub fn after_content(self) -> Self {
+        match self.class {
+            Class::InvalidKey | Class::ModelGone => Self {
+                class: Class::Transient,
+                ..self
+            },
+            _ => self,
         }
     }
 

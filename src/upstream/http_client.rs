@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use reqwest::{Body, Request, Response, Url};
 
 use super::dns::LookupError;
@@ -145,7 +145,14 @@ fn request(url: Url, headers: HeaderMap, body: Body) -> Request {
 
 fn reply(response: Response) -> Reply {
     let response: http::Response<Body> = response.into();
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let framed = framed.iter().any(|name| head.headers.contains_key(name));
+    if !framed && head.version < Version::HTTP_2 {
+        // RFC 9112, 6.3: such a body ends with its connection, whether or not the answer says so.
+        head.headers
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let refused = head.status.is_client_error() || head.status.is_server_error();
     let chunks = http_body_util::BodyDataStream::new(body)
         .map(|chunk| chunk.map_err(|error| explain(&error)));

@@ -11,24 +11,28 @@ pub(super) mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::encoding::whole::readable;
 use super::error_doc::{Doc, Field};
 use super::inspection::ErrorDoc;
 use super::{providers, ratelimit};
+use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.
 ///
 /// `kind` says whose errors these are (`config::hosts`), empty when nobody knows; the body may still be
-/// compressed; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
+/// compressed; `operation` is what was asked for; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
 /// quota the hint is the moment its allowance returns, if the answer tells; a short-lived limit's reset is not.
 pub fn classify(
     kind: &str,
+    operation: Operation,
     status: u16,
     headers: &HeaderMap,
     body: &Bytes,
@@ -36,7 +40,7 @@ pub fn classify(
 ) -> Failure {
     let body = readable(headers, body);
     let doc = Doc::read(headers, &body);
-    let known = class_of(kind, Some(status), &doc);
+    let known = class_of(kind, operation, Some(status), &doc);
     failure(kind, known, Some(status), &doc, headers, &body, wall_now)
 }
 
@@ -56,7 +60,8 @@ pub fn classify_inband(
         .status
         .filter(|status| *status >= 400)
         .or(doc.status());
-    let known = class_of(kind, status, &doc);
+    // What is no API sends no errors inside a 2xx: the operation decides nothing.
+    let known = class_of(kind, Operation::Chat, status, &doc);
     failure(kind, known, status, &doc, headers, &body, wall_now)
 }
 
@@ -71,11 +76,12 @@ pub fn knows(kind: &str) -> bool {
 }
 
 /// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
-fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
-    let foreign = status.is_some_and(|status| is_foreign(status, doc));
+fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) -> (Class, bool) {
+    let foreign = status.filter(|status| is_foreign(*status, doc));
+    let foreign = foreign.map(|status| class_of_foreign(operation, status));
     let page = doc.first(Field::Body) == Some("html");
-    if foreign && page {
-        return (Class::Transient, true);
+    if let Some(class) = foreign.filter(|_| page) {
+        return (class, true);
     }
     if size::exceeded_limit(status, doc).is_some() {
         return (Class::TooLargeForLimit, true);
@@ -84,15 +90,47 @@ fn class_of(kind: &str, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     let said = own
         .and_then(|table| table.by_facts(status, doc))
         .or_else(|| tables::COMMON.by_facts(status, doc))
-        .or_else(|| foreign.then_some(Class::Transient))
+        .or(foreign)
         .or_else(|| (page && status == Some(400)).then_some(Class::Unsupported))
-        .or_else(|| own?.by_status(status?));
+        .or_else(|| match status {
+            Some(status) => own?.by_status(status),
+            None => tables::STATUSLESS.by_facts(None, doc),
+        });
     match said {
+        Some(Class::ModelGone) if may_be_the_operation(operation, doc) => {
+            (Class::Unsupported, true)
+        }
         Some(class) => (class, true),
         None => (
             status.map_or(Class::Transient, by_status),
             status != Some(403),
         ),
+    }
+}
+
+/// Words about a model that does not exist, or does not do what it was asked for.
+static DOES_NOT_DO: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let words = r"\bnot (currently |yet )?(supported|available|allowed)\b|\bunsupported\b|\binvalid model\b|\bnot a valid model\b";
+    RegexBuilder::new(words)
+        .unicode(false)
+        .case_insensitive(true)
+        .build()
+        .ok()
+});
+
+/// Whether a model is said to be unknown that may serve chat as before: whoever asks for embeddings from a model that
+/// makes none is told so in the same words by many.
+fn may_be_the_operation(operation: Operation, doc: &Doc) -> bool {
+    let regex = DOES_NOT_DO.as_ref();
+    operation != Operation::Chat && regex.is_some_and(|regex| regex.is_match(doc.text().as_bytes()))
+}
+
+/// What it means that no API answered. Every upstream has chat, so where that is missing something restarts or is in the
+/// way. Other operations are missing at many for good, which says nothing about their chat.
+fn class_of_foreign(operation: Operation, status: u16) -> Class {
+    match status {
+        404 | 405 if operation != Operation::Chat => Class::Unsupported,
+        _ => Class::Transient,
     }
 }
 

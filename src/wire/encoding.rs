@@ -14,7 +14,7 @@ use std::io::{self, Write};
 
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderValue, header};
 use zstd::stream::raw::DParameter;
@@ -95,8 +95,7 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
     for value in headers.get_all(header::CONTENT_ENCODING) {
         let text = String::from_utf8_lossy(value.as_bytes());
         let names = text.split(',').map(str::trim);
-        for name in names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity"))
-        {
+        for name in names.filter(|name| !is_plain(name)) {
             let unknown = || CodingError::Unknown(name.chars().take(40).collect());
             found.push(Coding::named(name).ok_or_else(unknown)?);
         }
@@ -127,6 +126,41 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
         }
     }
     any
+}
+
+/// Whether a name in `content-encoding` changes nothing about the bytes: no coding at all, AWS's chunks (which the HTTP
+/// library has removed), or what programs put there that take it for `content-transfer-encoding` or for the charset of
+/// `content-type`.
+fn is_plain(name: &str) -> bool {
+    const NONE: [&str; 8] = [
+        "",
+        "identity",
+        "none",
+        "aws-chunked",
+        "binary",
+        "7bit",
+        "8bit",
+        "plain",
+    ];
+    const CHARSETS: [&str; 14] = [
+        "utf-8",
+        "utf8",
+        "utf-16",
+        "utf-16le",
+        "utf-16be",
+        "utf16",
+        "utf-32",
+        "ascii",
+        "us-ascii",
+        "latin1",
+        "latin-1",
+        "iso-8859-1",
+        "iso-8859-15",
+        "windows-1252",
+    ];
+    NONE.iter()
+        .chain(&CHARSETS)
+        .any(|plain| name.eq_ignore_ascii_case(plain))
 }
 
 /// Why nothing more comes out of a decoder.
@@ -276,7 +310,7 @@ struct Layer {
 }
 
 enum Machine {
-    Gzip(Box<MultiGzDecoder<Sink>>),
+    Gzip(Box<Gunzip>),
     Deflate(Inflate),
     Brotli(Box<DecompressorWriter<Sink>>),
     Zstd(ZstdDecoder<'static, Sink>),
@@ -293,7 +327,7 @@ impl Layer {
             any: false,
         };
         let machine = match coding {
-            Coding::Gzip => Machine::Gzip(Box::new(MultiGzDecoder::new(sink()))),
+            Coding::Gzip => Machine::Gzip(Box::new(Gunzip::new(sink()))),
             Coding::Deflate => Machine::Deflate(Inflate::new(sink())),
             Coding::Brotli => Machine::Brotli(Box::new(DecompressorWriter::new(sink(), BUFFER))),
             Coding::Zstd => zstd(sink()).map_or_else(|_| Machine::Unset(sink()), Machine::Zstd),
@@ -316,7 +350,7 @@ impl Layer {
             Machine::Brotli(_) if first.is_some_and(|first| first & 0x7f == LARGE_WINDOW) => {
                 Err(io::ErrorKind::InvalidData.into())
             }
-            Machine::Gzip(gzip) => gzip.write_all(piece).and_then(|()| gzip.flush()),
+            Machine::Gzip(gzip) => gzip.write(piece),
             Machine::Deflate(deflate) => deflate.write(piece),
             Machine::Brotli(brotli) => brotli.write_all(piece),
             Machine::Zstd(zstd) => zstd.write_all(piece).and_then(|()| zstd.flush()),
@@ -328,7 +362,7 @@ impl Layer {
     fn finish(&mut self) -> Result<Vec<u8>, DecodeError> {
         let done = match &mut self.machine {
             _ if !self.begun => Err(io::ErrorKind::UnexpectedEof.into()),
-            Machine::Gzip(gzip) => gzip.try_finish(),
+            Machine::Gzip(gzip) => gzip.finish(),
             Machine::Deflate(deflate) => deflate.finish(),
             Machine::Brotli(brotli) => brotli.close(),
             Machine::Zstd(zstd) => zstd.do_finish(),
@@ -339,7 +373,7 @@ impl Layer {
 
     fn sink(&mut self) -> &mut Sink {
         match &mut self.machine {
-            Machine::Gzip(gzip) => gzip.get_mut(),
+            Machine::Gzip(gzip) => gzip.member.get_mut(),
             Machine::Deflate(deflate) => &mut deflate.sink,
             Machine::Brotli(brotli) => brotli.get_mut(),
             Machine::Zstd(zstd) => zstd.get_mut(),
@@ -357,7 +391,7 @@ impl Layer {
         }
         let ended = match &self.machine {
             // Behind a member whose sum was right is what is no head of another one.
-            Machine::Gzip(gzip) => gzip.get_ref().any && gzip.header().is_none(),
+            Machine::Gzip(gzip) => gzip.member.get_ref().any && gzip.member.header().is_none(),
             Machine::Deflate(deflate) => deflate.ended,
             _ => false,
         };
@@ -372,6 +406,72 @@ fn zstd(sink: Sink) -> io::Result<ZstdDecoder<'static, Sink>> {
     let mut decoder = ZstdDecoder::new(sink)?;
     decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
     Ok(decoder)
+}
+
+/// RFC 1952: one member after the other, then zeros, if any: tapes and blocks are filled up with them, and gzip(1) minds
+/// them as little.
+struct Gunzip {
+    member: GzDecoder<Sink>,
+    /// Nothing but zeros may follow.
+    padded: bool,
+}
+
+impl Gunzip {
+    fn new(sink: Sink) -> Self {
+        Self {
+            member: GzDecoder::new(sink),
+            padded: false,
+        }
+    }
+
+    fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while let Some(first) = piece.first() {
+            if self.padded {
+                return match piece.iter().all(|byte| *byte == 0) {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::InvalidData.into()),
+                };
+            }
+            let taken = match self.member.write(piece)? {
+                // The member is complete, and this is behind it.
+                0 => {
+                    self.member.try_finish()?;
+                    self.padded = *first == 0;
+                    if !self.padded {
+                        self.next_member();
+                        let taken = self.member.write(piece)?;
+                        if taken == 0 {
+                            return Err(io::ErrorKind::InvalidData.into());
+                        }
+                        taken
+                    } else {
+                        0
+                    }
+                }
+                taken => taken,
+            };
+            piece = piece.get(taken..).unwrap_or_default();
+        }
+        self.member.flush()
+    }
+
+    fn next_member(&mut self) {
+        let done = self.member.get_mut();
+        let sink = Sink {
+            out: std::mem::take(&mut done.out),
+            left: std::mem::take(&mut done.left),
+            full: done.full,
+            any: done.any,
+        };
+        self.member = GzDecoder::new(sink);
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self.padded {
+            true => Ok(()),
+            false => self.member.try_finish(),
+        }
+    }
 }
 
 /// RFC 1950 or RFC 1951, by the first two bytes.

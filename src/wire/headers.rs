@@ -154,6 +154,15 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// Whether the end of its connection is all that says where the body of an answer with these headers ends (RFC 9112,
+/// 6.3).
+pub fn ends_with_connection(headers: &HeaderMap) -> bool {
+    let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let mut closes = headers.get_all(header::CONNECTION).iter();
+    let closes = closes.any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    closes && !framed.iter().any(|name| headers.contains_key(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,9 @@ pub struct StreamEvent {
     pub content: bool,
     /// The choices that have a finish reason, or a response that is complete: one bit each, by index. Some upstreams
     /// say it on every chunk, so it is an end only where the stream ends.
-    pub finished: u64,
+    pub finished: u128,
+    /// A text that only keeps the connection open. Clients take any data for JSON: they are better off without it.
+    pub ping: bool,
     /// Nothing follows.
     pub done: bool,
     /// Not what was asked for.

@@ -180,6 +180,35 @@ async fn harmless_events_that_are_no_chunks_stay_harmless() {
 }
 
 #[tokio::test]
+async fn a_ping_in_text_reaches_the_caller_as_a_comment() {
+    let pings = [
+        "event: ping\ndata: 2026-11-29 01:00:01",
+        "data: ping",
+        "data: keep-alive",
+        "event: heartbeat\ndata: 17",
+    ];
+    let (a, gateway) = lone("").await;
+    let pings = pings.map(|event| format!("{event}\n\n"));
+    let mut events = pings.to_vec();
+    events.push(chunk("one "));
+    events.extend(pings);
+    events.extend([
+        event(r#"{"message":"still working"}"#),
+        chunk("two"),
+        finish("stop"),
+        DONE.to_owned(),
+    ]);
+    a.on(Match::any(), [Behaviour::events(events)]);
+    let text = streamed(&gateway).await;
+    is_whole("pings", &text, "one two");
+    assert_eq!(text.matches(": ping\n\n").count(), 8, "{text}");
+    assert!(
+        !text.contains("event: ") && !text.contains("data: ping"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn an_overlong_prompt_told_inside_a_stream_is_the_callers_and_opens_no_breaker() {
     let forms = [
         r#"data: {"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 9000 tokens. Please shorten it.","type":"BadRequestError","param":null,"code":400}"#,

@@ -520,3 +520,22 @@ async fn a_response_that_fails_after_the_first_comment_has_all_its_parts() {
     let text = chat.text().await;
     says_ask_again(&objects(&text).pop().unwrap()["error"]["message"]);
 }
+
+#[tokio::test]
+async fn a_connection_that_ends_is_no_end_where_every_part_has_a_finish_reason() {
+    let body = |events: &[String]| Behaviour::events(events.to_vec());
+    for reason in ["stop", "null", "None"] {
+        let events = [ends("one ", reason), ends("two", reason)];
+        let (_p, gateway) = lone("{}", body(&events).until_close()).await;
+        cut(&asked(&gateway).await, "one two");
+    }
+    let both = [ends("one ", "stop"), ends("two", "stop")];
+    for last in [DONE.to_owned(), event(USAGE)] {
+        let events = [&both[..], &[last]].concat();
+        let (_p, gateway) = lone("{}", body(&events).until_close()).await;
+        whole(&asked(&gateway).await, "one two");
+    }
+    // Chunks say where a body ends.
+    let (_p, gateway) = lone("{}", body(&both).chunked()).await;
+    whole(&asked(&gateway).await, "one two");
+}

@@ -76,11 +76,120 @@ async fn a_request_larger_than_the_whole_limit_goes_on_and_cools_nobody() {
 
 #[tokio::test]
 async fn a_request_too_large_for_every_limit_is_told_so_and_not_to_wait() {
-    let (a, _b, gateway) = chain("openai", "").await;
-    a.on(Match::any(), [Behaviour::json(429, TOO_LARGE)]);
-    let answer = ask(&gateway, "openai").await;
-    answer.assert_error(400, "context_length_exceeded");
-    assert_eq!(answer.header("retry-after"), "");
+    let (a, b, gateway) = chain("openai", "").await;
+    let afford = r#"{"error":{"message":"You requested up to 65536 tokens, but can only afford 512","code":402}}"#;
+    for (status, body, told) in [
+        (429, TOO_LARGE, 429),
+        (402, afford, 402),
+        (200, afford, 402),
+    ] {
+        a.on(Match::any(), [Behaviour::json(status, body)]);
+        let answer = ask(&gateway, "openai").await;
+        assert_eq!((answer.status, answer.text()), (told, body));
+        assert_eq!(answer.header("retry-after"), "");
+        assert_eq!(answer.header("x-should-retry"), "false");
+    }
+    // Two limits, or a limit and a window: neither is told as a prompt that is too long.
+    let overflow = Behaviour::error(
+        400,
+        "context_length_exceeded",
+        "maximum context length is 10 tokens",
+    );
+    a.on(Match::any(), [Behaviour::json(402, afford)]);
+    b.on(Match::any(), [overflow]);
+    let answer = ask(&gateway, "v").await;
+    assert_eq!((answer.status, answer.text()), (402, afford));
+}
+
+#[tokio::test]
+async fn a_rate_of_requests_is_no_size_of_one() {
+    let rate = r#"{"error":{"message":"Your request rate of 61 per minute exceeds the limit of 60","code":"rate_limit_exceeded"}}"#;
+    let (a, _b, gateway) = chain("mine", "").await;
+    a.on(Match::any(), [Behaviour::json(429, rate)]);
+    for _ in 0..2 {
+        assert_eq!(ask(&gateway, "v").await.says(), "from b");
+    }
+    assert_eq!(a.keys(), ["ka1", "ka2"], "both keys rest");
+}
+
+#[tokio::test]
+async fn a_route_that_an_upstream_lacks_leaves_its_model_to_chat() {
+    for (status, kind, body) in [
+        (404, "text/plain", "404 page not found\n"),
+        (405, "text/plain", "Method Not Allowed"),
+        (
+            404,
+            "text/html",
+            "<!DOCTYPE html><html><body><pre>Cannot POST /v1/x</pre></body></html>",
+        ),
+        (
+            200,
+            "application/json",
+            r#"{"error":"Unexpected endpoint or method. (POST /v1/responses)"}"#,
+        ),
+        (
+            404,
+            "application/json",
+            r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#,
+        ),
+        (
+            404,
+            "application/json",
+            r#"{"error":{"message":"This is a chat model and not supported in the v1/completions endpoint. Did you mean to use v1/chat/completions?","type":"invalid_request_error","param":"model","code":null}}"#,
+        ),
+    ] {
+        let (a, b, gateway) = chain("mine", "").await;
+        a.on(Match::any(), [Behaviour::body(status, kind, body)]);
+        b.on(
+            Match::any(),
+            [Behaviour::json(
+                200,
+                r#"{"object":"list","data":[{"embedding":[1]}],"model":"m"}"#,
+            )],
+        );
+        for _ in 0..4 {
+            let asked = r#"{"model":"v","input":"x"}"#;
+            let answer = gateway.post("/v1/embeddings", asked).send().await;
+            assert_eq!(answer.status, 200, "{body}: {}", answer.text());
+        }
+        assert_eq!(a.count(), 4, "{body}");
+        let lone = gateway.post("/v1/embeddings", r#"{"model":"mine","input":"x"}"#);
+        let lone = lone.send().await;
+        let told = if status == 200 { 400 } else { status };
+        assert_eq!((lone.status, lone.text()), (told, body));
+        a.on(Match::any(), [Behaviour::says("from a")]);
+        assert_eq!(ask(&gateway, "v").await.says(), "from a", "{body}");
+        assert_eq!(a.keys().last().map(String::as_str), Some("ka1"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn words_about_a_model_or_a_key_in_a_stream_take_neither_away() {
+    let event = |error: &str| format!("data: {{\"error\":{error}}}\n\n");
+    let overloaded = event(
+        r#"{"message":"The model is currently overloaded, please try again later","type":"server_error"}"#,
+    );
+    let died = event(r#"{"message":"Error while generating: model engine died"}"#);
+    let tool = event(r#"{"message":"tool weather failed: missing api key"}"#);
+    let late = event(r#"{"message":"Incorrect API key provided: k","code":"invalid_api_key"}"#);
+    let chunk = crate::support::behaviour::chunk("one ");
+    for events in [
+        vec![overloaded],
+        vec![chunk.clone(), died],
+        vec![chunk.clone(), tool],
+        vec![chunk, late],
+    ] {
+        let (a, _b, gateway) = chain("mine", "").await;
+        a.on(Match::any(), [Behaviour::events(events.clone())]);
+        gateway.chat_stream("mine").stream().await.text().await;
+        a.on(Match::any(), [Behaviour::says("from a")]);
+        assert_eq!(ask(&gateway, "v").await.says(), "from a", "{events:?}");
+        assert_eq!(
+            a.keys().last().map(String::as_str),
+            Some("ka1"),
+            "{events:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -176,16 +176,9 @@ fn an_overflow_closes_an_upstream_and_not_a_models_name() {
 fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_size() {
     use Class::{ContextOverflow, InvalidKey, ModelGone, TooLargeForLimit, Transient, Unsupported};
     for (first, second, ending) in [
-        (
-            TooLargeForLimit,
-            TooLargeForLimit,
-            Some("context_length_exceeded"),
-        ),
-        (
-            TooLargeForLimit,
-            ContextOverflow,
-            Some("context_length_exceeded"),
-        ),
+        (TooLargeForLimit, TooLargeForLimit, None),
+        (TooLargeForLimit, ContextOverflow, None),
+        (ContextOverflow, TooLargeForLimit, None),
         (TooLargeForLimit, ModelGone, Some("model_not_found")),
         (Unsupported, Unsupported, None),
         (Unsupported, ContextOverflow, None),

@@ -4,12 +4,13 @@
 //! says nothing about smaller requests. Only the two numbers tell these apart: the status, the code and the first
 //! words are often the same.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::{Captures, Regex};
 
 use super::tables::error_pattern;
-use crate::wire::error_doc::Doc;
+use crate::wire::error_doc::{Doc, Field};
 
 /// A number as people and programs write it; at most 12 digits.
 const NUMBER: &str = r"\d[\d,_]{0,14}";
@@ -39,8 +40,21 @@ static OF_A_LIMIT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// What says that a number is the sum of several requests.
-static OF_MANY: LazyLock<Option<Regex>> =
-    LazyLock::new(|| compile(r"\bused\b|\balready\b|\bso far\b|\bcurrent(?:ly)?\b|\brequests\b"));
+static OF_MANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"\bused\b|\balready\b|\bso far\b|\bcurrent(?:ly)?\b|\b(?:in|within|over|during) the (?:last|past)\b|\bthis (?:minute|hour|day)\b",
+    )
+});
+
+/// What numbers count: `unit`, what one request can be too large in, or `count`, what several requests add up to.
+static UNITS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"(?P<count>\brequests\b|\b(?:request|call|input|prompt) (?:rate|count|number)\b|\brate of\b|\bcalls\b|\bqueries\b|\btimes\b|\bconnections\b|\bconcurren\w*|\b[RQ]P[SMHD]\b|\bcount\b)|(?P<unit>\btokens?\b|\bTP[SMHD]\b|\bcharacters?\b|\bchars\b|\bcredits?\b|\bafford\b|\bbytes\b|\brequest size\b)",
+    )
+});
+
+/// So much text on either side of two numbers may say what they count, in bytes.
+const BESIDE: usize = 80;
 
 /// Where an error names the context window.
 static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -64,8 +78,13 @@ static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// The limit, or the credit that is left, that this one request is larger than, by the numbers of the error. A limit of
 /// zero is no limit of a request: nothing fits.
+///
+/// Two numbers are not enough: they must be of tokens, characters or credits. Those of a rate of requests pass with time.
 pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     let text = doc.text().as_bytes();
+    if doc.says(Field::Type, "requests") {
+        return None;
+    }
     let is_limit = || OF_A_LIMIT.as_ref().is_some_and(|of| of.is_match(text));
     match status {
         Some(402 | 429) => {}
@@ -75,13 +94,46 @@ pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     }
     ASKED_AND_LIMIT.iter().enumerate().find_map(|(at, regex)| {
         let found = regex.captures(text)?;
-        let said = found.get(0).map_or(&[][..], |said| said.as_bytes());
-        // The last form does not say "requested": the number may be that of many requests.
-        let many = at == 2 && OF_MANY.as_ref().is_none_or(|of| of.is_match(said));
+        let said = found.get(0).map_or(0..0, |said| said.range());
+        // In the first form what was used before has a number of its own.
+        let beside = text
+            .get(said.start..after(text, said.end))
+            .unwrap_or_default();
+        let many = at != 0 && OF_MANY.as_ref().is_none_or(|of| of.is_match(beside));
         let asked = number(&found, "asked").unwrap_or(0);
         let limit = number(&found, "limit").unwrap_or(0);
-        (!many && limit > 0 && asked > limit).then_some(limit)
+        let exceeded = !many && limit > 0 && asked > limit && is_of_a_size(text, said);
+        exceeded.then_some(limit)
     })
+}
+
+/// Whether the numbers in `said` are of what one request can be too large in: by what stands among and right behind
+/// them, else by what was named last before them.
+fn is_of_a_size(text: &[u8], said: Range<usize>) -> bool {
+    let Some(units) = UNITS.as_ref() else {
+        return false;
+    };
+    let names = |part: Range<usize>| {
+        let part = text.get(part).unwrap_or_default();
+        let found = units.captures_iter(part);
+        found.map(|found| found.name("unit").is_some()).collect()
+    };
+    let among: Vec<bool> = names(said.start..after(text, said.end));
+    if !among.is_empty() {
+        return among.iter().all(|is_size| *is_size);
+    }
+    let before: Vec<bool> = names(said.start.saturating_sub(BESIDE)..said.start);
+    before.last().is_some_and(|is_size| *is_size)
+}
+
+/// The end of the sentence that goes on at `from`, or of what may still say something of it.
+fn after(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let rest = rest.get(..BESIDE).unwrap_or(rest);
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'.' | b';' | b'\n'));
+    from + end.unwrap_or(rest.len())
 }
 
 /// The context window that the error names, in tokens.
@@ -115,6 +167,6 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         assert_eq!((ASKED_AND_LIMIT.len(), WINDOW.len()), (3, 13));
-        assert!(OF_A_LIMIT.is_some() && OF_MANY.is_some());
+        assert!(OF_A_LIMIT.is_some() && OF_MANY.is_some() && UNITS.is_some());
     }
 }

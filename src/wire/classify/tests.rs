@@ -1,7 +1,9 @@
 //! What known answers mean, and that nothing of a key is ever shown.
 
 pub(crate) mod guide;
+mod inband;
 mod known;
+mod lacking;
 mod whose_fault;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,8 +21,12 @@ fn now() -> SystemTime {
 }
 
 fn say(kind: &str, status: u16, body: &str) -> Failure {
+    say_to(Operation::Chat, kind, status, body)
+}
+
+fn say_to(operation: Operation, kind: &str, status: u16, body: &str) -> Failure {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    classify(kind, status, &HeaderMap::new(), &body, now())
+    classify(kind, operation, status, &HeaderMap::new(), &body, now())
 }
 
 fn inside(kind: &str, status: Option<u16>, body: &str) -> Failure {
@@ -403,6 +409,7 @@ fn a_compressed_error_is_read() {
     headers.insert("content-encoding", HeaderValue::from_static("gzip"));
     let failure = classify(
         "",
+        Operation::Chat,
         400,
         &headers,
         &Bytes::from(zip.finish().unwrap()),
@@ -448,7 +455,7 @@ fn hints_follow_the_class() {
 proptest! {
     #[test]
     fn anything_is_classified(kind in "(|groq|google|openrouter|minimax)", status in any::<u16>(), body in any::<Vec<u8>>()) {
-        let failure = classify(&kind, status, &HeaderMap::new(), &Bytes::from(body), now());
+        let failure = classify(&kind, Operation::Chat, status, &HeaderMap::new(), &Bytes::from(body), now());
         prop_assert!(failure.class != Success && failure.detail.chars().count() <= 300 && !failure.detail.contains('\n'));
     }
 

@@ -231,3 +231,62 @@ fn of_an_endless_message_each_piece_is_bounded_and_not_all() {
         assert_eq!(out, 5000, "{coding}");
     }
 }
+
+#[test]
+fn what_is_no_coding_but_is_sent_as_one_leaves_a_message_plain() {
+    let of = |value: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        codings(&headers)
+    };
+    for plain in [
+        "utf-8",
+        "UTF-8",
+        "utf8",
+        "UTF-16LE",
+        "us-ascii",
+        "iso-8859-1",
+        "latin1",
+        "windows-1252",
+        "none",
+        "None",
+        "identity",
+        "aws-chunked",
+        "8bit",
+        "binary",
+        "",
+    ] {
+        assert_eq!(of(plain), Ok(Vec::new()), "{plain}");
+    }
+    assert_eq!(of("gzip, utf-8"), Ok(vec![Coding::Gzip]));
+    for unknown in ["compress", "lzma", "base64", "utf-8-gzip"] {
+        assert!(
+            matches!(of(unknown), Err(CodingError::Unknown(_))),
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn zeros_behind_a_gzip_text_are_padding_and_anything_else_is_not() {
+    let text = b"a text that is padded";
+    let two = [gzip(text), gzip(b"")].concat();
+    for packed in [gzip(text), two] {
+        let padded = [&packed[..], &[0; 300][..]].concat();
+        for size in [1, 7, packed.len(), padded.len()] {
+            let mut decoder = Decoder::new(&[Coding::Gzip], 1 << 20);
+            let mut out = Vec::new();
+            for piece in padded.chunks(size) {
+                out.extend_from_slice(&decoder.push(piece).unwrap());
+            }
+            out.extend_from_slice(&decoder.finish().unwrap());
+            assert_eq!(out, text, "in pieces of {size}");
+        }
+        for tail in [&b"x"[..], b"\0x", b"\0\0\x1f\x8b"] {
+            let spoiled = [&packed[..], tail].concat();
+            let mut decoder = Decoder::new(&[Coding::Gzip], 1 << 20);
+            let done = decoder.push(&spoiled).and_then(|_| decoder.finish());
+            assert_eq!(done, Err(DecodeError::Broken(Coding::Gzip)), "{tail:?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fields::{Name, is_failure, is_production, says, tells, word};
+use super::fields::{Name, fails, is_failure, is_none, is_production, says, tells, word};
 
 /// The fields of one object; of a field that is there twice, the last one.
 #[derive(Default, Debug)]
@@ -54,7 +54,7 @@ pub(super) struct Choices<'a> {
     /// Whether one of them carries an error, or ended by one.
     pub(super) failed: bool,
     /// Those that have a finish reason: one bit each, by index.
-    pub(super) finished: u64,
+    pub(super) finished: u128,
     /// Token counts that stand on a choice.
     pub(super) usage: Option<&'a RawValue>,
 }
@@ -197,9 +197,9 @@ impl<'de> Fields<'de> for Choices<'de> {
             self.usage = choice.usage.or(self.usage);
             let reason = word(choice.finish_reason);
             self.failed |= choice.failed || is_failure(reason);
-            if !reason.is_empty() {
+            if !is_none(reason) {
                 let index = choice.index.and_then(|index| index.get().parse().ok());
-                self.finished |= 1u64.checked_shl(index.unwrap_or(0)).unwrap_or(0);
+                self.finished |= 1u128.checked_shl(index.unwrap_or(0)).unwrap_or(0);
             }
         }
         Ok(())
@@ -228,7 +228,7 @@ impl<'de> Fields<'de> for Choice<'de> {
             Name::Usage => self.usage = Some(map.next_value()?),
             name => {
                 let value = map.next_value()?;
-                self.failed |= matches!(name, Name::Error) && tells(Some(value));
+                self.failed |= matches!(name, Name::Error) && fails(Some(value));
                 self.produced = self.produced || (is_production(&name) && says(value));
             }
         }
@@ -239,7 +239,7 @@ impl<'de> Fields<'de> for Choice<'de> {
 impl<'de> Fields<'de> for Piece<'de> {
     fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
         let value = map.next_value()?;
-        self.failed |= matches!(name, Name::Error) && tells(Some(value));
+        self.failed |= matches!(name, Name::Error) && fails(Some(value));
         self.produced = self.produced || (is_production(&name) && says(value));
         if matches!(name, Name::Type) {
             self.kind = Some(value);

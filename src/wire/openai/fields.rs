@@ -57,6 +57,9 @@ pub(super) const BOOKKEEPING: [&str; 47] = [
     "x_groq",
 ];
 
+/// The most of a text that is searched for signs of an error, in bytes.
+const MAX_WORDS: usize = 2048;
+
 /// A field's name, compared where it stands.
 pub(super) enum Name {
     Id,
@@ -91,7 +94,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    fn of(name: &str) -> Self {
+    pub(super) fn of(name: &str) -> Self {
         match name {
             "id" => Self::Id,
             "model" => Self::Model,
@@ -235,6 +238,96 @@ pub(super) fn word(value: Option<&RawValue>) -> &str {
 /// A number in JSON, be it written as one or as a text.
 pub(super) fn number(value: Option<&RawValue>) -> Option<i64> {
     value?.get().trim_matches('"').parse().ok()
+}
+
+/// Whether a reason is none: some put a null into a text, in their language (DashScope, Python's `None`).
+pub(super) fn is_none(reason: &str) -> bool {
+    const NONE: [&str; 5] = ["", "null", "none", "nil", "undefined"];
+    NONE.iter().any(|none| reason.eq_ignore_ascii_case(none))
+}
+
+/// Whether a code, or a text in place of an error, says that nothing is wrong.
+pub(super) fn is_fine(code: &RawValue) -> bool {
+    const FINE: [&str; 7] = ["", "ok", "success", "succeeded", "none", "null", "no error"];
+    match number(Some(code)) {
+        Some(code) => code == 0 || (200..300).contains(&code),
+        None => FINE
+            .iter()
+            .any(|fine| word(Some(code)).eq_ignore_ascii_case(fine)),
+    }
+}
+
+/// Whether a field for an error holds one. An error without a type whose code says that all is well, and whose words do
+/// not contradict, is none: some servers send one with every answer.
+pub(super) fn fails(error: Option<&RawValue>) -> bool {
+    #[derive(Deserialize)]
+    struct ErrorFields<'a> {
+        #[serde(default, borrow)]
+        code: Option<&'a RawValue>,
+        #[serde(rename = "type", default, borrow)]
+        kind: Option<&'a RawValue>,
+        #[serde(default, borrow)]
+        message: Option<&'a RawValue>,
+        #[serde(default, borrow)]
+        msg: Option<&'a RawValue>,
+    }
+    let Some(error) = error.filter(|error| tells(Some(*error))) else {
+        return false;
+    };
+    match error.get().as_bytes().first() {
+        Some(b'"') => !is_fine(error),
+        Some(b'{') => {
+            let Ok(told) = serde_json::from_str::<ErrorFields<'_>>(error.get()) else {
+                return true;
+            };
+            let words = told.message.or(told.msg).filter(|words| !is_fine(words));
+            let code = told.code.filter(|code| code.get() != "\"\"");
+            let fine = code.is_some_and(is_fine) && !tells(told.kind);
+            !fine || sounds_wrong(word(words))
+        }
+        _ => true,
+    }
+}
+
+/// Whether a type, a status or a line of text speaks of an error.
+pub(super) fn sounds_wrong(text: &str) -> bool {
+    const SIGNS: [&str; 32] = [
+        "abort",
+        "bad request",
+        "bad_",
+        "badrequest",
+        "busy",
+        "crash",
+        "denied",
+        "died",
+        "error",
+        "exceed",
+        "exception",
+        "expired",
+        "fail",
+        "forbidden",
+        "insufficient",
+        "invalid",
+        "limit",
+        "not found",
+        "not_found",
+        "overflow",
+        "overload",
+        "quota",
+        "refuse",
+        "reject",
+        "terminated",
+        "throttl",
+        "timeout",
+        "timed out",
+        "too many",
+        "too_many",
+        "unauthor",
+        "unavailable",
+    ];
+    let text = text.get(..text.floor_char_boundary(MAX_WORDS));
+    let text = text.unwrap_or_default().to_ascii_lowercase();
+    SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 /// Whether a choice ends for this reason because something went wrong, and not because the answer is complete, long

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::envelope::Envelope;
 use super::fields::word;
-use super::inband::{is_certain, is_likely, sounds_wrong, status_of};
+use super::inband::{Place, is_certain, is_likely, sounds_wrong, status_of};
 use crate::wire::inspection::ErrorDoc;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::{RawEvent, field};
@@ -140,7 +140,7 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
 /// Whether an event's object is an error: a chunk is one only for certain.
 pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
     let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
-    is_certain(envelope) || (!is_chunk && is_likely(envelope, name))
+    is_certain(envelope) || (!is_chunk && is_likely(envelope, Place::Stream(name)))
 }
 
 #[cfg(test)]

@@ -7,14 +7,12 @@
 use serde_json::value::RawValue;
 
 use super::envelope::Envelope;
-use super::fields::{number, tells, word};
-
-/// The most of a text that is searched for signs, in bytes.
-const MAX_WORDS: usize = 2048;
+pub(super) use super::fields::sounds_wrong;
+use super::fields::{fails, is_fine, number, tells, word};
 
 /// Whether an object is an error although something of an answer may stand beside it.
 pub(super) fn is_certain(envelope: &Envelope<'_>) -> bool {
-    tells(envelope.error)
+    fails(envelope.error)
         || envelope.choices.failed
         || word(envelope.object) == "error"
         || word(envelope.kind) == "error"
@@ -22,8 +20,17 @@ pub(super) fn is_certain(envelope: &Envelope<'_>) -> bool {
         || base_resp(envelope.base_resp).is_some_and(|code| code != 0)
 }
 
-/// Whether an object that holds nothing of an answer is an error. `name` is the event's, if it has one.
-pub(super) fn is_likely(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
+/// Where an object stands that may be an error.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In place of a whole answer.
+    Answer,
+    /// In a stream, in an event of this name. Notes on the progress come there, too.
+    Stream(Option<&'a [u8]>),
+}
+
+/// Whether an object that holds nothing of an answer is an error.
+pub(super) fn is_likely(envelope: &Envelope<'_>, place: Place<'_>) -> bool {
     if is_certain(envelope) || envelope.errs || tells(envelope.detail) {
         return true;
     }
@@ -44,14 +51,19 @@ pub(super) fn is_likely(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
     if code.is_some_and(|code| !is_fine(code)) {
         return true;
     }
-    let name = name.and_then(|name| std::str::from_utf8(name).ok());
+    let name = match place {
+        Place::Answer => None,
+        Place::Stream(name) => name.and_then(|name| std::str::from_utf8(name).ok()),
+    };
     let labels = [word(envelope.kind), told, name.unwrap_or_default()];
-    // Words alone are one, unless they call themselves something else, or say that all is well.
+    // Words alone are one, unless they call themselves something else, or say that all is well. In a stream they must
+    // sound like one.
+    let is_note = matches!(place, Place::Stream(_)) && !sounds_wrong(word(envelope.message));
     let alone = labels
         .iter()
         .all(|label| label.is_empty() || *label == "message");
     let fine = code.is_some() || is(envelope.success, "true") || number(envelope.status).is_some();
-    labels.into_iter().any(sounds_wrong) || (alone && !fine)
+    labels.into_iter().any(sounds_wrong) || (alone && !fine && !is_note)
 }
 
 fn is(value: Option<&RawValue>, json: &str) -> bool {
@@ -63,61 +75,9 @@ pub(super) fn status_of(envelope: &Envelope<'_>) -> Option<u16> {
     number(envelope.status_code).and_then(|status| u16::try_from(status).ok())
 }
 
-/// Whether a code says that nothing is wrong.
-fn is_fine(code: &RawValue) -> bool {
-    let fine = ["", "ok", "success", "succeeded"];
-    match number(Some(code)) {
-        Some(code) => code == 0 || (200..300).contains(&code),
-        None => fine
-            .iter()
-            .any(|fine| word(Some(code)).eq_ignore_ascii_case(fine)),
-    }
-}
-
 /// MiniMax's `base_resp.status_code`.
 fn base_resp(value: Option<&RawValue>) -> Option<i64> {
     number(Envelope::read(value?.get())?.status_code)
-}
-
-/// Whether a type, a status or a line of text speaks of an error.
-pub(super) fn sounds_wrong(text: &str) -> bool {
-    const SIGNS: [&str; 32] = [
-        "abort",
-        "bad request",
-        "bad_",
-        "badrequest",
-        "busy",
-        "crash",
-        "denied",
-        "died",
-        "error",
-        "exceed",
-        "exception",
-        "expired",
-        "fail",
-        "forbidden",
-        "insufficient",
-        "invalid",
-        "limit",
-        "not found",
-        "not_found",
-        "overflow",
-        "overload",
-        "quota",
-        "refuse",
-        "reject",
-        "terminated",
-        "throttl",
-        "timeout",
-        "timed out",
-        "too many",
-        "too_many",
-        "unauthor",
-        "unavailable",
-    ];
-    let text = text.get(..text.floor_char_boundary(MAX_WORDS));
-    let text = text.unwrap_or_default().to_ascii_lowercase();
-    SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 #[cfg(test)]
@@ -125,7 +85,7 @@ mod tests {
     use super::*;
 
     fn likely(json: &str) -> bool {
-        is_likely(&Envelope::read(json).unwrap(), None)
+        is_likely(&Envelope::read(json).unwrap(), Place::Answer)
     }
 
     fn certain(json: &str) -> bool {
@@ -197,6 +157,41 @@ mod tests {
             r#"{"id":"x","model":"error-prone"}"#,
         ] {
             assert!(!likely(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_error_whose_code_says_that_all_is_well_is_none() {
+        let beside = |error: &str| {
+            format!(r#"{{"choices":[{{"index":0,"message":{{"content":"x"}}}}],"error":{error}}}"#)
+        };
+        let within = |error: &str| format!(r#"{{"choices":[{{"error":{error}}}]}}"#);
+        for error in [
+            r#"{"code":0,"message":"success"}"#,
+            r#"{"code":"0","message":"ok"}"#,
+            r#"{"code":200,"msg":"OK"}"#,
+            r#"{"code":"success","message":"done","type":null}"#,
+            r#"{"code":0,"message":"no error"}"#,
+            r#""none""#,
+            r#""OK""#,
+            r#""No error""#,
+        ] {
+            assert!(!certain(&beside(error)), "{error}");
+            assert!(!certain(&within(error)), "{error}");
+            assert!(!likely(&format!(r#"{{"error":{error}}}"#)), "{error}");
+        }
+        for error in [
+            r#"{"code":0,"message":"connection failed"}"#,
+            r#"{"code":"","message":"x"}"#,
+            r#"{"code":null,"message":"success"}"#,
+            r#"{"code":0,"message":"x","type":"server_error"}"#,
+            r#"{"code":500,"message":"success"}"#,
+            r#"{"message":"ok"}"#,
+            r#""x""#,
+            r#"["ok"]"#,
+        ] {
+            assert!(certain(&beside(error)), "{error}");
+            assert!(certain(&within(error)), "{error}");
         }
     }
 

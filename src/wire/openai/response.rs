@@ -8,7 +8,7 @@ use super::answered;
 use super::envelope::Envelope;
 use super::fields::word;
 use super::foreign::{finite, list_error, readable as text_of};
-use super::inband::{is_certain, is_likely, status_of};
+use super::inband::{Place, is_certain, is_likely, status_of};
 use super::stream;
 use crate::domain::dialect::{AnswerList, EventForm, Operation};
 use crate::domain::record::Answered;
@@ -71,7 +71,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
     };
     let numbered = operation.events() == EventForm::Numbered;
     let ended_badly = numbered && word(envelope.status) == "failed";
-    if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, None)) {
+    if ended_badly || is_certain(&envelope) || (!is_answer && is_likely(&envelope, Place::Answer)) {
         return failed(status_of(&envelope));
     }
     if !is_answer {

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::envelope::{Envelope, Piece};
-use super::fields::{tells, word};
+use super::fields::{fails, tells, word};
 use super::foreign::{finite, is_error, last_words, no_object, readable};
-use super::inband::status_of;
+use super::inband::{sounds_wrong, status_of};
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::inspection::ErrorDoc;
 use crate::wire::inspection::StreamEvent;
@@ -57,6 +57,12 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
             finite_text = finite(&text);
             match finite_text.as_deref().and_then(Envelope::read) {
                 Some(envelope) => envelope,
+                None if !named_error && is_text_ping(fields.name, &text) => {
+                    return StreamEvent {
+                        ping: true,
+                        ..StreamEvent::default()
+                    };
+                }
                 None => return no_object(&text, named_error),
             }
         }
@@ -90,6 +96,18 @@ fn is_about(envelope: &Envelope<'_>, name: Option<&[u8]>, test: impl Fn(&str) ->
 
 fn is_ping(kind: &str) -> bool {
     PINGS.iter().any(|ping| kind.eq_ignore_ascii_case(ping))
+}
+
+/// Whether data that is no object only keeps a connection open: it, or its event's name, says so, or it is a text under
+/// a name that no event of an answer has. A text that speaks of an error is none, whatever its name.
+fn is_text_ping(name: Option<&[u8]>, data: &str) -> bool {
+    let name = name.map(String::from_utf8_lossy);
+    let name = name.as_deref().unwrap_or_default().trim();
+    if is_ping(name) || is_ping(data.trim_matches([':', '"', '.', ' '])) {
+        return true;
+    }
+    let own = name.is_empty() || name == "message" || name.starts_with("response");
+    !own && !data.contains(['{', '[', '<']) && !sounds_wrong(data)
 }
 
 fn is_work(kind: &str) -> bool {
@@ -138,7 +156,7 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
     ) || (finish && matches!(status, "failed" | "cancelled"));
     // Its own events have fields of many names: the code of an interpreter, the status of an item.
     let failed = if own {
-        ended_badly || tells(envelope.error)
+        ended_badly || fails(envelope.error)
     } else {
         is_error(envelope, name)
     };
@@ -147,7 +165,7 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
         event: StreamEvent {
             life: envelope.any && !is_about(envelope, name, |kind| kind == "ping"),
             content: !finish && is_response_content(envelope, kind),
-            finished: u64::from(finish),
+            finished: u128::from(finish),
             done: finish,
             usage: state.and_then(|state| usage::read(state.usage?.get().as_bytes())),
             ..StreamEvent::default()
@@ -294,6 +312,87 @@ mod tests {
         for text in ["{not json", "[]", "[[{}]]", "1", "null"] {
             assert!(chat(text).malformed, "{text}");
         }
+    }
+
+    #[test]
+    fn words_alone_are_an_error_of_a_stream_only_when_they_sound_like_one() {
+        for fine in [
+            r#"{"message":"still working"}"#,
+            r#"{"message":"Searching the web"}"#,
+            r#"{"type":"message","message":"thinking about it"}"#,
+        ] {
+            assert!(chat(fine).error.is_none(), "{fine}");
+        }
+        for wrong in [
+            r#"{"message":"Internal server error"}"#,
+            r#"{"message":"upstream timed out"}"#,
+            r#"{"message":"x","type":"rate_limit_error"}"#,
+            r#"{"message":"x","code":1234}"#,
+        ] {
+            assert!(chat(wrong).error.is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ping_in_text_is_like_a_comment() {
+        let say = |event: &str| {
+            let raw = Bytes::from(format!("{event}\n\n"));
+            Operation::ALL.map(|operation| inspect(operation, &RawEvent { raw: raw.clone() }))
+        };
+        for ping in [
+            "event: ping\ndata: 2026-11-29 01:00:01",
+            "event: PING\ndata: {",
+            "event: heartbeat\ndata: 17",
+            "data: ping",
+            "data: Ping",
+            "data: \"ping\"",
+            "data: keep-alive",
+            "data: : keepalive",
+            "data: heartbeat",
+            "event: status\ndata: still here",
+            "event: ping\ndata: {\"type\":\"ping\"}",
+        ] {
+            for said in say(ping) {
+                let harmless = !said.malformed && said.error.is_none() && !said.life;
+                assert!(harmless && !said.content, "{ping} {said:?}");
+            }
+        }
+        for odd in [
+            "data: pong?",
+            "event: message\ndata: still here",
+            "event: status\ndata: {\"cut",
+        ] {
+            assert!(say(odd).iter().all(|said| said.malformed), "{odd}");
+        }
+        for wrong in [
+            "event: error\ndata: ping",
+            "event: status\ndata: backend died",
+        ] {
+            assert!(
+                say(wrong).iter().all(|said| said.error.is_some()),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_finish_reason_that_says_none_is_none() {
+        for none in [
+            r#""""#,
+            r#""null""#,
+            r#""none""#,
+            r#""None""#,
+            r#""NULL""#,
+            "null",
+        ] {
+            let json =
+                format!(r#"{{"choices":[{{"delta":{{"content":"x"}},"finish_reason":{none}}}]}}"#);
+            assert_eq!(chat(&json).finished, 0, "{none}");
+        }
+        assert_eq!(
+            chat(r#"{"choices":[{"index":100,"finish_reason":"stop"}]}"#).finished,
+            1 << 100
+        );
     }
 
     #[test]

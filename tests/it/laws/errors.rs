@@ -29,9 +29,18 @@ pub fn hold(data: &[u8]) {
     let kind = answer.kind.as_str();
     let headers = &answer.headers;
     let _ = readable(headers, &body);
-    let failure = classify(kind, answer.status, headers, &body, answer.wall_now);
-    assert_eq!(failure.status, Some(answer.status));
-    judge(&failure);
+    for operation in Operation::ALL {
+        let failure = classify(
+            kind,
+            operation,
+            answer.status,
+            headers,
+            &body,
+            answer.wall_now,
+        );
+        assert_eq!(failure.status, Some(answer.status));
+        judge(&failure);
+    }
     for status in [None, Some(answer.status)] {
         let body = body.clone();
         let error = ErrorDoc { status, body };

@@ -5,6 +5,14 @@
 
 use super::table::{Table, table};
 
+// What an error without a status says of a key, a credit or a model, asked last. These are whole sentences of providers;
+// nothing may stand before them, since routers and agents quote what others told them.
+table! { STATUSLESS
+    [] InvalidKey if Message r"^(incorrect|invalid) api key provided\b|^api key not valid\. please pass a valid api key";
+    [] QuotaExhausted if Message r"^your credit balance is too low\b";
+    [] ModelGone if Message r"^(error: )?(the )?model [`'\x22]\S{1,120}[`'\x22] (does not exist|(was )?not found|is no longer (available|supported)|has been (decommissioned|deprecated|retired|removed))\b|^the model \S{1,120} does not exist\b";
+}
+
 table! { COMMON
     [400, 401, 403] InvalidKey if Code "invalid_api_key";
     [400, 401, 403] InvalidKey if Reason "API_KEY_INVALID";
@@ -52,8 +60,10 @@ table! { COMMON
     [400, 404, 422, 500, 501] Unsupported if Message r"\b(tools?|tool[ _-](use|choice|call(s|ing)?)|functions?|function[ _-]?call(s|ing)?|images?|image[ _](inputs?|urls?)|input_audio|vision|audio|video|files?|json([ _](schema|object|mode))?|response[ _]format|structured[ _]outputs?|stream(ing)?|system (message|prompt|role)s?|log_?probs|reasoning(_effort)?|thinking|prefill|embeddings?|parameter)\b[`'\x22)]*[^.]{0,60}\b(is|are) (not (currently |yet )?(supported|available|enabled)|unsupported|unavailable|only supported)\b";
     [400, 404, 422, 500, 501] Unsupported if Message r"is not a multi-?modal model|requires --enable-auto-tool-choice|(requires?|without) (the )?--jinja|at most 0 (image|audio|video)|unknown variant .?(image_url|input_audio|file|developer)|\bnot a chat model\b|\bonly supported in v1/|unknown request url|invalid url \((get|post)|\bmmproj\b|response_format type is unavailable|not supported (with|by|for|in) this model";
     [400, 422] Unsupported if Message r"max_(completion_|output_|new_)?tokens\b.{0,40}too large|supports at most [\d,]+ (completion |output )?tokens";
-    [404] Unsupported if Message r"^not found\s*$", Body "json";
-    [405] Unsupported if Message r"^method not allowed\s*$", Body "json";
+    [404] Unsupported if Message r"^((file|page|path|route|resource|endpoint|url) )?not found\.?\s*$", Body "json";
+    [404, 405] Unsupported if Message r"^method not allowed\.?\s*$", Body "json";
+    [400, 404, 405, 501] Unsupported if Message r"\bunexpected endpoint or method\b|\bcannot (post|get) /|\bno route (matche[sd]|found|for)\b|\broute \S{1,120} (was |is )?not found\b|\brequested (url|resource|endpoint|path|route)( \S{1,120})? (was|is|could) not (be )?found\b|\bunknown (endpoint|route|path)\b";
+    [400, 403, 404, 422] Unsupported if Message r"\bnot supported in (the )?v1/|\bdid you mean to use v1/|\bnot allowed to (generate|create) (embeddings|completions|responses|moderations)\b";
 
     [400, 403] ContentPolicy if Code "content_policy_violation";
     [400, 403] ContentPolicy if Code "content_filter";

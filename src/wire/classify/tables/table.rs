@@ -70,7 +70,7 @@ impl Table {
     }
 
     /// The class of the first row that knows the error by something it says. A status that is not known
-    /// contradicts no row.
+    /// contradicts no row, but then mere words take no key and no model away (see [`Rule::allows`]).
     pub(in crate::wire::classify) fn by_facts(
         &self,
         status: Option<u16>,
@@ -91,8 +91,28 @@ impl Table {
 }
 
 impl Rule {
+    /// Whether the row may decide about an answer with this status. Without one, words that mean a key, a credit or a
+    /// model beside their own status may mean anything (a tool of an agent has keys, too, and every engine speaks of
+    /// its model): such rows need a code or a type.
     fn allows(&self, status: Option<u16>) -> bool {
-        self.status.is_empty() || status.is_none_or(|status| self.status.contains(&status))
+        let Some(status) = status else {
+            return self.status.is_empty() || !self.blames() || self.is_coded();
+        };
+        self.status.is_empty() || self.status.contains(&status)
+    }
+
+    /// Whether the row takes a key or a model away from everybody.
+    fn blames(&self) -> bool {
+        matches!(
+            self.class,
+            Class::InvalidKey | Class::QuotaExhausted | Class::ModelGone
+        )
+    }
+
+    /// Whether the row asks for something that was chosen to be compared, such as a code or a type.
+    fn is_coded(&self) -> bool {
+        let loose = |field| matches!(field, Field::Message | Field::Body | Field::Header);
+        self.when.iter().any(|(field, _)| !loose(*field))
     }
 
     /// Whether every fact but the words is found.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::tables::COMMON;
+use super::super::tables::{COMMON, STATUSLESS};
 use super::*;
 use crate::wire::providers::PROVIDERS;
 
@@ -295,6 +295,13 @@ fn write(out: &mut String, hosts: &[(&str, &str)]) -> std::fmt::Result {
         "`src/wire/classify/tables/common.rs`, after the provider's own table.\n"
     )?;
     rows(out, COMMON.rules)?;
+    writeln!(out, "\n## Errors without a status\n")?;
+    writeln!(
+        out,
+        "Inside of a 2xx or a stream. Of the rows above, those with a status count as well, but where mere words would \
+         take a key, a credit or a model away; of such only these do.\n"
+    )?;
+    rows(out, STATUSLESS.rules)?;
     let known = PROVIDERS.iter();
     let known = known.filter_map(|row| Some((row.id, row.errors?)));
     for (kind, table) in known {
