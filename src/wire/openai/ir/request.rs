@@ -44,6 +44,11 @@ pub(in crate::wire::openai) fn decode_request(body: Value) -> Result<ChatRequest
     let said = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
     let limit = LIMITS.into_iter().find(said);
     let limit = limit.and_then(|name| number(&mut fields, name));
+    let [first, _] = LIMITS;
+    if limit.is_some() {
+        // It said nothing, and the limit is written under its name.
+        fields.remove(first);
+    }
     Ok(ChatRequest {
         origin: crate::wire::openai::ID,
         model: text(&mut fields, "model"),
