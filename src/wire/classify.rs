@@ -89,13 +89,14 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
     let own = providers::traits_of(kind).errors;
     let said = own
         .and_then(|table| table.by_facts(status, doc))
+        .or_else(|| match status {
+            None => tables::STATUSLESS.by_facts(None, doc),
+            Some(_) => None,
+        })
         .or_else(|| tables::COMMON.by_facts(status, doc))
         .or(foreign)
         .or_else(|| (page && status == Some(400)).then_some(Class::Unsupported))
-        .or_else(|| match status {
-            Some(status) => own?.by_status(status),
-            None => tables::STATUSLESS.by_facts(None, doc),
-        });
+        .or_else(|| own?.by_status(status?));
     match said {
         Some(Class::ModelGone) if may_be_the_operation(operation, doc) => {
             (Class::Unsupported, true)

@@ -224,7 +224,7 @@ mod tests {
             "http://app.example",
             "https://app.example:8443",
             "https://x.app.example",
-            "null",
+            "NULL/",
         ] {
             assert!(
                 origins.allowed(&headers(&[("origin", origin)])).is_none(),

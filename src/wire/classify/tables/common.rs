@@ -5,7 +5,7 @@
 
 use super::table::{Table, table};
 
-// What an error without a status says of a key, a credit or a model, asked last. These are whole sentences of providers;
+// What an error without a status says of a key, a credit or a model, asked before the rest. These are whole sentences of providers;
 // nothing may stand before them, since routers and agents quote what others told them.
 table! { STATUSLESS
     [] InvalidKey if Message r"^(incorrect|invalid) api key provided\b|^api key not valid\. please pass a valid api key";

@@ -73,8 +73,8 @@ fn bookkeeping_is_no_production_and_all_else_is() {
 
 #[test]
 fn finish_reasons_are_bits_by_index() {
-    let json = r#"{"choices":[{"index":2,"finish_reason":"stop"},{"finish_reason":"x"},{"index":70,"finish_reason":"x"},{"index":1,"finish_reason":null}]}"#;
-    assert_eq!(read(json).choices.finished, 0b101);
+    let json = r#"{"choices":[{"index":2,"finish_reason":"stop"},{"finish_reason":"x"},{"index":70,"finish_reason":"x"},{"index":128,"finish_reason":"x"},{"index":1,"finish_reason":null}]}"#;
+    assert_eq!(read(json).choices.finished, (1 << 70) | 0b101);
 }
 
 fn filled(value: &Value) -> bool {
