@@ -9,7 +9,7 @@ use crate::domain::attempts::{Ask, Refused};
 use crate::domain::chain::Chain;
 use crate::domain::client::Standing;
 use crate::domain::ids::Upstream;
-use crate::domain::plan::{Traversal, WaitLimits};
+use crate::domain::plan::{CandidateFacts, Plan, Traversal, WaitLimits};
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
 use crate::domain::retry_budget::Charge;
@@ -142,3 +142,36 @@ impl Route {
         self.chain.upstreams.get(self.walk.traversal.at)
     }
 }
+
+/// A request that a plan is made for.
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    /// Its candidates in order.
+    pub chain: Arc<Chain>,
+    /// What its own machine allows.
+    pub ask: Ask,
+    /// Tokens that it would reserve with a key.
+    pub tokens: u64,
+    /// The configuration that it begins under.
+    pub generation: u64,
+    /// For whom it would wait.
+    pub standing: Standing,
+    /// What bounds its waiting.
+    pub limits: WaitLimits,
+}
+
+/// A plan, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// As of then.
+    pub at: Time,
+    /// Where the request would go.
+    pub plan: Plan,
+    /// What was known of each candidate.
+    pub candidates: Vec<CandidateFacts>,
+}
+
+/// The router has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the router is being restarted and has not answered within 2 s: ask again")]
+pub struct NoAnswer;

@@ -31,7 +31,6 @@ use crate::domain::waiting::Ticket;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
-pub use planning::NoAnswer;
 
 /// The running tree. It goes down when this is dropped.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use crate::domain::key_state::KeyFacts;
 use crate::domain::limits::KeyLimits;
 use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
 use crate::domain::pace::Known;
-use crate::domain::plan::Recovery;
 use crate::domain::provider_state::{GateFacts, Pass, UpstreamView};
+use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 

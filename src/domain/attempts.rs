@@ -17,6 +17,7 @@ use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
 mod ask;
+mod open;
 mod refused;
 
 pub use ask::{Ask, LeaseFilter};

@@ -16,6 +16,8 @@ use super::near::near;
 use super::policy::{Draw, Policy};
 use super::target::Forest;
 
+pub use super::target::Chain;
+
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProviderEntry {
@@ -83,15 +85,6 @@ impl<S: Into<String>> From<S> for MemberEntry {
             weight: 1,
         }
     }
-}
-
-/// A target, flattened: each upstream once, where it first occurred when walking depth first in the order of one request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Chain {
-    /// What was asked for.
-    pub target: Arc<str>,
-    /// Never empty.
-    pub upstreams: Vec<Upstream>,
 }
 
 /// A mistake in the graph of providers and virtual providers.

@@ -339,15 +339,14 @@ impl KeyState {
             (rpd, &self.day, 1, 0),
             (tpm, &self.tokens, tokens, tokens),
         ];
-        let full = checks
+        checks
             .into_iter()
             .filter_map(move |(limit, window, amount, from)| {
                 // A request larger than the whole allowance may go when nothing else is counted.
                 let at_most = limit?.saturating_sub(amount);
                 let is_full = window.total(now) > at_most;
                 is_full.then(|| (from, window.earliest_at_most(at_most, now)))
-            });
-        full
+            })
     }
 
     /// What the end of an attempt tells of limits that no configuration names.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::attempts::Cause;
 use super::ids::KeyId;
 use super::provider_state::Pass;
+use super::ramp::Recovery;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
@@ -174,15 +175,6 @@ pub struct CandidateFacts {
     pub recovery: Option<Recovery>,
     /// Its keys in the order in which they would be asked, and why each would refuse.
     pub keys: Vec<(KeyId, Option<Refusal>)>,
-}
-
-/// An upstream that takes a growing share of requests.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Recovery {
-    /// From a tenth to 1.
-    pub share: f64,
-    /// Whether the next request is within it.
-    pub admits: bool,
 }
 
 impl CandidateFacts {

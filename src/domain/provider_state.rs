@@ -20,19 +20,12 @@ use super::time::Time;
 mod facts;
 mod manual;
 
-pub use facts::{GateFacts, UpstreamView};
+pub use facts::{GateFacts, Pass, UpstreamView};
 
 /// How long a model that its provider does not know is left alone.
 pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 pub const MODELS_KEPT: usize = 512;
-
-/// Leave to start an attempt at an upstream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pass {
-    /// Whether it is the half-open probe of the breaker.
-    pub probe: bool,
-}
 
 /// A change of an upstream's state, for logs and for those who wait.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -17,6 +17,15 @@ const FLOOR: f64 = 10.0;
 /// Of that, what may come at once.
 const BURST: f64 = 10.0;
 
+/// An upstream that takes a growing share of requests.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Recovery {
+    /// From a tenth to 1.
+    pub share: f64,
+    /// Whether the next request is within it.
+    pub admits: bool,
+}
+
 /// The slow start of one upstream.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ramp {

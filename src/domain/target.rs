@@ -7,9 +7,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::chain::Chain;
 use super::ids::{ProviderName, Upstream};
 use super::policy::{Draw, MemberFacts, Policy};
+
+/// A target, flattened: each upstream once, where it first occurred when walking depth first in the order of one request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chain {
+    /// What was asked for.
+    pub target: Arc<str>,
+    /// Never empty.
+    pub upstreams: Vec<Upstream>,
+}
 
 /// One target and the policy that ranks its members.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,10 +72,9 @@ impl Forest {
         let mut stack: Vec<&Member> = Vec::new();
         let mut next = Some(root);
         loop {
-            if let Some(target) = next.take().filter(|at| entered.insert(*at)) {
-                if let Some(target) = self.targets.get(target) {
-                    stack.extend(target.last_first(in_flight, draw));
-                }
+            let entering = next.take().filter(|at| entered.insert(*at));
+            if let Some(target) = entering.and_then(|at| self.targets.get(at)) {
+                stack.extend(target.last_first(in_flight, draw));
             }
             let Some(member) = stack.pop() else {
                 return upstreams;

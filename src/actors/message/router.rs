@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use crate::actors::child::Child;
-use crate::actors::route::Route;
-use crate::actors::router::{PlanRequest, Planned};
+use crate::actors::route::{PlanRequest, Planned, Route};
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;

@@ -35,10 +35,7 @@ use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
 
-pub(crate) use ring::{KeySeat, Ring};
-
-/// When to look again at a key whose actor is being restarted.
-pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
+pub(crate) use ring::{KeySeat, RESTART_POLL, Ring};
 
 /// What a provider's actor owns and leaves to its next incarnation.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RESTART_POLL;
 use crate::actors::handle::Handle;
 use crate::actors::message::key::KeyMessage;
 use crate::actors::view::{KeyCell, Life};
@@ -15,6 +14,9 @@ use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rotation::{KeyRotation, Rotation};
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
+
+/// When to look again at a key or a provider whose actor is being restarted.
+pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
 
 /// A provider's keys and settings, as of one configuration.
 #[derive(Debug)]

@@ -1,44 +1,12 @@
 //! Where a request would go now: the plan, from what the waiting room holds and the other actors have published.
 
-use std::sync::Arc;
-
 use super::{ProviderSeat, Router, RouterCore, down, is_behind_a_restart};
-use crate::domain::attempts::Ask;
-use crate::domain::chain::Chain;
-use crate::domain::client::Standing;
+use crate::actors::route::{PlanRequest, Planned};
 use crate::domain::ids::Upstream;
-use crate::domain::plan::{CandidateFacts, Plan, WaitLimits, plan};
+use crate::domain::plan::{CandidateFacts, plan};
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
-
-/// A request that a plan is made for.
-#[derive(Clone, Debug)]
-pub struct PlanRequest {
-    /// Its candidates in order.
-    pub chain: Arc<Chain>,
-    /// What its own machine allows.
-    pub ask: Ask,
-    /// Tokens that it would reserve with a key.
-    pub tokens: u64,
-    /// The configuration that it begins under.
-    pub generation: u64,
-    /// For whom it would wait.
-    pub standing: Standing,
-    /// What bounds its waiting.
-    pub limits: WaitLimits,
-}
-
-/// A plan, and what it was made from.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// As of then.
-    pub at: Time,
-    /// Where the request would go.
-    pub plan: Plan,
-    /// What was known of each candidate.
-    pub candidates: Vec<CandidateFacts>,
-}
 
 impl Router {
     /// The plan for a request that would come now. Changes nothing.

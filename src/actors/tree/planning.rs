@@ -6,17 +6,12 @@ use tokio::sync::oneshot;
 
 use super::Dispatcher;
 use crate::actors::message::router::RouterMessage;
-use crate::actors::router::{PlanRequest, Planned};
+use crate::actors::route::{NoAnswer, PlanRequest, Planned};
 
 /// The router answers within moments; one that is down is back within this.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to a router that is down.
 const AGAIN: Duration = Duration::from_millis(5);
-
-/// The router has not answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the router is being restarted and has not answered within 2 s: ask again")]
-pub struct NoAnswer;
 
 impl Dispatcher {
     /// Where a request would go that came now. Nothing is sent, and nothing changes.

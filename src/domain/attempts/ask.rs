@@ -1,6 +1,5 @@
 //! What a request asks the router for.
 
-use super::Attempts;
 use crate::domain::refusal::Reason;
 
 /// What a lease beside or after another one must be besides open to its request.
@@ -27,34 +26,4 @@ pub struct Ask {
     pub not_with: Option<(usize, u32)>,
     /// Whether no attempt was made yet (later ones are charged to the retry budget).
     pub first: bool,
-}
-
-impl Attempts {
-    /// What to ask the router for now.
-    pub fn ask(&self) -> Ask {
-        Ask {
-            closed: self.slots.iter().map(|slot| slot.closed).collect(),
-            refused_keys: self.refused_keys.clone(),
-            avoid: self.avoid,
-            not_with: None,
-            first: self.records.is_empty(),
-        }
-    }
-
-    /// What to ask the router for now, for an attempt that more is asked of; `None` where no candidate is left.
-    pub fn ask_for(&self, filter: &LeaseFilter) -> Option<Ask> {
-        let places = self.slots.iter().enumerate();
-        let closed = places.map(|(at, slot)| {
-            let fits =
-                !filter.not_at.contains(&at) && (!filter.continues || slot.candidate.continues);
-            slot.closed.or((!fits).then_some(Reason::Unsuitable))
-        });
-        let closed: Vec<_> = closed.collect();
-        closed.iter().any(Option::is_none).then(|| Ask {
-            closed,
-            not_with: filter.not_with,
-            first: false,
-            ..self.ask()
-        })
-    }
 }

@@ -1,6 +1,6 @@
 //! `least_busy`: fewest requests in flight first; ties in configured order.
 
-use super::{Draw, MemberFacts, RoutingPolicy};
+use super::routing::{Draw, MemberFacts, RoutingPolicy};
 
 pub(super) struct LeastBusy;
 

@@ -1,6 +1,6 @@
 //! `ordered`: as configured, best first.
 
-use super::{Draw, MemberFacts, RoutingPolicy};
+use super::routing::{Draw, MemberFacts, RoutingPolicy};
 
 pub(super) struct Ordered;
 

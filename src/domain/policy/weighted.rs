@@ -4,7 +4,7 @@
 //! The draw sorts by exponential variates divided by weights: Efraimidis and Spirakis, "Weighted random sampling with a
 //! reservoir", 2006.
 
-use super::{Draw, MemberFacts, RoutingPolicy};
+use super::routing::{Draw, MemberFacts, RoutingPolicy};
 
 pub(super) struct Weighted;
 

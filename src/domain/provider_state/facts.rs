@@ -3,16 +3,21 @@
 
 use std::time::Duration;
 
-use super::Pass;
 use crate::domain::circuit::Gate;
 use crate::domain::ids::ModelName;
-use crate::domain::plan::Recovery;
-use crate::domain::ramp::Ramp;
+use crate::domain::ramp::{Ramp, Recovery};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
 /// While a probe is under way, those who wait look again after this long in any case.
 const PROBE_POLL: Duration = Duration::from_millis(500);
+
+/// Leave to start an attempt at an upstream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    /// Whether it is the half-open probe of the breaker.
+    pub probe: bool,
+}
 
 /// What decides whether an upstream may be asked at all. Times that have passed mean nothing.
 #[derive(Clone, Copy, Debug)]

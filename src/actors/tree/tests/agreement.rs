@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::operator::{KeyOrder, ProviderOrder};
-use crate::actors::router::PlanRequest;
+use crate::actors::route::PlanRequest;
 use crate::domain::client::Standing;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::ids::{KeyId, ModelName};
