@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::answer::{Answer, AnswerBody, Failed};
 use super::attempt::{End, Whole};
 use super::counting;
@@ -182,12 +184,14 @@ impl Dispatch {
                             };
                             let rescue = Rescue::new(self, request, chain, attempts, limits);
                             story.first_token = Some(now);
+                            story.kept = None;
                             let (live, headers) = live;
+                            let headers = forwarded(&story.id, &tried, &headers);
                             let attempts = story.records.len() + 1;
                             let relay = Relay::new(live, story, rescue, terms);
                             return Ok(Answer {
                                 status: 200,
-                                headers: forward_response_headers(&headers),
+                                headers,
                                 body: AnswerBody::Stream(Box::new(relay)),
                                 upstream: tried.begun().upstream.clone(),
                                 key: tried.begun().key.clone(),
@@ -310,7 +314,7 @@ impl Dispatch {
         }
         Answer {
             status: whole.status,
-            headers: forward_response_headers(&whole.headers),
+            headers: forwarded(&story.id, tried, &whole.headers),
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
@@ -352,6 +356,23 @@ impl Dispatch {
             param: None,
         })
     }
+}
+
+/// The headers of an answer that go back. The first of those that do not for want of room are named in the log.
+fn forwarded(request_id: &str, tried: &Tried, headers: &HeaderMap) -> HeaderMap {
+    const NAMED: usize = 16;
+    let (passed, left_out) = forward_response_headers(headers);
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(|name| name.as_str()).collect();
+        tracing::info!(
+            request_id,
+            upstream = %tried.begun().upstream,
+            left_out = names.len(),
+            names = names.get(..NAMED).unwrap_or(&names).join(" "),
+            "the answer has more headers than clients read: the rest does not go back"
+        );
+    }
+    passed
 }
 
 /// A request that was not answered when the process had to end.
