@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::answer::{Answer, AnswerBody};
 use super::attempt::{Begun, End, Whole};
 use super::counting;
@@ -225,11 +227,11 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len();
         Answer {
             status: whole.status,
-            headers: forward_response_headers(&whole.headers),
+            headers: forwarded(&self.context.request.id, tried, &whole.headers),
             body: AnswerBody::Full(whole.body),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
-            attempts: attempts,
+            attempts,
         }
     }
 
@@ -245,15 +247,33 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = Live::new(begun, lease, tried, endpoint, now);
         self.state.story.first_token = Some(now);
+        self.state.kept = None;
         Answer {
             status: 200,
-            headers: forward_response_headers(&headers),
+            headers: forwarded(&self.context.request.id, tried, &headers),
             body: AnswerBody::Stream(Box::new(Relay::new(live, self))),
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
             attempts,
         }
     }
+}
+
+/// The headers of an answer that go back. The first of those that do not for want of room are named in the log.
+fn forwarded(request_id: &str, tried: &Tried, headers: &HeaderMap) -> HeaderMap {
+    const NAMED: usize = 16;
+    let (passed, left_out) = forward_response_headers(headers);
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(|name| name.as_str()).collect();
+        tracing::info!(
+            request_id,
+            upstream = %tried.begun().upstream,
+            left_out = names.len(),
+            names = names.get(..NAMED).unwrap_or(&names).join(" "),
+            "the answer has more headers than clients read: the rest does not go back"
+        );
+    }
+    passed
 }
 
 /// A request that was not answered when the process had to end.

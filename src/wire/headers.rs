@@ -131,11 +131,13 @@ pub fn own_idempotency_keys(headers: &mut HeaderMap, client: &str) {
     }
 }
 
-/// The upstream's headers that go back to the caller: no more than usual clients read.
-pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
+/// The upstream's headers that go back to the caller: no more than usual clients read. Beside them the names of those
+/// that would go back if there were fewer.
+pub fn forward_response_headers(headers: &HeaderMap) -> (HeaderMap, Vec<&HeaderName>) {
     let hops = hops(headers);
     let (mut lines, mut bytes) = (MOST_LINES, MOST_BYTES);
     let mut out = HeaderMap::with_capacity(headers.len().min(MOST_LINES) + 4);
+    let mut left_out = Vec::new();
     for (name, value) in headers {
         // What says how to read the body stays, whoever wants it away.
         let by_name = names(&hops, name) && !name.as_str().starts_with("content-");
@@ -145,13 +147,14 @@ pub fn forward_response_headers(headers: &HeaderMap) -> HeaderMap {
         if !is_vital(name.as_str()) {
             let size = name.as_str().len() + value.len();
             if lines == 0 || size > bytes {
+                left_out.push(name);
                 continue;
             }
             (lines, bytes) = (lines - 1, bytes - size);
         }
         out.append(name.clone(), value.clone());
     }
-    out
+    (out, left_out)
 }
 
 /// Whether the end of its connection is all that says where the body of an answer with these headers ends (RFC 9112,
@@ -175,6 +178,11 @@ mod tests {
             )
         });
         pairs.collect()
+    }
+
+    fn forward(headers: &HeaderMap) -> (HeaderMap, Vec<HeaderName>) {
+        let (out, left_out) = forward_response_headers(headers);
+        (out, left_out.into_iter().cloned().collect())
     }
 
     #[test]
@@ -224,7 +232,7 @@ mod tests {
             out.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
             ["accept"]
         );
-        let out = forward_response_headers(&map(&[
+        let (out, _) = forward(&map(&[
             ("connection", "content-encoding"),
             ("content-encoding", "gzip"),
         ]));
@@ -244,15 +252,17 @@ mod tests {
         many.append("x-long", HeaderValue::from_str(&"x".repeat(7000)).unwrap());
         many.append("content-type", HeaderValue::from_static("application/json"));
         many.append("retry-after-ms", HeaderValue::from_static("1500"));
-        let out = forward_response_headers(&many);
+        let (out, left_out) = forward_response_headers(&many);
         assert_eq!(out.len(), 64 + 2);
+        assert_eq!(left_out.len(), 500 - 64 + 1);
+        assert!(left_out.iter().any(|name| *name == "x-long"));
         assert!(out.contains_key("content-type") && out.contains_key("retry-after-ms"));
         assert!(!out.contains_key("x-long"));
     }
 
     #[test]
     fn what_concerns_connection_key_or_account_does_not_come_back() {
-        let out = forward_response_headers(&map(&[
+        let (out, left_out) = forward(&map(&[
             ("content-type", "application/json"),
             ("content-encoding", "gzip"),
             ("connection", "close, X-Hop"),
@@ -269,5 +279,6 @@ mod tests {
             names,
             ["content-encoding", "content-type", "openai-processing-ms"]
         );
+        assert!(left_out.is_empty(), "what never comes back is not told of");
     }
 }

@@ -183,3 +183,29 @@ llm:
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "application/json");
 }
+
+#[tokio::test]
+async fn headers_that_do_not_go_back_for_want_of_room_are_named_in_the_log() {
+    let (a, gateway) = one().await;
+    for (answer, call, name) in [
+        (Behaviour::says("ok"), gateway.chat("a"), "x-whole"),
+        (
+            Behaviour::streams(&["ok"]),
+            gateway.chat_stream("a"),
+            "x-streamed",
+        ),
+    ] {
+        let many = (0..70).fold(answer, |answer, n| {
+            answer.header(&format!("{name}-{n}"), "1")
+        });
+        a.on(Match::any(), [many]);
+        let answer = call.send().await;
+        let passed = |n: &usize| !answer.header(&format!("{name}-{n}")).is_empty();
+        let gone: Vec<usize> = (0..70).filter(|n| !passed(n)).collect();
+        assert!((1..=16).contains(&gone.len()), "{gone:?}");
+        let line = gateway.logged(&format!("{name}-{}", gone[0])).await;
+        for n in &gone {
+            assert!(line.contains(&format!("{name}-{n}")), "{n}: {line}");
+        }
+    }
+}

@@ -52,7 +52,7 @@ pub fn hold(data: &[u8]) {
         }
     }
     for headers in [
-        forward_response_headers(headers),
+        forward_response_headers(headers).0,
         forward_request_headers(headers),
     ] {
         for name in headers.keys().map(|name| name.as_str()) {
