@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::script::{Act, Mark, NOW, Scene, Writer};
 use super::state::State;
 
-/// How late an end may be: a timer has whole milliseconds, and may have to wait for a turn of each flood that rushes.
+/// How late an end may be: a timer has whole milliseconds, and may have to wait for a turn of the flood that rushes.
 pub const TICK: Duration = Duration::from_millis(5);
 /// Most of an endless answer, in bytes: what is given to the dispatcher as `server.max_answer` and `max_event`.
 pub const MAX_ANSWER: usize = 2 * 1024 * 1024;
@@ -37,6 +37,9 @@ const LEAST: usize = 64;
 const PIECE_COST: Duration = Duration::from_nanos(500);
 /// A flood rushes from so long before something is due.
 const LEAD: Duration = Duration::from_micros(250);
+/// Only one flood rushes at a time, so that how late anything may be does not depend on their number. Another one looks
+/// again after so long.
+const APART: Duration = Duration::from_millis(1);
 /// After the end of an answer an upstream gets so long for its end mark.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
 
@@ -71,10 +74,14 @@ impl Flood {
         }
     }
 
-    /// The next piece, after its pause. `due` is when something ends, as far as that is known.
-    pub async fn next(&mut self, now: Time, due: Time) -> (Act, Mark) {
+    /// How long it waits before its next piece. `due` is when something ends, as far as that is known.
+    fn pause(&self, now: Time, due: Time) -> Duration {
         let rush = Time::from_nanos(due.as_nanos().saturating_sub(LEAD.as_nanos() as u64));
-        let pause = self.every.min(rush.since(now));
+        self.every.min(rush.since(now))
+    }
+
+    /// The next piece, after that pause.
+    pub async fn next(&mut self, pause: Duration) -> (Act, Mark) {
         if pause.is_zero() {
             let cost = PIECE_COST + Duration::from_nanos(self.piece.len() as u64);
             // The clock moves on, and nobody waits.
@@ -263,8 +270,28 @@ impl State {
         }
     }
 
+    /// How long a call's flood waits before its next piece; `None` when there is nobody left to be flooded.
+    pub fn pause_of(&mut self, attempt: u32, flood: &Flood) -> Option<Duration> {
+        if self.violation.is_some() {
+            // Whoever does not stop reading would never end.
+            return None;
+        }
+        let now = self.clock.now();
+        let pause = flood.pause(now, self.due(attempt));
+        if !pause.is_zero() {
+            return Some(pause);
+        }
+        match self.rushing {
+            Some((other, at)) if other != attempt && now.since(at) < APART => Some(APART),
+            _ => {
+                self.rushing = Some((attempt, now));
+                Some(pause)
+            }
+        }
+    }
+
     /// When the next thing is due for a call: from a little before that a flood rushes.
-    pub fn due(&self, attempt: u32) -> Time {
+    fn due(&self, attempt: u32) -> Time {
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
         if self.is_read_slowly(asked) {

@@ -69,6 +69,8 @@ pub struct State {
     /// What is held of all requests, as the dispatcher counts it, and the whole answers that clients have not read.
     pub buffers: Buffers,
     pub unread: usize,
+    /// The call whose flood rushes, and when it last sent something.
+    pub(super) rushing: Option<(u32, Time)>,
     /// Requests that are not over.
     pub live: u64,
     /// The keys of each maker that the configuration has now.
@@ -140,6 +142,7 @@ impl State {
             left: 0,
             buffers: Buffers::default(),
             unread: 0,
+            rushing: None,
             live: 0,
             keys_now: world
                 .makers

@@ -43,16 +43,11 @@ impl Playing {
     /// What comes when all steps have been played: nothing, or the same for ever.
     async fn flood(&mut self) -> Option<Act> {
         let flood = self.flood.as_mut()?;
-        let (now, due, over) = {
-            let state = self.shared.lock();
-            let over = state.violation.is_some();
-            (state.clock.now(), state.due(self.attempt), over)
+        let pause = self.shared.lock().pause_of(self.attempt, flood);
+        let (act, mark) = match pause {
+            Some(pause) => flood.next(pause).await,
+            None => std::future::pending().await,
         };
-        if over {
-            // Whoever does not stop reading would never end.
-            std::future::pending::<()>().await;
-        }
-        let (act, mark) = flood.next(now, due).await;
         self.deliver(act, mark)
     }
 
