@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
@@ -33,12 +34,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
 fn new_request_id() -> Arc<str> {
     let mut text = String::with_capacity(36);
     text.push_str("req_");
-    let bits = fastrand::u128(..).to_be_bytes();
-    for byte in bits {
-        for half in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
-        }
-    }
+    HEXLOWER.encode_append(&fastrand::u128(..).to_be_bytes(), &mut text);
     Arc::from(text)
 }
 

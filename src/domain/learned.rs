@@ -225,11 +225,6 @@ impl Learned {
         Err(ready.min(self.trusted_until))
     }
 
-    /// Whether a refusal of an attempt that took `cost` is no wonder: the limit was short of it.
-    pub fn explains(&self, cost: f64) -> bool {
-        self.level < 0.0 || self.level < cost
-    }
-
     /// Is it a bucket, after all these headers?
     fn weigh(&mut self, allowance: &Allowance) {
         let Some(limit) = allowance.limit else {

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Group, User};
 use tokio::net::{UnixListener, UnixSocket};
 
 /// Connections that may wait to be accepted (the kernel takes `net.core.somaxconn` if that is less).
@@ -91,30 +92,36 @@ pub(super) async fn bind(
 
 /// Owner and mode.
 fn adorn(path: &Path, file: &FileMode) -> io::Result<()> {
-    let owner = number(file.owner.as_deref(), "/etc/passwd", "user")?;
-    let group = number(file.group.as_deref(), "/etc/group", "group")?;
+    let owner = number(file.owner.as_deref(), "user", user)?;
+    let group = number(file.group.as_deref(), "group", group)?;
     if owner.is_some() || group.is_some() {
         chown(path, owner, group)?;
     }
     fs::set_permissions(path, Permissions::from_mode(file.mode))
 }
 
-/// The number of a user or a group, given as such or by a name in that file.
-fn number(name: Option<&str>, file: &str, what: &str) -> io::Result<Option<u32>> {
+/// The number of a user or a group, given as such or by a name that `lookup` knows.
+fn number(
+    name: Option<&str>,
+    what: &str,
+    lookup: impl FnOnce(&str) -> nix::Result<Option<u32>>,
+) -> io::Result<Option<u32>> {
     let Some(name) = name else { return Ok(None) };
     if let Ok(number) = name.parse() {
         return Ok(Some(number));
     }
-    let known = fs::read_to_string(file)?;
-    let found = known.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then_some(())?;
-        fields.nth(1)?.parse().ok()
-    });
-    let message = || format!("there is no {what} `{name}` in {file}: write its number");
-    found
+    let message = || format!("there is no {what} `{name}` on this machine: write its number");
+    lookup(name)?
         .map(Some)
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, message()))
+}
+
+fn user(name: &str) -> nix::Result<Option<u32>> {
+    Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
+}
+
+fn group(name: &str) -> nix::Result<Option<u32>> {
+    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
 /// Device and inode of what stands there.
@@ -220,9 +227,10 @@ mod tests {
 
     #[test]
     fn names_of_users_and_groups_are_looked_up() {
-        let lookup = |name| number(Some(name), "/etc/passwd", "user");
+        let lookup = |name| number(Some(name), "user", user);
         assert_eq!(lookup("root").unwrap(), Some(0));
         assert_eq!(lookup("4711").unwrap(), Some(4711));
+        assert_eq!(number(Some("root"), "group", group).unwrap(), Some(0));
         let error = lookup("no-such-user").unwrap_err();
         assert!(error.to_string().contains("no-such-user"), "{error}");
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac, rand};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 
 use crate::domain::ids::ProviderName;
 use crate::domain::memory::Mark;
@@ -43,7 +44,7 @@ impl Marker {
 
     /// Its salt in hexadecimal digits.
     pub fn salt(&self) -> String {
-        to_hex(&self.salt)
+        HEXLOWER.encode(&self.salt)
     }
 
     /// A key's mark; `home` is where its calls go. A provider without keys has one of its own.
@@ -84,27 +85,12 @@ pub(super) fn mark(text: &str) -> Option<Mark> {
 
 /// The SHA-256 of `bytes` in hexadecimal digits: against damage, not against people.
 pub(super) fn checksum(bytes: &[u8]) -> String {
-    to_hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    let digit = |text: u8| {
-        char::from(text)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let bytes = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    bytes?.try_into().ok()
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]

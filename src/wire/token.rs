@@ -7,6 +7,7 @@ use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN, digest};
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, header};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -75,13 +76,7 @@ pub(super) fn mixed(one: &[u8], other: &[u8]) -> String {
     context.update(&(one.len() as u64).to_be_bytes());
     context.update(one);
     context.update(other);
-    let mut text = String::with_capacity(2 * SHA256_OUTPUT_LEN);
-    for byte in context.finish().as_ref() {
-        for half in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
-        }
-    }
-    text
+    HEXLOWER.encode(context.finish().as_ref())
 }
 
 /// The token that a request carries: `authorization: Bearer …`, else `x-api-key: …`, else `x-goog-api-key: …`, else

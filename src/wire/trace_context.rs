@@ -2,6 +2,7 @@
 //! is written of them to an upstream. A `traceparent` that breaks a rule is none; a `tracestate` that does is dropped,
 //! and the trace goes on. <https://www.w3.org/TR/trace-context-2/>
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::trace::{Remote, SpanId, TraceContext, TraceId};
@@ -37,11 +38,10 @@ pub fn read(headers: &HeaderMap) -> Option<Remote> {
 fn traceparent(text: &[u8]) -> Option<Remote> {
     let (head, tail) = text.split_at_checked(LENGTH)?;
     let mut parts = head.split(|byte| *byte == b'-');
-    let mut part = |length: usize| parts.next().filter(|part| part.len() == length);
-    let version = hex(part(2)?)?;
-    let trace_id = TraceId::new(hex(part(32)?)?)?;
-    let span_id = SpanId::new(u64::try_from(hex(part(16)?)?).ok()?)?;
-    let flags = hex(part(2)?)?;
+    let [version] = hex(parts.next()?)?;
+    let trace_id = TraceId::new(u128::from_be_bytes(hex(parts.next()?)?))?;
+    let span_id = SpanId::new(u64::from_be_bytes(hex(parts.next()?)?))?;
+    let [flags] = hex(parts.next()?)?;
     let fits = match version {
         0 => tail.is_empty(),
         0xff => false,
@@ -56,16 +56,11 @@ fn traceparent(text: &[u8]) -> Option<Remote> {
     })
 }
 
-/// A number in lower-case hexadecimal digits.
-fn hex(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0_u128, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(value))
-    })
+/// A number of so many bytes in lower-case hexadecimal digits.
+fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let fits = HEXLOWER.decode_len(digits.len()).ok() == Some(N);
+    (fits && HEXLOWER.decode_mut(digits, &mut bytes).is_ok()).then_some(bytes)
 }
 
 /// All of `tracestate`, as one header; `None` when there is none, or when it breaks a rule.

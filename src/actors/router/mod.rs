@@ -17,6 +17,7 @@ use super::handle::Handle;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
+use super::provider::RESTART_POLL;
 use super::route::{Answer, Route, Walk};
 use super::view::{Life, ProviderCell, RouterCell};
 use crate::domain::attempts::{Cause, Refused};
@@ -37,8 +38,6 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOK_AGAIN_EACH: Duration = Duration::from_micros(250);
 /// The longest such time.
 pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
-/// When to look again at a provider whose actor is being restarted.
-const RESTART_POLL: Duration = Duration::from_millis(5);
 
 /// What the router owns and leaves to its next incarnation.
 #[derive(Debug)]

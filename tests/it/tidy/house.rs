@@ -278,6 +278,21 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "the domain has no outer form",
     ),
     (
+        "data_encoding",
+        &["api", "store", "wire"],
+        "hexadecimal digits are made and read by `data_encoding::HEXLOWER`",
+    ),
+    (
+        "strsim",
+        &["domain/near.rs"],
+        "names are compared by `domain::near`",
+    ),
+    (
+        "nix",
+        &["listener/socket_file.rs"],
+        "users and groups are looked up for the socket's file only",
+    ),
+    (
         "fastrand",
         &[
             "domain",
