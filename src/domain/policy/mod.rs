@@ -1,7 +1,7 @@
 //! Routing policies: in which order the members of a target are asked for one request.
 //!
 //! A policy only ranks; whether a member can be asked at all is found out later (`domain/plan.rs`). Each is one file here
-//! and one line in [`POLICIES`]: the configuration, its reference, `check` and the admin API know it from there by its
+//! and one line in `POLICIES`: the configuration, its reference, `check` and the admin API know it from there by its
 //! name. No I/O, no clock, no logging.
 
 mod least_busy;
