@@ -30,6 +30,7 @@ mod pages;
 mod policies;
 mod price;
 mod provider;
+mod provider_keys;
 mod raw;
 mod read;
 mod reference;

@@ -1,0 +1,99 @@
+//! The keys of one provider: those of the file, of its variables and of its files.
+
+use super::context::Context;
+use super::keys;
+use super::raw;
+use super::read::Report;
+use super::resolved::Key;
+
+/// The provider's keys, those of `variables` where the file names none, and whether there are any.
+pub(super) fn keys_of(
+    raw: &mut raw::Provider,
+    variables: &[String],
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Vec<Key>, bool) {
+    let mut keys = written_keys(raw, path, report);
+    if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
+        names.iter().for_each(|name| report.suspect(name));
+        let before = report.problems.len();
+        let found = context.keys(&names, report);
+        if found.is_empty() && report.problems.len() == before {
+            let suggestion = report.missing("set the variable");
+            report.problem(
+                &format!("{path}.api_key_env"),
+                format!("no key is in {}", names.join(", ")),
+                &suggestion,
+            );
+        }
+        keys.extend(found);
+    }
+    for file in raw
+        .api_key_files
+        .take()
+        .map(|names| names.0)
+        .unwrap_or_default()
+    {
+        let place = format!("{path}.api_key_files");
+        report.suspect(&file);
+        let full = context.dir.join(&file);
+        report.files.push(full.clone());
+        match keys::from_file(&full) {
+            Ok(found) if found.keys.is_empty() => {
+                report.problem(
+                    &place,
+                    format!("{file} holds no key"),
+                    "write one key per line",
+                );
+            }
+            Ok(found) => keys.extend(found.told(report)),
+            Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
+        }
+    }
+    if keys.is_empty() && context.with_environment {
+        keys = context.keys(variables, report);
+    }
+    for key in keys.iter().filter(|key| !keys::sendable(key)) {
+        report.problem(
+            path,
+            format!(
+                "the key from {} holds characters that a header can't carry",
+                key.source
+            ),
+            "check it for stray characters",
+        );
+    }
+    let any = !keys.is_empty();
+    (keys::distinct(keys), any)
+}
+
+/// The keys that stand in the file itself.
+fn written_keys(raw: &mut raw::Provider, path: &str, report: &mut Report) -> Vec<Key> {
+    let written = match (raw.api_keys.take(), raw.api_key.take()) {
+        (Some(several), Some(_)) if !several.0.is_empty() => {
+            report.warn(
+                &format!("{path}.api_key"),
+                "is not used: there are api_keys",
+            );
+            several.0
+        }
+        (several, one) => several
+            .into_iter()
+            .chain(one)
+            .flat_map(|keys| keys.0)
+            .collect(),
+    };
+    let key = |(material, at): (_, String)| {
+        let variables = report.variables.get(&at).map(|names| names.join(", "));
+        let place = report.place(&at);
+        Key {
+            material: Some(material),
+            source: match variables {
+                Some(variables) => format!("env {variables} through {place}"),
+                None => format!("file {place}"),
+            },
+        }
+    };
+    written.into_iter().map(key).collect()
+}
