@@ -11,12 +11,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman::actors::chaos::Chaos;
-use pointsman::actors::route::Route;
+use pointsman::actors::fault_hook::FaultHook;
+use pointsman::actors::route::RouteRequest;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::domain::attempts::Ask;
+use pointsman::domain::attempts::RouteConstraints;
+use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::Chain;
-use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::Upstream;
 use pointsman::domain::key_state::Settlement;
@@ -46,7 +46,7 @@ fn main() {
     runtime.block_on(async {
         let clock = Clock::start();
         let provider = ProviderSpec {
-            home: String::new(),
+            endpoint: String::new(),
             name: "groq".into(),
             keys: (0..3)
                 .map(|n| Some(ApiKey::new(format!("key-{n}"))))
@@ -61,11 +61,11 @@ fn main() {
             generation: 0,
             oldest: 0,
             providers: vec![provider],
-            recall: std::collections::BTreeMap::new(),
+            restored: std::collections::BTreeMap::new(),
             max_waiting: 1000,
             restart: RestartPolicy::default(),
             clock,
-            chaos: Chaos::default(),
+            fault_hook: FaultHook::default(),
         })
         .await;
         let chain = Arc::new(Chain {
@@ -76,19 +76,19 @@ fn main() {
             let started = Instant::now();
             let tasks: Vec<_> = (0..TASKS)
                 .map(|_| {
-                    let dispatcher = tree.dispatcher().clone();
+                    let dispatcher = tree.client().clone();
                     let chain = Arc::clone(&chain);
                     task::spawn(async move {
                         for _ in 0..rounds {
                             let deadline = clock.now() + Duration::from_secs(60);
                             let lease = dispatcher
                                 .lease(deadline, |reply| {
-                                    let ask = Ask {
+                                    let ask = RouteConstraints {
                                         closed: vec![None],
                                         first: true,
-                                        ..Ask::default()
+                                        ..RouteConstraints::default()
                                     };
-                                    Route::new(Arc::clone(&chain), ask, 0, deadline, reply)
+                                    RouteRequest::new(Arc::clone(&chain), ask, 0, deadline, reply)
                                 })
                                 .await
                                 .expect("a lease");

@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::config::TelemetryPolicy;
+use pointsman::domain::attempt_record::{AttemptReason, AttemptRecord};
 use pointsman::domain::chain::Chain;
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::ids::{KeyId, Upstream};
 use pointsman::domain::outcome::Class;
-use pointsman::domain::record::{Record, Why};
 use pointsman::domain::time::Time;
 use pointsman::domain::usage::Usage;
 use pointsman::telemetry::metrics::specs::Sizes;
-use pointsman::telemetry::metrics::{Metrics, Named, Provider};
-use pointsman::telemetry::told::Told;
+use pointsman::telemetry::metrics::{ConfiguredNames, Metrics, ProviderLabels};
+use pointsman::telemetry::request_record::RequestRecord;
 
 /// As the program has it.
 #[global_allocator]
@@ -37,27 +37,27 @@ fn upstream(at: usize) -> Upstream {
     Upstream::new(format!("provider-{at}").as_str(), "llama-3.3-70b-versatile")
 }
 
-fn attempt(at: usize, class: Class, why: Why, from: u64, to: u64) -> Record {
+fn attempt(at: usize, class: Class, why: AttemptReason, from: u64, to: u64) -> AttemptRecord {
     let upstream = upstream(at);
     let key = KeyId {
         provider: upstream.provider.clone(),
         index: 1,
     };
-    Record {
+    AttemptRecord {
         class,
-        why,
+        reason: why,
         ended: Time::from_millis(to),
-        ..Record::new(upstream, key, Time::from_millis(from))
+        ..AttemptRecord::new(upstream, key, Time::from_millis(from))
     }
 }
 
-fn told(attempts: Vec<Record>) -> Told {
+fn told(attempts: Vec<AttemptRecord>) -> RequestRecord {
     let chain = Chain {
         target: Arc::from("smart"),
         upstreams: (0..UPSTREAMS).map(upstream).collect(),
     };
     let ended = attempts.last().map_or(Time::ZERO, |last| last.ended);
-    Told {
+    RequestRecord {
         id: Arc::from("req_0123456789abcdef"),
         client: Some(Arc::from("ci")),
         operation: Operation::Chat,
@@ -68,7 +68,7 @@ fn told(attempts: Vec<Record>) -> Told {
         status: Some(200),
         attempts,
         refused: None,
-        lookup: pointsman::domain::record::CacheLookup::Off,
+        lookup: pointsman::domain::attempt_record::CacheLookup::Off,
         started: Time::ZERO,
         complete: Time::ZERO,
         ended: ended + Duration::from_micros(30),
@@ -127,14 +127,14 @@ fn main() {
     let empty = resident();
     let providers = (0..UPSTREAMS).map(|at| {
         let name = upstream(at).provider;
-        let provider = Provider {
+        let provider = ProviderLabels {
             name: Arc::from(name.as_str()),
             address: Some(Arc::from(format!("{name}.example.com"))),
             prices: Default::default(),
         };
         (name, provider)
     });
-    metrics.name(&Named {
+    metrics.name(&ConfiguredNames {
         targets: vec![Arc::from("smart")],
         clients: vec![Arc::from("ci")],
         upstreams: (0..UPSTREAMS).map(upstream).collect(),
@@ -142,7 +142,7 @@ fn main() {
     });
     for at in 0..UPSTREAMS {
         for class in Class::ALL {
-            metrics.tell(&told(vec![attempt(at, class, Why::First, 0, 10)]));
+            metrics.record(&told(vec![attempt(at, class, AttemptReason::First, 0, 10)]));
         }
     }
     let counted = resident();
@@ -155,20 +155,22 @@ fn main() {
         Class::ALL.len(),
         resident().saturating_sub(counted),
     );
-    let mut streamed = attempt(3, Class::Success, Why::First, 0, 900);
+    let mut streamed = attempt(3, Class::Success, AttemptReason::First, 0, 900);
     streamed.first_token = Some(Time::from_millis(100));
     let one = told(vec![streamed]);
-    time("one attempt", rounds, || metrics.tell(black_box(&one)));
+    time("one attempt", rounds, || metrics.record(black_box(&one)));
     let three = told(vec![
-        attempt(0, Class::RateLimited, Why::First, 0, 50),
-        attempt(0, Class::Transient, Why::NextKey, 50, 100),
-        attempt(1, Class::Success, Why::Failover, 100, 900),
+        attempt(0, Class::RateLimited, AttemptReason::First, 0, 50),
+        attempt(0, Class::Transient, AttemptReason::NextKey, 50, 100),
+        attempt(1, Class::Success, AttemptReason::Failover, 100, 900),
     ]);
-    time("three attempts", rounds, || metrics.tell(black_box(&three)));
+    time("three attempts", rounds, || {
+        metrics.record(black_box(&three))
+    });
     std::thread::scope(|scope| {
         for name in ["one attempt, beside another thread", "and that one"] {
             let (metrics, one) = (&metrics, &one);
-            scope.spawn(move || time(name, rounds, || metrics.tell(black_box(one))));
+            scope.spawn(move || time(name, rounds, || metrics.record(black_box(one))));
         }
     });
     println!("/metrics: {} bytes", metrics.text().len());

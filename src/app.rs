@@ -6,9 +6,9 @@
 mod admin;
 mod assemble;
 mod error;
-mod keeper;
 mod listening;
 mod metrics;
+mod state_writer;
 mod traces;
 mod watch;
 
@@ -22,19 +22,19 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use self::admin::AdminListening;
-use self::keeper::Keeper;
-use self::listening::Listening;
+use self::admin::RunningAdmin;
+use self::listening::RunningListeners;
+use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{Admin, Command, Mistake, Reloaded};
-use crate::api::{Api, Door};
-use crate::config::{Config, ConfigErrors, Server};
+use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
+use crate::api::{AdmissionLimit, Api};
+use crate::config::{Config, ConfigErrors, ServerConfig};
 use crate::dispatch::Dispatch;
-use crate::listener::{Passed, Phase};
+use crate::listener::{DrainPhase, Passed};
+use crate::runtime::abort::Abort;
 use crate::runtime::clock::Clock;
-use crate::runtime::halt::Halt;
 use crate::runtime::memory;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::recorder::Recorder;
@@ -44,7 +44,7 @@ pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
 
 /// Requests that are told to end get so long to say so to their callers.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
 
 /// A receiver of traces gets so long for the last of them.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -58,14 +58,14 @@ const COMMANDS: usize = 16;
 /// A process that serves in the background until told to stop. Tests start one of their own.
 pub struct App {
     api: Arc<Api>,
-    listening: Listening,
-    admin: Arc<Admin>,
-    admin_listening: AdminListening,
+    listening: RunningListeners,
+    admin: Arc<AdminState>,
+    admin_listening: RunningAdmin,
     /// What the admin listener asks for.
-    commands: Option<mpsc::Receiver<Command>>,
+    commands: Option<mpsc::Receiver<ProcessCommand>>,
     tree: Tree,
     /// With a `state.path`.
-    keeper: Option<Keeper>,
+    keeper: Option<StateWriter>,
     clock: Clock,
     config: Config,
     /// Returns memory after a flood.
@@ -90,13 +90,13 @@ impl App {
     pub async fn start_on(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
-        let opened = keeper::open(config, clock).await?;
-        let recall = opened.as_ref().map(|opened| opened.recall(config));
+        let opened = state_writer::open(config, clock).await?;
+        let recall = opened.as_ref().map(|opened| opened.restored(config));
         let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
         let tree = Tree::start(spec).await;
-        let dispatcher = tree.dispatcher().clone();
-        let keeper = opened.map(|opened| Keeper::start(opened, dispatcher.clone(), clock));
-        let halt = Halt::default();
+        let dispatcher = tree.client().clone();
+        let keeper = opened.map(|opened| StateWriter::start(opened, dispatcher.clone(), clock));
+        let halt = Abort::default();
         let traces = traces::start(config, clock)?;
         let recorder = Recorder::new(config.telemetry.recent_requests)
             .with_metrics(metrics::start(config)?)
@@ -104,17 +104,17 @@ impl App {
         let recorder = Arc::new(recorder);
         let shared = (clock, &halt, &recorder);
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
-        let door = Door::new(config.server.max_in_flight);
+        let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
         let admin = Arc::new(admin(config, &api, (&tree, clock), send));
-        let data = Listening::bind(&config.server, passed).await?;
+        let data = RunningListeners::bind(&config.server, passed).await?;
         if let Some(metrics) = recorder.metrics() {
             metrics.look_with(metrics::look(&api, &admin));
         }
-        let bound = admin::Bound::new(&config.server, passed, data.tls.clone()).await?;
+        let bound = admin::BoundAdmin::new(&config.server, passed, data.tls.clone()).await?;
         let listening = data.serve(&api);
         let admin_listening = bound.serve(&admin);
         Ok(Self {
@@ -144,10 +144,10 @@ impl App {
         let dispatch = &before.dispatch;
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
         let generation = dispatch.generation + 1;
-        let dispatcher = dispatch.dispatcher.clone();
+        let dispatcher = dispatch.tree.clone();
         let known = Some(&**dispatch);
         let recorder = Arc::clone(&dispatch.recorder);
-        let shared = (self.clock, &self.api.halt, &recorder);
+        let shared = (self.clock, &self.api.abort, &recorder);
         let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
         let clients = assemble::clients(config, before.clients.as_ref());
         let mut needs_restart = self.listening.reload(&config.server, certificates);
@@ -171,8 +171,8 @@ impl App {
             .push_back((generation - 1, Arc::downgrade(&before.dispatch)));
         drop(before);
         // First the new keys, then the requests that may use them.
-        self.align(generation).await;
-        self.api.door.resize(config.server.max_in_flight);
+        self.reconcile_later(generation).await;
+        self.api.admission.resize(config.server.max_in_flight);
         dispatch.buffers.resize(config.server.max_buffered);
         self.api
             .replace(assemble::serving(config, dispatch, clients));
@@ -192,18 +192,19 @@ impl App {
             self.earlier.pop_front();
         }
         if self.earlier.len() < count {
-            self.align(self.api.serving().dispatch.generation).await;
+            self.reconcile_later(self.api.serving().dispatch.generation)
+                .await;
         }
         !self.earlier.is_empty()
     }
 
-    async fn align(&self, generation: u64) {
+    async fn reconcile_later(&self, generation: u64) {
         let oldest = self
             .earlier
             .front()
             .map_or(generation, |(oldest, _)| *oldest);
         let recall = match &self.keeper {
-            Some(keeper) => keeper.recall(&self.config).await,
+            Some(keeper) => keeper.restored(&self.config).await,
             None => BTreeMap::new(),
         };
         let spec = assemble::tree_spec(&self.config, recall, generation, oldest, self.clock);
@@ -245,13 +246,13 @@ impl App {
     pub fn drain(&self) {
         self.api.drain();
         self.admin.drain();
-        self.listening.drain.advance(Phase::Draining);
+        self.listening.drain.advance(DrainPhase::Draining);
     }
 
     /// Listeners close; completes when the last connection has ended, which may be never.
     pub async fn stop(&self) {
         self.drain();
-        self.listening.drain.advance(Phase::Closed);
+        self.listening.drain.advance(DrainPhase::Closed);
         self.listening.drain.emptied().await;
     }
 
@@ -262,8 +263,8 @@ impl App {
 
     /// What is still under way ends now, with an error: 503 `draining`, or an event that says so in a stream.
     pub fn cut(&self) {
-        self.api.halt.halt();
-        self.listening.drain.advance(Phase::Cut);
+        self.api.abort.halt();
+        self.listening.drain.advance(DrainPhase::Cut);
     }
 }
 
@@ -272,8 +273,8 @@ fn admin(
     config: &Config,
     api: &Arc<Api>,
     (tree, clock): (&Tree, Clock),
-    commands: mpsc::Sender<Command>,
-) -> Admin {
+    commands: mpsc::Sender<ProcessCommand>,
+) -> AdminState {
     let serving = api.serving();
     let mut now = admin::now(config, &serving.dispatch);
     now.clients = serving
@@ -281,12 +282,12 @@ fn admin(
         .as_ref()
         .map(Clients::all)
         .unwrap_or_default();
-    let (door, api) = (api.door.clone(), Arc::clone(api));
-    Admin::new(
+    let (door, api) = (api.admission.clone(), Arc::clone(api));
+    AdminState::new(
         now,
-        (clock, Halt::default()),
+        (clock, Abort::default()),
         (
-            tree.dispatcher().clone(),
+            tree.client().clone(),
             tree.operator(),
             Arc::clone(&serving.dispatch.recorder),
         ),
@@ -298,14 +299,18 @@ fn admin(
 }
 
 /// Reads the configuration again.
-pub type Reader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
+pub type ConfigReader = Box<dyn Fn() -> Result<Config, ConfigErrors> + Send + Sync>;
 
 /// Serves until a signal says stop, then ends in order. A second signal ends at once. `read` is asked again when a
 /// file that `config` came from changes, on SIGHUP, and when the admin listener is asked to.
 ///
 /// # Errors
 /// Whatever keeps the process from starting.
-pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<(), StartError> {
+pub async fn run(
+    config: &Config,
+    mut passed: Passed,
+    read: ConfigReader,
+) -> Result<(), StartError> {
     listening::raise_descriptors(&config.server);
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -333,14 +338,14 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
                 earlier |= reloaded.result.is_ok();
             }
             command = commands.recv() => match command {
-                Some(Command::Reload(reply)) => {
+                Some(ProcessCommand::Reload(reply)) => {
                     files.look().await;
                     let reloaded = reload(&mut app, &read, &mut files, "admin").await;
                     earlier |= reloaded.result.is_ok();
                     // Whoever asked may be gone; it is done all the same.
                     let _ = reply.send(reloaded);
                 }
-                Some(Command::Drain) | None => {
+                Some(ProcessCommand::Drain) | None => {
                     // Whoever runs the process sends the signal all the same, after a hook that called for this.
                     patience += 1;
                     break;
@@ -365,7 +370,7 @@ pub async fn run(config: &Config, mut passed: Passed, read: Reader) -> Result<()
 
 /// Ends in order, or at once when `impatience` completes first.
 async fn end(mut app: App, impatience: impl Future<Output = ()>) {
-    let Server {
+    let ServerConfig {
         drain_delay,
         drain_timeout,
         ..
@@ -383,7 +388,7 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
         {
             events::drain_cut();
             app.cut();
-            drop(tokio::time::timeout(LAST_WORDS, stopping).await);
+            drop(tokio::time::timeout(ERROR_EVENT_GRACE, stopping).await);
         }
     };
     let in_order = tokio::select! {
@@ -404,7 +409,7 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
 /// One reload, told in the log. A configuration with mistakes changes nothing.
 async fn reload(
     app: &mut App,
-    read: &Reader,
+    read: &ConfigReader,
     files: &mut Watch,
     trigger: &'static str,
 ) -> Reloaded {
@@ -451,7 +456,7 @@ fn wanted(read: &Result<Config, ConfigErrors>, serving: &Config) -> Vec<PathBuf>
 /// What takes a restart; or why nothing has changed, as one text and one by one.
 async fn reload_now(
     app: &mut App,
-    read: &Reader,
+    read: &ConfigReader,
     files: &mut Watch,
 ) -> Result<Vec<String>, (String, Vec<Mistake>)> {
     let mut config = read();

@@ -18,11 +18,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
-use pointsman::actors::chaos::Chaos;
+use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Pulses, Request};
+use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
+use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::{ProviderEntry, Targets};
-use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::limits::{
@@ -35,7 +35,7 @@ use pointsman::domain::secret::ApiKey;
 use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
-use pointsman::upstream::{Call, Reply, SendError, Upstream};
+use pointsman::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use pointsman::wire::request::RequestDoc;
 
 /// How the upstream keeps its limits.
@@ -205,8 +205,11 @@ async fn keep_limits(
     }
 }
 
-impl Upstream for Limited {
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for Limited {
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let mut random = fastrand::Rng::with_seed(self.seed.fetch_add(1, Ordering::Relaxed));
         let body: serde_json::Value = serde_json::from_slice(&call.body).expect("JSON");
         let most = body["max_tokens"].as_u64().unwrap_or(0);
@@ -224,7 +227,7 @@ impl Upstream for Limited {
                 let body = r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded","param":null}}"#;
                 let kind = HeaderValue::from_static("application/json");
                 headers.insert(header::CONTENT_TYPE, kind);
-                return Ok(Reply {
+                return Ok(UpstreamResponse {
                     status: 429,
                     headers,
                     body: futures_util::stream::iter([Ok(Bytes::from_static(body.as_bytes()))])
@@ -248,7 +251,7 @@ impl Upstream for Limited {
             };
             let body = futures_util::stream::iter([first])
                 .chain(futures_util::stream::once(rest).flatten());
-            Ok(Reply {
+            Ok(UpstreamResponse {
                 status: 200,
                 headers,
                 body: body.boxed(),
@@ -278,7 +281,7 @@ pub async fn play(setup: Setup) -> Figures {
         ..KeyLimits::default()
     };
     let spec = ProviderSpec {
-        home: String::new(),
+        endpoint: String::new(),
         name: "p".into(),
         keys: (0..setup.keys)
             .map(|n| Some(ApiKey::new(format!("key-{n}"))))
@@ -297,11 +300,11 @@ pub async fn play(setup: Setup) -> Figures {
         generation: 0,
         oldest: 0,
         providers: vec![spec],
-        recall: std::collections::BTreeMap::new(),
+        restored: std::collections::BTreeMap::new(),
         max_waiting: policy.max_waiting,
         restart: RestartPolicy::default(),
         clock,
-        chaos: Chaos::default(),
+        fault_hook: FaultHook::default(),
     })
     .await;
     let entry = ProviderEntry {
@@ -315,7 +318,7 @@ pub async fn play(setup: Setup) -> Figures {
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),
-        wire: Arc::new(Limited {
+        transport: Arc::new(Limited {
             ask,
             seed: AtomicU64::new(7),
         }),
@@ -331,15 +334,15 @@ pub async fn play(setup: Setup) -> Figures {
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
-        hedger: None,
-        pulses: Pulses::default(),
+        hedge_controller: None,
+        latencies: LatencyTable::default(),
         policies: TargetPolicies::default(),
-        dispatcher: tree.dispatcher().clone(),
+        tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),
         endpoints: HashMap::from([("p".into(), Arc::new(endpoint))]),
         policy,
         clock,
-        halt: pointsman::runtime::halt::Halt::default(),
+        abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });

@@ -3,29 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::meter::{Met, Meter};
+use super::usage::{ClientUsage, LimitMet};
 use crate::domain::chain::Chain;
-use crate::domain::client::{ClientPolicy, Standing};
+use crate::domain::client::{ClientPolicy, Requester};
 use crate::domain::time::Time;
 
 /// A client. Its counts go over to the client of its name under the next configuration.
 #[derive(Debug)]
 pub struct Client {
     policy: ClientPolicy,
-    meter: Arc<Meter>,
+    usage: Arc<ClientUsage>,
 }
 
 /// One request's place among its client's requests; given back when dropped.
 #[derive(Debug)]
-pub struct Place(Arc<Meter>);
+pub struct ClientPermit(Arc<ClientUsage>);
 
 /// One body of a client that is being read; over when dropped.
 #[derive(Debug)]
-pub struct Reads(Arc<Meter>);
+pub struct Reads(Arc<ClientUsage>);
 
 /// What was set aside for one request of a client.
 #[derive(Debug)]
-pub struct Bill {
+pub struct Reservation {
     client: Arc<Client>,
     reserved: u64,
     /// When everything that was taken so far is paid for.
@@ -35,7 +35,7 @@ pub struct Bill {
 /// A client has used up what it may have per minute.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("client `{client}` has used up its {limit} {what} a minute: retry later")]
-pub struct TooMuch {
+pub struct RateExceeded {
     /// Its name.
     pub client: Arc<str>,
     /// `requests` or `tokens`.
@@ -49,8 +49,11 @@ pub struct TooMuch {
 impl Client {
     /// With the counts that it had before, if it was there.
     pub(super) fn new(policy: ClientPolicy, before: Option<&Self>) -> Self {
-        let meter = before.map_or_else(Arc::default, |before| Arc::clone(&before.meter));
-        Self { policy, meter }
+        let meter = before.map_or_else(Arc::default, |before| Arc::clone(&before.usage));
+        Self {
+            policy,
+            usage: meter,
+        }
     }
 
     /// Its name, for logs and messages.
@@ -64,8 +67,8 @@ impl Client {
     }
 
     /// How it waits.
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn standing(&self) -> Requester {
+        Requester {
             priority: self.policy.priority,
             client: Some(Arc::clone(&self.policy.name)),
         }
@@ -88,35 +91,35 @@ impl Client {
 
     /// Requests of it under way.
     pub fn in_flight(&self) -> u32 {
-        self.meter.in_flight()
+        self.usage.in_flight()
     }
 
     /// Counts a request in; `None` when `max_in_flight` are under way.
-    pub fn enter(&self) -> Option<Place> {
+    pub fn enter(&self) -> Option<ClientPermit> {
         let most = self.policy.limits.max_in_flight.map(|most| most.get());
-        self.meter
+        self.usage
             .enter(most)
-            .then(|| Place(Arc::clone(&self.meter)))
+            .then(|| ClientPermit(Arc::clone(&self.usage)))
     }
 
     /// Counts a body that is read; `None` when `max_in_flight` are being read.
     pub fn read(&self) -> Option<Reads> {
         let most = self.policy.limits.max_in_flight.map(|most| most.get());
-        self.meter
+        self.usage
             .read(most)
-            .then(|| Reads(Arc::clone(&self.meter)))
+            .then(|| Reads(Arc::clone(&self.usage)))
     }
 
     /// Counts a request and sets `tokens` aside for it, no more than a minute's allowance.
     ///
     /// # Errors
     /// What it has used up, and for how long.
-    pub fn charge(self: &Arc<Self>, tokens: u64, now: Time) -> Result<Bill, TooMuch> {
+    pub fn reserve(self: &Arc<Self>, tokens: u64, now: Time) -> Result<Reservation, RateExceeded> {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
-        let taken = self.meter.take(limits, reserved, now);
+        let taken = self.usage.take(limits, reserved, now);
         let taken = taken.map_err(|met| self.too_much(met, now))?;
-        Ok(Bill {
+        Ok(Reservation {
             client: Arc::clone(self),
             reserved,
             taken,
@@ -127,10 +130,10 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub fn look(&self, tokens: u64, now: Time) -> Result<(), TooMuch> {
+    pub fn look(&self, tokens: u64, now: Time) -> Result<(), RateExceeded> {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
-        let look = self.meter.look(limits, reserved, now);
+        let look = self.usage.look(limits, reserved, now);
         look.map_err(|met| self.too_much(met, now))
     }
 
@@ -140,16 +143,16 @@ impl Client {
         most.is_some_and(|most| self.in_flight() >= most.get())
     }
 
-    fn too_much(&self, (met, ready): (Met, Time), now: Time) -> TooMuch {
+    fn too_much(&self, (met, ready): (LimitMet, Time), now: Time) -> RateExceeded {
         let limits = &self.policy.limits;
         let (what, limit) = match met {
-            Met::Requests => ("requests", limits.rpm),
-            Met::Tokens => ("tokens", limits.tpm),
+            LimitMet::Requests => ("requests", limits.rpm),
+            LimitMet::Tokens => ("tokens", limits.tpm),
         };
         // A caller that obeys is never too early.
         let nanos = ready.since(now).as_nanos();
         let millis = u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        TooMuch {
+        RateExceeded {
             client: Arc::clone(self.name()),
             what,
             limit: limit.map_or(0, |limit| limit.get()),
@@ -158,13 +161,13 @@ impl Client {
     }
 }
 
-impl Bill {
+impl Reservation {
     /// The request took `used` tokens in the end; `None` when nobody knows, then the estimate stands.
     pub fn settle(self, used: Option<u64>, now: Time) {
         if let Some(used) = used {
             let limits = &self.client.policy.limits;
             let set_aside = (self.taken, self.reserved);
-            self.client.meter.correct(limits, set_aside, used, now);
+            self.client.usage.correct(limits, set_aside, used, now);
         }
     }
 }
@@ -175,7 +178,7 @@ impl Drop for Reads {
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
         self.0.leave();
     }
@@ -220,27 +223,27 @@ mod tests {
     fn a_refusal_names_what_is_used_up_and_for_how_long() {
         let client = client(3, 0, 0);
         for _ in 0..3 {
-            client.charge(1000, NOW).unwrap();
+            client.reserve(1000, NOW).unwrap();
         }
-        let refused = client.charge(1000, NOW).unwrap_err();
+        let refused = client.reserve(1000, NOW).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "client `ci` has used up its 3 requests a minute: retry later"
         );
         assert_eq!(refused.wait, Duration::from_secs(20));
-        assert!(client.charge(1000, NOW + refused.wait).is_ok());
+        assert!(client.reserve(1000, NOW + refused.wait).is_ok());
     }
 
     #[test]
     fn what_is_refused_costs_nothing() {
         let client = client(2, 100, 0);
-        client.charge(100, NOW).unwrap();
+        client.reserve(100, NOW).unwrap();
         for _ in 0..5 {
-            assert_eq!(client.charge(50, NOW).unwrap_err().what, "tokens");
+            assert_eq!(client.reserve(50, NOW).unwrap_err().what, "tokens");
         }
-        assert!(client.charge(100, NOW + Duration::from_secs(60)).is_ok());
+        assert!(client.reserve(100, NOW + Duration::from_secs(60)).is_ok());
         let refused = client
-            .charge(50, NOW + Duration::from_secs(60))
+            .reserve(50, NOW + Duration::from_secs(60))
             .unwrap_err();
         assert_eq!(
             (refused.what, refused.wait),
@@ -251,9 +254,9 @@ mod tests {
     #[test]
     fn the_limit_that_leaves_room_last_is_named() {
         let client = client(1, 60, 0);
-        let bill = client.charge(10, NOW).unwrap();
-        bill.settle(Some(130), NOW);
-        let refused = client.charge(10, NOW).unwrap_err();
+        let reservation = client.reserve(10, NOW).unwrap();
+        reservation.settle(Some(130), NOW);
+        let refused = client.reserve(10, NOW).unwrap_err();
         assert_eq!(
             (refused.what, refused.wait),
             ("tokens", Duration::from_secs(80))
@@ -263,31 +266,31 @@ mod tests {
     #[test]
     fn an_estimate_is_corrected_by_what_was_used() {
         let client = client(0, 100, 0);
-        let bill = client.charge(5000, NOW).unwrap();
-        assert!(client.charge(1, NOW).is_err());
-        bill.settle(Some(40), NOW);
-        let bill = client.charge(60, NOW).unwrap();
-        bill.settle(None, NOW);
-        assert!(client.charge(1, NOW).is_err());
+        let reservation = client.reserve(5000, NOW).unwrap();
+        assert!(client.reserve(1, NOW).is_err());
+        reservation.settle(Some(40), NOW);
+        let reservation = client.reserve(60, NOW).unwrap();
+        reservation.settle(None, NOW);
+        assert!(client.reserve(1, NOW).is_err());
     }
 
     #[test]
     fn what_the_bucket_has_brought_meanwhile_is_not_given_back_again() {
         let client = client(0, 60_000, 0);
-        let late = client.charge(60_000, NOW).unwrap();
+        let late = client.reserve(60_000, NOW).unwrap();
         // The bucket is full again, and somebody empties it before the first request ends with next to nothing used.
         let then = NOW + Duration::from_secs(60);
-        client.charge(60_000, then).unwrap();
+        client.reserve(60_000, then).unwrap();
         late.settle(Some(1), then);
-        assert!(client.charge(1000, then).is_err());
+        assert!(client.reserve(1000, then).is_err());
         // Halfway, half of it is not brought yet and comes back.
         let half = client
-            .charge(60_000, then + Duration::from_secs(60))
+            .reserve(60_000, then + Duration::from_secs(60))
             .unwrap();
         let halfway = then + Duration::from_secs(90);
         half.settle(Some(0), halfway);
-        assert!(client.charge(60_000, halfway).is_ok());
-        assert!(client.charge(1000, halfway).is_err());
+        assert!(client.reserve(60_000, halfway).is_ok());
+        assert!(client.reserve(1000, halfway).is_err());
     }
 
     #[test]
@@ -298,7 +301,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         let places: Vec<_> = (0..400).filter_map(|_| client.enter()).collect();
-                        let bills = (0..400).filter(|_| client.charge(1, NOW).is_ok()).count();
+                        let bills = (0..400).filter(|_| client.reserve(1, NOW).is_ok()).count();
                         (places, bills)
                     })
                 })

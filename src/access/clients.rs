@@ -27,7 +27,7 @@ impl Clients {
             let known = before.and_then(|before| before.find(&policy.name));
             let client = Arc::new(Client::new(policy, known));
             for token in tokens {
-                let shelf = shelves.entry(token.shelf()).or_default();
+                let shelf = shelves.entry(token.digest_prefix()).or_default();
                 shelf.push((*token, Arc::clone(&client)));
             }
         }
@@ -40,7 +40,7 @@ impl Clients {
     /// Whose token this is.
     pub fn whose(&self, token: &[u8]) -> Option<&Arc<Client>> {
         let digest = TokenDigest::of(token);
-        let shelf = self.shelves.get(&digest.shelf());
+        let shelf = self.shelves.get(&digest.digest_prefix());
         let mut found = None;
         if shelf.is_none() {
             // The empty token is nobody's.

@@ -3,7 +3,7 @@
 
 mod client;
 mod clients;
-mod meter;
+mod usage;
 
-pub use client::{Bill, Client, Place, Reads, TooMuch};
+pub use client::{Client, ClientPermit, RateExceeded, Reads, Reservation};
 pub use clients::Clients;

@@ -2,23 +2,23 @@
 //!
 //! `actors.md` at the top of the repository draws the tree and describes every actor and message.
 
-mod alarm;
-pub mod chaos;
+mod admin_command;
 pub mod child;
-pub mod estate;
+pub mod child_slot;
+pub mod command_sender;
+mod expiry_timer;
+pub mod fault_hook;
 pub mod handle;
+pub mod handoff;
 pub mod key;
-mod layout;
 pub mod lease;
 pub mod mailbox;
 pub mod message;
-pub mod operator;
-mod orders;
 pub mod provider;
+mod reconcile;
 pub mod route;
 pub mod router;
-pub mod seat;
 pub mod spec;
+pub mod status;
 mod supervisor;
 pub mod tree;
-pub mod view;

@@ -5,24 +5,24 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use super::lease::{Lease, ProbeToken};
-use crate::domain::attempts::{Ask, Refused};
+use crate::domain::attempts::{LeaseRefused, RouteConstraints};
 use crate::domain::chain::Chain;
-use crate::domain::client::Standing;
+use crate::domain::client::Requester;
 use crate::domain::ids::Upstream;
 use crate::domain::plan::{CandidateFacts, Plan, Traversal, WaitLimits};
 use crate::domain::provider_state::Pass;
 use crate::domain::refusal::Refusal;
-use crate::domain::retry_budget::Charge;
+use crate::domain::retry_budget::BudgetCharge;
 use crate::domain::time::Time;
-use crate::domain::waiting::Ticket;
+use crate::domain::waiting::WaitTicket;
 
 /// A request's wish for a lease at any open candidate of its chain.
 #[derive(Debug)]
-pub struct Route {
+pub struct RouteRequest {
     /// The flattened chain.
     pub chain: Arc<Chain>,
     /// What the request's own machine allows.
-    pub ask: Ask,
+    pub ask: RouteConstraints,
     /// Whether a crash lost an earlier route of the same attempt.
     pub again: bool,
     /// Tokens to reserve with the key.
@@ -30,7 +30,7 @@ pub struct Route {
     /// The configuration under which the request began: keys that came later are not for it.
     pub generation: u64,
     /// For whom it waits, if it has to.
-    pub standing: Standing,
+    pub standing: Requester,
     /// When the request must have ended.
     pub deadline: Time,
     /// Whether it may wait for a key at all.
@@ -40,24 +40,24 @@ pub struct Route {
     /// Until when it waits for a preferred upstream rather than walk on.
     pub patience_until: Time,
     /// Where the answer goes: to the request's task, directly.
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: oneshot::Sender<LeaseReply>,
     /// Its place in the waiting room, once it had to wait. Its task knows of it too, to say who leaves.
-    pub(crate) ticket: Arc<OnceLock<Ticket>>,
-    pub(crate) walk: Walk,
+    pub(crate) ticket: Arc<OnceLock<WaitTicket>>,
+    pub(crate) walk: RouteProgress,
 }
 
 /// What the router answers, or a key in its name.
 #[derive(Debug)]
-pub enum Answer {
+pub enum LeaseReply {
     /// Go.
     Lease(Lease),
     /// Nobody can serve it in time.
-    Refused(Refused),
+    Refused(LeaseRefused),
 }
 
 /// Where a route stands on its way through the actors.
 #[derive(Debug, Default)]
-pub(crate) struct Walk {
+pub(crate) struct RouteProgress {
     /// The candidate it is at, and what earlier ones of this walk answered.
     pub(crate) traversal: Traversal,
     /// The router's count of readiness events when the walk began.
@@ -67,12 +67,12 @@ pub(crate) struct Walk {
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
     /// The provider's part of the walk.
-    pub(crate) visit: Visit,
+    pub(crate) visit: ProviderVisit,
 }
 
 /// A route's stay at one provider.
 #[derive(Debug, Default)]
-pub(crate) struct Visit {
+pub(crate) struct ProviderVisit {
     /// Keys that declined during this stay (indices from 0).
     pub(crate) asked: Vec<usize>,
     /// The leave that the provider gave.
@@ -85,14 +85,14 @@ pub(crate) struct Visit {
     pub(crate) refusal: Option<Refusal>,
 }
 
-impl Route {
+impl RouteRequest {
     /// A route at its beginning.
     pub fn new(
         chain: Arc<Chain>,
-        ask: Ask,
+        ask: RouteConstraints,
         tokens: u64,
         deadline: Time,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<LeaseReply>,
     ) -> Self {
         Self {
             chain,
@@ -100,23 +100,23 @@ impl Route {
             again: false,
             tokens,
             generation: u64::MAX,
-            standing: Standing::default(),
+            standing: Requester::default(),
             deadline,
             may_wait: false,
             wait_until: Time::ZERO,
             patience_until: Time::ZERO,
             reply,
             ticket: Arc::default(),
-            walk: Walk::default(),
+            walk: RouteProgress::default(),
         }
     }
 
     /// What its attempt is to an upstream's retry budget.
-    pub(crate) fn charge(&self) -> Charge {
+    pub(crate) fn charge(&self) -> BudgetCharge {
         match (self.ask.first, self.again) {
-            (true, false) => Charge::First,
-            (true, true) => Charge::Again,
-            (false, _) => Charge::Extra,
+            (true, false) => BudgetCharge::First,
+            (true, true) => BudgetCharge::Again,
+            (false, _) => BudgetCharge::Extra,
         }
     }
 
@@ -149,13 +149,13 @@ pub struct PlanRequest {
     /// Its candidates in order.
     pub chain: Arc<Chain>,
     /// What its own machine allows.
-    pub ask: Ask,
+    pub ask: RouteConstraints,
     /// Tokens that it would reserve with a key.
     pub tokens: u64,
     /// The configuration that it begins under.
     pub generation: u64,
     /// For whom it would wait.
-    pub standing: Standing,
+    pub standing: Requester,
     /// What bounds its waiting.
     pub limits: WaitLimits,
 }

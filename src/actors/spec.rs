@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::actors::chaos::Chaos;
-use crate::domain::circuit::BreakerPolicy;
+use crate::actors::fault_hook::FaultHook;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
-use crate::domain::memory::{KeyMemory, LimitMemory, Mark, ProviderMemory};
+use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
@@ -20,7 +20,7 @@ pub struct ProviderSpec {
     pub name: ProviderName,
     /// Where its calls go. When that changes, its keys are others too: none is ever sent to a place that it was
     /// not configured for.
-    pub home: String,
+    pub endpoint: String,
     /// Its keys in order; `None` for a provider that needs none.
     pub keys: Vec<Option<ApiKey>>,
     /// The order in which they take their turns.
@@ -37,24 +37,24 @@ pub struct ProviderSpec {
 
 /// What is remembered of one key.
 #[derive(Clone, Debug)]
-pub struct KeyRecall {
+pub struct RestoredKey {
     /// By what it is known again after a restart.
-    pub mark: Mark,
+    pub fingerprint: Fingerprint,
     /// Why it was out.
-    pub memory: KeyMemory,
+    pub persisted: PersistedKey,
     /// Its learned limits.
-    pub limits: Vec<LimitMemory>,
+    pub limits: Vec<PersistedLimit>,
 }
 
 /// What is remembered of one provider.
 #[derive(Clone, Debug)]
-pub struct Recall {
+pub struct RestoredProvider {
     /// By what it is known again after a restart.
-    pub mark: Mark,
+    pub fingerprint: Fingerprint,
     /// Why its upstreams were not asked.
-    pub memory: ProviderMemory,
+    pub persisted: PersistedProvider,
     /// Its keys, in the order of [`ProviderSpec::keys`].
-    pub keys: Vec<KeyRecall>,
+    pub keys: Vec<RestoredKey>,
 }
 
 /// What the tree is made from.
@@ -68,7 +68,7 @@ pub struct TreeSpec {
     pub providers: Vec<ProviderSpec>,
     /// What is remembered of them. Those that are new begin with it; what is there already knows better. Empty when
     /// nothing is kept.
-    pub recall: BTreeMap<ProviderName, Recall>,
+    pub restored: BTreeMap<ProviderName, RestoredProvider>,
     /// Places in the waiting room.
     pub max_waiting: usize,
     /// How actors that fail are started again.
@@ -76,5 +76,5 @@ pub struct TreeSpec {
     /// The clock.
     pub clock: Clock,
     /// Where a test makes actors fail.
-    pub chaos: Chaos,
+    pub fault_hook: FaultHook,
 }

@@ -11,23 +11,23 @@ use ractor::Actor;
 use tokio::sync::oneshot;
 
 use super::child::Child;
-use super::estate::Estate;
+use super::child_slot::ChildSlot;
+use super::command_sender::CommandSender;
 use super::handle::Handle;
-use super::layout::{self, Common};
+use super::handoff::StateHandoff;
 use super::lease::Lease;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
-use super::operator::Operator;
-use super::route::{Answer, Route};
-use super::router::{Router, RouterCore};
-use super::seat::Seat;
+use super::reconcile::{self, Common};
+use super::route::{LeaseReply, RouteRequest};
+use super::router::{RouterActor, RouterCore};
 pub use super::spec::{ProviderSpec, TreeSpec};
-use super::supervisor::{Supervisor, SupervisorCore};
-use super::view::{Cells, Life, RouterCell};
-use crate::domain::attempts::{Cause, Refused};
+use super::status::{Life, RouterStatus, TreeStatus};
+use super::supervisor::{SupervisorActor, SupervisorCore};
+use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::ids::ProviderName;
 use crate::domain::time::Time;
-use crate::domain::waiting::Ticket;
+use crate::domain::waiting::WaitTicket;
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
 use crate::telemetry::events;
@@ -35,16 +35,16 @@ use crate::telemetry::events;
 /// The running tree. It goes down when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
-    dispatcher: Dispatcher,
+    client: TreeClient,
     supervisor: Handle<SupervisorMessage>,
     _guardian: TaskGuard,
 }
 
 /// Asks the tree for leases. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Dispatcher {
+pub struct TreeClient {
     router: Handle<RouterMessage>,
-    cells: Arc<ArcSwap<Cells>>,
+    statuses: Arc<ArcSwap<TreeStatus>>,
     clock: Clock,
 }
 
@@ -53,7 +53,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The router's own answer at the deadline, with its reasons, is preferred to none: it gets so long.
 const OVERDUE: Duration = Duration::from_millis(1);
 
-impl Dispatcher {
+impl TreeClient {
     /// Walks one route through the tree and waits for the answer, which comes at its deadline at the latest.
     ///
     /// A route that is lost because an actor crashed is sent again.
@@ -63,8 +63,8 @@ impl Dispatcher {
     pub async fn lease(
         &self,
         deadline: Time,
-        mut route: impl FnMut(oneshot::Sender<Answer>) -> Route,
-    ) -> Result<Lease, Refused> {
+        mut route: impl FnMut(oneshot::Sender<LeaseReply>) -> RouteRequest,
+    ) -> Result<Lease, LeaseRefused> {
         let mut pause = Duration::from_millis(1);
         let mut again = false;
         loop {
@@ -74,7 +74,7 @@ impl Dispatcher {
             let ticket = Arc::clone(&route.ticket);
             let sent = self.router.send(RouterMessage::Route(route));
             if sent.is_ok() {
-                let mut left = Leaving {
+                let mut left = LeaveGuard {
                     router: &self.router,
                     ticket: Some(ticket),
                 };
@@ -86,8 +86,8 @@ impl Dispatcher {
                 };
                 left.ticket = None;
                 match answer {
-                    Ok(Answer::Lease(lease)) => return Ok(lease),
-                    Ok(Answer::Refused(refused)) => return Err(refused),
+                    Ok(LeaseReply::Lease(lease)) => return Ok(lease),
+                    Ok(LeaseReply::Refused(refused)) => return Err(refused),
                     Err(_) => again = true,
                 }
             }
@@ -98,20 +98,20 @@ impl Dispatcher {
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(Refused {
+        Err(LeaseRefused {
             cause: Cause::TimeUp,
             declined: Vec::new(),
         })
     }
 
     /// What the actors publish of themselves.
-    pub fn cells(&self) -> Arc<Cells> {
-        self.cells.load_full()
+    pub fn cells(&self) -> Arc<TreeStatus> {
+        self.statuses.load_full()
     }
 
     /// Requests in flight at a provider.
     pub fn in_flight(&self, provider: &ProviderName) -> u32 {
-        let cells = self.cells.load();
+        let cells = self.statuses.load();
         let keys = cells.providers.get(provider).map(|cells| &cells.keys);
         let keys = keys.into_iter().flatten();
         keys.map(|key| key.in_flight()).sum()
@@ -125,13 +125,13 @@ impl Dispatcher {
 
 /// Tells the router when a request leaves while it waits. By then its reply port is closed: a place that it has not come
 /// to yet is never given to it.
-struct Leaving<'a> {
+struct LeaveGuard<'a> {
     router: &'a Handle<RouterMessage>,
     /// Its place in the waiting room; `None` when it has its answer.
-    ticket: Option<Arc<OnceLock<Ticket>>>,
+    ticket: Option<Arc<OnceLock<WaitTicket>>>,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for LeaveGuard<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             // A router that is down looks at every reply port when it is back.
@@ -143,47 +143,47 @@ impl Drop for Leaving<'_> {
 impl Tree {
     /// Spawns the supervisor and everything below it, and waits until all of it runs.
     pub async fn start(spec: TreeSpec) -> Self {
-        let router_cell = Arc::<RouterCell>::default();
+        let router_cell = Arc::<RouterStatus>::default();
         let common = Common {
             router: Handle::vacant(&router_cell.mailbox),
-            router_cell,
+            router_status: router_cell,
             supervisor_life: Arc::default(),
             table: Arc::default(),
-            cells: Arc::default(),
+            statuses: Arc::default(),
             clock: spec.clock,
-            chaos: spec.chaos.clone(),
+            fault_hook: spec.fault_hook.clone(),
         };
         let supervisor_handle = Handle::vacant(&Arc::default());
-        let mut seats = BTreeMap::new();
-        let actor = Router {
+        let mut slots = BTreeMap::new();
+        let actor = RouterActor {
             table: Arc::clone(&common.table),
             supervisor: supervisor_handle.clone(),
-            cell: Arc::clone(&common.router_cell),
+            status: Arc::clone(&common.router_status),
             restart: spec.restart,
             clock: spec.clock,
-            chaos: spec.chaos.clone(),
+            fault_hook: spec.fault_hook.clone(),
         };
         let core = RouterCore::new(spec.max_waiting);
-        let post = layout::post(actor, common.router.clone(), core);
-        seats.insert(Child::Router, Seat::Router(post));
+        let post = reconcile::post(actor, common.router.clone(), core);
+        slots.insert(Child::Router, ChildSlot::Router(post));
         // The supervisor starts whatever has a seat.
-        layout::align(&mut seats, &mut HashMap::new(), &spec, &common).publish(&common);
-        let supervisor = Supervisor {
+        reconcile::reconcile(&mut slots, &mut HashMap::new(), &spec, &common).publish(&common);
+        let supervisor = SupervisorActor {
             common: common.clone(),
             restart: spec.restart,
         };
         let (running, ready) = oneshot::channel();
-        let core = SupervisorCore::new(seats);
+        let core = SupervisorCore::new(slots);
         let guardian = guarded(guard(supervisor, core, supervisor_handle.clone(), running));
         // The guardian ends only with the process.
         drop(ready.await);
-        let dispatcher = Dispatcher {
+        let dispatcher = TreeClient {
             router: common.router,
-            cells: common.cells,
+            statuses: common.statuses,
             clock: spec.clock,
         };
         Self {
-            dispatcher,
+            client: dispatcher,
             supervisor: supervisor_handle,
             _guardian: guardian,
         }
@@ -205,28 +205,28 @@ impl Tree {
     }
 
     /// The way in for an operator's orders.
-    pub fn operator(&self) -> Operator {
-        Operator::new(self.supervisor.clone())
+    pub fn operator(&self) -> CommandSender {
+        CommandSender::new(self.supervisor.clone())
     }
 
     /// The way in.
-    pub fn dispatcher(&self) -> &Dispatcher {
-        &self.dispatcher
+    pub fn client(&self) -> &TreeClient {
+        &self.client
     }
 }
 
 /// Keeps a supervisor running: one that ends is started again with what it left.
 async fn guard(
-    supervisor: Supervisor,
+    supervisor: SupervisorActor,
     core: SupervisorCore,
     handle: Handle<SupervisorMessage>,
     running: oneshot::Sender<()>,
 ) {
     let life = Arc::clone(&supervisor.common.supervisor_life);
     let mut running = Some(running);
-    let (mut estate, mut inheritance) = Estate::new(core);
+    let (mut handoff, mut receiver) = StateHandoff::new(core);
     loop {
-        let spawned = Actor::spawn(None, supervisor.clone(), estate).await;
+        let spawned = Actor::spawn(None, supervisor.clone(), handoff).await;
         if let Ok((actor, ended)) = spawned {
             handle.point_at(Some(actor.clone()));
             life.set(Life::Up);
@@ -244,8 +244,8 @@ async fn guard(
             };
             events::actor_failed("supervisor", &reason);
         }
-        let Ok(core) = inheritance.await else { return };
-        (estate, inheritance) = Estate::new(core);
+        let Ok(core) = receiver.await else { return };
+        (handoff, receiver) = StateHandoff::new(core);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -9,14 +9,14 @@ use crate::domain::connection::Unidentified;
 
 /// An error on its way out.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Refused {
+pub(super) struct AdminRefusal {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) mistakes: Option<Value>,
 }
 
-impl Refused {
+impl AdminRefusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -47,7 +47,7 @@ impl Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for AdminRefusal {
     fn into_response(self) -> Response {
         let mut error = json!({"code": self.code, "message": self.message});
         if let (Some(fields), Some(mistakes)) = (error.as_object_mut(), self.mistakes) {

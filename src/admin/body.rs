@@ -9,10 +9,10 @@ use hyper::body::Body as _;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::answer::Refused;
+use super::answer::AdminRefusal;
 use crate::config;
 use crate::domain::ids::ModelName;
-use crate::domain::memory::HELD_MAX;
+use crate::domain::persisted::HELD_MAX;
 
 /// Larger bodies are no orders.
 const LARGEST: usize = 64 * 1024;
@@ -24,23 +24,23 @@ static BODIES: Semaphore = Semaphore::const_new(64);
 const HEADER: &str = "x-pointsman-admin";
 
 /// What was sent, once it is sure that no page of another origin sent it.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct BodyFields(Map<String, Value>);
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
-    type Rejection = Refused;
+impl<S: Send + Sync> FromRequest<S> for BodyFields {
+    type Rejection = AdminRefusal;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminRefusal> {
         if !is_meant(request.headers()) {
             let message = "a change needs `content-type: application/json` or the header `x-pointsman-admin: 1`";
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Refused::new(status, "content_type", message));
+            return Err(AdminRefusal::new(status, "content_type", message));
         }
         let body = request.into_body();
         // Orders without a body, which most are, need no place.
         let place = (!body.is_end_stream()).then(|| BODIES.try_acquire());
         if let Some(Err(_)) = place {
             let message = "too many bodies of orders are on their way: retry later";
-            return Err(Refused::too_many("too_many_bodies", message));
+            return Err(AdminRefusal::too_many("too_many_bodies", message));
         }
         let reading = to_bytes(body, LARGEST);
         let bytes = match tokio::time::timeout(SLOWEST, reading).await {
@@ -49,11 +49,11 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 let message =
                     format!("the body could not be read, or has more than {LARGEST} bytes");
-                return Err(Refused::new(status, "request_too_large", message));
+                return Err(AdminRefusal::new(status, "request_too_large", message));
             }
             Err(_) => {
                 let message = "the body did not come within 10 s";
-                return Err(Refused::new(
+                return Err(AdminRefusal::new(
                     StatusCode::REQUEST_TIMEOUT,
                     "timeout",
                     message,
@@ -65,7 +65,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         }
         match serde_json::from_slice(&bytes) {
             Ok(fields) => Ok(Self(fields)),
-            Err(error) => Err(Refused::invalid(format!(
+            Err(error) => Err(AdminRefusal::invalid(format!(
                 "the body is no JSON object: {error}"
             ))),
         }
@@ -81,14 +81,14 @@ fn is_meant(headers: &HeaderMap) -> bool {
     json || headers.contains_key(HEADER)
 }
 
-impl Fields {
+impl BodyFields {
     /// Takes a field out; `null` is the same as none.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// `for`: a time such as `30s`, or seconds.
-    pub(super) fn span(&mut self) -> Result<Option<Duration>, Refused> {
+    pub(super) fn span(&mut self) -> Result<Option<Duration>, AdminRefusal> {
         let Some(value) = self.take("for") else {
             return Ok(None);
         };
@@ -99,44 +99,44 @@ impl Fields {
         };
         match span.filter(|span| !span.is_zero() && *span <= HELD_MAX) {
             Some(span) => Ok(Some(span)),
-            None => Err(Refused::invalid(
+            None => Err(AdminRefusal::invalid(
                 "`for` must be a time of at most a year, such as \"30s\" or \"1h\"",
             )),
         }
     }
 
     /// `model`: a name.
-    pub(super) fn model(&mut self) -> Result<Option<ModelName>, Refused> {
+    pub(super) fn model(&mut self) -> Result<Option<ModelName>, AdminRefusal> {
         match self.take("model") {
             None => Ok(None),
             Some(Value::String(text)) if is_name(&text) => Ok(Some(ModelName::from(text))),
-            Some(_) => Err(Refused::invalid(
+            Some(_) => Err(AdminRefusal::invalid(
                 "`model` must be the name of a model, or null",
             )),
         }
     }
 
     /// A text that must be there.
-    pub(super) fn text(&mut self, name: &str) -> Result<String, Refused> {
+    pub(super) fn text(&mut self, name: &str) -> Result<String, AdminRefusal> {
         match self.take(name) {
             Some(Value::String(text)) => Ok(text),
-            _ => Err(Refused::invalid(format!("`{name}` must be a text"))),
+            _ => Err(AdminRefusal::invalid(format!("`{name}` must be a text"))),
         }
     }
 
     /// A text, or none.
-    pub(super) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, Refused> {
+    pub(super) fn text_if_any(&mut self, name: &str) -> Result<Option<String>, AdminRefusal> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Refused::invalid(format!(
+            Some(_) => Err(AdminRefusal::invalid(format!(
                 "`{name}` must be a text, or null"
             ))),
         }
     }
 
     /// A whole number, or none.
-    pub(super) fn number(&mut self, name: &str) -> Result<Option<u64>, Refused> {
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<u64>, AdminRefusal> {
         let Some(value) = self.take(name) else {
             return Ok(None);
         };
@@ -144,26 +144,26 @@ impl Fields {
         let float = || Some(value.as_f64()?).filter(|number| number.fract() == 0.0);
         let number = value.as_u64();
         let number = number.or_else(|| format!("{:.0}", float()?).parse().ok());
-        let wrong = || Refused::invalid(format!("`{name}` must be a whole number, or null"));
+        let wrong = || AdminRefusal::invalid(format!("`{name}` must be a whole number, or null"));
         number.map(Some).ok_or_else(wrong)
     }
 
     /// Yes or no, or neither.
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Refused> {
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, AdminRefusal> {
         let Some(value) = self.take(name) else {
             return Ok(None);
         };
-        let wrong = || Refused::invalid(format!("`{name}` must be true, false or null"));
+        let wrong = || AdminRefusal::invalid(format!("`{name}` must be true, false or null"));
         value.as_bool().map(Some).ok_or_else(wrong)
     }
 
     /// Nothing else may have been sent.
-    pub(super) fn finish(self) -> Result<(), Refused> {
+    pub(super) fn finish(self) -> Result<(), AdminRefusal> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(100).collect();
-                Err(Refused::invalid(format!("unknown field `{name}`")))
+                Err(AdminRefusal::invalid(format!("unknown field `{name}`")))
             }
         }
     }

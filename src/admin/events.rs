@@ -12,28 +12,28 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::Refused;
-use super::state::Admin;
-use crate::runtime::halt::Halt;
-use crate::telemetry::feed::{self, Feed, News, Reader, feed};
+use super::answer::AdminRefusal;
+use super::state::AdminState;
+use crate::runtime::abort::Abort;
+use crate::telemetry::feed::{self, EventFeed, FeedItem, FeedReader, feed};
 use crate::wire::stamp::rfc3339;
 
 /// So often a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-struct Listening {
-    reader: Reader<'static>,
+struct EventSubscription {
+    reader: FeedReader<'static>,
     /// To be sent first.
     first: Vec<Event>,
-    halt: Halt,
+    halt: Abort,
     /// Only held.
     _place: OwnedSemaphorePermit,
 }
 
-pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+pub(super) async fn events(State(admin): State<Arc<AdminState>>, headers: HeaderMap) -> Response {
     let Ok(place) = Arc::clone(&admin.streams).try_acquire_owned() else {
         let message = "as many streams of events are open as may be: close one, or retry later";
-        return Refused::too_many("too_many_streams", message).into_response();
+        return AdminRefusal::too_many("too_many_streams", message).into_response();
     };
     let feed = feed();
     let last = headers.get("last-event-id");
@@ -47,10 +47,10 @@ pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) 
     };
     let mut first: Vec<Event> = told.iter().map(|news| shown(feed, news)).collect();
     first.push(hello);
-    let listening = Listening {
+    let listening = EventSubscription {
         reader,
         first,
-        halt: admin.halt.clone(),
+        halt: admin.abort.clone(),
         _place: place,
     };
     let stream = stream::unfold(listening, |mut listening| async {
@@ -68,14 +68,14 @@ pub(super) async fn events(State(admin): State<Arc<Admin>>, headers: HeaderMap) 
     Sse::new(stream).keep_alive(keep_alive).into_response()
 }
 
-fn shown(feed: &Feed, news: &News) -> Event {
+fn shown(feed: &EventFeed, news: &FeedItem) -> Event {
     match news {
-        News::Event(event) => {
+        FeedItem::Event(event) => {
             let id = feed.id(event.number);
             let data = data(event, &id);
             Event::default().id(id).event(event.name).data(data)
         }
-        News::Missed(missed) => {
+        FeedItem::Missed(missed) => {
             // Of another process nobody knows how many there were.
             let missed = Some(*missed).filter(|missed| *missed > 0);
             let data = json!({"type": "lagged", "missed": missed});
@@ -84,7 +84,7 @@ fn shown(feed: &Feed, news: &News) -> Event {
     }
 }
 
-fn data(event: &feed::Event, id: &str) -> String {
+fn data(event: &feed::FeedEvent, id: &str) -> String {
     let mut fields = event.fields.clone();
     for (name, text) in [
         ("id", id.to_owned()),

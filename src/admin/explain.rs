@@ -8,19 +8,21 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::answer::Refused;
-use super::body::Fields;
-use super::state::Admin;
-use super::upstreams::{Look, seconds};
+use super::answer::AdminRefusal;
+use super::body::BodyFields;
+use super::state::AdminState;
+use super::upstreams::{ClockReading, seconds};
 use crate::access::Client;
-use crate::dispatch::{Explanation, Fate, KeyLine, Line, Question, Standing, Turn};
+use crate::dispatch::{
+    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
+};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
 pub(super) async fn explain(
-    State(admin): State<Arc<Admin>>,
-    mut fields: Fields,
-) -> Result<Response, Refused> {
+    State(admin): State<Arc<AdminState>>,
+    mut fields: BodyFields,
+) -> Result<Response, AdminRefusal> {
     let target = fields.text_if_any("target")?;
     let tokens = fields.number("tokens")?;
     let output_tokens = fields.number("output_tokens")?;
@@ -40,22 +42,22 @@ pub(super) async fn explain(
     let explained = admin.dispatch().explain(&question).await;
     let explained = explained.map_err(|error| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        Refused::new(status, "router_down", error.to_string())
+        AdminRefusal::new(status, "router_down", error.to_string())
     })?;
-    Ok(Json(shown(&explained, Look::at(admin.clock))).into_response())
+    Ok(Json(shown(&explained, ClockReading::at(admin.clock))).into_response())
 }
 
-fn client(admin: &Admin, name: &str) -> Result<Arc<Client>, Refused> {
+fn client(admin: &AdminState, name: &str) -> Result<Arc<Client>, AdminRefusal> {
     let now = admin.now();
     let found = now.clients.iter().find(|client| **client.name() == *name);
     found.cloned().ok_or_else(|| {
         let name: String = name.chars().take(100).collect();
         let message = format!("no client is called `{name}`");
-        Refused::new(StatusCode::NOT_FOUND, "not_found", message)
+        AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", message)
     })
 }
 
-fn shown(explained: &Explanation, look: Look) -> Value {
+fn shown(explained: &Explanation, look: ClockReading) -> Value {
     let name = |at: usize| {
         let line = explained.lines.get(at);
         line.map_or_else(String::new, |line| line.upstream.to_string())
@@ -93,11 +95,11 @@ fn shown(explained: &Explanation, look: Look) -> Value {
     })
 }
 
-fn candidate(place: usize, line: &Line, look: Look) -> Value {
+fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Value {
     let (verdict, refusal) = match line.standing {
-        Standing::Chosen => ("chosen", None),
-        Standing::Next => ("next", None),
-        Standing::Excluded(refusal) => ("excluded", Some(refusal)),
+        CandidateStanding::Chosen => ("chosen", None),
+        CandidateStanding::Next => ("next", None),
+        CandidateStanding::Excluded(refusal) => ("excluded", Some(refusal)),
     };
     let mut shown = out(verdict, refusal, look);
     if let Some(fields) = shown.as_object_mut() {
@@ -110,11 +112,11 @@ fn candidate(place: usize, line: &Line, look: Look) -> Value {
     shown
 }
 
-fn key(line: &KeyLine, look: Look) -> Value {
+fn key(line: &KeyExplanation, look: ClockReading) -> Value {
     let (verdict, refusal) = match line.turn {
-        Turn::First => ("first", None),
-        Turn::Ready => ("ready", None),
-        Turn::Excluded(refusal) => ("excluded", Some(refusal)),
+        KeyTurn::First => ("first", None),
+        KeyTurn::Ready => ("ready", None),
+        KeyTurn::Excluded(refusal) => ("excluded", Some(refusal)),
     };
     let mut shown = out(verdict, refusal, look);
     if let Some(fields) = shown.as_object_mut() {
@@ -124,7 +126,7 @@ fn key(line: &KeyLine, look: Look) -> Value {
 }
 
 /// A verdict with its reason, and until when it holds.
-fn out(verdict: &str, refusal: Option<Refusal>, look: Look) -> Value {
+fn out(verdict: &str, refusal: Option<Refusal>, look: ClockReading) -> Value {
     let until = refusal.and_then(|refusal| refusal.ready_at);
     let until = until.filter(|until| *until != Time::NEVER);
     json!({
@@ -136,7 +138,7 @@ fn out(verdict: &str, refusal: Option<Refusal>, look: Look) -> Value {
 }
 
 /// The same for people, with what there is more to know.
-fn detail(line: &Line, refusal: Option<Refusal>) -> String {
+fn detail(line: &UpstreamExplanation, refusal: Option<Refusal>) -> String {
     let mut text = match refusal {
         None => String::new(),
         Some(Refusal {
@@ -176,7 +178,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Paced => "a limit learned from the upstream is used up",
         Reason::Saturated => "as many requests are in flight as may be",
         Reason::Invalid => "the key was found invalid",
-        Reason::CircuitOpen => "the breaker is open, or its probe is under way",
+        Reason::BreakerOpen => "the breaker is open, or its probe is under way",
         Reason::ModelGone => "the upstream does not know the model",
         Reason::Recovering => "takes a growing share after an outage",
         Reason::RetryBudget => "the retry budget is used up",

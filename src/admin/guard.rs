@@ -3,10 +3,10 @@
 
 use http::{Method, StatusCode, request::Parts};
 
-use super::answer::Refused;
+use super::answer::AdminRefusal;
 use super::page;
-use super::state::Now;
-use crate::wire::host::{self, Named};
+use super::state::CurrentConfig;
+use crate::wire::host::{self, NamedHost};
 use crate::wire::origin;
 use crate::wire::token::{self, TokenDigest};
 
@@ -16,7 +16,7 @@ const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 
 /// What a connection came in by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entrance {
+pub struct AdminConnectionInfo {
     /// A Unix socket, which no page can reach.
     pub unix: bool,
     /// Over TLS.
@@ -24,14 +24,18 @@ pub struct Entrance {
 }
 
 /// Judges a request by its head.
-pub(super) fn judge(parts: &Parts, now: &Now, entrance: Entrance) -> Result<(), Refused> {
+pub(super) fn judge(
+    parts: &Parts,
+    now: &CurrentConfig,
+    entrance: AdminConnectionInfo,
+) -> Result<(), AdminRefusal> {
     let named = host::named(parts.version, &parts.uri, &parts.headers);
-    let named = named.map_err(|fault| Refused::invalid(fault.to_string()))?;
+    let named = named.map_err(|fault| AdminRefusal::invalid(fault.to_string()))?;
     // A page that knows the token may do what it likes.
     if now.tokens.is_empty() && !entrance.unix && !is_own(named, now) {
         let message = "the Host of an admin request must be an address, localhost or a name of server.admin_listen or \
                        server.allowed_hosts";
-        return Err(Refused::new(
+        return Err(AdminRefusal::new(
             StatusCode::FORBIDDEN,
             "host_not_allowed",
             message,
@@ -40,7 +44,7 @@ pub(super) fn judge(parts: &Parts, now: &Now, entrance: Entrance) -> Result<(), 
     let identified = now.tokens.is_empty() || has_token(parts, &now.tokens);
     if !identified && !is_open(parts.uri.path()) {
         let message = "an admin token is needed: send `authorization: Bearer TOKEN`";
-        return Err(Refused::new(
+        return Err(AdminRefusal::new(
             StatusCode::UNAUTHORIZED,
             "invalid_admin_token",
             message,
@@ -49,7 +53,7 @@ pub(super) fn judge(parts: &Parts, now: &Now, entrance: Entrance) -> Result<(), 
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
     if changes && origin::is_foreign(&parts.headers, named, entrance.encrypted) {
         let message = "a page of another origin may not change anything here";
-        return Err(Refused::new(
+        return Err(AdminRefusal::new(
             StatusCode::FORBIDDEN,
             "origin_not_allowed",
             message,
@@ -63,10 +67,10 @@ fn is_open(path: &str) -> bool {
 }
 
 /// Whether it is called by a name that no page has for its own.
-fn is_own(named: Named<'_>, now: &Now) -> bool {
+fn is_own(named: NamedHost<'_>, now: &CurrentConfig) -> bool {
     match named {
-        Named::Host(host) => host::is_fixed(host) || host::is_one_of(host, &now.hosts),
-        Named::Nobody | Named::Different => false,
+        NamedHost::Host(host) => host::is_fixed(host) || host::is_one_of(host, &now.hosts),
+        NamedHost::Nobody | NamedHost::Different => false,
     }
 }
 

@@ -8,13 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use super::state::Admin;
+use super::state::AdminState;
 
 pub(super) async fn live() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+pub(super) async fn ready(State(admin): State<Arc<AdminState>>) -> Response {
     let (status, text) = if admin.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else if admin.dispatcher.is_up() {

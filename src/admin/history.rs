@@ -8,12 +8,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::state::Admin;
-use super::upstreams::Look;
+use super::state::AdminState;
+use super::upstreams::ClockReading;
 use crate::telemetry::history::{Flow, Point, STEP};
 
-pub(super) async fn history(State(admin): State<Arc<Admin>>) -> Response {
-    let look = Look::at(admin.clock);
+pub(super) async fn history(State(admin): State<Arc<AdminState>>) -> Response {
+    let look = ClockReading::at(admin.clock);
     let (history, now) = (admin.recorder.history(), look.now());
     let points = history.points(now);
     let flows = history.flows(now);
@@ -25,7 +25,7 @@ pub(super) async fn history(State(admin): State<Arc<Admin>>) -> Response {
     .into_response()
 }
 
-fn point(point: &Point, look: Look) -> Value {
+fn point(point: &Point, look: ClockReading) -> Value {
     let [p50, p95, p99] = millis(point.total);
     let [first_p50, first_p95, _] = millis(point.first_token);
     json!({

@@ -8,22 +8,22 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::answer::Refused;
-use super::body::Fields;
+use super::answer::AdminRefusal;
+use super::body::BodyFields;
 use super::snapshot::models;
-use super::state::Admin;
-use super::upstreams::{self, Look};
-use crate::actors::operator::{Down, KeyOrder, ProviderOrder};
-use crate::actors::view::{Cells, KeyCell};
+use super::state::AdminState;
+use super::upstreams::{self, ClockReading};
+use crate::actors::command_sender::{ActorDown, KeyCommand, ProviderCommand};
+use crate::actors::status::{KeyStatus, TreeStatus};
 use crate::domain::ids::{KeyId, ProviderName};
 
-type Answer = Result<Response, Refused>;
+type CommandResult = Result<Response, AdminRefusal>;
 type By<T> = Result<Path<T>, PathRejection>;
 
 /// What may be ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verb {
-    Quarantine,
+    Hold,
     Release,
     Cooldown,
 }
@@ -31,11 +31,11 @@ pub(super) enum Verb {
 /// `/keys/groq%231/…`
 pub(super) async fn key(
     verb: Verb,
-    State(admin): State<Arc<Admin>>,
+    State(admin): State<Arc<AdminState>>,
     id: By<String>,
-    fields: Fields,
-) -> Answer {
-    let Path(id) = id.map_err(|error| Refused::invalid(error.to_string()))?;
+    fields: BodyFields,
+) -> CommandResult {
+    let Path(id) = id.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
     let parsed = id.rsplit_once('#').and_then(|(provider, number)| {
         let index = number.parse().ok()?;
         Some((provider.to_owned(), index))
@@ -51,53 +51,55 @@ pub(super) async fn key(
 /// `/providers/groq/keys/1/…`
 pub(super) async fn key_of_provider(
     verb: Verb,
-    State(admin): State<Arc<Admin>>,
+    State(admin): State<Arc<AdminState>>,
     path: By<(String, u32)>,
-    fields: Fields,
-) -> Answer {
-    let Path((provider, number)) = path.map_err(|error| Refused::invalid(error.to_string()))?;
+    fields: BodyFields,
+) -> CommandResult {
+    let Path((provider, number)) =
+        path.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
     order_key(verb, &admin, provider, number, fields).await
 }
 
 async fn order_key(
     verb: Verb,
-    admin: &Admin,
+    admin: &AdminState,
     provider: String,
     index: u32,
-    mut fields: Fields,
-) -> Answer {
+    mut fields: BodyFields,
+) -> CommandResult {
     let id = KeyId {
         provider: ProviderName::from(provider),
         index,
     };
     let cell = find(&admin.dispatcher.cells(), &id)?;
     let order = match verb {
-        Verb::Quarantine => KeyOrder::Quarantine(fields.span()?),
-        Verb::Release => KeyOrder::Release,
+        Verb::Hold => KeyCommand::Hold(fields.span()?),
+        Verb::Release => KeyCommand::Release,
         Verb::Cooldown => {
             let span = fields.span()?;
-            let span = span.ok_or_else(|| Refused::invalid("`for` is needed: how long to cool"))?;
-            KeyOrder::Cool(fields.model()?, span)
+            let span =
+                span.ok_or_else(|| AdminRefusal::invalid("`for` is needed: how long to cool"))?;
+            KeyCommand::Cool(fields.model()?, span)
         }
     };
     fields.finish()?;
     admin.operator.key(&id, order).await.map_err(down)?;
-    let state = upstreams::key(&cell, Look::at(admin.clock));
+    let state = upstreams::key(&cell, ClockReading::at(admin.clock));
     Ok(Json(state).into_response())
 }
 
 /// `/providers/groq/…`
 pub(super) async fn provider(
     verb: Verb,
-    State(admin): State<Arc<Admin>>,
+    State(admin): State<Arc<AdminState>>,
     name: By<String>,
-    mut fields: Fields,
-) -> Answer {
-    let Path(name) = name.map_err(|error| Refused::invalid(error.to_string()))?;
+    mut fields: BodyFields,
+) -> CommandResult {
+    let Path(name) = name.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
     let name = ProviderName::from(name);
     let order = match verb {
-        Verb::Quarantine => ProviderOrder::Quarantine(fields.span()?),
-        Verb::Release | Verb::Cooldown => ProviderOrder::Release,
+        Verb::Hold => ProviderCommand::Hold(fields.span()?),
+        Verb::Release | Verb::Cooldown => ProviderCommand::Release,
     };
     fields.finish()?;
     let cells = admin.dispatcher.cells();
@@ -105,11 +107,11 @@ pub(super) async fn provider(
     let cells = cells.ok_or_else(|| unknown(&format!("no provider is called `{name}`")))?;
     admin.operator.provider(&name, order).await.map_err(down)?;
     let models = models(&admin.now()).remove(&name).unwrap_or_default();
-    let state = upstreams::provider(&name, cells, &models, Look::at(admin.clock));
+    let state = upstreams::provider(&name, cells, &models, ClockReading::at(admin.clock));
     Ok(Json(state).into_response())
 }
 
-fn find(cells: &Cells, id: &KeyId) -> Result<Arc<KeyCell>, Refused> {
+fn find(cells: &TreeStatus, id: &KeyId) -> Result<Arc<KeyStatus>, AdminRefusal> {
     let provider = cells.providers.get(&id.provider);
     let mut keys = provider.into_iter().flat_map(|cells| &cells.keys);
     let found = keys.find(|cell| cell.id == *id);
@@ -118,11 +120,11 @@ fn find(cells: &Cells, id: &KeyId) -> Result<Arc<KeyCell>, Refused> {
         .ok_or_else(|| unknown(&format!("there is no key `{id}`")))
 }
 
-fn unknown(message: &str) -> Refused {
+fn unknown(message: &str) -> AdminRefusal {
     let message: String = message.chars().take(300).collect();
-    Refused::new(StatusCode::NOT_FOUND, "not_found", message)
+    AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", message)
 }
 
-fn down(error: Down) -> Refused {
-    Refused::new(StatusCode::CONFLICT, "actor_down", error.to_string())
+fn down(error: ActorDown) -> AdminRefusal {
+    AdminRefusal::new(StatusCode::CONFLICT, "actor_down", error.to_string())
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::answer::Refused;
+use super::answer::AdminRefusal;
 
 /// Where the files are.
 pub(super) const FOLDER: &str = "/page/";
@@ -68,7 +68,7 @@ pub(super) async fn file(Path(name): Path<String>) -> Response {
 fn served(name: &str) -> Response {
     let Some((_, kind, text)) = FILES.iter().find(|(known, ..)| *known == name) else {
         let message = "the page has no such file: see /";
-        return Refused::new(StatusCode::NOT_FOUND, "not_found", message).into_response();
+        return AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", message).into_response();
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),

@@ -8,29 +8,32 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::json;
 
-use super::answer::Refused;
-use super::body::Fields;
+use super::answer::AdminRefusal;
+use super::body::BodyFields;
 use super::snapshot::mistakes;
-use super::state::Admin;
+use super::state::AdminState;
 use crate::telemetry::level::{self, LevelError};
 
-type Answer = Result<Response, Refused>;
+type ProcessResult = Result<Response, AdminRefusal>;
 
-pub(super) async fn reload(State(admin): State<Arc<Admin>>, fields: Fields) -> Answer {
+pub(super) async fn reload(
+    State(admin): State<Arc<AdminState>>,
+    fields: BodyFields,
+) -> ProcessResult {
     fields.finish()?;
     if admin.is_draining() {
-        return Err(Refused::ending());
+        return Err(AdminRefusal::ending());
     }
-    let reloaded = admin.reload().await.map_err(|_| Refused::ending())?;
+    let reloaded = admin.reload().await.map_err(|_| AdminRefusal::ending())?;
     match reloaded.result {
         Ok(needs_restart) => {
             let generation = reloaded.generation;
             let body = json!({"generation": generation, "needs_restart": needs_restart});
             Ok(Json(body).into_response())
         }
-        Err(wrong) => Err(Refused {
+        Err(wrong) => Err(AdminRefusal {
             mistakes: Some(mistakes(&wrong)),
-            ..Refused::new(
+            ..AdminRefusal::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid_configuration",
                 "the configuration has mistakes: nothing has changed",
@@ -39,7 +42,10 @@ pub(super) async fn reload(State(admin): State<Arc<Admin>>, fields: Fields) -> A
     }
 }
 
-pub(super) async fn drain(State(admin): State<Arc<Admin>>, fields: Fields) -> Answer {
+pub(super) async fn drain(
+    State(admin): State<Arc<AdminState>>,
+    fields: BodyFields,
+) -> ProcessResult {
     fields.finish()?;
     // Twice is no reason to hurry: only a signal is.
     if !admin.is_draining() {
@@ -50,12 +56,15 @@ pub(super) async fn drain(State(admin): State<Arc<Admin>>, fields: Fields) -> An
     Ok((StatusCode::ACCEPTED, body).into_response())
 }
 
-pub(super) async fn log_level(State(_): State<Arc<Admin>>, mut fields: Fields) -> Answer {
+pub(super) async fn log_level(
+    State(_): State<Arc<AdminState>>,
+    mut fields: BodyFields,
+) -> ProcessResult {
     let text = fields.text("level")?;
     fields.finish()?;
     level::set(&text, "admin").map_err(|error| match error {
-        LevelError::Invalid(_) => Refused::invalid(error.to_string()),
-        LevelError::NoLog => Refused::new(StatusCode::CONFLICT, "no_log", error.to_string()),
+        LevelError::Invalid(_) => AdminRefusal::invalid(error.to_string()),
+        LevelError::NoLog => AdminRefusal::new(StatusCode::CONFLICT, "no_log", error.to_string()),
     })?;
     let current = level::current().unwrap_or_default();
     Ok(Json(json!({"level": current})).into_response())

@@ -11,16 +11,16 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answer::Refused;
-use super::state::Admin;
-use super::upstreams::Look;
+use super::answer::AdminRefusal;
+use super::state::AdminState;
+use super::upstreams::ClockReading;
+use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts;
 use crate::domain::chain::Chain;
-use crate::domain::record::Record;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
-use crate::telemetry::ring::Numbered;
-use crate::telemetry::told::Told;
+use crate::telemetry::recent::NumberedRequest;
+use crate::telemetry::request_record::RequestRecord;
 
 /// So many are listed when nothing is said.
 const USUAL: usize = 100;
@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 /// What of the list is wanted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct RequestFilter {
     limit: Option<usize>,
     before: Option<u64>,
     #[serde(default)]
@@ -48,17 +48,17 @@ enum Which {
 
 /// `/requests`: the latest first.
 pub(super) async fn list(
-    State(admin): State<Arc<Admin>>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Response, Refused> {
-    let Query(wanted) = wanted.map_err(|error| Refused::invalid(error.body_text()))?;
+    State(admin): State<Arc<AdminState>>,
+    wanted: Result<Query<RequestFilter>, QueryRejection>,
+) -> Result<Response, AdminRefusal> {
+    let Query(wanted) = wanted.map_err(|error| AdminRefusal::invalid(error.body_text()))?;
     let limit = wanted.limit.unwrap_or(USUAL);
     if limit == 0 || limit > MOST {
-        return Err(Refused::invalid(format!("`limit` is 1 to {MOST}")));
+        return Err(AdminRefusal::invalid(format!("`limit` is 1 to {MOST}")));
     }
-    let (ring, look) = (admin.recorder.ring(), Look::at(admin.clock));
-    let fits = |one: &Arc<Numbered>| {
-        let told = &one.told;
+    let (ring, look) = (admin.recorder.recent(), ClockReading::at(admin.clock));
+    let fits = |one: &Arc<NumberedRequest>| {
+        let told = &one.record;
         let good = wanted.outcome == Which::All || told.is_failed();
         good && wanted.target.as_ref().is_none_or(|it| *it == told.target)
     };
@@ -74,27 +74,31 @@ pub(super) async fn list(
 
 /// `/requests/{id}`: by its number, or by its id. A caller that chooses numbers as ids hides no other request.
 pub(super) async fn one(
-    State(admin): State<Arc<Admin>>,
+    State(admin): State<Arc<AdminState>>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refused> {
-    let Path(id) = id.map_err(|error| Refused::invalid(error.to_string()))?;
-    let ring = admin.recorder.ring();
+) -> Result<Response, AdminRefusal> {
+    let Path(id) = id.map_err(|error| AdminRefusal::invalid(error.to_string()))?;
+    let ring = admin.recorder.recent();
     let numbered = || ring.numbered(id.parse().ok()?);
     let Some(one) = numbered().or_else(|| ring.named(&id)) else {
         let kept = ring.capacity();
         let message = format!(
             "no request `{id}` is kept: only the latest {kept} are (telemetry.recent_requests)"
         );
-        return Err(Refused::new(StatusCode::NOT_FOUND, "not_found", message));
+        return Err(AdminRefusal::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            message,
+        ));
     };
-    let look = Look::at(admin.clock);
+    let look = ClockReading::at(admin.clock);
     let mut whole = summary(&one, look);
-    whole.extend(story(&one.told, look));
+    whole.extend(story(&one.record, look));
     Ok(Json(Value::Object(whole)).into_response())
 }
 
-fn summary(one: &Numbered, look: Look) -> Map<String, Value> {
-    let told = &one.told;
+fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
+    let told = &one.record;
     let usage = told.usage.unwrap_or_default();
     let last = told.attempts.last();
     object(json!({
@@ -118,7 +122,7 @@ fn summary(one: &Numbered, look: Look) -> Map<String, Value> {
     }))
 }
 
-fn story(told: &Told, look: Look) -> Map<String, Value> {
+fn story(told: &RequestRecord, look: ClockReading) -> Map<String, Value> {
     let names = |chain: &Chain| -> Vec<String> {
         let upstreams = chain.upstreams.iter();
         upstreams.map(ToString::to_string).collect()
@@ -134,11 +138,11 @@ fn story(told: &Told, look: Look) -> Map<String, Value> {
     }))
 }
 
-fn attempt(told: &Told, record: &Record, look: Look) -> Value {
+fn attempt(told: &RequestRecord, record: &AttemptRecord, look: ClockReading) -> Value {
     json!({
         "upstream": record.upstream.to_string(),
         "key": record.key.to_string(),
-        "why": record.why.as_str(),
+        "attempt_reason": record.reason.as_str(),
         "passed_over": declined(told, &record.passed_over, look),
         "asked_ms": since(told, Some(record.asked)),
         "waited_ms": millis(record.started.since(record.asked)),
@@ -146,13 +150,18 @@ fn attempt(told: &Told, record: &Record, look: Look) -> Value {
         "first_byte_ms": since(told, record.first_byte),
         "first_token_ms": since(told, record.first_token),
         "ended_ms": since(told, Some(record.ended)),
-        "class": record.class.as_str(),
+        "outcome": record.class.as_str(),
         "status": record.status,
         "detail": record.detail.as_deref(),
     })
 }
 
-fn refusal(told: &Told, at: Time, refused: &attempts::Refused, look: Look) -> Value {
+fn refusal(
+    told: &RequestRecord,
+    at: Time,
+    refused: &attempts::LeaseRefused,
+    look: ClockReading,
+) -> Value {
     json!({
         "at_ms": since(told, Some(at)),
         "cause": refused.cause.as_str(),
@@ -161,7 +170,7 @@ fn refusal(told: &Told, at: Time, refused: &attempts::Refused, look: Look) -> Va
 }
 
 /// Candidates that could not take it, and why.
-fn declined(told: &Told, all: &[(usize, Refusal)], look: Look) -> Vec<Value> {
+fn declined(told: &RequestRecord, all: &[(usize, Refusal)], look: ClockReading) -> Vec<Value> {
     let upstreams = told.chain.as_ref().map(|chain| &chain.upstreams[..]);
     let named = all.iter().filter_map(|(place, refusal)| {
         let upstream = upstreams?.get(*place)?;
@@ -176,7 +185,7 @@ fn declined(told: &Told, all: &[(usize, Refusal)], look: Look) -> Vec<Value> {
 }
 
 /// Milliseconds since the request arrived.
-fn since(told: &Told, moment: Option<Time>) -> Option<f64> {
+fn since(told: &RequestRecord, moment: Option<Time>) -> Option<f64> {
     moment.map(|moment| millis(moment.since(told.started)))
 }
 

@@ -8,20 +8,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use http::{HeaderValue, StatusCode, header};
 
-use super::answer::Refused;
+use super::answer::AdminRefusal;
 use super::keys::{self, Verb};
-use super::state::Admin;
+use super::state::AdminState;
 use super::{events, explain, health, history, page, process, requests, snapshot};
 use crate::telemetry::metrics::{Metrics, TEXT_TYPE};
 
 /// The description for programs, OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
 
-type Route = (&'static str, &'static str, MethodRouter<Arc<Admin>>);
+type RouteEntry = (&'static str, &'static str, MethodRouter<Arc<AdminState>>);
 
 /// Path, method, handler. `openapi.json` describes each.
-fn routes() -> Vec<Route> {
-    let mut routes: Vec<Route> = vec![
+fn routes() -> Vec<RouteEntry> {
+    let mut routes: Vec<RouteEntry> = vec![
         ("/", "get", get(page::root)),
         ("/page/{file}", "get", get(page::file)),
         ("/health/live", "get", get(health::live)),
@@ -40,10 +40,10 @@ fn routes() -> Vec<Route> {
     ];
     for (of_key, of_provider_key, of_provider, verb) in [
         (
-            "/admin/v1/keys/{id}/quarantine",
-            "/admin/v1/providers/{provider}/keys/{number}/quarantine",
-            Some("/admin/v1/providers/{provider}/quarantine"),
-            Verb::Quarantine,
+            "/admin/v1/keys/{id}/hold",
+            "/admin/v1/providers/{provider}/keys/{number}/hold",
+            Some("/admin/v1/providers/{provider}/hold"),
+            Verb::Hold,
         ),
         (
             "/admin/v1/keys/{id}/release",
@@ -71,7 +71,7 @@ fn routes() -> Vec<Route> {
 }
 
 /// All of them.
-pub(super) fn router(admin: Arc<Admin>) -> Router {
+pub(super) fn router(admin: Arc<AdminState>) -> Router {
     let mut router = Router::new();
     for (path, _, handler) in routes() {
         router = router.route(path, handler);
@@ -90,7 +90,7 @@ async fn openapi() -> Response {
 }
 
 /// Everything that is counted, in Prometheus's text form.
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+async fn metrics(State(admin): State<Arc<AdminState>>) -> Response {
     let text = admin.recorder.metrics().map(Metrics::text);
     let form = HeaderValue::from_static(TEXT_TYPE);
     ([(header::CONTENT_TYPE, form)], text.unwrap_or_default()).into_response()
@@ -101,7 +101,7 @@ async fn unknown_route(request: Request) -> Response {
         "there is no route {}: see /admin/v1/openapi.json",
         request.uri().path()
     );
-    Refused::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
+    AdminRefusal::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
 }
 
 async fn wrong_method(request: Request) -> Response {
@@ -110,7 +110,7 @@ async fn wrong_method(request: Request) -> Response {
         request.uri().path(),
         request.method()
     );
-    Refused::new(
+    AdminRefusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         message,

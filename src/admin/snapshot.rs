@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::state::{Admin, LastReload, Mistake, Now};
-use super::upstreams::{Look, life, provider, seconds};
+use super::state::{AdminState, CurrentConfig, LastReload, Mistake};
+use super::upstreams::{ClockReading, life, provider, seconds};
 use crate::access::Client;
 use crate::domain::chain::Chain;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -17,12 +17,12 @@ use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::telemetry::level;
 
-pub(super) async fn state(State(admin): State<Arc<Admin>>) -> Response {
+pub(super) async fn state(State(admin): State<Arc<AdminState>>) -> Response {
     Json(whole(&admin)).into_response()
 }
 
-fn whole(admin: &Admin) -> Value {
-    let (look, now) = (Look::at(admin.clock), admin.now());
+fn whole(admin: &AdminState) -> Value {
+    let (look, now) = (ClockReading::at(admin.clock), admin.now());
     let cells = admin.dispatcher.cells();
     let models = models(&now);
     let none = BTreeSet::new();
@@ -49,7 +49,7 @@ fn whole(admin: &Admin) -> Value {
     })
 }
 
-fn process(admin: &Admin, now: &Now, look: Look) -> Value {
+fn process(admin: &AdminState, now: &CurrentConfig, look: ClockReading) -> Value {
     let dispatch = admin.dispatch();
     let buffers = &dispatch.buffers;
     json!({
@@ -67,7 +67,7 @@ fn process(admin: &Admin, now: &Now, look: Look) -> Value {
     })
 }
 
-fn last_reload(last: &LastReload, look: Look) -> Value {
+fn last_reload(last: &LastReload, look: ClockReading) -> Value {
     let (needs_restart, wrong) = match &last.reloaded.result {
         Ok(needs_restart) => (needs_restart.as_slice(), None),
         Err(wrong) => (&[][..], Some(wrong.as_slice())),
@@ -91,7 +91,7 @@ pub(super) fn mistakes(all: &[Mistake]) -> Value {
 }
 
 /// The models of each provider that the configuration names.
-pub(super) fn models(now: &Now) -> BTreeMap<ProviderName, BTreeSet<ModelName>> {
+pub(super) fn models(now: &CurrentConfig) -> BTreeMap<ProviderName, BTreeSet<ModelName>> {
     let mut models: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let listed = now.targets.listed().iter();
     for upstream in listed.flat_map(|line| &line.chain.upstreams) {
@@ -101,7 +101,7 @@ pub(super) fn models(now: &Now) -> BTreeMap<ProviderName, BTreeSet<ModelName>> {
     models
 }
 
-fn chain(now: &Now, chain: &Chain) -> Value {
+fn chain(now: &CurrentConfig, chain: &Chain) -> Value {
     let upstreams = chain.upstreams.iter().map(ToString::to_string);
     let entry = now.targets.configured(&chain.target);
     let members = entry.into_iter().flat_map(|entry| &entry.upstreams);

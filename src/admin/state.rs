@@ -8,13 +8,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::access::Client;
-use crate::actors::operator::Operator;
-use crate::actors::tree::Dispatcher;
+use crate::actors::command_sender::CommandSender;
+use crate::actors::tree::TreeClient;
 use crate::dispatch::Dispatch;
 use crate::domain::chain::Targets;
 use crate::domain::time::Time;
+use crate::runtime::abort::Abort;
 use crate::runtime::clock::Clock;
-use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 use crate::wire::token::TokenDigest;
 
@@ -22,18 +22,18 @@ use crate::wire::token::TokenDigest;
 const STREAMS: usize = 64;
 
 /// What the admin listener knows.
-pub struct Admin {
-    now: ArcSwap<Now>,
+pub struct AdminState {
+    now: ArcSwap<CurrentConfig>,
     last_reload: ArcSwapOption<LastReload>,
     draining: AtomicBool,
     /// When it comes, streams of events end.
-    pub halt: Halt,
+    pub abort: Abort,
     pub(super) clock: Clock,
-    pub(super) dispatcher: Dispatcher,
-    pub(super) operator: Operator,
+    pub(super) dispatcher: TreeClient,
+    pub(super) operator: CommandSender,
     /// What is told of requests.
     pub(super) recorder: Arc<Recorder>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<ProcessCommand>,
     /// Places for streams of events: fewer than connections, so that these never take all of them.
     pub(super) streams: Arc<Semaphore>,
     in_flight: Box<dyn Fn() -> usize + Send + Sync>,
@@ -41,7 +41,7 @@ pub struct Admin {
 }
 
 /// What one configuration says.
-pub struct Now {
+pub struct CurrentConfig {
     /// Counts the configurations of this process, from 0.
     pub generation: u64,
     /// What may be asked for.
@@ -58,7 +58,7 @@ pub struct Now {
 
 /// What the process is asked to do; it does one thing after the other.
 #[derive(Debug)]
-pub enum Command {
+pub enum ProcessCommand {
     /// Read the configuration again, and say how that went.
     Reload(oneshot::Sender<Reloaded>),
     /// End in order.
@@ -98,16 +98,16 @@ pub struct LastReload {
 
 /// The process is ending and takes no more orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ending;
+pub(super) struct ShuttingDown;
 
-impl Admin {
+impl AdminState {
     /// Knows this until told otherwise. `in_flight` tells how many requests are under way, `dispatch` under what
     /// the next one would begin.
     pub fn new(
-        now: Now,
-        (clock, halt): (Clock, Halt),
-        (dispatcher, operator, recorder): (Dispatcher, Operator, Arc<Recorder>),
-        commands: mpsc::Sender<Command>,
+        now: CurrentConfig,
+        (clock, halt): (Clock, Abort),
+        (dispatcher, operator, recorder): (TreeClient, CommandSender, Arc<Recorder>),
+        commands: mpsc::Sender<ProcessCommand>,
         in_flight: Box<dyn Fn() -> usize + Send + Sync>,
         dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
     ) -> Self {
@@ -115,7 +115,7 @@ impl Admin {
             now: ArcSwap::from_pointee(now),
             last_reload: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
-            halt,
+            abort: halt,
             clock,
             dispatcher,
             operator,
@@ -135,12 +135,12 @@ impl Admin {
     }
 
     /// What holds now.
-    pub fn now(&self) -> Arc<Now> {
+    pub fn now(&self) -> Arc<CurrentConfig> {
         self.now.load_full()
     }
 
     /// What holds from now on.
-    pub fn replace(&self, now: Now) {
+    pub fn replace(&self, now: CurrentConfig) {
         self.now.store(Arc::new(now));
     }
 
@@ -176,20 +176,20 @@ impl Admin {
         (self.dispatch)()
     }
 
-    pub(super) async fn reload(&self) -> Result<Reloaded, Ending> {
+    pub(super) async fn reload(&self) -> Result<Reloaded, ShuttingDown> {
         let (reply, done) = oneshot::channel();
-        let sent = self.commands.send(Command::Reload(reply)).await;
-        sent.map_err(|_| Ending)?;
-        done.await.map_err(|_| Ending)
+        let sent = self.commands.send(ProcessCommand::Reload(reply)).await;
+        sent.map_err(|_| ShuttingDown)?;
+        done.await.map_err(|_| ShuttingDown)
     }
 
-    pub(super) async fn order_drain(&self) -> Result<(), Ending> {
-        let sent = self.commands.send(Command::Drain).await;
-        sent.map_err(|_| Ending)
+    pub(super) async fn order_drain(&self) -> Result<(), ShuttingDown> {
+        let sent = self.commands.send(ProcessCommand::Drain).await;
+        sent.map_err(|_| ShuttingDown)
     }
 }
 
-impl fmt::Debug for Admin {
+impl fmt::Debug for AdminState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Admin")
     }

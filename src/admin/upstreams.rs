@@ -5,10 +5,12 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::actors::view::{KeyCell, KeyView, Life, LifeCell, ProviderCells, ProviderView};
+use crate::actors::status::{
+    KeySnapshot, KeyStatus, Life, LifeStatus, ProviderSnapshot, ProviderStatuses,
+};
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
-use crate::domain::pace::Known;
+use crate::domain::pace::LimitStatus;
 use crate::domain::ramp::Ramp;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
@@ -17,12 +19,12 @@ use crate::wire::stamp::rfc3339;
 
 /// One look at the clock for all that is shown together.
 #[derive(Clone, Copy)]
-pub(super) struct Look {
+pub(super) struct ClockReading {
     now: Time,
     wall: SystemTime,
 }
 
-impl Look {
+impl ClockReading {
     pub(super) fn at(clock: Clock) -> Self {
         Self {
             now: clock.now(),
@@ -59,20 +61,20 @@ pub(super) fn seconds(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-pub(super) fn life(cell: &LifeCell) -> &'static str {
+pub(super) fn life(cell: &LifeStatus) -> &'static str {
     match cell.get() {
         Life::Up => "up",
         Life::Restarting => "restarting",
-        Life::Quarantined => "failed",
+        Life::Quarantined => "quarantined",
     }
 }
 
 /// A provider with its keys. `models` are those that the configuration names.
 pub(super) fn provider(
     name: &ProviderName,
-    cells: &ProviderCells,
+    cells: &ProviderStatuses,
     models: &BTreeSet<ModelName>,
-    look: Look,
+    look: ClockReading,
 ) -> Value {
     let view = cells.provider.view();
     let named = models
@@ -85,7 +87,7 @@ pub(super) fn provider(
         "name": name.as_str(),
         "life": life(&cells.provider.life),
         "restarts": cells.provider.life.restarts(),
-        "quarantine": quarantine(view.held, look),
+        "hold": hold(view.held, look),
         "cooling": look.moment_if_ahead(view.cooling),
         "upstreams": upstreams.collect::<Vec<_>>(),
         "keys": keys.collect::<Vec<_>>(),
@@ -93,12 +95,12 @@ pub(super) fn provider(
 }
 
 /// Kept out by hand: until when, or (`null` in it) until it is released.
-fn quarantine(held: Option<Time>, look: Look) -> Value {
+fn hold(held: Option<Time>, look: ClockReading) -> Value {
     let held = held.filter(|until| look.now < *until);
     held.map_or(Value::Null, |until| json!({"until": look.moment(until)}))
 }
 
-fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
+fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> Value {
     let known = view.upstreams.iter().find(|it| it.model == *model);
     let (breaker, until, since) = view.breaker(model, look.now);
     let share = known
@@ -115,7 +117,7 @@ fn upstream(view: &ProviderView, model: &ModelName, look: Look) -> Value {
 }
 
 /// One key.
-pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
+pub(super) fn key(cell: &KeyStatus, look: ClockReading) -> Value {
     let view = cell.view();
     let KeyLimits {
         rpm,
@@ -133,7 +135,7 @@ pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
         "state": cell.state(look.now),
         "in_flight": cell.in_flight(),
         "attempts": cell.attempts(),
-        "quarantine": quarantine(view.held, look),
+        "hold": hold(view.held, look),
         "invalid": view.invalid.map(|probe| {
             json!({"probe": look.moment(probe), "probe_since": view.probing.map(|since| look.wall(since))})
         }),
@@ -144,7 +146,7 @@ pub(super) fn key(cell: &KeyCell, look: Look) -> Value {
 }
 
 /// What cools: all models (`null`) first.
-fn cooling(view: &KeyView, look: Look) -> Vec<Value> {
+fn cooling(view: &KeySnapshot, look: ClockReading) -> Vec<Value> {
     let all = view.cooling_all.and_then(|refusal| {
         let reason = match refusal.reason {
             Reason::Exhausted => Reason::Exhausted.as_str(),
@@ -168,7 +170,7 @@ fn cooling(view: &KeyView, look: Look) -> Vec<Value> {
 }
 
 /// A limit that the key learned.
-fn limit(known: &Known, look: Look) -> Value {
+fn limit(known: &LimitStatus, look: ClockReading) -> Value {
     json!({
         "model": known.model.as_str(),
         "unit": known.unit,

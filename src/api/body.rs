@@ -11,12 +11,12 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, Sleep};
 
-use super::door::COME_BACK;
+use super::admission_limit::COME_BACK;
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
 use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::task;
-use crate::runtime::turn::Turn;
+use crate::runtime::yield_budget::YieldBudget;
 use crate::wire::encoding::{Coding, DecodeError, Decoder};
 
 /// What is left of a refused request's body is read this far, and so long, so that its client, which may be sending
@@ -37,7 +37,7 @@ pub(super) fn discard(mut body: Body) {
     }
     task::detach(async move {
         let reading = async {
-            let (mut read, mut turn) = (0, Turn::default());
+            let (mut read, mut turn) = (0, YieldBudget::default());
             while let Some(Ok(frame)) = body.frame().await {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 turn.took(length).await;
@@ -71,11 +71,11 @@ pub(super) async fn read(
         return Err(no_room());
     }
     let mut room = buffers.count(0);
-    let mut pieces = Pieces {
+    let mut pieces = BodyChunks {
         body,
         timer: None,
         pause,
-        turn: Turn::default(),
+        turn: YieldBudget::default(),
     };
     let read = match codings {
         [] => read_plain(&mut pieces, (max, announced), &mut room).await?,
@@ -93,7 +93,7 @@ pub(super) async fn read(
 }
 
 async fn read_coded(
-    pieces: &mut Pieces<'_>,
+    pieces: &mut BodyChunks<'_>,
     codings: &[Coding],
     max: usize,
     room: &mut Buffered,
@@ -101,7 +101,7 @@ async fn read_coded(
     let mut plain = Plain {
         decoder: Decoder::new(codings, max),
         all: BytesMut::new(),
-        turn: Turn::default(),
+        turn: YieldBudget::default(),
     };
     while let Some(piece) = pieces.next().await? {
         plain.push(&piece, room).await?;
@@ -110,7 +110,7 @@ async fn read_coded(
 }
 
 async fn read_plain(
-    pieces: &mut Pieces<'_>,
+    pieces: &mut BodyChunks<'_>,
     (max, announced): (usize, usize),
     room: &mut Buffered,
 ) -> Result<Bytes, ApiError> {
@@ -139,14 +139,14 @@ async fn read_plain(
 }
 
 /// A body as it comes.
-struct Pieces<'a> {
+struct BodyChunks<'a> {
     body: &'a mut Body,
     timer: Option<Pin<Box<Sleep>>>,
     pause: Duration,
-    turn: Turn,
+    turn: YieldBudget,
 }
 
-impl Pieces<'_> {
+impl BodyChunks<'_> {
     /// The next piece; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let frame = tokio::select! {
@@ -185,7 +185,7 @@ impl Pieces<'_> {
 struct Plain {
     decoder: Decoder,
     all: BytesMut,
-    turn: Turn,
+    turn: YieldBudget,
 }
 
 impl Plain {

@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::state::Serving;
 use crate::config::Pages;
 use crate::domain::error_code::ErrorCode;
-use crate::wire::host::{self, Named};
+use crate::wire::host::{self, NamedHost};
 use crate::wire::origin;
 
 /// How long a browser may remember that it may call, in seconds: Chromium's limit.
@@ -24,7 +24,7 @@ const PRIVATE_ALLOWED: HeaderName = HeaderName::from_static("access-control-allo
 
 /// What a connection came in by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entrance {
+pub struct DataConnectionInfo {
     /// A Unix socket: no page can connect to one.
     pub unix: bool,
     /// An address that only this machine can reach.
@@ -46,7 +46,7 @@ pub(super) enum Judged {
 /// Judges a request by its head. `open`: its route tells nothing and costs nothing.
 pub(super) fn judge<B>(
     request: &Request<B>,
-    (serving, entrance): (&Serving, Entrance),
+    (serving, entrance): (&Serving, DataConnectionInfo),
     open: bool,
 ) -> Judged {
     let headers = request.headers();
@@ -84,8 +84,8 @@ pub(super) fn judge<B>(
 
 fn doubt(
     headers: &HeaderMap,
-    named: Named<'_>,
-    (pages, entrance): (&Pages, Entrance),
+    named: NamedHost<'_>,
+    (pages, entrance): (&Pages, DataConnectionInfo),
     allowed: bool,
 ) -> Option<ApiError> {
     // A name in a certificate cannot be a page's own. From elsewhere an open listener may be called by names that only
@@ -105,12 +105,12 @@ fn doubt(
     None
 }
 
-fn is_own(named: Named<'_>, pages: &Pages) -> bool {
+fn is_own(named: NamedHost<'_>, pages: &Pages) -> bool {
     match named {
         // HTTP/1.0, which no browser speaks.
-        Named::Nobody => true,
-        Named::Host(host) => host::is_fixed(host) || host::is_one_of(host, &pages.hosts),
-        Named::Different => false,
+        NamedHost::Nobody => true,
+        NamedHost::Host(host) => host::is_fixed(host) || host::is_one_of(host, &pages.hosts),
+        NamedHost::Different => false,
     }
 }
 
@@ -142,7 +142,7 @@ fn preflight(headers: &HeaderMap, origin: &HeaderValue) -> Response {
 
 /// What an answer says of who may read it.
 #[derive(Debug)]
-pub(super) enum Readable {
+pub(super) enum CorsAnswer {
     /// No page may call: nothing.
     Silent,
     /// Pages of other origins may.
@@ -151,7 +151,7 @@ pub(super) enum Readable {
     By(HeaderValue),
 }
 
-impl Readable {
+impl CorsAnswer {
     pub(super) fn of(pages: &Pages, headers: &HeaderMap) -> Self {
         match pages.origins.allowed(headers) {
             _ if pages.origins.is_empty() => Self::Silent,

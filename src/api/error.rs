@@ -8,11 +8,11 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::answer_headers::describe;
 use crate::dispatch::Failed;
+use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::connection::Unidentified;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
-use crate::domain::record::Record;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 use crate::wire::dialects;
@@ -29,7 +29,7 @@ pub(super) struct ApiError {
     pub(super) message: String,
     pub(super) param: Option<&'static str>,
     pub(super) retry_after: Option<Duration>,
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<AttemptRecord>,
     pub(super) skipped: Box<[Skipped]>,
     pub(super) arrived: Time,
     pub(super) ended: Time,
@@ -145,7 +145,7 @@ fn millis(span: Duration) -> u64 {
 }
 
 /// The first of what an upstream's answer said. What broke on the way there is nobody's word, and names addresses.
-fn said(record: &Record) -> Option<&str> {
+fn said(record: &AttemptRecord) -> Option<&str> {
     let answered = record.status.is_some() && record.class != Class::Network;
     let text = record.detail.as_deref().filter(|_| answered)?;
     let end = text.char_indices().nth(SAID);

@@ -10,21 +10,21 @@ use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::door::{COME_BACK, Place};
+use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
 use super::identity::identify;
 use super::state::{Api, Serving};
 use super::{answer_headers, body, keepalive, request_headers};
 use crate::access::Client;
-use crate::dispatch::{self, Answer, AnswerBody};
+use crate::dispatch::{self, AnswerBody, ProxyResponse};
+use crate::domain::attempt_record::CacheLookup;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::record::CacheLookup;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
 use crate::runtime::kept::Kept;
-use crate::telemetry::told::Told;
+use crate::telemetry::request_record::RequestRecord;
 use crate::wire::dialects;
 use crate::wire::encoding;
 use crate::wire::request::RequestError;
@@ -95,7 +95,7 @@ fn tell(
     error: &ApiError,
 ) {
     let dispatch = &serving.dispatch;
-    dispatch.recorder.turned_away(Told {
+    dispatch.recorder.turned_away(RequestRecord {
         id: Arc::clone(id),
         client: client.map(|client| Arc::clone(client.name())),
         operation,
@@ -130,13 +130,13 @@ async fn admit(
     (api, serving): (&Api, &Serving),
     (head, body): (Parts, &mut Body),
     caller: Caller<'_>,
-) -> Result<(dispatch::Request, Place), ApiError> {
-    if api.halt.is_on() {
+) -> Result<(dispatch::Request, AdmissionPermit), ApiError> {
+    if api.abort.is_on() {
         return Err(draining());
     }
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
-    let reads = api.door.look(client.as_deref())?;
+    let reads = api.admission.look(client.as_deref())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let codings = encoding::codings(&head.headers)
@@ -150,10 +150,10 @@ async fn admit(
         biased;
         body = reading => body?,
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
-        () = async { api.halt.waiting().await } => return Err(draining()),
+        () = async { api.abort.waiting().await } => return Err(draining()),
     };
     // Only now: a body that comes slowly keeps nobody else out.
-    let place = api.door.enter(client.as_deref())?;
+    let place = api.admission.enter(client.as_deref())?;
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)
@@ -195,7 +195,7 @@ fn draining() -> ApiError {
     ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK)
 }
 
-async fn serve(serving: &Serving, request: dispatch::Request, place: Place) -> Response {
+async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPermit) -> Response {
     let id = Arc::clone(&request.id);
     let operation = request.operation;
     let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
@@ -243,7 +243,7 @@ fn events(body: Body, mut headers: HeaderMap) -> Response {
     response
 }
 
-fn write(mut answer: Answer, place: Place) -> Response {
+fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
     let mut headers = std::mem::take(&mut answer.headers);
     answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
     match answer.body {

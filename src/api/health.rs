@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::state::Api;
 use super::{answer_headers, request_headers};
-use crate::actors::view::Life;
+use crate::actors::status::Life;
 use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
@@ -44,8 +44,8 @@ pub(super) async fn summary(State(api): State<Arc<Api>>, request: Request) -> Re
         "status": text,
         "version": env!("CARGO_PKG_VERSION"),
         "upstreams": {"total": upstreams.len(), "usable": usable},
-        "in_flight": api.door.inside(),
-        "waiting": serving.dispatch.dispatcher.cells().router.waiting(),
+        "in_flight": api.admission.inside(),
+        "waiting": serving.dispatch.tree.cells().router.waiting(),
     });
     answer(&request, status, body)
 }
@@ -60,7 +60,7 @@ fn answer(request: &Request, status: StatusCode, body: Value) -> Response {
 fn readiness(api: &Api) -> (StatusCode, &'static str) {
     if api.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else if api.serving().dispatch.dispatcher.is_up() {
+    } else if api.serving().dispatch.tree.is_up() {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "router restarting")
@@ -71,7 +71,7 @@ fn readiness(api: &Api) -> (StatusCode, &'static str) {
 /// limits that are used up for a moment, do not count: whoever comes is served in turn.
 fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
     let now = dispatch.clock.now();
-    let cells = dispatch.dispatcher.cells();
+    let cells = dispatch.tree.cells();
     let Some(cells) = cells.providers.get(&upstream.provider) else {
         return false;
     };

@@ -9,18 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
-use super::door::Place;
+use super::admission_limit::AdmissionPermit;
 use super::error::ApiError;
-use crate::dispatch::{Answer, AnswerBody, Failed, Relay};
+use crate::dispatch::{AnswerBody, Failed, ProxyResponse, Relay};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
 use crate::wire::dialects;
 use crate::wire::error_body::Trouble;
 use crate::wire::progress::Progress;
 
-type Running = Pin<Box<dyn Future<Output = Result<Answer, Box<Failed>>> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<ProxyResponse, Box<Failed>>> + Send>>;
 
-enum Phase {
+enum KeepalivePhase {
     Waiting(Running),
     Relaying(Box<Relay>),
     Ended,
@@ -32,16 +32,19 @@ pub(super) fn body(
     id: Arc<str>,
     running: Running,
     every: Duration,
-    place: Place,
+    place: AdmissionPermit,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let first = stream::iter([Ok(comment())]);
-    let rest = stream::unfold((Phase::Waiting(running), place), move |(phase, place)| {
-        let id = Arc::clone(&id);
-        async move {
-            let (bytes, phase) = step(phase, operation, &id, every).await?;
-            Some((Ok(bytes), (phase, place)))
-        }
-    });
+    let rest = stream::unfold(
+        (KeepalivePhase::Waiting(running), place),
+        move |(phase, place)| {
+            let id = Arc::clone(&id);
+            async move {
+                let (bytes, phase) = step(phase, operation, &id, every).await?;
+                Some((Ok(bytes), (phase, place)))
+            }
+        },
+    );
     first.chain(rest)
 }
 
@@ -50,17 +53,17 @@ fn comment() -> Bytes {
 }
 
 async fn step(
-    phase: Phase,
+    phase: KeepalivePhase,
     operation: Operation,
     id: &str,
     every: Duration,
-) -> Option<(Bytes, Phase)> {
+) -> Option<(Bytes, KeepalivePhase)> {
     match phase {
-        Phase::Waiting(mut running) => {
+        KeepalivePhase::Waiting(mut running) => {
             let result = tokio::select! {
                 biased;
                 result = &mut running => result,
-                () = tokio::time::sleep(every) => return Some((comment(), Phase::Waiting(running))),
+                () = tokio::time::sleep(every) => return Some((comment(), KeepalivePhase::Waiting(running))),
             };
             let nothing = Progress::default();
             let caller = dialects::caller(operation);
@@ -71,7 +74,7 @@ async fn step(
                         let kind = error_code::kind_of(answer.status);
                         let event =
                             caller.error_event_from_body(operation, &body, kind, id, &nothing);
-                        Some((event, Phase::Ended))
+                        Some((event, KeepalivePhase::Ended))
                     }
                 },
                 Err(failed) => {
@@ -82,16 +85,16 @@ async fn step(
                         code: error.code.as_str(),
                     };
                     let event = caller.error_event(operation, trouble, id, &nothing);
-                    Some((event, Phase::Ended))
+                    Some((event, KeepalivePhase::Ended))
                 }
             }
         }
-        Phase::Relaying(relay) => relaying(relay).await,
-        Phase::Ended => None,
+        KeepalivePhase::Relaying(relay) => relaying(relay).await,
+        KeepalivePhase::Ended => None,
     }
 }
 
-async fn relaying(mut relay: Box<Relay>) -> Option<(Bytes, Phase)> {
+async fn relaying(mut relay: Box<Relay>) -> Option<(Bytes, KeepalivePhase)> {
     let Ok(bytes) = relay.next().await?;
-    Some((bytes, Phase::Relaying(relay)))
+    Some((bytes, KeepalivePhase::Relaying(relay)))
 }

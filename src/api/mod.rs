@@ -1,11 +1,10 @@
 //! Floor 6: the data listener. HTTP comes in here, and answers and errors go out in the caller's shape.
 
+mod admission_limit;
 mod answer_headers;
 mod body;
 mod browser;
-mod door;
 mod error;
-mod front;
 mod handlers;
 mod health;
 mod identity;
@@ -13,9 +12,10 @@ mod keepalive;
 mod model_list;
 mod request_headers;
 mod routes;
+mod service;
 mod state;
 
-pub use browser::Entrance;
-pub use door::Door;
-pub use front::Front;
+pub use admission_limit::AdmissionLimit;
+pub use browser::DataConnectionInfo;
+pub use service::ApiService;
 pub use state::{Api, Serving};

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::door::Door;
+use super::admission_limit::AdmissionLimit;
 use crate::access::Clients;
 use crate::config::Pages;
 use crate::dispatch::Dispatch;
-use crate::runtime::halt::Halt;
+use crate::runtime::abort::Abort;
 use crate::wire::model_entry::ModelEntry;
 
 /// What the data listener needs to know.
 pub struct Api {
     serving: ArcSwap<Serving>,
     /// Counts those inside, and keeps the rest out.
-    pub door: Door,
+    pub admission: AdmissionLimit,
     draining: AtomicBool,
     /// When it comes, what is still under way ends.
-    pub halt: Halt,
+    pub abort: Abort,
 }
 
 /// What one configuration says. A request keeps to the one under which it began.
@@ -44,12 +44,12 @@ pub struct Serving {
 
 impl Api {
     /// A listener's state that serves like this until told otherwise.
-    pub fn new(serving: Serving, door: Door, halt: Halt) -> Self {
+    pub fn new(serving: Serving, door: AdmissionLimit, halt: Abort) -> Self {
         Self {
             serving: ArcSwap::from_pointee(serving),
-            door,
+            admission: door,
             draining: AtomicBool::new(false),
-            halt,
+            abort: halt,
         }
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{StartError, chain};
-use crate::admin::{Admin, Entrance, Front, LastReload, Mistake, Now, Reloaded};
-use crate::config::{self, Config, ConfigErrors, Listen, Server};
+use crate::admin::{
+    AdminConnectionInfo, AdminService, AdminState, CurrentConfig, LastReload, Mistake, Reloaded,
+};
+use crate::config::{self, Config, ConfigErrors, Listen, ServerConfig};
 use crate::dispatch::Dispatch;
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
-    Bind, Connections, Drain, FileMode, Guest, Listener, Passed, Phase, Tls, bind,
+    Bind, Connections, Drain, DrainPhase, FileMode, Listener, Passed, ShutdownHandle, Tls, bind,
 };
 use crate::runtime::descriptors;
 use crate::runtime::task::{self, TaskGuard};
@@ -20,31 +22,31 @@ const CONNECTIONS: usize = 256;
 /// How often an address that is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// At the end streams of events get so long to tell of it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const ERROR_EVENT_GRACE: Duration = Duration::from_secs(1);
 
 /// Its addresses, bound but for those that are taken.
-pub(super) struct Bound {
+pub(super) struct BoundAdmin {
     listeners: Vec<(Listener, bool)>,
     taken: Vec<Listen>,
-    how: How,
-    settings: config::Admin,
+    how: AdminListenOptions,
+    settings: config::AdminConfig,
 }
 
 /// How many connections it has at the same time.
-fn connections(server: &Server) -> usize {
+fn connections(server: &ServerConfig) -> usize {
     let fitting = descriptors::limit().map_or(usize::MAX, descriptors::for_operators);
     let most = server.listeners.connections.max_connections;
     most.min(CONNECTIONS).min(fitting)
 }
 
 /// How many of these may be streams of events, which last.
-pub(super) fn streams(server: &Server) -> usize {
+pub(super) fn streams(server: &ServerConfig) -> usize {
     (connections(server) / 4).max(1)
 }
 
 /// How its addresses are listened on.
 #[derive(Clone)]
-struct How {
+struct AdminListenOptions {
     connections: Connections,
     tls: Option<Arc<Tls>>,
     file: FileMode,
@@ -52,7 +54,7 @@ struct How {
     reuse: bool,
 }
 
-impl How {
+impl AdminListenOptions {
     async fn bind(&self, listen: &Listen, passed: &mut Passed) -> io::Result<Listener> {
         // On this machine it stays plain: certificates are rarely made out to 127.0.0.1.
         let encrypted = matches!(listen, Listen::Tcp(_)) && !listen.is_local();
@@ -68,16 +70,16 @@ impl How {
     }
 }
 
-impl Bound {
+impl BoundAdmin {
     /// Binds what can be had. `tls` is that of the data listeners.
     pub(super) async fn new(
-        server: &Server,
+        server: &ServerConfig,
         passed: &mut Passed,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, StartError> {
         let listeners = &server.listeners;
         let policy = listeners.connections;
-        let how = How {
+        let how = AdminListenOptions {
             connections: Connections::new(ConnectionPolicy {
                 max_connections: connections(server),
                 ..policy
@@ -115,11 +117,11 @@ impl Bound {
     }
 
     /// Serves, and goes on trying to get what was taken.
-    pub(super) fn serve(self, admin: &Arc<Admin>) -> AdminListening {
-        let (drain, guest) = Drain::new();
+    pub(super) fn serve(self, admin: &Arc<AdminState>) -> RunningAdmin {
+        let (drain, shutdown) = Drain::new();
         let mut addresses = Vec::new();
         for (listener, unix) in self.listeners {
-            addresses.push(serve(listener, unix, admin, &guest));
+            addresses.push(serve(listener, unix, admin, &shutdown));
         }
         let late = self.taken.into_iter().map(|listen| {
             let address = listen.to_string();
@@ -127,7 +129,7 @@ impl Bound {
                 address,
                 "the address of the admin listener is taken by another process: going on without until it is free"
             );
-            let (how, admin, guest) = (self.how.clone(), Arc::clone(admin), guest.clone());
+            let (how, admin, shutdown) = (self.how.clone(), Arc::clone(admin), shutdown.clone());
             task::guarded(async move {
                 let listener = loop {
                     tokio::time::sleep(AGAIN).await;
@@ -135,10 +137,10 @@ impl Bound {
                         break listener;
                     }
                 };
-                serve(listener, is_unix(&listen), &admin, &guest);
+                serve(listener, is_unix(&listen), &admin, &shutdown);
             })
         });
-        AdminListening {
+        RunningAdmin {
             late: late.collect(),
             addresses,
             drain,
@@ -151,35 +153,45 @@ fn is_unix(listen: &Listen) -> bool {
     matches!(listen, Listen::Unix(_))
 }
 
-fn serve(listener: Listener, unix: bool, admin: &Arc<Admin>, guest: &Guest) -> String {
+fn serve(
+    listener: Listener,
+    unix: bool,
+    admin: &Arc<AdminState>,
+    shutdown: &ShutdownHandle,
+) -> String {
     let address = listener.address();
     let tls = listener.is_encrypted();
     tracing::info!(address, tls, listener = "admin", "listening");
-    let entrance = Entrance {
+    let entrance = AdminConnectionInfo {
         unix,
         encrypted: tls,
     };
-    let front = Front::new(Arc::clone(admin), entrance);
-    task::detach(listener.serve(front, guest.clone()));
+    let front = AdminService::new(Arc::clone(admin), entrance);
+    task::detach(listener.serve(front, shutdown.clone()));
     address
 }
 
 /// The admin listener that serves.
-pub(super) struct AdminListening {
+pub(super) struct RunningAdmin {
     late: Vec<TaskGuard>,
     addresses: Vec<String>,
     drain: Drain,
-    settings: config::Admin,
+    settings: config::AdminConfig,
 }
 
-impl AdminListening {
+impl RunningAdmin {
     /// Its real addresses, but for those that became free later.
     pub(super) fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
     /// What is known from now on under this configuration, and whether something of it takes a restart.
-    pub(super) fn reload(&self, config: &Config, before: &Now, dispatch: &Dispatch) -> (Now, bool) {
+    pub(super) fn reload(
+        &self,
+        config: &Config,
+        before: &CurrentConfig,
+        dispatch: &Dispatch,
+    ) -> (CurrentConfig, bool) {
         let mut now = now(config, dispatch);
         let moved = config.server.admin.listen != self.settings.listen;
         if moved && now.tokens.is_empty() {
@@ -191,25 +203,28 @@ impl AdminListening {
     }
 
     /// The end: nothing is taken any more, and streams end.
-    pub(super) async fn end(&mut self, admin: &Admin) {
+    pub(super) async fn end(&mut self, admin: &AdminState) {
         self.late.clear();
-        admin.halt.halt();
-        self.drain.advance(Phase::Closed);
+        admin.abort.halt();
+        self.drain.advance(DrainPhase::Closed);
         let emptied = self.drain.emptied();
-        if tokio::time::timeout(LAST_WORDS, emptied).await.is_err() {
-            self.drain.advance(Phase::Cut);
+        if tokio::time::timeout(ERROR_EVENT_GRACE, emptied)
+            .await
+            .is_err()
+        {
+            self.drain.advance(DrainPhase::Cut);
         }
     }
 }
 
 /// What the admin listener needs to know of this configuration, whose chains the history tells apart from now on.
-pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
+pub(super) fn now(config: &Config, dispatch: &Dispatch) -> CurrentConfig {
     let virtuals = config.targets.chains();
     let virtuals = virtuals.map(|chain| (&*chain.target, &chain.upstreams[..]));
     let others = config.targets.named_chains();
     let others = others.map(|(name, chain)| (name, &chain.upstreams[..]));
     dispatch.recorder.history().follow(virtuals.chain(others));
-    Now {
+    CurrentConfig {
         generation: dispatch.generation,
         targets: Arc::clone(&config.targets),
         clients: Vec::new(),
@@ -227,7 +242,7 @@ pub(super) fn now(config: &Config, dispatch: &Dispatch) -> Now {
 }
 
 /// Names in its addresses.
-fn hosts(admin: &config::Admin) -> Vec<String> {
+fn hosts(admin: &config::AdminConfig) -> Vec<String> {
     let names = admin.listen.iter().filter_map(Listen::name);
     names.map(str::to_owned).collect()
 }
@@ -257,7 +272,7 @@ pub(super) fn mistake(error: &dyn std::error::Error) -> Mistake {
 }
 
 /// Tells the admin listener how a reload went.
-pub(super) fn told(admin: &Admin, trigger: &'static str, reloaded: &Reloaded) {
+pub(super) fn told(admin: &AdminState, trigger: &'static str, reloaded: &Reloaded) {
     admin.reloaded(LastReload {
         at: admin.clock().now(),
         trigger,

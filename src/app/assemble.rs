@@ -8,27 +8,27 @@ use serde_json::{Map, json};
 
 use super::error::StartError;
 use crate::access::Clients;
-use crate::actors::chaos::Chaos;
-use crate::actors::spec::{KeyRecall, ProviderSpec, Recall, TreeSpec};
-use crate::actors::tree::Dispatcher;
+use crate::actors::fault_hook::FaultHook;
+use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
+use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
-use crate::config::{self, Config, Provider};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
+use crate::config::{self, Config, ProviderConfig};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
 use crate::domain::dialect::Operation;
-use crate::domain::ids::{ProviderName, Upstream as Target};
+use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::secret::ApiKey;
+use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
-use crate::runtime::halt::Halt;
-use crate::store::{Book, Marker};
+use crate::store::{Fingerprinter, StateSnapshot};
 use crate::telemetry::recorder::Recorder;
-use crate::upstream::Upstream;
-use crate::upstream::dns::{Dns, Terms};
+use crate::upstream::Transport;
+use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::echo::EchoUpstream;
-use crate::upstream::http_client::{HttpUpstream, Proxy, Way};
+use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::upstream::mock::Mocked;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::{key_forms, redact};
@@ -39,12 +39,12 @@ pub(super) fn endpoints(
     before: Option<(&Config, &Dispatch)>,
     clock: Clock,
 ) -> Result<HashMap<ProviderName, Arc<Endpoint>>, StartError> {
-    let config::Dns {
+    let config::DnsConfig {
         ttl,
         negative_ttl,
         max_stale,
     } = config.server.dns;
-    let dns = Dns::new(Terms {
+    let dns = DnsCache::new(DnsPolicy {
         ttl,
         negative_ttl,
         max_stale,
@@ -58,8 +58,9 @@ pub(super) fn endpoints(
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
         let kept = before.and_then(|(config, dispatch)| {
-            let same =
-                |other: &&Provider| other.name == provider.name && is_same_way(other, provider);
+            let same = |other: &&ProviderConfig| {
+                other.name == provider.name && is_same_way(other, provider)
+            };
             config.providers.iter().find(same)?;
             dispatch.endpoints.get(&provider.name)
         });
@@ -68,11 +69,11 @@ pub(super) fn endpoints(
                 provider,
                 server,
                 (
-                    Arc::clone(&endpoint.wire),
+                    Arc::clone(&endpoint.transport),
                     endpoint
                         .prefill
                         .as_ref()
-                        .and_then(|prefill| prefill.wire.clone()),
+                        .and_then(|prefill| prefill.transport.clone()),
                 ),
             ),
             None => endpoint_of(provider, server, wires(provider, &dns, clock)?),
@@ -86,8 +87,8 @@ pub(super) fn endpoints(
     Ok(endpoints)
 }
 
-fn is_same_way(one: &Provider, other: &Provider) -> bool {
-    home(one) == home(other)
+fn is_same_way(one: &ProviderConfig, other: &ProviderConfig) -> bool {
+    endpoint(one) == endpoint(other)
         && one.prefill_url == other.prefill_url
         && one.prefill.is_some() == other.prefill.is_some()
         && one.timeouts.connect == other.timeouts.connect
@@ -98,24 +99,28 @@ fn is_same_way(one: &Provider, other: &Provider) -> bool {
 }
 
 /// Where a provider's calls go, in one text.
-fn home(provider: &Provider) -> String {
+fn endpoint(provider: &ProviderConfig) -> String {
     let chat_url = provider.chat_url.as_deref().unwrap_or_default();
     format!("{} {} {chat_url}", provider.dialect.id(), provider.base_url)
 }
 
 /// Where calls go, and where continuations go when that is elsewhere.
-type Wires = (Arc<dyn Upstream>, Option<Arc<dyn Upstream>>);
+type Transports = (Arc<dyn Transport>, Option<Arc<dyn Transport>>);
 
-fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartError> {
+fn wires(
+    provider: &ProviderConfig,
+    dns: &DnsCache,
+    clock: Clock,
+) -> Result<Transports, StartError> {
     let name = provider.name.as_str();
-    let way = Way {
+    let way = ClientOptions {
         connect: provider.timeouts.connect,
         dns,
         allow_link_local: provider.allow_link_local,
         proxy: match &provider.proxy {
-            None | Some(config::Proxy::Off) => Proxy::Off,
-            Some(config::Proxy::Environment) => Proxy::Environment,
-            Some(config::Proxy::Url(url)) => Proxy::Url(url.expose()),
+            None | Some(config::ProxyConfig::Off) => ProxySetting::Off,
+            Some(config::ProxyConfig::Environment) => ProxySetting::Environment,
+            Some(config::ProxyConfig::Url(url)) => ProxySetting::Url(url.expose()),
         },
         authorities: &provider.authorities,
     };
@@ -150,10 +155,14 @@ fn wires(provider: &Provider, dns: &Dns, clock: Clock) -> Result<Wires, StartErr
     Ok((wire, prefill))
 }
 
-fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wires) -> Endpoint {
+fn endpoint_of(
+    provider: &ProviderConfig,
+    server: &config::ServerConfig,
+    (wire, prefill): Transports,
+) -> Endpoint {
     let prefill = provider.prefill.map(|form| Continuation {
         form,
-        wire: prefill,
+        transport: prefill,
     });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
         // Legal by validation.
@@ -164,7 +173,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
     Endpoint {
         kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
         dialect: provider.dialect,
-        wire,
+        transport: wire,
         headers: headers.collect::<HeaderMap>(),
         credentials: credentials_of(provider).into(),
         params: provider.params.clone(),
@@ -180,7 +189,7 @@ fn endpoint_of(provider: &Provider, server: &config::Server, (wire, prefill): Wi
 }
 
 /// The credentials in a provider's URLs: values of its query that look or are named like one, and what its proxy asks for.
-fn credentials_of(provider: &Provider) -> Vec<ApiKey> {
+fn credentials_of(provider: &ProviderConfig) -> Vec<ApiKey> {
     let mut all = Vec::new();
     let mut add = |text: &str| {
         all.push(ApiKey::new(text));
@@ -201,7 +210,7 @@ fn credentials_of(provider: &Provider) -> Vec<ApiKey> {
             }
         }
     }
-    if let Some(config::Proxy::Url(url)) = &provider.proxy {
+    if let Some(config::ProxyConfig::Url(url)) = &provider.proxy {
         let rest = url.expose().split_once("://").map_or("", |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or_default();
         if let Some((user, _)) = authority.rsplit_once('@') {
@@ -211,7 +220,7 @@ fn credentials_of(provider: &Provider) -> Vec<ApiKey> {
     all
 }
 
-fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Upstream> {
+fn mocked(upstream: impl Transport + 'static, provider: &ProviderConfig) -> Arc<dyn Transport> {
     let mock = provider.mock;
     if mock.failure_rate <= 0.0 && mock.latency.is_zero() {
         return Arc::new(upstream);
@@ -228,27 +237,27 @@ fn mocked(upstream: impl Upstream + 'static, provider: &Provider) -> Arc<dyn Ups
 }
 
 /// What `book` says of the configured providers and keys, and by which marks they are known in it.
-pub(super) fn recall(
+pub(super) fn restored(
     config: &Config,
-    marker: &Marker,
-    book: &Book,
-) -> BTreeMap<ProviderName, Recall> {
+    marker: &Fingerprinter,
+    book: &StateSnapshot,
+) -> BTreeMap<ProviderName, RestoredProvider> {
     let providers = config.providers.iter().map(|provider| {
-        let home = home(provider);
-        let mark = marker.provider(&provider.name, &home);
-        let page = book.provider(mark);
+        let home = endpoint(provider);
+        let fingerprint = marker.provider(&provider.name, &home);
+        let page = book.provider(fingerprint);
         let keys = provider.keys.iter().map(|key| {
-            let mark = marker.key(&provider.name, &home, key.material.as_ref());
-            let page = book.key(mark);
-            KeyRecall {
-                mark,
-                memory: page.map(|page| page.memory.clone()).unwrap_or_default(),
+            let fingerprint = marker.key(&provider.name, &home, key.material.as_ref());
+            let page = book.key(fingerprint);
+            RestoredKey {
+                fingerprint,
+                persisted: page.map(|page| page.persisted.clone()).unwrap_or_default(),
                 limits: page.map(|page| page.limits.to_vec()).unwrap_or_default(),
             }
         });
-        let recall = Recall {
-            mark,
-            memory: page.map(|page| page.memory.clone()).unwrap_or_default(),
+        let recall = RestoredProvider {
+            fingerprint,
+            persisted: page.map(|page| page.persisted.clone()).unwrap_or_default(),
             keys: keys.collect(),
         };
         (provider.name.clone(), recall)
@@ -259,7 +268,7 @@ pub(super) fn recall(
 /// What the tree is made from. `oldest` is the oldest configuration under which requests are under way.
 pub(super) fn tree_spec(
     config: &Config,
-    recall: BTreeMap<ProviderName, Recall>,
+    recall: BTreeMap<ProviderName, RestoredProvider>,
     generation: u64,
     oldest: u64,
     clock: Clock,
@@ -267,7 +276,7 @@ pub(super) fn tree_spec(
     let retry_budget: RetryBudgetPolicy = config.dispatch.retry_budget;
     let providers = config.providers.iter().map(|provider| ProviderSpec {
         name: provider.name.clone(),
-        home: home(provider),
+        endpoint: endpoint(provider),
         keys: provider
             .keys
             .iter()
@@ -283,11 +292,11 @@ pub(super) fn tree_spec(
         generation,
         oldest,
         providers: providers.collect(),
-        recall,
+        restored: recall,
         max_waiting: config.dispatch.max_waiting,
         restart: RestartPolicy::default(),
         clock,
-        chaos: Chaos::default(),
+        fault_hook: FaultHook::default(),
     }
 }
 
@@ -296,26 +305,26 @@ pub(super) fn tree_spec(
 pub(super) fn dispatch(
     config: &Config,
     generation: u64,
-    dispatcher: Dispatcher,
+    dispatcher: TreeClient,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    (clock, halt, recorder): (Clock, &Halt, &Arc<Recorder>),
+    (clock, halt, recorder): (Clock, &Abort, &Arc<Recorder>),
 ) -> Dispatch {
-    let known = before.and_then(|before| before.hedger.as_ref());
+    let known = before.and_then(|before| before.hedge_controller.as_ref());
     Dispatch {
         generation,
-        dispatcher,
+        tree: dispatcher,
         targets: Arc::clone(&config.targets),
         endpoints,
         policy: config.dispatch,
-        hedger: config.policies.hedge().then(|| {
+        hedge_controller: config.policies.hedge().then(|| {
             let policy = config.dispatch.hedge.unwrap_or_default();
-            Hedger::new(policy, named(config), known)
+            HedgeController::new(policy, named(config), known)
         }),
-        pulses: Pulses::new(named(config), before.map(|before| &before.pulses)),
+        latencies: LatencyTable::new(named(config), before.map(|before| &before.latencies)),
         policies: config.policies.clone(),
         clock,
-        halt: halt.clone(),
+        abort: halt.clone(),
         recorder: Arc::clone(recorder),
         buffers: match before {
             Some(before) => before.buffers.clone(),
@@ -325,7 +334,7 @@ pub(super) fn dispatch(
 }
 
 /// The upstreams that the configuration names.
-fn named(config: &Config) -> impl Iterator<Item = Target> {
+fn named(config: &Config) -> impl Iterator<Item = Upstream> {
     let lines = config.targets.listed().iter();
     lines.flat_map(|line| line.chain.upstreams.iter().cloned())
 }

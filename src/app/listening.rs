@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::error::{StartError, chain};
-use crate::api::{Api, Entrance, Front};
-use crate::config::{self, Config, Listen, Listeners, Server, TlsSettings};
+use crate::api::{Api, ApiService, DataConnectionInfo};
+use crate::config::{self, Config, Listen, Listeners, ServerConfig, TlsSettings};
 use crate::domain::connection::ConnectionPolicy;
 use crate::listener::{
     Bind, Connections, Drain, FileMode, Listener, Passed, Tls, TlsError, TlsFiles, bind,
@@ -12,7 +12,7 @@ use crate::listener::{
 use crate::runtime::{descriptors, task};
 
 /// Everything that listens.
-pub(super) struct Listening {
+pub(super) struct RunningListeners {
     addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
     /// Where callers from outside may be let in, and whether they are encrypted.
@@ -21,12 +21,15 @@ pub(super) struct Listening {
     identified: bool,
     pub(super) drain: Drain,
     /// As it was at the start: but for certificates it takes a restart.
-    server: Server,
+    server: ServerConfig,
 }
 
-impl Listening {
+impl RunningListeners {
     /// Binds every address, then takes the place of whoever listens on a Unix socket.
-    pub(super) async fn bind(server: &Server, passed: &mut Passed) -> Result<Bound, StartError> {
+    pub(super) async fn bind(
+        server: &ServerConfig,
+        passed: &mut Passed,
+    ) -> Result<BoundListeners, StartError> {
         let Listeners {
             connections,
             tls,
@@ -68,7 +71,7 @@ impl Listening {
                 source,
             })?;
         }
-        Ok(Bound {
+        Ok(BoundListeners {
             listeners: bound,
             tls,
             server: server.clone(),
@@ -105,7 +108,11 @@ impl Listening {
     }
 
     /// Takes over what can be: certificates. Says what of the rest takes a restart.
-    pub(super) fn reload(&mut self, server: &Server, certificates: Certificates) -> Vec<String> {
+    pub(super) fn reload(
+        &mut self,
+        server: &ServerConfig,
+        certificates: Certificates,
+    ) -> Vec<String> {
         let before = &self.server;
         let mut needs_restart = Vec::new();
         if server.listen != before.listen {
@@ -146,17 +153,17 @@ impl Listening {
 }
 
 /// Addresses that are bound and not served yet: connections wait.
-pub(super) struct Bound {
+pub(super) struct BoundListeners {
     listeners: Vec<Listener>,
     /// For others who listen.
     pub(super) tls: Option<Arc<Tls>>,
-    server: Server,
+    server: ServerConfig,
 }
 
-impl Bound {
+impl BoundListeners {
     /// Serves.
-    pub(super) fn serve(self, api: &Arc<Api>) -> Listening {
-        let (drain, guest) = Drain::new();
+    pub(super) fn serve(self, api: &Arc<Api>) -> RunningListeners {
+        let (drain, shutdown) = Drain::new();
         let mut addresses = Vec::new();
         let mut outside = Vec::new();
         for listener in self.listeners {
@@ -169,14 +176,16 @@ impl Bound {
                 outside.push((real, tls));
             }
             addresses.push(address);
-            let entrance = Entrance {
+            let entrance = DataConnectionInfo {
                 unix: listener.is_unix(),
                 local: real_is_local,
                 encrypted: tls,
             };
-            task::detach(listener.serve(Front::new(Arc::clone(api), entrance), guest.clone()));
+            task::detach(
+                listener.serve(ApiService::new(Arc::clone(api), entrance), shutdown.clone()),
+            );
         }
-        Listening {
+        RunningListeners {
             addresses,
             outside,
             identified: identified(&self.server),
@@ -194,12 +203,12 @@ pub(super) struct Certificates {
     identified: bool,
 }
 
-fn identified(server: &Server) -> bool {
+fn identified(server: &ServerConfig) -> bool {
     let tls = server.listeners.tls.as_ref();
     tls.is_some_and(|tls| tls.require_client_cert)
 }
 
-fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {
+fn files(tls: &TlsSettings, server: &ServerConfig) -> TlsFiles {
     TlsFiles {
         cert: tls.cert.clone(),
         key: tls.key.clone(),
@@ -210,7 +219,7 @@ fn files(tls: &TlsSettings, server: &Server) -> TlsFiles {
 }
 
 /// As many file descriptors as the process may have; warns when connections could need more.
-pub(super) fn raise_descriptors(server: &Server) {
+pub(super) fn raise_descriptors(server: &ServerConfig) {
     let Some(limit) = descriptors::raise() else {
         return;
     };
@@ -230,7 +239,7 @@ pub(super) fn raise_descriptors(server: &Server) {
 ///
 /// # Errors
 /// What is wrong with them.
-pub(crate) fn try_tls(server: &Server) -> Result<(), StartError> {
+pub(crate) fn try_tls(server: &ServerConfig) -> Result<(), StartError> {
     if let Some(tls) = &server.listeners.tls {
         Tls::load(&files(tls, server))?;
     }

@@ -8,15 +8,16 @@ use http::Uri;
 
 use super::error::StartError;
 use crate::access::Clients;
-use crate::actors::view::{Cells, KeyCell, Life, LifeCell};
-use crate::admin::Admin;
+use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
+use crate::admin::AdminState;
 use crate::api::Api;
-use crate::config::{Config, Provider};
+use crate::config::{Config, ProviderConfig};
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
 use crate::telemetry::metrics::{
-    self, ActorState, KeyState, LimitState, Look, Metrics, Named, State, UpstreamState,
+    self, ActorGauges, ConfiguredNames, KeyGauges, LimitGauges, Metrics, StateGauges,
+    StateObserver, UpstreamGauges,
 };
 use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
@@ -40,7 +41,7 @@ pub(super) fn start(config: &Config) -> Result<Metrics, StartError> {
 }
 
 /// What of this configuration may become a label.
-pub(super) fn named(config: &Config) -> Named {
+pub(super) fn named(config: &Config) -> ConfiguredNames {
     let listed = config.targets.listed();
     let chains = listed.iter().map(|line| &line.chain);
     let clients = config.clients.iter();
@@ -50,7 +51,7 @@ pub(super) fn named(config: &Config) -> Named {
         .flat_map(|chain| chain.upstreams.iter().cloned())
         .chain(providers.clone().flat_map(priced))
         .collect();
-    Named {
+    ConfiguredNames {
         targets: chains
             .clone()
             .map(|chain| Arc::clone(&chain.target))
@@ -67,7 +68,7 @@ pub(super) fn named(config: &Config) -> Named {
 }
 
 /// Models with a price of their own are counted apart, also where no target leads to them.
-fn priced(provider: &Provider) -> impl Iterator<Item = Upstream> {
+fn priced(provider: &ProviderConfig) -> impl Iterator<Item = Upstream> {
     let models = provider.prices.models.iter();
     models.map(|(model, _)| Upstream {
         provider: provider.name.clone(),
@@ -76,13 +77,13 @@ fn priced(provider: &Provider) -> impl Iterator<Item = Upstream> {
 }
 
 /// How the conventions of generative AI call a provider; where they have no name for it, it is its own.
-fn in_conventions(provider: &Provider) -> metrics::Provider {
+fn in_conventions(provider: &ProviderConfig) -> metrics::ProviderLabels {
     let name = match provider.kind.as_str() {
         "" => provider.name.as_str(),
         kind => names::provider(kind),
     };
     let uri: Option<Uri> = provider.base_url.parse().ok();
-    metrics::Provider {
+    metrics::ProviderLabels {
         name: Arc::from(name),
         address: uri
             .as_ref()
@@ -93,17 +94,17 @@ fn in_conventions(provider: &Provider) -> metrics::Provider {
 }
 
 /// Looks at the parts. They own what owns this, so it holds on to none of them.
-pub(super) fn look(api: &Arc<Api>, admin: &Arc<Admin>) -> Look {
+pub(super) fn look(api: &Arc<Api>, admin: &Arc<AdminState>) -> StateObserver {
     let (api, admin) = (Arc::downgrade(api), Arc::downgrade(admin));
     Box::new(move || state(&api, &admin).unwrap_or_default())
 }
 
-fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
+fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
     let (api, admin) = (api.upgrade()?, admin.upgrade()?);
     let serving = api.serving();
     let now = admin.clock().now();
     let dispatch = &serving.dispatch;
-    let cells = dispatch.dispatcher.cells();
+    let cells = dispatch.tree.cells();
     let clients = serving.clients.as_ref().map(Clients::all);
     let clients = clients.unwrap_or_default().into_iter();
     let mut upstreams = HashMap::new();
@@ -118,8 +119,8 @@ fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
         let keys = cells.keys.iter();
         keys.map(move |cell| state_of_key(name, cell, now))
     });
-    Some(State {
-        in_flight: api.door.inside(),
+    Some(StateGauges {
+        in_flight: api.admission.inside(),
         buffered: (dispatch.buffers.held(), dispatch.buffers.most()),
         waiting: cells.router.waiting(),
         draining: admin.is_draining(),
@@ -134,8 +135,8 @@ fn state(api: &Weak<Api>, admin: &Weak<Admin>) -> Option<State> {
     })
 }
 
-fn actors(cells: &Cells) -> Vec<ActorState> {
-    let actor = |name: String, life: &LifeCell, mailbox: Option<i64>| ActorState {
+fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
+    let actor = |name: String, life: &LifeStatus, mailbox: Option<i64>| ActorGauges {
         name,
         life: match life.get() {
             Life::Up => "up",
@@ -173,7 +174,7 @@ fn actors(cells: &Cells) -> Vec<ActorState> {
     actors
 }
 
-fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamState {
+fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> UpstreamGauges {
     let model = &upstream.model;
     let cells = cells.providers.get(&upstream.provider);
     let view = cells.map(|cells| cells.provider.view());
@@ -183,10 +184,10 @@ fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamS
             .as_ref()
             .is_none_or(|view| view.gate(model, now).is_err());
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
-    let usable = |cell: &&Arc<KeyCell>| {
+    let usable = |cell: &&Arc<KeyStatus>| {
         cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
     };
-    UpstreamState {
+    UpstreamGauges {
         upstream: upstream.clone(),
         breaker: view.map_or("closed", |view| view.breaker(model, now).0),
         keys: keys.len(),
@@ -197,7 +198,7 @@ fn state_of_upstream(upstream: &Upstream, cells: &Cells, now: Time) -> UpstreamS
     }
 }
 
-fn state_of_key(provider: &ProviderName, cell: &KeyCell, now: Time) -> KeyState {
+fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGauges {
     let view = cell.view();
     let ends = view.cooling.iter().map(|(_, until)| *until);
     let whole = view.cooling_all.and_then(|refusal| refusal.ready_at);
@@ -208,7 +209,7 @@ fn state_of_key(provider: &ProviderName, cell: &KeyCell, now: Time) -> KeyState 
     let configured = cell.settings().limits.max_in_flight;
     let learned = cell.learned_concurrency();
     let limits = cell.learned_limits();
-    KeyState {
+    KeyGauges {
         id: cell.id.clone(),
         state: cell.state(now),
         cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
@@ -217,7 +218,7 @@ fn state_of_key(provider: &ProviderName, cell: &KeyCell, now: Time) -> KeyState 
         concurrency: configured.into_iter().chain(learned).min(),
         limits: limits
             .iter()
-            .map(|known| LimitState {
+            .map(|known| LimitGauges {
                 upstream: Upstream {
                     provider: provider.clone(),
                     model: known.model.clone(),

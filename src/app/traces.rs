@@ -3,11 +3,11 @@
 use http::Uri;
 
 use super::error::StartError;
-use crate::config::{Config, Content, Provider};
+use crate::config::{Config, ContentCapture, ProviderConfig};
 use crate::runtime::clock::Clock;
 use crate::telemetry::otlp_spans;
-use crate::telemetry::spans::Place;
-use crate::telemetry::traces::{Batching, Known, Terms, Traces};
+use crate::telemetry::spans::ProviderLocation;
+use crate::telemetry::traces::{Batching, TraceSettings, TracedProviders, Traces};
 use crate::wire::mask::Mask;
 
 /// What sends traces, where the configuration names a receiver.
@@ -20,7 +20,7 @@ pub(super) fn start(config: &Config, clock: Clock) -> Result<Option<Traces>, Sta
     let server = &config.server;
     let mut listens = server.listen.iter();
     let encrypted = listens.any(|listen| server.listeners.tls_at(listen).is_some());
-    let terms = Terms {
+    let terms = TraceSettings {
         sampler: policy.sampler,
         keep: policy.keep,
         batching: Batching {
@@ -29,8 +29,8 @@ pub(super) fn start(config: &Config, clock: Clock) -> Result<Option<Traces>, Sta
             queue: policy.queue,
         },
         mask: match telemetry.content {
-            Content::Off => None,
-            Content::Masked => Some(Mask::new(&telemetry.mask).unwrap_or_default()),
+            ContentCapture::Off => None,
+            ContentCapture::Masked => Some(Mask::new(&telemetry.mask).unwrap_or_default()),
         },
         scheme: if encrypted { "https" } else { "http" },
     };
@@ -40,17 +40,17 @@ pub(super) fn start(config: &Config, clock: Clock) -> Result<Option<Traces>, Sta
 }
 
 /// What spans say of each provider, and what they must not.
-pub(super) fn known(config: &Config) -> Known {
+pub(super) fn known(config: &Config) -> TracedProviders {
     let providers = config.providers.iter();
     let places = providers.map(|provider| (provider.name.clone(), place(provider)));
     let keys = config.providers.iter().flat_map(|provider| &provider.keys);
-    Known {
+    TracedProviders {
         places: places.collect(),
         keys: keys.filter_map(|key| key.material.clone()).collect(),
     }
 }
 
-fn place(provider: &Provider) -> Place {
+fn place(provider: &ProviderConfig) -> ProviderLocation {
     let kind = provider.kind.clone();
     let uri = provider.base_url.parse::<Uri>().ok();
     let uri = uri.filter(|_| provider.dialect.is_remote());
@@ -60,7 +60,7 @@ fn place(provider: &Provider) -> Place {
         _ => None,
     });
     let host = uri.as_ref().and_then(Uri::host);
-    Place {
+    ProviderLocation {
         kind,
         // An IPv6 address stands in brackets in a URL only.
         host: host.map(|host| host.trim_matches(['[', ']']).to_owned()),

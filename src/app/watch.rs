@@ -102,11 +102,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::runtime::temp::Dir;
+    use crate::runtime::temp::TempDir;
 
     #[tokio::test]
     async fn a_directory_whose_links_are_swapped_has_changed() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let at = |name: &str| dir.0.join(name);
         // As Kubernetes mounts a secret.
         for (version, key) in [("..v1", "one"), ("..v2", "two")] {
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_change_is_told_when_it_has_come_to_rest_and_never_forgotten() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let file = dir.0.join("key");
         fs::write(&file, "one").unwrap();
         let mut watch = Watch::new(vec![file.clone()]).await;
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_that_moves_to_another_file_is_a_change() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         fs::write(dir.0.join("a"), "key").unwrap();
         let mut watch = Watch::new(vec![dir.0.clone()]).await;
         fs::rename(dir.0.join("a"), dir.0.join("b")).unwrap();

@@ -9,11 +9,11 @@ use clap::{Args, Parser, Subcommand};
 #[command(version, about, arg_required_else_help = true)]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(super) command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum CliCommand {
     /// Serve requests until told to stop.
     Serve(Serve),
     /// Read the configuration, print what it means, and exit with 78 if it has mistakes.

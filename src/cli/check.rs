@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, Key, Provider, Proxy, show_duration};
+use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
 use crate::domain::chain::Chain;
 
 /// The configuration for people.
@@ -35,11 +35,11 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
         false => config.sources.join(", "),
     };
     writeln!(out, "read        {sources}")?;
-    writeln!(out, "listens on  {}", listen.join(", "))?;
-    writeln!(out, "admin on    {}", admin(config))?;
+    writeln!(out, "listen      {}", listen.join(", "))?;
+    writeln!(out, "admin       {}", admin(config))?;
     clients::write(config, out)?;
     if let Some(path) = &config.state_path {
-        writeln!(out, "keeps in    {}", path.display())?;
+        writeln!(out, "state file  {}", path.display())?;
     }
     let usual = config.policies.usual();
     if let Some(profile) = usual.profile {
@@ -80,7 +80,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_provider(provider: &Provider, out: &mut String) -> std::fmt::Result {
+fn write_provider(provider: &ProviderConfig, out: &mut String) -> std::fmt::Result {
     writeln!(out, "  {}", title(provider))?;
     writeln!(out, "    models  {}", models(provider))?;
     for (at, key) in provider.keys.iter().enumerate() {
@@ -92,14 +92,14 @@ fn write_provider(provider: &Provider, out: &mut String) -> std::fmt::Result {
         writeln!(out, "    limits  {}, per key", limits.join(", "))?;
     }
     if !provider.headers.is_empty() {
-        writeln!(out, "    sends   {}", header_names(provider).join(", "))?;
+        writeln!(out, "    headers {}", header_names(provider).join(", "))?;
     }
     if let Some(proxy) = proxy(provider) {
         writeln!(out, "    proxy   {proxy}")?;
     }
     if !provider.authorities.is_empty() {
         let count = provider.authorities.len();
-        writeln!(out, "    trusts  {count} certificate authorities more")?;
+        writeln!(out, "    CAs     {count} extra certificate authorities")?;
     }
     if provider.mock.failure_rate > 0.0 {
         let percent = provider.mock.failure_rate * 100.0;
@@ -165,7 +165,7 @@ fn admin(config: &Config) -> String {
     }
 }
 
-fn provider_json(provider: &Provider) -> Value {
+fn provider_json(provider: &ProviderConfig) -> Value {
     let keys: Vec<Value> = provider
         .keys
         .iter()
@@ -199,7 +199,7 @@ fn provider_json(provider: &Provider) -> Value {
     })
 }
 
-fn title(provider: &Provider) -> String {
+fn title(provider: &ProviderConfig) -> String {
     let kind = match provider.kind.as_str() {
         "" => String::new(),
         kind if kind == provider.name.as_str() => ", built in".to_owned(),
@@ -215,7 +215,7 @@ fn title(provider: &Provider) -> String {
 }
 
 /// Where it is called, without the query.
-fn url(provider: &Provider) -> Option<String> {
+fn url(provider: &ProviderConfig) -> Option<String> {
     let full = provider.chat_url.as_ref().unwrap_or(&provider.base_url);
     let shown = match full.split_once('?') {
         Some((path, _)) => format!("{path}?…"),
@@ -224,7 +224,7 @@ fn url(provider: &Provider) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-fn models(provider: &Provider) -> String {
+fn models(provider: &ProviderConfig) -> String {
     let pool: Vec<&str> = provider.models.iter().map(|model| model.as_str()).collect();
     let window = provider
         .context_window
@@ -246,7 +246,7 @@ fn models(provider: &Provider) -> String {
     shown + &window
 }
 
-fn shown_key(provider: &Provider, at: usize, key: &Key) -> String {
+fn shown_key(provider: &ProviderConfig, at: usize, key: &KeyConfig) -> String {
     match &key.material {
         Some(material) => {
             format!(
@@ -261,7 +261,7 @@ fn shown_key(provider: &Provider, at: usize, key: &Key) -> String {
     }
 }
 
-fn limits(provider: &Provider) -> Vec<String> {
+fn limits(provider: &ProviderConfig) -> Vec<String> {
     let limits = &provider.limits;
     [
         limits.rpm.map(|count| format!("{count} requests a minute")),
@@ -276,7 +276,7 @@ fn limits(provider: &Provider) -> Vec<String> {
     .collect()
 }
 
-fn header_names(provider: &Provider) -> Vec<&str> {
+fn header_names(provider: &ProviderConfig) -> Vec<&str> {
     provider
         .headers
         .iter()
@@ -285,11 +285,11 @@ fn header_names(provider: &Provider) -> Vec<&str> {
 }
 
 /// The proxy to it, without user and password.
-fn proxy(provider: &Provider) -> Option<String> {
+fn proxy(provider: &ProviderConfig) -> Option<String> {
     match provider.proxy.as_ref()? {
-        Proxy::Off => None,
-        Proxy::Environment => Some("as the environment says".to_owned()),
-        Proxy::Url(url) => {
+        ProxyConfig::Off => None,
+        ProxyConfig::Environment => Some("as the environment says".to_owned()),
+        ProxyConfig::Url(url) => {
             let url = url.expose();
             let (scheme, rest) = url.split_once("://")?;
             let host = rest.split('/').next()?.rsplit('@').next()?;
@@ -330,8 +330,8 @@ mod tests {
     fn people_see_everything_but_secrets() {
         let text = render(&config());
         for part in [
-            "listens on  127.0.0.1:8080",
-            "admin on    127.0.0.1:8081",
+            "listen      127.0.0.1:8080",
+            "admin       127.0.0.1:8081",
             "batch  2 tokens; groq:*, smart; 10 requests a minute; 5000 tokens a minute; 2 at the same time; low priority",
             "web    1 token; all targets",
             "groq  (openai, built in)  https://api.groq.com/openai/v1",
@@ -339,7 +339,7 @@ mod tests {
             "groq#2  ****      env GROQ_API_KEYS[1]",
             "a, then b; no others; up to 4096 tokens",
             "30 requests a minute, 8 at the same time, per key",
-            "sends   X-Team",
+            "headers X-Team",
             "azure  (openai)  https://r.example.com/d/chat/completions?…",
             "none needed",
             "proxy   http://proxy.example.com:3128",

@@ -84,8 +84,8 @@ fn table(explained: &Value) -> String {
         }
     }
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let statuses = rows.iter().filter_map(|row| row.get(column));
+        statuses.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths = [width(0), width(1), width(2)];
     for [name, verdict, left, detail] in &rows {
@@ -118,7 +118,7 @@ mod tests {
         let explained = json!({
             "target": "smart", "answer": "goes_now", "detail": "goes to b:m", "code": null,
             "candidates": [
-                {"place": 1, "upstream": "a:m", "verdict": "excluded", "reason": "circuit_open", "seconds_left": 12.0,
+                {"place": 1, "upstream": "a:m", "verdict": "excluded", "reason": "breaker_open", "seconds_left": 12.0,
                  "detail": "the breaker is open, or its probe is under way", "keys": [{"id": "a#1", "verdict": "first"}]},
                 {"place": 2, "upstream": "b:m", "verdict": "chosen", "reason": null, "detail": "", "keys": [
                     {"id": "b#2", "verdict": "first"},
@@ -127,7 +127,7 @@ mod tests {
         });
         let expected = "\
 smart: goes to b:m
-  1. a:m  circuit open   12 s left  the breaker is open, or its probe is under way
+  1. a:m  breaker open   12 s left  the breaker is open, or its probe is under way
      a#1  first
   2. b:m  chosen
      b#2  first

@@ -15,18 +15,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::arguments::{Check, Cli, Command};
+use self::arguments::{Check, Cli, CliCommand};
 use self::exit::{refuse, say, say_json, surroundings};
 use crate::config::{self, ConfigErrors, LoadRequest, Problem};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve(arguments) => serve::run(arguments),
-        Command::Check(arguments) => check(&arguments),
-        Command::Health(arguments) => health::run(arguments),
-        Command::Explain(arguments) => explain::run(arguments),
-        Command::Top(arguments) => top::run(arguments),
+        CliCommand::Serve(arguments) => serve::run(arguments),
+        CliCommand::Check(arguments) => check(&arguments),
+        CliCommand::Health(arguments) => health::run(arguments),
+        CliCommand::Explain(arguments) => explain::run(arguments),
+        CliCommand::Top(arguments) => top::run(arguments),
     }
 }
 

@@ -7,7 +7,7 @@ use super::exit::{BAD_CONFIGURATION, CANNOT_BIND, SOFTWARE, complain, refuse, su
 use crate::app::{self, StartError};
 use crate::config::{self, LoadRequest, LogFormat};
 use crate::listener::Passed;
-use crate::telemetry::init::{self, Format};
+use crate::telemetry::init::{self, LineFormat};
 
 pub(super) fn run(arguments: Serve) -> ExitCode {
     let environment = surroundings();
@@ -44,8 +44,8 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
         Err(errors) => return refuse(&errors, false),
     };
     let format = match config.log.format {
-        LogFormat::Text => Format::Text,
-        LogFormat::Json => Format::Json,
+        LogFormat::Text => LineFormat::Text,
+        LogFormat::Json => LineFormat::Json,
     };
     let _flush_at_the_end = init::init(format, &config.log.level);
     warn(&config);

@@ -25,10 +25,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use self::feed::Feed;
+use self::feed::FeedLink;
 use self::keys::{Effect, press};
-use self::look::Look;
-use self::model::{Model, News};
+use self::look::Theme;
+use self::model::{ModelUpdate, TopModel};
 use super::admin::{AdminClient, AdminError};
 use super::arguments::Top;
 use super::exit::{CANNOT_BIND, SOFTWARE, complain};
@@ -73,17 +73,17 @@ fn show(arguments: Top) -> Result<(), TopError> {
         return Err(TopError::NoTerminal);
     }
     let client = AdminClient::new(arguments.side)?;
-    let mut model = Model::new(client.address().to_string());
+    let mut model = TopModel::new(client.address().to_string());
     // What is wrong with address or token is better said without a screen.
     model.hear(feed::look(&client)?);
-    let look = Look::new(std::env::var("NO_COLOR").ok().as_deref());
+    let look = Theme::new(std::env::var("NO_COLOR").ok().as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(TopError::Terminal)?;
     let told = {
         let _inside = runtime.enter();
-        Told::new().map_err(TopError::Terminal)?
+        ExitSignals::new().map_err(TopError::Terminal)?
     };
     let feed = feed::start(client);
     let told_to_end = Arc::new(AtomicBool::new(false));
@@ -113,9 +113,9 @@ fn show(arguments: Top) -> Result<(), TopError> {
 }
 
 fn on_screen(
-    model: &mut Model,
-    feed: &Feed,
-    look: Look,
+    model: &mut TopModel,
+    feed: &FeedLink,
+    look: Theme,
     told_to_end: &AtomicBool,
 ) -> Result<(), TopError> {
     // It also puts the terminal back when something panics.
@@ -131,16 +131,16 @@ fn on_screen(
 /// Until the user, or a signal, says that it is enough.
 fn stay(
     terminal: &mut DefaultTerminal,
-    model: &mut Model,
-    feed: &Feed,
-    look: Look,
+    model: &mut TopModel,
+    feed: &FeedLink,
+    look: Theme,
     told_to_end: &AtomicBool,
 ) -> io::Result<()> {
     let clock = Clock::start();
     let mut heard = clock.now();
     while !told_to_end.load(Ordering::Relaxed) {
         for news in feed.news.try_iter() {
-            if matches!(news, News::Look { .. }) {
+            if matches!(news, ModelUpdate::Look { .. }) {
                 heard = clock.now();
             }
             model.hear(news);
@@ -174,7 +174,7 @@ fn age(clock: &Clock, heard: Time) -> f64 {
 }
 
 /// What ends it from outside.
-struct Told {
+struct ExitSignals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -182,7 +182,7 @@ struct Told {
     terminal: Option<AsyncFd<io::Stdin>>,
 }
 
-impl Told {
+impl ExitSignals {
     /// Takes the signals over. Inside a runtime.
     fn new() -> io::Result<Self> {
         Ok(Self {

@@ -11,9 +11,9 @@ use super::error::ConfigErrors;
 use super::listen::{Listen, Listens};
 use super::load::{interpolate_tree, layers, merge_keys, parse};
 use super::lookup;
-use super::read::{FromNode, Node, Report};
+use super::read::{ConfigNode, FromNode, Report};
 use super::request::LoadRequest;
-use super::resolved::{Admin, Server};
+use super::resolved::{AdminConfig, ServerConfig};
 
 /// The addresses of `server.listen` in the order of the configuration, from the same layers as
 /// [`load`](super::load()).
@@ -23,7 +23,7 @@ use super::resolved::{Admin, Server};
 /// names the address.
 pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
     let listens: Option<Listens> = read(request, "listen")?;
-    Ok(listens.map_or_else(|| Server::default().listen, |listens| listens.0))
+    Ok(listens.map_or_else(|| ServerConfig::default().listen, |listens| listens.0))
 }
 
 /// The addresses of `server.admin_listen` in the same way; none when it is off.
@@ -32,7 +32,7 @@ pub fn addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
 /// As [`addresses`].
 pub fn admin_addresses(request: &LoadRequest) -> Result<Vec<Listen>, ConfigErrors> {
     let listens: Option<AdminListen> = read(request, "admin_listen")?;
-    Ok(listens.map_or_else(|| Admin::default().listen, |AdminListen(all)| all))
+    Ok(listens.map_or_else(|| AdminConfig::default().listen, |AdminListen(all)| all))
 }
 
 /// What the layers say of `server.<key>`.
@@ -71,7 +71,7 @@ fn read<T: FromNode>(request: &LoadRequest, key: &str) -> Result<Option<T>, Conf
         }
     };
     let listen = member(&mut root, "server").and_then(|server| member(server, key));
-    let read = listen.and_then(|value| T::read(&Node { value, path }, &mut report));
+    let read = listen.and_then(|value| T::read(&ConfigNode { value, path }, &mut report));
     if !report.problems.is_empty() {
         return Err(report.into_errors());
     }

@@ -4,15 +4,15 @@ use config::ValueKind;
 
 use super::context::Context;
 use super::listen::{Listen, Listens};
-use super::read::{FromNode, Node, Report};
-use super::resolved::Admin;
-use super::tokens::{self, Typed};
+use super::read::{ConfigNode, FromNode, Report};
+use super::resolved::AdminConfig;
+use super::tokens::{self, TokenKeys};
 
 /// `server.admin_listen`: addresses, or `off`.
 pub(super) struct AdminListen(pub(super) Vec<Listen>);
 
 impl FromNode for AdminListen {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let is_off = match &node.value.kind {
             ValueKind::Boolean(on) => !on,
             ValueKind::Array(items) => matches!(&items[..], [one] if is_off(&one.kind)),
@@ -39,12 +39,12 @@ fn is_off(kind: &ValueKind) -> bool {
 /// What it means. `insecure`: the operator allows addresses that others can reach without any identification.
 pub(super) fn resolve(
     listen: Option<AdminListen>,
-    typed: &Typed,
+    typed: &TokenKeys,
     insecure: bool,
     context: &Context<'_>,
     report: &mut Report,
-) -> Admin {
-    let usual = Admin::default();
+) -> AdminConfig {
+    let usual = AdminConfig::default();
     let before = report.problems.len();
     let tokens = tokens::digests(typed, "server", context, report);
     let typed = typed.token.is_some() || typed.file.is_some() || typed.sha256.is_some();
@@ -64,7 +64,7 @@ pub(super) fn resolve(
         }
     }
     let named = listen.is_some();
-    let admin = Admin {
+    let admin = AdminConfig {
         listen: listen.map_or(usual.listen, |AdminListen(all)| all),
         named,
         tokens,

@@ -96,7 +96,7 @@ pub fn find(name: &str) -> Option<&'static BuiltIn> {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::endpoint::Endpoint;
+    use super::super::endpoint::ProviderAddress;
     use super::*;
 
     #[test]
@@ -120,7 +120,9 @@ mod tests {
             );
             if let Some(url) = &entry.prefill_url {
                 assert_eq!(
-                    &Endpoint::parse(url, entry.dialect()).unwrap().base_url,
+                    &ProviderAddress::parse(url, entry.dialect())
+                        .unwrap()
+                        .base_url,
                     url,
                     "{}",
                     entry.id
@@ -130,7 +132,7 @@ mod tests {
                 assert!(dialects::upstream(dialect).is_some(), "{}", entry.id);
             }
             if entry.dialect().is_remote() {
-                let endpoint = Endpoint::parse(&entry.base_url, entry.dialect()).unwrap();
+                let endpoint = ProviderAddress::parse(&entry.base_url, entry.dialect()).unwrap();
                 assert_eq!(endpoint.base_url, entry.base_url, "{}", entry.id);
                 assert_eq!(endpoint.chat_url, None, "{}", entry.id);
             }

@@ -1,6 +1,6 @@
 //! Keys whose value is one of several words.
 
-use super::read::{FromNode, Node, Report};
+use super::read::{ConfigNode, FromNode, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
@@ -9,7 +9,7 @@ use crate::domain::rotation::KeyRotation;
 use crate::wire::dialects::{self, Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match node.text().as_deref() {
             Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node
                 .reject(
@@ -27,7 +27,7 @@ impl FromNode for Dialect {
 }
 
 impl FromNode for KeyRotation {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let all = [
             Self::RoundRobin,
             Self::Sticky,
@@ -43,14 +43,14 @@ impl FromNode for KeyRotation {
 }
 
 impl FromNode for Policy {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let all: Vec<_> = Self::all().map(|policy| (policy.name(), policy)).collect();
         choice(node, &all, report)
     }
 }
 
 impl FromNode for CooldownScope {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let scopes = [
             ("key_model", Self::KeyModel),
             ("key", Self::Key),
@@ -61,7 +61,7 @@ impl FromNode for CooldownScope {
 }
 
 impl FromNode for LogFormat {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
     }
 }

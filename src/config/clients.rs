@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::context::Context;
 use super::describe::{Describe, Shape};
 use super::mask::looks_like_key;
-use super::read::{FromNode, Node, Report, section};
-use super::resolved::Client;
-use super::tokens::{self, Typed};
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::resolved::ClientConfig;
+use super::tokens::{self, TokenKeys};
 use super::values::{KeyTexts, Names, choice};
 use crate::domain::chain::{ResolveError, Targets};
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority, matches};
@@ -29,7 +29,7 @@ section! {
         /// Targets that it may ask for, `*` for any text. Absent: all.
         allow | targets: Allowed,
         /// What it may do at once and per minute.
-        limits: Limits,
+        limits: ClientLimitsSection,
         /// The same as `limits.rpm`.
         rpm: NonZeroU64,
         /// The same as `limits.tpm`.
@@ -43,7 +43,7 @@ section! {
 
 section! {
     /// `clients[].limits`
-    Limits {
+    ClientLimitsSection {
         /// Requests per minute.
         rpm: NonZeroU64,
         /// Tokens per minute, prompt and answer together.
@@ -63,11 +63,11 @@ impl Describe for Allowed {
 }
 
 impl FromNode for Allowed {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         Names::read(node, report).map(Self)
     }
 
-    fn no_value(node: &Node<'_>, report: &mut Report) {
+    fn no_value(node: &ConfigNode<'_>, report: &mut Report) {
         // A variable that is not set is reported already.
         let place = report.place(&node.path);
         if !report.problems.iter().any(|problem| problem.place == place) {
@@ -78,7 +78,7 @@ impl FromNode for Allowed {
 }
 
 impl FromNode for Priority {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let choices = Self::ALL.map(|priority| (priority.as_str(), priority));
         choice(node, &choices, report)
     }
@@ -89,8 +89,8 @@ pub(super) fn resolve(
     raw: Vec<RawClient>,
     context: &Context<'_>,
     report: &mut Report,
-) -> Vec<Client> {
-    let mut clients: Vec<Client> = Vec::with_capacity(raw.len());
+) -> Vec<ClientConfig> {
+    let mut clients: Vec<ClientConfig> = Vec::with_capacity(raw.len());
     for (at, raw) in raw.into_iter().enumerate() {
         let path = format!("clients[{at}]");
         let client = one(raw, &path, context, report);
@@ -117,7 +117,7 @@ pub(super) fn resolve(
     clients
 }
 
-fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -> Client {
+fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -> ClientConfig {
     let name = raw.name.as_deref().unwrap_or_default().trim().to_owned();
     if name.is_empty() {
         report.problem(
@@ -138,7 +138,7 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
             "write the token as `token:`, and a plain name",
         );
     }
-    let typed = Typed {
+    let typed = TokenKeys {
         token: raw.token,
         file: raw.token_file,
         sha256: raw.token_sha256,
@@ -175,7 +175,7 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
         },
         priority: raw.priority.unwrap_or_default(),
     };
-    Client { policy, tokens }
+    ClientConfig { policy, tokens }
 }
 
 /// A limit stands in one of two places.
@@ -194,7 +194,7 @@ fn either<T>(
 }
 
 /// Warns of allowed targets that nothing is called.
-pub(super) fn check_targets(clients: &[Client], targets: &Targets, report: &mut Report) {
+pub(super) fn check_targets(clients: &[ClientConfig], targets: &Targets, report: &mut Report) {
     let listed = || targets.listed().iter().map(|line| line.id.as_ref());
     for (at, client) in clients.iter().enumerate() {
         let path = format!("clients[{at}].allow");

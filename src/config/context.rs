@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::catalog;
 use super::keys;
 use super::read::Report;
-use super::resolved::{Key, Provider};
+use super::resolved::{KeyConfig, ProviderConfig};
 use crate::domain::ids::ProviderName;
 
 /// What resolving needs besides the file's content.
@@ -24,14 +24,14 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// The keys that variables of these names lead to.
-    pub fn keys(&self, names: &[String], report: &mut Report) -> Vec<Key> {
+    pub fn keys(&self, names: &[String], report: &mut Report) -> Vec<KeyConfig> {
         keys::from_env(names, self.env, &self.working_dir).told(report)
     }
 }
 
 /// A provider and how it came to be there.
 pub(super) struct Placed {
-    pub provider: Provider,
+    pub provider: ProviderConfig,
     /// It was not named in the file.
     pub builtin: bool,
 }

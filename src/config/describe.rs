@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 pub(super) struct Section {
     /// Its documentation, line by line: its path in backticks, and more where one path has several forms.
     pub about: &'static [&'static str],
-    pub fields: &'static [Field],
+    pub fields: &'static [FieldSpec],
 }
 
 /// One key.
-pub(super) struct Field {
+pub(super) struct FieldSpec {
     /// Its name, then its other names.
     pub names: &'static [&'static str],
     /// Its documentation, line by line; empty texts say nothing.
@@ -77,7 +77,7 @@ impl Section {
             }
         }
         let required = self.fields.iter().filter(|field| field.required);
-        let required: Vec<&str> = required.map(Field::name).collect();
+        let required: Vec<&str> = required.map(FieldSpec::name).collect();
         let mut schema = json!({
             // With all keys commented out, nothing is there.
             "type": ["object", "null"],
@@ -91,7 +91,7 @@ impl Section {
     }
 }
 
-impl Field {
+impl FieldSpec {
     /// Its name and its other names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.names.iter().map(|name| name.trim_start_matches("r#"))

@@ -39,12 +39,12 @@ pub(super) fn parse(bytes: &[u8]) -> Dotenv {
         let following = lines.get(at + 1..).unwrap_or_default();
         let mut more = 0;
         match line.map(|line| read(line, following)) {
-            Some(Said::Nothing) => {}
-            Some(Said::Entry(name, value, lines)) => {
+            Some(DotenvLine::Nothing) => {}
+            Some(DotenvLine::Entry(name, value, lines)) => {
                 file.entries.push((name.to_owned(), value));
                 more = lines;
             }
-            Some(Said::Garbage) | None => file.skipped.push(at + 1),
+            Some(DotenvLine::Garbage) | None => file.skipped.push(at + 1),
         }
         at += 1 + more;
     }
@@ -52,7 +52,7 @@ pub(super) fn parse(bytes: &[u8]) -> Dotenv {
 }
 
 /// What a line says.
-enum Said<'a> {
+enum DotenvLine<'a> {
     /// It is empty, or a comment.
     Nothing,
     /// A name and its value, which goes on for so many lines more.
@@ -61,22 +61,22 @@ enum Said<'a> {
     Garbage,
 }
 
-fn read<'a>(line: &'a str, following: &[Option<&str>]) -> Said<'a> {
+fn read<'a>(line: &'a str, following: &[Option<&str>]) -> DotenvLine<'a> {
     // What stands at its end may belong to a value in quotes.
     let line = line.trim_start();
     if line.is_empty() || line.starts_with('#') {
-        return Said::Nothing;
+        return DotenvLine::Nothing;
     }
     let exported = line
         .strip_prefix("export")
         .filter(|rest| rest.starts_with(char::is_whitespace));
     let line = exported.map_or(line, str::trim_start);
     let Some((name, rest)) = line.split_once('=') else {
-        return Said::Garbage;
+        return DotenvLine::Garbage;
     };
     let name = name.trim_end();
     if !is_name(name) {
-        return Said::Garbage;
+        return DotenvLine::Garbage;
     }
     let text = rest.trim_start();
     let quote = text
@@ -84,12 +84,12 @@ fn read<'a>(line: &'a str, following: &[Option<&str>]) -> Said<'a> {
         .next()
         .filter(|first| matches!(first, '"' | '\'' | '`'));
     let Some(quote) = quote else {
-        return Said::Entry(name, plain(rest), 0);
+        return DotenvLine::Entry(name, plain(rest), 0);
     };
     match quoted(text.get(1..).unwrap_or_default(), quote, following) {
-        Quoted::Whole(value, more) => Said::Entry(name, value, more),
-        Quoted::Part => Said::Entry(name, plain(rest), 0),
-        Quoted::Open => Said::Garbage,
+        Quoted::Whole(value, more) => DotenvLine::Entry(name, value, more),
+        Quoted::Part => DotenvLine::Entry(name, plain(rest), 0),
+        Quoted::Open => DotenvLine::Garbage,
     }
 }
 

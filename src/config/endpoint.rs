@@ -8,7 +8,7 @@ use crate::wire::dialects::Dialect;
 
 /// Where a provider is called.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Endpoint {
+pub(super) struct ProviderAddress {
     /// API root without a trailing slash.
     pub base_url: String,
     /// The full URL that was given.
@@ -17,7 +17,7 @@ pub(super) struct Endpoint {
     pub local: bool,
 }
 
-impl Endpoint {
+impl ProviderAddress {
     /// Reads an absolute http(s) URL. A trailing slash does not matter; one that ends in the dialect's
     /// [`full_path`](crate::wire::dialect::UpstreamDialect::full_path) is kept as the full URL, with its query.
     ///
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
     use crate::wire::dialects;
 
-    fn parse(text: &str) -> Result<Endpoint, String> {
-        Endpoint::parse(text, dialects::usual())
+    fn parse(text: &str) -> Result<ProviderAddress, String> {
+        ProviderAddress::parse(text, dialects::usual())
     }
 
     #[test]

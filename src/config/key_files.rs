@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::odd_keys;
 use super::read::Report;
-use super::resolved::Key;
+use super::resolved::KeyConfig;
 use crate::domain::secret::ApiKey;
 
 /// A file of keys is small; what is larger is something else, in bytes.
@@ -32,19 +32,19 @@ pub fn files_at(path: &Path) -> Vec<PathBuf> {
 /// What stands in files of keys.
 #[derive(Default)]
 pub(super) struct Read {
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<KeyConfig>,
     warnings: Vec<String>,
 }
 
 impl Read {
     /// Tells what there is to tell; the keys are left.
-    pub(super) fn told(self, report: &mut Report) -> Vec<Key> {
+    pub(super) fn told(self, report: &mut Report) -> Vec<KeyConfig> {
         report.warnings.extend(self.warnings);
         self.keys
     }
 
     /// The keys, and what there is to tell.
-    pub(super) fn parts(self) -> (Vec<Key>, Vec<String>) {
+    pub(super) fn parts(self) -> (Vec<KeyConfig>, Vec<String>) {
         (self.keys, self.warnings)
     }
 }
@@ -85,7 +85,7 @@ fn read_one(path: &Path) -> Result<Read, String> {
         let source = format!("file {} line {number}", path.display());
         let odd = odd_keys::told(line, &source);
         read.warnings.extend(odd);
-        read.keys.push(Key {
+        read.keys.push(KeyConfig {
             material: Some(ApiKey::new(key)),
             source,
         });

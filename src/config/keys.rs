@@ -9,14 +9,14 @@ use super::key_files;
 pub(super) use super::key_files::read as from_file;
 use super::odd_keys;
 use super::read::Report;
-use super::resolved::Key;
+use super::resolved::KeyConfig;
 use super::values::words;
 use crate::domain::secret::ApiKey;
 
 /// Keys that variables lead to, and what there is to say about them.
 #[derive(Default)]
-pub(super) struct Found {
-    pub keys: Vec<Key>,
+pub(super) struct FoundKeys {
+    pub keys: Vec<KeyConfig>,
     /// The file or directory that a variable names.
     file: Option<PathBuf>,
     /// The variable that names it, and what is wrong with it.
@@ -26,9 +26,9 @@ pub(super) struct Found {
     suspect: Option<String>,
 }
 
-impl Found {
+impl FoundKeys {
     /// Tells what there is to tell; the keys are left.
-    pub fn told(self, report: &mut Report) -> Vec<Key> {
+    pub fn told(self, report: &mut Report) -> Vec<KeyConfig> {
         if let Some(text) = &self.suspect {
             report.suspect(text);
         }
@@ -48,9 +48,9 @@ impl Found {
 /// keys with commas, spaces or line breaks between them. Without any of these, `GROQ_API_KEY_FILE` or
 /// `GROQ_API_KEYS_FILE` may name a file of keys, or a directory of such; relative ones start at `dir`. Repeated keys
 /// count once.
-pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &Path) -> Found {
+pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &Path) -> FoundKeys {
     for name in names {
-        let mut found = Found::default();
+        let mut found = FoundKeys::default();
         let plural = format!("{name}S");
         found.split(&plural, env.get(&plural));
         if found.keys.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
                 return found.distinct();
             }
             Some((variable, path)) => {
-                return Found {
+                return FoundKeys {
                     suspect: Some(path.to_owned()),
                     ..named(variable, dir.join(path))
                 };
@@ -80,10 +80,10 @@ pub(super) fn from_env(names: &[String], env: &BTreeMap<String, String>, dir: &P
             None => {}
         }
     }
-    Found::default()
+    FoundKeys::default()
 }
 
-fn named(variable: String, path: PathBuf) -> Found {
+fn named(variable: String, path: PathBuf) -> FoundKeys {
     let (read, problem) = match key_files::read(&path) {
         Ok(read) if read.keys.is_empty() => (read, Some("holds no key".to_owned())),
         Ok(read) => (read, None),
@@ -93,16 +93,16 @@ fn named(variable: String, path: PathBuf) -> Found {
         }
     };
     let (keys, warnings) = read.parts();
-    Found {
+    FoundKeys {
         keys: distinct(keys),
         problem: problem.map(|problem| (variable, format!("{} {problem}", path.display()))),
         file: Some(path),
         warnings,
-        ..Found::default()
+        ..FoundKeys::default()
     }
 }
 
-impl Found {
+impl FoundKeys {
     /// Adds the keys of a variable.
     fn split(&mut self, variable: &str, value: Option<&String>) {
         let Some(value) = value else { return };
@@ -115,7 +115,7 @@ impl Found {
                 true => format!("env {variable}[{at}]"),
                 false => format!("env {variable}"),
             };
-            self.keys.push(Key {
+            self.keys.push(KeyConfig {
                 material: Some(ApiKey::new(word)),
                 source,
             });
@@ -148,8 +148,8 @@ fn numbered<'a>(name: &str, env: &'a BTreeMap<String, String>) -> Vec<&'a str> {
 }
 
 /// Each key once, where it first stands.
-pub(super) fn distinct(keys: Vec<Key>) -> Vec<Key> {
-    let mut seen: Vec<Key> = Vec::with_capacity(keys.len());
+pub(super) fn distinct(keys: Vec<KeyConfig>) -> Vec<KeyConfig> {
+    let mut seen: Vec<KeyConfig> = Vec::with_capacity(keys.len());
     for key in keys {
         if !seen.iter().any(|other| other.material == key.material) {
             seen.push(key);
@@ -159,7 +159,7 @@ pub(super) fn distinct(keys: Vec<Key>) -> Vec<Key> {
 }
 
 /// Whether a key can be sent in a header.
-pub(super) fn sendable(key: &Key) -> bool {
+pub(super) fn sendable(key: &KeyConfig) -> bool {
     key.material.as_ref().is_none_or(|material| {
         let text = material.expose();
         text.bytes().all(|byte| byte.is_ascii_graphic()) && HeaderValue::from_str(text).is_ok()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::read::{FromNode, Node, Report};
+use super::read::{ConfigNode, FromNode, Report};
 
 /// One address.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -106,7 +106,7 @@ impl fmt::Display for Listen {
 pub(super) struct Listens(pub Vec<Listen>);
 
 impl FromNode for Listens {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let mut found: Vec<Listen> = Vec::new();
         let before = report.problems.len();
         for item in node.items() {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use config::ValueKind;
 
 use super::listen::Listen;
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{PositiveSpan, Size, Span};
 use crate::domain::connection::{ConnectionPolicy, Http2Policy};
 
 section! {
     /// `server.drain`
-    Drain {
+    DrainSection {
         /// From the signal to refusing new connections. Default `0s`.
         delay: Span,
         /// How long requests under way may take to finish. Default `30s`.
@@ -54,7 +54,7 @@ section! {
 pub(super) struct Http2(Option<Http2Policy>);
 
 impl FromNode for Http2 {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let usual = Http2Policy::default();
         if !matches!(node.value.kind, ValueKind::Table(_)) {
             return bool::read(node, report).map(|on| Self(on.then_some(usual)));
@@ -73,7 +73,7 @@ impl FromNode for Http2 {
 
 section! {
     /// `server.tls`
-    Tls {
+    TlsSection {
         /// The certificate and those that lead to its root, PEM.
         cert: String = required,
         /// Its private key, PEM.
@@ -91,7 +91,7 @@ section! {
     /// `server.unix`
     UnixFile {
         /// Permission bits in octal; connecting takes the right to write. Default `"0660"`.
-        mode: Mode,
+        mode: OctalMode,
         /// A user's name or number. Default: who runs the process.
         owner: String,
         /// A group's name or number.
@@ -100,10 +100,10 @@ section! {
 }
 
 /// `server.unix.mode`: octal digits, however they are typed.
-pub(super) struct Mode(u32);
+pub(super) struct OctalMode(u32);
 
-impl FromNode for Mode {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for OctalMode {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let text = node.text().unwrap_or_default();
         let digits = text.trim().trim_start_matches("0o");
         let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -194,18 +194,18 @@ fn or(typed: Option<PositiveSpan>, usual: Duration) -> Duration {
 }
 
 /// The keys of `server` that say so.
-pub(super) struct Typed {
+pub(super) struct ListenerKeys {
     pub(super) max_connections: Option<NonZeroUsize>,
     pub(super) max_head: Option<Size>,
     pub(super) timeouts: Option<ClientTimeouts>,
     pub(super) http2: Option<Http2>,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<TlsSection>,
     pub(super) unix: Option<UnixFile>,
     pub(super) reuse_port: Option<bool>,
 }
 
 /// What they mean. Files are relative to `dir`.
-pub(super) fn resolve(raw: Typed, dir: &Path, report: &mut Report) -> Listeners {
+pub(super) fn resolve(raw: ListenerKeys, dir: &Path, report: &mut Report) -> Listeners {
     let usual = Listeners::default();
     let typed = raw.timeouts.unwrap_or_default();
     let times = usual.connections;
@@ -229,7 +229,7 @@ pub(super) fn resolve(raw: Typed, dir: &Path, report: &mut Report) -> Listeners 
         },
         tls: raw.tls.and_then(|raw| tls(raw, dir, report)),
         unix: UnixFileMode {
-            mode: file.mode.map_or(usual.unix.mode, |Mode(mode)| mode),
+            mode: file.mode.map_or(usual.unix.mode, |OctalMode(mode)| mode),
             owner: file.owner,
             group: file.group,
         },
@@ -237,7 +237,7 @@ pub(super) fn resolve(raw: Typed, dir: &Path, report: &mut Report) -> Listeners 
     }
 }
 
-fn tls(raw: Tls, dir: &Path, report: &mut Report) -> Option<TlsSettings> {
+fn tls(raw: TlsSection, dir: &Path, report: &mut Report) -> Option<TlsSettings> {
     let mut file = |name: &str, typed: Option<String>| {
         let path = format!("server.tls.{name}");
         let typed = typed.filter(|typed| !typed.trim().is_empty())?;

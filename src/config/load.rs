@@ -10,7 +10,7 @@ use super::error::{ConfigErrors, Problem};
 use super::interpolate::{InterpolateError, interpolate};
 use super::lookup::{self, Source};
 use super::raw::Root;
-use super::read::{COMMAND_LINE, FromNode, Node, Report};
+use super::read::{COMMAND_LINE, ConfigNode, FromNode, Report};
 use super::request::LoadRequest;
 use super::resolve;
 use super::resolved::Config;
@@ -89,7 +89,7 @@ fn load_from(
         }
     };
     misplaced(&mut root, &mut report);
-    let node = Node {
+    let node = ConfigNode {
         value: &root,
         path: String::new(),
     };

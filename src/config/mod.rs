@@ -61,9 +61,10 @@ pub use pages::Pages;
 pub use reference::{reference, schema};
 pub use request::LoadRequest;
 pub use resolved::{
-    Admin, Client, Config, Dns, Key, Log, LogFormat, Mock, Provider, Proxy, Server,
+    AdminConfig, ClientConfig, Config, DnsConfig, KeyConfig, LogConfig, LogFormat, Mock,
+    ProviderConfig, ProxyConfig, ServerConfig,
 };
-pub use telemetry::{Content, MetricsPolicy, TelemetryPolicy, Temporality};
+pub use telemetry::{ContentCapture, MetricsPolicy, TelemetryPolicy, Temporality};
 pub use traces::TracesPolicy;
 pub use units::{duration, show as show_duration};
 pub use variables::Variables;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 use zeroize::Zeroizing;
 
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Headers, Names, PositiveSpan, Texts, choice};
 use crate::domain::secret::ApiKey;
 
@@ -48,7 +48,7 @@ section! {
 pub(super) struct HttpUrl(String);
 
 impl FromNode for HttpUrl {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let text = Zeroizing::new(node.text().unwrap_or_default());
         match url(&text) {
             Ok(url) => Some(Self(url)),
@@ -88,7 +88,7 @@ impl Compression {
 }
 
 impl FromNode for Compression {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &Self::ALL, report)
     }
 }
@@ -133,18 +133,18 @@ pub struct OtlpTarget {
 }
 
 /// One of what can be pushed.
-struct Signal {
+struct OtlpSignal {
     /// In the names of variables.
     name: &'static str,
     /// After the root URL.
     path: &'static str,
 }
 
-const METRICS: Signal = Signal {
+const METRICS: OtlpSignal = OtlpSignal {
     name: "METRICS",
     path: "/v1/metrics",
 };
-const TRACES: Signal = Signal {
+const TRACES: OtlpSignal = OtlpSignal {
     name: "TRACES",
     path: "/v1/traces",
 };
@@ -273,7 +273,7 @@ impl<'a> Otel<'a> {
     }
 
     /// The first of a signal's own variable and the one for all signals that is set: its name and its value.
-    fn either(&self, signal: &Signal, what: &str) -> Option<(String, &'a str)> {
+    fn either(&self, signal: &OtlpSignal, what: &str) -> Option<(String, &'a str)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.name);
         let common = format!("OTEL_EXPORTER_OTLP_{what}");
         let value = |name: String| self.text(&name).map(|text| (name, text));
@@ -282,7 +282,7 @@ impl<'a> Otel<'a> {
 
     fn target(
         &mut self,
-        signal: &Signal,
+        signal: &OtlpSignal,
         file: &TargetForm,
         own: Option<&HttpUrl>,
     ) -> Option<OtlpTarget> {
@@ -320,7 +320,7 @@ impl<'a> Otel<'a> {
     }
 
     /// Whether `OTEL_…_EXPORTER` asks for OTLP by name; `None` where it asks for something else only.
-    fn exporter(&mut self, signal: &Signal) -> Option<bool> {
+    fn exporter(&mut self, signal: &OtlpSignal) -> Option<bool> {
         let name = format!("OTEL_{}_EXPORTER", signal.name);
         let Some(text) = self.text(&name) else {
             return Some(false);
@@ -347,7 +347,7 @@ impl<'a> Otel<'a> {
         }
     }
 
-    fn compression(&mut self, signal: &Signal) -> Option<Compression> {
+    fn compression(&mut self, signal: &OtlpSignal) -> Option<Compression> {
         let (name, text) = self.either(signal, "COMPRESSION")?;
         let known = Compression::ALL.iter().find(|(word, _)| *word == text);
         match known {
@@ -357,7 +357,7 @@ impl<'a> Otel<'a> {
     }
 
     /// The file's, with those of the variable in the place of its own or added.
-    fn headers(&mut self, signal: &Signal, file: &TargetForm) -> Vec<(String, ApiKey)> {
+    fn headers(&mut self, signal: &OtlpSignal, file: &TargetForm) -> Vec<(String, ApiKey)> {
         let mut headers = file.headers.clone().unwrap_or_default();
         let Some((variable, _)) = self.either(signal, "HEADERS") else {
             return headers;

@@ -8,9 +8,9 @@ use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use super::context::Placed;
-use super::endpoint::Endpoint;
-use super::read::{FromNode, Node, Report, section};
-use super::resolved::{Dns, Proxy};
+use super::endpoint::ProviderAddress;
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::resolved::{DnsConfig, ProxyConfig};
 use super::values::{Names, Span};
 use crate::domain::address;
 use crate::domain::secret::ApiKey;
@@ -28,10 +28,10 @@ section! {
 }
 
 /// The terms that were typed, or the usual ones.
-pub(super) fn dns(raw: Option<DnsForm>) -> Dns {
-    let usual = Dns::default();
+pub(super) fn dns(raw: Option<DnsForm>) -> DnsConfig {
+    let usual = DnsConfig::default();
     let raw = raw.unwrap_or_default();
-    Dns {
+    DnsConfig {
         ttl: raw.ttl.map_or(usual.ttl, |Span(span)| span),
         negative_ttl: raw
             .negative_ttl
@@ -41,18 +41,18 @@ pub(super) fn dns(raw: Option<DnsForm>) -> Dns {
 }
 
 /// `proxy`: `off`, `environment`, or a URL, which may hold a password and is never shown.
-pub(super) struct ProxyForm(pub Proxy);
+pub(super) struct ProxyForm(pub ProxyConfig);
 
 impl FromNode for ProxyForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         if node.value.kind == config::ValueKind::Boolean(false) {
-            return Some(Self(Proxy::Off));
+            return Some(Self(ProxyConfig::Off));
         }
         let text = Zeroizing::new(node.text().unwrap_or_default());
         let text = text.trim();
         match text {
-            "off" => return Some(Self(Proxy::Off)),
-            "environment" => return Some(Self(Proxy::Environment)),
+            "off" => return Some(Self(ProxyConfig::Off)),
+            "environment" => return Some(Self(ProxyConfig::Environment)),
             _ => {}
         }
         let usual = "write http://host:port, `environment` or `off`";
@@ -73,7 +73,7 @@ impl FromNode for ProxyForm {
         if let Some(why) = address::literal(host).and_then(|ip| address::refused(ip, false)) {
             return node.reject(format!("names {why}"), usual, report);
         }
-        Some(Self(Proxy::Url(ApiKey::new(text))))
+        Some(Self(ProxyConfig::Url(ApiKey::new(text))))
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) fn check_address(url: &str, allow_link_local: bool, place: &str, repo
         why if why.can_be_allowed() => {
             "if a provider really is there, set allow_link_local: true on it"
         }
-        address::Refused::Unspecified => "write 127.0.0.1 for this machine",
+        address::AddressRefusal::Unspecified => "write 127.0.0.1 for this machine",
         _ => "",
     };
     report.problem(place, format!("leads to {host}, {why}"), suggestion);
@@ -171,7 +171,7 @@ pub(super) fn settle(placed: &mut [Placed], proxy: Option<ProxyForm>, report: &m
         if !provider.dialect.is_remote() {
             continue;
         }
-        let local = Endpoint::parse(&provider.base_url, provider.dialect)
+        let local = ProviderAddress::parse(&provider.base_url, provider.dialect)
             .is_ok_and(|endpoint| endpoint.local);
         if provider.proxy.is_none() && !local {
             provider.proxy = Some(common.clone());

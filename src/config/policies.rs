@@ -8,12 +8,12 @@ use super::raw;
 use super::read::Report;
 use super::values::{Amount, PositiveSpan, Span, share};
 use crate::domain::backoff::Waits;
-use crate::domain::circuit::BreakerPolicy;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::limits::{KeyLimits, PacingPolicy, RetryPolicy, Timeouts};
 use crate::domain::near::near;
 
-pub(super) fn limits(raw: &raw::Limits, pacing: &raw::Pacing) -> KeyLimits {
+pub(super) fn limits(raw: &raw::KeyLimitsSection, pacing: &raw::Pacing) -> KeyLimits {
     let usual = PacingPolicy::default();
     KeyLimits {
         rpm: raw.rpm.map(|count| count.get()),
@@ -29,7 +29,7 @@ pub(super) fn limits(raw: &raw::Limits, pacing: &raw::Pacing) -> KeyLimits {
     }
 }
 
-pub(super) fn timeouts(raw: &raw::Timeouts) -> Timeouts {
+pub(super) fn timeouts(raw: &raw::TimeoutsSection) -> Timeouts {
     let usual = Timeouts::default();
     let or = |typed: Option<PositiveSpan>, usual| typed.map_or(usual, |PositiveSpan(span)| span);
     Timeouts {
@@ -43,7 +43,7 @@ pub(super) fn timeouts(raw: &raw::Timeouts) -> Timeouts {
     }
 }
 
-pub(super) fn retry(raw: raw::Retry, path: &str, report: &mut Report) -> RetryPolicy {
+pub(super) fn retry(raw: raw::RetrySection, path: &str, report: &mut Report) -> RetryPolicy {
     let usual = RetryPolicy::default();
     let waits = match raw.waits {
         None => usual.waits,
@@ -71,7 +71,7 @@ pub(super) fn retry(raw: raw::Retry, path: &str, report: &mut Report) -> RetryPo
     }
 }
 
-pub(super) fn breaker(raw: raw::Breaker) -> BreakerPolicy {
+pub(super) fn breaker(raw: raw::BreakerSection) -> BreakerPolicy {
     let usual = BreakerPolicy::default();
     BreakerPolicy {
         failure_threshold: raw.failure_threshold.unwrap_or(usual.failure_threshold),
@@ -85,7 +85,7 @@ pub(super) fn breaker(raw: raw::Breaker) -> BreakerPolicy {
 }
 
 pub(super) fn cooldown(
-    raw: Option<raw::Cooldown>,
+    raw: Option<raw::CooldownForm>,
     general: Option<Span>,
     path: &str,
     report: &mut Report,
@@ -137,7 +137,7 @@ pub(super) fn cooldown_of(name: &str, cooldowns: &[(String, Span, String)]) -> O
 
 /// Names in `llm.cooldown` that no provider answers to.
 pub(super) fn check_cooldown_names(
-    providers: &[raw::Provider],
+    providers: &[raw::ProviderSection],
     cooldowns: &[(String, Span, String)],
     report: &mut Report,
 ) {

@@ -3,7 +3,7 @@
 use config::ValueKind;
 
 use super::describe::{Describe, Shape};
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::Amount;
 use crate::domain::ids::ModelName;
 use crate::domain::price::{Price, Prices};
@@ -24,7 +24,7 @@ section! {
 pub(super) struct PriceForm(Price);
 
 impl FromNode for PriceForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let before = report.problems.len();
         let table = PriceTable::read(node, report)?;
         if let (Some(Amount(input)), Some(Amount(output))) = (table.input, table.output) {
@@ -57,7 +57,7 @@ impl Describe for PriceForm {
 pub(super) struct PricesForm(Vec<(ModelName, Price)>);
 
 impl FromNode for PricesForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return node.wrong("a map of models and prices", report);
         };

@@ -2,7 +2,7 @@
 
 use super::catalog::{self, BuiltIn};
 use super::context::Context;
-use super::endpoint::Endpoint;
+use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
@@ -10,9 +10,9 @@ use super::price::prices;
 use super::provider_keys::keys_of;
 use super::raw;
 use super::read::Report;
-use super::resolved::{Key, Mock, Provider};
+use super::resolved::{KeyConfig, Mock, ProviderConfig};
 use super::values::{Amount, Span, share};
-use crate::domain::circuit::BreakerPolicy;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
@@ -21,7 +21,7 @@ use crate::wire::dialects::{self, Dialect};
 
 /// What became of a provider of the file.
 pub(super) enum Outcome {
-    Ready(Box<Provider>),
+    Ready(Box<ProviderConfig>),
     /// A built-in provider without a key, in a file that may name such.
     Keyless(&'static BuiltIn),
     /// It has no name, which is reported.
@@ -30,7 +30,7 @@ pub(super) enum Outcome {
 
 /// Completes and checks the provider at `path`.
 pub(super) fn resolve(
-    mut raw: raw::Provider,
+    mut raw: raw::ProviderSection,
     path: &str,
     cooldowns: &[(String, Span, String)],
     context: &Context<'_>,
@@ -77,7 +77,7 @@ pub(super) fn resolve(
     }
     // What stands at another address than the built-in provider's may be something else.
     let usual = entry.filter(|entry| !own_url || entry.local);
-    let parts = Parts {
+    let parts = ProviderParts {
         name: &name,
         kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
         endpoint,
@@ -93,31 +93,31 @@ pub(super) fn resolve(
 }
 
 /// What is known of a provider before its other settings are looked at.
-struct Parts<'a> {
+struct ProviderParts<'a> {
     name: &'a str,
     kind: String,
-    endpoint: Endpoint,
+    endpoint: ProviderAddress,
     dialect: Dialect,
     /// The usual one, and those that it is restricted to.
     models: (Option<ModelName>, Vec<ModelName>),
-    keys: Vec<Key>,
+    keys: Vec<KeyConfig>,
     /// The catalogue's entry, where it describes what is called.
     usual: Option<&'static BuiltIn>,
 }
 
 /// The provider with its other settings.
 fn complete(
-    mut raw: raw::Provider,
-    parts: Parts<'_>,
+    mut raw: raw::ProviderSection,
+    parts: ProviderParts<'_>,
     path: &str,
     cooldowns: &[(String, Span, String)],
     context: &Context<'_>,
     report: &mut Report,
-) -> Provider {
+) -> ProviderConfig {
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let (model, models) = parts.models;
     let usual = parts.usual;
-    Provider {
+    ProviderConfig {
         name: parts.name.into(),
         kind: parts.kind,
         base_url: parts.endpoint.base_url,
@@ -206,7 +206,7 @@ fn no_key(
 
 /// Headers that contradict what else is said. `written`: there are keys.
 fn check_headers(
-    raw: &raw::Provider,
+    raw: &raw::ProviderSection,
     written: bool,
     own_url: bool,
     path: &str,
@@ -230,7 +230,7 @@ fn check_headers(
 
 /// Its usual model, and those that it is restricted to.
 fn models_of(
-    raw: &mut raw::Provider,
+    raw: &mut raw::ProviderSection,
     entry: Option<&'static BuiltIn>,
 ) -> (Option<ModelName>, Vec<ModelName>) {
     let models: Vec<ModelName> = raw
@@ -253,10 +253,10 @@ fn models_of(
 /// A built-in provider as it is without a file.
 pub(super) fn from_catalogue(
     entry: &'static BuiltIn,
-    keys: Vec<Key>,
+    keys: Vec<KeyConfig>,
     cooldowns: &[(String, Span, String)],
-) -> Provider {
-    Provider {
+) -> ProviderConfig {
+    ProviderConfig {
         name: entry.id.as_str().into(),
         kind: entry.id.clone(),
         base_url: entry.base_url.clone(),
@@ -321,8 +321,8 @@ fn endpoint(
     dialect: Dialect,
     path: &str,
     report: &mut Report,
-) -> Endpoint {
-    let none = Endpoint {
+) -> ProviderAddress {
+    let none = ProviderAddress {
         base_url: String::new(),
         chat_url: None,
         local: true,
@@ -345,7 +345,7 @@ fn endpoint(
         report.problem(path, message, &suggestion);
         return none;
     }
-    Endpoint::parse(&url, dialect).unwrap_or_else(|message| {
+    ProviderAddress::parse(&url, dialect).unwrap_or_else(|message| {
         let message = format!("base_url {message}");
         report.problem(
             &format!("{path}.base_url"),
@@ -364,7 +364,7 @@ fn prefill_url(
     report: &mut Report,
 ) -> Option<String> {
     let place = format!("{path}.prefill_url");
-    let problem = match Endpoint::parse(&url?, dialect) {
+    let problem = match ProviderAddress::parse(&url?, dialect) {
         Ok(endpoint) if endpoint.chat_url.is_none() => {
             outbound::check_address(&endpoint.base_url, allow_link_local, &place, report);
             return Some(endpoint.base_url);
@@ -385,19 +385,19 @@ fn own_variable(name: &str) -> String {
     format!("{}_API_KEY", letters.collect::<String>())
 }
 
-fn or_none(keys: Vec<Key>, free: bool) -> Vec<Key> {
+fn or_none(keys: Vec<KeyConfig>, free: bool) -> Vec<KeyConfig> {
     if !keys.is_empty() {
         return keys;
     }
     let source = if free { "none needed" } else { "none" };
-    vec![Key {
+    vec![KeyConfig {
         material: None,
         source: source.to_owned(),
     }]
 }
 
 fn params(
-    raw: &mut raw::Provider,
+    raw: &mut raw::ProviderSection,
     path: &str,
     report: &mut Report,
 ) -> serde_json::Map<String, serde_json::Value> {

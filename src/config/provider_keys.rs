@@ -4,16 +4,16 @@ use super::context::Context;
 use super::keys;
 use super::raw;
 use super::read::Report;
-use super::resolved::Key;
+use super::resolved::KeyConfig;
 
 /// The provider's keys, those of `variables` where the file names none, and whether there are any.
 pub(super) fn keys_of(
-    raw: &mut raw::Provider,
+    raw: &mut raw::ProviderSection,
     variables: &[String],
     path: &str,
     context: &Context<'_>,
     report: &mut Report,
-) -> (Vec<Key>, bool) {
+) -> (Vec<KeyConfig>, bool) {
     let mut keys = written_keys(raw, path, report);
     if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
         names.iter().for_each(|name| report.suspect(name));
@@ -69,7 +69,7 @@ pub(super) fn keys_of(
 }
 
 /// The keys that stand in the file itself.
-fn written_keys(raw: &mut raw::Provider, path: &str, report: &mut Report) -> Vec<Key> {
+fn written_keys(raw: &mut raw::ProviderSection, path: &str, report: &mut Report) -> Vec<KeyConfig> {
     let written = match (raw.api_keys.take(), raw.api_key.take()) {
         (Some(several), Some(_)) if !several.0.is_empty() => {
             report.warn(
@@ -87,7 +87,7 @@ fn written_keys(raw: &mut raw::Provider, path: &str, report: &mut Report) -> Vec
     let key = |(material, at): (_, String)| {
         let variables = report.variables.get(&at).map(|names| names.join(", "));
         let place = report.place(&at);
-        Key {
+        KeyConfig {
             material: Some(material),
             source: match variables {
                 Some(variables) => format!("env {variables} through {place}"),

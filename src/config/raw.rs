@@ -7,15 +7,15 @@ use config::ValueKind;
 use super::admin::AdminListen;
 use super::clients::RawClient;
 use super::listen::Listens;
-use super::listeners::{ClientTimeouts, Drain, Http2, Tls, UnixFile};
+use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
 use super::outbound::{DnsForm, ProxyForm};
 use super::price::{PriceForm, PricesForm};
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
-use super::streams::{Hedge, PrefillForm, ProfileForm, Rescue};
+use super::streams::{Hedge, PrefillForm, ProfileForm, RescueForm};
 use super::telemetry::Telemetry;
-use super::values::{Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span};
+use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span};
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
@@ -25,15 +25,15 @@ section! {
     /// The whole file.
     Root {
         /// How the process listens and protects itself.
-        server: Server,
+        server: ServerSection,
         /// Who may call. Absent or empty: anybody who can connect.
         clients: Vec<RawClient>,
         /// Where requests go.
         llm: Llm,
         /// What bounds one request.
-        dispatch: Dispatch,
+        dispatch: DispatchSection,
         /// How it logs.
-        log: Log,
+        log: LogSection,
         /// Where what is known of keys outlives the process.
         state: State,
         /// What is told of requests, beside the log.
@@ -43,7 +43,7 @@ section! {
 
 section! {
     /// `server`
-    Server {
+    ServerSection {
         /// One or several addresses: `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/pointsman.sock`. Port 0
         /// binds a free one. Default `127.0.0.1:8080`.
         listen: Listens,
@@ -77,9 +77,9 @@ section! {
         /// HTTP/2; `off` leaves HTTP/1.1.
         http2: Http2,
         /// How it stops.
-        drain: Drain,
+        drain: DrainSection,
         /// Transport encryption.
-        tls: Tls,
+        tls: TlsSection,
         /// The files of Unix sockets.
         unix: UnixFile,
         /// Whether another process may take the addresses over while this one still serves. Default false.
@@ -99,7 +99,7 @@ section! {
 
 section! {
     /// `log`
-    Log {
+    LogSection {
         /// `text` or `json`. Default `text`.
         format: LogFormat,
         /// A level, or directives such as `info,pointsman::actors=debug`. Default `info`.
@@ -113,7 +113,7 @@ section! {
         /// What a request without a model means: a provider, a virtual provider or `provider:model`.
         default_model: String,
         /// The APIs to call.
-        providers: Vec<Provider>,
+        providers: Vec<ProviderSection>,
         /// The proxy to providers that are not in a private network: a URL, `environment` or `off`. Default `off`.
         proxy: ProxyForm,
         /// Named chains of upstreams.
@@ -128,7 +128,7 @@ section! {
 
 section! {
     /// `llm.providers[]`
-    Provider {
+    ProviderSection {
         /// Its name; one of a built-in provider inherits base_url, dialect, model and key variables.
         name: String = required,
         /// API root. One that ends in `/chat/completions` is taken as the full URL.
@@ -166,19 +166,19 @@ section! {
         /// The same as `params.temperature`.
         temperature: Amount,
         /// What one key may do.
-        limits: Limits,
+        limits: KeyLimitsSection,
         /// What is learned of the limits that the upstream sets.
         pacing: Pacing,
         /// How long the parts of an attempt may take.
-        timeouts: Timeouts,
+        timeouts: TimeoutsSection,
         /// How often it is asked again after a failure that may pass.
-        retry: Retry,
+        retry: RetrySection,
         /// How long a rate-limited key stays away; a time alone is the default one.
-        cooldown: Cooldown,
+        cooldown: CooldownForm,
         /// When it is left alone, and for how long.
-        circuit_breaker: Breaker,
+        circuit_breaker: BreakerSection,
         /// The share of calls that fail without being made, 0 to 1. Default 0.
-        mock_failure_rate: Share,
+        mock_failure_rate: Fraction,
         /// Makes these failures repeatable.
         mock_seed: u64,
         /// Added before each call. Default 0.
@@ -211,7 +211,7 @@ section! {
 
 section! {
     /// `llm.providers[].limits`
-    Limits {
+    KeyLimitsSection {
         /// Requests per minute and key.
         rpm: NonZeroU64,
         /// Tokens per minute and key, prompt and answer together.
@@ -225,7 +225,7 @@ section! {
 
 section! {
     /// `llm.providers[].timeouts`
-    Timeouts {
+    TimeoutsSection {
         /// Until a connection stands. Default `5s`.
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
@@ -243,7 +243,7 @@ section! {
 
 section! {
     /// `llm.providers[].retry`
-    Retry {
+    RetrySection {
         /// Extra tries at the same upstream per request. Default 1.
         same_upstream: u32,
         /// Waits before them: a list whose last one repeats, or `{initial, factor, max, jitter}`.
@@ -261,7 +261,7 @@ section! {
         /// The longest wait. Default `8s`.
         max: Span,
         /// The share by which a wait may differ. Default 0.25.
-        jitter: Share,
+        jitter: Fraction,
     }
 }
 
@@ -272,7 +272,7 @@ pub(super) enum WaitsForm {
 }
 
 impl FromNode for WaitsForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match &node.value.kind {
             ValueKind::Table(_) => Growing::read(node, report).map(Self::Growing),
             ValueKind::Array(_) => Vec::read(node, report).map(Self::List),
@@ -294,10 +294,10 @@ section! {
 }
 
 /// `llm.providers[].cooldown`, also as a time alone.
-pub(super) struct Cooldown(pub CooldownTable);
+pub(super) struct CooldownForm(pub CooldownTable);
 
-impl FromNode for Cooldown {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for CooldownForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         if matches!(node.value.kind, ValueKind::Table(_)) {
             return CooldownTable::read(node, report).map(Self);
         }
@@ -312,7 +312,7 @@ impl FromNode for Cooldown {
 pub(super) struct Cooldowns(pub Vec<(String, Span, String)>);
 
 impl FromNode for Cooldowns {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             let span = Span::read(node, report)?;
             return Some(Self(vec![("default".to_owned(), span, node.path.clone())]));
@@ -333,7 +333,7 @@ impl FromNode for Cooldowns {
 pub(super) struct AwaitTimeout(pub Span);
 
 impl FromNode for AwaitTimeout {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return Span::read(node, report).map(Self);
         };
@@ -361,11 +361,11 @@ impl FromNode for AwaitTimeout {
 
 section! {
     /// `llm.providers[].circuit_breaker`
-    Breaker {
+    BreakerSection {
         /// Failures in a row that open it; 0 switches this signal off. Default 3.
         failure_threshold: u32,
         /// Share of failures in the window that opens it; 0 switches this signal off. Default 0.5.
-        failure_rate: Share,
+        failure_rate: Fraction,
         /// The window's length. Default `30s`.
         window: PositiveSpan,
         /// The window says nothing before it holds so many outcomes. Default 10.
@@ -387,7 +387,7 @@ section! {
         upstreams: Vec<UpstreamRef> = required,
         /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
         /// profile's, else `off`.
-        rescue: Rescue,
+        rescue: RescueForm,
         /// One word for what a person in front of a screen wants: `interactive`, or `off`. Every single key counts for
         /// more. Default: that of `dispatch`.
         profile: ProfileForm,
@@ -396,7 +396,7 @@ section! {
 
 section! {
     /// `dispatch`
-    Dispatch {
+    DispatchSection {
         /// The whole request with all attempts and waits. Default `600s`.
         deadline: PositiveSpan,
         /// Attempts per request over all upstreams. Default 8.
@@ -413,18 +413,18 @@ section! {
         /// Requests that may wait at once; more are answered with 429. Default 1000.
         max_waiting: usize,
         /// What an upstream may carry of other attempts' failures.
-        retry_budget: RetryBudget,
+        retry_budget: RetryBudgetSection,
         /// A second attempt beside a stream whose first token is late. Absent: never.
         hedge: Hedge,
         /// The share of a request's time, 0 to 1, after which another upstream is asked beside one that has given
         /// nothing yet; 0 means never. Default 0.5.
-        deadline_hedge: Share,
+        deadline_hedge: Fraction,
     }
 }
 
 section! {
     /// `dispatch.retry_budget`
-    RetryBudget {
+    RetryBudgetSection {
         /// Extra attempts per first attempt, 0 to 10. Default 0.2.
         ratio: Amount,
         /// Extra attempts per second that are always allowed. Default 10.
@@ -449,7 +449,7 @@ section! {
 }
 
 impl FromNode for UpstreamRef {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let (name, weight) = match &node.value.kind {
             ValueKind::Table(_) => {
                 let UpstreamTable { name, weight } = UpstreamTable::read(node, report)?;

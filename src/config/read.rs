@@ -96,7 +96,7 @@ impl Report {
     }
 
     /// Where the value of `node` came from.
-    fn origin(&self, node: &Node<'_>) -> String {
+    fn origin(&self, node: &ConfigNode<'_>) -> String {
         match node.value.origin() {
             Some(ENVIRONMENT) => {
                 let name = node.path.replace(['.', '['], "__").replace(']', "");
@@ -109,12 +109,12 @@ impl Report {
 }
 
 /// A value and where it stands.
-pub(super) struct Node<'a> {
+pub(super) struct ConfigNode<'a> {
     pub value: &'a Value,
     pub path: String,
 }
 
-impl<'a> Node<'a> {
+impl<'a> ConfigNode<'a> {
     /// A member of a table or a list.
     pub fn child(&self, step: &str, value: &'a Value) -> Self {
         let path = match (self.path.as_str(), step.starts_with('[')) {
@@ -122,11 +122,11 @@ impl<'a> Node<'a> {
             (path, true) => format!("{path}{step}"),
             (path, false) => format!("{path}.{step}"),
         };
-        Node { value, path }
+        ConfigNode { value, path }
     }
 
     /// The members of a list; a single value counts as a list of one.
-    pub fn items(&self) -> Vec<Node<'a>> {
+    pub fn items(&self) -> Vec<ConfigNode<'a>> {
         match &self.value.kind {
             ValueKind::Array(values) => values
                 .iter()
@@ -205,14 +205,14 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a table, for reading key by key.
-    pub fn fields(&self, report: &mut Report) -> Option<Fields<'a>> {
+    pub fn fields(&self, report: &mut Report) -> Option<TableReader<'a>> {
         let ValueKind::Table(table) = &self.value.kind else {
             return self.wrong("a map of keys and values", report);
         };
         let entries = table
             .iter()
             .map(|(key, value)| (key.clone(), self.child(key, value)));
-        Some(Fields {
+        Some(TableReader {
             rest: entries.collect(),
             known: BTreeSet::new(),
         })
@@ -220,16 +220,16 @@ impl<'a> Node<'a> {
 }
 
 /// The keys of one table that are still to be read.
-pub(super) struct Fields<'a> {
-    rest: BTreeMap<String, Node<'a>>,
+pub(super) struct TableReader<'a> {
+    rest: BTreeMap<String, ConfigNode<'a>>,
     known: BTreeSet<&'static str>,
 }
 
-impl Fields<'_> {
+impl TableReader<'_> {
     /// Reads a key by its name or one of its other names.
     pub fn take<T: FromNode>(&mut self, names: &[&'static str], report: &mut Report) -> Option<T> {
         let names = names.iter().map(|name| name.trim_start_matches("r#"));
-        let mut found: Option<Node<'_>> = None;
+        let mut found: Option<ConfigNode<'_>> = None;
         for name in names {
             self.known.insert(name);
             let Some(node) = self.rest.remove(name) else {
@@ -274,10 +274,10 @@ impl Fields<'_> {
 /// A type that can be read from a value, and says what that value looks like.
 pub(super) trait FromNode: Describe + Sized {
     /// Reads the value. `None` when it was wrong, which is then in the report.
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self>;
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self>;
 
     /// A key without a value (`clients:`) counts as absent, unless the type says otherwise here.
-    fn no_value(_node: &Node<'_>, _report: &mut Report) {}
+    fn no_value(_node: &ConfigNode<'_>, _report: &mut Report) {}
 }
 
 /// What a type finds wrong with this value.
@@ -285,7 +285,7 @@ pub(super) trait FromNode: Describe + Sized {
 pub(super) fn mistakes<T: FromNode>(value: &Value) -> Vec<String> {
     let mut report = Report::default();
     let path = String::new();
-    T::read(&Node { value, path }, &mut report);
+    T::read(&ConfigNode { value, path }, &mut report);
     let problems = report.problems.into_iter();
     problems.map(|problem| problem.message).collect()
 }
@@ -308,7 +308,7 @@ macro_rules! section {
         }
 
         impl FromNode for $name {
-            fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+            fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
                 let mut fields = node.fields(report)?;
                 let section = Self {
                     $($field: fields.take(&[stringify!($field) $(, stringify!($alias))*], report),)*
@@ -320,10 +320,10 @@ macro_rules! section {
 
         impl $crate::config::describe::Describe for $name {
             fn shape() -> $crate::config::describe::Shape {
-                use $crate::config::describe::{Describe, Field, Section, Shape};
+                use $crate::config::describe::{Describe, FieldSpec, Section, Shape};
                 const SECTION: Section = Section {
                     about: &[$($about),*],
-                    fields: &[$(Field {
+                    fields: &[$(FieldSpec {
                         names: &[stringify!($field) $(, stringify!($alias))*],
                         doc: &[$($crate::config::read::section!(@doc $($attribute)*)),*],
                         required: $crate::config::read::section!(@required $($required)?),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::describe::{Describe, Field, Section, parts, sections};
+use super::describe::{Describe, FieldSpec, Section, parts, sections};
 use super::raw::Root;
 
 const INTRODUCTION: &str = "\
@@ -78,7 +78,7 @@ fn root_sections() -> Vec<&'static Section> {
     root.into_iter().flat_map(sections).collect()
 }
 
-fn row(field: &Field) -> String {
+fn row(field: &FieldSpec) -> String {
     let mut names = field.names().map(|name| format!("`{name}`"));
     let mut key = names.next().unwrap_or_default();
     let others: Vec<String> = names.collect();
@@ -90,8 +90,9 @@ fn row(field: &Field) -> String {
     }
     let (meaning, default) = field.split_default();
     let default = default.map_or_else(String::new, |default| format!("`{default}`"));
-    let cells = [key, (field.shape)().word, default, meaning].map(|cell| cell.replace('|', "\\|"));
-    format!("| {} |", cells.join(" | "))
+    let statuses =
+        [key, (field.shape)().word, default, meaning].map(|status| status.replace('|', "\\|"));
+    format!("| {} |", statuses.join(" | "))
 }
 
 /// The JSON Schema (draft 2020-12) of a configuration file.

@@ -18,15 +18,15 @@ use super::policies;
 use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
-use super::resolved::{Config, Log, Server};
+use super::resolved::{Config, LogConfig, ServerConfig};
 use super::streams;
-use super::tokens::Typed;
+use super::tokens::TokenKeys;
 use super::values::{Amount, PositiveSpan, Span, share};
-use super::virtuals::{self, Known};
+use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
-use crate::domain::profile::{Profile, Said};
+use crate::domain::profile::{ExplicitSettings, Profile};
 
 /// Builds the configuration.
 ///
@@ -65,7 +65,7 @@ pub(super) fn resolve(
         });
     }
 
-    let known = Known::of(&placed);
+    let known = NameTable::of(&placed);
     let virtuals = llm.r#virtual.unwrap_or_default();
     let named = llm.default_model.filter(|name| !name.trim().is_empty());
     // BorgLLM takes the first provider of the file.
@@ -75,7 +75,7 @@ pub(super) fn resolve(
     for entry in locals {
         placed.push(built_in(entry, &cooldowns, context, &mut report));
     }
-    let known = Known::of(&placed);
+    let known = NameTable::of(&placed);
     let chains = virtuals::resolve(&virtuals, &known, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
@@ -126,9 +126,9 @@ fn telemetry_policy(
 }
 
 /// The profile of all targets, and what is said beside it.
-fn profile(typed: &raw::Dispatch) -> (Option<Profile>, Said) {
+fn profile(typed: &raw::DispatchSection) -> (Option<Profile>, ExplicitSettings) {
     let profile = typed.profile.as_ref().and_then(|profile| profile.0);
-    let said = Said {
+    let said = ExplicitSettings {
         rescue: None,
         patience: typed.patience.as_ref().map(|Span(span)| *span),
         hedge: typed.hedge.is_some(),
@@ -152,7 +152,7 @@ fn built_in(
 
 /// The providers of the file, and the built-in ones whose keys are in the environment.
 fn providers(
-    named: Vec<raw::Provider>,
+    named: Vec<raw::ProviderSection>,
     cooldowns: &[(String, Span, String)],
     context: &Context<'_>,
     report: &mut Report,
@@ -249,12 +249,12 @@ fn add_from_environment(
 
 /// `clients`: callers need a token.
 fn server(
-    raw: raw::Server,
+    raw: raw::ServerSection,
     (context, clients): (&Context<'_>, bool),
     report: &mut Report,
-) -> Server {
-    let usual = Server::default();
-    let typed = listeners::Typed {
+) -> ServerConfig {
+    let usual = ServerConfig::default();
+    let typed = listeners::ListenerKeys {
         max_connections: raw.max_connections,
         max_head: raw.max_head,
         timeouts: raw.timeouts,
@@ -264,7 +264,7 @@ fn server(
         reuse_port: raw.reuse_port,
     };
     let listeners = listeners::resolve(typed, &context.dir, report);
-    let typed = Typed {
+    let typed = TokenKeys {
         token: raw.admin_token,
         file: raw.admin_token_file,
         sha256: raw.admin_token_sha256,
@@ -278,7 +278,7 @@ fn server(
         .listen
         .map(|listens| listens.0)
         .filter(|all| !all.is_empty());
-    let server = Server {
+    let server = ServerConfig {
         listen: listen.unwrap_or(usual.listen),
         admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
@@ -314,7 +314,7 @@ fn server(
 }
 
 /// Whether anyone may call from outside, and is meant to. `clients`: callers need a token.
-fn check_open(server: &Server, clients: bool, report: &mut Report) {
+fn check_open(server: &ServerConfig, clients: bool, report: &mut Report) {
     let open = |listen: &&Listen| listen.is_open(server.listeners.identifies(listen), clients);
     for listen in server.listen.iter().filter(open) {
         if server.insecure_open {
@@ -331,8 +331,8 @@ fn check_open(server: &Server, clients: bool, report: &mut Report) {
     }
 }
 
-fn log(raw: raw::Log, report: &mut Report) -> Log {
-    let usual = Log::default();
+fn log(raw: raw::LogSection, report: &mut Report) -> LogConfig {
+    let usual = LogConfig::default();
     let level = raw.level.unwrap_or(usual.level).trim().to_owned();
     let plain = ["off", "error", "warn", "info", "debug", "trace"];
     let directives = level.contains(['=', ',']);
@@ -343,14 +343,18 @@ fn log(raw: raw::Log, report: &mut Report) -> Log {
             "write error, warn, info, debug, trace or off",
         );
     }
-    Log {
+    LogConfig {
         format: raw.format.unwrap_or(usual.format),
         level,
     }
 }
 
 /// `timeout` is BorgLLM's name for the waiting time.
-fn dispatch(raw: raw::Dispatch, timeout: Option<Duration>, report: &mut Report) -> DispatchPolicy {
+fn dispatch(
+    raw: raw::DispatchSection,
+    timeout: Option<Duration>,
+    report: &mut Report,
+) -> DispatchPolicy {
     let usual = DispatchPolicy::default();
     let budget = raw.retry_budget.unwrap_or_default();
     let ratio = budget

@@ -11,8 +11,8 @@ use super::listen::Listen;
 use super::listeners::Listeners;
 use super::pages::Pages;
 use super::telemetry::TelemetryPolicy;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{Targets, VirtualEntry};
-use crate::domain::circuit::BreakerPolicy;
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -29,21 +29,21 @@ use crate::wire::token::TokenDigest;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How the process listens and protects itself.
-    pub server: Server,
+    pub server: ServerConfig,
     /// How it logs.
-    pub log: Log,
+    pub log: LogConfig,
     /// The file in which what is known of keys outlives the process; `None`: nothing does.
     pub state_path: Option<PathBuf>,
     /// What is told of requests.
     pub telemetry: TelemetryPolicy,
     /// Who may call; empty: anybody who can connect.
-    pub clients: Vec<Client>,
+    pub clients: Vec<ClientConfig>,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// The APIs to call: those of the file in its order, then built-in ones with keys.
-    pub providers: Vec<Provider>,
+    pub providers: Vec<ProviderConfig>,
     /// The virtual providers, with upstreams that cannot be served left out.
     pub virtuals: Vec<VirtualEntry>,
     /// What holds for which target: profiles and what they set.
@@ -60,11 +60,11 @@ pub struct Config {
 
 /// How the process listens and protects itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Server {
+pub struct ServerConfig {
     /// At least one address.
     pub listen: Vec<Listen>,
     /// The admin listener.
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// Bytes; larger requests are refused.
     pub max_body: usize,
     /// Bytes; a larger whole answer of an upstream is malformed.
@@ -74,7 +74,7 @@ pub struct Server {
     /// Bytes of bodies and answers at the same time, at least `max_body`; what comes beyond that is refused.
     pub max_buffered: usize,
     /// How the names of providers are looked up.
-    pub dns: Dns,
+    pub dns: DnsConfig,
     /// Requests at the same time, at least 1.
     pub max_in_flight: usize,
     /// How connections are taken in.
@@ -91,16 +91,16 @@ pub struct Server {
     pub stream_keepalive: Duration,
 }
 
-impl Default for Server {
+impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8080".to_owned())],
-            admin: Admin::default(),
+            admin: AdminConfig::default(),
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             max_event: crate::wire::sse::MAX_EVENT,
             max_buffered: 1024 * 1024 * 1024,
-            dns: Dns::default(),
+            dns: DnsConfig::default(),
             max_in_flight: 10_000,
             listeners: Listeners::default(),
             pages: Pages::default(),
@@ -114,7 +114,7 @@ impl Default for Server {
 
 /// The admin listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Its addresses; none: there is no admin listener.
     pub listen: Vec<Listen>,
     /// Whether somebody wrote them. An address that nobody asked for and that is taken is no reason not to start.
@@ -123,7 +123,7 @@ pub struct Admin {
     pub tokens: Vec<TokenDigest>,
 }
 
-impl Default for Admin {
+impl Default for AdminConfig {
     fn default() -> Self {
         Self {
             listen: vec![Listen::Tcp("127.0.0.1:8081".to_owned())],
@@ -135,7 +135,7 @@ impl Default for Admin {
 
 /// Who may call, and by which tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Client {
+pub struct ClientConfig {
     /// What it may do.
     pub policy: ClientPolicy,
     /// Its tokens' hashes: at least one, each once.
@@ -144,7 +144,7 @@ pub struct Client {
 
 /// How long lookups of names hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Dns {
+pub struct DnsConfig {
     /// An answer.
     pub ttl: Duration,
     /// A failure.
@@ -153,7 +153,7 @@ pub struct Dns {
     pub max_stale: Duration,
 }
 
-impl Default for Dns {
+impl Default for DnsConfig {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(30),
@@ -165,14 +165,14 @@ impl Default for Dns {
 
 /// How it logs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Log {
+pub struct LogConfig {
     /// For people or for machines.
     pub format: LogFormat,
     /// A level or directives.
     pub level: String,
 }
 
-impl Default for Log {
+impl Default for LogConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::default(),
@@ -193,7 +193,7 @@ pub enum LogFormat {
 
 /// One API with its keys and policies.
 #[derive(Clone)]
-pub struct Provider {
+pub struct ProviderConfig {
     /// The configured name.
     pub name: ProviderName,
     /// The built-in provider that it is, or empty.
@@ -209,7 +209,7 @@ pub struct Provider {
     /// An ordered pool; when given, no other models (but `model`) may be asked for.
     pub models: Vec<ModelName>,
     /// At least one; a provider that needs none has one without material.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyConfig>,
     /// How the keys take turns.
     pub key_rotation: KeyRotation,
     /// Extra request headers, legal ones; values may be secrets.
@@ -217,7 +217,7 @@ pub struct Provider {
     /// Certificate authorities to trust besides the usual ones, in DER.
     pub authorities: Vec<Vec<u8>>,
     /// The proxy on the way; `None` when none is.
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<ProxyConfig>,
     /// Whether it may be at a link-local address.
     pub allow_link_local: bool,
     /// Tokens that prompt and answer may have together.
@@ -250,7 +250,7 @@ pub struct Provider {
     pub forward_user_agent: bool,
 }
 
-impl fmt::Debug for Provider {
+impl fmt::Debug for ProviderConfig {
     /// Names and counts; header values and parameters stay out, they may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
@@ -266,7 +266,7 @@ impl fmt::Debug for Provider {
 
 /// The proxy on the way to a provider.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Proxy {
+pub enum ProxyConfig {
     /// None.
     #[default]
     Off,
@@ -278,7 +278,7 @@ pub enum Proxy {
 
 /// One API key and where it came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Key {
+pub struct KeyConfig {
     /// `None`: called without an Authorization header.
     pub material: Option<ApiKey>,
     /// `env GROQ_API_KEYS[2]`, `file pointsman.yaml llm.providers[0].api_keys[1]`.

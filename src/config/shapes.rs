@@ -13,14 +13,16 @@ use super::listeners::{self, Http2, Http2Table};
 use super::otlp::{Compression, HttpUrl};
 use super::outbound::ProxyForm;
 use super::raw::{
-    AwaitTimeout, Cooldown, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable,
+    AwaitTimeout, CooldownForm, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable,
     WaitsForm,
 };
 use super::resolved::LogFormat;
-use super::streams::{HedgeTime, Mode, PrefillForm, ProfileForm, Rescue, RescueTable};
-use super::telemetry::{Content, Patterns, Temporality};
+use super::streams::{
+    HedgeTime, PrefillForm, ProfileForm, RescueForm, RescueModeForm, RescueTable,
+};
+use super::telemetry::{ContentCapture, Patterns, Temporality};
 use super::values::{
-    Amount, Headers, KeyTexts, Names, Params, PositiveSpan, Share, Size, Span, Texts,
+    Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span, Texts,
 };
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
@@ -81,7 +83,7 @@ impl Describe for Amount {
     }
 }
 
-impl Describe for Share {
+impl Describe for Fraction {
     fn shape() -> Shape {
         let schema = json!({"anyOf": [
             {"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": NUMBER}
@@ -164,7 +166,7 @@ impl Describe for Compression {
     }
 }
 
-impl Describe for Content {
+impl Describe for ContentCapture {
     fn shape() -> Shape {
         Shape::choice(Self::ALL.map(|(word, _)| word))
     }
@@ -203,7 +205,7 @@ impl Describe for Http2 {
     }
 }
 
-impl Describe for listeners::Mode {
+impl Describe for listeners::OctalMode {
     fn shape() -> Shape {
         let schema = json!({"anyOf": [
             {"type": "integer", "minimum": 600, "maximum": 777},
@@ -271,7 +273,7 @@ impl Describe for WaitsForm {
     }
 }
 
-impl Describe for Cooldown {
+impl Describe for CooldownForm {
     fn shape() -> Shape {
         Span::shape().or(CooldownTable::shape())
     }
@@ -306,7 +308,7 @@ impl Describe for HedgeTime {
     }
 }
 
-impl Describe for Mode {
+impl Describe for RescueModeForm {
     fn shape() -> Shape {
         Shape::choice(["off", "restart", "continue"])
     }
@@ -318,9 +320,9 @@ impl Describe for ProfileForm {
     }
 }
 
-impl Describe for Rescue {
+impl Describe for RescueForm {
     fn shape() -> Shape {
-        Mode::shape().or(RescueTable::shape())
+        RescueModeForm::shape().or(RescueTable::shape())
     }
 }
 

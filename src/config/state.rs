@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::describe::{Describe, Shape};
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 
 section! {
     /// `state`
@@ -20,7 +20,7 @@ section! {
 pub(super) struct StateFile(PathBuf);
 
 impl FromNode for StateFile {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let text = String::read(node, report)?;
         let path = text.trim();
         if path.is_empty() || path.ends_with('/') {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use config::ValueKind;
 
-use super::read::{FromNode, Node, Report, section};
-use super::values::{Share, Span, choice, share};
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::values::{Fraction, Span, choice, share};
 use crate::domain::hedge::{HedgeAfter, HedgePolicy};
 use crate::domain::profile::Profile;
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
@@ -14,7 +14,7 @@ use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 pub(super) struct HedgeTime(pub HedgeAfter);
 
 impl FromNode for HedgeTime {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         if node.text().is_some_and(|text| text.trim() == "p95") {
             return Some(Self(HedgeAfter::P95));
         }
@@ -31,7 +31,7 @@ section! {
         /// A time, or `p95`: the slowest twentieth of what was learned of the upstream. Default `p95`.
         after: HedgeTime,
         /// Second attempts per request, 0 to 1. Default 0.05.
-        max_ratio: Share,
+        max_ratio: Fraction,
     }
 }
 
@@ -49,7 +49,7 @@ section! {
     /// `llm.virtual[].rescue`
     RescueTable {
         /// `off`, `restart` or `continue`.
-        mode: Mode = required,
+        mode: RescueModeForm = required,
         /// How long events are kept back before they go out. Default `0ms`.
         hold: Span,
     }
@@ -57,10 +57,10 @@ section! {
 
 /// `llm.virtual[].rescue.mode`
 #[derive(Clone, Copy)]
-pub(super) struct Mode(Option<RescueMode>);
+pub(super) struct RescueModeForm(Option<RescueMode>);
 
-impl FromNode for Mode {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for RescueModeForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         // YAML's own idea of `off`.
         if node.value.kind == ValueKind::Boolean(false) {
             return Some(Self(None));
@@ -76,16 +76,16 @@ impl FromNode for Mode {
 
 /// `llm.virtual[].rescue`, also as a mode alone.
 #[derive(Clone, Copy)]
-pub(super) struct Rescue(pub Option<RescuePolicy>);
+pub(super) struct RescueForm(pub Option<RescuePolicy>);
 
 /// What is held back delays every stream: more is a slip.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
-impl FromNode for Rescue {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for RescueForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let with = |mode: RescueMode, hold| RescuePolicy { mode, hold };
         if !matches!(node.value.kind, ValueKind::Table(_)) {
-            let Mode(mode) = Mode::read(node, report)?;
+            let RescueModeForm(mode) = RescueModeForm::read(node, report)?;
             return Some(Self(mode.map(|mode| with(mode, Duration::ZERO))));
         }
         let table = RescueTable::read(node, report)?;
@@ -93,7 +93,7 @@ impl FromNode for Rescue {
         if hold > LONGEST_HOLD {
             return node.reject("hold is longer than a minute", "write 200ms, say", report);
         }
-        let Some(Mode(mode)) = table.mode else {
+        let Some(RescueModeForm(mode)) = table.mode else {
             return node.reject(
                 "has no mode",
                 "add mode: restart, or mode: continue",
@@ -109,7 +109,7 @@ impl FromNode for Rescue {
 pub(super) struct ProfileForm(pub Option<Profile>);
 
 impl FromNode for ProfileForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         // YAML's own idea of `off`.
         if node.value.kind == ValueKind::Boolean(false) {
             return Some(Self(None));
@@ -128,7 +128,7 @@ impl FromNode for ProfileForm {
 pub(super) struct PrefillForm(pub Option<Prefill>);
 
 impl FromNode for PrefillForm {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         if node.value.kind == ValueKind::Boolean(false) {
             return Some(Self(None));
         }

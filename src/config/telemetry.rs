@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::ValueKind;
 
 use super::otlp::{self, Authorities, Otel, OtlpForm, OtlpPolicy};
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::traces::TracesPolicy;
 use super::traces_form::{self, TracesForm};
 use super::values::{PositiveSpan, choice};
@@ -33,7 +33,7 @@ section! {
         traces: TracesForm,
         /// What traces tell of prompts and answers: nothing (`off`), or their texts with what `mask` finds masked
         /// (`masked`). Default `off`.
-        content: Content,
+        content: ContentCapture,
         /// Regular expressions for what is masked, before e-mail addresses, tokens and the keys of providers, which
         /// always are.
         mask: Patterns,
@@ -56,7 +56,7 @@ section! {
 
 /// What traces tell of prompts and answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Content {
+pub enum ContentCapture {
     /// Nothing.
     #[default]
     Off,
@@ -64,14 +64,14 @@ pub enum Content {
     Masked,
 }
 
-impl Content {
+impl ContentCapture {
     /// By name.
     pub(super) const ALL: [(&'static str, Self); 2] =
         [("off", Self::Off), ("masked", Self::Masked)];
 }
 
-impl FromNode for Content {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for ContentCapture {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         // YAML has `off` as a flag.
         match node.value.kind {
             ValueKind::Boolean(false) => Some(Self::Off),
@@ -84,7 +84,7 @@ impl FromNode for Content {
 pub(super) struct Patterns(Vec<String>);
 
 impl FromNode for Patterns {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let mut all = Vec::new();
         for item in node.items() {
             let text = String::read(&item, report)?;
@@ -119,7 +119,7 @@ impl Temporality {
 }
 
 impl FromNode for Temporality {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &Self::ALL, report)
     }
 }
@@ -136,7 +136,7 @@ pub struct TelemetryPolicy {
     /// Which requests are sent as traces.
     pub traces: TracesPolicy,
     /// What traces tell of prompts and answers.
-    pub content: Content,
+    pub content: ContentCapture,
     /// Regular expressions for what is masked in them, valid ones.
     pub mask: Vec<String>,
 }
@@ -160,7 +160,7 @@ impl Default for TelemetryPolicy {
                 temporality: Temporality::default(),
             },
             traces: TracesPolicy::default(),
-            content: Content::default(),
+            content: ContentCapture::default(),
             mask: Vec::new(),
         }
     }

@@ -26,9 +26,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 
 /// A directory that goes away with the test.
-struct Dir(PathBuf);
+struct ConfigDir(PathBuf);
 
-impl Dir {
+impl ConfigDir {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -46,7 +46,7 @@ impl Dir {
     }
 }
 
-impl Drop for Dir {
+impl Drop for ConfigDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -67,7 +67,7 @@ fn request(dir: &Path, variables: &[(&str, &str)]) -> LoadRequest {
 
 /// Loads `text` as the file `name`.
 fn load_as(name: &str, text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-    let dir = Dir::new().with(name, text);
+    let dir = ConfigDir::new().with(name, text);
     load(&request(&dir.0, variables))
 }
 
@@ -81,7 +81,7 @@ fn mistakes(text: &str, variables: &[(&str, &str)]) -> String {
     yaml(text, variables).unwrap_err().to_string()
 }
 
-fn provider<'a>(config: &'a Config, name: &str) -> &'a Provider {
+fn provider<'a>(config: &'a Config, name: &str) -> &'a ProviderConfig {
     let found = config
         .providers
         .iter()
@@ -89,7 +89,7 @@ fn provider<'a>(config: &'a Config, name: &str) -> &'a Provider {
     found.unwrap_or_else(|| panic!("no provider {name}"))
 }
 
-fn keys(provider: &Provider) -> Vec<&str> {
+fn keys(provider: &ProviderConfig) -> Vec<&str> {
     provider
         .keys
         .iter()

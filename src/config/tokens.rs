@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::keys;
 use super::read::Report;
-use super::resolved::Key;
+use super::resolved::KeyConfig;
 use super::values::{KeyTexts, Names};
 use crate::wire::token::TokenDigest;
 
@@ -11,7 +11,7 @@ use crate::wire::token::TokenDigest;
 const SHORT: usize = 16;
 
 /// What is typed.
-pub(super) struct Typed {
+pub(super) struct TokenKeys {
     /// As they are.
     pub(super) token: Option<KeyTexts>,
     /// A file with one per line.
@@ -24,7 +24,7 @@ pub(super) struct Typed {
 
 /// The hashes, each once; empty where nothing is typed, or nothing of use.
 pub(super) fn digests(
-    typed: &Typed,
+    typed: &TokenKeys,
     path: &str,
     context: &Context<'_>,
     report: &mut Report,
@@ -69,7 +69,7 @@ pub(super) fn digests(
 }
 
 /// Tokens that are given by their hash.
-fn hashed(typed: &Typed, path: &str, report: &mut Report) -> Vec<TokenDigest> {
+fn hashed(typed: &TokenKeys, path: &str, report: &mut Report) -> Vec<TokenDigest> {
     let mut digests = Vec::new();
     let texts = typed.sha256.as_ref().map(|names| names.0.as_slice());
     for text in texts.unwrap_or_default() {
@@ -88,12 +88,17 @@ fn hashed(typed: &Typed, path: &str, report: &mut Report) -> Vec<TokenDigest> {
 }
 
 /// Tokens that are given as they are.
-fn plain(typed: &Typed, path: &str, context: &Context<'_>, report: &mut Report) -> Vec<Key> {
+fn plain(
+    typed: &TokenKeys,
+    path: &str,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Vec<KeyConfig> {
     let texts = typed.token.as_ref().map(|texts| texts.0.as_slice());
-    let mut tokens: Vec<Key> = texts
+    let mut tokens: Vec<KeyConfig> = texts
         .unwrap_or_default()
         .iter()
-        .map(|(material, source)| Key {
+        .map(|(material, source)| KeyConfig {
             material: Some(material.clone()),
             source: source.clone(),
         })

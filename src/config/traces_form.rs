@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::otlp::Otel;
-use super::read::{FromNode, Node, Report, section};
+use super::read::{ConfigNode, FromNode, Report, section};
 use super::traces::{SLOW, TracesPolicy, WAITED};
-use super::values::{Share, Span};
+use super::values::{Fraction, Span};
 use crate::domain::sampling::{Keep, Sampler};
 
 section! {
@@ -16,7 +16,7 @@ section! {
         push: bool,
         /// The share of the traces that begin here that is sent, from 0 to 1. Where a caller sends its own
         /// `traceparent`, its decision stands. Default 1.
-        sample: Share,
+        sample: Fraction,
         /// Whether requests that failed, went on to another upstream, were hedged or rescued are sent although they
         /// were not sampled. Default true.
         keep_failures: bool,
@@ -35,7 +35,7 @@ pub(super) fn policy(raw: Option<TracesForm>, otel: &mut Otel<'_>) -> (TracesPol
         let span = raw.map_or(usual, |Span(span)| span);
         (!span.is_zero()).then_some(span)
     };
-    let share = raw.sample.map(|Share(share)| share);
+    let share = raw.sample.map(|Fraction(share)| share);
     let file = Sampler {
         share: share.unwrap_or(usual.sampler.share),
         ..usual.sampler

@@ -9,13 +9,13 @@ use serde_json::Map;
 use zeroize::Zeroizing;
 
 use super::odd_keys;
-use super::read::{ENVIRONMENT, FromNode, Node, Report};
+use super::read::{ConfigNode, ENVIRONMENT, FromNode, Report};
 use super::units;
 use crate::domain::near::near;
 use crate::domain::secret::ApiKey;
 
 impl FromNode for String {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match node.text() {
             Some(text) => Some(text),
             None => match &node.value.kind {
@@ -29,7 +29,7 @@ impl FromNode for String {
 }
 
 impl FromNode for bool {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let text = match &node.value.kind {
             ValueKind::Boolean(flag) => return Some(*flag),
             _ => node.text().unwrap_or_default().trim().to_lowercase(),
@@ -45,7 +45,7 @@ impl FromNode for bool {
 macro_rules! whole {
     ($($type:ty: $expected:literal,)*) => {$(
         impl FromNode for $type {
-            fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+            fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
                 let number = node.whole().and_then(|number| number.try_into().ok());
                 number.or_else(|| node.wrong($expected, report))
             }
@@ -62,7 +62,7 @@ whole! {
 macro_rules! positive {
     ($($type:ty: $plain:ty,)*) => {$(
         impl FromNode for $type {
-            fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+            fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
                 let number = node.whole().and_then(|number| <$plain>::try_from(number).ok());
                 number
                     .and_then(Self::new)
@@ -82,7 +82,7 @@ positive! {
 pub(super) struct Amount(pub f64);
 
 impl FromNode for Amount {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match node.number() {
             Some(number) if number >= 0.0 => Some(Self(number)),
             _ => node.wrong("a number, 0 or more", report),
@@ -91,10 +91,10 @@ impl FromNode for Amount {
 }
 
 /// A share, 0 to 1.
-pub(super) struct Share(pub f64);
+pub(super) struct Fraction(pub f64);
 
-impl FromNode for Share {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+impl FromNode for Fraction {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match node.number() {
             Some(number) if (0.0..=1.0).contains(&number) => Some(Self(number)),
             _ => node.wrong("a number from 0 to 1", report),
@@ -103,8 +103,8 @@ impl FromNode for Share {
 }
 
 /// A share that was typed, or the usual one.
-pub(super) fn share(raw: Option<Share>, usual: f64) -> f64 {
-    raw.map_or(usual, |Share(share)| share)
+pub(super) fn share(raw: Option<Fraction>, usual: f64) -> f64 {
+    raw.map_or(usual, |Fraction(share)| share)
 }
 
 /// A time, 0 or longer.
@@ -113,7 +113,7 @@ pub(super) struct Span(pub Duration);
 
 impl Span {
     /// Reads a time without a report.
-    pub fn of(node: &Node<'_>) -> Option<Self> {
+    pub fn of(node: &ConfigNode<'_>) -> Option<Self> {
         let span = match &node.value.kind {
             ValueKind::String(text) => units::duration(text),
             _ => units::seconds_to_duration(node.number()?),
@@ -123,7 +123,7 @@ impl Span {
 }
 
 impl FromNode for Span {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         Self::of(node).or_else(|| {
             node.wrong(
                 "a time such as 500ms, 3s, 2m, or a number of seconds",
@@ -138,7 +138,7 @@ impl FromNode for Span {
 pub(super) struct PositiveSpan(pub Duration);
 
 impl FromNode for PositiveSpan {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match Span::of(node) {
             Some(Span(span)) if !span.is_zero() => Some(Self(span)),
             _ => node.wrong("a time above zero such as 500ms, 3s, 2m", report),
@@ -150,7 +150,7 @@ impl FromNode for PositiveSpan {
 pub(super) struct Size(pub usize);
 
 impl FromNode for Size {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         match node.text().as_deref().and_then(units::size) {
             Some(bytes) if bytes > 0 => Some(Self(bytes)),
             _ => node.wrong("a size such as 32MiB, 500KB, or a number of bytes", report),
@@ -159,7 +159,7 @@ impl FromNode for Size {
 }
 
 impl<T: FromNode> FromNode for Vec<T> {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         if !matches!(node.value.kind, ValueKind::Array(_)) {
             return node.wrong("a list", report);
         }
@@ -177,7 +177,7 @@ impl<T: FromNode> FromNode for Vec<T> {
 pub(super) struct Names(pub Vec<String>);
 
 impl FromNode for Names {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let mut names = Vec::new();
         let listed = matches!(node.value.kind, ValueKind::Array(_));
         for item in node.items() {
@@ -206,7 +206,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 pub(super) struct KeyTexts(pub Vec<(ApiKey, String)>);
 
 impl FromNode for KeyTexts {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let mut keys = Vec::new();
         for item in node.items() {
             match &item.value.kind {
@@ -231,7 +231,7 @@ impl FromNode for KeyTexts {
 pub(super) struct Headers(pub Vec<(String, ApiKey)>);
 
 impl FromNode for Headers {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return node.reject("expected a map of header names and values", "", report);
         };
@@ -265,7 +265,7 @@ impl FromNode for Headers {
 pub(super) struct Texts(pub Vec<(String, String)>);
 
 impl FromNode for Texts {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return node.wrong("a map of names and texts", report);
         };
@@ -298,7 +298,7 @@ const OURS: [&str; 11] = [
 pub(super) struct Params(pub Map<String, serde_json::Value>);
 
 impl FromNode for Params {
-    fn read(node: &Node<'_>, report: &mut Report) -> Option<Self> {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let ValueKind::Table(table) = &node.value.kind else {
             return node.wrong("a map of parameters and values", report);
         };
@@ -320,7 +320,7 @@ impl FromNode for Params {
 }
 
 /// A value as JSON. What came through a variable is text to begin with: numbers and the like are recognised.
-fn json(node: &Node<'_>, report: &mut Report) -> Option<serde_json::Value> {
+fn json(node: &ConfigNode<'_>, report: &mut Report) -> Option<serde_json::Value> {
     let number = |float: f64| serde_json::Number::from_f64(float).map(serde_json::Value::Number);
     match &node.value.kind {
         ValueKind::Nil => Some(serde_json::Value::Null),
@@ -355,7 +355,7 @@ fn json(node: &Node<'_>, report: &mut Report) -> Option<serde_json::Value> {
 
 /// Reads one of several words; the error names all of them and the nearest.
 pub(super) fn choice<T: Copy>(
-    node: &Node<'_>,
+    node: &ConfigNode<'_>,
     choices: &[(&'static str, T)],
     report: &mut Report,
 ) -> Option<T> {

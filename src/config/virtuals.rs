@@ -9,10 +9,10 @@ use super::read::Report;
 use crate::domain::chain::{ChainError, MemberEntry, ResolveError, VirtualEntry};
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
-use crate::domain::profile::{Profile, Said, TargetPolicies, TargetPolicy};
+use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
 
 /// The names that mean something.
-pub(super) struct Known {
+pub(super) struct NameTable {
     names: Vec<String>,
     /// Models that providers list: one may look like `provider:model`.
     models: Vec<String>,
@@ -27,7 +27,7 @@ enum Meaning {
     Absent(&'static BuiltIn),
 }
 
-impl Known {
+impl NameTable {
     pub fn of(placed: &[Placed]) -> Self {
         Self {
             names: placed
@@ -82,7 +82,7 @@ impl Known {
 pub(super) fn locals(
     virtuals: &[raw::Virtual],
     default_model: Option<&str>,
-    known: &Known,
+    known: &NameTable,
 ) -> Vec<&'static BuiltIn> {
     let upstreams = virtuals
         .iter()
@@ -103,7 +103,7 @@ pub(super) fn locals(
 /// The chains to build, without the upstreams that have no key.
 pub(super) fn resolve(
     virtuals: &[raw::Virtual],
-    known: &Known,
+    known: &NameTable,
     report: &mut Report,
 ) -> Vec<VirtualEntry> {
     let mut chains = Vec::new();
@@ -167,7 +167,7 @@ pub(super) fn resolve(
 pub(super) fn policies(
     virtuals: &[raw::Virtual],
     profile: Option<Profile>,
-    said: Said,
+    said: ExplicitSettings,
 ) -> TargetPolicies {
     let of = |entry: &raw::Virtual| {
         let name = entry.name.as_deref()?.trim();
@@ -175,7 +175,7 @@ pub(super) fn policies(
             return None;
         }
         let profile = entry.profile.map_or(profile, |own| own.0);
-        let said = Said {
+        let said = ExplicitSettings {
             rescue: entry.rescue.map(|rescue| rescue.0),
             ..said
         };
@@ -190,7 +190,7 @@ pub(super) fn policies(
 pub(super) fn default_model(
     name: &str,
     virtuals: &[raw::Virtual],
-    known: &Known,
+    known: &NameTable,
     report: &mut Report,
 ) -> Option<String> {
     match known.meaning(name.trim(), virtuals) {

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::charge::{Charge, Said};
 use super::failed::Failed;
 use super::request::Request;
+use super::reservation::{OpenReservation, SentBytes};
 use super::shared::Dispatch;
 use super::tokens;
 use crate::access::Client;
+use crate::domain::attempt_record::CacheLookup;
 use crate::domain::chain::{Chain, ResolveError};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::ProviderName;
-use crate::domain::record::CacheLookup;
 use crate::domain::time::Time;
-use crate::telemetry::told::Told;
+use crate::telemetry::request_record::RequestRecord;
 
 /// A request that may be served.
 pub(super) struct Admitted {
@@ -23,7 +23,7 @@ pub(super) struct Admitted {
     /// What the target means.
     pub(super) chain: Arc<Chain>,
     /// What its client was charged.
-    pub(super) charge: Option<Charge>,
+    pub(super) charge: Option<OpenReservation>,
 }
 
 /// A request that may not be served.
@@ -45,7 +45,7 @@ impl Dispatch {
         if target.is_empty() {
             chain.target.as_ref().clone_into(&mut target);
         }
-        match self.charge(request) {
+        match self.reserve(request) {
             Ok(charge) => Ok(Admitted {
                 target,
                 chain,
@@ -64,7 +64,7 @@ impl Dispatch {
     ) -> Box<Failed> {
         let NotAdmitted { target, failed } = refused;
         let client = request.client.as_ref();
-        let told = Told {
+        let told = RequestRecord {
             client: client.map(|client| Arc::clone(client.name())),
             operation: request.operation,
             stream: request.doc.stream(),
@@ -83,7 +83,7 @@ impl Dispatch {
             trace: request.trace.take(),
             id: request.id,
         };
-        self.recorder.tell(told, None);
+        self.recorder.record(told, None);
         Box::new(failed)
     }
 
@@ -135,24 +135,24 @@ impl Dispatch {
 
     /// The chain in the order for one request: all its attempts walk that one.
     fn ranked(&self, chain: Arc<Chain>) -> Arc<Chain> {
-        let in_flight = |provider: &ProviderName| self.dispatcher.in_flight(provider);
+        let in_flight = |provider: &ProviderName| self.tree.in_flight(provider);
         self.targets.ranked(chain, &in_flight, &mut fastrand::f64)
     }
 
     /// Charges the client, if there is one, with what the request seems to need.
-    fn charge(&self, request: &Request) -> Result<Option<Charge>, Failed> {
+    fn reserve(&self, request: &Request) -> Result<Option<OpenReservation>, Failed> {
         let Some(client) = &request.client else {
             return Ok(None);
         };
-        let charged = client.charge(tokens::estimate(&request.doc), self.clock.now());
+        let charged = client.reserve(tokens::estimate(&request.doc), self.clock.now());
         let bill = charged.map_err(|refused| Failed {
             retry_after: Some(refused.wait),
             ..failed(request, ErrorCode::ClientRateLimited, refused.to_string())
         })?;
-        Ok(Some(Charge {
-            bill,
+        Ok(Some(OpenReservation {
+            reservation: bill,
             prompt: tokens::prompt(&request.doc),
-            said: Said::new(request.caller()),
+            said: SentBytes::new(request.caller()),
         }))
     }
 }

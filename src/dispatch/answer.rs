@@ -8,7 +8,7 @@ use crate::domain::ids::{KeyId, Upstream};
 
 /// An upstream's answer on its way to the caller.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ProxyResponse {
     /// HTTP status.
     pub status: u16,
     /// The upstream's headers that may go on.

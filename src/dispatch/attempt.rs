@@ -9,24 +9,24 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::body::Body;
+use super::body::BodyCollector;
 use super::call_headers::call_of;
 use super::drain::drain;
-use super::events::{Events, Fault, look, step, unspoken};
-use super::held::{self, Held};
+use super::events::{Events, StreamFault, look, step, unspoken};
+use super::held::{self, HeldEvents};
+use super::open_attempt::OpenAttempt;
 use super::redacted;
 use super::request::{Endpoint, Request};
-use super::tried::Tried;
 use crate::actors::lease::Lease;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::record::Answered;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
-use crate::runtime::turn::Turn;
-use crate::upstream::{Call, Reply, SendError, Upstream as Wire};
+use crate::runtime::yield_budget::YieldBudget;
+use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
@@ -37,35 +37,35 @@ const FIRST_TOKEN: &str = "first token";
 
 /// An answer that is there.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(super) struct FullResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    pub(super) answered: Option<Box<Answered>>,
+    pub(super) answered: Option<Box<ResponseMeta>>,
 }
 
 /// A stream whose first content is there.
-pub(super) struct Begun {
+pub(super) struct StreamStarted {
     pub(super) exchange: Exchange,
     /// With what was told of the stream so far.
     pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
-    pub(super) held: Held,
+    pub(super) held: HeldEvents,
     pub(super) events: Events,
     pub(super) usage: Option<Usage>,
-    pub(super) answered: Option<Box<Answered>>,
+    pub(super) answered: Option<Box<ResponseMeta>>,
     pub(super) finish: Finish,
     pub(super) done: bool,
 }
 
 /// What became of an attempt.
-pub(super) enum End {
+pub(super) enum AttemptResult {
     /// A whole answer.
-    Whole(Whole, Option<Usage>),
+    Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
-    Begun(Box<Begun>),
+    Begun(Box<StreamStarted>),
     /// It failed; the answer, if there was one, may go back to the caller.
-    Failed(Failure, Option<Whole>),
+    Failed(Failure, Option<FullResponse>),
     /// The request's own time is over, not the upstream's.
     OutOfTime,
     /// There is no room for the answer here (`server.max_buffered`), which is not the upstream's fault.
@@ -76,7 +76,7 @@ pub(super) enum End {
 #[derive(Clone, Copy)]
 pub(super) struct Times<'a> {
     pub(super) clock: Clock,
-    pub(super) tried: &'a Tried,
+    pub(super) tried: &'a OpenAttempt,
     pub(super) deadline: Time,
     /// What is held of all requests.
     pub(super) buffers: &'a Buffers,
@@ -90,10 +90,10 @@ pub(super) async fn make(
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
-) -> End {
+) -> AttemptResult {
     make_of(
         &request.doc,
-        &*endpoint.wire,
+        &*endpoint.transport,
         request,
         endpoint,
         lease,
@@ -105,15 +105,15 @@ pub(super) async fn make(
 /// Makes it with another body than the caller's, and perhaps at another place of the same provider.
 pub(super) async fn make_of(
     doc: &RequestDoc,
-    wire: &dyn Wire,
+    wire: &dyn Transport,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
-) -> End {
+) -> AttemptResult {
     let (exchange, call) = match call_of(doc, request, endpoint, lease, times.tried) {
         Ok(made) => made,
-        Err(failure) => return End::Failed(failure, None),
+        Err(failure) => return AttemptResult::Failed(failure, None),
     };
     let attempt = Attempt {
         exchange,
@@ -136,34 +136,40 @@ pub(super) async fn make_of(
     };
     let end = match work.await {
         Ok(end) => end,
-        Err(Early::Failed(failure)) => End::Failed(failure, None),
-        Err(Early::OutOfTime) => End::OutOfTime,
-        Err(Early::OutOfRoom) => End::OutOfRoom,
+        Err(Early::Failed(failure)) => AttemptResult::Failed(failure, None),
+        Err(Early::OutOfTime) => AttemptResult::OutOfTime,
+        Err(Early::OutOfRoom) => AttemptResult::OutOfRoom,
     };
     fit(end, exchange, request, lease, endpoint)
 }
 
 /// The same without the credentials of the call; a refusal as the caller reads it.
-fn fit(end: End, exchange: Exchange, request: &Request, lease: &Lease, endpoint: &Endpoint) -> End {
+fn fit(
+    end: AttemptResult,
+    exchange: Exchange,
+    request: &Request,
+    lease: &Lease,
+    endpoint: &Endpoint,
+) -> AttemptResult {
     let redactor = redacted::of(lease, endpoint);
     match end {
-        End::Failed(failure, whole) => {
+        AttemptResult::Failed(failure, whole) => {
             let whole = whole.map(|mut whole| {
                 let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
                 whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
                 whole
             });
-            End::Failed(redacted::failure(failure, &redactor), whole)
+            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
         }
-        End::Whole(mut whole, usage) => {
+        AttemptResult::Whole(mut whole, usage) => {
             redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
-            End::Whole(whole, usage)
+            AttemptResult::Whole(whole, usage)
         }
-        End::Begun(mut begun) => {
+        AttemptResult::Begun(mut begun) => {
             redacted::head(&mut begun.headers, &redactor);
-            End::Begun(begun)
+            AttemptResult::Begun(begun)
         }
-        end @ (End::OutOfTime | End::OutOfRoom) => end,
+        end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
     }
 }
 
@@ -186,19 +192,19 @@ impl From<Failure> for Early {
 struct Attempt<'a> {
     exchange: Exchange,
     request: &'a Request,
-    wire: &'a dyn Wire,
+    wire: &'a dyn Transport,
     endpoint: &'a Endpoint,
     lease: &'a Lease,
     times: Times<'a>,
 }
 
 impl Attempt<'_> {
-    async fn whole(&self, call: Call) -> Result<End, Early> {
+    async fn whole(&self, call: UpstreamRequest) -> Result<AttemptResult, Early> {
         let reply = self.send(call).await?;
         self.read(reply).await
     }
 
-    async fn stream(&self, call: Call) -> Result<End, Early> {
+    async fn stream(&self, call: UpstreamRequest) -> Result<AttemptResult, Early> {
         let timeouts = self.endpoint.timeouts;
         let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
@@ -230,7 +236,7 @@ impl Attempt<'_> {
             .await
     }
 
-    async fn send(&self, call: Call) -> Result<Reply, Early> {
+    async fn send(&self, call: UpstreamRequest) -> Result<UpstreamResponse, Early> {
         let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
                 SendError::ConnectTimeout(_) => Class::Timeout,
@@ -256,8 +262,8 @@ impl Attempt<'_> {
     }
 
     /// Reads a whole answer and says what it is.
-    async fn read(&self, reply: Reply) -> Result<End, Early> {
-        let Reply {
+    async fn read(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
+        let UpstreamResponse {
             status,
             mut headers,
             mut body,
@@ -269,8 +275,8 @@ impl Attempt<'_> {
             return Err(Early::OutOfRoom);
         }
         let mut buffered = buffers.count(0);
-        let mut whole = Body::default();
-        let mut turn = Turn::default();
+        let mut whole = BodyCollector::default();
+        let mut turn = YieldBudget::default();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| {
                 Failure::new(Class::Network, error.to_string()).with_status(status)
@@ -306,13 +312,13 @@ impl Attempt<'_> {
                 }
                 Inspection::Good(usage) => match self.exchange.answer(&mut headers, body.clone()) {
                     Ok(body) => {
-                        let whole = Whole {
+                        let whole = FullResponse {
                             status,
                             headers,
                             body,
                             answered,
                         };
-                        return Ok(End::Whole(whole, usage));
+                        return Ok(AttemptResult::Whole(whole, usage));
                     }
                     Err(loss) => Failure::new(Class::Malformed, loss.why),
                 },
@@ -329,18 +335,18 @@ impl Attempt<'_> {
             status
         };
         let failure = stamped(failure, status);
-        let whole = Whole {
+        let whole = FullResponse {
             status: relayed,
             headers,
             body,
             answered: None,
         };
-        Ok(End::Failed(failure, Some(whole)))
+        Ok(AttemptResult::Failed(failure, Some(whole)))
     }
 
     /// Reads a stream up to its first content.
-    async fn begin(&self, reply: Reply) -> Result<End, Early> {
-        let Reply {
+    async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
+        let UpstreamResponse {
             status,
             headers,
             body,
@@ -349,7 +355,7 @@ impl Attempt<'_> {
             |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
         let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
-        let (mut held, mut usage) = (Held::default(), None);
+        let (mut held, mut usage) = (HeldEvents::default(), None);
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
@@ -406,7 +412,7 @@ impl Attempt<'_> {
             }
         }
         events.begun();
-        Ok(End::Begun(Box::new(Begun {
+        Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,
             headers,
@@ -420,13 +426,13 @@ impl Attempt<'_> {
     }
 
     /// An error came in a stream before its first content.
-    fn refused_inside(&self, error: &ErrorDoc, headers: &HeaderMap, status: u16) -> End {
+    fn refused_inside(&self, error: &ErrorDoc, headers: &HeaderMap, status: u16) -> AttemptResult {
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let read = classify::classify_inband(kind, error, headers, wall);
         let failure = redacted::fit(read, headers, &error.body, self.lease, self.endpoint);
         let refusal = refusal(error, &failure);
-        End::Failed(stamped(failure, status), Some(refusal))
+        AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
     /// Gives `work` so long since the attempt started, and no longer than the request has.
@@ -459,13 +465,13 @@ fn stamped(failure: Failure, status: u16) -> Failure {
 }
 
 /// The answer that an error inside a stream would have been outside of one.
-fn refusal(error: &ErrorDoc, failure: &Failure) -> Whole {
+fn refusal(error: &ErrorDoc, failure: &Failure) -> FullResponse {
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    Whole {
+    FullResponse {
         status: refused_with(failure),
         headers,
         body: error.body.clone(),
@@ -483,12 +489,13 @@ fn refused_with(failure: &Failure) -> u16 {
     named.unwrap_or(usual)
 }
 
-pub(super) fn class_of(fault: &Fault) -> Class {
+pub(super) fn class_of(fault: &StreamFault) -> Class {
     match fault {
-        Fault::Broken(_) => Class::Network,
-        Fault::NotEvents(_) | Fault::Compression(_) | Fault::Foreign | Fault::Contentless(_) => {
-            Class::Malformed
-        }
+        StreamFault::Broken(_) => Class::Network,
+        StreamFault::NotEvents(_)
+        | StreamFault::Compression(_)
+        | StreamFault::Foreign
+        | StreamFault::Contentless(_) => Class::Malformed,
     }
 }
 

@@ -4,14 +4,14 @@ use bytes::{Bytes, BytesMut};
 
 /// Collects chunks; a single one is passed on without a copy.
 #[derive(Default)]
-pub(super) struct Body {
+pub(super) struct BodyCollector {
     first: Option<Bytes>,
     more: BytesMut,
     /// Bytes so far.
     pub(super) len: usize,
 }
 
-impl Body {
+impl BodyCollector {
     /// Adds one.
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.len += chunk.len();

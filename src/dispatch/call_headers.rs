@@ -2,11 +2,11 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
-use super::tried::Tried;
 use crate::actors::lease::Lease;
 use crate::domain::outcome::{Class, Failure};
-use crate::upstream::Call;
+use crate::upstream::UpstreamRequest;
 use crate::wire::encoding::takes_gzip;
 use crate::wire::exchange::Exchange;
 use crate::wire::ir::Loss;
@@ -22,8 +22,8 @@ pub(super) fn call_of(
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
-    tried: &Tried,
-) -> Result<(Exchange, Call), Failure> {
+    tried: &OpenAttempt,
+) -> Result<(Exchange, UpstreamRequest), Failure> {
     let dialect = endpoint.dialect;
     let unserved = |why: &str| {
         let (id, path) = (dialect.id(), request.operation.path());
@@ -39,7 +39,7 @@ pub(super) fn call_of(
     for Loss { path, why } in &outgoing.losses {
         tracing::debug!(request_id = %request.id, %path, why, "a field of the request was left out");
     }
-    let call = Call {
+    let call = UpstreamRequest {
         path: outgoing.path,
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body,
@@ -48,7 +48,12 @@ pub(super) fn call_of(
 }
 
 /// Those of the caller that pass, our own, the key, and what the configuration adds.
-fn call_headers(request: &Request, endpoint: &Endpoint, lease: &Lease, tried: &Tried) -> HeaderMap {
+fn call_headers(
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &OpenAttempt,
+) -> HeaderMap {
     let mut all = headers::forward_request_headers(&request.headers);
     if let Some(client) = &request.client {
         headers::own_idempotency_keys(&mut all, client.name());

@@ -8,14 +8,14 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::tokens;
-use crate::domain::fair_queue::{FairQueue, Owner, Ticket};
+use crate::domain::fair_queue::{FairQueue, Owner, QueueTicket};
 use crate::domain::time::Time;
 use crate::wire::request::RequestDoc;
 
 /// A count keeps a core busy: more at once than there are cores make each other late.
-static COUNTS: LazyLock<Counts> = LazyLock::new(|| {
+static COUNTS: LazyLock<CountingQueue> = LazyLock::new(|| {
     let cores = thread::available_parallelism();
-    Counts::new(cores.map_or(1, std::num::NonZero::get))
+    CountingQueue::new(cores.map_or(1, std::num::NonZero::get))
 });
 
 /// What is to be counted, and for whom.
@@ -36,9 +36,9 @@ pub(super) async fn count(job: Job) -> Option<u64> {
 
 /// Places for counts, given out by a thread of their own, which owns the queue; counts are rare, and it sleeps when there
 /// are none. A task would end with the runtime that it was started on.
-struct Counts(mpsc::Sender<Message>);
+struct CountingQueue(mpsc::Sender<CountingMessage>);
 
-enum Message {
+enum CountingMessage {
     /// A place is wanted.
     Ask {
         owner: Owner,
@@ -46,7 +46,7 @@ enum Message {
         now: Time,
         /// Known by this number when it leaves.
         number: u64,
-        reply: oneshot::Sender<Place>,
+        reply: oneshot::Sender<CountingPermit>,
     },
     /// Who asked under this number does not wait any more.
     Left(u64),
@@ -56,33 +56,33 @@ enum Message {
 
 /// Leave to count. Given back when dropped.
 #[derive(Debug)]
-struct Place(mpsc::Sender<Message>);
+struct CountingPermit(mpsc::Sender<CountingMessage>);
 
-impl Drop for Place {
+impl Drop for CountingPermit {
     fn drop(&mut self) {
         // Nobody gives out places any more: the process ends.
-        drop(self.0.send(Message::Free));
+        drop(self.0.send(CountingMessage::Free));
     }
 }
 
 /// Tells the thread and the count that nobody waits any more.
-struct Leaving<'a> {
-    counts: &'a Counts,
+struct CountingGuard<'a> {
+    counts: &'a CountingQueue,
     number: u64,
     gone: Arc<AtomicBool>,
     waits: bool,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for CountingGuard<'_> {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::Relaxed);
         if self.waits {
-            drop(self.counts.0.send(Message::Left(self.number)));
+            drop(self.counts.0.send(CountingMessage::Left(self.number)));
         }
     }
 }
 
-impl Counts {
+impl CountingQueue {
     fn new(at_once: usize) -> Self {
         let (send, messages) = mpsc::channel();
         let places = send.clone();
@@ -104,7 +104,7 @@ impl Counts {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let (reply, place) = oneshot::channel();
         let size = u64::try_from(doc.prompt_bytes()).unwrap_or(u64::MAX);
-        let ask = Message::Ask {
+        let ask = CountingMessage::Ask {
             owner,
             size,
             now,
@@ -112,7 +112,7 @@ impl Counts {
             reply,
         };
         let gone = Arc::new(AtomicBool::new(false));
-        let mut leaving = Leaving {
+        let mut leaving = CountingGuard {
             counts: self,
             number,
             gone: Arc::clone(&gone),
@@ -135,15 +135,15 @@ static NUMBERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 
 /// Gives out `free` places until nobody can ask any more.
 fn give_places(
-    messages: &mpsc::Receiver<Message>,
-    places: &mpsc::Sender<Message>,
+    messages: &mpsc::Receiver<CountingMessage>,
+    places: &mpsc::Sender<CountingMessage>,
     mut free: usize,
 ) {
-    let mut queue: FairQueue<(u64, oneshot::Sender<Place>)> = FairQueue::default();
-    let mut tickets: std::collections::HashMap<u64, Ticket> = std::collections::HashMap::new();
+    let mut queue: FairQueue<(u64, oneshot::Sender<CountingPermit>)> = FairQueue::default();
+    let mut tickets: std::collections::HashMap<u64, QueueTicket> = std::collections::HashMap::new();
     while let Ok(message) = messages.recv() {
         match message {
-            Message::Ask {
+            CountingMessage::Ask {
                 owner,
                 size,
                 now,
@@ -152,12 +152,12 @@ fn give_places(
             } => {
                 tickets.insert(number, queue.push(owner, size, now, (number, reply)));
             }
-            Message::Left(number) => {
+            CountingMessage::Left(number) => {
                 if let Some(ticket) = tickets.remove(&number) {
                     queue.remove(&ticket);
                 }
             }
-            Message::Free => free += 1,
+            CountingMessage::Free => free += 1,
         }
         while free > 0
             && let Some((number, reply)) = queue.pop()
@@ -165,7 +165,7 @@ fn give_places(
             tickets.remove(&number);
             free -= 1;
             // Who has left meanwhile lets the place drop, which frees it.
-            drop(reply.send(Place(places.clone())));
+            drop(reply.send(CountingPermit(places.clone())));
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_count_ends_when_nobody_waits_for_it_and_its_place_is_free_only_then() {
-        let counts = Counts::new(1);
+        let counts = CountingQueue::new(1);
         assert!(counts.count(job(10, "a")).await.unwrap() > 10);
         let mut large = Box::pin(counts.count(job(6_000_000, "a")));
         assert!(futures_util::poll!(large.as_mut()).is_pending());
@@ -209,7 +209,7 @@ mod tests {
         use futures_util::StreamExt;
         use futures_util::stream::FuturesUnordered;
 
-        let counts = Counts::new(1);
+        let counts = CountingQueue::new(1);
         assert!(counts.count(job(10, "a")).await.is_some());
         let all = FuturesUnordered::new();
         let sized = |words, owner: &'static str| {

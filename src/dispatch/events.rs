@@ -10,9 +10,9 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, header};
 use tokio::time::Sleep;
 
-use crate::domain::finish::Step;
-use crate::runtime::turn::Turn;
-use crate::upstream::{Reply, SendError};
+use crate::domain::finish::EventFacts;
+use crate::runtime::yield_budget::YieldBudget;
+use crate::upstream::{SendError, UpstreamResponse};
 use crate::wire::encoding::{DecodeError, Decoder, codings};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::readable::looks_like_events;
@@ -34,7 +34,7 @@ const BLANK: &[u8] = b"\n\n";
 
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum StreamFault {
     /// The connection.
     #[error("the stream broke off")]
     Broken(#[source] SendError),
@@ -52,7 +52,7 @@ pub(crate) enum Fault {
     Contentless(usize),
 }
 
-impl Fault {
+impl StreamFault {
     /// For an operator: the fault and its cause.
     pub(crate) fn detail(&self) -> String {
         match self {
@@ -70,7 +70,7 @@ fn decoder(headers: &HeaderMap) -> Option<Decoder> {
     (!codings.is_empty()).then(|| Decoder::endless(&codings, MAX_GROWN))
 }
 
-type Body = BoxStream<'static, Result<Bytes, SendError>>;
+type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;
 
 /// So much of a body without a word in it is read to tell what it is, in bytes: servers that let callers wait send
 /// empty lines.
@@ -81,13 +81,13 @@ const MAX_BLANK: usize = 64 * 1024;
 ///
 /// # Errors
 /// A connection that breaks before that.
-pub(crate) async fn look(reply: Reply) -> Result<(bool, Reply), SendError> {
+pub(crate) async fn look(reply: UpstreamResponse) -> Result<(bool, UpstreamResponse), SendError> {
     let kind = reply.headers.get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
         return Ok((true, reply));
     }
     let (events, body) = look_inside(&reply.headers, reply.body).await?;
-    Ok((events, Reply { body, ..reply }))
+    Ok((events, UpstreamResponse { body, ..reply }))
 }
 
 fn is_event_stream(kind: &[u8]) -> bool {
@@ -96,11 +96,14 @@ fn is_event_stream(kind: &[u8]) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
-async fn look_inside(headers: &HeaderMap, mut body: Body) -> Result<(bool, Body), SendError> {
+async fn look_inside(
+    headers: &HeaderMap,
+    mut body: ByteStream,
+) -> Result<(bool, ByteStream), SendError> {
     let mut decoder = decoder(headers);
     let mut chunks = Vec::new();
     let mut start = BytesMut::new();
-    let mut turn = Turn::default();
+    let mut turn = YieldBudget::default();
     let found = loop {
         if let Some(found) = looks_like_events(&start) {
             break found;
@@ -149,8 +152,8 @@ pub(super) fn unspoken(event: RawEvent, said: &StreamEvent) -> RawEvent {
 }
 
 /// What an event says of the end of its answer.
-pub(super) fn step(said: &StreamEvent) -> Step {
-    Step {
+pub(super) fn step(said: &StreamEvent) -> EventFacts {
+    EventFacts {
         content: said.content,
         finished: said.finished,
         usage: said.usage.is_some(),
@@ -159,7 +162,7 @@ pub(super) fn step(said: &StreamEvent) -> Step {
 
 /// A body, event by event. Of events in a row that tell nothing, as many as are there at once, one comes out.
 pub(crate) struct Events {
-    body: Body,
+    body: ByteStream,
     splitter: EventSplitter,
     decoder: Option<Decoder>,
     /// What came compressed and is still to be decoded.
@@ -168,7 +171,7 @@ pub(crate) struct Events {
     /// Bytes so far, decompressed, and how many there may be.
     seen: usize,
     most: usize,
-    turn: Turn,
+    turn: YieldBudget,
     quiet: Quiet,
 }
 
@@ -210,7 +213,12 @@ impl Quiet {
 impl Events {
     /// `headers` say whether the body is compressed; an event may have `max_event` bytes. When more than `most` bytes
     /// have come before [`begun`](Self::begun), that is a fault.
-    pub(crate) fn new(headers: &HeaderMap, body: Body, max_event: usize, most: usize) -> Self {
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        body: ByteStream,
+        max_event: usize,
+        most: usize,
+    ) -> Self {
         Self {
             body,
             splitter: EventSplitter::new(max_event),
@@ -219,7 +227,7 @@ impl Events {
             ended: false,
             seen: 0,
             most,
-            turn: Turn::default(),
+            turn: YieldBudget::default(),
             quiet: Quiet::default(),
         }
     }
@@ -230,7 +238,7 @@ impl Events {
     }
 
     /// The next event; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Option<Result<RawEvent, Fault>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<RawEvent, StreamFault>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
@@ -239,10 +247,10 @@ impl Events {
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<RawEvent, Fault>>> {
+    ) -> Poll<Option<Result<RawEvent, StreamFault>>> {
         loop {
             if self.seen > self.most {
-                return Poll::Ready(Some(Err(Fault::Contentless(self.seen))));
+                return Poll::Ready(Some(Err(StreamFault::Contentless(self.seen))));
             }
             ready!(self.quiet.poll_rest(cx));
             if self.turn.is_over() {
@@ -264,12 +272,12 @@ impl Events {
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => return Poll::Ready(Some(Err(Fault::NotEvents(error)))),
+                Err(error) => return Poll::Ready(Some(Err(StreamFault::NotEvents(error)))),
             }
             if !self.packed.is_empty() {
                 match self.decode() {
                     Ok(chunk) => self.splitter.push(chunk),
-                    Err(error) => return Poll::Ready(Some(Err(Fault::Compression(error)))),
+                    Err(error) => return Poll::Ready(Some(Err(StreamFault::Compression(error)))),
                 }
                 self.turn.spend(PIECE);
                 continue;
@@ -284,7 +292,7 @@ impl Events {
             self.turn.spend(0);
             match chunk {
                 None => self.ended = true,
-                Some(Err(error)) => return Poll::Ready(Some(Err(Fault::Broken(error)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(StreamFault::Broken(error)))),
                 Some(Ok(chunk)) if self.decoder.is_some() => self.packed = chunk,
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }

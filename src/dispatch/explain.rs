@@ -9,7 +9,7 @@ use super::verdict::{self, retry_after};
 use crate::access::Client;
 pub use crate::actors::route::NoAnswer;
 use crate::actors::route::{PlanRequest, Planned};
-use crate::domain::attempts::{Attempts, Next, Refused, Verdict};
+use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
 use crate::domain::chain::Chain;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{KeyId, Upstream};
@@ -46,7 +46,7 @@ pub struct Explanation {
     /// The order is made anew for each request: the next one may have another.
     pub ranked: bool,
     /// Every upstream of the chain in order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<UpstreamExplanation>,
 }
 
 /// What becomes of the request.
@@ -74,11 +74,11 @@ pub enum Fate {
 
 /// One upstream of the chain.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct UpstreamExplanation {
     /// Which.
     pub upstream: Upstream,
     /// What that is to the request.
-    pub standing: Standing,
+    pub standing: CandidateStanding,
     /// Tokens its models hold, when known.
     pub context_window: Option<u64>,
     /// The request would be the probe of its breaker.
@@ -86,12 +86,12 @@ pub struct Line {
     /// It recovers: the share that it takes, and whether this request is within it.
     pub recovery: Option<(f64, bool)>,
     /// Its keys in the order in which they would be asked.
-    pub keys: Vec<KeyLine>,
+    pub keys: Vec<KeyExplanation>,
 }
 
 /// What an upstream is to the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
+pub enum CandidateStanding {
     /// The request goes there.
     Chosen,
     /// It would come next.
@@ -102,16 +102,16 @@ pub enum Standing {
 
 /// One key.
 #[derive(Clone, Debug)]
-pub struct KeyLine {
+pub struct KeyExplanation {
     /// Which.
     pub id: KeyId,
     /// What it is to the request.
-    pub turn: Turn,
+    pub turn: KeyTurn,
 }
 
 /// What a key is to the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Turn {
+pub enum KeyTurn {
     /// It is the first that would take it.
     First,
     /// It would take it too.
@@ -148,7 +148,7 @@ impl Dispatch {
         let candidates = self.candidates(&chain);
         let attempts = Attempts::new(*policy, deadline, needed, candidates);
         let standing = question.client.as_ref().map(|client| client.standing());
-        let planned = self.dispatcher.plan(PlanRequest {
+        let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),
             ask: attempts.ask(),
             tokens: reserve,
@@ -217,7 +217,7 @@ impl Dispatch {
             }
             (_, PlanOutcome::Refused(cause)) => {
                 let declined = plan.declined.clone();
-                let why = Refused { cause, declined };
+                let why = LeaseRefused { cause, declined };
                 let verdict = attempts.refused(&why, now);
                 refused(chain, attempts, verdict, &why.declined, now)
             }
@@ -225,11 +225,11 @@ impl Dispatch {
         let lines = self.candidates(chain).into_iter().zip(&planned.candidates);
         let lines = lines.enumerate().map(|(at, (candidate, facts))| {
             let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
-            Line {
+            UpstreamExplanation {
                 standing: match skipped {
-                    Some((_, refusal)) => Standing::Excluded(*refusal),
-                    None if fate == Fate::Goes(at) => Standing::Chosen,
-                    None => Standing::Next,
+                    Some((_, refusal)) => CandidateStanding::Excluded(*refusal),
+                    None if fate == Fate::Goes(at) => CandidateStanding::Chosen,
+                    None => CandidateStanding::Next,
                 },
                 upstream: candidate.upstream,
                 context_window: candidate.context_window,
@@ -251,12 +251,12 @@ impl Dispatch {
 fn refused(
     chain: &Chain,
     attempts: &Attempts,
-    verdict: Verdict,
+    verdict: FinalError,
     declined: &[(usize, Refusal)],
     now: Time,
 ) -> Fate {
     let closed = attempts.ask().closed;
-    let told = verdict::Told {
+    let told = verdict::FailedRequest {
         target: &chain.target,
         tried: 0,
         skipped: &skipped(&chain.upstreams, &closed, declined, &[]),
@@ -270,14 +270,14 @@ fn refused(
     }
 }
 
-fn keys(facts: &CandidateFacts) -> Vec<KeyLine> {
+fn keys(facts: &CandidateFacts) -> Vec<KeyExplanation> {
     let mut first = true;
-    let lines = facts.keys.iter().map(|(id, refusal)| KeyLine {
+    let lines = facts.keys.iter().map(|(id, refusal)| KeyExplanation {
         id: id.clone(),
         turn: match refusal {
-            None if std::mem::take(&mut first) => Turn::First,
-            None => Turn::Ready,
-            Some(refusal) => Turn::Excluded(*refusal),
+            None if std::mem::take(&mut first) => KeyTurn::First,
+            None => KeyTurn::Ready,
+            Some(refusal) => KeyTurn::Excluded(*refusal),
         },
     });
     lines.collect()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::record::Record;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 
@@ -17,7 +17,7 @@ pub struct Failed {
     /// When a new request may be served.
     pub retry_after: Option<Duration>,
     /// What was tried.
-    pub records: Vec<Record>,
+    pub records: Vec<AttemptRecord>,
     /// The upstreams of its chain that were not asked.
     pub skipped: Box<[Skipped]>,
     /// When it arrived.

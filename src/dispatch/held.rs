@@ -24,7 +24,7 @@ pub(super) fn before_content(request: usize) -> usize {
 
 /// The events before the first content, and that content.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct HeldEvents {
     packed: BytesMut,
     /// Of each event in `packed`.
     lengths: Vec<usize>,
@@ -33,7 +33,7 @@ pub(super) struct Held {
     bytes: usize,
 }
 
-impl Held {
+impl HeldEvents {
     /// Adds an event. False, and it is not kept, when there are too many.
     pub(super) fn push(&mut self, event: Bytes) -> bool {
         if self.len() >= MOST_EVENTS {
@@ -65,7 +65,7 @@ impl Held {
     }
 }
 
-impl IntoIterator for Held {
+impl IntoIterator for HeldEvents {
     type Item = Bytes;
     type IntoIter = Box<dyn Iterator<Item = Bytes> + Send>;
 
@@ -89,7 +89,7 @@ mod tests {
         for count in [0, 1, FEW, FEW + 1, 100] {
             let events = (0..count).map(|at| Bytes::from(format!("data: {at}\n\n")));
             let events: Vec<_> = events.collect();
-            let mut held = Held::default();
+            let mut held = HeldEvents::default();
             assert!(events.iter().all(|event| held.push(event.clone())));
             assert_eq!(held.len(), count);
             assert_eq!(held.into_iter().collect::<Vec<_>>(), events);
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_few_are_not_copied_and_many_do_not_keep_the_buffers_they_came_in() {
         let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-        let mut held = Held::default();
+        let mut held = HeldEvents::default();
         held.push(chunk.slice(..4));
         assert_eq!(held.few[0].as_ptr(), chunk.as_ptr());
         for _ in 0..4 * FEW {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn events_are_bounded_by_number() {
-        let mut held = Held::default();
+        let mut held = HeldEvents::default();
         let fits = (0..2 * MOST_EVENTS).filter(|_| held.push(Bytes::from_static(b"\n")));
         assert_eq!(fits.count(), MOST_EVENTS);
     }

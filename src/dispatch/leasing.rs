@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::request_run::{RequestContext, RequestRun};
 use super::tokens;
 use crate::actors::lease::Lease;
-use crate::actors::route::Route;
-use crate::domain::attempts::{Ask, Refused, Verdict};
+use crate::actors::route::RouteRequest;
+use crate::domain::attempts::{FinalError, LeaseRefused, RouteConstraints};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
 /// No lease.
 pub(super) struct Denied {
     /// What the request is answered with.
-    pub(super) verdict: Verdict,
+    pub(super) verdict: FinalError,
     /// What the tree said.
-    pub(super) refused: Refused,
+    pub(super) refused: LeaseRefused,
 }
 
 impl RequestRun {
@@ -36,8 +36,9 @@ impl RequestRun {
             > Duration::ZERO;
         let reserve = tokens::estimate(&request.doc);
         let deadline = limits.deadline;
-        let asked = dispatch.dispatcher.lease(deadline, |reply| {
-            let mut route = Route::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
+        let asked = dispatch.tree.lease(deadline, |reply| {
+            let mut route =
+                RouteRequest::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
             route.generation = dispatch.generation;
             route.standing = request.standing();
             route.may_wait = may_wait;
@@ -66,11 +67,11 @@ impl RequestRun {
 
 impl RequestContext {
     /// A lease for an extra attempt that more is asked of, if there is one without waiting.
-    pub(super) async fn lease_now(&self, ask: Ask, deadline: Time) -> Option<Lease> {
+    pub(super) async fn lease_now(&self, ask: RouteConstraints, deadline: Time) -> Option<Lease> {
         let reserve = tokens::estimate(&self.request.doc);
-        let asked = self.dispatch.dispatcher.lease(deadline, |reply| {
+        let asked = self.dispatch.tree.lease(deadline, |reply| {
             let chain = Arc::clone(&self.chain);
-            let mut route = Route::new(chain, ask.clone(), reserve, deadline, reply);
+            let mut route = RouteRequest::new(chain, ask.clone(), reserve, deadline, reply);
             route.generation = self.dispatch.generation;
             route.standing = self.request.standing();
             route
@@ -82,7 +83,7 @@ impl RequestContext {
 }
 
 /// Adds the candidates before the lease's own that the request itself ruled out.
-fn pass_over(lease: &mut Lease, ask: &Ask) {
+fn pass_over(lease: &mut Lease, ask: &RouteConstraints) {
     let before = ask.closed.iter().take(lease.index).enumerate();
     let closed = before.filter_map(|(place, closed)| Some((place, (*closed)?)));
     for (place, reason) in closed {

@@ -11,7 +11,7 @@ use crate::wire::reasoning;
 
 /// What bounds one request's waiting. Its deadline is that of the [`Request`].
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct RequestLimits {
     /// When its next answer must have begun, or be there if it is not streamed.
     pub(super) deadline: Time,
     /// What is left of the time that it may wait for keys.
@@ -22,7 +22,7 @@ pub(super) struct Limits {
     pub(super) policy: TargetPolicy,
 }
 
-impl Limits {
+impl RequestLimits {
     /// At the request's beginning.
     pub(super) fn new(dispatch: &DispatchPolicy, policy: TargetPolicy, request: &Request) -> Self {
         Self {

@@ -3,15 +3,15 @@
 //! It comes after admission, so that nobody gets an answer that its client may not ask for, and before the first lease,
 //! so that an answer found here uses no key.
 
-use super::answer::Answer;
+use super::answer::ProxyResponse;
 use super::request_run::RequestRun;
-use crate::domain::record::CacheLookup;
+use crate::domain::attempt_record::CacheLookup;
 
 impl RequestRun {
     /// The answer, if there is one. No answers are kept today, so there is none, and the record says that nothing was
     /// looked up.
-    pub(super) async fn lookup(&mut self) -> Option<Answer> {
-        self.state.story.lookup = CacheLookup::Off;
+    pub(super) async fn lookup(&mut self) -> Option<ProxyResponse> {
+        self.state.trace.lookup = CacheLookup::Off;
         None
     }
 }

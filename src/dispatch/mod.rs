@@ -2,44 +2,47 @@
 //! answer on; after a failure that can be hidden it asks again. All waiting and all I/O of a request happen
 //! here, and dropping it gives everything back.
 
+mod active_stream;
 mod admission;
 mod answer;
 mod attempt;
 mod body;
 mod call_headers;
-mod charge;
 mod counting;
-mod cut;
 mod drain;
 mod events;
 mod explain;
 mod failed;
-mod hedger;
+mod hedge_controller;
+mod hedging;
 mod held;
+mod latency_table;
 mod leasing;
 mod limits;
-mod live;
 mod lookup;
-mod outbox;
-mod pulses;
-mod race;
+mod open_attempt;
 mod redacted;
 mod relay;
 mod request;
 mod request_run;
+mod request_trace;
 mod rescue;
+mod reservation;
 mod run;
+mod send_buffer;
 mod shared;
-mod story;
+mod stream_abort;
 mod tokens;
-mod tried;
 mod verdict;
 
-pub use answer::{Answer, AnswerBody};
-pub use explain::{Explanation, Fate, KeyLine, Line, NoAnswer, Question, Standing, Turn};
+pub use answer::{AnswerBody, ProxyResponse};
+pub use explain::{
+    CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
+    UpstreamExplanation,
+};
 pub use failed::Failed;
-pub use hedger::Hedger;
-pub use pulses::Pulses;
+pub use hedge_controller::HedgeController;
+pub use latency_table::LatencyTable;
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use shared::Dispatch;

@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::request::Endpoint;
 use crate::actors::lease::Lease;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::outcome::Failure;
-use crate::domain::record::Answered;
 use crate::domain::secret::ApiKey;
 use crate::wire::classify;
 use crate::wire::encoding::whole::{readable, searchable};
-use crate::wire::redact::{Redactor, Search};
+use crate::wire::redact::{Redactor, SearchResult};
 use crate::wire::sse::{self, RawEvent};
 
 /// A longer error answer is not passed on, in bytes.
@@ -77,12 +77,12 @@ pub(super) fn reworded(
         return failure(read, redactor);
     }
     match redactor.search(&plain) {
-        Search::Clean => failure(read, redactor),
-        Search::Masked(masked) => {
+        SearchResult::Clean => failure(read, redactor),
+        SearchResult::Masked(masked) => {
             let detail = classify::words(read.status, headers, &masked);
             failure(Failure { detail, ..read }, redactor)
         }
-        Search::TooDeep => Failure {
+        SearchResult::TooDeep => Failure {
             detail: "an error whose words could not be searched for credentials".to_owned(),
             ..read
         },
@@ -133,7 +133,7 @@ fn is_date(value: &[u8]) -> bool {
 /// A whole answer that serves: its head, fit for the caller, and what it says of itself, fit for traces.
 pub(super) fn good(
     headers: &mut HeaderMap,
-    answer: &mut Option<Box<Answered>>,
+    answer: &mut Option<Box<ResponseMeta>>,
     redactor: &Redactor<'_>,
 ) {
     head(headers, redactor);
@@ -141,7 +141,7 @@ pub(super) fn good(
 }
 
 /// What a good answer says of itself, fit for traces.
-pub(super) fn answered(answered: &mut Option<Box<Answered>>, redactor: &Redactor<'_>) {
+pub(super) fn answered(answered: &mut Option<Box<ResponseMeta>>, redactor: &Redactor<'_>) {
     let Some(answered) = answered else { return };
     let names = [&mut answered.id, &mut answered.model];
     let names = names.into_iter().flatten();
@@ -181,13 +181,13 @@ pub(super) fn refusal(headers: &mut HeaderMap, body: Bytes, redactor: &Redactor<
     let heads = redactor.for_heads();
     remove(headers, &heads, |value| heads.masked(value).is_some());
     let plain = searchable(headers, &body).filter(|plain| plain.len() <= MAX_ERROR);
-    match plain.map_or(Search::TooDeep, |plain| redactor.search(&plain)) {
-        Search::Clean => body,
-        Search::Masked(masked) => {
+    match plain.map_or(SearchResult::TooDeep, |plain| redactor.search(&plain)) {
+        SearchResult::Clean => body,
+        SearchResult::Masked(masked) => {
             headers.remove(header::CONTENT_ENCODING);
             Bytes::from(masked)
         }
-        Search::TooDeep => {
+        SearchResult::TooDeep => {
             let json = HeaderValue::from_static("application/json");
             headers.insert(header::CONTENT_TYPE, json);
             headers.remove(header::CONTENT_ENCODING);
@@ -202,9 +202,9 @@ pub(super) fn event(raw: Bytes, redactor: &Redactor<'_>) -> Option<Bytes> {
         return None;
     }
     match redactor.search(&raw) {
-        Search::Clean => Some(raw),
-        Search::Masked(masked) => Some(Bytes::from(masked)),
-        Search::TooDeep => None,
+        SearchResult::Clean => Some(raw),
+        SearchResult::Masked(masked) => Some(Bytes::from(masked)),
+        SearchResult::TooDeep => None,
     }
 }
 

@@ -14,24 +14,24 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Sleep;
 
+use super::active_stream::ActiveStream;
 use super::attempt::class_of;
-use super::cut::{Cut, Own};
 use super::drain::drain;
-use super::events::{Fault, unspoken};
-use super::live::Live;
-use super::outbox::Outbox;
+use super::events::{StreamFault, unspoken};
 use super::request_run::RequestRun;
-use super::rescue::{self, Found, How, Searched, Sent};
-use super::story::Ending;
+use super::request_trace::RequestEnd;
+use super::rescue::{self, ContinuationKind, FoundStream, Searched, SentAnswer};
+use super::send_buffer::SendBuffer;
+use super::stream_abort::{Own, StreamAbort};
 use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
-use crate::domain::finish::Wanted;
+use crate::domain::finish::FinishCriteria;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::rescue::RescuePolicy;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
+use crate::runtime::abort::Aborted;
 use crate::runtime::clock::Clock;
-use crate::runtime::halt::Halted;
 use crate::wire::classify;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects;
@@ -40,8 +40,8 @@ use crate::wire::sse::RawEvent;
 
 /// What bounds a stream, and what it must have to be whole.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
-    pub(super) wanted: Wanted,
+pub(super) struct RelayLimits {
+    pub(super) wanted: FinishCriteria,
     pub(super) deadline: Time,
     /// The caller waits so long for its next byte, if it says so.
     pub(super) silence: Option<Duration>,
@@ -53,9 +53,9 @@ pub struct Relay {
     clock: Clock,
     operation: Operation,
     caller: &'static dyn CallerDialect,
-    terms: Terms,
-    outbox: Outbox,
-    live: Option<Live>,
+    terms: RelayLimits,
+    send_buffer: SendBuffer,
+    stream: Option<ActiveStream>,
     /// When the caller took the last bytes; while it is away nobody waits for the upstream.
     taken: Option<Time>,
     /// Since when it waits for its next byte.
@@ -68,13 +68,13 @@ pub struct Relay {
     rescue: Option<RescuePolicy>,
     searching: Option<BoxFuture<'static, Searched>>,
     /// How the answer first broke off.
-    first_cut: Option<Cut>,
+    first_cut: Option<StreamAbort>,
     splice: Option<Splice>,
     /// What earlier streams of this answer used, and how much of that was counted here for want of their word.
     before: Usage,
     counted: u64,
     timer: Pin<Box<Sleep>>,
-    halted: Halted,
+    halted: Aborted,
 }
 
 impl std::fmt::Debug for Relay {
@@ -85,10 +85,10 @@ impl std::fmt::Debug for Relay {
 
 impl Relay {
     /// Passes `live` on, the answer to the request of `run`.
-    pub(super) fn new(mut live: Live, mut run: RequestRun) -> Self {
+    pub(super) fn new(mut live: ActiveStream, mut run: RequestRun) -> Self {
         let rescue = rescue::policy(&run);
         let (dispatch, request) = (&run.context.dispatch, &mut run.context.request);
-        let terms = Terms {
+        let terms = RelayLimits {
             wanted: request.wanted(),
             deadline: request.deadline,
             silence: request.silence,
@@ -99,9 +99,9 @@ impl Relay {
         }
         let clock = dispatch.clock;
         let now = clock.now();
-        let story = &run.state.story;
+        let story = &run.state.trace;
         let caller = dialects::caller(request.operation);
-        let mut outbox = Outbox::new(rescue.map(|rescue| rescue.hold))
+        let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
             .numbering(caller.repeats_progress(request.operation));
@@ -115,12 +115,12 @@ impl Relay {
             operation: request.operation,
             caller,
             terms,
-            outbox,
-            live: Some(live),
+            send_buffer: outbox,
+            stream: Some(live),
             taken: Some(now),
             waits: now,
             drains: done,
-            halted: dispatch.halt.waiting(),
+            halted: dispatch.abort.waiting(),
             run: Some(run),
             rescue,
             searching: None,
@@ -139,19 +139,19 @@ impl Relay {
 
     /// Whether every choice has a finish reason.
     fn is_finished(&self) -> bool {
-        let live = self.live.as_ref();
+        let live = self.stream.as_ref();
         live.is_some_and(|live| live.finish().is_complete(self.terms.wanted))
     }
 
     /// Whether the answer is whole even if its stream breaks here.
     fn is_settled(&self) -> bool {
-        let live = self.live.as_ref();
+        let live = self.stream.as_ref();
         live.is_some_and(|live| live.finish().is_settled())
     }
 
     /// When the upstream has been silent for too long, as things stand.
     fn limit_of_live(&self) -> Time {
-        let live = self.live.as_ref();
+        let live = self.stream.as_ref();
         live.map_or(Time::NEVER, |live| live.limit(self.terms.wanted))
     }
 
@@ -167,7 +167,7 @@ impl Relay {
     }
 
     fn arm(&mut self) {
-        let due = self.outbox.due();
+        let due = self.send_buffer.due();
         let next = due.map_or(self.limit(), |due| due.min(self.limit()));
         self.timer.as_mut().reset(self.clock.instant(next));
     }
@@ -178,7 +178,7 @@ impl Relay {
             return;
         };
         self.waits = self.clock.now();
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &mut self.stream {
             live.forgive(self.waits.since(taken));
         }
     }
@@ -186,28 +186,28 @@ impl Relay {
     /// All of the answer is there.
     fn complete(&mut self) {
         let good = Failure::new(Class::Success, "");
-        self.close(&good, Ending::Answered(200), None);
+        self.close(&good, RequestEnd::Answered(200), None);
     }
 
     /// Settles the stream that is live, if one is, and ends the answer.
-    fn close(&mut self, how: &Failure, ending: Ending, last: Option<Bytes>) {
-        self.outbox.finish(last);
-        let live = self.live.take();
+    fn close(&mut self, how: &Failure, ending: RequestEnd, last: Option<Bytes>) {
+        self.send_buffer.finish(last);
+        let live = self.stream.take();
         let mut counts = false;
         if let Some(run) = &mut self.run {
             let usage = match &live {
                 // Of an answer in parts the last one counts as much as those before.
                 Some(live) if self.before != Usage::default() => {
-                    Some(live.used(self.outbox.sent(), self.counted))
+                    Some(live.used(self.send_buffer.sent(), self.counted))
                 }
                 Some(live) => live.usage,
                 None => None,
             };
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
-            let story = &mut run.state.story;
+            let story = &mut run.state.trace;
             story.usage = Some(all).filter(|all| *all != Usage::default());
             story.ending = Some(ending);
-            story.told(self.outbox.spoken());
+            story.told(self.send_buffer.spoken());
             if let Some(live) = &live {
                 let record = live.record(how, self.clock.now());
                 let attempts = &mut run.state.attempts;
@@ -228,7 +228,7 @@ impl Relay {
     }
 
     /// The stream cannot be finished: it is rescued, or the answer ends here.
-    fn cut(&mut self, cut: Cut) {
+    fn cut(&mut self, cut: StreamAbort) {
         let failure = cut.failure();
         let first = self.first_cut.get_or_insert(cut).clone();
         if failure.class.retry() != Retry::Never && self.search(&failure) {
@@ -238,19 +238,19 @@ impl Relay {
     }
 
     /// Ends the answer with the error that it first broke off with.
-    fn end_cut(&mut self, failure: &Failure, first: &Cut) {
+    fn end_cut(&mut self, failure: &Failure, first: &StreamAbort) {
         let event = first.event(
             self.operation,
             self.caller,
             &self.id,
-            &self.outbox.progress(),
+            &self.send_buffer.progress(),
         );
-        self.close(failure, Ending::Cut(first.code), Some(event));
+        self.close(failure, RequestEnd::Cut(first.code), Some(event));
     }
 
     /// Begins the search for another stream. False when there is none to be had.
     fn search(&mut self, failure: &Failure) -> bool {
-        let sent = self.outbox.sent().filter(|sent| !sent.is_spoiled());
+        let sent = self.send_buffer.sent().filter(|sent| !sent.is_spoiled());
         // What is complete and then fails needs no other answer, only an honest end.
         let Some(sent) = sent.filter(|_| !self.is_finished()) else {
             return false;
@@ -259,7 +259,7 @@ impl Relay {
         let Some(policy) = self.rescue else {
             return false;
         };
-        let (Some(live), Some(mut run)) = (self.live.take(), self.run.take()) else {
+        let (Some(live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
             return false;
         };
         let now = self.clock.now();
@@ -269,7 +269,7 @@ impl Relay {
         attempts.deadline = self.terms.deadline;
         let (counts, next) = attempts.failed(index, record, failure, fastrand::f64(), now);
         let said = live.usage.unwrap_or_default();
-        let used = live.used(self.outbox.sent(), self.counted);
+        let used = live.used(self.send_buffer.sent(), self.counted);
         let rest = live.settle(failure, counts);
         if std::mem::take(&mut self.drains) {
             drain(rest);
@@ -281,8 +281,8 @@ impl Relay {
         }
         self.before = self.before.plus(used);
         self.counted = tokens;
-        self.outbox.set_aside();
-        let sent = Sent { text, tokens };
+        self.send_buffer.set_aside();
+        let sent = SentAnswer { text, tokens };
         let until = self.patience();
         let searching = rescue::search(run, policy.mode, next, index, sent, until);
         self.searching = Some(Box::pin(searching));
@@ -296,33 +296,33 @@ impl Relay {
             (Some(found), _) => self.go_on(found),
             (None, Some(first)) => self.end_cut(&first.failure(), &first),
             // There is no search without a cut.
-            (None, None) => self.outbox.finish(None),
+            (None, None) => self.send_buffer.finish(None),
         }
     }
 
     /// Another stream goes on with the answer.
-    fn go_on(&mut self, found: Found) {
+    fn go_on(&mut self, found: FoundStream) {
         let now = self.clock.now();
-        let Found {
-            begun,
+        let FoundStream {
+            started: begun,
             lease,
-            tried,
+            open_attempt: tried,
             endpoint,
             how,
         } = found;
-        let (mut live, _) = Live::new(begun, lease, &tried, endpoint, now);
-        let sent = self.outbox.sent().filter(|sent| !sent.is_empty());
-        if let (How::Restarted, Some(sent)) = (how, sent) {
+        let (mut live, _) = ActiveStream::new(begun, lease, &tried, endpoint, now);
+        let sent = self.send_buffer.sent().filter(|sent| !sent.is_empty());
+        if let (ContinuationKind::Restarted, Some(sent)) = (how, sent) {
             live.repeats = sent.tokens();
         }
         self.splice = sent.map(|sent| match how {
-            How::Restarted => Splice::restarted(sent, self.before),
-            How::Continued { echoed } => Splice::continued(sent, self.before, echoed),
+            ContinuationKind::Restarted => Splice::restarted(sent, self.before),
+            ContinuationKind::Continued { echoed } => Splice::continued(sent, self.before, echoed),
         });
         let held = std::mem::take(&mut live.held);
-        self.live = Some(live);
+        self.stream = Some(live);
         for raw in held {
-            if self.live.is_some() {
+            if self.stream.is_some() {
                 self.take_in(RawEvent { raw });
             }
         }
@@ -331,7 +331,7 @@ impl Relay {
 
     /// The stream that was to go on tells something else.
     fn diverged(&mut self) {
-        if let (Some(live), Some(run)) = (self.live.take(), &mut self.run) {
+        if let (Some(live), Some(run)) = (self.stream.take(), &mut self.run) {
             // Nobody's fault: two answers are rarely alike.
             let other = Failure::new(Class::Cancelled, "its answer is another one");
             let record = live.record(&other, self.clock.now());
@@ -340,35 +340,35 @@ impl Relay {
             live.settle(&other, false);
         }
         tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
-        let first = self.first_cut.clone().unwrap_or_else(Cut::lost);
+        let first = self.first_cut.clone().unwrap_or_else(StreamAbort::lost);
         let other = Failure::new(Class::Cancelled, first.failure().detail);
         self.end_cut(&other, &first);
     }
 
     /// The upstream closed the stream.
     fn ended(&mut self) {
-        let live = self.live.as_ref();
+        let live = self.stream.as_ref();
         if self.is_settled() || live.is_some_and(|live| live.is_over(self.terms.wanted)) {
             // The end mark is missing, but the answer is whole: say so in its place.
             if let Some(raw) = self.caller.end_mark(self.operation) {
-                self.outbox.push(RawEvent { raw }, self.clock.now());
+                self.send_buffer.push(RawEvent { raw }, self.clock.now());
             }
             return self.complete();
         }
-        self.cut(Cut::lost());
+        self.cut(StreamAbort::lost());
     }
 
-    fn broken(&mut self, fault: &Fault) {
+    fn broken(&mut self, fault: &StreamFault) {
         if self.is_settled() {
             return self.ended();
         }
-        self.cut(Cut::broken(class_of(fault)));
+        self.cut(StreamAbort::broken(class_of(fault)));
     }
 
     /// A timer fired: is anything over?
     fn timed_out(&mut self) {
         let now = self.clock.now();
-        self.outbox.release(now);
+        self.send_buffer.release(now);
         if now < self.limit() {
             return self.arm();
         }
@@ -376,9 +376,9 @@ impl Relay {
             return self.ended();
         }
         self.cut(match now {
-            _ if now >= self.terms.deadline => Cut::late(),
-            _ if now >= self.limit_of_live() => Cut::silent(),
-            _ => Cut::hasty(),
+            _ if now >= self.terms.deadline => StreamAbort::late(),
+            _ if now >= self.limit_of_live() => StreamAbort::silent(),
+            _ => StreamAbort::hasty(),
         });
     }
 
@@ -389,13 +389,13 @@ impl Relay {
         }
         // Whoever is looked for to go on with the answer comes too late.
         self.searching = None;
-        let cut = Cut::shut_down();
+        let cut = StreamAbort::shut_down();
         self.end_cut(&cut.failure(), &cut);
     }
 
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
-        let Some(live) = &mut self.live else { return };
+        let Some(live) = &mut self.stream else { return };
         let said = live.exchange.event(&event);
         // Comments and pings keep a connection open, not a promise.
         if said.life {
@@ -403,7 +403,7 @@ impl Relay {
         }
         if said.malformed {
             // What the caller's program would make of it, nobody knows; the words that it may have held are missing.
-            return self.broken(&Fault::Foreign);
+            return self.broken(&StreamFault::Foreign);
         }
         live.note(&said, &event, self.terms.wanted);
         if let Some(error) = said.error {
@@ -419,11 +419,11 @@ impl Relay {
                 false => live.fit(error.body).map(Own::Body),
             };
             self.drains = true;
-            return self.cut(Cut::said(&failure, own));
+            return self.cut(StreamAbort::said(&failure, own));
         }
         self.drains = said.done;
         if said.done && !live.finish().may_end(self.terms.wanted) {
-            return self.cut(Cut::unfinished());
+            return self.cut(StreamAbort::unfinished());
         }
         let event = live.outgoing(unspoken(event, &said));
         let out = match (event, &mut self.splice) {
@@ -435,16 +435,16 @@ impl Relay {
                 Spliced::Diverged => return self.diverged(),
             },
         };
-        let was_empty = self.outbox.due().is_none();
+        let was_empty = self.send_buffer.due().is_none();
         if let Some(event) = out {
-            self.outbox.push(event, now);
+            self.send_buffer.push(event, now);
         }
         if said.done {
             return self.complete();
         }
         // A finish reason, or the token counts that were waited for, may bring the end nearer.
         let nearer = said.finished != 0 || said.usage.is_some();
-        if nearer || (was_empty && self.outbox.due().is_some()) {
+        if nearer || (was_empty && self.send_buffer.due().is_some()) {
             self.arm();
         }
     }
@@ -453,10 +453,10 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
-        if let (Some(live), Some(run)) = (&self.live, &mut self.run) {
+        if let (Some(live), Some(run)) = (&self.stream, &mut self.run) {
             run.state.attempts.ended(live.left(self.clock.now()));
-            let story = &mut run.state.story;
-            story.told(self.outbox.spoken());
+            let story = &mut run.state.trace;
+            story.told(self.send_buffer.spoken());
             story.usage = live.usage.map(|usage| self.before.plus(usage));
         }
     }

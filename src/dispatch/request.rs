@@ -7,15 +7,15 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::access::Client;
-use crate::domain::client::Standing;
+use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
-use crate::domain::finish::Wanted;
+use crate::domain::finish::FinishCriteria;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
-use crate::upstream::Upstream as Wire;
+use crate::upstream::Transport;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::{self, Dialect};
 use crate::wire::request::RequestDoc;
@@ -27,7 +27,7 @@ pub struct Endpoint {
     /// What it speaks.
     pub dialect: Dialect,
     /// Where its calls go.
-    pub wire: Arc<dyn Wire>,
+    pub transport: Arc<dyn Transport>,
     /// Headers that every call carries.
     pub headers: HeaderMap,
     /// What else gives access to it and to the way there: credentials in the query of its URL, its proxy's password.
@@ -57,7 +57,7 @@ pub struct Continuation {
     /// What the request says.
     pub form: Prefill,
     /// Where it goes, if not where all calls go.
-    pub wire: Option<Arc<dyn Wire>>,
+    pub transport: Option<Arc<dyn Transport>>,
 }
 
 /// A request as the data listener took it.
@@ -105,17 +105,17 @@ impl Request {
     }
 
     /// What the answer is to have.
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted {
+    pub(super) fn wanted(&self) -> FinishCriteria {
+        FinishCriteria {
             choices: self.doc.choices(),
             usage: self.caller().asks_for_usage(&self.doc),
         }
     }
 
     /// For whom it waits.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Requester {
         let client = self.client.as_ref();
-        client.map_or_else(Standing::default, |client| client.standing())
+        client.map_or_else(Requester::default, |client| client.standing())
     }
 }
 

@@ -1,25 +1,25 @@
 //! The owner of one request from its admission to its end: what it asks for, how far it has come, and what is told of
-//! it. Dropping it tells how the request ended (`dispatch/story.rs`).
+//! it. Dropping it tells how the request ended (`dispatch/request_trace.rs`).
 
 use std::sync::Arc;
 
 use super::admission::Admitted;
-use super::attempt::Whole;
+use super::attempt::FullResponse;
 use super::failed::Failed;
-use super::limits::Limits;
+use super::limits::RequestLimits;
+use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
+use super::request_trace::{RequestEnd, RequestTrace};
 use super::shared::Dispatch;
-use super::story::{Ending, Story};
-use super::tried::Tried;
-use super::verdict::{Told, come_back, retry_after, stay_away};
-use crate::domain::attempts::{Attempts, Next, Verdict};
+use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
+use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempts::{Attempts, FinalError, Next};
 use crate::domain::chain::Chain;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
-use crate::domain::record::Record;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
-use crate::telemetry::told::Told as Ended;
+use crate::telemetry::request_record::RequestRecord as Ended;
 
 /// One request under way. Its stages are in `dispatch/run.rs`.
 pub(super) struct RequestRun {
@@ -39,11 +39,11 @@ pub(super) struct RequestContext {
 pub(super) struct RunState {
     /// The machine that says what comes next; it keeps the records of the attempts.
     pub(super) attempts: Attempts,
-    pub(super) limits: Limits,
+    pub(super) limits: RequestLimits,
     /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
-    pub(super) kept: Option<Box<(Tried, Whole)>>,
+    pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
     /// What else is told of the request.
-    pub(super) story: Story,
+    pub(super) trace: RequestTrace,
 }
 
 impl RequestRun {
@@ -56,7 +56,7 @@ impl RequestRun {
     ) -> Self {
         let chain = admitted.chain;
         let policy = *dispatch.policies.of(&chain.target);
-        let limits = Limits::new(&dispatch.policy, policy, &request);
+        let limits = RequestLimits::new(&dispatch.policy, policy, &request);
         let policy = DispatchPolicy {
             await_cooldown: limits.wait,
             ..dispatch.policy
@@ -64,7 +64,7 @@ impl RequestRun {
         let candidates = dispatch.candidates(&chain);
         let attempts = Attempts::new(policy, limits.deadline, 0, candidates);
         let Admitted { target, charge, .. } = admitted;
-        let story = Story::new(dispatch, &request, target, charge, complete);
+        let story = RequestTrace::new(dispatch, &request, target, charge, complete);
         Self {
             context: RequestContext {
                 dispatch: Arc::clone(dispatch),
@@ -75,28 +75,30 @@ impl RequestRun {
                 attempts,
                 limits,
                 kept: None,
-                story,
+                trace: story,
             },
         }
     }
 
     /// The request ends with this error.
-    pub(super) fn fail(mut self, verdict: Verdict) -> Box<Failed> {
+    pub(super) fn fail(mut self, verdict: FinalError) -> Box<Failed> {
         let RequestContext {
             dispatch,
             request,
             chain,
         } = &self.context;
         let RunState {
-            attempts, story, ..
+            attempts,
+            trace: story,
+            ..
         } = &mut self.state;
-        story.ending = Some(Ending::Failed(verdict.code));
+        story.ending = Some(RequestEnd::Failed(verdict.code));
         let now = dispatch.clock.now();
         let refused = story.refused.as_ref();
         let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
         let closed = attempts.ask().closed;
         let skipped = skipped(&chain.upstreams, &closed, declined, attempts.records());
-        let told = Told {
+        let told = FailedRequest {
             target: &chain.target,
             tried: attempts.records().len(),
             skipped: &skipped,
@@ -135,7 +137,7 @@ impl RunState {
         &mut self,
         context: &RequestContext,
         index: usize,
-        tried: &Tried,
+        tried: &OpenAttempt,
         failure: &Failure,
     ) -> (bool, Next) {
         let now = context.now();
@@ -155,7 +157,12 @@ impl RunState {
     }
 
     /// Keeps an answer that says more to the caller than an error of ours, if this is one.
-    pub(super) fn keep(&mut self, tried: &Tried, failure: &Failure, whole: Option<Whole>) {
+    pub(super) fn keep(
+        &mut self,
+        tried: &OpenAttempt,
+        failure: &Failure,
+        whole: Option<FullResponse>,
+    ) {
         let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
         if let Some(mut whole) = whole.filter(|_| goes_back) {
             match failure.class {
@@ -167,9 +174,9 @@ impl RunState {
     }
 
     /// The attempts under way, as they are told of if the request ends during them.
-    pub(super) fn under_way<'a>(&mut self, tried: impl IntoIterator<Item = &'a Tried>) {
-        let mut tried = tried.into_iter().map(Tried::under_way);
-        self.story.current = [tried.next(), tried.next()];
+    pub(super) fn under_way<'a>(&mut self, tried: impl IntoIterator<Item = &'a OpenAttempt>) {
+        let mut tried = tried.into_iter().map(OpenAttempt::under_way);
+        self.trace.current = [tried.next(), tried.next()];
     }
 }
 
@@ -180,16 +187,16 @@ impl Drop for RequestRun {
             request,
             chain,
         } = &mut self.context;
-        let story = &mut self.state.story;
+        let story = &mut self.state.trace;
         let now = dispatch.clock.now();
         let mut records = self.state.attempts.take_records();
         for under_way in story.current.iter_mut().filter_map(Option::take) {
-            records.push(Record {
+            records.push(AttemptRecord {
                 ended: now,
                 ..Arc::unwrap_or_clone(under_way)
             });
         }
-        let halted = dispatch.halt.is_on();
+        let halted = dispatch.abort.is_on();
         if !halted {
             story.ending = story.ending.or_else(|| story.overdue(request, now));
         }
@@ -217,6 +224,6 @@ impl Drop for RequestRun {
             usage: story.usage,
             trace: request.trace.take(),
         };
-        dispatch.recorder.tell(told, story.content.take());
+        dispatch.recorder.record(told, story.content.take());
     }
 }

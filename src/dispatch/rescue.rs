@@ -6,20 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{self, Begun, End, Times};
+use super::attempt::{self, AttemptResult, StreamStarted, Times};
+use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::request::{Continuation, Endpoint};
 use super::request_run::RequestRun;
-use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
+use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
 use crate::domain::attempts::{LeaseFilter, Next};
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::record::{Record, Why};
 use crate::domain::rescue::{Prefill, RescueMode, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::request::RequestDoc;
 
 /// What the caller has.
-pub(super) struct Sent {
+pub(super) struct SentAnswer {
     pub(super) text: String,
     /// About.
     pub(super) tokens: u64,
@@ -27,7 +27,7 @@ pub(super) struct Sent {
 
 /// How a stream that was found goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum How {
+pub(super) enum ContinuationKind {
     /// From the beginning of the answer.
     Restarted,
     /// From what was sent, which it may repeat first.
@@ -35,18 +35,18 @@ pub(super) enum How {
 }
 
 /// Another stream.
-pub(super) struct Found {
-    pub(super) begun: Begun,
+pub(super) struct FoundStream {
+    pub(super) started: StreamStarted,
     pub(super) lease: Lease,
-    pub(super) tried: Tried,
+    pub(super) open_attempt: OpenAttempt,
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) how: How,
+    pub(super) how: ContinuationKind,
 }
 
 /// What became of the search.
 pub(super) struct Searched {
     pub(super) run: RequestRun,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<FoundStream>,
 }
 
 /// How the request's stream may be rescued; `None` when the target or the request does not allow it.
@@ -71,12 +71,12 @@ pub(super) async fn search(
     mode: RescueMode,
     next: Next,
     dead: usize,
-    sent: Sent,
+    sent: SentAnswer,
     until: Time,
 ) -> Searched {
     run.state.limits.deadline = until;
     let deadline = run.context.dispatch.clock.instant(until);
-    let search = Search {
+    let search = StreamSearch {
         may_continue: mode == RescueMode::Continue && !sent.text.is_empty(),
         run: &mut run,
         sent,
@@ -87,9 +87,9 @@ pub(super) async fn search(
         Ok(found) => found,
         Err(_) => {
             let now = run.context.now();
-            let current = std::mem::take(&mut run.state.story.current);
+            let current = std::mem::take(&mut run.state.trace.current);
             for under_way in current.into_iter().flatten() {
-                run.state.attempts.ended(Record {
+                run.state.attempts.ended(AttemptRecord {
                     ended: now,
                     ..Arc::unwrap_or_clone(under_way)
                 });
@@ -102,9 +102,9 @@ pub(super) async fn search(
 }
 
 /// The search for another stream.
-struct Search<'r> {
+struct StreamSearch<'r> {
     run: &'r mut RequestRun,
-    sent: Sent,
+    sent: SentAnswer,
     /// Candidates whose streams broke off, or that failed to begin one.
     dead: Vec<usize>,
     /// Those that want no prefill are well, and come after those that nothing is known of.
@@ -113,41 +113,45 @@ struct Search<'r> {
     may_continue: bool,
 }
 
-impl Search<'_> {
-    async fn find(mut self, mut next: Next) -> Option<Found> {
+impl StreamSearch<'_> {
+    async fn find(mut self, mut next: Next) -> Option<FoundStream> {
         loop {
             let Next::Ask(wait) = next else { return None };
             let lease = self.lease(wait).await?;
             let endpoint = Arc::clone(self.run.context.endpoint(lease.index)?);
             let (lease, tried, how, end) = self.attempt(lease, &endpoint).await;
             let failure = match end {
-                End::Begun(begun) => {
-                    return Some(Found {
-                        begun: *begun,
+                AttemptResult::Begun(begun) => {
+                    return Some(FoundStream {
+                        started: *begun,
                         lease,
-                        tried,
+                        open_attempt: tried,
                         endpoint,
                         how,
                     });
                 }
-                End::OutOfTime | End::OutOfRoom => {
+                AttemptResult::OutOfTime | AttemptResult::OutOfRoom => {
                     settle(&lease, Class::Cancelled, None);
                     let now = self.run.context.now();
                     let record = tried.record(Class::Cancelled, None, now);
                     self.run.state.attempts.ended(record);
                     return None;
                 }
-                End::Whole(..) => {
+                AttemptResult::Whole(..) => {
                     Failure::new(Class::Malformed, "asked for a stream, got an answer")
                 }
-                End::Failed(failure, _) => failure,
+                AttemptResult::Failed(failure, _) => failure,
             };
             next = self.failed(&lease, &tried, how, &failure);
         }
     }
 
     /// Makes the attempt that `lease` allows: it goes on from what was sent where its endpoint can, else it starts again.
-    async fn attempt(&mut self, mut lease: Lease, endpoint: &Endpoint) -> (Lease, Tried, How, End) {
+    async fn attempt(
+        &mut self,
+        mut lease: Lease,
+        endpoint: &Endpoint,
+    ) -> (Lease, OpenAttempt, ContinuationKind, AttemptResult) {
         let RequestRun { context, state } = &mut *self.run;
         let request = &context.request;
         let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
@@ -156,12 +160,15 @@ impl Search<'_> {
         let (how, why) = match &continued {
             Some((_, prefill)) => {
                 let echoed = prefill.form == Prefill::PrefixEchoed;
-                (How::Continued { echoed }, Why::Continue)
+                (
+                    ContinuationKind::Continued { echoed },
+                    AttemptReason::Continue,
+                )
             }
-            None => (How::Restarted, Why::Restart),
+            None => (ContinuationKind::Restarted, AttemptReason::Restart),
         };
         let trace = request.trace.as_deref();
-        let tried = Tried::new(&mut lease, why, context.now(), trace);
+        let tried = OpenAttempt::new(&mut lease, why, context.now(), trace);
         state.under_way([&tried]);
         let times = Times {
             clock: context.dispatch.clock,
@@ -171,8 +178,11 @@ impl Search<'_> {
             first_token: state.limits.first_token(request, endpoint, &lease),
         };
         let (doc, wire) = match &continued {
-            Some((doc, prefill)) => (doc, prefill.wire.as_ref().unwrap_or(&endpoint.wire)),
-            None => (&request.doc, &endpoint.wire),
+            Some((doc, prefill)) => (
+                doc,
+                prefill.transport.as_ref().unwrap_or(&endpoint.transport),
+            ),
+            None => (&request.doc, &endpoint.transport),
         };
         let end = attempt::make_of(doc, &**wire, request, endpoint, &lease, times).await;
         state.under_way([]);
@@ -180,7 +190,13 @@ impl Search<'_> {
     }
 
     /// Settles and records a failed attempt, and says what comes next.
-    fn failed(&mut self, lease: &Lease, tried: &Tried, how: How, failure: &Failure) -> Next {
+    fn failed(
+        &mut self,
+        lease: &Lease,
+        tried: &OpenAttempt,
+        how: ContinuationKind,
+        failure: &Failure,
+    ) -> Next {
         let RequestRun { context, state } = &mut *self.run;
         let (request, now) = (&context.request, context.now());
         tracing::debug!(
@@ -200,7 +216,7 @@ impl Search<'_> {
             failure.class,
             Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
         );
-        let (counts, next) = if refused && how != How::Restarted {
+        let (counts, next) = if refused && how != ContinuationKind::Restarted {
             self.may_continue = false;
             self.unwilling.push(lease.index);
             (false, state.attempts.rejected(record, now))
@@ -261,7 +277,7 @@ impl Search<'_> {
 fn continued<'e>(
     endpoint: &Endpoint,
     doc: &RequestDoc,
-    sent: &Sent,
+    sent: &SentAnswer,
     prefill: &'e Continuation,
 ) -> Option<(RequestDoc, &'e Continuation)> {
     let doc = endpoint

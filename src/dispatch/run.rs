@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::answer::{Answer, AnswerBody};
-use super::attempt::{Begun, End, Whole};
+use super::active_stream::ActiveStream;
+use super::answer::{AnswerBody, ProxyResponse};
+use super::attempt::{AttemptResult, FullResponse, StreamStarted};
 use super::counting;
 use super::failed::Failed;
+use super::hedging::{self, AttemptDone};
 use super::leasing::Denied;
-use super::live::Live;
-use super::race::{self, Landed};
+use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::relay::Relay;
 use super::request::{Endpoint, Request};
 use super::request_run::RequestRun;
+use super::request_trace::RequestEnd;
 use super::shared::Dispatch;
-use super::story::Ending;
 use super::tokens;
-use super::tried::{Tried, settle, settlement};
 use crate::actors::lease::Lease;
-use crate::domain::attempts::{Next, Verdict};
+use crate::domain::attempt_record::AttemptRecord;
+use crate::domain::attempts::{FinalError, Next};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::readable;
@@ -33,7 +33,7 @@ use crate::wire::headers::forward_response_headers;
 const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
 /// Nothing is left to try, and no upstream's own answer can go back.
-const EXHAUSTED: Verdict = Verdict {
+const EXHAUSTED: FinalError = FinalError {
     code: ErrorCode::UpstreamsExhausted,
     ready_at: None,
 };
@@ -43,7 +43,7 @@ impl Dispatch {
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(self: &Arc<Self>, request: Request) -> Result<Answer, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
@@ -55,14 +55,14 @@ impl Dispatch {
             biased;
             result = run.serve() => result,
             // Begun only when there is something to wait for; polled at each step, so without a lock.
-            () = async { self.halt.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
+            () = async { self.abort.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
         }
     }
 }
 
 impl RequestRun {
     /// From the admission to the answer, or to its first content.
-    async fn serve(mut self) -> Result<Answer, Box<Failed>> {
+    async fn serve(mut self) -> Result<ProxyResponse, Box<Failed>> {
         if let Some(answer) = self.lookup().await {
             return Ok(answer);
         }
@@ -88,33 +88,35 @@ impl RequestRun {
                 Ok(lease) => lease,
                 Err(denied) => {
                     let Denied { verdict, refused } = *denied;
-                    self.state.story.refused = Some((self.context.now(), refused));
+                    self.state.trace.refused = Some((self.context.now(), refused));
                     return Err(self.fail(verdict));
                 }
             };
-            let attempt = race::attempt(&self.context, &mut self.state, lease);
+            let attempt = hedging::attempt(&self.context, &mut self.state, lease);
             let Some(landed) = attempt.await else {
                 return Err(self.fail(EXHAUSTED));
             };
-            let Landed {
+            let AttemptDone {
                 endpoint,
                 lease,
-                tried,
+                open_attempt: tried,
                 end,
             } = landed;
             match end {
-                End::Whole(whole, usage) => {
+                AttemptResult::Whole(whole, usage) => {
                     return Ok(self.served_whole(lease, &tried, whole, usage));
                 }
-                End::Begun(begun) => {
+                AttemptResult::Begun(begun) => {
                     let endpoint = Arc::clone(endpoint);
                     return Ok(self.served_stream(*begun, lease, &tried, endpoint));
                 }
-                End::OutOfTime => {
+                AttemptResult::OutOfTime => {
                     return Err(self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded));
                 }
-                End::OutOfRoom => return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded)),
-                End::Failed(failure, whole) => {
+                AttemptResult::OutOfRoom => {
+                    return Err(self.cut_off(&lease, &tried, ErrorCode::Overloaded));
+                }
+                AttemptResult::Failed(failure, whole) => {
                     next = self.failed(&lease, &tried, &failure, whole);
                 }
             }
@@ -126,7 +128,7 @@ impl RequestRun {
         let tokens = self.tokens_needed().await;
         self.state.attempts.needs(tokens);
         let hedges = self.context.request.doc.stream() && self.state.limits.policy.hedge;
-        let hedger = self.context.dispatch.hedger.as_ref();
+        let hedger = self.context.dispatch.hedge_controller.as_ref();
         if let Some(hedger) = hedger.filter(|_| hedges) {
             hedger.budget.earn();
         }
@@ -163,9 +165,9 @@ impl RequestRun {
     fn failed(
         &mut self,
         lease: &Lease,
-        tried: &Tried,
+        tried: &OpenAttempt,
         failure: &Failure,
-        whole: Option<Whole>,
+        whole: Option<FullResponse>,
     ) -> Next {
         let (counts, next) = self
             .state
@@ -176,11 +178,11 @@ impl RequestRun {
     }
 
     /// The attempt was ended by what bounds its request, which is not the upstream's fault.
-    fn cut_off(mut self, lease: &Lease, tried: &Tried, code: ErrorCode) -> Box<Failed> {
+    fn cut_off(mut self, lease: &Lease, tried: &OpenAttempt, code: ErrorCode) -> Box<Failed> {
         settle(lease, Class::Cancelled, None);
         let record = tried.record(Class::Cancelled, None, self.context.now());
         self.state.attempts.ended(record);
-        self.fail(Verdict {
+        self.fail(FinalError {
             code,
             ready_at: None,
         })
@@ -190,18 +192,18 @@ impl RequestRun {
     fn served_whole(
         mut self,
         lease: Lease,
-        tried: &Tried,
-        mut whole: Whole,
+        tried: &OpenAttempt,
+        mut whole: FullResponse,
         usage: Option<Usage>,
-    ) -> Answer {
-        self.state.story.usage = usage;
+    ) -> ProxyResponse {
+        self.state.trace.usage = usage;
         settle(
             &lease,
             Class::Success,
             usage.and_then(|usage| usage.total()),
         );
         let record = tried.record(Class::Success, Some(whole.status), self.context.now());
-        self.state.attempts.ended(Record {
+        self.state.attempts.ended(AttemptRecord {
             usage,
             answered: whole.answered.take().map(Arc::from),
             ..record
@@ -211,9 +213,9 @@ impl RequestRun {
     }
 
     /// A whole answer of an upstream goes back, good or bad.
-    fn whole(mut self, tried: &Tried, whole: Whole) -> Answer {
-        let story = &mut self.state.story;
-        story.ending = Some(Ending::Answered(whole.status));
+    fn whole(mut self, tried: &OpenAttempt, whole: FullResponse) -> ProxyResponse {
+        let story = &mut self.state.trace;
+        story.ending = Some(RequestEnd::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
         let uncounted = good && story.usage.is_none();
         if let Some(charge) = story.charge.as_ref().filter(|_| uncounted) {
@@ -225,7 +227,7 @@ impl RequestRun {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
         let attempts = self.state.attempts.records().len();
-        Answer {
+        ProxyResponse {
             status: whole.status,
             headers: forwarded(&self.context.request.id, tried, &whole.headers),
             body: AnswerBody::Full(whole.body),
@@ -238,17 +240,17 @@ impl RequestRun {
     /// An upstream's stream has begun: the rest of the request happens while it is relayed.
     fn served_stream(
         mut self,
-        begun: Begun,
+        begun: StreamStarted,
         lease: Lease,
-        tried: &Tried,
+        tried: &OpenAttempt,
         endpoint: Arc<Endpoint>,
-    ) -> Answer {
+    ) -> ProxyResponse {
         let now = self.context.now();
         let attempts = self.state.attempts.records().len() + 1;
-        let (live, headers) = Live::new(begun, lease, tried, endpoint, now);
-        self.state.story.first_token = Some(now);
+        let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
+        self.state.trace.first_token = Some(now);
         self.state.kept = None;
-        Answer {
+        ProxyResponse {
             status: 200,
             headers: forwarded(&self.context.request.id, tried, &headers),
             body: AnswerBody::Stream(Box::new(Relay::new(live, self))),
@@ -260,7 +262,7 @@ impl RequestRun {
 }
 
 /// The headers of an answer that go back. The first of those that do not for want of room are named in the log.
-fn forwarded(request_id: &str, tried: &Tried, headers: &HeaderMap) -> HeaderMap {
+fn forwarded(request_id: &str, tried: &OpenAttempt, headers: &HeaderMap) -> HeaderMap {
     const NAMED: usize = 16;
     let (passed, left_out) = forward_response_headers(headers);
     if !left_out.is_empty() {

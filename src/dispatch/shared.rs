@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::hedger::Hedger;
-use super::pulses::Pulses;
+use super::hedge_controller::HedgeController;
+use super::latency_table::LatencyTable;
 use super::request::Endpoint;
-use crate::actors::tree::Dispatcher;
+use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::profile::TargetPolicies;
+use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
-use crate::runtime::halt::Halt;
 use crate::telemetry::recorder::Recorder;
 
 /// Everything a request's task needs, as one configuration says. Shared by all requests that begin under it.
@@ -22,7 +22,7 @@ pub struct Dispatch {
     /// Counts the configurations of this process, from 0.
     pub generation: u64,
     /// The way into the tree.
-    pub dispatcher: Dispatcher,
+    pub tree: TreeClient,
     /// What may be asked for.
     pub targets: Arc<Targets>,
     /// By name.
@@ -30,15 +30,15 @@ pub struct Dispatch {
     /// What bounds a request.
     pub policy: DispatchPolicy,
     /// What is known of late first tokens; `None` when nothing is hedged.
-    pub hedger: Option<Hedger>,
+    pub hedge_controller: Option<HedgeController>,
     /// How upstreams answered of late.
-    pub pulses: Pulses,
+    pub latencies: LatencyTable,
     /// What holds for which target.
     pub policies: TargetPolicies,
     /// The clock.
     pub clock: Clock,
     /// When it comes, requests that are still under way end.
-    pub halt: Halt,
+    pub abort: Abort,
     /// Where ended requests are told of.
     pub recorder: Arc<Recorder>,
     /// How many bytes of bodies and answers are held.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::attempts::{Attempts, Shortage, Verdict};
+use crate::domain::attempts::{Attempts, FinalError, RequestMisfit};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 const NAMED_SHORT: usize = 6;
 
 /// When a new request may be served.
-pub(super) fn retry_after(verdict: Verdict, now: Time) -> Option<Duration> {
+pub(super) fn retry_after(verdict: FinalError, now: Time) -> Option<Duration> {
     let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
     // A place may be free at any moment: nobody knows when, but soon is likely.
     let soon = verdict.code.status() == 429 || verdict.code == ErrorCode::Overloaded;
@@ -47,7 +47,7 @@ pub(super) fn stay_away(headers: &mut HeaderMap) {
 }
 
 /// A failed request, as its message tells of it.
-pub(super) struct Told<'a> {
+pub(super) struct FailedRequest<'a> {
     /// What it asked for.
     pub(super) target: &'a str,
     /// How many attempts were made.
@@ -58,7 +58,7 @@ pub(super) struct Told<'a> {
     pub(super) now: Time,
 }
 
-impl Told<'_> {
+impl FailedRequest<'_> {
     /// For the caller: what happened and what to do.
     pub(super) fn message(&self, code: ErrorCode) -> String {
         let tried = match self.tried {
@@ -133,7 +133,8 @@ impl Told<'_> {
                 let _ = write!(text, " and {} more.", many - NAMED_SHORT);
             }
         }
-        let credit = |(_, shortage): &(_, Shortage)| matches!(shortage, Shortage::Credit(_));
+        let credit =
+            |(_, shortage): &(_, RequestMisfit)| matches!(shortage, RequestMisfit::Credit(_));
         all.iter().any(credit)
     }
 
@@ -159,15 +160,15 @@ impl Told<'_> {
 }
 
 /// By what a request is too large.
-fn reason(shortage: Shortage) -> String {
+fn reason(shortage: RequestMisfit) -> String {
     match shortage {
-        Shortage::Window(Some(tokens)) => format!("window of {tokens} tokens"),
-        Shortage::Window(None) => "its window".to_owned(),
-        Shortage::Limit(Some(tokens)) => format!("limit for one request: {tokens}"),
-        Shortage::Limit(None) => "limit for one request".to_owned(),
-        Shortage::Credit(Some(tokens)) => format!("credit left: {tokens}"),
-        Shortage::Credit(None) => "credit left".to_owned(),
-        Shortage::Feature => "does not have what is asked for".to_owned(),
+        RequestMisfit::Window(Some(tokens)) => format!("window of {tokens} tokens"),
+        RequestMisfit::Window(None) => "its window".to_owned(),
+        RequestMisfit::Limit(Some(tokens)) => format!("limit for one request: {tokens}"),
+        RequestMisfit::Limit(None) => "limit for one request".to_owned(),
+        RequestMisfit::Credit(Some(tokens)) => format!("credit left: {tokens}"),
+        RequestMisfit::Credit(None) => "credit left".to_owned(),
+        RequestMisfit::Feature => "does not have what is asked for".to_owned(),
     }
 }
 

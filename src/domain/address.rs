@@ -22,7 +22,7 @@ const METADATA_V6: [Ipv6Addr; 2] = [
 
 /// Why an address is not called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
+pub enum AddressRefusal {
     /// 169.254.0.0/16 or fe80::/10, where metadata services are.
     LinkLocal,
     /// The metadata service of a cloud.
@@ -33,14 +33,14 @@ pub enum Refused {
     Multicast,
 }
 
-impl Refused {
+impl AddressRefusal {
     /// Whether a provider may be allowed to be there.
     pub fn can_be_allowed(self) -> bool {
         matches!(self, Self::LinkLocal | Self::Metadata)
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for AddressRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LinkLocal => "a link-local address",
@@ -53,7 +53,7 @@ impl fmt::Display for Refused {
 
 /// Judges an address; `allow_link_local` lets link-local ones and metadata services pass. Addresses that carry an
 /// IPv4 address (mapped, compatible, NAT64, 6to4) are judged by that one.
-pub fn refused(address: IpAddr, allow_link_local: bool) -> Option<Refused> {
+pub fn refused(address: IpAddr, allow_link_local: bool) -> Option<AddressRefusal> {
     let why = match address {
         IpAddr::V4(v4) => refused_v4(v4),
         IpAddr::V6(v6) => refused_v6(v6),
@@ -61,23 +61,23 @@ pub fn refused(address: IpAddr, allow_link_local: bool) -> Option<Refused> {
     why.filter(|why| !(allow_link_local && why.can_be_allowed()))
 }
 
-fn refused_v4(address: Ipv4Addr) -> Option<Refused> {
+fn refused_v4(address: Ipv4Addr) -> Option<AddressRefusal> {
     if address.octets().first() == Some(&0) {
-        Some(Refused::Unspecified)
+        Some(AddressRefusal::Unspecified)
     } else if address.is_link_local() {
-        Some(Refused::LinkLocal)
+        Some(AddressRefusal::LinkLocal)
     } else if METADATA_V4.contains(&address) {
-        Some(Refused::Metadata)
+        Some(AddressRefusal::Metadata)
     } else if address.is_multicast() || address.is_broadcast() {
-        Some(Refused::Multicast)
+        Some(AddressRefusal::Multicast)
     } else {
         None
     }
 }
 
-fn refused_v6(address: Ipv6Addr) -> Option<Refused> {
+fn refused_v6(address: Ipv6Addr) -> Option<AddressRefusal> {
     if address.is_unspecified() {
-        return Some(Refused::Unspecified);
+        return Some(AddressRefusal::Unspecified);
     }
     if address.is_loopback() {
         return None;
@@ -86,11 +86,11 @@ fn refused_v6(address: Ipv6Addr) -> Option<Refused> {
         return refused_v4(v4);
     }
     if address.is_unicast_link_local() {
-        Some(Refused::LinkLocal)
+        Some(AddressRefusal::LinkLocal)
     } else if METADATA_V6.contains(&address) {
-        Some(Refused::Metadata)
+        Some(AddressRefusal::Metadata)
     } else if address.is_multicast() {
-        Some(Refused::Multicast)
+        Some(AddressRefusal::Multicast)
     } else {
         None
     }
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn judged(text: &str) -> Option<Refused> {
+    fn judged(text: &str) -> Option<AddressRefusal> {
         refused(text.parse().unwrap(), false)
     }
 
@@ -177,7 +177,7 @@ mod tests {
             "64:ff9b::169.254.169.254",
             "2002:a9fe:a9fe::1",
         ] {
-            assert_eq!(judged(text), Some(Refused::LinkLocal), "{text}");
+            assert_eq!(judged(text), Some(AddressRefusal::LinkLocal), "{text}");
         }
         for text in [
             "100.100.100.200",
@@ -185,13 +185,13 @@ mod tests {
             "::ffff:100.100.100.200",
             "fd20:ce::254",
         ] {
-            assert_eq!(judged(text), Some(Refused::Metadata), "{text}");
+            assert_eq!(judged(text), Some(AddressRefusal::Metadata), "{text}");
         }
         for text in ["0.0.0.0", "0.1.2.3", "::", "::ffff:0.0.0.0"] {
-            assert_eq!(judged(text), Some(Refused::Unspecified), "{text}");
+            assert_eq!(judged(text), Some(AddressRefusal::Unspecified), "{text}");
         }
         for text in ["224.0.0.1", "239.1.1.1", "ff02::1", "255.255.255.255"] {
-            assert_eq!(judged(text), Some(Refused::Multicast), "{text}");
+            assert_eq!(judged(text), Some(AddressRefusal::Multicast), "{text}");
         }
     }
 

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::blame::{self, Met};
+use super::attempt_record::AttemptRecord;
+use super::blame::{self, PriorFailures};
 use super::error_code::ErrorCode;
 use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
 use super::outcome::{Class, Failure, Retry};
-use super::record::Record;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
@@ -20,8 +20,8 @@ mod ask;
 mod open;
 mod refused;
 
-pub use ask::{Ask, LeaseFilter};
-pub use refused::{Cause, Refused};
+pub use ask::{LeaseFilter, RouteConstraints};
+pub use refused::{Cause, LeaseRefused};
 
 /// A hint longer than this is not waited for at the same upstream while another one is left.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -48,12 +48,12 @@ pub enum Next {
     /// does not have what the request needs, or has too little left of it.
     Relay,
     /// Answer with an error of ours.
-    Fail(Verdict),
+    Fail(FinalError),
 }
 
 /// An error to answer with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Verdict {
+pub struct FinalError {
     /// Which.
     pub code: ErrorCode,
     /// The earliest moment at which a new request could be served, when known.
@@ -68,7 +68,7 @@ struct Slot {
     counted: bool,
     last: Option<Class>,
     /// What its last refusal for the request's size named.
-    shortage: Option<Shortage>,
+    shortage: Option<RequestMisfit>,
     /// It failed, and is not to be asked again before then.
     not_before: Time,
 }
@@ -87,7 +87,7 @@ pub struct Attempts {
     blamed: bool,
     attempts: u32,
     key_refusals: u32,
-    records: Vec<Record>,
+    records: Vec<AttemptRecord>,
     /// The earliest moment at which a key that refused said it would be ready.
     hinted: Option<Time>,
 }
@@ -132,12 +132,12 @@ impl Attempts {
     }
 
     /// The attempts so far.
-    pub fn records(&self) -> &[Record] {
+    pub fn records(&self) -> &[AttemptRecord] {
         &self.records
     }
 
     /// The same, taken out, once the request is over.
-    pub fn take_records(&mut self) -> Vec<Record> {
+    pub fn take_records(&mut self) -> Vec<AttemptRecord> {
         std::mem::take(&mut self.records)
     }
 
@@ -165,14 +165,14 @@ impl Attempts {
     }
 
     /// An attempt is over that needs no next step: it served the request, or was given up.
-    pub fn ended(&mut self, record: Record) {
+    pub fn ended(&mut self, record: AttemptRecord) {
         self.attempts += 1;
         self.records.push(record);
     }
 
     /// A candidate refused the form in which it was asked to go on with an answer: nobody's fault, and the request
     /// as it was may still go there.
-    pub fn rejected(&mut self, record: Record, now: Time) -> Next {
+    pub fn rejected(&mut self, record: AttemptRecord, now: Time) -> Next {
         self.attempts += 1;
         self.records.push(record);
         self.go_on(Duration::ZERO, now)
@@ -183,7 +183,7 @@ impl Attempts {
     pub fn failed(
         &mut self,
         index: usize,
-        record: Record,
+        record: AttemptRecord,
         failure: &Failure,
         random: f64,
         now: Time,
@@ -225,7 +225,12 @@ impl Attempts {
 
     /// An attempt at candidate `index` failed, and no other one can follow. Returns whether the failure counts against
     /// the upstream's health.
-    pub fn failed_finally(&mut self, index: usize, record: Record, failure: &Failure) -> bool {
+    pub fn failed_finally(
+        &mut self,
+        index: usize,
+        record: AttemptRecord,
+        failure: &Failure,
+    ) -> bool {
         self.records.push(record);
         match failure.class.refuses_key() {
             true => self.key_refusals += 1,
@@ -235,7 +240,7 @@ impl Attempts {
     }
 
     /// The router gave no lease.
-    pub fn refused(&self, refused: &Refused, now: Time) -> Verdict {
+    pub fn refused(&self, refused: &LeaseRefused, now: Time) -> FinalError {
         let ready_at = refused
             .declined
             .iter()
@@ -248,13 +253,13 @@ impl Attempts {
         } else {
             self.sum_up(&refused.declined, refused.cause == Cause::WaitForbidden)
         };
-        Verdict { code, ready_at }
+        FinalError { code, ready_at }
     }
 
     fn go_on(&self, wait: Duration, now: Time) -> Next {
         let fail = |code| {
             let limited = code == ErrorCode::UpstreamsRateLimited;
-            Next::Fail(Verdict {
+            Next::Fail(FinalError {
                 code,
                 ready_at: self.hinted.filter(|_| limited),
             })
@@ -345,7 +350,7 @@ impl Attempts {
         let Some(slot) = self.slots.get_mut(index) else {
             return false;
         };
-        let met = Met {
+        let met = PriorFailures {
             counted_here: slot.counted,
             same_elsewhere,
             doubtful_before: self.blamed,
@@ -437,4 +442,4 @@ impl Attempts {
 #[cfg(test)]
 mod tests;
 mod window;
-pub use window::Shortage;
+pub use window::RequestMisfit;

@@ -4,7 +4,7 @@ use super::outcome::{Class, Failure};
 
 /// What the request of a failed attempt has met before this failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Met {
+pub struct PriorFailures {
     /// A failure of this request counted against the same upstream.
     pub counted_here: bool,
     /// Another upstream failed with the same class.
@@ -19,7 +19,7 @@ pub struct Met {
 /// - A failure about a key or a model counts, but of those that may be the request's own doing only the first.
 /// - Any other failure counts once per request and upstream, if its class trips breakers, and not when the request met
 ///   the same class at another upstream: then it says more about the request than about the upstream.
-pub fn counts(failure: &Failure, met: Met) -> bool {
+pub fn counts(failure: &Failure, met: PriorFailures) -> bool {
     if !failure.certain {
         return false;
     }
@@ -50,24 +50,24 @@ fn is_about_key_or_model(class: Class) -> bool {
 mod tests {
     use super::*;
 
-    const NOTHING: Met = Met {
+    const NOTHING: PriorFailures = PriorFailures {
         counted_here: false,
         same_elsewhere: false,
         doubtful_before: false,
     };
-    const HERE: Met = Met {
+    const HERE: PriorFailures = PriorFailures {
         counted_here: true,
         ..NOTHING
     };
-    const ELSEWHERE: Met = Met {
+    const ELSEWHERE: PriorFailures = PriorFailures {
         same_elsewhere: true,
         ..NOTHING
     };
-    const DOUBTED: Met = Met {
+    const DOUBTED: PriorFailures = PriorFailures {
         doubtful_before: true,
         ..NOTHING
     };
-    const ALL: [Met; 4] = [NOTHING, HERE, ELSEWHERE, DOUBTED];
+    const ALL: [PriorFailures; 4] = [NOTHING, HERE, ELSEWHERE, DOUBTED];
 
     fn failure(class: Class, status: Option<u16>) -> Failure {
         Failure {

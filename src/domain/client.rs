@@ -34,7 +34,7 @@ impl Priority {
 
 /// For whom a request waits.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Standing {
+pub struct Requester {
     /// Its class.
     pub priority: Priority,
     /// The client's name; `None` where nobody has to identify.

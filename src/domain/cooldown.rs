@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::memory::CooldownMemory;
+use super::persisted::PersistedCooldown;
 use super::time::Time;
 
 /// What a rate limit cools.
@@ -75,15 +75,15 @@ impl Cooldown {
     }
 
     /// What of it outlives the process: nothing once it is over.
-    pub fn memory(&self, now: Time) -> Option<CooldownMemory> {
-        (self.until > now).then_some(CooldownMemory {
+    pub fn persisted(&self, now: Time) -> Option<PersistedCooldown> {
+        (self.until > now).then_some(PersistedCooldown {
             until: self.until,
             strikes: self.strikes,
         })
     }
 
     /// As it was, but for an end after `latest`, which it never had.
-    pub fn restored(memory: CooldownMemory, latest: Time) -> Self {
+    pub fn restored(memory: PersistedCooldown, latest: Time) -> Self {
         Self {
             until: memory.until.min(latest),
             strikes: memory.strikes.min(MOST_STRIKES),

@@ -40,13 +40,13 @@ const LEAST: f64 = 1.0 / 300.0;
 pub struct Estimate {
     minute: RollingSum,
     second: RollingSum,
-    rate: Option<Rate>,
+    rate: Option<RateEstimate>,
     refused: Time,
     began: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Rate {
+struct RateEstimate {
     /// Amounts per second at the plateau.
     plateau: f64,
     since: Time,
@@ -57,7 +57,7 @@ struct Rate {
     in_use: Time,
 }
 
-impl Rate {
+impl RateEstimate {
     fn at(&self, now: Time) -> Option<f64> {
         let progress = self.progress(now);
         let cubic = 1.0 + (1.0 - DECREASE) * (progress - 1.0).powi(3);
@@ -187,7 +187,7 @@ impl Estimate {
                 }
             }
         };
-        self.rate = Some(Rate {
+        self.rate = Some(RateEstimate {
             plateau: plateau.max(LEAST),
             since: now,
             accepted: 0.0,

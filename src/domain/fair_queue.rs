@@ -24,7 +24,7 @@ type Rank = (Time, u64);
 
 /// What was pushed, to take it out again.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ticket {
+pub struct QueueTicket {
     owner: Owner,
     rank: Rank,
 }
@@ -74,7 +74,7 @@ impl<T> FairQueue<T> {
     }
 
     /// One more, of this size.
-    pub fn push(&mut self, owner: Owner, size: u64, now: Time, item: T) -> Ticket {
+    pub fn push(&mut self, owner: Owner, size: u64, now: Time, item: T) -> QueueTicket {
         self.arrivals += 1;
         let later = u32::try_from(size).unwrap_or(u32::MAX);
         let rank = (now + SPAN_PER_UNIT.saturating_mul(later), self.arrivals);
@@ -88,7 +88,7 @@ impl<T> FairQueue<T> {
         }
         lane.waiting.insert(rank, (size, item));
         self.len += 1;
-        Ticket { owner, rank }
+        QueueTicket { owner, rank }
     }
 
     /// The next one.
@@ -108,7 +108,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Takes one out that no longer waits; `None` when it is out already.
-    pub fn remove(&mut self, ticket: &Ticket) -> Option<T> {
+    pub fn remove(&mut self, ticket: &QueueTicket) -> Option<T> {
         let lane = self.lanes.get_mut(&ticket.owner)?;
         let (_, item) = lane.waiting.remove(&ticket.rank)?;
         self.len -= 1;

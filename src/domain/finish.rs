@@ -6,7 +6,7 @@ const MOST_CHOICES: u32 = u128::BITS;
 
 /// What one event of a stream says of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Step {
+pub struct EventFacts {
     /// A part of the answer.
     pub content: bool,
     /// The choices that have a finish reason, one bit each, by index.
@@ -17,7 +17,7 @@ pub struct Step {
 
 /// What the answer is to have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wanted {
+pub struct FinishCriteria {
     /// Choices.
     pub choices: u32,
     /// Whether the caller asked for token counts at the end.
@@ -36,7 +36,7 @@ pub struct Finish {
 
 impl Finish {
     /// Notes one more event of an answer that is to have so much.
-    pub fn note(&mut self, step: Step, wanted: Wanted) {
+    pub fn note(&mut self, step: EventFacts, wanted: FinishCriteria) {
         let was_complete = self.is_complete(wanted);
         self.choices |= step.finished;
         let is_complete = self.is_complete(wanted);
@@ -59,7 +59,7 @@ impl Finish {
     }
 
     /// Whether every choice has a finish reason. An end of the stream is then an end of the answer.
-    pub fn is_complete(&self, wanted: Wanted) -> bool {
+    pub fn is_complete(&self, wanted: FinishCriteria) -> bool {
         // More choices than there are bits for are known from the end mark only.
         wanted.choices <= MOST_CHOICES && self.choices.count_ones() >= wanted.choices
     }
@@ -67,7 +67,7 @@ impl Finish {
     /// Whether the answer is whole where its connection ended, which is all that says that its stream has. A cut
     /// connection looks the same, so a finish reason that every part has says nothing: then token counts must have been
     /// the last word.
-    pub fn is_over_at_close(&self, wanted: Wanted) -> bool {
+    pub fn is_over_at_close(&self, wanted: FinishCriteria) -> bool {
         self.is_complete(wanted) && (!self.goes_on || self.last_word)
     }
 
@@ -79,13 +79,13 @@ impl Finish {
     }
 
     /// Whether the caller may still hope for the token counts that it asked for.
-    pub fn lacks_usage(&self, wanted: Wanted) -> bool {
+    pub fn lacks_usage(&self, wanted: FinishCriteria) -> bool {
         wanted.usage && !self.usage
     }
 
     /// Whether an end mark now ends a whole answer: a choice has a finish reason (some upstreams send fewer choices
     /// than were asked for), or token counts by themselves were the last word, as they are of a whole answer.
-    pub fn may_end(&self, wanted: Wanted) -> bool {
+    pub fn may_end(&self, wanted: FinishCriteria) -> bool {
         self.choices != 0 || self.last_word || wanted.choices > MOST_CHOICES
     }
 }
@@ -94,31 +94,31 @@ impl Finish {
 mod tests {
     use super::*;
 
-    const ONE: Wanted = Wanted {
+    const ONE: FinishCriteria = FinishCriteria {
         choices: 1,
         usage: false,
     };
-    const TEXT: Step = Step {
+    const TEXT: EventFacts = EventFacts {
         content: true,
         finished: 0,
         usage: false,
     };
-    const STOP: Step = Step {
+    const STOP: EventFacts = EventFacts {
         content: false,
         finished: 1,
         usage: false,
     };
-    const BOTH: Step = Step {
+    const BOTH: EventFacts = EventFacts {
         content: true,
         ..STOP
     };
-    const USAGE: Step = Step {
+    const USAGE: EventFacts = EventFacts {
         content: false,
         finished: 0,
         usage: true,
     };
 
-    fn after(steps: &[Step], wanted: Wanted) -> Finish {
+    fn after(steps: &[EventFacts], wanted: FinishCriteria) -> Finish {
         let mut finish = Finish::default();
         steps.iter().for_each(|step| finish.note(*step, wanted));
         finish
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_choice_that_goes_on_beside_a_finished_one_is_no_doubt() {
-        let two = Wanted { choices: 2, ..ONE };
-        let second = Step {
+        let two = FinishCriteria { choices: 2, ..ONE };
+        let second = EventFacts {
             finished: 2,
             ..STOP
         };
@@ -166,7 +166,7 @@ mod tests {
             (&[TEXT], false),
             (&[TEXT, USAGE, TEXT], false),
             (
-                &[Step {
+                &[EventFacts {
                     usage: true,
                     ..TEXT
                 }],
@@ -175,7 +175,7 @@ mod tests {
         ] {
             assert_eq!(after(steps, ONE).may_end(ONE), whole, "{steps:?}");
         }
-        let many = Wanted {
+        let many = FinishCriteria {
             choices: 129,
             ..ONE
         };
@@ -184,15 +184,15 @@ mod tests {
 
     #[test]
     fn as_many_choices_as_openai_takes_are_each_known_to_have_finished() {
-        let all = Wanted {
+        let all = FinishCriteria {
             choices: 128,
             ..ONE
         };
-        let stop = |index: u32| Step {
+        let stop = |index: u32| EventFacts {
             finished: 1 << index,
             ..STOP
         };
-        let steps: Vec<Step> = (0..128).map(stop).collect();
+        let steps: Vec<EventFacts> = (0..128).map(stop).collect();
         assert!(after(&steps, all).is_complete(all));
         assert!(!after(&steps[..127], all).is_complete(all));
         assert!(!after(&[TEXT], all).may_end(all));
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn usage_is_there_when_it_comes_with_the_finish_reason_or_after_it() {
-        let asked = Wanted { usage: true, ..ONE };
-        let along = Step {
+        let asked = FinishCriteria { usage: true, ..ONE };
+        let along = EventFacts {
             usage: true,
             ..STOP
         };

@@ -11,7 +11,7 @@ use super::cooldown::{Cooldown, CooldownPolicy, CooldownScope};
 use super::ids::{LeaseId, ModelName};
 use super::limits::KeyLimits;
 use super::outcome::Class;
-use super::pace::{Known, Paces, Sent, Uncounted};
+use super::pace::{LimitStatus, Paces, SentAttempt, Uncounted};
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 use super::window::RollingSum;
@@ -48,11 +48,11 @@ enum Validity {
 }
 
 #[derive(Clone, Debug)]
-struct Live {
+struct LiveLease {
     model: ModelName,
     /// Of the configured tokens per minute.
     reserved: u64,
-    sent: Sent,
+    sent: SentAttempt,
     /// How many were under way when it was sent, itself included.
     in_flight: u32,
     /// Its answer's head explains a refusal: a limit was short.
@@ -73,7 +73,7 @@ pub struct KeyState {
     minute: RollingSum,
     tokens: RollingSum,
     day: RollingSum,
-    live: HashMap<LeaseId, Live>,
+    live: HashMap<LeaseId, LiveLease>,
     paces: Paces,
     concurrency: Concurrency,
 }
@@ -130,7 +130,7 @@ impl KeyState {
     }
 
     /// The limits of requests and tokens that were learned, for those who read.
-    pub fn learned_limits(&self, now: Time) -> Vec<Known> {
+    pub fn learned_limits(&self, now: Time) -> Vec<LimitStatus> {
         self.paces.known(now)
     }
 
@@ -187,10 +187,10 @@ impl KeyState {
         let reserved = tokens.min(self.limits.tpm.unwrap_or(0));
         self.tokens.add(reserved, now);
         self.paces.sent(model, tokens, now);
-        let live = Live {
+        let live = LiveLease {
             model: model.clone(),
             reserved,
-            sent: Sent {
+            sent: SentAttempt {
                 lease,
                 tokens,
                 at: now,
@@ -350,9 +350,9 @@ impl KeyState {
     }
 
     /// What the end of an attempt tells of limits that no configuration names.
-    fn learn_from(&mut self, live: &Live, settlement: &Settlement, now: Time) {
+    fn learn_from(&mut self, live: &LiveLease, settlement: &Settlement, now: Time) {
         let pacing = self.limits.pacing;
-        let Live { model, sent, .. } = live;
+        let LiveLease { model, sent, .. } = live;
         let class = settlement.class;
         // A limit of requests or tokens was short, and the upstream said so: no reason to doubt anything else.
         let unexplained = class == Class::RateLimited && !live.explained;
@@ -460,6 +460,6 @@ impl KeyState {
     }
 }
 
-mod memory;
+mod persisted;
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ const NEARLY_ALL: f64 = 0.98;
 
 /// How a limit comes back.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Kind {
+enum LimitKind {
     /// As a whole, at its reset.
     Window,
     /// Evenly, so much per second.
@@ -57,7 +57,7 @@ pub struct Learned {
     pub period: Duration,
     /// The whole, when told.
     pub limit: Option<f64>,
-    kind: Kind,
+    kind: LimitKind,
     /// What was left at `at`; below zero when more was sent than the upstream knew of.
     level: f64,
     at: Time,
@@ -75,7 +75,7 @@ pub struct Learned {
 
 /// What an answer's head said, and what the key knows of that moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub struct LimitObservation {
     /// Of one limit.
     pub allowance: Allowance,
     /// By the answer to this attempt.
@@ -92,7 +92,7 @@ pub struct Told {
 
 impl Learned {
     /// A limit that was never heard of before.
-    pub fn new(told: &Told) -> Self {
+    pub fn new(told: &LimitObservation) -> Self {
         let Allowance {
             unit,
             period,
@@ -103,7 +103,7 @@ impl Learned {
             unit,
             period,
             limit,
-            kind: Kind::Window,
+            kind: LimitKind::Window,
             level: f64::INFINITY,
             at: told.now,
             reset: told.now,
@@ -126,25 +126,25 @@ impl Learned {
     pub fn is_known(&self, now: Time) -> bool {
         let renewal = self.limit.is_some() && !(self.renewed && now >= self.reset + UNCONFIRMED);
         let holds = match self.kind {
-            Kind::Window => now < self.reset || renewal,
-            Kind::Bucket(_) => true,
+            LimitKind::Window => now < self.reset || renewal,
+            LimitKind::Bucket(_) => true,
         };
         holds && now < self.trusted_until
     }
 
     /// A header about it.
-    pub fn hear(&mut self, told: &Told) {
-        let Told { allowance, now, .. } = *told;
+    pub fn hear(&mut self, told: &LimitObservation) {
+        let LimitObservation { allowance, now, .. } = *told;
         if told.by < self.told_by {
             return;
         }
         let over = now >= self.reset;
         let grown = match self.kind {
-            Kind::Window => 0.0,
-            Kind::Bucket(rate) => rate * now.since(told.sent).as_secs_f64(),
+            LimitKind::Window => 0.0,
+            LimitKind::Bucket(rate) => rate * now.since(told.sent).as_secs_f64(),
         };
         let reckoned = self.left(now) - grown;
-        if self.kind == Kind::Window && self.renewed && told.sent + JITTER < self.reset {
+        if self.kind == LimitKind::Window && self.renewed && told.sent + JITTER < self.reset {
             // An old window's last word, heard in the new one.
             return;
         }
@@ -154,8 +154,8 @@ impl Learned {
         let earlier_by_jitter = !over && reset < self.reset + JITTER;
         self.reset = match self.kind {
             // The answer took its time: of several claims about one window the earliest is the best.
-            Kind::Window if earlier_by_jitter => self.reset.min(reset),
-            Kind::Window | Kind::Bucket(_) => reset,
+            LimitKind::Window if earlier_by_jitter => self.reset.min(reset),
+            LimitKind::Window | LimitKind::Bucket(_) => reset,
         };
         // Between what was surely not counted and what may not have been, our own count decides.
         let most = allowance.remaining - told.later;
@@ -184,12 +184,12 @@ impl Learned {
     /// What is left at `now`, as far as known. Below zero when more was sent.
     pub fn left(&self, now: Time) -> f64 {
         match (self.kind, self.limit) {
-            (Kind::Bucket(rate), limit) => {
+            (LimitKind::Bucket(rate), limit) => {
                 let grown = self.level + rate * now.since(self.at).as_secs_f64();
                 grown.min(limit.unwrap_or(grown))
             }
-            (Kind::Window, Some(limit)) if now >= self.reset && !self.renewed => limit,
-            (Kind::Window, _) => self.level,
+            (LimitKind::Window, Some(limit)) if now >= self.reset && !self.renewed => limit,
+            (LimitKind::Window, _) => self.level,
         }
     }
 
@@ -214,13 +214,13 @@ impl Learned {
             return Ok(());
         }
         let ready = match self.kind {
-            Kind::Bucket(rate) => {
+            LimitKind::Bucket(rate) => {
                 let wait = Duration::try_from_secs_f64(short / rate).unwrap_or(TRUST);
                 now + wait.max(Duration::from_millis(1))
             }
-            Kind::Window if now < self.reset => self.reset,
-            Kind::Window if alone => return Ok(()),
-            Kind::Window => now + POLL,
+            LimitKind::Window if now < self.reset => self.reset,
+            LimitKind::Window if alone => return Ok(()),
+            LimitKind::Window => now + POLL,
         };
         Err(ready.min(self.trusted_until))
     }
@@ -228,7 +228,7 @@ impl Learned {
     /// Is it a bucket, after all these headers?
     fn weigh(&mut self, allowance: &Allowance) {
         let Some(limit) = allowance.limit else {
-            self.kind = Kind::Window;
+            self.kind = LimitKind::Window;
             return;
         };
         let used = 1.0 - allowance.remaining / limit;
@@ -244,10 +244,10 @@ impl Learned {
                 evidence.highest = evidence.highest.max(used);
                 self.doubts = 0;
                 if evidence.highest - evidence.lowest >= PROOF {
-                    self.kind = Kind::Bucket(limit / evidence.period);
+                    self.kind = LimitKind::Bucket(limit / evidence.period);
                 }
             }
-            Some(_) if matches!(self.kind, Kind::Bucket(_)) && self.doubts < DOUBTS => {
+            Some(_) if matches!(self.kind, LimitKind::Bucket(_)) && self.doubts < DOUBTS => {
                 self.doubts += 1;
             }
             Some(_) | None => {
@@ -258,13 +258,13 @@ impl Learned {
                     highest: used,
                 });
                 self.doubts = 0;
-                self.kind = Kind::Window;
+                self.kind = LimitKind::Window;
             }
         }
     }
 }
 
-mod memory;
+mod persisted;
 
 #[cfg(test)]
 mod tests {
@@ -284,8 +284,8 @@ mod tests {
         }
     }
 
-    pub(super) fn told(by: u64, allowance: Allowance, now: Time) -> Told {
-        Told {
+    pub(super) fn told(by: u64, allowance: Allowance, now: Time) -> LimitObservation {
+        LimitObservation {
             allowance,
             by: LeaseId(by),
             sent: now,
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_attempts_under_way_take_is_not_left() {
-        let told = Told {
+        let told = LimitObservation {
             later: 2.0,
             ..told(7, allowance(Some(10.0), 3.0, 20 * S), at(1))
         };
@@ -402,7 +402,7 @@ mod tests {
                     Some(learned) => learned.hear(&told),
                     None => learned = Some(Learned::new(&told)),
                 }
-                prop_assert_eq!(learned.as_ref().unwrap().kind, Kind::Window);
+                prop_assert_eq!(learned.as_ref().unwrap().kind, LimitKind::Window);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pulse::Pulse;
+use super::latency::LatencyStats;
 use super::time::Time;
 
 /// Who had less time than this to answer was not silent but hurried.
@@ -42,14 +42,14 @@ pub enum Silence {
 /// Who has begun to answer, or served others meanwhile, is not silent at all, however long it takes. Silence is measured
 /// by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste alone (law
 /// L7): else no attempt of callers with little time would ever tell that an upstream is silent.
-pub fn judge(loser: Loser, pulse: Option<&Pulse>, now: Time) -> Silence {
+pub fn judge(loser: Loser, pulse: Option<&LatencyStats>, now: Time) -> Silence {
     let Some(pulse) = pulse.filter(|pulse| !loser.heard && !pulse.served_since(loser.started))
     else {
         return Silence::Excused;
     };
     let waited = now.since(loser.started);
     let slowest = pulse.slowest(loser.stream);
-    let is_silent = |took| is_silence(waited, took, slowest);
+    let is_silent = |took| is_unresponsive(waited, took, slowest);
     if loser.winner_took.is_some_and(is_silent) {
         return Silence::TimedOut;
     }
@@ -62,7 +62,7 @@ pub fn judge(loser: Loser, pulse: Option<&Pulse>, now: Time) -> Silence {
 
 /// Whether an upstream that gave nothing for `waited`, while another one served the same request in `took`, counts as
 /// having timed out.
-fn is_silence(waited: Duration, took: Duration, slowest: Option<Duration>) -> bool {
+fn is_unresponsive(waited: Duration, took: Duration, slowest: Option<Duration>) -> bool {
     let longer_than = |span: Duration| waited >= span.saturating_mul(TIMES_AS_LONG);
     waited >= LEAST_SILENCE && longer_than(took) && slowest.is_none_or(longer_than)
 }
@@ -74,14 +74,15 @@ mod tests {
     #[test]
     fn who_is_hurried_or_slow_as_ever_is_not_silent() {
         let millis = Duration::from_millis;
-        let silent = |waited, took| is_silence(millis(waited), millis(took), Some(millis(1500)));
+        let silent =
+            |waited, took| is_unresponsive(millis(waited), millis(took), Some(millis(1500)));
         assert!(silent(5000, 600));
         assert!(
-            is_silence(millis(5000), millis(600), None),
+            is_unresponsive(millis(5000), millis(600), None),
             "it never answered anybody"
         );
         assert!(
-            !is_silence(millis(900), millis(5), None),
+            !is_unresponsive(millis(900), millis(5), None),
             "too little time for anybody"
         );
         assert!(!silent(5000, 2000), "the other is slow too");
@@ -98,8 +99,8 @@ mod tests {
     };
     const NOW: Time = Time::from_millis(20_000);
 
-    fn served_at(second: u64) -> Pulse {
-        let pulse = Pulse::default();
+    fn served_at(second: u64) -> LatencyStats {
+        let pulse = LatencyStats::default();
         let at = Time::from_millis(second * 1000);
         pulse.served(false, Duration::from_secs(2), at);
         pulse
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn who_gave_nothing_to_anybody_has_timed_out() {
         assert_eq!(judge(HURRIED, Some(&served_at(5)), NOW), Silence::TimedOut);
-        let never = Pulse::default();
+        let never = LatencyStats::default();
         assert_eq!(judge(HURRIED, Some(&never), NOW), Silence::TimedOut);
     }
 
@@ -143,7 +144,7 @@ mod tests {
         assert_eq!(judge(probe, Some(&pulse), NOW), Silence::FailedProbe);
         let early = Time::from_millis(11_999);
         assert_eq!(judge(probe, Some(&pulse), early), Silence::Excused);
-        let never = Pulse::default();
+        let never = LatencyStats::default();
         assert_eq!(judge(probe, Some(&never), early), Silence::FailedProbe);
     }
 }

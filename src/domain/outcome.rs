@@ -225,11 +225,11 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::circuit::{BreakerPolicy, Change, Trip};
+    use crate::domain::breaker::{BreakerChange, BreakerPolicy, TripReason};
     use crate::domain::ids::ModelName;
     use crate::domain::limits::RetryBudgetPolicy;
     use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
-    use crate::domain::retry_budget::Charge;
+    use crate::domain::retry_budget::BudgetCharge;
     use crate::domain::time::Time;
 
     #[test]
@@ -247,17 +247,17 @@ mod tests {
             ..Failure::new(Class::Network, "no file descriptor is left")
         };
         for (failure, then) in [
-            (lack, Change::ProbeFree),
+            (lack, BreakerChange::ProbeFree),
             (
                 Failure::new(Class::Network, "refused"),
-                Change::Opened {
+                BreakerChange::Opened {
                     until: now + policy.recovery_time,
-                    why: Trip::Probe,
+                    why: TripReason::Probe,
                 },
             ),
         ] {
             assert_eq!(provider.gate(&model, true, now), Ok(probe));
-            provider.started(&model, probe, Charge::First, now);
+            provider.started(&model, probe, BudgetCharge::First, now);
             let change = provider.settled(&model, failure.heard_as(), false, true, now);
             assert_eq!(change, Some(UpstreamChange::Circuit(then)));
         }

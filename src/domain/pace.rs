@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::allowance::{Allowance, Unit};
 use super::estimate::Estimate;
 use super::ids::{LeaseId, ModelName};
-use super::learned::{Learned, Told};
-use super::memory::LimitMemory;
+use super::learned::{Learned, LimitObservation};
+use super::persisted::PersistedLimit;
 use super::time::Time;
 
 /// Callers choose model names: those without news are forgotten beyond so many.
@@ -41,7 +41,7 @@ struct Pace {
 
 /// An attempt as it was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub struct SentAttempt {
     /// Under which lease.
     pub lease: LeaseId,
     /// Tokens that were reserved.
@@ -64,7 +64,7 @@ pub struct Uncounted {
 
 impl Uncounted {
     /// Adds `other`, seen from an `answered` one.
-    pub fn add(&mut self, answered: &Sent, other: &Sent) {
+    pub fn add(&mut self, answered: &SentAttempt, other: &SentAttempt) {
         let (attempts, tokens) = if other.lease > answered.lease {
             &mut self.later
         } else if other.lease < answered.lease && other.at + OVERTAKEN > answered.at {
@@ -79,7 +79,7 @@ impl Uncounted {
 
 /// A learned or estimated limit, for people.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Known {
+pub struct LimitStatus {
     /// For this model.
     pub model: ModelName,
     /// What is counted.
@@ -151,7 +151,7 @@ impl Paces {
     pub fn heard(
         &mut self,
         model: &ModelName,
-        sent: Sent,
+        sent: SentAttempt,
         uncounted: Uncounted,
         allowances: &[Allowance],
         now: Time,
@@ -165,7 +165,7 @@ impl Paces {
                 Unit::Tokens | Unit::ProjectTokens => number(tokens),
                 Unit::Requests | Unit::PromptTokens | Unit::AnswerTokens => number(attempts),
             };
-            let told = Told {
+            let told = LimitObservation {
                 allowance: *allowance,
                 by: sent.lease,
                 sent: sent.at,
@@ -187,7 +187,7 @@ impl Paces {
     }
 
     /// An attempt was served.
-    pub fn served(&mut self, model: &ModelName, sent: Sent, used: Option<u64>) {
+    pub fn served(&mut self, model: &ModelName, sent: SentAttempt, used: Option<u64>) {
         if self.models.is_empty() {
             return;
         }
@@ -202,7 +202,7 @@ impl Paces {
     }
 
     /// An attempt was refused, and headers explain it: a limit was short of what it took, which was thought to fit.
-    pub fn fell_short(&mut self, model: &ModelName, sent: Sent) {
+    pub fn fell_short(&mut self, model: &ModelName, sent: SentAttempt) {
         self.correct(model, sent, 0);
         if let Some(pace) = self.models.get_mut(model) {
             pace.excess = (pace.excess + EXCESS).min(NEAR - 1.0);
@@ -210,7 +210,7 @@ impl Paces {
     }
 
     /// An attempt ended without an answer: what it took of the tokens is `used`.
-    pub fn failed(&mut self, model: &ModelName, sent: Sent, used: Option<u64>) {
+    pub fn failed(&mut self, model: &ModelName, sent: SentAttempt, used: Option<u64>) {
         self.correct(model, sent, used.unwrap_or(sent.tokens));
     }
 
@@ -219,7 +219,7 @@ impl Paces {
     pub fn refused(
         &mut self,
         model: &ModelName,
-        sent: Sent,
+        sent: SentAttempt,
         hint: Option<Duration>,
         bound: bool,
         now: Time,
@@ -236,11 +236,11 @@ impl Paces {
     }
 
     /// Everything known at `now`.
-    pub fn known(&self, now: Time) -> Vec<Known> {
+    pub fn known(&self, now: Time) -> Vec<LimitStatus> {
         let mut all = Vec::new();
         for (model, pace) in &self.models {
             let learned = pace.learned.iter().filter(|limit| limit.is_known(now));
-            all.extend(learned.map(|limit| Known {
+            all.extend(learned.map(|limit| LimitStatus {
                 model: model.clone(),
                 unit: limit.unit.as_str(),
                 limit: limit.limit,
@@ -251,7 +251,7 @@ impl Paces {
             let units = [Unit::Requests, Unit::Tokens];
             let estimates = pace.estimates.iter().flatten().zip(units);
             all.extend(estimates.filter_map(|(estimate, unit)| {
-                Some(Known {
+                Some(LimitStatus {
                     model: model.clone(),
                     unit: unit.as_str(),
                     limit: None,
@@ -266,16 +266,16 @@ impl Paces {
     }
 
     /// What of it outlives the process: limits that upstreams told, and that are not whole.
-    pub fn memory(&self, now: Time) -> Vec<LimitMemory> {
+    pub fn persisted(&self, now: Time) -> Vec<PersistedLimit> {
         let limits = self.models.iter().flat_map(|(model, pace)| {
             let learned = pace.learned.iter();
-            learned.filter_map(|limit| limit.memory(model, now))
+            learned.filter_map(|limit| limit.persisted(model, now))
         });
         limits.collect()
     }
 
     /// As they were, with nothing under way.
-    pub fn restored(memory: &[LimitMemory], now: Time) -> Self {
+    pub fn restored(memory: &[PersistedLimit], now: Time) -> Self {
         let mut paces = Self::default();
         for limit in memory {
             let is_new = !paces.models.contains_key(&limit.model);
@@ -304,7 +304,7 @@ impl Paces {
         })
     }
 
-    fn correct(&mut self, model: &ModelName, sent: Sent, used: u64) {
+    fn correct(&mut self, model: &ModelName, sent: SentAttempt, used: u64) {
         if self.models.is_empty() {
             return;
         }

@@ -51,7 +51,7 @@ impl WaitLimits {
 
 /// What can be hoped for when all candidates declined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Hope {
+struct WaitOutlook {
     /// Something may be ready at any moment.
     open_ended: bool,
     /// The earliest moment at which something will be.
@@ -60,7 +60,7 @@ struct Hope {
     restart: bool,
 }
 
-impl Hope {
+impl WaitOutlook {
     fn of(declined: &[(usize, Refusal)]) -> Self {
         let refusals = declined.iter().map(|(_, refusal)| refusal);
         let hopeful = refusals.filter(|refusal| refusal.reason.may_pass());
@@ -153,7 +153,7 @@ impl Traversal {
             };
             return Conclusion::Again;
         }
-        let hope = Hope::of(&self.declined);
+        let hope = WaitOutlook::of(&self.declined);
         // A restart takes moments: it is waited for whatever the caller says about keys.
         let is_over = now >= limits.until(*grace_until);
         if hope.restart || (is_over && behind_restart(&self.declined)) {
@@ -238,7 +238,7 @@ pub fn plan(
     let mut walk = Traversal::default();
     let mut grace_until = None;
     let wait = |declined: &[(usize, Refusal)]| {
-        let hope = Hope::of(declined);
+        let hope = WaitOutlook::of(declined);
         match has_place {
             true => PlanOutcome::Waits(hope.earliest.filter(|_| !hope.open_ended)),
             false => PlanOutcome::Refused(Cause::RoomFull),
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_first_that_takes_it_gets_it() {
-        let open = candidate(Err(Refusal::until(Reason::CircuitOpen, seconds(5))), None);
+        let open = candidate(Err(Refusal::until(Reason::BreakerOpen, seconds(5))), None);
         assert_eq!(told(&[free(), free()], TERMS), "goes to 0");
         let closed = [Some(Reason::TooLarge), None, None, None, None, None];
         let all = [free(), open, cooling(1), free(), full(), free()];
@@ -364,7 +364,7 @@ mod tests {
         let skipped = plan.skipped.iter().map(|(at, why)| (*at, why.reason));
         let expected = [
             (0, Reason::TooLarge),
-            (1, Reason::CircuitOpen),
+            (1, Reason::BreakerOpen),
             (2, Reason::Cooling),
             (4, Reason::Saturated),
         ];
@@ -428,7 +428,7 @@ mod tests {
         };
         let said = |refusal| told(&[candidate(Err(refusal), None), free()], patient);
         for reason in [
-            Reason::CircuitOpen,
+            Reason::BreakerOpen,
             Reason::ModelGone,
             Reason::Invalid,
             Reason::RetryBudget,

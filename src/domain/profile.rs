@@ -30,7 +30,7 @@ pub const INTERACTIVE_FIRST_TOKEN: Duration = Duration::from_secs(10);
 
 /// What was written key by key. It counts for more than a profile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Said {
+pub struct ExplicitSettings {
     /// `Some(None)`: expressly none.
     pub rescue: Option<Option<RescuePolicy>>,
     /// `dispatch.patience`
@@ -56,7 +56,7 @@ pub struct TargetPolicy {
 
 impl TargetPolicy {
     /// What follows from a profile and from single keys.
-    pub fn new(profile: Option<Profile>, said: Said) -> Self {
+    pub fn new(profile: Option<Profile>, said: ExplicitSettings) -> Self {
         let plain = Self {
             profile,
             ..Self::default()
@@ -118,12 +118,13 @@ mod tests {
 
     #[test]
     fn a_profile_sets_what_no_key_says() {
-        let interactive = TargetPolicy::new(Some(Profile::Interactive), Said::default());
+        let interactive =
+            TargetPolicy::new(Some(Profile::Interactive), ExplicitSettings::default());
         assert_eq!(interactive.rescue.unwrap().mode, RescueMode::Continue);
         assert_eq!(interactive.patience, INTERACTIVE_PATIENCE);
         assert_eq!(interactive.first_token, Some(INTERACTIVE_FIRST_TOKEN));
         assert!(interactive.hedge);
-        let said = Said {
+        let said = ExplicitSettings {
             rescue: Some(None),
             patience: Some(Duration::ZERO),
             hedge: false,
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!((policy.rescue, policy.patience), (None, Duration::ZERO));
         assert!(policy.hedge && policy.first_token.is_some());
         assert_eq!(
-            TargetPolicy::new(None, Said::default()),
+            TargetPolicy::new(None, ExplicitSettings::default()),
             TargetPolicy::default()
         );
     }

@@ -6,21 +6,21 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::circuit::{BreakerPolicy, Change, Circuit, Gate, Signal};
+use super::breaker::{Breaker, BreakerChange, BreakerGate, BreakerPolicy, BreakerSignal};
 use super::cooldown::Cooldown;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
-use super::memory::{self, CooldownMemory, ProviderMemory};
 use super::outcome::Class;
+use super::persisted::{self, PersistedCooldown, PersistedProvider};
 use super::ramp::Ramp;
 use super::refusal::{Reason, Refusal};
-use super::retry_budget::{Charge, RetryBudget};
+use super::retry_budget::{BudgetCharge, RetryBudget};
 use super::time::Time;
 
 mod facts;
 mod manual;
 
-pub use facts::{GateFacts, Pass, UpstreamView};
+pub use facts::{GateFacts, Pass, UpstreamSnapshot};
 
 /// How long a model that its provider does not know is left alone.
 pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
@@ -31,7 +31,7 @@ pub const MODELS_KEPT: usize = 512;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UpstreamChange {
     /// Its breaker changed.
-    Circuit(Change),
+    Circuit(BreakerChange),
     /// Its model is gone until then.
     ModelGone {
         /// When it is asked again.
@@ -41,7 +41,7 @@ pub enum UpstreamChange {
 
 #[derive(Clone, Debug)]
 struct UpstreamState {
-    circuit: Circuit,
+    breaker: Breaker,
     gone_until: Time,
     budget: RetryBudget,
     budget_used: Time,
@@ -77,7 +77,7 @@ impl ProviderState {
         self.breaker = breaker;
         self.retry_budget = retry_budget;
         for upstream in self.models.values_mut() {
-            upstream.circuit.configure(breaker);
+            upstream.breaker.configure(breaker);
             upstream.budget.configure(retry_budget);
         }
     }
@@ -92,7 +92,7 @@ impl ProviderState {
             held: self.held,
             cooling: self.whole.cooling(now),
             gone_until: upstream.map(|upstream| upstream.gone_until),
-            breaker: upstream.map_or(Gate::Closed, |upstream| upstream.circuit.gate(now)),
+            breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker.gate(now)),
         };
         let pass = facts.pass(now)?;
         if !first {
@@ -115,10 +115,10 @@ impl ProviderState {
     }
 
     /// An attempt that [`gate`](Self::gate) let pass is on its way to a key.
-    pub fn started(&mut self, model: &ModelName, pass: Pass, charge: Charge, now: Time) {
+    pub fn started(&mut self, model: &ModelName, pass: Pass, charge: BudgetCharge, now: Time) {
         let upstream = self.upstream(model, now);
         if pass.probe {
-            upstream.circuit.begin_probe(now);
+            upstream.breaker.begin_probe(now);
         }
         upstream.budget.started(charge, now);
         upstream.budget_used = now;
@@ -129,13 +129,13 @@ impl ProviderState {
         &mut self,
         model: &ModelName,
         pass: Pass,
-        charge: Charge,
+        charge: BudgetCharge,
         then: Time,
         now: Time,
     ) {
         let upstream = self.upstream(model, now);
         if pass.probe {
-            upstream.circuit.probe_lost();
+            upstream.breaker.probe_lost();
         }
         upstream.budget.withdrawn(charge, then, now);
     }
@@ -143,7 +143,7 @@ impl ProviderState {
     /// The half-open probe vanished without an outcome.
     pub fn probe_lost(&mut self, model: &ModelName) {
         if let Some(upstream) = self.models.get_mut(model) {
-            upstream.circuit.probe_lost();
+            upstream.breaker.probe_lost();
         }
     }
 
@@ -161,23 +161,23 @@ impl ProviderState {
             let upstream = self.upstream(model, now);
             upstream.gone_until = upstream.gone_until.max(now + MODEL_GONE);
             if probe {
-                upstream.circuit.probe_lost();
+                upstream.breaker.probe_lost();
             }
             return Some(UpstreamChange::ModelGone {
                 until: upstream.gone_until,
             });
         }
         let signal = match class {
-            Class::Success => Signal::Success,
-            class if class.trips_breaker() && (counts || probe) => Signal::Failure,
-            _ => Signal::Neutral,
+            Class::Success => BreakerSignal::Success,
+            class if class.trips_breaker() && (counts || probe) => BreakerSignal::Failure,
+            _ => BreakerSignal::Neutral,
         };
         let upstream = self.upstream(model, now);
-        let change = upstream.circuit.record(signal, probe, now);
+        let change = upstream.breaker.record(signal, probe, now);
         match change {
-            Some(Change::Closed) => upstream.ramp = Some(Ramp::new(now)),
-            Some(Change::Opened { .. }) => upstream.ramp = None,
-            Some(Change::ProbeFree) | None => {}
+            Some(BreakerChange::Closed) => upstream.ramp = Some(Ramp::new(now)),
+            Some(BreakerChange::Opened { .. }) => upstream.ramp = None,
+            Some(BreakerChange::ProbeFree) | None => {}
         }
         change.map(UpstreamChange::Circuit)
     }
@@ -198,14 +198,14 @@ impl ProviderState {
     }
 
     /// What of it outlives the process.
-    pub fn memory(&self, now: Time) -> ProviderMemory {
+    pub fn persisted(&self, now: Time) -> PersistedProvider {
         let gone = self.models.iter();
         let gone = gone.filter(|(_, upstream)| upstream.gone_until > now);
         let gone = gone.map(|(model, upstream)| (model.clone(), upstream.gone_until));
         let mut gone: Vec<_> = gone.collect();
         gone.sort();
-        ProviderMemory {
-            cooling: self.whole.memory(now).map(|cooldown| cooldown.until),
+        PersistedProvider {
+            cooling: self.whole.persisted(now).map(|cooldown| cooldown.until),
             gone,
             held: self.held(now),
         }
@@ -213,10 +213,10 @@ impl ProviderState {
 
     /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
     /// [`MODEL_GONE`], and no operator's hold with an end longer than [`HELD_MAX`](memory::HELD_MAX).
-    pub fn restore(&mut self, memory: &ProviderMemory, max: Duration, now: Time) {
-        self.held = memory::held(memory.held, now);
+    pub fn restore(&mut self, memory: &PersistedProvider, max: Duration, now: Time) {
+        self.held = persisted::held(memory.held, now);
         if let Some(until) = memory.cooling {
-            let memory = CooldownMemory { until, strikes: 0 };
+            let memory = PersistedCooldown { until, strikes: 0 };
             self.whole = Cooldown::restored(memory, now + max);
         }
         for (model, until) in memory.gone.iter().filter(|(_, until)| *until > now) {
@@ -227,7 +227,7 @@ impl ProviderState {
     fn upstream(&mut self, model: &ModelName, now: Time) -> &mut UpstreamState {
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             self.models.retain(|_, upstream| {
-                !upstream.circuit.is_pristine(now)
+                !upstream.breaker.is_pristine(now)
                     || now < upstream.gone_until
                     || now.since(upstream.budget_used) < Duration::from_secs(20)
             });
@@ -236,7 +236,7 @@ impl ProviderState {
             // Names that callers made up give way first, and what a breaker knows last.
             let least = self.models.iter().min_by_key(|(_, upstream)| {
                 let made_up = now < upstream.gone_until;
-                let known = !upstream.circuit.is_pristine(now);
+                let known = !upstream.breaker.is_pristine(now);
                 (known, !made_up, upstream.gone_until, upstream.budget_used)
             });
             if let Some(least) = least.map(|(model, _)| model.clone()) {
@@ -246,7 +246,7 @@ impl ProviderState {
         self.models
             .entry(model.clone())
             .or_insert_with(|| UpstreamState {
-                circuit: Circuit::new(self.breaker),
+                breaker: Breaker::new(self.breaker),
                 gone_until: Time::ZERO,
                 budget: RetryBudget::new(self.retry_budget),
                 budget_used: now,
@@ -295,7 +295,7 @@ mod tests {
         fail(&mut provider, Class::Overloaded, 3);
         assert_eq!(
             provider.gate(&model(), true, Time::ZERO),
-            Err(Refusal::until(Reason::CircuitOpen, Time::ZERO + 15 * S))
+            Err(Refusal::until(Reason::BreakerOpen, Time::ZERO + 15 * S))
         );
         assert!(
             provider
@@ -312,7 +312,7 @@ mod tests {
             let open = matches!(
                 provider.gate(&model(), true, Time::ZERO),
                 Err(Refusal {
-                    reason: Reason::CircuitOpen,
+                    reason: Reason::BreakerOpen,
                     ..
                 })
             );
@@ -337,7 +337,7 @@ mod tests {
         fail(&mut provider, Class::Network, 3);
         let later = Time::ZERO + 15 * S;
         let pass = provider.gate(&model(), true, later).unwrap();
-        provider.started(&model(), pass, Charge::First, later);
+        provider.started(&model(), pass, BudgetCharge::First, later);
         provider.settled(&model(), Class::ModelGone, false, true, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
@@ -349,9 +349,9 @@ mod tests {
         let later = Time::ZERO + 15 * S;
         let pass = provider.gate(&model(), true, later).unwrap();
         assert!(pass.probe);
-        provider.started(&model(), pass, Charge::First, later);
+        provider.started(&model(), pass, BudgetCharge::First, later);
         assert!(provider.gate(&model(), true, later).is_err());
-        provider.withdrawn(&model(), pass, Charge::First, later, later);
+        provider.withdrawn(&model(), pass, BudgetCharge::First, later, later);
         assert_eq!(provider.gate(&model(), true, later), Ok(pass));
     }
 
@@ -388,10 +388,10 @@ mod tests {
     fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
         let mut provider = provider();
         let pass = Pass { probe: false };
-        provider.started(&model(), pass, Charge::First, Time::ZERO);
+        provider.started(&model(), pass, BudgetCharge::First, Time::ZERO);
         let mut extra = 0;
         while provider.gate(&model(), false, Time::ZERO).is_ok() {
-            provider.started(&model(), pass, Charge::Extra, Time::ZERO);
+            provider.started(&model(), pass, BudgetCharge::Extra, Time::ZERO);
             extra += 1;
         }
         assert_eq!(extra, 100, "ten per second over ten seconds");
@@ -406,7 +406,7 @@ mod tests {
         before.settled(&model(), Class::ModelGone, true, false, now);
         fail(&mut before, Class::Overloaded, 3);
         let mut next = provider();
-        next.restore(&before.memory(now), 900 * S, now + S);
+        next.restore(&before.persisted(now), 900 * S, now + S);
         let gone = Refusal::until(Reason::ModelGone, now + MODEL_GONE);
         assert_eq!(next.gate(&model(), true, now + S), Err(gone));
         assert!(
@@ -415,11 +415,11 @@ mod tests {
         );
         before.cool(now + 60 * S);
         let mut next = provider();
-        next.restore(&before.memory(now), 900 * S, now);
+        next.restore(&before.persisted(now), 900 * S, now);
         let cooling = Refusal::until(Reason::Cooling, now + 60 * S);
         assert_eq!(next.gate(&model(), true, now), Err(cooling));
-        assert!(before.memory(now + MODEL_GONE).is_empty());
-        let lie = ProviderMemory {
+        assert!(before.persisted(now + MODEL_GONE).is_empty());
+        let lie = PersistedProvider {
             cooling: Some(Time::NEVER),
             gone: vec![(model(), Time::NEVER)],
             held: None,
@@ -427,6 +427,6 @@ mod tests {
         let mut lied_to = provider();
         lied_to.restore(&lie, 900 * S, now);
         assert_eq!(lied_to.cooling(now), Some(now + 900 * S));
-        assert_eq!(lied_to.memory(now).gone, [(model(), now + MODEL_GONE)]);
+        assert_eq!(lied_to.persisted(now).gone, [(model(), now + MODEL_GONE)]);
     }
 }

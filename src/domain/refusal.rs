@@ -19,7 +19,7 @@ pub enum Reason {
     /// The key was found invalid.
     Invalid,
     /// The upstream's circuit breaker is open, or its probe is under way.
-    CircuitOpen,
+    BreakerOpen,
     /// The model does not exist there at present.
     ModelGone,
     /// The upstream has just recovered and takes a growing share; the rest walks on.
@@ -54,7 +54,7 @@ impl Reason {
             Self::Paced => "paced",
             Self::Saturated => "saturated",
             Self::Invalid => "invalid_key",
-            Self::CircuitOpen => "circuit_open",
+            Self::BreakerOpen => "breaker_open",
             Self::ModelGone => "model_gone",
             Self::Recovering => "recovering",
             Self::RetryBudget => "retry_budget",
@@ -78,7 +78,7 @@ impl Reason {
             | Self::Paced
             | Self::Saturated
             | Self::Invalid
-            | Self::CircuitOpen
+            | Self::BreakerOpen
             | Self::ModelGone
             | Self::RetryBudget
             | Self::Restarting
@@ -100,7 +100,7 @@ impl Reason {
             self,
             Self::Cooling
                 | Self::Paced
-                | Self::CircuitOpen
+                | Self::BreakerOpen
                 | Self::ModelGone
                 | Self::Recovering
                 | Self::RetryBudget

@@ -15,7 +15,7 @@ const SPAN: Duration = Duration::from_secs(10);
 
 /// What an attempt is to the budget of the upstream at which it lands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Charge {
+pub enum BudgetCharge {
     /// Its request's first: it earns.
     First,
     /// One more: it spends.
@@ -65,20 +65,20 @@ impl RetryBudget {
     }
 
     /// An attempt lands here.
-    pub fn started(&mut self, charge: Charge, now: Time) {
+    pub fn started(&mut self, charge: BudgetCharge, now: Time) {
         match charge {
-            Charge::First => self.first.add(1, now),
-            Charge::Extra => self.extra.add(1, now),
-            Charge::Again => {}
+            BudgetCharge::First => self.first.add(1, now),
+            BudgetCharge::Extra => self.extra.add(1, now),
+            BudgetCharge::Again => {}
         }
     }
 
     /// An attempt that was counted at `then` did not start after all.
-    pub fn withdrawn(&mut self, charge: Charge, then: Time, now: Time) {
+    pub fn withdrawn(&mut self, charge: BudgetCharge, then: Time, now: Time) {
         match charge {
-            Charge::First => self.first.take_back_from(then, 1, now),
-            Charge::Extra => self.extra.take_back_from(then, 1, now),
-            Charge::Again => {}
+            BudgetCharge::First => self.first.take_back_from(then, 1, now),
+            BudgetCharge::Extra => self.extra.take_back_from(then, 1, now),
+            BudgetCharge::Again => {}
         }
     }
 }
@@ -93,14 +93,14 @@ mod tests {
             ratio: 1.0,
             min_per_second: 0.0,
         });
-        budget.started(Charge::First, Time::ZERO);
+        budget.started(BudgetCharge::First, Time::ZERO);
         for _ in 0..9 {
-            budget.started(Charge::Again, Time::ZERO);
+            budget.started(BudgetCharge::Again, Time::ZERO);
         }
-        budget.started(Charge::Extra, Time::ZERO);
+        budget.started(BudgetCharge::Extra, Time::ZERO);
         assert!(budget.may_retry(Time::ZERO).is_err());
-        budget.withdrawn(Charge::Again, Time::ZERO, Time::ZERO);
-        budget.withdrawn(Charge::Extra, Time::ZERO, Time::ZERO);
+        budget.withdrawn(BudgetCharge::Again, Time::ZERO, Time::ZERO);
+        budget.withdrawn(BudgetCharge::Extra, Time::ZERO, Time::ZERO);
         assert!(budget.may_retry(Time::ZERO).is_ok());
     }
 
@@ -111,11 +111,11 @@ mod tests {
             min_per_second: 1.0,
         });
         for _ in 0..50 {
-            budget.started(Charge::First, Time::ZERO);
+            budget.started(BudgetCharge::First, Time::ZERO);
         }
         let mut extra = 0;
         while budget.may_retry(Time::ZERO).is_ok() {
-            budget.started(Charge::Extra, Time::ZERO);
+            budget.started(BudgetCharge::Extra, Time::ZERO);
             extra += 1;
         }
         assert_eq!(
@@ -133,13 +133,13 @@ mod tests {
             ratio: 0.0,
             min_per_second: 0.2,
         });
-        budget.started(Charge::Extra, at(0));
-        budget.started(Charge::Extra, at(8));
+        budget.started(BudgetCharge::Extra, at(0));
+        budget.started(BudgetCharge::Extra, at(8));
         assert!(budget.may_retry(at(9)).is_err());
-        budget.withdrawn(Charge::Extra, at(0), at(9));
+        budget.withdrawn(BudgetCharge::Extra, at(0), at(9));
         assert!(budget.may_retry(at(9)).is_ok());
         // The one of the eighth second counts until the nineteenth.
-        budget.started(Charge::Extra, at(12));
+        budget.started(BudgetCharge::Extra, at(12));
         assert_eq!(budget.may_retry(at(12)), Err(at(19)));
     }
 

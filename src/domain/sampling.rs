@@ -54,7 +54,7 @@ impl Keep {
 
 /// What is known of a request that was not sampled, when it has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Looks {
+pub struct TailSampleInput {
     /// Whether the caller decided that the trace is not sampled.
     pub declined: bool,
     /// We failed it.
@@ -70,7 +70,7 @@ pub struct Looks {
 impl Keep {
     /// Why it is sent after all. Where the caller decided against it, only because it failed: the caller would have
     /// half a trace of all else.
-    pub fn reason(&self, looks: &Looks) -> Option<&'static str> {
+    pub fn reason(&self, looks: &TailSampleInput) -> Option<&'static str> {
         if self.failures && looks.failed {
             return Some("failed");
         }
@@ -136,20 +136,20 @@ mod tests {
             waited: Some(Duration::from_secs(1)),
             slow: Some(Duration::from_secs(10)),
         };
-        let good = Looks::default();
-        let failed = Looks {
+        let good = TailSampleInput::default();
+        let failed = TailSampleInput {
             failed: true,
             ..good
         };
-        let failover = Looks {
+        let failover = TailSampleInput {
             detour: Some("failover"),
             ..good
         };
-        let waited = Looks {
+        let waited = TailSampleInput {
             waited: Duration::from_secs(1),
             ..good
         };
-        let slow = Looks {
+        let slow = TailSampleInput {
             total: Duration::from_secs(11),
             ..good
         };
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(keep.reason(&failover), Some("failover"));
         assert_eq!(keep.reason(&waited), Some("waited"));
         assert_eq!(keep.reason(&slow), Some("slow"));
-        let declined = |looks: Looks| Looks {
+        let declined = |looks: TailSampleInput| TailSampleInput {
             declined: true,
             ..looks
         };
@@ -166,7 +166,7 @@ mod tests {
         for looks in [failover, waited, slow] {
             assert_eq!(keep.reason(&declined(looks)), None);
             assert_eq!(
-                Keep::NOTHING.reason(&Looks {
+                Keep::NOTHING.reason(&TailSampleInput {
                     failed: true,
                     ..looks
                 }),

@@ -1,8 +1,8 @@
 //! The upstreams of a chain that a failed request did not ask, and why: what its caller is told beside the attempts.
 //! No I/O, no clock, no logging.
 
+use super::attempt_record::AttemptRecord;
 use super::ids::Upstream;
-use super::record::Record;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
@@ -32,7 +32,7 @@ pub fn skipped(
     chain: &[Upstream],
     closed: &[Option<Reason>],
     declined: &[(usize, Refusal)],
-    records: &[Record],
+    records: &[AttemptRecord],
 ) -> Vec<Skipped> {
     let asked = |upstream: &Upstream| records.iter().any(|record| record.upstream == *upstream);
     let places = chain.iter().enumerate();
@@ -82,10 +82,10 @@ mod tests {
             provider: chain[1].provider.clone(),
             index: 1,
         };
-        let mut record = Record::new(chain[1].clone(), key, Time::ZERO);
+        let mut record = AttemptRecord::new(chain[1].clone(), key, Time::ZERO);
         record.passed_over = vec![
             (0, Refusal::until(Reason::Cooling, until(5))),
-            (3, Refusal::until(Reason::CircuitOpen, Time::NEVER)),
+            (3, Refusal::until(Reason::BreakerOpen, Time::NEVER)),
         ];
         let declined = [(0, Refusal::until(Reason::Exhausted, until(9)))];
         let closed = [None, None, Some(Reason::TooLarge), None, None];
@@ -99,7 +99,7 @@ mod tests {
             [
                 ("a:m".to_owned(), "quota_exhausted", Some(until(9))),
                 ("c:m".to_owned(), "too_large", None),
-                ("d:m".to_owned(), "circuit_open", None),
+                ("d:m".to_owned(), "breaker_open", None),
                 ("e:m".to_owned(), "not_reached", None),
             ]
         );

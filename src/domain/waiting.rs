@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::client::{Priority, Standing};
+use super::client::{Priority, Requester};
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::time::Time;
 
@@ -25,9 +25,9 @@ pub struct Want {
 #[derive(Debug)]
 pub struct Waiter<T> {
     /// Its place in the order; a waiter that is parked again keeps it.
-    pub ticket: Ticket,
+    pub ticket: WaitTicket,
     /// Whose it is.
-    pub standing: Standing,
+    pub standing: Requester,
     /// Look again then.
     pub wake_at: Time,
     /// What would help.
@@ -38,7 +38,7 @@ pub struct Waiter<T> {
 
 /// A place in the order: the class first, then the arrival.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Ticket {
+pub struct WaitTicket {
     class: Priority,
     number: u64,
 }
@@ -46,8 +46,8 @@ pub struct Ticket {
 /// Those who wait for one provider, in both orders: who has to do with another one never looks at them.
 #[derive(Debug, Default)]
 struct Queue {
-    tickets: BTreeSet<Ticket>,
-    wakes: BTreeSet<(Time, Ticket)>,
+    tickets: BTreeSet<WaitTicket>,
+    wakes: BTreeSet<(Time, WaitTicket)>,
 }
 
 /// The room.
@@ -55,15 +55,15 @@ struct Queue {
 pub struct WaitingRoom<T> {
     capacity: usize,
     next: u64,
-    waiters: BTreeMap<Ticket, Waiter<T>>,
+    waiters: BTreeMap<WaitTicket, Waiter<T>>,
     /// All of them, by when they are woken.
-    wakes: BTreeSet<(Time, Ticket)>,
+    wakes: BTreeSet<(Time, WaitTicket)>,
     /// Those who wait for something of a provider.
     at: HashMap<ProviderName, Queue>,
     /// How many of each class want what.
     wanted: HashMap<Want, [usize; Priority::ALL.len()]>,
     /// How many wait for whom.
-    held: HashMap<Standing, usize>,
+    held: HashMap<Requester, usize>,
 }
 
 impl<T> WaitingRoom<T> {
@@ -109,9 +109,9 @@ impl<T> WaitingRoom<T> {
     }
 
     /// Draws the next ticket of a class.
-    pub fn ticket(&mut self, class: Priority) -> Ticket {
+    pub fn ticket(&mut self, class: Priority) -> WaitTicket {
         self.next += 1;
-        Ticket {
+        WaitTicket {
             class,
             number: self.next,
         }
@@ -149,13 +149,13 @@ impl<T> WaitingRoom<T> {
     }
 
     /// Whether a newcomer would get a place in a room for so many: a free one, or that of somebody who gives way.
-    pub fn has_place_for(&self, newcomer: &Standing, capacity: usize) -> bool {
+    pub fn has_place_for(&self, newcomer: &Requester, capacity: usize) -> bool {
         self.waiters.len() < capacity || self.who_gives_way(newcomer).is_some()
     }
 
-    fn who_gives_way(&self, newcomer: &Standing) -> Option<Ticket> {
+    fn who_gives_way(&self, newcomer: &Requester) -> Option<WaitTicket> {
         let last = self.held.keys().map(|held| held.priority).max()?;
-        let held = |standing: &Standing| self.held.get(standing).copied().unwrap_or(0);
+        let held = |standing: &Requester| self.held.get(standing).copied().unwrap_or(0);
         let of_last = self.held.iter().filter(|(held, _)| held.priority == last);
         let most = of_last.map(|(_, count)| *count).max()?;
         let gives_way = match newcomer.priority.cmp(&last) {
@@ -207,7 +207,7 @@ impl<T> WaitingRoom<T> {
     /// Takes out all whose time has come, in order.
     pub fn due(&mut self, now: Time) -> Vec<Waiter<T>> {
         let due = self.wakes.iter().take_while(|(wake_at, _)| *wake_at <= now);
-        let mut tickets: Vec<Ticket> = due.map(|(_, ticket)| *ticket).collect();
+        let mut tickets: Vec<WaitTicket> = due.map(|(_, ticket)| *ticket).collect();
         tickets.sort_unstable();
         self.take(tickets)
     }
@@ -242,13 +242,13 @@ impl<T> WaitingRoom<T> {
         Some(*wake_at)
     }
 
-    fn take(&mut self, tickets: Vec<Ticket>) -> Vec<Waiter<T>> {
+    fn take(&mut self, tickets: Vec<WaitTicket>) -> Vec<Waiter<T>> {
         let taken = tickets.into_iter();
         taken.filter_map(|ticket| self.remove(ticket)).collect()
     }
 
     /// Takes out the one who has this place, if anybody has.
-    pub fn remove(&mut self, ticket: Ticket) -> Option<Waiter<T>> {
+    pub fn remove(&mut self, ticket: WaitTicket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
         let wake = (waiter.wake_at, ticket);
         self.wakes.remove(&wake);

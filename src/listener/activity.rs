@@ -76,7 +76,7 @@ pub(super) struct Bounds {
 
 /// What is to be done about a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(super) enum ActivityVerdict {
     /// Nothing before this time.
     Fine(Instant),
     /// There was no request for too long.
@@ -237,13 +237,13 @@ impl Activity {
     }
 
     /// How things stand.
-    pub(super) fn judge(&self, bounds: Bounds) -> Verdict {
+    pub(super) fn judge(&self, bounds: Bounds) -> ActivityVerdict {
         let now = Instant::now();
         if self.stuck.load(Relaxed) {
             // Else for how long is up to who writes.
             return match self.deadline.load(Relaxed) {
-                1.. if self.age() >= self.deadline.load(Relaxed) => Verdict::Late,
-                _ => Verdict::Fine(now + LOOK),
+                1.. if self.age() >= self.deadline.load(Relaxed) => ActivityVerdict::Late,
+                _ => ActivityVerdict::Fine(now + LOOK),
             };
         }
         if self.inside.load(Relaxed) > 0 {
@@ -252,26 +252,26 @@ impl Activity {
             self.look.store(!multiplexed, Relaxed);
             let held = multiplexed && self.working.load(Relaxed) == 0;
             return match held && moved + bounds.write <= now {
-                true => Verdict::Late,
-                false => Verdict::Fine(now + LOOK),
+                true => ActivityVerdict::Late,
+                false => ActivityVerdict::Fine(now + LOOK),
             };
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
             0 => {
                 let quiet = self.at(self.quiet.load(Relaxed));
                 let since = bounds.idle_from.map_or(quiet, |from| from.max(quiet));
-                (since, bounds.idle, Verdict::Idle)
+                (since, bounds.idle, ActivityVerdict::Idle)
             }
-            head => (self.at(head - 1), bounds.head, Verdict::Slow),
+            head => (self.at(head - 1), bounds.head, ActivityVerdict::Slow),
         };
         match since + limit {
             due if due <= now => over,
             // One that is often busy is not to be armed for each request.
             due if self.at(self.quiet.load(Relaxed)) + LOOK > now => {
-                Verdict::Fine(due.min(now + LOOK))
+                ActivityVerdict::Fine(due.min(now + LOOK))
             }
             // A head may begin in the meantime.
-            due => Verdict::Fine(due.min(now + bounds.head)),
+            due => ActivityVerdict::Fine(due.min(now + bounds.head)),
         }
     }
 
@@ -331,14 +331,14 @@ mod tests {
     async fn a_head_that_has_begun_has_less_time_than_a_silent_connection() {
         let activity = Arc::new(Activity::new(Arc::default()));
         tokio::time::advance(59 * SECOND).await;
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         activity.heard();
         tokio::time::advance(9 * SECOND).await;
         // More of it does not give it more time.
         activity.heard();
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         tokio::time::advance(SECOND).await;
-        assert_eq!(activity.judge(BOUNDS), Verdict::Slow);
+        assert_eq!(activity.judge(BOUNDS), ActivityVerdict::Slow);
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,12 +349,12 @@ mod tests {
         tokio::time::advance(600 * SECOND).await;
         // Its body.
         activity.heard();
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         drop(inside);
         tokio::time::advance(59 * SECOND).await;
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         tokio::time::advance(SECOND).await;
-        assert_eq!(activity.judge(BOUNDS), Verdict::Idle);
+        assert_eq!(activity.judge(BOUNDS), ActivityVerdict::Idle);
     }
 
     #[tokio::test(start_paused = true)]
@@ -364,17 +364,17 @@ mod tests {
         assert!(activity.stick() && !activity.stick());
         activity.heard();
         tokio::time::advance(600 * SECOND).await;
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         activity.flow();
-        assert_eq!(activity.judge(BOUNDS), Verdict::Slow);
+        assert_eq!(activity.judge(BOUNDS), ActivityVerdict::Slow);
         drop(activity.enter());
         activity.stick();
         tokio::time::advance(600 * SECOND).await;
         activity.flow();
         tokio::time::advance(59 * SECOND).await;
-        assert!(matches!(activity.judge(BOUNDS), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         tokio::time::advance(SECOND).await;
-        assert_eq!(activity.judge(BOUNDS), Verdict::Idle);
+        assert_eq!(activity.judge(BOUNDS), ActivityVerdict::Idle);
     }
 
     #[tokio::test(start_paused = true)]
@@ -386,8 +386,8 @@ mod tests {
             idle_from: Some(Instant::now()),
             ..BOUNDS
         };
-        assert!(matches!(activity.judge(bounds), Verdict::Fine(_)));
+        assert!(matches!(activity.judge(bounds), ActivityVerdict::Fine(_)));
         tokio::time::advance(SECOND).await;
-        assert_eq!(activity.judge(bounds), Verdict::Idle);
+        assert_eq!(activity.judge(bounds), ActivityVerdict::Idle);
     }
 }

@@ -15,10 +15,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bytes::{HangsUp, Watched};
-use super::drain::{Guest, Phase};
-use super::keeper::{End, Keeper};
+use super::drain::{DrainPhase, ShutdownHandle};
+use super::monitor::{ConnectionEnd, ConnectionMonitor};
 use super::room::{Leaves, Room};
-use super::service::{Noted, Serves};
+use super::service::{ConnectionService, Serves};
 use super::tls::{H2, Tls};
 use crate::domain::connection::{ConnectionPolicy, Http2Policy};
 use crate::runtime::task;
@@ -76,22 +76,30 @@ impl Connections {
 }
 
 /// What a connection is made of.
-pub(super) trait Wire: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static {}
+pub(super) trait ConnectionIo:
+    AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static
+{
+}
 
-impl<S: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static> Wire for S {}
+impl<S: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static> ConnectionIo for S {}
 
 /// How a listener's connections are served.
 #[derive(Clone, Debug)]
-pub(super) struct How {
+pub(super) struct ServeOptions {
     pub(super) connections: Connections,
     pub(super) tls: Option<Arc<Tls>>,
     /// Whether HTTP/2 is recognised without TLS.
     pub(super) sniff: bool,
 }
 
-impl How {
+impl ServeOptions {
     /// Serves this connection in the background, perhaps when another one has given way, or refuses it.
-    pub(super) fn take<S: Serves>(&self, stream: impl Wire, service: S, guest: Guest) {
+    pub(super) fn take<S: Serves>(
+        &self,
+        stream: impl ConnectionIo,
+        service: S,
+        guest: ShutdownHandle,
+    ) {
         if let Some(place) = self.connections.room.enter() {
             self.serve(stream, (service, guest), place);
             return;
@@ -116,31 +124,31 @@ impl How {
 
     fn serve<S: Serves>(
         &self,
-        stream: impl Wire,
-        (service, guest): (S, Guest),
+        stream: impl ConnectionIo,
+        (service, guest): (S, ShutdownHandle),
         place: OwnedSemaphorePermit,
     ) {
         let policy = self.connections.policy;
-        let keeper = Keeper::new(policy, guest, self.connections.room.ear());
+        let keeper = ConnectionMonitor::new(policy, guest, self.connections.room.ear());
         let bytes = Watched::new(stream, Arc::clone(&keeper.activity), policy.write);
-        let course = Course {
+        let context = ConnectionTask {
             keeper,
             policy,
             service,
         };
         match (&self.tls, self.sniff) {
             (None, false) => task::detach(async move {
-                course.http1(bytes).await;
+                context.http1(bytes).await;
                 drop(place);
             }),
             (None, true) => task::detach(async move {
-                course.sniff(bytes).await;
+                context.sniff(bytes).await;
                 drop(place);
             }),
             (Some(tls), _) => {
                 let acceptor = tls.acceptor();
                 task::detach(async move {
-                    course.tls(bytes, acceptor).await;
+                    context.tls(bytes, acceptor).await;
                     drop(place);
                 });
             }
@@ -161,25 +169,25 @@ async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, _told: OwnedSem
 }
 
 /// A connection's way from its first byte to its last.
-struct Course<S> {
-    keeper: Keeper,
+struct ConnectionTask<S> {
+    keeper: ConnectionMonitor,
     policy: ConnectionPolicy,
     service: S,
 }
 
-impl<S: Serves> Course<S> {
+impl<S: Serves> ConnectionTask<S> {
     async fn tls<I>(mut self, bytes: Watched<I>, acceptor: tokio_rustls::TlsAcceptor)
     where
         I: AsyncRead + AsyncWrite + HangsUp + Unpin + Send + 'static,
     {
         let mut shaking = pin!(acceptor.accept(bytes));
         let stream = match self.keeper.watch(shaking.as_mut(), |_, _| {}).await {
-            End::Done(Ok(stream)) => stream,
-            End::Done(Err(error)) => {
+            ConnectionEnd::Done(Ok(stream)) => stream,
+            ConnectionEnd::Done(Err(error)) => {
                 tracing::debug!(%error, "TLS handshake failed");
                 return;
             }
-            End::Idle | End::Slow | End::Gone => return,
+            ConnectionEnd::Idle | ConnectionEnd::Slow | ConnectionEnd::Gone => return,
         };
         self.keeper.activity.settle();
         match stream.get_ref().1.alpn_protocol() {
@@ -207,9 +215,9 @@ impl<S: Serves> Course<S> {
             io::Result::Ok(false)
         };
         let found = match self.keeper.watch(pin!(sniffing), |_, _| {}).await {
-            End::Done(Ok(found)) => found,
-            End::Done(Err(_)) | End::Idle | End::Gone => return,
-            End::Slow => return part(bytes, TIMED_OUT).await,
+            ConnectionEnd::Done(Ok(found)) => found,
+            ConnectionEnd::Done(Err(_)) | ConnectionEnd::Idle | ConnectionEnd::Gone => return,
+            ConnectionEnd::Slow => return close(bytes, TIMED_OUT).await,
         };
         bytes.unread(first.freeze());
         match found {
@@ -222,7 +230,7 @@ impl<S: Serves> Course<S> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = Noted {
+        let service = ConnectionService {
             service: self.service,
             activity: Arc::clone(&self.keeper.activity),
             pump: None,
@@ -235,15 +243,15 @@ impl<S: Serves> Course<S> {
             .serve_connection(TokioIo::new(stream), service);
         let end = self.keeper.watch(Pin::new(&mut serving), |_, _| {}).await;
         match end {
-            End::Done(Ok(())) | End::Gone => {}
-            End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
-            End::Idle => {
+            ConnectionEnd::Done(Ok(())) | ConnectionEnd::Gone => {}
+            ConnectionEnd::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
+            ConnectionEnd::Idle => {
                 let mut serving = Pin::new(&mut serving);
                 serving.as_mut().graceful_shutdown();
-                self.keeper.part(GOODBYE);
+                self.keeper.close(GOODBYE);
                 drop(self.keeper.watch(serving, |_, _| {}).await);
             }
-            End::Slow => part(serving.into_parts().io.into_inner(), TIMED_OUT).await,
+            ConnectionEnd::Slow => close(serving.into_parts().io.into_inner(), TIMED_OUT).await,
         }
     }
 
@@ -252,7 +260,7 @@ impl<S: Serves> Course<S> {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.keeper.activity.multiplex();
-        let service = Noted {
+        let service = ConnectionService {
             service: self.service,
             activity: Arc::clone(&self.keeper.activity),
             pump: Some(self.policy.write),
@@ -262,12 +270,12 @@ impl<S: Serves> Course<S> {
             builder(h2, self.policy.max_head).serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
         // Who comes late into a shutdown is served before being told to leave.
-        let late = self.keeper.phase() > Phase::Serving;
+        let late = self.keeper.phase() > DrainPhase::Serving;
         let mut end = None;
         if late {
             let mut guest = self.keeper.guest();
             let grace = async {
-                guest.reached(Phase::Closed).await;
+                guest.reached(DrainPhase::Closed).await;
                 tokio::time::sleep(GOODBYE).await;
             };
             end = tokio::select! {
@@ -284,11 +292,11 @@ impl<S: Serves> Course<S> {
             }
         };
         match end {
-            End::Done(Ok(())) | End::Gone => {}
-            End::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
-            End::Idle | End::Slow => {
+            ConnectionEnd::Done(Ok(())) | ConnectionEnd::Gone => {}
+            ConnectionEnd::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
+            ConnectionEnd::Idle | ConnectionEnd::Slow => {
                 serving.as_mut().graceful_shutdown();
-                self.keeper.part(LEAVE);
+                self.keeper.close(LEAVE);
                 drop(self.keeper.watch(serving.as_mut(), |_, _| {}).await);
             }
         }
@@ -328,7 +336,7 @@ fn builder(policy: Http2Policy, max_head: usize) -> http2::Builder<Tasks> {
 }
 
 /// Ends a connection with these words.
-async fn part(mut stream: impl AsyncWrite + Unpin, words: &[u8]) {
+async fn close(mut stream: impl AsyncWrite + Unpin, words: &[u8]) {
     let telling = async {
         stream.write_all(words).await?;
         stream.shutdown().await

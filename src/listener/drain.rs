@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// The steps of a shutdown, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Phase {
+pub enum DrainPhase {
     /// No shutdown.
     Serving,
     /// New connections are still taken; all are told to go elsewhere with their next request.
@@ -17,21 +17,21 @@ pub enum Phase {
 
 /// The side that shuts down.
 #[derive(Debug)]
-pub struct Drain(watch::Sender<Phase>);
+pub struct Drain(watch::Sender<DrainPhase>);
 
 /// The side of a listener or a connection; the shutdown is over when all of them are dropped.
 #[derive(Clone, Debug)]
-pub struct Guest(watch::Receiver<Phase>);
+pub struct ShutdownHandle(watch::Receiver<DrainPhase>);
 
 impl Drain {
     /// A shutdown that has not begun, and its first guest.
-    pub fn new() -> (Self, Guest) {
-        let (sender, receiver) = watch::channel(Phase::Serving);
-        (Self(sender), Guest(receiver))
+    pub fn new() -> (Self, ShutdownHandle) {
+        let (sender, receiver) = watch::channel(DrainPhase::Serving);
+        (Self(sender), ShutdownHandle(receiver))
     }
 
     /// The next step. Steps are never taken back.
-    pub fn advance(&self, phase: Phase) {
+    pub fn advance(&self, phase: DrainPhase) {
         self.0.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);
@@ -45,9 +45,9 @@ impl Drain {
     }
 }
 
-impl Guest {
-    /// How far it has come; [`Guest::changed`] waits for what comes after it.
-    pub(super) fn phase(&mut self) -> Phase {
+impl ShutdownHandle {
+    /// How far it has come; [`ShutdownHandle::changed`] waits for what comes after it.
+    pub(super) fn phase(&mut self) -> DrainPhase {
         *self.0.borrow_and_update()
     }
 
@@ -59,7 +59,7 @@ impl Guest {
     }
 
     /// Completes when it has come so far. The guard that the channel gives out must not be held any longer.
-    pub(super) async fn reached(&mut self, phase: Phase) {
+    pub(super) async fn reached(&mut self, phase: DrainPhase) {
         if self.0.wait_for(|now| *now >= phase).await.is_err() {
             std::future::pending::<()>().await;
         }

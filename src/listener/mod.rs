@@ -5,7 +5,7 @@ mod activity;
 mod bytes;
 mod connection;
 mod drain;
-mod keeper;
+mod monitor;
 mod passed;
 mod pump;
 mod room;
@@ -19,7 +19,7 @@ mod tls;
 mod tests;
 
 pub use connection::Connections;
-pub use drain::{Drain, Guest, Phase};
+pub use drain::{Drain, DrainPhase, ShutdownHandle};
 pub use passed::{Passed, PassedError};
 pub use socket::{Bind, Listener, bind};
 pub use socket_file::FileMode;

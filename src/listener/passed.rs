@@ -15,10 +15,10 @@ const ADMIN: &str = "admin";
 
 /// Sockets that were passed in and are not in use yet.
 #[derive(Debug, Default)]
-pub struct Passed(Vec<Entry>);
+pub struct Passed(Vec<PassedEntry>);
 
 #[derive(Debug)]
-struct Entry {
+struct PassedEntry {
     /// From `LISTEN_FDNAMES`; empty without it.
     name: String,
     listen: Listen,
@@ -57,7 +57,7 @@ impl Passed {
             let name = names.next().unwrap_or_default().to_owned();
             let (listen, socket) =
                 socket(&mut fds, number).map_err(|source| PassedError { number, source })?;
-            Ok(Entry {
+            Ok(PassedEntry {
                 name,
                 listen,
                 socket,

@@ -50,14 +50,14 @@ where
 
 /// The service of one connection.
 #[derive(Clone)]
-pub(super) struct Noted<S> {
+pub(super) struct ConnectionService<S> {
     pub(super) service: S,
     pub(super) activity: Arc<Activity>,
     /// On HTTP/2: how long a client may leave a stream unread.
     pub(super) pump: Option<Duration>,
 }
 
-impl<S: Serves> Service<Request<Incoming>> for Noted<S> {
+impl<S: Serves> Service<Request<Incoming>> for ConnectionService<S> {
     type Response = Response<NotedBody<S::Out>>;
     type Error = Infallible;
     type Future = Answering<S::Future>;

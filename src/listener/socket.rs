@@ -10,8 +10,8 @@ use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::Instant;
 
-use super::connection::{Connections, How};
-use super::drain::{Guest, Phase};
+use super::connection::{Connections, ServeOptions};
+use super::drain::{DrainPhase, ShutdownHandle};
 use super::passed::{Passed, Socket};
 use super::room::Leaves;
 use super::service::Serves;
@@ -46,20 +46,20 @@ pub struct Bind<'a> {
 /// Where connections come in.
 #[derive(Debug)]
 pub struct Listener {
-    bound: Bound,
-    how: How,
+    bound: BoundSocket,
+    how: ServeOptions,
 }
 
 #[derive(Debug)]
-enum Bound {
-    Tcp(TcpListener, Share),
+enum BoundSocket {
+    Tcp(TcpListener, PortSharing),
     /// Without a file when it was passed in, and its path.
     Unix(UnixListener, Option<SocketFile>, PathBuf),
 }
 
 /// With whom a TCP port is shared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Share {
+enum PortSharing {
     /// With nobody.
     Own,
     /// With other sockets of the same address: each has a queue of its own.
@@ -74,27 +74,29 @@ enum Share {
 /// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something else than a
 /// socket stands in a Unix socket's place.
 pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
-    let how = How {
+    let how = ServeOptions {
         connections: options.connections.clone(),
         tls: options.tls.cloned(),
         // From further away it could be a proxy that forwards what it does not understand.
         sniff: listen.is_local() && options.connections.has_http2(),
     };
     let bound = match (options.passed.claim(listen), listen) {
-        (Some(Socket::Tcp(socket)), _) => Bound::Tcp(TcpListener::from_std(socket)?, Share::Queue),
+        (Some(Socket::Tcp(socket)), _) => {
+            BoundSocket::Tcp(TcpListener::from_std(socket)?, PortSharing::Queue)
+        }
         (Some(Socket::Unix(socket, path)), _) => {
-            Bound::Unix(UnixListener::from_std(socket)?, None, path)
+            BoundSocket::Unix(UnixListener::from_std(socket)?, None, path)
         }
         (None, Listen::Tcp(address)) => {
             let share = match options.reuse {
-                true => Share::Port,
-                false => Share::Own,
+                true => PortSharing::Port,
+                false => PortSharing::Own,
             };
-            Bound::Tcp(tcp(address, options.reuse).await?, share)
+            BoundSocket::Tcp(tcp(address, options.reuse).await?, share)
         }
         (None, Listen::Unix(path)) => {
             let (socket, file) = socket_file::bind(path, options.file, options.reuse).await?;
-            Bound::Unix(socket, Some(file), path.clone())
+            BoundSocket::Unix(socket, Some(file), path.clone())
         }
     };
     Ok(Listener { bound, how })
@@ -135,7 +137,7 @@ impl Listener {
     /// As the operating system says.
     pub fn take_place(&mut self) -> io::Result<()> {
         match &mut self.bound {
-            Bound::Unix(_, Some(file), _) => file.take_place(),
+            BoundSocket::Unix(_, Some(file), _) => file.take_place(),
             _ => Ok(()),
         }
     }
@@ -143,16 +145,16 @@ impl Listener {
     /// Its real address, for the log.
     pub fn address(&self) -> String {
         match &self.bound {
-            Bound::Tcp(listener, _) => listener
+            BoundSocket::Tcp(listener, _) => listener
                 .local_addr()
                 .map_or_else(|error| error.to_string(), |address| address.to_string()),
-            Bound::Unix(_, _, path) => format!("unix:{}", path.display()),
+            BoundSocket::Unix(_, _, path) => format!("unix:{}", path.display()),
         }
     }
 
     /// Whether it is a Unix socket.
     pub fn is_unix(&self) -> bool {
-        matches!(self.bound, Bound::Unix(..))
+        matches!(self.bound, BoundSocket::Unix(..))
     }
 
     /// Whether it is encrypted.
@@ -161,22 +163,22 @@ impl Listener {
     }
 
     /// Serves until the shutdown closes listeners. Who has connected by then is still served.
-    pub async fn serve<S: Serves>(self, service: S, guest: Guest) {
-        let mut watching = guest.clone();
-        let closing = watching.reached(Phase::Closed);
+    pub async fn serve<S: Serves>(self, service: S, shutdown: ShutdownHandle) {
+        let mut watching = shutdown.clone();
+        let closing = watching.reached(DrainPhase::Closed);
         tokio::select! {
             biased;
             () = closing => {}
-            () = self.accept_all(&service, &guest) => {}
+            () = self.accept_all(&service, &shutdown) => {}
         }
         if self.turn_away() {
-            let settling = self.accept_all(&service, &guest);
+            let settling = self.accept_all(&service, &shutdown);
             drop(tokio::time::timeout(SETTLE, settling).await);
         }
-        self.empty(&service, &guest);
+        self.empty(&service, &shutdown);
     }
 
-    async fn accept_all<S: Serves>(&self, service: &S, guest: &Guest) {
+    async fn accept_all<S: Serves>(&self, service: &S, shutdown: &ShutdownHandle) {
         let mut shortage = Shortage::default();
         loop {
             let accepted = match shortage.lasts() {
@@ -185,7 +187,7 @@ impl Listener {
                 true => tokio::time::timeout(ACCEPT_LOOK, self.accept()).await.ok(),
             };
             match accepted {
-                Some(Ok(stream)) => self.take(stream, service, guest),
+                Some(Ok(stream)) => self.take(stream, service, shutdown),
                 Some(Err(error)) => {
                     self.lack(&error, shortage.failed(Instant::now()));
                     tokio::time::sleep(ACCEPT_REST).await;
@@ -222,25 +224,25 @@ impl Listener {
 
     async fn accept(&self) -> io::Result<Stream> {
         match &self.bound {
-            Bound::Tcp(listener, _) => {
+            BoundSocket::Tcp(listener, _) => {
                 let accepted = listener.accept().await;
                 accepted.map(|(stream, _)| Stream::Tcp(stream))
             }
-            Bound::Unix(listener, ..) => {
+            BoundSocket::Unix(listener, ..) => {
                 let accepted = listener.accept().await;
                 accepted.map(|(stream, _)| Stream::Unix(stream))
             }
         }
     }
 
-    fn take<S: Serves>(&self, stream: Stream, service: &S, guest: &Guest) {
+    fn take<S: Serves>(&self, stream: Stream, service: &S, shutdown: &ShutdownHandle) {
         match stream {
             Stream::Tcp(stream) => {
                 // Without this small chunks wait for the acknowledgement of the last one.
                 drop(stream.set_nodelay(true));
-                self.how.take(stream, service.clone(), guest.clone());
+                self.how.take(stream, service.clone(), shutdown.clone());
             }
-            Stream::Unix(stream) => self.how.take(stream, service.clone(), guest.clone()),
+            Stream::Unix(stream) => self.how.take(stream, service.clone(), shutdown.clone()),
         }
     }
 
@@ -249,7 +251,7 @@ impl Listener {
     /// is reset. Says whether that is so now.
     #[cfg(target_os = "linux")]
     fn turn_away(&self) -> bool {
-        let Bound::Tcp(listener, Share::Port) = &self.bound else {
+        let BoundSocket::Tcp(listener, PortSharing::Port) = &self.bound else {
             return false;
         };
         // Classic BPF (filter.rst of the kernel): load the byte with the flags of the TCP header, drop if SYN is set.
@@ -272,11 +274,11 @@ impl Listener {
     }
 
     /// Closes it. Who waits in a queue that ends with it is taken first.
-    fn empty<S: Serves>(self, service: &S, guest: &Guest) {
+    fn empty<S: Serves>(self, service: &S, shutdown: &ShutdownHandle) {
         let how = self.how;
         match self.bound {
-            Bound::Tcp(_, Share::Queue) | Bound::Unix(_, None, _) => {}
-            Bound::Tcp(listener, _) => {
+            BoundSocket::Tcp(_, PortSharing::Queue) | BoundSocket::Unix(_, None, _) => {}
+            BoundSocket::Tcp(listener, _) => {
                 // The operating system is asked, not the runtime, which may not have heard of the last ones yet.
                 let Ok(listener) = listener.into_std() else {
                     return;
@@ -285,11 +287,11 @@ impl Listener {
                     let ready = stream.set_nonblocking(true);
                     if let Ok(stream) = ready.and_then(|()| TcpStream::from_std(stream)) {
                         drop(stream.set_nodelay(true));
-                        how.take(stream, service.clone(), guest.clone());
+                        how.take(stream, service.clone(), shutdown.clone());
                     }
                 }
             }
-            Bound::Unix(listener, Some(file), _) => {
+            BoundSocket::Unix(listener, Some(file), _) => {
                 let Ok(listener) = listener.into_std() else {
                     return;
                 };
@@ -298,7 +300,7 @@ impl Listener {
                 for (stream, _) in waiting(|| listener.accept()) {
                     let ready = stream.set_nonblocking(true);
                     if let Ok(stream) = ready.and_then(|()| UnixStream::from_std(stream)) {
-                        how.take(stream, service.clone(), guest.clone());
+                        how.take(stream, service.clone(), shutdown.clone());
                     }
                 }
             }

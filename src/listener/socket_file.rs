@@ -78,7 +78,7 @@ pub(super) async fn bind(
             place: None,
             identity: identity(path),
         };
-        adorn(path, file)?;
+        set_owner_and_mode(path, file)?;
         Ok::<_, io::Error>((listener, made))
     };
     if !live {
@@ -91,7 +91,7 @@ pub(super) async fn bind(
 }
 
 /// Owner and mode.
-fn adorn(path: &Path, file: &FileMode) -> io::Result<()> {
+fn set_owner_and_mode(path: &Path, file: &FileMode) -> io::Result<()> {
     let owner = number(file.owner.as_deref(), "user", user)?;
     let group = number(file.group.as_deref(), "group", group)?;
     if owner.is_some() || group.is_some() {
@@ -158,7 +158,7 @@ async fn clear(path: &Path, live_allowed: bool) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::temp::Dir;
+    use crate::runtime::temp::TempDir;
 
     fn usual() -> FileMode {
         FileMode {
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_in_the_sockets_place_is_left_alone_and_named() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let path = dir.0.join("notes");
         fs::write(&path, "precious").unwrap();
         for take_over in [false, true] {
@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let path = dir.0.join("socket");
         // The standard library's listener leaves its file behind.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_ones_socket_is_not_removed_at_the_end() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let path = dir.0.join("socket");
         let ours = bind(&path, &usual(), false).await.unwrap();
         // Moved, not removed: a free inode could be given out again.
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_live_socket_that_is_taken_over_keeps_who_had_connected_to_it() {
-        let dir = Dir::new();
+        let dir = TempDir::new();
         let path = dir.0.join("socket");
         let (old, old_file) = bind(&path, &usual(), true).await.unwrap();
         let _early = tokio::net::UnixStream::connect(&path).await.unwrap();

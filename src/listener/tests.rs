@@ -17,8 +17,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Connections, How, Tasks};
-use super::drain::{Drain, Phase};
+use super::connection::{Connections, ServeOptions, Tasks};
+use super::drain::{Drain, DrainPhase};
 use super::pump::BoxError;
 use super::service::Serves;
 use crate::domain::connection::ConnectionPolicy;
@@ -31,11 +31,11 @@ const PIPE: usize = 64 * 1024;
 const LARGE: usize = 40 * PIPE;
 
 type Out = BoxBody<Bytes, BoxError>;
-type Answered = Pin<Box<dyn Future<Output = Result<Response<Out>, Infallible>> + Send>>;
+type ServiceFuture = Pin<Box<dyn Future<Output = Result<Response<Out>, Infallible>> + Send>>;
 
 /// Answers everything with what `answer` makes.
 fn service(answer: impl Fn() -> Out + Clone + Send + 'static) -> impl Serves<Out = Out> {
-    service_fn(move |_: Request<Incoming>| -> Answered {
+    service_fn(move |_: Request<Incoming>| -> ServiceFuture {
         let body = answer();
         Box::pin(async move { Ok(Response::new(body)) })
     })
@@ -55,9 +55,9 @@ fn policy() -> ConnectionPolicy {
 }
 
 /// One more, until it is dropped.
-struct Counted(Arc<AtomicUsize>);
+struct LiveGuard(Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for LiveGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -67,9 +67,9 @@ impl Drop for Counted {
 fn endless() -> (impl Serves<Out = Out>, Arc<AtomicUsize>) {
     let held = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&held);
-    let service = service_fn(move |_: Request<Incoming>| -> Answered {
+    let service = service_fn(move |_: Request<Incoming>| -> ServiceFuture {
         count.fetch_add(1, Relaxed);
-        let counted = Counted(Arc::clone(&count));
+        let counted = LiveGuard(Arc::clone(&count));
         let frames = stream::repeat_with(move || {
             let _ = &counted;
             Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; 1024])))
@@ -85,13 +85,13 @@ fn endless() -> (impl Serves<Out = Out>, Arc<AtomicUsize>) {
 /// The client's side of a connection.
 fn connect(service: impl Serves, policy: ConnectionPolicy) -> (DuplexStream, Drain) {
     let (theirs, ours) = duplex(PIPE);
-    let (drain, guest) = Drain::new();
-    let how = How {
+    let (drain, shutdown) = Drain::new();
+    let how = ServeOptions {
         connections: Connections::new(policy),
         tls: None,
         sniff: true,
     };
-    how.take(ours, service, guest);
+    how.take(ours, service, shutdown);
     (theirs, drain)
 }
 
@@ -129,8 +129,8 @@ async fn a_large_answer_is_read_to_its_end_in_a_shutdown() {
     client.write_all(GET).await.unwrap();
     let mut first = [0];
     client.read_exact(&mut first).await.unwrap();
-    drain.advance(Phase::Draining);
-    drain.advance(Phase::Closed);
+    drain.advance(DrainPhase::Draining);
+    drain.advance(DrainPhase::Closed);
     let mut answer = first.to_vec();
     answer.extend(slowly(&mut client).await);
     assert_eq!(body(&answer).len(), LARGE);
@@ -248,8 +248,8 @@ async fn a_large_answer_on_http2_is_read_to_its_end_however_short_the_idle_time(
         length += frame.unwrap().into_data().map_or(0, |data| data.len());
         sleep(SECOND).await;
         if length > LARGE / 4 {
-            drain.advance(Phase::Draining);
-            drain.advance(Phase::Closed);
+            drain.advance(DrainPhase::Draining);
+            drain.advance(DrainPhase::Closed);
         }
     }
     assert_eq!(length, LARGE);
@@ -257,7 +257,7 @@ async fn a_large_answer_on_http2_is_read_to_its_end_however_short_the_idle_time(
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_meets_the_idle_close_on_its_way_is_served() {
-    let slow = service_fn(|_: Request<Incoming>| -> Answered {
+    let slow = service_fn(|_: Request<Incoming>| -> ServiceFuture {
         Box::pin(async {
             sleep(20 * SECOND).await;
             Ok(Response::new(whole(4)))

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 /// All that is held. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Buffers(Arc<Counts>);
+pub struct Buffers(Arc<BufferCounts>);
 
 #[derive(Debug)]
-struct Counts {
+struct BufferCounts {
     held: AtomicUsize,
     most: AtomicUsize,
 }
@@ -19,7 +19,7 @@ struct Counts {
 /// So many bytes, given back when dropped.
 #[derive(Debug)]
 pub struct Buffered {
-    counts: Arc<Counts>,
+    counts: Arc<BufferCounts>,
     bytes: usize,
 }
 
@@ -34,7 +34,7 @@ impl Buffers {
     /// Room for so many bytes.
     pub fn new(most: usize) -> Self {
         let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(most));
-        Self(Arc::new(Counts { held, most }))
+        Self(Arc::new(BufferCounts { held, most }))
     }
 
     /// From now on so many; what is held stays.
@@ -101,7 +101,7 @@ impl Buffered {
         let surplus = self.bytes.saturating_sub(bytes.len());
         self.counts.held.fetch_sub(surplus, Relaxed);
         self.bytes -= surplus;
-        Bytes::from_owner(Counted {
+        Bytes::from_owner(CountedBytes {
             bytes,
             _buffered: self,
         })
@@ -117,12 +117,12 @@ impl Drop for Buffered {
 }
 
 /// Bytes that are counted as long as they are there.
-struct Counted {
+struct CountedBytes {
     bytes: Bytes,
     _buffered: Buffered,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

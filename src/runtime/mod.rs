@@ -1,12 +1,12 @@
 //! Floor 3: the clock, the spawning of tasks and their last moment, so that nothing else names them.
 
+pub mod abort;
 pub mod buffers;
 pub mod clock;
 pub mod descriptors;
-pub mod halt;
 pub mod kept;
 pub mod memory;
 pub mod task;
 #[cfg(test)]
 pub(crate) mod temp;
-pub mod turn;
+pub mod yield_budget;

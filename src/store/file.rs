@@ -9,9 +9,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::book::Book;
+use super::fingerprint::Fingerprinter;
 use super::format::{self, Defect};
-use super::marks::Marker;
+use super::snapshot::StateSnapshot;
 use crate::domain::time::Anchor;
 
 /// Larger files were not written by this program.
@@ -46,7 +46,7 @@ pub enum OpenError {
 
 /// What was found that kept nothing from starting.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum StoreFault {
     /// Another process writes it.
     #[error("another process keeps its state in {}: until that ends nothing is kept of this one", .0.display())]
     Locked(PathBuf),
@@ -96,11 +96,11 @@ pub struct Opened {
     /// For writing.
     pub store: Store,
     /// Makes the marks that are in the book.
-    pub marker: Marker,
+    pub fingerprinter: Fingerprinter,
     /// What was known.
-    pub book: Book,
+    pub snapshot: StateSnapshot,
     /// What a person should hear.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<StoreFault>,
     /// The file is to be written again as soon as that is possible.
     pub unwritten: bool,
 }
@@ -151,7 +151,7 @@ impl Store {
                 Err(source) if is_mistake(source.kind()) => return Err(denied(source)),
                 Err(error) => {
                     let why = error.to_string();
-                    faults.push(Fault::Unwritten {
+                    faults.push(StoreFault::Unwritten {
                         path: path.clone(),
                         why,
                     });
@@ -161,8 +161,8 @@ impl Store {
         }
         Ok(Opened {
             store,
-            marker,
-            book,
+            fingerprinter: marker,
+            snapshot: book,
             faults,
             unwritten,
         })
@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Tries again to become the one who writes it; then says what the one before wrote last.
-    pub fn take_over(&mut self, anchor: Anchor) -> Option<Option<(Marker, Book)>> {
+    pub fn take_over(&mut self, anchor: Anchor) -> Option<Option<(Fingerprinter, StateSnapshot)>> {
         self.held = try_lock(&self.lock).ok()?;
         self.held.then(|| self.load(anchor).ok().flatten())
     }
@@ -212,7 +212,7 @@ impl Store {
     }
 
     /// `None` when there is no file.
-    fn load(&self, anchor: Anchor) -> Result<Option<(Marker, Book)>, String> {
+    fn load(&self, anchor: Anchor) -> Result<Option<(Fingerprinter, StateSnapshot)>, String> {
         let bytes = match read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|error| format!("it can't be read: {error}"))?,
@@ -223,13 +223,13 @@ impl Store {
             .map_err(|defect: Defect| defect.to_string())
     }
 
-    fn set_aside(&self, why: String) -> Fault {
+    fn set_aside(&self, why: String) -> StoreFault {
         let path = self.path.clone();
         let aside = beside(&path, "broken");
         if self.held && fs::rename(&path, &aside).is_ok() {
-            return Fault::SetAside { path, aside, why };
+            return StoreFault::SetAside { path, aside, why };
         }
-        Fault::Unusable { path, why }
+        StoreFault::Unusable { path, why }
     }
 }
 
@@ -248,9 +248,9 @@ fn is_mistake(kind: io::ErrorKind) -> bool {
     )
 }
 
-fn fresh() -> Result<(Marker, Book), OpenError> {
-    let marker = Marker::random().ok_or(OpenError::NoRandomness)?;
-    Ok((marker, Book::default()))
+fn fresh() -> Result<(Fingerprinter, StateSnapshot), OpenError> {
+    let marker = Fingerprinter::random().ok_or(OpenError::NoRandomness)?;
+    Ok((marker, StateSnapshot::default()))
 }
 
 fn try_lock(file: &File) -> io::Result<bool> {
@@ -287,7 +287,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// The file's lock, and whether this process holds it: it does where there are no locks.
-fn take_lock(path: &Path, faults: &mut Vec<Fault>) -> io::Result<(File, bool)> {
+fn take_lock(path: &Path, faults: &mut Vec<StoreFault>) -> io::Result<(File, bool)> {
     let lock = OpenOptions::new()
         .write(true)
         .create(true)
@@ -297,13 +297,13 @@ fn take_lock(path: &Path, faults: &mut Vec<Fault>) -> io::Result<(File, bool)> {
     let held = match try_lock(&lock) {
         Ok(held) => held,
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-            faults.push(Fault::NoLocks(path.to_owned()));
+            faults.push(StoreFault::NoLocks(path.to_owned()));
             true
         }
         Err(error) => return Err(error),
     };
     if !held {
-        faults.push(Fault::Locked(path.to_owned()));
+        faults.push(StoreFault::Locked(path.to_owned()));
     }
     Ok((lock, held))
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::book::{Book, KeyPage, ProviderPage};
-use super::marks::{self, Marker};
+use super::fingerprint::{self, Fingerprinter};
+use super::snapshot::{SnapshotKey, SnapshotProvider, StateSnapshot};
 use crate::domain::allowance::Unit;
 use crate::domain::ids::ModelName;
-use crate::domain::memory::{
-    CooldownMemory, KeyMemory, LimitMemory, ProviderMemory, QuarantineMemory,
+use crate::domain::persisted::{
+    PersistedCooldown, PersistedKey, PersistedLimit, PersistedProvider, PersistedQuarantine,
 };
 use crate::domain::time::{Anchor, Time};
 
@@ -44,7 +44,7 @@ struct Head {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Envelope<'a> {
+struct FileEnvelope<'a> {
     format: &'a str,
     version: u64,
     sha256: &'a str,
@@ -53,33 +53,33 @@ struct Envelope<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct State {
+struct StoredState {
     saved_at: u64,
     salt: String,
-    providers: Vec<ProviderEntry>,
-    keys: Vec<KeyEntry>,
+    providers: Vec<ProviderRecord>,
+    keys: Vec<KeyRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ProviderEntry {
-    mark: String,
+struct ProviderRecord {
+    fingerprint: String,
     provider: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cooling: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gone: Vec<Gone>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    quarantine: Option<Held>,
+    hold: Option<HeldRecord>,
 }
 
 /// By an operator's hand. Without `until`: until it is released.
 #[derive(Serialize, Deserialize)]
-struct Held {
+struct HeldRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
 }
 
-impl Held {
+impl HeldRecord {
     fn encoded(held: Time, anchor: &Anchor) -> Self {
         let until = (held != Time::NEVER).then(|| anchor.wall_millis(held));
         Self { until }
@@ -98,8 +98,8 @@ struct Gone {
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeyEntry {
-    mark: String,
+struct KeyRecord {
+    fingerprint: String,
     provider: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cooling: Option<Cooling>,
@@ -112,7 +112,7 @@ struct KeyEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     limits: Vec<Limit>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    quarantine: Option<Held>,
+    hold: Option<HeldRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -153,25 +153,39 @@ struct Limit {
 ///
 /// # Errors
 /// What the serializer says: it never does, but its type cannot know.
-pub fn encode(book: &Book, marker: &Marker, anchor: &Anchor) -> Result<Vec<u8>, serde_json::Error> {
+pub fn encode(
+    book: &StateSnapshot,
+    fingerprinter: &Fingerprinter,
+    anchor: &Anchor,
+) -> Result<Vec<u8>, serde_json::Error> {
     let providers = book.providers().map(|(mark, page)| {
-        let gone = page.memory.gone.iter().filter(|(model, _)| is_kept(model));
-        ProviderEntry {
-            mark: mark.to_string(),
+        let gone = page
+            .persisted
+            .gone
+            .iter()
+            .filter(|(model, _)| is_kept(model));
+        ProviderRecord {
+            fingerprint: mark.to_string(),
             provider: page.name.to_string(),
-            cooling: page.memory.cooling.map(|until| anchor.wall_millis(until)),
+            cooling: page
+                .persisted
+                .cooling
+                .map(|until| anchor.wall_millis(until)),
             gone: gone
                 .map(|(model, until)| Gone {
                     model: model.to_string(),
                     until: anchor.wall_millis(*until),
                 })
                 .collect(),
-            quarantine: page.memory.held.map(|held| Held::encoded(held, anchor)),
+            hold: page
+                .persisted
+                .held
+                .map(|held| HeldRecord::encoded(held, anchor)),
         }
     });
-    let state = State {
+    let state = StoredState {
         saved_at: anchor.wall_millis(anchor.time),
-        salt: marker.salt(),
+        salt: fingerprinter.salt(),
         providers: providers.collect(),
         keys: book
             .keys()
@@ -179,10 +193,10 @@ pub fn encode(book: &Book, marker: &Marker, anchor: &Anchor) -> Result<Vec<u8>, 
             .collect(),
     };
     let state = serde_json::value::to_raw_value(&state)?;
-    let mut bytes = serde_json::to_vec(&Envelope {
+    let mut bytes = serde_json::to_vec(&FileEnvelope {
         format: FORMAT,
         version: VERSION,
-        sha256: &marks::checksum(state.get().as_bytes()),
+        sha256: &fingerprint::checksum(state.get().as_bytes()),
         state: &state,
     })?;
     bytes.push(b'\n');
@@ -193,25 +207,25 @@ fn is_kept(model: &ModelName) -> bool {
     model.as_str().len() <= LONGEST_NAME
 }
 
-fn key_entry(mark: String, page: &KeyPage, anchor: &Anchor) -> KeyEntry {
-    let KeyMemory {
+fn key_entry(mark: String, page: &SnapshotKey, anchor: &Anchor) -> KeyRecord {
+    let PersistedKey {
         whole,
         exhausted,
         models,
-        quarantine,
+        invalid: quarantine,
         held,
-    } = &page.memory;
+    } = &page.persisted;
     let models = models.iter().filter(|(model, _)| is_kept(model));
     let limits = page.limits.iter().filter(|limit| is_kept(&limit.model));
-    KeyEntry {
-        mark,
+    KeyRecord {
+        fingerprint: mark,
         provider: page.provider.to_string(),
-        cooling: whole.map(|CooldownMemory { until, strikes }| Cooling {
+        cooling: whole.map(|PersistedCooldown { until, strikes }| Cooling {
             until: anchor.wall_millis(until),
             strikes,
         }),
         quota_exhausted: *exhausted,
-        invalid: quarantine.map(|QuarantineMemory { until, span }| Invalid {
+        invalid: quarantine.map(|PersistedQuarantine { until, span }| Invalid {
             probe_at: anchor.wall_millis(until),
             span_seconds: span.as_secs(),
         }),
@@ -235,7 +249,7 @@ fn key_entry(mark: String, page: &KeyPage, anchor: &Anchor) -> KeyEntry {
                 refills_in_seconds: limit.refills_in.map(|span| span.as_secs()),
             })
             .collect(),
-        quarantine: held.map(|held| Held::encoded(held, anchor)),
+        hold: held.map(|held| HeldRecord::encoded(held, anchor)),
     }
 }
 
@@ -243,7 +257,7 @@ fn key_entry(mark: String, page: &KeyPage, anchor: &Anchor) -> KeyEntry {
 ///
 /// # Errors
 /// Why they are not to be believed.
-pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Marker, Book), Defect> {
+pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnapshot), Defect> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
     if head.format != FORMAT {
         return Err(Defect::Foreign);
@@ -251,57 +265,64 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Marker, Book), Defect> {
     if head.version > VERSION {
         return Err(Defect::Newer(head.version));
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
-    if marks::checksum(envelope.state.get().as_bytes()) != envelope.sha256 {
+    let envelope: FileEnvelope<'_> = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
+    if fingerprint::checksum(envelope.state.get().as_bytes()) != envelope.sha256 {
         return Err(Defect::Damaged);
     }
-    let state: State = serde_json::from_str(envelope.state.get()).map_err(|_| Defect::Foreign)?;
-    let marker = Marker::with_salt(&state.salt).ok_or(Defect::Foreign)?;
+    let state: StoredState =
+        serde_json::from_str(envelope.state.get()).map_err(|_| Defect::Foreign)?;
+    let fingerprinter = Fingerprinter::with_salt(&state.salt).ok_or(Defect::Foreign)?;
     let anchor = anchor.not_before(state.saved_at);
-    let mut book = Book::default();
+    let mut book = StateSnapshot::default();
     for entry in state.keys {
-        let mark = marks::mark(&entry.mark).ok_or(Defect::Foreign)?;
+        let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         book.note_key(mark, key_page(entry, &anchor));
     }
     for entry in state.providers {
-        let mark = marks::mark(&entry.mark).ok_or(Defect::Foreign)?;
+        let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         let gone = entry.gone.into_iter();
-        let memory = ProviderMemory {
+        let memory = PersistedProvider {
             cooling: entry.cooling.map(|until| anchor.time_of(until)),
             gone: gone
                 .map(|gone| (gone.model.into(), anchor.time_of(gone.until)))
                 .collect(),
-            held: entry.quarantine.map(|held| held.decoded(&anchor)),
+            held: entry.hold.map(|held| held.decoded(&anchor)),
         };
         let name = entry.provider.into();
-        book.note_provider(mark, ProviderPage { name, memory });
+        book.note_provider(
+            mark,
+            SnapshotProvider {
+                name,
+                persisted: memory,
+            },
+        );
     }
-    Ok((marker, book))
+    Ok((fingerprinter, book))
 }
 
-fn key_page(entry: KeyEntry, anchor: &Anchor) -> KeyPage {
+fn key_page(entry: KeyRecord, anchor: &Anchor) -> SnapshotKey {
     let models = entry.models.into_iter().map(|cooling| {
-        let cooldown = CooldownMemory {
+        let cooldown = PersistedCooldown {
             until: anchor.time_of(cooling.until),
             strikes: cooling.strikes,
         };
         (cooling.model.into(), cooldown)
     });
     let limits = entry.limits.into_iter();
-    KeyPage {
+    SnapshotKey {
         provider: entry.provider.into(),
-        memory: KeyMemory {
-            whole: entry.cooling.map(|cooling| CooldownMemory {
+        persisted: PersistedKey {
+            whole: entry.cooling.map(|cooling| PersistedCooldown {
                 until: anchor.time_of(cooling.until),
                 strikes: cooling.strikes,
             }),
             exhausted: entry.quota_exhausted,
             models: models.collect(),
-            quarantine: entry.invalid.map(|invalid| QuarantineMemory {
+            invalid: entry.invalid.map(|invalid| PersistedQuarantine {
                 until: anchor.time_of(invalid.probe_at),
                 span: Duration::from_secs(invalid.span_seconds),
             }),
-            held: entry.quarantine.map(|held| held.decoded(anchor)),
+            held: entry.hold.map(|held| held.decoded(anchor)),
         },
         limits: Arc::new(
             limits
@@ -312,7 +333,7 @@ fn key_page(entry: KeyEntry, anchor: &Anchor) -> KeyPage {
 }
 
 /// A limit that this version cannot make sense of is left out: the next answer tells it again.
-fn limit_memory(limit: Limit, anchor: &Anchor) -> Option<LimitMemory> {
+fn limit_memory(limit: Limit, anchor: &Anchor) -> Option<PersistedLimit> {
     let units = [
         Unit::Requests,
         Unit::Tokens,
@@ -320,7 +341,7 @@ fn limit_memory(limit: Limit, anchor: &Anchor) -> Option<LimitMemory> {
         Unit::PromptTokens,
         Unit::AnswerTokens,
     ];
-    let memory = LimitMemory {
+    let memory = PersistedLimit {
         model: limit.model.into(),
         unit: units.into_iter().find(|unit| unit.as_str() == limit.unit)?,
         period: Duration::try_from_secs_f64(limit.period_seconds).ok()?,

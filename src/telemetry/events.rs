@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::feed::feed;
-use crate::domain::circuit::{Change, Trip};
+use crate::domain::breaker::{BreakerChange, TripReason};
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::refusal::Reason;
 
@@ -45,33 +45,33 @@ pub fn key_cooling(key: &KeyId, model: Option<&ModelName>, span: Duration, reaso
 }
 
 /// An operator lets a key cool.
-pub fn key_cooled_by_hand(key: &KeyId, model: Option<&ModelName>, span: Duration) {
+pub fn key_cooled_by_operator(key: &KeyId, model: Option<&ModelName>, span: Duration) {
     tell!(warn, "key_cooling", "key cooling", [key], {
         model: or_all(model),
         for_seconds: seconds(span),
-        reason: "by_hand",
+        reason: "operator",
     });
 }
 
 /// A key was found invalid.
-pub fn key_quarantined(key: &KeyId, span: Duration) {
-    tell!(warn, "key_quarantined", "key quarantined, one request probes it afterwards", [key], {
+pub fn key_invalid(key: &KeyId, span: Duration) {
+    tell!(warn, "key_invalid", "key invalid, one request probes it afterwards", [key], {
         for_seconds: seconds(span),
         reason: Reason::Invalid.as_str(),
     });
 }
 
 /// An operator took a key out; `None`: until it is released.
-pub fn key_quarantined_by_hand(key: &KeyId, span: Option<Duration>) {
-    tell!(warn, "key_quarantined", "key quarantined", [key], {
+pub fn key_held(key: &KeyId, span: Option<Duration>) {
+    tell!(warn, "key_held", "key held", [key], {
         for_seconds: span.map(seconds),
-        reason: "by_hand",
+        reason: "operator",
     });
 }
 
 /// An operator ended whatever kept a key away.
 pub fn key_released(key: &KeyId) {
-    tell!(info, "key_released", "key released", [key], { reason: "by_hand" });
+    tell!(info, "key_released", "key released", [key], { reason: "operator" });
 }
 
 /// A quarantined key served again.
@@ -93,16 +93,16 @@ pub fn provider_cooling(provider: &ProviderName, span: Duration) {
 }
 
 /// An operator took a provider out; `None`: until it is released.
-pub fn provider_quarantined_by_hand(provider: &ProviderName, span: Option<Duration>) {
-    tell!(warn, "provider_quarantined", "provider quarantined", [provider], {
+pub fn provider_held(provider: &ProviderName, span: Option<Duration>) {
+    tell!(warn, "provider_held", "provider held", [provider], {
         for_seconds: span.map(seconds),
-        reason: "by_hand",
+        reason: "operator",
     });
 }
 
 /// An operator ended whatever kept a provider away.
 pub fn provider_released(provider: &ProviderName) {
-    tell!(info, "provider_released", "provider released", [provider], { reason: "by_hand" });
+    tell!(info, "provider_released", "provider released", [provider], { reason: "operator" });
 }
 
 /// A quarantine or a cooldown of all keys has ended: the provider may be asked again.
@@ -117,31 +117,36 @@ pub fn provider_usable(provider: &ProviderName) {
 }
 
 /// A breaker changed its state at `until - now = span` (zero when it closed).
-pub fn circuit_changed(provider: &ProviderName, model: &ModelName, change: Change, span: Duration) {
+pub fn breaker_changed(
+    provider: &ProviderName,
+    model: &ModelName,
+    change: BreakerChange,
+    span: Duration,
+) {
     let upstream = format_args!("{provider}:{model}");
     match change {
-        Change::Opened { why, .. } => {
-            tell!(warn, "circuit_opened", "circuit opened", [upstream], {
+        BreakerChange::Opened { why, .. } => {
+            tell!(warn, "breaker_opened", "breaker opened", [upstream], {
                 for_seconds: seconds(span),
                 reason: match why {
-                    Trip::Consecutive => "failures in a row",
-                    Trip::Rate => "failure rate",
-                    Trip::Probe => "probe failed",
+                    TripReason::Consecutive => "failures in a row",
+                    TripReason::Rate => "failure rate",
+                    TripReason::Probe => "probe failed",
                 },
             });
         }
-        Change::Closed => tell!(info, "circuit_closed", "circuit closed", [upstream], {}),
-        Change::ProbeFree => {}
+        BreakerChange::Closed => tell!(info, "breaker_closed", "breaker closed", [upstream], {}),
+        BreakerChange::ProbeFree => {}
     }
 }
 
 /// One request is let through an open breaker, to see.
-pub fn circuit_half_open(provider: &ProviderName, model: &ModelName) {
+pub fn breaker_half_open(provider: &ProviderName, model: &ModelName) {
     let upstream = format_args!("{provider}:{model}");
     tell!(
         info,
-        "circuit_half_open",
-        "circuit half-open",
+        "breaker_half_open",
+        "breaker half-open",
         [upstream],
         {}
     );

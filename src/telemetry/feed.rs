@@ -11,22 +11,22 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::bag::Bag;
+use super::once_map::OnceMap;
 
 /// So many events are kept.
 pub const KEPT: usize = 1024;
 
 /// The process's feed, as there is one log.
-static FEED: LazyLock<Feed> = LazyLock::new(|| Feed::new(KEPT));
+static FEED: LazyLock<EventFeed> = LazyLock::new(|| EventFeed::new(KEPT));
 
 /// The process's feed.
-pub fn feed() -> &'static Feed {
+pub fn feed() -> &'static EventFeed {
     &FEED
 }
 
 /// One change of state.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Event {
+pub struct FeedEvent {
     /// Counts from 1.
     pub number: u64,
     /// When.
@@ -39,35 +39,35 @@ pub struct Event {
 
 /// The latest events.
 #[derive(Debug)]
-pub struct Feed {
+pub struct EventFeed {
     /// Tells this feed from that of an earlier process.
     epoch: u64,
     latest: AtomicU64,
-    slots: Box<[ArcSwapOption<Event>]>,
+    slots: Box<[ArcSwapOption<FeedEvent>]>,
     /// How many there were of each name.
-    counts: Bag<&'static str, AtomicU64>,
+    counts: OnceMap<&'static str, AtomicU64>,
     news: watch::Sender<()>,
 }
 
 /// What a reader hears.
 #[derive(Clone, PartialEq, Debug)]
-pub enum News {
+pub enum FeedItem {
     /// The next event.
-    Event(Arc<Event>),
+    Event(Arc<FeedEvent>),
     /// So many were overwritten before they were read.
     Missed(u64),
 }
 
 /// Reads one event after the other.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    feed: &'a Feed,
+pub struct FeedReader<'a> {
+    feed: &'a EventFeed,
     /// The last one that was read.
     at: u64,
     news: watch::Receiver<()>,
 }
 
-impl Feed {
+impl EventFeed {
     /// An empty one that keeps so many events, at least one.
     pub fn new(kept: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -76,7 +76,7 @@ impl Feed {
             epoch: u64::try_from(millis).unwrap_or(u64::MAX),
             latest: AtomicU64::new(0),
             slots: (0..kept.max(1)).map(|_| ArcSwapOption::empty()).collect(),
-            counts: Bag::default(),
+            counts: OnceMap::default(),
             news: watch::Sender::default(),
         }
     }
@@ -86,7 +86,7 @@ impl Feed {
         let count = self.counts.get(name, AtomicU64::default);
         count.fetch_add(1, Ordering::Relaxed);
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
-        let event = Event {
+        let event = FeedEvent {
             number,
             at: SystemTime::now(),
             name,
@@ -119,8 +119,8 @@ impl Feed {
 
     /// Reads what comes after the event of this id; what comes from now on without one. With an id of another process
     /// everything that is kept, and first that some may be missing.
-    pub fn after(&self, id: Option<&str>) -> (Reader<'_>, Option<News>) {
-        let reader = |at: u64| Reader {
+    pub fn after(&self, id: Option<&str>) -> (FeedReader<'_>, Option<FeedItem>) {
+        let reader = |at: u64| FeedReader {
             feed: self,
             at,
             news: self.news.subscribe(),
@@ -138,25 +138,28 @@ impl Feed {
             Some(number) => (reader(number), None),
             None => {
                 let kept = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
-                (reader(latest.saturating_sub(kept)), Some(News::Missed(0)))
+                (
+                    reader(latest.saturating_sub(kept)),
+                    Some(FeedItem::Missed(0)),
+                )
             }
         }
     }
 
-    fn slot(&self, number: u64) -> Option<&ArcSwapOption<Event>> {
+    fn slot(&self, number: u64) -> Option<&ArcSwapOption<FeedEvent>> {
         let at = usize::try_from(number).unwrap_or_default() % self.slots.len();
         self.slots.get(at)
     }
 }
 
-impl Reader<'_> {
+impl FeedReader<'_> {
     /// The number of the last one that was read, or that it began after.
     pub fn position(&self) -> u64 {
         self.at
     }
 
     /// The next one, once there is one. May be dropped and called again: nothing is lost.
-    pub async fn next(&mut self) -> News {
+    pub async fn next(&mut self) -> FeedItem {
         loop {
             // Before the look: what comes after it wakes.
             self.news.mark_unchanged();
@@ -168,7 +171,7 @@ impl Reader<'_> {
         }
     }
 
-    fn look(&mut self) -> Option<News> {
+    fn look(&mut self) -> Option<FeedItem> {
         let wanted = self.at + 1;
         let found = self.feed.slot(wanted)?.load_full()?;
         if found.number < wanted {
@@ -176,7 +179,7 @@ impl Reader<'_> {
         }
         if found.number == wanted {
             self.at = wanted;
-            return Some(News::Event(found));
+            return Some(FeedItem::Event(found));
         }
         // A round or more behind: on with the oldest that may still be there, half a ring of leeway included.
         let kept = u64::try_from(self.feed.slots.len()).unwrap_or(u64::MAX);
@@ -184,7 +187,7 @@ impl Reader<'_> {
         let next = oldest.max(wanted + 1);
         let missed = next - wanted;
         self.at = next - 1;
-        Some(News::Missed(missed))
+        Some(FeedItem::Missed(missed))
     }
 }
 
@@ -192,25 +195,25 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn publish(feed: &Feed, from: u64, to: u64) {
+    fn publish(feed: &EventFeed, from: u64, to: u64) {
         for n in from..=to {
             feed.publish("test", vec![("n", n.into())]);
         }
     }
 
-    fn number(news: News) -> u64 {
+    fn number(news: FeedItem) -> u64 {
         match news {
-            News::Event(event) => {
+            FeedItem::Event(event) => {
                 assert_eq!(event.fields["n"], event.number);
                 event.number
             }
-            News::Missed(missed) => panic!("missed {missed}"),
+            FeedItem::Missed(missed) => panic!("missed {missed}"),
         }
     }
 
     #[tokio::test]
     async fn readers_hear_everything_in_order_from_where_they_began() {
-        let feed = Feed::new(8);
+        let feed = EventFeed::new(8);
         publish(&feed, 1, 3);
         let (mut new, _) = feed.after(None);
         let (mut resumed, told) = feed.after(Some(&feed.id(1)));
@@ -226,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_woken() {
-        let feed = Feed::new(8);
+        let feed = EventFeed::new(8);
         let (mut reader, _) = feed.after(None);
         let read = reader.next();
         let publish = async {
@@ -239,10 +242,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_slow_is_told_how_much_is_lost() {
-        let feed = Feed::new(8);
+        let feed = EventFeed::new(8);
         let (mut reader, _) = feed.after(None);
         publish(&feed, 1, 100);
-        let News::Missed(missed) = reader.next().await else {
+        let FeedItem::Missed(missed) = reader.next().await else {
             panic!("nothing was missed")
         };
         assert!(missed >= 92);
@@ -253,11 +256,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_id_of_another_process_leads_to_all_that_is_kept() {
-        let feed = Feed::new(8);
+        let feed = EventFeed::new(8);
         publish(&feed, 1, 3);
         for id in ["1-2", "x", "", &feed.id(9)] {
             let (mut reader, told) = feed.after(Some(id));
-            assert_eq!(told, Some(News::Missed(0)), "{id}");
+            assert_eq!(told, Some(FeedItem::Missed(0)), "{id}");
             assert_eq!(number(reader.next().await), 1);
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::told::Told;
+use super::request_record::RequestRecord;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::Class;
 use crate::domain::time::Time;
@@ -43,7 +43,7 @@ pub struct Point {
     pub at: Time,
     /// Requests that ended in it.
     pub requests: u64,
-    /// Those of them that failed ([`Told::is_failed`]).
+    /// Those of them that failed ([`RequestRecord::is_failed`]).
     pub failed: u64,
     /// How often they went on to another upstream.
     pub failovers: u64,
@@ -69,7 +69,7 @@ pub struct Flow {
 /// All of it.
 #[derive(Debug)]
 pub struct History {
-    steps: Box<[Step]>,
+    steps: Box<[HistoryStep]>,
     routes: ArcSwap<Routes>,
 }
 
@@ -103,7 +103,7 @@ fn parts(packed: u64) -> (u32, u32) {
 }
 
 #[derive(Debug)]
-struct Step {
+struct HistoryStep {
     requests: Counter,
     failed: Counter,
     failovers: Counter,
@@ -176,18 +176,18 @@ fn bounds(bucket: usize) -> (u64, u64) {
 /// What is told apart.
 #[derive(Default, Debug)]
 struct Routes {
-    known: HashMap<Box<str>, HashMap<Upstream, Arc<Counts>>>,
-    other: Arc<Counts>,
+    known: HashMap<Box<str>, HashMap<Upstream, Arc<AttemptCounts>>>,
+    other: Arc<AttemptCounts>,
 }
 
 #[derive(Default, Debug)]
-struct Counts {
+struct AttemptCounts {
     attempts: [Counter; FLOW_STEPS],
     failed: [Counter; FLOW_STEPS],
 }
 
 impl Routes {
-    fn counts(&self, target: &str, upstream: &Upstream) -> &Counts {
+    fn counts(&self, target: &str, upstream: &Upstream) -> &AttemptCounts {
         let known = self.known.get(target).and_then(|it| it.get(upstream));
         known.unwrap_or(&self.other)
     }
@@ -195,7 +195,7 @@ impl Routes {
 
 impl Default for History {
     fn default() -> Self {
-        let step = |_| Step {
+        let step = |_| HistoryStep {
             requests: Counter::default(),
             failed: Counter::default(),
             failovers: Counter::default(),
@@ -231,7 +231,7 @@ impl History {
     }
 
     /// Counts a request that has ended: some additions to atomics.
-    pub fn ended(&self, told: &Told) {
+    pub fn ended(&self, told: &RequestRecord) {
         let step = step_of(told.ended);
         let Some(slot) = self.slot(step) else {
             return;
@@ -297,7 +297,7 @@ impl History {
                 .filter_map(|step| Some(counters.get(flow_slot(step))?.get(step)))
                 .sum()
         };
-        let flow = |target: &str, upstream: String, counts: &Counts| Flow {
+        let flow = |target: &str, upstream: String, counts: &AttemptCounts| Flow {
             target: target.to_owned(),
             upstream,
             attempts: sum(&counts.attempts),
@@ -319,7 +319,7 @@ impl History {
         flows
     }
 
-    fn slot(&self, step: u32) -> Option<&Step> {
+    fn slot(&self, step: u32) -> Option<&HistoryStep> {
         self.steps.get(usize::try_from(step).ok()? % STEPS)
     }
 }

@@ -12,7 +12,7 @@ use super::sink::{self, LogGuard};
 
 /// How lines look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum LineFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -20,16 +20,16 @@ pub enum Format {
 }
 
 /// Installs the process's subscriber. `level` is a level or a filter such as `info,pointsman=debug`.
-pub fn init(format: Format, level: &str) -> LogGuard {
-    let (queue, guard) = sink::start(format == Format::Json);
+pub fn init(format: LineFormat, level: &str) -> LogGuard {
+    let (queue, guard) = sink::start(format == LineFormat::Json);
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(level::usual(filter))
-        .with_writer(Lines(queue.clone()))
+        .with_writer(TextLines(queue.clone()))
         .with_target(false);
     // A second call, in tests, keeps the first subscriber.
     match format {
-        Format::Json => {
+        LineFormat::Json => {
             sink::install_json(&queue);
             let builder = builder.event_format(JsonLines).with_filter_reloading();
             let handle = builder.reload_handle();
@@ -37,7 +37,7 @@ pub fn init(format: Format, level: &str) -> LogGuard {
                 level::installed(level, Box::new(move |new| handle.reload(new).is_ok()));
             }
         }
-        Format::Text => {
+        LineFormat::Text => {
             let builder = builder.with_ansi(io::stdout().is_terminal());
             let builder = builder.with_filter_reloading();
             let handle = builder.reload_handle();
@@ -50,25 +50,25 @@ pub fn init(format: Format, level: &str) -> LogGuard {
 }
 
 #[derive(Clone)]
-struct Lines(SyncSender<Vec<u8>>);
+struct TextLines(SyncSender<Vec<u8>>);
 
-struct Line {
+struct TextLine {
     queue: SyncSender<Vec<u8>>,
     text: Vec<u8>,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for TextLines {
+    type Writer = TextLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line {
+    fn make_writer(&'a self) -> TextLine {
+        TextLine {
             queue: self.0.clone(),
             text: Vec::with_capacity(512),
         }
     }
 }
 
-impl Write for Line {
+impl Write for TextLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -79,7 +79,7 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for TextLine {
     fn drop(&mut self) {
         if !self.text.is_empty() {
             sink::send(&self.queue, std::mem::take(&mut self.text));

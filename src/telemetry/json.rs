@@ -30,7 +30,7 @@ where
         out.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut out)?;
         write!(out, "\",\"level\":\"{}\"", event.metadata().level())?;
-        let mut fields = Fields {
+        let mut fields = JsonFieldVisitor {
             out: &mut out,
             result: Ok(()),
         };
@@ -40,12 +40,12 @@ where
     }
 }
 
-struct Fields<'a, 'w> {
+struct JsonFieldVisitor<'a, 'w> {
     out: &'a mut Writer<'w>,
     result: fmt::Result,
 }
 
-impl Fields<'_, '_> {
+impl JsonFieldVisitor<'_, '_> {
     fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.result.is_ok() {
             self.result = self
@@ -58,7 +58,7 @@ impl Fields<'_, '_> {
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for JsonFieldVisitor<'_, '_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.write(field, |out| quoted(out, format_args!("{value}")));
     }
@@ -131,19 +131,19 @@ mod tests {
 
     use super::*;
 
-    struct Lines(Sender<Vec<u8>>);
+    struct JsonLineSender(Sender<Vec<u8>>);
 
-    struct Line(Sender<Vec<u8>>);
+    struct JsonLine(Sender<Vec<u8>>);
 
-    impl<'a> MakeWriter<'a> for Lines {
-        type Writer = Line;
+    impl<'a> MakeWriter<'a> for JsonLineSender {
+        type Writer = JsonLine;
 
-        fn make_writer(&'a self) -> Line {
-            Line(self.0.clone())
+        fn make_writer(&'a self) -> JsonLine {
+            JsonLine(self.0.clone())
         }
     }
 
-    impl io::Write for Line {
+    impl io::Write for JsonLine {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.send(bytes.to_vec()).unwrap();
             Ok(bytes.len())
@@ -159,7 +159,7 @@ mod tests {
         let (lines, seen) = mpsc::channel();
         let subscriber = tracing_subscriber::fmt()
             .event_format(JsonLines)
-            .with_writer(Lines(lines))
+            .with_writer(JsonLineSender(lines))
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             let nasty = "a \"quoted\"\\ line\nand \u{1b}[31m é";

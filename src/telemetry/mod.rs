@@ -1,7 +1,6 @@
 //! Floor 3: what Pointsman says about itself. One function per event, so that its wording, level and
 //! fields are in one place.
 
-mod bag;
 pub mod events;
 pub mod feed;
 pub mod history;
@@ -10,14 +9,15 @@ mod json;
 pub mod level;
 pub mod metrics;
 pub mod names;
+mod once_map;
 pub mod otlp;
 pub mod otlp_spans;
+pub mod recent;
 pub mod recorder;
 pub mod refusals;
 pub mod request_line;
-pub mod ring;
+pub mod request_record;
 mod sink;
 pub mod spans;
 mod stamp;
-pub mod told;
 pub mod traces;

@@ -54,14 +54,14 @@ names! {
     CLIENT = "pointsman.client",
     OUTCOME = "pointsman.outcome",
     ATTEMPTS = "pointsman.attempts",
-    KEPT = "pointsman.kept",
+    KEPT = "pointsman.sampling.reason",
     UPSTREAM = "pointsman.upstream",
     FROM = "pointsman.from",
     KEY = "pointsman.key",
-    WHY = "pointsman.why",
+    WHY = "pointsman.attempt_reason",
     REASON = "pointsman.reason",
     UNTIL = "pointsman.until",
-    WAITED = "pointsman.wait.duration",
+    WAITED = "pointsman.queue.wait",
     LINK = "pointsman.link",
 }
 

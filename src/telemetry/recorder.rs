@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::history::History;
 use super::metrics::Metrics;
+use super::recent::{NumberedRequest, RecentRequests};
 use super::request_line;
-use super::ring::{Numbered, Ring};
-use super::told::Told;
+use super::request_record::RequestRecord;
 use super::traces::Traces;
-use crate::wire::content::Content;
+use crate::wire::content::RequestContent;
 
 /// What a process tells of its requests.
 #[derive(Debug)]
 pub struct Recorder {
-    ring: Ring,
+    recent: RecentRequests,
     history: History,
     traces: Option<Traces>,
     /// Whether callers' traces are listened to.
@@ -26,7 +26,7 @@ impl Recorder {
     /// Keeps so many of the latest requests.
     pub fn new(kept: usize) -> Self {
         Self {
-            ring: Ring::new(kept),
+            recent: RecentRequests::new(kept),
             history: History::default(),
             metrics: None,
             traces: None,
@@ -54,18 +54,18 @@ impl Recorder {
     }
 
     /// A request has ended; `content` is what was said in it, where that is told.
-    pub fn tell(&self, told: Told, content: Option<Box<Content>>) {
+    pub fn record(&self, told: RequestRecord, content: Option<Box<RequestContent>>) {
         if !told.is_admitted() {
             return self.turned_away(told);
         }
         request_line::emit(&told);
         self.history.ended(&told);
         if let Some(metrics) = &self.metrics {
-            metrics.tell(&told);
+            metrics.record(&told);
         }
         let traces = self.traces.as_ref();
         let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
-        let told = self.ring.push(told);
+        let told = self.recent.push(told);
         if let Some((traces, why)) = sent {
             traces.send(told, why, content);
         }
@@ -73,7 +73,7 @@ impl Recorder {
 
     /// A request was refused at the door, or for what it asked: nothing was decided, so that a flood of them does not wash away the others'
     /// stories, nor, but for those that are sampled, their traces.
-    pub fn turned_away(&self, told: Told) {
+    pub fn turned_away(&self, told: RequestRecord) {
         request_line::emit(&told);
         self.history.ended(&told);
         if let Some(metrics) = &self.metrics {
@@ -83,7 +83,14 @@ impl Recorder {
         let traces = self.traces.as_ref().filter(|_| sampled);
         if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
         {
-            traces.send(Arc::new(Numbered { number: 0, told }), why, None);
+            traces.send(
+                Arc::new(NumberedRequest {
+                    number: 0,
+                    record: told,
+                }),
+                why,
+                None,
+            );
         }
     }
 
@@ -98,8 +105,8 @@ impl Recorder {
     }
 
     /// The latest requests.
-    pub fn ring(&self) -> &Ring {
-        &self.ring
+    pub fn recent(&self) -> &RecentRequests {
+        &self.recent
     }
 
     /// What decides about traces, where there are any.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tracing::{Level, enabled, info, warn};
 
-use super::told::Told;
+use super::request_record::RequestRecord;
 use super::{refusals, sink, stamp};
 use crate::domain::time::Time;
 
 /// Writes the line: at level info when the upstream's answer went back, as a warning otherwise. Of refusals under overload
 /// some are left out ([`refusals`]).
-pub fn emit(line: &Told) {
+pub fn emit(line: &RequestRecord) {
     let good = line.status.is_some_and(|status| status < 500) || line.status.is_none();
     let level = if good { Level::INFO } else { Level::WARN };
     if (level == Level::INFO && !enabled!(Level::INFO)) || !enabled!(Level::WARN) {
@@ -60,7 +60,7 @@ pub fn emit(line: &Told) {
     }
 }
 
-impl Told {
+impl RequestRecord {
     /// The same line as [`emit`] would write through the subscriber, written straight out: there is one for
     /// each request, and this takes a fifth of the time.
     fn to_json(&self, level: Level) -> Vec<u8> {
@@ -190,10 +190,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::attempt_record::AttemptRecord;
     use crate::domain::dialect::Operation;
     use crate::domain::ids::{KeyId, Upstream};
     use crate::domain::outcome::Class;
-    use crate::domain::record::Record;
     use crate::domain::usage::Usage;
 
     #[test]
@@ -203,13 +203,13 @@ mod tests {
             provider: upstream.provider.clone(),
             index: 2,
         };
-        let record = Record {
+        let record = AttemptRecord {
             class: Class::RateLimited,
             status: Some(429),
             ended: Time::from_millis(9),
-            ..Record::new(upstream, key, Time::from_millis(5))
+            ..AttemptRecord::new(upstream, key, Time::from_millis(5))
         };
-        let line = Told {
+        let line = RequestRecord {
             id: Arc::from("req_1"),
             client: Some(Arc::from("ci")),
             operation: Operation::Chat,
@@ -220,7 +220,7 @@ mod tests {
             status: Some(200),
             attempts: vec![record],
             refused: None,
-            lookup: crate::domain::record::CacheLookup::Off,
+            lookup: crate::domain::attempt_record::CacheLookup::Off,
             complete: Time::ZERO,
             started: Time::ZERO,
             ended: Time::ZERO + Duration::from_micros(12_340),

@@ -12,10 +12,10 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::names;
-use super::told::Told;
+use super::request_record::RequestRecord;
+use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
 use crate::domain::ids::ProviderName;
 use crate::domain::outcome::Class;
-use crate::domain::record::{Record, Why};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::{Anchor, Time};
 use crate::domain::trace::{self, TraceContext};
@@ -27,7 +27,7 @@ const MAX_EVENTS: usize = 128;
 
 /// What spans say of a provider.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Place {
+pub struct ProviderLocation {
     /// Its id in the catalogue; empty for a custom one.
     pub kind: String,
     /// Where its calls go: a host's name or address; `None` where nothing leaves the process.
@@ -38,9 +38,9 @@ pub struct Place {
 
 /// What is known beside the request's own story.
 #[derive(Clone)]
-pub struct Scenery<'a> {
+pub struct SpanDetails<'a> {
     /// Every provider.
-    pub places: &'a HashMap<ProviderName, Place>,
+    pub places: &'a HashMap<ProviderName, ProviderLocation>,
     /// A moment on both clocks.
     pub anchor: Anchor,
     /// `http` or `https`.
@@ -52,9 +52,9 @@ pub struct Scenery<'a> {
 /// All spans of a request, its own first; none without a trace. `kept` says why they are sent; `said` is what it and its
 /// answer said.
 pub fn of(
-    told: &Told,
+    told: &RequestRecord,
     kept: &'static str,
-    scenery: &Scenery<'_>,
+    scenery: &SpanDetails<'_>,
     said: Option<&Rendered>,
 ) -> Vec<SpanData> {
     let Some(context) = told.trace.as_deref().filter(|trace| trace.records) else {
@@ -69,7 +69,7 @@ pub fn of(
             .with_schema_url(names::SCHEMA_URL)
             .build(),
     };
-    let mut begun: Vec<&Record> = told.attempts.iter().collect();
+    let mut begun: Vec<&AttemptRecord> = told.attempts.iter().collect();
     begun.sort_by_key(|record| record.started);
     let attempts = begun
         .iter()
@@ -99,14 +99,14 @@ pub fn of(
 }
 
 struct Spans<'a> {
-    told: &'a Told,
+    told: &'a RequestRecord,
     context: &'a TraceContext,
-    scenery: &'a Scenery<'a>,
+    scenery: &'a SpanDetails<'a>,
     scope: InstrumentationScope,
 }
 
 impl Spans<'_> {
-    fn request(&self, kept: &'static str, begun: &[&Record]) -> SpanData {
+    fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
         let (told, context) = (self.told, self.context);
         let path = told.operation.path();
         let route = format!("/v1{path}");
@@ -160,10 +160,10 @@ impl Spans<'_> {
         }
     }
 
-    fn events_of_request(&self, begun: &[&Record]) -> SpanEvents {
+    fn events_of_request(&self, begun: &[&AttemptRecord]) -> SpanEvents {
         let told = self.told;
         let mut all = Vec::new();
-        let mut before: Option<&Record> = None;
+        let mut before: Option<&AttemptRecord> = None;
         for record in begun {
             for (place, refusal) in &record.passed_over {
                 // Where the request itself has been already, nobody declined it.
@@ -180,18 +180,18 @@ impl Spans<'_> {
                 ];
                 all.push(self.event(names::WAIT, record.asked, attributes));
             }
-            let name = match record.why {
-                Why::First => None,
-                Why::Retry | Why::NextKey => Some(names::RETRY),
-                Why::Failover => Some(names::FAILOVER),
-                Why::Hedge | Why::DeadlineHedge => Some(names::HEDGE),
-                Why::Continue | Why::Restart => Some(names::RESCUE),
+            let name = match record.reason {
+                AttemptReason::First => None,
+                AttemptReason::Retry | AttemptReason::NextKey => Some(names::RETRY),
+                AttemptReason::Failover => Some(names::FAILOVER),
+                AttemptReason::Hedge | AttemptReason::DeadlineHedge => Some(names::HEDGE),
+                AttemptReason::Continue | AttemptReason::Restart => Some(names::RESCUE),
             };
             if let Some(name) = name {
                 let mut attributes = vec![
                     KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
                     KeyValue::new(names::KEY, record.key.to_string()),
-                    KeyValue::new(names::WHY, record.why.as_str()),
+                    KeyValue::new(names::WHY, record.reason.as_str()),
                 ];
                 if let Some(before) = before {
                     attributes.push(KeyValue::new(names::FROM, before.upstream.to_string()));
@@ -217,7 +217,7 @@ impl Spans<'_> {
         bounded(all)
     }
 
-    fn attempt(&self, place: usize, record: &Record) -> Option<SpanData> {
+    fn attempt(&self, place: usize, record: &AttemptRecord) -> Option<SpanData> {
         let told = self.told;
         let operation = names::operation(told.operation);
         let model = record.upstream.model.as_str();
@@ -234,7 +234,7 @@ impl Spans<'_> {
             KeyValue::new(names::HTTP_METHOD, "POST"),
             KeyValue::new(names::UPSTREAM, record.upstream.to_string()),
             KeyValue::new(names::KEY, record.key.to_string()),
-            KeyValue::new(names::WHY, record.why.as_str()),
+            KeyValue::new(names::WHY, record.reason.as_str()),
             KeyValue::new(names::OUTCOME, record.class.as_str()),
         ];
         let mut add = |name, value: Option<Value>| {
@@ -279,7 +279,7 @@ impl Spans<'_> {
     }
 
     /// What went wrong, where the words are ours; an upstream's own may repeat the prompt.
-    fn detail(&self, record: &Record) -> String {
+    fn detail(&self, record: &AttemptRecord) -> String {
         let ours = matches!(record.class, Class::Network | Class::Timeout);
         let detail = record.detail.as_deref().unwrap_or_default();
         match self.scenery.mask {
@@ -289,7 +289,7 @@ impl Spans<'_> {
         }
     }
 
-    fn events_of_attempt(&self, record: &Record) -> SpanEvents {
+    fn events_of_attempt(&self, record: &AttemptRecord) -> SpanEvents {
         let mut all = Vec::new();
         if let Some(first) = record.first_token {
             all.push(self.event(names::FIRST_TOKEN, first, Vec::new()));
@@ -301,7 +301,7 @@ impl Spans<'_> {
         bounded(all)
     }
 
-    fn cancelled_by(&self, record: &Record) -> &'static str {
+    fn cancelled_by(&self, record: &AttemptRecord) -> &'static str {
         let told = self.told;
         let raced = is_hedge(record)
             || told
@@ -312,21 +312,21 @@ impl Spans<'_> {
             "caller_left" if record.ended == told.ended => "caller_left",
             "deadline_exceeded" => "deadline_exceeded",
             "draining" => "draining",
-            _ if raced => "lost_race",
+            _ if raced => "hedge_lost",
             "caller_left" => "caller_left",
-            _ => "given_up",
+            _ => "abandoned",
         }
     }
 
     /// Whether `hedge` was begun beside `other`.
-    fn are_twins(&self, hedge: &Record, other: &Record) -> bool {
+    fn are_twins(&self, hedge: &AttemptRecord, other: &AttemptRecord) -> bool {
         is_hedge(hedge)
             && hedge.span != other.span
             && (other.started..=other.ended).contains(&hedge.started)
     }
 
     /// From an attempt that was made beside another one to that one.
-    fn links(&self, record: &Record) -> SpanLinks {
+    fn links(&self, record: &AttemptRecord) -> SpanLinks {
         let twin = self
             .told
             .attempts
@@ -334,7 +334,7 @@ impl Spans<'_> {
             .filter(|other| self.are_twins(record, other))
             .max_by_key(|other| other.started);
         let link = twin.and_then(|twin| {
-            let kind = KeyValue::new(names::LINK, "beside");
+            let kind = KeyValue::new(names::LINK, "hedge_of");
             Some(Link::new(self.span_context(twin.span?), vec![kind], 0))
         });
         let mut links = SpanLinks::default();
@@ -396,14 +396,17 @@ impl Spans<'_> {
 }
 
 /// The attempt whose answer the caller has, else the last one.
-fn answering(told: &Told) -> Option<&Record> {
+fn answering(told: &RequestRecord) -> Option<&AttemptRecord> {
     let mut latest = told.attempts.iter().rev();
     let served = latest.find(|record| record.class == Class::Success);
     served.or(told.attempts.last())
 }
 
-fn is_hedge(record: &Record) -> bool {
-    matches!(record.why, Why::Hedge | Why::DeadlineHedge)
+fn is_hedge(record: &AttemptRecord) -> bool {
+    matches!(
+        record.reason,
+        AttemptReason::Hedge | AttemptReason::DeadlineHedge
+    )
 }
 
 fn span_id(id: trace::SpanId) -> SpanId {
@@ -425,7 +428,7 @@ fn bounded(mut all: Vec<Event>) -> SpanEvents {
 }
 
 /// What an attempt's answer said of itself.
-fn add_answer(record: &Record, add: &mut impl FnMut(&'static str, Option<Value>)) {
+fn add_answer(record: &AttemptRecord, add: &mut impl FnMut(&'static str, Option<Value>)) {
     if let Some(answered) = record.answered.as_deref() {
         let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());
         add(names::GEN_AI_RESPONSE_ID, text(&answered.id));

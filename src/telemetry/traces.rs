@@ -17,16 +17,16 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::sync::watch;
 
 use super::events;
-use super::ring::Numbered;
-use super::spans::{self, Place, Scenery};
-use super::told::Told;
+use super::recent::NumberedRequest;
+use super::request_record::RequestRecord;
+use super::spans::{self, ProviderLocation, SpanDetails};
+use crate::domain::attempt_record::AttemptReason;
 use crate::domain::ids::ProviderName;
-use crate::domain::record::Why;
-use crate::domain::sampling::{Keep, Looks, Sampler};
+use crate::domain::sampling::{Keep, Sampler, TailSampleInput};
 use crate::domain::secret::ApiKey;
 use crate::domain::trace::{Remote, SpanId, TraceContext, TraceId};
 use crate::runtime::clock::Clock;
-use crate::wire::content::Content;
+use crate::wire::content::RequestContent;
 use crate::wire::mask::Mask;
 
 /// Prompts and answers that wait take so many bytes, at most; beyond that spans go without them.
@@ -45,7 +45,7 @@ pub struct Batching {
 
 /// What is decided about traces.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct TraceSettings {
     /// When a request arrives.
     pub sampler: Sampler,
     /// When it has ended.
@@ -60,9 +60,9 @@ pub struct Terms {
 
 /// What spans tell of providers, and what they must not.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct TracedProviders {
     /// Every provider.
-    pub places: HashMap<ProviderName, Place>,
+    pub places: HashMap<ProviderName, ProviderLocation>,
     /// The keys of all of them.
     pub keys: Vec<ApiKey>,
 }
@@ -86,9 +86,13 @@ struct Counters {
 }
 
 #[derive(Debug)]
-enum Message {
+enum TraceMessage {
     /// A request, and why it is sent.
-    Ended(Arc<Numbered>, &'static str, Option<Box<Content>>),
+    Ended(
+        Arc<NumberedRequest>,
+        &'static str,
+        Option<Box<RequestContent>>,
+    ),
     /// Look whether it is time to end.
     Wake,
 }
@@ -98,9 +102,9 @@ enum Message {
 pub struct Traces {
     sampler: Sampler,
     keep: Keep,
-    queue: SyncSender<Message>,
+    queue: SyncSender<TraceMessage>,
     counters: Arc<Counters>,
-    known: Arc<ArcSwap<Known>>,
+    known: Arc<ArcSwap<TracedProviders>>,
     /// Whether prompts and answers are told.
     tells: bool,
     /// Bytes of them that wait.
@@ -115,8 +119,8 @@ impl Traces {
     /// # Errors
     /// A thread that cannot be started.
     pub fn start(
-        terms: &Terms,
-        known: Known,
+        terms: &TraceSettings,
+        known: TracedProviders,
         clock: Clock,
         exporter: impl SpanExporter + 'static,
     ) -> io::Result<Self> {
@@ -178,7 +182,7 @@ impl Traces {
     }
 
     /// Why a request that has ended is sent; `None` when it is not.
-    pub fn reason(&self, told: &Told) -> Option<&'static str> {
+    pub fn reason(&self, told: &RequestRecord) -> Option<&'static str> {
         let context = told.trace.as_deref().filter(|trace| trace.records)?;
         if context.sampled {
             return Some("sampled");
@@ -188,11 +192,16 @@ impl Traces {
 
     /// Sends a request, unless too many wait.
     /// What was said in it goes along as far as there is room.
-    pub fn send(&self, told: Arc<Numbered>, why: &'static str, content: Option<Box<Content>>) {
+    pub fn send(
+        &self,
+        told: Arc<NumberedRequest>,
+        why: &'static str,
+        content: Option<Box<RequestContent>>,
+    ) {
         let size = content.as_ref().map_or(0, |content| content.size());
         let held = self.held.fetch_add(size, Ordering::Relaxed);
         let fits = held.saturating_add(size) <= MOST_HELD;
-        let ended = Message::Ended(told, why, content.filter(|_| fits));
+        let ended = TraceMessage::Ended(told, why, content.filter(|_| fits));
         let sent = self.queue.try_send(ended).is_ok();
         if !sent || !fits {
             self.held.fetch_sub(size, Ordering::Relaxed);
@@ -208,7 +217,7 @@ impl Traces {
     }
 
     /// The providers of another configuration.
-    pub fn learn(&self, known: Known) {
+    pub fn learn(&self, known: TracedProviders) {
         self.known.store(Arc::new(known));
     }
 
@@ -221,7 +230,7 @@ impl Traces {
     pub async fn finish(&self, patience: Duration) {
         self.closing.store(true, Ordering::Release);
         // A full queue wakes the thread as well.
-        let _ = self.queue.try_send(Message::Wake);
+        let _ = self.queue.try_send(TraceMessage::Wake);
         let mut ended = self.ended.clone();
         let ended = ended.wait_for(|ended| *ended);
         if tokio::time::timeout(patience, ended).await.is_err() {
@@ -240,11 +249,11 @@ impl Counters {
     }
 }
 
-fn looks(told: &Told, context: &TraceContext) -> Looks {
-    let made = |whys: &[Why]| told.attempts.iter().any(|one| whys.contains(&one.why));
-    let detour = if made(&[Why::Continue, Why::Restart]) {
+fn looks(told: &RequestRecord, context: &TraceContext) -> TailSampleInput {
+    let made = |whys: &[AttemptReason]| told.attempts.iter().any(|one| whys.contains(&one.reason));
+    let detour = if made(&[AttemptReason::Continue, AttemptReason::Restart]) {
         Some("rescue")
-    } else if made(&[Why::Hedge, Why::DeadlineHedge]) {
+    } else if made(&[AttemptReason::Hedge, AttemptReason::DeadlineHedge]) {
         Some("hedge")
     } else if told.failovers() > 0 {
         Some("failover")
@@ -253,7 +262,7 @@ fn looks(told: &Told, context: &TraceContext) -> Looks {
     };
     let waits = told.attempts.iter().filter(|record| record.waited);
     let waits = waits.map(|record| record.started.since(record.asked));
-    Looks {
+    TailSampleInput {
         declined: matches!(context.parent, Some((_, false))),
         failed: told.is_failed(),
         detour,
@@ -265,11 +274,11 @@ fn looks(told: &Told, context: &TraceContext) -> Looks {
 /// The thread's side.
 struct Sender<E> {
     exporter: E,
-    messages: Receiver<Message>,
+    messages: Receiver<TraceMessage>,
     batching: Batching,
     scheme: &'static str,
     counters: Arc<Counters>,
-    known: Arc<ArcSwap<Known>>,
+    known: Arc<ArcSwap<TracedProviders>>,
     mask: Option<Mask>,
     held: Arc<AtomicUsize>,
     closing: Arc<AtomicBool>,
@@ -313,12 +322,12 @@ impl<E: SpanExporter> Sender<E> {
         }
     }
 
-    fn make(&mut self, message: Message) {
-        let Message::Ended(numbered, why, content) = message else {
+    fn make(&mut self, message: TraceMessage) {
+        let TraceMessage::Ended(numbered, why, content) = message else {
             return;
         };
         let known = self.known.load();
-        let told = &numbered.told;
+        let told = &numbered.record;
         let mask = self.mask.as_ref();
         let mask =
             mask.map(|mask| |text: &str| mask.masked(text, known.keys.iter().map(ApiKey::expose)));
@@ -327,14 +336,14 @@ impl<E: SpanExporter> Sender<E> {
             self.held.fetch_sub(content.size(), Ordering::Relaxed);
             content.rendered(told.operation, mask)
         });
-        let scenery = Scenery {
+        let details = SpanDetails {
             places: &known.places,
             anchor: self.clock.anchor(),
             scheme: self.scheme,
             mask,
         };
         self.spans
-            .extend(spans::of(told, why, &scenery, said.as_ref()));
+            .extend(spans::of(told, why, &details, said.as_ref()));
         if self.spans.len() >= self.batching.batch {
             self.export();
         }

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::lack::is_local;
-use crate::domain::address::{self, Refused};
+use crate::domain::address::{self, AddressRefusal};
 use crate::runtime::task;
 
 /// Where there is an older answer, a lookup may take so long.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long lookups hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Terms {
+pub struct DnsPolicy {
     /// An answer.
     pub ttl: Duration,
     /// A failure.
@@ -60,7 +60,7 @@ pub enum LookupError {
         /// The first of them.
         address: IpAddr,
         /// Why not.
-        why: Refused,
+        why: AddressRefusal,
     },
     /// The process is ending.
     #[error("names are no longer looked up")]
@@ -68,7 +68,7 @@ pub enum LookupError {
 }
 
 type Addresses = Arc<[IpAddr]>;
-type Found = Result<Addresses, Missing>;
+type LookupResult = Result<Addresses, Missing>;
 
 /// Why a name has no addresses.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,25 +92,25 @@ pub(super) type Lookup =
 
 /// What is remembered of names. Cheap to clone; needs a runtime.
 #[derive(Clone, Debug)]
-pub struct Dns(mpsc::UnboundedSender<Message>);
+pub struct DnsCache(mpsc::UnboundedSender<DnsMessage>);
 
 #[derive(Debug)]
-enum Message {
-    Ask(String, oneshot::Sender<Told>),
-    Found(String, Found),
+enum DnsMessage {
+    Ask(String, oneshot::Sender<DnsAnswer>),
+    Found(String, LookupResult),
 }
 
 /// What is known at once.
 #[derive(Debug)]
-enum Told {
-    Known(Found),
+enum DnsAnswer {
+    Known(LookupResult),
     /// It is being looked up; until then there may be an older answer.
-    Coming(oneshot::Receiver<Found>, Option<Addresses>),
+    Coming(oneshot::Receiver<LookupResult>, Option<Addresses>),
 }
 
-impl Dns {
+impl DnsCache {
     /// Asks the operating system.
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(terms: DnsPolicy) -> Self {
         let lookup = |host: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
             Box::pin(async move {
                 let found = tokio::net::lookup_host((host, 0)).await?;
@@ -121,9 +121,9 @@ impl Dns {
     }
 
     /// Asks `lookup`.
-    pub(super) fn asking(lookup: Lookup, terms: Terms) -> Self {
+    pub(super) fn asking(lookup: Lookup, terms: DnsPolicy) -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
-        let book = Book {
+        let book = DnsTable {
             terms,
             lookup,
             names: HashMap::new(),
@@ -137,12 +137,12 @@ impl Dns {
     /// The addresses of `host`.
     async fn addresses(&self, host: &str) -> Result<Addresses, LookupError> {
         let (reply, told) = oneshot::channel();
-        let asked = self.0.send(Message::Ask(host.to_owned(), reply));
+        let asked = self.0.send(DnsMessage::Ask(host.to_owned(), reply));
         asked.map_err(|_| LookupError::Ended)?;
         let found = match told.await.map_err(|_| LookupError::Ended)? {
-            Told::Known(found) => found,
-            Told::Coming(coming, None) => coming.await.map_err(|_| LookupError::Ended)?,
-            Told::Coming(coming, Some(older)) => {
+            DnsAnswer::Known(found) => found,
+            DnsAnswer::Coming(coming, None) => coming.await.map_err(|_| LookupError::Ended)?,
+            DnsAnswer::Coming(coming, Some(older)) => {
                 match tokio::time::timeout(PATIENCE, coming).await {
                     Ok(Ok(found)) => found,
                     Ok(Err(_)) | Err(_) => Ok(older),
@@ -168,7 +168,8 @@ impl Dns {
             Some(first) if good.is_empty() => Err(LookupError::Refused {
                 host: host.to_owned(),
                 address: *first,
-                why: address::refused(*first, allow_link_local).unwrap_or(Refused::Unspecified),
+                why: address::refused(*first, allow_link_local)
+                    .unwrap_or(AddressRefusal::Unspecified),
             }),
             _ => Ok(good),
         }
@@ -178,7 +179,7 @@ impl Dns {
 /// One client's view of it.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
-    pub(super) dns: Dns,
+    pub(super) dns: DnsCache,
     pub(super) allow_link_local: bool,
 }
 
@@ -197,25 +198,25 @@ impl Resolve for Resolver {
 }
 
 /// What the task owns.
-struct Book {
-    terms: Terms,
+struct DnsTable {
+    terms: DnsPolicy,
     lookup: Lookup,
     /// Only names of the configuration get here, so they are few.
-    names: HashMap<String, Entry>,
-    found: mpsc::WeakUnboundedSender<Message>,
+    names: HashMap<String, DnsEntry>,
+    found: mpsc::WeakUnboundedSender<DnsMessage>,
 }
 
 #[derive(Default)]
-struct Entry {
+struct DnsEntry {
     /// The last answer, and when it came.
     answer: Option<(Addresses, Instant)>,
     /// The last failure, and until when it holds.
     failure: Option<(Missing, Instant)>,
     /// Those who wait for the lookup that is under way.
-    waiting: Option<Vec<oneshot::Sender<Found>>>,
+    waiting: Option<Vec<oneshot::Sender<LookupResult>>>,
 }
 
-impl Entry {
+impl DnsEntry {
     /// The answer, if it is at most so old.
     fn answer(&self, age: Duration) -> Option<Addresses> {
         let (addresses, came) = self.answer.as_ref()?;
@@ -223,34 +224,34 @@ impl Entry {
     }
 }
 
-impl Book {
-    async fn keep(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+impl DnsTable {
+    async fn keep(mut self, mut messages: mpsc::UnboundedReceiver<DnsMessage>) {
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Ask(host, reply) => {
+                DnsMessage::Ask(host, reply) => {
                     // Who no longer waits need not be told.
                     drop(reply.send(self.tell(host)));
                 }
-                Message::Found(host, found) => self.found(&host, found),
+                DnsMessage::Found(host, found) => self.found(&host, found),
             }
         }
     }
 
-    fn tell(&mut self, host: String) -> Told {
-        let Terms { ttl, max_stale, .. } = self.terms;
+    fn tell(&mut self, host: String) -> DnsAnswer {
+        let DnsPolicy { ttl, max_stale, .. } = self.terms;
         let entry = self.names.entry(host.clone()).or_default();
         // An answer that came just now answers those who asked while it was on its way.
         if !ttl.is_zero()
             && let Some(known) = entry.answer(ttl)
         {
-            return Told::Known(Ok(known));
+            return DnsAnswer::Known(Ok(known));
         }
         let older = entry.answer(ttl + max_stale);
         let failure = entry.failure.as_ref();
         if let Some((why, until)) = failure
             && Instant::now() < *until
         {
-            return Told::Known(older.ok_or_else(|| why.clone()));
+            return DnsAnswer::Known(older.ok_or_else(|| why.clone()));
         }
         let (reply, coming) = oneshot::channel();
         match &mut entry.waiting {
@@ -272,16 +273,16 @@ impl Book {
                         }),
                     };
                     if let Some(book) = found.upgrade() {
-                        drop(book.send(Message::Found(host, addresses)));
+                        drop(book.send(DnsMessage::Found(host, addresses)));
                     }
                 });
             }
         }
-        Told::Coming(coming, older)
+        DnsAnswer::Coming(coming, older)
     }
 
-    fn found(&mut self, host: &str, found: Found) {
-        let Terms {
+    fn found(&mut self, host: &str, found: LookupResult) {
+        let DnsPolicy {
             ttl,
             negative_ttl,
             max_stale,

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::json;
 
-use super::{Call, Reply, SendError, Upstream};
+use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::dialect::Operation;
 use crate::runtime::clock::Clock;
 use crate::wire::echo::{Echo, Echoed};
@@ -27,7 +27,7 @@ impl EchoUpstream {
         }
     }
 
-    fn reply(&self, call: &Call) -> Reply {
+    fn reply(&self, call: &UpstreamRequest) -> UpstreamResponse {
         let created = self.clock.wall().duration_since(std::time::UNIX_EPOCH);
         let echo = Echo {
             provider: &self.provider,
@@ -51,18 +51,21 @@ impl EchoUpstream {
     }
 }
 
-fn reply(status: u16, content_type: &'static str, chunks: Vec<Bytes>) -> Reply {
+fn reply(status: u16, content_type: &'static str, chunks: Vec<Bytes>) -> UpstreamResponse {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Reply {
+    UpstreamResponse {
         status,
         headers,
         body: futures_util::stream::iter(chunks.into_iter().map(Ok)).boxed(),
     }
 }
 
-impl Upstream for EchoUpstream {
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for EchoUpstream {
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let reply = self.reply(&call);
         Box::pin(async move { Ok(reply) })
     }

@@ -1,4 +1,4 @@
-//! Calls over HTTP: the URLs of a provider, and one call over its `Lines`, which hides what a kept connection did.
+//! Calls over HTTP: the URLs of a provider, and one call over its `ProviderClients`, which hides what a kept connection did.
 
 use std::error::Error;
 use std::io;
@@ -9,12 +9,12 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 use reqwest::{Body, Request, Response, Url};
 
+pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
+use super::clients::ProviderClients;
 use super::dns::LookupError;
 use super::lack::is_local;
-use super::lines::Lines;
-use super::pieces::{Heard, LARGE, Pieces};
-pub use super::way::{ClientError, Proxy, Way};
-use super::{Call, Reply, SendError, Upstream};
+use super::response_body::{FirstByteFlag, LARGE, ResponseBody};
+use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 
 /// Why calls fail where a certificate is needed and none can be verified.
@@ -27,7 +27,7 @@ const BAD_PATH: &str = "the path of the call makes no URL with the provider's ba
 /// One provider over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpUpstream {
-    lines: Arc<Lines>,
+    clients: Arc<ProviderClients>,
     /// The API root, without a trailing slash.
     root: Arc<str>,
     /// The URLs of the paths that are known beforehand: none of these is parsed per call.
@@ -44,7 +44,7 @@ impl HttpUpstream {
         base_url: &str,
         paths: &[&'static str],
         elsewhere: Option<(&str, &str)>,
-        way: &Way<'_>,
+        way: &ClientOptions<'_>,
     ) -> Result<Self, ClientError> {
         let parse = |url: String| {
             let url = Url::parse(&url).map_err(|_| ClientError::Url { url })?;
@@ -77,7 +77,7 @@ impl HttpUpstream {
             .chain([&base])
             .any(|url| url.scheme() == "https");
         Ok(Self {
-            lines: Arc::new(Lines::new(way, secure)?),
+            clients: Arc::new(ProviderClients::new(way, secure)?),
             root: root.into(),
             urls: urls.into(),
         })
@@ -85,7 +85,7 @@ impl HttpUpstream {
 
     /// Whether calls that need a certificate can be made at all: without any certificate authority they fail.
     pub fn trusts(&self) -> bool {
-        self.lines.trusts()
+        self.clients.trusts()
     }
 
     /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
@@ -98,10 +98,13 @@ impl HttpUpstream {
     }
 }
 
-impl Upstream for HttpUpstream {
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for HttpUpstream {
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let url = self.url(&call.path);
-        let lines = Arc::clone(&self.lines);
+        let lines = Arc::clone(&self.clients);
         Box::pin(async move {
             let Some(url) = url else {
                 return Err(SendError::Connect(BAD_PATH.to_owned()));
@@ -109,7 +112,7 @@ impl Upstream for HttpUpstream {
             if !lines.trusts() && url.scheme() == "https" {
                 return Err(SendError::Connect(UNTRUSTING.to_owned()));
             }
-            let Call { headers, body, .. } = call;
+            let UpstreamRequest { headers, body, .. } = call;
             let first = request(url.clone(), headers.clone(), body.clone().into());
             let error = match lines.call(first).await {
                 (Ok(response), _) => return Ok(reply(response)),
@@ -120,9 +123,9 @@ impl Upstream for HttpUpstream {
                 error = %explain(&error),
                 "the connection was gone before an answer: asking once more on a fresh one"
             );
-            let heard = Heard::default();
+            let heard = FirstByteFlag::default();
             let body = match body.len() > LARGE {
-                true => Body::wrap(Pieces::new(body, heard.clone())),
+                true => Body::wrap(ResponseBody::new(body, heard.clone())),
                 false => body.into(),
             };
             let answer = lines.call_afresh(request(url, headers, body)).await;
@@ -143,7 +146,7 @@ fn request(url: Url, headers: HeaderMap, body: Body) -> Request {
     request
 }
 
-fn reply(response: Response) -> Reply {
+fn reply(response: Response) -> UpstreamResponse {
     let response: http::Response<Body> = response.into();
     let (mut head, body) = response.into_parts();
     let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
@@ -163,7 +166,7 @@ fn reply(response: Response) -> Reply {
             .boxed(),
         false => chunks.boxed(),
     };
-    Reply {
+    UpstreamResponse {
         status: head.status.as_u16(),
         headers: head.headers,
         body,
@@ -235,25 +238,25 @@ mod tests {
 
     use std::time::Duration;
 
-    use super::super::dns::{Dns, Lookup, Terms};
+    use super::super::dns::{DnsCache, DnsPolicy, Lookup};
     use super::*;
 
     /// Every name has this address.
-    fn all_at(address: &'static str) -> Dns {
+    fn all_at(address: &'static str) -> DnsCache {
         let lookup: Lookup = Arc::new(move |_host| {
             Box::pin(async move { Ok(vec![address.parse::<IpAddr>().unwrap()]) })
         });
         let second = Duration::from_secs(1);
-        let terms = Terms {
+        let terms = DnsPolicy {
             ttl: second,
             negative_ttl: second,
             max_stale: second,
         };
-        Dns::asking(lookup, terms)
+        DnsCache::asking(lookup, terms)
     }
 
-    fn way<'a>(dns: &'a Dns, proxy: Proxy<'a>) -> Way<'a> {
-        Way {
+    fn way<'a>(dns: &'a DnsCache, proxy: ProxySetting<'a>) -> ClientOptions<'a> {
+        ClientOptions {
             connect: Duration::from_secs(1),
             dns,
             allow_link_local: false,
@@ -262,9 +265,9 @@ mod tests {
         }
     }
 
-    async fn failure(url: &str, way: &Way<'_>) -> SendError {
+    async fn failure(url: &str, way: &ClientOptions<'_>) -> SendError {
         let upstream = HttpUpstream::new(url, &["/chat/completions"], None, way).unwrap();
-        let call = Call {
+        let call = UpstreamRequest {
             path: "/chat/completions".into(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
@@ -281,8 +284,8 @@ mod tests {
             "0.0.0.0",
         ] {
             let dns = all_at(address);
-            let direct = failure("http://api.example/v1", &way(&dns, Proxy::Off)).await;
-            let by_proxy = way(&dns, Proxy::Url("http://proxy.example:3128"));
+            let direct = failure("http://api.example/v1", &way(&dns, ProxySetting::Off)).await;
+            let by_proxy = way(&dns, ProxySetting::Url("http://proxy.example:3128"));
             let by_proxy = failure("http://api.example/v1", &by_proxy).await;
             for error in [direct, by_proxy] {
                 assert!(
@@ -307,7 +310,7 @@ mod tests {
                 &format!("http://{host}/v1"),
                 &[],
                 None,
-                &way(&dns, Proxy::Off),
+                &way(&dns, ProxySetting::Off),
             );
             assert!(matches!(made, Err(ClientError::Address { .. })), "{host}");
         }
@@ -321,20 +324,20 @@ mod tests {
                 Box::pin(async move { Err(io::Error::from_raw_os_error(code)) })
             });
             let second = Duration::from_secs(1);
-            let terms = Terms {
+            let terms = DnsPolicy {
                 ttl: second,
                 negative_ttl: second,
                 max_stale: second,
             };
-            let dns = Dns::asking(lookup, terms);
-            let error = failure("http://api.example/v1", &way(&dns, Proxy::Off)).await;
+            let dns = DnsCache::asking(lookup, terms);
+            let error = failure("http://api.example/v1", &way(&dns, ProxySetting::Off)).await;
             assert_eq!(matches!(error, SendError::Local(_)), local, "{error}");
         }
     }
 
     #[test]
     fn a_proxys_password_is_not_shown() {
-        let shown = format!("{:?}", Proxy::Url("http://me:hunter2@proxy.example"));
+        let shown = format!("{:?}", ProxySetting::Url("http://me:hunter2@proxy.example"));
         assert!(!shown.contains("hunter2"));
     }
 }

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{Call, Reply, SendError, Upstream};
+use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 
 /// Wraps an upstream with simulated failures.
 pub struct Mocked<U> {
@@ -45,8 +45,11 @@ impl<U> Mocked<U> {
     }
 }
 
-impl<U: Upstream> Upstream for Mocked<U> {
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl<U: Transport> Transport for Mocked<U> {
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let latency = self.latency;
         let answer = if self.fails() {
             let message = format!("Provider {} simulated failure", self.name);
@@ -65,7 +68,7 @@ impl<U: Upstream> Upstream for Mocked<U> {
     }
 }
 
-fn failure(message: &str) -> Reply {
+fn failure(message: &str) -> UpstreamResponse {
     let body = serde_json::json!({
         "error": {"message": message, "type": "server_error", "code": "simulated_failure", "param": null}
     });
@@ -75,7 +78,7 @@ fn failure(message: &str) -> Reply {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    Reply {
+    UpstreamResponse {
         status: 503,
         headers,
         body: futures_util::stream::iter([Ok(body)]).boxed(),
@@ -88,9 +91,12 @@ mod tests {
 
     struct Fine;
 
-    impl Upstream for Fine {
-        fn send(&self, _call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
-            let reply = Reply {
+    impl Transport for Fine {
+        fn send(
+            &self,
+            _call: UpstreamRequest,
+        ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
+            let reply = UpstreamResponse {
                 status: 200,
                 headers: HeaderMap::new(),
                 body: futures_util::stream::empty().boxed(),
@@ -103,7 +109,7 @@ mod tests {
         let mocked = Mocked::new(Fine, "p", rate, Duration::ZERO, seed);
         let mut seen = Vec::new();
         for _ in 0..40 {
-            let call = Call {
+            let call = UpstreamRequest {
                 path: "/chat/completions".into(),
                 headers: HeaderMap::new(),
                 body: Bytes::new(),

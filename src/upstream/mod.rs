@@ -1,14 +1,14 @@
 //! Floor 3: one attempt on the wire. The seam between dispatch and the network: a trait, one
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
+mod client_options;
+mod clients;
 pub mod dns;
 pub mod echo;
 pub mod http_client;
 mod lack;
-mod lines;
 pub mod mock;
-mod pieces;
-mod way;
+mod response_body;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +20,7 @@ use http::HeaderMap;
 
 /// One HTTP request to one upstream.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct UpstreamRequest {
     /// Where, below the provider's API root: begins with `/`.
     pub path: Cow<'static, str>,
     /// Complete headers, the key's included (marked sensitive).
@@ -30,7 +30,7 @@ pub struct Call {
 }
 
 /// The head of an answer, and its body as it arrives.
-pub struct Reply {
+pub struct UpstreamResponse {
     /// HTTP status.
     pub status: u16,
     /// As received.
@@ -39,7 +39,7 @@ pub struct Reply {
     pub body: BoxStream<'static, Result<Bytes, SendError>>,
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for UpstreamResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reply({})", self.status)
     }
@@ -66,7 +66,10 @@ pub enum SendError {
 }
 
 /// Where attempts go.
-pub trait Upstream: Send + Sync {
+pub trait Transport: Send + Sync {
     /// Makes the call; dropping the future or the body cancels it.
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>>;
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>>;
 }

@@ -19,7 +19,7 @@ use http::HeaderMap;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::encoding::whole::readable;
-use super::error_doc::{Doc, Field};
+use super::error_doc::{Doc, ErrorField};
 use super::inspection::ErrorDoc;
 use super::{providers, ratelimit};
 use crate::domain::dialect::Operation;
@@ -79,7 +79,7 @@ pub fn knows(kind: &str) -> bool {
 fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) -> (Class, bool) {
     let foreign = status.filter(|status| is_foreign(*status, doc));
     let foreign = foreign.map(|status| class_of_foreign(operation, status));
-    let page = doc.first(Field::Body) == Some("html");
+    let page = doc.first(ErrorField::Body) == Some("html");
     if let Some(class) = foreign.filter(|_| page) {
         return (class, true);
     }
@@ -138,7 +138,7 @@ fn class_of_foreign(operation: Operation, status: u16) -> Class {
 /// Whether something that is no API of a provider answered in its place: a proxy, an ingress, a firewall. Its 4xx says
 /// nothing about the request, the key or the model. Statuses that mean the same from anyone are left alone.
 fn is_foreign(status: u16, doc: &Doc) -> bool {
-    let page = doc.first(Field::Body) == Some("html");
+    let page = doc.first(ErrorField::Body) == Some("html");
     match status {
         400 | 408 | 411 | 413 | 414 | 415 | 422 | 425 | 429 | 431 | 498 => false,
         // Servers without much of an API say "Unauthorized" in plain text.

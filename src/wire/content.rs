@@ -19,7 +19,7 @@ const MOST: usize = 64 * 1024;
 
 /// The bodies of one request, as they came and went.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub struct RequestContent {
     /// The caller's request.
     pub request: Bytes,
     /// A whole answer, readable.
@@ -44,9 +44,9 @@ pub struct Rendered {
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct ContentEvent {
     #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Vec<ContentChoice>,
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -54,7 +54,7 @@ struct Event {
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct ContentChoice {
     #[serde(default)]
     index: u32,
     #[serde(default)]
@@ -69,7 +69,7 @@ impl Spoken {
         if self.0.len() > MOST {
             return;
         }
-        let event = json::value(&event.data()).map(serde_json::from_value::<Event>);
+        let event = json::value(&event.data()).map(serde_json::from_value::<ContentEvent>);
         let Some(Ok(event)) = event else {
             return;
         };
@@ -84,7 +84,7 @@ impl Spoken {
     }
 }
 
-impl Content {
+impl RequestContent {
     /// Bytes that it keeps.
     pub fn size(&self) -> usize {
         let answer = self.answer.as_ref().map_or(0, Bytes::len);
@@ -94,7 +94,7 @@ impl Content {
 
     /// As spans tell it; every text goes through `mask`.
     pub fn rendered(&self, operation: Operation, mask: &dyn Fn(&str) -> String) -> Rendered {
-        let teller = Teller { mask };
+        let teller = ContentRenderer { mask };
         let request = json::value(&self.request).unwrap_or_default();
         let input = teller.messages(&request[operation.spec().prompt]);
         let instructions = teller.parts(&request["instructions"]);
@@ -116,11 +116,11 @@ impl Content {
     }
 }
 
-struct Teller<'a> {
+struct ContentRenderer<'a> {
     mask: &'a dyn Fn(&str) -> String,
 }
 
-impl Teller<'_> {
+impl ContentRenderer<'_> {
     fn text(&self, kind: &str, text: &str) -> Value {
         json!({"type": kind, "content": self.masked(text)})
     }

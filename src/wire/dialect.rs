@@ -18,8 +18,8 @@ use super::model_entry::ModelEntry;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
 use super::sse::RawEvent;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::record::Answered;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 
@@ -55,7 +55,7 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         operation: Operation,
         headers: &HeaderMap,
         body: &Bytes,
-        answered: Option<&mut Answered>,
+        answered: Option<&mut ResponseMeta>,
     ) -> Inspection;
 
     /// Looks at one event of a stream.
@@ -63,7 +63,7 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// Adds what an event says of its answer: meant for the first events of a stream, and for those that complete a
     /// choice.
-    fn note(&self, answered: &mut Answered, event: &RawEvent);
+    fn note(&self, answered: &mut ResponseMeta, event: &RawEvent);
 
     /// Whether the rest of an answer to this request may come from another attempt.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;

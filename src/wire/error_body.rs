@@ -51,7 +51,7 @@ pub struct AttemptLine<'a> {
 pub struct SkippedLine {
     /// Such as `groq:llama-3.3-70b`.
     pub upstream: String,
-    /// Why: `cooling`, `circuit_open`, `too_large` and others; `not_reached` when the request ended before.
+    /// Why: `cooling`, `breaker_open`, `too_large` and others; `not_reached` when the request ended before.
     pub reason: &'static str,
     /// When it can be asked, in milliseconds from now; null when that is not known.
     pub ready_in_ms: Option<u64>,

@@ -25,7 +25,7 @@ const PAGES: [&str; 3] = ["404 page not found", "<!doctype html", "<html"];
 
 /// What a fact is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Field {
+pub(super) enum ErrorField {
     /// `code` of the error, as text.
     Code,
     /// `type` of the error; also AWS's `__type` and `x-amzn-errortype`.
@@ -58,7 +58,7 @@ pub(super) enum Field {
     Body,
 }
 
-impl Field {
+impl ErrorField {
     /// Whether a fact about this field is one about the other, which may stand for several.
     fn answers(self, asked: Self) -> bool {
         self == asked
@@ -69,7 +69,7 @@ impl Field {
 /// An error answer as facts.
 #[derive(Debug, Default)]
 pub(super) struct Doc {
-    facts: Vec<(Field, String)>,
+    facts: Vec<(ErrorField, String)>,
     message: String,
     text: String,
     status: Option<u16>,
@@ -96,7 +96,7 @@ impl Doc {
         // "isn’t" and "isn't" are the same word.
         doc.text = doc.text.replace('’', "'");
         if doc.quotes_a_page() {
-            doc.facts.retain(|(field, _)| *field != Field::Body);
+            doc.facts.retain(|(field, _)| *field != ErrorField::Body);
         }
         doc
     }
@@ -128,20 +128,20 @@ impl Doc {
 
     /// Whether an API answered: the body is JSON, and quotes no page of something that stood before the API.
     pub(super) fn is_of_an_api(&self) -> bool {
-        self.says(Field::Body, "json")
+        self.says(ErrorField::Body, "json")
     }
 
     /// Whether the API only passes on what a proxy, or something else that is no API, said to it.
     fn quotes_a_page(&self) -> bool {
-        let is_api = self.says(Field::Body, "json");
+        let is_api = self.says(ErrorField::Body, "json");
         let text = self.text.to_ascii_lowercase();
         is_api && PAGES.iter().any(|page| text.contains(page))
     }
 
     /// Whether a fact was found.
-    pub(super) fn says(&self, field: Field, value: &str) -> bool {
+    pub(super) fn says(&self, field: ErrorField, value: &str) -> bool {
         let same = |found: &str| match field {
-            Field::QuotaId => found.contains(value),
+            ErrorField::QuotaId => found.contains(value),
             _ => found.eq_ignore_ascii_case(value),
         };
         self.facts
@@ -150,12 +150,12 @@ impl Doc {
     }
 
     /// The first fact of a kind.
-    pub(super) fn first(&self, field: Field) -> Option<&str> {
+    pub(super) fn first(&self, field: ErrorField) -> Option<&str> {
         let mut found = self.facts.iter().filter(|(about, _)| *about == field);
         found.next().map(|(_, value)| value.as_str())
     }
 
-    fn add(&mut self, field: Field, value: Option<String>) {
+    fn add(&mut self, field: ErrorField, value: Option<String>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             self.facts.push((field, value));
         }
@@ -167,7 +167,7 @@ impl Doc {
             match name.as_str() {
                 "x-amzn-errortype" => self.add_aws_type(value),
                 name if name.contains("remaining") => {
-                    self.add(Field::Header, Some(format!("{name}: {value}")));
+                    self.add(ErrorField::Header, Some(format!("{name}: {value}")));
                 }
                 _ => {}
             }
@@ -178,7 +178,7 @@ impl Doc {
     fn add_aws_type(&mut self, value: &str) {
         let name = value.split(':').next().unwrap_or_default();
         let name = name.rsplit('#').next().unwrap_or_default();
-        self.add(Field::Type, Some(name.to_owned()));
+        self.add(ErrorField::Type, Some(name.to_owned()));
     }
 
     fn read_plain(&mut self, headers: &HeaderMap, body: &[u8]) {
@@ -190,9 +190,9 @@ impl Doc {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.contains("html"));
         if snippet.is_empty() {
-            self.add(Field::Body, Some("empty".to_owned()));
+            self.add(ErrorField::Body, Some("empty".to_owned()));
         } else if declared || snippet.starts_with('<') {
-            self.add(Field::Body, Some("html".to_owned()));
+            self.add(ErrorField::Body, Some("html".to_owned()));
             self.text = title(snippet).to_owned();
         } else {
             self.message = snippet.to_owned();
@@ -201,7 +201,7 @@ impl Doc {
 
     fn read_value(&mut self, value: &Value) {
         if matches!(value, Value::Array(_) | Value::Object(_) | Value::String(_)) {
-            self.add(Field::Body, Some("json".to_owned()));
+            self.add(ErrorField::Body, Some("json".to_owned()));
         }
         match value {
             Value::Array(items) => {
@@ -239,37 +239,37 @@ impl Doc {
             .into_iter()
             .flatten()
         {
-            self.add(Field::Cloudflare, scalar(error.get("code")));
+            self.add(ErrorField::Cloudflare, scalar(error.get("code")));
             if let Some(text) = error.as_str().or_else(|| error.get("message")?.as_str()) {
                 self.say(text);
             }
         }
         if let Some(base) = body.get("base_resp") {
-            self.add(Field::BaseResp, scalar(base.get("status_code")));
+            self.add(ErrorField::BaseResp, scalar(base.get("status_code")));
             if let Some(text) = base.get("status_msg").and_then(Value::as_str) {
                 self.say(text);
             }
         }
         let reason = |name| choice.and_then(|choice| scalar(choice.get(name)));
-        self.add(Field::Finish, reason("finish_reason"));
-        self.add(Field::Finish, reason("native_finish_reason"));
-        self.add(Field::Finish, scalar(body.get("stop_reason")));
+        self.add(ErrorField::Finish, reason("finish_reason"));
+        self.add(ErrorField::Finish, reason("native_finish_reason"));
+        self.add(ErrorField::Finish, scalar(body.get("stop_reason")));
         self.read_error(body);
     }
 
     /// Reads one object that is, or may be, the error itself.
     fn read_error(&mut self, error: &Map<String, Value>) {
-        self.add(Field::Code, scalar(error.get("code")));
-        self.add(Field::Type, scalar(error.get("type")));
-        self.add(Field::Type, scalar(error.get("error_type")));
-        self.add(Field::Param, scalar(error.get("param")));
+        self.add(ErrorField::Code, scalar(error.get("code")));
+        self.add(ErrorField::Type, scalar(error.get("type")));
+        self.add(ErrorField::Type, scalar(error.get("error_type")));
+        self.add(ErrorField::Param, scalar(error.get("param")));
         let context = error.get("n_ctx").and_then(Value::as_u64);
         self.context = self.context.or(context);
         if let Some(name) = error.get("__type").and_then(Value::as_str) {
             self.add_aws_type(name);
         }
         if let Some(Value::String(status)) = error.get("status") {
-            self.add(Field::Grpc, Some(status.clone()));
+            self.add(ErrorField::Grpc, Some(status.clone()));
         }
         for name in ["code", "status", "status_code", "http_code"] {
             self.status = self.status.or_else(|| http_status(error.get(name)?));
@@ -301,13 +301,13 @@ impl Doc {
         }
         for name in ["innererror", "inner_error"] {
             self.add(
-                Field::Code,
+                ErrorField::Code,
                 scalar(error.get(name).and_then(|inner| inner.get("code"))),
             );
         }
         match error.get("details") {
             Some(Value::Array(details)) => details.iter().for_each(|item| self.read_detail(item)),
-            Some(details) => self.add(Field::Detail, scalar(details.get("error_code"))),
+            Some(details) => self.add(ErrorField::Detail, scalar(details.get("error_code"))),
             None => {}
         }
         if let Some(metadata) = error.get("metadata") {
@@ -317,16 +317,16 @@ impl Doc {
 
     /// One of Google's `details`.
     fn read_detail(&mut self, detail: &Value) {
-        self.add(Field::Reason, scalar(detail.get("reason")));
+        self.add(ErrorField::Reason, scalar(detail.get("reason")));
         let violations = detail.get("violations").and_then(Value::as_array);
         for violation in violations.into_iter().flatten() {
-            self.add(Field::QuotaId, scalar(violation.get("quotaId")));
+            self.add(ErrorField::QuotaId, scalar(violation.get("quotaId")));
         }
     }
 
     /// OpenRouter's `metadata`: its own kind of error, the words of the provider behind it.
     fn read_metadata(&mut self, metadata: &Value) {
-        self.add(Field::Metadata, scalar(metadata.get("error_type")));
+        self.add(ErrorField::Metadata, scalar(metadata.get("error_type")));
         if let Some(raw) = metadata.get("raw").and_then(Value::as_str) {
             let inner = json::error(raw.as_bytes());
             let words = inner.as_ref().and_then(|inner| {
@@ -338,7 +338,7 @@ impl Doc {
             let foreign = !matches!(inner, Some(Value::Object(_) | Value::Array(_)));
             if foreign && self.message == GENERAL {
                 // Its words are those of something before the provider's API.
-                self.facts.retain(|(field, _)| *field != Field::Body);
+                self.facts.retain(|(field, _)| *field != ErrorField::Body);
             }
             self.say(words.unwrap_or(raw));
         }

@@ -15,14 +15,14 @@ use super::dialect::{CallerDialect, EventDecoder, EventEncoder};
 use super::dialects::{self, Dialect};
 use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
-use super::error_doc::{Doc, Field};
+use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{Loss, Losses};
 use super::request::RequestDoc;
 use super::sse::RawEvent;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
-use crate::domain::record::Answered;
 
 /// A caller's operation at an upstream that may serve it.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,7 @@ impl Exchange {
         &self,
         headers: &HeaderMap,
         body: &Bytes,
-        answered: Option<&mut Answered>,
+        answered: Option<&mut ResponseMeta>,
     ) -> Inspection {
         self.upstream.inspect(self.own, headers, body, answered)
     }
@@ -119,7 +119,7 @@ impl Exchange {
     }
 
     /// Adds what an event says of its answer.
-    pub fn note(&self, answered: &mut Answered, event: &RawEvent) {
+    pub fn note(&self, answered: &mut ResponseMeta, event: &RawEvent) {
         self.upstream.note(answered, event);
     }
 
@@ -157,7 +157,7 @@ impl Exchange {
         self.caller.error(&ErrorBody {
             message: doc.message(),
             kind: error_code::kind_of(status),
-            code: doc.first(Field::Code).unwrap_or("upstream_error"),
+            code: doc.first(ErrorField::Code).unwrap_or("upstream_error"),
             param: None,
             request_id,
             attempts: Vec::new(),

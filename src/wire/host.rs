@@ -7,7 +7,7 @@ use http::{HeaderMap, Uri, Version, header};
 
 /// Which host a request names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Named<'a> {
+pub enum NamedHost<'a> {
     /// None: HTTP/1.0 does not have to.
     Nobody,
     /// This one, with its port if it has one. May be empty.
@@ -44,7 +44,7 @@ pub fn named<'a>(
     version: Version,
     uri: &'a Uri,
     headers: &'a HeaderMap,
-) -> Result<Named<'a>, HostFault> {
+) -> Result<NamedHost<'a>, HostFault> {
     let mut lines = headers.get_all(header::HOST).iter();
     let line = match lines.next() {
         None => None,
@@ -66,12 +66,12 @@ pub fn named<'a>(
     match (target, line) {
         (Some(target), Some(line)) if !target.eq_ignore_ascii_case(line) => match version {
             Version::HTTP_2 | Version::HTTP_3 => Err(HostFault::Differs),
-            _ => Ok(Named::Different),
+            _ => Ok(NamedHost::Different),
         },
         // HTTP/1.1 requires the header even when the target names a host.
         (_, None) if version == Version::HTTP_11 => Err(HostFault::Missing),
-        (Some(host), _) | (None, Some(host)) => Ok(Named::Host(host)),
-        (None, None) if version <= Version::HTTP_10 => Ok(Named::Nobody),
+        (Some(host), _) | (None, Some(host)) => Ok(NamedHost::Host(host)),
+        (None, None) if version <= Version::HTTP_10 => Ok(NamedHost::Nobody),
         (None, None) => Err(HostFault::Missing),
     }
 }
@@ -170,7 +170,7 @@ mod tests {
         let request = request.body(()).unwrap();
         let named = named(version, request.uri(), request.headers())?;
         Ok(match named {
-            Named::Host(host) => host.to_owned(),
+            NamedHost::Host(host) => host.to_owned(),
             other => format!("{other:?}"),
         })
     }

@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::host::{Named, is_fixed, with_port};
+use super::host::{NamedHost, is_fixed, with_port};
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -14,7 +14,7 @@ pub fn is_marked(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a browser says that a page from elsewhere sent it. `encrypted`: it came over TLS.
-pub fn is_foreign(headers: &HeaderMap, named: Named<'_>, encrypted: bool) -> bool {
+pub fn is_foreign(headers: &HeaderMap, named: NamedHost<'_>, encrypted: bool) -> bool {
     let mut sites = headers.get_all(SITE).iter();
     if sites.any(|site| site != "same-origin" && site != "none") {
         return true;
@@ -23,7 +23,7 @@ pub fn is_foreign(headers: &HeaderMap, named: Named<'_>, encrypted: bool) -> boo
     let Some(origin) = origins.next() else {
         return false;
     };
-    let (Ok(origin), Named::Host(host), None) = (origin.to_str(), named, origins.next()) else {
+    let (Ok(origin), NamedHost::Host(host), None) = (origin.to_str(), named, origins.next()) else {
         return true;
     };
     !is_same(origin, host, encrypted)
@@ -130,7 +130,7 @@ mod tests {
     fn foreign(origin: &'static str, host: &str, encrypted: bool) -> bool {
         is_foreign(
             &headers(&[("origin", origin)]),
-            Named::Host(host),
+            NamedHost::Host(host),
             encrypted,
         )
     }
@@ -164,7 +164,7 @@ mod tests {
         ] {
             assert!(foreign(origin, host, false), "{origin} {host}");
         }
-        let named = Named::Host("localhost");
+        let named = NamedHost::Host("localhost");
         let two = headers(&[
             ("origin", "http://localhost"),
             ("origin", "http://evil.example"),

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::classify::tables::table::Table;
+use super::classify::tables::table::ErrorTable;
 use super::classify::tables::{clouds, hosts, local, makers};
-use super::error_doc::Field;
+use super::error_doc::ErrorField;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Seconds that clocks in Beijing are ahead of UTC.
@@ -19,7 +19,7 @@ pub struct ProviderTraits {
     /// it.
     pub id: &'static str,
     /// What its errors mean.
-    pub(super) errors: Option<&'static Table>,
+    pub(super) errors: Option<&'static ErrorTable>,
     /// What OpenTelemetry's conventions call it, if they have a name for it.
     telemetry: Option<&'static str>,
     /// Other names that mean it there.
@@ -43,7 +43,7 @@ pub(super) struct DailyLimit {
     /// One of these in the message, in small letters, means it.
     pub(super) words: &'static [&'static str],
     /// This fact means it.
-    pub(super) fact: Option<(Field, &'static str)>,
+    pub(super) fact: Option<(ErrorField, &'static str)>,
     /// Whose midnight.
     pub(super) midnight: Midnight,
     /// It counts more than the hints that come with it, which are about another limit.
@@ -129,7 +129,7 @@ pub static PROVIDERS: &[ProviderTraits] = &[
         hosts: &["api.cloudflare.com"],
         daily: Some(DailyLimit {
             words: &["daily"],
-            fact: Some((Field::Cloudflare, "3036")),
+            fact: Some((ErrorField::Cloudflare, "3036")),
             ..UTC
         }),
         ..PLAIN
@@ -174,7 +174,7 @@ pub static PROVIDERS: &[ProviderTraits] = &[
         telemetry_aliases: &["gemini"],
         daily: Some(DailyLimit {
             words: &["per day", "perday"],
-            fact: Some((Field::QuotaId, "PerDay")),
+            fact: Some((ErrorField::QuotaId, "PerDay")),
             midnight: Midnight::Pacific,
             overrides: true,
         }),

@@ -21,11 +21,11 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use regex::Regex;
 
-use super::error_doc::{Doc, Field};
+use super::error_doc::{Doc, ErrorField};
 use super::providers::{self, DailyLimit, Midnight};
 pub use allowances::allowances;
 pub use duration::MAX_HINT;
-use moment::Now;
+use moment::AnswerTime;
 use windows::Window;
 
 /// From here on a hint is longer than a limit of requests or tokens per minute can explain.
@@ -47,7 +47,7 @@ pub fn retry_after(
 }
 
 fn hint(kind: &str, headers: &HeaderMap, doc: &Doc, wall_now: SystemTime) -> Option<Duration> {
-    let now = Now::new(kind, wall_now)?;
+    let now = AnswerTime::new(kind, wall_now)?;
     let windows = windows::windows(kind, headers, &now);
     outright(headers, doc, &windows, &now).or_else(|| {
         let unknown = windows.iter().filter(|window| !window.has_room());
@@ -67,7 +67,12 @@ pub(super) fn is_allowance(
     if hint(kind, headers, doc, wall_now).is_none_or(|hint| hint < LONG) {
         return false;
     }
-    let codes = [Field::Code, Field::Type, Field::Reason, Field::Metadata];
+    let codes = [
+        ErrorField::Code,
+        ErrorField::Type,
+        ErrorField::Reason,
+        ErrorField::Metadata,
+    ];
     let codes = codes.into_iter().filter_map(|field| doc.first(field));
     let said = codes.chain([doc.text()]).any(|text| {
         let is = |regex: &LazyLock<Option<Regex>>| {
@@ -75,7 +80,7 @@ pub(super) fn is_allowance(
         };
         is(&ALLOWANCE) && !is(&MINUTE)
     });
-    let windows = Now::new(kind, wall_now).map(|now| windows::windows(kind, headers, &now));
+    let windows = AnswerTime::new(kind, wall_now).map(|now| windows::windows(kind, headers, &now));
     let windows = windows.unwrap_or_default();
     said || windows
         .iter()
@@ -132,14 +137,19 @@ pub fn quota_reset(
     if let Some(limit) = daily.filter(|limit| limit.overrides) {
         return midnight(limit);
     }
-    let now = Now::new(kind, wall_now)?;
+    let now = AnswerTime::new(kind, wall_now)?;
     let windows = windows::windows(kind, headers, &now);
     let named = outright(headers, &doc, &windows, &now);
     named.or_else(|| midnight(daily?))
 }
 
 /// What the upstream says in so many words, and the limits that it says are used up.
-fn outright(headers: &HeaderMap, doc: &Doc, windows: &[Window], now: &Now) -> Option<Duration> {
+fn outright(
+    headers: &HeaderMap,
+    doc: &Doc,
+    windows: &[Window],
+    now: &AnswerTime,
+) -> Option<Duration> {
     let mut hints = of_headers(headers, now);
     hints.extend(fields::of_body(doc.body(), now));
     hints.extend(words::all(doc.text(), now));
@@ -161,7 +171,7 @@ fn outright(headers: &HeaderMap, doc: &Doc, windows: &[Window], now: &Now) -> Op
     }
 }
 
-fn of_headers(headers: &HeaderMap, now: &Now) -> Vec<Duration> {
+fn of_headers(headers: &HeaderMap, now: &AnswerTime) -> Vec<Duration> {
     let hints = headers.iter().filter_map(|(name, value)| {
         let form = fields::form(name.as_str()).filter(|form| !form.renews())?;
         form.text(value.to_str().ok()?, now)

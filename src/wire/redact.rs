@@ -15,8 +15,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use disguise::View;
-use search::{PIECE, Pieces};
+use disguise::TextView;
+use search::{PIECE, SecretPieces};
 
 /// What stands in a key's place.
 const MASK: &[u8] = b"****";
@@ -33,7 +33,7 @@ const MIN_WORK: usize = 64 * 1024;
 #[derive(Clone, Default)]
 pub struct Redactor<'a> {
     secrets: Vec<Secret<'a>>,
-    pieces: OnceCell<Pieces>,
+    pieces: OnceCell<SecretPieces>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ impl KnownBy {
 
 /// What a search came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Search {
+pub enum SearchResult {
     /// There is no trace of a credential.
     Clean,
     /// The text with every trace masked.
@@ -74,7 +74,7 @@ pub enum Search {
 }
 
 /// What has been found in a text.
-struct Found {
+struct SecretMatches {
     spans: Vec<Range<usize>>,
     /// So many bytes may still be looked at.
     work: usize,
@@ -151,12 +151,12 @@ impl<'a> Redactor<'a> {
     }
 
     /// Searches a text.
-    pub fn search(&self, text: &[u8]) -> Search {
+    pub fn search(&self, text: &[u8]) -> SearchResult {
         let found = self.found(text, true);
         match found {
-            Found { too_deep: true, .. } => Search::TooDeep,
-            Found { spans, .. } if spans.is_empty() => Search::Clean,
-            Found { spans, .. } => Search::Masked(replaced(text, spans)),
+            SecretMatches { too_deep: true, .. } => SearchResult::TooDeep,
+            SecretMatches { spans, .. } if spans.is_empty() => SearchResult::Clean,
+            SecretMatches { spans, .. } => SearchResult::Masked(replaced(text, spans)),
         }
     }
 
@@ -164,9 +164,9 @@ impl<'a> Redactor<'a> {
     /// is left.
     pub fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
         match self.search(text) {
-            Search::Clean => None,
-            Search::Masked(masked) => Some(masked),
-            Search::TooDeep => Some(MASK.to_vec()),
+            SearchResult::Clean => None,
+            SearchResult::Masked(masked) => Some(masked),
+            SearchResult::TooDeep => Some(MASK.to_vec()),
         }
     }
 
@@ -184,27 +184,27 @@ impl<'a> Redactor<'a> {
             .map(|secret| secret.bytes)
     }
 
-    fn found(&self, text: &[u8], parts: bool) -> Found {
-        let mut found = Found {
+    fn found(&self, text: &[u8], parts: bool) -> SecretMatches {
+        let mut found = SecretMatches {
             spans: Vec::new(),
             work: MIN_WORK.max(text.len().saturating_mul(MAX_WORK)),
             too_deep: false,
             parts,
         };
         if !self.secrets.is_empty() && text.len() >= search::LEAST {
-            self.explore(&View::plain(text), 0, &mut found);
+            self.explore(&TextView::plain(text), 0, &mut found);
         }
         found
     }
 
     /// Searches a text and all that it can be read as.
-    fn explore(&self, view: &View<'_>, depth: u8, found: &mut Found) {
+    fn explore(&self, view: &TextView<'_>, depth: u8, found: &mut SecretMatches) {
         let Some(work) = found.work.checked_sub(view.bytes.len()) else {
             found.too_deep = true;
             return;
         };
         found.work = work;
-        let pieces = self.pieces.get_or_init(|| Pieces::of(self.random()));
+        let pieces = self.pieces.get_or_init(|| SecretPieces::of(self.random()));
         pieces.find(&view.bytes, |first, last| {
             found.add(view.place(first, last));
         });
@@ -224,7 +224,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// What is left of shortened keys, and whole values that are no credentials.
-    fn find_parts(&self, view: &View<'_>, found: &mut Found) {
+    fn find_parts(&self, view: &TextView<'_>, found: &mut SecretMatches) {
         for secret in &self.secrets {
             let parts = match secret.known_by {
                 KnownBy::Pieces if found.parts => {
@@ -246,7 +246,7 @@ impl<'a> Redactor<'a> {
     }
 }
 
-impl Found {
+impl SecretMatches {
     /// Neighbours become one: a key that is repeated all over a text has as many pieces as the text has bytes.
     fn add(&mut self, span: Range<usize>) {
         match self.spans.last_mut() {
@@ -317,7 +317,7 @@ fn is_words(bytes: &[u8]) -> bool {
 
 /// The text without its escapes, as a part of a URL or of JSON may have them; `None` when it has none.
 pub fn unescaped(text: &str) -> Option<String> {
-    let view = View::plain(text.as_bytes()).unescaped()?;
+    let view = TextView::plain(text.as_bytes()).unescaped()?;
     String::from_utf8(view.bytes.into_owned()).ok()
 }
 

@@ -15,7 +15,7 @@ mod detours;
 mod fields;
 mod size;
 
-use self::fields::{Field, Fields, Name};
+use self::fields::{ObjectFields, RawName, RequestField};
 use self::size::PromptSize;
 
 pub use self::fields::MAX_FIELDS;
@@ -61,7 +61,7 @@ const MAX_MODEL: usize = 256;
 #[derive(Clone, Debug)]
 pub struct RequestDoc {
     body: Bytes,
-    fields: Vec<Field>,
+    fields: Vec<RequestField>,
     stream: bool,
     size: PromptSize,
 }
@@ -74,7 +74,7 @@ impl RequestDoc {
     /// bytes or with control characters, a `stream` that is not a boolean, either of them twice.
     pub fn parse(body: Bytes) -> Result<Self, RequestError> {
         let mut too_many = false;
-        let fields = match Fields::read(&body, &mut too_many) {
+        let fields = match ObjectFields::read(&body, &mut too_many) {
             Ok(fields) => fields.locate(&body),
             Err(_) if too_many => return Err(RequestError::TooManyFields),
             Err(error) if error.is_data() => return Err(RequestError::NotAnObject),
@@ -342,20 +342,20 @@ impl RequestDoc {
         }
     }
 
-    fn is_named(&self, field: &Field, name: &str) -> bool {
+    fn is_named(&self, field: &RequestField, name: &str) -> bool {
         match &field.name {
-            Name::Plain(range) => self.slice(range.clone()) == name.as_bytes(),
-            Name::Escaped(text) => **text == *name,
+            RawName::Plain(range) => self.slice(range.clone()) == name.as_bytes(),
+            RawName::Escaped(text) => **text == *name,
         }
     }
 
     /// Whether a reader that does not tell capital letters from small ones takes it for `name`, though it is another one.
-    fn looks_like(&self, field: &Field, name: &str) -> bool {
+    fn looks_like(&self, field: &RequestField, name: &str) -> bool {
         let text = match &field.name {
             // Long s has two bytes.
-            Name::Plain(range) if range.len() > name.len() + 1 => return false,
-            Name::Plain(range) => std::str::from_utf8(self.slice(range.clone())).unwrap_or(""),
-            Name::Escaped(text) => text,
+            RawName::Plain(range) if range.len() > name.len() + 1 => return false,
+            RawName::Plain(range) => std::str::from_utf8(self.slice(range.clone())).unwrap_or(""),
+            RawName::Escaped(text) => text,
         };
         text != name && folded(text, name)
     }

@@ -27,7 +27,7 @@ pub enum Spliced {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum SplicePhase {
     /// It must repeat what was sent before it goes on.
     Repeating,
     /// It may repeat what was sent, or just go on.
@@ -44,34 +44,34 @@ pub struct Splice {
     expected: String,
     /// Bytes of `expected` that were repeated.
     at: usize,
-    state: State,
+    state: SplicePhase,
     before: Usage,
 }
 
 impl Splice {
     /// For an answer that starts from the beginning. `before` is what earlier attempts used.
     pub fn restarted(sent: &Transcript, before: Usage) -> Self {
-        Self::new(sent, before, State::Repeating)
+        Self::new(sent, before, SplicePhase::Repeating)
     }
 
     /// For an answer that goes on from a prefill; `echoed` when the upstream is known to repeat that first.
     pub fn continued(sent: &Transcript, before: Usage, echoed: bool) -> Self {
         let long = sent.text().len() >= SHORTEST_ECHO;
         let state = if echoed || long {
-            State::MayRepeat
+            SplicePhase::MayRepeat
         } else {
-            State::New
+            SplicePhase::New
         };
         Self::new(sent, before, state)
     }
 
-    fn new(sent: &Transcript, before: Usage, state: State) -> Self {
+    fn new(sent: &Transcript, before: Usage, state: SplicePhase) -> Self {
         let expected = sent.text().to_owned();
         Self {
             identity: sent.identity(),
             role: sent.has_role(),
             state: if expected.is_empty() {
-                State::New
+                SplicePhase::New
             } else {
                 state
             },
@@ -89,9 +89,9 @@ impl Splice {
         }
         if data.trim_ascii() == b"[DONE]" {
             return match self.state {
-                State::Repeating => Spliced::Diverged,
-                State::New => Spliced::Event(event.raw.clone()),
-                State::MayRepeat => Spliced::Event(self.caught_up(&event.raw)),
+                SplicePhase::Repeating => Spliced::Diverged,
+                SplicePhase::New => Spliced::Event(event.raw.clone()),
+                SplicePhase::MayRepeat => Spliced::Event(self.caught_up(&event.raw)),
             };
         }
         // What is no text was let through by the look at it, and goes on with marks in its place.
@@ -102,18 +102,18 @@ impl Splice {
     }
 
     /// The end mark, after what looked like a repetition and was the whole answer.
-    fn caught_up(&mut self, mark: &Bytes) -> Bytes {
-        self.state = State::New;
+    fn caught_up(&mut self, fingerprint: &Bytes) -> Bytes {
+        self.state = SplicePhase::New;
         let text = self.expected.get(..self.at).unwrap_or_default();
         if text.is_empty() {
-            return mark.clone();
+            return fingerprint.clone();
         }
         let mut chunk = self.identity.clone();
         let choice = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
         chunk.insert("object".to_owned(), json!("chat.completion.chunk"));
         chunk.insert("choices".to_owned(), choice);
         let event = data_event(Value::Object(chunk).to_string().as_bytes());
-        [event.as_ref(), mark.as_ref()].concat().into()
+        [event.as_ref(), fingerprint.as_ref()].concat().into()
     }
 
     fn chunk(&mut self, mut chunk: Map<String, Value>) -> Spliced {
@@ -184,24 +184,24 @@ impl Splice {
 
     /// The part of `text` that the caller does not have; `last` when no more text of this kind can be expected.
     fn new_text(&mut self, text: String, last: bool) -> Option<String> {
-        if self.state == State::New {
+        if self.state == SplicePhase::New {
             return Some(text);
         }
         let rest = self.expected.get(self.at..).unwrap_or_default();
         let known = rest.starts_with(text.as_str());
         if let Some(new) = text.strip_prefix(rest) {
-            self.state = State::New;
+            self.state = SplicePhase::New;
             return Some(new.to_owned());
         }
         if known && !last {
             self.at += text.len();
             return Some(String::new());
         }
-        if self.state == State::Repeating {
+        if self.state == SplicePhase::Repeating {
             return None;
         }
         // It was no repetition but the answer itself, which began alike.
-        self.state = State::New;
+        self.state = SplicePhase::New;
         Some(format!(
             "{}{text}",
             self.expected.get(..self.at).unwrap_or_default()

@@ -27,7 +27,7 @@ pub struct RawEvent {
 
 /// The fields of an event.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Fields<'a> {
+pub struct SseFields<'a> {
     /// The joined data lines; empty without any.
     pub data: Cow<'a, [u8]>,
     /// The event's name, if it has one.
@@ -38,8 +38,8 @@ pub struct Fields<'a> {
 
 impl RawEvent {
     /// All fields in one pass.
-    pub fn read(&self) -> Fields<'_> {
-        let mut all = Fields::default();
+    pub fn read(&self) -> SseFields<'_> {
+        let mut all = SseFields::default();
         let mut has_data = false;
         for line in lines(&self.raw).filter(|line| !line.is_empty()) {
             match field(line) {

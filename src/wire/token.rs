@@ -49,7 +49,7 @@ impl TokenDigest {
     }
 
     /// Its first bytes, to find it by. They tell nothing about the token that somebody could build upon.
-    pub fn shelf(&self) -> u64 {
+    pub fn digest_prefix(&self) -> u64 {
         let (first, _) = self.0.as_chunks::<8>();
         first.first().map_or(0, |first| u64::from_be_bytes(*first))
     }
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(TokenDigest::from_hex(ABC), Some(digest));
         assert_eq!(TokenDigest::from_hex(&ABC.to_uppercase()), Some(digest));
         assert_ne!(TokenDigest::of(b"abd"), digest);
-        assert_eq!(digest.shelf(), 0xba78_16bf_8f01_cfea);
+        assert_eq!(digest.digest_prefix(), 0xba78_16bf_8f01_cfea);
         assert_eq!(format!("{digest:?}"), "TokenDigest(****)");
     }
 

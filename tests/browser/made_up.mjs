@@ -24,20 +24,20 @@ export const story = {
   chain: ['atlas:shaky', 'boreal:large', 'cirrus:medium'],
   tries: [
     {
-      upstream: 'atlas:shaky', key: 'atlas#1', why: 'first', passed_over: [], asked_ms: 0.1, waited_ms: 0, started_ms: 0.3,
-      first_byte_ms: 118.2, first_token_ms: null, ended_ms: 120.1, class: 'rate_limited', status: 429, detail: 'rate_limit_exceeded: retry in 45 s',
+      upstream: 'atlas:shaky', key: 'atlas#1', attempt_reason: 'first', passed_over: [], asked_ms: 0.1, waited_ms: 0, started_ms: 0.3,
+      first_byte_ms: 118.2, first_token_ms: null, ended_ms: 120.1, outcome:  'rate_limited', status: 429, detail: 'rate_limit_exceeded: retry in 45 s',
     },
     {
-      upstream: 'atlas:shaky', key: 'atlas#2', why: 'next_key', passed_over: [], asked_ms: 120.2, waited_ms: 0, started_ms: 120.4,
-      first_byte_ms: 260.7, first_token_ms: null, ended_ms: 261.2, class: 'overloaded', status: 503, detail: '<b onclick="alert(1)">not markup</b>',
+      upstream: 'atlas:shaky', key: 'atlas#2', attempt_reason: 'next_key', passed_over: [], asked_ms: 120.2, waited_ms: 0, started_ms: 120.4,
+      first_byte_ms: 260.7, first_token_ms: null, ended_ms: 261.2, outcome:  'overloaded', status: 503, detail: '<b onclick="alert(1)">not markup</b>',
     },
     {
-      upstream: 'atlas:shaky', key: 'atlas#3', why: 'retry', passed_over: [], asked_ms: 261.4, waited_ms: 250, started_ms: 511.6,
-      first_byte_ms: null, first_token_ms: null, ended_ms: 842.9, class: 'cancelled', status: null, detail: null,
+      upstream: 'atlas:shaky', key: 'atlas#3', attempt_reason: 'retry', passed_over: [], asked_ms: 261.4, waited_ms: 250, started_ms: 511.6,
+      first_byte_ms: null, first_token_ms: null, ended_ms: 842.9, outcome:  'cancelled', status: null, detail: null,
     },
     {
-      upstream: 'cirrus:medium', key: 'cirrus#1', why: 'hedge', passed_over: [{ upstream: 'boreal:large', reason: 'circuit_open', until: at(-8) }],
-      asked_ms: 700.1, waited_ms: 0, started_ms: 700.4, first_byte_ms: 902.3, first_token_ms: 980.2, ended_ms: 1412.2, class: 'success', status: 200, detail: null,
+      upstream: 'cirrus:medium', key: 'cirrus#1', attempt_reason: 'hedge', passed_over: [{ upstream: 'boreal:large', reason: 'breaker_open', until: at(-8) }],
+      asked_ms: 700.1, waited_ms: 0, started_ms: 700.4, first_byte_ms: 902.3, first_token_ms: 980.2, ended_ms: 1412.2, outcome:  'success', status: 200, detail: null,
     },
   ],
   refused: null,
@@ -49,7 +49,7 @@ export const refused = {
   total_ms: 2.1, first_token_ms: null, prompt_tokens: null, completion_tokens: null, trace_id: null, client: null, tries: [],
   refused: {
     at_ms: 1.9, cause: 'too_late',
-    declined: [{ upstream: 'atlas:shaky', reason: 'cooling', until: at(-30) }, { upstream: 'boreal:large', reason: 'circuit_open', until: at(-8) }],
+    declined: [{ upstream: 'atlas:shaky', reason: 'cooling', until: at(-30) }, { upstream: 'boreal:large', reason: 'breaker_open', until: at(-8) }],
   },
 };
 
@@ -74,7 +74,7 @@ export const answer = {
   code: null,
   candidates: [
     {
-      place: 1, upstream: 'atlas:shaky', verdict: 'excluded', reason: 'circuit_open', until: at(-12), seconds_left: 12, detail: 'the breaker is open',
+      place: 1, upstream: 'atlas:shaky', verdict: 'excluded', reason: 'breaker_open', until: at(-12), seconds_left: 12, detail: 'the breaker is open',
       keys: [{ id: 'atlas#1', verdict: 'excluded', reason: 'cooling', until: at(-44), seconds_left: 44 }],
     },
     {
@@ -93,9 +93,9 @@ export function crowded(state, keys, round) {
     const cooling = turn < 4 ? [{ model: null, reason: 'cooling', until: moment(20 + ((n * 13) % 70)) }] : [];
     return {
       id: `${provider}#${n}`, life: 'up', restarts: 0,
-      state: turn < 4 ? 'cooling' : turn === 5 ? 'quarantined' : turn === 6 && n % 5 === 0 ? 'invalid' : 'usable',
+      state: turn < 4 ? 'cooling' : turn === 5 ? 'held' : turn === 6 && n % 5 === 0 ? 'invalid' : 'usable',
       in_flight: turn > 16 ? turn - 16 : 0, attempts: n * 3 + round,
-      quarantine: turn === 5 ? { until: null } : null,
+      hold: turn === 5 ? { until: null } : null,
       invalid: turn === 6 && n % 5 === 0 ? { probe: moment(290) } : null,
       cooling, limits: { rpm: 60, tpm: null, rpd: null, max_in_flight: 8 },
       learned: { max_in_flight: null, limits: [{ model: 'large', unit: 'requests', limit: 60, remaining: 60 - turn, per_minute: null, whole: null }] },
@@ -104,7 +104,7 @@ export function crowded(state, keys, round) {
   const each = keys / 4;
   const upstream = (model) => ({ model, breaker: 'closed', open_until: null, gone_until: null, share: 1 });
   const providers = ['atlas', 'boreal', 'cirrus', 'delta'].map((name) => ({
-    name, life: 'up', restarts: 0, quarantine: null, cooling: null, upstreams: [upstream('large'), upstream('small')],
+    name, life: 'up', restarts: 0, hold: null, cooling: null, upstreams: [upstream('large'), upstream('small')],
     keys: Array.from({ length: each }, (_, n) => key(name, n + 1)),
   }));
   return { ...state, providers };

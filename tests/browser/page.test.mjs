@@ -158,26 +158,26 @@ test('explains', async () => {
   await close(page);
 });
 
-test('a key is quarantined and released by the buttons, each after a question', async () => {
+test('a key is held and released by the buttons, each after a question', async () => {
   const page = await open();
   const key = page.locator('.key[data-id="cirrus#2"]');
   await key.click();
   const sheet = page.locator('#detail');
-  await sheet.getByRole('button', { name: 'Quarantine…' }).click();
+  await sheet.getByRole('button', { name: 'Hold…' }).click();
   const question = page.locator('#order');
-  await seen(question, 'Quarantine cirrus#2?');
+  await seen(question, 'Hold cirrus#2?');
   // Cancelled, nothing happens.
   await question.getByRole('button', { name: 'Cancel' }).click();
   assert.equal((await state('cirrus#2')).state, 'usable');
-  await sheet.getByRole('button', { name: 'Quarantine…' }).click();
+  await sheet.getByRole('button', { name: 'Hold…' }).click();
   await question.getByLabel('For').fill('soon');
-  await question.getByRole('button', { name: 'Quarantine' }).click();
+  await question.getByRole('button', { name: 'Hold' }).click();
   await question.getByRole('alert').filter({ hasText: 'must be a time' }).waitFor();
   await question.getByLabel('For').fill('1h');
-  await question.getByRole('button', { name: 'Quarantine' }).click();
-  await seen(page.locator('#toasts'), 'cirrus#2 is quarantined');
+  await question.getByRole('button', { name: 'Hold' }).click();
+  await seen(page.locator('#toasts'), 'cirrus#2 is held');
   await page.locator('.key[data-id="cirrus#2"][data-state="quarantined"]').waitFor();
-  assert.equal((await state('cirrus#2')).state, 'quarantined');
+  assert.equal((await state('cirrus#2')).state, 'held');
   await sheet.getByRole('button', { name: 'Release…' }).click();
   await question.getByRole('button', { name: 'Release' }).click();
   await seen(page.locator('#toasts'), 'cirrus#2 is released');
@@ -189,7 +189,7 @@ test('a key is quarantined and released by the buttons, each after a question', 
   await close(page);
 });
 
-test('with the keyboard alone: a provider is quarantined and released', async () => {
+test('with the keyboard alone: a provider is held and released', async () => {
   const page = await open();
   await page.getByRole('button', { name: 'reserve', exact: true }).waitFor();
   await page.keyboard.press('Tab');
@@ -197,7 +197,7 @@ test('with the keyboard alone: a provider is quarantined and released', async ()
   await page.keyboard.press('Enter');
   await tabTo(page, 'reserve');
   await page.keyboard.press('Enter');
-  await tabTo(page, 'Quarantine…');
+  await tabTo(page, 'Hold…');
   await page.keyboard.press('Enter');
   await page.locator('#order[open]').waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), 'order-for');

@@ -125,28 +125,20 @@ async fn a_quarantined_key_is_out_at_once_and_a_release_brings_it_back() {
     assert_eq!(served_by(&side, "a").await, "a#1");
     // Twice is the same as once.
     for _ in 0..2 {
-        let answer = side
-            .post("/admin/v1/keys/a%231/quarantine", "")
-            .send()
-            .await;
+        let answer = side.post("/admin/v1/keys/a%231/hold", "").send().await;
         assert_eq!(
             (answer.status, &answer.json()["state"]),
-            (200, &json!("quarantined"))
+            (200, &json!("held"))
         );
-        assert_eq!(answer.json()["quarantine"], json!({"until": null}));
+        assert_eq!(answer.json()["hold"], json!({"until": null}));
     }
     for _ in 0..3 {
         assert_eq!(served_by(&side, "a").await, "a#2");
     }
     // By the other route, and for a time.
-    let path = "/admin/v1/providers/a/keys/2/quarantine";
+    let path = "/admin/v1/providers/a/keys/2/hold";
     let answer = side.post(path, r#"{"for": "1h"}"#).send().await.json();
-    assert!(
-        answer["quarantine"]["until"]["seconds_left"]
-            .as_f64()
-            .unwrap()
-            > 3500.0
-    );
+    assert!(answer["hold"]["until"]["seconds_left"].as_f64().unwrap() > 3500.0);
     assert_eq!(served_by(&side, "smart").await, "b#1");
     side.gateway
         .chat("a")
@@ -159,7 +151,7 @@ async fn a_quarantined_key_is_out_at_once_and_a_release_brings_it_back() {
         .await
         .json();
     assert_eq!(
-        (&answer["state"], &answer["quarantine"]),
+        (&answer["state"], &answer["hold"]),
         (&json!("usable"), &Value::Null)
     );
     assert_eq!(served_by(&side, "smart").await, "a#1");
@@ -246,10 +238,10 @@ async fn a_provider_is_taken_out_and_a_release_closes_its_breakers() {
     assert_eq!(answer.json()["upstreams"][0]["breaker"], "closed");
     assert_eq!(side.gateway.chat("b").send().await.says(), "well");
     let answer = side
-        .post("/admin/v1/providers/a/quarantine", r#"{"for": 60}"#)
+        .post("/admin/v1/providers/a/hold", r#"{"for": 60}"#)
         .send()
         .await;
-    assert!(answer.json()["quarantine"]["until"]["at"].is_string());
+    assert!(answer.json()["hold"]["until"]["at"].is_string());
     assert_eq!(served_by(&side, "smart").await, "b#1");
     assert_eq!(side.gateway.health("/upstreams/usable").await, 1);
     side.post("/admin/v1/providers/a/release", "").send().await;
@@ -263,12 +255,12 @@ async fn the_end_of_a_providers_quarantine_is_told() {
     // The second one takes the first one's place, so only its end is one.
     for span in ["20s", "300ms"] {
         let body = format!(r#"{{"for": "{span}"}}"#);
-        let path = "/admin/v1/providers/a/quarantine";
+        let path = "/admin/v1/providers/a/hold";
         assert_eq!(side.post(path, &body).send().await.status, 200);
     }
     events.until("event: provider_usable").await;
     side.gateway.logged("provider usable again").await;
-    assert_eq!(side.state("/providers/0/quarantine").await, Value::Null);
+    assert_eq!(side.state("/providers/0/hold").await, Value::Null);
     assert_eq!(served_by(&side, "smart").await, "a#1");
 }
 
@@ -342,13 +334,13 @@ async fn what_means_nothing_is_refused_and_changes_nothing() {
             "invalid_request",
         ),
         (
-            "keys/a%231/quarantine",
+            "keys/a%231/hold",
             r#"{"fro": "1h"}"#,
             400,
             "invalid_request",
         ),
-        ("keys/a%231/quarantine", "[]", 400, "invalid_request"),
-        ("keys/a%231/quarantine", "{", 400, "invalid_request"),
+        ("keys/a%231/hold", "[]", 400, "invalid_request"),
+        ("keys/a%231/hold", "{", 400, "invalid_request"),
         ("nothing", "", 404, "not_found"),
         ("state", "", 405, "method_not_allowed"),
     ] {
@@ -361,10 +353,7 @@ async fn what_means_nothing_is_refused_and_changes_nothing() {
     }
     assert_eq!(side.state("/providers/0/keys/0/state").await, "usable");
     let big = format!("{{\"for\": \"{}\"}}", "1".repeat(70_000));
-    let answer = side
-        .post("/admin/v1/keys/a%231/quarantine", &big)
-        .send()
-        .await;
+    let answer = side.post("/admin/v1/keys/a%231/hold", &big).send().await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (413, "request_too_large")
@@ -387,8 +376,8 @@ async fn answers_are_as_described() {
         ("get", "/health/ready", "/health/ready", ""),
         (
             "post",
-            "/admin/v1/keys/a%231/quarantine",
-            "/admin/v1/keys/{id}/quarantine",
+            "/admin/v1/keys/a%231/hold",
+            "/admin/v1/keys/{id}/hold",
             r#"{"for": 9}"#,
         ),
         (

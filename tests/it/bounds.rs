@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use pointsman::domain::allowance::{Allowance, Unit};
-use pointsman::domain::circuit::BreakerPolicy;
-use pointsman::domain::client::Standing;
+use pointsman::domain::breaker::BreakerPolicy;
+use pointsman::domain::client::Requester;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::fair_queue::FairQueue;
 use pointsman::domain::ids::{LeaseId, ModelName};
 use pointsman::domain::key_state::{self, KeyState, Settlement};
 use pointsman::domain::limits::{KeyLimits, RetryBudgetPolicy};
-use pointsman::domain::memory::{CooldownMemory, KeyMemory, LimitMemory, ProviderMemory};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::pace;
+use pointsman::domain::persisted::{
+    PersistedCooldown, PersistedKey, PersistedLimit, PersistedProvider,
+};
 use pointsman::domain::provider_state::{self, Pass, ProviderState};
-use pointsman::domain::retry_budget::Charge;
+use pointsman::domain::retry_budget::BudgetCharge;
 use pointsman::domain::time::Time;
 use pointsman::domain::waiting::{Waiter, WaitingRoom};
 use pointsman::wire::json;
@@ -67,12 +69,12 @@ fn nothing_grows_beyond_its_bound() {
 #[test]
 fn what_is_restored_has_the_same_bounds() {
     let until = Time::ZERO + Duration::from_secs(300);
-    let cooling = CooldownMemory { until, strikes: 1 };
-    let memory = KeyMemory {
+    let cooling = PersistedCooldown { until, strikes: 1 };
+    let memory = PersistedKey {
         models: names().map(|name| (name, cooling)).collect(),
-        ..KeyMemory::default()
+        ..PersistedKey::default()
     };
-    let limit = |model| LimitMemory {
+    let limit = |model| PersistedLimit {
         model,
         unit: Unit::Requests,
         period: Duration::ZERO,
@@ -83,7 +85,7 @@ fn what_is_restored_has_the_same_bounds() {
         trusted_until: until,
         refills_in: None,
     };
-    let limits: Vec<LimitMemory> = names().map(limit).collect();
+    let limits: Vec<PersistedLimit> = names().map(limit).collect();
     let mut key = KeyState::new(KeyLimits::default(), CooldownPolicy::default());
     key.restore(&memory, &limits, Time::ZERO);
     assert_eq!(
@@ -92,9 +94,9 @@ fn what_is_restored_has_the_same_bounds() {
     );
     assert_eq!(key.limits_memory(Time::ZERO).len(), pace::MODELS_KEPT);
     let mut provider = provider();
-    let memory = ProviderMemory {
+    let memory = PersistedProvider {
         gone: names().map(|name| (name, until)).collect(),
-        ..ProviderMemory::default()
+        ..PersistedProvider::default()
     };
     provider.restore(&memory, Duration::from_secs(300), Time::ZERO);
     assert_eq!(provider.models(), provider_state::MODELS_KEPT);
@@ -117,9 +119,9 @@ fn the_documentation_names_every_bound() {
 fn who_no_longer_waits_leaves_nothing_behind() {
     let mut room = WaitingRoom::new(100);
     for name in names() {
-        let standing = Standing {
+        let standing = Requester {
             client: Some(name.as_str().into()),
-            ..Standing::default()
+            ..Requester::default()
         };
         let waiter = Waiter {
             ticket: room.ticket(standing.priority),
@@ -177,7 +179,7 @@ fn flooded(class: Class, heard: &[Allowance], size: impl Fn(&KeyState, Time) -> 
 
 fn cooling() -> usize {
     flooded(Class::RateLimited, &[], |key, now| {
-        let remembered = key.memory(now).models.len();
+        let remembered = key.persisted(now).models.len();
         key.cooling_models(now).count().max(remembered)
     })
 }
@@ -209,7 +211,7 @@ fn gone() -> usize {
             provider.settled(&name, Class::Transient, true, false, Time::ZERO);
         }
     }
-    let remembered = provider.memory(Time::ZERO).gone.len();
+    let remembered = provider.persisted(Time::ZERO).gone.len();
     provider.unwell(Time::ZERO).len().max(remembered)
 }
 
@@ -217,7 +219,7 @@ fn budgets() -> usize {
     let mut provider = provider();
     for name in names() {
         let pass = Pass { probe: false };
-        provider.started(&name, pass, Charge::First, Time::ZERO);
+        provider.started(&name, pass, BudgetCharge::First, Time::ZERO);
     }
     provider.models()
 }

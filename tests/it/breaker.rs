@@ -66,7 +66,7 @@ async fn three_failures_in_a_row_open_it_whatever_their_kind() {
         a.on(Match::any(), [failure]);
         assert_eq!(asks(&gateway, 6).await, ["b"; 6]);
         assert_eq!((a.count(), b.count()), (3, 6), "open: not asked any more");
-        let line = gateway.logged("circuit opened").await;
+        let line = gateway.logged("breaker opened").await;
         assert!(line.contains("a:ma"), "{line}");
         a.on(Match::any(), [Behaviour::says("a")]);
         assert_eq!(
@@ -117,7 +117,7 @@ async fn half_open_lets_one_request_through_and_its_success_closes_it() {
     assert_eq!(a.count(), 4, "exactly one probe");
     gate.open();
     assert_eq!(probe.await.unwrap().says(), "a");
-    gateway.logged("circuit closed").await;
+    gateway.logged("breaker closed").await;
     assert_eq!(asks(&gateway, 3).await, ["a"; 3]);
 }
 
@@ -184,7 +184,7 @@ async fn answers_about_the_request_or_the_key_never_open_it() {
         !gateway
             .logs()
             .iter()
-            .any(|line| line.contains("circuit opened"))
+            .any(|line| line.contains("breaker opened"))
     );
 }
 
@@ -207,11 +207,11 @@ async fn a_request_that_fails_everywhere_opens_one_breaker_at_most() {
         ["b"],
         "the second to fail in the same way is not blamed"
     );
-    gateway.logged("circuit opened").await;
+    gateway.logged("breaker opened").await;
     let opened = gateway
         .logs()
         .into_iter()
-        .filter(|line| line.contains("circuit opened"));
+        .filter(|line| line.contains("breaker opened"));
     assert_eq!(opened.count(), 1);
 }
 

@@ -129,13 +129,13 @@ async fn no_disguise_gets_a_key_past_the_masker() {
                 .header("x-request-id", &format!("r{asked}"))
                 .send()
                 .await;
-            let story = side
+            let trace = side
                 .get(&format!("/admin/v1/requests/r{asked}"))
                 .send()
                 .await;
             asked += 1;
-            assert!(story.text().contains("tries"), "{}", story.text());
-            assert_hidden(story.text(), &seen, "story");
+            assert!(trace.text().contains("tries"), "{}", trace.text());
+            assert_hidden(trace.text(), &seen, "story");
             if answer.status != 200 || stream {
                 assert_hidden(answer.text(), &seen, "body");
             }
@@ -162,26 +162,26 @@ async fn no_disguise_gets_a_key_past_the_masker() {
 
 #[tokio::test]
 async fn a_key_in_utf_16_is_in_no_story_and_the_words_beside_it_are() {
-    for mark in [&b""[..], b"\xff\xfe", b"\xfe\xff"] {
+    for fingerprint in [&b""[..], b"\xff\xfe", b"\xfe\xff"] {
         let a = ScriptedUpstream::start().await;
         let receiver = Receiver::start().await;
         let side = side(&a, &receiver).await;
         let text = format!(r#"{{"error":{{"message":"denied to {KEY}"}}}}"#);
         let units = text.encode_utf16();
-        let wide = units.flat_map(|unit| match mark {
+        let wide = units.flat_map(|unit| match fingerprint {
             b"\xfe\xff" => unit.to_be_bytes(),
             _ => unit.to_le_bytes(),
         });
-        let body = mark.iter().copied().chain(wide).collect();
+        let body = fingerprint.iter().copied().chain(wide).collect();
         let behaviour = Behaviour::pieces("application/json", vec![body]);
         a.on(Match::any(), [behaviour.status(400)]);
         let call = side.gateway.chat("a").header("x-request-id", "wide");
         let answer = call.send().await;
         let text = String::from_utf8_lossy(&answer.body);
         assert_hidden(&text, &["e5fgh1jk".to_owned()], "body");
-        let story = side.get("/admin/v1/requests/wide").send().await;
-        assert_hidden(story.text(), &["e5fgh1jk".to_owned()], "story");
-        assert!(story.text().contains("denied to ****"), "{}", story.text());
+        let trace = side.get("/admin/v1/requests/wide").send().await;
+        assert_hidden(trace.text(), &["e5fgh1jk".to_owned()], "story");
+        assert!(trace.text().contains("denied to ****"), "{}", trace.text());
     }
 }
 

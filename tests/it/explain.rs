@@ -180,7 +180,7 @@ async fn a_key_that_cools_is_passed_over_and_told_until_when() {
 #[tokio::test]
 async fn an_open_breaker_and_a_model_that_is_gone_lead_to_the_next_upstream() {
     for (failure, reason) in [
-        (Behaviour::fails(500), "excluded circuit_open"),
+        (Behaviour::fails(500), "excluded breaker_open"),
         (
             Behaviour::error(404, "model_not_found", "The model does not exist"),
             "excluded model_gone",
@@ -204,7 +204,7 @@ async fn the_probe_of_a_breaker_is_announced_and_no_second_one() {
     let probe = Behaviour::says("back").gate(At::BeforeHead, &gate);
     scene.a.on(Match::any(), [Behaviour::fails(500), probe]);
     assert_eq!(scene.send().await.header("x-pointsman-attempts"), "2");
-    assert_eq!(verdict(&scene.explain().await, 0), "excluded circuit_open");
+    assert_eq!(verdict(&scene.explain().await, 0), "excluded breaker_open");
     until("the breaker to be half-open", async || {
         verdict(&scene.explain().await, 0) == "chosen -"
     })
@@ -214,7 +214,7 @@ async fn the_probe_of_a_breaker_is_announced_and_no_second_one() {
     assert!(detail.contains("would be the probe"), "{told:#}");
     let first = scene.side.gateway.chat("smart").spawn();
     until("the probe to be under way", async || scene.a.count() == 2).await;
-    assert_eq!(verdict(&scene.explain().await, 0), "excluded circuit_open");
+    assert_eq!(verdict(&scene.explain().await, 0), "excluded breaker_open");
     assert_eq!(scene.agrees().await, "b:mb b#1");
     gate.open();
     assert_eq!(first.await.unwrap().says(), "back");
@@ -291,19 +291,17 @@ async fn a_preferred_upstream_is_waited_for_with_patience() {
 #[tokio::test]
 async fn what_an_operator_took_out_is_out_for_both() {
     let scene = Scene::new(TWO, "a").await;
-    scene.order("keys/a%231/quarantine", "").await;
+    scene.order("keys/a%231/hold", "").await;
     assert_eq!(scene.agrees().await, "a:m a#2");
-    scene.order("keys/a%232/quarantine", "").await;
-    scene.order("keys/a%233/quarantine", "").await;
+    scene.order("keys/a%232/hold", "").await;
+    scene.order("keys/a%233/hold", "").await;
     assert_eq!(verdict(&scene.explain().await, 0), "excluded quarantined");
     assert_eq!(scene.agrees().await, "no_usable_keys");
     for key in 1..=3 {
         scene.order(&format!("keys/a%23{key}/release"), "").await;
     }
     assert_eq!(scene.agrees().await, "a:m a#3");
-    scene
-        .order("providers/a/quarantine", r#"{"for": "1h"}"#)
-        .await;
+    scene.order("providers/a/hold", r#"{"for": "1h"}"#).await;
     let told = scene.explain().await;
     assert!(told["candidates"][0]["seconds_left"].as_f64().unwrap() > 3500.0);
     assert_eq!(scene.agrees().await, "no_usable_keys");

@@ -139,7 +139,7 @@ async fn numbers_agree_with_what_upstreams_and_callers_saw() {
         let used = number(keys.iter().filter(|used| *used == key).count());
         assert_eq!(sum("pointsman_key_attempts_total", &[("key", id)]), used);
     }
-    let limited = [("class", "rate_limited"), ("upstream", "a:m")];
+    let limited = [("outcome", "rate_limited"), ("upstream", "a:m")];
     assert_eq!(sum("pointsman_attempts_total", &limited), 1.0);
     let failed = [
         ("error_type", "rate_limited"),
@@ -149,11 +149,21 @@ async fn numbers_agree_with_what_upstreams_and_callers_saw() {
         sum("gen_ai_client_operation_duration_seconds_count", &failed),
         1.0
     );
-    assert!(sum("pointsman_attempts_total", &[("why", "failover")]) >= 1.0);
-    assert!(sum("pointsman_attempts_total", &[("why", "next_key")]) >= 1.0);
+    assert!(
+        sum(
+            "pointsman_attempts_total",
+            &[("attempt_reason", "failover")]
+        ) >= 1.0
+    );
+    assert!(
+        sum(
+            "pointsman_attempts_total",
+            &[("attempt_reason", "next_key")]
+        ) >= 1.0
+    );
 
     // Tokens: each whole answer of the script says 3 and 2.
-    let whole = sum("pointsman_attempts_total", &[("class", "success")])
+    let whole = sum("pointsman_attempts_total", &[("outcome", "success")])
         - sum(
             "gen_ai_client_operation_time_to_first_chunk_seconds_count",
             &[],
@@ -275,9 +285,12 @@ async fn what_streams_and_waits_take_is_measured() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let told = after(&side, 1.0).await;
     let sum = |name: &str, labels: &[(&str, &str)]| told.sum(name, labels);
-    let waits = "pointsman_wait_duration_seconds";
-    assert_eq!(sum(&format!("{waits}_count"), &[("result", "served")]), 1.0);
-    let waited = sum(&format!("{waits}_sum"), &[("result", "served")]);
+    let waits = "pointsman_queue_wait_seconds";
+    assert_eq!(
+        sum(&format!("{waits}_count"), &[("result", "admitted")]),
+        1.0
+    );
+    let waited = sum(&format!("{waits}_sum"), &[("result", "admitted")]);
     assert!((0.1..10.0).contains(&waited), "{waited}");
     let first = "gen_ai_client_operation_time_to_first_chunk_seconds_count";
     assert_eq!(sum(first, &[]), 1.0);
@@ -327,9 +340,9 @@ dispatch: {await_cooldown: 200ms}
     gate.open();
     assert_eq!(first.await.unwrap().says(), "late");
     let told = after(&side, 2.0).await;
-    let gave_up = [("result", "gave_up")];
+    let gave_up = [("result", "timed_out")];
     assert_eq!(
-        told.sum("pointsman_wait_duration_seconds_count", &gave_up),
+        told.sum("pointsman_queue_wait_seconds_count", &gave_up),
         1.0
     );
 }

@@ -24,13 +24,13 @@ async fn recovered() -> (ScriptedUpstream, ScriptedUpstream, Gateway) {
     for _ in 0..3 {
         gateway.chat("v").send().await;
     }
-    gateway.logged("circuit opened").await;
+    gateway.logged("breaker opened").await;
     a.on(Match::any(), [Behaviour::says("a")]);
     until("its recovery", async || {
         gateway.chat("v").send().await.says() == "a"
     })
     .await;
-    gateway.logged("circuit closed").await;
+    gateway.logged("breaker closed").await;
     (a, b, gateway)
 }
 

@@ -266,10 +266,8 @@ async fn nothing_in_the_file_keeps_it_from_starting_and_a_path_that_cannot_be_wr
 async fn what_an_operator_took_out_stays_out_after_a_kill_until_a_release_which_is_kept_as_well() {
     let kept = Kept::new().await;
     let side = kept.with_admin().await;
-    side.post("/admin/v1/keys/a%231/quarantine", "")
-        .send()
-        .await;
-    side.post("/admin/v1/keys/a%232/quarantine", r#"{"for": "1h"}"#)
+    side.post("/admin/v1/keys/a%231/hold", "").send().await;
+    side.post("/admin/v1/keys/a%232/hold", r#"{"for": "1h"}"#)
         .send()
         .await;
     kept.holds(2).await;
@@ -279,21 +277,19 @@ async fn what_an_operator_took_out_stays_out_after_a_kill_until_a_release_which_
     let answer = side.gateway.chat("a").send().await;
     answer.assert_error(502, "no_usable_keys");
     let keys = "/providers/0/keys";
-    let first = side.state(&format!("{keys}/0/quarantine")).await;
+    let first = side.state(&format!("{keys}/0/hold")).await;
     assert_eq!(first, json!({"until": null}));
-    let second = side.state(&format!("{keys}/1/quarantine")).await;
+    let second = side.state(&format!("{keys}/1/hold")).await;
     let left = second["until"]["seconds_left"].as_f64().unwrap();
     assert!((3500.0..=3600.0).contains(&left), "{left}");
     for number in 1..=2 {
         let path = format!("/admin/v1/keys/a%23{number}/release");
         side.post(&path, "").send().await;
     }
-    side.post("/admin/v1/providers/a/quarantine", "")
-        .send()
-        .await;
+    side.post("/admin/v1/providers/a/hold", "").send().await;
     kept.holds(0).await;
     until("the provider", async || {
-        kept.state()["providers"][0]["quarantine"] == json!({})
+        kept.state()["providers"][0]["hold"] == json!({})
     })
     .await;
     kill(side.gateway).await;

@@ -4,6 +4,7 @@
 
 mod house;
 mod mutants;
+mod names;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,8 +266,8 @@ fn nothing_is_left_to_do() {
     let mut problems = Vec::new();
     for file in source::read_all(&root()) {
         for pair in file.tokens.windows(2) {
-            if let [name, mark] = pair
-                && mark.text == "!"
+            if let [name, fingerprint] = pair
+                && fingerprint.text == "!"
                 && ["todo", "unimplemented", "dbg"].contains(&name.text.as_str())
             {
                 problems.push(format!("src/{}:{}: {}!", file.path, name.line, name.text));

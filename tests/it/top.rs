@@ -30,8 +30,8 @@ struct Seen {
     parser: vt100::Parser,
 }
 
-fn size(cells: u16) -> NonZeroU16 {
-    NonZeroU16::new(cells).unwrap()
+fn size(statuses: u16) -> NonZeroU16 {
+    NonZeroU16::new(statuses).unwrap()
 }
 
 /// A terminal in which a command runs.
@@ -113,9 +113,9 @@ impl Term {
     fn is_coloured(&self) -> bool {
         let seen = self.seen.borrow();
         let screen = seen.parser.screen();
-        let mut cells =
+        let mut statuses =
             (0..24).flat_map(|row| (0..80).filter_map(move |column| screen.cell(row, column)));
-        cells.any(|cell| cell.fgcolor() != vt100::Color::Default)
+        statuses.any(|cell| cell.fgcolor() != vt100::Color::Default)
     }
 
     /// Completes when the screen is as it should be; shows it when it never is. It is drawn from top to bottom: with the
@@ -186,16 +186,15 @@ async fn keys_are_seen_quarantined_released_and_the_terminal_is_left_as_it_was()
     }
     // a, its upstream, its first key.
     term.press("jjQ").await;
-    term.shows("quarantine a#1 until it is released?").await;
+    term.shows("hold a#1 until it is released?").await;
     term.press("n").await;
     term.hides("until it is released?").await;
     assert_eq!(side.state("/providers/0/keys/0/state").await, "usable");
     term.press("Q").await;
-    term.shows("quarantine a#1 until it is released?").await;
+    term.shows("hold a#1 until it is released?").await;
     term.press("y").await;
-    term.shows("quarantined until").await;
-    side.is("/providers/0/keys/0/state", json!("quarantined"))
-        .await;
+    term.shows("held until").await;
+    side.is("/providers/0/keys/0/state", json!("held")).await;
     // The other key is asked now, and cools.
     let refused = side.gateway.chat("a").awaits("0").send().await;
     assert_eq!(refused.status, 429, "{}", refused.text());
@@ -216,9 +215,9 @@ async fn help_filter_and_another_size() {
     let mut term = Term::top(&side, &[]);
     term.shows("? help").await;
     term.press("?").await;
-    term.shows("quarantine the selected key").await;
+    term.shows("hold the selected key").await;
     term.press("\x1b").await;
-    term.hides("quarantine the selected key").await;
+    term.hides("hold the selected key").await;
     term.press("/a#2\r").await;
     term.hides("b#1").await;
     term.shows("a#2").await;
@@ -331,12 +330,12 @@ async fn what_cannot_be_shown_is_said_without_a_screen() {
 /// A process that answers as the description of the admin listener says, with what is made up here.
 async fn made_up() -> ScriptedUpstream {
     let process = ScriptedUpstream::start().await;
-    let key = json!({"id": "groq#1", "life": "up", "state": "usable", "in_flight": 0, "attempts": 3, "quarantine": null,
+    let key = json!({"id": "groq#1", "life": "up", "state": "usable", "in_flight": 0, "attempts": 3, "hold": null,
         "invalid": null, "cooling": [], "limits": {}, "learned": {"max_in_flight": null, "limits": []}});
     let state = json!({
         "process": {"version": "9.9.9", "uptime_seconds": 5.0, "generation": 4, "draining": true, "in_flight": 2},
         "router": {"waiting": 7},
-        "providers": [{"name": "groq", "life": "up", "quarantine": null, "cooling": null, "upstreams": [], "keys": [key]}],
+        "providers": [{"name": "groq", "life": "up", "hold": null, "cooling": null, "upstreams": [], "keys": [key]}],
     });
     let point = json!({"at": "2026-11-21T16:00:00.000Z", "requests": 100, "failed": 1, "failovers": 0, "p50_ms": 20.0,
         "p95_ms": 333.0, "p99_ms": 400.0, "first_token_p50_ms": null, "first_token_p95_ms": null});
@@ -346,9 +345,9 @@ async fn made_up() -> ScriptedUpstream {
         "operation": "chat/completions", "stream": false, "target": "smart\u{1b}[2J", "outcome": "answered", "status": 200,
         "upstream": "groq:m", "key": "groq#1", "attempts": 2, "total_ms": 812.4, "first_token_ms": null,
         "prompt_tokens": 1, "completion_tokens": 2, "trace_id": null});
-    let attempt = json!({"upstream": "groq:m", "key": "groq#1", "why": "first", "passed_over": [], "asked_ms": 0.1,
+    let attempt = json!({"upstream": "groq:m", "key": "groq#1", "attempt_reason": "first", "passed_over": [], "asked_ms": 0.1,
         "waited_ms": 0.0, "started_ms": 0.2, "first_byte_ms": 1.0, "first_token_ms": null, "ended_ms": 2.0,
-        "class": "success", "status": 200, "detail": null});
+        "outcome": "success", "status": 200, "detail": null});
     let mut whole = request.clone();
     whole["chain"] = json!(["groq:m", "spare:m"]);
     whole["tries"] = json!([attempt]);

@@ -149,7 +149,7 @@ async fn what_is_not_sampled_is_not_sent_but_failures_are() {
     let declined = two.gateway.chat("v").header("traceparent", DECLINED);
     assert_eq!(declined.send().await.status, 502);
     let spans = two.receiver.received(5).await;
-    let kept = |at: usize| attribute(&spans[at].attributes, "pointsman.kept");
+    let kept = |at: usize| attribute(&spans[at].attributes, "pointsman.sampling.reason");
     assert_eq!(
         (kept(0), kept(2)),
         ("sampled".to_owned(), "failed".to_owned())
@@ -246,7 +246,10 @@ telemetry: {otlp: {endpoint: <receiver>}, metrics: {push: false}, traces: {sampl
     let gateway = Gateway::start_with(yaml, &places, &[SOON]).await;
     gateway.chat_stream("v").send().await;
     let spans = receiver.received(3).await;
-    assert_eq!(attribute(&spans[0].attributes, "pointsman.kept"), "hedge");
+    assert_eq!(
+        attribute(&spans[0].attributes, "pointsman.sampling.reason"),
+        "hedge"
+    );
     assert_eq!(events(&spans[0]), ["pointsman.hedge"]);
     assert_eq!(events(&spans[1]), ["pointsman.cancelled"]);
     assert_eq!(spans[2].links[0].span_id, spans[1].span_id);
@@ -310,7 +313,7 @@ fn what_spans_carry_is_described_and_nothing_else_is() {
     let mut attributes = told_of("| Attribute");
     // Those of events and links alone stand in the text.
     let text = include_str!("../../docs/observability.md");
-    for name in ["from", "reason", "until", "wait.duration", "link"] {
+    for name in ["from", "reason", "until", "queue.wait", "link"] {
         let name = format!("pointsman.{name}");
         assert!(text.contains(&format!("`{name}`")), "{name}");
         attributes.insert(name);

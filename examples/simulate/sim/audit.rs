@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use pointsman::actors::view::Life;
-use pointsman::domain::circuit::Gate;
+use pointsman::actors::status::Life;
+use pointsman::domain::breaker::BreakerGate;
 use pointsman::domain::time::Time;
 
 use super::listen;
@@ -102,7 +102,7 @@ pub fn audit(state: &mut State) {
             if let Some(until) = upstream.gone_until {
                 left_alone.push((model.as_str(), until, book.gone.until));
             }
-            if let Gate::Open { until } = upstream.breaker {
+            if let BreakerGate::Open { until } = upstream.breaker {
                 let known = match book.breaker {
                     // Due for a probe: one may have been on its way to a key.
                     Breaker::Open { until, .. } if until <= now => Time::NEVER,

@@ -344,21 +344,21 @@ impl State {
     }
 
     /// A part of the answer is with the dispatcher.
-    pub fn delivered(&mut self, attempt: u32, mark: Mark, bytes: usize) {
+    pub fn delivered(&mut self, attempt: u32, fingerprint: Mark, bytes: usize) {
         let now = self.clock.now();
         self.counted(attempt, bytes);
         let call = &mut self.attempts[attempt as usize];
         let (request, spot, verdict) = (call.request, call.spot, call.verdict);
         call.returned = now;
-        if mark.content || mark.finish || mark.life {
+        if fingerprint.content || fingerprint.finish || fingerprint.life {
             call.last_content = now;
             call.away = Duration::ZERO;
         }
         let answers = matches!(verdict.class, Class::CallerFault | Class::ContentPolicy)
             || (verdict.class == Class::Success && !call.stream);
-        if (mark.verdict && answers && !call.begun) || (mark.content && !call.begun) {
+        if (fingerprint.verdict && answers && !call.begun) || (fingerprint.content && !call.begun) {
             call.won = Some(now);
-            let served = (mark.content && !call.begun) || verdict.class == Class::Success;
+            let served = (fingerprint.content && !call.begun) || verdict.class == Class::Success;
             let (started, stream) = (call.started, call.stream);
             let of = &self.asked[request as usize].attempts;
             // What finishes a broken stream is not measured.
@@ -370,16 +370,16 @@ impl State {
             }
         }
         let call = &mut self.attempts[attempt as usize];
-        if mark.content && !call.begun {
+        if fingerprint.content && !call.begun {
             call.begun = true;
             let policy = self.world.makers[spot.maker].breaker;
             self.model.began(spot, attempt, &policy, now);
             self.note("first content", request, attempt, Some(spot), "");
         }
-        if mark.finish {
+        if fingerprint.finish {
             self.attempts[attempt as usize].finished = true;
         }
-        if mark.verdict {
+        if fingerprint.verdict {
             self.end(attempt, verdict);
             // What is left of a stream's body is read for the sake of its connection, and is no call any more.
             if self.attempts[attempt as usize].stream {
@@ -397,7 +397,7 @@ impl State {
         }
         let spot = call.spot;
         if call.outcome.is_none() {
-            let verdict = self.lost_race(attempt, now).unwrap_or_else(|| Verdict {
+            let verdict = self.hedge_lost(attempt, now).unwrap_or_else(|| Verdict {
                 class: self.why_dropped(attempt, now),
                 hint: None,
                 date: None,
@@ -477,7 +477,7 @@ impl State {
     }
 
     /// What the loser of a race ends as. It must be gone within a tenth of a second.
-    fn lost_race(&mut self, attempt: u32, now: Time) -> Option<Verdict> {
+    fn hedge_lost(&mut self, attempt: u32, now: Time) -> Option<Verdict> {
         const AT_ONCE: Duration = Duration::from_millis(100);
         const A_MOMENT: Duration = Duration::from_millis(2);
         let call = &self.attempts[attempt as usize];

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::HeaderMap;
-use pointsman::actors::view::{Life, LifeCell};
-use pointsman::dispatch::{Answer, AnswerBody, Dispatch, Failed, Relay, Request};
+use pointsman::actors::status::{Life, LifeStatus};
+use pointsman::dispatch::{AnswerBody, Dispatch, Failed, ProxyResponse, Relay, Request};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::error_code::ErrorCode;
 use pointsman::domain::outcome::Class;
@@ -114,7 +114,7 @@ async fn take(
     shared: &Shared,
     number: u32,
     plan: &Plan,
-    answer: Answer,
+    answer: ProxyResponse,
     end: Instant,
     leaves_at: Option<Instant>,
 ) -> End {
@@ -323,7 +323,7 @@ fn judge_stream(state: &mut State, number: u32, seen: &Seen) {
     }
 }
 
-fn judge_head(state: &mut State, number: u32, answer: &Answer) {
+fn judge_head(state: &mut State, number: u32, answer: &ProxyResponse) {
     let asked = &state.asked[number as usize];
     let made = asked.attempts.len();
     if answer.attempts != made {
@@ -419,7 +419,7 @@ fn judge_loss(state: &mut State, number: u32, code: &'static str) {
     let up = asked.slots.iter().any(|slot| {
         let name = &state.world.makers[slot.maker].name;
         state.cells.providers.get(name).is_some_and(|cells| {
-            let quarantined = |life: &LifeCell| life.get() == Life::Quarantined;
+            let quarantined = |life: &LifeStatus| life.get() == Life::Quarantined;
             !quarantined(&cells.provider.life)
                 && !cells.keys.iter().all(|key| quarantined(&key.life))
         })

@@ -90,12 +90,12 @@ impl Flood {
             tokio::time::sleep(pause).await;
         }
         self.sent = self.sent.saturating_add(1);
-        let mark = Mark {
+        let fingerprint = Mark {
             life: self.life,
             verdict: self.most == Some(self.sent),
             ..Mark::default()
         };
-        (Act::Chunk(self.piece.clone()), mark)
+        (Act::Chunk(self.piece.clone()), fingerprint)
     }
 }
 

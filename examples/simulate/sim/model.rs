@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pointsman::domain::circuit::BreakerPolicy;
+use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::cooldown::{CooldownPolicy, CooldownScope};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::restart::RestartPolicy;

@@ -96,7 +96,9 @@ impl Reloads {
             provider.keys.remove(at);
             let cells = state.cells.providers.get(&provider.name);
             let mut keys = cells.into_iter().flat_map(|cells| &cells.keys);
-            let gone = keys.find(|cell| cell.id.index as usize == key + 1).cloned();
+            let gone = keys
+                .find(|status| status.id.index as usize == key + 1)
+                .cloned();
             state.retired.extend(gone);
         }
         // A key that is new gets a number that no other had.
@@ -119,6 +121,6 @@ impl Reloads {
         let oldest = self.earlier.front().map(|(oldest, _)| *oldest);
         self.spec.oldest = oldest.unwrap_or(self.spec.generation);
         self.tree.apply(&self.spec).await;
-        self.shared.lock().cells = self.tree.dispatcher().cells();
+        self.shared.lock().cells = self.tree.client().cells();
     }
 }

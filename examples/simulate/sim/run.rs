@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use pointsman::actors::chaos::Chaos;
+use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{Continuation, Dispatch, Endpoint, Hedger, Pulses};
-use pointsman::domain::profile::{Said, TargetPolicies, TargetPolicy};
+use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
+use pointsman::domain::profile::{ExplicitSettings, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
 use pointsman::domain::time::Time;
@@ -75,7 +75,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     let (told, hear) = std::sync::mpsc::channel::<Shared>();
     let strikes = std::sync::OnceLock::new();
     let hear = std::sync::Mutex::new(hear);
-    let chaos = Chaos::hook(move |actor, message| {
+    let chaos = FaultHook::hook(move |actor, message| {
         let shared: &Shared = strikes.get_or_init(|| {
             let hear = hear
                 .lock()
@@ -93,7 +93,7 @@ async fn play(world: Arc<World>, listener: Option<Listener>) -> Outcome {
     drop(told.send(shared.clone()));
     let spec = tree_spec(&world, clock, chaos);
     let tree = Tree::start(spec.clone()).await;
-    shared.lock().cells = tree.dispatcher().cells();
+    shared.lock().cells = tree.client().cells();
     shared.lock().armed = true;
     let mut reloads = Reloads::new(&world, &shared, clock, tree, spec);
     let auditor = task::guarded(audits(shared.clone(), listener.clone()));
@@ -240,11 +240,11 @@ async fn settle() {
     }
 }
 
-fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
+fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
     let makers = world.makers.iter().enumerate();
     let providers = makers.map(|(number, maker)| ProviderSpec {
         name: maker.name.clone(),
-        home: maker.name.to_string(),
+        endpoint: maker.name.to_string(),
         keys: (0..maker.keys)
             .map(|key| Some(ApiKey::new(format!("{PLANTED}{number}-{key}"))))
             .collect(),
@@ -258,11 +258,11 @@ fn tree_spec(world: &World, clock: Clock, chaos: Chaos) -> TreeSpec {
         generation: 0,
         oldest: 0,
         providers: providers.collect(),
-        recall: std::collections::BTreeMap::new(),
+        restored: std::collections::BTreeMap::new(),
         max_waiting: world.policy.max_waiting,
         restart: RestartPolicy::default(),
         clock,
-        chaos,
+        fault_hook: chaos,
     }
 }
 
@@ -285,7 +285,7 @@ pub fn dispatch(
             max_answer: MAX_ANSWER,
             max_event: MAX_EVENT,
             kind: String::new(),
-            wire: Arc::new(wire),
+            transport: Arc::new(wire),
             headers: HeaderMap::new(),
             credentials: Vec::new().into(),
             params: serde_json::Map::new(),
@@ -294,18 +294,21 @@ pub fn dispatch(
             retry: Arc::clone(&maker.retry),
             trace_context: false,
             forward_user_agent: false,
-            prefill: maker.prefill.map(|form| Continuation { form, wire: None }),
+            prefill: maker.prefill.map(|form| Continuation {
+                form,
+                transport: None,
+            }),
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
     let chains = || world.targets.listed().iter().map(|listed| &listed.chain);
     let upstreams = || chains().flat_map(|chain| chain.upstreams.iter().cloned());
-    let known = before.and_then(|before| before.hedger.as_ref());
+    let known = before.and_then(|before| before.hedge_controller.as_ref());
     let hedger = world
         .policy
         .hedge
-        .map(|policy| Hedger::new(policy, upstreams(), known));
-    let said = Said {
+        .map(|policy| HedgeController::new(policy, upstreams(), known));
+    let said = ExplicitSettings {
         rescue: Some(world.rescue),
         patience: Some(world.policy.patience),
         hedge: world.policy.hedge.is_some(),
@@ -313,15 +316,15 @@ pub fn dispatch(
     let policy = TargetPolicy::new(None, said);
     Dispatch {
         generation,
-        hedger,
-        pulses: Pulses::new(upstreams(), before.map(|before| &before.pulses)),
+        hedge_controller: hedger,
+        latencies: LatencyTable::new(upstreams(), before.map(|before| &before.latencies)),
         policies: TargetPolicies::new(policy, BTreeMap::new()),
-        dispatcher: tree.dispatcher().clone(),
+        tree: tree.client().clone(),
         targets: Arc::clone(&world.targets),
         endpoints,
         policy: world.policy,
         clock,
-        halt: pointsman::runtime::halt::Halt::default(),
+        abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
         buffers: shared.lock().buffers.clone(),
     }

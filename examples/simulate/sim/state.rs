@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pointsman::actors::view::{Cells, KeyCell};
+use pointsman::actors::status::{KeyStatus, TreeStatus};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;
 use pointsman::runtime::buffers::Buffers;
@@ -48,7 +48,7 @@ pub struct Violation {
 pub struct State {
     pub world: Arc<World>,
     pub clock: Clock,
-    pub cells: Arc<Cells>,
+    pub cells: Arc<TreeStatus>,
     pub model: Model,
     /// By provider and model.
     pub pulses: Vec<Vec<Pulse>>,
@@ -76,7 +76,7 @@ pub struct State {
     /// The keys of each maker that the configuration has now.
     pub keys_now: Vec<Vec<usize>>,
     /// Keys that it has no longer.
-    pub retired: Vec<Arc<KeyCell>>,
+    pub retired: Vec<Arc<KeyStatus>>,
 }
 
 /// How long the latest answers of an upstream took, streams and wholes apart, and when the last one came.
@@ -116,7 +116,7 @@ impl Shared {
 }
 
 impl State {
-    pub fn new(world: Arc<World>, clock: Clock, cells: Arc<Cells>) -> Self {
+    pub fn new(world: Arc<World>, clock: Clock, cells: Arc<TreeStatus>) -> Self {
         Self {
             model: Model::new(&world),
             pulses: world

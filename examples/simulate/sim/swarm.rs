@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::domain::backoff::Waits;
+use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
-use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::{CooldownPolicy, CooldownScope};
 use pointsman::domain::hedge::{HedgeAfter, HedgePolicy};
 use pointsman::domain::ids::{ModelName, ProviderName};

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::header;
-use pointsman::upstream::{Call, Reply, SendError, Upstream};
+use pointsman::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 
 use super::calls::PLANTED;
 use super::flood::Flood;
@@ -67,8 +67,11 @@ impl Drop for Playing {
     }
 }
 
-impl Upstream for Scripted {
-    fn send(&self, call: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for Scripted {
+    fn send(
+        &self,
+        call: UpstreamRequest,
+    ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let body = String::from_utf8_lossy(&call.body);
         let request = number(&body, "\"user\":\"r");
         let model = number(&body, "\"model\":\"m");
@@ -107,7 +110,7 @@ impl Upstream for Scripted {
                             _ => None,
                         }
                     });
-                    Ok(Reply {
+                    Ok(UpstreamResponse {
                         status,
                         headers,
                         body: body.boxed(),

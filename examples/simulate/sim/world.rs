@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::{ProviderEntry, Targets, VirtualEntry};
-use pointsman::domain::circuit::BreakerPolicy;
 use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::{ModelName, ProviderName};
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};

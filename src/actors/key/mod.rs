@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::alarm::Alarm;
-use super::chaos::Chaos;
-use super::estate::Estate;
+use super::expiry_timer::ExpiryTimer;
+use super::fault_hook::FaultHook;
 use super::handle::Handle;
+use super::handoff::StateHandoff;
 use super::lease::{Lease, LeaseRecord, SettlePort};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
-use super::route::{Answer, Route};
-use super::view::{KeyCell, KeySettings};
+use super::route::{LeaseReply, RouteRequest};
+use super::status::{KeySettings, KeyStatus};
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
@@ -49,7 +49,7 @@ pub struct KeyCore {
     /// When what was learned is published again at the earliest.
     publish_at: Time,
     /// The timer of this incarnation: when something that was published ends.
-    alarm: Alarm,
+    timer: ExpiryTimer,
     /// Something was published with the present message.
     published: bool,
     /// A test has spoilt this state: no message is survived with it.
@@ -66,7 +66,7 @@ impl KeyCore {
             live: HashMap::new(),
             wanted: false,
             publish_at: Time::ZERO,
-            alarm: Alarm::default(),
+            timer: ExpiryTimer::default(),
             published: false,
             #[cfg(test)]
             spoilt: false,
@@ -76,23 +76,23 @@ impl KeyCore {
 
 /// The fixed part of a key's actor: the same for every incarnation.
 #[derive(Clone)]
-pub(crate) struct Key {
+pub(crate) struct KeyActor {
     pub(crate) name: Arc<str>,
     pub(crate) place: usize,
     pub(crate) provider_name: ProviderName,
     pub(crate) material: Arc<Option<ApiKey>>,
     pub(crate) handle: Handle<KeyMessage>,
-    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) status: Arc<KeyStatus>,
     pub(crate) port: Arc<dyn SettlePort>,
     pub(crate) provider: Handle<ProviderMessage>,
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
-    pub(crate) chaos: Chaos,
+    pub(crate) fault_hook: FaultHook,
 }
 
 /// Tells a key's actor, whichever incarnation runs, that a lease ended.
 pub(crate) struct KeyPort {
-    pub(crate) cell: Arc<KeyCell>,
+    pub(crate) status: Arc<KeyStatus>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) provider: Handle<ProviderMessage>,
 }
@@ -101,7 +101,7 @@ pub(crate) struct KeyPort {
 /// mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
-        self.cell.lease_ended();
+        self.status.lease_ended();
         // A provider that is down misses one outcome of its breaker, no more.
         let report = ProviderMessage::Report(Arc::clone(&record));
         drop(self.provider.send(report));
@@ -121,7 +121,7 @@ impl SettlePort for KeyPort {
         allowances: Vec<Allowance>,
         first_byte: Option<Duration>,
     ) {
-        let pacing = self.cell.settings().limits.pacing;
+        let pacing = self.status.settings().limits.pacing;
         if !pacing.learn && !pacing.adaptive_concurrency {
             return;
         }
@@ -134,48 +134,48 @@ impl SettlePort for KeyPort {
     }
 }
 
-impl Actor for Key {
+impl Actor for KeyActor {
     type Msg = KeyMessage;
-    type State = Estate<KeyCore>;
-    type Arguments = Estate<KeyCore>;
+    type State = StateHandoff<KeyCore>;
+    type Arguments = StateHandoff<KeyCore>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        mut estate: Self::Arguments,
+        mut handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         // Reachable before it looks for what ended in the meantime: no end falls in between.
         self.handle.point_at(Some(myself.clone()));
-        if let Some(core) = estate.get_mut() {
+        if let Some(core) = handoff.get_mut() {
             self.catch_up(core);
             // Timers end with their incarnation.
-            core.alarm = Alarm::default();
+            core.timer = ExpiryTimer::default();
             self.set_alarm(core, &myself);
         }
-        Ok(estate)
+        Ok(handoff)
     }
 
     async fn handle(
         &self,
         myself: ActorRef<Self::Msg>,
         message: Self::Msg,
-        estate: &mut Self::State,
+        handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if !matches!(message, KeyMessage::Tick(_)) {
-            self.cell.mailbox.taken();
+            self.status.mailbox.taken();
         }
-        self.chaos.strike(&self.name, message.name());
-        let Some(core) = estate.get_mut() else {
+        self.fault_hook.fire(&self.name, message.name());
+        let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
         #[cfg(test)]
-        self.chaos.spoil(&self.name, &mut core.spoilt);
-        let settings = self.cell.settings();
+        self.fault_hook.spoil(&self.name, &mut core.spoilt);
+        let settings = self.status.settings();
         if !Arc::ptr_eq(&settings, &core.settings) {
             core.state.configure(settings.limits, settings.cooldown);
             core.settings = settings;
             // It may have published something since these settings came.
-            self.cell.forget_unlearned();
+            self.status.forget_unlearned();
             self.tell_limited(core, self.clock.now());
         }
         match message {
@@ -205,7 +205,7 @@ impl Actor for Key {
     }
 }
 
-impl Key {
+impl KeyActor {
     /// Settles what ended while no incarnation ran.
     fn catch_up(&self, core: &mut KeyCore) {
         let ended: Vec<_> = core
@@ -219,7 +219,7 @@ impl Key {
         }
     }
 
-    fn offer(&self, core: &mut KeyCore, mut route: Box<Route>) {
+    fn offer(&self, core: &mut KeyCore, mut route: Box<RouteRequest>) {
         if route.reply.is_closed() {
             return;
         }
@@ -246,11 +246,11 @@ impl Key {
             match (refusal.reason, refusal.ready_at) {
                 (Reason::Paced, Some(until)) => {
                     core.state.held_back(model, now);
-                    self.cell.publish_paced(model, route.tokens, until, now);
+                    self.status.publish_paced(model, route.tokens, until, now);
                 }
                 (Reason::Limited, _) => {
                     let limited = core.state.limited(route.tokens, now);
-                    self.cell.publish_limited(limited);
+                    self.status.publish_limited(limited);
                 }
                 _ => {}
             }
@@ -268,13 +268,13 @@ impl Key {
         if core.state.is_trial(record.id) {
             self.publish(core, now);
         }
-        self.cell.lease_began();
+        self.status.lease_began();
         // The next one like this need not ask.
-        self.cell
+        self.status
             .publish_limited(core.state.limited(route.tokens, now));
         let lease = Lease {
             index: route.walk.traversal.at,
-            key: self.cell.id.clone(),
+            key: self.status.id.clone(),
             material: Arc::clone(&self.material),
             waited: route
                 .walk
@@ -287,13 +287,13 @@ impl Key {
             port: Arc::clone(&self.port),
         };
         // If the task is gone the lease comes back in the error and settles itself.
-        drop(route.reply.send(Answer::Lease(lease)));
+        drop(route.reply.send(LeaseReply::Lease(lease)));
     }
 
     /// Whether this request was refused by this very key, and has not waited since. It is asked all the
     /// same, when no other key is left: only here is it known when it will be ready.
-    fn has_refused(&self, route: &Route) -> bool {
-        let here = (route.walk.traversal.at, self.cell.id.index);
+    fn has_refused(&self, route: &RouteRequest) -> bool {
+        let here = (route.walk.traversal.at, self.status.id.index);
         route.ask.refused_keys.contains(&here)
     }
 
@@ -321,18 +321,18 @@ impl Key {
 
     /// Room that a configured limit reserved may be free again: whether it is for those who were told to wait for it.
     fn tell_limited(&self, core: &KeyCore, now: Time) -> bool {
-        let Some(tokens) = self.cell.limited_tokens() else {
+        let Some(tokens) = self.status.limited_tokens() else {
             return false;
         };
         let limited = core.state.limited(tokens, now);
-        self.cell.publish_limited(limited);
-        self.cell.limited_tokens().is_none()
+        self.status.publish_limited(limited);
+        self.status.limited_tokens().is_none()
     }
 
     /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
     /// still does not suffice.
     fn tell_paced(&self, core: &KeyCore, model: &ModelName, now: Time) {
-        let Some(tokens) = self.cell.forget_paced(model) else {
+        let Some(tokens) = self.status.forget_paced(model) else {
             return;
         };
         match core.state.readiness(model, tokens, now) {
@@ -340,7 +340,7 @@ impl Key {
             Err(Refusal {
                 reason: Reason::Paced,
                 ready_at: Some(until),
-            }) => self.cell.publish_paced(model, tokens, until, now),
+            }) => self.status.publish_paced(model, tokens, until, now),
             Err(_) => {}
         }
     }
@@ -349,12 +349,12 @@ impl Key {
     /// nothing is left for `model` any more, which is what the next process has to know.
     fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
-        self.cell.publish_concurrency(concurrency);
+        self.status.publish_concurrency(concurrency);
         let is_used_up = || core.state.is_used_up(model, now);
-        if now >= core.publish_at || (!self.cell.is_used_up(model, now) && is_used_up()) {
+        if now >= core.publish_at || (!self.status.is_used_up(model, now) && is_used_up()) {
             core.publish_at = now + PUBLISH_EVERY;
             let known = core.state.learned_limits(now);
-            self.cell
+            self.status
                 .publish_limits(known, core.state.limits_memory(now));
         }
     }
@@ -376,7 +376,7 @@ impl Key {
             None => {}
         }
         let wanted = self.tell_limited(core, now) || was_trial || wanted;
-        self.cell
+        self.status
             .publish_concurrency(core.state.learned_concurrency());
         self.tell_paced(core, &record.upstream.model, now);
         if settlement.class == Class::RateLimited {
@@ -389,7 +389,7 @@ impl Key {
 
     fn announce(&self, core: &mut KeyCore, change: &KeyChange) {
         let now = self.clock.now();
-        let id = &self.cell.id;
+        let id = &self.status.id;
         self.publish(core, now);
         match change {
             KeyChange::Cooling {
@@ -397,13 +397,13 @@ impl Key {
                 until,
                 reason,
             } => events::key_cooling(id, model.as_ref(), until.since(now), *reason),
-            KeyChange::Quarantined { until } => events::key_quarantined(id, until.since(now)),
+            KeyChange::Quarantined { until } => events::key_invalid(id, until.since(now)),
             KeyChange::Held { until } => {
                 let span = (*until != Time::NEVER).then(|| until.since(now));
-                events::key_quarantined_by_hand(id, span);
+                events::key_held(id, span);
             }
             KeyChange::Cooled { model, until } => {
-                events::key_cooled_by_hand(id, model.as_ref(), until.since(now));
+                events::key_cooled_by_operator(id, model.as_ref(), until.since(now));
             }
             KeyChange::Released => {
                 events::key_released(id);

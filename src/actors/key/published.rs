@@ -2,22 +2,22 @@
 
 use ractor::ActorRef;
 
-use super::{Key, KeyCore};
+use super::{KeyActor, KeyCore};
 use crate::actors::message::key::KeyMessage;
-use crate::actors::view::KeyView;
+use crate::actors::status::KeySnapshot;
 use crate::domain::key_state::KeyState;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 use crate::telemetry::events;
 
 /// What is published of a key.
-pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
+pub(crate) fn view(state: &KeyState, now: Time) -> KeySnapshot {
     let cooling = state.cooling_models(now);
-    KeyView {
+    KeySnapshot {
         cooling: cooling
             .map(|(model, until)| (model.clone(), until))
             .collect(),
-        memory: state.memory(now),
+        persisted: state.persisted(now),
         held: state.held(now),
         invalid: state.invalid_until(),
         probing: state.probing_since(),
@@ -25,20 +25,20 @@ pub(crate) fn view(state: &KeyState, now: Time) -> KeyView {
     }
 }
 
-impl Key {
+impl KeyActor {
     pub(super) fn publish(&self, core: &mut KeyCore, now: Time) {
         core.published = true;
-        self.cell.publish(view(&core.state, now));
+        self.status.publish(view(&core.state, now));
     }
 
     /// Something of what was published may have ended at `at`: it is told, and published anew. The rest of the house goes
     /// by the clock; this is for those who watch.
     pub(super) fn ended(&self, core: &mut KeyCore, at: Time) {
-        if !core.alarm.rang(at) {
+        if !core.timer.fired(at) {
             return;
         }
-        let (view, now) = (self.cell.view(), self.clock.now());
-        let id = &self.cell.id;
+        let (view, now) = (self.status.view(), self.clock.now());
+        let id = &self.status.id;
         let is_over = |until: Time| until <= now;
         let all = [view.held, view.cooling_all.and_then(ready_at)];
         let was_out = all.into_iter().flatten().any(is_over);
@@ -53,11 +53,11 @@ impl Key {
 
     /// Sets the timer for the next end, unless it is set for that or earlier.
     pub(super) fn set_alarm(&self, core: &mut KeyCore, myself: &ActorRef<KeyMessage>) {
-        let (view, now) = (self.cell.view(), self.clock.now());
+        let (view, now) = (self.status.view(), self.clock.now());
         let all = [view.held, view.cooling_all.and_then(ready_at)];
         let all = all.into_iter().flatten();
         let ends = all.chain(view.cooling.iter().map(|(_, until)| *until));
-        if let Some(next) = core.alarm.next(ends, now) {
+        if let Some(next) = core.timer.next(ends, now) {
             let wait = next.until(now);
             drop(myself.send_after(wait, move || KeyMessage::Tick(next)));
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::actors::admin_command::KeyCommand;
 use crate::actors::lease::LeaseRecord;
-use crate::actors::orders::KeyOrder;
-use crate::actors::route::Route;
+use crate::actors::route::RouteRequest;
 use crate::domain::allowance::Allowance;
 use crate::domain::time::Time;
 
@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 #[derive(Debug)]
 pub enum KeyMessage {
     /// From its provider: admit this route, or give it back. Lost: the route's task asks again.
-    Offer(Box<Route>),
+    Offer(Box<RouteRequest>),
     /// From a lease that is a trial: its answer has begun well. Lost: its end tells the same.
     Began(Arc<LeaseRecord>),
     /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
@@ -34,7 +34,7 @@ pub enum KeyMessage {
     Settled(Arc<LeaseRecord>),
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
     /// operator's side asks again.
-    Manual(KeyOrder, oneshot::Sender<()>),
+    Manual(KeyCommand, oneshot::Sender<()>),
     /// From itself: a cooldown or a quarantine may be over, at the moment that it was set for. Lost: the next incarnation
     /// sets a new timer.
     Tick(Time),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::actors::admin_command::ProviderCommand;
 use crate::actors::lease::LeaseRecord;
-use crate::actors::orders::ProviderOrder;
-use crate::actors::route::Route;
+use crate::actors::route::RouteRequest;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
@@ -14,11 +14,11 @@ use crate::domain::time::Time;
 #[derive(Debug)]
 pub enum ProviderMessage {
     /// From the router: find a key for this route, or give it back. Lost: the route's task asks again.
-    Offer(Box<Route>),
+    Offer(Box<RouteRequest>),
     /// From a key: it cannot take the route. Lost: as above.
     Declined {
         /// The route.
-        route: Box<Route>,
+        route: Box<RouteRequest>,
         /// The key's place, from 0.
         key: usize,
         /// Why not.
@@ -35,7 +35,7 @@ pub enum ProviderMessage {
     },
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
     /// operator's side asks again.
-    Manual(ProviderOrder, oneshot::Sender<()>),
+    Manual(ProviderCommand, oneshot::Sender<()>),
     /// From itself: a quarantine or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
     /// incarnation sets a new timer.
     Tick(Time),

@@ -5,21 +5,21 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use crate::actors::child::Child;
-use crate::actors::route::{PlanRequest, Planned, Route};
+use crate::actors::route::{PlanRequest, Planned, RouteRequest};
 use crate::domain::ids::ProviderName;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
-use crate::domain::waiting::Ticket;
+use crate::domain::waiting::WaitTicket;
 
 /// What the router understands.
 #[derive(Debug)]
 pub enum RouterMessage {
     /// From a request's task: a lease, please. Lost: the task hears that its reply port closed and asks again.
-    Route(Box<Route>),
+    Route(Box<RouteRequest>),
     /// From a provider: it cannot serve the route now. Lost: as above.
     Returned {
         /// The route.
-        route: Box<Route>,
+        route: Box<RouteRequest>,
         /// Why not.
         refusal: Refusal,
     },
@@ -38,7 +38,7 @@ pub enum RouterMessage {
     Exited(Child),
     /// From a request's task: it left, with its place in the waiting room if it has come to one by now. Lost: noticed at
     /// the next look at its route.
-    Left(Arc<OnceLock<Ticket>>),
+    Left(Arc<OnceLock<WaitTicket>>),
     /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
     Tick(Time),
 }

@@ -2,8 +2,8 @@
 
 use tokio::sync::oneshot;
 
+use crate::actors::admin_command::AdminCommand;
 use crate::actors::child::Child;
-use crate::actors::orders::Order;
 use crate::actors::spec::TreeSpec;
 use crate::domain::restart::Decision;
 
@@ -18,7 +18,7 @@ pub enum SupervisorMessage {
     /// From the tree's guardian: answer when everything below has been started. Lost: nobody waits longer.
     Running(oneshot::Sender<()>),
     /// From an operator: an order for a child, which answers it. Lost: the answer's port closes and it is sent again.
-    Manual(Order, oneshot::Sender<()>),
+    Manual(AdminCommand, oneshot::Sender<()>),
     /// From itself: the wait before a restart is over. Never lost while the supervisor lives.
     Respawn(Child),
 }

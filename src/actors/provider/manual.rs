@@ -1,20 +1,20 @@
 //! What an operator orders a provider to do.
 
-use super::{Provider, ProviderCore};
-use crate::actors::orders::ProviderOrder;
+use super::{ProviderActor, ProviderCore};
+use crate::actors::admin_command::ProviderCommand;
 use crate::domain::time::Time;
 use crate::telemetry::events;
 
-impl Provider {
-    pub(super) fn manual(&self, core: &mut ProviderCore, order: &ProviderOrder) {
+impl ProviderActor {
+    pub(super) fn manual(&self, core: &mut ProviderCore, order: &ProviderCommand) {
         let now = self.clock.now();
         match order {
-            ProviderOrder::Quarantine(span) => {
+            ProviderCommand::Hold(span) => {
                 core.state.hold(span.map_or(Time::NEVER, |span| now + span));
-                events::provider_quarantined_by_hand(&self.id, *span);
+                events::provider_held(&self.id, *span);
                 self.publish(core, now);
             }
-            ProviderOrder::Release => {
+            ProviderCommand::Release => {
                 core.state.release();
                 // Probes that are under way are ordinary attempts now.
                 core.probes.clear();

@@ -15,17 +15,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::alarm::Alarm;
-use super::chaos::Chaos;
-use super::estate::Estate;
+use super::expiry_timer::ExpiryTimer;
+use super::fault_hook::FaultHook;
 use super::handle::Handle;
+use super::handoff::StateHandoff;
 use super::lease::LeaseRecord;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
-use super::route::{Route, Visit};
-use super::view::ProviderCell;
-use crate::domain::circuit::Change;
+use super::route::{ProviderVisit, RouteRequest};
+use super::status::ProviderStatus;
+use crate::domain::breaker::BreakerChange;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
@@ -35,20 +35,20 @@ use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
 
-pub(crate) use ring::{KeySeat, RESTART_POLL, Ring};
+pub(crate) use ring::{KeyRing, KeySlot, RESTART_POLL};
 
 /// What a provider's actor owns and leaves to its next incarnation.
 #[derive(Debug)]
 pub struct ProviderCore {
     state: ProviderState,
     rotation: Rotation,
-    ring: Arc<Ring>,
+    ring: Arc<KeyRing>,
     /// The first configuration with the present address: what is known is not about an earlier one.
     moved: u64,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
     /// The timer of this incarnation: when something that was published ends.
-    alarm: Alarm,
+    timer: ExpiryTimer,
     /// Something was published with the present message.
     published: bool,
     /// A test has spoilt this state: no message is survived with it.
@@ -57,14 +57,14 @@ pub struct ProviderCore {
 }
 
 impl ProviderCore {
-    pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<Ring>) -> Self {
+    pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<KeyRing>) -> Self {
         Self {
             state,
             rotation,
             ring,
             moved: 0,
             probes: HashMap::new(),
-            alarm: Alarm::default(),
+            timer: ExpiryTimer::default(),
             published: false,
             #[cfg(test)]
             spoilt: false,
@@ -81,53 +81,53 @@ impl ProviderCore {
 
 /// The fixed part of a provider's actor.
 #[derive(Clone)]
-pub(crate) struct Provider {
+pub(crate) struct ProviderActor {
     pub(crate) name: Arc<str>,
     pub(crate) id: ProviderName,
     /// What the supervisor last said; the actor takes it over with its next message.
-    pub(crate) ring: Arc<ArcSwap<Ring>>,
-    pub(crate) cell: Arc<ProviderCell>,
+    pub(crate) ring: Arc<ArcSwap<KeyRing>>,
+    pub(crate) status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
-    pub(crate) chaos: Chaos,
+    pub(crate) fault_hook: FaultHook,
 }
 
-impl Actor for Provider {
+impl Actor for ProviderActor {
     type Msg = ProviderMessage;
-    type State = Estate<ProviderCore>;
-    type Arguments = Estate<ProviderCore>;
+    type State = StateHandoff<ProviderCore>;
+    type Arguments = StateHandoff<ProviderCore>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        mut estate: Self::Arguments,
+        mut handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        if let Some(core) = estate.get_mut() {
+        if let Some(core) = handoff.get_mut() {
             // Timers end with their incarnation.
-            core.alarm = Alarm::default();
+            core.timer = ExpiryTimer::default();
             self.set_alarm(core, &myself);
         }
-        Ok(estate)
+        Ok(handoff)
     }
 
     async fn handle(
         &self,
         myself: ActorRef<Self::Msg>,
         message: Self::Msg,
-        estate: &mut Self::State,
+        handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if !matches!(message, ProviderMessage::Tick(_)) {
-            self.cell.mailbox.taken();
+            self.status.mailbox.taken();
         }
-        self.chaos.strike(&self.name, message.name());
-        let Some(core) = estate.get_mut() else {
+        self.fault_hook.fire(&self.name, message.name());
+        let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
         #[cfg(test)]
-        self.chaos.spoil(&self.name, &mut core.spoilt);
+        self.fault_hook.spoil(&self.name, &mut core.spoilt);
         let ring = self.ring.load();
         if !Arc::ptr_eq(&ring, &core.ring) {
-            let moved = ring.home != core.ring.home;
+            let moved = ring.endpoint != core.ring.endpoint;
             core.ring = Arc::clone(&ring);
             core.rotation.configure(ring.rotation);
             if moved {
@@ -174,7 +174,7 @@ impl Actor for Provider {
                 // Whoever ordered it may be gone; it is done all the same.
                 let _ = reply.send(());
             }
-            ProviderMessage::Tick(at) => self.rang(core, at),
+            ProviderMessage::Tick(at) => self.fired(core, at),
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);
@@ -187,15 +187,15 @@ fn sooner(known: Option<Refusal>, new: Refusal) -> Refusal {
     known.map_or(new, |known| known.sooner(new))
 }
 
-impl Provider {
-    fn offer(&self, core: &mut ProviderCore, mut route: Box<Route>) {
+impl ProviderActor {
+    fn offer(&self, core: &mut ProviderCore, mut route: Box<RouteRequest>) {
         let Some(upstream) = route.upstream().cloned() else {
             return;
         };
         let now = self.clock.now();
         if route.generation < core.moved {
             // It goes to an earlier address, which nothing is known about any more.
-            route.walk.visit = Visit::default();
+            route.walk.visit = ProviderVisit::default();
             return self.find_key(core, route, now);
         }
         let gate = self.gate(core, &upstream, route.ask.first, now);
@@ -216,14 +216,14 @@ impl Provider {
                     token
                 });
                 if probe.is_some() {
-                    events::circuit_half_open(&self.id, &upstream.model);
+                    events::breaker_half_open(&self.id, &upstream.model);
                     self.publish(core, now);
                 }
-                route.walk.visit = Visit {
+                route.walk.visit = ProviderVisit {
                     pass: Some(pass),
                     since: now,
                     probe,
-                    ..Visit::default()
+                    ..ProviderVisit::default()
                 };
                 self.find_key(core, route, now);
             }
@@ -252,7 +252,7 @@ impl Provider {
         let model = &upstream.model;
         let gate = core.state.gate(model, first, now);
         let lost = match gate {
-            Err(refusal) if refusal.reason == Reason::CircuitOpen => core
+            Err(refusal) if refusal.reason == Reason::BreakerOpen => core
                 .probes
                 .get(model)
                 .is_some_and(|probe| probe.strong_count() == 0),
@@ -268,7 +268,7 @@ impl Provider {
     }
 
     /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.
-    fn find_key(&self, core: &mut ProviderCore, mut route: Box<Route>, now: Time) {
+    fn find_key(&self, core: &mut ProviderCore, mut route: Box<RouteRequest>, now: Time) {
         let Some(upstream) = route.upstream().cloned() else {
             return;
         };
@@ -303,7 +303,7 @@ impl Provider {
     fn next_key(
         &self,
         core: &mut ProviderCore,
-        route: &mut Route,
+        route: &mut RouteRequest,
         upstream: &Upstream,
         now: Time,
     ) -> Option<usize> {
@@ -311,7 +311,7 @@ impl Provider {
         let (ring, generation) = (&core.ring, route.generation);
         let place_of = |index: u32| usize::try_from(index).ok()?.checked_sub(1);
         let here = |pair: &(usize, u32)| if pair.0 == at { place_of(pair.1) } else { None };
-        let Visit { asked, refusal, .. } = &mut route.walk.visit;
+        let ProviderVisit { asked, refusal, .. } = &mut route.walk.visit;
         let refused: Vec<usize> = route.ask.refused_keys.iter().filter_map(here).collect();
         let avoid = route.ask.avoid.as_ref().and_then(here);
         let not_with = route.ask.not_with.as_ref().and_then(here);
@@ -331,7 +331,7 @@ impl Provider {
             }
             why_not.is_none()
         };
-        let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.cell.in_flight());
+        let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.status.in_flight());
         let latest = refused.last().copied();
         if let Some(latest) = latest.filter(|place| {
             !asked.contains(place)
@@ -351,11 +351,11 @@ impl Provider {
         };
         let busy = |turn: usize| in_flight(place(turn));
         let next = core.rotation.pick(ring.order.len(), avoid, fresh, busy);
-        self.cell.publish_turn(core.rotation.turn());
+        self.status.publish_turn(core.rotation.turn());
         next.map(place)
     }
 
-    fn withdraw(&self, core: &mut ProviderCore, route: &mut Route, now: Time) {
+    fn withdraw(&self, core: &mut ProviderCore, route: &mut RouteRequest, now: Time) {
         let visit = std::mem::take(&mut route.walk.visit);
         let (Some(pass), Some(upstream)) = (visit.pass, route.upstream()) else {
             return;
@@ -368,7 +368,7 @@ impl Provider {
         }
     }
 
-    fn give_back(&self, route: Box<Route>, refusal: Refusal) {
+    fn give_back(&self, route: Box<RouteRequest>, refusal: Refusal) {
         // Without a router the walk is lost: the route's task asks again.
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
     }
@@ -410,13 +410,13 @@ impl Provider {
             }
             UpstreamChange::Circuit(change) => {
                 let span = match change {
-                    Change::Opened { until, .. } => until.since(now),
-                    Change::Closed | Change::ProbeFree => Duration::ZERO,
+                    BreakerChange::Opened { until, .. } => until.since(now),
+                    BreakerChange::Closed | BreakerChange::ProbeFree => Duration::ZERO,
                 };
-                events::circuit_changed(&self.id, model, change, span);
+                events::breaker_changed(&self.id, model, change, span);
                 match change {
-                    Change::Closed | Change::ProbeFree => self.ready(usize::MAX),
-                    Change::Opened { .. } => {}
+                    BreakerChange::Closed | BreakerChange::ProbeFree => self.ready(usize::MAX),
+                    BreakerChange::Opened { .. } => {}
                 }
             }
         }

@@ -3,10 +3,10 @@
 
 use ractor::ActorRef;
 
-use super::{Provider, ProviderCore};
+use super::{ProviderActor, ProviderCore};
 use crate::actors::message::provider::ProviderMessage;
-use crate::actors::view::ProviderView;
-use crate::domain::memory::Mark;
+use crate::actors::status::ProviderSnapshot;
+use crate::domain::persisted::Fingerprint;
 use crate::domain::provider_state::ProviderState;
 use crate::domain::time::Time;
 use crate::telemetry::events;
@@ -15,33 +15,37 @@ use crate::telemetry::events;
 pub(crate) fn view(
     state: &ProviderState,
     home: &str,
-    mark: Option<Mark>,
+    mark: Option<Fingerprint>,
     now: Time,
-) -> ProviderView {
-    ProviderView {
+) -> ProviderSnapshot {
+    ProviderSnapshot {
         home: home.to_owned(),
         cooling: state.cooling(now),
-        memory: state.memory(now),
-        mark,
+        persisted: state.persisted(now),
+        fingerprint: mark,
         held: state.held(now),
         upstreams: state.unwell(now),
     }
 }
 
-impl Provider {
+impl ProviderActor {
     pub(super) fn publish(&self, core: &mut ProviderCore, now: Time) {
         core.published = true;
-        self.cell
-            .publish(view(&core.state, &core.ring.home, core.ring.mark, now));
+        self.status.publish(view(
+            &core.state,
+            &core.ring.endpoint,
+            core.ring.fingerprint,
+            now,
+        ));
     }
 
     /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.
-    pub(super) fn rang(&self, core: &mut ProviderCore, at: Time) {
-        if !core.alarm.rang(at) {
+    pub(super) fn fired(&self, core: &mut ProviderCore, at: Time) {
+        if !core.timer.fired(at) {
             return;
         }
         let now = self.clock.now();
-        let was_out = ends(&self.cell.view()).any(|until| until <= now);
+        let was_out = deadlines(&self.status.view()).any(|until| until <= now);
         if was_out && core.state.held(now).is_none() && core.state.cooling(now).is_none() {
             events::provider_usable(&self.id);
         }
@@ -51,13 +55,13 @@ impl Provider {
     /// Sets the timer for the next end, unless it is set for that or earlier.
     pub(super) fn set_alarm(&self, core: &mut ProviderCore, myself: &ActorRef<ProviderMessage>) {
         let now = self.clock.now();
-        if let Some(next) = core.alarm.next(ends(&self.cell.view()), now) {
+        if let Some(next) = core.timer.next(deadlines(&self.status.view()), now) {
             let wait = next.until(now);
             drop(myself.send_after(wait, move || ProviderMessage::Tick(next)));
         }
     }
 }
 
-fn ends(view: &ProviderView) -> impl Iterator<Item = Time> + use<> {
+fn deadlines(view: &ProviderSnapshot) -> impl Iterator<Item = Time> + use<> {
     [view.held, view.cooling].into_iter().flatten()
 }

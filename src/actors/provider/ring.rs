@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::actors::handle::Handle;
 use crate::actors::message::key::KeyMessage;
-use crate::actors::view::{KeyCell, Life};
-use crate::domain::circuit::BreakerPolicy;
+use crate::actors::status::{KeyStatus, Life};
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::ids::{KeyId, ModelName};
 use crate::domain::limits::RetryBudgetPolicy;
-use crate::domain::memory::Mark;
+use crate::domain::persisted::Fingerprint;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rotation::{KeyRotation, Rotation};
 use crate::domain::secret::ApiKey;
@@ -20,12 +20,12 @@ pub(crate) const RESTART_POLL: Duration = Duration::from_millis(5);
 
 /// A provider's keys and settings, as of one configuration.
 #[derive(Debug)]
-pub(crate) struct Ring {
-    pub(crate) home: String,
+pub(crate) struct KeyRing {
+    pub(crate) endpoint: String,
     /// By what the provider at this home is known again after a restart.
-    pub(crate) mark: Option<Mark>,
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// By place, from 0. A place stays its key's; when the key is gone it stays empty.
-    pub(crate) keys: Vec<Option<KeySeat>>,
+    pub(crate) keys: Vec<Option<KeySlot>>,
     /// The places in the configured order of the keys; last those that only earlier requests may use.
     pub(crate) order: Vec<usize>,
     pub(crate) rotation: KeyRotation,
@@ -35,7 +35,7 @@ pub(crate) struct Ring {
     pub(crate) retry_budget: RetryBudgetPolicy,
 }
 
-impl Ring {
+impl KeyRing {
     /// The keys that a request of this generation may use in the order in which they would be offered to it, and why each
     /// would not be. `turn` is where the rotation stands.
     pub(crate) fn in_turn(
@@ -46,22 +46,22 @@ impl Ring {
         generation: u64,
         now: Time,
     ) -> Vec<(KeyId, Option<Refusal>)> {
-        let seats = self.order.iter().map(|place| {
+        let slots = self.order.iter().map(|place| {
             let seat = self.seat(*place)?;
             seat.is_for(generation)
                 .then(|| (seat, seat.why_not(model, tokens, now)))
         });
-        let seats: Vec<_> = seats.collect();
-        let mut met = Vec::with_capacity(seats.len());
+        let slots: Vec<_> = slots.collect();
+        let mut met = Vec::with_capacity(slots.len());
         let mut rotation = Rotation::at(self.rotation, turn);
-        let busy = |turn: usize| match seats.get(turn) {
-            Some(Some((seat, _))) => seat.cell.in_flight(),
+        let busy = |turn: usize| match slots.get(turn) {
+            Some(Some((seat, _))) => seat.status.in_flight(),
             Some(None) | None => 0,
         };
         loop {
             // Those that would not be asked are met on the way to the next that would be.
             let mut ready = |turn: usize| {
-                let Some(Some((_, why_not))) = seats.get(turn) else {
+                let Some(Some((_, why_not))) = slots.get(turn) else {
                     return false;
                 };
                 let is_new = !met.contains(&turn);
@@ -70,24 +70,24 @@ impl Ring {
                 }
                 is_new && why_not.is_none()
             };
-            let next = rotation.pick(seats.len(), None, &mut ready, busy);
+            let next = rotation.pick(slots.len(), None, &mut ready, busy);
             let Some(next) = next else { break };
             met.push(next);
         }
-        let told = met.into_iter().filter_map(|turn| seats.get(turn)?.as_ref());
-        told.map(|(seat, why_not)| (seat.cell.id.clone(), *why_not))
+        let told = met.into_iter().filter_map(|turn| slots.get(turn)?.as_ref());
+        told.map(|(seat, why_not)| (seat.status.id.clone(), *why_not))
             .collect()
     }
 
-    pub(super) fn seat(&self, place: usize) -> Option<&KeySeat> {
+    pub(super) fn seat(&self, place: usize) -> Option<&KeySlot> {
         self.keys.get(place)?.as_ref()
     }
 }
 
 /// A key as its provider sees it.
 #[derive(Clone, Debug)]
-pub(crate) struct KeySeat {
-    pub(crate) cell: Arc<KeyCell>,
+pub(crate) struct KeySlot {
+    pub(crate) status: Arc<KeyStatus>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) material: Arc<Option<ApiKey>>,
     /// The configuration that brought it. A request that began under an earlier one never gets it.
@@ -96,7 +96,7 @@ pub(crate) struct KeySeat {
     pub(crate) until: Option<u64>,
 }
 
-impl KeySeat {
+impl KeySlot {
     /// Whether it may serve a request that began under that configuration.
     pub(super) fn is_for(&self, generation: u64) -> bool {
         self.since <= generation && self.until.is_none_or(|until| generation < until)
@@ -105,7 +105,7 @@ impl KeySeat {
     /// Why the key is not worth asking, as far as it is published.
     pub(super) fn why_not(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
         if !self.handle.is_up() {
-            return Some(match self.cell.life.get() {
+            return Some(match self.status.life.get() {
                 Life::Quarantined => Refusal::open_ended(Reason::Quarantined),
                 Life::Up | Life::Restarting => {
                     Refusal::until(Reason::Restarting, now + RESTART_POLL)
@@ -114,7 +114,7 @@ impl KeySeat {
         }
         // What lasts comes first: a place that becomes free helps nobody while the key cools.
         let full = || Refusal::open_ended(Reason::Saturated);
-        let refusal = self.cell.refusal(model, tokens, now);
-        refusal.or_else(|| self.cell.is_full().then(full))
+        let refusal = self.status.refusal(model, tokens, now);
+        refusal.or_else(|| self.status.is_full().then(full))
     }
 }

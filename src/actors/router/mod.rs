@@ -10,17 +10,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::chaos::Chaos;
 use super::child::Child;
-use super::estate::{Estate, Renew};
+use super::fault_hook::FaultHook;
 use super::handle::Handle;
+use super::handoff::{Renew, StateHandoff};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
-use super::provider::{RESTART_POLL, Ring};
-use super::route::{Answer, Route, Walk};
-use super::view::{Life, ProviderCell, RouterCell};
-use crate::domain::attempts::{Cause, Refused};
+use super::provider::{KeyRing, RESTART_POLL};
+use super::route::{LeaseReply, RouteProgress, RouteRequest};
+use super::status::{Life, ProviderStatus, RouterStatus};
+use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::chain::Chain;
 use crate::domain::client::Priority;
 use crate::domain::ids::{ProviderName, Upstream};
@@ -43,7 +43,7 @@ pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
 /// What the router owns and leaves to its next incarnation.
 #[derive(Debug)]
 pub struct RouterCore {
-    room: WaitingRoom<Box<Route>>,
+    room: WaitingRoom<Box<RouteRequest>>,
     /// Counts readiness events: a route that was declined while one came in walks again (see `conclude`).
     ready_count: u64,
     histories: HashMap<Child, RestartHistory>,
@@ -67,7 +67,7 @@ impl RouterCore {
     }
 }
 
-impl Renew<RouterCore> for Router {
+impl Renew<RouterCore> for RouterActor {
     /// An empty room: the tasks of those who waited notice that they are in none, and ask again. The histories of the other
     /// actors go on.
     fn renewed(&self, left: RouterCore) -> RouterCore {
@@ -80,55 +80,55 @@ impl Renew<RouterCore> for Router {
 
 /// A provider as the router sees it.
 #[derive(Clone, Debug)]
-pub(crate) struct ProviderSeat {
+pub(crate) struct ProviderSlot {
     pub(crate) handle: Handle<ProviderMessage>,
-    pub(crate) ring: Arc<ArcSwap<Ring>>,
-    pub(crate) cell: Arc<ProviderCell>,
+    pub(crate) ring: Arc<ArcSwap<KeyRing>>,
+    pub(crate) status: Arc<ProviderStatus>,
 }
 
 /// Where routes may go, as of one configuration.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
-    pub(crate) providers: HashMap<ProviderName, ProviderSeat>,
+pub(crate) struct RoutingTable {
+    pub(crate) providers: HashMap<ProviderName, ProviderSlot>,
     pub(crate) max_waiting: usize,
 }
 
 /// The fixed part of the router.
 #[derive(Clone)]
-pub(crate) struct Router {
-    pub(crate) table: Arc<ArcSwap<Table>>,
+pub(crate) struct RouterActor {
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
     pub(crate) supervisor: Handle<SupervisorMessage>,
-    pub(crate) cell: Arc<RouterCell>,
+    pub(crate) status: Arc<RouterStatus>,
     pub(crate) restart: RestartPolicy,
     pub(crate) clock: Clock,
-    pub(crate) chaos: Chaos,
+    pub(crate) fault_hook: FaultHook,
 }
 
 /// The router's state: what it leaves behind, and the timer that ends with it.
 pub(crate) struct RouterState {
-    estate: Estate<RouterCore>,
+    handoff: StateHandoff<RouterCore>,
     /// When the next tick comes.
     timer: Option<Time>,
 }
 
-impl Actor for Router {
+impl Actor for RouterActor {
     type Msg = RouterMessage;
     type State = RouterState;
-    type Arguments = Estate<RouterCore>;
+    type Arguments = StateHandoff<RouterCore>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        estate: Self::Arguments,
+        handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mut state = RouterState {
-            estate,
+            handoff,
             timer: None,
         };
-        if let Some(core) = state.estate.get_mut() {
+        if let Some(core) = state.handoff.get_mut() {
             // The news of callers that left may be lost with the last incarnation.
             core.room.leave(|route| route.reply.is_closed());
-            self.cell.publish_waiting(core.room.len());
+            self.status.publish_waiting(core.room.len());
         }
         self.set_timer(&mut state, &myself);
         Ok(state)
@@ -141,17 +141,17 @@ impl Actor for Router {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if !matches!(message, RouterMessage::Tick(_)) {
-            self.cell.mailbox.taken();
+            self.status.mailbox.taken();
         }
-        self.chaos.strike("router", message.name());
+        self.fault_hook.fire("router", message.name());
         if let RouterMessage::Tick(at) = &message
             && state.timer == Some(*at)
         {
             state.timer = None;
         }
-        if let Some(core) = state.estate.get_mut() {
+        if let Some(core) = state.handoff.get_mut() {
             #[cfg(test)]
-            self.chaos.spoil("router", &mut core.spoilt);
+            self.fault_hook.spoil("router", &mut core.spoilt);
             self.act(core, message);
         }
         self.set_timer(state, &myself);
@@ -159,7 +159,7 @@ impl Actor for Router {
     }
 }
 
-impl Router {
+impl RouterActor {
     fn act(&self, core: &mut RouterCore, message: RouterMessage) {
         match message {
             RouterMessage::Route(mut route) => {
@@ -187,13 +187,13 @@ impl Router {
             }
         }
         let waiting = core.room.len();
-        self.cell.publish_waiting(waiting);
+        self.status.publish_waiting(waiting);
         if core.full && waiting <= self.table.load().max_waiting / 10 * 9 {
             core.full = false;
         }
     }
 
-    fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<Route>>>) {
+    fn walk_again(&self, core: &mut RouterCore, woken: Vec<Waiter<Box<RouteRequest>>>) {
         let now = self.clock.now();
         for waiter in woken {
             let mut route = waiter.payload;
@@ -211,18 +211,18 @@ impl Router {
             {
                 route.ask.refused_keys.clear();
             }
-            route.walk = Walk {
+            route.walk = RouteProgress {
                 parked_at: route.walk.parked_at,
                 grace_until: route.walk.grace_until,
                 seen: core.ready_count,
-                ..Walk::default()
+                ..RouteProgress::default()
             };
             self.walk(core, route);
         }
     }
 
     /// Offers the route to the first candidate, from where it stands, that may take it.
-    fn walk(&self, core: &mut RouterCore, mut route: Box<Route>) {
+    fn walk(&self, core: &mut RouterCore, mut route: Box<RouteRequest>) {
         if route.reply.is_closed() {
             return;
         }
@@ -282,22 +282,26 @@ impl Router {
         ))
     }
 
-    fn offer(&self, route: Box<Route>, now: Time) -> Result<(), (Box<Route>, Refusal)> {
+    fn offer(
+        &self,
+        route: Box<RouteRequest>,
+        now: Time,
+    ) -> Result<(), (Box<RouteRequest>, Refusal)> {
         let table = self.table.load();
-        let seat = route
+        let slot = route
             .upstream()
             .and_then(|upstream| table.providers.get(&upstream.provider));
-        let Some(seat) = seat else {
+        let Some(slot) = slot else {
             return Err((route, Refusal::open_ended(Reason::NoKeys)));
         };
-        let (handle, life) = (seat.handle.clone(), seat.cell.life.get());
+        let (handle, life) = (slot.handle.clone(), slot.status.life.get());
         match handle.send(ProviderMessage::Offer(route)) {
             Err(ProviderMessage::Offer(route)) => Err((route, down(life, now))),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    fn returned(&self, core: &mut RouterCore, mut route: Box<Route>, refusal: Refusal) {
+    fn returned(&self, core: &mut RouterCore, mut route: Box<RouteRequest>, refusal: Refusal) {
         let (limits, now) = (route.limits(), self.clock.now());
         if route.walk.traversal.declined(refusal, &limits, now) {
             return self.park(core, route, now);
@@ -306,11 +310,11 @@ impl Router {
     }
 
     /// Every candidate was asked: wait, or give up.
-    fn conclude(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+    fn conclude(&self, core: &mut RouterCore, mut route: Box<RouteRequest>, now: Time) {
         let (limits, chain) = (route.limits(), Arc::clone(&route.chain));
         let behind_restart =
             |declined: &[(usize, Refusal)]| is_behind_a_restart(core, &chain, declined, now);
-        let Walk {
+        let RouteProgress {
             traversal,
             grace_until,
             ..
@@ -328,7 +332,7 @@ impl Router {
         }
     }
 
-    fn park(&self, core: &mut RouterCore, mut route: Box<Route>, now: Time) {
+    fn park(&self, core: &mut RouterCore, mut route: Box<RouteRequest>, now: Time) {
         if route.reply.is_closed() {
             return;
         }
@@ -402,7 +406,7 @@ impl Router {
 
     fn set_timer(&self, state: &mut RouterState, myself: &ActorRef<RouterMessage>) {
         let next = state
-            .estate
+            .handoff
             .get_mut()
             .and_then(|core| core.room.next_wake());
         let Some(next) = next else { return };
@@ -449,11 +453,11 @@ fn down(life: Life, now: Time) -> Refusal {
     }
 }
 
-fn refuse(route: Box<Route>, cause: Cause) {
-    let refused = Refused {
+fn refuse(route: Box<RouteRequest>, cause: Cause) {
+    let refused = LeaseRefused {
         cause,
         declined: route.walk.traversal.declined,
     };
     // A task that is gone needs no answer.
-    drop(route.reply.send(Answer::Refused(refused)));
+    drop(route.reply.send(LeaseReply::Refused(refused)));
 }

@@ -1,6 +1,6 @@
 //! Where a request would go now: the plan, from what the waiting room holds and the other actors have published.
 
-use super::{ProviderSeat, Router, RouterCore, down, is_behind_a_restart};
+use super::{ProviderSlot, RouterActor, RouterCore, down, is_behind_a_restart};
 use crate::actors::route::{PlanRequest, Planned};
 use crate::domain::ids::Upstream;
 use crate::domain::plan::{CandidateFacts, plan};
@@ -8,7 +8,7 @@ use crate::domain::provider_state::Pass;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
-impl Router {
+impl RouterActor {
     /// The plan for a request that would come now. Changes nothing.
     pub(super) fn plan(&self, core: &RouterCore, request: &PlanRequest) -> Planned {
         let (now, table) = (self.clock.now(), self.table.load());
@@ -57,18 +57,18 @@ fn out(refusal: Refusal) -> CandidateFacts {
 
 /// What a provider and its keys have published of one upstream.
 fn published(
-    seat: &ProviderSeat,
+    seat: &ProviderSlot,
     upstream: &Upstream,
     request: &PlanRequest,
     now: Time,
 ) -> CandidateFacts {
     if !seat.handle.is_up() {
-        return out(down(seat.cell.life.get(), now));
+        return out(down(seat.status.life.get(), now));
     }
     let (ring, model) = (seat.ring.load(), &upstream.model);
-    let view = seat.cell.view();
+    let view = seat.status.view();
     // A view of an earlier address tells nothing about this one, but for what an operator ordered.
-    let (gate, recovery) = match view.home == ring.home {
+    let (gate, recovery) = match view.home == ring.endpoint {
         true => (view.gate(model, now), view.recovery(model, now)),
         false => {
             let held = view.held.filter(|until| now < *until).map(Refusal::held);
@@ -79,7 +79,7 @@ fn published(
         gate,
         recovery,
         keys: ring.in_turn(
-            seat.cell.turn(),
+            seat.status.turn(),
             model,
             request.tokens,
             request.generation,

@@ -1,5 +1,5 @@
 //! The supervisor: spawns every other actor, notices when one ends, and starts it again as the router
-//! decides. Its own end is watched by [`tree`](super::tree), which starts it again with all estates.
+//! decides. Its own end is watched by [`tree`](super::tree), which starts it again with all states.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
+use super::admin_command::AdminCommand;
 use super::child::Child;
-use super::estate::Estate;
-use super::layout::{self, Common};
+use super::child_slot::ChildSlot;
+use super::handoff::StateHandoff;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
-use super::orders::Order;
-use super::seat::Seat;
+use super::reconcile::{self, Common};
 use super::spec::TreeSpec;
-use super::view::Life;
+use super::status::Life;
 use crate::domain::ids::ProviderName;
 use crate::domain::restart::{Decision, RestartHistory, RestartPolicy};
 use crate::telemetry::events;
@@ -27,7 +27,7 @@ const ESTATE_POLL: Duration = Duration::from_millis(1);
 
 /// What the supervisor owns and leaves to its next incarnation.
 pub(crate) struct SupervisorCore {
-    pub(crate) seats: BTreeMap<Child, Seat>,
+    pub(crate) slots: BTreeMap<Child, ChildSlot>,
     running: HashMap<ActorId, Child>,
     histories: HashMap<Child, RestartHistory>,
     /// How many keys each provider that is gone had.
@@ -37,9 +37,9 @@ pub(crate) struct SupervisorCore {
 }
 
 impl SupervisorCore {
-    pub(crate) fn new(seats: BTreeMap<Child, Seat>) -> Self {
+    pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
         Self {
-            seats,
+            slots: seats,
             running: HashMap::new(),
             histories: HashMap::new(),
             places: HashMap::new(),
@@ -50,35 +50,35 @@ impl SupervisorCore {
 
 /// The fixed part of the supervisor.
 #[derive(Clone)]
-pub(crate) struct Supervisor {
+pub(crate) struct SupervisorActor {
     pub(crate) common: Common,
     pub(crate) restart: RestartPolicy,
 }
 
-impl Actor for Supervisor {
+impl Actor for SupervisorActor {
     type Msg = SupervisorMessage;
-    type State = Estate<SupervisorCore>;
-    type Arguments = Estate<SupervisorCore>;
+    type State = StateHandoff<SupervisorCore>;
+    type Arguments = StateHandoff<SupervisorCore>;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<Self::Msg>,
-        estate: Self::Arguments,
+        handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(estate)
+        Ok(handoff)
     }
 
     async fn post_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        estate: &mut Self::State,
+        handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(core) = estate.get_mut() else {
+        let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
         core.running.clear();
         core.undecided.clear();
-        for child in core.seats.keys().cloned().collect::<Vec<_>>() {
+        for child in core.slots.keys().cloned().collect::<Vec<_>>() {
             self.start(core, &myself, &child).await;
         }
         Ok(())
@@ -88,10 +88,10 @@ impl Actor for Supervisor {
         &self,
         myself: ActorRef<Self::Msg>,
         message: Self::Msg,
-        estate: &mut Self::State,
+        handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        self.common.chaos.strike("supervisor", message.name());
-        let Some(core) = estate.get_mut() else {
+        self.common.fault_hook.fire("supervisor", message.name());
+        let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
         match message {
@@ -120,7 +120,7 @@ impl Actor for Supervisor {
         &self,
         myself: ActorRef<Self::Msg>,
         event: SupervisionEvent,
-        estate: &mut Self::State,
+        handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let (id, reason) = match event {
             SupervisionEvent::ActorFailed(who, error) => (who.get_id(), error.to_string()),
@@ -131,7 +131,7 @@ impl Actor for Supervisor {
                 return Ok(());
             }
         };
-        let Some(core) = estate.get_mut() else {
+        let Some(core) = handoff.get_mut() else {
             return Ok(());
         };
         if let Some(child) = core.running.remove(&id) {
@@ -141,7 +141,7 @@ impl Actor for Supervisor {
     }
 }
 
-impl Supervisor {
+impl SupervisorActor {
     /// Brings everything in line with `spec`. What stays goes on undisturbed.
     async fn apply(
         &self,
@@ -149,28 +149,29 @@ impl Supervisor {
         myself: &ActorRef<SupervisorMessage>,
         spec: &TreeSpec,
     ) {
-        let mut difference = layout::align(&mut core.seats, &mut core.places, spec, &self.common);
+        let mut difference =
+            reconcile::reconcile(&mut core.slots, &mut core.places, spec, &self.common);
         std::mem::take(&mut difference.replaced)
             .into_iter()
-            .for_each(dismiss);
+            .for_each(stop);
         for child in std::mem::take(&mut difference.started) {
             core.running.retain(|_, running| *running != child);
             self.start(core, myself, &child).await;
         }
         let leaving = std::mem::take(&mut difference.leaving);
         self.common
-            .chaos
-            .strike("supervisor", "Apply, before it is seen");
+            .fault_hook
+            .fire("supervisor", "Apply, before it is seen");
         difference.publish(&self.common);
         self.common
-            .chaos
-            .strike("supervisor", "Apply, after it was seen");
-        for (child, seat) in leaving {
+            .fault_hook
+            .fire("supervisor", "Apply, after it was seen");
+        for (child, slot) in leaving {
             // Its end will be nobody's business.
             core.running.retain(|_, running| *running != child);
             core.undecided.remove(&child);
             core.histories.remove(&child);
-            dismiss(seat);
+            stop(slot);
         }
         for provider in &spec.providers {
             self.tell_waiters(&provider.name);
@@ -185,8 +186,8 @@ impl Supervisor {
         reason: &str,
     ) {
         events::actor_failed(&child.to_string(), reason);
-        if let Some(seat) = core.seats.get(&child) {
-            seat.mark(Life::Restarting);
+        if let Some(slot) = core.slots.get(&child) {
+            slot.publish_life(Life::Restarting);
         }
         // The router decides; about itself, and while it is down, the supervisor does.
         if child != Child::Router && self.ask_router(&child) {
@@ -223,8 +224,8 @@ impl Supervisor {
             Decision::Quarantine { until } => {
                 let span = until.since(self.common.clock.now());
                 events::actor_quarantined(&child.to_string(), span);
-                if let Some(seat) = core.seats.get(&child) {
-                    seat.mark(Life::Quarantined);
+                if let Some(slot) = core.slots.get(&child) {
+                    slot.publish_life(Life::Quarantined);
                 }
                 (span, true)
             }
@@ -232,10 +233,10 @@ impl Supervisor {
         let runs = core.running.values().any(|running| *running == child);
         if anew
             && !runs
-            && let Some(seat) = core.seats.get_mut(&child)
+            && let Some(slot) = core.slots.get_mut(&child)
         {
             events::actor_state_abandoned(&child.to_string());
-            seat.abandon();
+            slot.abandon();
         }
         drop(myself.send_after(after, move || SupervisorMessage::Respawn(child)));
     }
@@ -251,13 +252,13 @@ impl Supervisor {
             // Decided twice: a router that crashed was asked again.
             return;
         }
-        let Some(seat) = core.seats.get_mut(child) else {
+        let Some(slot) = core.slots.get_mut(child) else {
             return;
         };
-        match seat.start(myself).await {
+        match slot.start(myself).await {
             Ok(Some(id)) => {
                 core.running.insert(id, child.clone());
-                let again = seat.mark(Life::Up);
+                let again = slot.publish_life(Life::Up);
                 if again {
                     events::actor_restarted(&child.to_string());
                     child
@@ -289,12 +290,12 @@ impl Supervisor {
 }
 
 /// Hands an order to the child that it is for. Without one, or while it is down, the answer's port closes.
-fn hand_on(core: &SupervisorCore, order: Order, reply: oneshot::Sender<()>) {
-    match (core.seats.get(order.child()), order) {
-        (Some(Seat::Key(post)), Order::Key(_, order)) => {
+fn hand_on(core: &SupervisorCore, order: AdminCommand, reply: oneshot::Sender<()>) {
+    match (core.slots.get(order.child()), order) {
+        (Some(ChildSlot::Key(post)), AdminCommand::Key(_, order)) => {
             drop(post.handle.send(KeyMessage::Manual(order, reply)));
         }
-        (Some(Seat::Provider(post)), Order::Provider(_, order)) => {
+        (Some(ChildSlot::Provider(post)), AdminCommand::Provider(_, order)) => {
             drop(post.handle.send(ProviderMessage::Manual(order, reply)));
         }
         _ => {}
@@ -302,10 +303,10 @@ fn hand_on(core: &SupervisorCore, order: Order, reply: oneshot::Sender<()>) {
 }
 
 /// Lets an actor end once its leases have.
-fn dismiss(seat: Seat) {
-    match seat {
-        Seat::Provider(post) => post.handle.close(),
-        Seat::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
-        Seat::Router(_) => {}
+fn stop(slot: ChildSlot) {
+    match slot {
+        ChildSlot::Provider(post) => post.handle.close(),
+        ChildSlot::Key(post) => drop(post.handle.send(KeyMessage::Retire)),
+        ChildSlot::Router(_) => {}
     }
 }

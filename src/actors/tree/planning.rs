@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Dispatcher;
+use super::TreeClient;
 use crate::actors::message::router::RouterMessage;
 use crate::actors::route::{NoAnswer, PlanRequest, Planned};
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to a router that is down.
 const AGAIN: Duration = Duration::from_millis(5);
 
-impl Dispatcher {
+impl TreeClient {
     /// Where a request would go that came now. Nothing is sent, and nothing changes.
     ///
     /// # Errors

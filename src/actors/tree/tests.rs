@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::actors::chaos::Chaos;
-use crate::domain::attempts::Ask;
+use crate::actors::fault_hook::FaultHook;
+use crate::domain::attempts::RouteConstraints;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::Chain;
-use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::key_state::Settlement;
@@ -32,7 +32,7 @@ const S: Duration = Duration::from_secs(1);
 fn provider(name: &str, keys: usize) -> ProviderSpec {
     ProviderSpec {
         name: ProviderName::from(name),
-        home: format!("https://{name}.example.com/v1"),
+        endpoint: format!("https://{name}.example.com/v1"),
         keys: (0..keys)
             .map(|n| Some(ApiKey::new(format!("secret-{n}"))))
             .collect(),
@@ -62,24 +62,24 @@ struct Bench {
 
 impl Bench {
     async fn new(providers: Vec<ProviderSpec>) -> Self {
-        Self::with_chaos(providers, Chaos::default()).await
+        Self::with_chaos(providers, FaultHook::default()).await
     }
 
-    async fn with_chaos(providers: Vec<ProviderSpec>, chaos: Chaos) -> Self {
+    async fn with_chaos(providers: Vec<ProviderSpec>, chaos: FaultHook) -> Self {
         Self::with(providers, chaos, RestartPolicy::default()).await
     }
 
-    async fn with(providers: Vec<ProviderSpec>, chaos: Chaos, restart: RestartPolicy) -> Self {
+    async fn with(providers: Vec<ProviderSpec>, chaos: FaultHook, restart: RestartPolicy) -> Self {
         let clock = Clock::start();
         let spec = TreeSpec {
             generation: 0,
             oldest: 0,
             providers,
-            recall: std::collections::BTreeMap::new(),
+            restored: std::collections::BTreeMap::new(),
             max_waiting: 10,
             restart,
             clock,
-            chaos,
+            fault_hook: chaos,
         };
         Self {
             tree: Tree::start(spec.clone()).await,
@@ -88,11 +88,15 @@ impl Bench {
         }
     }
 
-    async fn ask(&self, chain: &[&str], wait: Duration) -> Result<Lease, Refused> {
+    async fn ask(&self, chain: &[&str], wait: Duration) -> Result<Lease, LeaseRefused> {
         self.ask_for(chain, wait, Duration::ZERO).await
     }
 
-    async fn ask_patiently(&self, chain: &[&str], patience: Duration) -> Result<Lease, Refused> {
+    async fn ask_patiently(
+        &self,
+        chain: &[&str],
+        patience: Duration,
+    ) -> Result<Lease, LeaseRefused> {
         self.ask_for(chain, 30 * S, patience).await
     }
 
@@ -101,12 +105,17 @@ impl Bench {
         chain: &[&str],
         wait: Duration,
         patience: Duration,
-    ) -> Result<Lease, Refused> {
+    ) -> Result<Lease, LeaseRefused> {
         let upstreams = chain.iter().map(|name| Upstream::new(*name, "m"));
         self.ask_at(upstreams.collect(), wait, patience).await
     }
 
-    async fn ask_model(&self, name: &str, model: &str, wait: Duration) -> Result<Lease, Refused> {
+    async fn ask_model(
+        &self,
+        name: &str,
+        model: &str,
+        wait: Duration,
+    ) -> Result<Lease, LeaseRefused> {
         self.ask_at(vec![Upstream::new(name, model)], wait, Duration::ZERO)
             .await
     }
@@ -116,7 +125,7 @@ impl Bench {
         upstreams: Vec<Upstream>,
         wait: Duration,
         patience: Duration,
-    ) -> Result<Lease, Refused> {
+    ) -> Result<Lease, LeaseRefused> {
         self.ask_as(u64::MAX, upstreams, 600 * S, wait, patience)
             .await
     }
@@ -127,12 +136,12 @@ impl Bench {
         deadline: Duration,
         wait: Duration,
         patience: Duration,
-    ) -> Result<Lease, Refused> {
+    ) -> Result<Lease, LeaseRefused> {
         self.ask_as(u64::MAX, upstreams, deadline, wait, patience)
             .await
     }
 
-    async fn ask_generation(&self, generation: u64, name: &str) -> Result<Lease, Refused> {
+    async fn ask_generation(&self, generation: u64, name: &str) -> Result<Lease, LeaseRefused> {
         let upstreams = vec![Upstream::new(name, "m")];
         self.ask_as(
             generation,
@@ -151,7 +160,7 @@ impl Bench {
         deadline: Duration,
         wait: Duration,
         patience: Duration,
-    ) -> Result<Lease, Refused> {
+    ) -> Result<Lease, LeaseRefused> {
         let chain = Arc::new(Chain {
             target: Arc::from("t"),
             upstreams,
@@ -159,14 +168,14 @@ impl Bench {
         let now = self.clock.now();
         let deadline = now + deadline;
         self.tree
-            .dispatcher()
+            .client()
             .lease(deadline, |reply| {
-                let ask = Ask {
+                let ask = RouteConstraints {
                     closed: vec![None; chain.upstreams.len()],
                     first: true,
-                    ..Ask::default()
+                    ..RouteConstraints::default()
                 };
-                let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                let mut route = RouteRequest::new(Arc::clone(&chain), ask, 0, deadline, reply);
                 route.generation = generation;
                 route.may_wait = !wait.is_zero();
                 route.wait_until = now + wait;
@@ -185,7 +194,7 @@ impl Bench {
         self: &Arc<Self>,
         chain: &'static [&'static str],
         wait: Duration,
-    ) -> oneshot::Receiver<(Duration, Result<Lease, Refused>)> {
+    ) -> oneshot::Receiver<(Duration, Result<Lease, LeaseRefused>)> {
         let (tell, heard) = oneshot::channel();
         let bench = Arc::clone(self);
         task::detach(async move {
@@ -197,7 +206,7 @@ impl Bench {
     }
 
     fn in_flight(&self) -> u32 {
-        let cells = self.tree.dispatcher().cells();
+        let cells = self.tree.client().cells();
         let keys = cells.providers.values().flat_map(|provider| &provider.keys);
         keys.map(|key| key.in_flight()).sum()
     }
@@ -305,7 +314,7 @@ async fn waiting_requests_are_served_first_come_first_served() {
 async fn a_caller_that_leaves_frees_its_place_in_the_waiting_room() {
     let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
     let held = bench.lease(&["a"]).await;
-    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    let router = Arc::clone(&bench.tree.client().cells().router);
     let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
     assert!(leaving.is_err());
     bench.settle_down().await;
@@ -334,7 +343,7 @@ async fn an_open_breaker_lets_one_probe_through_and_wakes_the_rest_when_it_is_go
         bench.settle_down().await;
     }
     let refused = bench.ask(&["a"], S).await.unwrap_err();
-    assert_eq!(refused.declined[0].1.reason, Reason::CircuitOpen);
+    assert_eq!(refused.declined[0].1.reason, Reason::BreakerOpen);
     let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
     tokio::time::sleep(16 * S).await;
     assert_eq!(bench.in_flight(), 1, "exactly one probe");
@@ -367,9 +376,9 @@ async fn a_probe_whose_task_vanished_makes_room_for_another() {
 }
 
 /// Panics the first `times` times that `actor` gets `message`.
-fn panics(actor: &'static str, message: &'static str, times: u32) -> Chaos {
+fn panics(actor: &'static str, message: &'static str, times: u32) -> FaultHook {
     let left = AtomicU32::new(times);
-    Chaos::hook(move |who, what| {
+    FaultHook::hook(move |who, what| {
         let hit = who.starts_with(actor) && what == message;
         if hit
             && left
@@ -432,10 +441,10 @@ async fn l6_a_crash_of_any_actor_at_any_message_loses_no_request() {
 #[tokio::test(start_paused = true)]
 async fn a_crashed_supervisor_takes_the_tree_down_and_up_again_with_all_state() {
     let chaos = panics("supervisor", "Decided", 1);
-    let combined = Chaos::hook({
+    let combined = FaultHook::hook({
         let key = AtomicU32::new(1);
         move |who, what| {
-            chaos.strike(who, what);
+            chaos.fire(who, what);
             if who == "key a#2" && what == "Offer" && key.swap(0, Ordering::SeqCst) == 1 {
                 panic!("chaos: {who} at {what}");
             }
@@ -459,9 +468,9 @@ async fn an_actor_that_keeps_failing_is_quarantined_and_traffic_walks_on() {
         assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
-    assert_eq!(life.get(), crate::actors::view::Life::Quarantined);
+    assert_eq!(life.get(), crate::actors::status::Life::Quarantined);
 }
 
 #[tokio::test(start_paused = true)]
@@ -496,7 +505,7 @@ async fn a_newcomer_does_not_overtake_those_who_wait_but_may_go_elsewhere() {
     bench.settle_down().await;
     held.settle(outcome(Class::Success));
     let (_, lease) = first.await.unwrap();
-    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    let router = Arc::clone(&bench.tree.client().cells().router);
     assert_eq!(router.waiting(), 1, "the second still waits");
     lease.unwrap().settle(outcome(Class::Success));
     assert!(second.await.unwrap().1.is_ok());
@@ -531,7 +540,7 @@ async fn a_restart_is_waited_for_even_by_those_who_do_not_wait_for_keys() {
 #[tokio::test]
 async fn l6_a_storm_of_crashes_loses_no_request() {
     let count = AtomicU32::new(0);
-    let chaos = Chaos::hook(move |who, _| {
+    let chaos = FaultHook::hook(move |who, _| {
         let hit = who.starts_with("key") && count.fetch_add(1, Ordering::SeqCst) % 97 == 96;
         assert!(!hit, "chaos: {who}");
     });

@@ -104,7 +104,7 @@ function healthOf(state) {
     for (const it of provider.upstreams) {
       let now = null;
       if (provider.life !== 'up') now = ['down', 'provider down'];
-      else if (provider.quarantine) now = ['quarantined', 'quarantined'];
+      else if (provider.hold) now = ['held', 'held'];
       else if (provider.cooling) now = ['cooling', 'cooling'];
       else if (it.gone_until) now = ['invalid', 'model gone'];
       else if (it.breaker === 'open') now = ['down', 'breaker open'];

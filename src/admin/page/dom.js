@@ -101,7 +101,7 @@ export const words = (name) => String(name).replaceAll('_', ' ');
 const SAID = {
   quota_exhausted: 'used up',
   caller_left: 'caller left',
-  circuit_open: 'breaker open',
+  breaker_open: 'breaker open',
 };
 /** Units where there is little room. */
 const UNITS = { requests: 'req', tokens: 'tok', requests_per_day: 'req/day', input_tokens: 'tok in', output_tokens: 'tok out' };

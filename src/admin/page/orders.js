@@ -5,14 +5,14 @@ import { call } from './wire.js';
 import { condition } from './tree.js';
 
 const ORDERS = {
-  quarantine: {
-    verb: 'Quarantine',
+  hold: {
+    verb: 'Hold',
     text: (kind) =>
       kind === 'key'
         ? 'It takes no more requests. Attempts under way go on.'
         : 'Requests walk on to the next upstream. Attempts under way go on.',
     span: { value: '', hint: 'Such as 30m or 1h. Empty: until it is released.' },
-    done: (name) => `${name} is quarantined`,
+    done: (name) => `${name} is held`,
   },
   cooldown: {
     verb: 'Cool down',
@@ -25,8 +25,8 @@ const ORDERS = {
     verb: 'Release',
     text: (kind) =>
       kind === 'key'
-        ? 'Ends its quarantine and cooldowns, a used-up quota and the mark of an invalid key, forgets the learned limits, and starts its actor if that is down.'
-        : 'Ends its quarantine, the cooldown of all keys, open breakers and missing models, and starts its actor if that is down. Keys stay as they are.',
+        ? 'Ends its hold and cooldowns, a used-up quota and the mark of an invalid key, forgets the learned limits, and starts its actor if that is down.'
+        : 'Ends its hold, the cooldown of all keys, open breakers and missing models, and starts its actor if that is down. Keys stay as they are.',
     done: (name) => `${name} is released`,
   },
 };
@@ -132,7 +132,7 @@ export function sheet(title, body) {
 /** Shows a key or a provider, with its orders; `state()` is the latest state. */
 export function inspect(kind, name, state) {
   const facts = el('div', {});
-  const verbs = kind === 'key' ? ['quarantine', 'cooldown', 'release'] : ['quarantine', 'release'];
+  const verbs = kind === 'key' ? ['hold', 'cooldown', 'release'] : ['hold', 'release'];
   const folder = kind === 'key' ? 'keys' : 'providers';
   const buttons = verbs.map((verb) => {
     const order = ORDERS[verb];
@@ -212,7 +212,7 @@ function keyFacts(key, provider) {
     {},
     list([
       ['State', state],
-      key.quarantine && ['Quarantine', until(key.quarantine.until)],
+      key.hold && ['Hold', until(key.hold.until)],
       key.invalid && ['Probed by one request', until(key.invalid.probe)],
       ...key.cooling.map((it) => [`${it.reason === 'cooling' ? 'Cooling' : 'Used up'}, ${it.model ?? 'all models'}`, until(it.until)]),
       ['In flight', `${key.in_flight}${learned.max_in_flight === null ? '' : ` of ${learned.max_in_flight} (learned)`}`],
@@ -235,7 +235,7 @@ function providerFacts(provider) {
   const keys = [...states].map(([state, number]) => `${number} ${said(state)}`).join(', ');
   return list([
     ['Actor', `${said(provider.life)}, ${provider.restarts} restarts`],
-    provider.quarantine && ['Quarantine', until(provider.quarantine.until)],
+    provider.hold && ['Hold', until(provider.hold.until)],
     provider.cooling && ['All keys cool', until(provider.cooling)],
     ['Keys', keys || 'none'],
     ['In flight', String(flying)],

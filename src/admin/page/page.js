@@ -117,8 +117,8 @@ function link() {
 }
 
 // Events.
-const HELD = /quarantined/;
-const BAD = /opened|failed|gone|refused|full|lagged|cut/;
+const HELD = /held|quarantined/;
+const BAD = /opened|invalid|failed|gone|refused|full|lagged|cut/;
 const GOOD = /usable|recovered|released|closed|restarted|reloaded/;
 
 /** Fields of events that are plain without their names. */
@@ -155,7 +155,7 @@ function change(name, event) {
   for (const field of ['key', 'upstream', 'provider', 'actor']) if (fields[field] === subject) delete fields[field];
   const more = Object.entries(fields).filter(([, value]) => value !== null && value !== '');
   const detail = more.map(([field, value]) => (FIELDS[field] ?? other)(value, field)).join(', ');
-  const kind = HELD.test(name) ? 'quarantined' : BAD.test(name) ? 'down' : GOOD.test(name) ? 'usable' : 'cooling';
+  const kind = HELD.test(name) ? 'held' : BAD.test(name) ? 'down' : GOOD.test(name) ? 'usable' : 'cooling';
   if (!at || Date.parse(at) > opened) announce(`${said(name)} ${subject}`.trim());
   return el(
     'li',

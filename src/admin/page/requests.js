@@ -30,7 +30,7 @@ const CAUSE = {
 function outcome({ outcome: name, status }) {
   if (name === 'answered' && (status ?? 200) < 400) return ['usable', 'answered'];
   if (name === 'answered') return ['partly', `answered ${status}`];
-  if (name === 'caller_left') return ['quarantined', said(name)];
+  if (name === 'caller_left') return ['held', said(name)];
   return ['down', said(name)];
 }
 
@@ -164,8 +164,8 @@ function story(request) {
 }
 
 function attempt(it, at, total) {
-  const calm = CALM.has(it.class);
-  const state = it.class === 'success' ? 'usable' : calm ? 'quarantined' : 'down';
+  const calm = CALM.has(it.outcome);
+  const state = it.outcome === 'success' ? 'usable' : calm ? 'held' : 'down';
   const place = (from, to) => [(from / total) * 100, Math.max(0.4, ((to - from) / total) * 100)];
   const piece = (kind, from, to) => {
     const node = el('span', { class: kind });
@@ -201,8 +201,8 @@ function attempt(it, at, total) {
       { class: 'try-head' },
       el('strong', { text: it.upstream }),
       el('span', { class: 'soft', text: it.key }),
-      el('span', { class: 'why', text: it.why === 'first' && at > 0 ? 'asked anew' : (WHY[it.why] ?? said(it.why)) }),
-      el('span', { class: 'mark', data: { state }, text: `${said(it.class)}${it.status ? ` ${it.status}` : ''}` }),
+      el('span', { class: 'why', text: it.attempt_reason === 'first' && at > 0 ? 'asked anew' : (WHY[it.attempt_reason] ?? said(it.attempt_reason)) }),
+      el('span', { class: 'mark', data: { state }, text: `${said(it.outcome)}${it.status ? ` ${it.status}` : ''}` }),
     ),
     track,
     el('p', { class: 'times soft', text: times.join(' · ') }),

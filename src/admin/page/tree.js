@@ -8,14 +8,14 @@ const ROOMY_IN_ALL = 60;
 /** So many breakers of a provider are shown; those that are not closed always. */
 const BREAKERS = 6;
 
-const LIFE = { up: 'up', restarting: 'restarting', failed: 'failed too often' };
+const LIFE = { up: 'up', restarting: 'restarting', quarantined: 'quarantined' };
 
 /** What a key is like, for all models of its provider together: state, word, seconds left (`null`: nobody knows). */
 export function condition(key, provider) {
   const of = (state, left = null) => ({ state, word: said(state), left });
   switch (key.state) {
-    case 'quarantined':
-      return of('quarantined', key.quarantine?.until?.seconds_left ?? null);
+    case 'held':
+      return of('held', key.hold?.until?.seconds_left ?? null);
     case 'invalid':
       return of('invalid', key.invalid?.probe?.seconds_left ?? null);
     case 'usable': {
@@ -104,7 +104,7 @@ function node(name) {
 function live({ life: box }, actor) {
   const restarts = actor.restarts === 1 ? ', 1 restart' : actor.restarts > 1 ? `, ${actor.restarts} restarts` : '';
   put(box, `${LIFE[actor.life] ?? actor.life}${restarts}`);
-  mark(box, 'data-state', actor.life === 'up' ? 'usable' : actor.life === 'failed' ? 'down' : 'probing');
+  mark(box, 'data-state', actor.life === 'up' ? 'usable' : actor.life === 'quarantined' ? 'down' : 'probing');
 }
 
 class Card {
@@ -182,9 +182,9 @@ class Card {
 /** What holds for all keys of a provider: state, word, seconds left. */
 function whole(provider) {
   if (provider.life !== 'up') return ['down', LIFE[provider.life] ?? provider.life, null];
-  if (provider.quarantine) {
-    const until = provider.quarantine.until;
-    return ['quarantined', until ? 'quarantined' : 'quarantined until released', until?.seconds_left ?? null];
+  if (provider.hold) {
+    const until = provider.hold.until;
+    return ['held', until ? 'held' : 'held until released', until?.seconds_left ?? null];
   }
   if (provider.cooling) return ['cooling', 'cooling', provider.cooling.seconds_left];
   return ['usable', 'up', null];

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::config::{Client, Config};
+use crate::config::{ClientConfig, Config};
 use crate::domain::client::Priority;
 
 /// For people.
@@ -22,7 +22,7 @@ pub(super) fn write(config: &Config, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn described(client: &Client) -> String {
+fn described(client: &ClientConfig) -> String {
     let policy = &client.policy;
     let limits = &policy.limits;
     let tokens = match client.tokens.len() {

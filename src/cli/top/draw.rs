@@ -7,10 +7,10 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row as Cells, Table, TableState};
 use serde_json::Value;
 
 use super::head;
-use super::look::Look;
-use super::model::{Mode, Model, Pane, Sort, is_good};
+use super::look::Theme;
+use super::model::{Pane, ScreenMode, Sort, TopModel, is_good};
 use super::overlay;
-use super::rows::{Kind, Mood, Row};
+use super::rows::{Mood, Row, RowKind};
 use crate::cli::shown::{millis, span, text};
 
 /// The parts of the screen: two lines, the tree, the requests, one line.
@@ -36,7 +36,7 @@ pub(super) fn page(area: Rect, pane: Pane) -> usize {
 }
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &TopModel, look: Theme) {
     let [head, tree, list, foot] = parts(frame.area());
     frame.render_widget(Paragraph::new(Vec::from(head::lines(model, look))), head);
     draw_tree(frame, tree, model, look);
@@ -45,9 +45,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
     overlay::draw(frame, model, look);
 }
 
-fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
     let rows = model.rows();
-    let cells = rows.iter().map(|row| tree_row(row, model.age, look));
+    let statuses = rows.iter().map(|row| tree_row(row, model.age, look));
     let widths = [
         Constraint::Fill(4),
         Constraint::Fill(5),
@@ -57,7 +57,7 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         Constraint::Fill(3),
     ];
     let titles = ["name", "state", "left", "in flight", "attempts", "limits"];
-    let table = Table::new(cells, widths).header(Cells::new(titles).style(look.faint()));
+    let table = Table::new(statuses, widths).header(Cells::new(titles).style(look.faint()));
     let title = title(
         "providers",
         model,
@@ -67,16 +67,16 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     put(frame, area, table, title, model, look);
 }
 
-fn tree_row(row: &Row, age: f64, look: Look) -> Cells<'static> {
+fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
     let indent = match row.kind {
-        Kind::Provider => "",
-        Kind::Upstream | Kind::Key(_) => "  ",
+        RowKind::Provider => "",
+        RowKind::Upstream | RowKind::Key(_) => "  ",
     };
     let name = format!("{indent}{}", row.name);
     let name = match row.kind {
-        Kind::Provider => Span::styled(name, look.strong()),
-        Kind::Upstream => Span::styled(name, look.faint()),
-        Kind::Key(_) => Span::raw(name),
+        RowKind::Provider => Span::styled(name, look.strong()),
+        RowKind::Upstream => Span::styled(name, look.faint()),
+        RowKind::Key(_) => Span::raw(name),
     };
     let left = match row.left.map(|left| left - age) {
         Some(left) if left > 0.0 => span(left),
@@ -89,8 +89,8 @@ fn tree_row(row: &Row, age: f64, look: Look) -> Cells<'static> {
         mood => look.mood(mood),
     };
     let (in_flight, attempts) = match row.kind {
-        Kind::Upstream => (String::new(), String::new()),
-        Kind::Provider | Kind::Key(_) => {
+        RowKind::Upstream => (String::new(), String::new()),
+        RowKind::Provider | RowKind::Key(_) => {
             let most = row.most.map_or_else(String::new, |most| format!("/{most}"));
             (format!("{}{most}", row.in_flight), row.attempts.to_string())
         }
@@ -110,9 +110,9 @@ fn tree_row(row: &Row, age: f64, look: Look) -> Cells<'static> {
     ])
 }
 
-fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
+fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
     let list = model.list();
-    let cells = list.iter().map(|request| list_row(request, look));
+    let statuses = list.iter().map(|request| list_row(request, look));
     let widths = [
         Constraint::Length(8),
         Constraint::Fill(2),
@@ -122,7 +122,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
         Constraint::Length(9),
     ];
     let titles = ["time", "target", "outcome", "served by", "tries", "took"];
-    let table = Table::new(cells, widths).header(Cells::new(titles).style(look.faint()));
+    let table = Table::new(statuses, widths).header(Cells::new(titles).style(look.faint()));
     let title = title(
         "requests",
         model,
@@ -137,7 +137,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, look: Look) {
     }
 }
 
-fn list_row(request: &Value, look: Look) -> Cells<'static> {
+fn list_row(request: &Value, look: Theme) -> Cells<'static> {
     let at = text(&request["at"]);
     let time = at.get(11..19).unwrap_or_default().to_owned();
     let outcome = match request["outcome"].as_str() {
@@ -172,7 +172,7 @@ fn list_row(request: &Value, look: Look) -> Cells<'static> {
 }
 
 /// A pane's name, with what of it is shown and how.
-fn title(name: &str, model: &Model, pane: Pane, sorts: [&str; 3]) -> (String, Pane) {
+fn title(name: &str, model: &TopModel, pane: Pane, sorts: [&str; 3]) -> (String, Pane) {
     let view = match pane {
         Pane::Tree => &model.tree,
         Pane::Requests => &model.list,
@@ -199,8 +199,8 @@ fn put(
     area: Rect,
     table: Table<'_>,
     (title, pane): (String, Pane),
-    model: &Model,
-    look: Look,
+    model: &TopModel,
+    look: Theme,
 ) {
     let focused = model.pane == pane;
     let view = match pane {
@@ -228,11 +228,11 @@ fn put(
 }
 
 /// What is asked, what came of the last order, or which keys there are.
-fn footer(model: &Model, look: Look) -> Line<'static> {
+fn footer(model: &TopModel, look: Theme) -> Line<'static> {
     match (&model.mode, &model.said) {
-        (Mode::Confirm(order), _) => {
-            let what = match order.quarantine {
-                true => format!("quarantine {} until it is released?", order.target()),
+        (ScreenMode::Confirm(order), _) => {
+            let what = match order.hold {
+                true => format!("hold {} until it is released?", order.target()),
                 false => format!("release {}?", order.target()),
             };
             Line::from(vec![
@@ -240,7 +240,7 @@ fn footer(model: &Model, look: Look) -> Line<'static> {
                 Span::styled("  y: yes   n: no", look.strong()),
             ])
         }
-        (Mode::Filter, _) => {
+        (ScreenMode::Filter, _) => {
             let filter = match model.pane {
                 Pane::Tree => &model.tree.filter,
                 Pane::Requests => &model.list.filter,
@@ -250,8 +250,7 @@ fn footer(model: &Model, look: Look) -> Line<'static> {
         (_, Some(Ok(said))) => Line::from(Span::styled(said.clone(), look.good())),
         (_, Some(Err(said))) => Line::from(Span::styled(said.clone(), look.bad())),
         _ => {
-            let keys =
-                "q quit  Tab pane  Enter show  / filter  s sort  Q quarantine  r release  ? help";
+            let keys = "q quit  Tab pane  Enter show  / filter  s sort  Q hold  r release  ? help";
             Line::from(Span::styled(keys, look.faint()))
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::keys::Effect;
-use super::model::{News, Order};
+use super::model::{HoldCommand, ModelUpdate};
 use crate::app;
 use crate::cli::admin::{AdminClient, AdminError};
 
@@ -18,17 +18,17 @@ const EVERY: Duration = Duration::from_secs(1);
 const REQUESTS: &str = "/admin/v1/requests?limit=50";
 
 /// The other ends of the thread's channels. It ends when they are gone.
-pub(super) struct Feed {
+pub(super) struct FeedLink {
     pub(super) wishes: Sender<Effect>,
-    pub(super) news: Receiver<News>,
+    pub(super) news: Receiver<ModelUpdate>,
 }
 
 /// What the process shows now.
 ///
 /// # Errors
 /// It does not answer, or not as it should.
-pub(super) fn look(client: &AdminClient) -> Result<News, AdminError> {
-    Ok(News::Look {
+pub(super) fn look(client: &AdminClient) -> Result<ModelUpdate, AdminError> {
+    Ok(ModelUpdate::Look {
         state: client.get("/admin/v1/state")?,
         history: if_known(client.get("/admin/v1/history"))?,
         requests: if_known(client.get(REQUESTS))?,
@@ -45,28 +45,28 @@ fn if_known(answer: Result<Value, AdminError>) -> Result<Option<Value>, AdminErr
 }
 
 /// Begins to ask.
-pub(super) fn start(client: AdminClient) -> Feed {
+pub(super) fn start(client: AdminClient) -> FeedLink {
     let (wishes, wanted) = mpsc::channel();
     let (tell, news) = mpsc::channel();
     thread::spawn(move || ask(&client, &wanted, &tell));
-    Feed { wishes, news }
+    FeedLink { wishes, news }
 }
 
-fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<News>) {
+fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdate>) {
     loop {
         let news = match wanted.recv_timeout(EVERY) {
             Ok(Effect::Quit) | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Effect::Show(id)) => {
                 let path = format!("/admin/v1/requests/{}", encoded(&id));
                 let shown = client.get(&path).map_err(|error| app::chain(&error));
-                News::Request(id, shown)
+                ModelUpdate::Request(id, shown)
             }
-            Ok(Effect::Do(order)) => News::Done(carry_out(client, &order)),
-            Err(RecvTimeoutError::Timeout) => News::Done(Ok(String::new())),
+            Ok(Effect::Do(order)) => ModelUpdate::Done(carry_out(client, &order)),
+            Err(RecvTimeoutError::Timeout) => ModelUpdate::Done(Ok(String::new())),
         };
-        let look = look(client).unwrap_or_else(|error| News::Lost(app::chain(&error)));
+        let look = look(client).unwrap_or_else(|error| ModelUpdate::Lost(app::chain(&error)));
         // A look is no news of an order.
-        let idle = matches!(&news, News::Done(Ok(said)) if said.is_empty());
+        let idle = matches!(&news, ModelUpdate::Done(Ok(said)) if said.is_empty());
         let told = (idle || tell.send(news).is_ok()) && tell.send(look).is_ok();
         if !told {
             return;
@@ -74,10 +74,10 @@ fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<News>) {
     }
 }
 
-fn carry_out(client: &AdminClient, order: &Order) -> Result<String, String> {
+fn carry_out(client: &AdminClient, order: &HoldCommand) -> Result<String, String> {
     let provider = encoded(&order.provider);
-    let (verb, done) = match order.quarantine {
-        true => ("quarantine", "is quarantined until it is released"),
+    let (verb, done) = match order.hold {
+        true => ("hold", "is held until it is released"),
         false => ("release", "is released"),
     };
     let path = match order.key {

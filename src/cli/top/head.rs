@@ -3,8 +3,8 @@
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
-use super::look::Look;
-use super::model::Model;
+use super::look::Theme;
+use super::model::TopModel;
 use crate::cli::shown::{items, millis, span, text};
 
 /// Steps of the history that are shown as figures: a minute, the step under way included.
@@ -13,11 +13,11 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// What is not known.
 const NONE: &str = "–";
 
-pub(super) fn lines(model: &Model, look: Look) -> [Line<'static>; 2] {
+pub(super) fn lines(model: &TopModel, look: Theme) -> [Line<'static>; 2] {
     [process(model, look), traffic(model, look)]
 }
 
-fn process(model: &Model, look: Look) -> Line<'static> {
+fn process(model: &TopModel, look: Theme) -> Line<'static> {
     let process = &model.state["process"];
     let uptime = process["uptime_seconds"].as_f64().unwrap_or(0.0) + model.age;
     let mut parts = vec![
@@ -42,7 +42,7 @@ fn process(model: &Model, look: Look) -> Line<'static> {
     Line::from(parts)
 }
 
-fn traffic(model: &Model, look: Look) -> Line<'static> {
+fn traffic(model: &TopModel, look: Theme) -> Line<'static> {
     let figures = figures(model.history.as_ref());
     let number = |value: &Value| value.as_u64().map_or(NONE.to_owned(), |n| n.to_string());
     let time = |value: Option<f64>| value.map_or(NONE.to_owned(), millis);

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Mode, Model, Order, Pane};
+use super::model::{HoldCommand, Pane, ScreenMode, TopModel};
 
 /// What a key press asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,29 +12,29 @@ pub(super) enum Effect {
     /// One request with everything that is kept of it.
     Show(String),
     /// An order that was confirmed.
-    Do(Order),
+    Do(HoldCommand),
 }
 
 /// Takes one key press in.
-pub(super) fn press(model: &mut Model, key: KeyEvent) -> Option<Effect> {
+pub(super) fn press(model: &mut TopModel, key: KeyEvent) -> Option<Effect> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         return (key.code == KeyCode::Char('c')).then_some(Effect::Quit);
     }
     match &mut model.mode {
-        Mode::Browse => return browse(model, key.code),
-        Mode::Help => model.mode = Mode::Browse,
-        Mode::Filter => filter(model, key.code),
-        Mode::Confirm(order) => match key.code {
+        ScreenMode::Browse => return browse(model, key.code),
+        ScreenMode::Help => model.mode = ScreenMode::Browse,
+        ScreenMode::Filter => filter(model, key.code),
+        ScreenMode::Confirm(order) => match key.code {
             KeyCode::Char('y' | 'Y') => {
                 let order = order.clone();
-                model.mode = Mode::Browse;
+                model.mode = ScreenMode::Browse;
                 return Some(Effect::Do(order));
             }
-            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => model.mode = Mode::Browse,
+            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => model.mode = ScreenMode::Browse,
             _ => {}
         },
-        Mode::Request { scroll, .. } => match key.code {
-            KeyCode::Char('q') | KeyCode::Esc | KeyCode::Enter => model.mode = Mode::Browse,
+        ScreenMode::Request { scroll, .. } => match key.code {
+            KeyCode::Char('q') | KeyCode::Esc | KeyCode::Enter => model.mode = ScreenMode::Browse,
             KeyCode::Down | KeyCode::Char('j') => *scroll = scroll.saturating_add(1),
             KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
             KeyCode::PageDown => *scroll = scroll.saturating_add(10),
@@ -45,7 +45,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Option<Effect> {
     None
 }
 
-fn browse(model: &mut Model, code: KeyCode) -> Option<Effect> {
+fn browse(model: &mut TopModel, code: KeyCode) -> Option<Effect> {
     let page = isize::try_from(model.page.max(2) - 1).unwrap_or(isize::MAX);
     // What came of the last order was read by now.
     model.said = None;
@@ -63,18 +63,18 @@ fn browse(model: &mut Model, code: KeyCode) -> Option<Effect> {
                 Pane::Requests => Pane::Tree,
             };
         }
-        KeyCode::Char('/') => model.mode = Mode::Filter,
+        KeyCode::Char('/') => model.mode = ScreenMode::Filter,
         KeyCode::Esc => {
             model.view().filter.clear();
             model.settle();
         }
         KeyCode::Char('s') => model.sort(),
-        KeyCode::Char('?' | 'h') => model.mode = Mode::Help,
+        KeyCode::Char('?' | 'h') => model.mode = ScreenMode::Help,
         KeyCode::Char('r') => confirm(model, false),
         KeyCode::Char('Q') => confirm(model, true),
         KeyCode::Enter => {
             let id = model.request()?;
-            model.mode = Mode::Request {
+            model.mode = ScreenMode::Request {
                 id: id.clone(),
                 shown: None,
                 scroll: 0,
@@ -86,19 +86,19 @@ fn browse(model: &mut Model, code: KeyCode) -> Option<Effect> {
     None
 }
 
-fn confirm(model: &mut Model, quarantine: bool) {
-    match model.order(quarantine) {
-        Some(order) => model.mode = Mode::Confirm(order),
+fn confirm(model: &mut TopModel, hold: bool) {
+    match model.order(hold) {
+        Some(order) => model.mode = ScreenMode::Confirm(order),
         None => model.said = Some(Err("select a key or a provider first".to_owned())),
     }
 }
 
-fn filter(model: &mut Model, code: KeyCode) {
+fn filter(model: &mut TopModel, code: KeyCode) {
     match code {
-        KeyCode::Enter => model.mode = Mode::Browse,
+        KeyCode::Enter => model.mode = ScreenMode::Browse,
         KeyCode::Esc => {
             model.view().filter.clear();
-            model.mode = Mode::Browse;
+            model.mode = ScreenMode::Browse;
         }
         KeyCode::Backspace => {
             model.view().filter.pop();

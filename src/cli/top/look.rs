@@ -6,11 +6,11 @@ use super::rows::Mood;
 
 /// How things look.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct Theme {
     color: bool,
 }
 
-impl Look {
+impl Theme {
     /// As the value of `NO_COLOR` says: any but an empty one means none.
     pub(super) fn new(no_color: Option<&str>) -> Self {
         Self {

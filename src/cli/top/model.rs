@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rows::{self, Group, Kind, Row};
+use super::rows::{self, Group, Row, RowKind};
 use crate::cli::shown::{items, text};
 
 /// The two halves of the screen.
@@ -15,14 +15,14 @@ pub(super) enum Pane {
 
 /// What is in front of them.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) enum Mode {
+pub(super) enum ScreenMode {
     #[default]
     Browse,
     /// A filter is being typed.
     Filter,
     Help,
     /// An order waits for a yes.
-    Confirm(Order),
+    Confirm(HoldCommand),
     /// One request; `None` until it is there, or why it is not.
     Request {
         id: String,
@@ -33,15 +33,15 @@ pub(super) enum Mode {
 
 /// An order to a key or to a whole provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Order {
+pub(super) struct HoldCommand {
     pub(super) provider: String,
     /// `None`: the provider.
     pub(super) key: Option<u64>,
     /// Else it is released.
-    pub(super) quarantine: bool,
+    pub(super) hold: bool,
 }
 
-impl Order {
+impl HoldCommand {
     /// Whom it is for.
     pub(super) fn target(&self) -> String {
         match self.key {
@@ -53,7 +53,7 @@ impl Order {
 
 /// News from the process.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum News {
+pub(super) enum ModelUpdate {
     /// `/state`, `/history` and `/requests`; the last two `None` where the process has no such thing.
     Look {
         state: Value,
@@ -92,7 +92,7 @@ impl Sort {
 
 /// One pane: where its user is, and what of it is shown.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct View {
+pub(super) struct PaneView {
     /// The row that is selected, by what stays the same of it.
     chosen: Option<String>,
     /// Its place among the rows that are shown.
@@ -102,7 +102,7 @@ pub(super) struct View {
     pub(super) sort: Sort,
 }
 
-impl View {
+impl PaneView {
     /// The rows have changed: finds the chosen one again, or stays at its place.
     fn settle(&mut self, ids: &[String]) {
         let found = ids.iter().position(|id| Some(id) == self.chosen.as_ref());
@@ -118,7 +118,7 @@ impl View {
 
 /// Everything.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Model {
+pub(super) struct TopModel {
     /// The address that is asked.
     pub(super) place: String,
     pub(super) state: Value,
@@ -128,9 +128,9 @@ pub(super) struct Model {
     /// Seconds since the state's moment: countdowns go on by themselves.
     pub(super) age: f64,
     pub(super) pane: Pane,
-    pub(super) tree: View,
-    pub(super) list: View,
-    pub(super) mode: Mode,
+    pub(super) tree: PaneView,
+    pub(super) list: PaneView,
+    pub(super) mode: ScreenMode,
     /// Why the process does not answer, if it does not.
     pub(super) lost: Option<String>,
     /// What came of the last order.
@@ -139,7 +139,7 @@ pub(super) struct Model {
     pub(super) page: usize,
 }
 
-impl Model {
+impl TopModel {
     /// Nothing is known yet.
     pub(super) fn new(place: String) -> Self {
         Self {
@@ -150,9 +150,9 @@ impl Model {
     }
 
     /// Takes in what the process said.
-    pub(super) fn hear(&mut self, news: News) {
+    pub(super) fn hear(&mut self, news: ModelUpdate) {
         match news {
-            News::Look {
+            ModelUpdate::Look {
                 state,
                 history,
                 requests,
@@ -162,15 +162,15 @@ impl Model {
                 (self.age, self.lost) = (0.0, None);
                 self.settle();
             }
-            News::Lost(why) => self.lost = Some(why),
-            News::Request(of, answer) => {
-                if let Mode::Request { id, shown, .. } = &mut self.mode
+            ModelUpdate::Lost(why) => self.lost = Some(why),
+            ModelUpdate::Request(of, answer) => {
+                if let ScreenMode::Request { id, shown, .. } = &mut self.mode
                     && *id == of
                 {
                     *shown = Some(answer);
                 }
             }
-            News::Done(result) => self.said = Some(result),
+            ModelUpdate::Done(result) => self.said = Some(result),
         }
     }
 
@@ -198,7 +198,7 @@ impl Model {
         let all = wanted.is_empty() || head.has(wanted);
         let mut below: Vec<&Row> = below.iter().filter(|row| all || row.has(wanted)).collect();
         // Upstreams stay before keys.
-        let is_key = |row: &Row| matches!(row.kind, Kind::Key(_));
+        let is_key = |row: &Row| matches!(row.kind, RowKind::Key(_));
         match self.tree.sort {
             Sort::Usual => {}
             Sort::Trouble => below.sort_by_key(|row| (is_key(row), row.mood)),
@@ -237,7 +237,7 @@ impl Model {
     }
 
     /// The pane in use.
-    pub(super) fn view(&mut self) -> &mut View {
+    pub(super) fn view(&mut self) -> &mut PaneView {
         match self.pane {
             Pane::Tree => &mut self.tree,
             Pane::Requests => &mut self.list,
@@ -275,19 +275,19 @@ impl Model {
         }
     }
 
-    /// The order that `quarantine` or release means for what is selected.
-    pub(super) fn order(&self, quarantine: bool) -> Option<Order> {
+    /// The order that `hold` or release means for what is selected.
+    pub(super) fn order(&self, hold: bool) -> Option<HoldCommand> {
         let rows = self.rows();
         let row = rows.get(self.tree.at).filter(|_| self.pane == Pane::Tree)?;
         let key = match row.kind {
-            Kind::Provider => None,
-            Kind::Key(number) => Some(number),
-            Kind::Upstream => return None,
+            RowKind::Provider => None,
+            RowKind::Key(number) => Some(number),
+            RowKind::Upstream => return None,
         };
-        Some(Order {
+        Some(HoldCommand {
             provider: row.provider.clone(),
             key,
-            quarantine,
+            hold,
         })
     }
 

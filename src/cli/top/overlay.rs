@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 use serde_json::Value;
 
-use super::look::Look;
-use super::model::{Mode, Model, is_good};
+use super::look::Theme;
+use super::model::{ScreenMode, TopModel, is_good};
 use super::rows::Mood;
 use crate::cli::shown::{items, text};
 
@@ -19,7 +19,7 @@ const HELP: [(&str, &str); 12] = [
     ("Enter", "the selected request's timeline"),
     ("/", "show only what contains a text; Esc: all again"),
     ("s", "sort: as configured, trouble first, busiest first"),
-    ("Q", "quarantine the selected key or provider, after a yes"),
+    ("Q", "hold the selected key or provider, after a yes"),
     ("r", "release it from whatever keeps it away, after a yes"),
     ("?", "this"),
     ("q  Ctrl-C", "quit; the process goes on"),
@@ -28,10 +28,10 @@ const HELP: [(&str, &str); 12] = [
 /// The columns of a try's bar.
 const BAR: u32 = 32;
 
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &TopModel, look: Theme) {
     match &model.mode {
-        Mode::Browse | Mode::Filter | Mode::Confirm(_) => {}
-        Mode::Help => {
+        ScreenMode::Browse | ScreenMode::Filter | ScreenMode::Confirm(_) => {}
+        ScreenMode::Help => {
             let lines = HELP.iter().map(|(key, what)| {
                 let key = Span::styled(format!(" {key:<11}"), look.strong());
                 Line::from(vec![key, Span::raw(*what)])
@@ -40,7 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) {
             let area = middle(frame.area(), 66, height);
             put(frame, area, " help ", lines.collect(), 0, look);
         }
-        Mode::Request { id, shown, scroll } => {
+        ScreenMode::Request { id, shown, scroll } => {
             let lines = match shown {
                 None => vec![Line::from("…")],
                 Some(Err(why)) => vec![Line::from(Span::styled(why.clone(), look.bad()))],
@@ -73,7 +73,7 @@ fn put(
     title: &str,
     lines: Vec<Line<'_>>,
     scroll: u16,
-    look: Look,
+    look: Theme,
 ) {
     let most = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let scroll = scroll.min(most.saturating_sub(area.height.saturating_sub(2)));
@@ -85,7 +85,7 @@ fn put(
 }
 
 /// Everything that is kept of one request, as lines.
-pub(super) fn timeline(request: &Value, look: Look) -> Vec<Line<'static>> {
+pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
     let millis = |name: &str| request[name].as_f64().map(|ms| format!("{ms:.1} ms"));
     let client = text(&request["client"]);
     let stream = if request["stream"] == true {
@@ -146,7 +146,7 @@ pub(super) fn timeline(request: &Value, look: Look) -> Vec<Line<'static>> {
     lines
 }
 
-fn passed_over(all: &Value, look: Look) -> Vec<Line<'static>> {
+fn passed_over(all: &Value, look: Theme) -> Vec<Line<'static>> {
     // What was tried stands above.
     let news = items(all).iter().filter(|one| one["reason"] != "tried");
     let lines = news.map(|one| {
@@ -161,11 +161,11 @@ fn passed_over(all: &Value, look: Look) -> Vec<Line<'static>> {
     lines.collect()
 }
 
-fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Look) -> Vec<Line<'static>> {
+fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Theme) -> Vec<Line<'static>> {
     let number = |name: &str| attempt[name].as_f64();
     let (started, ended) = (number("started_ms"), number("ended_ms"));
     let (from, to) = (started.unwrap_or(0.0), ended.unwrap_or(total));
-    let class = text(&attempt["class"]);
+    let class = text(&attempt["outcome"]);
     let style = match class.as_str() {
         "success" => look.good(),
         "cancelled" => look.faint(),
@@ -183,7 +183,7 @@ fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Look) -> Vec<Line<
                 "{} {} ({})  ",
                 text(&attempt["upstream"]),
                 text(&attempt["key"]),
-                text(&attempt["why"]).replace('_', " "),
+                text(&attempt["attempt_reason"]).replace('_', " "),
             )),
             Span::styled(class, style),
         ]),
@@ -213,11 +213,11 @@ fn attempt_lines(n: usize, attempt: &Value, total: f64, look: Look) -> Vec<Line<
 fn bar(from: f64, to: f64, total: f64) -> String {
     let total = total.max(to).max(f64::MIN_POSITIVE);
     let place = |column: u32| f64::from(column) / f64::from(BAR) * total;
-    let cells = (0..BAR).map(|column| {
+    let statuses = (0..BAR).map(|column| {
         // A cell is filled that the part has anything of.
         let inside = place(column) < to && from < place(column + 1);
         let begins = place(column) <= from && from < place(column + 1);
         if inside || begins { '█' } else { '·' }
     });
-    cells.collect()
+    statuses.collect()
 }

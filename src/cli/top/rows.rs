@@ -6,7 +6,7 @@ use crate::cli::shown::{items, text};
 
 /// What a row is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum RowKind {
     Provider,
     Upstream,
     /// With its number.
@@ -28,7 +28,7 @@ pub(super) enum Mood {
 /// One row.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Row {
-    pub(super) kind: Kind,
+    pub(super) kind: RowKind,
     pub(super) provider: String,
     pub(super) name: String,
     pub(super) state: String,
@@ -46,9 +46,9 @@ impl Row {
     /// What makes it the same row in the next state.
     pub(super) fn id(&self) -> String {
         let kind = match self.kind {
-            Kind::Provider => 'p',
-            Kind::Upstream => 'u',
-            Kind::Key(_) => 'k',
+            RowKind::Provider => 'p',
+            RowKind::Upstream => 'u',
+            RowKind::Key(_) => 'k',
         };
         format!("{kind} {} {}", self.provider, self.name)
     }
@@ -77,11 +77,11 @@ fn group(provider: &Value) -> Group {
     let upstreams = items(&provider["upstreams"]).iter();
     let (state, left, mood) = first([
         life(provider),
-        quarantine(provider),
+        hold(provider),
         until("all keys cool", &provider["cooling"], Mood::Out),
     ]);
     let mut group = vec![Row {
-        kind: Kind::Provider,
+        kind: RowKind::Provider,
         name: name.clone(),
         state,
         left,
@@ -113,12 +113,12 @@ fn life(value: &Value) -> Option<Seen> {
     }
 }
 
-fn quarantine(value: &Value) -> Option<Seen> {
-    let held = value["quarantine"].as_object()?;
+fn hold(value: &Value) -> Option<Seen> {
+    let held = value["hold"].as_object()?;
     let left = held.get("until").and_then(|it| it["seconds_left"].as_f64());
     let state = match left {
-        Some(_) => "quarantined",
-        None => "quarantined until released",
+        Some(_) => "held",
+        None => "held until released",
     };
     Some((state.to_owned(), left, Mood::Bad))
 }
@@ -142,7 +142,7 @@ fn upstream(provider: &str, value: &Value) -> Row {
         }),
     ]);
     Row {
-        kind: Kind::Upstream,
+        kind: RowKind::Upstream,
         provider: provider.to_owned(),
         name: text(&value["model"]),
         state,
@@ -173,7 +173,7 @@ fn key(provider: &str, value: &Value) -> Row {
     let probing = value["state"] == "probing";
     let (state, left, mood) = first([
         life(value),
-        quarantine(value),
+        hold(value),
         until("invalid", probe, Mood::Bad).filter(|_| !probing),
         value["invalid"]
             .is_object()
@@ -185,7 +185,7 @@ fn key(provider: &str, value: &Value) -> Row {
     let configured = count(&value["limits"]["max_in_flight"]);
     let learned = count(&value["learned"]["max_in_flight"]);
     Row {
-        kind: Kind::Key(number.unwrap_or(0)),
+        kind: RowKind::Key(number.unwrap_or(0)),
         provider: provider.to_owned(),
         name: id,
         state,
@@ -238,7 +238,7 @@ mod tests {
             |seconds: f64| json!({"at": "2026-11-21T16:00:00.000Z", "seconds_left": seconds});
         let key = |id: &str, more: Value| {
             let mut key = json!({"id": id, "life": "up", "state": "usable", "in_flight": 1, "attempts": 5,
-                "quarantine": null, "invalid": null, "cooling": [],
+                "hold": null, "invalid": null, "cooling": [],
                 "limits": {"rpm": 30, "tpm": 12000, "rpd": null, "max_in_flight": 8},
                 "learned": {"max_in_flight": 3, "limits": []}});
             for (name, value) in more.as_object().unwrap() {
@@ -247,7 +247,7 @@ mod tests {
             key
         };
         let state = json!({"providers": [{
-            "name": "groq", "life": "up", "quarantine": null, "cooling": null,
+            "name": "groq", "life": "up", "hold": null, "cooling": null,
             "upstreams": [
                 {"model": "m", "breaker": "open", "open_until": left(9.0), "gone_until": null, "share": 1.0},
                 {"model": "n", "breaker": "closed", "open_until": null, "gone_until": null, "share": 0.4},
@@ -255,9 +255,9 @@ mod tests {
             "keys": [
                 key("groq#1", json!({})),
                 key("groq#2", json!({"cooling": [{"model": "m", "reason": "cooling", "until": left(12.0)}]})),
-                key("groq#3", json!({"quarantine": {"until": null}})),
+                key("groq#3", json!({"hold": {"until": null}})),
                 key("groq#4", json!({"invalid": {"probe": left(60.0)}, "state": "invalid"})),
-                key("groq#5", json!({"life": "failed"})),
+                key("groq#5", json!({"life": "quarantined"})),
                 key("groq#6", json!({"learned": {"max_in_flight": null, "limits": [
                     {"model": "m", "unit": "requests", "limit": 30.0, "remaining": 4.0, "per_minute": null}]}})),
             ],
@@ -275,7 +275,7 @@ mod tests {
                 ("n", "recovering, takes 40 %", None),
                 ("groq#1", "usable", None),
                 ("groq#2", "cooling for m", Some(12.0)),
-                ("groq#3", "quarantined until released", None),
+                ("groq#3", "held until released", None),
                 ("groq#4", "invalid", Some(60.0)),
                 ("groq#5", "actor failed", None),
                 ("groq#6", "usable", None),

@@ -8,22 +8,22 @@ use ratatui::style::{Color, Modifier};
 use serde_json::{Value, json};
 
 use super::keys::{Effect, press};
-use super::look::Look;
-use super::model::{Mode, Model, News, Order, Pane};
+use super::look::Theme;
+use super::model::{HoldCommand, ModelUpdate, Pane, ScreenMode, TopModel};
 use super::{draw, overlay};
 
 const COLOR: Option<&str> = None;
 
 fn key(id: &str, in_flight: u64, cooling: &Value) -> Value {
     json!({"id": id, "life": "up", "state": "usable", "in_flight": in_flight, "attempts": 40 + in_flight,
-        "quarantine": null, "invalid": null, "cooling": cooling,
+        "hold": null, "invalid": null, "cooling": cooling,
         "limits": {"rpm": 30, "tpm": null, "rpd": null, "max_in_flight": 2},
         "learned": {"max_in_flight": null, "limits": []}})
 }
 
 fn provider(name: &str, open: &Value, keys: &Value) -> Value {
     let breaker = if open.is_null() { "closed" } else { "open" };
-    json!({"name": name, "life": "up", "quarantine": null, "cooling": null, "keys": keys,
+    json!({"name": name, "life": "up", "hold": null, "cooling": null, "keys": keys,
         "upstreams": [{"model": format!("{name}-m"), "breaker": breaker, "open_until": open, "gone_until": null, "share": 1.0}]})
 }
 
@@ -47,9 +47,9 @@ fn request(number: u64, outcome: &str, status: u64, total: f64) -> Value {
         "prompt_tokens": 12, "completion_tokens": 40, "trace_id": null})
 }
 
-fn model() -> Model {
-    let mut model = Model::new("127.0.0.1:8081".to_owned());
-    model.hear(News::Look {
+fn model() -> TopModel {
+    let mut model = TopModel::new("127.0.0.1:8081".to_owned());
+    model.hear(ModelUpdate::Look {
         state: state(),
         history: Some(json!({"step_seconds": 5, "points": [{"at": "", "requests": 50, "failed": 5, "failovers": 0,
             "p50_ms": 200.0, "p95_ms": 410.0, "first_token_p50_ms": 90.0}]})),
@@ -62,9 +62,9 @@ fn model() -> Model {
     model
 }
 
-fn drawn(model: &Model, (width, height): (u16, u16), no_color: Option<&str>) -> Buffer {
+fn drawn(model: &TopModel, (width, height): (u16, u16), no_color: Option<&str>) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    let look = Look::new(no_color);
+    let look = Theme::new(no_color);
     terminal
         .draw(|frame| draw::draw(frame, model, look))
         .unwrap();
@@ -79,11 +79,11 @@ fn lines(buffer: &Buffer) -> Vec<String> {
     rows.map(|row| text(row).trim_end().to_owned()).collect()
 }
 
-fn screen(model: &Model) -> String {
+fn screen(model: &TopModel) -> String {
     lines(&drawn(model, (80, 24), COLOR)).join("\n")
 }
 
-fn type_in(model: &mut Model, keys: &str) -> Option<Effect> {
+fn type_in(model: &mut TopModel, keys: &str) -> Option<Effect> {
     let presses = keys.chars().map(|letter| match letter {
         '\n' => KeyCode::Enter,
         '\t' => KeyCode::Tab,
@@ -95,7 +95,7 @@ fn type_in(model: &mut Model, keys: &str) -> Option<Effect> {
 }
 
 /// The text of the selected row.
-fn selected(model: &Model) -> String {
+fn selected(model: &TopModel) -> String {
     let buffer = drawn(model, (80, 24), COLOR);
     let is_selected = |row: usize| {
         let cell = &buffer.content[row * 80 + 3];
@@ -145,7 +145,7 @@ fn every_size_can_be_drawn() {
             drawn(&model, size, COLOR);
         }
     }
-    drawn(&Model::new("x".to_owned()), (80, 24), COLOR);
+    drawn(&TopModel::new("x".to_owned()), (80, 24), COLOR);
 }
 
 #[test]
@@ -155,14 +155,14 @@ fn countdowns_go_on_between_two_looks() {
     assert!(screen(&model).contains("5.0 s"));
     model.age = 10.0;
     assert!(screen(&model).contains("now "));
-    model.hear(News::Lost("cannot ask 127.0.0.1:8081".to_owned()));
+    model.hear(ModelUpdate::Lost("cannot ask 127.0.0.1:8081".to_owned()));
     assert!(screen(&model).contains("NOT ANSWERING"));
 }
 
 #[test]
 fn what_an_older_process_does_not_tell_is_a_dash() {
     let mut model = model();
-    model.hear(News::Look {
+    model.hear(ModelUpdate::Look {
         state: state(),
         history: None,
         requests: None,
@@ -180,8 +180,8 @@ fn without_colours_nothing_is_lost_but_colours() {
     );
     assert_eq!(lines(&with), lines(&without));
     let is_plain = |buffer: &Buffer| {
-        let mut cells = buffer.content.iter();
-        cells.all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
+        let mut statuses = buffer.content.iter();
+        statuses.all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset)
     };
     assert!(is_plain(&without) && !is_plain(&with));
     assert!(!is_plain(&drawn(&model(), (80, 24), Some(""))));
@@ -199,7 +199,7 @@ fn the_selection_stays_with_its_row() {
     // Another order, another place, the same row.
     type_in(&mut model, "s");
     assert!(selected(&model).contains("cerebras#1"));
-    let look = News::Look {
+    let look = ModelUpdate::Look {
         state: state(),
         history: None,
         requests: None,
@@ -253,30 +253,30 @@ fn an_order_needs_a_yes() {
     let mut model = model();
     type_in(&mut model, "jj");
     assert_eq!(type_in(&mut model, "Q"), None);
-    assert!(screen(&model).contains("quarantine cerebras#1 until it is released?  y: yes   n: no"));
+    assert!(screen(&model).contains("hold cerebras#1 until it is released?  y: yes   n: no"));
     assert_eq!(type_in(&mut model, "n"), None);
-    assert_eq!(model.mode, Mode::Browse);
-    let order = Order {
+    assert_eq!(model.mode, ScreenMode::Browse);
+    let order = HoldCommand {
         provider: "cerebras".to_owned(),
         key: Some(1),
-        quarantine: true,
+        hold: true,
     };
     assert_eq!(type_in(&mut model, "Qy"), Some(Effect::Do(order)));
-    model.hear(News::Done(Ok("cerebras#1 is quarantined".to_owned())));
-    assert!(screen(&model).contains("cerebras#1 is quarantined"));
-    let whole = Order {
+    model.hear(ModelUpdate::Done(Ok("cerebras#1 is held".to_owned())));
+    assert!(screen(&model).contains("cerebras#1 is held"));
+    let whole = HoldCommand {
         provider: "cerebras".to_owned(),
         key: None,
-        quarantine: false,
+        hold: false,
     };
     assert_eq!(type_in(&mut model, "gry"), Some(Effect::Do(whole)));
     // An upstream takes no orders, and neither does a request.
     type_in(&mut model, "jQ");
-    assert!(model.mode == Mode::Browse && screen(&model).contains("select a key"));
+    assert!(model.mode == ScreenMode::Browse && screen(&model).contains("select a key"));
     type_in(&mut model, "\tr");
     assert_eq!(
         (model.mode.clone(), model.pane),
-        (Mode::Browse, Pane::Requests)
+        (ScreenMode::Browse, Pane::Requests)
     );
 }
 
@@ -299,20 +299,20 @@ fn a_request_is_shown_with_every_try() {
     let mut whole = request(3, "answered", 200, 812.4);
     whole["chain"] = json!(["groq:groq-m", "cerebras:m"]);
     whole["tries"] = json!([
-        {"upstream": "groq:groq-m", "key": "groq#2", "why": "first", "passed_over": [], "asked_ms": 0.1, "waited_ms": 0.0,
-         "started_ms": 0.2, "first_byte_ms": 100.0, "first_token_ms": null, "ended_ms": 400.0, "class": "rate_limited",
+        {"upstream": "groq:groq-m", "key": "groq#2", "attempt_reason": "first", "passed_over": [], "asked_ms": 0.1, "waited_ms": 0.0,
+         "started_ms": 0.2, "first_byte_ms": 100.0, "first_token_ms": null, "ended_ms": 400.0, "outcome": "rate_limited",
          "status": 429, "detail": "Rate limit reached"},
-        {"upstream": "cerebras:m", "key": "cerebras#1", "why": "failover",
-         "passed_over": [{"upstream": "x:m", "reason": "circuit_open", "until": "2026-11-21T16:02:00.000Z"}],
+        {"upstream": "cerebras:m", "key": "cerebras#1", "attempt_reason": "failover",
+         "passed_over": [{"upstream": "x:m", "reason": "breaker_open", "until": "2026-11-21T16:02:00.000Z"}],
          "asked_ms": 401.0, "waited_ms": 12.5, "started_ms": 414.0, "first_byte_ms": 500.0, "first_token_ms": 520.0,
-         "ended_ms": 812.4, "class": "success", "status": 200, "detail": null},
+         "ended_ms": 812.4, "outcome": "success", "status": 200, "detail": null},
     ]);
     whole["refused"] = Value::Null;
-    model.hear(News::Request(
+    model.hear(ModelUpdate::Request(
         "req_2".to_owned(),
         Err("of another".to_owned()),
     ));
-    model.hear(News::Request("req_3".to_owned(), Ok(whole.clone())));
+    model.hear(ModelUpdate::Request("req_3".to_owned(), Ok(whole.clone())));
     let text = screen(&model);
     for expected in [
         "answered 200 after 812.4 ms, first token after 120.0 ms, 12 + 40 tokens",
@@ -321,17 +321,17 @@ fn a_request_is_shown_with_every_try() {
         "1. groq:groq-m groq#2 (first)  rate limited 429",
         "████████████████················  0.2 – 400.0 ms",
         "Rate limit reached",
-        "not x:m: circuit open until 16:02:00",
+        "not x:m: breaker open until 16:02:00",
         "waited 12.5 ms for a key",
     ] {
         assert!(text.contains(expected), "{expected}:\n{text}");
     }
     type_in(&mut model, "\u{1b}");
-    assert_eq!(model.mode, Mode::Browse);
+    assert_eq!(model.mode, ScreenMode::Browse);
     whole["tries"] = json!([]);
     whole["refused"] = json!({"at_ms": 1.0, "cause": "nothing_left", "declined": [
         {"upstream": "groq:groq-m", "reason": "cooling", "until": null}]});
-    let lines = overlay::timeline(&whole, Look::new(COLOR));
+    let lines = overlay::timeline(&whole, Theme::new(COLOR));
     let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
     assert!(
         text.contains(&"refused after 1.0 ms: nothing left".to_owned()),
@@ -345,13 +345,13 @@ fn a_request_is_shown_with_every_try() {
 
 #[test]
 fn a_long_tree_scrolls_to_what_is_selected() {
-    let mut model = Model::new("x".to_owned());
+    let mut model = TopModel::new("x".to_owned());
     let keys: Vec<Value> = (1..=500)
         .map(|n| key(&format!("a#{n}"), 0, &json!([])))
         .collect();
     let mut many = state();
     many["providers"] = json!([provider("a", &Value::Null, &json!(keys))]);
-    model.hear(News::Look {
+    model.hear(ModelUpdate::Look {
         state: many,
         history: None,
         requests: None,

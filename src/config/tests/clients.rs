@@ -15,7 +15,7 @@ const THREE: &str = "79749189206de211a825d94fcfd9420974795f563634ed24648dc60a035
 const FOUR: &str = "EE3BFE7AA140E626585DA7617A9F395DFC90A40BA83C2607380209438A7153A5";
 const SECRET: &str = "93c6a5cd70ea776813ef8b32720e4199b38b91ab8b8d0c5471a662597d564ba7";
 
-fn client(config: &Config, at: usize) -> &Client {
+fn client(config: &Config, at: usize) -> &ClientConfig {
     &config.clients[at]
 }
 
@@ -33,7 +33,7 @@ clients:
   - {{name: file, token_file: tokens}}
 {LLM}"
     );
-    let dir = Dir::new().with("pointsman.yaml", &text).with(
+    let dir = ConfigDir::new().with("pointsman.yaml", &text).with(
         "tokens",
         "# ours\n0123456789abcdef-5\n\n0123456789abcdef-6\n",
     );
@@ -170,7 +170,7 @@ fn with_clients_a_listener_may_be_reached_from_outside() {
 fn allow_without_a_value_is_a_mistake_and_not_everything() {
     for key in ["allow", "targets"] {
         let text = format!("clients: [{{name: ci, token: 0123456789abcdef, {key}: }}]\n{LLM}");
-        let dir = Dir::new().with("pointsman.yaml", &text);
+        let dir = ConfigDir::new().with("pointsman.yaml", &text);
         let error = load(&request(&dir.0, &[])).unwrap_err().to_string();
         assert!(
             error.contains("1 mistake") && error.contains(&format!("clients[0].{key}")),

@@ -11,7 +11,7 @@ fn model(config: &Config) -> String {
 
 #[test]
 fn the_argument_comes_first_then_the_variable_then_the_usual_places() {
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with("pointsman.yaml", MINIMAL)
         .with(
             "config/pointsman.json",
@@ -37,12 +37,12 @@ fn the_argument_comes_first_then_the_variable_then_the_usual_places() {
 
 #[test]
 fn two_files_of_one_rank_are_a_mistake() {
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with("pointsman.yaml", MINIMAL)
         .with("pointsman.toml", "");
     let text = load(&request(&dir.0, &[])).unwrap_err().to_string();
     has(&text, &["pointsman.yaml: there is also pointsman.toml"]);
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with("borg.yaml", MINIMAL)
         .with("borg.yml", MINIMAL);
     has(
@@ -53,7 +53,9 @@ fn two_files_of_one_rank_are_a_mistake() {
 
 #[test]
 fn a_named_file_must_be_there_and_say_what_it_is() {
-    let dir = Dir::new().with("notes.txt", MINIMAL).with("sub.yaml/x", "");
+    let dir = ConfigDir::new()
+        .with("notes.txt", MINIMAL)
+        .with("sub.yaml/x", "");
     for (path, part) in [
         ("gone.yaml", "can't be read"),
         ("notes.txt", ".yaml, .yml, .toml or .json"),
@@ -85,7 +87,7 @@ fn what_cannot_be_parsed_says_where_but_shows_no_line() {
 
 #[test]
 fn without_file_and_key_there_are_three_ways_on() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let error = load(&request(&dir.0, &[("HOME", "/x")])).unwrap_err();
     assert_eq!(error, ConfigErrors::NothingConfigured { unread: None });
     has(
@@ -96,7 +98,7 @@ fn without_file_and_key_there_are_three_ways_on() {
 
 #[test]
 fn a_key_in_the_environment_is_enough() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let config = load(&request(&dir.0, &[("GROQ_API_KEYS", "a,b")])).unwrap();
     assert_eq!(config.providers.len(), 1);
     assert_eq!(keys(provider(&config, "groq")), ["a", "b"]);
@@ -112,7 +114,7 @@ fn a_key_in_the_environment_is_enough() {
 
 #[test]
 fn the_demo_needs_nothing_and_takes_no_keys() {
-    let dir = Dir::new().with("pointsman.yaml", "not: [valid");
+    let dir = ConfigDir::new().with("pointsman.yaml", "not: [valid");
     let demo = LoadRequest {
         demo: true,
         ..request(&dir.0, &[("GROQ_API_KEY", "k"), ("STEADY_API_KEY", "k")])
@@ -142,7 +144,7 @@ fn every_example_loads_without_a_warning() {
     let mut count = 0;
     for entry in std::fs::read_dir(examples).unwrap() {
         let path = entry.unwrap().path();
-        let dir = Dir::new();
+        let dir = ConfigDir::new();
         let named = LoadRequest {
             config_path: Some(path.clone()),
             ..request(

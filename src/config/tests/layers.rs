@@ -14,7 +14,7 @@ llm:
 
 #[test]
 fn command_line_over_environment_over_file_over_defaults() {
-    let dir = Dir::new().with("pointsman.yaml", FILE);
+    let dir = ConfigDir::new().with("pointsman.yaml", FILE);
     let variables = [
         ("POINTSMAN__SERVER__LISTEN", "127.0.0.1:2,unix:/tmp/x.sock"),
         ("POINTSMAN__SERVER__MAX_IN_FLIGHT", "6"),
@@ -61,7 +61,7 @@ fn header_names_and_parameters_keep_their_case() {
 
 #[test]
 fn mistakes_name_the_layer_they_are_in() {
-    let dir = Dir::new().with("pointsman.yaml", FILE);
+    let dir = ConfigDir::new().with("pointsman.yaml", FILE);
     let variables = [
         ("POINTSMAN__SERVER__MAX_IN_FLIGHT", "many"),
         ("POINTSMAN__LLM__PROVIDERS__0__PRIORITY", "-1"),
@@ -85,7 +85,7 @@ fn mistakes_name_the_layer_they_are_in() {
 
 #[test]
 fn dotenv_fills_up_and_never_overrides() {
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with(
             ".env",
             "GROQ_API_KEY=from-file\nexport MODEL='m n'\n# comment\nPOINTSMAN__LOG__FORMAT=json\n",

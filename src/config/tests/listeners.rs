@@ -7,7 +7,7 @@ use crate::domain::connection::{ConnectionPolicy, Http2Policy};
 
 const ECHO: &str = "llm: {providers: [{name: echo}]}";
 
-fn server(text: &str) -> Server {
+fn server(text: &str) -> ServerConfig {
     let config = yaml(&format!("server: {text}\n{ECHO}"), &[]);
     config.unwrap_or_else(|error| panic!("{error}")).server
 }
@@ -17,7 +17,7 @@ fn wrong(text: &str) -> String {
 }
 
 /// Two files that exist, by the directory they are in.
-fn pair(dir: &Dir) -> String {
+fn pair(dir: &ConfigDir) -> String {
     for name in ["cert.pem", "key.pem", "ca.pem"] {
         std::fs::write(dir.0.join(name), "not looked into here").unwrap();
     }
@@ -73,9 +73,9 @@ fn a_mode_is_octal_however_it_is_typed() {
 
 #[test]
 fn encryption_is_for_tcp_and_may_leave_this_machine_out() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let files = pair(&dir);
-    let at = |server: &Server, text: &str| {
+    let at = |server: &ServerConfig, text: &str| {
         let listen = Listen::parse(text).unwrap();
         server.listeners.tls_at(&listen).is_some()
     };
@@ -88,7 +88,7 @@ fn encryption_is_for_tcp_and_may_leave_this_machine_out() {
 
 #[test]
 fn callers_who_show_a_certificate_have_identified() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let files = pair(&dir);
     let with = |more: &str| {
         let ca = dir.0.join("ca.pem");
@@ -111,7 +111,7 @@ fn callers_who_show_a_certificate_have_identified() {
 
 #[test]
 fn certificates_are_watched() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let text = format!("server: {{tls: {{{}}}}}\n{ECHO}", pair(&dir));
     let files = yaml(&text, &[]).unwrap().files;
     for name in ["cert.pem", "key.pem"] {
@@ -121,7 +121,7 @@ fn certificates_are_watched() {
 
 #[test]
 fn mistakes_are_named() {
-    let dir = Dir::new();
+    let dir = ConfigDir::new();
     let files = pair(&dir);
     for (text, parts) in [
         ("{max_conections: 5}", &["max_connections"][..]),

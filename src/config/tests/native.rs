@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::backoff::Waits;
-use crate::domain::circuit::BreakerPolicy;
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::{CooldownPolicy, CooldownScope};
 use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
 use crate::domain::rotation::KeyRotation;
@@ -64,7 +64,7 @@ log: {format: json, level: 'info,pointsman=debug'}
     let config = yaml(text, &[]).unwrap();
     assert_eq!(
         config.server,
-        Server {
+        ServerConfig {
             pages: crate::config::Pages {
                 hosts: vec!["gate.example".into()],
                 origins: crate::wire::origin::Origins {
@@ -72,7 +72,7 @@ log: {format: json, level: 'info,pointsman=debug'}
                     listed: vec!["https://app.example".into()],
                 },
             },
-            admin: crate::config::Admin {
+            admin: crate::config::AdminConfig {
                 listen: Vec::new(),
                 named: true,
                 tokens: Vec::new(),
@@ -174,7 +174,7 @@ log: {format: json, level: 'info,pointsman=debug'}
 fn what_is_absent_takes_the_documented_default() {
     let config = yaml("llm: {providers: [{name: groq, api_key: k}]}", &[]).unwrap();
     assert_eq!(config.dispatch, DispatchPolicy::default());
-    assert_eq!(config.server, Server::default());
+    assert_eq!(config.server, ServerConfig::default());
     let groq = &config.providers[0];
     let pacing = groq.limits.pacing;
     assert!(pacing.learn && pacing.adaptive_concurrency);

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Dns, Proxy};
+use crate::config::{DnsConfig, ProxyConfig};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -59,11 +59,11 @@ fn addresses_that_no_provider_has_are_mistakes() {
 #[test]
 fn proxies_are_none_until_named_and_never_shown() {
     let config = yaml(&one(""), &[("HTTPS_PROXY", "http://nobody:1")]).unwrap();
-    assert_eq!(config.providers[0].proxy, Some(Proxy::Off));
+    assert_eq!(config.providers[0].proxy, Some(ProxyConfig::Off));
     let text = one(", proxy: \"http://me:hunter2-secret@proxy.example:3128\"");
     let config = yaml(&text, &[]).unwrap();
     assert!(
-        matches!(&config.providers[0].proxy, Some(Proxy::Url(url)) if url.expose().contains("hunter2"))
+        matches!(&config.providers[0].proxy, Some(ProxyConfig::Url(url)) if url.expose().contains("hunter2"))
     );
     assert!(!format!("{config:?}").contains("hunter2"));
     for wrong in [
@@ -92,10 +92,10 @@ llm:
 ";
     let config = yaml(text, &[]).unwrap();
     let proxy = |name| provider(&config, name).proxy.clone();
-    assert_eq!(proxy("far"), Some(Proxy::Environment));
+    assert_eq!(proxy("far"), Some(ProxyConfig::Environment));
     assert_eq!(proxy("near"), None);
-    assert!(matches!(proxy("own"), Some(Proxy::Url(_))));
-    assert_eq!(proxy("direct"), Some(Proxy::Off));
+    assert!(matches!(proxy("own"), Some(ProxyConfig::Url(_))));
+    assert_eq!(proxy("direct"), Some(ProxyConfig::Off));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_key_in_the_clear_over_the_network_is_a_warning() {
 #[test]
 fn names_are_looked_up_on_the_terms_that_are_written() {
     let config = yaml(&one(""), &[]).unwrap();
-    assert_eq!(config.server.dns, Dns::default());
+    assert_eq!(config.server.dns, DnsConfig::default());
     let text = format!(
         "server: {{dns: {{ttl: 5s, negative_ttl: 0, max_stale: 1m}}, max_answer: 1MiB, max_event: 16MiB}}\n{}",
         one("")
@@ -141,7 +141,7 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAQwAgUA\n-----END CERTI
 #[test]
 fn certificate_authorities_are_read_and_their_mistakes_listed() {
     let load_with = |content: Option<&str>| {
-        let dir = Dir::new().with("pointsman.yaml", &one(", ca_file: ca.pem"));
+        let dir = ConfigDir::new().with("pointsman.yaml", &one(", ca_file: ca.pem"));
         if let Some(content) = content {
             fs::write(dir.0.join("ca.pem"), content).unwrap();
         }
@@ -176,7 +176,7 @@ fn certificate_authorities_are_read_and_their_mistakes_listed() {
 
 #[test]
 fn a_variable_may_name_a_file_of_keys() {
-    let dir = Dir::new().with("groq", "# comment\n\nk1\r\n  k2  \n");
+    let dir = ConfigDir::new().with("groq", "# comment\n\nk1\r\n  k2  \n");
     let config = load(&request(&dir.0, &[("GROQ_API_KEY_FILE", "groq")])).unwrap();
     assert_eq!(keys(provider(&config, "groq")), ["k1", "k2"]);
     assert!(
@@ -199,7 +199,7 @@ fn a_variable_may_name_a_file_of_keys() {
 
 #[test]
 fn a_directory_is_a_file_for_each_key() {
-    let dir = Dir::new().with(
+    let dir = ConfigDir::new().with(
         "pointsman.yaml",
         &one("").replace("api_key: k", "api_key_dir: keys"),
     );
@@ -224,7 +224,7 @@ fn a_directory_is_a_file_for_each_key() {
 
 #[test]
 fn a_file_that_is_no_file_of_keys_is_refused() {
-    let dir = Dir::new().with(
+    let dir = ConfigDir::new().with(
         "pointsman.yaml",
         &one("").replace("api_key: k", "api_key_file: big"),
     );

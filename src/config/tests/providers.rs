@@ -112,7 +112,7 @@ fn keys_come_from_the_file_before_the_environment() {
 
 #[test]
 fn keys_come_from_named_variables_and_files() {
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with("secrets/groq", "# team keys\nfk-1\n\n  fk-2  \nek-1\n")
         .with(
             "pointsman.yaml",

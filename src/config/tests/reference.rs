@@ -5,7 +5,7 @@ mod validate;
 use ::config::{Value as Given, ValueKind};
 use serde_json::{Value, json};
 
-use super::super::describe::{Describe, Field, Section, sections};
+use super::super::describe::{Describe, FieldSpec, Section, sections};
 use super::super::raw::Root;
 use super::*;
 use validate::accepts;
@@ -272,7 +272,7 @@ fn in_usual_form(value: &Value) -> Value {
 }
 
 /// What only the loader can judge: addresses, names of headers, ranges of texts, and rules between keys.
-fn is_beyond(field: &Field, value: &Value) -> bool {
+fn is_beyond(field: &FieldSpec, value: &Value) -> bool {
     let text = value.as_str().is_some_and(|text| !text.trim().is_empty());
     match (field.shape)().word.as_str() {
         word if word.contains("list of addresses") => true,

@@ -5,7 +5,7 @@ use super::*;
 const ONE: &str = "llm: {providers: [{name: p, base_url: 'http://127.0.0.1:1/v1', model: m, api_key: '${MY_KEY}'}]}";
 
 fn with_dotenv(dotenv: &[u8]) -> Result<Config, ConfigErrors> {
-    let dir = Dir::new().with("pointsman.yaml", ONE);
+    let dir = ConfigDir::new().with("pointsman.yaml", ONE);
     std::fs::write(dir.0.join(".env"), dotenv).unwrap();
     load(&request(&dir.0, &[]))
 }
@@ -74,7 +74,7 @@ fn a_line_that_was_skipped_is_named_where_a_variable_is_missing() {
     let text = error.to_string();
     has(&text, &["MY_KEY is not set", "line 2 of .env was skipped"]);
     assert!(!text.contains("secret"), "{text}");
-    let dir = Dir::new()
+    let dir = ConfigDir::new()
         .with("pointsman.yaml", "llm: {providers: [{name: mine, base_url: 'http://127.0.0.1:1/v1', model: m, api_key_env: MINE}]}")
         .with(".env", "MINE sk-secret-0001\nother words\n");
     let text = load(&request(&dir.0, &[])).unwrap_err().to_string();
@@ -82,7 +82,7 @@ fn a_line_that_was_skipped_is_named_where_a_variable_is_missing() {
         &text,
         &["no key is in MINE", "lines 1 and 2 of .env were skipped"],
     );
-    let dir = Dir::new().with(".env", "GROQ_API_KEY: sk-secret-0001\n");
+    let dir = ConfigDir::new().with(".env", "GROQ_API_KEY: sk-secret-0001\n");
     let text = load(&request(&dir.0, &[])).unwrap_err().to_string();
     has(
         &text,
@@ -93,10 +93,10 @@ fn a_line_that_was_skipped_is_named_where_a_variable_is_missing() {
 #[test]
 fn a_dotenv_that_cannot_be_read_is_no_mistake_by_itself() {
     use std::os::unix::fs::symlink;
-    let dir = Dir::new().with("pointsman.yaml", ONE);
+    let dir = ConfigDir::new().with("pointsman.yaml", ONE);
     std::fs::create_dir(dir.0.join(".env")).unwrap();
     assert!(load(&request(&dir.0, &[("MY_KEY", "sk-plain-0001")])).is_ok());
-    let dir = Dir::new().with("pointsman.yaml", ONE);
+    let dir = ConfigDir::new().with("pointsman.yaml", ONE);
     symlink("nowhere", dir.0.join(".env")).unwrap();
     assert!(load(&request(&dir.0, &[("MY_KEY", "sk-plain-0001")])).is_ok());
 }
@@ -117,7 +117,7 @@ fn keys_that_carry_more_than_the_key_are_warned_of_wherever_they_come_from() {
         let through = yaml(ONE, &[(name, value)]).unwrap();
         let by_env = ONE.replace("api_key: '${MY_KEY}'", "api_key_env: MY_KEY");
         let by_env = yaml(&by_env, &[(name, value)]).unwrap();
-        let dir = Dir::new()
+        let dir = ConfigDir::new()
             .with(
                 "pointsman.yaml",
                 &ONE.replace("api_key: '${MY_KEY}'", "api_key_file: keys"),
@@ -152,7 +152,7 @@ fn keys_that_carry_more_than_the_key_are_warned_of_wherever_they_come_from() {
         "it stays literal"
     );
     let found = load(&request(
-        &Dir::new().0,
+        &ConfigDir::new().0,
         &[("GROQ_API_KEY", "'gsk-plain-0001'")],
     ))
     .unwrap();
@@ -176,7 +176,7 @@ fn byte_order_marks_and_line_ends_of_windows_are_no_part_of_a_file() {
         ),
     ] {
         let text = format!("\u{feff}{text}");
-        let dir = Dir::new()
+        let dir = ConfigDir::new()
             .with(name, &text)
             .with("keys", "\u{feff}sk-plain-0001\r\nsk-plain-0002\r\n");
         let config = load(&request(&dir.0, &[])).unwrap();

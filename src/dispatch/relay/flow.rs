@@ -13,7 +13,7 @@ use super::Relay;
 impl Relay {
     /// What there is to go out.
     fn take(&mut self) -> Option<Bytes> {
-        let bytes = self.outbox.pop()?;
+        let bytes = self.send_buffer.pop()?;
         self.taken = Some(self.clock.now());
         Some(bytes)
     }
@@ -32,15 +32,15 @@ impl Stream for Relay {
         let this = self.get_mut();
         this.resume();
         loop {
-            let is_over = this.live.is_none() && this.searching.is_none();
+            let is_over = this.stream.is_none() && this.searching.is_none();
             // A caller that comes back after its deadline takes what is there, and no more: while an upstream always has
             // something ready, the timer is not looked at.
             let is_late = this.waits >= this.terms.deadline;
-            if is_late && this.live.is_some() && this.outbox.is_full() {
+            if is_late && this.stream.is_some() && this.send_buffer.is_full() {
                 this.timed_out();
                 continue;
             }
-            if (is_over || this.outbox.is_full())
+            if (is_over || this.send_buffer.is_full())
                 && let Some(bytes) = this.take()
             {
                 return Poll::Ready(Some(Ok(bytes)));
@@ -59,10 +59,10 @@ impl Stream for Relay {
                     }
                 }
             }
-            let Some(live) = &mut this.live else {
+            let Some(live) = &mut this.stream else {
                 return Poll::Ready(None);
             };
-            let event = match this.outbox.holds_enough() {
+            let event = match this.send_buffer.holds_enough() {
                 true => Poll::Pending,
                 false => live.events.poll_next(cx),
             };
@@ -79,8 +79,8 @@ impl Stream for Relay {
                     this.timed_out();
                 }
             }
-            if this.outbox.due().is_some() {
-                this.outbox.release(this.clock.now());
+            if this.send_buffer.due().is_some() {
+                this.send_buffer.release(this.clock.now());
             }
         }
     }

@@ -9,20 +9,20 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
 
 use super::*;
-use crate::actors::chaos::Chaos;
+use crate::actors::fault_hook::FaultHook;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Pulses, Request};
+use crate::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
+use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{ProviderEntry, Targets};
-use crate::domain::circuit::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts};
-use crate::domain::profile::{Profile, Said, TargetPolicies, TargetPolicy};
+use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
 use crate::domain::restart::RestartPolicy;
 use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
-use crate::upstream::{Call, Reply, SendError, Upstream};
+use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
 
 const S: Duration = Duration::from_secs(1);
@@ -37,10 +37,10 @@ const DONE: &str = "[DONE]";
 const WHOLE: &[&str] = &[TEXT, TEXT, TEXT, TEXT, STOP, DONE];
 
 /// Streams these parts, each so long after it was asked for, then nothing for a day.
-struct Parts(Duration, &'static [&'static str]);
+struct ScriptedParts(Duration, &'static [&'static str]);
 
-impl Upstream for Parts {
-    fn send(&self, _: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for ScriptedParts {
+    fn send(&self, _: UpstreamRequest) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let Self(gap, parts) = *self;
         let parts = parts.iter().map(|part| format!("data: {part}\n\n"));
         let silence = std::iter::once((24 * 3600 * S, ": late\n\n".to_owned()));
@@ -52,7 +52,7 @@ impl Upstream for Parts {
         let mut headers = HeaderMap::new();
         let kind = HeaderValue::from_static("text/event-stream");
         headers.insert(header::CONTENT_TYPE, kind);
-        let reply = Reply {
+        let reply = UpstreamResponse {
             status: 200,
             headers,
             body: body.boxed(),
@@ -64,15 +64,15 @@ impl Upstream for Parts {
 /// Streams this beginning, then this piece without a pause and without an end.
 struct Flood(&'static str, String);
 
-impl Upstream for Flood {
-    fn send(&self, _: Call) -> BoxFuture<'static, Result<Reply, SendError>> {
+impl Transport for Flood {
+    fn send(&self, _: UpstreamRequest) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let first = Bytes::from_static(self.0.as_bytes());
         let piece = Bytes::from(self.1.clone());
         let all = futures_util::stream::iter([first]).chain(futures_util::stream::repeat(piece));
         let mut headers = HeaderMap::new();
         let kind = HeaderValue::from_static("text/event-stream");
         headers.insert(header::CONTENT_TYPE, kind);
-        let reply = Reply {
+        let reply = UpstreamResponse {
             status: 200,
             headers,
             body: all.map(Ok).boxed(),
@@ -90,7 +90,7 @@ async fn read(gap: Duration, pause: Duration) -> String {
         idle,
         ..Asked::default()
     };
-    asked.of(Parts(gap, WHOLE)).await
+    asked.of(ScriptedParts(gap, WHOLE)).await
 }
 
 /// How a stream is asked for.
@@ -110,7 +110,7 @@ struct Asked {
 
 impl Asked {
     /// What the caller reads.
-    async fn of(self, parts: impl Upstream + 'static) -> String {
+    async fn of(self, parts: impl Transport + 'static) -> String {
         let read = read_as("m", TargetPolicies::default(), parts, self).await;
         read.unwrap()
     }
@@ -120,13 +120,13 @@ impl Asked {
 async fn read_as(
     model: &str,
     policies: TargetPolicies,
-    parts: impl Upstream + 'static,
+    parts: impl Transport + 'static,
     asked: Asked,
 ) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
     let provider = ProviderSpec {
         name: name.clone(),
-        home: String::new(),
+        endpoint: String::new(),
         keys: vec![None],
         rotation: KeyRotation::RoundRobin,
         limits: KeyLimits::default(),
@@ -138,11 +138,11 @@ async fn read_as(
         generation: 0,
         oldest: 0,
         providers: vec![provider],
-        recall: std::collections::BTreeMap::new(),
+        restored: std::collections::BTreeMap::new(),
         max_waiting: 1,
         restart: RestartPolicy::default(),
         clock,
-        chaos: Chaos::default(),
+        fault_hook: FaultHook::default(),
     })
     .await;
     let endpoint = Endpoint {
@@ -150,7 +150,7 @@ async fn read_as(
         max_answer: 64 << 20,
         max_event: 8 << 20,
         kind: String::new(),
-        wire: Arc::new(parts),
+        transport: Arc::new(parts),
         headers: HeaderMap::new(),
         credentials: Vec::new().into(),
         params: serde_json::Map::new(),
@@ -173,15 +173,15 @@ async fn read_as(
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
-        hedger: None,
-        pulses: Pulses::default(),
+        hedge_controller: None,
+        latencies: LatencyTable::default(),
         policies,
-        dispatcher: tree.dispatcher().clone(),
+        tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
         endpoints: HashMap::from([(name, Arc::new(endpoint))]),
         policy: DispatchPolicy::default(),
         clock,
-        halt: crate::runtime::halt::Halt::default(),
+        abort: crate::runtime::abort::Abort::default(),
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
         buffers: crate::runtime::buffers::Buffers::default(),
     });
@@ -238,14 +238,19 @@ async fn an_upstream_that_falls_silent_is_cut_off_however_slowly_the_caller_read
 
 #[tokio::test(start_paused = true)]
 async fn by_a_profile_a_first_token_is_due_unless_the_model_may_think_first() {
-    let said = Said {
+    let said = ExplicitSettings {
         rescue: Some(None),
-        ..Said::default()
+        ..ExplicitSettings::default()
     };
     let policy = TargetPolicy::new(Some(Profile::Interactive), said);
     let ask = |model: &'static str| {
         let policies = TargetPolicies::new(policy, std::collections::BTreeMap::new());
-        read_as(model, policies, Parts(12 * S, WHOLE), Asked::default())
+        read_as(
+            model,
+            policies,
+            ScriptedParts(12 * S, WHOLE),
+            Asked::default(),
+        )
     };
     let took = ask("m").await.unwrap_err();
     assert!((10 * S..11 * S).contains(&took), "{took:?}");
@@ -256,7 +261,7 @@ async fn by_a_profile_a_first_token_is_due_unless_the_model_may_think_first() {
 #[tokio::test(start_paused = true)]
 async fn a_finished_answer_gets_its_end_mark_after_moments_of_silence() {
     let begun = tokio::time::Instant::now();
-    let text = Asked::default().of(Parts(S, &[TEXT, STOP])).await;
+    let text = Asked::default().of(ScriptedParts(S, &[TEXT, STOP])).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(begun.elapsed() < 10 * S, "{:?}", begun.elapsed());
 }
@@ -268,14 +273,14 @@ async fn token_counts_that_were_waited_for_bring_the_end_nearer() {
         usage: true,
         ..Asked::default()
     };
-    let text = asked.of(Parts(S, &[TEXT, STOP, USAGE])).await;
+    let text = asked.of(ScriptedParts(S, &[TEXT, STOP, USAGE])).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     assert!(begun.elapsed() < 15 * S, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_finish_reason_beside_content_is_waited_behind_and_ends_nothing() {
-    let late = Parts(30 * S, &[BOTH, BOTH, DONE]);
+    let late = ScriptedParts(30 * S, &[BOTH, BOTH, DONE]);
     let text = Asked::default().of(late).await;
     assert_eq!(text.matches("\"x\"").count(), 2, "{text}");
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
@@ -284,7 +289,7 @@ async fn a_finish_reason_beside_content_is_waited_behind_and_ends_nothing() {
         &[TEXT, STOP, TEXT],
         &[TEXT, STOP, TEXT, STOP],
     ] {
-        let text = Asked::default().of(Parts(S, parts)).await;
+        let text = Asked::default().of(ScriptedParts(S, parts)).await;
         assert!(text.contains("fell silent"), "{text}");
         assert!(!text.contains("[DONE]"), "{text}");
     }
@@ -296,18 +301,18 @@ async fn a_callers_read_timeout_bounds_each_pause_and_not_the_whole() {
         silence: Some(2 * S),
         ..Asked::default()
     };
-    let text = asked.of(Parts(S, WHOLE)).await;
+    let text = asked.of(ScriptedParts(S, WHOLE)).await;
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     let slow = Asked {
         pause: 5 * S,
         ..asked
     };
-    let text = slow.of(Parts(S, WHOLE)).await;
+    let text = slow.of(ScriptedParts(S, WHOLE)).await;
     assert!(
         text.ends_with("data: [DONE]\n\n"),
         "its own absence is no silence: {text}"
     );
-    let text = asked.of(Parts(3 * S, WHOLE)).await;
+    let text = asked.of(ScriptedParts(3 * S, WHOLE)).await;
     assert!(text.contains("deadline_exceeded"), "{text}");
     assert!(!text.contains("[DONE]"), "{text}");
 }

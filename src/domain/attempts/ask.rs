@@ -15,7 +15,7 @@ pub struct LeaseFilter {
 
 /// What a request asks the router for: a lease at any candidate that is still open to it.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
+pub struct RouteConstraints {
     /// By candidate: why it is closed to this request.
     pub closed: Vec<Option<Reason>>,
     /// Keys that refused this request: candidate and key index.

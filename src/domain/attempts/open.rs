@@ -1,12 +1,12 @@
 //! Which candidates are open to the next attempt.
 
-use super::{Ask, Attempts, LeaseFilter};
+use super::{Attempts, LeaseFilter, RouteConstraints};
 use crate::domain::refusal::Reason;
 
 impl Attempts {
     /// What to ask the router for now.
-    pub fn ask(&self) -> Ask {
-        Ask {
+    pub fn ask(&self) -> RouteConstraints {
+        RouteConstraints {
             closed: self.slots.iter().map(|slot| slot.closed).collect(),
             refused_keys: self.refused_keys.clone(),
             avoid: self.avoid,
@@ -16,7 +16,7 @@ impl Attempts {
     }
 
     /// What to ask the router for now, for an attempt that more is asked of; `None` where no candidate is left.
-    pub fn ask_for(&self, filter: &LeaseFilter) -> Option<Ask> {
+    pub fn ask_for(&self, filter: &LeaseFilter) -> Option<RouteConstraints> {
         let places = self.slots.iter().enumerate();
         let closed = places.map(|(at, slot)| {
             let fits =
@@ -24,11 +24,14 @@ impl Attempts {
             slot.closed.or((!fits).then_some(Reason::Unsuitable))
         });
         let closed: Vec<_> = closed.collect();
-        closed.iter().any(Option::is_none).then(|| Ask {
-            closed,
-            not_with: filter.not_with,
-            first: false,
-            ..self.ask()
-        })
+        closed
+            .iter()
+            .any(Option::is_none)
+            .then(|| RouteConstraints {
+                closed,
+                not_with: filter.not_with,
+                first: false,
+                ..self.ask()
+            })
     }
 }

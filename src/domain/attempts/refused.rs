@@ -4,7 +4,7 @@ use crate::domain::refusal::Refusal;
 
 /// Why the router gave no lease.
 #[derive(Clone, Debug)]
-pub struct Refused {
+pub struct LeaseRefused {
     /// The reason for not waiting (any longer).
     pub cause: Cause,
     /// What each open candidate said.

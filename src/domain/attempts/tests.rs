@@ -25,15 +25,15 @@ fn request(count: usize) -> Attempts {
     Attempts::new(policy, Time::from_millis(600_000), 0, candidates(count))
 }
 
-fn record(attempts: &Attempts, index: usize, key: u32, class: Class) -> Record {
+fn record(attempts: &Attempts, index: usize, key: u32, class: Class) -> AttemptRecord {
     let upstream = attempts.slots[index].candidate.upstream.clone();
     let key = KeyId {
         provider: upstream.provider.clone(),
         index: key,
     };
-    Record {
+    AttemptRecord {
         class,
-        ..Record::new(upstream, key, Time::ZERO)
+        ..AttemptRecord::new(upstream, key, Time::ZERO)
     }
 }
 
@@ -208,7 +208,7 @@ fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_siz
     let mut attempts = request(2);
     fail(&mut attempts, 0, 1, Unsupported);
     fail(&mut attempts, 1, 1, InvalidKey);
-    let refused = Refused {
+    let refused = LeaseRefused {
         cause: Cause::NothingLeft,
         declined: vec![(1, Refusal::open_ended(Reason::KeysTried))],
     };
@@ -408,7 +408,7 @@ fn a_key_that_cools_outweighs_one_that_is_invalid() {
     let mut attempts = request(1);
     fail(&mut attempts, 0, 1, Class::RateLimited);
     fail(&mut attempts, 0, 2, Class::InvalidKey);
-    let refused = Refused {
+    let refused = LeaseRefused {
         cause: Cause::TooLate,
         declined: vec![(
             0,
@@ -421,7 +421,7 @@ fn a_key_that_cools_outweighs_one_that_is_invalid() {
 
 #[test]
 fn refusals_become_the_code_that_tells_the_caller_what_to_do() {
-    let refused = |cause, reasons: &[Reason]| Refused {
+    let refused = |cause, reasons: &[Reason]| LeaseRefused {
         cause,
         declined: reasons
             .iter()
@@ -434,7 +434,7 @@ fn refusals_become_the_code_that_tells_the_caller_what_to_do() {
         assert_eq!(verdict.ready_at, Some(Time::from_millis(70)));
         verdict.code.as_str()
     };
-    use Reason::{CircuitOpen, Cooling, Invalid, Saturated};
+    use Reason::{BreakerOpen, Cooling, Invalid, Saturated};
     assert_eq!(
         say(Cause::TooLate, &[Cooling, Saturated]),
         "upstreams_rate_limited"
@@ -450,7 +450,7 @@ fn refusals_become_the_code_that_tells_the_caller_what_to_do() {
         "upstreams_rate_limited"
     );
     assert_eq!(
-        say(Cause::TooLate, &[CircuitOpen, Cooling]),
+        say(Cause::TooLate, &[BreakerOpen, Cooling]),
         "upstreams_exhausted"
     );
 }

@@ -7,7 +7,7 @@ use crate::domain::refusal::Reason;
 
 /// Why a request is too large for an upstream, or otherwise not for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shortage {
+pub enum RequestMisfit {
     /// Its context window of so many tokens, where that is known.
     Window(Option<u64>),
     /// Its limit for one request, in tokens, where it named that.
@@ -22,10 +22,10 @@ impl Attempts {
     /// Notes what a refusal says of the request's size.
     pub(super) fn note_shortage(&mut self, index: usize, failure: &Failure) {
         let shortage = match (failure.class, failure.status) {
-            (Class::ContextOverflow, _) => Shortage::Window(failure.window),
-            (Class::TooLargeForLimit, Some(402)) => Shortage::Credit(failure.limit),
-            (Class::TooLargeForLimit, _) => Shortage::Limit(failure.limit),
-            (Class::Unsupported, _) => Shortage::Feature,
+            (Class::ContextOverflow, _) => RequestMisfit::Window(failure.window),
+            (Class::TooLargeForLimit, Some(402)) => RequestMisfit::Credit(failure.limit),
+            (Class::TooLargeForLimit, _) => RequestMisfit::Limit(failure.limit),
+            (Class::Unsupported, _) => RequestMisfit::Feature,
             _ => return,
         };
         if let Some(slot) = self.slots.get_mut(index) {
@@ -34,13 +34,15 @@ impl Attempts {
     }
 
     /// The upstreams of the chain that the request does not fit, and why, in the chain's order.
-    pub fn shortages(&self) -> impl Iterator<Item = (&Upstream, Shortage)> {
+    pub fn shortages(&self) -> impl Iterator<Item = (&Upstream, RequestMisfit)> {
         self.slots.iter().filter_map(|slot| {
             let configured = slot.candidate.context_window;
             let closed = slot.closed == Some(Reason::TooLarge);
             let shortage = match slot.shortage {
-                Some(Shortage::Window(named)) => Some(Shortage::Window(named.or(configured))),
-                None => closed.then_some(Shortage::Window(configured)),
+                Some(RequestMisfit::Window(named)) => {
+                    Some(RequestMisfit::Window(named.or(configured)))
+                }
+                None => closed.then_some(RequestMisfit::Window(configured)),
                 other => other,
             };
             Some((&slot.candidate.upstream, shortage?))
@@ -50,7 +52,7 @@ impl Attempts {
     /// The largest context window of its chain that is known, in tokens: as the upstream named it, else as configured.
     pub fn largest_window(&self) -> Option<u64> {
         let windows = self.slots.iter().filter_map(|slot| match slot.shortage {
-            Some(Shortage::Window(Some(named))) => Some(named),
+            Some(RequestMisfit::Window(Some(named))) => Some(named),
             _ => slot.candidate.context_window,
         });
         windows.max()

@@ -42,7 +42,7 @@ pub(super) fn name_errors(
 }
 
 /// What became of a virtual provider.
-enum State {
+enum ExpansionState {
     /// On the stack: meeting it again is a cycle.
     Open,
     /// Flattened; and where it stands in the forest, if its order depends on the request.
@@ -97,7 +97,7 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
             entries.entry(entry.name.as_str()).or_insert(entry);
         }
     }
-    let mut states: HashMap<&str, State> = HashMap::new();
+    let mut states: HashMap<&str, ExpansionState> = HashMap::new();
     let mut order: Vec<Arc<Chain>> = Vec::new();
     for root in virtuals {
         let ours = entries
@@ -106,7 +106,7 @@ pub(super) fn add_virtuals(targets: &mut Targets, virtuals: &[VirtualEntry]) -> 
         if ours && !states.contains_key(root.name.as_str()) {
             walk(root, targets, &entries, &mut states, &mut errors);
         }
-        if ours && let Some(State::Done(chain, ranked)) = states.get(root.name.as_str()) {
+        if ours && let Some(ExpansionState::Done(chain, ranked)) = states.get(root.name.as_str()) {
             order.push(Arc::clone(chain));
             let ranked = ranked.map(|at| (Arc::clone(&chain.target), at));
             targets.ranked.extend(ranked);
@@ -138,11 +138,11 @@ fn walk<'a>(
     root: &'a VirtualEntry,
     targets: &mut Targets,
     entries: &HashMap<&'a str, &'a VirtualEntry>,
-    states: &mut HashMap<&'a str, State>,
+    states: &mut HashMap<&'a str, ExpansionState>,
     errors: &mut Vec<ChainError>,
 ) {
     let mut stack = vec![Frame::of(root)];
-    states.insert(&root.name, State::Open);
+    states.insert(&root.name, ExpansionState::Open);
     while let Some(mut frame) = stack.pop() {
         let Some(member) = frame.entry.upstreams.get(frame.next) else {
             let state = finish(frame, targets, errors);
@@ -163,9 +163,9 @@ fn walk<'a>(
             continue;
         };
         match states.get(child.name.as_str()) {
-            Some(State::Done(chain, ranked)) => frame.extend(weight, chain, *ranked),
-            Some(State::Broken) => frame.broken = true,
-            Some(State::Open) => {
+            Some(ExpansionState::Done(chain, ranked)) => frame.extend(weight, chain, *ranked),
+            Some(ExpansionState::Broken) => frame.broken = true,
+            Some(ExpansionState::Open) => {
                 frame.broken = true;
                 let names = stack.iter().chain([&frame]).map(|frame| &frame.entry.name);
                 let mut path: Vec<String> = names
@@ -178,7 +178,7 @@ fn walk<'a>(
             None => {
                 // The frame asks for the same upstream again once the child is finished.
                 frame.next -= 1;
-                states.insert(&child.name, State::Open);
+                states.insert(&child.name, ExpansionState::Open);
                 stack.push(frame);
                 stack.push(Frame::of(child));
                 continue;
@@ -192,7 +192,7 @@ fn finish<'a>(
     frame: Frame<'a>,
     targets: &mut Targets,
     errors: &mut Vec<ChainError>,
-) -> (&'a str, State) {
+) -> (&'a str, ExpansionState) {
     let name = frame.entry.name.as_str();
     if frame.entry.upstreams.is_empty() {
         errors.push(ChainError::EmptyChain {
@@ -200,7 +200,7 @@ fn finish<'a>(
         });
     }
     if frame.broken || frame.upstreams.is_empty() {
-        return (name, State::Broken);
+        return (name, ExpansionState::Broken);
     }
     let chain = Chain {
         target: Arc::from(name),
@@ -210,7 +210,7 @@ fn finish<'a>(
         policy: frame.entry.policy,
         members: frame.members,
     });
-    (name, State::Done(Arc::new(chain), ranked))
+    (name, ExpansionState::Done(Arc::new(chain), ranked))
 }
 
 fn unknown(

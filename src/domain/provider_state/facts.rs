@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::domain::circuit::Gate;
+use crate::domain::breaker::BreakerGate;
 use crate::domain::ids::ModelName;
 use crate::domain::ramp::{Ramp, Recovery};
 use crate::domain::refusal::{Reason, Refusal};
@@ -29,7 +29,7 @@ pub struct GateFacts {
     /// The model is gone until then.
     pub gone_until: Option<Time>,
     /// Its breaker.
-    pub breaker: Gate,
+    pub breaker: BreakerGate,
 }
 
 impl GateFacts {
@@ -49,29 +49,33 @@ impl GateFacts {
             return Err(Refusal::until(Reason::ModelGone, until));
         }
         match self.breaker {
-            Gate::Closed => Ok(Pass { probe: false }),
-            Gate::Open { until } if now < until => Err(Refusal::until(Reason::CircuitOpen, until)),
+            BreakerGate::Closed => Ok(Pass { probe: false }),
+            BreakerGate::Open { until } if now < until => {
+                Err(Refusal::until(Reason::BreakerOpen, until))
+            }
             // What was published of an open breaker is its last word until the next request is the probe.
-            Gate::Probe | Gate::Open { .. } => Ok(Pass { probe: true }),
-            Gate::Probing { .. } => Err(Refusal::until(Reason::CircuitOpen, now + PROBE_POLL)),
+            BreakerGate::Probe | BreakerGate::Open { .. } => Ok(Pass { probe: true }),
+            BreakerGate::Probing { .. } => {
+                Err(Refusal::until(Reason::BreakerOpen, now + PROBE_POLL))
+            }
         }
     }
 }
 
 /// An upstream that is not simply well.
 #[derive(Clone, PartialEq, Debug)]
-pub struct UpstreamView {
+pub struct UpstreamSnapshot {
     /// Its model.
     pub model: ModelName,
     /// Its breaker.
-    pub breaker: Gate,
+    pub breaker: BreakerGate,
     /// The model is gone until then.
     pub gone_until: Option<Time>,
     /// It has recovered and takes a growing share.
     pub ramp: Option<Ramp>,
 }
 
-impl UpstreamView {
+impl UpstreamSnapshot {
     /// The share that it takes while it recovers, and whether the next request is within it.
     pub fn recovery(&self, now: Time) -> Option<Recovery> {
         let mut ramp = self.ramp.filter(|ramp| !ramp.is_over(now))?;

@@ -1,7 +1,7 @@
 //! What an operator does to a provider by hand, and what is shown of its upstreams.
 
-use super::{ProviderState, UpstreamState, UpstreamView};
-use crate::domain::circuit::{Circuit, Gate};
+use super::{ProviderState, UpstreamSnapshot, UpstreamState};
+use crate::domain::breaker::{Breaker, BreakerGate};
 use crate::domain::cooldown::Cooldown;
 use crate::domain::time::Time;
 
@@ -22,30 +22,30 @@ impl ProviderState {
         self.held = None;
         self.whole = Cooldown::default();
         for upstream in self.models.values_mut() {
-            upstream.circuit = Circuit::new(self.breaker);
+            upstream.breaker = Breaker::new(self.breaker);
             upstream.gone_until = Time::ZERO;
             upstream.ramp = None;
         }
     }
 
     /// The upstreams that are not simply well, by name.
-    pub fn unwell(&self, now: Time) -> Vec<UpstreamView> {
+    pub fn unwell(&self, now: Time) -> Vec<UpstreamSnapshot> {
         let views = self.models.iter().map(|(model, upstream)| {
             let UpstreamState {
-                circuit,
+                breaker: circuit,
                 gone_until,
                 ramp,
                 ..
             } = upstream;
-            UpstreamView {
+            UpstreamSnapshot {
                 model: model.clone(),
                 breaker: circuit.gate(now),
                 gone_until: Some(*gone_until).filter(|until| now < *until),
                 ramp: ramp.filter(|ramp| !ramp.is_over(now)),
             }
         });
-        let well = |view: &UpstreamView| {
-            view.breaker == Gate::Closed && view.gone_until.is_none() && view.ramp.is_none()
+        let well = |view: &UpstreamSnapshot| {
+            view.breaker == BreakerGate::Closed && view.gone_until.is_none() && view.ramp.is_none()
         };
         let mut unwell: Vec<_> = views.filter(|view| !well(view)).collect();
         unwell.sort_by(|a, b| a.model.cmp(&b.model));
@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::circuit::BreakerPolicy;
+    use crate::domain::breaker::BreakerPolicy;
     use crate::domain::ids::ModelName;
     use crate::domain::limits::RetryBudgetPolicy;
     use crate::domain::outcome::Class;
@@ -99,7 +99,7 @@ mod tests {
         let next = |provider: &ProviderState, now| {
             let mut next =
                 ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default());
-            next.restore(&provider.memory(now), S, now);
+            next.restore(&provider.persisted(now), S, now);
             next
         };
         let mut provider =
@@ -113,7 +113,7 @@ mod tests {
         let held = restored.gate(&model, true, now + 999 * S);
         assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
         restored.release();
-        assert!(restored.memory(now).is_empty());
+        assert!(restored.persisted(now).is_empty());
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
         provider.cool(now + S);
         let unwell = provider.unwell(now);
         assert_eq!(unwell.len(), 2);
-        assert!(unwell[0].gone_until.is_some() && unwell[1].breaker != Gate::Closed);
+        assert!(unwell[0].gone_until.is_some() && unwell[1].breaker != BreakerGate::Closed);
         provider.release();
         assert_eq!(provider.unwell(now), []);
         for model in [model, gone] {

@@ -10,7 +10,7 @@ fn room(waiters: &[(u64, &[&str])]) -> WaitingRoom<usize> {
         let ticket = room.ticket(Priority::Normal);
         room.park(Waiter {
             ticket,
-            standing: Standing::default(),
+            standing: Requester::default(),
             wake_at: Time::from_millis(*wake_ms),
             wants: providers.iter().map(|name| want(name)).collect(),
             payload: n,
@@ -37,7 +37,7 @@ fn who_waits_for_one_model_is_not_in_the_way_of_another() {
     }];
     room.park(Waiter {
         ticket,
-        standing: Standing::default(),
+        standing: Requester::default(),
         wake_at: Time::ZERO,
         wants,
         payload: (),
@@ -80,7 +80,7 @@ fn one_that_was_woken_keeps_its_place_in_a_full_room() {
     let mut room = WaitingRoom::new(1);
     let waiter = |ticket| Waiter {
         ticket,
-        standing: Standing::default(),
+        standing: Requester::default(),
         wake_at: Time::ZERO,
         wants: vec![want("a")],
         payload: (),
@@ -101,7 +101,7 @@ fn refuses_when_full_and_knows_what_is_contended() {
     let ticket = room.ticket(Priority::Normal);
     let waiter = Waiter {
         ticket,
-        standing: Standing::default(),
+        standing: Requester::default(),
         wake_at: Time::ZERO,
         wants: vec![want("a")],
         payload: (),
@@ -128,7 +128,7 @@ fn full(waiters: &[(Priority, &str)]) -> WaitingRoom<usize> {
 fn of(room: &mut WaitingRoom<usize>, class: Priority, client: &str, n: usize) -> Waiter<usize> {
     Waiter {
         ticket: room.ticket(class),
-        standing: Standing {
+        standing: Requester {
             priority: class,
             client: Some(client.into()),
         },
@@ -198,7 +198,7 @@ fn without_clients_nobody_gives_way() {
     let mut room = self::room(&[(9, &["a"]), (9, &["a"])]);
     let newcomer = Waiter {
         ticket: room.ticket(Priority::Normal),
-        standing: Standing::default(),
+        standing: Requester::default(),
         wake_at: Time::ZERO,
         wants: vec![want("a")],
         payload: 99,
@@ -245,7 +245,7 @@ proptest! {
     ) {
         let names = ["a", "b", "c"];
         let mut room = WaitingRoom::new(usize::MAX);
-        let mut inside: Vec<(Ticket, u64, Vec<usize>, usize)> = Vec::new();
+        let mut inside: Vec<(WaitTicket, u64, Vec<usize>, usize)> = Vec::new();
         for (n, (step, at, provider, class, slots)) in steps.into_iter().enumerate() {
             let name = ProviderName::from(names[provider]);
             let mut gone = match step {
@@ -256,7 +256,7 @@ proptest! {
                     let wants = wanted.iter().map(|which| want(names[*which])).collect();
                     let waiter = Waiter {
                         ticket,
-                        standing: Standing::default(),
+                        standing: Requester::default(),
                         wake_at: Time::from_millis(at),
                         wants,
                         payload: n,

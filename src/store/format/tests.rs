@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::memory::Mark;
+use crate::domain::persisted::Fingerprint;
 use crate::domain::time::Time;
 
 const NANOS: u64 = 1_000_000_000;
@@ -15,16 +15,16 @@ fn anchor(time: u64, wall: u64) -> Anchor {
     }
 }
 
-fn marker() -> Marker {
-    Marker::random().unwrap()
+fn marker() -> Fingerprinter {
+    Fingerprinter::random().unwrap()
 }
 
 /// A book with one of everything, its times so many nanoseconds from `now`.
-fn book(now: Time, spans: [u64; 6]) -> Book {
+fn book(now: Time, spans: [u64; 6]) -> StateSnapshot {
     let [whole, model, probe, reset, gone, cooling] =
         spans.map(|span| now + Duration::from_nanos(span));
-    let cooldown = |until| CooldownMemory { until, strikes: 3 };
-    let limit = LimitMemory {
+    let cooldown = |until| PersistedCooldown { until, strikes: 3 };
+    let limit = PersistedLimit {
         model: "m".into(),
         unit: Unit::Tokens,
         period: Duration::from_millis(1500),
@@ -35,13 +35,13 @@ fn book(now: Time, spans: [u64; 6]) -> Book {
         trusted_until: reset,
         refills_in: None,
     };
-    let page = KeyPage {
+    let page = SnapshotKey {
         provider: "groq".into(),
-        memory: KeyMemory {
+        persisted: PersistedKey {
             whole: Some(cooldown(whole)),
             exhausted: true,
             models: vec![("m".into(), cooldown(model))],
-            quarantine: Some(QuarantineMemory {
+            invalid: Some(PersistedQuarantine {
                 until: probe,
                 span: Duration::from_secs(600),
             }),
@@ -49,32 +49,38 @@ fn book(now: Time, spans: [u64; 6]) -> Book {
         },
         limits: Arc::new(vec![limit]),
     };
-    let mut book = Book::default();
-    book.note_key(Mark([7; 16]), page);
-    let memory = ProviderMemory {
+    let mut book = StateSnapshot::default();
+    book.note_key(Fingerprint([7; 16]), page);
+    let memory = PersistedProvider {
         cooling: Some(cooling),
         gone: vec![("m2".into(), gone)],
         held: Some(Time::NEVER),
     };
     let name = "groq".into();
-    book.note_provider(Mark([8; 16]), ProviderPage { name, memory });
+    book.note_provider(
+        Fingerprint([8; 16]),
+        SnapshotProvider {
+            name,
+            persisted: memory,
+        },
+    );
     book
 }
 
 /// Every end in a book, in one order.
-fn ends(book: &Book) -> Vec<Time> {
+fn ends(book: &StateSnapshot) -> Vec<Time> {
     let mut ends = Vec::new();
     for (_, page) in book.keys() {
-        let memory = &page.memory;
+        let memory = &page.persisted;
         ends.extend(memory.whole.map(|whole| whole.until));
         ends.extend(memory.models.iter().map(|(_, cooldown)| cooldown.until));
-        ends.extend(memory.quarantine.map(|quarantine| quarantine.until));
+        ends.extend(memory.invalid.map(|quarantine| quarantine.until));
         ends.extend(memory.held);
         ends.extend(page.limits.iter().map(|limit| limit.reset));
     }
     for (_, page) in book.providers() {
-        ends.extend(page.memory.cooling);
-        ends.extend(page.memory.gone.iter().map(|(_, until)| *until));
+        ends.extend(page.persisted.cooling);
+        ends.extend(page.persisted.gone.iter().map(|(_, until)| *until));
     }
     ends
 }
@@ -95,21 +101,21 @@ fn everything_comes_back() {
 fn an_older_file_is_read_and_holds_nobody_that_it_does_not_name() {
     let now = anchor(0, 1000 * NANOS);
     let state = format!(
-        r#"{{"saved_at":1000000,"salt":"{}","providers":[{{"mark":"{}","provider":"p","cooling":1060000}}],"keys":[{{"mark":"{}","provider":"p","cooling":{{"until":1030000,"strikes":2}},"quota_exhausted":true}}]}}"#,
+        r#"{{"saved_at":1000000,"salt":"{}","providers":[{{"fingerprint":"{}","provider":"p","cooling":1060000}}],"keys":[{{"fingerprint":"{}","provider":"p","cooling":{{"until":1030000,"strikes":2}},"quota_exhausted":true}}]}}"#,
         marker().salt(),
-        Mark([1; 16]),
-        Mark([2; 16]),
+        Fingerprint([1; 16]),
+        Fingerprint([2; 16]),
     );
     let text = format!(
         r#"{{"format":"pointsman-state","version":1,"sha256":"{}","state":{state}}}"#,
-        marks::checksum(state.as_bytes()),
+        fingerprint::checksum(state.as_bytes()),
     );
     let (_, book) = decode(text.as_bytes(), now).unwrap();
-    let key = &book.key(Mark([2; 16])).unwrap().memory;
+    let key = &book.key(Fingerprint([2; 16])).unwrap().persisted;
     let until = now.time + Duration::from_secs(30);
-    let whole = CooldownMemory { until, strikes: 2 };
+    let whole = PersistedCooldown { until, strikes: 2 };
     assert_eq!((key.whole, key.held), (Some(whole), None));
-    let provider = &book.provider(Mark([1; 16])).unwrap().memory;
+    let provider = &book.provider(Fingerprint([1; 16])).unwrap().persisted;
     let until = now.time + Duration::from_secs(60);
     assert_eq!((provider.cooling, provider.held), (Some(until), None));
 }
@@ -117,8 +123,8 @@ fn an_older_file_is_read_and_holds_nobody_that_it_does_not_name() {
 #[test]
 fn a_bucket_fills_while_nobody_runs() {
     let before = anchor(50 * NANOS, 900 * NANOS);
-    let mut filling = Book::default();
-    let limit = LimitMemory {
+    let mut filling = StateSnapshot::default();
+    let limit = PersistedLimit {
         refills_in: Some(Duration::from_secs(60)),
         limit: Some(60.0),
         left: 2.0,
@@ -126,16 +132,16 @@ fn a_bucket_fills_while_nobody_runs() {
         trusted_until: before.time + Duration::from_secs(900),
         ..book(before.time, [1; 6]).keys().next().unwrap().1.limits[0].clone()
     };
-    let page = KeyPage {
+    let page = SnapshotKey {
         provider: "p".into(),
-        memory: KeyMemory::default(),
+        persisted: PersistedKey::default(),
         limits: Arc::new(vec![limit]),
     };
-    filling.note_key(Mark([1; 16]), page);
+    filling.note_key(Fingerprint([1; 16]), page);
     let bytes = encode(&filling, &marker(), &before).unwrap();
     for (pause, left) in [(0, 2.0), (10, 12.0), (100, 60.0)] {
         let (_, restored) = decode(&bytes, anchor(0, (900 + pause) * NANOS)).unwrap();
-        let found = restored.key(Mark([1; 16])).unwrap().limits[0].left;
+        let found = restored.key(Fingerprint([1; 16])).unwrap().limits[0].left;
         assert!((found - left).abs() < 0.01, "{found} after {pause} s");
     }
 }
@@ -153,17 +159,17 @@ fn a_wall_clock_that_was_set_back_makes_nothing_longer() {
 
 #[test]
 fn names_of_models_that_callers_made_up_do_not_fill_the_file() {
-    let mut long = Book::default();
-    let memory = ProviderMemory {
+    let mut long = StateSnapshot::default();
+    let memory = PersistedProvider {
         cooling: None,
         gone: vec![("x".repeat(100_000).into(), Time::NEVER)],
         held: None,
     };
     long.note_provider(
-        Mark([1; 16]),
-        ProviderPage {
+        Fingerprint([1; 16]),
+        SnapshotProvider {
             name: "p".into(),
-            memory,
+            persisted: memory,
         },
     );
     let bytes = encode(&long, &marker(), &anchor(0, 0)).unwrap();
@@ -257,12 +263,12 @@ proptest! {
             if g % 2 == 0 { 60 } else { h },
         );
         let state = format!(
-            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"mark":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","until":{b}}}],"quarantine":{{"until":{d}}}}}],"keys":[{{"mark":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits},"quarantine":{{"until":{e}}}}}]}}"#,
-            marker().salt(), Mark([1; 16]), Mark([2; 16]), g % (1 << 32),
+            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"fingerprint":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","until":{b}}}],"hold":{{"until":{d}}}}}],"keys":[{{"fingerprint":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits},"hold":{{"until":{e}}}}}]}}"#,
+            marker().salt(), Fingerprint([1; 16]), Fingerprint([2; 16]), g % (1 << 32),
         );
         let text = format!(
             r#"{{"format":"pointsman-state","version":1,"sha256":"{}","state":{state}}}"#,
-            marks::checksum(state.as_bytes()),
+            fingerprint::checksum(state.as_bytes()),
         );
         let anchor = anchor(now / 2, now);
         let decoded = decode(text.as_bytes(), anchor);

@@ -1,29 +1,29 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::KeyId;
-use crate::domain::record::{Record, Why};
 
 fn after(seconds: u64) -> Time {
     Time::from_millis(1_000_000 + seconds * 1000)
 }
 
-fn record(upstream: &str, class: Class) -> Record {
+fn record(upstream: &str, class: Class) -> AttemptRecord {
     let (provider, model) = upstream.split_once(':').unwrap();
     let key = KeyId {
         provider: provider.into(),
         index: 1,
     };
-    Record {
+    AttemptRecord {
         class,
-        ..Record::new(Upstream::new(provider, model), key, Time::ZERO)
+        ..AttemptRecord::new(Upstream::new(provider, model), key, Time::ZERO)
     }
 }
 
-fn took(at: Time, total: Duration) -> Told {
-    Told {
+fn took(at: Time, total: Duration) -> RequestRecord {
+    RequestRecord {
         id: Arc::from("id"),
         client: None,
         operation: Operation::Chat,
@@ -37,7 +37,7 @@ fn took(at: Time, total: Duration) -> Told {
         status: Some(200),
         attempts: Vec::new(),
         refused: None,
-        lookup: crate::domain::record::CacheLookup::Off,
+        lookup: crate::domain::attempt_record::CacheLookup::Off,
         started: at - total,
         complete: at - total,
         ended: at,
@@ -47,7 +47,7 @@ fn took(at: Time, total: Duration) -> Told {
     }
 }
 
-fn answered(at: Time) -> Told {
+fn answered(at: Time) -> RequestRecord {
     took(at, Duration::from_millis(10))
 }
 
@@ -60,18 +60,18 @@ fn a_quarter_of_an_hour_in_steps_and_nothing_older() {
     let history = History::default();
     history.ended(&answered(after(0)));
     history.ended(&answered(after(4)));
-    history.ended(&Told {
+    history.ended(&RequestRecord {
         outcome: "upstreams_exhausted",
         status: Some(502),
         attempts: [
-            ("a:m", Why::First),
-            ("b:m", Why::Failover),
-            ("b:m", Why::Retry),
-            ("c:m", Why::Hedge),
-            ("a:m", Why::Failover),
+            ("a:m", AttemptReason::First),
+            ("b:m", AttemptReason::Failover),
+            ("b:m", AttemptReason::Retry),
+            ("c:m", AttemptReason::Hedge),
+            ("a:m", AttemptReason::Failover),
         ]
-        .map(|(upstream, why)| Record {
-            why,
+        .map(|(upstream, why)| AttemptRecord {
+            reason: why,
             ..record(upstream, Class::Timeout)
         })
         .into(),
@@ -122,7 +122,7 @@ fn quantiles_are_right_to_an_eighth_from_a_tenth_of_a_millisecond_to_minutes() {
         let history = History::default();
         for n in 1..=1000 {
             let time = Duration::from_secs_f64(f64::from(n) * 0.001 * scale);
-            history.ended(&Told {
+            history.ended(&RequestRecord {
                 first_token: Some(after(0) - time / 2),
                 ..took(after(0), time)
             });
@@ -153,7 +153,7 @@ fn buckets_leave_no_gap_and_no_time_is_too_short_or_too_long() {
     for (started, ended) in [(5, 5), (5, 6), (9, 5), (0, u64::MAX)] {
         let (started, ended) = (Time::from_nanos(started), Time::from_nanos(ended));
         let history = History::default();
-        history.ended(&Told {
+        history.ended(&RequestRecord {
             started,
             ..answered(ended)
         });
@@ -175,7 +175,7 @@ fn flows_tell_where_the_last_minute_went() {
         record("b:m", Class::Success),
     ];
     let at = |seconds: u64, target: &'static str| {
-        history.ended(&Told {
+        history.ended(&RequestRecord {
             target: target.to_owned(),
             attempts: attempts.to_vec(),
             ..answered(after(seconds))
@@ -236,7 +236,7 @@ fn how_long_counting_takes() {
         .map(|n| Upstream::new(format!("p{n}"), "m"))
         .collect();
     history.follow([("smart", &upstreams[..])]);
-    let mut told = Told {
+    let mut told = RequestRecord {
         attempts: vec![
             record("p0:m", Class::Timeout),
             record("p1:m", Class::Success),

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, Meter};
 
-use super::specs::{self, Kind, Spec};
+use super::specs::{self, InstrumentKind, Spec};
 
 /// One of each.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) struct Instruments {
 impl Instruments {
     pub(super) fn new(meter: &Meter) -> Self {
         let waits = times(meter, &specs::WAITS_TAKEN);
-        let waits = ["served", "gave_up"].map(|word| waits.bind(&[KeyValue::new("result", word)]));
+        let waits =
+            ["admitted", "timed_out"].map(|word| waits.bind(&[KeyValue::new("result", word)]));
         Self {
             http: times(meter, &specs::HTTP_DURATION),
             requests: counter(meter, &specs::REQUESTS),
@@ -69,8 +70,8 @@ fn sums(meter: &Meter, spec: &Spec) -> Counter<f64> {
 
 fn bounds(spec: &Spec) -> Vec<f64> {
     match spec.kind {
-        Kind::Histogram(bounds) => bounds.to_vec(),
-        Kind::Counter | Kind::Gauge => Vec::new(),
+        InstrumentKind::Histogram(bounds) => bounds.to_vec(),
+        InstrumentKind::Counter | InstrumentKind::Gauge => Vec::new(),
     }
 }
 

@@ -25,11 +25,13 @@ use self::observed::Observed;
 use self::specs::Sizes;
 use self::tables::Tables;
 use super::otlp::{self, OtlpError};
-use super::told::Told;
+use super::request_record::RequestRecord;
 use crate::config::TelemetryPolicy;
 
-pub use self::state::{ActorState, KeyState, LimitState, Look, State, UpstreamState};
-pub use self::tables::{Named, Provider};
+pub use self::state::{
+    ActorGauges, KeyGauges, LimitGauges, StateGauges, StateObserver, UpstreamGauges,
+};
+pub use self::tables::{ConfiguredNames, ProviderLabels};
 
 /// In what form [`Metrics::text`] is.
 pub const TEXT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -81,7 +83,7 @@ impl Metrics {
         observed::register(&meter, &observed);
         Ok(Self {
             instruments: Instruments::new(&meter),
-            tables: ArcSwap::from_pointee(Tables::new(&Named::default(), None)),
+            tables: ArcSwap::from_pointee(Tables::new(&ConfiguredNames::default(), None)),
             observed,
             registry,
             provider,
@@ -90,24 +92,24 @@ impl Metrics {
     }
 
     /// From now on these are the names that may become labels.
-    pub fn name(&self, named: &Named) {
+    pub fn name(&self, named: &ConfiguredNames) {
         let before = self.tables.load();
         let tables = Tables::new(named, Some(&before));
         self.tables.store(Arc::new(tables));
     }
 
     /// From now on this is where the state comes from.
-    pub fn look_with(&self, look: Look) {
+    pub fn look_with(&self, look: StateObserver) {
         self.observed.look_with(look);
     }
 
     /// A request has ended.
-    pub fn tell(&self, told: &Told) {
+    pub fn record(&self, told: &RequestRecord) {
         requests::record(told, &self.instruments, &self.tables.load());
     }
 
     /// A request was refused at the door.
-    pub fn turned_away(&self, told: &Told) {
+    pub fn turned_away(&self, told: &RequestRecord) {
         requests::request(told, &self.instruments, &self.tables.load());
     }
 

@@ -10,10 +10,10 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Meter};
 
 use super::process::Process;
-use super::specs::{self, Kind, Spec};
-use super::state::{Look, State};
+use super::specs::{self, InstrumentKind, Spec};
+use super::state::{StateGauges, StateObserver};
 use crate::domain::ids::Upstream;
-use crate::telemetry::bag::Bag;
+use crate::telemetry::once_map::OnceMap;
 use crate::telemetry::{feed, sink};
 
 /// The label for what the configuration does not name.
@@ -22,16 +22,16 @@ pub(super) const OTHER: &str = "other";
 /// What the callbacks read.
 #[derive(Default)]
 pub(super) struct Observed {
-    look: OnceLock<Look>,
-    state: ArcSwap<State>,
+    look: OnceLock<StateObserver>,
+    state: ArcSwap<StateGauges>,
     process: ArcSwap<Process>,
-    reloads: Bag<(&'static str, bool), AtomicU64>,
+    reloads: OnceMap<(&'static str, bool), AtomicU64>,
     /// 1 or 0.
     reload_good: AtomicU64,
     /// Milliseconds since 1970.
     reloaded_at: AtomicU64,
     started: f64,
-    exports: Bag<(&'static str, bool), AtomicU64>,
+    exports: OnceMap<(&'static str, bool), AtomicU64>,
 }
 
 impl std::fmt::Debug for Observed {
@@ -62,7 +62,7 @@ impl Observed {
     }
 
     /// From now on this is where the state comes from.
-    pub(super) fn look_with(&self, look: Look) {
+    pub(super) fn look_with(&self, look: StateObserver) {
         // A second one changes nothing.
         drop(self.look.set(look));
     }
@@ -285,7 +285,7 @@ fn process(meter: &Meter, observed: &Arc<Observed>) {
 fn counted(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::RELOADS, observed, |it, tell| {
         it.reloads.each(|(trigger, good), count| {
-            let result = if good { "done" } else { "refused" };
+            let result = if good { "success" } else { "failure" };
             let labels = [
                 KeyValue::new("trigger", trigger),
                 KeyValue::new("result", result),
@@ -295,7 +295,7 @@ fn counted(meter: &Meter, observed: &Arc<Observed>) {
     });
     add(meter, &specs::EXPORTS, observed, |it, tell| {
         it.exports.each(|(signal, good), count| {
-            let result = if good { "done" } else { "failed" };
+            let result = if good { "success" } else { "failure" };
             let labels = [
                 KeyValue::new("signal", signal),
                 KeyValue::new("result", result),
@@ -308,8 +308,8 @@ fn counted(meter: &Meter, observed: &Arc<Observed>) {
             return;
         };
         for (result, count) in [
-            ("done", spans.exported),
-            ("failed", spans.failed),
+            ("success", spans.exported),
+            ("failure", spans.failed),
             ("dropped", spans.dropped),
         ] {
             tell(whole(count), &[KeyValue::new("result", result)]);
@@ -339,7 +339,7 @@ fn add(
     };
     // The instruments live as long as the meter, whether they are held or not.
     match spec.kind {
-        Kind::Counter => drop(
+        InstrumentKind::Counter => drop(
             meter
                 .f64_observable_counter(spec.name)
                 .with_unit(spec.unit)
@@ -347,7 +347,7 @@ fn add(
                 .with_callback(callback)
                 .build(),
         ),
-        Kind::Gauge | Kind::Histogram(_) => drop(
+        InstrumentKind::Gauge | InstrumentKind::Histogram(_) => drop(
             meter
                 .f64_observable_gauge(spec.name)
                 .with_unit(spec.unit)

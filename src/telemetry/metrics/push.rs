@@ -23,7 +23,7 @@ pub(super) fn reader(
     target: &OtlpTarget,
     policy: MetricsPolicy,
     observed: &Arc<Observed>,
-) -> Result<(PeriodicReader<Counted>, Arc<AtomicBool>), OtlpError> {
+) -> Result<(PeriodicReader<CountingExporter>, Arc<AtomicBool>), OtlpError> {
     let exporter = MetricExporter::builder()
         .with_http()
         .with_http_client(otlp::client(target)?)
@@ -43,7 +43,7 @@ pub(super) fn reader(
         .build()
         .map_err(|error| OtlpError::Exporter(error.to_string()))?;
     let failing = Arc::<AtomicBool>::default();
-    let counted = Counted {
+    let counted = CountingExporter {
         exporter,
         observed: Arc::clone(observed),
         failing: Arc::clone(&failing),
@@ -54,13 +54,13 @@ pub(super) fn reader(
 
 /// Counts what arrives and what does not, and tells of the first of each in a row.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountingExporter {
     exporter: MetricExporter,
     observed: Arc<Observed>,
     failing: Arc<AtomicBool>,
 }
 
-impl PushMetricExporter for Counted {
+impl PushMetricExporter for CountingExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
         self.observed.exported(SIGNAL, result.is_ok());

@@ -6,16 +6,16 @@ use opentelemetry::KeyValue;
 
 use super::instruments::Instruments;
 use super::tables::{INPUT, OUTPUT, OfUpstream, Tables};
+use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::Cause;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::{Class, Retry};
-use crate::domain::record::Record;
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
-use crate::telemetry::told::Told;
+use crate::telemetry::request_record::RequestRecord;
 
 /// Counts all of it.
-pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
+pub(super) fn record(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     request(told, instruments, tables);
     // It came as far as to upstreams, if only to hear that none may be asked, and its caller waited for the end.
     let dispatched = !told.attempts.is_empty() || told.refused.is_some();
@@ -30,10 +30,10 @@ pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
     }
     let attempts = u64::try_from(told.attempts.len()).unwrap_or(u64::MAX);
     instruments.request_attempts.record(attempts);
-    let [served, gave_up] = &instruments.waits;
+    let [admitted, timed_out] = &instruments.waits;
     let waited = told.attempts.iter().filter(|record| record.waited);
     for record in waited {
-        served.record(seconds(record.asked, record.started));
+        admitted.record(seconds(record.asked, record.started));
     }
     match &told.refused {
         None if attempts > 0 => {
@@ -43,14 +43,14 @@ pub(super) fn record(told: &Told, instruments: &Instruments, tables: &Tables) {
         Some((at, refused)) if refused.cause == Cause::TimeUp => {
             let ends = told.attempts.iter().map(|record| record.ended);
             let since = ends.max().unwrap_or(told.complete);
-            gave_up.record(seconds(since, *at));
+            timed_out.record(seconds(since, *at));
         }
         _ => {}
     }
 }
 
 /// A request that came to nothing at the door.
-pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
+pub(super) fn request(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     let client = told.client.as_deref();
     let requests = tables.requests(instruments, client, target(told), told.outcome);
     requests.add(1);
@@ -73,13 +73,18 @@ pub(super) fn request(told: &Told, instruments: &Instruments, tables: &Tables) {
 }
 
 /// What was asked for; it may have several names.
-fn target(told: &Told) -> &str {
+fn target(told: &RequestRecord) -> &str {
     told.chain.as_ref().map_or(&*told.target, |it| &*it.target)
 }
 
-fn attempt(told: &Told, record: &Record, instruments: &Instruments, tables: &Tables) {
+fn attempt(
+    told: &RequestRecord,
+    record: &AttemptRecord,
+    instruments: &Instruments,
+    tables: &Tables,
+) {
     let table = tables.upstream(&record.upstream);
-    let attempts = table.attempts(instruments, record.class, record.why);
+    let attempts = table.attempts(instruments, record.class, record.reason);
     attempts.add(1);
     let durations = table.durations(instruments, told.operation, record.class);
     durations.record(seconds(record.started, record.ended));
@@ -119,7 +124,7 @@ fn tokens(operation: Operation, usage: Usage, table: &OfUpstream, instruments: &
 }
 
 /// Of a stream, the first of its tokens left out: that one is waited for, not written.
-fn per_token(record: &Record, usage: Usage, table: &OfUpstream, instruments: &Instruments) {
+fn per_token(record: &AttemptRecord, usage: Usage, table: &OfUpstream, instruments: &Instruments) {
     let count = usage.completion_tokens.unwrap_or_default();
     let (Some(first), Some(rest)) = (record.first_token, count.checked_sub(1)) else {
         return;
@@ -132,7 +137,7 @@ fn per_token(record: &Record, usage: Usage, table: &OfUpstream, instruments: &In
 
 /// The time in which somebody else was waited for: the caller's body, a key, the pause before a retry, upstreams. What
 /// overlaps counts once.
-fn elsewhere(told: &Told) -> Duration {
+fn elsewhere(told: &RequestRecord) -> Duration {
     let mut covered = told.complete.since(told.started);
     let mut until = told.complete;
     let mut add = |from: Time, to: Time| {
@@ -143,7 +148,7 @@ fn elsewhere(told: &Told) -> Duration {
         }
     };
     // In the order in which they ended; for the union they are needed by their start.
-    let mut in_order: [Option<&Record>; MOST] = [None; MOST];
+    let mut in_order: [Option<&AttemptRecord>; MOST] = [None; MOST];
     let records = told.attempts.iter().take(MOST);
     let count = records.clone().count();
     for (place, record) in in_order.iter_mut().zip(records) {

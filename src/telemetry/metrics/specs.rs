@@ -3,7 +3,7 @@
 
 /// What kind of instrument it is.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Kind {
+pub enum InstrumentKind {
     /// Only grows.
     Counter,
     /// Goes up and down.
@@ -20,7 +20,7 @@ pub struct Spec {
     /// Its unit in UCUM; in braces: a word for what is counted.
     pub unit: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: InstrumentKind,
     /// By what it is split.
     pub labels: &'static [&'static str],
     /// What it means.
@@ -87,7 +87,7 @@ impl Spec {
             "By" => "_bytes",
             _ => "",
         });
-        if self.kind == Kind::Counter {
+        if self.kind == InstrumentKind::Counter {
             name.push_str("_total");
         }
         name
@@ -96,9 +96,9 @@ impl Spec {
     /// Its kind in Prometheus's text form.
     pub fn exposed_kind(&self) -> &'static str {
         match self.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+            InstrumentKind::Counter => "counter",
+            InstrumentKind::Gauge => "gauge",
+            InstrumentKind::Histogram(_) => "histogram",
         }
     }
 
@@ -171,7 +171,7 @@ macro_rules! specs {
     };
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use InstrumentKind::{Counter, Gauge, Histogram};
 
 specs! {
     // Requests.
@@ -186,9 +186,9 @@ specs! {
         "Attempts that one request took";
     Histogram(OWN_TIME), ONE, OVERHEAD = "pointsman.overhead" "s" []
         "What a request took beside its attempts and its waits: what Pointsman itself added";
-    Histogram(WAITS), Most::Fixed(2), WAITS_TAKEN = "pointsman.wait.duration" "s" ["result"]
+    Histogram(WAITS), Most::Fixed(2), WAITS_TAKEN = "pointsman.queue.wait" "s" ["result"]
         "Time in the waiting room, of those that were there";
-    Gauge, ONE, WAITING = "pointsman.waiting" "{request}" []
+    Gauge, ONE, WAITING = "pointsman.queue.depth" "{request}" []
         "Requests in the waiting room";
     Gauge, ONE, IN_FLIGHT = "pointsman.requests.in_flight" "{request}" []
         "Requests under way";
@@ -199,7 +199,7 @@ specs! {
     Gauge, Most::PerCaller(1), CLIENT_IN_FLIGHT = "pointsman.client.in_flight" "{request}" ["client"]
         "Requests of a client under way";
     // Attempts.
-    Counter, Most::PerUpstream(16), ATTEMPTS = "pointsman.attempts" "{attempt}" ["upstream", "class", "why"]
+    Counter, Most::PerUpstream(16), ATTEMPTS = "pointsman.attempts" "{attempt}" ["upstream", "outcome", "attempt_reason"]
         "Attempts that have ended, by what became of them and why they were made";
     Histogram(TIMES), Most::PerUpstream(10), OPERATION_DURATION = "gen_ai.client.operation.duration" "s"
         ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "server.address", "error.type"]

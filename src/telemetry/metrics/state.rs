@@ -6,11 +6,11 @@ use crate::domain::ids::{KeyId, Upstream};
 use crate::telemetry::traces::TraceCounts;
 
 /// Looks.
-pub type Look = Box<dyn Fn() -> State + Send + Sync>;
+pub type StateObserver = Box<dyn Fn() -> StateGauges + Send + Sync>;
 
 /// As of one moment.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+pub struct StateGauges {
     /// Requests under way.
     pub in_flight: usize,
     /// Bytes of bodies and answers held, and how many may be.
@@ -24,18 +24,18 @@ pub struct State {
     /// The clients, and how many requests of each are under way.
     pub clients: Vec<(Arc<str>, u32)>,
     /// The actors.
-    pub actors: Vec<ActorState>,
+    pub actors: Vec<ActorGauges>,
     /// The upstreams that the configuration names.
-    pub upstreams: Vec<UpstreamState>,
+    pub upstreams: Vec<UpstreamGauges>,
     /// The keys.
-    pub keys: Vec<KeyState>,
+    pub keys: Vec<KeyGauges>,
     /// What became of spans, where they are sent.
     pub spans: Option<TraceCounts>,
 }
 
 /// One actor.
 #[derive(Clone, Debug)]
-pub struct ActorState {
+pub struct ActorGauges {
     /// `router`, `provider groq`, `key groq#1`.
     pub name: String,
     /// `up`, `restarting` or `quarantined`.
@@ -48,7 +48,7 @@ pub struct ActorState {
 
 /// One upstream.
 #[derive(Clone, Debug)]
-pub struct UpstreamState {
+pub struct UpstreamGauges {
     /// Which.
     pub upstream: Upstream,
     /// `closed`, `open` or `half_open`.
@@ -61,7 +61,7 @@ pub struct UpstreamState {
 
 /// One key.
 #[derive(Clone, Debug)]
-pub struct KeyState {
+pub struct KeyGauges {
     /// Which.
     pub id: KeyId,
     /// `usable`, `cooling`, ….
@@ -75,12 +75,12 @@ pub struct KeyState {
     /// Attempts that it may have under way.
     pub concurrency: Option<u32>,
     /// What its upstream told of its limits.
-    pub limits: Vec<LimitState>,
+    pub limits: Vec<LimitGauges>,
 }
 
 /// A limit of a key.
 #[derive(Clone, Debug)]
-pub struct LimitState {
+pub struct LimitGauges {
     /// For this upstream.
     pub upstream: Upstream,
     /// What is counted.

@@ -10,20 +10,20 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram};
 
 use super::instruments::Instruments;
 use super::observed::OTHER;
+use crate::domain::attempt_record::AttemptReason;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::outcome::Class;
 use crate::domain::price::{Price, Prices};
-use crate::domain::record::Why;
-use crate::telemetry::bag::Bag;
 use crate::telemetry::names;
+use crate::telemetry::once_map::OnceMap;
 
 /// The label where there is nothing to name: nobody had to identify, or the target was not looked at.
 const NONE: &str = "none";
 
 /// What the configuration names.
 #[derive(Clone, Debug, Default)]
-pub struct Named {
+pub struct ConfiguredNames {
     /// What may be asked for.
     pub targets: Vec<Arc<str>>,
     /// Who may ask.
@@ -31,12 +31,12 @@ pub struct Named {
     /// Where requests go.
     pub upstreams: Vec<Upstream>,
     /// Whose they are.
-    pub providers: HashMap<ProviderName, Provider>,
+    pub providers: HashMap<ProviderName, ProviderLabels>,
 }
 
 /// How the conventions call a provider, and what it costs.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Provider {
+pub struct ProviderLabels {
     /// `gen_ai.provider.name`.
     pub name: Arc<str>,
     /// `server.address`: the host that its calls go to.
@@ -60,7 +60,7 @@ pub(super) struct Tables {
     /// Models that callers made up, by provider.
     made_up: HashMap<ProviderName, Arc<OfUpstream>>,
     unknown: Arc<OfUpstream>,
-    pub(super) http: Bag<(Operation, Option<u16>, &'static str), BoundHistogram<f64>>,
+    pub(super) http: OnceMap<(Operation, Option<u16>, &'static str), BoundHistogram<f64>>,
 }
 
 /// Requests of one client, by target and outcome.
@@ -71,7 +71,7 @@ struct OfClient {
     requests: OnceLock<Box<[ByOutcome]>>,
 }
 
-type ByOutcome = Bag<&'static str, BoundCounter<u64>>;
+type ByOutcome = OnceMap<&'static str, BoundCounter<u64>>;
 
 impl OfClient {
     fn new(name: &str) -> Self {
@@ -89,11 +89,11 @@ const UNNAMED: [&str; 2] = [NONE, OTHER];
 #[derive(Debug)]
 pub(super) struct OfUpstream {
     labels: Labels,
-    attempts: Bag<(Class, Why), BoundCounter<u64>>,
-    durations: Bag<(Operation, Class), BoundHistogram<f64>>,
-    first_chunks: Bag<Operation, BoundHistogram<f64>>,
-    usage: Bag<(Operation, &'static str), BoundHistogram<u64>>,
-    tokens: Bag<&'static str, BoundCounter<u64>>,
+    attempts: OnceMap<(Class, AttemptReason), BoundCounter<u64>>,
+    durations: OnceMap<(Operation, Class), BoundHistogram<f64>>,
+    first_chunks: OnceMap<Operation, BoundHistogram<f64>>,
+    usage: OnceMap<(Operation, &'static str), BoundHistogram<u64>>,
+    tokens: OnceMap<&'static str, BoundCounter<u64>>,
     per_token: OnceLock<BoundHistogram<f64>>,
     cost: OnceLock<BoundCounter<f64>>,
 }
@@ -110,7 +110,7 @@ struct Labels {
 
 impl Tables {
     /// For what is named; upstreams that were there `before` go on as they are.
-    pub(super) fn new(named: &Named, before: Option<&Self>) -> Self {
+    pub(super) fn new(named: &ConfiguredNames, before: Option<&Self>) -> Self {
         let of_client = |name: &Arc<str>| (Arc::clone(name), OfClient::new(name));
         let other: Arc<str> = Arc::from(OTHER);
         let of_upstream = |upstream: &Upstream| {
@@ -127,7 +127,7 @@ impl Tables {
             let table = known.unwrap_or_else(|| Arc::new(OfUpstream::new(labels)));
             (upstream.clone(), table)
         };
-        let of_provider = |(name, provider): (&ProviderName, &Provider)| {
+        let of_provider = |(name, provider): (&ProviderName, &ProviderLabels)| {
             let labels = Labels {
                 upstream: Arc::from(format!("{name}:{OTHER}")),
                 model: Arc::clone(&other),
@@ -157,7 +157,7 @@ impl Tables {
                 address: None,
                 price: None,
             })),
-            http: Bag::default(),
+            http: OnceMap::default(),
         }
     }
 
@@ -199,7 +199,7 @@ impl Tables {
         let (number, target) = self.target(target);
         let bags = of_client.requests.get_or_init(|| {
             let count = self.targets.len() + UNNAMED.len();
-            (0..count).map(|_| Bag::default()).collect()
+            (0..count).map(|_| OnceMap::default()).collect()
         });
         let make = || {
             instruments.requests.bind(&[
@@ -232,11 +232,11 @@ impl OfUpstream {
     fn new(labels: Labels) -> Self {
         Self {
             labels,
-            attempts: Bag::default(),
-            durations: Bag::default(),
-            first_chunks: Bag::default(),
-            usage: Bag::default(),
-            tokens: Bag::default(),
+            attempts: OnceMap::default(),
+            durations: OnceMap::default(),
+            first_chunks: OnceMap::default(),
+            usage: OnceMap::default(),
+            tokens: OnceMap::default(),
             per_token: OnceLock::new(),
             cost: OnceLock::new(),
         }
@@ -246,13 +246,13 @@ impl OfUpstream {
         &self,
         instruments: &Instruments,
         class: Class,
-        why: Why,
+        why: AttemptReason,
     ) -> &BoundCounter<u64> {
         self.attempts.get((class, why), || {
             instruments.attempts.bind(&[
-                KeyValue::new("class", class.as_str()),
+                KeyValue::new("outcome", class.as_str()),
                 self.name(),
-                KeyValue::new("why", why.as_str()),
+                KeyValue::new("attempt_reason", why.as_str()),
             ])
         })
     }

@@ -2,24 +2,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::attempts::{Cause, Refused};
+use crate::domain::attempt_record::ResponseMeta;
+use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, Upstream};
-use crate::domain::record::Answered;
 use crate::domain::refusal::Reason;
 use crate::domain::usage::Usage;
 
 const AT: fn(u64) -> Time = Time::from_millis;
 
-fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<Record>) -> Told {
+fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<AttemptRecord>) -> RequestRecord {
     let context = TraceContext::begun(
         trace::TraceId::random(0xabc),
         trace::SpanId::random(1),
         true,
     );
     let upstreams = vec![Upstream::new("a", "ma"), Upstream::new("b", "mb")];
-    Told {
+    RequestRecord {
         id: Arc::from("req_1"),
         client: Some(Arc::from("ci")),
         operation: Operation::Chat,
@@ -33,7 +33,7 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<Record>) -> To
         status,
         attempts,
         refused: None,
-        lookup: crate::domain::record::CacheLookup::Off,
+        lookup: crate::domain::attempt_record::CacheLookup::Off,
         started: AT(100),
         complete: AT(100),
         ended: AT(900),
@@ -44,29 +44,36 @@ fn told(outcome: &'static str, status: Option<u16>, attempts: Vec<Record>) -> To
 }
 
 /// An attempt at `a` or `b`, with the span of that number.
-fn at(name: &str, span: u64, why: Why, class: Class, from: u64, to: u64) -> Record {
+fn at(
+    name: &str,
+    span: u64,
+    why: AttemptReason,
+    class: Class,
+    from: u64,
+    to: u64,
+) -> AttemptRecord {
     let upstream = Upstream::new(name, format!("m{name}"));
     let key = KeyId {
         provider: upstream.provider.clone(),
         index: 1,
     };
-    Record {
-        why,
+    AttemptRecord {
+        reason: why,
         class,
         ended: AT(to),
         span: trace::SpanId::new(span),
-        ..Record::new(upstream, key, AT(from))
+        ..AttemptRecord::new(upstream, key, AT(from))
     }
 }
 
-fn spans(told: &Told) -> Vec<SpanData> {
-    let place = Place {
+fn spans(told: &RequestRecord) -> Vec<SpanData> {
+    let place = ProviderLocation {
         kind: "mistralai".to_owned(),
         host: Some("api.example".to_owned()),
         port: Some(443),
     };
     let places = HashMap::from([(ProviderName::from("a"), place)]);
-    let scenery = Scenery {
+    let details = SpanDetails {
         places: &places,
         anchor: Anchor {
             time: AT(1000),
@@ -75,7 +82,7 @@ fn spans(told: &Told) -> Vec<SpanData> {
         scheme: "http",
         mask: None,
     };
-    of(told, "sampled", &scenery, None)
+    of(told, "sampled", &details, None)
 }
 
 fn value(attributes: &[KeyValue], name: &str) -> String {
@@ -100,7 +107,7 @@ fn is_error(span: &SpanData) -> bool {
 
 #[test]
 fn a_plain_request_is_two_spans_with_the_conventions_names() {
-    let mut one = at("a", 2, Why::First, Class::Success, 110, 800);
+    let mut one = at("a", 2, AttemptReason::First, Class::Success, 110, 800);
     one.status = Some(200);
     one.first_token = Some(AT(360));
     one.usage = Some(Usage {
@@ -109,7 +116,7 @@ fn a_plain_request_is_two_spans_with_the_conventions_names() {
         cached_tokens: Some(8),
         reasoning_tokens: Some(1),
     });
-    one.answered = Some(Arc::new(Answered {
+    one.answered = Some(Arc::new(ResponseMeta {
         id: Some("c1".into()),
         model: Some("ma-2026".into()),
         finish_reasons: vec!["stop".into()],
@@ -166,9 +173,9 @@ fn a_plain_request_is_two_spans_with_the_conventions_names() {
 
 #[test]
 fn a_failover_tells_who_declined_who_failed_and_how_long_it_waited() {
-    let mut failed = at("a", 2, Why::First, Class::RateLimited, 110, 200);
+    let mut failed = at("a", 2, AttemptReason::First, Class::RateLimited, 110, 200);
     failed.detail = Some("their words, which may be the prompt's".into());
-    let mut answered = at("b", 3, Why::Failover, Class::Success, 500, 900);
+    let mut answered = at("b", 3, AttemptReason::Failover, Class::Success, 500, 900);
     (answered.asked, answered.waited) = (AT(250), true);
     let limited = Refusal {
         reason: Reason::Limited,
@@ -196,11 +203,11 @@ fn a_failover_tells_who_declined_who_failed_and_how_long_it_waited() {
 
 #[test]
 fn a_hedge_is_linked_to_its_twin_and_the_loser_lost() {
-    let winner = at("b", 3, Why::Hedge, Class::Success, 300, 800);
-    let loser = at("a", 2, Why::First, Class::Cancelled, 110, 500);
+    let winner = at("b", 3, AttemptReason::Hedge, Class::Success, 300, 800);
+    let loser = at("a", 2, AttemptReason::First, Class::Cancelled, 110, 500);
     let spans = spans(&told("answered", Some(200), vec![loser, winner]));
     assert_eq!(events(&spans[0]), ["hedge(b:mb b#1 hedge a:ma)"]);
-    assert_eq!(events(&spans[1]), ["cancelled(lost_race)"]);
+    assert_eq!(events(&spans[1]), ["cancelled(hedge_lost)"]);
     assert!(spans[1].links.links.is_empty() && !is_error(&spans[1]));
     let [link] = &spans[2].links.links[..] else {
         panic!("{:?}", spans[2].links)
@@ -210,9 +217,9 @@ fn a_hedge_is_linked_to_its_twin_and_the_loser_lost() {
 
 #[test]
 fn a_rescue_goes_on_from_the_stream_that_broke_off() {
-    let mut broke = at("a", 2, Why::First, Class::Network, 110, 500);
+    let mut broke = at("a", 2, AttemptReason::First, Class::Network, 110, 500);
     broke.detail = Some("it broke off".into());
-    let rescued = at("b", 3, Why::Continue, Class::Success, 510, 900);
+    let rescued = at("b", 3, AttemptReason::Continue, Class::Success, 510, 900);
     let spans = spans(&told("answered", Some(200), vec![broke, rescued]));
     assert_eq!(
         events(&spans[0]),
@@ -223,7 +230,7 @@ fn a_rescue_goes_on_from_the_stream_that_broke_off() {
 
 #[test]
 fn a_stream_that_was_cut_is_an_error_in_spite_of_its_status() {
-    let broke = at("a", 2, Why::First, Class::Network, 110, 500);
+    let broke = at("a", 2, AttemptReason::First, Class::Network, 110, 500);
     let spans = spans(&told("upstreams_exhausted", Some(200), vec![broke]));
     assert!(is_error(&spans[0]) && is_error(&spans[1]));
     let error = value(&spans[0].attributes, names::ERROR_TYPE);
@@ -232,7 +239,7 @@ fn a_stream_that_was_cut_is_an_error_in_spite_of_its_status() {
 
 #[test]
 fn a_caller_that_leaves_is_no_error() {
-    let left = at("a", 2, Why::First, Class::Cancelled, 110, 900);
+    let left = at("a", 2, AttemptReason::First, Class::Cancelled, 110, 900);
     let spans = spans(&told("caller_left", None, vec![left]));
     assert_eq!(events(&spans[0]), ["caller_left()"]);
     assert_eq!(events(&spans[1]), ["cancelled(caller_left)"]);
@@ -249,7 +256,7 @@ fn what_is_refused_says_why_and_429_is_no_error_of_a_server() {
     };
     refused.refused = Some((
         AT(120),
-        Refused {
+        LeaseRefused {
             cause: Cause::TooLate,
             declined: vec![(1, cooling)],
         },
@@ -298,7 +305,7 @@ fn a_trace_that_passes_by_has_no_spans_here() {
 
 #[test]
 fn too_many_events_are_counted() {
-    let mut many = at("a", 2, Why::First, Class::Success, 110, 900);
+    let mut many = at("a", 2, AttemptReason::First, Class::Success, 110, 900);
     many.passed_over = (0..200)
         .map(|_| (0, Refusal::open_ended(Reason::Cooling)))
         .collect();

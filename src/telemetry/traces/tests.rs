@@ -29,8 +29,8 @@ impl SpanExporter for Passing {
     }
 }
 
-fn terms(queue: usize, batch: usize) -> Terms {
-    Terms {
+fn terms(queue: usize, batch: usize) -> TraceSettings {
+    TraceSettings {
         sampler: Sampler {
             share: 1.0,
             parent_based: true,
@@ -46,11 +46,11 @@ fn terms(queue: usize, batch: usize) -> Terms {
     }
 }
 
-fn ended(traces: &Traces) -> Arc<Numbered> {
+fn ended(traces: &Traces) -> Arc<NumberedRequest> {
     let trace = traces.begin(None, (7, 9));
-    Arc::new(Numbered {
+    Arc::new(NumberedRequest {
         number: 1,
-        told: Told {
+        record: RequestRecord {
             id: Arc::from("r"),
             client: None,
             operation: Operation::Chat,
@@ -61,7 +61,7 @@ fn ended(traces: &Traces) -> Arc<Numbered> {
             status: Some(200),
             attempts: Vec::new(),
             refused: None,
-            lookup: crate::domain::record::CacheLookup::Off,
+            lookup: crate::domain::attempt_record::CacheLookup::Off,
             started: Time::ZERO,
             complete: Time::ZERO,
             ended: Time::ZERO,
@@ -82,7 +82,13 @@ async fn what_is_sent_fails_or_is_dropped_is_counted() {
         fails: Arc::clone(&fails),
         gate: Some(Arc::clone(&gate)),
     };
-    let traces = Traces::start(&terms(2, 1), Known::default(), Clock::start(), exporter).unwrap();
+    let traces = Traces::start(
+        &terms(2, 1),
+        TracedProviders::default(),
+        Clock::start(),
+        exporter,
+    )
+    .unwrap();
     let told = ended(&traces);
     traces.send(Arc::clone(&told), "sampled", None);
     assert_eq!(seen.recv().unwrap(), 1);
@@ -113,7 +119,8 @@ async fn the_last_are_sent_at_the_end_and_a_stuck_exporter_does_not_keep_it() {
     };
     let mut calm = terms(100, 4);
     calm.batching.delay = Duration::from_secs(3600);
-    let traces = Traces::start(&calm, Known::default(), Clock::start(), exporter).unwrap();
+    let traces =
+        Traces::start(&calm, TracedProviders::default(), Clock::start(), exporter).unwrap();
     for _ in 0..6 {
         traces.send(ended(&traces), "sampled", None);
     }
@@ -127,7 +134,13 @@ async fn the_last_are_sent_at_the_end_and_a_stuck_exporter_does_not_keep_it() {
         fails: Arc::default(),
         gate: Some(Arc::new(std::sync::Barrier::new(2))),
     };
-    let traces = Traces::start(&terms(9, 1), Known::default(), Clock::start(), exporter).unwrap();
+    let traces = Traces::start(
+        &terms(9, 1),
+        TracedProviders::default(),
+        Clock::start(),
+        exporter,
+    )
+    .unwrap();
     traces.send(ended(&traces), "sampled", None);
     seen.recv().unwrap();
     traces.finish(Duration::from_millis(10)).await;
@@ -143,7 +156,8 @@ fn a_remote_parent_decides_and_its_trace_is_kept() {
     };
     let mut never = terms(1, 1);
     never.sampler.share = 0.0;
-    let traces = Traces::start(&never, Known::default(), Clock::start(), exporter).unwrap();
+    let traces =
+        Traces::start(&never, TracedProviders::default(), Clock::start(), exporter).unwrap();
     let remote = |sampled| Remote {
         trace_id: TraceId::random(5),
         span_id: SpanId::random(6),

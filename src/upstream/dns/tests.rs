@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-const TERMS: Terms = Terms {
+const TERMS: DnsPolicy = DnsPolicy {
     ttl: Duration::from_secs(30),
     negative_ttl: Duration::from_secs(1),
     max_stale: Duration::from_secs(600),
@@ -12,10 +12,10 @@ const TERMS: Terms = Terms {
 /// Answers in order, each after a time; counts the lookups.
 struct Script {
     lookups: Arc<AtomicUsize>,
-    dns: Dns,
+    dns: DnsCache,
 }
 
-fn playing(answers: Vec<(u64, Result<&'static str, &'static str>)>, terms: Terms) -> Script {
+fn playing(answers: Vec<(u64, Result<&'static str, &'static str>)>, terms: DnsPolicy) -> Script {
     let lookups = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&lookups);
     let lookup = move |_host: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
@@ -30,7 +30,7 @@ fn playing(answers: Vec<(u64, Result<&'static str, &'static str>)>, terms: Terms
                 .collect())
         })
     };
-    let dns = Dns::asking(Arc::new(lookup), terms);
+    let dns = DnsCache::asking(Arc::new(lookup), terms);
     Script { lookups, dns }
 }
 
@@ -68,7 +68,7 @@ async fn an_answer_holds_for_its_time_and_is_looked_up_again() {
 #[tokio::test(start_paused = true)]
 async fn many_who_ask_at_once_are_one_lookup() {
     for ttl in [30, 0] {
-        let terms = Terms {
+        let terms = DnsPolicy {
             ttl: Duration::from_secs(ttl),
             ..TERMS
         };
@@ -140,7 +140,7 @@ async fn addresses_that_no_provider_has_are_left_out_or_refused() {
     assert!(matches!(
         error,
         LookupError::Refused {
-            why: Refused::LinkLocal,
+            why: AddressRefusal::LinkLocal,
             ..
         }
     ));
@@ -157,7 +157,7 @@ async fn nothing_is_left_behind() {
         let _ = &sender;
         Box::pin(async { Ok(vec![]) })
     };
-    let dns = Dns::asking(Arc::new(lookup), TERMS);
+    let dns = DnsCache::asking(Arc::new(lookup), TERMS);
     assert!(dns.callable("x", false).await.is_err());
     drop(dns);
     pass(1).await;

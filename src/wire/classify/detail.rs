@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use crate::wire::error_doc::{Doc, Field};
+use crate::wire::error_doc::{Doc, ErrorField};
 use crate::wire::key_forms;
 
 /// The most characters of a detail.
@@ -35,17 +35,17 @@ pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
             "{answer}, a redirect, which is not followed: write the final URL as base_url"
         );
     }
-    match doc.first(Field::Body) {
+    match doc.first(ErrorField::Body) {
         Some("html") => return format!("{answer} with an HTML body"),
         Some("empty") => return format!("{answer} with an empty body"),
         Some(_) | None => {}
     }
     let named = [
-        Field::Code,
-        Field::Type,
-        Field::Grpc,
-        Field::Cloudflare,
-        Field::BaseResp,
+        ErrorField::Code,
+        ErrorField::Type,
+        ErrorField::Grpc,
+        ErrorField::Cloudflare,
+        ErrorField::BaseResp,
     ]
     .into_iter()
     .find_map(|field| doc.first(field));

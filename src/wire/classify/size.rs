@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::bytes::{Captures, Regex};
 
 use super::tables::error_pattern;
-use crate::wire::error_doc::{Doc, Field};
+use crate::wire::error_doc::{Doc, ErrorField};
 
 /// A number as people and programs write it; at most 12 digits.
 const NUMBER: &str = r"\d[\d,_]{0,14}";
@@ -82,7 +82,7 @@ static WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// Two numbers are not enough: they must be of tokens, characters or credits. Those of a rate of requests pass with time.
 pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     let text = doc.text().as_bytes();
-    if doc.says(Field::Type, "requests") {
+    if doc.says(ErrorField::Type, "requests") {
         return None;
     }
     let is_limit = || OF_A_LIMIT.as_ref().is_some_and(|of| of.is_match(text));

@@ -13,12 +13,12 @@ pub(in crate::wire) mod table;
 
 pub(super) use common::{COMMON, STATUSLESS};
 #[cfg(test)]
-pub(super) use table::Rule;
+pub(super) use table::ErrorRule;
 pub(super) use table::error_pattern;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::error_doc::Field;
+    use crate::wire::error_doc::ErrorField;
     use crate::wire::providers::PROVIDERS;
 
     #[test]
@@ -27,7 +27,10 @@ mod tests {
         let tables = PROVIDERS.iter().filter_map(|row| row.errors);
         for table in tables.chain([&COMMON, &STATUSLESS]) {
             for (at, rule) in table.rules.iter().enumerate() {
-                let wants = rule.when.iter().any(|(field, _)| *field == Field::Message);
+                let wants = rule
+                    .when
+                    .iter()
+                    .any(|(field, _)| *field == ErrorField::Message);
                 assert_eq!(wants, table.regex(at).is_some(), "{:?}", rule.when);
                 seen += 1;
             }

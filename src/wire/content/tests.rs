@@ -1,7 +1,7 @@
 use super::*;
 
 fn rendered(operation: Operation, request: &str, answer: &str) -> Rendered {
-    let content = Content {
+    let content = RequestContent {
         request: Bytes::copy_from_slice(request.as_bytes()),
         answer: (!answer.is_empty()).then(|| Bytes::copy_from_slice(answer.as_bytes())),
         spoken: None,
@@ -93,7 +93,7 @@ fn a_stream_is_told_as_it_was_sent() {
         let raw = format!("data: {data}\n\n").into();
         spoken.note(&RawEvent { raw });
     }
-    let content = Content {
+    let content = RequestContent {
         request: Bytes::new(),
         answer: None,
         spoken: Some(spoken),

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::record::Answered;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
@@ -43,7 +43,7 @@ impl UpstreamDialect for EchoDialect {
         operation: Operation,
         headers: &HeaderMap,
         body: &Bytes,
-        answered: Option<&mut Answered>,
+        answered: Option<&mut ResponseMeta>,
     ) -> Inspection {
         OpenAi.inspect(operation, headers, body, answered)
     }
@@ -52,7 +52,7 @@ impl UpstreamDialect for EchoDialect {
         OpenAi.event(operation, event)
     }
 
-    fn note(&self, answered: &mut Answered, event: &RawEvent) {
+    fn note(&self, answered: &mut ResponseMeta, event: &RawEvent) {
         OpenAi.note(answered, event);
     }
 

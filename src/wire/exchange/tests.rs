@@ -33,7 +33,7 @@ impl UpstreamDialect for Loud {
         _operation: Operation,
         _headers: &HeaderMap,
         _body: &Bytes,
-        _answered: Option<&mut Answered>,
+        _answered: Option<&mut ResponseMeta>,
     ) -> Inspection {
         Inspection::Good(None::<Usage>)
     }
@@ -42,7 +42,7 @@ impl UpstreamDialect for Loud {
         StreamEvent::default()
     }
 
-    fn note(&self, _answered: &mut Answered, _event: &RawEvent) {}
+    fn note(&self, _answered: &mut ResponseMeta, _event: &RawEvent) {}
 
     fn may_be_rescued(&self, _operation: Operation, _doc: &RequestDoc) -> bool {
         false

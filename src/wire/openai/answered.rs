@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::record::Answered;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::wire::sse::RawEvent;
 
 /// Longer texts are no names.
@@ -36,13 +36,13 @@ struct Chunk<'a> {
     #[serde(default, borrow)]
     model: Option<&'a RawValue>,
     #[serde(default, borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: Option<Vec<ChoiceFinish<'a>>>,
     #[serde(default, borrow)]
-    response: Option<State<'a>>,
+    response: Option<ResponseFields<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Choice<'a> {
+struct ChoiceFinish<'a> {
     #[serde(default, borrow)]
     index: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -50,7 +50,7 @@ struct Choice<'a> {
 }
 
 #[derive(Deserialize)]
-struct State<'a> {
+struct ResponseFields<'a> {
     #[serde(default, borrow)]
     id: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -60,7 +60,7 @@ struct State<'a> {
 }
 
 /// Adds what one event of a stream says. Meant for its first events and for those that complete a choice.
-pub fn note(answered: &mut Answered, event: &RawEvent) {
+pub fn note(answered: &mut ResponseMeta, event: &RawEvent) {
     let data = event.data();
     let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
         return;
@@ -94,8 +94,8 @@ pub fn note(answered: &mut Answered, event: &RawEvent) {
 mod tests {
     use super::*;
 
-    fn noted(events: &[&str]) -> Answered {
-        let mut answered = Answered::default();
+    fn noted(events: &[&str]) -> ResponseMeta {
+        let mut answered = ResponseMeta::default();
         for data in events {
             let raw = format!("data: {data}\n\n").into();
             note(&mut answered, &RawEvent { raw });

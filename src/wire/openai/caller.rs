@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{OpenAi, error, error_event, ir, models, said, stream_options};
+use super::{OpenAi, error, error_event, ir, models, stream_options, text_size};
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::dialect::{CallerDialect, EventEncoder};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -64,7 +64,7 @@ impl CallerDialect for OpenAi {
     }
 
     fn text_bytes(&self, data: &[u8]) -> u64 {
-        said::text_bytes(data)
+        text_size::text_bytes(data)
     }
 
     fn models(&self, entries: &[ModelEntry]) -> Bytes {

@@ -10,18 +10,18 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fields::{Name, fails, is_failure, is_none, is_production, says, tells, word};
+use super::fields::{FieldName, fails, is_failure, is_none, is_production, says, tells, word};
 
 /// The fields of one object; of a field that is there twice, the last one.
 #[derive(Default, Debug)]
-pub(super) struct Envelope<'a> {
+pub(super) struct ResponseEnvelope<'a> {
     /// Whether it has any field at all.
     pub(super) any: bool,
     pub(super) id: Option<&'a RawValue>,
     pub(super) model: Option<&'a RawValue>,
     pub(super) object: Option<&'a RawValue>,
     pub(super) kind: Option<&'a RawValue>,
-    pub(super) choices: Choices<'a>,
+    pub(super) choices: ChoicesSummary<'a>,
     pub(super) usage: Option<&'a RawValue>,
     pub(super) data: Option<&'a RawValue>,
     pub(super) results: Option<&'a RawValue>,
@@ -46,7 +46,7 @@ pub(super) struct Envelope<'a> {
 
 /// All choices of a chunk or an answer in one.
 #[derive(Default, Debug)]
-pub(super) struct Choices<'a> {
+pub(super) struct ChoicesSummary<'a> {
     /// Whether there is at least one.
     pub(super) any: bool,
     /// Whether one of them holds something that the model produced.
@@ -67,7 +67,7 @@ pub(super) struct Piece<'a> {
     pub(super) failed: bool,
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> ResponseEnvelope<'a> {
     /// The fields of an object; `None` for anything else.
     pub(super) fn read(json: &'a str) -> Option<Self> {
         // The visitor takes a list or a number as well, for the sake of choices.
@@ -79,8 +79,8 @@ impl<'a> Envelope<'a> {
 }
 
 /// What takes in an object's fields, one by one.
-trait Fields<'de>: Default {
-    fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error>;
+trait EnvelopeFields<'de>: Default {
+    fn field<A: MapAccess<'de>>(&mut self, name: FieldName, map: &mut A) -> Result<(), A::Error>;
 
     /// One item, where a list of such objects is meant.
     fn items<A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<(), A::Error> {
@@ -92,7 +92,7 @@ trait Fields<'de>: Default {
 /// Reads an object's fields; anything else is like an object without any.
 struct Lenient<T>(PhantomData<T>);
 
-impl<'de, T: Fields<'de>> Visitor<'de> for Lenient<T> {
+impl<'de, T: EnvelopeFields<'de>> Visitor<'de> for Lenient<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,7 +100,7 @@ impl<'de, T: Fields<'de>> Visitor<'de> for Lenient<T> {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut all = T::default();
-        while let Some(name) = map.next_key::<Name>()? {
+        while let Some(name) = map.next_key::<FieldName>()? {
             all.field(name, &mut map)?;
         }
         Ok(all)
@@ -139,59 +139,62 @@ macro_rules! lenient {
         }
     )*};
 }
-lenient!(Envelope Choices Choice Piece);
+lenient!(ResponseEnvelope ChoicesSummary EnvelopeChoice Piece);
 
-impl<'de> Fields<'de> for Envelope<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
+impl<'de> EnvelopeFields<'de> for ResponseEnvelope<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, name: FieldName, map: &mut A) -> Result<(), A::Error> {
         self.any = true;
-        if matches!(name, Name::Choices) {
+        if matches!(name, FieldName::Choices) {
             self.choices = map.next_value()?;
             return Ok(());
         }
         let value: &'de RawValue = map.next_value()?;
         let place = match name {
-            Name::Id => &mut self.id,
-            Name::Model => &mut self.model,
-            Name::Object => &mut self.object,
-            Name::Type => &mut self.kind,
-            Name::Usage => &mut self.usage,
-            Name::Data => &mut self.data,
-            Name::Results => &mut self.results,
-            Name::Output => &mut self.output,
-            Name::Response => &mut self.response,
-            Name::Item => &mut self.item,
-            Name::Part => &mut self.part,
-            Name::SequenceNumber => &mut self.sequence_number,
-            Name::Error => &mut self.error,
-            Name::Detail => &mut self.detail,
-            Name::Message => &mut self.message,
-            Name::Code => &mut self.code,
-            Name::Status => &mut self.status,
-            Name::StatusCode => &mut self.status_code,
-            Name::Success => &mut self.success,
-            Name::BaseResp => &mut self.base_resp,
-            Name::Errs => {
+            FieldName::Id => &mut self.id,
+            FieldName::Model => &mut self.model,
+            FieldName::Object => &mut self.object,
+            FieldName::Type => &mut self.kind,
+            FieldName::Usage => &mut self.usage,
+            FieldName::Data => &mut self.data,
+            FieldName::Results => &mut self.results,
+            FieldName::Output => &mut self.output,
+            FieldName::Response => &mut self.response,
+            FieldName::Item => &mut self.item,
+            FieldName::Part => &mut self.part,
+            FieldName::SequenceNumber => &mut self.sequence_number,
+            FieldName::Error => &mut self.error,
+            FieldName::Detail => &mut self.detail,
+            FieldName::Message => &mut self.message,
+            FieldName::Code => &mut self.code,
+            FieldName::Status => &mut self.status,
+            FieldName::StatusCode => &mut self.status_code,
+            FieldName::Success => &mut self.success,
+            FieldName::BaseResp => &mut self.base_resp,
+            FieldName::Errs => {
                 self.errs |= tells(Some(value));
                 return Ok(());
             }
-            Name::Delta | Name::Other => {
+            FieldName::Delta | FieldName::Other => {
                 self.produced = self.produced || says(value);
                 return Ok(());
             }
-            Name::Choices | Name::Index | Name::FinishReason | Name::Bookkeeping => return Ok(()),
+            FieldName::Choices
+            | FieldName::Index
+            | FieldName::FinishReason
+            | FieldName::Bookkeeping => return Ok(()),
         };
         *place = Some(value);
         Ok(())
     }
 }
 
-impl<'de> Fields<'de> for Choices<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, _: Name, map: &mut A) -> Result<(), A::Error> {
+impl<'de> EnvelopeFields<'de> for ChoicesSummary<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, _: FieldName, map: &mut A) -> Result<(), A::Error> {
         map.next_value::<IgnoredAny>().map(drop)
     }
 
     fn items<A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<(), A::Error> {
-        while let Some(choice) = seq.next_element::<Choice<'de>>()? {
+        while let Some(choice) = seq.next_element::<EnvelopeChoice<'de>>()? {
             self.any = true;
             self.produced |= choice.produced;
             self.usage = choice.usage.or(self.usage);
@@ -207,7 +210,7 @@ impl<'de> Fields<'de> for Choices<'de> {
 }
 
 #[derive(Default)]
-struct Choice<'a> {
+struct EnvelopeChoice<'a> {
     index: Option<&'a RawValue>,
     finish_reason: Option<&'a RawValue>,
     usage: Option<&'a RawValue>,
@@ -215,20 +218,20 @@ struct Choice<'a> {
     failed: bool,
 }
 
-impl<'de> Fields<'de> for Choice<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
+impl<'de> EnvelopeFields<'de> for EnvelopeChoice<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, name: FieldName, map: &mut A) -> Result<(), A::Error> {
         match name {
-            Name::Delta | Name::Message => {
+            FieldName::Delta | FieldName::Message => {
                 let piece: Piece<'de> = map.next_value()?;
                 self.produced |= piece.produced;
                 self.failed |= piece.failed;
             }
-            Name::Index => self.index = Some(map.next_value()?),
-            Name::FinishReason => self.finish_reason = Some(map.next_value()?),
-            Name::Usage => self.usage = Some(map.next_value()?),
+            FieldName::Index => self.index = Some(map.next_value()?),
+            FieldName::FinishReason => self.finish_reason = Some(map.next_value()?),
+            FieldName::Usage => self.usage = Some(map.next_value()?),
             name => {
                 let value = map.next_value()?;
-                self.failed |= matches!(name, Name::Error) && fails(Some(value));
+                self.failed |= matches!(name, FieldName::Error) && fails(Some(value));
                 self.produced = self.produced || (is_production(&name) && says(value));
             }
         }
@@ -236,12 +239,12 @@ impl<'de> Fields<'de> for Choice<'de> {
     }
 }
 
-impl<'de> Fields<'de> for Piece<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: Name, map: &mut A) -> Result<(), A::Error> {
+impl<'de> EnvelopeFields<'de> for Piece<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, name: FieldName, map: &mut A) -> Result<(), A::Error> {
         let value = map.next_value()?;
-        self.failed |= matches!(name, Name::Error) && fails(Some(value));
+        self.failed |= matches!(name, FieldName::Error) && fails(Some(value));
         self.produced = self.produced || (is_production(&name) && says(value));
-        if matches!(name, Name::Type) {
+        if matches!(name, FieldName::Type) {
             self.kind = Some(value);
         }
         Ok(())

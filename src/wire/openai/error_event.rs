@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::error_body::{SERVER_ERROR, Trouble};
-use crate::wire::error_doc::{Doc, Field};
+use crate::wire::error_doc::{Doc, ErrorField};
 use crate::wire::json;
 use crate::wire::progress::Progress;
 use crate::wire::sse::{RawEvent, data_event, named_event};
@@ -80,7 +80,7 @@ pub fn error_event_from_body(
         "rate_limit_error" => RATE_LIMITED,
         _ => "upstream_error",
     };
-    let code = doc.first(Field::Code).unwrap_or(fallback);
+    let code = doc.first(ErrorField::Code).unwrap_or(fallback);
     match operation.events() {
         EventForm::Numbered => {
             let message = recognisable(message, kind);

@@ -61,7 +61,7 @@ pub(super) const BOOKKEEPING: [&str; 47] = [
 const MAX_WORDS: usize = 2048;
 
 /// A field's name, compared where it stands.
-pub(super) enum Name {
+pub(super) enum FieldName {
     Id,
     Model,
     Object,
@@ -93,7 +93,7 @@ pub(super) enum Name {
     Other,
 }
 
-impl Name {
+impl FieldName {
     pub(super) fn of(name: &str) -> Self {
         match name {
             "id" => Self::Id,
@@ -140,42 +140,42 @@ fn is_about_errors(name: &str) -> bool {
     starts("error") || starts("exception") || name.eq_ignore_ascii_case("err")
 }
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for FieldName {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl Visitor<'_> for Reader {
-            type Value = Name;
+        struct FieldNameVisitor;
+        impl Visitor<'_> for FieldNameVisitor {
+            type Value = FieldName;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a field's name")
             }
-            fn visit_str<E: Error>(self, name: &str) -> Result<Name, E> {
-                Ok(Name::of(name))
+            fn visit_str<E: Error>(self, name: &str) -> Result<FieldName, E> {
+                Ok(FieldName::of(name))
             }
         }
-        from.deserialize_identifier(Reader)
+        from.deserialize_identifier(FieldNameVisitor)
     }
 }
 
 /// Whether such a field of a choice, a delta or an item may hold what the model produced: all may that are not known to
 /// be beside it, for reasoning, tools and media have a new name at each upstream.
-pub(super) fn is_production(name: &Name) -> bool {
+pub(super) fn is_production(name: &FieldName) -> bool {
     !matches!(
         name,
-        Name::Id
-            | Name::Model
-            | Name::Object
-            | Name::Type
-            | Name::Usage
-            | Name::SequenceNumber
-            | Name::Error
-            | Name::Errs
-            | Name::Code
-            | Name::Status
-            | Name::StatusCode
-            | Name::Success
-            | Name::Index
-            | Name::FinishReason
-            | Name::Bookkeeping
+        FieldName::Id
+            | FieldName::Model
+            | FieldName::Object
+            | FieldName::Type
+            | FieldName::Usage
+            | FieldName::SequenceNumber
+            | FieldName::Error
+            | FieldName::Errs
+            | FieldName::Code
+            | FieldName::Status
+            | FieldName::StatusCode
+            | FieldName::Success
+            | FieldName::Index
+            | FieldName::FinishReason
+            | FieldName::Bookkeeping
     )
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::envelope::Envelope;
+use super::envelope::ResponseEnvelope;
 use super::fields::word;
 use super::inband::{Place, is_certain, is_likely, sounds_wrong, status_of};
 use crate::wire::inspection::ErrorDoc;
@@ -79,8 +79,8 @@ struct ListErrors(bool);
 
 impl<'de> Deserialize<'de> for ListErrors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items;
-        impl<'de> Visitor<'de> for Items {
+        struct ErrorItems;
+        impl<'de> Visitor<'de> for ErrorItems {
             type Value = ListErrors;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,13 +89,13 @@ impl<'de> Deserialize<'de> for ListErrors {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ListErrors, A::Error> {
                 let mut any = false;
-                while let Some(item) = items.next_element::<Envelope<'de>>()? {
+                while let Some(item) = items.next_element::<ResponseEnvelope<'de>>()? {
                     any |= is_certain(&item);
                 }
                 Ok(ListErrors(any))
             }
         }
-        deserializer.deserialize_seq(Items)
+        deserializer.deserialize_seq(ErrorItems)
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
     if words.is_empty() {
         return None;
     }
-    let error = match Envelope::read(&words) {
+    let error = match ResponseEnvelope::read(&words) {
         Some(envelope) if is_error(&envelope, None) => {
             ErrorDoc::of_json(words.as_bytes(), status_of(&envelope))
         }
@@ -138,7 +138,7 @@ pub(super) fn last_words(event: &RawEvent) -> Option<StreamEvent> {
 }
 
 /// Whether an event's object is an error: a chunk is one only for certain.
-pub(super) fn is_error(envelope: &Envelope<'_>, name: Option<&[u8]>) -> bool {
+pub(super) fn is_error(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> bool {
     let is_chunk = envelope.choices.any || word(envelope.object).ends_with(".chunk");
     is_certain(envelope) || (!is_chunk && is_likely(envelope, Place::Stream(name)))
 }

@@ -6,12 +6,12 @@
 
 use serde_json::value::RawValue;
 
-use super::envelope::Envelope;
+use super::envelope::ResponseEnvelope;
 pub(super) use super::fields::sounds_wrong;
 use super::fields::{fails, is_fine, number, tells, word};
 
 /// Whether an object is an error although something of an answer may stand beside it.
-pub(super) fn is_certain(envelope: &Envelope<'_>) -> bool {
+pub(super) fn is_certain(envelope: &ResponseEnvelope<'_>) -> bool {
     fails(envelope.error)
         || envelope.choices.failed
         || word(envelope.object) == "error"
@@ -30,7 +30,7 @@ pub(super) enum Place<'a> {
 }
 
 /// Whether an object that holds nothing of an answer is an error.
-pub(super) fn is_likely(envelope: &Envelope<'_>, place: Place<'_>) -> bool {
+pub(super) fn is_likely(envelope: &ResponseEnvelope<'_>, place: Place<'_>) -> bool {
     if is_certain(envelope) || envelope.errs || tells(envelope.detail) {
         return true;
     }
@@ -71,13 +71,13 @@ fn is(value: Option<&RawValue>, json: &str) -> bool {
 }
 
 /// The status that an error names beside its words.
-pub(super) fn status_of(envelope: &Envelope<'_>) -> Option<u16> {
+pub(super) fn status_of(envelope: &ResponseEnvelope<'_>) -> Option<u16> {
     number(envelope.status_code).and_then(|status| u16::try_from(status).ok())
 }
 
 /// MiniMax's `base_resp.status_code`.
 fn base_resp(value: Option<&RawValue>) -> Option<i64> {
-    number(Envelope::read(value?.get())?.status_code)
+    number(ResponseEnvelope::read(value?.get())?.status_code)
 }
 
 #[cfg(test)]
@@ -85,11 +85,11 @@ mod tests {
     use super::*;
 
     fn likely(json: &str) -> bool {
-        is_likely(&Envelope::read(json).unwrap(), Place::Answer)
+        is_likely(&ResponseEnvelope::read(json).unwrap(), Place::Answer)
     }
 
     fn certain(json: &str) -> bool {
-        is_certain(&Envelope::read(json).unwrap())
+        is_certain(&ResponseEnvelope::read(json).unwrap())
     }
 
     #[test]

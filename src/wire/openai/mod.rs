@@ -12,9 +12,9 @@ mod ir;
 mod models;
 pub mod prefill;
 pub mod response;
-mod said;
 pub mod stream;
 mod stream_options;
+mod text_size;
 mod upstream;
 
 /// Its name in the configuration and in the rows of operations.

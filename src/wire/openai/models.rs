@@ -10,7 +10,7 @@ use crate::wire::model_entry::ModelEntry;
 const CREATED: u64 = 1_700_000_000;
 
 #[derive(Serialize)]
-struct Model<'a> {
+struct ModelObject<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
@@ -20,7 +20,7 @@ struct Model<'a> {
 }
 
 fn to_value(entry: &ModelEntry) -> Value {
-    json!(Model {
+    json!(ModelObject {
         id: &entry.id,
         object: "model",
         created: CREATED,

@@ -59,13 +59,13 @@ pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Opt
         return None;
     }
     let mut message = json!({"role": "assistant", "content": sent});
-    let mark = match form {
+    let fingerprint = match form {
         Prefill::Prefix | Prefill::PrefixEchoed => Some("prefix"),
         Prefill::Partial => Some("partial"),
         Prefill::ContinueFinalMessage | Prefill::Assistant => None,
     };
-    if let (Some(mark), Some(fields)) = (mark, message.as_object_mut()) {
-        fields.insert(mark.to_owned(), Value::Bool(true));
+    if let (Some(fingerprint), Some(fields)) = (fingerprint, message.as_object_mut()) {
+        fields.insert(fingerprint.to_owned(), Value::Bool(true));
     }
     let mut longer = raw.strip_suffix(b"]")?.to_vec();
     longer.push(b',');
@@ -133,7 +133,10 @@ mod tests {
                 &messages[1]["partial"],
                 &asked["continue_final_message"],
             ];
-            let marked: Vec<bool> = marks.iter().map(|mark| **mark == true).collect();
+            let marked: Vec<bool> = marks
+                .iter()
+                .map(|fingerprint| **fingerprint == true)
+                .collect();
             let expected = match form {
                 Prefill::Prefix | Prefill::PrefixEchoed => [true, false, false],
                 Prefill::Partial => [false, true, false],

@@ -5,13 +5,13 @@ use http::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::answered;
-use super::envelope::Envelope;
+use super::envelope::ResponseEnvelope;
 use super::fields::word;
 use super::foreign::{finite, list_error, readable as text_of};
 use super::inband::{Place, is_certain, is_likely, status_of};
 use super::stream;
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, EventForm, Operation};
-use crate::domain::record::Answered;
 use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection};
 use crate::wire::readable::looks_like_events;
@@ -28,7 +28,7 @@ pub fn inspect_closer(
     operation: Operation,
     headers: &HeaderMap,
     body: &Bytes,
-    answered: Option<&mut Answered>,
+    answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
     if body.is_empty() {
         return Inspection::Malformed("the answer is empty");
@@ -40,17 +40,17 @@ pub fn inspect_closer(
     }
 }
 
-fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> Inspection {
+fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
     // Read as text once, and not again field by field.
     let text = text_of(body);
     let text = text.trim_ascii();
     let failed = |status| Inspection::ErrorInside(ErrorDoc::of_json(text.as_bytes(), status));
     let finite_text;
-    let envelope = match Envelope::read(text) {
+    let envelope = match ResponseEnvelope::read(text) {
         Some(envelope) => Some(envelope),
         None => {
             finite_text = finite(text);
-            finite_text.as_deref().and_then(Envelope::read)
+            finite_text.as_deref().and_then(ResponseEnvelope::read)
         }
     };
     let Some(envelope) = envelope else {
@@ -78,7 +78,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut Answered>) -> I
         return Inspection::Malformed("the answer lacks what was asked for");
     }
     if let Some(answered) = answered {
-        *answered = Answered {
+        *answered = ResponseMeta {
             id: answered::name(envelope.id),
             model: answered::name(envelope.model),
             finish_reasons: answered::reasons(text),

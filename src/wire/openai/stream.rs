@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::envelope::{Envelope, Piece};
+use super::envelope::{Piece, ResponseEnvelope};
 use super::fields::{fails, tells, word};
 use super::foreign::{finite, is_error, last_words, no_object, readable};
 use super::inband::{sounds_wrong, status_of};
@@ -51,11 +51,11 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
     }
     let text = readable(data);
     let finite_text;
-    let envelope = match Envelope::read(&text) {
+    let envelope = match ResponseEnvelope::read(&text) {
         Some(envelope) => envelope,
         None => {
             finite_text = finite(&text);
-            match finite_text.as_deref().and_then(Envelope::read) {
+            match finite_text.as_deref().and_then(ResponseEnvelope::read) {
                 Some(envelope) => envelope,
                 None if !named_error && is_text_ping(fields.name, &text) => {
                     return StreamEvent {
@@ -83,13 +83,17 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
 }
 
 /// What a look at an object found.
-struct Said {
+struct ObjectFinding {
     event: StreamEvent,
     failed: bool,
 }
 
 /// Whether an event's name or an object's type is one of these words, or has it inside.
-fn is_about(envelope: &Envelope<'_>, name: Option<&[u8]>, test: impl Fn(&str) -> bool) -> bool {
+fn is_about(
+    envelope: &ResponseEnvelope<'_>,
+    name: Option<&[u8]>,
+    test: impl Fn(&str) -> bool,
+) -> bool {
     let name = name.and_then(|name| std::str::from_utf8(name).ok());
     test(word(envelope.kind)) || name.is_some_and(test)
 }
@@ -115,11 +119,11 @@ fn is_work(kind: &str) -> bool {
 }
 
 /// A chunk of chat or text completions.
-fn chunk(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
+fn chunk(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> ObjectFinding {
     let choices = &envelope.choices;
     let beside = !choices.any && is_about(envelope, name, is_work);
     let usage = [envelope.usage, choices.usage].into_iter().flatten();
-    Said {
+    ObjectFinding {
         failed: is_error(envelope, name),
         event: StreamEvent {
             life: choices.any || (envelope.any && !is_about(envelope, name, is_ping)),
@@ -142,7 +146,7 @@ struct ResponseState<'a> {
 }
 
 /// An event of the responses API.
-fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
+fn response_event(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> ObjectFinding {
     let kind = word(envelope.kind);
     let own = kind.starts_with("response.");
     let state = envelope
@@ -160,7 +164,7 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
     } else {
         is_error(envelope, name)
     };
-    Said {
+    ObjectFinding {
         failed,
         event: StreamEvent {
             life: envelope.any && !is_about(envelope, name, |kind| kind == "ping"),
@@ -176,7 +180,7 @@ fn response_event(envelope: &Envelope<'_>, name: Option<&[u8]>) -> Said {
 /// Whether an event carries a part of the answer, or tells of a tool at work. The frame of a text that is still empty
 /// (an item that is a message, a part without text) is like the role of a chat completion; what a text or a message
 /// was when it is done has been told before, bit by bit.
-fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
+fn is_response_content(envelope: &ResponseEnvelope<'_>, kind: &str) -> bool {
     let frame = matches!(
         kind,
         "response.created" | "response.in_progress" | "response.queued"
@@ -198,7 +202,7 @@ fn is_response_content(envelope: &Envelope<'_>, kind: &str) -> bool {
 }
 
 /// Whether clients of the operation see an error in it.
-fn is_own_form(operation: Operation, envelope: &Envelope<'_>) -> bool {
+fn is_own_form(operation: Operation, envelope: &ResponseEnvelope<'_>) -> bool {
     match operation.events() {
         EventForm::Numbered => matches!(word(envelope.kind), "error" | "response.failed"),
         EventForm::Chunks => envelope

@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
 
 use super::{OpenAi, answered, ir, prefill, response, stream};
+use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::record::Answered;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
@@ -47,7 +47,7 @@ impl UpstreamDialect for OpenAi {
         operation: Operation,
         headers: &HeaderMap,
         body: &Bytes,
-        answered: Option<&mut Answered>,
+        answered: Option<&mut ResponseMeta>,
     ) -> Inspection {
         response::inspect_closer(operation, headers, body, answered)
     }
@@ -56,7 +56,7 @@ impl UpstreamDialect for OpenAi {
         stream::inspect(operation, event)
     }
 
-    fn note(&self, answered: &mut Answered, event: &RawEvent) {
+    fn note(&self, answered: &mut ResponseMeta, event: &RawEvent) {
         answered::note(answered, event);
     }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::moment::{self, Now};
+use super::moment::{self, AnswerTime};
 use super::{duration, words};
 use crate::wire::json;
 
 /// What a value under a name means when its form leaves it open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum FieldValueKind {
     /// A span from now on.
     Span,
     /// A moment.
@@ -24,7 +24,7 @@ enum Kind {
 /// What a name says of its value.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Form {
-    kind: Kind,
+    kind: FieldValueKind,
     /// Seconds of one unit.
     scale: f64,
     /// It tells of a limit's renewal, which may be that of a limit that has room.
@@ -148,13 +148,13 @@ pub(super) fn form(name: &str) -> Option<Form> {
         .or(name.strip_prefix("ratelimit "));
     let own = limited.unwrap_or(&name);
     if SPANS.contains(&own) {
-        Some(of(Kind::Span, false))
+        Some(of(FieldValueKind::Span, false))
     } else if MOMENTS.contains(&own) {
-        Some(of(Kind::Moment, false))
+        Some(of(FieldValueKind::Moment, false))
     } else if RENEWAL_SPANS.iter().any(|known| ends(known)) {
-        Some(of(Kind::Span, true))
+        Some(of(FieldValueKind::Span, true))
     } else if RENEWAL_MOMENTS.iter().any(|known| ends(known)) {
-        Some(of(Kind::Moment, true))
+        Some(of(FieldValueKind::Moment, true))
     } else {
         None
     }
@@ -163,7 +163,7 @@ pub(super) fn form(name: &str) -> Option<Form> {
 impl Form {
     /// A reset in a header whose name says no more.
     pub(super) const RESET: Self = Self {
-        kind: Kind::Span,
+        kind: FieldValueKind::Span,
         scale: 1.0,
         renews: true,
     };
@@ -174,7 +174,7 @@ impl Form {
     }
 
     /// A header's or a text field's value. Zero when the moment has passed.
-    pub(super) fn text(self, text: &str, now: &Now) -> Option<Duration> {
+    pub(super) fn text(self, text: &str, now: &AnswerTime) -> Option<Duration> {
         let text = text.trim();
         if let Ok(number) = text.parse::<f64>() {
             return self.number(number, now);
@@ -184,15 +184,15 @@ impl Form {
             now.until(duration::unix_seconds(date)?)
         };
         match self.kind {
-            Kind::Span => duration::parse(text).or_else(|| moment::parse(text, now)),
-            Kind::Moment => moment::parse(text, now).or_else(|| duration::parse(text)),
+            FieldValueKind::Span => duration::parse(text).or_else(|| moment::parse(text, now)),
+            FieldValueKind::Moment => moment::parse(text, now).or_else(|| duration::parse(text)),
         }
         .or_else(date)
         .or_else(|| words::begins(text, now))
     }
 
     /// A number's value.
-    fn number(self, number: f64, now: &Now) -> Option<Duration> {
+    fn number(self, number: f64, now: &AnswerTime) -> Option<Duration> {
         match moment::unix(number) {
             // Milliseconds of a year are not a moment.
             Some(unix) if self.scale >= 1.0 || number >= 1e12 => now.until(unix),
@@ -200,7 +200,7 @@ impl Form {
         }
     }
 
-    fn value(self, value: &Value, now: &Now) -> Option<Duration> {
+    fn value(self, value: &Value, now: &AnswerTime) -> Option<Duration> {
         match value {
             Value::Number(number) => self.number(number.as_f64()?, now),
             Value::String(text) => self.text(text, now),
@@ -227,8 +227,8 @@ const QUOTED: [&str; 8] = [
 ];
 
 /// The hints of a whole error body.
-pub(super) fn of_body(body: &Value, now: &Now) -> Vec<Duration> {
-    let mut walk = Walk {
+pub(super) fn of_body(body: &Value, now: &AnswerTime) -> Vec<Duration> {
+    let mut walk = HintReader {
         now,
         left: FIELDS,
         found: Vec::new(),
@@ -237,13 +237,13 @@ pub(super) fn of_body(body: &Value, now: &Now) -> Vec<Duration> {
     walk.found
 }
 
-struct Walk<'a> {
-    now: &'a Now,
+struct HintReader<'a> {
+    now: &'a AnswerTime,
     left: u32,
     found: Vec<Duration>,
 }
 
-impl Walk<'_> {
+impl HintReader<'_> {
     fn value(&mut self, value: &Value, depth: u32) {
         match value {
             Value::Object(fields) if depth > 0 => self.object(fields, depth),

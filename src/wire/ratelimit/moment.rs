@@ -12,14 +12,14 @@ use crate::wire::providers::traits_of;
 
 /// When the answer came, and where its upstream's clocks are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub(super) struct AnswerTime {
     /// Seconds since 1970.
     unix: f64,
     /// What clocks that name no zone are ahead of UTC, in seconds.
     ahead: i64,
 }
 
-impl Now {
+impl AnswerTime {
     /// `kind` is the provider's name in the catalogue. `None` before 1970.
     pub(super) fn new(kind: &str, wall_now: SystemTime) -> Option<Self> {
         let ahead = traits_of(kind).clocks_ahead;
@@ -49,7 +49,7 @@ pub(super) fn unix(number: f64) -> Option<f64> {
 }
 
 /// The whole text as a moment: how long until then, zero when it has passed.
-pub(super) fn parse(text: &str, now: &Now) -> Option<Duration> {
+pub(super) fn parse(text: &str, now: &AnswerTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         return now.until(unix(number)?);
@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str, now: &Now) -> Option<Duration> {
 }
 
 /// The moment with which a text begins: how long until then, zero when it has passed.
-pub(super) fn prefix(text: &str, now: &Now) -> Option<Duration> {
+pub(super) fn prefix(text: &str, now: &AnswerTime) -> Option<Duration> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -165,7 +165,7 @@ static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// The moment with which a text begins, and what follows it.
-fn read<'t>(text: &'t str, now: &Now) -> Option<(Duration, &'t str)> {
+fn read<'t>(text: &'t str, now: &AnswerTime) -> Option<(Duration, &'t str)> {
     for form in DATES.iter() {
         if let Some(found) = form.captures(text) {
             let rest = text.get(found.get(0)?.end()..)?;
@@ -195,12 +195,12 @@ fn read<'t>(text: &'t str, now: &Now) -> Option<(Duration, &'t str)> {
 }
 
 /// A date, with or without a time.
-fn dated(found: &Captures<'_>, now: &Now) -> Option<Duration> {
+fn dated(found: &Captures<'_>, now: &AnswerTime) -> Option<Duration> {
     at(day_of(found, now)?, of_day(found).or(Some(0.0)), found, now)
 }
 
 /// The day since 1970 that is named. One without a year is the next of its name, or one of the last thirty days.
-fn day_of(found: &Captures<'_>, now: &Now) -> Option<i64> {
+fn day_of(found: &Captures<'_>, now: &AnswerTime) -> Option<i64> {
     let number = |name| found.name(name)?.as_str().parse::<i64>().ok();
     let month = number("mo").or_else(|| {
         let name = found.name("mon")?.as_str().to_ascii_lowercase();
@@ -256,7 +256,7 @@ fn time_of(found: &Captures<'_>) -> Option<f64> {
 }
 
 /// How long until a day's time, in the zone that is named beside it, else in the upstream's, else in UTC.
-fn at(day: i64, time: Option<f64>, found: &Captures<'_>, now: &Now) -> Option<Duration> {
+fn at(day: i64, time: Option<f64>, found: &Captures<'_>, now: &AnswerTime) -> Option<Duration> {
     let time = time?;
     #[expect(
         clippy::cast_possible_truncation,
@@ -276,7 +276,7 @@ fn at(day: i64, time: Option<f64>, found: &Captures<'_>, now: &Now) -> Option<Du
 }
 
 /// The next time of that name, on the day of the week if one is named.
-fn undated(found: &Captures<'_>, now: &Now) -> Option<Duration> {
+fn undated(found: &Captures<'_>, now: &AnswerTime) -> Option<Duration> {
     let time = time_of(found)?;
     let (utc_today, _) = now.local(0);
     let zone = found.name("zone");
@@ -321,7 +321,7 @@ mod tests {
     const NOON: u64 = 1_795_867_200;
 
     fn wait(kind: &str, text: &str) -> Option<i64> {
-        let now = Now::new(kind, UNIX_EPOCH + Duration::from_secs(NOON)).unwrap();
+        let now = AnswerTime::new(kind, UNIX_EPOCH + Duration::from_secs(NOON)).unwrap();
         parse(text, &now).and_then(|wait| i64::try_from(wait.as_secs()).ok())
     }
 

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::duration;
 use super::fields::{self, Form};
-use super::moment::Now;
+use super::moment::AnswerTime;
 use crate::wire::providers::traits_of;
 
 /// One limit.
@@ -38,7 +38,7 @@ impl Window {
 }
 
 /// All limits of an answer that say when they are renewed.
-pub(super) fn windows(kind: &str, headers: &HeaderMap, now: &Now) -> Vec<Window> {
+pub(super) fn windows(kind: &str, headers: &HeaderMap, now: &AnswerTime) -> Vec<Window> {
     let mut windows = Vec::new();
     for (name, value) in headers {
         let (name, Ok(value)) = (name.as_str(), value.to_str()) else {
@@ -125,5 +125,5 @@ pub(super) fn parameter(item: &str, name: &str) -> Option<f64> {
 
 /// A moment or a span in any form: RFC 3339, Unix milliseconds or seconds, seconds from now, Go's durations.
 pub(super) fn wait(text: &str, wall_now: SystemTime) -> Option<Duration> {
-    Form::RESET.text(text, &Now::new("", wall_now)?)
+    Form::RESET.text(text, &AnswerTime::new("", wall_now)?)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::moment::Now;
+use super::moment::AnswerTime;
 use super::{duration, moment};
 
 /// Where a sentence begins to speak of the time, and the small words between that and the time itself.
@@ -61,7 +61,7 @@ fn leads_to_a_span(lead: &str) -> bool {
 }
 
 /// Every hint in a text. Zero for a moment that has passed.
-pub(super) fn all(text: &str, now: &Now) -> Vec<Duration> {
+pub(super) fn all(text: &str, now: &AnswerTime) -> Vec<Duration> {
     let (Some(leads), Some(trails)) = (LEADS.as_ref(), TRAILS.as_ref()) else {
         return Vec::new();
     };
@@ -77,7 +77,7 @@ pub(super) fn all(text: &str, now: &Now) -> Vec<Duration> {
 }
 
 /// The time with which a field's text begins, such as "30 seconds or so"; small words before it are skipped.
-pub(super) fn begins(text: &str, now: &Now) -> Option<Duration> {
+pub(super) fn begins(text: &str, now: &AnswerTime) -> Option<Duration> {
     let text = ["in ", "after ", "at ", "on "]
         .iter()
         .find_map(|word| text.strip_prefix(word))
@@ -87,7 +87,7 @@ pub(super) fn begins(text: &str, now: &Now) -> Option<Duration> {
 
 /// The time with which a text begins. `spans`: `01:30:00` is a span, not a time of day, and a number without a unit
 /// is seconds.
-fn when(text: &str, spans: bool, now: &Now) -> Option<Duration> {
+fn when(text: &str, spans: bool, now: &AnswerTime) -> Option<Duration> {
     let span = || {
         let token = text.split([' ', ',', ';', ')']).next()?;
         let token = token.trim_end_matches('.');

@@ -4,7 +4,7 @@ use super::calendar::{eu_summer, us_summer};
 
 /// How far a zone is from UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rule {
+enum ZoneRule {
     /// So many minutes ahead, all year.
     Fixed(i64),
     /// So many hours behind in winter, with the summer time of the United States.
@@ -12,10 +12,10 @@ enum Rule {
     /// So many hours ahead in winter, with the summer time of the European Union.
     European(i64),
 }
-use Rule::{American, European, Fixed};
+use ZoneRule::{American, European, Fixed};
 
 /// The names. Of an abbreviation that several zones share, the one that providers of models mean.
-const ZONES: [(&str, Rule); 48] = [
+const ZONES: [(&str, ZoneRule); 48] = [
     ("z", Fixed(0)),
     ("utc", Fixed(0)),
     ("gmt", Fixed(0)),

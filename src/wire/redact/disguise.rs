@@ -17,13 +17,13 @@ const SKIP: u8 = 0xfe;
 const END: u8 = 0xff;
 
 /// A text, and where each of its bytes is written in the text that was searched first.
-pub(super) struct View<'a> {
+pub(super) struct TextView<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Start and end of each byte's writing; `None` for the first text itself.
     places: Option<Vec<(u32, u32)>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> TextView<'a> {
     /// The text itself.
     pub(super) fn plain(text: &'a [u8]) -> Self {
         Self {
@@ -32,8 +32,8 @@ impl<'a> View<'a> {
         }
     }
 
-    fn empty() -> View<'static> {
-        View {
+    fn empty() -> TextView<'static> {
+        TextView {
             bytes: Cow::Owned(Vec::new()),
             places: Some(Vec::new()),
         }
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
     }
 
     /// The text with one layer of escapes undone; `None` when there are none.
-    pub(super) fn unescaped(&self) -> Option<View<'static>> {
+    pub(super) fn unescaped(&self) -> Option<TextView<'static>> {
         let bytes: &[u8] = &self.bytes;
         let first = bytes.iter().position(is_escape)?;
         let mut out = Self::empty();
@@ -89,7 +89,7 @@ impl<'a> View<'a> {
     }
 
     /// All readable stretches of what the text is when it is taken for base64, hexadecimal or decimal bytes.
-    pub(super) fn decoded(&self) -> impl Iterator<Item = View<'static>> + '_ {
+    pub(super) fn decoded(&self) -> impl Iterator<Item = TextView<'static>> + '_ {
         // Dashes and low lines are symbols of the URL alphabet, or stand between groups.
         let grouped = self.bytes.iter().any(|byte| matches!(byte, b'-' | b'_'));
         let tables = [Some(&SYMBOLS), grouped.then_some(&GROUPED)];
@@ -106,7 +106,7 @@ impl<'a> View<'a> {
 
     /// Decodes symbols of `width` bits, without the first `skip` of each run; `None` when nothing readable comes of it. That
     /// is so for nearly all texts, so that it is seen first, without building anything.
-    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> Option<View<'static>> {
+    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> Option<TextView<'static>> {
         let (mut run, mut longest) = (0_usize, 0_usize);
         self.each_decoded((table, width, skip), |byte, _, _| {
             run = if byte.is_some_and(is_readable) {
@@ -119,7 +119,7 @@ impl<'a> View<'a> {
         if longest < READABLE {
             return None;
         }
-        let mut out = Readable::new();
+        let mut out = ReadableText::new();
         self.each_decoded((table, width, skip), |byte, first, last| match byte {
             Some(byte) => out.push(byte, || self.place(first, last)),
             None => out.stop(),
@@ -165,8 +165,8 @@ impl<'a> View<'a> {
     }
 
     /// Decodes lists of numbers, as programs print bytes: `[115, 107, 45]`.
-    fn decimal(&self) -> View<'static> {
-        let mut out = Readable::new();
+    fn decimal(&self) -> TextView<'static> {
+        let mut out = ReadableText::new();
         let mut number = None;
         let mut start = 0;
         let bytes = self.bytes.iter().copied().enumerate();
@@ -196,16 +196,16 @@ fn is_readable(byte: u8) -> bool {
 }
 
 /// A decoded text that keeps only its readable stretches.
-struct Readable {
-    view: View<'static>,
+struct ReadableText {
+    view: TextView<'static>,
     /// Where the stretch that is under way begins.
     start: usize,
 }
 
-impl Readable {
+impl ReadableText {
     fn new() -> Self {
         Self {
-            view: View::empty(),
+            view: TextView::empty(),
             start: 0,
         }
     }
@@ -227,7 +227,7 @@ impl Readable {
         self.start = self.view.bytes.len();
     }
 
-    fn finish(mut self) -> View<'static> {
+    fn finish(mut self) -> TextView<'static> {
         self.stop();
         self.view
     }

@@ -19,14 +19,14 @@ const PASSED: u8 = 0;
 /// Every piece of every key. A Bloom filter with one hash (Bloom 1970) answers for most texts without a look at the
 /// pieces themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Pieces {
+pub(super) struct SecretPieces {
     filter: Box<[u64; 64]>,
     all: Vec<u64>,
     /// Whether they are in order.
     ordered: bool,
 }
 
-impl Pieces {
+impl SecretPieces {
     /// Of these keys, as they are and folded.
     pub(super) fn of<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Self {
         let mut all = Vec::new();
@@ -72,7 +72,7 @@ impl Pieces {
     }
 }
 
-impl Pieces {
+impl SecretPieces {
     fn holds(&self, piece: u64) -> bool {
         match self.ordered {
             true => self.all.binary_search(&piece).is_ok(),

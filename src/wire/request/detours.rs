@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Fields, RequestDoc, folded};
+use super::{ObjectFields, RequestDoc, folded};
 use crate::wire::json;
 
 /// Where such a field stands, outermost name first, and how it is called in errors. What stands in a list is looked for in
@@ -97,8 +97,8 @@ fn within(wrapper: &'static str, value: &str, deepest: usize) -> Option<&'static
 
 /// The fields of an object. `None` when it has too many to look at, or cannot be read.
 fn fields(value: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-    let read = Fields::read(value.as_bytes(), &mut false);
-    read.ok().map(Fields::into_pairs)
+    let read = ObjectFields::read(value.as_bytes(), &mut false);
+    read.ok().map(ObjectFields::into_pairs)
 }
 
 /// Whether this path leads to something in the value. Of a field that stands there twice both are looked at, as nobody

@@ -15,13 +15,13 @@ pub const MAX_FIELDS: usize = 4096;
 
 /// One of them.
 #[derive(Clone, Debug)]
-pub(super) struct Field {
-    pub(super) name: Name,
+pub(super) struct RequestField {
+    pub(super) name: RawName,
     pub(super) value: Range<usize>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Name {
+pub(super) enum RawName {
     /// Between its quotes in the body.
     Plain(Range<usize>),
     /// Written with escapes.
@@ -29,26 +29,26 @@ pub(super) enum Name {
 }
 
 /// The object's fields as slices of the body.
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct ObjectFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'a> Fields<'a> {
+impl<'a> ObjectFields<'a> {
     /// Names and values, as they stand in the text.
     pub(super) fn into_pairs(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         self.0
     }
 }
 
-impl Fields<'_> {
-    pub(super) fn locate(self, body: &Bytes) -> Vec<Field> {
+impl ObjectFields<'_> {
+    pub(super) fn locate(self, body: &Bytes) -> Vec<RequestField> {
         let start = body.as_ptr() as usize;
         let range = |part: &str| {
             let from = (part.as_ptr() as usize).saturating_sub(start);
             from..from + part.len()
         };
-        let fields = self.0.into_iter().map(|(name, value)| Field {
+        let fields = self.0.into_iter().map(|(name, value)| RequestField {
             name: match name {
-                Cow::Borrowed(name) => Name::Plain(range(name)),
-                Cow::Owned(name) => Name::Escaped(name.into_boxed_str()),
+                Cow::Borrowed(name) => RawName::Plain(range(name)),
+                Cow::Owned(name) => RawName::Escaped(name.into_boxed_str()),
             },
             value: range(value.get()),
         });
@@ -56,13 +56,13 @@ impl Fields<'_> {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ObjectFields<'a> {
     /// Reads a body, and says whether it has too many of them.
     pub(super) fn read(body: &'a [u8], too_many: &mut bool) -> serde_json::Result<Self> {
         fn read<'a, R: serde_json::de::Read<'a>>(
             from: R,
             too_many: &mut bool,
-        ) -> serde_json::Result<Fields<'a>> {
+        ) -> serde_json::Result<ObjectFields<'a>> {
             let mut reader = serde_json::Deserializer::new(from);
             let fields = reader.deserialize_map(Object { too_many })?;
             reader.end()?;
@@ -81,7 +81,7 @@ struct Object<'a> {
 }
 
 impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Fields<'de>;
+    type Value = ObjectFields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -89,38 +89,38 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Vec::with_capacity(16);
-        while let Some((Key(name), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+        while let Some((JsonKey(name), value)) = map.next_entry::<JsonKey<'de>, &'de RawValue>()? {
             if fields.len() == MAX_FIELDS {
                 *self.too_many = true;
                 return Err(A::Error::custom("too many fields"));
             }
             fields.push((name, value));
         }
-        Ok(Fields(fields))
+        Ok(ObjectFields(fields))
     }
 }
 
 /// A key, borrowed where it is written without escapes (serde's own `Cow` never borrows).
-struct Key<'a>(Cow<'a, str>);
+struct JsonKey<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for JsonKey<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = JsonKey<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a field name")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+                Ok(JsonKey(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+                Ok(JsonKey(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(TextVisitor)
     }
 }

@@ -34,13 +34,13 @@ impl PromptSize {
     pub(super) fn add(&mut self, raw: &[u8]) {
         self.text += raw.len();
         let mut behind = 0;
-        let mark = memmem::Finder::new(MARK);
+        let fingerprint = memmem::Finder::new(MARK);
         for at in memmem::find_iter(raw, b"data") {
             // Not inside of the last one.
             if at < behind {
                 continue;
             }
-            let Some((start, length)) = blob(raw, at, &mark) else {
+            let Some((start, length)) = blob(raw, at, &fingerprint) else {
                 continue;
             };
             behind = start + length;
@@ -63,7 +63,7 @@ impl PromptSize {
 
 /// Where the blob begins whose mark is the `data` at this place, and how long it is: what follows `"data:…;base64,`,
 /// or the value of `"data"` or `"file_data"`. Quotes inside of a text are escaped, so that no text looks like these.
-fn blob(raw: &[u8], at: usize, mark: &memmem::Finder<'_>) -> Option<(usize, usize)> {
+fn blob(raw: &[u8], at: usize, fingerprint: &memmem::Finder<'_>) -> Option<(usize, usize)> {
     let (before, after) = (raw.get(..at)?, raw.get(at + 4..)?);
     let opens = |before: &[u8]| before.ends_with(b"\"") && !before.ends_with(b"\\\"");
     let data = match after.first()? {
@@ -71,7 +71,7 @@ fn blob(raw: &[u8], at: usize, mark: &memmem::Finder<'_>) -> Option<(usize, usiz
             let head = after.get(..after.len().min(LONGEST_TYPE))?;
             // No further than to the end of the text.
             let head = head.get(..memchr(b'"', head).unwrap_or(head.len()))?;
-            after.get(mark.find(head)? + MARK.len()..)?
+            after.get(fingerprint.find(head)? + MARK.len()..)?
         }
         b'"' if opens(before.strip_suffix(b"file_").unwrap_or(before)) => {
             let value = after.get(1..)?.trim_ascii_start().strip_prefix(b":")?;

@@ -95,7 +95,7 @@ async fn a_page_with_a_name_of_its_own_reads_nothing() {
 #[tokio::test]
 async fn a_page_of_another_origin_changes_nothing() {
     let side = Side::start(DEMO, &[]).await;
-    let path = "/admin/v1/keys/echo%231/quarantine";
+    let path = "/admin/v1/keys/echo%231/hold";
     let own = format!("http://{}", side.address);
     for (name, value, status) in [
         ("origin", "http://evil.example", 403),

@@ -38,7 +38,7 @@ async fn the_stream_of_events_tells_what_the_log_tells_and_goes_on_where_it_was_
     stream.until("\"trigger\"").await;
     let seen = events(&stream.seen_text());
     let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["key_cooling", "circuit_opened", "reloaded"]);
+    assert_eq!(names, ["key_cooling", "breaker_opened", "reloaded"]);
     let cooling = &seen[0].1;
     assert_eq!(
         (&cooling["key"], &cooling["model"]),
@@ -62,7 +62,7 @@ async fn the_stream_of_events_tells_what_the_log_tells_and_goes_on_where_it_was_
     let again = side.get("/admin/v1/events").header("last-event-id", id);
     let mut again = again.stream().await;
     again.until("key_released").await;
-    again.until("by_hand").await;
+    again.until("operator").await;
     let names: Vec<String> = events(&again.seen_text())
         .into_iter()
         .map(|it| it.0)
@@ -82,7 +82,7 @@ async fn who_reads_slowly_loses_events_and_is_told() {
     let first = side.get("/admin/v1/events").stream().await;
     drop(first);
     for n in 0..1100 {
-        let verb = if n % 2 == 0 { "quarantine" } else { "release" };
+        let verb = if n % 2 == 0 { "hold" } else { "release" };
         let path = format!("/admin/v1/keys/a%231/{verb}");
         assert_eq!(side.post(&path, "").send().await.status, 200);
     }

@@ -44,12 +44,12 @@ async fn a_story_tells_where_each_attempt_went_and_why() {
     );
     assert_eq!(told["chain"], json!(["a:m", "b:mb"]));
     let tries = &told["tries"];
-    let last = column(tries, "why").len() - 1;
-    assert_eq!(column(tries, "why")[0], "first");
-    assert_eq!(column(tries, "why")[1], "next_key");
-    assert_eq!(column(tries, "why")[last], "failover");
+    let last = column(tries, "attempt_reason").len() - 1;
+    assert_eq!(column(tries, "attempt_reason")[0], "first");
+    assert_eq!(column(tries, "attempt_reason")[1], "next_key");
+    assert_eq!(column(tries, "attempt_reason")[last], "failover");
     assert_eq!(column(tries, "key")[..2], [json!("a#1"), json!("a#2")]);
-    assert_eq!(column(tries, "class")[last], "success");
+    assert_eq!(column(tries, "outcome")[last], "success");
     let detail = tries[1]["detail"].as_str().unwrap();
     assert!(detail.contains("out of order"), "{detail}");
     // The first upstream failed this request: it was not passed over for another reason.
@@ -80,7 +80,7 @@ async fn who_was_passed_over_is_told_with_the_reason_and_its_end() {
     let told = story(&side, "two").await;
     let first = &told["tries"][0];
     assert_eq!(
-        (&first["upstream"], &first["why"]),
+        (&first["upstream"], &first["attempt_reason"]),
         (&json!("b:mb"), &json!("first"))
     );
     let passed = &first["passed_over"][0];

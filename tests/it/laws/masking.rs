@@ -80,10 +80,13 @@ fn planted(text: &[u8], key: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        match marks.iter().find(|(mark, _)| rest.starts_with(mark)) {
-            Some((mark, form)) => {
+        match marks
+            .iter()
+            .find(|(fingerprint, _)| rest.starts_with(fingerprint))
+        {
+            Some((fingerprint, form)) => {
                 out.extend_from_slice(form.as_bytes());
-                rest = &rest[mark.len()..];
+                rest = &rest[fingerprint.len()..];
             }
             None => {
                 out.push(*first);

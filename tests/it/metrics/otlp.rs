@@ -137,8 +137,8 @@ async fn a_receiver_sees_the_same_numbers() {
     }
     let failed = [
         ("upstream", "a:m"),
-        ("class", "overloaded"),
-        ("why", "first"),
+        ("outcome", "overloaded"),
+        ("attempt_reason", "first"),
     ];
     assert_eq!(total(&request, "pointsman.attempts", &failed), 1.0);
     assert_eq!(
@@ -158,7 +158,7 @@ async fn a_receiver_sees_the_same_numbers() {
     let state = side.get("/admin/v1/state").send().await.text().to_owned();
     let exports = metrics(&side)
         .await
-        .sum("pointsman_otlp_exports_total", &[("result", "done")]);
+        .sum("pointsman_otlp_exports_total", &[("result", "success")]);
     assert!(exports >= 1.0);
     let logs = side.gateway.finish().await.join("\n");
     for text in [shown, state, logs] {
@@ -188,7 +188,7 @@ async fn a_receiver_that_is_down_holds_nobody_up() {
     let (a, otlp) = (ScriptedUpstream::start().await, Refusing::new());
     let otlp = otlp.base_url().trim_end_matches("/v1").to_owned();
     let side = Side::start(&yaml(", timeout: 10m"), &[("a", &a), ("otlp", &otlp)]).await;
-    let failed = [("signal", "metrics"), ("result", "failed")];
+    let failed = [("signal", "metrics"), ("result", "failure")];
     let count = async || {
         metrics(&side)
             .await

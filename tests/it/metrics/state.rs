@@ -47,7 +47,7 @@ async fn keys_that_are_out_are_told_with_the_time_that_is_left() {
         told.sum("pointsman_upstream_usable_keys", &[("upstream", "b:mb")]),
         0.0
     );
-    for event in ["key_cooling", "key_quarantined", "circuit_opened"] {
+    for event in ["key_cooling", "key_invalid", "breaker_opened"] {
         assert_eq!(
             told.sum("pointsman_events_total", &[("event", event)]),
             1.0,
@@ -119,7 +119,7 @@ async fn a_bad_file_is_seen_and_so_is_its_mending() {
     );
     assert_eq!(told.sum("pointsman_config_generation", &[]), 0.0);
     assert_eq!(told.sum(stamp, &[]), before.sum(stamp, &[]));
-    let refused = [("trigger", "admin"), ("result", "refused")];
+    let refused = [("trigger", "admin"), ("result", "failure")];
     assert_eq!(told.sum("pointsman_config_reloads_total", &refused), 1.0);
 
     // Another one, in which a provider is gone: nothing is told of it any more.

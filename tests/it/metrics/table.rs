@@ -18,8 +18,8 @@ pub fn documented() -> Vec<Row> {
         .unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| `"));
     rows.map(|line| {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [name, kind, labels, about] = cells[..] else {
+        let statuses: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [name, kind, labels, about] = statuses[..] else {
             panic!("not four cells: {line}")
         };
         let labels = labels.split(", ").filter(|label| *label != "–");

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_upstream_that_can_goes_on_from_what_was_sent() {
-    for (form, mark, asked) in [
+    for (form, fingerprint, asked) in [
         ("prefix", "prefix", Value::Null),
         ("partial", "partial", Value::Null),
         ("assistant", "none", Value::Null),
@@ -23,8 +23,8 @@ async fn an_upstream_that_can_goes_on_from_what_was_sent() {
             "{form}"
         );
         assert_eq!(
-            last.get(mark),
-            (mark != "none").then_some(&json!(true)),
+            last.get(fingerprint),
+            (fingerprint != "none").then_some(&json!(true)),
             "{form}"
         );
         assert_eq!(request["continue_final_message"], asked, "{form}");

@@ -27,7 +27,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "ractor",
         &["actors"],
-        "actors stay behind `actors::tree::Dispatcher` and its cells",
+        "actors stay behind `actors::tree::TreeClient` and its statuses",
     ),
     ("axum", &["admin", "api"], "HTTP towards callers is floor 6"),
     (
@@ -37,9 +37,9 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "api",
             "listener",
             "upstream/http_client.rs",
-            "upstream/pieces.rs",
+            "upstream/response_body.rs",
         ],
-        "HTTP towards callers is floor 6, towards providers `upstream::Upstream`",
+        "HTTP towards callers is floor 6, towards providers `upstream::Transport`",
     ),
     (
         "hyper_util",
@@ -82,15 +82,15 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &[
             "upstream/http_client.rs",
             "upstream/dns.rs",
-            "upstream/lines.rs",
-            "upstream/way.rs",
+            "upstream/clients.rs",
+            "upstream/client_options.rs",
             "telemetry/otlp.rs",
         ],
-        "use `upstream::Upstream`",
+        "use `upstream::Transport`",
     ),
     (
         "tower",
-        &["upstream/lines.rs"],
+        &["upstream/clients.rs"],
         "it goes round the connector of reqwest, and nothing else",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
@@ -146,9 +146,9 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
             "telemetry/level.rs",
             "telemetry/metrics",
             "telemetry/traces.rs",
-            "telemetry/ring.rs",
+            "telemetry/recent.rs",
         ],
-        "published state is read through the actors' cells, the configuration through `Api::serving`",
+        "published state is read through the actors' statuses, the configuration through `Api::serving`",
     ),
     (
         "opentelemetry",
@@ -222,8 +222,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs", "store/marks.rs"],
-        "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::memory::Mark`",
+        &["wire/token.rs", "store/fingerprint.rs"],
+        "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
     ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (

@@ -126,7 +126,7 @@ impl File {
     }
 }
 
-fn tokens(text: &str) -> Vec<Token> {
+pub fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let at = |place: usize| chars.get(place).copied().unwrap_or('\0');
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -203,7 +203,7 @@ fn split_tests(tokens: &[Token]) -> (Vec<Token>, Vec<Token>) {
             && tokens[i..]
                 .iter()
                 .zip(MARK)
-                .all(|(token, mark)| token.text == mark);
+                .all(|(token, fingerprint)| token.text == fingerprint);
         if !marked {
             code.push(tokens[i].clone());
             i += 1;

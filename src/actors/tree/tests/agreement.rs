@@ -1,9 +1,9 @@
 //! What is planned is what the actors then do, whatever has happened to them.
 
 use super::*;
-use crate::actors::operator::{KeyOrder, ProviderOrder};
+use crate::actors::command_sender::{KeyCommand, ProviderCommand};
 use crate::actors::route::PlanRequest;
-use crate::domain::client::Standing;
+use crate::domain::client::Requester;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::ids::{KeyId, ModelName};
 use crate::domain::plan::{PlanOutcome, WaitLimits};
@@ -48,14 +48,14 @@ async fn planned(bench: &Bench) -> String {
             target: Arc::from("t"),
             upstreams: upstreams.collect(),
         }),
-        ask: Ask {
+        ask: RouteConstraints {
             closed: vec![None; CHAIN.len()],
             first: true,
-            ..Ask::default()
+            ..RouteConstraints::default()
         },
         tokens: 0,
         generation: u64::MAX,
-        standing: Standing::default(),
+        standing: Requester::default(),
         limits: WaitLimits {
             may_wait: false,
             wait_until: now,
@@ -63,7 +63,7 @@ async fn planned(bench: &Bench) -> String {
             deadline: now + 600 * S,
         },
     };
-    let planned = bench.tree.dispatcher().plan(request).await.unwrap();
+    let planned = bench.tree.client().plan(request).await.unwrap();
     match planned.plan.outcome {
         PlanOutcome::Goes => {
             let at = planned.plan.order[0];
@@ -85,9 +85,9 @@ async fn happen(bench: &Bench, rng: &mut fastrand::Rng, held: &mut Vec<Lease>) {
         1 if !held.is_empty() => drop(held.swap_remove(rng.usize(..held.len()))),
         2 => {
             let order = match rng.u8(..4) {
-                0 => KeyOrder::Quarantine(rng.bool().then_some(span)),
-                1 => KeyOrder::Cool(rng.bool().then(|| ModelName::from("m")), span),
-                _ => KeyOrder::Release,
+                0 => KeyCommand::Hold(rng.bool().then_some(span)),
+                1 => KeyCommand::Cool(rng.bool().then(|| ModelName::from("m")), span),
+                _ => KeyCommand::Release,
             };
             let provider = ProviderName::from(name);
             let id = KeyId {
@@ -98,8 +98,8 @@ async fn happen(bench: &Bench, rng: &mut fastrand::Rng, held: &mut Vec<Lease>) {
         }
         3 => {
             let order = match rng.u8(..3) {
-                0 => ProviderOrder::Quarantine(Some(span)),
-                _ => ProviderOrder::Release,
+                0 => ProviderCommand::Hold(Some(span)),
+                _ => ProviderCommand::Release,
             };
             let provider = ProviderName::from(name);
             bench

@@ -2,16 +2,16 @@
 
 use super::*;
 use crate::domain::attempts::Cause;
-use crate::domain::client::{Priority, Standing};
+use crate::domain::client::{Priority, Requester};
 
-type Told = oneshot::Receiver<Result<Lease, Refused>>;
+type LeaseReceiver = oneshot::Receiver<Result<Lease, LeaseRefused>>;
 
 impl Bench {
     /// Asks for one of provider `a`'s places in the background.
-    async fn comes(self: &Arc<Self>, priority: Priority, client: &str) -> Told {
+    async fn comes(self: &Arc<Self>, priority: Priority, client: &str) -> LeaseReceiver {
         let (tell, told) = oneshot::channel();
         let bench = Arc::clone(self);
-        let standing = Standing {
+        let standing = Requester {
             priority,
             client: Some(Arc::from(client)),
         };
@@ -20,20 +20,20 @@ impl Bench {
         told
     }
 
-    async fn ask_standing(&self, standing: Standing) -> Result<Lease, Refused> {
+    async fn ask_standing(&self, standing: Requester) -> Result<Lease, LeaseRefused> {
         let chain = Arc::new(Chain {
             target: Arc::from("t"),
             upstreams: vec![Upstream::new("a", "m")],
         });
         let end = self.clock.now() + 600 * S;
-        let dispatcher = self.tree.dispatcher();
+        let dispatcher = self.tree.client();
         let asked = dispatcher.lease(end, |reply| {
-            let ask = Ask {
+            let ask = RouteConstraints {
                 closed: vec![None],
                 first: true,
-                ..Ask::default()
+                ..RouteConstraints::default()
             };
-            let mut route = Route::new(Arc::clone(&chain), ask, 0, end, reply);
+            let mut route = RouteRequest::new(Arc::clone(&chain), ask, 0, end, reply);
             route.standing = standing.clone();
             route.may_wait = true;
             route.wait_until = end;
@@ -79,9 +79,9 @@ async fn the_router_lets_go_of_whoever_waits_for_most() {
     for _ in 0..6 {
         small.push(bench.comes(Priority::Normal, "small").await);
     }
-    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    let router = Arc::clone(&bench.tree.client().cells().router);
     assert_eq!(router.waiting(), 10);
-    let gone = |told: &mut Told| match told.try_recv() {
+    let gone = |told: &mut LeaseReceiver| match told.try_recv() {
         Ok(Err(refused)) => Some(refused.cause == Cause::RoomFull),
         _ => None,
     };

@@ -4,8 +4,8 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_holds_while_the_router_is_down() {
-    let chaos = panics("router", "Left", 20);
-    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], chaos).await);
+    let fault_hook = panics("router", "Left", 20);
+    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], fault_hook).await);
     let _held = bench.lease(&["a"]).await;
     let waiting = {
         let bench = Arc::clone(&bench);
@@ -43,8 +43,8 @@ async fn a_place_that_is_free_at_the_deadline_is_not_taken_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_newcomer_behind_those_who_wait_for_a_restart_waits_for_it_too() {
-    let chaos = panics("provider a", "Offer", 2);
-    let bench = Arc::new(Bench::with_chaos(vec![provider("a", 1)], chaos).await);
+    let fault_hook = panics("provider a", "Offer", 2);
+    let bench = Arc::new(Bench::with_chaos(vec![provider("a", 1)], fault_hook).await);
     let first = bench.ask_later(&["a"], Duration::ZERO);
     // The second restart comes after a pause; now the first one waits for it.
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -65,13 +65,13 @@ async fn a_wait_of_no_length_makes_no_key_good_that_refused() {
                 upstreams: vec![Upstream::new("a", "m")],
             });
             let deadline = bench.clock.now() + S;
-            let asked = bench.tree.dispatcher().lease(deadline, |reply| {
-                let ask = Ask {
+            let asked = bench.tree.client().lease(deadline, |reply| {
+                let ask = RouteConstraints {
                     closed: vec![None],
                     refused_keys: vec![(0, 1)],
-                    ..Ask::default()
+                    ..RouteConstraints::default()
                 };
-                let mut route = Route::new(Arc::clone(&chain), ask, 0, deadline, reply);
+                let mut route = RouteRequest::new(Arc::clone(&chain), ask, 0, deadline, reply);
                 route.may_wait = true;
                 route.wait_until = deadline;
                 route
@@ -87,8 +87,8 @@ async fn a_wait_of_no_length_makes_no_key_good_that_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_while_the_router_is_down_takes_no_place() {
-    let chaos = panics("router", "Left", 1);
-    let bench = Bench::with_chaos(vec![one_at_a_time("a")], chaos).await;
+    let fault_hook = panics("router", "Left", 1);
+    let bench = Bench::with_chaos(vec![one_at_a_time("a")], fault_hook).await;
     bench.lease(&["a"]).await.settle(Settlement {
         retry_after: Some(20 * S),
         ..outcome(Class::RateLimited)
@@ -97,7 +97,7 @@ async fn a_caller_that_leaves_while_the_router_is_down_takes_no_place() {
     let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
     assert!(leaving.is_err());
     bench.settle_down().await;
-    assert_eq!(bench.tree.dispatcher().cells().router.waiting(), 0);
+    assert_eq!(bench.tree.client().cells().router.waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn who_leaves_gives_up_its_own_place_at_once() {
         })
         .collect();
     bench.settle_down().await;
-    let router = Arc::clone(&bench.tree.dispatcher().cells().router);
+    let router = Arc::clone(&bench.tree.client().cells().router);
     assert_eq!(router.waiting(), 3);
     waiting[1].abort();
     // No time passes: nobody looks again by itself.
@@ -137,14 +137,14 @@ async fn what_waits_for_an_actor_is_counted_and_a_crash_loses_no_count() {
         ("provider a", "Offer"),
         ("key a#1", "Settled"),
     ] {
-        let chaos = panics(actor, message, 2);
-        let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+        let fault_hook = panics(actor, message, 2);
+        let bench = Bench::with_chaos(vec![provider("a", 1)], fault_hook).await;
         for _ in 0..5 {
             let lease = bench.ask(&["a"], 30 * S).await.unwrap();
             lease.settle(outcome(Class::Success));
         }
         tokio::time::sleep(S).await;
-        let cells = bench.tree.dispatcher().cells();
+        let cells = bench.tree.client().cells();
         let a = &cells.providers[&ProviderName::from("a")];
         let depths = [
             cells.router.mailbox.depth(),
@@ -153,7 +153,7 @@ async fn what_waits_for_an_actor_is_counted_and_a_crash_loses_no_count() {
         ];
         assert_eq!(depths, [0; 3], "{actor} at {message}");
         // The scheduler of this test runs nobody else until it is let.
-        let handle = bench.tree.dispatcher().router.clone();
+        let handle = bench.tree.client().router.clone();
         for _ in 0..3 {
             handle.send(RouterMessage::Left(Arc::default())).unwrap();
         }

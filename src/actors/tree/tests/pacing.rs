@@ -24,7 +24,7 @@ async fn what_an_answers_head_tells_counts_before_the_answers_end() {
         assert_eq!(lease.key.to_string(), "a#2");
         lease.settle(outcome(Class::Success));
     }
-    let cells = &bench.tree.dispatcher().cells().providers[&ProviderName::from("a")];
+    let cells = &bench.tree.client().cells().providers[&ProviderName::from("a")];
     let known = cells.keys[0].learned_limits();
     assert_eq!((known[0].unit, known[0].remaining), ("requests", Some(0.0)));
 }
@@ -87,7 +87,7 @@ async fn complaints_of_overload_limit_how_many_are_under_way() {
     }
     leases.pop().unwrap().settle(outcome(Class::Overloaded));
     bench.settle_down().await;
-    let cells = &bench.tree.dispatcher().cells().providers[&ProviderName::from("a")];
+    let cells = &bench.tree.client().cells().providers[&ProviderName::from("a")];
     assert_eq!(cells.keys[0].learned_concurrency(), Some(8));
     leases.truncate(8);
     bench.settle_down().await;

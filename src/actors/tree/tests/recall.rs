@@ -2,43 +2,45 @@
 
 use super::*;
 
-use crate::actors::spec::{KeyRecall, Recall};
+use crate::actors::spec::{RestoredKey, RestoredProvider};
 use crate::domain::allowance::{Allowance, Unit};
-use crate::domain::memory::{CooldownMemory, KeyMemory, Mark, ProviderMemory, QuarantineMemory};
+use crate::domain::persisted::{
+    Fingerprint, PersistedCooldown, PersistedKey, PersistedProvider, PersistedQuarantine,
+};
 use crate::domain::refusal::Refusal;
 
-fn recall(keys: Vec<KeyMemory>) -> Recall {
-    let keys = keys.into_iter().zip(1..).map(|(memory, n)| KeyRecall {
-        mark: Mark([n; 16]),
-        memory,
+fn recall(keys: Vec<PersistedKey>) -> RestoredProvider {
+    let keys = keys.into_iter().zip(1..).map(|(memory, n)| RestoredKey {
+        fingerprint: Fingerprint([n; 16]),
+        persisted: memory,
         limits: Vec::new(),
     });
-    Recall {
-        mark: Mark([0; 16]),
-        memory: ProviderMemory::default(),
+    RestoredProvider {
+        fingerprint: Fingerprint([0; 16]),
+        persisted: PersistedProvider::default(),
         keys: keys.collect(),
     }
 }
 
-fn cooling(until: Time) -> KeyMemory {
-    KeyMemory {
-        whole: Some(CooldownMemory { until, strikes: 1 }),
+fn cooling(until: Time) -> PersistedKey {
+    PersistedKey {
+        whole: Some(PersistedCooldown { until, strikes: 1 }),
         exhausted: true,
-        ..KeyMemory::default()
+        ..PersistedKey::default()
     }
 }
 
-async fn bench(providers: Vec<ProviderSpec>, recall: Recall) -> Bench {
+async fn bench(providers: Vec<ProviderSpec>, recall: RestoredProvider) -> Bench {
     let clock = Clock::start();
     let spec = TreeSpec {
         generation: 0,
         oldest: 0,
-        recall: [(ProviderName::from("a"), recall)].into(),
+        restored: [(ProviderName::from("a"), recall)].into(),
         providers,
         max_waiting: 10,
         restart: RestartPolicy::default(),
         clock,
-        chaos: Chaos::default(),
+        fault_hook: FaultHook::default(),
     };
     Bench {
         tree: Tree::start(spec.clone()).await,
@@ -50,20 +52,20 @@ async fn bench(providers: Vec<ProviderSpec>, recall: Recall) -> Bench {
 #[tokio::test(start_paused = true)]
 async fn keys_that_were_out_are_not_asked_until_their_time_and_then_serve() {
     let until = Time::ZERO + 3600 * S;
-    let keys = vec![cooling(until), KeyMemory::default()];
+    let keys = vec![cooling(until), PersistedKey::default()];
     let bench = bench(vec![provider("a", 2)], recall(keys)).await;
     for _ in 0..4 {
         assert_eq!(bench.lease(&["a"]).await.key.to_string(), "a#2");
     }
-    let cells = bench.tree.dispatcher().cells();
-    let cell = &cells.providers[&ProviderName::from("a")].keys[0];
+    let cells = bench.tree.client().cells();
+    let status = &cells.providers[&ProviderName::from("a")].keys[0];
     let refusal = Refusal::until(Reason::Exhausted, until);
     assert_eq!(
-        cell.view().outage(bench.clock.now()),
+        status.view().outage(bench.clock.now()),
         Some(refusal),
         "to be seen before anybody asks"
     );
-    assert_eq!(cell.mark, Some(Mark([1; 16])));
+    assert_eq!(status.fingerprint, Some(Fingerprint([1; 16])));
     tokio::time::advance(3601 * S).await;
     let mut keys: Vec<String> = Vec::new();
     for _ in 0..2 {
@@ -75,20 +77,20 @@ async fn keys_that_were_out_are_not_asked_until_their_time_and_then_serve() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
-    let quarantine = QuarantineMemory {
+    let quarantine = PersistedQuarantine {
         until: Time::ZERO,
         span: 600 * S,
     };
-    let memory = KeyMemory {
-        quarantine: Some(quarantine),
-        ..KeyMemory::default()
+    let memory = PersistedKey {
+        invalid: Some(quarantine),
+        ..PersistedKey::default()
     };
     let bench = bench(vec![provider("a", 1)], recall(vec![memory])).await;
     let probe = bench.lease(&["a"]).await;
     assert!(probe.trial);
     assert!(bench.ask(&["a"], Duration::ZERO).await.is_err(), "only one");
     let admits = || {
-        let cells = bench.tree.dispatcher().cells();
+        let cells = bench.tree.client().cells();
         let view = cells.providers[&ProviderName::from("a")].keys[0].view();
         view.refusal(&"m".into(), bench.clock.now()).is_none()
     };
@@ -99,26 +101,30 @@ async fn an_invalid_key_whose_time_is_up_is_probed_by_one_request() {
     let probe = bench.lease(&["a"]).await;
     probe.settle(outcome(Class::InvalidKey));
     bench.settle_down().await;
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     let view = cells.providers[&ProviderName::from("a")].keys[0].view();
     let until = view.outage(bench.clock.now()).unwrap().ready_at.unwrap();
     assert!(
         until.since(bench.clock.now()) > 1190 * S,
         "doubled: {until:?}"
     );
-    assert_eq!(view.memory.quarantine.unwrap().span, 1200 * S);
+    assert_eq!(view.persisted.invalid.unwrap().span, 1200 * S);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_a_reload_adds_begins_with_what_is_known_of_it_and_one_that_stays_does_not() {
     let until = Time::ZERO + 3600 * S;
-    let bench = bench(vec![provider("a", 1)], recall(vec![KeyMemory::default()])).await;
-    let keys = vec![cooling(until), cooling(until), KeyMemory::default()];
+    let bench = bench(
+        vec![provider("a", 1)],
+        recall(vec![PersistedKey::default()]),
+    )
+    .await;
+    let keys = vec![cooling(until), cooling(until), PersistedKey::default()];
     let spec = TreeSpec {
         generation: 1,
         oldest: 1,
         providers: vec![provider("a", 3)],
-        recall: [(ProviderName::from("a"), recall(keys))].into(),
+        restored: [(ProviderName::from("a"), recall(keys))].into(),
         ..bench.spec.clone()
     };
     bench.tree.apply(&spec).await;
@@ -134,12 +140,12 @@ async fn a_key_that_a_reload_adds_begins_with_what_is_known_of_it_and_one_that_s
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_gone_stays_gone() {
     let until = Time::ZERO + 300 * S;
-    let recall = Recall {
-        memory: ProviderMemory {
+    let recall = RestoredProvider {
+        persisted: PersistedProvider {
             gone: vec![("m".into(), until)],
-            ..ProviderMemory::default()
+            ..PersistedProvider::default()
         },
-        ..recall(vec![KeyMemory::default()])
+        ..recall(vec![PersistedKey::default()])
     };
     let bench = bench(vec![provider("a", 1)], recall).await;
     let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
@@ -153,7 +159,7 @@ async fn a_model_that_is_gone_stays_gone() {
 async fn that_a_limit_is_used_up_is_published_at_once_and_the_rest_once_a_second() {
     let bench = Bench::new(vec![provider("a", 1)]).await;
     let published = || {
-        let cells = bench.tree.dispatcher().cells();
+        let cells = bench.tree.client().cells();
         let limits = cells.providers[&ProviderName::from("a")].keys[0].limits_memory();
         limits.first().map(|limit| limit.left)
     };

@@ -59,7 +59,7 @@ async fn what_is_new_takes_part_and_what_is_gone_does_not() {
     assert_eq!(bench.keys("a").await, ["a#1"]);
     assert_eq!(bench.keys("new").await, ["new#1", "new#2"]);
     assert_eq!(bench.refused("gone").await, Cause::NothingLeft);
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     assert_eq!(cells.providers.len(), 2);
 }
 
@@ -83,7 +83,7 @@ async fn a_key_that_stays_keeps_its_cooldown_its_number_and_its_leases() {
         ["a#3", "a#4"],
         "k2 cools, k1 is gone"
     );
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     let third = &cells.providers[&ProviderName::from("a")].keys[1];
     assert_eq!((third.id.index, third.in_flight()), (3, 1));
     drop(leases);
@@ -97,14 +97,14 @@ async fn a_key_that_stays_keeps_its_cooldown_its_number_and_its_leases() {
 async fn what_leaves_ends_with_its_last_lease_and_is_not_started_again() {
     let exits = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&exits);
-    let chaos = Chaos::hook(move |actor, message| {
+    let fault_hook = FaultHook::hook(move |actor, message| {
         if actor == "router" && message == "Exited" {
             seen.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], fault_hook).await;
     let lease = bench.lease(&["a"]).await;
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     let key = Arc::clone(&cells.providers[&ProviderName::from("a")].keys[0]);
     bench.apply(1, vec![provider("b", 1)]).await;
     assert_eq!(key.in_flight(), 1);
@@ -137,7 +137,7 @@ async fn limits_that_changed_hold_at_once_and_wake_those_who_wait() {
 async fn a_provider_that_moved_has_other_keys_and_an_older_request_never_gets_them() {
     let bench = Bench::new(vec![provider("a", 1)]).await;
     let moved = ProviderSpec {
-        home: "https://elsewhere.example.com/v1".to_owned(),
+        endpoint: "https://elsewhere.example.com/v1".to_owned(),
         ..provider("a", 1)
     };
     bench.apply(1, vec![moved]).await;
@@ -151,7 +151,7 @@ async fn a_provider_that_moved_has_other_keys_and_an_older_request_never_gets_th
 async fn requests_that_began_earlier_finish_with_the_keys_they_began_with() {
     let bench = Bench::new(vec![provider("a", 1), provider("gone", 1)]).await;
     let moved = || ProviderSpec {
-        home: "https://elsewhere.example.com/v1".to_owned(),
+        endpoint: "https://elsewhere.example.com/v1".to_owned(),
         ..provider("a", 1)
     };
     bench.apply_from(0, 1, vec![moved()]).await;
@@ -205,7 +205,7 @@ async fn a_provider_that_moved_is_not_blamed_for_its_old_place() {
     tokio::time::sleep(S).await;
     assert_eq!(bench.refused("a").await, Cause::WaitForbidden);
     let moved = ProviderSpec {
-        home: "https://elsewhere.example.com/v1".to_owned(),
+        endpoint: "https://elsewhere.example.com/v1".to_owned(),
         ..provider("a", 1)
     };
     bench.apply(1, vec![moved]).await;
@@ -220,7 +220,7 @@ async fn what_ends_at_the_old_place_after_the_move_is_not_held_against_the_new_o
         leases.push(bench.lease(&["a"]).await);
     }
     let moved = ProviderSpec {
-        home: "https://elsewhere.example.com/v1".to_owned(),
+        endpoint: "https://elsewhere.example.com/v1".to_owned(),
         ..provider("a", 1)
     };
     bench.apply_from(0, 1, vec![moved]).await;
@@ -262,14 +262,14 @@ async fn a_newcomer_does_not_queue_behind_those_who_may_not_use_the_new_key() {
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_fails_over_it_sees_it_through() {
     let strikes = Arc::new(AtomicU32::new(0));
-    let chaos = Chaos::hook(move |actor, message| {
+    let fault_hook = FaultHook::hook(move |actor, message| {
         let first = || strikes.fetch_add(1, Ordering::Relaxed) == 0;
         assert!(
             !(actor == "supervisor" && message == "Apply" && first()),
             "on purpose"
         );
     });
-    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+    let bench = Bench::with_chaos(vec![provider("a", 1)], fault_hook).await;
     bench.apply(1, vec![provider("a", 2)]).await;
     assert_eq!(bench.keys("a").await, ["a#1", "a#2"]);
 }

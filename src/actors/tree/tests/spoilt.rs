@@ -4,16 +4,17 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::actors::operator::KeyOrder;
-use crate::actors::view::Life;
+use crate::actors::command_sender::KeyCommand;
+use crate::actors::status::Life;
 use crate::domain::ids::{KeyId, ModelName};
 
 /// Spoils the state of `actor` once, as soon as the flag is set.
-fn spoils(actor: &'static str) -> (Chaos, Arc<AtomicBool>) {
+fn spoils(actor: &'static str) -> (FaultHook, Arc<AtomicBool>) {
     let armed = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&armed);
-    let chaos = Chaos::spoiler(move |who| who == actor && flag.swap(false, Ordering::SeqCst));
-    (chaos, armed)
+    let fault_hook =
+        FaultHook::spoiler(move |who| who == actor && flag.swap(false, Ordering::SeqCst));
+    (fault_hook, armed)
 }
 
 fn limited(seconds: u32) -> Settlement {
@@ -25,7 +26,7 @@ fn limited(seconds: u32) -> Settlement {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases() {
-    let (chaos, armed) = spoils("key a#1");
+    let (fault_hook, armed) = spoils("key a#1");
     let two = ProviderSpec {
         limits: KeyLimits {
             max_in_flight: Some(2),
@@ -33,7 +34,7 @@ async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases
         },
         ..provider("a", 1)
     };
-    let bench = Bench::with_chaos(vec![two], chaos).await;
+    let bench = Bench::with_chaos(vec![two], fault_hook).await;
     let cool = bench.ask_model("a", "cool", 30 * S).await.unwrap();
     cool.settle(limited(600));
     let held = bench.lease(&["a"]).await;
@@ -62,15 +63,15 @@ async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases
     let full = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
     assert_eq!(full.declined[0].1.reason, Reason::Saturated);
     drop(both);
-    let cells = bench.tree.dispatcher().cells();
+    let cells = bench.tree.client().cells();
     let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
     assert_eq!((life.get(), life.restarts()), (Life::Up, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_is_out_stays_the_only_one() {
-    let (chaos, armed) = spoils("key a#1");
-    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
+    let (fault_hook, armed) = spoils("key a#1");
+    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], fault_hook).await;
     let lease = bench.lease(&["a"]).await;
     lease.settle(outcome(Class::InvalidKey));
     bench.settle_down().await;
@@ -84,7 +85,7 @@ async fn a_trial_that_is_out_stays_the_only_one() {
     };
     for _ in 0..5 {
         // No request comes to it: an order does.
-        let order = KeyOrder::Cool(Some(ModelName::from("x")), S);
+        let order = KeyCommand::Cool(Some(ModelName::from("x")), S);
         bench.tree.operator().key(&id, order).await.unwrap();
         assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -96,8 +97,8 @@ async fn a_trial_that_is_out_stays_the_only_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_with_a_spoilt_state_begins_anew_with_what_is_gone() {
-    let (chaos, armed) = spoils("provider a");
-    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
+    let (fault_hook, armed) = spoils("provider a");
+    let bench = Bench::with_chaos(vec![provider("a", 1)], fault_hook).await;
     let gone = bench.ask_model("a", "gone", 30 * S).await.unwrap();
     gone.settle(outcome(Class::ModelGone));
     let held = bench.lease(&["a"]).await;
@@ -114,8 +115,8 @@ async fn a_provider_with_a_spoilt_state_begins_anew_with_what_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_router_with_a_spoilt_state_loses_nobody_who_waits() {
-    let (chaos, armed) = spoils("router");
-    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], chaos).await);
+    let (fault_hook, armed) = spoils("router");
+    let bench = Arc::new(Bench::with_chaos(vec![one_at_a_time("a")], fault_hook).await);
     let held = bench.lease(&["a"]).await;
     let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
     bench.settle_down().await;

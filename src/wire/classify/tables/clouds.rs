@@ -1,6 +1,6 @@
 //! Errors of the large clouds and the hubs.
 
-use super::table::{Table, table};
+use super::table::{ErrorTable, table};
 
 table! { GOOGLE
     [400] InvalidKey if Reason "API_KEY_INVALID";

@@ -3,7 +3,7 @@
 //! A 400 or a 422 often quotes the caller's own text. What blames a key or a model needs a code there: one
 //! caller's words must not take them away from all others.
 
-use super::table::{Table, table};
+use super::table::{ErrorTable, table};
 
 // What an error without a status says of a key, a credit or a model, asked before the rest. These are whole sentences of providers;
 // nothing may stand before them, since routers and agents quote what others told them.

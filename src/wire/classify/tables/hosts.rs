@@ -1,6 +1,6 @@
 //! Errors of those who host the models of others.
 
-use super::table::{Table, table};
+use super::table::{ErrorTable, table};
 
 table! { GROQ
     [401] InvalidKey if Code "invalid_api_key";

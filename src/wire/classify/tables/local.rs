@@ -3,7 +3,7 @@
 //! They mostly stand behind a name and an address that say nothing: what they all may say is in the common table. Here
 //! is what would mean something else elsewhere, and what is worth to be looked up under the server's name.
 
-use super::table::{Table, table};
+use super::table::{ErrorTable, table};
 
 table! { OLLAMA
     [429] QuotaExhausted if Message "usage limit";

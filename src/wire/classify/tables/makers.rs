@@ -1,6 +1,6 @@
 //! Errors of those who make models.
 
-use super::table::{Table, table};
+use super::table::{ErrorTable, table};
 
 table! { OPENAI
     [401] InvalidKey if Code "invalid_api_key";

@@ -8,32 +8,32 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::domain::outcome::Class;
-use crate::wire::error_doc::{Doc, Field};
+use crate::wire::error_doc::{Doc, ErrorField};
 
 /// One row: a class, and what it is known by.
-pub(in crate::wire) struct Rule {
+pub(in crate::wire) struct ErrorRule {
     pub(in crate::wire::classify) class: Class,
     /// Among these; none: any.
     pub(in crate::wire::classify) status: &'static [u16],
-    pub(in crate::wire::classify) when: &'static [(Field, &'static str)],
+    pub(in crate::wire::classify) when: &'static [(ErrorField, &'static str)],
 }
 
 /// A provider's rows. A row's regular expression is compiled when an error first comes that only it can decide: all
 /// of them at once would take longer than many a caller waits.
-pub(in crate::wire) struct Table {
-    pub(in crate::wire) rules: &'static [Rule],
+pub(in crate::wire) struct ErrorTable {
+    pub(in crate::wire) rules: &'static [ErrorRule],
     compiled: OnceLock<Vec<OnceLock<Option<Regex>>>>,
 }
 
-/// Declares a table: `[statuses] Class if Field "value", Field "value";`, or `[statuses] Class;`.
+/// Declares a table: `[statuses] Class if ErrorField "value", ErrorField "value";`, or `[statuses] Class;`.
 /// A `Message` is a regular expression that ignores case.
 macro_rules! table {
     ($name:ident $([$($status:literal),*] $class:ident $(if $($field:ident $value:literal),+)?;)+) => {
-        pub(in crate::wire) static $name: Table = Table::new(&[$(
-            $crate::wire::classify::tables::table::Rule {
+        pub(in crate::wire) static $name: ErrorTable = ErrorTable::new(&[$(
+            $crate::wire::classify::tables::table::ErrorRule {
                 class: $crate::domain::outcome::Class::$class,
                 status: &[$($status),*],
-                when: &[$($(($crate::wire::error_doc::Field::$field, $value)),+)?],
+                when: &[$($(($crate::wire::error_doc::ErrorField::$field, $value)),+)?],
             },
         )+]);
     };
@@ -47,8 +47,8 @@ static NOT_THE_PROMPT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
-impl Table {
-    pub(super) const fn new(rules: &'static [Rule]) -> Self {
+impl ErrorTable {
+    pub(super) const fn new(rules: &'static [ErrorRule]) -> Self {
         Self {
             rules,
             compiled: OnceLock::new(),
@@ -63,14 +63,14 @@ impl Table {
         let rule = self.rules.get(at)?;
         let regex = compiled.get(at)?.get_or_init(|| {
             let mut facts = rule.when.iter();
-            let (_, text) = facts.find(|(field, _)| *field == Field::Message)?;
+            let (_, text) = facts.find(|(field, _)| *field == ErrorField::Message)?;
             error_pattern(text)
         });
         regex.as_ref()
     }
 
     /// The class of the first row that knows the error by something it says. A status that is not known
-    /// contradicts no row, but then mere words take no key and no model away (see [`Rule::allows`]).
+    /// contradicts no row, but then mere words take no key and no model away (see [`ErrorRule::allows`]).
     pub(in crate::wire::classify) fn by_facts(
         &self,
         status: Option<u16>,
@@ -90,7 +90,7 @@ impl Table {
     }
 }
 
-impl Rule {
+impl ErrorRule {
     /// Whether the row may decide about an answer with this status. Without one, words that mean a key, a credit or a
     /// model beside their own status may mean anything (a tool of an agent has keys, too, and every engine speaks of
     /// its model): such rows need a code or a type.
@@ -111,19 +111,28 @@ impl Rule {
 
     /// Whether the row asks for something that was chosen to be compared, such as a code or a type.
     fn is_coded(&self) -> bool {
-        let loose = |field| matches!(field, Field::Message | Field::Body | Field::Header);
+        let loose = |field| {
+            matches!(
+                field,
+                ErrorField::Message | ErrorField::Body | ErrorField::Header
+            )
+        };
         self.when.iter().any(|(field, _)| !loose(*field))
     }
 
     /// Whether every fact but the words is found.
     fn holds(&self, doc: &Doc) -> bool {
         let mut facts = self.when.iter();
-        facts.all(|(field, value)| *field == Field::Message || doc.says(*field, value))
+        facts.all(|(field, value)| *field == ErrorField::Message || doc.says(*field, value))
     }
 
     /// Whether the words, if the row asks for any, are found.
     fn says<'a>(&self, doc: &Doc, regex: impl FnOnce() -> Option<&'a Regex>) -> bool {
-        if self.when.iter().all(|(field, _)| *field != Field::Message) {
+        if self
+            .when
+            .iter()
+            .all(|(field, _)| *field != ErrorField::Message)
+        {
             return true;
         }
         let text = doc.text().as_bytes();

@@ -322,7 +322,7 @@ fn write(out: &mut String, hosts: &[(&str, &str)]) -> std::fmt::Result {
     Ok(())
 }
 
-fn rows(out: &mut String, rules: &[super::super::tables::Rule]) -> std::fmt::Result {
+fn rows(out: &mut String, rules: &[super::super::tables::ErrorRule]) -> std::fmt::Result {
     writeln!(out, "| Status | Known by | Class |\n|---|---|---|")?;
     for rule in rules {
         let status: Vec<String> = rule.status.iter().map(u16::to_string).collect();
@@ -345,23 +345,23 @@ fn rows(out: &mut String, rules: &[super::super::tables::Rule]) -> std::fmt::Res
 }
 
 /// The name of a fact for readers.
-fn name(field: Field) -> &'static str {
+fn name(field: ErrorField) -> &'static str {
     match field {
-        Field::Code => "`code`",
-        Field::Type => "`type`",
-        Field::Message => "words",
-        Field::Grpc => "`status`",
-        Field::Reason => "`reason`",
-        Field::QuotaId => "`quotaId` with",
-        Field::Detail => "`details.error_code`",
-        Field::Metadata => "`metadata.error_type`",
-        Field::Cloudflare => "`errors[].code`",
-        Field::BaseResp => "`base_resp.status_code`",
-        Field::Name => "`code` or `type`",
-        Field::Param => "`param`",
-        Field::Finish => "end reason",
-        Field::Header => "header",
-        Field::Body => "body",
+        ErrorField::Code => "`code`",
+        ErrorField::Type => "`type`",
+        ErrorField::Message => "words",
+        ErrorField::Grpc => "`status`",
+        ErrorField::Reason => "`reason`",
+        ErrorField::QuotaId => "`quotaId` with",
+        ErrorField::Detail => "`details.error_code`",
+        ErrorField::Metadata => "`metadata.error_type`",
+        ErrorField::Cloudflare => "`errors[].code`",
+        ErrorField::BaseResp => "`base_resp.status_code`",
+        ErrorField::Name => "`code` or `type`",
+        ErrorField::Param => "`param`",
+        ErrorField::Finish => "end reason",
+        ErrorField::Header => "header",
+        ErrorField::Body => "body",
     }
 }
 

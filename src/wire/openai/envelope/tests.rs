@@ -4,8 +4,8 @@ use serde_json::Value;
 use super::super::fields::{BOOKKEEPING, holds};
 use super::*;
 
-fn read(json: &str) -> Envelope<'_> {
-    Envelope::read(json).unwrap_or_else(|| panic!("{json}"))
+fn read(json: &str) -> ResponseEnvelope<'_> {
+    ResponseEnvelope::read(json).unwrap_or_else(|| panic!("{json}"))
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn odd_types_repeated_names_and_broken_texts_are_read() {
     assert_eq!(word(twice.id), "b");
     assert!(twice.choices.produced);
     for json in ["", "1", "[]", "null", r#""x""#, "{", r#"{"a":1}{}"#] {
-        assert!(Envelope::read(json).is_none(), "{json}");
+        assert!(ResponseEnvelope::read(json).is_none(), "{json}");
     }
 }
 

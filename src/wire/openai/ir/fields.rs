@@ -96,15 +96,15 @@ pub(super) fn put_in(fields: &mut Extra, place: &str, name: &str, value: Option<
 /// `{"type": "ephemeral"}`, perhaps with how long.
 pub(super) fn cache_mark(fields: &mut Extra) -> Option<CacheMark> {
     take(fields, "cache_control", |value| {
-        let mut mark = value.as_object()?.clone();
-        let kind = text(&mut mark, "type")?;
-        let ttl = text(&mut mark, "ttl");
-        (kind == "ephemeral" && mark.is_empty()).then_some(CacheMark { ttl })
+        let mut fingerprint = value.as_object()?.clone();
+        let kind = text(&mut fingerprint, "type")?;
+        let ttl = text(&mut fingerprint, "ttl");
+        (kind == "ephemeral" && fingerprint.is_empty()).then_some(CacheMark { ttl })
     })
 }
 
-pub(super) fn put_cache_mark(fields: &mut Extra, mark: Option<CacheMark>) {
-    if let Some(CacheMark { ttl }) = mark {
+pub(super) fn put_cache_mark(fields: &mut Extra, fingerprint: Option<CacheMark>) {
+    if let Some(CacheMark { ttl }) = fingerprint {
         put_in(fields, "cache_control", "type", Some("ephemeral"));
         put_in(fields, "cache_control", "ttl", ttl);
     }

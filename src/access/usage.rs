@@ -1,0 +1,180 @@
+//! What one client has taken: atomics without a lock. Each rate is one number (see [`crate::domain::gcra`]), changed by
+//! compare and exchange, so that no two takers share what only one of them may have.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::domain::client::ClientLimits;
+use crate::domain::gcra::Gcra;
+use crate::domain::time::Time;
+
+/// The counts of one client; they outlive a change of its limits.
+#[derive(Debug, Default)]
+pub(super) struct ClientUsage {
+    in_flight: AtomicU32,
+    /// Bodies that are being read.
+    reading: AtomicU32,
+    requests: AtomicGcra,
+    tokens: AtomicGcra,
+}
+
+/// Which limit was met.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum LimitMet {
+    Requests,
+    Tokens,
+}
+
+fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
+    let enter = |inside: u32| {
+        let room = most.is_none_or(|most| inside < most);
+        room.then(|| inside.saturating_add(1))
+    };
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter)
+        .is_ok()
+}
+
+impl ClientUsage {
+    /// Counts one in, unless there are `most` already.
+    pub(super) fn enter(&self, most: Option<u32>) -> bool {
+        count_in(&self.in_flight, most)
+    }
+
+    /// Counts a body in that is to be read, unless there are `most` already.
+    pub(super) fn read(&self, most: Option<u32>) -> bool {
+        count_in(&self.reading, most)
+    }
+
+    /// One of them is not read any more.
+    pub(super) fn has_read(&self) {
+        self.reading.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// One that was counted in is gone.
+    pub(super) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes one request and so many tokens, both or none. Says when the tokens taken so far are paid for.
+    ///
+    /// # Errors
+    /// The limit that leaves room last, and when it does.
+    pub(super) fn take(
+        &self,
+        limits: &ClientLimits,
+        tokens: u64,
+        now: Time,
+    ) -> Result<Time, (LimitMet, Time)> {
+        let (rpm, tpm) = (
+            limits.rpm.map(Gcra::per_minute),
+            limits.tpm.map(Gcra::per_minute),
+        );
+        let requests = rpm.map_or(Ok(now), |rpm| self.requests.take(rpm, 1, now));
+        let requests = requests.map_err(|ready| (LimitMet::Requests, ready));
+        let Some(tpm) = tpm else { return requests };
+        let counted = match requests {
+            Ok(counted) => counted,
+            Err((met, ready)) => {
+                // It must not come back for nothing.
+                let then = self.tokens.look(tpm, tokens, now);
+                return Err(match then {
+                    Err(later) if later > ready => (LimitMet::Tokens, later),
+                    _ => (met, ready),
+                });
+            }
+        };
+        self.tokens.take(tpm, tokens, now).map_err(|ready| {
+            if let Some(rpm) = rpm {
+                self.requests.correct(rpm, now, counted, 1, 0);
+            }
+            (LimitMet::Tokens, ready)
+        })
+    }
+
+    /// Whether [`take`](Self::take) would. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn look(
+        &self,
+        limits: &ClientLimits,
+        tokens: u64,
+        now: Time,
+    ) -> Result<(), (LimitMet, Time)> {
+        let per_minute = [
+            (LimitMet::Requests, limits.rpm, &self.requests, 1),
+            (LimitMet::Tokens, limits.tpm, &self.tokens, tokens),
+        ];
+        let looks = per_minute
+            .into_iter()
+            .filter_map(|(met, limit, rate, amount)| {
+                let ready = rate.look(Gcra::per_minute(limit?), amount, now).err()?;
+                Some((met, ready))
+            });
+        // Of two at the same moment the first, as `take` says.
+        let last = looks.reduce(|one, other| if other.1 > one.1 { other } else { one });
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Of `reserved` tokens, which were paid for at `taken`, `used` were needed.
+    pub(super) fn correct(
+        &self,
+        limits: &ClientLimits,
+        (taken, reserved): (Time, u64),
+        used: u64,
+        now: Time,
+    ) {
+        if let Some(tpm) = limits.tpm {
+            let tpm = Gcra::per_minute(tpm);
+            self.tokens.correct(tpm, now, taken, reserved, used);
+        }
+    }
+}
+
+/// A theoretical arrival time, in nanoseconds.
+#[derive(Debug, Default)]
+struct AtomicGcra(AtomicU64);
+
+impl AtomicGcra {
+    fn take(&self, rate: Gcra, amount: u64, now: Time) -> Result<Time, Time> {
+        let mut told = now;
+        let take = |paid: u64| match rate.take(Time::from_nanos(paid), now, amount) {
+            Ok(next) => {
+                told = next;
+                Some(next.as_nanos())
+            }
+            Err(ready) => {
+                told = ready;
+                None
+            }
+        };
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        match taken {
+            Ok(_) => Ok(told),
+            Err(_) => Err(told),
+        }
+    }
+
+    /// What taking it would come to.
+    fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
+        let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
+        rate.take(paid, now, amount).map(drop)
+    }
+
+    fn correct(&self, rate: Gcra, now: Time, taken: Time, reserved: u64, used: u64) {
+        let correct = |paid: u64| {
+            let next = rate.correct(Time::from_nanos(paid), now, taken, reserved, used);
+            Some(next.as_nanos())
+        };
+        // It always has a next value.
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct);
+    }
+}

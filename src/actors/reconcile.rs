@@ -1,0 +1,433 @@
+//! Brings the tree's seats in line with a configuration: what is new gets a seat, what is gone loses it, and
+//! what stays keeps everything that it knows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::child::Child;
+use super::child_slot::{ActorSlot, ChildSlot};
+use super::fault_hook::FaultHook;
+use super::handle::Handle;
+use super::handoff::StateHandoff;
+use super::key::{self, KeyActor, KeyCore, KeyPort};
+use super::message::provider::ProviderMessage;
+use super::message::router::RouterMessage;
+use super::provider::{self, KeyRing, KeySlot, ProviderActor, ProviderCore};
+use super::router::{ProviderSlot, RoutingTable};
+use super::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
+use super::status::{
+    KeySettings, KeyStatus, LifeStatus, ProviderStatus, ProviderStatuses, RouterStatus, TreeStatus,
+};
+use crate::domain::ids::{KeyId, ProviderName};
+use crate::domain::key_state::KeyState;
+use crate::domain::provider_state::ProviderState;
+use crate::domain::rotation::Rotation;
+use crate::domain::secret::ApiKey;
+use crate::runtime::clock::Clock;
+
+/// What all seats have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) router: Handle<RouterMessage>,
+    pub(crate) router_status: Arc<RouterStatus>,
+    pub(crate) supervisor_life: Arc<LifeStatus>,
+    /// What the router looks providers up in.
+    pub(crate) table: Arc<ArcSwap<RoutingTable>>,
+    /// What everybody else looks at.
+    pub(crate) statuses: Arc<ArcSwap<TreeStatus>>,
+    pub(crate) clock: Clock,
+    pub(crate) fault_hook: FaultHook,
+}
+
+/// What is left to do once the seats are in line.
+pub(crate) struct Reconciliation {
+    /// Seats whose actors are to be started.
+    pub(crate) started: Vec<Child>,
+    /// Seats that are taken away; their actors run still.
+    pub(crate) leaving: Vec<(Child, ChildSlot)>,
+    /// Seats whose place another took before anybody saw them: a supervisor died over them.
+    pub(crate) replaced: Vec<ChildSlot>,
+    rings: Vec<(Arc<ArcSwap<KeyRing>>, KeyRing)>,
+    settings: Vec<(Arc<KeyStatus>, KeySettings)>,
+    table: RoutingTable,
+    statuses: TreeStatus,
+}
+
+impl Reconciliation {
+    /// Lets routers and providers see the new seats. Their actors should run by now.
+    pub(crate) fn publish(self, common: &Common) {
+        for (cell, settings) in self.settings {
+            cell.configure(settings);
+        }
+        for (ring, new) in self.rings {
+            ring.store(Arc::new(new));
+        }
+        common.table.store(Arc::new(self.table));
+        common.statuses.store(Arc::new(self.statuses));
+    }
+}
+
+/// Changes `seats` as `spec` says. `places` remembers how many keys a provider that is gone had: their numbers
+/// are not given out again, because the last of their leases may still be on its way.
+pub(crate) fn reconcile(
+    seats: &mut BTreeMap<Child, ChildSlot>,
+    places: &mut HashMap<ProviderName, usize>,
+    spec: &TreeSpec,
+    common: &Common,
+) -> Reconciliation {
+    let mut difference = Reconciliation {
+        started: Vec::new(),
+        leaving: Vec::new(),
+        replaced: Vec::new(),
+        rings: Vec::new(),
+        settings: Vec::new(),
+        table: RoutingTable {
+            providers: HashMap::new(),
+            max_waiting: spec.max_waiting,
+        },
+        statuses: TreeStatus {
+            supervisor: Arc::clone(&common.supervisor_life),
+            router: Arc::clone(&common.router_status),
+            providers: BTreeMap::new(),
+        },
+    };
+    let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
+    let gone: Vec<ProviderName> = seats
+        .keys()
+        .filter_map(|child| match child {
+            Child::Provider(name) if !wanted(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for name in gone {
+        let known = stop(seats, &name, spec, &mut difference);
+        places.insert(name, known);
+    }
+    for provider in &spec.providers {
+        let aligned = Reconciling {
+            spec,
+            provider,
+            common,
+            difference: &mut difference,
+        };
+        aligned.reconcile(seats, places.get(&provider.name).copied().unwrap_or(0));
+    }
+    difference
+}
+
+/// Lets a provider go: at once, or when the last request that may still use it is over. Says how many places its
+/// keys had.
+fn stop(
+    seats: &mut BTreeMap<Child, ChildSlot>,
+    name: &ProviderName,
+    spec: &TreeSpec,
+    difference: &mut Reconciliation,
+) -> usize {
+    let child = Child::Provider(name.clone());
+    let Some(ChildSlot::Provider(post)) = seats.get(&child) else {
+        return 0;
+    };
+    let shared = Arc::clone(&post.actor.ring);
+    let ring = shared.load();
+    let handle = post.handle.clone();
+    let cell = Arc::clone(&post.actor.status);
+    let keys: Vec<Option<KeySlot>> = ring
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(place, seat)| retire(seats, difference, spec, (name, place), seat.as_ref()?))
+        .collect();
+    let places = keys.len();
+    if keys.iter().all(Option::is_none) {
+        let seat = seats.remove(&child);
+        difference.leaving.extend(seat.map(|seat| (child, seat)));
+    } else {
+        let seat = ProviderSlot {
+            handle,
+            ring: Arc::clone(&shared),
+            status: cell,
+        };
+        difference.table.providers.insert(name.clone(), seat);
+        let new = KeyRing {
+            order: present(&keys),
+            keys,
+            endpoint: ring.endpoint.clone(),
+            ..**ring
+        };
+        difference.rings.push((Arc::clone(&shared), new));
+    }
+    places
+}
+
+/// The places that are not empty.
+fn present(keys: &[Option<KeySlot>]) -> Vec<usize> {
+    let places = keys.iter().enumerate();
+    let places = places.filter_map(|(place, seat)| seat.as_ref().map(|_| place));
+    places.collect()
+}
+
+/// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
+fn retire(
+    seats: &mut BTreeMap<Child, ChildSlot>,
+    difference: &mut Reconciliation,
+    spec: &TreeSpec,
+    (provider, place): (&ProviderName, usize),
+    seat: &KeySlot,
+) -> Option<KeySlot> {
+    let until = seat.until.unwrap_or(spec.generation);
+    if until > spec.oldest {
+        return Some(KeySlot {
+            until: Some(until),
+            ..seat.clone()
+        });
+    }
+    let child = Child::Key(provider.clone(), place);
+    let seat = seats.remove(&child);
+    difference.leaving.extend(seat.map(|seat| (child, seat)));
+    None
+}
+
+/// One provider being brought in line.
+struct Reconciling<'a> {
+    spec: &'a TreeSpec,
+    provider: &'a ProviderSpec,
+    common: &'a Common,
+    difference: &'a mut Reconciliation,
+}
+
+impl<'a> Reconciling<'a> {
+    fn reconcile(mut self, seats: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
+        let child = Child::Provider(self.provider.name.clone());
+        let present = match seats.get(&child) {
+            Some(ChildSlot::Provider(post)) => {
+                let actor = &post.actor;
+                Some((
+                    post.handle.clone(),
+                    Arc::clone(&actor.status),
+                    Arc::clone(&actor.ring),
+                ))
+            }
+            _ => None,
+        };
+        let (handle, cell, ring) = present.unwrap_or_else(|| {
+            let keys = vec![None; first_place];
+            let ring = Arc::new(ArcSwap::from_pointee(self.ring(keys)));
+            let (seat, handle, cell) = self.provider_seat(&ring);
+            self.difference
+                .replaced
+                .extend(seats.insert(child.clone(), seat));
+            self.difference.started.push(child);
+            (handle, cell, ring)
+        });
+        let keys = self.keys(seats, &handle, &ring.load());
+        let present = |seat: &&KeySlot| seat.until.is_none();
+        let cells = keys.iter().flatten().filter(present);
+        let cells = cells.map(|seat| Arc::clone(&seat.status));
+        let cells = ProviderStatuses {
+            provider: Arc::clone(&cell),
+            keys: cells.collect(),
+        };
+        let name = &self.provider.name;
+        self.difference
+            .statuses
+            .providers
+            .insert(name.clone(), cells);
+        let seat = ProviderSlot {
+            handle,
+            ring: Arc::clone(&ring),
+            status: cell,
+        };
+        self.difference.table.providers.insert(name.clone(), seat);
+        let new = self.ring(keys);
+        self.difference.rings.push((ring, new));
+    }
+
+    /// The keys of the new ring: each that stays in its old place, new ones behind them.
+    fn keys(
+        &mut self,
+        seats: &mut BTreeMap<Child, ChildSlot>,
+        provider: &Handle<ProviderMessage>,
+        old: &KeyRing,
+    ) -> Vec<Option<KeySlot>> {
+        let settings = self.settings();
+        let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
+            self.provider.keys.iter().enumerate().map(Some).collect();
+        let mut keys = Vec::with_capacity(old.keys.len());
+        for (place, seat) in old.keys.iter().enumerate() {
+            let Some(seat) = seat else {
+                keys.push(None);
+                continue;
+            };
+            let same = |key: &&mut Option<(usize, &Option<ApiKey>)>| {
+                key.is_some_and(|(_, material)| *material == *seat.material)
+            };
+            let stays = seat.until.is_none()
+                && old.endpoint == self.provider.endpoint
+                && wanted
+                    .iter_mut()
+                    .find(same)
+                    .is_some_and(|key| key.take().is_some());
+            if stays {
+                let cell = Arc::clone(&seat.status);
+                self.difference.settings.push((cell, settings));
+                keys.push(Some(seat.clone()));
+            } else {
+                let at = (&self.provider.name, place);
+                keys.push(retire(seats, self.difference, self.spec, at, seat));
+            }
+        }
+        let recall = self.restored();
+        for (at, material) in wanted.into_iter().flatten() {
+            let recall = recall.and_then(|recall| recall.keys.get(at));
+            let child = Child::Key(self.provider.name.clone(), keys.len());
+            let (post, seat) = self.key_seat(keys.len(), material, recall, provider);
+            self.difference
+                .replaced
+                .extend(seats.insert(child.clone(), post));
+            self.difference.started.push(child);
+            keys.push(Some(seat));
+        }
+        keys
+    }
+
+    fn restored(&self) -> Option<&'a RestoredProvider> {
+        self.spec.restored.get(&self.provider.name)
+    }
+
+    fn settings(&self) -> KeySettings {
+        KeySettings {
+            limits: self.provider.limits,
+            cooldown: self.provider.cooldown,
+        }
+    }
+
+    fn ring(&self, keys: Vec<Option<KeySlot>>) -> KeyRing {
+        let mut left = present(&keys);
+        let mut order = Vec::with_capacity(left.len());
+        for material in &self.provider.keys {
+            let is_it = |place: &usize| {
+                let seat = keys.get(*place).and_then(Option::as_ref);
+                seat.is_some_and(|seat| seat.until.is_none() && *seat.material == *material)
+            };
+            if let Some(at) = left.iter().position(is_it) {
+                order.push(left.remove(at));
+            }
+        }
+        order.extend(left);
+        KeyRing {
+            endpoint: self.provider.endpoint.clone(),
+            fingerprint: self.restored().map(|recall| recall.fingerprint),
+            keys,
+            order,
+            rotation: self.provider.rotation,
+            longest_cooldown: self.provider.cooldown.max,
+            breaker: self.provider.breaker,
+            retry_budget: self.provider.retry_budget,
+        }
+    }
+
+    fn provider_seat(
+        &self,
+        ring: &Arc<ArcSwap<KeyRing>>,
+    ) -> (ChildSlot, Handle<ProviderMessage>, Arc<ProviderStatus>) {
+        let cell = Arc::new(ProviderStatus::default());
+        let handle = Handle::vacant(&cell.mailbox);
+        let provider = self.provider;
+        let actor = ProviderActor {
+            name: Arc::from(format!("provider {}", provider.name)),
+            id: provider.name.clone(),
+            ring: Arc::clone(ring),
+            status: Arc::clone(&cell),
+            router: self.common.router.clone(),
+            clock: self.common.clock,
+            fault_hook: self.common.fault_hook.clone(),
+        };
+        let mut state = ProviderState::new(provider.breaker, provider.retry_budget);
+        if let Some(recall) = self.restored() {
+            let now = self.common.clock.now();
+            state.restore(&recall.persisted, provider.cooldown.max, now);
+            cell.publish(provider::published::view(
+                &state,
+                &provider.endpoint,
+                Some(recall.fingerprint),
+                now,
+            ));
+        }
+        let core = ProviderCore::new(state, Rotation::new(provider.rotation), ring.load_full());
+        let post = post(actor, handle.clone(), core);
+        (ChildSlot::Provider(post), handle, cell)
+    }
+
+    fn key_seat(
+        &self,
+        place: usize,
+        material: &Option<ApiKey>,
+        recall: Option<&RestoredKey>,
+        provider: &Handle<ProviderMessage>,
+    ) -> (ChildSlot, KeySlot) {
+        let id = KeyId {
+            provider: self.provider.name.clone(),
+            index: u32::try_from(place + 1).unwrap_or(u32::MAX),
+        };
+        let settings = self.settings();
+        let cell = Arc::new(KeyStatus::new(
+            id,
+            recall.map(|recall| recall.fingerprint),
+            settings,
+        ));
+        let handle = Handle::vacant(&cell.mailbox);
+        let material = Arc::new(material.clone());
+        let actor = KeyActor {
+            name: Arc::from(format!("key {}", cell.id)),
+            place,
+            provider_name: self.provider.name.clone(),
+            material: Arc::clone(&material),
+            handle: handle.clone(),
+            status: Arc::clone(&cell),
+            port: Arc::new(KeyPort {
+                status: Arc::clone(&cell),
+                handle: handle.clone(),
+                provider: provider.clone(),
+            }),
+            provider: provider.clone(),
+            router: self.common.router.clone(),
+            clock: self.common.clock,
+            fault_hook: self.common.fault_hook.clone(),
+        };
+        let mut state = KeyState::new(settings.limits, settings.cooldown);
+        if let Some(recall) = recall {
+            // Published before the actor runs: nobody has to ask it to hear that it is out.
+            let now = self.common.clock.now();
+            state.restore(&recall.persisted, &recall.limits, now);
+            cell.publish(key::published::view(&state, now));
+            cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
+        }
+        let core = KeyCore::new(state, cell.settings());
+        let seat = KeySlot {
+            status: cell,
+            handle: handle.clone(),
+            material,
+            since: self.spec.generation,
+            until: None,
+        };
+        (ChildSlot::Key(post(actor, handle, core)), seat)
+    }
+}
+
+/// A seat whose actor has not run yet: its first incarnation inherits `core`.
+pub(crate) fn post<A, M: ractor::Message, C>(
+    actor: A,
+    handle: Handle<M>,
+    core: C,
+) -> ActorSlot<A, M, C> {
+    let (handoff, receiver) = StateHandoff::new(core);
+    drop(handoff);
+    ActorSlot {
+        actor,
+        handle,
+        receiver,
+        anew: false,
+    }
+}

@@ -1,0 +1,492 @@
+//! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::mailbox::Mailbox;
+use crate::domain::breaker::BreakerGate;
+use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::ids::{KeyId, ModelName, ProviderName};
+use crate::domain::key_state::KeyFacts;
+use crate::domain::limits::KeyLimits;
+use crate::domain::pace::LimitStatus;
+use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
+use crate::domain::provider_state::{GateFacts, Pass, UpstreamSnapshot};
+use crate::domain::ramp::Recovery;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::time::Time;
+
+/// Whether an actor runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It runs.
+    Up,
+    /// It is new, or it ended, and is about to be started.
+    Restarting,
+    /// It failed too often and stays down for a while.
+    Quarantined,
+}
+
+/// An actor's life, as the supervisor publishes it.
+#[derive(Debug)]
+pub struct LifeStatus {
+    state: AtomicU8,
+    starts: AtomicU32,
+}
+
+impl Default for LifeStatus {
+    fn default() -> Self {
+        Self {
+            state: AtomicU8::new(1),
+            starts: AtomicU32::new(0),
+        }
+    }
+}
+
+impl LifeStatus {
+    /// The present state.
+    pub fn get(&self) -> Life {
+        match self.state.load(Ordering::Relaxed) {
+            0 => Life::Up,
+            1 => Life::Restarting,
+            _ => Life::Quarantined,
+        }
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.starts.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    pub(crate) fn set(&self, life: Life) {
+        let state = match life {
+            Life::Up => 0,
+            Life::Restarting => 1,
+            Life::Quarantined => 2,
+        };
+        if life == Life::Up {
+            self.starts.fetch_add(1, Ordering::Relaxed);
+        }
+        self.state.store(state, Ordering::Relaxed);
+    }
+}
+
+/// What a key's actor last published.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KeySnapshot {
+    /// Cooling for single models.
+    pub cooling: Vec<(ModelName, Time)>,
+    /// What the next process should know of that.
+    pub persisted: PersistedKey,
+    /// Of the reasons for an outage each by itself: an operator keeps it out until then.
+    pub held: Option<Time>,
+    /// It was found invalid, and one request may probe it from then on.
+    pub invalid: Option<Time>,
+    /// That request is under way, since then. For those who look: who routes asks the key.
+    pub probing: Option<Time>,
+    /// It cools for all models, or its quota is used up.
+    pub cooling_all: Option<Refusal>,
+}
+
+impl KeySnapshot {
+    /// Out for all models at `now`: why, and until when.
+    pub fn outage(&self, now: Time) -> Option<Refusal> {
+        self.facts(None).outage(now)
+    }
+
+    /// Why the key would refuse `model` at `now`, as far as the view tells.
+    pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
+        let mut cooling = self.cooling.iter();
+        let cooling = cooling.find(|(cooling, _)| cooling == model);
+        self.facts(cooling.map(|(_, until)| *until)).refusal(now)
+    }
+
+    fn facts(&self, cooling_model: Option<Time>) -> KeyFacts {
+        KeyFacts {
+            held: self.held,
+            invalid: self.invalid,
+            probing: self.probing.is_some(),
+            cooling_all: self.cooling_all,
+            cooling_model,
+        }
+    }
+}
+
+/// What the configuration says of one key. The supervisor replaces it, the actor takes it over.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct KeySettings {
+    /// What it may do.
+    pub limits: KeyLimits,
+    /// How it cools when rate limited.
+    pub cooldown: CooldownPolicy,
+}
+
+/// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
+/// that end, `life` and `settings` by the supervisor.
+#[derive(Debug)]
+pub struct KeyStatus {
+    /// Which key.
+    pub id: KeyId,
+    /// By what it is known again after a restart; `None` when nothing is kept.
+    pub fingerprint: Option<Fingerprint>,
+    settings: ArcSwap<KeySettings>,
+    /// Whether its actor runs.
+    pub life: LifeStatus,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
+    view: ArcSwap<KeySnapshot>,
+    in_flight: AtomicU32,
+    attempts: AtomicU64,
+    /// The learned limit of requests at the same time; `u32::MAX` for none.
+    concurrency: AtomicU32,
+    learned: ArcSwap<Vec<LimitStatus>>,
+    limits: ArcSwap<Vec<PersistedLimit>>,
+    paced: ArcSwap<Vec<Paced>>,
+    limited: ArcSwap<Vec<Limited>>,
+}
+
+/// A configured limit that leaves no room for a request of so many tokens, nor for a larger one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Limited {
+    tokens: u64,
+    until: Time,
+}
+
+/// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Paced {
+    model: ModelName,
+    tokens: u64,
+    until: Time,
+}
+
+impl KeyStatus {
+    pub(crate) fn new(id: KeyId, mark: Option<Fingerprint>, settings: KeySettings) -> Self {
+        Self {
+            id,
+            fingerprint: mark,
+            settings: ArcSwap::from_pointee(settings),
+            life: LifeStatus::default(),
+            mailbox: Arc::default(),
+            view: ArcSwap::default(),
+            in_flight: AtomicU32::new(0),
+            attempts: AtomicU64::new(0),
+            concurrency: AtomicU32::new(u32::MAX),
+            learned: ArcSwap::default(),
+            limits: ArcSwap::default(),
+            paced: ArcSwap::default(),
+            limited: ArcSwap::default(),
+        }
+    }
+
+    /// What the actor last published.
+    pub fn view(&self) -> Arc<KeySnapshot> {
+        self.view.load_full()
+    }
+
+    /// The state for all models, in one word.
+    pub fn state(&self, now: Time) -> &'static str {
+        if self.life.get() != Life::Up {
+            return "down";
+        }
+        let view = self.view.load();
+        if view.held.is_some_and(|until| now < until) {
+            return "held";
+        }
+        if let Some(probe) = view.invalid {
+            return if now < probe { "invalid" } else { "probing" };
+        }
+        let cooling = view.cooling_all;
+        match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
+            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
+            Some(_) => "cooling",
+            None => "usable",
+        }
+    }
+
+    /// What the configuration says of it.
+    pub fn settings(&self) -> Arc<KeySettings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) fn configure(&self, settings: KeySettings) {
+        if **self.settings.load() != settings {
+            self.settings.store(Arc::new(settings));
+        }
+        self.forget_unlearned();
+    }
+
+    /// An operator wants it to start afresh: nothing that was learned holds anybody back.
+    pub(crate) fn forget_learned(&self) {
+        self.paced.store(Arc::default());
+        self.learned.store(Arc::default());
+        self.publish_concurrency(None);
+    }
+
+    /// What is no longer learned holds nobody back.
+    pub(crate) fn forget_unlearned(&self) {
+        let pacing = self.settings.load().limits.pacing;
+        if !pacing.learn {
+            self.paced.store(Arc::default());
+            self.learned.store(Arc::default());
+            self.limits.store(Arc::default());
+        }
+        if !pacing.adaptive_concurrency {
+            self.publish_concurrency(None);
+        }
+    }
+
+    /// Live leases.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Attempts started since the process began.
+    pub fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Why the key would refuse a request of `tokens` for `model` at `now`, as far as published.
+    pub(crate) fn refusal(&self, model: &ModelName, tokens: u64, now: Time) -> Option<Refusal> {
+        let limited = || {
+            let limited = self.limited.load();
+            let holds = |one: &&Limited| now < one.until && tokens >= one.tokens;
+            let one = limited.iter().find(holds)?;
+            Some(Refusal::until(Reason::Limited, one.until))
+        };
+        let refusal = self.view.load().refusal(model, now).or_else(limited);
+        refusal.or_else(|| {
+            let paced = self.paced.load();
+            let holds =
+                |one: &&Paced| now < one.until && tokens >= one.tokens && one.model == *model;
+            let one = paced.iter().find(holds)?;
+            Some(Refusal::until(Reason::Paced, one.until))
+        })
+    }
+
+    /// The configured limits that leave no room, from how many tokens on and until when.
+    pub(crate) fn publish_limited(&self, limited: impl Iterator<Item = (u64, Time)>) {
+        let limited: Vec<_> = limited
+            .map(|(tokens, until)| Limited { tokens, until })
+            .collect();
+        if **self.limited.load() != limited {
+            self.limited.store(Arc::new(limited));
+        }
+    }
+
+    /// How many tokens a request had that a configured limit leaves no room for, if that is published.
+    pub(crate) fn limited_tokens(&self) -> Option<u64> {
+        self.limited.load().iter().map(|one| one.tokens).max()
+    }
+
+    /// A request of `tokens` for `model` was told to wait: others need not ask.
+    pub(crate) fn publish_paced(&self, model: &ModelName, tokens: u64, until: Time, now: Time) {
+        let mut all = self.paced.load().as_ref().clone();
+        all.retain(|one| one.model != *model && now < one.until);
+        all.push(Paced {
+            model: model.clone(),
+            tokens,
+            until,
+        });
+        self.paced.store(Arc::new(all));
+    }
+
+    /// There is news of the model's limits: ask. How many tokens the request had that was told to wait, if one was.
+    pub(crate) fn forget_paced(&self, model: &ModelName) -> Option<u64> {
+        let all = self.paced.load();
+        let tokens = all.iter().find(|one| one.model == *model)?.tokens;
+        let others = all.iter().filter(|one| one.model != *model);
+        self.paced.store(Arc::new(others.cloned().collect()));
+        Some(tokens)
+    }
+
+    /// The learned limit of requests at the same time, while there is one.
+    pub fn learned_concurrency(&self) -> Option<u32> {
+        Some(self.concurrency.load(Ordering::Relaxed)).filter(|limit| *limit != u32::MAX)
+    }
+
+    /// The limits of requests and tokens that were learned, as of the last second in which there was news.
+    pub fn learned_limits(&self) -> Arc<Vec<LimitStatus>> {
+        self.learned.load_full()
+    }
+
+    /// What the next process should know of these limits, as of the same moment.
+    pub fn limits_memory(&self) -> Arc<Vec<PersistedLimit>> {
+        self.limits.load_full()
+    }
+
+    /// Whether it is published that nothing is left of a learned limit of `model`.
+    pub(crate) fn is_used_up(&self, model: &ModelName, now: Time) -> bool {
+        let limits = self.limits.load();
+        let mut limits = limits.iter().filter(|limit| limit.model == *model);
+        limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
+    }
+
+    /// Whether all its places are taken, configured or learned.
+    pub(crate) fn is_full(&self) -> bool {
+        let learned = self.concurrency.load(Ordering::Relaxed);
+        let configured = self.settings.load().limits.max_in_flight;
+        self.in_flight() >= learned.min(configured.unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
+        self.concurrency
+            .store(limit.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn publish_limits(&self, known: Vec<LimitStatus>, memory: Vec<PersistedLimit>) {
+        self.learned.store(Arc::new(known));
+        self.limits.store(Arc::new(memory));
+    }
+
+    pub(crate) fn publish(&self, view: KeySnapshot) {
+        self.view.store(Arc::new(view));
+    }
+
+    pub(crate) fn lease_began(&self) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Told by the lease itself, so that who hears of its end afterwards finds the place free.
+    pub(crate) fn lease_ended(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a provider's actor last published: only what is out of order.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ProviderSnapshot {
+    /// The address that the rest is about.
+    pub home: String,
+    /// All keys cool until then.
+    pub cooling: Option<Time>,
+    /// What the next process should know of that.
+    pub persisted: PersistedProvider,
+    /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
+    /// while there is nothing to tell.
+    pub fingerprint: Option<Fingerprint>,
+    /// An operator keeps it out until then.
+    pub held: Option<Time>,
+    /// Its upstreams that are not simply well.
+    pub upstreams: Vec<UpstreamSnapshot>,
+}
+
+impl ProviderSnapshot {
+    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`. A probe that was
+    /// lost with a crash is noticed by the next request only.
+    ///
+    /// # Errors
+    /// Why not, and when it could.
+    pub fn gate(&self, model: &ModelName, now: Time) -> Result<Pass, Refusal> {
+        let upstream = self.upstream(model);
+        let facts = GateFacts {
+            held: self.held,
+            cooling: self.cooling,
+            gone_until: upstream.and_then(|upstream| upstream.gone_until),
+            breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker),
+        };
+        facts.pass(now)
+    }
+
+    /// The share of requests that `model` takes while it recovers from an open breaker.
+    pub fn recovery(&self, model: &ModelName, now: Time) -> Option<Recovery> {
+        self.upstream(model)?.recovery(now)
+    }
+
+    fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
+        self.upstreams.iter().find(|it| it.model == *model)
+    }
+
+    /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
+    pub fn breaker(
+        &self,
+        model: &ModelName,
+        now: Time,
+    ) -> (&'static str, Option<Time>, Option<Time>) {
+        match self.upstream(model).map(|it| it.breaker) {
+            None | Some(BreakerGate::Closed) => ("closed", None, None),
+            Some(BreakerGate::Open { until }) if now < until => ("open", Some(until), None),
+            // The next request is the probe.
+            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => ("half_open", None, None),
+            Some(BreakerGate::Probing { since }) => ("half_open", None, Some(since)),
+        }
+    }
+}
+
+/// The published state of one provider.
+#[derive(Debug, Default)]
+pub struct ProviderStatus {
+    /// Whether its actor runs.
+    pub life: LifeStatus,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
+    view: ArcSwap<ProviderSnapshot>,
+    /// Where the rotation of its keys stands.
+    turn: AtomicUsize,
+}
+
+impl ProviderStatus {
+    /// What the actor last published.
+    pub fn view(&self) -> Arc<ProviderSnapshot> {
+        self.view.load_full()
+    }
+
+    pub(crate) fn publish(&self, view: ProviderSnapshot) {
+        self.view.store(Arc::new(view));
+    }
+
+    /// Where the rotation of its keys stands.
+    pub(crate) fn turn(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish_turn(&self, turn: usize) {
+        self.turn.store(turn, Ordering::Relaxed);
+    }
+}
+
+/// The published state of the router.
+#[derive(Debug, Default)]
+pub struct RouterStatus {
+    /// Whether its actor runs.
+    pub life: LifeStatus,
+    /// What waits for its actor.
+    pub mailbox: Arc<Mailbox>,
+    waiting: AtomicU32,
+}
+
+impl RouterStatus {
+    /// Requests in the waiting room.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn publish_waiting(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.waiting.store(count, Ordering::Relaxed);
+    }
+}
+
+/// One provider's published state.
+#[derive(Clone, Debug)]
+pub struct ProviderStatuses {
+    /// The provider's own.
+    pub provider: Arc<ProviderStatus>,
+    /// Its keys', in order.
+    pub keys: Vec<Arc<KeyStatus>>,
+}
+
+/// Everything the tree publishes of itself.
+#[derive(Clone, Debug, Default)]
+pub struct TreeStatus {
+    /// The supervisor's life, as the tree's guardian publishes it.
+    pub supervisor: Arc<LifeStatus>,
+    /// The router's.
+    pub router: Arc<RouterStatus>,
+    /// By provider.
+    pub providers: BTreeMap<ProviderName, ProviderStatuses>,
+}

@@ -1,0 +1,318 @@
+//! Keeps what is known of keys in a file: once a second, when the actors have published something else.
+//!
+//! The task looks whether the published views are still the ones that it saw last, by their addresses: that costs
+//! the actors nothing. All I/O happens on threads that may block.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use super::assemble;
+use super::error::StartError;
+use crate::actors::spec::RestoredProvider;
+use crate::actors::status::{KeySnapshot, ProviderSnapshot};
+use crate::actors::tree::TreeClient;
+use crate::config::Config;
+use crate::domain::ids::ProviderName;
+use crate::domain::persisted::{Fingerprint, PersistedLimit};
+use crate::runtime::clock::Clock;
+use crate::runtime::task::{TaskGuard, guarded};
+use crate::store::{
+    Fingerprinter, Opened, SnapshotKey, SnapshotProvider, StateSnapshot, Store, format,
+};
+
+/// Between two looks, and so between two versions of the file.
+const EVERY: Duration = Duration::from_secs(1);
+/// Outcomes of the last requests may be on their way to the actors still.
+const SETTLE: Duration = Duration::from_millis(20);
+/// The end of the process does not wait longer for its last version.
+const LAST: Duration = Duration::from_secs(2);
+
+/// The configured file, opened, and what it held told in the log.
+pub(super) async fn open(config: &Config, clock: Clock) -> Result<Option<Opening>, StartError> {
+    let Some(path) = config.state_path.clone() else {
+        return Ok(None);
+    };
+    let opened = spawn_blocking(move || Store::open(&path, clock.anchor())).await;
+    let Ok(opened) = opened else {
+        return Ok(None);
+    };
+    let opened = opened?;
+    for fault in &opened.faults {
+        tracing::warn!("{fault}");
+    }
+    Ok(Some(Opening(opened)))
+}
+
+/// A file and what it held, before anything runs.
+pub(super) struct Opening(Opened);
+
+impl Opening {
+    /// What the actors begin with.
+    pub(super) fn restored(&self, config: &Config) -> BTreeMap<ProviderName, RestoredProvider> {
+        let Opened {
+            fingerprinter: marker,
+            snapshot: book,
+            ..
+        } = &self.0;
+        let recall = assemble::restored(config, marker, book);
+        let keys = recall.values().flat_map(|recall| &recall.keys);
+        let known = keys.filter(|key| !key.persisted.is_empty()).count();
+        let path = self.0.store.path().display();
+        tracing::info!(%path, keys_out = known, "state restored");
+        recall
+    }
+}
+
+/// Asks the task that does it.
+pub(super) struct StateWriter {
+    fingerprinter: Fingerprinter,
+    asks: mpsc::UnboundedSender<StoreRequest>,
+    _task: TaskGuard,
+}
+
+enum StoreRequest {
+    /// For everything that is known at this moment.
+    Recall(oneshot::Sender<StateSnapshot>),
+    /// To write a last time.
+    Finish(oneshot::Sender<()>),
+}
+
+impl StateWriter {
+    /// From now on what the actors publish is kept.
+    pub(super) fn start(opening: Opening, dispatcher: TreeClient, clock: Clock) -> Self {
+        let Opened {
+            store,
+            fingerprinter: marker,
+            snapshot: book,
+            unwritten,
+            ..
+        } = opening.0;
+        let (asks, asked) = mpsc::unbounded_channel();
+        let keeping = StateWriterTask {
+            store: Some(store),
+            fingerprinter: marker.clone(),
+            snapshot: book,
+            keys: HashMap::new(),
+            providers: HashMap::new(),
+            is_new: unwritten,
+            failing: unwritten,
+            dispatcher,
+            clock,
+        };
+        Self {
+            fingerprinter: marker,
+            asks,
+            _task: guarded(keeping.run(asked)),
+        }
+    }
+
+    /// What is known of the keys of `config`, those included that were gone for a while.
+    pub(super) async fn restored(
+        &self,
+        config: &Config,
+    ) -> BTreeMap<ProviderName, RestoredProvider> {
+        let (reply, book) = oneshot::channel();
+        drop(self.asks.send(StoreRequest::Recall(reply)));
+        // Without an answer nothing is known, but keys still have their marks.
+        let book = book.await.unwrap_or_default();
+        assemble::restored(config, &self.fingerprinter, &book)
+    }
+
+    /// Writes what is known a last time; then nothing is written any more.
+    pub(super) async fn finish(&self) {
+        let (reply, done) = oneshot::channel();
+        drop(self.asks.send(StoreRequest::Finish(reply)));
+        if tokio::time::timeout(LAST, done).await.is_err() {
+            tracing::warn!("the state could not be written in time");
+        }
+    }
+}
+
+/// What came of a piece of work on the file.
+enum Done {
+    Written(Store, std::io::Result<()>),
+    /// With what the process before wrote last, when this one is now who writes.
+    Tried(Store, Option<Option<(Fingerprinter, StateSnapshot)>>),
+}
+
+/// The task's own.
+struct StateWriterTask {
+    /// Not here while work on it is under way.
+    store: Option<Store>,
+    fingerprinter: Fingerprinter,
+    snapshot: StateSnapshot,
+    /// What was seen last. Being held, no address can be given to another view.
+    keys: HashMap<Fingerprint, (Arc<KeySnapshot>, Arc<Vec<PersistedLimit>>)>,
+    providers: HashMap<Fingerprint, Arc<ProviderSnapshot>>,
+    /// The book says something else than the file.
+    is_new: bool,
+    failing: bool,
+    dispatcher: TreeClient,
+    clock: Clock,
+}
+
+impl StateWriterTask {
+    async fn run(mut self, mut asked: mpsc::UnboundedReceiver<StoreRequest>) {
+        let mut work: Option<JoinHandle<Done>> = None;
+        let mut next = Instant::now() + EVERY;
+        loop {
+            tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(StoreRequest::Recall(reply)) => {
+                        self.look();
+                        // Whoever asked may be gone.
+                        let _ = reply.send(self.snapshot.clone());
+                    }
+                    Some(StoreRequest::Finish(reply)) => {
+                        if let Some(work) = work {
+                            self.done(work.await.ok());
+                        }
+                        tokio::time::sleep(SETTLE).await;
+                        self.look();
+                        if let Some(last) = self.write() {
+                            self.done(last.await.ok());
+                        }
+                        let _ = reply.send(());
+                        return;
+                    }
+                    None => return,
+                },
+                done = finished(&mut work) => {
+                    work = None;
+                    self.done(done);
+                }
+                () = tokio::time::sleep_until(next), if work.is_none() => {
+                    // Counted from here: after a pause of the machine there is one look, not many.
+                    next = Instant::now() + EVERY;
+                    self.look();
+                    work = self.write().or_else(|| self.take_over());
+                }
+            }
+        }
+    }
+
+    /// Writes down what the actors have published since the last look.
+    fn look(&mut self) {
+        let cells = self.dispatcher.cells();
+        let (mut keys, mut providers) = (HashMap::new(), HashMap::new());
+        for (name, cells) in &cells.providers {
+            let view = cells.provider.view();
+            if let Some(mark) = view.fingerprint {
+                let seen = self.providers.get(&mark);
+                if seen.is_none_or(|seen| !Arc::ptr_eq(seen, &view)) {
+                    self.is_new |= self.snapshot.follow(mark, name);
+                    let (name, memory) = (name.clone(), view.persisted.clone());
+                    let page = SnapshotProvider {
+                        name,
+                        persisted: memory,
+                    };
+                    self.is_new |= self.snapshot.note_provider(mark, page);
+                }
+                providers.insert(mark, view);
+            }
+            for cell in &cells.keys {
+                let Some(mark) = cell.fingerprint else {
+                    continue;
+                };
+                let now = (cell.view(), cell.limits_memory());
+                let same = |seen: &(Arc<_>, Arc<_>)| {
+                    Arc::ptr_eq(&seen.0, &now.0) && Arc::ptr_eq(&seen.1, &now.1)
+                };
+                if !self.keys.get(&mark).is_some_and(same) {
+                    let page = SnapshotKey {
+                        provider: name.clone(),
+                        persisted: now.0.persisted.clone(),
+                        limits: Arc::clone(&now.1),
+                    };
+                    self.is_new |= self.snapshot.note_key(mark, page);
+                }
+                keys.insert(mark, now);
+            }
+        }
+        (self.keys, self.providers) = (keys, providers);
+    }
+
+    /// Begins to write the book, when that is news and this process's business.
+    fn write(&mut self) -> Option<JoinHandle<Done>> {
+        if !self.is_new || !self.store.as_ref().is_some_and(Store::is_held) {
+            return None;
+        }
+        let store = self.store.take()?;
+        self.is_new = false;
+        let anchor = self.clock.anchor();
+        let in_use = |mark| self.keys.contains_key(&mark);
+        self.snapshot.tidy(anchor.time, in_use);
+        let (book, marker) = (self.snapshot.clone(), self.fingerprinter.clone());
+        Some(spawn_blocking(move || {
+            let encoded = format::encode(&book, &marker, &anchor);
+            let written = encoded.map_err(std::io::Error::other);
+            let written = written.and_then(|bytes| store.write(&bytes));
+            Done::Written(store, written)
+        }))
+    }
+
+    /// Tries to become the one who writes, when another process was.
+    fn take_over(&mut self) -> Option<JoinHandle<Done>> {
+        let mut store = self.store.take_if(|store| !store.is_held())?;
+        let anchor = self.clock.anchor();
+        Some(spawn_blocking(move || {
+            let taken = store.take_over(anchor);
+            Done::Tried(store, taken)
+        }))
+    }
+
+    fn done(&mut self, done: Option<Done>) {
+        match done {
+            Some(Done::Written(store, written)) => {
+                self.written(&store, written);
+                self.store = Some(store);
+            }
+            Some(Done::Tried(store, taken)) => {
+                if let Some(theirs) = taken {
+                    let same = |(marker, _): &(Fingerprinter, StateSnapshot)| {
+                        marker.salt() == self.fingerprinter.salt()
+                    };
+                    if let Some((_, book)) = theirs.filter(same) {
+                        let (keys, providers) = (&self.keys, &self.providers);
+                        self.snapshot.adopt(book, |mark| {
+                            keys.contains_key(&mark) || providers.contains_key(&mark)
+                        });
+                    }
+                    self.is_new = true;
+                    let path = store.path().display();
+                    tracing::info!(%path, "the other process has ended: state is kept from now on");
+                }
+                self.store = Some(store);
+            }
+            // Only a panic loses the store, and there is none in what it does.
+            None => {}
+        }
+    }
+
+    fn written(&mut self, store: &Store, written: std::io::Result<()>) {
+        let path = store.path().display();
+        // What is not written is still news.
+        self.is_new |= written.is_err();
+        let failed = std::mem::replace(&mut self.failing, written.is_err());
+        match written {
+            Ok(()) if failed => tracing::info!(%path, "state is written again"),
+            Err(error) if !failed => {
+                tracing::warn!(%path, %error, "state cannot be written, trying again every second");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+/// What came of the work under way; never without one.
+async fn finished(work: &mut Option<JoinHandle<Done>>) -> Option<Done> {
+    match work {
+        Some(work) => work.await.ok(),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,206 @@
+//! The attempt whose stream is being relayed: its events, its lease, and how far it has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::attempt::StreamStarted;
+use super::events::{Events, step};
+use super::held::HeldEvents;
+use super::open_attempt::{OpenAttempt, detail};
+use super::redacted;
+use super::request::Endpoint;
+use crate::actors::lease::Lease;
+use crate::domain::attempt_record::{AttemptRecord, ResponseMeta};
+use crate::domain::finish::{Finish, FinishCriteria};
+use crate::domain::key_state::Settlement;
+use crate::domain::outcome::{Class, Failure};
+use crate::domain::time::Time;
+use crate::domain::usage::Usage;
+use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::headers::ends_with_connection;
+use crate::wire::inspection::StreamEvent;
+use crate::wire::redact::Redactor;
+use crate::wire::sse::RawEvent;
+use crate::wire::transcript::Transcript;
+
+/// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
+/// that still go on take for it, and short enough for a caller that waits for nothing.
+const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// A stream that has begun.
+pub(super) struct ActiveStream {
+    pub(super) exchange: Exchange,
+    translation: Option<Translation>,
+    pub(super) events: Events,
+    /// Its first events.
+    pub(super) held: HeldEvents,
+    pub(super) done: bool,
+    pub(super) usage: Option<Usage>,
+    pub(super) last_event: Time,
+    /// Tokens that it must say once more before anything of it is new.
+    pub(super) repeats: u64,
+    pub(super) endpoint: Arc<Endpoint>,
+    lease: Lease,
+    /// What the answer said of itself, but for its usage; `None` when that is not asked for.
+    answered: Option<Box<ResponseMeta>>,
+    /// Its end and outcome are still open.
+    record: AttemptRecord,
+    finish: Finish,
+    /// Whether only the end of its connection says where its body ends.
+    until_close: bool,
+    /// When the attempt must have ended.
+    end: Time,
+}
+
+impl ActiveStream {
+    /// And the headers that came with it.
+    pub(super) fn new(
+        begun: StreamStarted,
+        lease: Lease,
+        tried: &OpenAttempt,
+        endpoint: Arc<Endpoint>,
+        now: Time,
+    ) -> (Self, HeaderMap) {
+        lease.began();
+        let live = Self {
+            exchange: begun.exchange,
+            translation: begun.translation,
+            events: begun.events,
+            held: begun.held,
+            done: begun.done,
+            usage: begun.usage,
+            last_event: now,
+            repeats: 0,
+            lease,
+            answered: begun.answered,
+            record: AttemptRecord {
+                first_token: Some(now),
+                ..tried.record(Class::Success, Some(200), now)
+            },
+            finish: begun.finish,
+            until_close: ends_with_connection(&begun.headers),
+            end: tried.begun().started + endpoint.timeouts.total,
+            endpoint,
+        };
+        (live, begun.headers)
+    }
+
+    /// Notes what is told afterwards of an event, and how far its answer has come.
+    pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
+        self.usage = said.usage.or(self.usage);
+        if said.error.is_none() {
+            self.finish.note(step(said), wanted);
+        }
+        if let Some(answered) = self.answered.as_mut().filter(|_| said.finished != 0) {
+            self.exchange.note(answered, event);
+        }
+    }
+
+    /// What its caller reads in place of an event, without credentials; `None` for nothing.
+    pub(super) fn outgoing(&mut self, event: RawEvent) -> Option<RawEvent> {
+        let event = match &mut self.translation {
+            None => Some(event),
+            Some(translation) => translation.event(&event),
+        };
+        event.map(|event| self.fit_event(event))
+    }
+
+    /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,
+    /// or repeated of them, was not for free.
+    pub(super) fn used(&self, sent: Option<&Transcript>, counted: u64) -> Usage {
+        let mut used = self.usage.unwrap_or_default();
+        let new = sent.map(|sent| sent.tokens().saturating_sub(counted));
+        used.completion_tokens = used.completion_tokens.or(new.map(|new| new + self.repeats));
+        used
+    }
+
+    /// How far its answer has come.
+    pub(super) fn finish(&self) -> Finish {
+        self.finish
+    }
+
+    /// Whether its answer is whole, now that its stream has ended.
+    pub(super) fn is_over(&self, wanted: FinishCriteria) -> bool {
+        match self.until_close {
+            true => self.finish.is_over_at_close(wanted),
+            false => self.finish.is_complete(wanted),
+        }
+    }
+
+    /// When silence has lasted too long, or the attempt has.
+    pub(super) fn limit(&self, wanted: FinishCriteria) -> Time {
+        let over = self.finish.is_settled() && !self.finish.lacks_usage(wanted);
+        let silence = match over {
+            true => self.endpoint.timeouts.idle.min(AFTER_FINISH),
+            false => self.endpoint.timeouts.idle,
+        };
+        (self.last_event + silence).min(self.end)
+    }
+
+    /// So long nobody waited for it: that is not its silence.
+    pub(super) fn forgive(&mut self, span: Duration) {
+        self.last_event = self.last_event + span;
+        self.end = self.end + span;
+    }
+
+    /// Its own words on its failure, fit for the caller; `None` when it cannot be made so.
+    pub(super) fn fit(&self, raw: Bytes) -> Option<Bytes> {
+        redacted::event(raw, &self.redactor())
+    }
+
+    /// What its upstream said of its failure in an event with this body, fit for the log.
+    pub(super) fn reworded(&self, failure: Failure, body: &Bytes) -> Failure {
+        redacted::reworded(failure, &HeaderMap::new(), body, &self.redactor())
+    }
+
+    /// One of its events, fit for the caller. Data is not looked at.
+    pub(super) fn fit_event(&self, event: RawEvent) -> RawEvent {
+        match event.has_asides() {
+            true => redacted::beside(event, &self.redactor()),
+            false => event,
+        }
+    }
+
+    fn redactor(&self) -> Redactor<'_> {
+        redacted::of(&self.lease, &self.endpoint)
+    }
+
+    /// The candidate's place in the chain.
+    pub(super) fn index(&self) -> usize {
+        self.lease.index
+    }
+
+    /// Its record, ended like this.
+    pub(super) fn record(&self, how: &Failure, now: Time) -> AttemptRecord {
+        let mut answered = self.answered.clone();
+        redacted::answered(&mut answered, &self.redactor());
+        AttemptRecord {
+            usage: self.usage,
+            answered: answered.map(Arc::from),
+            class: how.class,
+            ended: now,
+            detail: detail(how),
+            ..self.record.clone()
+        }
+    }
+
+    /// Its record, if its caller left now.
+    pub(super) fn left(&self, now: Time) -> AttemptRecord {
+        self.record(&Failure::new(Class::Cancelled, ""), now)
+    }
+
+    /// Ends it. `counts`: whether that counts against its upstream. What is left of its stream is of no interest to the
+    /// answer.
+    pub(super) fn settle(self, how: &Failure, counts: bool) -> Events {
+        self.lease.settle(Settlement {
+            class: how.class,
+            retry_after: how.retry_after,
+            tokens: self.usage.as_ref().and_then(Usage::total),
+            counts,
+        });
+        self.events
+    }
+}

@@ -1,0 +1,144 @@
+//! What is told of a request when it ends, beside its attempts: one line in the log, however it ended. One that is
+//! dropped before its end tells that the caller left.
+
+use std::sync::Arc;
+
+use super::request::Request;
+use super::reservation::OpenReservation;
+use super::shared::Dispatch;
+use crate::domain::attempt_record::{AttemptRecord, CacheLookup};
+use crate::domain::attempts::LeaseRefused;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::Class;
+use crate::domain::time::Time;
+use crate::domain::usage::Usage;
+use crate::wire::content::{RequestContent, Spoken};
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RequestEnd {
+    /// An upstream's answer went back whole (its status).
+    Answered(u16),
+    /// An error of ours went back.
+    Failed(ErrorCode),
+    /// A stream had begun and was cut: it ended with an error event.
+    Cut(ErrorCode),
+}
+
+/// What becomes known of one request.
+#[derive(Debug)]
+pub(super) struct RequestTrace {
+    /// What the client was charged.
+    pub(super) charge: Option<OpenReservation>,
+    /// The target as asked for, else the default one's name.
+    pub(super) target: String,
+    /// When all of the request was there.
+    pub(super) complete: Time,
+    /// The attempts under way, as they are told of if the request ends during them.
+    pub(super) current: [Option<Arc<AttemptRecord>>; 2],
+    /// Nobody could take (another) attempt: when, and why.
+    pub(super) refused: Option<(Time, LeaseRefused)>,
+    /// What the stage before any upstream found.
+    pub(super) lookup: CacheLookup,
+    pub(super) first_token: Option<Time>,
+    pub(super) usage: Option<Usage>,
+    /// What is said in it, where that is told.
+    pub(super) content: Option<Box<RequestContent>>,
+    pub(super) ending: Option<RequestEnd>,
+}
+
+impl RequestTrace {
+    /// At the beginning of a request that was admitted.
+    pub(super) fn new(
+        dispatch: &Dispatch,
+        request: &Request,
+        target: String,
+        charge: Option<OpenReservation>,
+        complete: Time,
+    ) -> Self {
+        let traced = request.trace.as_ref().is_some_and(|trace| trace.records);
+        let content = (traced && dispatch.recorder.tells_content()).then(|| {
+            Box::new(RequestContent {
+                request: request.doc.body().clone(),
+                answer: None,
+                spoken: None,
+            })
+        });
+        Self {
+            charge,
+            target,
+            complete,
+            current: [None, None],
+            refused: None,
+            lookup: CacheLookup::Off,
+            first_token: None,
+            usage: None,
+            content,
+            ending: None,
+        }
+    }
+
+    /// How a request ended that was dropped where it was, because nobody takes its stream in, after its deadline: its
+    /// caller did not leave, but was not there to be told.
+    pub(super) fn overdue(&self, request: &Request, now: Time) -> Option<RequestEnd> {
+        let code = ErrorCode::DeadlineExceeded;
+        let late = request.doc.stream() && now >= request.deadline;
+        late.then_some(match self.first_token {
+            Some(_) => RequestEnd::Cut(code),
+            // Nothing but comments went out.
+            None => RequestEnd::Failed(code),
+        })
+    }
+
+    /// So much of a stream was sent.
+    pub(super) fn told(&mut self, spoken: Option<Spoken>) {
+        if let Some(content) = &mut self.content {
+            content.spoken = spoken;
+        }
+    }
+
+    /// The request has ended after these attempts: its client pays what it used.
+    pub(super) fn settle(&mut self, records: &[AttemptRecord], now: Time) {
+        if let Some(charge) = self.charge.take() {
+            let used = self.used(&charge, records);
+            charge.reservation.settle(used, now);
+        }
+    }
+
+    /// How it ended, in a word, and with which status. `halted`: the process ends.
+    pub(super) fn outcome(&self, halted: bool) -> (&'static str, Option<u16>) {
+        match self.ending {
+            Some(RequestEnd::Answered(status)) => ("answered", Some(status)),
+            Some(RequestEnd::Failed(code)) => (code.as_str(), Some(code.status())),
+            Some(RequestEnd::Cut(code)) => (code.as_str(), Some(200)),
+            // Dropped where it was, because the process ends.
+            None if halted => {
+                let code = ErrorCode::Draining;
+                let begun = self.first_token.map(|_| 200);
+                (code.as_str(), begun.or(Some(code.status())))
+            }
+            None => ("caller_left", None),
+        }
+    }
+
+    /// What the client pays in the end; `None`: what was estimated.
+    fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
+        let told = self.usage.and_then(|usage| usage.total());
+        match self.ending {
+            Some(RequestEnd::Answered(_)) if told.is_some() => told,
+            Some(RequestEnd::Failed(_)) => Some(told.unwrap_or(0)),
+            Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),
+            Some(RequestEnd::Answered(_)) => Some(charge.used(None)),
+            _ if self.first_token.is_some() => Some(charge.used(self.usage)),
+            _ if told.is_some() => told,
+            // The caller left while nobody worked for it.
+            None if records
+                .iter()
+                .all(|record| record.class != Class::Cancelled) =>
+            {
+                Some(0)
+            }
+            _ => None,
+        }
+    }
+}

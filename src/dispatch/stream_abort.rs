@@ -1,0 +1,142 @@
+//! Why a stream that had begun could not be finished, and what its caller is told.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::domain::dialect::Operation;
+use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::{Class, Failure};
+use crate::wire::dialect::CallerDialect;
+use crate::wire::error_body::{Trouble, kind_of};
+use crate::wire::progress::Progress;
+
+const LOST: &str = "the upstream's connection was lost before the answer was complete";
+const SILENT: &str = "the upstream's stream fell silent before the answer was complete (timeout)";
+const UNFINISHED: &str =
+    "the upstream's stream ended without a finish reason: the answer may not be complete";
+const LATE: &str = "the request's deadline passed before the answer was complete (timeout)";
+const HASTY: &str = "nothing more of the answer came within the caller's read timeout";
+const SHUT_DOWN: &str = "this process is shutting down and had no more time for the answer";
+const FAILED: &str = "the upstream failed before the answer was complete";
+
+/// An upstream's own words on its failure, without credentials.
+#[derive(Clone, Debug)]
+pub(super) enum Own {
+    /// An event that goes on as it came.
+    Event(Bytes),
+    /// What it said, in whatever form.
+    Body(Bytes),
+}
+
+/// Why a stream could not be finished.
+#[derive(Clone, Debug)]
+pub(super) struct StreamAbort {
+    pub(super) class: Class,
+    pub(super) code: ErrorCode,
+    message: &'static str,
+    /// What the upstream said, if it did.
+    own: Option<Own>,
+    retry_after: Option<Duration>,
+    /// Whether it is what it seems (see `Failure::certain`).
+    certain: bool,
+}
+
+impl StreamAbort {
+    fn new(class: Class, code: ErrorCode, message: &'static str) -> Self {
+        Self {
+            class,
+            code,
+            message,
+            own: None,
+            retry_after: None,
+            certain: true,
+        }
+    }
+
+    /// The connection was lost, or closed too early.
+    pub(super) fn lost() -> Self {
+        Self::new(Class::Network, ErrorCode::UpstreamsExhausted, LOST)
+    }
+
+    /// The stream broke in a way of this class.
+    pub(super) fn broken(class: Class) -> Self {
+        match class {
+            Class::Malformed => Self::new(class, ErrorCode::InvalidUpstreamResponse, FAILED),
+            _ => Self {
+                class,
+                ..Self::lost()
+            },
+        }
+    }
+
+    /// The upstream sent nothing for too long.
+    pub(super) fn silent() -> Self {
+        Self::new(Class::Timeout, ErrorCode::UpstreamsExhausted, SILENT)
+    }
+
+    /// The end mark came, but nothing before it said that the answer is complete.
+    pub(super) fn unfinished() -> Self {
+        let code = ErrorCode::InvalidUpstreamResponse;
+        Self::new(Class::Malformed, code, UNFINISHED)
+    }
+
+    /// The request's deadline passed.
+    pub(super) fn late() -> Self {
+        Self::new(Class::Cancelled, ErrorCode::DeadlineExceeded, LATE)
+    }
+
+    /// The caller waits no longer for its next byte.
+    pub(super) fn hasty() -> Self {
+        Self::new(Class::Cancelled, ErrorCode::DeadlineExceeded, HASTY)
+    }
+
+    /// The process ends.
+    pub(super) fn shut_down() -> Self {
+        Self::new(Class::Cancelled, ErrorCode::Draining, SHUT_DOWN)
+    }
+
+    /// The upstream said that it failed, perhaps in words that may be passed on.
+    pub(super) fn said(failure: &Failure, own: Option<Own>) -> Self {
+        Self {
+            own,
+            retry_after: failure.retry_after,
+            certain: failure.certain,
+            ..Self::new(failure.class, ErrorCode::UpstreamsExhausted, FAILED)
+        }
+    }
+
+    /// The failure of its attempt.
+    pub(super) fn failure(&self) -> Failure {
+        Failure {
+            retry_after: self.retry_after,
+            certain: self.certain,
+            ..Failure::new(self.class, self.message)
+        }
+    }
+
+    /// The event that ends the answer.
+    pub(super) fn event(
+        &self,
+        operation: Operation,
+        caller: &dyn CallerDialect,
+        request_id: &str,
+        so_far: &Progress,
+    ) -> Bytes {
+        match &self.own {
+            Some(Own::Event(raw)) => raw.clone(),
+            Some(Own::Body(body)) => {
+                let kind = kind_of(self.class);
+                caller.error_event_from_body(operation, body, kind, request_id, so_far)
+            }
+            None => {
+                let trouble = Trouble {
+                    message: self.message,
+                    kind: self.code.kind(),
+                    code: self.code.as_str(),
+                };
+                caller.error_event(operation, trouble, request_id, so_far)
+            }
+        }
+    }
+}

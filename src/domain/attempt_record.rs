@@ -1,0 +1,182 @@
+//! One attempt of a request, as it is told of afterwards: why it was made, where, what became of it and when.
+//! No I/O, no clock, no logging.
+
+use std::sync::Arc;
+
+use super::ids::{KeyId, Upstream};
+use super::outcome::Class;
+use super::refusal::Refusal;
+use super::time::Time;
+use super::trace::SpanId;
+use super::usage::Usage;
+
+/// Why an attempt was made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AttemptReason {
+    /// The request had not been tried yet.
+    First,
+    /// The same upstream once more, after a failure that may pass.
+    Retry,
+    /// Another key of the same upstream, after one was refused.
+    NextKey,
+    /// Another upstream, after one failed.
+    Failover,
+    /// Beside another attempt, whose first token is late.
+    Hedge,
+    /// Beside another attempt, because the time that the caller gave goes by.
+    DeadlineHedge,
+    /// To go on with an answer that broke off, from what was sent.
+    Continue,
+    /// To give an answer that broke off once more from its beginning.
+    Restart,
+}
+
+impl AttemptReason {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::First,
+        Self::Retry,
+        Self::NextKey,
+        Self::Failover,
+        Self::Hedge,
+        Self::DeadlineHedge,
+        Self::Continue,
+        Self::Restart,
+    ];
+
+    /// The reason's name in logs, metrics and pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Retry => "retry",
+            Self::NextKey => "next_key",
+            Self::Failover => "failover",
+            Self::Hedge => "hedge",
+            Self::DeadlineHedge => "deadline_hedge",
+            Self::Continue => "continue",
+            Self::Restart => "restart",
+        }
+    }
+
+    /// Why one more attempt is made at `upstream` after these.
+    pub fn after(before: &[AttemptRecord], upstream: &Upstream) -> Self {
+        match before.last() {
+            None => Self::First,
+            Some(last) if last.upstream != *upstream => Self::Failover,
+            Some(last) if last.class.refuses_key() => Self::NextKey,
+            Some(_) => Self::Retry,
+        }
+    }
+}
+
+/// What became of the search for an answer that is there already, before any upstream is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CacheLookup {
+    /// No answers are kept, or this request was not looked up.
+    #[default]
+    Off,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// Where it went.
+    pub upstream: Upstream,
+    /// With which key.
+    pub key: KeyId,
+    /// What became of it.
+    pub class: Class,
+    /// The answer's status, if there was one.
+    pub status: Option<u16>,
+    /// When it started.
+    pub started: Time,
+    /// When it ended.
+    pub ended: Time,
+    /// Why it was made.
+    pub reason: AttemptReason,
+    /// When the request asked for leave to make it.
+    pub asked: Time,
+    /// Whether the request was in the waiting room until then.
+    pub waited: bool,
+    /// The candidates of its chain before this one that could not take it, by place, and why.
+    pub passed_over: Vec<(usize, Refusal)>,
+    /// When the head of the answer was there.
+    pub first_byte: Option<Time>,
+    /// When the first content of a streamed answer was there.
+    pub first_token: Option<Time>,
+    /// What went wrong, in words; free of credentials.
+    pub detail: Option<Box<str>>,
+    /// Its span, where spans are made.
+    pub span: Option<SpanId>,
+    /// The tokens of this answer alone, as the upstream counted them.
+    pub usage: Option<Usage>,
+    /// What the answer said of itself, where that is asked for.
+    pub answered: Option<Arc<ResponseMeta>>,
+}
+
+/// What an answer said of itself. Read only where the attempt's span is likely to be wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ResponseMeta {
+    /// Its id.
+    pub id: Option<Box<str>>,
+    /// The model that it says it comes from.
+    pub model: Option<Box<str>>,
+    /// Why its choices ended, in the upstream's words.
+    pub finish_reasons: Vec<Box<str>>,
+}
+
+impl AttemptRecord {
+    /// An attempt under way, as it is told of if nothing more is heard of it.
+    pub fn new(upstream: Upstream, key: KeyId, started: Time) -> Self {
+        Self {
+            upstream,
+            key,
+            class: Class::Cancelled,
+            status: None,
+            started,
+            ended: started,
+            reason: AttemptReason::First,
+            asked: started,
+            waited: false,
+            passed_over: Vec::new(),
+            first_byte: None,
+            first_token: None,
+            detail: None,
+            span: None,
+            usage: None,
+            answered: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_for_one_more_attempt_follows_from_the_last() {
+        let (here, there) = (Upstream::new("a", "m"), Upstream::new("b", "m"));
+        let key = KeyId {
+            provider: here.provider.clone(),
+            index: 1,
+        };
+        let ended = |class| AttemptRecord {
+            class,
+            ..AttemptRecord::new(here.clone(), key.clone(), Time::ZERO)
+        };
+        assert_eq!(AttemptReason::after(&[], &here), AttemptReason::First);
+        let limited = [ended(Class::RateLimited)];
+        assert_eq!(
+            AttemptReason::after(&limited, &here),
+            AttemptReason::NextKey
+        );
+        assert_eq!(
+            AttemptReason::after(&limited, &there),
+            AttemptReason::Failover
+        );
+        assert_eq!(
+            AttemptReason::after(&[ended(Class::Transient)], &here),
+            AttemptReason::Retry
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! The moment at which whatever is still under way has to end. It comes once, and stays.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+/// Tells everybody at once. Clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct Abort {
+    on: Arc<AtomicBool>,
+    told: Arc<Notify>,
+}
+
+impl Abort {
+    /// Now.
+    pub fn halt(&self) {
+        // The flag first: who begins to wait after the call must find it.
+        self.on.store(true, Ordering::SeqCst);
+        self.told.notify_waiters();
+    }
+
+    /// Whether it has come.
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::SeqCst)
+    }
+
+    /// Completes when it comes; at once when it has.
+    pub async fn wait(&self) {
+        let told = self.told.notified();
+        if !self.is_on() {
+            told.await;
+        }
+    }
+
+    /// The same for those who poll by hand.
+    pub fn waiting(&self) -> Aborted {
+        let told = Box::pin(Arc::clone(&self.told).notified_owned());
+        Aborted {
+            on: Arc::clone(&self.on),
+            told,
+            known: None,
+        }
+    }
+}
+
+/// Completes when the halt comes; not to be polled after that.
+#[derive(Debug)]
+pub struct Aborted {
+    on: Arc<AtomicBool>,
+    told: Pin<Box<OwnedNotified>>,
+    /// Who is woken. Asking again takes a lock that everybody shares.
+    known: Option<Waker>,
+}
+
+impl Future for Aborted {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.on.load(Ordering::SeqCst) {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker();
+        if self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            return Poll::Pending;
+        }
+        self.known = Some(waker.clone());
+        self.told.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_told_to_those_who_wait_and_to_those_who_come_later() {
+        let halt = Abort::default();
+        let (early, one) = (halt.waiting(), halt.clone());
+        let waiting = crate::runtime::task::spawn(async move { one.wait().await });
+        tokio::task::yield_now().await;
+        assert!(!halt.is_on() && !waiting.is_finished());
+        halt.halt();
+        waiting.await.unwrap();
+        early.await;
+        halt.waiting().await;
+        halt.wait().await;
+    }
+}

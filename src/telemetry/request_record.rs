@@ -1,0 +1,84 @@
+//! Everything that is known of a request when it has ended: what the log, the metrics, the traces and the pages tell of
+//! it is taken from this one place. No prompt, no answer and no key material.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::attempt_record::{AttemptReason, AttemptRecord, CacheLookup};
+use crate::domain::attempts::LeaseRefused;
+use crate::domain::chain::Chain;
+use crate::domain::dialect::Operation;
+use crate::domain::time::Time;
+use crate::domain::trace::TraceContext;
+use crate::domain::usage::Usage;
+
+/// One request, from arrival to end.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// Its id, kept or made.
+    pub id: Arc<str>,
+    /// The client's name; `None` where nobody has to identify, or where nobody did.
+    pub client: Option<Arc<str>>,
+    /// Which route.
+    pub operation: Operation,
+    /// Whether the answer was to be streamed.
+    pub stream: bool,
+    /// The target as asked for; empty when that was not looked at.
+    pub target: String,
+    /// What the target means; `None` when it means nothing, or when that was not looked at.
+    pub chain: Option<Arc<Chain>>,
+    /// `answered`, `caller_left`, or the code of our error.
+    pub outcome: &'static str,
+    /// The status that went back, if one did.
+    pub status: Option<u16>,
+    /// Every attempt, in the order in which they ended.
+    pub attempts: Vec<AttemptRecord>,
+    /// When nobody could take (another) attempt, and what each said.
+    pub refused: Option<(Time, LeaseRefused)>,
+    /// Whether an answer was there before any upstream was asked.
+    pub lookup: CacheLookup,
+    /// When it arrived.
+    pub started: Time,
+    /// When all of it was there.
+    pub complete: Time,
+    /// When it ended.
+    pub ended: Time,
+    /// When the first content of a streamed answer was there.
+    pub first_token: Option<Time>,
+    /// As the upstreams counted.
+    pub usage: Option<Usage>,
+    /// Its place in a trace, where spans are made or the caller named one.
+    pub trace: Option<Arc<TraceContext>>,
+}
+
+impl RequestRecord {
+    /// From arrival to end.
+    pub fn total(&self) -> Duration {
+        self.ended.since(self.started)
+    }
+
+    /// Whether anything was decided about it: it was not turned away for what it asked, nor for who asked it.
+    pub fn is_admitted(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// Whether we failed it: an error of ours went back that is not the caller's own doing, or an answer was cut.
+    pub fn is_failed(&self) -> bool {
+        let ours = !matches!(
+            self.outcome,
+            "answered" | "caller_left" | "client_rate_limited" | "client_overloaded"
+        );
+        // An answer that was cut has a status of success.
+        ours && self
+            .status
+            .is_none_or(|status| status < 400 || status == 429 || status >= 500)
+    }
+
+    /// The attempts that were made because another upstream had failed.
+    pub fn failovers(&self) -> usize {
+        let attempts = self.attempts.iter();
+        attempts
+            .filter(|attempt| attempt.reason == AttemptReason::Failover)
+            .count()
+    }
+}
