@@ -7,6 +7,7 @@
 //! Requests are decoded under the configured limit of a body (`api/body.rs`), streams piece by piece
 //! (`dispatch/events.rs`), and the whole answers of upstreams for a look ([`whole`]).
 
+mod gunzip;
 pub mod whole;
 
 use std::fmt;
@@ -14,11 +15,12 @@ use std::io::{self, Write};
 
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
-use flate2::write::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderValue, header};
 use zstd::stream::raw::DParameter;
 use zstd::stream::write::Decoder as ZstdDecoder;
+
+use gunzip::Gunzip;
 
 /// So many codings may lie on top of each other. Nobody sends more than one; each costs the time of a whole body.
 const MOST: usize = 3;
@@ -406,72 +408,6 @@ fn zstd(sink: Sink) -> io::Result<ZstdDecoder<'static, Sink>> {
     let mut decoder = ZstdDecoder::new(sink)?;
     decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
     Ok(decoder)
-}
-
-/// RFC 1952: one member after the other, then zeros, if any: tapes and blocks are filled up with them, and gzip(1) minds
-/// them as little.
-struct Gunzip {
-    member: GzDecoder<Sink>,
-    /// Nothing but zeros may follow.
-    padded: bool,
-}
-
-impl Gunzip {
-    fn new(sink: Sink) -> Self {
-        Self {
-            member: GzDecoder::new(sink),
-            padded: false,
-        }
-    }
-
-    fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
-        while let Some(first) = piece.first() {
-            if self.padded {
-                return match piece.iter().all(|byte| *byte == 0) {
-                    true => Ok(()),
-                    false => Err(io::ErrorKind::InvalidData.into()),
-                };
-            }
-            let taken = match self.member.write(piece)? {
-                // The member is complete, and this is behind it.
-                0 => {
-                    self.member.try_finish()?;
-                    self.padded = *first == 0;
-                    if !self.padded {
-                        self.next_member();
-                        let taken = self.member.write(piece)?;
-                        if taken == 0 {
-                            return Err(io::ErrorKind::InvalidData.into());
-                        }
-                        taken
-                    } else {
-                        0
-                    }
-                }
-                taken => taken,
-            };
-            piece = piece.get(taken..).unwrap_or_default();
-        }
-        self.member.flush()
-    }
-
-    fn next_member(&mut self) {
-        let done = self.member.get_mut();
-        let sink = Sink {
-            out: std::mem::take(&mut done.out),
-            left: std::mem::take(&mut done.left),
-            full: done.full,
-            any: done.any,
-        };
-        self.member = GzDecoder::new(sink);
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        match self.padded {
-            true => Ok(()),
-            false => self.member.try_finish(),
-        }
-    }
 }
 
 /// RFC 1950 or RFC 1951, by the first two bytes.

@@ -8,6 +8,7 @@ use crate::dispatch::held::{self, HeldEvents};
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::upstream::UpstreamResponse;
+use crate::wire::exchange::Translation;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
@@ -59,12 +60,7 @@ impl Attempt<'_> {
             if !buffered.reach(held.bytes()) {
                 return Err(Early::OutOfRoom);
             }
-            let event = unspoken(event, &said);
-            let event = match &mut translation {
-                None => Some(event),
-                Some(translation) => translation.event(&event),
-            };
-            if event.is_some_and(|event| !held.push(event.raw)) {
+            if !hold(&mut held, &mut translation, unspoken(event, &said)) {
                 return Err(failed(&format!(
                     "{} events came without content",
                     held.len()
@@ -88,6 +84,15 @@ impl Attempt<'_> {
             done,
         })))
     }
+}
+
+/// Holds an event back, in the caller's dialect. False where no more are held.
+fn hold(held: &mut HeldEvents, translation: &mut Option<Translation>, event: RawEvent) -> bool {
+    let event = match translation {
+        None => Some(event),
+        Some(translation) => translation.event(&event),
+    };
+    event.is_none_or(|event| held.push(event.raw))
 }
 
 /// The next event before the first content; `None` where the stream ended after a finish reason.
