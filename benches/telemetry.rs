@@ -165,7 +165,7 @@ fn main() {
         attempt(1, Class::Success, AttemptReason::Failover, 100, 900),
     ]);
     time("three attempts", rounds, || {
-        metrics.record(black_box(&three))
+        metrics.record(black_box(&three));
     });
     std::thread::scope(|scope| {
         for name in ["one attempt, beside another thread", "and that one"] {
