@@ -361,9 +361,12 @@ fn judge_whole(state: &mut State, number: u32, status: u16, body: &Bytes) -> End
     }
     match outcome {
         Some(Class::Success) if status == 200 => End::Served,
-        Some(Class::CallerFault | Class::ContentPolicy | Class::Unsupported) if status >= 400 => {
-            End::Relayed
-        }
+        Some(
+            Class::CallerFault
+            | Class::ContentPolicy
+            | Class::Unsupported
+            | Class::TooLargeForLimit,
+        ) if status >= 400 => End::Relayed,
         other => {
             state.break_law(
                 "L1",

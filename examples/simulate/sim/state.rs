@@ -238,13 +238,15 @@ impl State {
     }
 
     /// The attempt whose answer goes to the client: the last that has something for it, else the one whose
-    /// upstream was the last to say what it lacks, else the last.
+    /// upstream was the last to say what it lacks or has too little of, else the last.
     pub fn winner(&self, request: u32) -> Option<u32> {
         let attempts = &self.asked[request as usize].attempts;
         let won = |attempt: &&u32| self.attempts[**attempt as usize].won;
         let winner = attempts.iter().filter(|attempt| won(attempt).is_some());
-        let lacks =
-            |attempt: &&u32| self.attempts[**attempt as usize].outcome == Some(Class::Unsupported);
+        let lacks = |attempt: &&u32| {
+            let outcome = self.attempts[**attempt as usize].outcome;
+            matches!(outcome, Some(Class::Unsupported | Class::TooLargeForLimit))
+        };
         let ended = |attempt: &&u32| self.attempts[**attempt as usize].ended;
         let lacking = || attempts.iter().filter(lacks).max_by_key(ended);
         let winner = winner.max_by_key(won).or_else(lacking);

@@ -126,7 +126,7 @@ impl<'de> SpokenParts<'de> for SpokenBytes {
                 self.inside = self.inside.saturating_add(message.all());
             }
             SpokenField::Words => {
-                self.words = self.words.saturating_add(said(Some(map.next_value()?)))
+                self.words = self.words.saturating_add(said(Some(map.next_value()?)));
             }
             SpokenField::Other => self.longest = self.longest.max(said(Some(map.next_value()?))),
             SpokenField::Silent => {
