@@ -3,17 +3,19 @@
 //! A whole answer is read to its end and looked at. A stream is held back until its first content, so that
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
+mod begin;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::BodyCollector;
 use super::call_headers::call_of;
-use super::drain::drain;
-use super::events::{Events, StreamFault, look, step, unspoken};
-use super::held::{self, HeldEvents};
+use super::events::{Events, StreamFault, look};
+use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
 use super::redacted;
 use super::request::{Endpoint, Request};
@@ -29,7 +31,7 @@ use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
-use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
+use crate::wire::inspection::{ErrorDoc, Inspection};
 use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
@@ -266,34 +268,9 @@ impl Attempt<'_> {
         let UpstreamResponse {
             status,
             mut headers,
-            mut body,
+            body,
         } = reply;
-        let most = self.endpoint.max_answer;
-        // An announcement takes no room: an upstream that sends nothing after it must not keep others from being served.
-        let buffers = self.times.buffers;
-        if !buffers.has_room(announced(&headers).min(most)) {
-            return Err(Early::OutOfRoom);
-        }
-        let mut buffered = buffers.count(0);
-        let mut whole = BodyCollector::default();
-        let mut turn = YieldBudget::default();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| {
-                Failure::new(Class::Network, error.to_string()).with_status(status)
-            })?;
-            turn.took(chunk.len()).await;
-            whole.push(chunk);
-            if whole.len > most {
-                let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
-                return Err(Failure::new(Class::Malformed, detail)
-                    .with_status(status)
-                    .into());
-            }
-            if !buffered.reach(whole.len) {
-                return Err(Early::OutOfRoom);
-            }
-        }
-        let body = unmarked(buffered.keep(whole.finish()));
+        let body = self.collect(status, &headers, body).await?;
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
@@ -344,85 +321,40 @@ impl Attempt<'_> {
         Ok(AttemptResult::Failed(failure, Some(whole)))
     }
 
-    /// Reads a stream up to its first content.
-    async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
-        let UpstreamResponse {
-            status,
-            headers,
-            body,
-        } = reply;
-        let failed =
-            |class, detail: String| Early::from(Failure::new(class, detail).with_status(status));
-        let most = held::before_content(self.request.doc.body().len());
-        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
-        let (mut held, mut usage) = (HeldEvents::default(), None);
-        let mut buffered = self.times.buffers.count(0);
-        let mut answered = self.times.tried.answered();
-        let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let mut translation = self.exchange.translation();
-        let (mut done, mut quiet) = (false, false);
-        loop {
-            let event = match events.next().await {
-                None if finish.has_finish_reason() => break,
-                None => {
-                    let detail = "the stream ended before its first content".to_owned();
-                    return Err(failed(Class::Malformed, detail));
-                }
-                Some(Err(fault)) => return Err(failed(class_of(&fault), fault.detail())),
-                Some(Ok(event)) => event,
-            };
-            // It tells nothing: one is kept as a sign of life, and no more.
-            if event.is_quiet() && std::mem::replace(&mut quiet, true) {
-                continue;
+    /// All of an answer's body, within the bounds of one answer (`server.max_answer`) and of all together
+    /// (`server.max_buffered`).
+    async fn collect(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        mut body: BoxStream<'static, Result<Bytes, SendError>>,
+    ) -> Result<Bytes, Early> {
+        let most = self.endpoint.max_answer;
+        // An announcement takes no room: an upstream that sends nothing after it must not keep others from being served.
+        let buffers = self.times.buffers;
+        if !buffers.has_room(announced(headers).min(most)) {
+            return Err(Early::OutOfRoom);
+        }
+        let mut buffered = buffers.count(0);
+        let mut whole = BodyCollector::default();
+        let mut turn = YieldBudget::default();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| {
+                Failure::new(Class::Network, error.to_string()).with_status(status)
+            })?;
+            turn.took(chunk.len()).await;
+            whole.push(chunk);
+            if whole.len > most {
+                let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
+                return Err(Failure::new(Class::Malformed, detail)
+                    .with_status(status)
+                    .into());
             }
-            let said: StreamEvent = self.exchange.event(&event);
-            if let Some(error) = said.error {
-                drain(events);
-                return Ok(self.refused_inside(&error, &headers, status));
-            }
-            if said.malformed {
-                let detail = "the stream's first events are not what was asked for";
-                return Err(failed(Class::Malformed, detail.to_owned()));
-            }
-            usage = said.usage.or(usage);
-            if let Some(answered) = &mut answered {
-                self.exchange.note(answered, &event);
-            }
-            finish.note(step(&said), wanted);
-            if said.done && !finish.has_finish_reason() && !said.content {
-                drain(events);
-                let detail = "the stream was done before its first content".to_owned();
-                return Err(failed(Class::Malformed, detail));
-            }
-            if !buffered.reach(held.bytes()) {
+            if !buffered.reach(whole.len) {
                 return Err(Early::OutOfRoom);
             }
-            let event = unspoken(event, &said);
-            let event = match &mut translation {
-                None => Some(event),
-                Some(translation) => translation.event(&event),
-            };
-            if event.is_some_and(|event| !held.push(event.raw)) {
-                let detail = format!("{} events came without content", held.len());
-                return Err(failed(Class::Malformed, detail));
-            }
-            done = said.done;
-            if said.content || done {
-                break;
-            }
         }
-        events.begun();
-        Ok(AttemptResult::Begun(Box::new(StreamStarted {
-            exchange: self.exchange,
-            translation,
-            headers,
-            held,
-            events,
-            usage,
-            answered,
-            finish,
-            done,
-        })))
+        Ok(unmarked(buffered.keep(whole.finish())))
     }
 
     /// An error came in a stream before its first content.

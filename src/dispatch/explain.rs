@@ -222,7 +222,7 @@ impl Dispatch {
                 refused(chain, attempts, verdict, &why.declined, now)
             }
         };
-        let lines = self.candidates(chain).into_iter().zip(&planned.candidates);
+        let lines = self.candidates(chain).zip(&planned.candidates);
         let lines = lines.enumerate().map(|(at, (candidate, facts))| {
             let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
             UpstreamExplanation {

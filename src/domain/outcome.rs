@@ -261,7 +261,7 @@ mod tests {
             let change = provider.settled(&model, failure.heard_as(), false, true, now);
             assert_eq!(change, Some(UpstreamChange::Circuit(then)));
         }
-        assert!(matches!(provider.gate(&model, true, now), Err(_)));
+        assert!(provider.gate(&model, true, now).is_err());
     }
 
     #[test]

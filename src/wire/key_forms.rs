@@ -296,6 +296,7 @@ mod tests {
     #[test]
     fn no_model_or_deployment_is_taken_for_a_key() {
         let found = |least| Regex::new(&pattern(least)).unwrap();
+        let long = Regex::new("[A-Za-z0-9+/_=-]{20,}").unwrap();
         for name in NAMES.split_whitespace() {
             assert!(!looks_like_key(name), "{name}");
             for least in [3, 6, 12] {
@@ -303,7 +304,6 @@ mod tests {
                 let taken = found.find_iter(name).find(|found| is_key(found.as_str()));
                 assert!(taken.is_none(), "{name}: {taken:?}");
             }
-            let long = Regex::new("[A-Za-z0-9+/_=-]{20,}").unwrap();
             let taken = long.find_iter(name).find(|run| is_random(run.as_str()));
             assert!(taken.is_none(), "{name}: {taken:?}");
         }

@@ -1,0 +1,109 @@
+//! The beginning of a streamed answer: everything up to its first content is held back, so that another upstream can be
+//! asked while the caller has seen nothing.
+
+use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
+use crate::dispatch::drain::drain;
+use crate::dispatch::events::{Events, step, unspoken};
+use crate::dispatch::held::{self, HeldEvents};
+use crate::domain::finish::Finish;
+use crate::domain::outcome::{Class, Failure};
+use crate::upstream::UpstreamResponse;
+use crate::wire::inspection::StreamEvent;
+use crate::wire::sse::RawEvent;
+
+impl Attempt<'_> {
+    /// Reads a stream up to its first content.
+    pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
+        let UpstreamResponse {
+            status,
+            headers,
+            body,
+        } = reply;
+        let failed =
+            |why: &str| Early::from(Failure::new(Class::Malformed, why).with_status(status));
+        let most = held::before_content(self.request.doc.body().len());
+        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
+        let (mut held, mut usage) = (HeldEvents::default(), None);
+        let mut buffered = self.times.buffers.count(0);
+        let mut answered = self.times.tried.answered();
+        let (wanted, mut finish) = (self.request.wanted(), Finish::default());
+        let mut translation = self.exchange.translation();
+        let (mut done, mut quiet) = (false, false);
+        loop {
+            let Some(event) = next_event(&mut events, &finish, status).await? else {
+                break;
+            };
+            // It tells nothing: one is kept as a sign of life, and no more.
+            if event.is_quiet() && std::mem::replace(&mut quiet, true) {
+                continue;
+            }
+            let said: StreamEvent = self.exchange.event(&event);
+            if let Some(error) = said.error {
+                drain(events);
+                return Ok(self.refused_inside(&error, &headers, status));
+            }
+            if said.malformed {
+                return Err(failed(
+                    "the stream's first events are not what was asked for",
+                ));
+            }
+            usage = said.usage.or(usage);
+            if let Some(answered) = &mut answered {
+                self.exchange.note(answered, &event);
+            }
+            finish.note(step(&said), wanted);
+            if said.done && !finish.has_finish_reason() && !said.content {
+                drain(events);
+                return Err(failed("the stream was done before its first content"));
+            }
+            if !buffered.reach(held.bytes()) {
+                return Err(Early::OutOfRoom);
+            }
+            let event = unspoken(event, &said);
+            let event = match &mut translation {
+                None => Some(event),
+                Some(translation) => translation.event(&event),
+            };
+            if event.is_some_and(|event| !held.push(event.raw)) {
+                return Err(failed(&format!(
+                    "{} events came without content",
+                    held.len()
+                )));
+            }
+            done = said.done;
+            if said.content || done {
+                break;
+            }
+        }
+        events.begun();
+        Ok(AttemptResult::Begun(Box::new(StreamStarted {
+            exchange: self.exchange,
+            translation,
+            headers,
+            held,
+            events,
+            usage,
+            answered,
+            finish,
+            done,
+        })))
+    }
+}
+
+/// The next event before the first content; `None` where the stream ended after a finish reason.
+async fn next_event(
+    events: &mut Events,
+    finish: &Finish,
+    status: u16,
+) -> Result<Option<RawEvent>, Early> {
+    let (class, detail) = match events.next().await {
+        Some(Ok(event)) => return Ok(Some(event)),
+        None if finish.has_finish_reason() => return Ok(None),
+        None => {
+            let detail = "the stream ended before its first content".to_owned();
+            (Class::Malformed, detail)
+        }
+        Some(Err(fault)) => (class_of(&fault), fault.detail()),
+    };
+    Err(Failure::new(class, detail).with_status(status).into())
+}
