@@ -10,6 +10,7 @@ mod choices;
 mod clients;
 mod context;
 mod describe;
+mod dispatch;
 mod dotenv;
 mod endpoint;
 mod env;

@@ -1,19 +1,146 @@
-//! The policies of one provider: limits, timeouts, retries, cooldowns, breaker. What is absent takes the
-//! documented default.
+//! The policies of one provider, as typed and as meant: limits, timeouts, retries, cooldowns, breaker. What is absent
+//! takes the documented default.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use config::ValueKind;
+
 use super::catalog;
-use super::raw;
-use super::read::Report;
-use super::values::{Amount, PositiveSpan, Span, share};
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::values::{Amount, Fraction, PositiveSpan, Span, share};
 use crate::domain::backoff::Waits;
 use crate::domain::breaker::BreakerPolicy;
-use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::cooldown::{CooldownPolicy, CooldownScope};
 use crate::domain::limits::{KeyLimits, PacingPolicy, RetryPolicy, Timeouts};
 use crate::domain::near::near;
 
-pub(super) fn limits(raw: &raw::KeyLimitsSection, pacing: &raw::Pacing) -> KeyLimits {
+section! {
+    /// `llm.providers[].pacing`
+    Pacing {
+        /// Limits of requests and tokens, from headers, and from refusals where there are none. Default true.
+        learn: bool,
+        /// How many requests at the same time a key takes, from refusals for overload. Default true.
+        adaptive_concurrency: bool,
+    }
+}
+
+section! {
+    /// `llm.providers[].limits`
+    KeyLimitsSection {
+        /// Requests per minute and key.
+        rpm: NonZeroU64,
+        /// Tokens per minute and key, prompt and answer together.
+        tpm: NonZeroU64,
+        /// Requests per day and key.
+        rpd: NonZeroU64,
+        /// Requests at the same time and key.
+        max_in_flight: NonZeroU32,
+    }
+}
+
+section! {
+    /// `llm.providers[].timeouts`
+    TimeoutsSection {
+        /// Until a connection stands. Default `5s`.
+        connect: PositiveSpan,
+        /// Streams: until the response head. Default `60s`.
+        first_byte: PositiveSpan,
+        /// Streams: until the first content. Default: the profile's, else `180s`.
+        first_token: PositiveSpan,
+        /// Streams: between two chunks. Default `60s`.
+        idle: PositiveSpan,
+        /// Other answers: until the whole answer is there. Default `300s`.
+        response: PositiveSpan,
+        /// The whole attempt. Default `600s`.
+        total: PositiveSpan,
+    }
+}
+
+section! {
+    /// `llm.providers[].retry`
+    RetrySection {
+        /// Extra tries at the same upstream per request. Default 1.
+        same_upstream: u32,
+        /// Waits before them: a list whose last one repeats, or `{initial, factor, max, jitter}`.
+        waits: WaitsForm,
+    }
+}
+
+section! {
+    /// `llm.providers[].retry.waits` as growing waits.
+    Growing {
+        /// The first wait. Default `500ms`.
+        initial: Span,
+        /// Growth per try, at least 1. Default 2.
+        factor: Amount,
+        /// The longest wait. Default `8s`.
+        max: Span,
+        /// The share by which a wait may differ. Default 0.25.
+        jitter: Fraction,
+    }
+}
+
+/// `llm.providers[].retry.waits`
+pub(super) enum WaitsForm {
+    List(Vec<Span>),
+    Growing(Growing),
+}
+
+impl FromNode for WaitsForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        match &node.value.kind {
+            ValueKind::Table(_) => Growing::read(node, report).map(Self::Growing),
+            ValueKind::Array(_) => Vec::read(node, report).map(Self::List),
+            _ => Span::read(node, report).map(|span| Self::List(vec![span])),
+        }
+    }
+}
+
+section! {
+    /// `llm.providers[].cooldown`
+    CooldownTable {
+        /// When the upstream names no time; doubles while limits repeat. 0: not at all. Default `60s`.
+        default: Span,
+        /// The longest cooldown for a rate limit. Default `15m`.
+        max: Span,
+        /// What cools: `key_model`, `key` or `provider`. Default `key_model`.
+        scope: CooldownScope,
+    }
+}
+
+/// `llm.providers[].cooldown`, also as a time alone.
+pub(super) struct CooldownForm(pub CooldownTable);
+
+impl FromNode for CooldownForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        if matches!(node.value.kind, ValueKind::Table(_)) {
+            return CooldownTable::read(node, report).map(Self);
+        }
+        Some(Self(CooldownTable {
+            default: Some(Span::read(node, report)?),
+            ..CooldownTable::default()
+        }))
+    }
+}
+
+section! {
+    /// `llm.providers[].circuit_breaker`
+    BreakerSection {
+        /// Failures in a row that open it; 0 switches this signal off. Default 3.
+        failure_threshold: u32,
+        /// Share of failures in the window that opens it; 0 switches this signal off. Default 0.5.
+        failure_rate: Fraction,
+        /// The window's length. Default `30s`.
+        window: PositiveSpan,
+        /// The window says nothing before it holds so many outcomes. Default 10.
+        min_requests: u32,
+        /// From opening until one request is let through. Default `15s`.
+        recovery_time: PositiveSpan,
+    }
+}
+
+pub(super) fn limits(raw: &KeyLimitsSection, pacing: &Pacing) -> KeyLimits {
     let usual = PacingPolicy::default();
     KeyLimits {
         rpm: raw.rpm.map(|count| count.get()),
@@ -29,7 +156,7 @@ pub(super) fn limits(raw: &raw::KeyLimitsSection, pacing: &raw::Pacing) -> KeyLi
     }
 }
 
-pub(super) fn timeouts(raw: &raw::TimeoutsSection) -> Timeouts {
+pub(super) fn timeouts(raw: &TimeoutsSection) -> Timeouts {
     let usual = Timeouts::default();
     let or = |typed: Option<PositiveSpan>, usual| typed.map_or(usual, |PositiveSpan(span)| span);
     Timeouts {
@@ -43,14 +170,14 @@ pub(super) fn timeouts(raw: &raw::TimeoutsSection) -> Timeouts {
     }
 }
 
-pub(super) fn retry(raw: raw::RetrySection, path: &str, report: &mut Report) -> RetryPolicy {
+pub(super) fn retry(raw: RetrySection, path: &str, report: &mut Report) -> RetryPolicy {
     let usual = RetryPolicy::default();
     let waits = match raw.waits {
         None => usual.waits,
-        Some(raw::WaitsForm::List(spans)) => {
+        Some(WaitsForm::List(spans)) => {
             Waits::List(spans.into_iter().map(|Span(span)| span).collect())
         }
-        Some(raw::WaitsForm::Growing(growing)) => {
+        Some(WaitsForm::Growing(growing)) => {
             let factor = growing.factor.map_or(2.0, |Amount(factor)| factor);
             if factor < 1.0 {
                 let place = format!("{path}.retry.waits.factor");
@@ -71,7 +198,7 @@ pub(super) fn retry(raw: raw::RetrySection, path: &str, report: &mut Report) -> 
     }
 }
 
-pub(super) fn breaker(raw: raw::BreakerSection) -> BreakerPolicy {
+pub(super) fn breaker(raw: BreakerSection) -> BreakerPolicy {
     let usual = BreakerPolicy::default();
     BreakerPolicy {
         failure_threshold: raw.failure_threshold.unwrap_or(usual.failure_threshold),
@@ -85,7 +212,7 @@ pub(super) fn breaker(raw: raw::BreakerSection) -> BreakerPolicy {
 }
 
 pub(super) fn cooldown(
-    raw: Option<raw::CooldownForm>,
+    raw: Option<CooldownForm>,
     general: Option<Span>,
     path: &str,
     report: &mut Report,
@@ -137,14 +264,10 @@ pub(super) fn cooldown_of(name: &str, cooldowns: &[(String, Span, String)]) -> O
 
 /// Names in `llm.cooldown` that no provider answers to.
 pub(super) fn check_cooldown_names(
-    providers: &[raw::ProviderSection],
+    names: &[&str],
     cooldowns: &[(String, Span, String)],
     report: &mut Report,
 ) {
-    let names: Vec<&str> = providers
-        .iter()
-        .filter_map(|raw| raw.name.as_deref())
-        .collect();
     for (name, _, path) in cooldowns {
         let head = |other: &&str| other.split_once(':').is_some_and(|(head, _)| head == name);
         let known = name == "default"

@@ -1,22 +1,25 @@
 //! The keys of a configuration file, as typed by its author. These comments are the reference.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU64, NonZeroUsize};
 
 use config::ValueKind;
 
 use super::admin::AdminListen;
 use super::clients::RawClient;
+use super::dispatch::DispatchSection;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
 use super::outbound::{DnsForm, ProxyForm};
+use super::policies::{
+    BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
+};
 use super::price::{PriceForm, PricesForm};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
-use super::streams::{Hedge, PrefillForm, ProfileForm, RescueForm};
+use super::streams::{PrefillForm, ProfileForm, RescueForm};
 use super::telemetry::Telemetry;
-use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, PositiveSpan, Size, Span};
-use crate::domain::cooldown::CooldownScope;
+use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::dialects::Dialect;
@@ -133,7 +136,7 @@ section! {
         name: String = required,
         /// API root. One that ends in `/chat/completions` is taken as the full URL.
         base_url: String,
-        /// `openai` or `echo`. Default: the built-in provider's, else `openai`.
+        /// The API that it speaks. Default: the built-in provider's, else `openai`.
         dialect: Dialect,
         /// What the provider's name alone means.
         model: String,
@@ -199,115 +202,6 @@ section! {
     }
 }
 
-section! {
-    /// `llm.providers[].pacing`
-    Pacing {
-        /// Limits of requests and tokens, from headers, and from refusals where there are none. Default true.
-        learn: bool,
-        /// How many requests at the same time a key takes, from refusals for overload. Default true.
-        adaptive_concurrency: bool,
-    }
-}
-
-section! {
-    /// `llm.providers[].limits`
-    KeyLimitsSection {
-        /// Requests per minute and key.
-        rpm: NonZeroU64,
-        /// Tokens per minute and key, prompt and answer together.
-        tpm: NonZeroU64,
-        /// Requests per day and key.
-        rpd: NonZeroU64,
-        /// Requests at the same time and key.
-        max_in_flight: NonZeroU32,
-    }
-}
-
-section! {
-    /// `llm.providers[].timeouts`
-    TimeoutsSection {
-        /// Until a connection stands. Default `5s`.
-        connect: PositiveSpan,
-        /// Streams: until the response head. Default `60s`.
-        first_byte: PositiveSpan,
-        /// Streams: until the first content. Default: the profile's, else `180s`.
-        first_token: PositiveSpan,
-        /// Streams: between two chunks. Default `60s`.
-        idle: PositiveSpan,
-        /// Other answers: until the whole answer is there. Default `300s`.
-        response: PositiveSpan,
-        /// The whole attempt. Default `600s`.
-        total: PositiveSpan,
-    }
-}
-
-section! {
-    /// `llm.providers[].retry`
-    RetrySection {
-        /// Extra tries at the same upstream per request. Default 1.
-        same_upstream: u32,
-        /// Waits before them: a list whose last one repeats, or `{initial, factor, max, jitter}`.
-        waits: WaitsForm,
-    }
-}
-
-section! {
-    /// `llm.providers[].retry.waits` as growing waits.
-    Growing {
-        /// The first wait. Default `500ms`.
-        initial: Span,
-        /// Growth per try, at least 1. Default 2.
-        factor: Amount,
-        /// The longest wait. Default `8s`.
-        max: Span,
-        /// The share by which a wait may differ. Default 0.25.
-        jitter: Fraction,
-    }
-}
-
-/// `llm.providers[].retry.waits`
-pub(super) enum WaitsForm {
-    List(Vec<Span>),
-    Growing(Growing),
-}
-
-impl FromNode for WaitsForm {
-    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        match &node.value.kind {
-            ValueKind::Table(_) => Growing::read(node, report).map(Self::Growing),
-            ValueKind::Array(_) => Vec::read(node, report).map(Self::List),
-            _ => Span::read(node, report).map(|span| Self::List(vec![span])),
-        }
-    }
-}
-
-section! {
-    /// `llm.providers[].cooldown`
-    CooldownTable {
-        /// When the upstream names no time; doubles while limits repeat. 0: not at all. Default `60s`.
-        default: Span,
-        /// The longest cooldown for a rate limit. Default `15m`.
-        max: Span,
-        /// What cools: `key_model`, `key` or `provider`. Default `key_model`.
-        scope: CooldownScope,
-    }
-}
-
-/// `llm.providers[].cooldown`, also as a time alone.
-pub(super) struct CooldownForm(pub CooldownTable);
-
-impl FromNode for CooldownForm {
-    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        if matches!(node.value.kind, ValueKind::Table(_)) {
-            return CooldownTable::read(node, report).map(Self);
-        }
-        Some(Self(CooldownTable {
-            default: Some(Span::read(node, report)?),
-            ..CooldownTable::default()
-        }))
-    }
-}
-
 /// `llm.cooldown`: times by provider name, with the path of each.
 pub(super) struct Cooldowns(pub Vec<(String, Span, String)>);
 
@@ -360,28 +254,11 @@ impl FromNode for AwaitTimeout {
 }
 
 section! {
-    /// `llm.providers[].circuit_breaker`
-    BreakerSection {
-        /// Failures in a row that open it; 0 switches this signal off. Default 3.
-        failure_threshold: u32,
-        /// Share of failures in the window that opens it; 0 switches this signal off. Default 0.5.
-        failure_rate: Fraction,
-        /// The window's length. Default `30s`.
-        window: PositiveSpan,
-        /// The window says nothing before it holds so many outcomes. Default 10.
-        min_requests: u32,
-        /// From opening until one request is let through. Default `15s`.
-        recovery_time: PositiveSpan,
-    }
-}
-
-section! {
     /// `llm.virtual[]`
     Virtual {
         /// Its name.
         name: String = required,
-        /// How the upstreams are ranked for each request: `ordered` as written, `weighted` drawn by their weights,
-        /// `least_busy` fewest requests in flight first. Default `ordered`.
+        /// How the upstreams are ranked for each request (`docs/resilience.md` describes each policy). Default `ordered`.
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
@@ -391,44 +268,6 @@ section! {
         /// One word for what a person in front of a screen wants: `interactive`, or `off`. Every single key counts for
         /// more. Default: that of `dispatch`.
         profile: ProfileForm,
-    }
-}
-
-section! {
-    /// `dispatch`
-    DispatchSection {
-        /// The whole request with all attempts and waits. Default `600s`.
-        deadline: PositiveSpan,
-        /// Attempts per request over all upstreams. Default 8.
-        max_attempts: NonZeroU32,
-        /// Refusals of keys (429, 401, 402) per request, counted apart. Default 32.
-        max_key_refusals: u32,
-        /// How long a request may wait for the first key to be ready; 0 means never. Default `30s`.
-        await_cooldown: Span,
-        /// How long to wait for a preferred upstream before walking on. Default: the profile's, else `0s`.
-        patience: Span,
-        /// The profile of all targets but those virtual providers that have their own. `interactive` sets rescue
-        /// `continue`, patience `3s`, a first token within `10s` from models that do not reason, and hedging. Default `off`.
-        profile: ProfileForm,
-        /// Requests that may wait at once; more are answered with 429. Default 1000.
-        max_waiting: usize,
-        /// What an upstream may carry of other attempts' failures.
-        retry_budget: RetryBudgetSection,
-        /// A second attempt beside a stream whose first token is late. Absent: never.
-        hedge: Hedge,
-        /// The share of a request's time, 0 to 1, after which another upstream is asked beside one that has given
-        /// nothing yet; 0 means never. Default 0.5.
-        deadline_hedge: Fraction,
-    }
-}
-
-section! {
-    /// `dispatch.retry_budget`
-    RetryBudgetSection {
-        /// Extra attempts per first attempt, 0 to 10. Default 0.2.
-        ratio: Amount,
-        /// Extra attempts per second that are always allowed. Default 10.
-        min_per_second: Amount,
     }
 }
 

@@ -2,12 +2,12 @@
 //! span several keys.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::admin;
 use super::catalog::{self, BuiltIn};
 use super::clients;
 use super::context::{Context, Placed};
+use super::dispatch;
 use super::error::ConfigErrors;
 use super::keys;
 use super::listen::Listen;
@@ -19,13 +19,11 @@ use super::provider;
 use super::raw::{self, Root};
 use super::read::Report;
 use super::resolved::{Config, LogConfig, ServerConfig};
-use super::streams;
 use super::tokens::TokenKeys;
-use super::values::{Amount, PositiveSpan, Span, share};
+use super::values::Span;
 use super::virtuals::{self, NameTable};
 use super::{state, telemetry};
 use crate::domain::chain::{ProviderEntry, Targets};
-use crate::domain::limits::{DispatchPolicy, RetryBudgetPolicy};
 use crate::domain::profile::{ExplicitSettings, Profile};
 
 /// Builds the configuration.
@@ -48,7 +46,7 @@ pub(super) fn resolve(
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let typed = raw.dispatch.unwrap_or_default();
     let (profile, said) = profile(&typed);
-    let dispatch = dispatch(typed, timeout, &mut report);
+    let dispatch = dispatch::resolve(typed, timeout, &mut report);
     let log = log(raw.log.unwrap_or_default(), &mut report);
     let state_path = state::path(raw.state, context);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
@@ -126,7 +124,7 @@ fn telemetry_policy(
 }
 
 /// The profile of all targets, and what is said beside it.
-fn profile(typed: &raw::DispatchSection) -> (Option<Profile>, ExplicitSettings) {
+fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSettings) {
     let profile = typed.profile.as_ref().and_then(|profile| profile.0);
     let said = ExplicitSettings {
         rescue: None,
@@ -159,7 +157,8 @@ fn providers(
 ) -> Vec<Placed> {
     let mut placed = Vec::new();
     let mut keyless: Vec<&'static BuiltIn> = Vec::new();
-    policies::check_cooldown_names(&named, cooldowns, report);
+    let names: Vec<&str> = named.iter().filter_map(|raw| raw.name.as_deref()).collect();
+    policies::check_cooldown_names(&names, cooldowns, report);
     for (at, raw) in named.into_iter().enumerate() {
         let path = format!("llm.providers[{at}]");
         match provider::resolve(raw, &path, cooldowns, context, report) {
@@ -346,47 +345,5 @@ fn log(raw: raw::LogSection, report: &mut Report) -> LogConfig {
     LogConfig {
         format: raw.format.unwrap_or(usual.format),
         level,
-    }
-}
-
-/// `timeout` is BorgLLM's name for the waiting time.
-fn dispatch(
-    raw: raw::DispatchSection,
-    timeout: Option<Duration>,
-    report: &mut Report,
-) -> DispatchPolicy {
-    let usual = DispatchPolicy::default();
-    let budget = raw.retry_budget.unwrap_or_default();
-    let ratio = budget
-        .ratio
-        .map_or(usual.retry_budget.ratio, |Amount(ratio)| ratio);
-    if ratio > 10.0 {
-        report.problem(
-            "dispatch.retry_budget.ratio",
-            "is above 10",
-            "write a share such as 0.2",
-        );
-    }
-    let per_second = budget
-        .min_per_second
-        .map_or(usual.retry_budget.min_per_second, |Amount(number)| number);
-    let wait = raw.await_cooldown.map(|Span(span)| span).or(timeout);
-    DispatchPolicy {
-        deadline: raw
-            .deadline
-            .map_or(usual.deadline, |PositiveSpan(span)| span),
-        max_attempts: raw
-            .max_attempts
-            .map_or(usual.max_attempts, |count| count.get()),
-        max_key_refusals: raw.max_key_refusals.unwrap_or(usual.max_key_refusals),
-        await_cooldown: wait.unwrap_or(usual.await_cooldown),
-        patience: raw.patience.map_or(usual.patience, |Span(span)| span),
-        max_waiting: raw.max_waiting.unwrap_or(usual.max_waiting),
-        retry_budget: RetryBudgetPolicy {
-            ratio,
-            min_per_second: per_second,
-        },
-        hedge: streams::hedge(raw.hedge),
-        deadline_hedge: share(raw.deadline_hedge, usual.deadline_hedge),
     }
 }

@@ -12,10 +12,8 @@ use super::listen::Listens;
 use super::listeners::{self, Http2, Http2Table};
 use super::otlp::{Compression, HttpUrl};
 use super::outbound::ProxyForm;
-use super::raw::{
-    AwaitTimeout, CooldownForm, CooldownTable, Cooldowns, Growing, UpstreamRef, UpstreamTable,
-    WaitsForm,
-};
+use super::policies::{CooldownForm, CooldownTable, Growing, WaitsForm};
+use super::raw::{AwaitTimeout, Cooldowns, UpstreamRef, UpstreamTable};
 use super::resolved::LogFormat;
 use super::streams::{
     HedgeTime, PrefillForm, ProfileForm, RescueForm, RescueModeForm, RescueTable,

@@ -2,6 +2,7 @@
 //!
 //! Floors and crates are those of `docs/architecture.md`; actors and messages are described in `actors.md`.
 
+mod adding;
 mod house;
 mod mutants;
 mod names;
