@@ -8,7 +8,7 @@ use super::tokens;
 use crate::actors::lease::Lease;
 use crate::actors::route::RouteRequest;
 use crate::domain::attempts::{FinalError, LeaseRefused, RouteConstraints};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
 /// No lease.
@@ -77,6 +77,9 @@ impl RequestContext {
             route
         });
         let mut lease = asked.await.ok()?;
+        // What the filter kept out says nothing about an upstream.
+        let said = |(_, refusal): &(usize, Refusal)| refusal.reason != Reason::Unsuitable;
+        lease.passed_over.retain(said);
         pass_over(&mut lease, &ask);
         Some(lease)
     }

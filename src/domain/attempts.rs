@@ -19,6 +19,7 @@ use super::time::Time;
 mod ask;
 mod open;
 mod refused;
+mod shortage;
 
 pub use ask::{LeaseFilter, RouteConstraints};
 pub use refused::{Cause, LeaseRefused};

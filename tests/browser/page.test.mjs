@@ -176,7 +176,7 @@ test('a key is held and released by the buttons, each after a question', async (
   await question.getByLabel('For').fill('1h');
   await question.getByRole('button', { name: 'Hold' }).click();
   await seen(page.locator('#toasts'), 'cirrus#2 is held');
-  await page.locator('.key[data-id="cirrus#2"][data-state="quarantined"]').waitFor();
+  await page.locator('.key[data-id="cirrus#2"][data-state="held"]').waitFor();
   assert.equal((await state('cirrus#2')).state, 'held');
   await sheet.getByRole('button', { name: 'Release…' }).click();
   await question.getByRole('button', { name: 'Release' }).click();
@@ -203,7 +203,7 @@ test('with the keyboard alone: a provider is held and released', async () => {
   assert.equal(await page.evaluate(() => document.activeElement.id), 'order-for');
   await page.keyboard.type('10m');
   await page.keyboard.press('Enter');
-  await page.locator('.provider', { hasText: 'reserve' }).locator('[data-state="quarantined"]').first().waitFor();
+  await page.locator('.provider', { hasText: 'reserve' }).locator('[data-state="held"]').first().waitFor();
   await tabTo(page, 'Release…');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Enter');

@@ -1,22 +1,10 @@
 //! What a request hears of sizes when it fits nowhere: the windows and limits of its upstreams, and who refused it.
 
 use super::Attempts;
+use super::shortage::Shortage;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::refusal::Reason;
-
-/// Why a request is too large for an upstream, or otherwise not for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RequestMisfit {
-    /// Its context window of so many tokens, where that is known.
-    Window(Option<u64>),
-    /// Its limit for one request, in tokens, where it named that.
-    Limit(Option<u64>),
-    /// The credit left, in tokens, where it named that.
-    Credit(Option<u64>),
-    /// It does not have something that the request asks for.
-    Feature,
-}
 
 impl Attempts {
     /// Notes what a refusal says of the request's size.

@@ -212,7 +212,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "flate2",
-        &["wire/encoding.rs"],
+        &["wire/encoding.rs", "wire/encoding"],
         "use `wire::encoding::Decoder`",
     ),
     (
