@@ -17,9 +17,9 @@ use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
 mod ask;
+mod misfit;
 mod open;
 mod refused;
-mod shortage;
 
 pub use ask::{LeaseFilter, RouteConstraints};
 pub use refused::{Cause, LeaseRefused};
@@ -450,4 +450,4 @@ impl Attempts {
 #[cfg(test)]
 mod tests;
 mod window;
-pub use window::RequestMisfit;
+pub use misfit::RequestMisfit;

@@ -1,7 +1,7 @@
 //! What a request hears of sizes when it fits nowhere: the windows and limits of its upstreams, and who refused it.
 
 use super::Attempts;
-use super::shortage::Shortage;
+use super::misfit::RequestMisfit;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::refusal::Reason;
