@@ -284,17 +284,10 @@ impl Attempts {
     }
 
     /// Whether nothing failed but what the request asks for, and an upstream said what it lacks or how little is left
-    /// of a limit or a credit: no error of ours says more to the caller. Where a window was too small as well, ours says
-    /// more of sizes: a shorter prompt helps.
+    /// of a limit or a credit: no error of ours says more to the caller.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let overflow = |slot: &Slot| slot.last == Some(Class::ContextOverflow);
-        let overflows = self.slots.iter().any(overflow);
-        let tells = |class| match class {
-            Class::Unsupported => true,
-            Class::TooLargeForLimit => !overflows,
-            _ => false,
-        };
+        let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);
         let told = |slot: &Slot| slot.last.is_some_and(tells);
         self.slots.iter().any(told) && tried.all(Class::is_misfit)
     }
