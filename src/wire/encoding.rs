@@ -8,6 +8,7 @@
 //! (`dispatch/events.rs`), and the whole answers of upstreams for a look ([`whole`]).
 
 mod gunzip;
+mod sink;
 pub mod whole;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use zstd::stream::raw::DParameter;
 use zstd::stream::write::Decoder as ZstdDecoder;
 
 use gunzip::Gunzip;
+use sink::Sink;
 
 /// So many codings may lie on top of each other. Nobody sends more than one; each costs the time of a whole body.
 const MOST: usize = 3;
@@ -273,33 +275,6 @@ impl Decoder {
 fn through(layers: &mut [Layer], piece: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
     let mut layers = layers.iter_mut();
     layers.try_fold(piece, |piece, layer| layer.push(&piece))
-}
-
-/// Where a coding's library writes to: it takes no more than was allowed.
-struct Sink {
-    out: Vec<u8>,
-    /// Bytes that may still come.
-    left: usize,
-    full: bool,
-    /// Whether anything came.
-    any: bool,
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.left {
-            self.full = true;
-            return Err(io::Error::other("grown too much"));
-        }
-        self.left -= bytes.len();
-        self.any |= !bytes.is_empty();
-        self.out.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// One coding of a message.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use flate2::write::GzDecoder;
 
-use super::Sink;
+use super::sink::Sink;
 
 /// RFC 1952: one member after the other, then zeros, if any: tapes and blocks are filled up with them, and gzip(1) minds
 /// them as little.
