@@ -126,10 +126,10 @@ impl Client {
         })
     }
 
-    /// Whether [`charge`](Self::charge) would be fine. Changes nothing.
+    /// Whether [`reserve`](Self::reserve) would succeed now. Changes nothing.
     ///
     /// # Errors
-    /// As there.
+    /// As with [`reserve`](Self::reserve).
     pub fn look(&self, tokens: u64, now: Time) -> Result<(), RateExceeded> {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));

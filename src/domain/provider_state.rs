@@ -212,7 +212,7 @@ impl ProviderState {
     }
 
     /// A new one takes over what is remembered. No cooldown is longer than `max`, no model gone for longer than
-    /// [`MODEL_GONE`], and no operator's hold with an end longer than [`HELD_MAX`](memory::HELD_MAX).
+    /// [`MODEL_GONE`], and no operator's hold with an end longer than [`HELD_MAX`](super::persisted::HELD_MAX).
     pub fn restore(&mut self, memory: &PersistedProvider, max: Duration, now: Time) {
         self.held = persisted::held(memory.held, now);
         if let Some(until) = memory.cooling {

@@ -1,6 +1,6 @@
 //! Floor 3: what outlives the process, in one plain file (`docs/state.md`).
 //!
-//! [`StateSnapshot`] is what is known, [`mod@format`] its form in bytes, [`marks`] by what keys are known again, [`mod@file`] the
+//! [`StateSnapshot`] is what is known, [`mod@format`] its form in bytes, [`fingerprint`] what keys are known by after a restart, [`mod@file`] the
 //! file, its lock, and how neither a kill nor a full disk can damage it. Nothing here logs, waits or reads a clock.
 
 pub mod file;

@@ -3,7 +3,7 @@
 //! The prefixes are those of the providers' own documentation and of the public rules of secret scanners (gitleaks,
 //! GitHub's list of partner patterns). A form says how long what follows its prefix must be, and of which characters.
 //! Names of models and deployments begin like keys too (`pplx-70b-online`, `xai-grok-4-fast`, `gsk-gpt-4o-prod`), so what
-//! has the form of a key must also be random enough ([`is_key`]).
+//! has the form of a key must also be random enough (`is_key`).
 
 use std::sync::LazyLock;
 
