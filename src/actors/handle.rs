@@ -55,7 +55,7 @@ impl<M: Message> Handle<M> {
         self.current.load().is_some()
     }
 
-    /// The supervisor's part: nobody is to be reached here any more, and the incarnation that runs is to end.
+    /// The supervisor's part: messages are dropped from now on, and the running incarnation is to end.
     pub(crate) fn close(&self) {
         if let Some(incarnation) = self.current.swap(None) {
             incarnation.actor.stop(None);

@@ -36,7 +36,7 @@ impl<T> StateHandoff<T> {
 impl<T> Drop for StateHandoff<T> {
     fn drop(&mut self) {
         if let (Some(value), Some(successor)) = (self.value.take(), self.successor.take()) {
-            // Nobody waits for it when the whole tree goes down.
+            // There is no receiver when the whole tree goes down.
             drop(successor.send(value));
         }
     }

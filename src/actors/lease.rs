@@ -15,8 +15,8 @@ use crate::domain::time::Time;
 /// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
 pub(crate) type ProbeToken = Arc<()>;
 
-/// A live lease as its key's actor keeps it. The outcome is written here before the actor is told, so a
-/// settlement that a crash swallows is found again by the actor's next incarnation.
+/// A live lease as its key's actor keeps it. The outcome is written here before it is reported, so that the actor's next
+/// incarnation finds a settlement whose message was lost in a crash.
 #[derive(Debug)]
 pub struct LeaseRecord {
     pub(crate) id: LeaseId,
@@ -56,7 +56,7 @@ impl LeaseRecord {
 
 /// Where a lease that ended reports.
 pub(crate) trait SettlePort: Send + Sync {
-    /// The lease's outcome stands in its record.
+    /// Reports that a lease has ended; its outcome is in `record`.
     fn settled(&self, record: Arc<LeaseRecord>);
     /// The lease is a trial, and the answer has begun well.
     fn began(&self, record: Arc<LeaseRecord>);
@@ -79,7 +79,7 @@ pub struct Settler {
 pub struct Lease {
     /// The candidate's place in the request's chain.
     pub index: usize,
-    /// The key.
+    /// The key to use.
     pub key: KeyId,
     /// Its material; `None` for a provider that needs none.
     pub material: Arc<Option<ApiKey>>,
@@ -106,7 +106,7 @@ impl Lease {
         &self.record.upstream
     }
 
-    /// The answer has begun well. Those who wait for a trial need not wait for its end.
+    /// The answer has begun well. Requests that wait for a probe need not wait for its end.
     pub fn began(&self) {
         if self.trial {
             self.port.began(Arc::clone(&self.record));

@@ -1,5 +1,5 @@
-//! Brings the tree's seats in line with a configuration: what is new gets a seat, what is gone loses it, and
-//! what stays keeps everything that it knows.
+//! Brings the tree's child slots in line with a configuration: new children get a slot, removed ones lose it, and
+//! those that stay keep their state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::domain::rotation::Rotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
 
-/// What all seats have in common.
+/// What all child slots share.
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) router: Handle<RouterMessage>,
@@ -35,19 +35,19 @@ pub(crate) struct Common {
     pub(crate) supervisor_life: Arc<LifeStatus>,
     /// What the router looks providers up in.
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
-    /// What everybody else looks at.
+    /// The statuses that readers outside the actors see.
     pub(crate) statuses: Arc<ArcSwap<TreeStatus>>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
 }
 
-/// What is left to do once the seats are in line.
+/// What is left to do once the slots are in line.
 pub(crate) struct Reconciliation {
-    /// Seats whose actors are to be started.
+    /// Children whose actors are to be started.
     pub(crate) started: Vec<Child>,
-    /// Seats that are taken away; their actors run still.
+    /// Slots that were removed; their actors still run.
     pub(crate) leaving: Vec<(Child, ChildSlot)>,
-    /// Seats whose place another took before anybody saw them: a supervisor died over them.
+    /// Slots that were replaced before they were published, because a supervisor failed in between.
     pub(crate) replaced: Vec<ChildSlot>,
     rings: Vec<(Arc<ArcSwap<KeyRing>>, KeyRing)>,
     settings: Vec<(Arc<KeyStatus>, KeySettings)>,
@@ -56,7 +56,7 @@ pub(crate) struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Lets routers and providers see the new seats. Their actors should run by now.
+    /// Shows the new slots to routers and providers. Their actors should run by now.
     pub(crate) fn publish(self, common: &Common) {
         for (cell, settings) in self.settings {
             cell.configure(settings);
@@ -69,7 +69,7 @@ impl Reconciliation {
     }
 }
 
-/// Changes `seats` as `spec` says. `places` remembers how many keys a provider that is gone had: their numbers
+/// Changes `seats` as `spec` says. `places` keeps how many keys a provider that is gone had: their numbers
 /// are not given out again, because the last of their leases may still be on its way.
 pub(crate) fn reconcile(
     seats: &mut BTreeMap<Child, ChildSlot>,
@@ -168,7 +168,7 @@ fn present(keys: &[Option<KeySlot>]) -> Vec<usize> {
     places.collect()
 }
 
-/// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
+/// A key that the configuration no longer has: it is marked, and removed once no lease uses it.
 fn retire(
     seats: &mut BTreeMap<Child, ChildSlot>,
     difference: &mut Reconciliation,
@@ -398,7 +398,7 @@ impl<'a> Reconciling<'a> {
         };
         let mut state = KeyState::new(settings.limits, settings.cooldown);
         if let Some(recall) = recall {
-            // Published before the actor runs: nobody has to ask it to hear that it is out.
+            // Published before the actor runs, so that readers see at once that it is out.
             let now = self.common.clock.now();
             state.restore(&recall.persisted, &recall.limits, now);
             cell.publish(key::published::view(&state, now));
@@ -416,7 +416,7 @@ impl<'a> Reconciling<'a> {
     }
 }
 
-/// A seat whose actor has not run yet: its first incarnation inherits `core`.
+/// The slot of a child that has not run yet: its first incarnation starts with `core`.
 pub(crate) fn post<A, M: ractor::Message, C>(
     actor: A,
     handle: Handle<M>,

@@ -16,7 +16,7 @@ use crate::runtime::clock::Clock;
 /// What the tree needs to know of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderSpec {
-    /// Its name.
+    /// The provider's name.
     pub name: ProviderName,
     /// Where its calls go. When that changes, its keys are others too: none is ever sent to a place that it was
     /// not configured for.
@@ -42,7 +42,7 @@ pub struct RestoredKey {
     pub fingerprint: Fingerprint,
     /// Why it was out.
     pub persisted: PersistedKey,
-    /// Its learned limits.
+    /// The limits that were learned from answers.
     pub limits: Vec<PersistedLimit>,
 }
 
@@ -64,7 +64,7 @@ pub struct TreeSpec {
     pub generation: u64,
     /// The oldest configuration under which requests are still on their way. What only older ones may use goes.
     pub oldest: u64,
-    /// The providers.
+    /// The configured providers.
     pub providers: Vec<ProviderSpec>,
     /// What is remembered of them. Those that are new begin with it; what is there already knows better. Empty when
     /// nothing is kept.
@@ -73,7 +73,7 @@ pub struct TreeSpec {
     pub max_waiting: usize,
     /// How actors that fail are started again.
     pub restart: RestartPolicy,
-    /// The clock.
+    /// The time source of all actors.
     pub clock: Clock,
     /// Where a test makes actors fail.
     pub fault_hook: FaultHook,

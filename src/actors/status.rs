@@ -22,7 +22,7 @@ use crate::domain::time::Time;
 /// Whether an actor runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
-    /// It runs.
+    /// The actor runs.
     Up,
     /// It is new, or it ended, and is about to be started.
     Restarting,
@@ -47,7 +47,7 @@ impl Default for LifeStatus {
 }
 
 impl LifeStatus {
-    /// The present state.
+    /// The present state of the actor.
     pub fn get(&self) -> Life {
         match self.state.load(Ordering::Relaxed) {
             0 => Life::Up,
@@ -85,7 +85,7 @@ pub struct KeySnapshot {
     pub held: Option<Time>,
     /// It was found invalid, and one request may probe it from then on.
     pub invalid: Option<Time>,
-    /// That request is under way, since then. For those who look: who routes asks the key.
+    /// Since when a probe is under way, for readers only: routes are decided by the key's actor.
     pub probing: Option<Time>,
     /// It cools for all models, or its quota is used up.
     pub cooling_all: Option<Refusal>,
@@ -97,7 +97,7 @@ impl KeySnapshot {
         self.facts(None).outage(now)
     }
 
-    /// Why the key would refuse `model` at `now`, as far as the view tells.
+    /// The refusal that the key would give for `model` at `now`, as far as the status shows.
     pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
         let mut cooling = self.cooling.iter();
         let cooling = cooling.find(|(cooling, _)| cooling == model);
@@ -128,7 +128,7 @@ pub struct KeySettings {
 /// that end, `life` and `settings` by the supervisor.
 #[derive(Debug)]
 pub struct KeyStatus {
-    /// Which key.
+    /// The key's id.
     pub id: KeyId,
     /// By what it is known again after a restart; `None` when nothing is kept.
     pub fingerprint: Option<Fingerprint>,
@@ -148,14 +148,14 @@ pub struct KeyStatus {
     limited: ArcSwap<Vec<Limited>>,
 }
 
-/// A configured limit that leaves no room for a request of so many tokens, nor for a larger one.
+/// A configured limit that leaves no room for a request of `tokens` tokens, nor for a larger one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Limited {
     tokens: u64,
     until: Time,
 }
 
-/// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
+/// A model whose learned limits leave no room for a request of `tokens` tokens, nor for a larger one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Paced {
     model: ModelName,
@@ -219,14 +219,14 @@ impl KeyStatus {
         self.forget_unlearned();
     }
 
-    /// An operator wants it to start afresh: nothing that was learned holds anybody back.
+    /// An operator's release: no learned limit delays a request any more.
     pub(crate) fn forget_learned(&self) {
         self.paced.store(Arc::default());
         self.learned.store(Arc::default());
         self.publish_concurrency(None);
     }
 
-    /// What is no longer learned holds nobody back.
+    /// Removes the published delays of limits that are no longer learned.
     pub(crate) fn forget_unlearned(&self) {
         let pacing = self.settings.load().limits.pacing;
         if !pacing.learn {
@@ -239,7 +239,7 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases.
+    /// Live leases of the key.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Acquire)
     }
@@ -282,7 +282,7 @@ impl KeyStatus {
         self.limited.load().iter().map(|one| one.tokens).max()
     }
 
-    /// A request of `tokens` for `model` was told to wait: others need not ask.
+    /// A request of `tokens` for `model` has to wait: until then others of this size are not offered.
     pub(crate) fn publish_paced(&self, model: &ModelName, tokens: u64, until: Time, now: Time) {
         let mut all = self.paced.load().as_ref().clone();
         all.retain(|one| one.model != *model && now < one.until);
@@ -294,7 +294,7 @@ impl KeyStatus {
         self.paced.store(Arc::new(all));
     }
 
-    /// There is news of the model's limits: ask. How many tokens the request had that was told to wait, if one was.
+    /// The model's limits have changed: requests are offered again. Returns the tokens of the request that had to wait, if any.
     pub(crate) fn forget_paced(&self, model: &ModelName) -> Option<u64> {
         let all = self.paced.load();
         let tokens = all.iter().find(|one| one.model == *model)?.tokens;
@@ -351,7 +351,7 @@ impl KeyStatus {
         self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Told by the lease itself, so that who hears of its end afterwards finds the place free.
+    /// Called by the lease itself, so that every reader who learns of its end finds the place free.
     pub(crate) fn lease_ended(&self) {
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
@@ -360,14 +360,14 @@ impl KeyStatus {
 /// What a provider's actor last published: only what is out of order.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ProviderSnapshot {
-    /// The address that the rest is about.
+    /// The address that this status is about.
     pub home: String,
     /// All keys cool until then.
     pub cooling: Option<Time>,
     /// What the next process should know of that.
     pub persisted: PersistedProvider,
-    /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
-    /// while there is nothing to tell.
+    /// The fingerprint of the provider at its present address, by which the state file finds it; `None` when nothing is kept
+    /// and while there is nothing to keep.
     pub fingerprint: Option<Fingerprint>,
     /// An operator keeps it out until then.
     pub held: Option<Time>,
@@ -425,7 +425,7 @@ pub struct ProviderStatus {
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
     view: ArcSwap<ProviderSnapshot>,
-    /// Where the rotation of its keys stands.
+    /// The position of the key rotation.
     turn: AtomicUsize,
 }
 
@@ -439,7 +439,7 @@ impl ProviderStatus {
         self.view.store(Arc::new(view));
     }
 
-    /// Where the rotation of its keys stands.
+    /// The position of the key rotation.
     pub(crate) fn turn(&self) -> usize {
         self.turn.load(Ordering::Relaxed)
     }
@@ -474,7 +474,7 @@ impl RouterStatus {
 /// One provider's published state.
 #[derive(Clone, Debug)]
 pub struct ProviderStatuses {
-    /// The provider's own.
+    /// The provider's own status.
     pub provider: Arc<ProviderStatus>,
     /// Its keys', in order.
     pub keys: Vec<Arc<KeyStatus>>,
@@ -485,8 +485,8 @@ pub struct ProviderStatuses {
 pub struct TreeStatus {
     /// The supervisor's life, as the tree's guardian publishes it.
     pub supervisor: Arc<LifeStatus>,
-    /// The router's.
+    /// The router's status.
     pub router: Arc<RouterStatus>,
-    /// By provider.
+    /// The status of each provider.
     pub providers: BTreeMap<ProviderName, ProviderStatuses>,
 }

@@ -28,7 +28,7 @@ pub(super) enum Verb {
     Cooldown,
 }
 
-/// `/keys/groq%231/…`
+/// Commands to a key: `/keys/groq%231/…`
 pub(super) async fn key(
     verb: Verb,
     State(admin): State<Arc<AdminState>>,
@@ -88,7 +88,7 @@ async fn order_key(
     Ok(Json(state).into_response())
 }
 
-/// `/providers/groq/…`
+/// Commands to a provider: `/providers/groq/…`
 pub(super) async fn provider(
     verb: Verb,
     State(admin): State<Arc<AdminState>>,

@@ -22,9 +22,9 @@ use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
 
-/// So many are listed when nothing is said.
+/// The number of requests that are listed without `limit`.
 const USUAL: usize = 100;
-/// And at most so many.
+/// The largest `limit`.
 const MOST: usize = 1000;
 
 /// What of the list is wanted.

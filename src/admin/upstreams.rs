@@ -94,7 +94,7 @@ pub(super) fn provider(
     })
 }
 
-/// Kept out by hand: until when, or (`null` in it) until it is released.
+/// An operator's hold: its end, or `null` in it until a release.
 fn hold(held: Option<Time>, look: ClockReading) -> Value {
     let held = held.filter(|until| look.now < *until);
     held.map_or(Value::Null, |until| json!({"until": look.moment(until)}))
@@ -116,7 +116,7 @@ fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> V
     })
 }
 
-/// One key.
+/// A key's state as JSON.
 pub(super) fn key(cell: &KeyStatus, look: ClockReading) -> Value {
     let view = cell.view();
     let KeyLimits {

@@ -9,7 +9,7 @@ const UPSTREAM: HeaderName = HeaderName::from_static("x-pointsman-upstream");
 const KEY: HeaderName = HeaderName::from_static("x-pointsman-key");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 
-/// Says who answered.
+/// Adds the headers that name the upstream, the key and the number of attempts.
 pub(super) fn describe(headers: &mut HeaderMap, upstream: &Upstream, key: &KeyId, attempts: usize) {
     // Names come from the configuration and from callers' model names: what no header can hold is left out.
     let mut text =

@@ -19,18 +19,18 @@ use crate::runtime::task;
 use crate::runtime::yield_budget::YieldBudget;
 use crate::wire::encoding::{Coding, DecodeError, Decoder};
 
-/// What is left of a refused request's body is read this far, and so long, so that its client, which may be sending
-/// all of it before it reads anything, hears why: closing with unread bytes would reset the connection.
+/// A refused request's body is read to this size and for this long, so that its client, which may send all of it
+/// before it reads anything, gets the error: closing with unread bytes would reset the connection.
 const REST: usize = 4 * 1024 * 1024;
 const REST_TIME: Duration = Duration::from_secs(1);
 
-/// So much of a compressed body is decompressed at a time, in bytes: it may grow a thousandfold.
+/// The bytes of a compressed body that are decompressed at a time: they may grow a thousandfold.
 const STEP: usize = 1024;
 
 /// U+FEFF in UTF-8, which some programs put in front of a text. It is no part of JSON, and may be ignored (RFC 8259, 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the rest and throws it away, while the refusal goes out.
+/// Reads the remaining body and throws it away, while the refusal goes out.
 pub(super) fn discard(mut body: Body) {
     if body.is_end_stream() {
         return;
@@ -170,10 +170,10 @@ impl BodyChunks<'_> {
                     false => refusal.caller_left(),
                 })
             }
-            // Trailers say nothing.
+            // Trailers are ignored.
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
-                // Who never pauses must not keep the request's own time from being looked at.
+                // A body without pauses must not delay the request's timers.
                 self.turn.took(data.len()).await;
                 Ok(Some(data))
             }

@@ -72,7 +72,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     tagged(response, &id)
 }
 
-/// Whether a body comes only when it is asked for: who is refused is not told to send it.
+/// Whether the client sends the body only when asked (`Expect: 100-continue`): a refused client is not asked.
 fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
@@ -86,7 +86,7 @@ struct Caller<'a> {
     arrived: Time,
 }
 
-/// The log's line for a request that dispatch never hears of: what it asks for is not known.
+/// Records a request that never reached dispatch, for the log; its target is unknown.
 fn tell(
     operation: Operation,
     serving: &Serving,
@@ -124,7 +124,7 @@ fn tagged(mut response: Response, id: &str) -> Response {
     response
 }
 
-/// Everything that can be refused before dispatch hears of it.
+/// All checks before the request reaches dispatch.
 async fn admit(
     operation: Operation,
     (api, serving): (&Api, &Serving),
@@ -152,7 +152,7 @@ async fn admit(
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
-    // Only now: a body that comes slowly keeps nobody else out.
+    // Not before the body is there: a slow body must not take a place from others.
     let place = api.admission.enter(client.as_deref())?;
     drop(reads);
     let doc = dialects::caller(operation)
@@ -280,7 +280,7 @@ pub(super) fn no_upgrade(request: Request) -> Response {
     refuse(request, &ApiError::new(ErrorCode::UpgradeRequired, message))
 }
 
-/// Anything else.
+/// Any other path.
 pub(super) async fn unknown_route(request: Request) -> Response {
     let message = format!(
         "there is no route {} {}",
@@ -303,7 +303,7 @@ pub(super) async fn wrong_method(request: Request) -> Response {
     )
 }
 
-/// Refuses before anything of it is looked at but the head; told in the log where it asks for an operation.
+/// Refuses by the head alone, and logs it where the path is that of an operation.
 pub(super) fn turn_away(
     operation: Option<Operation>,
     serving: &Serving,

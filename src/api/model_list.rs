@@ -16,7 +16,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::wire::dialects::usual_caller;
 use crate::wire::model_entry::ModelEntry;
 
-/// `GET /v1/models`.
+/// Serves `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
     let serving = api.serving();
     match identify(&serving, request.uri(), request.headers()) {

@@ -27,7 +27,7 @@ pub struct ApiService {
 }
 
 impl ApiService {
-    /// Serves all routes of the data listener, to who came in by `entrance`.
+    /// Serves all routes of the data listener on a connection that came in by `entrance`.
     pub fn new(api: Arc<Api>, entrance: DataConnectionInfo) -> Self {
         let router = routes::router(Arc::clone(&api));
         Self {
@@ -84,11 +84,11 @@ impl Service<Request<Incoming>> for ApiService {
     }
 }
 
-/// Whether nothing that follows on the connection may be taken for a request.
+/// Whether the connection must close after this request.
 ///
-/// A body in chunks may have come with a length too; the HTTP library rightly goes by the chunks and lets no one know,
-/// but who sent it on may have gone by the length, and then what follows is not a request of the same caller. Closing
-/// is what RFC 9112, 6.1 asks for. SDKs name a length, so it costs next to nothing.
+/// A chunked body may have come with a length too. The HTTP library goes by the chunks, as it should, and does not report
+/// the length; but a proxy in front may have gone by it, and then what follows belongs to another caller. Closing
+/// is what RFC 9112, 6.1 asks for. SDKs send a length, so this costs almost nothing.
 fn is_last<B>(request: &Request<B>) -> bool {
     request.headers().contains_key(header::TRANSFER_ENCODING)
 }

@@ -165,7 +165,7 @@ fn endpoint_of(
         transport: prefill,
     });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
-        // Legal by validation.
+        // Validation has accepted the value.
         let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
@@ -339,7 +339,7 @@ fn named(config: &Config) -> impl Iterator<Item = Upstream> {
     lines.flat_map(|line| line.chain.upstreams.iter().cloned())
 }
 
-/// Who may call; those that were there before keep their counts.
+/// The configured clients; those that were there before keep their counts.
 pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clients> {
     let clients = config.clients.iter();
     let clients = clients.map(|client| (client.policy.clone(), &client.tokens[..]));

@@ -1,4 +1,4 @@
-//! What metrics are told of the other parts: names that may become labels, and the state when somebody asks.
+//! Connects metrics to the other parts: names that may become labels, and the state on a scrape.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -23,10 +23,10 @@ use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::traces::Traces;
 
-/// At the end there is so much time for a last push.
+/// How long the last push may take at the end.
 const LAST_PUSH: Duration = Duration::from_secs(5);
 
-/// What counts.
+/// Creates the metrics of a configuration.
 pub(super) fn start(config: &Config) -> Result<Metrics, StartError> {
     let named = named(config);
     let sizes = Sizes {
@@ -231,7 +231,7 @@ fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGaug
     }
 }
 
-/// Pushes a last time, if anything is pushed. Whoever is `patient` waits for it, so long and no longer.
+/// Pushes a last time, if anything is pushed. With `patient` it waits for that, for a bounded time.
 pub(super) async fn end(recorder: &Arc<Recorder>, patient: bool) {
     if !recorder.metrics().is_some_and(Metrics::pushes) {
         return;

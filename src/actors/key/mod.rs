@@ -1,6 +1,6 @@
 //! One API key's actor: the only authority on whether the key may be used right now.
 //!
-//! It admits routes as leases, learns from their outcomes, and tells its provider. See `actors.md`.
+//! It admits routes as leases, learns from their outcomes, and reports to its provider. See `actors.md`.
 
 mod manual;
 pub(crate) mod published;
@@ -40,9 +40,9 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 pub struct KeyCore {
     state: KeyState,
     live: HashMap<LeaseId, Arc<LeaseRecord>>,
-    /// A route was declined since the last lease ended: somebody may be waiting.
+    /// A route was declined since the last lease ended, so that requests may be waiting.
     wanted: bool,
-    /// What the state was last told of the configuration.
+    /// The settings that the state was last updated with.
     settings: Arc<KeySettings>,
     /// The configuration has it no longer.
     retired: bool,
@@ -90,14 +90,14 @@ pub(crate) struct KeyActor {
     pub(crate) fault_hook: FaultHook,
 }
 
-/// Tells a key's actor, whichever incarnation runs, that a lease ended.
+/// Reports the end of a lease to the key's actor, whichever incarnation runs.
 pub(crate) struct KeyPort {
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) provider: Handle<ProviderMessage>,
 }
 
-/// Key and provider are told at once, each directly: whatever the same task asks next comes after it in both
+/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in both
 /// mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
@@ -125,7 +125,7 @@ impl SettlePort for KeyPort {
         if !pacing.learn && !pacing.adaptive_concurrency {
             return;
         }
-        // Without an incarnation the next answer's head tells the same.
+        // Without an incarnation the report is lost; the next answer's head carries the same facts.
         drop(self.handle.send(KeyMessage::Heard {
             record,
             allowances,
@@ -190,7 +190,7 @@ impl Actor for KeyActor {
             KeyMessage::Settled(record) => self.settled(core, &record),
             KeyMessage::Manual(order, reply) => {
                 self.manual(core, order);
-                // Whoever ordered it may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             KeyMessage::Tick(at) => self.ended(core, at),
@@ -260,7 +260,7 @@ impl KeyActor {
                 key: self.place,
                 refusal,
             };
-            // A provider that is down has lost the walk: the route's task asks again.
+            // A provider that is down has lost the route: the route's task asks again.
             drop(self.provider.send(declined));
             return;
         }
@@ -319,7 +319,7 @@ impl KeyActor {
         self.publish_limits(core, model, now);
     }
 
-    /// Room that a configured limit reserved may be free again: whether it is for those who were told to wait for it.
+    /// Whether room that a configured limit had reserved is free again, for requests that were made to wait for it.
     fn tell_limited(&self, core: &KeyCore, now: Time) -> bool {
         let Some(tokens) = self.status.limited_tokens() else {
             return false;
@@ -329,8 +329,8 @@ impl KeyActor {
         self.status.limited_tokens().is_none()
     }
 
-    /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
-    /// still does not suffice.
+    /// A model's limits have changed: requests that were made to wait for them may be offered again, unless the limits
+    /// still do not suffice.
     fn tell_paced(&self, core: &KeyCore, model: &ModelName, now: Time) {
         let Some(tokens) = self.status.forget_paced(model) else {
             return;
@@ -345,7 +345,7 @@ impl KeyActor {
         }
     }
 
-    /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then, and at once when
+    /// Publishes what was learned: the limit of concurrency when it changes, other limits from time to time, and at once when
     /// nothing is left for `model` any more, which is what the next process has to know.
     fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
@@ -371,7 +371,7 @@ impl KeyActor {
         // First of all: what is published survives whatever may go wrong.
         match change {
             Some(change) => self.announce(core, &change),
-            // It said nothing of the key: the next one may try.
+            // The probe gave no evidence about the key: the next request may probe it.
             None if was_trial => self.publish(core, now),
             None => {}
         }
@@ -424,7 +424,7 @@ impl KeyActor {
 
     fn ready(&self, slots: usize) {
         let provider = self.provider_name.clone();
-        // Without a router nobody waits.
+        // Without a router no request waits.
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
 }

@@ -27,7 +27,7 @@ impl Renew<KeyCore> for KeyActor {
         KeyCore {
             live: left.live,
             retired: left.retired,
-            // Whoever was turned away by the last one is told when there is room.
+            // Requests that the last incarnation declined are called when there is room.
             wanted: true,
             ..KeyCore::new(state, settings)
         }

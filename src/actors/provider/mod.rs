@@ -71,9 +71,9 @@ impl ProviderCore {
         }
     }
 
-    /// Whether what became of a lease tells about the address that the provider has now.
+    /// Whether a lease was made under the provider's present address, so that its outcome counts.
     fn is_from_here(&self, record: &LeaseRecord) -> bool {
-        // A key that was taken away is told about by its last lease still.
+        // A removed key still gets the outcome of its last lease.
         let seat = self.ring.seat(record.place);
         seat.map_or(self.moved == 0, |seat| seat.since >= self.moved)
     }
@@ -84,7 +84,7 @@ impl ProviderCore {
 pub(crate) struct ProviderActor {
     pub(crate) name: Arc<str>,
     pub(crate) id: ProviderName,
-    /// What the supervisor last said; the actor takes it over with its next message.
+    /// The settings that the supervisor wrote last; the actor takes them over with its next message.
     pub(crate) ring: Arc<ArcSwap<KeyRing>>,
     pub(crate) status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
@@ -157,7 +157,7 @@ impl Actor for ProviderActor {
                 let visit = &mut route.walk.visit;
                 visit.asked.push(key);
                 visit.refusal = Some(sooner(visit.refusal, refusal));
-                // What the key said before it declined may concern all keys.
+                // An earlier outcome of this key may have cooled all keys.
                 let now = self.clock.now();
                 if let Some(until) = core.state.cooling(now) {
                     self.withdraw(core, &mut route, now);
@@ -171,7 +171,7 @@ impl Actor for ProviderActor {
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);
-                // Whoever ordered it may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             ProviderMessage::Tick(at) => self.fired(core, at),
@@ -369,7 +369,7 @@ impl ProviderActor {
     }
 
     fn give_back(&self, route: Box<RouteRequest>, refusal: Refusal) {
-        // Without a router the walk is lost: the route's task asks again.
+        // Without a router the route is lost: the route's task asks again.
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
     }
 

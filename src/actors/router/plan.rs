@@ -67,7 +67,7 @@ fn published(
     }
     let (ring, model) = (seat.ring.load(), &upstream.model);
     let view = seat.status.view();
-    // A view of an earlier address tells nothing about this one, but for what an operator ordered.
+    // A status of an earlier address does not apply to this one, but an operator's hold does.
     let (gate, recovery) = match view.home == ring.endpoint {
         true => (view.gate(model, now), view.recovery(model, now)),
         false => {

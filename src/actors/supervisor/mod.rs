@@ -100,7 +100,7 @@ impl Actor for SupervisorActor {
             }
             SupervisorMessage::Apply(spec, reply) => {
                 self.apply(core, &myself, &spec).await;
-                // Whoever asked may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             SupervisorMessage::Running(reply) => drop(reply.send(())),
@@ -167,7 +167,7 @@ impl SupervisorActor {
             .fault_hook
             .fire("supervisor", "Apply, after it was seen");
         for (child, slot) in leaving {
-            // Its end will be nobody's business.
+            // Its end needs no decision.
             core.running.retain(|_, running| *running != child);
             core.undecided.remove(&child);
             core.histories.remove(&child);
