@@ -14,7 +14,7 @@ use crate::domain::secret::ApiKey;
 
 /// The variable that holds the token. It is never on the command line, where other users of the machine see it.
 const TOKEN: &str = "POINTSMAN_ADMIN_TOKEN";
-/// For one answer.
+/// How long to wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The state of a thousand keys has about a megabyte.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -82,7 +82,7 @@ impl AdminClient {
         Ok(Self { address, token })
     }
 
-    /// Where it is.
+    /// The address of the admin listener.
     pub(super) fn address(&self) -> &Listen {
         &self.address
     }

@@ -18,7 +18,7 @@ pub(super) struct Source {
     pub name: String,
     pub text: Zeroizing<String>,
     pub format: FileFormat,
-    /// A BorgLLM file.
+    /// Whether it is a BorgLLM file.
     pub borg: bool,
     /// Where relative paths in it start.
     pub dir: PathBuf,

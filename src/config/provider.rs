@@ -75,7 +75,7 @@ pub(super) fn resolve(
             format!("{name} has no model: only {name}:<model> can be asked for"),
         );
     }
-    // What stands at another address than the built-in provider's may be something else.
+    // At another address than the built-in provider's there may be another API.
     let usual = entry.filter(|entry| !own_url || entry.local);
     let parts = ProviderParts {
         name: &name,
@@ -92,7 +92,7 @@ pub(super) fn resolve(
     )))
 }
 
-/// What is known of a provider before its other settings are looked at.
+/// What is resolved of a provider before its other settings.
 struct ProviderParts<'a> {
     name: &'a str,
     kind: String,
@@ -204,7 +204,7 @@ fn no_key(
     None
 }
 
-/// Headers that contradict what else is said. `written`: there are keys.
+/// Reports headers that contradict other settings. `written`: there are keys.
 fn check_headers(
     raw: &raw::ProviderSection,
     written: bool,

@@ -49,7 +49,7 @@ pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
     })
 }
 
-/// How a target ranks its upstreams, in parentheses; empty where they are walked as written.
+/// How a target ranks its upstreams, in parentheses; empty where they are tried as written.
 pub(super) fn ranking(config: &Config, target: &str) -> String {
     let Some(entry) = config.targets.configured(target) else {
         return String::new();

@@ -35,7 +35,7 @@ pub(super) fn page(area: Rect, pane: Pane) -> usize {
     usize::from(pane.height.saturating_sub(3))
 }
 
-/// Draws everything.
+/// Draws the whole screen.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &TopModel, look: Theme) {
     let [head, tree, list, foot] = parts(frame.area());
     frame.render_widget(Paragraph::new(Vec::from(head::lines(model, look))), head);

@@ -12,7 +12,7 @@ use super::model::{HoldCommand, ModelUpdate};
 use crate::app;
 use crate::cli::admin::{AdminClient, AdminError};
 
-/// Between two looks.
+/// The interval between two requests for the state.
 const EVERY: Duration = Duration::from_secs(1);
 /// Requests that are listed.
 const REQUESTS: &str = "/admin/v1/requests?limit=50";
@@ -44,7 +44,7 @@ fn if_known(answer: Result<Value, AdminError>) -> Result<Option<Value>, AdminErr
     }
 }
 
-/// Begins to ask.
+/// Starts the thread that requests the state.
 pub(super) fn start(client: AdminClient) -> FeedLink {
     let (wishes, wanted) = mpsc::channel();
     let (tell, news) = mpsc::channel();

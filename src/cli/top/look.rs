@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::rows::Mood;
 
-/// How things look.
+/// The colours and styles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     color: bool,

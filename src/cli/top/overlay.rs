@@ -147,7 +147,7 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
 }
 
 fn passed_over(all: &Value, look: Theme) -> Vec<Line<'static>> {
-    // What was tried stands above.
+    // Upstreams that were tried are listed above.
     let news = items(all).iter().filter(|one| one["reason"] != "tried");
     let lines = news.map(|one| {
         let until = text(&one["until"]);
@@ -214,7 +214,7 @@ fn bar(from: f64, to: f64, total: f64) -> String {
     let total = total.max(to).max(f64::MIN_POSITIVE);
     let place = |column: u32| f64::from(column) / f64::from(BAR) * total;
     let statuses = (0..BAR).map(|column| {
-        // A cell is filled that the part has anything of.
+        // A cell is filled if the part covers any of it.
         let inside = place(column) < to && from < place(column + 1);
         let begins = place(column) <= from && from < place(column + 1);
         if inside || begins { '█' } else { '·' }

@@ -9,23 +9,23 @@ use crate::cli::shown::{items, text};
 pub(super) enum RowKind {
     Provider,
     Upstream,
-    /// With its number.
+    /// A key, by its number.
     Key(u64),
 }
 
 /// How well it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Mood {
-    /// Out for long, or until somebody does something.
+    /// Out for long, or until an operator acts.
     Bad,
     /// Out for a while.
     Out,
-    /// Something is different.
+    /// Differs from the normal state.
     Notable,
     Well,
 }
 
-/// One row.
+/// One row of the table.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Row {
     pub(super) kind: RowKind,
@@ -53,7 +53,7 @@ impl Row {
         format!("{kind} {} {}", self.provider, self.name)
     }
 
-    /// Whether what somebody looks for is in it.
+    /// Whether the row contains the text of a search.
     pub(super) fn has(&self, wanted: &str) -> bool {
         let shown = [&self.name, &self.state, &self.limits];
         shown
