@@ -29,17 +29,17 @@ section! {
     Root {
         /// How the process listens and protects itself.
         server: ServerSection,
-        /// Who may call. Absent or empty: anybody who can connect.
+        /// The callers and their tokens. Absent or empty: no caller needs a token.
         clients: Vec<RawClient>,
-        /// Where requests go.
+        /// Providers, their keys and the chains of upstreams.
         llm: Llm,
         /// What bounds one request.
         dispatch: DispatchSection,
-        /// How it logs.
+        /// The format and level of the log.
         log: LogSection,
-        /// Where what is known of keys outlives the process.
+        /// Whether the state of keys is kept in a file, for the next process.
         state: State,
-        /// What is told of requests, beside the log.
+        /// Metrics and traces, in addition to the log.
         telemetry: Telemetry,
     }
 }
@@ -79,20 +79,20 @@ section! {
         timeouts: ClientTimeouts,
         /// HTTP/2; `off` leaves HTTP/1.1.
         http2: Http2,
-        /// How it stops.
+        /// How a shutdown proceeds.
         drain: DrainSection,
-        /// Transport encryption.
+        /// TLS of the data listener.
         tls: TlsSection,
         /// The files of Unix sockets.
         unix: UnixFile,
         /// Whether another process may take the addresses over while this one still serves. Default false.
         reuse_port: bool,
-        /// Allows a listener that others can reach although nobody has to identify. Default false.
+        /// Allows a listener that other machines can reach although no client needs a token. Default false.
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
-        /// Names by which this process may be called where nobody has to identify, beside addresses and `localhost`;
-        /// `*.example` stands for all below it.
+        /// Names by which this process may be called when no client needs a token, in addition to addresses and `localhost`;
+        /// `*.example` allows all subdomains.
         allowed_hosts: Names,
         /// Origins whose pages may call from a browser, such as `https://app.example`; `null` for those
         /// without a site (files, desktop programs, sandboxed frames), `*` for all. Default: none.
@@ -192,7 +192,7 @@ section! {
         price: PriceForm,
         /// The same for each model that has a price of its own.
         prices: PricesForm,
-        /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
+        /// How it is asked to continue the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
         /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
         prefill: PrefillForm,
         /// The API root where it takes that, when it is another one than `base_url`.
@@ -256,7 +256,7 @@ impl FromNode for AwaitTimeout {
 section! {
     /// `llm.virtual[]`
     Virtual {
-        /// Its name.
+        /// The name by which requests ask for it.
         name: String = required,
         /// How the upstreams are ranked for each request (`docs/resilience.md` describes each policy). Default `ordered`.
         policy: Policy,

@@ -123,7 +123,7 @@ fn telemetry_policy(
     telemetry::policy(raw, context.env, &authorities, report)
 }
 
-/// The profile of all targets, and what is said beside it.
+/// The profile of all targets, and the settings that are written explicitly.
 fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSettings) {
     let profile = typed.profile.as_ref().and_then(|profile| profile.0);
     let said = ExplicitSettings {

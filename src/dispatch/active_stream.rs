@@ -26,8 +26,8 @@ use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
-/// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
-/// that still go on take for it, and short enough for a caller that waits for nothing.
+/// Some upstreams neither send the end mark nor close after the end of an answer: they get this long. Most that do end
+/// take less, and callers hardly notice the delay.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.
@@ -35,7 +35,7 @@ pub(super) struct ActiveStream {
     pub(super) exchange: Exchange,
     translation: Option<Translation>,
     pub(super) events: Events,
-    /// Its first events.
+    /// The events before the first content.
     pub(super) held: HeldEvents,
     pub(super) done: bool,
     pub(super) usage: Option<Usage>,
@@ -44,7 +44,7 @@ pub(super) struct ActiveStream {
     pub(super) repeats: u64,
     pub(super) endpoint: Arc<Endpoint>,
     lease: Lease,
-    /// What the answer said of itself, but for its usage; `None` when that is not asked for.
+    /// The answer's metadata, without its usage; `None` when traces do not need it.
     answered: Option<Box<ResponseMeta>>,
     /// Its end and outcome are still open.
     record: AttemptRecord,
@@ -88,7 +88,7 @@ impl ActiveStream {
         (live, begun.headers)
     }
 
-    /// Notes what is told afterwards of an event, and how far its answer has come.
+    /// Notes what an event adds to the trace, and how far its answer has come.
     pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
         self.usage = said.usage.or(self.usage);
         if said.error.is_none() {
@@ -140,7 +140,7 @@ impl ActiveStream {
         (self.last_event + silence).min(self.end)
     }
 
-    /// So long nobody waited for it: that is not its silence.
+    /// Moves the idle limit by a time in which the caller was not reading.
     pub(super) fn forgive(&mut self, span: Duration) {
         self.last_event = self.last_event + span;
         self.end = self.end + span;
@@ -151,7 +151,7 @@ impl ActiveStream {
         redacted::event(raw, &self.redactor())
     }
 
-    /// What its upstream said of its failure in an event with this body, fit for the log.
+    /// The failure with the redacted text of an error event with this body.
     pub(super) fn reworded(&self, failure: Failure, body: &Bytes) -> Failure {
         redacted::reworded(failure, &HeaderMap::new(), body, &self.redactor())
     }

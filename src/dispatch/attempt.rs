@@ -49,7 +49,7 @@ pub(super) struct FullResponse {
 /// A stream whose first content is there.
 pub(super) struct StreamStarted {
     pub(super) exchange: Exchange,
-    /// With what was told of the stream so far.
+    /// The translation of the stream, with its state so far.
     pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
     pub(super) held: HeldEvents,
@@ -62,7 +62,7 @@ pub(super) struct StreamStarted {
 
 /// What became of an attempt.
 pub(super) enum AttemptResult {
-    /// A whole answer.
+    /// A whole answer, and its usage.
     Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
     Begun(Box<StreamStarted>),
@@ -177,7 +177,7 @@ fn fit(
 
 /// Why an attempt ended without an answer.
 enum Early {
-    /// The upstream's doing.
+    /// The failure that ended the attempt.
     Failed(Failure),
     /// The request's deadline passed first.
     OutOfTime,
@@ -367,7 +367,7 @@ impl Attempt<'_> {
         AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
-    /// Gives `work` so long since the attempt started, and no longer than the request has.
+    /// Runs `work` until this long after the attempt's start, and no longer than the request's deadline.
     async fn within<T>(
         &self,
         span: Duration,

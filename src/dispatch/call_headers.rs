@@ -13,7 +13,7 @@ use crate::wire::ir::Loss;
 use crate::wire::request::RequestDoc;
 use crate::wire::{headers, trace_context};
 
-/// The call that asks this upstream for what `doc` says, and how its answer travels back.
+/// Makes the call to this upstream for `doc`, and how its answer is translated back.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.

@@ -34,7 +34,7 @@ impl Attempt<'_> {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
                 break;
             };
-            // It tells nothing: one is kept as a sign of life, and no more.
+            // It has no content: only one is kept, as a sign of life.
             if event.is_quiet() && std::mem::replace(&mut quiet, true) {
                 continue;
             }
