@@ -18,14 +18,14 @@ use crate::wire::inspection::StreamEvent;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
-/// So much of a compressed stream is decoded at a time, in bytes. Of gzip and deflate at most 1032 times as much comes
-/// out of it (a match of 258 bytes in two bits), 129 KiB, and that is all that waits to be looked at.
+/// The bytes of a compressed stream that are decoded at a time. Gzip and deflate make at most 1032 times as many of them
+/// (a match of 258 bytes in two bits): 129 KiB, which bounds what waits to be parsed.
 const PIECE: usize = 128;
-/// So much may come out of one such piece, in bytes. Nothing but the limit holds brotli and zstd, which can say in a few
-/// bytes that one byte is repeated for megabytes; what is said in events is far below it.
+/// The most bytes that one such piece may decode to. Brotli and zstd can repeat one byte for megabytes in a few
+/// bytes; the limit is far above the size of usual events.
 const MAX_GROWN: usize = 1024 * 1024;
-/// After so many bytes, or events, in a row that tell nothing an upstream is made to wait for `REST`: what is thrown
-/// away here holds it up in no other way, so it could have a core to itself.
+/// After this many bytes, or events, in a row without content, an upstream is made to wait for `REST`: nothing else slows
+/// down a stream whose events are dropped here, and it could occupy a core.
 const QUIET_BYTES: usize = 256 * 1024;
 const QUIET_EVENTS: usize = 4096;
 const REST: Duration = Duration::from_millis(10);
@@ -35,13 +35,13 @@ const BLANK: &[u8] = b"\n\n";
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamFault {
-    /// The connection.
+    /// The connection failed.
     #[error("the stream broke off")]
     Broken(#[source] SendError),
     /// An event without end.
     #[error("the stream is not an event stream")]
     NotEvents(#[source] SplitError),
-    /// The compression.
+    /// The compressed data is wrong.
     #[error("the stream's compression is broken")]
     Compression(#[source] DecodeError),
     /// An event that is none of the dialect, with or without the look of an error.
@@ -72,12 +72,12 @@ fn decoder(headers: &HeaderMap) -> Option<Decoder> {
 
 type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;
 
-/// So much of a body without a word in it is read to tell what it is, in bytes: servers that let callers wait send
+/// The bytes of a blank beginning that are read to recognise a body: servers that let callers wait send
 /// empty lines.
 const MAX_BLANK: usize = 64 * 1024;
 
-/// Whether an answer is an event stream, and all of the answer. One that says so is looked at as one; of any other the
-/// first bytes tell, whatever its type: some servers call their streams JSON, or nothing at all.
+/// Whether an answer is an event stream, and the answer. A body with that content type is parsed as one; any other is
+/// recognised by its first bytes, since some servers call their streams JSON, or send no type.
 ///
 /// # Errors
 /// A connection that breaks before that.
@@ -160,7 +160,7 @@ pub(super) fn step(said: &StreamEvent) -> EventFacts {
     }
 }
 
-/// A body, event by event. Of events in a row that tell nothing, as many as are there at once, one comes out.
+/// A body, event by event. Of consecutive events without content that are there at once, one comes out.
 pub(crate) struct Events {
     body: ByteStream,
     splitter: EventSplitter,
@@ -175,7 +175,7 @@ pub(crate) struct Events {
     quiet: Quiet,
 }
 
-/// Events in a row that tell nothing.
+/// Counts events in a row without content.
 #[derive(Default)]
 struct Quiet {
     /// One of them came out since there was last something to wait for.
@@ -242,8 +242,8 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next event; `None` at the end. Is pending now and then also when there is always something to read, so that
-    /// whoever polls looks at its timers and other tasks have their turn.
+    /// The next event; `None` at the end. Returns pending from time to time even when there is always something to read, so
+    /// that the caller checks its timers and other tasks run.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -299,7 +299,7 @@ impl Events {
         }
     }
 
-    /// The length of the next piece of the body as it came, looked at by nobody; `None` at its end.
+    /// The length of the next piece of the body, without parsing it; `None` at its end.
     pub(crate) async fn next_bytes(&mut self) -> Option<usize> {
         if self.ended {
             return None;

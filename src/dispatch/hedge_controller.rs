@@ -46,7 +46,7 @@ impl HedgeController {
         }
     }
 
-    /// A first token came so long after its attempt's start, or had not come by then.
+    /// Learns that a first token came this long after its attempt's start, or had not come by then.
     pub(super) fn learn(&self, upstream: &Upstream, span: Duration) {
         if let (HedgeAfter::P95, Some(tokens)) = (self.policy.after, self.learned.get(upstream)) {
             tokens.learn(span);

@@ -1,5 +1,5 @@
-//! One step of a request: an attempt, and a second one beside it when the first token is late, or when so much of the
-//! request's time is gone that nobody else could be asked later.
+//! One step of a request: an attempt, and a second one beside it when the first token is late, or when the
+//! request's remaining time would not suffice for another upstream later.
 //!
 //! The first with content wins; the other is dropped on the spot, which cancels its call and its lease. So
 //! nothing of a loser is ever seen (law L8).
@@ -31,8 +31,8 @@ pub(super) struct AttemptDone<'r> {
     pub(super) end: AttemptResult,
 }
 
-/// Makes the attempt that `lease` allows, and perhaps others beside it. What comes back decides; the other attempts, if
-/// there were any, are settled and recorded. `None` when nothing is known of the lease's upstream.
+/// Makes the attempt that `lease` allows, and perhaps others beside it. The returned attempt decides; the others
+/// are settled and recorded. `None` when the lease's upstream is not configured.
 pub(super) async fn attempt<'r>(
     context: &'r RequestContext,
     state: &mut RunState,
@@ -93,7 +93,7 @@ impl<'r> StartedAttempt<'r> {
         })
     }
 
-    /// Makes it.
+    /// Makes the attempt.
     async fn run_attempt(
         self,
         context: &'r RequestContext,
@@ -121,8 +121,8 @@ impl<'r> StartedAttempt<'r> {
     }
 }
 
-/// An attempt under way that may have, or be, company: its call holds the lease, and what others need to know of it
-/// stands beside.
+/// An attempt under way, alone or beside others: its future holds the lease, and the other fields hold what the others need
+/// to know of it.
 struct Flight<'r> {
     endpoint: &'r Endpoint,
     /// Its candidate's place in the chain.
@@ -280,7 +280,7 @@ impl<'r> Race<'r, '_> {
             end,
             ..
         } = &mut *landed;
-        // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
+        // The preferred upstream's answer about the request itself counts; the second one's can wait.
         if let AttemptResult::Failed(failure, whole) = end
             && (!is_first || failure.class.retry() != Retry::Never)
         {
@@ -309,7 +309,7 @@ impl<'r> Race<'r, '_> {
             let now = self.context.now();
             let waited = now.since(other.tried.begun().started);
             if let Some(hedger) = hedger(self.context) {
-                // It needs so much at least.
+                // Its first token takes at least this long.
                 hedger.learn(&other.tried.begun().upstream, waited);
             }
             let winner = now.since(landed.open_attempt.begun().started);
@@ -384,7 +384,7 @@ fn late_at(context: &RequestContext, limits: RequestLimits, tried: &OpenAttempt)
     })
 }
 
-/// When so much of the time that the caller gave is gone that another upstream must be asked to have a chance, beside
+/// The moment after which another upstream could no longer answer within the caller's time, beside
 /// the attempt that `started` at candidate `index`.
 fn time_goes_at(
     context: &RequestContext,
@@ -418,7 +418,7 @@ fn time_goes_at(
     })
 }
 
-/// What an attempt that served tells about its upstream.
+/// Updates the statistics of the upstream of an attempt that served.
 fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
     let stream = match landed.end {
         AttemptResult::Begun(_) => true,

@@ -8,7 +8,7 @@ use crate::domain::ids::Upstream;
 use crate::domain::latency::LatencyStats;
 use crate::domain::time::Time;
 
-/// By upstream. Nothing is known of models that callers make up.
+/// Statistics of each configured upstream. Models that are not configured have none: callers make their names up.
 #[derive(Debug, Default)]
 pub struct LatencyTable(HashMap<Upstream, Arc<LatencyStats>>);
 
@@ -22,14 +22,14 @@ impl LatencyTable {
         Self(latencies.collect())
     }
 
-    /// An upstream served, so long after it was asked.
+    /// Learns that an upstream served, this long after it was asked.
     pub(super) fn served(&self, upstream: &Upstream, stream: bool, took: Duration, now: Time) {
         if let Some(pulse) = self.0.get(upstream) {
             pulse.served(stream, took, now);
         }
     }
 
-    /// One upstream's.
+    /// The statistics of one upstream.
     pub(super) fn of(&self, upstream: &Upstream) -> Option<&LatencyStats> {
         self.0.get(upstream).map(|pulse| &**pulse)
     }

@@ -1,6 +1,6 @@
-//! The stage before any upstream is asked, in which an answer that is there already may serve the request.
+//! The stage before any upstream is asked, in which an answer that exists already may serve the request.
 //!
-//! It comes after admission, so that nobody gets an answer that its client may not ask for, and before the first lease,
+//! It comes after admission, so that clients get only answers that they may ask for, and before the first lease,
 //! so that an answer found here uses no key.
 
 use super::answer::ProxyResponse;

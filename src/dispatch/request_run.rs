@@ -1,5 +1,5 @@
-//! The owner of one request from its admission to its end: what it asks for, how far it has come, and what is told of
-//! it. Dropping it tells how the request ended (`dispatch/request_trace.rs`).
+//! The owner of one request from its admission to its end: its parameters, its progress, and its trace.
+//! Dropping it records how the request ended (`dispatch/request_trace.rs`).
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) struct RunState {
     pub(super) limits: RequestLimits,
     /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
     pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
-    /// What else is told of the request.
+    /// The facts that are recorded when the request ends.
     pub(super) trace: RequestTrace,
 }
 
@@ -173,7 +173,7 @@ impl RunState {
         }
     }
 
-    /// The attempts under way, as they are told of if the request ends during them.
+    /// Notes the attempts under way, for the record if the request ends during them.
     pub(super) fn under_way<'a>(&mut self, tried: impl IntoIterator<Item = &'a OpenAttempt>) {
         let mut tried = tried.into_iter().map(OpenAttempt::under_way);
         self.trace.current = [tried.next(), tried.next()];

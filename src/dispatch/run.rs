@@ -78,7 +78,7 @@ impl RequestRun {
                             let (tried, whole) = *kept;
                             Ok(self.whole(&tried, whole))
                         }
-                        // Nothing to pass on: the upstream said it inside a stream.
+                        // There is no answer to pass on: the error came inside a stream.
                         None => Err(self.fail(EXHAUSTED)),
                     };
                 }
@@ -237,7 +237,7 @@ impl RequestRun {
         }
     }
 
-    /// An upstream's stream has begun: the rest of the request happens while it is relayed.
+    /// An upstream's stream has begun: the request goes on while it is relayed.
     fn served_stream(
         mut self,
         begun: StreamStarted,

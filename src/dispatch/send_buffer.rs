@@ -14,7 +14,7 @@ use crate::wire::progress::Progress;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
-/// Small events that are there together go out in pieces of at most so many bytes.
+/// Small events that are ready together are sent in pieces of at most this many bytes.
 const TOGETHER: usize = 16 * 1024;
 
 /// Events on their way to the caller.
@@ -30,7 +30,7 @@ pub(super) struct SendBuffer {
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
     sent: Option<Transcript>,
-    /// Its text, where that is told afterwards.
+    /// The text of what went out, where traces contain it.
     spoken: Option<Spoken>,
     /// Its size, where a client is charged for it.
     charged: Option<SentBytes>,
@@ -39,7 +39,7 @@ pub(super) struct SendBuffer {
 }
 
 impl SendBuffer {
-    /// With `hold`, events are noted, and go out so much later.
+    /// With `hold`, events are noted when they come, and sent after that delay.
     pub(super) fn new(hold: Option<Duration>) -> Self {
         Self {
             hold: hold.unwrap_or_default(),
@@ -48,7 +48,7 @@ impl SendBuffer {
         }
     }
 
-    /// And what goes out is told afterwards, if that is so.
+    /// Keeps the text of what goes out, if `tells`.
     pub(super) fn telling(mut self, tells: bool) -> Self {
         self.spoken = tells.then(Spoken::default);
         self
@@ -71,12 +71,12 @@ impl SendBuffer {
         self.progress.clone().unwrap_or_default()
     }
 
-    /// What went out, where that is told.
+    /// The text of what went out, where traces contain it.
     pub(super) fn spoken(&mut self) -> Option<Spoken> {
         self.spoken.take()
     }
 
-    /// One more event.
+    /// Adds an event.
     pub(super) fn push(&mut self, event: RawEvent, now: Time) {
         // Comments are no answer: what was set aside may still be all there is.
         if !event.is_empty() {

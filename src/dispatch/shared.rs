@@ -25,21 +25,21 @@ pub struct Dispatch {
     pub tree: TreeClient,
     /// What may be asked for.
     pub targets: Arc<Targets>,
-    /// By name.
+    /// The endpoints of each provider.
     pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     /// What bounds a request.
     pub policy: DispatchPolicy,
-    /// What is known of late first tokens; `None` when nothing is hedged.
+    /// Statistics of late first tokens; `None` when hedging is off.
     pub hedge_controller: Option<HedgeController>,
     /// How upstreams answered of late.
     pub latencies: LatencyTable,
     /// What holds for which target.
     pub policies: TargetPolicies,
-    /// The clock.
+    /// The time source.
     pub clock: Clock,
     /// When it comes, requests that are still under way end.
     pub abort: Abort,
-    /// Where ended requests are told of.
+    /// Where ended requests are recorded.
     pub recorder: Arc<Recorder>,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,

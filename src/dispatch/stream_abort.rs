@@ -1,4 +1,4 @@
-//! Why a stream that had begun could not be finished, and what its caller is told.
+//! Why a stream that had begun could not be finished, and the error that its caller gets.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const FAILED: &str = "the upstream failed before the answer was complete";
 pub(super) enum Own {
     /// An event that goes on as it came.
     Event(Bytes),
-    /// What it said, in whatever form.
+    /// Another error text of the upstream.
     Body(Bytes),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct StreamAbort {
     pub(super) class: Class,
     pub(super) code: ErrorCode,
     message: &'static str,
-    /// What the upstream said, if it did.
+    /// The upstream's own error, if it sent one.
     own: Option<Own>,
     retry_after: Option<Duration>,
     /// Whether it is what it seems (see `Failure::certain`).
@@ -75,7 +75,7 @@ impl StreamAbort {
         Self::new(Class::Timeout, ErrorCode::UpstreamsExhausted, SILENT)
     }
 
-    /// The end mark came, but nothing before it said that the answer is complete.
+    /// The end mark came, but nothing before it marked the answer as complete.
     pub(super) fn unfinished() -> Self {
         let code = ErrorCode::InvalidUpstreamResponse;
         Self::new(Class::Malformed, code, UNFINISHED)
@@ -96,7 +96,7 @@ impl StreamAbort {
         Self::new(Class::Cancelled, ErrorCode::Draining, SHUT_DOWN)
     }
 
-    /// The upstream said that it failed, perhaps in words that may be passed on.
+    /// The upstream sent an error, with a text that may be passed on.
     pub(super) fn said(failure: &Failure, own: Option<Own>) -> Self {
         Self {
             own,

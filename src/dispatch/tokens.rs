@@ -103,24 +103,24 @@ fn text_bytes(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> Option<u64> {
 /// Bytes that are looked at in one place.
 const PLACE: u64 = 4096;
 
-/// A large text is first looked at in places: when these say that all of it has twice the tokens of the largest window,
-/// nobody has to count it.
+/// A large text is sampled first: when the samples extrapolate to twice the largest window,
+/// it is not counted in full.
 struct Sample {
     /// Bytes of all texts.
     all: u64,
     /// From one place to the next.
     stride: u64,
-    /// So much was passed, and the next place is there.
+    /// The bytes that were passed when the next place begins.
     passed: u64,
     next: u64,
-    /// So much more is looked at in this place: short texts (names of roles, say) follow long ones too often to stand
-    /// for all.
+    /// The bytes that are still read in this place: short texts (names of roles, say) follow long ones too often to be
+    /// representative.
     left: u64,
     taken: u64,
 }
 
 impl Sample {
-    /// Places over texts of so many bytes; `None` when counting them costs little more.
+    /// Places over texts of `all` bytes; `None` when counting them costs little more.
     fn of(all: u64) -> Option<Self> {
         const PLACES: u64 = 64;
         const LARGE: u64 = 1024 * 1024;
@@ -150,7 +150,7 @@ impl Sample {
         takes
     }
 
-    /// Tokens of all texts, when those of the places are so many.
+    /// The tokens of all texts, extrapolated from those of the places.
     fn extrapolated(&self, counted: u64) -> u64 {
         let all = u128::from(counted) * u128::from(self.all) / u128::from(self.taken.max(1));
         u64::try_from(all).unwrap_or(u64::MAX)

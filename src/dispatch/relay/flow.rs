@@ -71,7 +71,7 @@ impl Stream for Relay {
                 Poll::Ready(Some(Err(fault))) => this.broken(&fault),
                 Poll::Ready(None) => this.ended(),
                 Poll::Pending => {
-                    // Reading without a pause uses up what a task may do at once; its timer must be heard all the same.
+                    // Reading without a pause uses up tokio's budget of the task; its timer must be polled all the same.
                     let timer = tokio::task::unconstrained(this.timer.as_mut());
                     if std::pin::pin!(timer).poll(cx).is_pending() {
                         return this.taken_or_pending();
