@@ -2,7 +2,7 @@
 //!
 //! Only whole events go out, so a cut never leaves half an event in front of our error event. A stream that
 //! breaks off and cannot be rescued ends with an error event in its own form and without the end mark, so that a
-//! cut answer never looks complete (law L8). One that is rescued goes on in the words of another attempt, but only
+//! cut answer never looks complete (law L8). One that is rescued continues with the events of another attempt, but only
 //! where those follow exactly from what was sent.
 
 use std::pin::Pin;

@@ -55,7 +55,7 @@ pub enum Next {
 /// An error to answer with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinalError {
-    /// Which.
+    /// The code that the caller gets.
     pub code: ErrorCode,
     /// The earliest moment at which a new request could be served, when known.
     pub ready_at: Option<Time>,
@@ -89,7 +89,7 @@ pub struct Attempts {
     attempts: u32,
     key_refusals: u32,
     records: Vec<AttemptRecord>,
-    /// The earliest moment at which a key that refused said it would be ready.
+    /// The earliest moment that a key that refused named as its reset.
     hinted: Option<Time>,
 }
 
@@ -147,12 +147,12 @@ impl Attempts {
         (self.attempts, self.key_refusals)
     }
 
-    /// The first step.
+    /// The first step of the request.
     pub fn start(&self, now: Time) -> Next {
         self.go_on(Duration::ZERO, now)
     }
 
-    /// Whether another attempt may start while so many are under way, however those end (law L4).
+    /// Whether another attempt may start beside `under_way` ones, whatever their outcomes (law L4).
     pub fn may_start_beside(&self, under_way: u32) -> bool {
         self.attempts.saturating_add(under_way) < self.policy.max_attempts
             && self.key_refusals.saturating_add(under_way) < self.policy.max_key_refusals
@@ -171,7 +171,7 @@ impl Attempts {
         self.records.push(record);
     }
 
-    /// A candidate refused the form in which it was asked to go on with an answer: nobody's fault, and the request
+    /// A candidate refused the form in which it was asked to continue an answer: no failure counts, and the request
     /// as it was may still go there.
     pub fn rejected(&mut self, record: AttemptRecord, now: Time) -> Next {
         self.attempts += 1;
@@ -283,8 +283,8 @@ impl Attempts {
         fail(self.sum_up(&[], false))
     }
 
-    /// Whether nothing failed but what the request asks for, and an upstream said what it lacks or how little is left
-    /// of a limit or a credit: no error of ours says more to the caller.
+    /// Whether all failures were about what the request asks for, and an upstream's answer names what it lacks or how little
+    /// is left of a limit or a credit: that answer tells the caller more than an error of ours.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
         let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);
@@ -343,7 +343,7 @@ impl Attempts {
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
         if failure.heard_as() != class {
-            // Not the upstream's doing: it is held against nobody, and excuses no other upstream.
+            // Not the upstream's failure: it counts nowhere, and excuses no other upstream.
             return false;
         }
         let mut others = self.slots.iter().enumerate();
@@ -369,8 +369,8 @@ impl Attempts {
         }
     }
 
-    /// The prompt did not fit: neither this upstream, nor any whose window is known to be no larger. `named` is the
-    /// window that the upstream itself told; of two that contradict each other the smaller one closes less.
+    /// The prompt did not fit: closes this upstream, and all whose window is known to be no larger. `named` is the
+    /// window that the upstream itself named; of two that contradict each other the smaller one closes less.
     fn close_up_to_window(&mut self, index: usize, named: Option<u64>) {
         let Some(failed) = self.slots.get(index).map(|slot| slot.candidate.clone()) else {
             return;

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub const SAMPLES_TRUSTED: usize = 20;
 /// A learned time below this is raised to it: a quick upstream's jitter is no reason to ask twice.
 pub const SHORTEST_LEARNED: Duration = Duration::from_millis(100);
-/// The latest so many samples count.
+/// The number of latest samples that count.
 const SAMPLES_KEPT: usize = 128;
 /// One hedge, in units of the budget; a ratio is kept to a millionth.
 const ONE: u64 = 1_000_000;
@@ -38,7 +38,7 @@ pub fn share_gone(
 /// When a first token counts as late.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HedgeAfter {
-    /// After so long.
+    /// After this span.
     Span(Duration),
     /// After the 95th percentile of what was learned of the upstream.
     P95,
@@ -80,7 +80,7 @@ impl Default for FirstTokens {
 }
 
 impl FirstTokens {
-    /// One more sample.
+    /// Adds a sample.
     pub fn learn(&self, span: Duration) {
         let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
         let place = self.next.fetch_add(1, Ordering::Relaxed) % SAMPLES_KEPT;
@@ -112,7 +112,7 @@ pub struct HedgeBudget {
 }
 
 impl HedgeBudget {
-    /// An empty one.
+    /// An empty budget.
     pub fn new(max_ratio: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let earned = (max_ratio.clamp(0.0, 1.0) * 1e6).round() as u64;
@@ -122,7 +122,7 @@ impl HedgeBudget {
         }
     }
 
-    /// A request came.
+    /// Counts a request, which earns its share.
     pub fn earn(&self) {
         self.add(self.earned);
     }

@@ -1,4 +1,4 @@
-//! How long an upstream's latest answers took, and when it last gave one: what its silence is measured by.
+//! How long an upstream's latest answers took, and when it last gave one: the measure of its silence.
 //!
 //! All requests write it at once and without a lock: each number stands for itself, and one that is a moment old does no
 //! harm. No I/O, no clock, no logging.
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::time::Time;
 
-/// The latest so many answers of a kind count.
+/// The number of latest answers of a kind that count.
 const KEPT: usize = 8;
 
-/// One upstream's.
+/// The statistics of one upstream.
 #[derive(Debug, Default)]
 pub struct LatencyStats {
     streams: Latest,
@@ -28,7 +28,7 @@ struct Latest {
 }
 
 impl LatencyStats {
-    /// It served: a stream began, or a whole answer was there, so long after it was asked.
+    /// Adds an answer: a stream began, or a whole answer was complete, this long after it was asked.
     pub fn served(&self, stream: bool, took: Duration, now: Time) {
         let latest = self.of(stream);
         let millis = u32::try_from(took.as_millis()).unwrap_or(u32::MAX - 1);
@@ -47,7 +47,7 @@ impl LatencyStats {
         Some(Duration::from_millis(u64::from(longest)))
     }
 
-    /// Whether it served anybody since then.
+    /// Whether it has served any request since then.
     pub fn served_since(&self, then: Time) -> bool {
         self.served.load(Ordering::Relaxed) > then.as_nanos()
     }
