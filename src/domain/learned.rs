@@ -12,23 +12,23 @@ use super::allowance::{Allowance, Unit};
 use super::ids::LeaseId;
 use super::time::Time;
 
-/// What was heard this long ago is forgotten, whatever it promised: a mistaken header, or a daily limit that
+/// Observations older than this are forgotten, whatever they promised: a wrong header, or a daily limit that
 /// was raised, costs no more than that.
 pub const TRUST: Duration = Duration::from_secs(15 * 60);
-/// While the renewed window's own headers are awaited, those who wait look again after this long.
+/// While the renewed window's own headers are awaited, waiting requests are offered again after this span.
 const POLL: Duration = Duration::from_millis(250);
-/// A reset that moves by less is the same one, told later or rounded.
+/// A reset that moves by less is the same one, reported later or rounded.
 const JITTER: Duration = Duration::from_millis(2500);
 /// The periods that buckets have, in seconds.
 const PERIODS: [f64; 3] = [60.0, 3600.0, 86_400.0];
 /// The used shares over which a bucket's headers must agree. With the tolerance of `agrees` a window's can
 /// agree over no more than a tenth.
 const PROOF: f64 = 0.15;
-/// So many headers in a row that do not fit are not taken for an accident any more.
+/// After this many contradicting headers in a row, they are believed.
 const DOUBTS: u8 = 3;
-/// A renewed window without news of its own is forgotten after so long.
+/// A renewed window without headers of its own is forgotten after this span.
 const UNCONFIRMED: Duration = Duration::from_secs(60);
-/// A request that takes more than the whole may go when so much of the limit is there.
+/// A request that takes more than the whole limit may start when this share of it is there.
 const NEARLY_ALL: f64 = 0.98;
 
 /// How a limit comes back.
@@ -36,7 +36,7 @@ const NEARLY_ALL: f64 = 0.98;
 enum LimitKind {
     /// As a whole, at its reset.
     Window,
-    /// Evenly, so much per second.
+    /// It fills evenly, by this much per second.
     Bucket(f64),
 }
 
@@ -48,14 +48,14 @@ struct Evidence {
     highest: f64,
 }
 
-/// A learned limit.
+/// A limit that was learned from answers.
 #[derive(Clone, Debug)]
 pub struct Learned {
-    /// What it counts.
+    /// The unit that is counted.
     pub unit: Unit,
-    /// The period in its name; with the unit it tells limits apart.
+    /// The period in its name; with the unit it identifies the limit.
     pub period: Duration,
-    /// The whole, when told.
+    /// The limit itself, when the upstream names it.
     pub limit: Option<f64>,
     kind: LimitKind,
     /// What was left at `at`; below zero when more was sent than the upstream knew of.
@@ -64,19 +64,19 @@ pub struct Learned {
     reset: Time,
     /// The reset has passed and what is left is reckoned from the limit, not from a header.
     renewed: bool,
-    /// The attempt whose answer told it: one that was sent earlier has no say any more.
+    /// The attempt whose answer reported it: reports of earlier attempts are ignored.
     told_by: LeaseId,
-    /// What it said holds until then: `TRUST` after it was heard.
+    /// When the report expires: `TRUST` after it came.
     trusted_until: Time,
     evidence: Option<Evidence>,
     /// Headers in a row that do not fit a bucket.
     doubts: u8,
 }
 
-/// What an answer's head said, and what the key knows of that moment.
+/// What an answer's head reports of a limit, and the key's state at that moment.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitObservation {
-    /// Of one limit.
+    /// The reported limit.
     pub allowance: Allowance,
     /// By the answer to this attempt.
     pub by: LeaseId,
@@ -86,12 +86,12 @@ pub struct LimitObservation {
     pub later: f64,
     /// What attempts take that were sent about the same time: it may have counted them or not.
     pub near: f64,
-    /// When it was heard.
+    /// When the answer's head came.
     pub now: Time,
 }
 
 impl Learned {
-    /// A limit that was never heard of before.
+    /// A limit that is reported for the first time.
     pub fn new(told: &LimitObservation) -> Self {
         let Allowance {
             unit,
@@ -145,7 +145,7 @@ impl Learned {
         };
         let reckoned = self.left(now) - grown;
         if self.kind == LimitKind::Window && self.renewed && told.sent + JITTER < self.reset {
-            // An old window's last word, heard in the new one.
+            // A late report about the old window.
             return;
         }
         self.limit = allowance.limit;
@@ -174,7 +174,7 @@ impl Learned {
         self.renewed |= now >= self.reset;
     }
 
-    /// An attempt ended that took `used` instead of the `reserved`. The upstream's later word stands.
+    /// An attempt ended that took `used` instead of `reserved`. Later reports of the upstream are not corrected.
     pub fn correct(&mut self, lease: LeaseId, reserved: f64, used: f64) {
         if lease > self.told_by || used > reserved {
             self.level += reserved - used;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever headers come in whatever order: who waits is told a moment in the future, and waiting
+        /// Whatever headers come in whatever order: a waiting request gets a moment in the future, and waiting
         /// for it again and again ends.
         #[test]
         fn nobody_waits_for_ever(headers in prop::collection::vec((1u64..50, 0u32..2000, prop::option::of(1.0f64..1e6), 0.0f64..1.0, 1u64..100_000_000), 1..30),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::latency::LatencyStats;
 use super::time::Time;
 
-/// Who had less time than this to answer was not silent but hurried.
+/// A loser that ran for less than this shows nothing about its upstream.
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
-/// Silent is who took so many times as long as another upstream, and is not done yet.
+/// An upstream is silent when it took this many times as long as the winner, without an answer.
 const TIMES_AS_LONG: u32 = 3;
 
 /// An attempt that had not served its request when another one did.
@@ -15,7 +15,7 @@ const TIMES_AS_LONG: u32 = 3;
 pub struct Loser {
     /// Whether the answer was to be streamed.
     pub stream: bool,
-    /// When it started.
+    /// When the loser started.
     pub started: Time,
     /// Whether the head of its answer is there.
     pub heard: bool,
@@ -37,11 +37,11 @@ pub enum Silence {
     TimedOut,
 }
 
-/// Judges a loser by the `pulse` of its upstream, which is `None` for upstreams that nothing is known of.
+/// Judges a loser by the statistics of its upstream; `None` for upstreams without any.
 ///
-/// Who has begun to answer, or served others meanwhile, is not silent at all, however long it takes. Silence is measured
+/// An upstream that has begun to answer, or served others meanwhile, is not silent, however long it takes. Silence is measured
 /// by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste alone (law
-/// L7): else no attempt of callers with little time would ever tell that an upstream is silent.
+/// L7): otherwise attempts of callers with little time could never show that an upstream is silent.
 pub fn judge(loser: Loser, pulse: Option<&LatencyStats>, now: Time) -> Silence {
     let Some(pulse) = pulse.filter(|pulse| !loser.heard && !pulse.served_since(loser.started))
     else {

@@ -6,7 +6,7 @@ use super::time::Time;
 /// Why an attempt did not start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Reason {
-    /// Told by the upstream to stay away (429).
+    /// The upstream refused for its rate limit (429).
     Cooling,
     /// The key's credit or daily allowance is used up.
     Exhausted,
@@ -22,7 +22,7 @@ pub enum Reason {
     BreakerOpen,
     /// The model does not exist there at present.
     ModelGone,
-    /// The upstream has just recovered and takes a growing share; the rest walks on.
+    /// The upstream has just recovered and takes a growing share; other requests go to the next one.
     Recovering,
     /// The upstream's share of extra attempts is used up.
     RetryBudget,
@@ -83,7 +83,7 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
-            // Recovering: who has nowhere else to go is let through, see the router.
+            // Recovering: a request without another upstream is let through, see the router.
             Self::Recovering
             | Self::Quarantined
             | Self::KeysTried
@@ -125,9 +125,9 @@ impl Reason {
 /// One refusal: why, and the earliest moment at which asking again makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// Why.
+    /// Why it cannot take the attempt.
     pub reason: Reason,
-    /// When it could serve; `None` when only an event can tell (or never within this request).
+    /// When it could serve; `None` when only an event can end it (or it lasts longer than the request).
     pub ready_at: Option<Time>,
 }
 

@@ -1,4 +1,4 @@
-//! What an operator does to a provider by hand, and what is shown of its upstreams.
+//! An operator's commands to a provider, and the state of its upstreams for readers.
 
 use super::{ProviderState, UpstreamSnapshot, UpstreamState};
 use crate::domain::breaker::{Breaker, BreakerGate};
