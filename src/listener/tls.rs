@@ -22,7 +22,7 @@ pub(super) const H2: &[u8] = b"h2";
 pub struct TlsFiles {
     /// The server's certificate, then those that lead to its root.
     pub cert: PathBuf,
-    /// Its key.
+    /// The file of the private key.
     pub key: PathBuf,
     /// Callers' certificates must lead to one of these.
     pub client_ca: Option<PathBuf>,
@@ -47,21 +47,21 @@ pub enum TlsError {
     /// A file that cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: io::Error,
     },
     /// A file that holds no certificate in PEM.
     #[error("{} holds no PEM certificate: it must begin with -----BEGIN CERTIFICATE-----", path.display())]
     NoCertificate {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// A file that holds no private key in PEM.
     #[error("{} holds no PEM private key without a password", path.display())]
     NoKey {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// Certificate and key do not fit, or are not understood.
@@ -71,15 +71,15 @@ pub enum TlsError {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: rustls::Error,
     },
     /// Certificates of callers' issuers that are not understood.
     #[error("the client certificates' issuers in {} cannot be used", path.display())]
     ClientCa {
-        /// Their file.
+        /// The file of the authorities.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: VerifierBuilderError,
     },
     /// The cryptography offers no version of TLS that is asked for.
