@@ -1,4 +1,4 @@
-//! From what is told of a request to its spans: one of the request, and below it one of each attempt. Pure.
+//! Makes the spans of a request from its record: one of the request, and below it one of each attempt. Pure.
 //! The names are those of `telemetry/names.rs`.
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ use crate::domain::trace::{self, TraceContext};
 use crate::wire::content::Rendered;
 use crate::wire::stamp::rfc3339;
 
-/// A span has at most so many events (the SDK's own limit); the rest is counted.
+/// The most events of a span (the SDK's own limit); further ones are counted.
 const MAX_EVENTS: usize = 128;
 
 /// What spans say of a provider.
@@ -32,25 +32,25 @@ pub struct ProviderLocation {
     pub kind: String,
     /// Where its calls go: a host's name or address; `None` where nothing leaves the process.
     pub host: Option<String>,
-    /// Its port.
+    /// The port of the server.
     pub port: Option<u16>,
 }
 
-/// What is known beside the request's own story.
+/// Facts for spans that are not in the request's record.
 #[derive(Clone)]
 pub struct SpanDetails<'a> {
-    /// Every provider.
+    /// The address of every provider.
     pub places: &'a HashMap<ProviderName, ProviderLocation>,
     /// A moment on both clocks.
     pub anchor: Anchor,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// Masks what is told of prompts and answers; `None` when nothing is.
+    /// Masks the texts of prompts and answers; `None` when spans contain none.
     pub mask: Option<&'a dyn Fn(&str) -> String>,
 }
 
-/// All spans of a request, its own first; none without a trace. `kept` says why they are sent; `said` is what it and its
-/// answer said.
+/// All spans of a request, its own first; none without a trace. `kept` is the reason why they are sent; `said` are the texts
+/// of the request and its answer.
 pub fn of(
     told: &RequestRecord,
     kept: &'static str,
@@ -166,7 +166,7 @@ impl Spans<'_> {
         let mut before: Option<&AttemptRecord> = None;
         for record in begun {
             for (place, refusal) in &record.passed_over {
-                // Where the request itself has been already, nobody declined it.
+                // Upstreams that the request has tried already did not decline it.
                 if matches!(refusal.reason, Reason::Tried | Reason::KeysTried) {
                     continue;
                 }
@@ -368,7 +368,7 @@ impl Spans<'_> {
 
     fn span_context(&self, span: trace::SpanId) -> SpanContext {
         let trace_id = TraceId::from_bytes(self.context.trace_id.get().to_be_bytes());
-        // What is sent was sampled in the end, whatever those heard who were called.
+        // Spans that are sent count as sampled, even if upstreams got another flag.
         let flags = TraceFlags::new(self.context.flags()).with_sampled(true);
         let state = self.context.state.as_deref();
         let state = state.and_then(|state| state.parse().ok());
@@ -427,7 +427,7 @@ fn bounded(mut all: Vec<Event>) -> SpanEvents {
     events
 }
 
-/// What an attempt's answer said of itself.
+/// Adds the metadata of an attempt's answer.
 fn add_answer(record: &AttemptRecord, add: &mut impl FnMut(&'static str, Option<Value>)) {
     if let Some(answered) = record.answered.as_deref() {
         let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());

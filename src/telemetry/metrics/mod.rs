@@ -1,4 +1,4 @@
-//! Numbers about everything: one set of instruments, read as text by whoever asks for `/metrics` and pushed by OTLP
+//! Metrics: one set of instruments, scraped as text from `/metrics` and pushed by OTLP
 //! where that is configured. `docs/observability.md` lists them.
 //!
 //! A label is only ever a word of this program or a name of the configuration: no request's id, no text of a caller.

@@ -1,4 +1,4 @@
-//! The instruments that are read when somebody asks, all from one look at the state.
+//! The instruments that are observed on demand, all from one reading of the state.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,7 @@ impl Observed {
     }
 }
 
-/// What a callback tells: a value and its labels.
+/// Takes an observed value and its labels.
 type Tell<'a> = &'a mut dyn FnMut(f64, &[KeyValue]);
 
 /// Makes them. The first one that is asked looks for all.
@@ -112,7 +112,7 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
     counted(meter, observed);
 }
 
-/// `usize` and the like never reach what an `f64` cannot tell apart.
+/// Counts never reach the numbers that an `f64` cannot represent.
 #[expect(clippy::cast_precision_loss, reason = "counts of things in memory")]
 fn count(count: usize) -> f64 {
     count as f64

@@ -17,7 +17,7 @@ use crate::telemetry::request_record::RequestRecord;
 /// Counts all of it.
 pub(super) fn record(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     request(told, instruments, tables);
-    // It came as far as to upstreams, if only to hear that none may be asked, and its caller waited for the end.
+    // It reached dispatch, even if no upstream could be asked, and its caller waited for the end.
     let dispatched = !told.attempts.is_empty() || told.refused.is_some();
     if dispatched && told.outcome != "caller_left" {
         let durations = tables.request_durations(instruments, target(told));
@@ -57,7 +57,7 @@ pub(super) fn request(told: &RequestRecord, instruments: &Instruments, tables: &
     let key = (told.operation, told.status, told.outcome);
     let duration = tables.http.get(key, || {
         let route = told.operation.spec().route;
-        // Whoever leaves makes no error.
+        // A caller that leaves is no error.
         let error = (!matches!(told.outcome, "answered" | "caller_left")).then_some(told.outcome);
         let status = told.status.map(i64::from);
         let labels = [
@@ -135,8 +135,8 @@ fn per_token(record: &AttemptRecord, usage: Usage, table: &OfUpstream, instrumen
     }
 }
 
-/// The time in which somebody else was waited for: the caller's body, a key, the pause before a retry, upstreams. What
-/// overlaps counts once.
+/// The time that was spent waiting for others: the caller's body, a key, the pause before a retry, upstreams.
+/// Overlapping times count once.
 fn elsewhere(told: &RequestRecord) -> Duration {
     let mut covered = told.complete.since(told.started);
     let mut until = told.complete;
