@@ -40,9 +40,9 @@ pub struct Exchange {
 pub struct Outgoing {
     /// Where it goes, below the API root.
     pub path: Cow<'static, str>,
-    /// What it says.
+    /// The translated body.
     pub body: Bytes,
-    /// What the caller said and the upstream's dialect cannot.
+    /// The parts of the request that the upstream's dialect cannot express.
     pub losses: Losses,
 }
 
@@ -203,7 +203,7 @@ impl Translation {
         (!raw.is_empty()).then_some(RawEvent { raw })
     }
 
-    /// What the upstream said so far and the caller's dialect cannot say.
+    /// The parts of the answer so far that the caller's dialect cannot express.
     pub fn losses(&mut self) -> Losses {
         self.encoder.losses()
     }

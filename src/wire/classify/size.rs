@@ -1,7 +1,7 @@
-//! Numbers in the words of an error: whether one request is larger than a limit, and how large a context window is.
+//! Numbers in an error's text: whether one request is larger than a limit, and how large a context window is.
 //!
 //! A limit of a minute or a credit that is used up passes. One that is smaller than this single request does not, and
-//! says nothing about smaller requests. Only the two numbers tell these apart: the status, the code and the first
+//! says nothing about smaller requests. Only the two numbers distinguish these: the status, the code and the first
 //! words are often the same.
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ const NUMBER: &str = r"\d[\d,_]{0,14}";
 /// Windows outside of this are numbers of something else, in tokens.
 const WINDOWS: std::ops::RangeInclusive<u64> = 64..=1_000_000_000;
 
-/// What one request asked for, and the limit that it met. `N` stands for a number.
+/// The size of one request, and the limit that it exceeds. `N` stands for a number.
 static ASKED_AND_LIMIT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
         // OpenAI, Groq: "Limit 30000, Requested 36055"; a "Used" between them takes no part.
@@ -53,7 +53,7 @@ static UNITS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
-/// So much text on either side of two numbers may say what they count, in bytes.
+/// The bytes on either side of two numbers in which their unit is looked for.
 const BESIDE: usize = 80;
 
 /// Where an error names the context window.
@@ -107,8 +107,8 @@ pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     })
 }
 
-/// Whether the numbers in `said` are of what one request can be too large in: by what stands among and right behind
-/// them, else by what was named last before them.
+/// Whether the numbers in `said` are sizes of a request: by the words among and right behind
+/// them, else by the last unit before them.
 fn is_of_a_size(text: &[u8], said: Range<usize>) -> bool {
     let Some(units) = UNITS.as_ref() else {
         return false;

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 /// Fields of an object that have no other place in the neutral form, as their dialect writes them.
 pub type Extra = Map<String, Value>;
 
-/// Something that one dialect said and the other one cannot say; also why a body cannot be read at all.
+/// A part of a body that the other dialect cannot express; also why a body cannot be read at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loss {
-    /// Where it stood in the body it was read from, such as `messages[2].audio`.
+    /// Its path in the body it was read from, such as `messages[2].audio`.
     pub path: String,
     /// Why it has no place on the other side, for people.
     pub why: &'static str,

@@ -6,7 +6,7 @@
 use super::table::{ErrorTable, table};
 
 // What an error without a status says of a key, a credit or a model, asked before the rest. These are whole sentences of providers;
-// nothing may stand before them, since routers and agents quote what others told them.
+// no text may precede them, since routers and agents quote the errors of others.
 table! { STATUSLESS
     [] InvalidKey if Message r"^(incorrect|invalid) api key provided\b|^api key not valid\. please pass a valid api key";
     [] QuotaExhausted if Message r"^your credit balance is too low\b";
@@ -80,7 +80,7 @@ table! { COMMON
     [400] ModelGone if Message r"^(\S+: ){0,4}(/\S+: )?invalid model name passed in model=|^(\S+: ){0,4}you passed in model=\S+ there is no 'model_name'|^(no models loaded|failed to load model|invalid model identifier)";
     [404] ModelGone if Message r"\bmodel[ :]+\S{1,120} (does not exist|was not found|not found|has been (decommissioned|deprecated|retired|removed)|is no longer (available|supported))|\bthe (requested )?model does not exist|\bunknown model\b|\binvalid model( id| name)?[ :]*(\.|$|\S{1,120}$)|not a valid model|no such model|model[_ ]not[_ ]found|model not exist";
     [404] ModelGone if Message r"\bmodels?\b|\bdeployment\b|no endpoints found", Body "json";
-    // Without a code it may be the caller's own text that is quoted: nobody is blamed, but another upstream may know the model.
+    // Without a code it may quote the caller's text: no failure counts, but another upstream may have the model.
     [400, 422] Unsupported if Message r"\b(unknown|no such) model\b|^(error: )?(the )?(requested )?model\b.{0,160}\b(not found|not exist|not available|unavailable|no longer (available|supported)|has been (deprecated|retired|removed|decommissioned))";
 
     [503, 529] Overloaded if Type "overloaded_error";

@@ -101,7 +101,7 @@ impl ErrorRule {
         self.status.is_empty() || self.status.contains(&status)
     }
 
-    /// Whether the row takes a key or a model away from everybody.
+    /// Whether the row makes a key or a model unavailable to all requests.
     fn blames(&self) -> bool {
         matches!(
             self.class,
