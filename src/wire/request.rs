@@ -30,7 +30,7 @@ pub enum RequestError {
         line: usize,
         /// From 1.
         column: usize,
-        /// The parser's words.
+        /// The parser's message.
         what: String,
     },
     /// More top-level fields than any request has: each of them costs more memory than its bytes.
@@ -39,7 +39,7 @@ pub enum RequestError {
     /// JSON, but not an object.
     #[error("the body must be a JSON object")]
     NotAnObject,
-    /// A field that may stand there once stands there twice.
+    /// A field that may occur once occurs twice.
     #[error("the field `{0}` is given twice: which one is meant?")]
     Duplicate(&'static str),
     /// A field that some readers take for another one.
@@ -48,9 +48,9 @@ pub enum RequestError {
     /// A field of the wrong type.
     #[error("the field `{field}` must be {expected}")]
     WrongType {
-        /// Which field.
+        /// The field's name.
         field: &'static str,
-        /// What belongs there.
+        /// The expected type.
         expected: &'static str,
     },
 }
@@ -150,7 +150,7 @@ impl RequestDoc {
         (!model.is_empty()).then_some(model)
     }
 
-    /// Lets the body go once nobody will be asked any more. What does not need it is known still.
+    /// Drops the body when no other upstream will be asked. Facts that were read from it stay.
     pub fn release(&mut self) {
         self.body = Bytes::new();
         self.fields = Vec::new();
@@ -267,8 +267,8 @@ impl RequestDoc {
         out.freeze()
     }
 
-    /// The same request with these fields, as JSON, in their own place where they stand and at the end where they
-    /// do not. `None` when one of them stands there twice: nobody knows which one counts.
+    /// The same request with these fields, as JSON, in place of existing ones, and at the end where there are
+    /// none. `None` when one of them occurs twice, since readers differ in which one they take.
     pub fn with(&self, fields: &[(&str, Vec<u8>)]) -> Option<Self> {
         let mut placed: Vec<(Range<usize>, &[u8])> = Vec::new();
         let mut appended: Vec<(&str, &[u8])> = Vec::new();
@@ -349,7 +349,7 @@ impl RequestDoc {
         }
     }
 
-    /// Whether a reader that does not tell capital letters from small ones takes it for `name`, though it is another one.
+    /// Whether a reader that ignores case takes it for `name`, though it is another one.
     fn looks_like(&self, field: &RequestField, name: &str) -> bool {
         let text = match &field.name {
             // Long s has two bytes.

@@ -26,7 +26,7 @@ fn next_number(so_far: &Progress) -> u64 {
     last.map_or(so_far.events, |last| last.saturating_add(1))
 }
 
-/// The response as its first event told it.
+/// The response as its first event described it.
 fn response(so_far: &Progress) -> Map<String, Value> {
     match object(&so_far.first).and_then(|mut first| first.remove("response")) {
         Some(Value::Object(response)) => response,
@@ -71,7 +71,7 @@ pub fn error_event_from_body(
     so_far: &Progress,
 ) -> Bytes {
     let doc = Doc::read(&HeaderMap::new(), body);
-    // An error that says nothing is none to a client, who would take the stream for a whole one.
+    // Clients ignore an error without a message, and would take the stream as complete.
     let message = match doc.message().trim() {
         "" => REFUSED,
         message => message,
@@ -113,13 +113,13 @@ pub fn error_event_from_body(
     }
 }
 
-/// Whether an upstream's own error event can go on as it came: one of a response that says where it stands.
+/// Whether clients understand an upstream's own error event as it came: one of a response with its position.
 pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
     let numbered = || object(&event.raw)?.get("sequence_number")?.as_u64();
     operation.events() == EventForm::Numbered && numbered().is_some()
 }
 
-/// The event `response.failed`, with everything that was told of the response before.
+/// The event `response.failed`, with the fields that earlier events gave the response.
 fn failed_response(
     message: &str,
     (kind, code): (&str, &str),

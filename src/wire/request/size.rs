@@ -5,14 +5,14 @@
 
 use memchr::{memchr, memmem};
 
-/// An image, a sound or a file counts for no more than so many tokens. Providers charge from 85 to some 1,600 for an
+/// The most tokens that an image, a sound or a file counts for. Providers charge from 85 to some 1,600 for an
 /// image, and about 1,000 for half a minute of sound.
 const FLAT: u64 = 1000;
-/// `data:` and the media type are looked for in so many bytes in front of the data.
+/// `data:` and the media type are looked for in this many bytes before the data.
 const LONGEST_TYPE: usize = 256;
-/// An address begins at most so many bytes behind `image_url`.
+/// An address begins at most this many bytes after `image_url`.
 const NEAR: usize = 64;
-/// What stands in front of the data in a data URL.
+/// The text before the data in a data URL.
 const MARK: &[u8] = b";base64,";
 
 /// The size of a prompt.
