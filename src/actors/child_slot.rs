@@ -81,9 +81,10 @@ where
         let Ok(core) = self.receiver.try_recv() else {
             return Ok(None);
         };
-        let core = match std::mem::take(&mut self.anew) {
-            true => self.actor.renewed(core),
-            false => core,
+        let core = if std::mem::take(&mut self.anew) {
+            self.actor.renewed(core)
+        } else {
+            core
         };
         let (handoff, inheritance) = StateHandoff::new(core);
         self.receiver = inheritance;

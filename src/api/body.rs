@@ -165,9 +165,10 @@ impl BodyChunks<'_> {
             Some(Err(error)) => {
                 let message = "the body broke off";
                 let refusal = ApiError::new(ErrorCode::InvalidRequest, message);
-                Err(match is_malformed(&error) {
-                    true => refusal,
-                    false => refusal.caller_left(),
+                Err(if is_malformed(&error) {
+                    refusal
+                } else {
+                    refusal.caller_left()
                 })
             }
             // Trailers are ignored.

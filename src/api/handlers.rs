@@ -102,9 +102,10 @@ fn tell(
         stream: false,
         target: String::new(),
         chain: None,
-        outcome: match error.caller_left {
-            true => "caller_left",
-            false => error.code.as_str(),
+        outcome: if error.caller_left {
+            "caller_left"
+        } else {
+            error.code.as_str()
         },
         status: (!error.caller_left).then(|| error.code.status()),
         attempts: Vec::new(),
@@ -164,12 +165,13 @@ async fn admit(
             };
             ApiError::new(code, error.to_string())
         })?;
-    let (deadline, silence) = match doc.stream() {
-        true => (
+    let (deadline, silence) = if doc.stream() {
+        (
             policy.deadline_of(caller.arrived, patience.whole),
             patience.silence,
-        ),
-        false => (until, None),
+        )
+    } else {
+        (until, None)
     };
     // Comments are bytes too: where they come in time the caller does not hang up before the answer begins.
     let comments = serving.stream_keepalive;

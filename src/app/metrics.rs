@@ -191,9 +191,10 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
         upstream: upstream.clone(),
         breaker: view.map_or("closed", |view| view.breaker(model, now).0),
         keys: keys.len(),
-        usable: match out {
-            true => 0,
-            false => keys.iter().filter(usable).count(),
+        usable: if out {
+            0
+        } else {
+            keys.iter().filter(usable).count()
         },
     }
 }

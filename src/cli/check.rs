@@ -30,9 +30,10 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
             None => listen.to_string(),
         })
         .collect();
-    let sources = match config.sources.is_empty() {
-        true => "environment".to_owned(),
-        false => config.sources.join(", "),
+    let sources = if config.sources.is_empty() {
+        "environment".to_owned()
+    } else {
+        config.sources.join(", ")
     };
     writeln!(out, "read        {sources}")?;
     writeln!(out, "listen      {}", listen.join(", "))?;

@@ -56,9 +56,10 @@ pub(super) fn run(arguments: Health) -> ExitCode {
 }
 
 fn is_well(arguments: Health) -> Result<String, Unwell> {
-    let path = match arguments.ready {
-        true => "/health/ready",
-        false => "/health/live",
+    let path = if arguments.ready {
+        "/health/ready"
+    } else {
+        "/health/live"
     };
     let address = match arguments.address {
         Some(given) => Listen::parse(&given).map_err(|(message, suggestion)| Unwell::Address {

@@ -111,9 +111,10 @@ impl FoundKeys {
         let words: Vec<String> = words(value).collect();
         let several = words.len() > 1;
         for (at, word) in words.into_iter().enumerate() {
-            let source = match several {
-                true => format!("env {variable}[{at}]"),
-                false => format!("env {variable}"),
+            let source = if several {
+                format!("env {variable}[{at}]")
+            } else {
+                format!("env {variable}")
             };
             self.keys.push(KeyConfig {
                 material: Some(ApiKey::new(word)),

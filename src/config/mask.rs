@@ -59,9 +59,10 @@ pub(super) fn masked<'t>(text: &'t str, suspects: &[String]) -> Cow<'t, str> {
     if let Some(forms) = &*KEYS
         && let Cow::Owned(done) = forms.replace_all(&text, |found: &Captures<'_>| {
             let found = found.get(0).map_or("", |found| found.as_str());
-            match is_key(found) {
-                true => tail(found),
-                false => found.to_owned(),
+            if is_key(found) {
+                tail(found)
+            } else {
+                found.to_owned()
             }
         })
     {

@@ -378,9 +378,12 @@ fn prefill_url(
 
 /// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.
 fn own_variable(name: &str) -> String {
-    let letters = name.chars().map(|c| match c.is_ascii_alphanumeric() {
-        true => c.to_ascii_uppercase(),
-        false => '_',
+    let letters = name.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
     });
     format!("{}_API_KEY", letters.collect::<String>())
 }

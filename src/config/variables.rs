@@ -13,9 +13,10 @@ pub struct Variables(BTreeMap<String, String>);
 impl Variables {
     /// Adds a variable unless it is there.
     pub(super) fn fill_in(&mut self, name: String, mut value: String) {
-        match self.0.contains_key(&name) {
-            true => value.zeroize(),
-            false => drop(self.0.insert(name, value)),
+        if self.0.contains_key(&name) {
+            value.zeroize()
+        } else {
+            drop(self.0.insert(name, value))
         }
     }
 }

@@ -124,18 +124,20 @@ impl ActiveStream {
 
     /// Whether its answer is whole, now that its stream has ended.
     pub(super) fn is_over(&self, wanted: FinishCriteria) -> bool {
-        match self.until_close {
-            true => self.finish.is_over_at_close(wanted),
-            false => self.finish.is_complete(wanted),
+        if self.until_close {
+            self.finish.is_over_at_close(wanted)
+        } else {
+            self.finish.is_complete(wanted)
         }
     }
 
     /// When silence has lasted too long, or the attempt has.
     pub(super) fn limit(&self, wanted: FinishCriteria) -> Time {
         let over = self.finish.is_settled() && !self.finish.lacks_usage(wanted);
-        let silence = match over {
-            true => self.endpoint.timeouts.idle.min(AFTER_FINISH),
-            false => self.endpoint.timeouts.idle,
+        let silence = if over {
+            self.endpoint.timeouts.idle.min(AFTER_FINISH)
+        } else {
+            self.endpoint.timeouts.idle
         };
         (self.last_event + silence).min(self.end)
     }
@@ -158,9 +160,10 @@ impl ActiveStream {
 
     /// One of its events, fit for the caller. Data is not looked at.
     pub(super) fn fit_event(&self, event: RawEvent) -> RawEvent {
-        match event.has_asides() {
-            true => redacted::beside(event, &self.redactor()),
-            false => event,
+        if event.has_asides() {
+            redacted::beside(event, &self.redactor())
+        } else {
+            event
         }
     }
 

@@ -211,9 +211,10 @@ impl Attempt<'_> {
         let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
         // No first content without a head: the shorter of the two limits counts for both.
-        let (span, what) = match timeouts.first_token < timeouts.first_byte {
-            true => (timeouts.first_token, FIRST_TOKEN),
-            false => (timeouts.first_byte, "first byte"),
+        let (span, what) = if timeouts.first_token < timeouts.first_byte {
+            (timeouts.first_token, FIRST_TOKEN)
+        } else {
+            (timeouts.first_byte, "first byte")
         };
         let reply = self.within(span, what, sending).await?;
         if !is_success(reply.status) {

@@ -75,9 +75,10 @@ fn call_headers(
     } else {
         // What comes back goes to the caller as it came, so it may have what the caller takes. Of that gzip alone is
         // asked for: it costs the least to look into.
-        let encoding = match takes_gzip(&request.headers) {
-            true => "gzip",
-            false => "identity",
+        let encoding = if takes_gzip(&request.headers) {
+            "gzip"
+        } else {
+            "identity"
         };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }

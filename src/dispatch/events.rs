@@ -143,11 +143,12 @@ async fn look_inside(
 
 /// An event as it may be passed on: a text that is a ping as the comment that it should have been.
 pub(super) fn unspoken(event: RawEvent, said: &StreamEvent) -> RawEvent {
-    match said.ping {
-        true => RawEvent {
+    if said.ping {
+        RawEvent {
             raw: Bytes::from_static(b": ping\n\n"),
-        },
-        false => event,
+        }
+    } else {
+        event
     }
 }
 

@@ -405,9 +405,10 @@ fn time_goes_at(
         return None;
     }
     let timeouts = &endpoint.timeouts;
-    let longest = match request.doc.stream() {
-        true => timeouts.first_byte.max(timeouts.first_token),
-        false => timeouts.response,
+    let longest = if request.doc.stream() {
+        timeouts.first_byte.max(timeouts.first_token)
+    } else {
+        timeouts.response
     };
     let left = state.limits.deadline.since(started);
     let longest = longest.min(timeouts.total);

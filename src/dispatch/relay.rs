@@ -414,9 +414,10 @@ impl Relay {
                 self.clock.wall(),
             );
             let failure = live.reworded(failure.after_content(), &error.body);
-            let own = match !said.foreign && self.caller.is_understood(self.operation, &event) {
-                true => live.fit(event.raw).map(Own::Event),
-                false => live.fit(error.body).map(Own::Body),
+            let own = if !said.foreign && self.caller.is_understood(self.operation, &event) {
+                live.fit(event.raw).map(Own::Event)
+            } else {
+                live.fit(error.body).map(Own::Body)
             };
             self.drains = true;
             return self.cut(StreamAbort::said(&failure, own));

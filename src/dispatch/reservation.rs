@@ -70,9 +70,10 @@ impl OpenReservation {
         let answer = usage.completion_tokens.unwrap_or(0);
         let total = usage.total().unwrap_or(0);
         let too_few = answer.saturating_mul(MOST_BYTES_PER_TOKEN / BYTES_PER_TOKEN) < by_text;
-        match too_few {
-            true => (total - answer.min(total)).saturating_add(by_text),
-            false => total,
+        if too_few {
+            (total - answer.min(total)).saturating_add(by_text)
+        } else {
+            total
         }
     }
 }

@@ -57,17 +57,21 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     let each = |piece: &str, tokens: &mut u64| {
         let more = u64::try_from(tokenizer.count_ordinary(piece)).unwrap_or(u64::MAX);
         *tokens = tokens.saturating_add(more);
-        match gone.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if gone.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     if let Some(sample) = &mut sample {
         let mut counted = 0;
         doc.prompt_texts(|text| {
-            text.pieces(PIECE, &mut buffer, |piece| match sample.takes(piece) {
-                true => each(piece, &mut counted),
-                false => ControlFlow::Continue(()),
+            text.pieces(PIECE, &mut buffer, |piece| {
+                if sample.takes(piece) {
+                    each(piece, &mut counted)
+                } else {
+                    ControlFlow::Continue(())
+                }
             })
         });
         let all = tokens.saturating_add(sample.extrapolated(counted));
@@ -78,9 +82,10 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     doc.prompt_texts(|text| {
         text.pieces(PIECE, &mut buffer, |piece| {
             each(piece, &mut tokens)?;
-            match tokens > most {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if tokens > most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })
     });
@@ -92,9 +97,10 @@ fn text_bytes(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> Option<u64> {
     let mut bytes = 0u64;
     doc.prompt_texts(|text| {
         bytes = bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        match bytes > most || gone.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if bytes > most || gone.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     });
     (bytes <= most).then_some(bytes)

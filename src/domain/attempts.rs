@@ -233,9 +233,10 @@ impl Attempts {
         failure: &Failure,
     ) -> bool {
         self.records.push(record);
-        match failure.class.refuses_key() {
-            true => self.key_refusals += 1,
-            false => self.attempts += 1,
+        if failure.class.refuses_key() {
+            self.key_refusals += 1
+        } else {
+            self.attempts += 1
         }
         self.count(index, failure)
     }
@@ -418,9 +419,10 @@ impl Attempts {
         let last = self.records.last().map(|record| record.class);
         let limited = |slot: &Slot| slot.last == Some(Class::TooLargeForLimit);
         if too_large == all {
-            match self.slots.iter().any(limited) {
-                true => ErrorCode::UpstreamsRateLimited,
-                false => ErrorCode::ContextLengthExceeded,
+            if self.slots.iter().any(limited) {
+                ErrorCode::UpstreamsRateLimited
+            } else {
+                ErrorCode::ContextLengthExceeded
             }
         } else if gone + too_large == all {
             ErrorCode::ModelNotFound

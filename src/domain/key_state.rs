@@ -394,9 +394,10 @@ impl KeyState {
         let reason = Reason::Cooling;
         let configured = self.cooldown.scope;
         let alone = configured == CooldownScope::KeyModel;
-        let scope = match alone && !self.has_room_for(&model, now) {
-            true => CooldownScope::Key,
-            false => configured,
+        let scope = if alone && !self.has_room_for(&model, now) {
+            CooldownScope::Key
+        } else {
+            configured
         };
         match scope {
             CooldownScope::KeyModel => {

@@ -53,10 +53,7 @@ impl LatencyStats {
     }
 
     fn of(&self, stream: bool) -> &Latest {
-        match stream {
-            true => &self.streams,
-            false => &self.wholes,
-        }
+        if stream { &self.streams } else { &self.wholes }
     }
 }
 

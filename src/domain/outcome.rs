@@ -195,9 +195,10 @@ impl Failure {
     /// The class that is reported to the key and the provider. A failure that would count in a breaker, but is not the
     /// upstream's, is reported like a cancelled attempt: a half-open probe that ended so is given back.
     pub fn heard_as(&self) -> Class {
-        match self.class.trips_breaker() && !self.certain {
-            true => Class::Cancelled,
-            false => self.class,
+        if self.class.trips_breaker() && !self.certain {
+            Class::Cancelled
+        } else {
+            self.class
         }
     }
 

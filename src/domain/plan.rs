@@ -239,9 +239,10 @@ pub fn plan(
     let mut grace_until = None;
     let wait = |declined: &[(usize, Refusal)]| {
         let hope = WaitOutlook::of(declined);
-        match has_place {
-            true => PlanOutcome::Waits(hope.earliest.filter(|_| !hope.open_ended)),
-            false => PlanOutcome::Refused(Cause::RoomFull),
+        if has_place {
+            PlanOutcome::Waits(hope.earliest.filter(|_| !hope.open_ended))
+        } else {
+            PlanOutcome::Refused(Cause::RoomFull)
         }
     };
     let outcome = loop {

@@ -56,9 +56,10 @@ fn escaped(
     }
     let mut out = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
-        match escapes(letter) {
-            true => write(&mut out, letter),
-            false => out.push(letter),
+        if escapes(letter) {
+            write(&mut out, letter)
+        } else {
+            out.push(letter)
         }
     }
     Cow::Owned(out)

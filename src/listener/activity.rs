@@ -251,9 +251,10 @@ impl Activity {
             let multiplexed = self.multiplexed.load(Relaxed);
             self.look.store(!multiplexed, Relaxed);
             let held = multiplexed && self.working.load(Relaxed) == 0;
-            return match held && moved + bounds.write <= now {
-                true => ActivityVerdict::Late,
-                false => ActivityVerdict::Fine(now + LOOK),
+            return if held && moved + bounds.write <= now {
+                ActivityVerdict::Late
+            } else {
+                ActivityVerdict::Fine(now + LOOK)
             };
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
@@ -295,9 +296,10 @@ impl Inside {
         activity.moved.store(activity.age(), Relaxed);
         if self.works == had {
             self.works = !had;
-            match had {
-                true => activity.working.fetch_sub(1, Relaxed),
-                false => activity.working.fetch_add(1, Relaxed),
+            if had {
+                activity.working.fetch_sub(1, Relaxed)
+            } else {
+                activity.working.fetch_add(1, Relaxed)
             };
         }
     }

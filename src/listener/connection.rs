@@ -220,9 +220,10 @@ impl<S: Serves> ConnectionTask<S> {
             ConnectionEnd::Slow => return close(bytes, TIMED_OUT).await,
         };
         bytes.unread(first.freeze());
-        match found {
-            true => self.http2(bytes).await,
-            false => self.http1(bytes).await,
+        if found {
+            self.http2(bytes).await
+        } else {
+            self.http1(bytes).await
         }
     }
 

@@ -118,9 +118,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = match files.require_client_cert {
-                true => verifier,
-                false => verifier.allow_unauthenticated(),
+            let verifier = if files.require_client_cert {
+                verifier
+            } else {
+                verifier.allow_unauthenticated()
             };
             let verifier = verifier.build().map_err(|source| TlsError::ClientCa {
                 path: path.clone(),
@@ -144,9 +145,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         key: files.key.clone(),
         source,
     })?;
-    config.alpn_protocols = match files.http2 {
-        true => vec![H2.to_vec(), b"http/1.1".to_vec()],
-        false => vec![b"http/1.1".to_vec()],
+    config.alpn_protocols = if files.http2 {
+        vec![H2.to_vec(), b"http/1.1".to_vec()]
+    } else {
+        vec![b"http/1.1".to_vec()]
     };
     Ok(config)
 }

@@ -81,9 +81,10 @@ impl Buffered {
         }
         let before = self.counts.held.fetch_add(bytes, Relaxed);
         let fits = before.saturating_add(bytes) <= self.counts.most.load(Relaxed);
-        match fits {
-            true => self.bytes += bytes,
-            false => _ = self.counts.held.fetch_sub(bytes, Relaxed),
+        if fits {
+            self.bytes += bytes
+        } else {
+            _ = self.counts.held.fetch_sub(bytes, Relaxed)
         }
         fits
     }

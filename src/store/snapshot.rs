@@ -114,9 +114,10 @@ impl StateSnapshot {
                 let limits = page.limits.iter().filter(|limit| !limit.is_over(now));
                 page.limits = Arc::new(limits.cloned().collect());
             }
-            let passed = match in_use(*fingerprint) {
-                true => page.persisted.is_empty(),
-                false => page.persisted.is_over(now),
+            let passed = if in_use(*fingerprint) {
+                page.persisted.is_empty()
+            } else {
+                page.persisted.is_over(now)
             };
             !passed || !page.limits.is_empty()
         });

@@ -41,9 +41,10 @@ impl Thinned {
         let second = now.as_nanos() / 1_000_000_000;
         let admitted = self.seen.fetch_update(Relaxed, Relaxed, |seen| {
             let count = seen & ((1 << COUNT) - 1);
-            match seen >> COUNT == second {
-                true => (count < PER_SECOND).then(|| seen + 1),
-                false => Some(second << COUNT | 1),
+            if seen >> COUNT == second {
+                (count < PER_SECOND).then(|| seen + 1)
+            } else {
+                Some(second << COUNT | 1)
             }
         });
         if admitted.is_err() {

@@ -102,9 +102,10 @@ fn push(batch: &mut Vec<u8>, line: &[u8], json: bool) {
         batch.extend_from_slice(line);
         return;
     };
-    let shown = match json {
-        true => shown::json(text),
-        false => shown::beyond_ascii(text),
+    let shown = if json {
+        shown::json(text)
+    } else {
+        shown::beyond_ascii(text)
     };
     batch.extend_from_slice(shown.as_bytes());
 }

@@ -110,9 +110,10 @@ impl Spans<'_> {
         let (told, context) = (self.told, self.context);
         let path = told.operation.path();
         let route = format!("/v1{path}");
-        let asked = match context.versioned {
-            true => Cow::Owned(route.clone()),
-            false => Cow::Borrowed(path),
+        let asked = if context.versioned {
+            Cow::Owned(route.clone())
+        } else {
+            Cow::Borrowed(path)
         };
         let name = format!("POST {route}");
         let mut attributes = vec![
@@ -142,9 +143,10 @@ impl Spans<'_> {
         let theirs = told
             .status
             .is_some_and(|status| (400..500).contains(&status));
-        let status = match failed && !theirs {
-            true => Status::error(""),
-            false => Status::Unset,
+        let status = if failed && !theirs {
+            Status::error("")
+        } else {
+            Status::Unset
         };
         let mut span = self.span(context.span_id, name.into(), SpanKind::Server);
         (span.start_time, span.end_time) = (self.wall(told.started), self.wall(told.ended));
@@ -261,9 +263,10 @@ impl Spans<'_> {
         let good = matches!(record.class, Class::Success | Class::Cancelled);
         let class = (!good).then(|| record.class.as_str().into());
         add(names::ERROR_TYPE, class);
-        let status = match good {
-            true => Status::Unset,
-            false => Status::error(self.detail(record)),
+        let status = if good {
+            Status::Unset
+        } else {
+            Status::error(self.detail(record))
         };
         let name = format!("{operation} {model}");
         let mut span = self.span(record.span?, name.into(), SpanKind::Client);

@@ -168,9 +168,10 @@ impl Recipe {
                 builder.no_proxy().proxy(proxy)
             }
         };
-        let builder = match keeping {
-            true => builder.connector_layer(Noting),
-            false => builder.pool_max_idle_per_host(0),
+        let builder = if keeping {
+            builder.connector_layer(Noting)
+        } else {
+            builder.pool_max_idle_per_host(0)
         };
         Ok(builder
             .user_agent(AGENT)

@@ -81,9 +81,10 @@ struct Missing {
 impl Missing {
     fn of(host: &str, Self { why, local }: Self) -> LookupError {
         let host = host.to_owned();
-        match local {
-            true => LookupError::Local { host, why },
-            false => LookupError::NotFound { host, why },
+        if local {
+            LookupError::Local { host, why }
+        } else {
+            LookupError::NotFound { host, why }
         }
     }
 }

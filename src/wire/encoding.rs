@@ -104,9 +104,10 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
             found.push(Coding::named(name).ok_or_else(unknown)?);
         }
     }
-    match found.len() > MOST {
-        true => Err(CodingError::TooMany),
-        false => Ok(found),
+    if found.len() > MOST {
+        Err(CodingError::TooMany)
+    } else {
+        Ok(found)
     }
 }
 
@@ -372,9 +373,10 @@ impl Layer {
             Machine::Deflate(deflate) => deflate.ended,
             _ => false,
         };
-        Err(match ended {
-            true => DecodeError::Trailing(self.coding),
-            false => DecodeError::Broken(self.coding),
+        Err(if ended {
+            DecodeError::Trailing(self.coding)
+        } else {
+            DecodeError::Broken(self.coding)
         })
     }
 }
@@ -456,9 +458,10 @@ impl Inflate {
     }
 
     fn finish(&self) -> io::Result<()> {
-        match self.ended {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        if self.ended {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
         }
     }
 }

@@ -367,9 +367,10 @@ fn utf8(body: &[u8]) -> Cow<'_, [u8]> {
     };
     let units = body.chunks_exact(2).map(|unit| {
         let unit = unit.try_into().unwrap_or_default();
-        match little {
-            true => u16::from_le_bytes(unit),
-            false => u16::from_be_bytes(unit),
+        if little {
+            u16::from_le_bytes(unit)
+        } else {
+            u16::from_be_bytes(unit)
         }
     });
     let text =

@@ -47,17 +47,19 @@ impl<'a> Text<'a> {
 
     /// Whether it is this.
     pub fn is(self, other: &str) -> bool {
-        match self.escaped {
-            false => self.raw == other,
-            true => self.chars().eq(other.chars()),
+        if self.escaped {
+            self.chars().eq(other.chars())
+        } else {
+            self.raw == other
         }
     }
 
     /// Whether it begins with this.
     pub fn starts_with(self, other: &str) -> bool {
-        match self.escaped {
-            false => self.raw.starts_with(other),
-            true => self.chars().take(other.chars().count()).eq(other.chars()),
+        if self.escaped {
+            self.chars().take(other.chars().count()).eq(other.chars())
+        } else {
+            self.raw.starts_with(other)
         }
     }
 

@@ -55,9 +55,10 @@ enum KnownBy {
 
 impl KnownBy {
     fn of_credential(bytes: &[u8]) -> Self {
-        match is_words(bytes) {
-            true => Self::Whole,
-            false => Self::Pieces,
+        if is_words(bytes) {
+            Self::Whole
+        } else {
+            Self::Pieces
         }
     }
 }

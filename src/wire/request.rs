@@ -331,9 +331,12 @@ impl RequestDoc {
             let Some(Ok(raw)) = raw else { continue };
             let flow = match name {
                 "tools" => each(Text::plain(raw)),
-                _ => json::texts(raw, is_blob, |text| match text.starts_with("data:") {
-                    true => ControlFlow::Continue(()),
-                    false => each(text),
+                _ => json::texts(raw, is_blob, |text| {
+                    if text.starts_with("data:") {
+                        ControlFlow::Continue(())
+                    } else {
+                        each(text)
+                    }
                 }),
             };
             if flow.is_break() {

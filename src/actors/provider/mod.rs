@@ -200,9 +200,12 @@ impl ProviderActor {
         }
         let gate = self.gate(core, &upstream, route.ask.first, now);
         let insists = route.walk.traversal.insists;
-        let gate = gate.and_then(|pass| match pass.probe || insists {
-            true => Ok(pass),
-            false => self.ramp(core, &upstream.model, now).map(|()| pass),
+        let gate = gate.and_then(|pass| {
+            if pass.probe || insists {
+                Ok(pass)
+            } else {
+                self.ramp(core, &upstream.model, now).map(|()| pass)
+            }
         });
         match gate {
             Err(refusal) => self.give_back(route, refusal),
@@ -322,9 +325,10 @@ impl ProviderActor {
             if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
-            let why_not = match not_with == Some(place) {
-                true => Some(Refusal::open_ended(Reason::Unsuitable)),
-                false => seat.why_not(&upstream.model, tokens, now),
+            let why_not = if not_with == Some(place) {
+                Some(Refusal::open_ended(Reason::Unsuitable))
+            } else {
+                seat.why_not(&upstream.model, tokens, now)
             };
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));

@@ -68,12 +68,11 @@ fn published(
     let (ring, model) = (seat.ring.load(), &upstream.model);
     let view = seat.status.view();
     // A status of an earlier address does not apply to this one, but an operator's hold does.
-    let (gate, recovery) = match view.home == ring.endpoint {
-        true => (view.gate(model, now), view.recovery(model, now)),
-        false => {
-            let held = view.held.filter(|until| now < *until).map(Refusal::held);
-            (held.map_or(Ok(Pass { probe: false }), Err), None)
-        }
+    let (gate, recovery) = if view.home == ring.endpoint {
+        (view.gate(model, now), view.recovery(model, now))
+    } else {
+        let held = view.held.filter(|until| now < *until).map(Refusal::held);
+        (held.map_or(Ok(Pass { probe: false }), Err), None)
     };
     CandidateFacts {
         gate,

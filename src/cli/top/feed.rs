@@ -76,9 +76,10 @@ fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdat
 
 fn carry_out(client: &AdminClient, order: &HoldCommand) -> Result<String, String> {
     let provider = encoded(&order.provider);
-    let (verb, done) = match order.hold {
-        true => ("hold", "is held until it is released"),
-        false => ("release", "is released"),
+    let (verb, done) = if order.hold {
+        ("hold", "is held until it is released")
+    } else {
+        ("release", "is released")
     };
     let path = match order.key {
         Some(number) => format!("/admin/v1/providers/{provider}/keys/{number}/{verb}"),

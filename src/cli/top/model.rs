@@ -209,9 +209,10 @@ impl TopModel {
                 )
             }),
         }
-        match all || !below.is_empty() {
-            true => [vec![head], below].concat(),
-            false => Vec::new(),
+        if all || !below.is_empty() {
+            [vec![head], below].concat()
+        } else {
+            Vec::new()
         }
     }
 

@@ -121,9 +121,10 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
             text(&request["at"]),
             text(&request["operation"]),
             text(&request["target"]),
-            match client.is_empty() {
-                true => String::new(),
-                false => format!(", asked by {client}"),
+            if client.is_empty() {
+                String::new()
+            } else {
+                format!(", asked by {client}")
             },
         )),
         Line::from(format!("chain: {}", chain.collect::<Vec<_>>().join(" → "))),

@@ -163,9 +163,10 @@ fn key(provider: &str, value: &Value) -> Row {
     let cooling = items(&value["cooling"]).first().and_then(|cooling| {
         let model = text(&cooling["model"]);
         let reason = text(&cooling["reason"]).replace('_', " ");
-        let what = match model.is_empty() {
-            true => reason,
-            false => format!("{reason} for {model}"),
+        let what = if model.is_empty() {
+            reason
+        } else {
+            format!("{reason} for {model}")
         };
         until(&what, &cooling["until"], Mood::Out)
     });

@@ -62,9 +62,10 @@ impl Stream for Relay {
             let Some(live) = &mut this.stream else {
                 return Poll::Ready(None);
             };
-            let event = match this.send_buffer.holds_enough() {
-                true => Poll::Pending,
-                false => live.events.poll_next(cx),
+            let event = if this.send_buffer.holds_enough() {
+                Poll::Pending
+            } else {
+                live.events.poll_next(cx)
             };
             match event {
                 Poll::Ready(Some(Ok(event))) => this.take_in(event),

@@ -185,11 +185,10 @@ async fn read_as(
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
         buffers: crate::runtime::buffers::Buffers::default(),
     });
-    let body = match asked.usage {
-        true => {
-            r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#
-        }
-        false => r#"{"model":"a","messages":[],"stream":true}"#,
+    let body = if asked.usage {
+        r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#
+    } else {
+        r#"{"model":"a","messages":[],"stream":true}"#
     };
     let request = Request {
         id: Arc::from("r"),

@@ -70,9 +70,10 @@ impl KeyState {
 
     /// Why it cools for all models, and until when.
     pub fn cooling_all(&self, now: Time) -> Option<Refusal> {
-        let reason = match self.exhausted {
-            true => Reason::Exhausted,
-            false => Reason::Cooling,
+        let reason = if self.exhausted {
+            Reason::Exhausted
+        } else {
+            Reason::Cooling
         };
         Some(Refusal::until(reason, self.whole.cooling(now)?))
     }

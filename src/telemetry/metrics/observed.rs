@@ -201,10 +201,7 @@ fn keys(meter: &Meter, observed: &Arc<Observed>) {
                 for key in &state.keys {
                     for limit in &key.limits {
                         let Some(value) = limit.$field else { continue };
-                        let model = match named.contains(&limit.upstream) {
-                            true => limit.upstream.model.as_str(),
-                            false => OTHER,
-                        };
+                        let model = if named.contains(&limit.upstream) { limit.upstream.model.as_str() } else { OTHER };
                         let unit = KeyValue::new("unit", limit.unit);
                         tell(value, &[text("key", key.id.to_string()), text("model", model), unit]);
                     }

@@ -74,9 +74,10 @@ fn all(codings: &[Coding], body: &[u8], limit: usize) -> Result<Decoded, DecodeE
 
 /// A body without the byte order mark at its beginning, which JSON may not have; some upstreams send it.
 pub fn unmarked(body: Bytes) -> Bytes {
-    match body.starts_with(b"\xef\xbb\xbf") {
-        true => body.slice(3..),
-        false => body,
+    if body.starts_with(b"\xef\xbb\xbf") {
+        body.slice(3..)
+    } else {
+        body
     }
 }
 

@@ -167,9 +167,10 @@ fn recognisable(message: &str, kind: &str) -> String {
         _ => "server error",
     };
     let lower = message.to_ascii_lowercase();
-    match lower.contains(words) {
-        true => message.to_owned(),
-        false => format!("{words}: {message}"),
+    if lower.contains(words) {
+        message.to_owned()
+    } else {
+        format!("{words}: {message}")
     }
 }
 

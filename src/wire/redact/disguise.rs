@@ -211,9 +211,10 @@ impl ReadableText {
     }
 
     fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
-        match is_readable(byte) {
-            true => self.view.push(byte, &place()),
-            false => self.stop(),
+        if is_readable(byte) {
+            self.view.push(byte, &place())
+        } else {
+            self.stop()
         }
     }
 

@@ -74,9 +74,10 @@ impl SecretPieces {
 
 impl SecretPieces {
     fn holds(&self, piece: u64) -> bool {
-        match self.ordered {
-            true => self.all.binary_search(&piece).is_ok(),
-            false => self.all.contains(&piece),
+        if self.ordered {
+            self.all.binary_search(&piece).is_ok()
+        } else {
+            self.all.contains(&piece)
         }
     }
 }
