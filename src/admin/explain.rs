@@ -183,7 +183,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Recovering => "takes a growing share after an outage",
         Reason::RetryBudget => "the retry budget is used up",
         Reason::Restarting => "its actor is being restarted",
-        Reason::Quarantined => "kept out by hand, or its actor failed too often",
+        Reason::Quarantined => "held by an operator, or its actor failed too often",
         Reason::KeysTried | Reason::Tried => "was tried",
         Reason::Unsuitable => "is not what this attempt is to be",
         Reason::TooLarge => "the context window is too small",

@@ -28,7 +28,7 @@ pub(super) fn identify(
                     "a client token is needed: send `authorization: Bearer TOKEN`, `x-api-key: TOKEN`, \
                      `x-goog-api-key: TOKEN` or `?key=TOKEN`"
                 }
-                Some(_) => "nobody has this client token: ask whoever runs this gateway for one",
+                Some(_) => "this client token is unknown: ask the operator of this gateway for one",
             };
             Err(ApiError::new(ErrorCode::InvalidClientToken, message))
         }

@@ -28,7 +28,7 @@ pub(super) enum AdminError {
         message: String,
         suggestion: String,
     },
-    #[error("cannot tell where the admin listener is; name its address with --admin")]
+    #[error("the address of the admin listener is unknown; set it with --admin")]
     Configuration(#[source] ConfigErrors),
     #[error(
         "{0} is a different port each time: take the one of the log line `listening`, with --admin"
@@ -44,7 +44,7 @@ pub(super) enum AdminError {
     Unasked(#[from] Unasked),
     #[error("{address} wants a token: set {TOKEN}, or name a file that holds it with --token-file")]
     NeedsToken { address: Listen },
-    #[error("{address} knows no {path}: is the process older than this command?")]
+    #[error("{address} has no {path}: is the process older than this command?")]
     Unknown { address: Listen, path: String },
     #[error("{address} refuses ({status} {code}): {message}")]
     Refused {

@@ -289,7 +289,7 @@ fn header_names(provider: &ProviderConfig) -> Vec<&str> {
 fn proxy(provider: &ProviderConfig) -> Option<String> {
     match provider.proxy.as_ref()? {
         ProxyConfig::Off => None,
-        ProxyConfig::Environment => Some("as the environment says".to_owned()),
+        ProxyConfig::Environment => Some("from the environment".to_owned()),
         ProxyConfig::Url(url) => {
             let url = url.expose();
             let (scheme, rest) = url.split_once("://")?;

@@ -26,9 +26,9 @@ pub(super) fn run(arguments: Explain) -> ExitCode {
         }
     };
     if as_json {
-        say_json(&format!("{explained:#}\n"))
+        say_json(&format!("{explained:#}\n"));
     } else {
-        say(&table(&explained))
+        say(&table(&explained));
     }
     match explained["answer"].as_str() {
         Some("goes_now") => ExitCode::SUCCESS,

@@ -26,7 +26,7 @@ enum Unwell {
         message: String,
         suggestion: String,
     },
-    #[error("cannot tell where to ask; name the address with --address")]
+    #[error("the address is unknown; set it with --address")]
     Configuration(#[source] ConfigErrors),
     #[error(
         "{0} is a different port each time: take the one of the log line `listening`, with --address"

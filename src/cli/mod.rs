@@ -56,9 +56,9 @@ fn check(arguments: &Check) -> ExitCode {
         return refuse(&ConfigErrors::one(problem), arguments.json);
     }
     if arguments.json {
-        say_json(&format!("{:#}\n", check::render_json(&config)))
+        say_json(&format!("{:#}\n", check::render_json(&config)));
     } else {
-        say(&check::render(&config))
+        say(&check::render(&config));
     }
     ExitCode::SUCCESS
 }

@@ -51,7 +51,7 @@ enum TopError {
     Admin(#[from] AdminError),
     #[error("the terminal fails")]
     Terminal(#[source] io::Error),
-    #[error("the screen failed; please report what stands above")]
+    #[error("the screen failed; please report the message above")]
     Screen,
 }
 

@@ -274,7 +274,7 @@ fn misplaced(root: &mut Value, report: &mut Report) {
         if table.remove(key).is_some() {
             report.problem(
                 key,
-                format!("`{key}:` stands at the top level"),
+                format!("`{key}:` is at the top level"),
                 &format!("nest it under `llm:`, as in\n      llm:\n        {key}: …"),
             );
         }

@@ -110,7 +110,7 @@ fn format_of(path: &Path) -> Result<FileFormat, Problem> {
         "json" => Ok(FileFormat::Json),
         _ => Err(problem(
             &path.display().to_string(),
-            "its name doesn't say what it is",
+            "its extension names no known format",
             "name it .yaml, .yml, .toml or .json",
         )),
     }

@@ -413,7 +413,7 @@ fn params(
         if params.contains_key("temperature") {
             report.problem(
                 &format!("{path}.temperature"),
-                "params.temperature says the same",
+                "params.temperature is the same setting",
                 "remove one of the two",
             );
         }

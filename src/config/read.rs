@@ -237,7 +237,7 @@ impl TableReader<'_> {
             };
             match &found {
                 Some(first) => {
-                    let message = format!("`{}` says the same", first.path);
+                    let message = format!("`{}` is the same setting", first.path);
                     node.reject::<()>(message, "remove one of the two", report);
                 }
                 None => found = Some(node),

@@ -322,7 +322,7 @@ fn check_open(server: &ServerConfig, clients: bool, report: &mut Report) {
         } else {
             report.problem(
                 "server.listen",
-                format!("{listen} can be reached from outside, and nobody has to identify"),
+                format!("{listen} can be reached from outside, and no token is needed"),
                 "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, ask for client certificates \
                  (server.tls.client_ca), or set server.insecure_open: true",
             );

@@ -272,7 +272,7 @@ fn forwarded(request_id: &str, tried: &OpenAttempt, headers: &HeaderMap) -> Head
             upstream = %tried.begun().upstream,
             left_out = names.len(),
             names = names.get(..NAMED).unwrap_or(&names).join(" "),
-            "the answer has more headers than clients read: the rest does not go back"
+            "the answer has more headers than clients read: the others are dropped"
         );
     }
     passed

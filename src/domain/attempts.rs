@@ -234,9 +234,9 @@ impl Attempts {
     ) -> bool {
         self.records.push(record);
         if failure.class.refuses_key() {
-            self.key_refusals += 1
+            self.key_refusals += 1;
         } else {
-            self.attempts += 1
+            self.attempts += 1;
         }
         self.count(index, failure)
     }

@@ -57,9 +57,9 @@ fn escaped(
     let mut out = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
         if escapes(letter) {
-            write(&mut out, letter)
+            write(&mut out, letter);
         } else {
-            out.push(letter)
+            out.push(letter);
         }
     }
     Cow::Owned(out)

@@ -221,9 +221,9 @@ impl<S: Serves> ConnectionTask<S> {
         };
         bytes.unread(first.freeze());
         if found {
-            self.http2(bytes).await
+            self.http2(bytes).await;
         } else {
-            self.http1(bytes).await
+            self.http1(bytes).await;
         }
     }
 

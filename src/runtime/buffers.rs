@@ -82,9 +82,9 @@ impl Buffered {
         let before = self.counts.held.fetch_add(bytes, Relaxed);
         let fits = before.saturating_add(bytes) <= self.counts.most.load(Relaxed);
         if fits {
-            self.bytes += bytes
+            self.bytes += bytes;
         } else {
-            _ = self.counts.held.fetch_sub(bytes, Relaxed)
+            _ = self.counts.held.fetch_sub(bytes, Relaxed);
         }
         fits
     }

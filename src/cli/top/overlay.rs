@@ -22,7 +22,7 @@ const HELP: [(&str, &str); 12] = [
     ("Q", "hold the selected key or provider, after a yes"),
     ("r", "release it from whatever keeps it away, after a yes"),
     ("?", "this"),
-    ("q  Ctrl-C", "quit; the process goes on"),
+    ("q  Ctrl-C", "quit; the server keeps running"),
     ("", "colours are off with NO_COLOR"),
 ];
 /// The columns of a try's bar.

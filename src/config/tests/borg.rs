@@ -107,7 +107,7 @@ fn a_file_without_llm_is_told_to_nest() {
     has(
         &shown,
         &[
-            "`providers:` stands at the top level",
+            "`providers:` is at the top level",
             "nest it under `llm:`",
         ],
     );

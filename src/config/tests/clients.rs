@@ -162,7 +162,7 @@ fn with_clients_a_listener_may_be_reached_from_outside() {
     let none = format!("server: {{listen: '0.0.0.0:8080'}}\nclients: []\n{LLM}");
     has(
         &mistakes(&none, &[]),
-        &["nobody has to identify", "clients"],
+        &["no token is needed", "clients"],
     );
 }
 

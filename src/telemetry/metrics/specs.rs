@@ -235,9 +235,9 @@ specs! {
     Gauge, Most::PerKey(1), KEY_CONCURRENCY = "pointsman.key.concurrency_limit" "{attempt}" ["key"]
         "Attempts that a key may have under way, as far as configured or learned";
     Gauge, Most::PerKey(4), KEY_LIMIT = "pointsman.key.limit" "{unit}" ["key", "model", "unit"]
-        "A limit of a key that its upstream told";
+        "A limit of a key, as its upstream reported it";
     Gauge, Most::PerKey(4), KEY_REMAINING = "pointsman.key.remaining" "{unit}" ["key", "model", "unit"]
-        "What is left of a limit of a key, as its upstream told last";
+        "What is left of a limit of a key, by its upstream's last report";
     // Actors.
     Gauge, Most::PerKey(2), ACTOR_STATE = "pointsman.actor.state" "{state}" ["actor", "state"]
         "1 for the state that an actor is in: up, restarting, quarantined";
@@ -257,7 +257,7 @@ specs! {
     Gauge, ONE, DRAINING = "pointsman.draining" "{flag}" []
         "Whether the shutdown has begun";
     Counter, WORDS, EVENTS = "pointsman.events" "{event}" ["event"]
-        "Changes of state that were told in the log and the feed";
+        "Changes of state in the log and the event feed";
     Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
         "What was pushed by OTLP, and whether it arrived";
     Counter, WORDS, SPANS = "pointsman.otlp.spans" "{span}" ["result"]

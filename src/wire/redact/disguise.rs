@@ -212,9 +212,9 @@ impl ReadableText {
 
     fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
         if is_readable(byte) {
-            self.view.push(byte, &place())
+            self.view.push(byte, &place());
         } else {
-            self.stop()
+            self.stop();
         }
     }
 
