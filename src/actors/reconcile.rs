@@ -72,7 +72,7 @@ impl Reconciliation {
 /// Changes `seats` as `spec` says. `places` keeps how many keys a provider that is gone had: their numbers
 /// are not given out again, because the last of their leases may still be on its way.
 pub(crate) fn reconcile(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     places: &mut HashMap<ProviderName, usize>,
     spec: &TreeSpec,
     common: &Common,
@@ -94,7 +94,7 @@ pub(crate) fn reconcile(
         },
     };
     let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
-    let gone: Vec<ProviderName> = seats
+    let gone: Vec<ProviderName> = slots
         .keys()
         .filter_map(|child| match child {
             Child::Provider(name) if !wanted(name) => Some(name.clone()),
@@ -102,7 +102,7 @@ pub(crate) fn reconcile(
         })
         .collect();
     for name in gone {
-        let known = stop(seats, &name, spec, &mut difference);
+        let known = stop(slots, &name, spec, &mut difference);
         places.insert(name, known);
     }
     for provider in &spec.providers {
@@ -112,7 +112,7 @@ pub(crate) fn reconcile(
             common,
             difference: &mut difference,
         };
-        aligned.reconcile(seats, places.get(&provider.name).copied().unwrap_or(0));
+        aligned.reconcile(slots, places.get(&provider.name).copied().unwrap_or(0));
     }
     difference
 }
@@ -120,13 +120,13 @@ pub(crate) fn reconcile(
 /// Lets a provider go: at once, or when the last request that may still use it is over. Says how many places its
 /// keys had.
 fn stop(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     name: &ProviderName,
     spec: &TreeSpec,
     difference: &mut Reconciliation,
 ) -> usize {
     let child = Child::Provider(name.clone());
-    let Some(ChildSlot::Provider(post)) = seats.get(&child) else {
+    let Some(ChildSlot::Provider(post)) = slots.get(&child) else {
         return 0;
     };
     let shared = Arc::clone(&post.actor.ring);
@@ -137,19 +137,19 @@ fn stop(
         .keys
         .iter()
         .enumerate()
-        .map(|(place, seat)| retire(seats, difference, spec, (name, place), seat.as_ref()?))
+        .map(|(place, slot)| retire(slots, difference, spec, (name, place), slot.as_ref()?))
         .collect();
     let places = keys.len();
     if keys.iter().all(Option::is_none) {
-        let seat = seats.remove(&child);
-        difference.leaving.extend(seat.map(|seat| (child, seat)));
+        let slot = slots.remove(&child);
+        difference.leaving.extend(slot.map(|slot| (child, slot)));
     } else {
-        let seat = ProviderSlot {
+        let slot = ProviderSlot {
             handle,
             ring: Arc::clone(&shared),
             status: cell,
         };
-        difference.table.providers.insert(name.clone(), seat);
+        difference.table.providers.insert(name.clone(), slot);
         let new = KeyRing {
             order: present(&keys),
             keys,
@@ -164,28 +164,28 @@ fn stop(
 /// The places that are not empty.
 fn present(keys: &[Option<KeySlot>]) -> Vec<usize> {
     let places = keys.iter().enumerate();
-    let places = places.filter_map(|(place, seat)| seat.as_ref().map(|_| place));
+    let places = places.filter_map(|(place, slot)| slot.as_ref().map(|_| place));
     places.collect()
 }
 
 /// A key that the configuration no longer has: it is marked, and removed once no lease uses it.
 fn retire(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     difference: &mut Reconciliation,
     spec: &TreeSpec,
     (provider, place): (&ProviderName, usize),
-    seat: &KeySlot,
+    slot: &KeySlot,
 ) -> Option<KeySlot> {
-    let until = seat.until.unwrap_or(spec.generation);
+    let until = slot.until.unwrap_or(spec.generation);
     if until > spec.oldest {
         return Some(KeySlot {
             until: Some(until),
-            ..seat.clone()
+            ..slot.clone()
         });
     }
     let child = Child::Key(provider.clone(), place);
-    let seat = seats.remove(&child);
-    difference.leaving.extend(seat.map(|seat| (child, seat)));
+    let slot = slots.remove(&child);
+    difference.leaving.extend(slot.map(|slot| (child, slot)));
     None
 }
 
@@ -198,9 +198,9 @@ struct Reconciling<'a> {
 }
 
 impl<'a> Reconciling<'a> {
-    fn reconcile(mut self, seats: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
+    fn reconcile(mut self, slots: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
         let child = Child::Provider(self.provider.name.clone());
-        let present = match seats.get(&child) {
+        let present = match slots.get(&child) {
             Some(ChildSlot::Provider(post)) => {
                 let actor = &post.actor;
                 Some((
@@ -214,17 +214,17 @@ impl<'a> Reconciling<'a> {
         let (handle, cell, ring) = present.unwrap_or_else(|| {
             let keys = vec![None; first_place];
             let ring = Arc::new(ArcSwap::from_pointee(self.ring(keys)));
-            let (seat, handle, cell) = self.provider_seat(&ring);
+            let (slot, handle, cell) = self.provider_seat(&ring);
             self.difference
                 .replaced
-                .extend(seats.insert(child.clone(), seat));
+                .extend(slots.insert(child.clone(), slot));
             self.difference.started.push(child);
             (handle, cell, ring)
         });
-        let keys = self.keys(seats, &handle, &ring.load());
-        let present = |seat: &&KeySlot| seat.until.is_none();
+        let keys = self.keys(slots, &handle, &ring.load());
+        let present = |slot: &&KeySlot| slot.until.is_none();
         let cells = keys.iter().flatten().filter(present);
-        let cells = cells.map(|seat| Arc::clone(&seat.status));
+        let cells = cells.map(|slot| Arc::clone(&slot.status));
         let cells = ProviderStatuses {
             provider: Arc::clone(&cell),
             keys: cells.collect(),
@@ -234,12 +234,12 @@ impl<'a> Reconciling<'a> {
             .statuses
             .providers
             .insert(name.clone(), cells);
-        let seat = ProviderSlot {
+        let slot = ProviderSlot {
             handle,
             ring: Arc::clone(&ring),
             status: cell,
         };
-        self.difference.table.providers.insert(name.clone(), seat);
+        self.difference.table.providers.insert(name.clone(), slot);
         let new = self.ring(keys);
         self.difference.rings.push((ring, new));
     }
@@ -247,7 +247,7 @@ impl<'a> Reconciling<'a> {
     /// The keys of the new ring: each that stays in its old place, new ones behind them.
     fn keys(
         &mut self,
-        seats: &mut BTreeMap<Child, ChildSlot>,
+        slots: &mut BTreeMap<Child, ChildSlot>,
         provider: &Handle<ProviderMessage>,
         old: &KeyRing,
     ) -> Vec<Option<KeySlot>> {
@@ -255,39 +255,39 @@ impl<'a> Reconciling<'a> {
         let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
             self.provider.keys.iter().enumerate().map(Some).collect();
         let mut keys = Vec::with_capacity(old.keys.len());
-        for (place, seat) in old.keys.iter().enumerate() {
-            let Some(seat) = seat else {
+        for (place, slot) in old.keys.iter().enumerate() {
+            let Some(slot) = slot else {
                 keys.push(None);
                 continue;
             };
             let same = |key: &&mut Option<(usize, &Option<ApiKey>)>| {
-                key.is_some_and(|(_, material)| *material == *seat.material)
+                key.is_some_and(|(_, material)| *material == *slot.material)
             };
-            let stays = seat.until.is_none()
+            let stays = slot.until.is_none()
                 && old.endpoint == self.provider.endpoint
                 && wanted
                     .iter_mut()
                     .find(same)
                     .is_some_and(|key| key.take().is_some());
             if stays {
-                let cell = Arc::clone(&seat.status);
+                let cell = Arc::clone(&slot.status);
                 self.difference.settings.push((cell, settings));
-                keys.push(Some(seat.clone()));
+                keys.push(Some(slot.clone()));
             } else {
                 let at = (&self.provider.name, place);
-                keys.push(retire(seats, self.difference, self.spec, at, seat));
+                keys.push(retire(slots, self.difference, self.spec, at, slot));
             }
         }
         let recall = self.restored();
         for (at, material) in wanted.into_iter().flatten() {
             let recall = recall.and_then(|recall| recall.keys.get(at));
             let child = Child::Key(self.provider.name.clone(), keys.len());
-            let (post, seat) = self.key_seat(keys.len(), material, recall, provider);
+            let (post, slot) = self.key_seat(keys.len(), material, recall, provider);
             self.difference
                 .replaced
-                .extend(seats.insert(child.clone(), post));
+                .extend(slots.insert(child.clone(), post));
             self.difference.started.push(child);
-            keys.push(Some(seat));
+            keys.push(Some(slot));
         }
         keys
     }
@@ -308,8 +308,8 @@ impl<'a> Reconciling<'a> {
         let mut order = Vec::with_capacity(left.len());
         for material in &self.provider.keys {
             let is_it = |place: &usize| {
-                let seat = keys.get(*place).and_then(Option::as_ref);
-                seat.is_some_and(|seat| seat.until.is_none() && *seat.material == *material)
+                let slot = keys.get(*place).and_then(Option::as_ref);
+                slot.is_some_and(|slot| slot.until.is_none() && *slot.material == *material)
             };
             if let Some(at) = left.iter().position(is_it) {
                 order.push(left.remove(at));
@@ -405,14 +405,14 @@ impl<'a> Reconciling<'a> {
             cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
         }
         let core = KeyCore::new(state, cell.settings());
-        let seat = KeySlot {
+        let slot = KeySlot {
             status: cell,
             handle: handle.clone(),
             material,
             since: self.spec.generation,
             until: None,
         };
-        (ChildSlot::Key(post(actor, handle, core)), seat)
+        (ChildSlot::Key(post(actor, handle, core)), slot)
     }
 }
 

@@ -71,7 +71,7 @@ async fn order_key(
         provider: ProviderName::from(provider),
         index,
     };
-    let cell = find(&admin.dispatcher.cells(), &id)?;
+    let status = find(&admin.dispatcher.cells(), &id)?;
     let order = match verb {
         Verb::Hold => KeyCommand::Hold(fields.span()?),
         Verb::Release => KeyCommand::Release,
@@ -84,7 +84,7 @@ async fn order_key(
     };
     fields.finish()?;
     admin.operator.key(&id, order).await.map_err(down)?;
-    let state = upstreams::key(&cell, ClockReading::at(admin.clock));
+    let state = upstreams::key(&status, ClockReading::at(admin.clock));
     Ok(Json(state).into_response())
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn provider(
 fn find(cells: &TreeStatus, id: &KeyId) -> Result<Arc<KeyStatus>, AdminRefusal> {
     let provider = cells.providers.get(&id.provider);
     let mut keys = provider.into_iter().flat_map(|cells| &cells.keys);
-    let found = keys.find(|cell| cell.id == *id);
+    let found = keys.find(|status| status.id == *id);
     found
         .cloned()
         .ok_or_else(|| unknown(&format!("there is no key `{id}`")))

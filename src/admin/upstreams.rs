@@ -61,8 +61,8 @@ pub(super) fn seconds(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-pub(super) fn life(cell: &LifeStatus) -> &'static str {
-    match cell.get() {
+pub(super) fn life(status: &LifeStatus) -> &'static str {
+    match status.get() {
         Life::Up => "up",
         Life::Restarting => "restarting",
         Life::Quarantined => "quarantined",
@@ -82,7 +82,7 @@ pub(super) fn provider(
         .chain(view.upstreams.iter().map(|it| &it.model));
     let models: BTreeSet<&ModelName> = named.collect();
     let upstreams = models.into_iter().map(|model| upstream(&view, model, look));
-    let keys = cells.keys.iter().map(|cell| key(cell, look));
+    let keys = cells.keys.iter().map(|status| key(status, look));
     json!({
         "name": name.as_str(),
         "life": life(&cells.provider.life),
@@ -117,31 +117,31 @@ fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> V
 }
 
 /// A key's state as JSON.
-pub(super) fn key(cell: &KeyStatus, look: ClockReading) -> Value {
-    let view = cell.view();
+pub(super) fn key(status: &KeyStatus, look: ClockReading) -> Value {
+    let view = status.view();
     let KeyLimits {
         rpm,
         tpm,
         rpd,
         max_in_flight,
         ..
-    } = cell.settings().limits;
-    let learned = cell.learned_limits();
+    } = status.settings().limits;
+    let learned = status.learned_limits();
     let learned: Vec<Value> = learned.iter().map(|known| limit(known, look)).collect();
     json!({
-        "id": cell.id.to_string(),
-        "life": life(&cell.life),
-        "restarts": cell.life.restarts(),
-        "state": cell.state(look.now),
-        "in_flight": cell.in_flight(),
-        "attempts": cell.attempts(),
+        "id": status.id.to_string(),
+        "life": life(&status.life),
+        "restarts": status.life.restarts(),
+        "state": status.state(look.now),
+        "in_flight": status.in_flight(),
+        "attempts": status.attempts(),
         "hold": hold(view.held, look),
         "invalid": view.invalid.map(|probe| {
             json!({"probe": look.moment(probe), "probe_since": view.probing.map(|since| look.wall(since))})
         }),
         "cooling": cooling(&view, look),
         "limits": {"rpm": rpm, "tpm": tpm, "rpd": rpd, "max_in_flight": max_in_flight},
-        "learned": {"max_in_flight": cell.learned_concurrency(), "limits": learned},
+        "learned": {"max_in_flight": status.learned_concurrency(), "limits": learned},
     })
 }
 

@@ -94,7 +94,7 @@ fn doubt(
     let doubtful = strict || (!entrance.encrypted && !allowed && origin::is_marked(headers));
     if doubtful && !is_own(named, pages) {
         let message = "the Host of a request must be an address, localhost or a name of server.allowed_hosts, as long as \
-                       nobody has to identify (clients)";
+                       no clients are configured";
         return Some(ApiError::new(ErrorCode::HostNotAllowed, message));
     }
     if !allowed && origin::is_foreign(headers, named, entrance.encrypted) {

@@ -117,7 +117,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
     }
     let keys = cells.providers.iter().flat_map(|(name, cells)| {
         let keys = cells.keys.iter();
-        keys.map(move |cell| state_of_key(name, cell, now))
+        keys.map(move |status| state_of_key(name, status, now))
     });
     Some(StateGauges {
         in_flight: api.admission.inside(),
@@ -156,18 +156,18 @@ fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
         ),
     ];
     for (name, cells) in &cells.providers {
-        let cell = &cells.provider;
+        let status = &cells.provider;
         actors.push(actor(
             format!("provider {name}"),
-            &cell.life,
-            Some(cell.mailbox.depth()),
+            &status.life,
+            Some(status.mailbox.depth()),
         ));
         let keys = cells.keys.iter();
-        actors.extend(keys.map(|cell| {
+        actors.extend(keys.map(|status| {
             actor(
-                format!("key {}", cell.id),
-                &cell.life,
-                Some(cell.mailbox.depth()),
+                format!("key {}", status.id),
+                &status.life,
+                Some(status.mailbox.depth()),
             )
         }));
     }
@@ -184,8 +184,8 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
             .as_ref()
             .is_none_or(|view| view.gate(model, now).is_err());
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
-    let usable = |cell: &&Arc<KeyStatus>| {
-        cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
+    let usable = |status: &&Arc<KeyStatus>| {
+        status.life.get() == Life::Up && status.view().refusal(model, now).is_none()
     };
     UpstreamGauges {
         upstream: upstream.clone(),
@@ -199,23 +199,23 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
     }
 }
 
-fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGauges {
-    let view = cell.view();
+fn state_of_key(provider: &ProviderName, status: &KeyStatus, now: Time) -> KeyGauges {
+    let view = status.view();
     let ends = view.cooling.iter().map(|(_, until)| *until);
     let whole = view.cooling_all.and_then(|refusal| refusal.ready_at);
     let last = ends
         .chain(whole)
         .filter(|until| *until != Time::NEVER)
         .max();
-    let configured = cell.settings().limits.max_in_flight;
-    let learned = cell.learned_concurrency();
-    let limits = cell.learned_limits();
+    let configured = status.settings().limits.max_in_flight;
+    let learned = status.learned_concurrency();
+    let limits = status.learned_limits();
     KeyGauges {
-        id: cell.id.clone(),
-        state: cell.state(now),
+        id: status.id.clone(),
+        state: status.state(now),
         cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
-        in_flight: cell.in_flight(),
-        attempts: cell.attempts(),
+        in_flight: status.in_flight(),
+        attempts: status.attempts(),
         concurrency: configured.into_iter().chain(learned).min(),
         limits: limits
             .iter()

@@ -64,7 +64,7 @@ impl Dispatch {
     ) -> Box<Failed> {
         let NotAdmitted { target, failed } = refused;
         let client = request.client.as_ref();
-        let told = RequestRecord {
+        let record = RequestRecord {
             client: client.map(|client| Arc::clone(client.name())),
             operation: request.operation,
             stream: request.doc.stream(),
@@ -83,7 +83,7 @@ impl Dispatch {
             trace: request.trace.take(),
             id: request.id,
         };
-        self.recorder.record(told, None);
+        self.recorder.record(record, None);
         Box::new(failed)
     }
 

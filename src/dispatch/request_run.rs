@@ -98,7 +98,7 @@ impl RequestRun {
         let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
         let closed = attempts.ask().closed;
         let skipped = skipped(&chain.upstreams, &closed, declined, attempts.records());
-        let told = FailedRequest {
+        let recorded = FailedRequest {
             target: &chain.target,
             tried: attempts.records().len(),
             skipped: &skipped,
@@ -107,7 +107,7 @@ impl RequestRun {
         };
         Box::new(Failed {
             code: verdict.code,
-            message: told.message(verdict.code),
+            message: recorded.message(verdict.code),
             retry_after: retry_after(verdict, now),
             records: attempts.records().to_vec(),
             skipped: skipped.into(),
@@ -202,7 +202,7 @@ impl Drop for RequestRun {
         }
         story.settle(&records, now);
         let (outcome, status) = story.outcome(halted);
-        let told = Ended {
+        let recorded = Ended {
             id: Arc::clone(&request.id),
             client: request
                 .client
@@ -224,6 +224,6 @@ impl Drop for RequestRun {
             usage: story.usage,
             trace: request.trace.take(),
         };
-        dispatch.recorder.record(told, story.content.take());
+        dispatch.recorder.record(recorded, story.content.take());
     }
 }

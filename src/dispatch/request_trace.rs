@@ -123,14 +123,14 @@ impl RequestTrace {
 
     /// What the client pays in the end; `None`: what was estimated.
     fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
-        let told = self.usage.and_then(|usage| usage.total());
+        let recorded = self.usage.and_then(|usage| usage.total());
         match self.ending {
-            Some(RequestEnd::Answered(_)) if told.is_some() => told,
-            Some(RequestEnd::Failed(_)) => Some(told.unwrap_or(0)),
+            Some(RequestEnd::Answered(_)) if recorded.is_some() => recorded,
+            Some(RequestEnd::Failed(_)) => Some(recorded.unwrap_or(0)),
             Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),
             Some(RequestEnd::Answered(_)) => Some(charge.used(None)),
             _ if self.first_token.is_some() => Some(charge.used(self.usage)),
-            _ if told.is_some() => told,
+            _ if recorded.is_some() => recorded,
             // The caller left while no attempt was under way.
             None if records
                 .iter()

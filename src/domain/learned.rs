@@ -92,28 +92,28 @@ pub struct LimitObservation {
 
 impl Learned {
     /// A limit that is reported for the first time.
-    pub fn new(told: &LimitObservation) -> Self {
+    pub fn new(observed: &LimitObservation) -> Self {
         let Allowance {
             unit,
             period,
             limit,
             ..
-        } = told.allowance;
+        } = observed.allowance;
         let mut new = Self {
             unit,
             period,
             limit,
             kind: LimitKind::Window,
             level: f64::INFINITY,
-            at: told.now,
-            reset: told.now,
+            at: observed.now,
+            reset: observed.now,
             renewed: false,
-            told_by: told.by,
-            trusted_until: told.now + TRUST,
+            told_by: observed.by,
+            trusted_until: observed.now + TRUST,
             evidence: None,
             doubts: 0,
         };
-        new.hear(told);
+        new.hear(observed);
         new
     }
 
@@ -133,18 +133,18 @@ impl Learned {
     }
 
     /// A header about it.
-    pub fn hear(&mut self, told: &LimitObservation) {
-        let LimitObservation { allowance, now, .. } = *told;
-        if told.by < self.told_by {
+    pub fn hear(&mut self, observed: &LimitObservation) {
+        let LimitObservation { allowance, now, .. } = *observed;
+        if observed.by < self.told_by {
             return;
         }
         let over = now >= self.reset;
         let grown = match self.kind {
             LimitKind::Window => 0.0,
-            LimitKind::Bucket(rate) => rate * now.since(told.sent).as_secs_f64(),
+            LimitKind::Bucket(rate) => rate * now.since(observed.sent).as_secs_f64(),
         };
         let reckoned = self.left(now) - grown;
-        if self.kind == LimitKind::Window && self.renewed && told.sent + JITTER < self.reset {
+        if self.kind == LimitKind::Window && self.renewed && observed.sent + JITTER < self.reset {
             // A late report about the old window.
             return;
         }
@@ -158,11 +158,11 @@ impl Learned {
             LimitKind::Window | LimitKind::Bucket(_) => reset,
         };
         // Between what was surely not counted and what may not have been, our own count decides.
-        let most = allowance.remaining - told.later;
-        self.level = reckoned.clamp(most - told.near, most);
+        let most = allowance.remaining - observed.later;
+        self.level = reckoned.clamp(most - observed.near, most);
         // What a bucket had when the attempt arrived there has grown since.
-        self.at = told.sent;
-        self.told_by = told.by;
+        self.at = observed.sent;
+        self.told_by = observed.by;
         self.trusted_until = now + TRUST;
         self.renewed = false;
     }
@@ -314,11 +314,11 @@ mod tests {
 
     #[test]
     fn what_attempts_under_way_take_is_not_left() {
-        let told = LimitObservation {
+        let observed = LimitObservation {
             later: 2.0,
             ..told(7, allowance(Some(10.0), 3.0, 20 * S), at(1))
         };
-        let window = Learned::new(&told);
+        let window = Learned::new(&observed);
         assert_eq!(window.ready(1.0, false, at(1)), Ok(()));
         assert!(window.ready(2.0, false, at(1)).is_err());
     }
@@ -370,10 +370,10 @@ mod tests {
             for (by, pause, limit, share, reset) in headers {
                 now = now + Duration::from_millis(pause.into());
                 let remaining = limit.unwrap_or(100.0) * share;
-                let told = told(by, allowance(limit, remaining, Duration::from_millis(reset)), now);
+                let observed = told(by, allowance(limit, remaining, Duration::from_millis(reset)), now);
                 match &mut learned {
-                    Some(learned) => learned.hear(&told),
-                    None => learned = Some(Learned::new(&told)),
+                    Some(learned) => learned.hear(&observed),
+                    None => learned = Some(Learned::new(&observed)),
                 }
             }
             let learned = learned.unwrap();
@@ -397,10 +397,10 @@ mod tests {
                 if elapsed >= 59.0 { break; }
                 used = f64::min(used + more, 100.0);
                 let header = allowance(Some(100.0), 100.0 - used, Duration::from_secs_f64(60.0 - elapsed));
-                let told = told(n as u64 + 1, header, Time::ZERO + Duration::from_secs_f64(elapsed));
+                let observed = told(n as u64 + 1, header, Time::ZERO + Duration::from_secs_f64(elapsed));
                 match &mut learned {
-                    Some(learned) => learned.hear(&told),
-                    None => learned = Some(Learned::new(&told)),
+                    Some(learned) => learned.hear(&observed),
+                    None => learned = Some(Learned::new(&observed)),
                 }
                 prop_assert_eq!(learned.as_ref().unwrap().kind, LimitKind::Window);
             }

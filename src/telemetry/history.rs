@@ -231,32 +231,32 @@ impl History {
     }
 
     /// Counts a request that has ended: some additions to atomics.
-    pub fn ended(&self, told: &RequestRecord) {
-        let step = step_of(told.ended);
+    pub fn ended(&self, request: &RequestRecord) {
+        let step = step_of(request.ended);
         let Some(slot) = self.slot(step) else {
             return;
         };
         slot.requests.add(step, 1);
-        if told.is_failed() {
+        if request.is_failed() {
             slot.failed.add(step, 1);
-        } else if told.is_admitted() {
-            slot.total.add(step, told.total());
-            if let Some(time) = told.first_token {
-                slot.first_token.add(step, time.since(told.started));
+        } else if request.is_admitted() {
+            slot.total.add(step, request.total());
+            if let Some(time) = request.first_token {
+                slot.first_token.add(step, time.since(request.started));
             }
         }
-        let failovers = told.failovers();
+        let failovers = request.failovers();
         if failovers > 0 {
             let failovers = u32::try_from(failovers).unwrap_or(u32::MAX);
             slot.failovers.add(step, failovers);
         }
-        if told.attempts.is_empty() {
+        if request.attempts.is_empty() {
             return;
         }
         let routes = self.routes.load();
         let at = flow_slot(step);
-        for record in &told.attempts {
-            let counts = routes.counts(&told.target, &record.upstream);
+        for record in &request.attempts {
+            let counts = routes.counts(&request.target, &record.upstream);
             if let Some(counter) = counts.attempts.get(at) {
                 counter.add(step, 1);
             }

@@ -34,17 +34,17 @@ impl RecentRequests {
     }
 
     /// Adds a request, and returns it for other uses.
-    pub fn push(&self, told: RequestRecord) -> Arc<NumberedRequest> {
+    pub fn push(&self, record: RequestRecord) -> Arc<NumberedRequest> {
         if self.slots.is_empty() {
             return Arc::new(NumberedRequest {
                 number: 0,
-                record: told,
+                record: record,
             });
         }
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
         let numbered = Arc::new(NumberedRequest {
             number,
-            record: told,
+            record: record,
         });
         if let Some(slot) = self.slot(number) {
             slot.store(Some(Arc::clone(&numbered)));

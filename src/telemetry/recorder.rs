@@ -54,39 +54,40 @@ impl Recorder {
     }
 
     /// Records a request that has ended; `content` are its texts, where traces contain them.
-    pub fn record(&self, told: RequestRecord, content: Option<Box<RequestContent>>) {
-        if !told.is_admitted() {
-            return self.turned_away(told);
+    pub fn record(&self, record: RequestRecord, content: Option<Box<RequestContent>>) {
+        if !record.is_admitted() {
+            return self.turned_away(record);
         }
-        request_line::emit(&told);
-        self.history.ended(&told);
+        request_line::emit(&record);
+        self.history.ended(&record);
         if let Some(metrics) = &self.metrics {
-            metrics.record(&told);
+            metrics.record(&record);
         }
         let traces = self.traces.as_ref();
-        let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
-        let told = self.recent.push(told);
+        let sent = traces.and_then(|traces| Some((traces, traces.reason(&record)?)));
+        let record = self.recent.push(record);
         if let Some((traces, why)) = sent {
-            traces.send(told, why, content);
+            traces.send(record, why, content);
         }
     }
 
     /// Records a request that was refused on arrival: it is not kept among the latest requests, so that a flood of them does
     /// not displace the others. Its trace is sent only if it was sampled.
-    pub fn turned_away(&self, told: RequestRecord) {
-        request_line::emit(&told);
-        self.history.ended(&told);
+    pub fn turned_away(&self, record: RequestRecord) {
+        request_line::emit(&record);
+        self.history.ended(&record);
         if let Some(metrics) = &self.metrics {
-            metrics.turned_away(&told);
+            metrics.turned_away(&record);
         }
-        let sampled = told.trace.as_ref().is_some_and(|trace| trace.sampled);
+        let sampled = record.trace.as_ref().is_some_and(|trace| trace.sampled);
         let traces = self.traces.as_ref().filter(|_| sampled);
-        if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
+        if let Some((traces, why)) =
+            traces.and_then(|traces| Some((traces, traces.reason(&record)?)))
         {
             traces.send(
                 Arc::new(NumberedRequest {
                     number: 0,
-                    record: told,
+                    record,
                 }),
                 why,
                 None,

@@ -52,16 +52,16 @@ pub struct SpanDetails<'a> {
 /// All spans of a request, its own first; none without a trace. `kept` is the reason why they are sent; `said` are the texts
 /// of the request and its answer.
 pub fn of(
-    told: &RequestRecord,
+    request: &RequestRecord,
     kept: &'static str,
     scenery: &SpanDetails<'_>,
     said: Option<&Rendered>,
 ) -> Vec<SpanData> {
-    let Some(context) = told.trace.as_deref().filter(|trace| trace.records) else {
+    let Some(context) = request.trace.as_deref().filter(|trace| trace.records) else {
         return Vec::new();
     };
     let spans = Spans {
-        told,
+        request,
         context,
         scenery,
         scope: InstrumentationScope::builder("pointsman")
@@ -69,7 +69,7 @@ pub fn of(
             .with_schema_url(names::SCHEMA_URL)
             .build(),
     };
-    let mut begun: Vec<&AttemptRecord> = told.attempts.iter().collect();
+    let mut begun: Vec<&AttemptRecord> = request.attempts.iter().collect();
     begun.sort_by_key(|record| record.started);
     let attempts = begun
         .iter()
@@ -77,7 +77,7 @@ pub fn of(
         .filter_map(|(place, record)| spans.attempt(place, record));
     let mut all = vec![spans.request(kept, &begun)];
     all.extend(attempts);
-    if let (Some(said), Some(record)) = (said, answering(told)) {
+    if let (Some(said), Some(record)) = (said, answering(request)) {
         let id = record.span.map(span_id);
         let span = all
             .iter_mut()
@@ -99,7 +99,7 @@ pub fn of(
 }
 
 struct Spans<'a> {
-    told: &'a RequestRecord,
+    request: &'a RequestRecord,
     context: &'a TraceContext,
     scenery: &'a SpanDetails<'a>,
     scope: InstrumentationScope,
@@ -107,8 +107,8 @@ struct Spans<'a> {
 
 impl Spans<'_> {
     fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
-        let (told, context) = (self.told, self.context);
-        let path = told.operation.path();
+        let (request, context) = (self.request, self.context);
+        let path = request.operation.path();
         let route = format!("/v1{path}");
         let asked = if context.versioned {
             Cow::Owned(route.clone())
@@ -121,26 +121,26 @@ impl Spans<'_> {
             KeyValue::new(names::HTTP_ROUTE, route),
             KeyValue::new(names::URL_PATH, asked.into_owned()),
             KeyValue::new(names::URL_SCHEME, self.scenery.scheme),
-            KeyValue::new(names::REQUEST_ID, told.id.to_string()),
-            KeyValue::new(names::OUTCOME, told.outcome),
-            KeyValue::new(names::ATTEMPTS, count(told.attempts.len())),
+            KeyValue::new(names::REQUEST_ID, request.id.to_string()),
+            KeyValue::new(names::OUTCOME, request.outcome),
+            KeyValue::new(names::ATTEMPTS, count(request.attempts.len())),
             KeyValue::new(names::KEPT, kept),
         ];
-        if !told.target.is_empty() {
-            attributes.push(KeyValue::new(names::TARGET, told.target.clone()));
+        if !request.target.is_empty() {
+            attributes.push(KeyValue::new(names::TARGET, request.target.clone()));
         }
-        if let Some(client) = &told.client {
+        if let Some(client) = &request.client {
             attributes.push(KeyValue::new(names::CLIENT, client.to_string()));
         }
-        if let Some(status) = told.status {
+        if let Some(status) = request.status {
             attributes.push(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
         }
-        let failed = told.is_failed();
+        let failed = request.is_failed();
         if failed {
-            attributes.push(KeyValue::new(names::ERROR_TYPE, told.outcome));
+            attributes.push(KeyValue::new(names::ERROR_TYPE, request.outcome));
         }
         // What is in the range of the caller's mistakes is none of this server's, even 429.
-        let theirs = told
+        let theirs = request
             .status
             .is_some_and(|status| (400..500).contains(&status));
         let status = if failed && !theirs {
@@ -149,7 +149,7 @@ impl Spans<'_> {
             Status::Unset
         };
         let mut span = self.span(context.span_id, name.into(), SpanKind::Server);
-        (span.start_time, span.end_time) = (self.wall(told.started), self.wall(told.ended));
+        (span.start_time, span.end_time) = (self.wall(request.started), self.wall(request.ended));
         if let Some((parent, _)) = context.parent {
             span.parent_span_id = span_id(parent);
             span.parent_span_is_remote = true;
@@ -163,7 +163,7 @@ impl Spans<'_> {
     }
 
     fn events_of_request(&self, begun: &[&AttemptRecord]) -> SpanEvents {
-        let told = self.told;
+        let request = self.request;
         let mut all = Vec::new();
         let mut before: Option<&AttemptRecord> = None;
         for record in begun {
@@ -205,7 +205,7 @@ impl Spans<'_> {
             }
             before = Some(record);
         }
-        if let Some((at, refused)) = &told.refused {
+        if let Some((at, refused)) = &request.refused {
             for (place, refusal) in &refused.declined {
                 all.push(self.declined(*place, refusal, *at));
             }
@@ -213,15 +213,15 @@ impl Spans<'_> {
             let reason = KeyValue::new(names::REASON, cause);
             all.push(self.event(names::REFUSED, *at, vec![reason]));
         }
-        if told.outcome == "caller_left" {
-            all.push(self.event(names::CALLER_LEFT, told.ended, Vec::new()));
+        if request.outcome == "caller_left" {
+            all.push(self.event(names::CALLER_LEFT, request.ended, Vec::new()));
         }
         bounded(all)
     }
 
     fn attempt(&self, place: usize, record: &AttemptRecord) -> Option<SpanData> {
-        let told = self.told;
-        let operation = names::operation(told.operation);
+        let request = self.request;
+        let operation = names::operation(request.operation);
         let model = record.upstream.model.as_str();
         let provider = &record.upstream.provider;
         let at = self.scenery.places.get(provider);
@@ -244,7 +244,7 @@ impl Spans<'_> {
         };
         add(
             names::GEN_AI_REQUEST_STREAM,
-            told.stream.then_some(Value::Bool(true)),
+            request.stream.then_some(Value::Bool(true)),
         );
         let host = at.and_then(|at| at.host.clone());
         add(names::SERVER_ADDRESS, host.map(Value::from));
@@ -305,14 +305,14 @@ impl Spans<'_> {
     }
 
     fn cancelled_by(&self, record: &AttemptRecord) -> &'static str {
-        let told = self.told;
+        let request = self.request;
         let raced = is_hedge(record)
-            || told
+            || request
                 .attempts
                 .iter()
                 .any(|other| self.are_twins(other, record));
-        match told.outcome {
-            "caller_left" if record.ended == told.ended => "caller_left",
+        match request.outcome {
+            "caller_left" if record.ended == request.ended => "caller_left",
             "deadline_exceeded" => "deadline_exceeded",
             "draining" => "draining",
             _ if raced => "hedge_lost",
@@ -331,7 +331,7 @@ impl Spans<'_> {
     /// From an attempt that was made beside another one to that one.
     fn links(&self, record: &AttemptRecord) -> SpanLinks {
         let twin = self
-            .told
+            .request
             .attempts
             .iter()
             .filter(|other| self.are_twins(record, other))
@@ -348,7 +348,7 @@ impl Spans<'_> {
     /// A candidate that could not take an attempt.
     fn declined(&self, place: usize, refusal: &Refusal, at: Time) -> Event {
         let mut attributes = vec![KeyValue::new(names::REASON, refusal.reason.as_str())];
-        let chain = self.told.chain.as_ref();
+        let chain = self.request.chain.as_ref();
         if let Some(upstream) = chain.and_then(|chain| chain.upstreams.get(place)) {
             attributes.push(KeyValue::new(names::UPSTREAM, upstream.to_string()));
         }
@@ -399,10 +399,10 @@ impl Spans<'_> {
 }
 
 /// The attempt whose answer the caller has, else the last one.
-fn answering(told: &RequestRecord) -> Option<&AttemptRecord> {
-    let mut latest = told.attempts.iter().rev();
+fn answering(request: &RequestRecord) -> Option<&AttemptRecord> {
+    let mut latest = request.attempts.iter().rev();
     let served = latest.find(|record| record.class == Class::Success);
-    served.or(told.attempts.last())
+    served.or(request.attempts.last())
 }
 
 fn is_hedge(record: &AttemptRecord) -> bool {

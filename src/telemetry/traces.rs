@@ -182,26 +182,26 @@ impl Traces {
     }
 
     /// Why a request that has ended is sent; `None` when it is not.
-    pub fn reason(&self, told: &RequestRecord) -> Option<&'static str> {
-        let context = told.trace.as_deref().filter(|trace| trace.records)?;
+    pub fn reason(&self, request: &RequestRecord) -> Option<&'static str> {
+        let context = request.trace.as_deref().filter(|trace| trace.records)?;
         if context.sampled {
             return Some("sampled");
         }
-        self.keep.reason(&looks(told, context))
+        self.keep.reason(&looks(request, context))
     }
 
     /// Queues a request for sending, unless the queue is full.
     /// Its texts go along as far as there is room.
     pub fn send(
         &self,
-        told: Arc<NumberedRequest>,
+        request: Arc<NumberedRequest>,
         why: &'static str,
         content: Option<Box<RequestContent>>,
     ) {
         let size = content.as_ref().map_or(0, |content| content.size());
         let held = self.held.fetch_add(size, Ordering::Relaxed);
         let fits = held.saturating_add(size) <= MOST_HELD;
-        let ended = TraceMessage::Ended(told, why, content.filter(|_| fits));
+        let ended = TraceMessage::Ended(request, why, content.filter(|_| fits));
         let sent = self.queue.try_send(ended).is_ok();
         if !sent || !fits {
             self.held.fetch_sub(size, Ordering::Relaxed);
@@ -249,25 +249,30 @@ impl Counters {
     }
 }
 
-fn looks(told: &RequestRecord, context: &TraceContext) -> TailSampleInput {
-    let made = |whys: &[AttemptReason]| told.attempts.iter().any(|one| whys.contains(&one.reason));
+fn looks(request: &RequestRecord, context: &TraceContext) -> TailSampleInput {
+    let made = |whys: &[AttemptReason]| {
+        request
+            .attempts
+            .iter()
+            .any(|one| whys.contains(&one.reason))
+    };
     let detour = if made(&[AttemptReason::Continue, AttemptReason::Restart]) {
         Some("rescue")
     } else if made(&[AttemptReason::Hedge, AttemptReason::DeadlineHedge]) {
         Some("hedge")
-    } else if told.failovers() > 0 {
+    } else if request.failovers() > 0 {
         Some("failover")
     } else {
         None
     };
-    let waits = told.attempts.iter().filter(|record| record.waited);
+    let waits = request.attempts.iter().filter(|record| record.waited);
     let waits = waits.map(|record| record.started.since(record.asked));
     TailSampleInput {
         declined: matches!(context.parent, Some((_, false))),
-        failed: told.is_failed(),
+        failed: request.is_failed(),
         detour,
         waited: waits.max().unwrap_or_default(),
-        total: told.total(),
+        total: request.total(),
     }
 }
 
@@ -327,14 +332,14 @@ impl<E: SpanExporter> Sender<E> {
             return;
         };
         let known = self.known.load();
-        let told = &numbered.record;
+        let request = &numbered.record;
         let mask = self.mask.as_ref();
         let mask =
             mask.map(|mask| |text: &str| mask.masked(text, known.keys.iter().map(ApiKey::expose)));
         let mask = mask.as_ref().map(|mask| mask as &dyn Fn(&str) -> String);
         let said = content.zip(mask).map(|(content, mask)| {
             self.held.fetch_sub(content.size(), Ordering::Relaxed);
-            content.rendered(told.operation, mask)
+            content.rendered(request.operation, mask)
         });
         let details = SpanDetails {
             places: &known.places,
@@ -343,7 +348,7 @@ impl<E: SpanExporter> Sender<E> {
             mask,
         };
         self.spans
-            .extend(spans::of(told, why, &details, said.as_ref()));
+            .extend(spans::of(request, why, &details, said.as_ref()));
         if self.spans.len() >= self.batching.batch {
             self.export();
         }

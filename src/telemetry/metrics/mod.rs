@@ -104,13 +104,13 @@ impl Metrics {
     }
 
     /// A request has ended.
-    pub fn record(&self, told: &RequestRecord) {
-        requests::record(told, &self.instruments, &self.tables.load());
+    pub fn record(&self, record: &RequestRecord) {
+        requests::record(record, &self.instruments, &self.tables.load());
     }
 
     /// A request was refused at the door.
-    pub fn turned_away(&self, told: &RequestRecord) {
-        requests::request(told, &self.instruments, &self.tables.load());
+    pub fn turned_away(&self, record: &RequestRecord) {
+        requests::count_request(record, &self.instruments, &self.tables.load());
     }
 
     /// A configuration was read again, and taken over or not.
