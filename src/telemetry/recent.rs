@@ -36,16 +36,10 @@ impl RecentRequests {
     /// Adds a request, and returns it for other uses.
     pub fn push(&self, record: RequestRecord) -> Arc<NumberedRequest> {
         if self.slots.is_empty() {
-            return Arc::new(NumberedRequest {
-                number: 0,
-                record: record,
-            });
+            return Arc::new(NumberedRequest { number: 0, record });
         }
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
-        let numbered = Arc::new(NumberedRequest {
-            number,
-            record: record,
-        });
+        let numbered = Arc::new(NumberedRequest { number, record });
         if let Some(slot) = self.slot(number) {
             slot.store(Some(Arc::clone(&numbered)));
         }

@@ -84,14 +84,7 @@ impl Recorder {
         if let Some((traces, why)) =
             traces.and_then(|traces| Some((traces, traces.reason(&record)?)))
         {
-            traces.send(
-                Arc::new(NumberedRequest {
-                    number: 0,
-                    record,
-                }),
-                why,
-                None,
-            );
+            traces.send(Arc::new(NumberedRequest { number: 0, record }), why, None);
         }
     }
 
