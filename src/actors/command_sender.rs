@@ -32,7 +32,8 @@ impl CommandSender {
         Self { supervisor }
     }
 
-    /// Sends a command to a key; its status shows the change when this completes. The key must be configured at present.
+    /// Sends a command to a key; its status shows the change when this completes. The key must be configured at
+    /// present.
     ///
     /// # Errors
     /// Its actor is down.

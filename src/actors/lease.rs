@@ -15,8 +15,8 @@ use crate::domain::time::Time;
 /// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
 pub(crate) type ProbeToken = Arc<()>;
 
-/// A live lease as its key's actor keeps it. The outcome is written here before it is reported, so that the actor's next
-/// incarnation finds a settlement whose message was lost in a crash.
+/// A live lease as its key's actor keeps it. The outcome is written here before it is reported, so that the actor's
+/// next incarnation finds a settlement whose message was lost in a crash.
 #[derive(Debug)]
 pub struct LeaseRecord {
     pub(crate) id: LeaseId,

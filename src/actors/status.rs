@@ -294,7 +294,8 @@ impl KeyStatus {
         self.paced.store(Arc::new(all));
     }
 
-    /// The model's limits have changed: requests are offered again. Returns the tokens of the request that had to wait, if any.
+    /// The model's limits have changed: requests are offered again. Returns the tokens of the request that had to wait,
+    /// if any.
     pub(crate) fn forget_paced(&self, model: &ModelName) -> Option<u64> {
         let all = self.paced.load();
         let tokens = all.iter().find(|one| one.model == *model)?.tokens;
@@ -366,8 +367,8 @@ pub struct ProviderSnapshot {
     pub cooling: Option<Time>,
     /// What the next process should know of that.
     pub persisted: PersistedProvider,
-    /// The fingerprint of the provider at its present address, by which the state file finds it; `None` when nothing is kept
-    /// and while there is nothing to keep.
+    /// The fingerprint of the provider at its present address, by which the state file finds it; `None` when nothing is
+    /// kept and while there is nothing to keep.
     pub fingerprint: Option<Fingerprint>,
     /// An operator keeps it out until then.
     pub held: Option<Time>,

@@ -123,8 +123,8 @@ impl TreeClient {
     }
 }
 
-/// Reports to the router that a request has left while it waited. By then its reply port is closed: a place that it has not
-/// reached yet is never given to it.
+/// Reports to the router that a request has left while it waited. By then its reply port is closed: a place that it has
+/// not reached yet is never given to it.
 struct LeaveGuard<'a> {
     router: &'a Handle<RouterMessage>,
     /// Its place in the waiting room; `None` when it has its answer.

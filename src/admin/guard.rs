@@ -10,8 +10,8 @@ use crate::wire::host::{self, NamedHost};
 use crate::wire::origin;
 use crate::wire::token::{self, TokenDigest};
 
-/// Paths that need no token, as the files of the page: they show nothing but whether the process is healthy, and where to
-/// look.
+/// Paths that need no token, as the files of the page: they show nothing but whether the process is healthy, and where
+/// to look.
 const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 
 /// What a connection came in by.

@@ -1,5 +1,5 @@
-//! The live page: a few files that are part of the program. They hold no data and need no token; the page requests what it
-//! shows, as any other client would.
+//! The live page: a few files that are part of the program. They hold no data and need no token; the page requests what
+//! it shows, as any other client would.
 
 use axum::Json;
 use axum::extract::Path;

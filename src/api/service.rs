@@ -86,9 +86,9 @@ impl Service<Request<Incoming>> for ApiService {
 
 /// Whether the connection must close after this request.
 ///
-/// A chunked body may have come with a length too. The HTTP library goes by the chunks, as it should, and does not report
-/// the length; but a proxy in front may have gone by it, and then what follows belongs to another caller. Closing
-/// is what RFC 9112, 6.1 asks for. SDKs send a length, so this costs almost nothing.
+/// A chunked body may have come with a length too. The HTTP library goes by the chunks, as it should, and does not
+/// report the length; but a proxy in front may have gone by it, and then what follows belongs to another caller.
+/// Closing is what RFC 9112, 6.1 asks for. SDKs send a length, so this costs almost nothing.
 fn is_last<B>(request: &Request<B>) -> bool {
     request.headers().contains_key(header::TRANSFER_ENCODING)
 }

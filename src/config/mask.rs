@@ -11,8 +11,8 @@ use regex::{Captures, Regex};
 
 use crate::wire::key_forms;
 
-/// Forms of keys: those of known providers (`wire/key_forms.rs`), and long runs that are unlikely as a name. A run counts
-/// when it mixes what names do not mix ([`is_random`]).
+/// Forms of keys: those of known providers (`wire/key_forms.rs`), and long runs that are unlikely as a name. A run
+/// counts when it mixes what names do not mix ([`is_random`]).
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
         // What has a known form, to its end: it may go on in characters of base64.
@@ -81,8 +81,8 @@ pub(super) fn looks_like_key(text: &str) -> bool {
     masked(text, &[]) != text
 }
 
-/// Whether a value, written where a key's variable or file belongs, may be the key itself: it is no path, and no name that
-/// a variable has.
+/// Whether a value, written where a key's variable or file belongs, may be the key itself: it is no path, and no name
+/// that a variable has.
 pub(super) fn is_suspect(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let small = text.bytes().any(|byte| byte.is_ascii_lowercase());

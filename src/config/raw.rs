@@ -91,8 +91,8 @@ section! {
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
-        /// Names by which this process may be called when no client needs a token, in addition to addresses and `localhost`;
-        /// `*.example` allows all subdomains.
+        /// Names by which this process may be called when no client needs a token, in addition to addresses and
+        /// `localhost`; `*.example` allows all subdomains.
         allowed_hosts: Names,
         /// Origins whose pages may call from a browser, such as `https://app.example`; `null` for those
         /// without a site (files, desktop programs, sandboxed frames), `*` for all. Default: none.
@@ -265,7 +265,8 @@ section! {
         /// How a stream that breaks off is continued: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
         /// profile's, else `off`.
         rescue: RescueForm,
-        /// Defaults for people who read along: `interactive`, or `off`. Explicit keys take precedence. Default: that of `dispatch`.
+        /// Defaults for people who read along: `interactive`, or `off`. Explicit keys take precedence. Default: that of
+        /// `dispatch`.
         profile: ProfileForm,
     }
 }

@@ -48,8 +48,8 @@ section! {
         push: bool,
         /// How often. Default `60s`.
         interval: PositiveSpan,
-        /// Whether counts are reported since the start (`cumulative`), since the last export (`delta`), or as it takes less
-        /// memory (`low_memory`). Default `cumulative`.
+        /// Whether counts are reported since the start (`cumulative`), since the last export (`delta`), or as it takes
+        /// less memory (`low_memory`). Default `cumulative`.
         temporality: Temporality,
     }
 }

@@ -26,8 +26,8 @@ use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
-/// Some upstreams neither send the end mark nor close after the end of an answer: they get this long. That is longer than
-/// a stream that continues pauses there, and short enough for the waiting caller.
+/// Some upstreams neither send the end mark nor close after the end of an answer: they get this long. That is longer
+/// than a stream that continues pauses there, and short enough for the waiting caller.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.

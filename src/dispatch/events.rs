@@ -18,14 +18,14 @@ use crate::wire::inspection::StreamEvent;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
-/// The bytes of a compressed stream that are decoded at a time. Gzip and deflate make at most 1032 times as many of them
-/// (a match of 258 bytes in two bits): 129 KiB, which bounds what waits to be parsed.
+/// The bytes of a compressed stream that are decoded at a time. Gzip and deflate make at most 1032 times as many of
+/// them (a match of 258 bytes in two bits): 129 KiB, which bounds what waits to be parsed.
 const PIECE: usize = 128;
 /// The most bytes that one such piece may decode to. Brotli and zstd can repeat one byte for megabytes in a few
 /// bytes; the limit is far above the size of usual events.
 const MAX_GROWN: usize = 1024 * 1024;
-/// After this many bytes, or events, in a row without content, an upstream is made to wait for `REST`: nothing else slows
-/// down a stream whose events are dropped here, and it could occupy a core.
+/// After this many bytes, or events, in a row without content, an upstream is made to wait for `REST`: nothing else
+/// slows down a stream whose events are dropped here, and it could occupy a core.
 const QUIET_BYTES: usize = 256 * 1024;
 const QUIET_EVENTS: usize = 4096;
 const REST: Duration = Duration::from_millis(10);
@@ -243,8 +243,8 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next event; `None` at the end. Returns pending from time to time even when there is always something to read, so
-    /// that the caller checks its timers and other tasks run.
+    /// The next event; `None` at the end. Returns pending from time to time even when there is always something to
+    /// read, so that the caller checks its timers and other tasks run.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,

@@ -121,8 +121,8 @@ impl<'r> StartedAttempt<'r> {
     }
 }
 
-/// An attempt under way, alone or beside others: its future holds the lease, and the other fields hold what the others need
-/// to know of it.
+/// An attempt under way, alone or beside others: its future holds the lease, and the other fields hold what the others
+/// need to know of it.
 struct Flight<'r> {
     endpoint: &'r Endpoint,
     /// Its candidate's place in the chain.

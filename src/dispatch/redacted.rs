@@ -1,8 +1,8 @@
 //! Redacts what an upstream sends: credentials of the call are removed before anything else reads it.
 //!
-//! Failures are searched byte by byte and in all disguises, and error messages are made of the result;
-//! they are rare and small. Of an answer that serves, all but its content is searched: its head, comments and other text
-//! between the events of a stream, and the metadata for traces.
+//! Failures are searched byte by byte and in all disguises, and error messages are made of the result; they are rare
+//! and small. Of an answer that serves, all but its content is searched: its head, comments and other text between the
+//! events of a stream, and the metadata for traces.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};

@@ -64,8 +64,8 @@ pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
     may.then_some(policy)
 }
 
-/// Looks for another stream, until `until` at the latest: `next` is the machine's step after the failure at candidate `dead`.
-/// It borrows the request, so that the record is complete even if the caller leaves meanwhile.
+/// Looks for another stream, until `until` at the latest: `next` is the machine's step after the failure at candidate
+/// `dead`. It borrows the request, so that the record is complete even if the caller leaves meanwhile.
 pub(super) async fn search(
     mut run: RequestRun,
     mode: RescueMode,

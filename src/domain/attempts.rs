@@ -284,8 +284,8 @@ impl Attempts {
         fail(self.sum_up(&[], false))
     }
 
-    /// Whether all failures were about what the request asks for, and an upstream's answer names what it lacks or how little
-    /// is left of a limit or a credit: that answer tells the caller more than an error of ours.
+    /// Whether all failures were about what the request asks for, and an upstream's answer names what it lacks or how
+    /// little is left of a limit or a credit: that answer tells the caller more than an error of ours.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
         let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);

@@ -1,4 +1,5 @@
-//! A fair queue of work of very different sizes: a share for each client, and of one client's work the small items first.
+//! A fair queue of work of very different sizes: a share for each client, and of one client's work the small items
+//! first.
 //!
 //! Between clients this is start-time fair queueing (Goyal, Vin, Cheng 1997): a client's tag grows by the size of what
 //! it was given, and the client with the smallest tag is next. One that comes after a pause begins at the tag that is
@@ -15,8 +16,8 @@ use super::time::Time;
 /// The client that the work belongs to; `None`: all callers without a client together.
 pub type Owner = Option<Arc<str>>;
 
-/// A unit of size (a byte of text, say) counts as a later arrival by this span. At a byte per microsecond, which is about
-/// what counting tokens takes, a large item is overtaken for about as long as it takes itself.
+/// A unit of size (a byte of text, say) counts as a later arrival by this span. At a byte per microsecond, which is
+/// about what counting tokens takes, a large item is overtaken for about as long as it takes itself.
 pub const SPAN_PER_UNIT: Duration = Duration::from_micros(1);
 
 /// A place in the order of one owner's work: when it would be due, and the number of its arrival.

@@ -51,9 +51,9 @@ impl Gcra {
         }
     }
 
-    /// Corrects what was taken: `reserved` was set aside, after which everything taken was paid for at `taken` (the result of
-    /// [`take`](Self::take)), and `used` was needed. What the bucket has gained since is not given back a second
-    /// time; more than was set aside is a debt that delays the next taker.
+    /// Corrects what was taken: `reserved` was set aside, after which everything taken was paid for at `taken` (the
+    /// result of [`take`](Self::take)), and `used` was needed. What the bucket has gained since is not given back a
+    /// second time; more than was set aside is a debt that delays the next taker.
     pub fn correct(self, paid: Time, now: Time, taken: Time, reserved: u64, used: u64) -> Time {
         if used <= reserved {
             let unused = self.span(reserved) - self.span(used);

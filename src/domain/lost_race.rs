@@ -39,9 +39,9 @@ pub enum Silence {
 
 /// Judges a loser by the statistics of its upstream; `None` for upstreams without any.
 ///
-/// An upstream that has begun to answer, or served others meanwhile, is not silent, however long it takes. Silence is measured
-/// by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste alone (law
-/// L7): otherwise attempts of callers with little time could never show that an upstream is silent.
+/// An upstream that has begun to answer, or served others meanwhile, is not silent, however long it takes. Silence is
+/// measured by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste
+/// alone (law L7): otherwise attempts of callers with little time could never show that an upstream is silent.
 pub fn judge(loser: Loser, pulse: Option<&LatencyStats>, now: Time) -> Silence {
     let Some(pulse) = pulse.filter(|pulse| !loser.heard && !pulse.served_since(loser.started))
     else {

@@ -35,9 +35,9 @@ impl WaitLimits {
         self.wait_until.max(grace).min(self.deadline)
     }
 
-    /// Whether a request waits for this refusal to end rather than try the next candidate: only when the upstream works and
-    /// has no room at present, and for an actor's restart, which takes milliseconds. An upstream that is out because it
-    /// failed (an open breaker, a model that is gone, an invalid key) is passed over.
+    /// Whether a request waits for this refusal to end rather than try the next candidate: only when the upstream works
+    /// and has no room at present, and for an actor's restart, which takes milliseconds. An upstream that is out
+    /// because it failed (an open breaker, a model that is gone, an invalid key) is passed over.
     fn is_worth_patience(&self, refusal: Refusal, now: Time) -> bool {
         let end = self.patience_until.min(self.deadline);
         let reason = refusal.reason;
@@ -124,8 +124,8 @@ impl Traversal {
         None
     }
 
-    /// The present candidate declined. Returns whether the request waits for it rather than try the next one; if not, the
-    /// next candidate is the present one.
+    /// The present candidate declined. Returns whether the request waits for it rather than try the next one; if not,
+    /// the next candidate is the present one.
     pub fn declined(&mut self, refusal: Refusal, limits: &WaitLimits, now: Time) -> bool {
         self.declined.push((self.at, refusal));
         let waits = limits.is_worth_patience(refusal, now);
@@ -169,7 +169,8 @@ impl Traversal {
 /// What is published of one candidate.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CandidateFacts {
-    /// Whether it would be offered to a key: no request waits for it already, and its provider lets the request through.
+    /// Whether it would be offered to a key: no request waits for it already, and its provider lets the request
+    /// through.
     pub gate: Result<Pass, Refusal>,
     /// While it recovers from an open breaker.
     pub recovery: Option<Recovery>,

@@ -22,8 +22,8 @@ pub struct RestartPolicy {
     pub max_backoff: Duration,
     /// How long a quarantined actor stays down.
     pub quarantine: Duration,
-    /// After this many exits inside `window` the next incarnation inherits the state that was left; after more of them, and
-    /// after a quarantine, it starts from the published state, because the inherited one may be the cause.
+    /// After this many exits inside `window` the next incarnation inherits the state that was left; after more of them,
+    /// and after a quarantine, it starts from the published state, because the inherited one may be the cause.
     pub inherited: usize,
 }
 

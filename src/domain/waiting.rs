@@ -129,9 +129,10 @@ impl<T> WaitingRoom<T> {
         Ok(())
     }
 
-    /// Lets a request into a full room in place of another, which is returned. That is the newest request of the client that
-    /// holds most places in the last class: always when that class comes after the newcomer's, and within its own class when
-    /// the other client holds the larger share even afterwards, so that two never displace each other in turns.
+    /// Lets a request into a full room in place of another, which is returned. That is the newest request of the client
+    /// that holds most places in the last class: always when that class comes after the newcomer's, and within its own
+    /// class when the other client holds the larger share even afterwards, so that two never displace each other in
+    /// turns.
     ///
     /// # Errors
     /// The newcomer, when no request is evicted for it.

@@ -286,8 +286,8 @@ impl Activity {
 }
 
 impl Inside {
-    /// A body was polled for its next part; `had`: there was one. A body with a part waits for its client to take it, and is
-    /// polled again when that is done.
+    /// A body was polled for its next part; `had`: there was one. A body with a part waits for its client to take it,
+    /// and is polled again when that is done.
     pub(super) fn asked(&mut self, had: bool) {
         let activity = &self.activity;
         if !activity.multiplexed.load(Relaxed) {

@@ -12,8 +12,8 @@ use super::drain::{DrainPhase, ShutdownHandle};
 use super::room::{Ear, Leaves};
 use crate::domain::connection::ConnectionPolicy;
 
-/// How long an idle connection stays when no new ones are accepted: a client that is about to use it gets its answer, with
-/// the header that the connection closes, instead of a reset.
+/// How long an idle connection stays when no new ones are accepted: a client that is about to use it gets its answer,
+/// with the header that the connection closes, instead of a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How the work on a connection ended.

@@ -1,6 +1,6 @@
-//! A streamed body on HTTP/2. Flow control is per stream, so the connection does not poll a stream whose client does not
-//! read; such a body would keep its upstream connection, its lease and its permit without a bound. So
-//! a task of its own moves each body, and drops it when the client takes nothing for too long.
+//! A streamed body on HTTP/2. Flow control is per stream, so the connection does not poll a stream whose client does
+//! not read; such a body would keep its upstream connection, its lease and its permit without a bound. So a task of its
+//! own moves each body, and drops it when the client takes nothing for too long.
 
 use std::io;
 use std::task::{Context, Poll};

@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 pub(super) const YOUNG: Duration = Duration::from_millis(250);
 /// How long a connection must be idle before it may be closed for others.
 pub(super) const RESTED: Duration = Duration::from_millis(250);
-/// How often a connection without a place asks first strangers, then idle connections, to close, and how long it waits each
-/// time. The first calls last longer than [`YOUNG`], so that strangers leave before others do.
+/// How often a connection without a place asks first strangers, then idle connections, to close, and how long it waits
+/// each time. The first calls last longer than [`YOUNG`], so that strangers leave before others do.
 const CALLS: [(u32, Leaves); 2] = [(4, Leaves::Strangers), (3, Leaves::Idle)];
 const PATIENCE: Duration = Duration::from_millis(100);
 /// At each call this share of all places is emptied, to keep ahead of a flood of new connections.

@@ -1,4 +1,5 @@
-//! The log lines while connections cannot be accepted: the beginning, the number of failures once a second, and the end.
+//! The log lines while connections cannot be accepted: the beginning, the number of failures once a second, and the
+//! end.
 
 use std::io;
 use std::time::Duration;

@@ -121,7 +121,8 @@ enum Stream {
 }
 
 impl Listener {
-    /// Takes the place of another process's Unix socket, which stays untouched until then, since the start may still fail.
+    /// Takes the place of another process's Unix socket, which stays untouched until then, since the start may still
+    /// fail.
     ///
     /// # Errors
     /// The operating system's error.

@@ -1,4 +1,5 @@
-//! Counts of the requests that ended in the last quarter of an hour, in steps of five seconds, and of the attempts of the last minute.
+//! Counts of the requests that ended in the last quarter of an hour, in steps of five seconds, and of the attempts of
+//! the last minute.
 //!
 //! Writing neither waits nor allocates, and nothing has to be cleared: each counter carries the step that it
 //! counts for, and the first write of a later step starts it anew.

@@ -71,8 +71,8 @@ impl Recorder {
         }
     }
 
-    /// Records a request that was refused on arrival: it is not kept among the latest requests, so that a flood of them does
-    /// not displace the others. Its trace is sent only if it was sampled.
+    /// Records a request that was refused on arrival: it is not kept among the latest requests, so that a flood of them
+    /// does not displace the others. Its trace is sent only if it was sampled.
     pub fn turned_away(&self, record: RequestRecord) {
         request_line::emit(&record);
         self.history.ended(&record);

@@ -1,5 +1,5 @@
-//! Under overload a process refuses more requests than the log should have: of each kind of refusal a limited number of lines
-//! a second is logged, and once a second one line gives the number of the others.
+//! Under overload a process refuses more requests than the log should have: of each kind of refusal a limited number of
+//! lines a second is logged, and once a second one line gives the number of the others.
 //!
 //! Only requests for which nothing was sent are left out. Metrics and traces are not affected.
 

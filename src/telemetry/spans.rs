@@ -49,8 +49,8 @@ pub struct SpanDetails<'a> {
     pub mask: Option<&'a dyn Fn(&str) -> String>,
 }
 
-/// All spans of a request, its own first; none without a trace. `kept` is the reason why they are sent; `said` are the texts
-/// of the request and its answer.
+/// All spans of a request, its own first; none without a trace. `kept` is the reason why they are sent; `said` are the
+/// texts of the request and its answer.
 pub fn of(
     request: &RequestRecord,
     kept: &'static str,

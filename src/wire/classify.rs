@@ -119,8 +119,8 @@ static DOES_NOT_DO: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Whether the error may be about the operation rather than the model: many providers answer a request for embeddings from a
-/// chat model as if the model were unknown.
+/// Whether the error may be about the operation rather than the model: many providers answer a request for embeddings
+/// from a chat model as if the model were unknown.
 fn may_be_the_operation(operation: Operation, doc: &Doc) -> bool {
     let regex = DOES_NOT_DO.as_ref();
     operation != Operation::Chat && regex.is_some_and(|regex| regex.is_match(doc.text().as_bytes()))

@@ -104,8 +104,8 @@ pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&both).ok()
 }
 
-/// The most header lines of an answer that are passed on, besides [`is_vital`] ones: clients fail at 100 (hyper, Python's
-/// http.client), and some are added here.
+/// The most header lines of an answer that are passed on, besides [`is_vital`] ones: clients fail at 100 (hyper,
+/// Python's http.client), and some are added here.
 const MOST_LINES: usize = 64;
 /// The most bytes of names and values that are passed on, besides [`is_vital`] ones: clients and proxies fail at 16 KiB
 /// (Node, h11) or half of it.

@@ -1,8 +1,8 @@
 //! Reads JSON of others without building values: a value takes many times its bytes (a small
 //! object some 650 bytes), so that a body of 25 MiB could take more than a gibibyte.
 //!
-//! Strings are scanned, lists are counted, and where a value has to be built it has a bounded number of parts. The input
-//! has been validated as JSON before; other input gives some strings or none, and the scan ends.
+//! Strings are scanned, lists are counted, and where a value has to be built it has a bounded number of parts. The
+//! input has been validated as JSON before; other input gives some strings or none, and the scan ends.
 
 use std::borrow::Cow;
 use std::cell::Cell;

@@ -82,8 +82,8 @@ const FORMS: &[(&str, Rest)] = &[
     ("eyJ", Rest::Jwt),
 ];
 
-/// A regular expression for every form, whole or partly masked by an error that quotes it (`sk-abc****wxyz`). Of the loose
-/// ones at least `least` characters must follow the prefix.
+/// A regular expression for every form, whole or partly masked by an error that quotes it (`sk-abc****wxyz`). Of the
+/// loose ones at least `least` characters must follow the prefix.
 pub(crate) fn pattern(least: usize) -> String {
     let prefixes: Vec<String> = FORMS
         .iter()
@@ -119,8 +119,8 @@ pub fn begins_like_key(text: &str) -> bool {
         .any(|(prefix, _)| text.starts_with(prefix))
 }
 
-/// Whether a match of [`pattern`] is a key and no name. A masked key is one; others must have random parts, unlike chosen
-/// names.
+/// Whether a match of [`pattern`] is a key and no name. A masked key is one; others must have random parts, unlike
+/// chosen names.
 pub(crate) fn is_key(found: &str) -> bool {
     if found.contains(['*', '•', '…']) || found.contains("...") {
         return true;
@@ -148,8 +148,8 @@ static RUN: LazyLock<Option<Regex>> =
 /// What separates the parts of a name.
 const SEPARATORS: [char; 6] = ['-', '_', '/', '.', '+', '='];
 
-/// With this many characters in random parts a match that begins like a key is one: errors quote keys shortened. In names of
-/// models such parts (`8x22B`, `WizardLM`) are shorter, or these do not begin like a key.
+/// With this many characters in random parts a match that begins like a key is one: errors quote keys shortened. In
+/// names of models such parts (`8x22B`, `WizardLM`) are shorter, or these do not begin like a key.
 const NAMED_RANDOM: usize = 8;
 /// The same for a match that does not begin like a key: ids in names of resources have up to 12, keys 20 and more.
 const RANDOM: usize = 16;

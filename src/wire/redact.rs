@@ -145,7 +145,8 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// Whether the text contains a piece of a credential, in any disguise. Shortened keys and ends of keys do not count.
+    /// Whether the text contains a piece of a credential, in any disguise. Shortened keys and ends of keys do not
+    /// count.
     pub fn is_told_in(&self, text: &[u8]) -> bool {
         let found = self.found(text, false);
         found.too_deep || !found.spans.is_empty()

@@ -97,8 +97,8 @@ pub(crate) struct KeyPort {
     pub(crate) provider: Handle<ProviderMessage>,
 }
 
-/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in both
-/// mailboxes, so a request never meets a breaker that does not know of its own failure yet.
+/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
+/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
         self.status.lease_ended();
@@ -345,8 +345,8 @@ impl KeyActor {
         }
     }
 
-    /// Publishes what was learned: the limit of concurrency when it changes, other limits from time to time, and at once when
-    /// nothing is left for `model` any more, which is what the next process has to know.
+    /// Publishes what was learned: the limit of concurrency when it changes, other limits from time to time, and at
+    /// once when nothing is left for `model` any more, which is what the next process has to know.
     fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
         self.status.publish_concurrency(concurrency);

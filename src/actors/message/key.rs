@@ -21,7 +21,8 @@ pub enum KeyMessage {
     /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
     /// Lost with the actor, which then is not started again.
     Retire,
-    /// From a lease whose answer's head has arrived: the limits in it. Lost: the next answer's head has the same fields.
+    /// From a lease whose answer's head has arrived: the limits in it. Lost: the next answer's head has the same
+    /// fields.
     Heard {
         /// The lease that the answer belongs to.
         record: Arc<LeaseRecord>,

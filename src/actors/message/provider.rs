@@ -24,7 +24,8 @@ pub enum ProviderMessage {
         /// Why the key declined it.
         refusal: Refusal,
     },
-    /// From a lease that is a trial: if it is a breaker's probe, it has begun to answer well. Lost: the lease's end has the same effect.
+    /// From a lease that is a trial: if it is a breaker's probe, it has begun to answer well. Lost: the lease's end has
+    /// the same effect.
     Began(Arc<LeaseRecord>),
     /// From a lease that ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),

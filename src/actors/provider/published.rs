@@ -39,7 +39,8 @@ impl ProviderActor {
         ));
     }
 
-    /// A hold or the cooldown of all keys may have expired at `at`: the change is reported and the status published again.
+    /// A hold or the cooldown of all keys may have expired at `at`: the change is reported and the status published
+    /// again.
     pub(super) fn fired(&self, core: &mut ProviderCore, at: Time) {
         if !core.timer.fired(at) {
             return;

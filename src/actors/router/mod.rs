@@ -1,5 +1,5 @@
-//! The router: offers each route to the candidates of its chain, keeps those that must wait, and decides what happens to
-//! actors that fail. See `actors.md`.
+//! The router: offers each route to the candidates of its chain, keeps those that must wait, and decides what happens
+//! to actors that fail. See `actors.md`.
 
 mod plan;
 
@@ -68,8 +68,8 @@ impl RouterCore {
 }
 
 impl Renew<RouterCore> for RouterActor {
-    /// An empty room: the tasks of requests that waited see their reply ports close, and ask again. The histories of the other
-    /// actors go on.
+    /// An empty room: the tasks of requests that waited see their reply ports close, and ask again. The histories of
+    /// the other actors go on.
     fn renewed(&self, left: RouterCore) -> RouterCore {
         RouterCore {
             histories: left.histories,

@@ -12,8 +12,8 @@ const MAX_CHARS: usize = 300;
 
 const MASK: &str = "[masked]";
 
-/// Text after which a key usually follows, and the known forms of keys. An upstream's error quotes them shortened: a few
-/// characters behind the prefix are enough.
+/// Text after which a key usually follows, and the known forms of keys. An upstream's error quotes them shortened: a
+/// few characters behind the prefix are enough.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let said = r"(?i:(?P<lead>\bkey provided:?\s*|\bbearer\s+|\bapi[_-]?key\s*[=:]\s*)\S+)";
     Regex::new(&format!("{said}|{}", key_forms::pattern(3))).ok()

@@ -283,8 +283,8 @@ const fn digits() -> [u8; 256] {
     table
 }
 
-/// Characters that may be between symbols: blanks, control characters, punctuation that no document is built of, and all
-/// characters beyond ASCII. Any other ends a run.
+/// Characters that may be between symbols: blanks, control characters, punctuation that no document is built of, and
+/// all characters beyond ASCII. Any other ends a run.
 const fn between() -> [u8; 256] {
     let mut table = [SKIP; 256];
     let mut at = 0x21;

@@ -1,7 +1,7 @@
 //! Errors of self-hosted servers, and of routers.
 //!
-//! Their names and addresses usually reveal nothing: errors that any of them may send are in the common table. This table
-//! has those that would mean something else elsewhere, and those that are worth a row under the server's name.
+//! Their names and addresses usually reveal nothing: errors that any of them may send are in the common table. This
+//! table has those that would mean something else elsewhere, and those that are worth a row under the server's name.
 
 use super::table::{ErrorTable, table};
 
