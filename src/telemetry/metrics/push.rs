@@ -67,7 +67,7 @@ impl PushMetricExporter for CountingExporter {
         let failed_before = self.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !failed_before => {
-                tracing::warn!(%error, signal = SIGNAL, "OTLP export failed; it will be retried");
+                tracing::warn!(%error, signal = SIGNAL, "OTLP export fails; it will be retried");
             }
             Ok(()) if failed_before => tracing::info!(signal = SIGNAL, "OTLP export works again"),
             _ => {}
