@@ -1,5 +1,6 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
+use crate::domain::dialect::Operation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -377,20 +378,34 @@ pub struct ProviderSnapshot {
 }
 
 impl ProviderSnapshot {
-    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`. A probe that was
-    /// lost with a crash is noticed by the next request only.
+    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`; without an
+    /// operation, whether a request for any of those that are known of would. A probe that was lost with a crash is noticed by
+    /// the next request only.
     ///
     /// # Errors
     /// Why not, and when it could.
-    pub fn gate(&self, model: &ModelName, now: Time) -> Result<Pass, Refusal> {
+    pub fn gate(
+        &self,
+        model: &ModelName,
+        operation: Option<Operation>,
+        now: Time,
+    ) -> Result<Pass, Refusal> {
         let upstream = self.upstream(model);
         let facts = GateFacts {
             held: self.held,
             cooling: self.cooling,
-            gone_until: upstream.and_then(|upstream| upstream.gone_until),
+            gone_until: upstream.and_then(|upstream| match operation {
+                Some(operation) => upstream.absences.gone(operation, now),
+                None => upstream.absences.everything(now),
+            }),
             breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker),
         };
         facts.pass(now)
+    }
+
+    /// Until when `model` counts as one without the operation.
+    pub fn not_offered(&self, model: &ModelName, operation: Operation, now: Time) -> Option<Time> {
+        self.upstream(model)?.absences.not_offered(operation, now)
     }
 
     /// The share of requests that `model` takes while it recovers from an open breaker.

@@ -288,7 +288,7 @@ impl Attempts {
     /// little is left of a limit or a credit: that answer tells the caller more than an error of ours.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);
+        let tells = |class: Class| class.is_misfit() && class != Class::ContextOverflow;
         let told = |slot: &Slot| slot.last.is_some_and(tells);
         self.slots.iter().any(told) && tried.all(Class::is_misfit)
     }

@@ -96,7 +96,8 @@ pub struct Traversal {
     pub at: usize,
     /// The refusals of earlier candidates in this pass.
     pub declined: Vec<(usize, Refusal)>,
-    /// No other candidate can serve the request: a recovering upstream must take it.
+    /// No other candidate can serve the request: an upstream that is recovering, or that was found not to have the
+    /// operation, must take it.
     pub insists: bool,
 }
 
@@ -144,9 +145,11 @@ impl Traversal {
         behind_restart: impl FnOnce(&[(usize, Refusal)]) -> bool,
         now: Time,
     ) -> Conclusion {
-        // An upstream that has just recovered turned it away because others might serve: they cannot.
-        let recovering = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Recovering;
-        if !self.insists && self.declined.iter().any(recovering) {
+        // Some turned it away because others might serve: they cannot.
+        let yielded = |(_, refusal): &(usize, Refusal)| {
+            matches!(refusal.reason, Reason::Recovering | Reason::NotOffered)
+        };
+        if !self.insists && self.declined.iter().any(yielded) {
             *self = Self {
                 insists: true,
                 ..Self::default()
@@ -172,6 +175,8 @@ pub struct CandidateFacts {
     /// Whether it would be offered to a key: no request waits for it already, and its provider lets the request
     /// through.
     pub gate: Result<Pass, Refusal>,
+    /// Until when it counts as one without the operation that is asked for.
+    pub not_offered: Option<Time>,
     /// While it recovers from an open breaker.
     pub recovery: Option<Recovery>,
     /// Its keys in the order in which they would be asked, and why each would refuse.
@@ -185,6 +190,9 @@ impl CandidateFacts {
     /// Why not, and when it could: of several keys what may end first.
     pub fn verdict(&self, insists: bool) -> Result<(), Refusal> {
         let pass = self.gate?;
+        if let Some(until) = self.not_offered.filter(|_| !insists) {
+            return Err(Refusal::until(Reason::NotOffered, until));
+        }
         // A probe is not held back.
         let yields = !pass.probe && self.recovery.is_some_and(|it| !it.admits);
         if yields && !insists {
@@ -302,6 +310,7 @@ mod tests {
         };
         CandidateFacts {
             gate: gate.map(|()| Pass { probe: false }),
+            not_offered: None,
             recovery: None,
             keys: vec![(id, key)],
         }

@@ -50,6 +50,7 @@ impl RouterActor {
 fn out(refusal: Refusal) -> CandidateFacts {
     CandidateFacts {
         gate: Err(refusal),
+        not_offered: None,
         recovery: None,
         keys: Vec::new(),
     }
@@ -68,14 +69,20 @@ fn published(
     let (ring, model) = (seat.ring.load(), &upstream.model);
     let view = seat.status.view();
     // A status of an earlier address does not apply to this one, but an operator's hold does.
-    let (gate, recovery) = if view.home == ring.endpoint {
-        (view.gate(model, now), view.recovery(model, now))
+    let operation = request.operation;
+    let (gate, not_offered, recovery) = if view.home == ring.endpoint {
+        (
+            view.gate(model, Some(operation), now),
+            view.not_offered(model, operation, now),
+            view.recovery(model, now),
+        )
     } else {
         let held = view.held.filter(|until| now < *until).map(Refusal::held);
-        (held.map_or(Ok(Pass { probe: false }), Err), None)
+        (held.map_or(Ok(Pass { probe: false }), Err), None, None)
     };
     CandidateFacts {
         gate,
+        not_offered,
         recovery,
         keys: ring.in_turn(
             seat.status.turn(),

@@ -1,6 +1,7 @@
 //! What is published of an upstream, and what follows from that for a request: the provider's actor decides by the same
 //! rule.
 
+use super::Absences;
 use std::time::Duration;
 
 use crate::domain::breaker::BreakerGate;
@@ -69,8 +70,8 @@ pub struct UpstreamSnapshot {
     pub model: ModelName,
     /// The breaker of the upstream.
     pub breaker: BreakerGate,
-    /// The model is gone until then.
-    pub gone_until: Option<Time>,
+    /// The operations for which it is left alone.
+    pub absences: Absences,
     /// It has recovered and takes a growing share.
     pub ramp: Option<Ramp>,
 }
