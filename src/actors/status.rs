@@ -124,8 +124,8 @@ pub struct KeySettings {
     pub cooldown: CooldownPolicy,
 }
 
-/// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
-/// that end, `life` and `settings` by the supervisor.
+/// The published state of one key, beside its actor. Written by that actor; `life` and `settings` by the
+/// supervisor.
 #[derive(Debug)]
 pub struct KeyStatus {
     /// Which key.
@@ -239,9 +239,9 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases.
+    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled that.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Acquire)
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Attempts started since the process began.
@@ -325,11 +325,14 @@ impl KeyStatus {
         limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
     }
 
-    /// Whether all its places are taken, configured or learned.
-    pub(crate) fn is_full(&self) -> bool {
-        let learned = self.concurrency.load(Ordering::Relaxed);
-        let configured = self.settings.load().limits.max_in_flight;
-        self.in_flight() >= learned.min(configured.unwrap_or(u32::MAX))
+    /// Whether it need not be asked, because all its places are taken by what is published. While messages wait for the
+    /// actor, or it handles one or starts, that may be out of date: a lease may have ended. Then only the actor knows, and
+    /// it handles a later offer after the end of that lease.
+    pub(crate) fn looks_full(&self) -> bool {
+        // The mailbox first: when it is empty, everything that was sent before is published.
+        let is_idle = self.mailbox.depth() <= 0;
+        let limits = self.settings.load().limits;
+        is_idle && limits.is_full(self.in_flight(), self.learned_concurrency())
     }
 
     pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
@@ -346,14 +349,13 @@ impl KeyStatus {
         self.view.store(Arc::new(view));
     }
 
-    pub(crate) fn lease_began(&self) {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn publish_in_flight(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.in_flight.store(count, Ordering::Relaxed);
     }
 
-    /// Told by the lease itself, so that who hears of its end afterwards finds the place free.
-    pub(crate) fn lease_ended(&self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn publish_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::runtime::task;
 mod agreement;
 mod classes;
 mod downtime;
+mod in_flight;
 mod manual;
 mod pacing;
 mod recall;
