@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::latency_status::LatencyStatus;
 use super::mailbox::Mailbox;
 use crate::domain::breaker::BreakerGate;
 use crate::domain::cooldown::CooldownPolicy;
@@ -426,6 +427,8 @@ pub struct ProviderStatus {
     pub life: LifeStatus,
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
+    /// How its upstreams answered of late.
+    pub latency: LatencyStatus,
     view: ArcSwap<ProviderSnapshot>,
     /// Where the rotation of its keys stands.
     turn: AtomicUsize,

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::hedge_controller::HedgeController;
-use super::latency_table::LatencyTable;
 use super::request::Endpoint;
 use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
@@ -31,8 +30,6 @@ pub struct Dispatch {
     pub policy: DispatchPolicy,
     /// What is known of late first tokens; `None` when nothing is hedged.
     pub hedge_controller: Option<HedgeController>,
-    /// How upstreams answered of late.
-    pub latencies: LatencyTable,
     /// What holds for which target.
     pub policies: TargetPolicies,
     /// The clock.

@@ -108,10 +108,12 @@ impl SettlePort for KeyPort {
         drop(self.handle.send(KeyMessage::Settled(record)));
     }
 
-    fn began(&self, record: Arc<LeaseRecord>) {
-        let probe = ProviderMessage::Began(Arc::clone(&record));
-        drop(self.provider.send(probe));
-        drop(self.handle.send(KeyMessage::Began(record)));
+    fn began(&self, record: Arc<LeaseRecord>, trial: bool) {
+        let began = ProviderMessage::Began(Arc::clone(&record));
+        drop(self.provider.send(began));
+        if trial {
+            drop(self.handle.send(KeyMessage::Began(record)));
+        }
     }
 
     fn heard(
