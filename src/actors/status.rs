@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use super::latency_status::LatencyStatus;
 use super::mailbox::Mailbox;
 use crate::domain::breaker::BreakerGate;
+pub use crate::domain::condition::Life;
+use crate::domain::condition::{BreakerCondition, KeyCondition};
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::key_state::KeyFacts;
@@ -19,17 +21,6 @@ use crate::domain::provider_state::{GateFacts, Pass, UpstreamSnapshot};
 use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
-
-/// Whether an actor runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Life {
-    /// It runs.
-    Up,
-    /// It is new, or it ended, and is about to be started.
-    Restarting,
-    /// It failed too often and stays down for a while.
-    Quarantined,
-}
 
 /// An actor's life, as the supervisor publishes it.
 #[derive(Debug)]
@@ -188,23 +179,27 @@ impl KeyStatus {
         self.view.load_full()
     }
 
-    /// The state for all models, in one word.
-    pub fn state(&self, now: Time) -> &'static str {
+    /// The state for all models.
+    pub fn condition(&self, now: Time) -> KeyCondition {
         if self.life.get() != Life::Up {
-            return "down";
+            return KeyCondition::Down;
         }
         let view = self.view.load();
         if view.held.is_some_and(|until| now < until) {
-            return "held";
+            return KeyCondition::Held;
         }
         if let Some(probe) = view.invalid {
-            return if now < probe { "invalid" } else { "probing" };
+            return if now < probe {
+                KeyCondition::Invalid
+            } else {
+                KeyCondition::Probing
+            };
         }
         let cooling = view.cooling_all;
         match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
-            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
-            Some(_) => "cooling",
-            None => "usable",
+            Some(refusal) if refusal.reason == Reason::Exhausted => KeyCondition::Exhausted,
+            Some(_) => KeyCondition::Cooling,
+            None => KeyCondition::Usable,
         }
     }
 
@@ -404,18 +399,22 @@ impl ProviderSnapshot {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 
-    /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
+    /// The state of a model's breaker, until when it is open, and since when its probe is under way.
     pub fn breaker(
         &self,
         model: &ModelName,
         now: Time,
-    ) -> (&'static str, Option<Time>, Option<Time>) {
+    ) -> (BreakerCondition, Option<Time>, Option<Time>) {
         match self.upstream(model).map(|it| it.breaker) {
-            None | Some(BreakerGate::Closed) => ("closed", None, None),
-            Some(BreakerGate::Open { until }) if now < until => ("open", Some(until), None),
+            None | Some(BreakerGate::Closed) => (BreakerCondition::Closed, None, None),
+            Some(BreakerGate::Open { until }) if now < until => {
+                (BreakerCondition::Open, Some(until), None)
+            }
             // The next request is the probe.
-            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => ("half_open", None, None),
-            Some(BreakerGate::Probing { since }) => ("half_open", None, Some(since)),
+            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => {
+                (BreakerCondition::HalfOpen, None, None)
+            }
+            Some(BreakerGate::Probing { since }) => (BreakerCondition::HalfOpen, None, Some(since)),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
 use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
+use crate::domain::condition::BreakerCondition;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
@@ -138,11 +139,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
 fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
     let actor = |name: String, life: &LifeStatus, mailbox: Option<i64>| ActorGauges {
         name,
-        life: match life.get() {
-            Life::Up => "up",
-            Life::Restarting => "restarting",
-            Life::Quarantined => "quarantined",
-        },
+        life: life.get(),
         restarts: life.restarts(),
         mailbox,
     };
@@ -189,7 +186,7 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
     };
     UpstreamGauges {
         upstream: upstream.clone(),
-        breaker: view.map_or("closed", |view| view.breaker(model, now).0),
+        breaker: view.map_or(BreakerCondition::Closed, |view| view.breaker(model, now).0),
         keys: keys.len(),
         usable: match out {
             true => 0,
@@ -211,7 +208,7 @@ fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGaug
     let limits = cell.learned_limits();
     KeyGauges {
         id: cell.id.clone(),
-        state: cell.state(now),
+        state: cell.condition(now),
         cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
         in_flight: cell.in_flight(),
         attempts: cell.attempts(),

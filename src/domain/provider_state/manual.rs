@@ -78,7 +78,7 @@ mod tests {
         let refusal = provider.gate(&model, true, now).unwrap_err();
         assert_eq!(
             (refusal.reason, refusal.ready_at),
-            (Reason::Quarantined, Some(now + S))
+            (Reason::Held, Some(now + S))
         );
         assert!(provider.gate(&model, true, now + S).is_ok());
         provider.hold(Time::NEVER);
@@ -111,7 +111,7 @@ mod tests {
         provider.hold(Time::NEVER);
         let mut restored = next(&provider, now);
         let held = restored.gate(&model, true, now + 999 * S);
-        assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
+        assert_eq!(held, Err(Refusal::open_ended(Reason::Held)));
         restored.release();
         assert!(restored.persisted(now).is_empty());
     }
