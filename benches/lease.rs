@@ -52,6 +52,7 @@ fn main() {
                 .map(|n| Some(ApiKey::new(format!("key-{n}"))))
                 .collect(),
             rotation: KeyRotation::RoundRobin,
+            models: Vec::new(),
             limits: KeyLimits::default(),
             cooldown: CooldownPolicy::default(),
             breaker: BreakerPolicy::default(),

@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
+use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
 use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::{ProviderEntry, Targets};
 use pointsman::domain::cooldown::CooldownPolicy;
@@ -287,6 +287,7 @@ pub async fn play(setup: Setup) -> Figures {
             .map(|n| Some(ApiKey::new(format!("key-{n}"))))
             .collect(),
         rotation: KeyRotation::RoundRobin,
+        models: Vec::new(),
         limits,
         cooldown: CooldownPolicy::default(),
         breaker: BreakerPolicy::default(),
@@ -335,7 +336,6 @@ pub async fn play(setup: Setup) -> Figures {
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
-        latencies: LatencyTable::default(),
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),

@@ -11,6 +11,7 @@ pub mod fault_hook;
 pub mod handle;
 pub mod handoff;
 pub mod key;
+pub mod latency_status;
 pub mod lease;
 pub mod mailbox;
 pub mod message;

@@ -221,6 +221,7 @@ impl<'a> Reconciling<'a> {
             self.difference.started.push(child);
             (handle, cell, ring)
         });
+        cell.latency.configure(&self.provider.models);
         let keys = self.keys(slots, &handle, &ring.load());
         let present = |slot: &&KeySlot| slot.until.is_none();
         let cells = keys.iter().flatten().filter(present);

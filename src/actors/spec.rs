@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::actors::fault_hook::FaultHook;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::restart::RestartPolicy;
@@ -25,6 +25,8 @@ pub struct ProviderSpec {
     pub keys: Vec<Option<ApiKey>>,
     /// The order in which they take their turns.
     pub rotation: KeyRotation,
+    /// The models that the configuration names. Of others it is not kept how long they take: callers make them up.
+    pub models: Vec<ModelName>,
     /// What each key may do.
     pub limits: KeyLimits,
     /// How rate-limited keys cool.

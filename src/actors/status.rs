@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::latency_status::LatencyStatus;
 use super::mailbox::Mailbox;
 use crate::domain::breaker::BreakerGate;
+pub use crate::domain::condition::Life;
+use crate::domain::condition::{BreakerCondition, KeyCondition};
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::key_state::KeyFacts;
@@ -19,17 +22,6 @@ use crate::domain::provider_state::{GateFacts, Pass, UpstreamSnapshot};
 use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
-
-/// Whether an actor runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Life {
-    /// The actor runs.
-    Up,
-    /// It is new, or it ended, and is about to be started.
-    Restarting,
-    /// It failed too often and stays down for a while.
-    Quarantined,
-}
 
 /// An actor's life, as the supervisor publishes it.
 #[derive(Debug)]
@@ -125,8 +117,8 @@ pub struct KeySettings {
     pub cooldown: CooldownPolicy,
 }
 
-/// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
-/// that end, `life` and `settings` by the supervisor.
+/// The published state of one key, beside its actor. Written by that actor; `life` and `settings` by the
+/// supervisor.
 #[derive(Debug)]
 pub struct KeyStatus {
     /// The key's id.
@@ -188,23 +180,27 @@ impl KeyStatus {
         self.view.load_full()
     }
 
-    /// The state for all models, in one word.
-    pub fn state(&self, now: Time) -> &'static str {
+    /// The state for all models.
+    pub fn condition(&self, now: Time) -> KeyCondition {
         if self.life.get() != Life::Up {
-            return "down";
+            return KeyCondition::Down;
         }
         let view = self.view.load();
         if view.held.is_some_and(|until| now < until) {
-            return "held";
+            return KeyCondition::Held;
         }
         if let Some(probe) = view.invalid {
-            return if now < probe { "invalid" } else { "probing" };
+            return if now < probe {
+                KeyCondition::Invalid
+            } else {
+                KeyCondition::Probing
+            };
         }
         let cooling = view.cooling_all;
         match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
-            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
-            Some(_) => "cooling",
-            None => "usable",
+            Some(refusal) if refusal.reason == Reason::Exhausted => KeyCondition::Exhausted,
+            Some(_) => KeyCondition::Cooling,
+            None => KeyCondition::Usable,
         }
     }
 
@@ -240,9 +236,9 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases of the key.
+    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled its end.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Acquire)
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Attempts started since the process began.
@@ -327,11 +323,14 @@ impl KeyStatus {
         limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
     }
 
-    /// Whether all its places are taken, configured or learned.
-    pub(crate) fn is_full(&self) -> bool {
-        let learned = self.concurrency.load(Ordering::Relaxed);
-        let configured = self.settings.load().limits.max_in_flight;
-        self.in_flight() >= learned.min(configured.unwrap_or(u32::MAX))
+    /// Whether it need not be asked, because all its places are taken by what is published. While messages wait for the
+    /// actor, or it handles one or starts, that may be out of date: a lease may have ended. Then only the actor knows, and
+    /// it handles a later offer after the end of that lease.
+    pub(crate) fn looks_full(&self) -> bool {
+        // The mailbox first: when it is empty, everything that was sent before is published.
+        let is_idle = self.mailbox.depth() <= 0;
+        let limits = self.settings.load().limits;
+        is_idle && limits.is_full(self.in_flight(), self.learned_concurrency())
     }
 
     pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
@@ -348,14 +347,13 @@ impl KeyStatus {
         self.view.store(Arc::new(view));
     }
 
-    pub(crate) fn lease_began(&self) {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn publish_in_flight(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.in_flight.store(count, Ordering::Relaxed);
     }
 
-    /// Called by the lease itself, so that every reader who learns of its end finds the place free.
-    pub(crate) fn lease_ended(&self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn publish_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -417,18 +415,22 @@ impl ProviderSnapshot {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 
-    /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
+    /// The state of a model's breaker, until when it is open, and since when its probe is under way.
     pub fn breaker(
         &self,
         model: &ModelName,
         now: Time,
-    ) -> (&'static str, Option<Time>, Option<Time>) {
+    ) -> (BreakerCondition, Option<Time>, Option<Time>) {
         match self.upstream(model).map(|it| it.breaker) {
-            None | Some(BreakerGate::Closed) => ("closed", None, None),
-            Some(BreakerGate::Open { until }) if now < until => ("open", Some(until), None),
+            None | Some(BreakerGate::Closed) => (BreakerCondition::Closed, None, None),
+            Some(BreakerGate::Open { until }) if now < until => {
+                (BreakerCondition::Open, Some(until), None)
+            }
             // The next request is the probe.
-            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => ("half_open", None, None),
-            Some(BreakerGate::Probing { since }) => ("half_open", None, Some(since)),
+            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => {
+                (BreakerCondition::HalfOpen, None, None)
+            }
+            Some(BreakerGate::Probing { since }) => (BreakerCondition::HalfOpen, None, Some(since)),
         }
     }
 }
@@ -440,6 +442,8 @@ pub struct ProviderStatus {
     pub life: LifeStatus,
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
+    /// How its upstreams answered of late.
+    pub latency: LatencyStatus,
     view: ArcSwap<ProviderSnapshot>,
     /// The position of the key rotation.
     turn: AtomicUsize,

@@ -25,7 +25,8 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::status::{Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::latency::LatencySnapshot;
 use crate::domain::time::Time;
 use crate::domain::waiting::WaitTicket;
 use crate::runtime::clock::Clock;
@@ -107,6 +108,14 @@ impl TreeClient {
     /// What the actors publish of themselves.
     pub fn cells(&self) -> Arc<TreeStatus> {
         self.statuses.load_full()
+    }
+
+    /// How an upstream answered of late, as its provider last published it; `None` for one that the configuration does
+    /// not name.
+    pub fn latency(&self, upstream: &Upstream) -> Option<LatencySnapshot> {
+        let cells = self.statuses.load();
+        let provider = &cells.providers.get(&upstream.provider)?.provider;
+        provider.latency.of(&upstream.model)
     }
 
     /// Requests in flight at a provider.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::actors::status::{
-    KeySnapshot, KeyStatus, Life, LifeStatus, ProviderSnapshot, ProviderStatuses,
+    KeySnapshot, KeyStatus, LifeStatus, ProviderSnapshot, ProviderStatuses,
 };
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
@@ -63,11 +63,7 @@ pub(super) fn seconds(span: std::time::Duration) -> f64 {
 }
 
 pub(super) fn life(status: &LifeStatus) -> &'static str {
-    match status.get() {
-        Life::Up => "up",
-        Life::Restarting => "restarting",
-        Life::Quarantined => "quarantined",
-    }
+    status.get().as_str()
 }
 
 /// A provider with its keys. `models` are those that the configuration names.
@@ -119,7 +115,7 @@ fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> V
     let without: Vec<Value> = without.collect();
     json!({
         "model": model.as_str(),
-        "breaker": breaker,
+        "breaker": breaker.as_str(),
         "open_until": look.moment_if_ahead(until),
         "probe_since": since.map(|since| look.wall(since)),
         "gone_until": look.moment_if_ahead(known.and_then(|it| it.absences.everything(look.now))),
@@ -144,7 +140,7 @@ pub(super) fn key(status: &KeyStatus, look: ClockReading) -> Value {
         "id": status.id.to_string(),
         "life": life(&status.life),
         "restarts": status.life.restarts(),
-        "state": status.state(look.now),
+        "state": status.condition(look.now).as_str(),
         "in_flight": status.in_flight(),
         "attempts": status.attempts(),
         "hold": hold(view.held, look),
@@ -191,4 +187,29 @@ fn limit(known: &LimitStatus, look: ClockReading) -> Value {
         "per_minute": known.per_minute,
         "whole": look.moment_if_ahead(known.whole_at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
+
+    #[test]
+    fn the_description_of_the_interface_names_the_states_that_there_are() {
+        let described: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let life = Life::ALL.map(Life::as_str);
+        let key = KeyCondition::ALL.map(KeyCondition::as_str);
+        let breaker = BreakerCondition::ALL.map(BreakerCondition::as_str);
+        for (schema, field, words) in [
+            ("Actor", "life", &life[..]),
+            ("Router", "life", &life),
+            ("Provider", "life", &life),
+            ("Key", "life", &life),
+            ("Key", "state", &key),
+            ("Upstream", "breaker", &breaker),
+        ] {
+            let property = &described["components"]["schemas"][schema]["properties"][field];
+            assert_eq!(property["enum"], json!(words), "{schema}.{field}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! From a configuration to the parts that run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,9 +14,9 @@ use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
 use crate::domain::dialect::Operation;
-use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::secret::ApiKey;
@@ -283,6 +283,7 @@ pub(super) fn tree_spec(
             .map(|key| key.material.clone())
             .collect(),
         rotation: provider.key_rotation,
+        models: named(config, &provider.name),
         limits: provider.limits,
         cooldown: provider.cooldown,
         breaker: provider.breaker,
@@ -319,9 +320,8 @@ pub(super) fn dispatch(
         policy: config.dispatch,
         hedge_controller: config.policies.hedge().then(|| {
             let policy = config.dispatch.hedge.unwrap_or_default();
-            HedgeController::new(policy, named(config), known)
+            HedgeController::new(policy, known)
         }),
-        latencies: LatencyTable::new(named(config), before.map(|before| &before.latencies)),
         policies: config.policies.clone(),
         clock,
         abort: halt.clone(),
@@ -333,10 +333,13 @@ pub(super) fn dispatch(
     }
 }
 
-/// The upstreams that the configuration names.
-fn named(config: &Config) -> impl Iterator<Item = Upstream> {
+/// The models of a provider that the configuration names.
+fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
     let lines = config.targets.listed().iter();
-    lines.flat_map(|line| line.chain.upstreams.iter().cloned())
+    let upstreams = lines.flat_map(|line| &line.chain.upstreams);
+    let upstreams = upstreams.filter(|upstream| upstream.provider == *provider);
+    let models: BTreeSet<_> = upstreams.map(|upstream| &upstream.model).collect();
+    models.into_iter().cloned().collect()
 }
 
 /// The configured clients; those that were there before keep their counts.

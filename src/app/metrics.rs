@@ -12,6 +12,7 @@ use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
 use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
+use crate::domain::condition::BreakerCondition;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
@@ -138,11 +139,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
 fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
     let actor = |name: String, life: &LifeStatus, mailbox: Option<i64>| ActorGauges {
         name,
-        life: match life.get() {
-            Life::Up => "up",
-            Life::Restarting => "restarting",
-            Life::Quarantined => "quarantined",
-        },
+        life: life.get(),
         restarts: life.restarts(),
         mailbox,
     };
@@ -189,7 +186,7 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
     };
     UpstreamGauges {
         upstream: upstream.clone(),
-        breaker: view.map_or("closed", |view| view.breaker(model, now).0),
+        breaker: view.map_or(BreakerCondition::Closed, |view| view.breaker(model, now).0),
         keys: keys.len(),
         usable: if out {
             0
@@ -212,7 +209,7 @@ fn state_of_key(provider: &ProviderName, status: &KeyStatus, now: Time) -> KeyGa
     let limits = status.learned_limits();
     KeyGauges {
         id: status.id.clone(),
-        state: status.state(now),
+        state: status.condition(now),
         cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
         in_flight: status.in_flight(),
         attempts: status.attempts(),

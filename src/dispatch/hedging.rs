@@ -19,6 +19,7 @@ use crate::actors::lease::{Lease, Settler};
 use crate::domain::attempt_record::AttemptReason;
 use crate::domain::attempts::LeaseFilter;
 use crate::domain::hedge;
+use crate::domain::latency::{LatencySample, Served};
 use crate::domain::lost_race::{self, Loser, Silence};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
@@ -308,35 +309,40 @@ impl<'r> Race<'r, '_> {
         if !is_first {
             let now = self.context.now();
             let waited = now.since(other.tried.begun().started);
-            if let Some(hedger) = hedger(self.context) {
-                // Its first token takes at least this long.
-                hedger.learn(&other.tried.begun().upstream, waited);
-            }
+            // A lower bound of how long its first token takes.
+            other.lease.measured(LatencySample {
+                took: waited,
+                served: None,
+                first_token: self.context.request.doc.stream(),
+            });
             let winner = now.since(landed.open_attempt.begun().started);
             took = Some(winner).filter(|_| served && why == HedgeReason::TimeGoes);
         }
-        self.lost(&other, took);
+        let upstream = &landed.open_attempt.begun().upstream;
+        let same_upstream = served && *upstream == other.tried.begun().upstream;
+        self.lost(&other, took, same_upstream);
         // Its call ends here and now.
         drop(other);
         Pair::Decided(landed)
     }
 
     /// Settles and records the loser of a race. `winner_took` is what the winner needed, where that may say something
-    /// about the loser.
-    fn lost(&mut self, loser: &Flight<'r>, winner_took: Option<Duration>) {
+    /// about the loser; `same_upstream` whether the loser's upstream served it.
+    fn lost(&mut self, loser: &Flight<'r>, winner_took: Option<Duration>, same_upstream: bool) {
         let now = self.context.now();
         let begun = loser.tried.begun();
         let judged = Loser {
             stream: self.context.request.doc.stream(),
             started: begun.started,
             heard: loser.lease.is_heard(),
+            same_upstream,
             probe: loser.lease.is_probe(),
             winner_took,
         };
-        let pulse = self.context.dispatch.latencies.of(&begun.upstream);
+        let latency = self.context.dispatch.tree.latency(&begun.upstream);
         let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
         let cancelled = || loser.tried.record(Class::Cancelled, None, now);
-        match lost_race::judge(judged, pulse, now) {
+        match lost_race::judge(judged, latency, now) {
             Silence::TimedOut => {
                 let index = loser.index;
                 let (counts, _) = self
@@ -368,7 +374,7 @@ impl<'r> Race<'r, '_> {
     }
 }
 
-/// What is learned for hedging, where the request may be hedged.
+/// What decides about hedging, where the request may be hedged.
 fn hedger(context: &RequestContext) -> Option<&HedgeController> {
     let hedger = context.dispatch.hedge_controller.as_ref();
     hedger.filter(|_| context.request.doc.stream())
@@ -377,7 +383,8 @@ fn hedger(context: &RequestContext) -> Option<&HedgeController> {
 /// When an attempt's first token is late, as hedging has it.
 fn late_at(context: &RequestContext, limits: RequestLimits, tried: &OpenAttempt) -> Option<Alarm> {
     let hedger = hedger(context).filter(|_| limits.policy.hedge)?;
-    let after = hedger.late_after(&tried.begun().upstream)?;
+    let tree = &context.dispatch.tree;
+    let after = hedger.late_after(|| tree.latency(&tried.begun().upstream))?;
     Some(Alarm {
         at: tried.begun().started + after,
         why: HedgeReason::Late,
@@ -428,10 +435,9 @@ fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
     };
     let begun = landed.open_attempt.begun();
     let now = context.now();
-    let span = now.since(begun.started);
-    let pulses = &context.dispatch.latencies;
-    pulses.served(&begun.upstream, stream, span, now);
-    if let Some(hedger) = hedger(context) {
-        hedger.learn(&begun.upstream, span);
-    }
+    landed.lease.measured(LatencySample {
+        took: now.since(begun.started),
+        served: Some(Served { stream, at: now }),
+        first_token: context.request.doc.stream(),
+    });
 }

@@ -16,7 +16,6 @@ mod failed;
 mod hedge_controller;
 mod hedging;
 mod held;
-mod latency_table;
 mod leasing;
 mod limits;
 mod lookup;
@@ -42,7 +41,6 @@ pub use explain::{
 };
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
-pub use latency_table::LatencyTable;
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use shared::Dispatch;

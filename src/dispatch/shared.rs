@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::hedge_controller::HedgeController;
-use super::latency_table::LatencyTable;
 use super::request::Endpoint;
 use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
@@ -31,8 +30,6 @@ pub struct Dispatch {
     pub policy: DispatchPolicy,
     /// Statistics of late first tokens; `None` when hedging is off.
     pub hedge_controller: Option<HedgeController>,
-    /// How upstreams answered of late.
-    pub latencies: LatencyTable,
     /// What holds for which target.
     pub policies: TargetPolicies,
     /// The time source.

@@ -407,9 +407,10 @@ impl Attempts {
                 (_, Some(Reason::Cooling | Reason::Limited | Reason::Saturated)) => capacity += 1,
                 (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,
                 (Some(Class::InvalidKey), _)
-                | (None, Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined)) => {
-                    invalid += 1;
-                }
+                | (
+                    None,
+                    Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined | Reason::Held),
+                ) => invalid += 1,
                 (Some(Class::RateLimited | Class::QuotaExhausted), _) => capacity += 1,
                 (None, Some(reason)) if reason.is_capacity() => capacity += 1,
                 _ => {}

@@ -119,9 +119,8 @@ impl KeyState {
 
     /// Whether all places are taken, configured or learned.
     pub fn is_full(&self) -> bool {
-        let configured = self.limits.max_in_flight;
-        configured.is_some_and(|max| self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX))
-            || !self.concurrency.allows(self.live.len())
+        let in_flight = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+        self.limits.is_full(in_flight, self.concurrency.limit())
     }
 
     /// The learned limit of requests at the same time, if there is one.

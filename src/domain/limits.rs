@@ -22,6 +22,14 @@ pub struct KeyLimits {
     pub pacing: PacingPolicy,
 }
 
+impl KeyLimits {
+    /// Whether `in_flight` requests take all places: the configured ones, or the `learned` ones if they are fewer.
+    pub fn is_full(&self, in_flight: u32, learned: Option<u32>) -> bool {
+        let limits = [self.max_in_flight, learned];
+        limits.into_iter().flatten().any(|limit| in_flight >= limit)
+    }
+}
+
 /// What a key learns of its upstream's limits. All on unless configured otherwise: nothing is held back before an
 /// answer or a refusal gives a reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

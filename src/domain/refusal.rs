@@ -30,8 +30,10 @@ pub enum Reason {
     RetryBudget,
     /// The actor is being restarted.
     Restarting,
-    /// The actor failed too often and is kept down, or an operator keeps it out.
+    /// The actor failed too often and is kept down.
     Quarantined,
+    /// An operator keeps it out.
+    Held,
     /// This request already asked every key that could serve.
     KeysTried,
     /// This request already failed there, or may not ask again.
@@ -63,6 +65,7 @@ impl Reason {
             Self::RetryBudget => "retry_budget",
             Self::Restarting => "restarting",
             Self::Quarantined => "quarantined",
+            Self::Held => "held",
             Self::KeysTried => "keys_tried",
             Self::Tried => "tried",
             Self::Unsuitable => "unsuitable",
@@ -90,6 +93,7 @@ impl Reason {
             Self::NotOffered
             | Self::Recovering
             | Self::Quarantined
+            | Self::Held
             | Self::KeysTried
             | Self::Tried
             | Self::Unsuitable
@@ -156,8 +160,8 @@ impl Refusal {
     /// By an operator's hand, until then; without a date for [`Time::NEVER`].
     pub const fn held(until: Time) -> Self {
         match until.as_nanos() {
-            u64::MAX => Self::open_ended(Reason::Quarantined),
-            _ => Self::until(Reason::Quarantined, until),
+            u64::MAX => Self::open_ended(Reason::Held),
+            _ => Self::until(Reason::Held, until),
         }
     }
 

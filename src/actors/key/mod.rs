@@ -101,7 +101,6 @@ pub(crate) struct KeyPort {
 /// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
-        self.status.lease_ended();
         // A provider that is down misses one outcome of its breaker, no more.
         let report = ProviderMessage::Report(Arc::clone(&record));
         drop(self.provider.send(report));
@@ -109,10 +108,12 @@ impl SettlePort for KeyPort {
         drop(self.handle.send(KeyMessage::Settled(record)));
     }
 
-    fn began(&self, record: Arc<LeaseRecord>) {
-        let probe = ProviderMessage::Began(Arc::clone(&record));
-        drop(self.provider.send(probe));
-        drop(self.handle.send(KeyMessage::Began(record)));
+    fn began(&self, record: Arc<LeaseRecord>, trial: bool) {
+        let began = ProviderMessage::Began(Arc::clone(&record));
+        drop(self.provider.send(began));
+        if trial {
+            drop(self.handle.send(KeyMessage::Began(record)));
+        }
     }
 
     fn heard(
@@ -144,14 +145,17 @@ impl Actor for KeyActor {
         myself: ActorRef<Self::Msg>,
         mut handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        // Reachable before it looks for what ended in the meantime: no end falls in between.
-        self.handle.point_at(Some(myself.clone()));
+        // Reachable before it looks for what ended in the meantime: no end falls in between. Until it has looked, its
+        // provider does not go by what the last incarnation published: see `KeyStatus::looks_full`.
+        self.handle.reachable(myself.clone());
         if let Some(core) = handoff.get_mut() {
             self.catch_up(core);
+            self.status.publish_in_flight(core.state.in_flight());
             // Timers end with their incarnation.
             core.timer = ExpiryTimer::default();
             self.set_alarm(core, &myself);
         }
+        self.status.mailbox.taken();
         Ok(handoff)
     }
 
@@ -161,9 +165,7 @@ impl Actor for KeyActor {
         message: Self::Msg,
         handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if !matches!(message, KeyMessage::Tick(_)) {
-            self.status.mailbox.taken();
-        }
+        let is_counted = !matches!(message, KeyMessage::Tick(_));
         self.fault_hook.fire(&self.name, message.name());
         let Some(core) = handoff.get_mut() else {
             return Ok(());
@@ -197,6 +199,10 @@ impl Actor for KeyActor {
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);
+        }
+        if is_counted {
+            // Not before what follows from the message is published: see `KeyStatus::looks_full`.
+            self.status.mailbox.taken();
         }
         if core.retired && core.live.is_empty() {
             myself.stop(None);
@@ -269,7 +275,8 @@ impl KeyActor {
         if core.state.is_trial(record.id) {
             self.publish(core, now);
         }
-        self.status.lease_began();
+        self.status.publish_attempt();
+        self.status.publish_in_flight(core.state.in_flight());
         // The next one like this need not ask.
         self.status
             .publish_limited(core.state.limited(route.tokens, now));
@@ -369,6 +376,7 @@ impl KeyActor {
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
+        self.status.publish_in_flight(core.state.in_flight());
         // First of all: what is published survives whatever may go wrong.
         match change {
             Some(change) => self.announce(core, &change),

@@ -28,6 +28,7 @@ use super::status::ProviderStatus;
 use crate::domain::breaker::BreakerChange;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
+use crate::domain::latency::LatencyStats;
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
 use crate::domain::refusal::{Reason, Refusal};
@@ -48,6 +49,8 @@ pub struct ProviderCore {
     moved: u64,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
+    /// How long answers took, by those models that the configuration names.
+    latencies: HashMap<ModelName, LatencyStats>,
     /// The timer of this incarnation: when something that was published ends.
     timer: ExpiryTimer,
     /// Something was published with the present message.
@@ -65,6 +68,7 @@ impl ProviderCore {
             ring,
             moved: 0,
             probes: HashMap::new(),
+            latencies: HashMap::new(),
             timer: ExpiryTimer::default(),
             published: false,
             #[cfg(test)]
@@ -131,6 +135,8 @@ impl Actor for ProviderActor {
             let moved = ring.endpoint != core.ring.endpoint;
             core.ring = Arc::clone(&ring);
             core.rotation.configure(ring.rotation);
+            core.latencies
+                .retain(|model, _| self.status.latency.is_of(model));
             if moved {
                 // What is known is about another place. What an operator ordered is not.
                 let held = core.state.held(self.clock.now());
@@ -139,6 +145,8 @@ impl Actor for ProviderActor {
                     core.state.hold(until);
                 }
                 core.probes.clear();
+                core.latencies.clear();
+                self.status.latency.forget();
                 let seats = ring.keys.iter().flatten();
                 let present = seats.filter(|seat| seat.until.is_none());
                 core.moved = present.map(|seat| seat.since).min().unwrap_or(u64::MAX);
@@ -387,10 +395,33 @@ impl ProviderActor {
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
     }
 
-    /// A probe's answer has begun well: others need not wait for its end.
+    /// A stream has begun well: if it is a probe, others need not wait for its end.
     fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        if core.is_from_here(record) && take_probe(core, record) {
+        if !core.is_from_here(record) {
+            return;
+        }
+        self.measured(core, record);
+        if take_probe(core, record) {
             self.ended(core, record, Class::Success, false, true);
+        }
+    }
+
+    /// What an attempt tells of how long its upstream takes is counted, once, and published.
+    fn measured(&self, core: &mut ProviderCore, record: &LeaseRecord) {
+        let Some(sample) = record.take_latency() else {
+            return;
+        };
+        let model = &record.upstream.model;
+        if !self.status.latency.is_of(model) {
+            return;
+        }
+        if !core.latencies.contains_key(model) {
+            core.latencies
+                .insert(model.clone(), LatencyStats::default());
+        }
+        if let Some(stats) = core.latencies.get_mut(model) {
+            stats.learn(&sample);
+            self.status.latency.publish(model, &stats.snapshot());
         }
     }
 
@@ -401,6 +432,7 @@ impl ProviderActor {
         if !core.is_from_here(record) {
             return;
         }
+        self.measured(core, record);
         let probe = take_probe(core, record);
         self.ended(core, record, settlement.class, settlement.counts, probe);
     }

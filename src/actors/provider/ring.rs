@@ -115,6 +115,6 @@ impl KeySlot {
         // The lasting reason comes first: a free place is of no use while the key cools.
         let full = || Refusal::open_ended(Reason::Saturated);
         let refusal = self.status.refusal(model, tokens, now);
-        refusal.or_else(|| self.status.is_full().then(full))
+        refusal.or_else(|| self.status.looks_full().then(full))
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::shown::{items, text};
+use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
 
 /// What a row is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,21 +107,23 @@ fn first<const N: usize>(all: [Option<Seen>; N]) -> Seen {
 }
 
 fn life(value: &Value) -> Option<Seen> {
-    match value["life"].as_str() {
-        None | Some("up") => None,
-        Some("restarting") => Some(("restarting".to_owned(), None, Mood::Out)),
-        Some(_) => Some(("actor failed".to_owned(), None, Mood::Bad)),
-    }
+    let word = value["life"].as_str()?;
+    let mood = match Life::from_word(word) {
+        Some(Life::Up) => return None,
+        Some(Life::Restarting) => Mood::Out,
+        Some(Life::Quarantined) | None => Mood::Bad,
+    };
+    Some((word.to_owned(), None, mood))
 }
 
 fn hold(value: &Value) -> Option<Seen> {
     let held = value["hold"].as_object()?;
     let left = held.get("until").and_then(|it| it["seconds_left"].as_f64());
-    let state = match left {
-        Some(_) => "held",
-        None => "held until released",
-    };
-    Some((state.to_owned(), left, Mood::Bad))
+    let mut state = KeyCondition::Held.as_str().to_owned();
+    if left.is_none() {
+        state.push_str(" until released");
+    }
+    Some((state, left, Mood::Bad))
 }
 
 /// Something with an end, if it is there.
@@ -131,7 +134,7 @@ fn until(what: &str, moment: &Value, mood: Mood) -> Option<Seen> {
 
 fn upstream(provider: &str, value: &Value) -> Row {
     let share = value["share"].as_f64().unwrap_or(1.0);
-    let half_open = value["breaker"] == "half_open";
+    let half_open = value["breaker"] == BreakerCondition::HalfOpen.as_str();
     let (state, left, mood) = first([
         until("model gone", &value["gone_until"], Mood::Bad),
         until("breaker open", &value["open_until"], Mood::Out),
@@ -171,16 +174,16 @@ fn key(provider: &str, value: &Value) -> Row {
         until(&what, &cooling["until"], Mood::Out)
     });
     let probe = &value["invalid"]["probe"];
-    let probing = value["state"] == "probing";
+    let probing = value["state"] == KeyCondition::Probing.as_str();
     let (state, left, mood) = first([
         life(value),
         hold(value),
-        until("invalid", probe, Mood::Bad).filter(|_| !probing),
+        until(KeyCondition::Invalid.as_str(), probe, Mood::Bad).filter(|_| !probing),
         value["invalid"]
             .is_object()
             .then(|| ("being probed".to_owned(), None, Mood::Notable)),
         cooling,
-        Some(("usable".to_owned(), None, Mood::Well)),
+        Some((KeyCondition::Usable.as_str().to_owned(), None, Mood::Well)),
     ]);
     let count = |value: &Value| value.as_u64();
     let configured = count(&value["limits"]["max_in_flight"]);
@@ -278,7 +281,7 @@ mod tests {
                 ("groq#2", "cooling for m", Some(12.0)),
                 ("groq#3", "held until released", None),
                 ("groq#4", "invalid", Some(60.0)),
-                ("groq#5", "actor failed", None),
+                ("groq#5", "quarantined", None),
                 ("groq#6", "usable", None),
             ]
         );

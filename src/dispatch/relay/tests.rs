@@ -11,7 +11,7 @@ use http::{HeaderValue, header};
 use super::*;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use crate::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
+use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::cooldown::CooldownPolicy;
@@ -129,6 +129,7 @@ async fn read_as(
         endpoint: String::new(),
         keys: vec![None],
         rotation: KeyRotation::RoundRobin,
+        models: Vec::new(),
         limits: KeyLimits::default(),
         cooldown: CooldownPolicy::default(),
         breaker: BreakerPolicy::default(),
@@ -174,7 +175,6 @@ async fn read_as(
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
-        latencies: LatencyTable::default(),
         policies,
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),

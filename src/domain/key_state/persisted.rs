@@ -259,12 +259,12 @@ mod tests {
     fn what_an_operator_took_out_stays_out_until_its_time_or_a_release() {
         let mut key = key();
         key.hold(at(100));
-        let held = Refusal::until(Reason::Quarantined, at(100));
+        let held = Refusal::until(Reason::Held, at(100));
         assert_eq!(next(&key, at(50)).outage(at(50)), Some(held));
         assert_eq!(next(&key, at(100)).outage(at(100)), None);
         key.hold(Time::NEVER);
         let mut restored = next(&key, at(50));
-        let held = Refusal::open_ended(Reason::Quarantined);
+        let held = Refusal::open_ended(Reason::Held);
         assert_eq!(restored.readiness(&"m".into(), 0, at(9999)), Err(held));
         restored.release();
         assert!(restored.persisted(at(51)).is_empty());

@@ -83,7 +83,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             (refusal.reason, refusal.ready_at),
-            (Reason::Quarantined, Some(now + S))
+            (Reason::Held, Some(now + S))
         );
         assert!(
             provider
@@ -124,7 +124,7 @@ mod tests {
         provider.hold(Time::NEVER);
         let mut restored = next(&provider, now);
         let held = restored.gate(&model, Operation::Chat, true, now + 999 * S);
-        assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
+        assert_eq!(held, Err(Refusal::open_ended(Reason::Held)));
         restored.release();
         assert!(restored.persisted(now).is_empty());
     }

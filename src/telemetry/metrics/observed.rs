@@ -146,7 +146,10 @@ fn upstreams(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::BREAKER, observed, |it, tell| {
         for one in &it.state.load().upstreams {
             let upstream = text("upstream", one.upstream.to_string());
-            tell(1.0, &[upstream, KeyValue::new("state", one.breaker)]);
+            tell(
+                1.0,
+                &[upstream, KeyValue::new("state", one.breaker.as_str())],
+            );
         }
     });
     add(meter, &specs::UPSTREAM_KEYS, observed, |it, tell| {
@@ -171,7 +174,7 @@ fn keys(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::KEY_STATE, observed, |it, tell| {
         for key in &it.state.load().keys {
             let id = text("key", key.id.to_string());
-            tell(1.0, &[id, KeyValue::new("state", key.state)]);
+            tell(1.0, &[id, KeyValue::new("state", key.state.as_str())]);
         }
     });
     macro_rules! each_key {
@@ -219,7 +222,7 @@ fn actors(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::ACTOR_STATE, observed, |it, tell| {
         for actor in &it.state.load().actors {
             let name = text("actor", actor.name.as_str());
-            tell(1.0, &[name, KeyValue::new("state", actor.life)]);
+            tell(1.0, &[name, KeyValue::new("state", actor.life.as_str())]);
         }
     });
     add(meter, &specs::ACTOR_RESTARTS, observed, |it, tell| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
 use crate::domain::ids::{KeyId, Upstream};
 use crate::telemetry::traces::TraceCounts;
 
@@ -38,8 +39,8 @@ pub struct StateGauges {
 pub struct ActorGauges {
     /// `router`, `provider groq`, `key groq#1`.
     pub name: String,
-    /// `up`, `restarting` or `quarantined`.
-    pub life: &'static str,
+    /// Whether it runs.
+    pub life: Life,
     /// How often it was started again.
     pub restarts: u32,
     /// Messages that it has still to handle, where they are counted.
@@ -51,8 +52,8 @@ pub struct ActorGauges {
 pub struct UpstreamGauges {
     /// The upstream.
     pub upstream: Upstream,
-    /// `closed`, `open` or `half_open`.
-    pub breaker: &'static str,
+    /// The state of its circuit breaker.
+    pub breaker: BreakerCondition,
     /// The number of its keys.
     pub keys: usize,
     /// Those that it may be asked with now.
@@ -64,8 +65,8 @@ pub struct UpstreamGauges {
 pub struct KeyGauges {
     /// The key's id.
     pub id: KeyId,
-    /// The state's name: `usable`, `cooling`, ….
-    pub state: &'static str,
+    /// Its state, models' own cooldowns left aside.
+    pub state: KeyCondition,
     /// Seconds until its last cooldown ends.
     pub cooldown: f64,
     /// Attempts under way.
