@@ -109,7 +109,7 @@ impl App {
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
-        let admin = Arc::new(admin(config, &api, (&tree, clock), send));
+        let admin = Arc::new(admin(config, &api, &tree, clock, send));
         let data = RunningListeners::bind(&config.server, passed).await?;
         if let Some(metrics) = recorder.metrics() {
             metrics.look_with(metrics::look(&api, &admin));
@@ -272,7 +272,8 @@ impl App {
 fn admin(
     config: &Config,
     api: &Arc<Api>,
-    (tree, clock): (&Tree, Clock),
+    tree: &Tree,
+    clock: Clock,
     commands: mpsc::Sender<ProcessCommand>,
 ) -> AdminState {
     let serving = api.serving();
@@ -283,18 +284,17 @@ fn admin(
         .map(Clients::all)
         .unwrap_or_default();
     let (door, api) = (api.admission.clone(), Arc::clone(api));
-    AdminState::new(
+    AdminState::new(AdminParts {
         now,
-        (clock, Abort::default()),
-        (
-            tree.client().clone(),
-            tree.operator(),
-            Arc::clone(&serving.dispatch.recorder),
-        ),
+        clock,
+        abort: Abort::default(),
+        dispatcher: tree.client().clone(),
+        operator: tree.operator(),
+        recorder: Arc::clone(&serving.dispatch.recorder),
         commands,
-        Box::new(move || door.inside()),
-        Box::new(move || Arc::clone(&api.serving().dispatch)),
-    )
+        in_flight: Box::new(move || door.inside()),
+        dispatch: Box::new(move || Arc::clone(&api.serving().dispatch)),
+    })
     .with_streams(admin::streams(&config.server))
 }
 

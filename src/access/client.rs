@@ -118,7 +118,7 @@ impl Client {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
         let taken = self.usage.take(limits, reserved, now);
-        let taken = taken.map_err(|met| self.too_much(met, now))?;
+        let taken = taken.map_err(|(met, ready)| self.too_much(met, ready, now))?;
         Ok(Reservation {
             client: Arc::clone(self),
             reserved,
@@ -134,7 +134,7 @@ impl Client {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
         let look = self.usage.look(limits, reserved, now);
-        look.map_err(|met| self.too_much(met, now))
+        look.map_err(|(met, ready)| self.too_much(met, ready, now))
     }
 
     /// Whether as many requests of it are under way as may be.
@@ -143,7 +143,7 @@ impl Client {
         most.is_some_and(|most| self.in_flight() >= most.get())
     }
 
-    fn too_much(&self, (met, ready): (LimitMet, Time), now: Time) -> RateExceeded {
+    fn too_much(&self, met: LimitMet, ready: Time, now: Time) -> RateExceeded {
         let limits = &self.policy.limits;
         let (what, limit) = match met {
             LimitMet::Requests => ("requests", limits.rpm),

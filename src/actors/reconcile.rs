@@ -137,7 +137,7 @@ fn stop(
         .keys
         .iter()
         .enumerate()
-        .map(|(place, slot)| retire(slots, difference, spec, (name, place), slot.as_ref()?))
+        .map(|(place, slot)| retire(slots, difference, spec, name, place, slot.as_ref()?))
         .collect();
     let places = keys.len();
     if keys.iter().all(Option::is_none) {
@@ -173,7 +173,8 @@ fn retire(
     slots: &mut BTreeMap<Child, ChildSlot>,
     difference: &mut Reconciliation,
     spec: &TreeSpec,
-    (provider, place): (&ProviderName, usize),
+    provider: &ProviderName,
+    place: usize,
     slot: &KeySlot,
 ) -> Option<KeySlot> {
     let until = slot.until.unwrap_or(spec.generation);
@@ -275,8 +276,8 @@ impl<'a> Reconciling<'a> {
                 self.difference.settings.push((cell, settings));
                 keys.push(Some(slot.clone()));
             } else {
-                let at = (&self.provider.name, place);
-                keys.push(retire(slots, self.difference, self.spec, at, slot));
+                let name = &self.provider.name;
+                keys.push(retire(slots, self.difference, self.spec, name, place, slot));
             }
         }
         let recall = self.restored();

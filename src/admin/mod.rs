@@ -20,4 +20,6 @@ mod upstreams;
 
 pub use guard::AdminConnectionInfo;
 pub use service::AdminService;
-pub use state::{AdminState, CurrentConfig, LastReload, Mistake, ProcessCommand, Reloaded};
+pub use state::{
+    AdminParts, AdminState, CurrentConfig, LastReload, Mistake, ProcessCommand, Reloaded,
+};

@@ -100,22 +100,53 @@ pub struct LastReload {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ShuttingDown;
 
+/// What the admin listener is made of.
+pub struct AdminParts {
+    /// The configuration in force.
+    pub now: CurrentConfig,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Ends the requests to the admin listener.
+    pub abort: Abort,
+    /// Reads the actors' published states.
+    pub dispatcher: TreeClient,
+    /// Sends operators' commands to the actors.
+    pub operator: CommandSender,
+    /// Requests, metrics and events.
+    pub recorder: Arc<Recorder>,
+    /// Sends commands to the process.
+    pub commands: mpsc::Sender<ProcessCommand>,
+    /// Counts the requests under way.
+    pub in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Gives the generation that the next request would get.
+    pub dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
+}
+
+impl std::fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminParts").finish_non_exhaustive()
+    }
+}
+
 impl AdminState {
-    /// Starts with this configuration. `in_flight` counts the requests under way, `dispatch` gives the generation that
-    /// the next one would get.
-    pub fn new(
-        now: CurrentConfig,
-        (clock, halt): (Clock, Abort),
-        (dispatcher, operator, recorder): (TreeClient, CommandSender, Arc<Recorder>),
-        commands: mpsc::Sender<ProcessCommand>,
-        in_flight: Box<dyn Fn() -> usize + Send + Sync>,
-        dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
-    ) -> Self {
+    /// Starts with these.
+    pub fn new(parts: AdminParts) -> Self {
+        let AdminParts {
+            now,
+            clock,
+            abort,
+            dispatcher,
+            operator,
+            recorder,
+            commands,
+            in_flight,
+            dispatch,
+        } = parts;
         Self {
             now: ArcSwap::from_pointee(now),
             last_reload: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
-            abort: halt,
+            abort,
             clock,
             dispatcher,
             operator,

@@ -59,7 +59,8 @@ pub(super) fn discard(mut body: Body) {
 pub(super) async fn read(
     body: &mut Body,
     codings: &[Coding],
-    (max, pause): (usize, Duration),
+    max: usize,
+    pause: Duration,
     buffers: &Buffers,
 ) -> Result<Bytes, ApiError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -78,7 +79,7 @@ pub(super) async fn read(
         turn: YieldBudget::default(),
     };
     let read = match codings {
-        [] => read_plain(&mut pieces, (max, announced), &mut room).await?,
+        [] => read_plain(&mut pieces, max, announced, &mut room).await?,
         // Decoders are large: inside of the request's own future they would be moved with every request.
         codings => Box::pin(read_coded(&mut pieces, codings, max, &mut room)).await?,
     };
@@ -111,7 +112,8 @@ async fn read_coded(
 
 async fn read_plain(
     pieces: &mut BodyChunks<'_>,
-    (max, announced): (usize, usize),
+    max: usize,
+    announced: usize,
     room: &mut Buffered,
 ) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();

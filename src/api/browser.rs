@@ -46,7 +46,8 @@ pub(super) enum Judged {
 /// Judges a request by its head. `open`: its route shows nothing and costs nothing.
 pub(super) fn judge<B>(
     request: &Request<B>,
-    (serving, entrance): (&Serving, DataConnectionInfo),
+    serving: &Serving,
+    entrance: DataConnectionInfo,
     open: bool,
 ) -> Judged {
     let headers = request.headers();
@@ -71,12 +72,7 @@ pub(super) fn judge<B>(
     if open || serving.clients.is_some() {
         return Judged::Pass;
     }
-    match doubt(
-        headers,
-        named,
-        (&serving.pages, entrance),
-        allowed.is_some(),
-    ) {
+    match doubt(headers, named, &serving.pages, entrance, allowed.is_some()) {
         None => Judged::Pass,
         Some(error) => Judged::Refused(error),
     }
@@ -85,7 +81,8 @@ pub(super) fn judge<B>(
 fn doubt(
     headers: &HeaderMap,
     named: NamedHost<'_>,
-    (pages, entrance): (&Pages, DataConnectionInfo),
+    pages: &Pages,
+    entrance: DataConnectionInfo,
     allowed: bool,
 ) -> Option<ApiError> {
     // A name in a certificate cannot be a page's own. From elsewhere an open listener may be called by names that only

@@ -52,7 +52,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     };
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
-    let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
+    let admitted = admit(operation, api, &serving, head, &mut body, caller).await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
@@ -62,7 +62,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         }
         Err(error) => {
             let client = client.as_deref();
-            tell(operation, &serving, (&id, client, trace), arrived, &error);
+            record_refusal(operation, &serving, &id, client, trace, arrived, &error);
             if !asks {
                 body::discard(body);
             }
@@ -87,10 +87,12 @@ struct Caller<'a> {
 }
 
 /// Records a request that never reached dispatch, for the log; its target is unknown.
-fn tell(
+fn record_refusal(
     operation: Operation,
     serving: &Serving,
-    (id, client, trace): (&Arc<str>, Option<&Client>, Option<Arc<TraceContext>>),
+    id: &Arc<str>,
+    client: Option<&Client>,
+    trace: Option<Arc<TraceContext>>,
     arrived: Time,
     error: &ApiError,
 ) {
@@ -128,8 +130,10 @@ fn tagged(mut response: Response, id: &str) -> Response {
 /// All checks before the request reaches dispatch.
 async fn admit(
     operation: Operation,
-    (api, serving): (&Api, &Serving),
-    (head, body): (Parts, &mut Body),
+    api: &Api,
+    serving: &Serving,
+    head: Parts,
+    body: &mut Body,
     caller: Caller<'_>,
 ) -> Result<(dispatch::Request, AdmissionPermit), ApiError> {
     if api.abort.is_on() {
@@ -142,8 +146,8 @@ async fn admit(
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
-    let bounds = (serving.max_body, serving.body_timeout);
-    let reading = body::read(body, &codings, bounds, &serving.dispatch.buffers);
+    let (max, pause) = (serving.max_body, serving.body_timeout);
+    let reading = body::read(body, &codings, max, pause, &serving.dispatch.buffers);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
     let until = policy.deadline_of(caller.arrived, shorter);
@@ -316,7 +320,7 @@ pub(super) fn turn_away(
         let id = request_headers::request_id(request.headers());
         let arrived = serving.dispatch.clock.now();
         let trace = request_headers::trace(&request, &serving.dispatch.recorder);
-        tell(operation, serving, (&id, None, trace), arrived, error);
+        record_refusal(operation, serving, &id, None, trace, arrived, error);
         let (head, body) = request.into_parts();
         if !asks_first(&head.headers) {
             body::discard(body);

@@ -56,29 +56,29 @@ impl Service<Request<Incoming>> for ApiService {
         let serving = self.api.serving();
         let readable = CorsAnswer::of(&serving.pages, request.headers());
         let open = health::PATHS.contains(&request.uri().path());
-        let judged = browser::judge(&request, (&serving, self.entrance), open);
+        let judged = browser::judge(&request, &serving, self.entrance, open);
         match (judged, operation) {
             (Judged::Pass, Some(operation)) => {
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
                 Box::pin(async move {
                     let response = handlers::relay(operation, &api, request).await;
-                    Ok(finished((last, readable), response))
+                    Ok(finished(last, readable, response))
                 })
             }
             (Judged::Pass, None) if asks_for_websocket(&request) => {
                 let response = handlers::no_upgrade(request.map(Body::new));
-                Box::pin(async move { Ok(finished((last, readable), response)) })
+                Box::pin(async move { Ok(finished(last, readable, response)) })
             }
             (Judged::Pass, None) => {
                 let answering = self.router.call(request);
-                Box::pin(async move { Ok(finished((last, readable), answering.await?)) })
+                Box::pin(async move { Ok(finished(last, readable, answering.await?)) })
             }
             (Judged::Answered(response), _) => Box::pin(async move { Ok(response) }),
             (Judged::Refused(error), operation) => {
                 let request = request.map(Body::new);
                 let response = handlers::turn_away(operation, &serving, request, &error);
-                Box::pin(async move { Ok(finished((last, readable), response)) })
+                Box::pin(async move { Ok(finished(last, readable, response)) })
             }
         }
     }
@@ -94,7 +94,7 @@ fn is_last<B>(request: &Request<B>) -> bool {
 }
 
 /// What every answer says, whatever was asked for. `last`: nothing that follows may be taken for a request.
-fn finished((last, readable): (bool, CorsAnswer), mut response: Response) -> Response {
+fn finished(last: bool, readable: CorsAnswer, mut response: Response) -> Response {
     readable.tell(response.headers_mut());
     if last {
         let close = HeaderValue::from_static("close");

@@ -40,7 +40,8 @@ pub(super) fn resolve(
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
     let server = server(
         raw.server.unwrap_or_default(),
-        (context, !clients.is_empty()),
+        context,
+        !clients.is_empty(),
         &mut report,
     );
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
@@ -249,7 +250,8 @@ fn add_from_environment(
 /// `clients`: callers need a token.
 fn server(
     raw: raw::ServerSection,
-    (context, clients): (&Context<'_>, bool),
+    context: &Context<'_>,
+    clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
     let usual = ServerConfig::default();

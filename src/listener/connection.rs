@@ -101,7 +101,7 @@ impl ServeOptions {
         guest: ShutdownHandle,
     ) {
         if let Some(place) = self.connections.room.enter() {
-            self.serve(stream, (service, guest), place);
+            self.serve(stream, service, guest, place);
             return;
         }
         let Ok(told) = Arc::clone(&self.connections.refusals).try_acquire_owned() else {
@@ -112,7 +112,7 @@ impl ServeOptions {
         task::detach(async move {
             if let Some(place) = how.connections.room.enter_late().await {
                 drop(told);
-                how.serve(stream, (service, guest), place);
+                how.serve(stream, service, guest, place);
                 return;
             }
             tracing::debug!("connection refused: too many (server.max_connections)");
@@ -125,7 +125,8 @@ impl ServeOptions {
     fn serve<S: Serves>(
         &self,
         stream: impl ConnectionIo,
-        (service, guest): (S, ShutdownHandle),
+        service: S,
+        guest: ShutdownHandle,
         place: OwnedSemaphorePermit,
     ) {
         let policy = self.connections.policy;

@@ -33,7 +33,7 @@ impl Pumped {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(1);
-        task::detach(pump(body, sender, (patience, until)));
+        task::detach(pump(body, sender, patience, until));
         Self(receiver)
     }
 
@@ -51,7 +51,8 @@ impl Pumped {
 async fn pump<B>(
     mut body: B,
     sender: mpsc::Sender<Moved>,
-    (patience, until): (Duration, Option<Instant>),
+    patience: Duration,
+    until: Option<Instant>,
 ) where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {

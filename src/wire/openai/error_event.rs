@@ -51,7 +51,7 @@ pub fn error_event(
     let Trouble { kind, code, .. } = trouble;
     let message = recognisable(trouble.message, kind);
     match operation.events() {
-        EventForm::Numbered => failed_response(&message, (kind, code), request_id, so_far),
+        EventForm::Numbered => failed_response(&message, kind, code, request_id, so_far),
         EventForm::Chunks => {
             let event = json!({"error": {
                 "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
@@ -84,7 +84,7 @@ pub fn error_event_from_body(
     match operation.events() {
         EventForm::Numbered => {
             let message = recognisable(message, kind);
-            failed_response(&message, (kind, code), request_id, so_far)
+            failed_response(&message, kind, code, request_id, so_far)
         }
         EventForm::Chunks => {
             // What else the upstream says, of the error and beside it, stays.
@@ -122,7 +122,8 @@ pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
 /// The event `response.failed`, with the fields that earlier events gave the response.
 fn failed_response(
     message: &str,
-    (kind, code): (&str, &str),
+    kind: &str,
+    code: &str,
     request_id: &str,
     so_far: &Progress,
 ) -> Bytes {
