@@ -125,6 +125,8 @@ impl RequestTrace {
     fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
         let told = self.usage.and_then(|usage| usage.total());
         match self.ending {
+            // No upstream worked for it.
+            Some(RequestEnd::Answered(_)) if self.lookup.is_served() => Some(0),
             Some(RequestEnd::Answered(_)) if told.is_some() => told,
             Some(RequestEnd::Failed(_)) => Some(told.unwrap_or(0)),
             Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),

@@ -17,8 +17,9 @@ use crate::telemetry::request_record::RequestRecord;
 /// Counts all of it.
 pub(super) fn record(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     request(told, instruments, tables);
-    // It came as far as to upstreams, if only to hear that none may be asked, and its caller waited for the end.
-    let dispatched = !told.attempts.is_empty() || told.refused.is_some();
+    // It came as far as to upstreams, if only to hear that none may be asked, or was served without them, and its caller
+    // waited for the end.
+    let dispatched = !told.attempts.is_empty() || told.refused.is_some() || told.lookup.is_served();
     if dispatched && told.outcome != "caller_left" {
         let durations = tables.request_durations(instruments, target(told));
         if let Some(durations) = durations {
