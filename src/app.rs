@@ -28,7 +28,7 @@ use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
+use crate::admin::{AdminParts, AdminState, Mistake, ProcessCommand, Reloaded};
 use crate::api::{AdmissionLimit, Api};
 use crate::config::{Config, ConfigErrors, ServerConfig};
 use crate::dispatch::Dispatch;

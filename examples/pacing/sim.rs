@@ -336,6 +336,7 @@ pub async fn play(setup: Setup) -> Figures {
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
+        cache: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),

@@ -322,6 +322,7 @@ pub(super) fn dispatch(
             let policy = config.dispatch.hedge.unwrap_or_default();
             HedgeController::new(policy, known)
         }),
+        cache: None,
         policies: config.policies.clone(),
         clock,
         abort: halt.clone(),

@@ -10,6 +10,7 @@ use super::limits::RequestLimits;
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use super::request_trace::{RequestEnd, RequestTrace};
+use super::response_cache::PendingAnswer;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
@@ -42,6 +43,8 @@ pub(super) struct RunState {
     pub(super) limits: RequestLimits,
     /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
     pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
+    /// Where its answer is put for equal requests, if it is to be kept.
+    pub(super) pending: Option<Box<dyn PendingAnswer>>,
     /// The facts that are recorded when the request ends.
     pub(super) trace: RequestTrace,
 }
@@ -75,6 +78,7 @@ impl RequestRun {
                 attempts,
                 limits,
                 kept: None,
+                pending: None,
                 trace: story,
             },
         }

@@ -13,6 +13,7 @@ use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
 use super::leasing::Denied;
+use super::lookup;
 use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::relay::Relay;
 use super::request::{Endpoint, Request};
@@ -209,7 +210,10 @@ impl RequestRun {
             ..record
         });
         drop(lease);
-        self.whole(tried, whole)
+        let pending = self.state.pending.take();
+        let answer = self.whole(tried, whole);
+        lookup::keep(pending, &answer);
+        answer
     }
 
     /// A whole answer of an upstream goes back, good or bad.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
+use super::response_cache::ResponseCache;
 use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
@@ -30,6 +31,8 @@ pub struct Dispatch {
     pub policy: DispatchPolicy,
     /// Statistics of late first tokens; `None` when hedging is off.
     pub hedge_controller: Option<HedgeController>,
+    /// Answers that are there before any upstream is asked; `None` where none are kept.
+    pub cache: Option<Arc<dyn ResponseCache>>,
     /// What holds for which target.
     pub policies: TargetPolicies,
     /// The time source.

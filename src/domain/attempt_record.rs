@@ -75,6 +75,29 @@ pub enum CacheLookup {
     /// No answers are kept, or this request was not looked up.
     #[default]
     Off,
+    /// There was none: an upstream was asked.
+    Missed,
+    /// An answer that was kept served it.
+    Kept,
+    /// The answer to an equal request that was under way served it.
+    Joined,
+}
+
+impl CacheLookup {
+    /// The word for it in logs; `None` when nothing was looked up.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Missed => Some("missed"),
+            Self::Kept => Some("kept"),
+            Self::Joined => Some("joined"),
+        }
+    }
+
+    /// Whether the request was served by what was found.
+    pub const fn is_served(self) -> bool {
+        matches!(self, Self::Kept | Self::Joined)
+    }
 }
 
 /// The record of one attempt.

@@ -316,6 +316,7 @@ pub fn dispatch(
     Dispatch {
         generation,
         hedge_controller: hedger,
+        cache: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),
         tree: tree.client().clone(),
         targets: Arc::clone(&world.targets),

@@ -175,6 +175,7 @@ async fn read_as(
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
+        cache: None,
         policies,
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),

@@ -17,8 +17,10 @@ use crate::telemetry::request_record::RequestRecord;
 /// Counts a request and its attempts.
 pub(super) fn record(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     count_request(request, instruments, tables);
-    // It reached dispatch, even if no upstream could be asked, and its caller waited for the end.
-    let dispatched = !request.attempts.is_empty() || request.refused.is_some();
+    // It reached dispatch, even if no upstream could be asked, or was served without them, and its caller waited for the
+    // end.
+    let dispatched =
+        !request.attempts.is_empty() || request.refused.is_some() || request.lookup.is_served();
     if dispatched && request.outcome != "caller_left" {
         let durations = tables.request_durations(instruments, target(request));
         if let Some(durations) = durations {
