@@ -73,9 +73,9 @@ impl ResponseCache for Keeps {
 #[derive(Default)]
 struct Shares(OnceLock<watch::Receiver<Option<StoredResponse>>>);
 
-struct Place(watch::Sender<Option<StoredResponse>>);
+struct SharedPlace(watch::Sender<Option<StoredResponse>>);
 
-impl PendingAnswer for Place {
+impl PendingAnswer for SharedPlace {
     fn put(self: Box<Self>, answer: StoredResponse) {
         self.0.send_replace(Some(answer));
     }
@@ -86,7 +86,7 @@ impl ResponseCache for Shares {
         Box::pin(async {
             let (place, coming) = watch::channel(None);
             if self.0.set(coming).is_ok() {
-                return CacheAnswer::Missing(Box::new(Place(place)));
+                return CacheAnswer::Missing(Box::new(SharedPlace(place)));
             }
             let mut coming = self.0.get().unwrap().clone();
             match coming.wait_for(Option::is_some).await {
@@ -119,14 +119,14 @@ fn kept() -> StoredResponse {
     }
 }
 
-struct Bench {
+struct CachedDispatch {
     tree: Tree,
     dispatch: Arc<Dispatch>,
     client: Arc<Client>,
     calls: Arc<AtomicUsize>,
 }
 
-impl Bench {
+impl CachedDispatch {
     async fn new(status: u16, cache: impl ResponseCache + 'static) -> Self {
         let (name, clock) = (ProviderName::from("a"), Clock::start());
         let provider = ProviderSpec {
@@ -257,7 +257,7 @@ fn text(answer: &ProxyResponse) -> &[u8] {
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_answer_serves_without_an_upstream_a_key_or_tokens_of_its_client() {
-    let bench = Bench::new(200, Keeps(kept())).await;
+    let bench = CachedDispatch::new(200, Keeps(kept())).await;
     let answer = bench.ask(QUESTION, 10 * S).await.unwrap();
     assert_eq!((answer.status, answer.attempts), (200, 0));
     assert_eq!(text(&answer), kept().body);
@@ -282,7 +282,7 @@ async fn a_kept_answer_serves_without_an_upstream_a_key_or_tokens_of_its_client(
 
 #[tokio::test(start_paused = true)]
 async fn equal_requests_share_one_answer() {
-    let bench = Bench::new(200, Shares::default()).await;
+    let bench = CachedDispatch::new(200, Shares::default()).await;
     let asked = || bench.ask(QUESTION, 10 * S);
     let (first, second) = tokio::join!(asked(), asked());
     let (first, second) = (first.unwrap(), second.unwrap());
@@ -299,7 +299,7 @@ async fn equal_requests_share_one_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_a_request_that_fails_ask_themselves() {
-    let bench = Bench::new(400, Shares::default()).await;
+    let bench = CachedDispatch::new(400, Shares::default()).await;
     let asked = || bench.ask(QUESTION, 10 * S);
     let (first, second) = tokio::join!(asked(), asked());
     assert_eq!((first.unwrap().status, second.unwrap().status), (400, 400));
@@ -313,7 +313,7 @@ async fn those_who_wait_for_a_request_that_fails_ask_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_for_a_request_whose_caller_leaves_ask_themselves() {
-    let bench = Bench::new(200, Shares::default()).await;
+    let bench = CachedDispatch::new(200, Shares::default()).await;
     let leaves = async { tokio::time::timeout(S / 2, bench.ask(QUESTION, 10 * S)).await };
     let (first, second) = tokio::join!(leaves, bench.ask(QUESTION, 10 * S));
     assert!(first.is_err());
@@ -323,7 +323,7 @@ async fn those_who_wait_for_a_request_whose_caller_leaves_ask_themselves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_ends_by_the_deadline() {
-    let bench = Bench::new(200, Hangs).await;
+    let bench = CachedDispatch::new(200, Hangs).await;
     let failed = bench.ask(QUESTION, 3 * S).await.unwrap_err();
     assert_eq!(failed.code.as_str(), "deadline_exceeded");
     assert_eq!(bench.calls(), 0);
@@ -331,7 +331,7 @@ async fn a_look_ends_by_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_are_not_looked_up() {
-    let bench = Bench::new(200, Keeps(kept())).await;
+    let bench = CachedDispatch::new(200, Keeps(kept())).await;
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
     // Whatever becomes of a whole answer to it.
     drop(bench.ask(body, 10 * S).await);
