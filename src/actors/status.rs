@@ -377,9 +377,8 @@ pub struct ProviderSnapshot {
 }
 
 impl ProviderSnapshot {
-    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`; without an
-    /// operation, whether a request for any of those that are known of would. A probe that was lost with a crash is noticed by
-    /// the next request only.
+    /// Whether a first attempt for `model` would be let through at `now`; without an operation, one for any of those that
+    /// are known of. A probe that was lost with a crash is noticed by the next request only.
     ///
     /// # Errors
     /// Why not, and when it could.
@@ -393,18 +392,10 @@ impl ProviderSnapshot {
         let facts = GateFacts {
             held: self.held,
             cooling: self.cooling,
-            gone_until: upstream.and_then(|upstream| match operation {
-                Some(operation) => upstream.absences.gone(operation, now),
-                None => upstream.absences.everything(now),
-            }),
+            gone_until: upstream.and_then(|upstream| upstream.absences.gone_for(operation, now)),
             breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker),
         };
         facts.pass(now)
-    }
-
-    /// Until when `model` counts as one without the operation.
-    pub fn not_offered(&self, model: &ModelName, operation: Operation, now: Time) -> Option<Time> {
-        self.upstream(model)?.absences.not_offered(operation, now)
     }
 
     /// The share of requests that `model` takes while it recovers from an open breaker.
@@ -412,7 +403,8 @@ impl ProviderSnapshot {
         self.upstream(model)?.recovery(now)
     }
 
-    fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
+    /// What is out of order with that model.
+    pub fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 
