@@ -13,6 +13,7 @@ pub mod handoff;
 pub mod key;
 pub mod latency_status;
 pub mod lease;
+mod life_status;
 pub mod mailbox;
 pub mod message;
 pub mod provider;

@@ -1,18 +1,19 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
-use crate::domain::dialect::Operation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
 use super::latency_status::LatencyStatus;
+pub use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
 use crate::domain::breaker::BreakerGate;
 pub use crate::domain::condition::Life;
 use crate::domain::condition::{BreakerCondition, KeyCondition};
 use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::key_state::KeyFacts;
 use crate::domain::limits::KeyLimits;
@@ -22,50 +23,6 @@ use crate::domain::provider_state::{GateFacts, Pass, UpstreamSnapshot};
 use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
-
-/// An actor's life, as the supervisor publishes it.
-#[derive(Debug)]
-pub struct LifeStatus {
-    state: AtomicU8,
-    starts: AtomicU32,
-}
-
-impl Default for LifeStatus {
-    fn default() -> Self {
-        Self {
-            state: AtomicU8::new(1),
-            starts: AtomicU32::new(0),
-        }
-    }
-}
-
-impl LifeStatus {
-    /// The present state of the actor.
-    pub fn get(&self) -> Life {
-        match self.state.load(Ordering::Relaxed) {
-            0 => Life::Up,
-            1 => Life::Restarting,
-            _ => Life::Quarantined,
-        }
-    }
-
-    /// How often it was started again.
-    pub fn restarts(&self) -> u32 {
-        self.starts.load(Ordering::Relaxed).saturating_sub(1)
-    }
-
-    pub(crate) fn set(&self, life: Life) {
-        let state = match life {
-            Life::Up => 0,
-            Life::Restarting => 1,
-            Life::Quarantined => 2,
-        };
-        if life == Life::Up {
-            self.starts.fetch_add(1, Ordering::Relaxed);
-        }
-        self.state.store(state, Ordering::Relaxed);
-    }
-}
 
 /// What a key's actor last published.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -376,9 +333,8 @@ pub struct ProviderSnapshot {
 }
 
 impl ProviderSnapshot {
-    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`; without an
-    /// operation, whether a request for any of those that are known of would. A probe that was lost with a crash is noticed by
-    /// the next request only.
+    /// Whether a first attempt for `model` would be let through at `now`; without an operation, one for any of those that
+    /// are known of. A probe that was lost with a crash is noticed by the next request only.
     ///
     /// # Errors
     /// Why not, and when it could.
@@ -392,18 +348,10 @@ impl ProviderSnapshot {
         let facts = GateFacts {
             held: self.held,
             cooling: self.cooling,
-            gone_until: upstream.and_then(|upstream| match operation {
-                Some(operation) => upstream.absences.gone(operation, now),
-                None => upstream.absences.everything(now),
-            }),
+            gone_until: upstream.and_then(|upstream| upstream.absences.gone_for(operation, now)),
             breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker),
         };
         facts.pass(now)
-    }
-
-    /// Until when `model` counts as one without the operation.
-    pub fn not_offered(&self, model: &ModelName, operation: Operation, now: Time) -> Option<Time> {
-        self.upstream(model)?.absences.not_offered(operation, now)
     }
 
     /// The share of requests that `model` takes while it recovers from an open breaker.
@@ -411,7 +359,8 @@ impl ProviderSnapshot {
         self.upstream(model)?.recovery(now)
     }
 
-    fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
+    /// What is out of order with that model.
+    pub fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 

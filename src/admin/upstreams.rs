@@ -98,7 +98,7 @@ fn hold(held: Option<Time>, look: ClockReading) -> Value {
 }
 
 fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> Value {
-    let known = view.upstreams.iter().find(|it| it.model == *model);
+    let known = view.upstream(model);
     let (breaker, until, since) = view.breaker(model, look.now);
     let share = known
         .and_then(|it| it.ramp.map(|ramp| ramp.since()))

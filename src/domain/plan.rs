@@ -419,6 +419,13 @@ mod tests {
     fn one_that_recovers_is_passed_over_only_for_another_one() {
         assert_eq!(told(&[recovering(), free()], TERMS), "goes to 1");
         assert_eq!(told(&[recovering(), cooling(5)], TERMS), "goes to 0");
+        let lacking = || CandidateFacts {
+            not_offered: Some(Time::from_millis(600_000)),
+            ..free()
+        };
+        assert_eq!(told(&[lacking(), free()], TERMS), "goes to 1");
+        assert_eq!(told(&[lacking(), cooling(5)], TERMS), "goes to 0");
+        assert_eq!(told(&[lacking()], TERMS), "goes to 0");
     }
 
     #[test]

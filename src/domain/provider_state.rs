@@ -22,11 +22,9 @@ mod absence;
 mod facts;
 mod manual;
 
-pub use absence::{Absence, Absences};
+pub use absence::{Absence, Absences, MODEL_GONE};
 pub use facts::{GateFacts, Pass, UpstreamSnapshot};
 
-/// How long a model that its provider does not know is left alone.
-pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// The most models that are kept; callers choose model names. Idle entries beyond it are forgotten.
 pub const MODELS_KEPT: usize = 512;
 

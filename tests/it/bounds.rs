@@ -41,7 +41,7 @@ const TABLE: &[Row] = &[
         paced,
     ),
     (
-        "Models that are gone or have a breaker, of a provider",
+        "Models that are gone, lack an operation or have a breaker, of a provider",
         provider_state::MODELS_KEPT,
         gone,
     ),

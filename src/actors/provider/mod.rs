@@ -451,9 +451,18 @@ impl ProviderActor {
             .state
             .settled(model, operation, class, counts, probe, now);
         let Some(change) = change else { return };
+        let before = self.status.view();
         self.publish(core, now);
         match change {
-            UpstreamChange::Absent(absence) => events::absent(&self.id, model, &absence, now),
+            // Who has nowhere else to go is told the same again and again.
+            UpstreamChange::Absent(absence) => {
+                if before
+                    .upstream(model)
+                    .is_none_or(|it| !it.absences.has(&absence, now))
+                {
+                    events::absent(&self.id, model, &absence, now);
+                }
+            }
             UpstreamChange::Served => {}
             UpstreamChange::Circuit(change) => {
                 let span = match change {

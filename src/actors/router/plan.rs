@@ -73,7 +73,8 @@ fn published(
     let (gate, not_offered, recovery) = if view.home == ring.endpoint {
         (
             view.gate(model, Some(operation), now),
-            view.not_offered(model, operation, now),
+            view.upstream(model)
+                .and_then(|it| it.absences.not_offered(operation, now)),
             view.recovery(model, now),
         )
     } else {

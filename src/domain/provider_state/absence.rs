@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::MODEL_GONE;
 use crate::domain::dialect::Operation;
 use crate::domain::outcome::Class;
 use crate::domain::refusal::Reason;
 use crate::domain::time::Time;
+
+/// How long a model that its provider does not know, or an operation that it does not have, is left alone.
+pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 
 /// An operation for which an upstream is left alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +41,14 @@ impl Absences {
         Some(known.gone_until).filter(|until| now < *until)
     }
 
+    /// The same; without an operation, for all of those that it is known for.
+    pub fn gone_for(&self, operation: Option<Operation>, now: Time) -> Option<Time> {
+        match operation {
+            Some(operation) => self.gone(operation, now),
+            None => self.everything(now),
+        }
+    }
+
     /// Until when the upstream counts as one without that operation.
     pub fn not_offered(&self, operation: Operation, now: Time) -> Option<Time> {
         let known = self.known(operation)?;
@@ -56,6 +66,12 @@ impl Absences {
     /// The last end of those that run; `None` when none does.
     pub fn until(&self, now: Time) -> Option<Time> {
         self.all(now).map(|absence| absence.until).max()
+    }
+
+    /// Whether one for the same operation and reason runs.
+    pub fn has(self, absence: &Absence, now: Time) -> bool {
+        let same = |it: Absence| (it.operation, it.reason) == (absence.operation, absence.reason);
+        self.all(now).any(same)
     }
 
     /// Those that run.
@@ -92,14 +108,16 @@ impl Absences {
         }
     }
 
-    /// Notes that an operation was served. True when something else was believed of it, or may be shown of the others.
+    /// Notes that an operation was served, so the upstream has it. True when that was not known. A model that is gone
+    /// stays gone: what was served may have begun before.
     pub(super) fn served(&mut self, operation: Operation) -> bool {
         let Some(known) = self.known_mut(operation) else {
             return false;
         };
         let served = Known {
             served: true,
-            ..Known::default()
+            not_offered_until: Time::ZERO,
+            ..*known
         };
         std::mem::replace(known, served) != served
     }
@@ -107,7 +125,8 @@ impl Absences {
     /// What a failure tells of its operation; `None` where it is no more than a failure.
     ///
     /// What the upstream says itself of an operation holds for [`MODEL_GONE`], unless the operation has been served here:
-    /// then the request is peculiar. An answer that failed otherwise, in an operation that was never served while another
+    /// then the request is peculiar. Of chat it is not believed before another operation was served: every upstream is
+    /// expected to have it, so the request may be peculiar, or something stand in the way for a moment. An answer that failed otherwise, in an operation that was never served while another
     /// one was, is most likely no more than a clumsy word for the same, and is believed for `doubtful`.
     pub(super) fn note(
         &mut self,
@@ -121,7 +140,9 @@ impl Absences {
         let known = self.known_mut(operation)?;
         let (reason, until) = match class {
             Class::ModelGone if counts => (Reason::ModelGone, now + MODEL_GONE),
-            Class::NotOffered if !known.served => (Reason::NotOffered, now + MODEL_GONE),
+            Class::NotOffered if !known.served && (elsewhere || operation != Operation::Chat) => {
+                (Reason::NotOffered, now + MODEL_GONE)
+            }
             Class::Transient | Class::Malformed if !known.served && elsewhere => {
                 (Reason::NotOffered, now + doubtful)
             }

@@ -1,9 +1,9 @@
 //! What is published of an upstream, and what follows from that for a request: the provider's actor decides by the same
 //! rule.
 
-use super::Absences;
 use std::time::Duration;
 
+use super::absence::Absences;
 use crate::domain::breaker::BreakerGate;
 use crate::domain::ids::ModelName;
 use crate::domain::ramp::{Ramp, Recovery};

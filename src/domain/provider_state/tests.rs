@@ -284,3 +284,147 @@ fn a_model_that_is_gone_and_a_cooldown_of_all_keys_outlive_the_process_and_no_li
         [(model(), Operation::Chat, now + MODEL_GONE)]
     );
 }
+
+/// What is believed of embeddings after one failure like this: the reason, and for how long.
+fn believed(
+    served: &[Operation],
+    operation: Operation,
+    class: Class,
+) -> Option<(Reason, Duration)> {
+    let mut provider = provider();
+    for one in served {
+        provider.settled(&model(), *one, Class::Success, false, false, Time::ZERO);
+    }
+    provider.settled(&model(), operation, class, true, false, Time::ZERO);
+    let unwell = provider.unwell(Time::ZERO);
+    let absences = unwell.first()?.absences;
+    let absence = absences.all(Time::ZERO).next()?;
+    assert_eq!(absence.operation, operation);
+    Some((absence.reason, absence.until.since(Time::ZERO)))
+}
+
+#[test]
+fn what_a_failure_tells_of_its_operation_as_a_table() {
+    use Operation::{Chat, Embeddings};
+    let long = Some((Reason::NotOffered, MODEL_GONE));
+    let short = Some((Reason::NotOffered, BreakerPolicy::default().recovery_time));
+    let gone = Some((Reason::ModelGone, MODEL_GONE));
+    for (served, operation, class, expected) in [
+        (&[][..], Embeddings, Class::NotOffered, long),
+        (&[Chat], Embeddings, Class::NotOffered, long),
+        (&[Embeddings], Embeddings, Class::NotOffered, None),
+        (&[], Chat, Class::NotOffered, None),
+        (&[Embeddings], Chat, Class::NotOffered, long),
+        (&[], Embeddings, Class::Transient, None),
+        (&[Chat], Embeddings, Class::Transient, short),
+        (&[Chat], Embeddings, Class::Malformed, short),
+        (&[Chat, Embeddings], Embeddings, Class::Transient, None),
+        // These say nothing of an operation.
+        (&[Chat], Embeddings, Class::Network, None),
+        (&[Chat], Embeddings, Class::Timeout, None),
+        (&[Chat], Embeddings, Class::Overloaded, None),
+        (&[Chat], Embeddings, Class::Unsupported, None),
+        (&[Chat], Embeddings, Class::ModelGone, gone),
+        (&[Embeddings], Embeddings, Class::ModelGone, gone),
+    ] {
+        let found = believed(served, operation, class);
+        assert_eq!(found, expected, "{served:?} {operation:?} {class:?}");
+    }
+}
+
+#[test]
+fn a_model_that_is_gone_for_one_operation_is_there_for_others() {
+    let mut provider = provider();
+    let now = Time::ZERO + S;
+    let mut settle =
+        |operation, class| provider.settled(&model(), operation, class, true, false, now);
+    settle(Operation::Embeddings, Class::ModelGone);
+    assert!(
+        provider
+            .gate(&model(), Operation::Embeddings, true, now)
+            .is_err()
+    );
+    assert!(provider.gate(&model(), Operation::Chat, true, now).is_ok());
+    let everything = |provider: &ProviderState| provider.unwell(now)[0].absences.everything(now);
+    assert_eq!(everything(&provider), Some(now + MODEL_GONE));
+    // It is known to serve something now, and that is told.
+    let change = provider.settled(&model(), Operation::Chat, Class::Success, false, false, now);
+    assert_eq!(change, Some(UpstreamChange::Served));
+    assert_eq!(everything(&provider), None);
+    // What is served may have begun before the model went.
+    provider.settled(
+        &model(),
+        Operation::Embeddings,
+        Class::Success,
+        false,
+        false,
+        now,
+    );
+    assert!(
+        provider
+            .gate(&model(), Operation::Embeddings, true, now)
+            .is_err()
+    );
+}
+
+#[test]
+fn failures_of_what_was_never_served_open_no_breaker_where_something_else_is() {
+    let mut provider = provider();
+    provider.settled(
+        &model(),
+        Operation::Chat,
+        Class::Success,
+        false,
+        false,
+        Time::ZERO,
+    );
+    for _ in 0..20 {
+        provider.settled(
+            &model(),
+            Operation::Embeddings,
+            Class::Transient,
+            true,
+            false,
+            Time::ZERO,
+        );
+    }
+    assert!(
+        provider
+            .gate(&model(), Operation::Chat, true, Time::ZERO)
+            .is_ok()
+    );
+    assert!(
+        provider
+            .not_offered(&model(), Operation::Embeddings, Time::ZERO)
+            .is_some()
+    );
+    // Once it has served it is like any other.
+    provider.settled(
+        &model(),
+        Operation::Embeddings,
+        Class::Success,
+        false,
+        false,
+        Time::ZERO,
+    );
+    assert!(
+        provider
+            .not_offered(&model(), Operation::Embeddings, Time::ZERO)
+            .is_none()
+    );
+    for _ in 0..3 {
+        provider.settled(
+            &model(),
+            Operation::Embeddings,
+            Class::Transient,
+            true,
+            false,
+            Time::ZERO,
+        );
+    }
+    assert!(
+        provider
+            .gate(&model(), Operation::Chat, true, Time::ZERO)
+            .is_err()
+    );
+}
