@@ -38,12 +38,8 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let server = server(
-        raw.server.unwrap_or_default(),
-        context,
-        !clients.is_empty(),
-        &mut report,
-    );
+    let named = !clients.is_empty();
+    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let typed = raw.dispatch.unwrap_or_default();
     let (profile, said) = profile(&typed);

@@ -4,13 +4,13 @@
 //! one key after the other until one admits it. See `actors.md`.
 
 mod manual;
+mod outcomes;
 pub(crate) mod published;
 mod renewed;
 mod ring;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -25,12 +25,10 @@ use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{ProviderVisit, RouteRequest};
 use super::status::ProviderStatus;
-use crate::domain::breaker::BreakerChange;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::latency::LatencyStats;
-use crate::domain::outcome::Class;
-use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
+use crate::domain::provider_state::{Pass, ProviderState};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rotation::Rotation;
 use crate::domain::time::Time;
@@ -395,89 +393,6 @@ impl ProviderActor {
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
     }
 
-    /// A stream has begun well: if it is a probe, others need not wait for its end.
-    fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        if !core.is_from_here(record) {
-            return;
-        }
-        self.measured(core, record);
-        if take_probe(core, record) {
-            self.ended(core, record, Class::Success, false, true);
-        }
-    }
-
-    /// What an attempt tells of how long its upstream takes is counted, once, and published.
-    fn measured(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        let Some(sample) = record.take_latency() else {
-            return;
-        };
-        let model = &record.upstream.model;
-        if !self.status.latency.is_of(model) {
-            return;
-        }
-        if !core.latencies.contains_key(model) {
-            core.latencies
-                .insert(model.clone(), LatencyStats::default());
-        }
-        if let Some(stats) = core.latencies.get_mut(model) {
-            stats.learn(&sample);
-            self.status.latency.publish(model, &stats.snapshot());
-        }
-    }
-
-    fn report(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        let Some(settlement) = record.outcome() else {
-            return;
-        };
-        if !core.is_from_here(record) {
-            return;
-        }
-        self.measured(core, record);
-        let probe = take_probe(core, record);
-        self.ended(core, record, settlement.class, settlement.counts, probe);
-    }
-
-    fn ended(
-        &self,
-        core: &mut ProviderCore,
-        record: &LeaseRecord,
-        class: Class,
-        counts: bool,
-        probe: bool,
-    ) {
-        let now = self.clock.now();
-        let (model, operation) = (&record.upstream.model, record.operation);
-        let change = core
-            .state
-            .settled(model, operation, class, counts, probe, now);
-        let Some(change) = change else { return };
-        let before = self.status.view();
-        self.publish(core, now);
-        match change {
-            // Who has nowhere else to go is told the same again and again.
-            UpstreamChange::Absent(absence) => {
-                if before
-                    .upstream(model)
-                    .is_none_or(|it| !it.absences.has(&absence, now))
-                {
-                    events::absent(&self.id, model, &absence, now);
-                }
-            }
-            UpstreamChange::Served => {}
-            UpstreamChange::Circuit(change) => {
-                let span = match change {
-                    BreakerChange::Opened { until, .. } => until.since(now),
-                    BreakerChange::Closed | BreakerChange::ProbeFree => Duration::ZERO,
-                };
-                events::breaker_changed(&self.id, model, change, span);
-                match change {
-                    BreakerChange::Closed | BreakerChange::ProbeFree => self.ready(usize::MAX),
-                    BreakerChange::Opened { .. } => {}
-                }
-            }
-        }
-    }
-
     fn cool_all(&self, core: &mut ProviderCore, until: Time) {
         let now = self.clock.now();
         let until = core.state.cool(until);
@@ -489,19 +404,4 @@ impl ProviderActor {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
-}
-
-/// Whether the lease is the present probe of its upstream; if so, it is none any more. One that was given up
-/// as lost and replaced has no say.
-fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
-    let model = &record.upstream.model;
-    let is_probe = record.probe.as_ref().is_some_and(|token| {
-        core.probes
-            .get(model)
-            .is_some_and(|current| std::ptr::eq(current.as_ptr(), Arc::as_ptr(token)))
-    });
-    if is_probe {
-        core.probes.remove(model);
-    }
-    is_probe
 }
