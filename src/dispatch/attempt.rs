@@ -425,6 +425,7 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &StreamFault) -> Class {
     match fault {
         StreamFault::Broken(_) => Class::Network,
+        StreamFault::NoRoom => Class::Cancelled,
         StreamFault::NotEvents(_)
         | StreamFault::Compression(_)
         | StreamFault::Foreign

@@ -11,6 +11,7 @@ use http::{HeaderMap, header};
 use tokio::time::Sleep;
 
 use crate::domain::finish::EventFacts;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, UpstreamResponse};
 use crate::wire::encoding::{DecodeError, Decoder, codings};
@@ -32,6 +33,10 @@ const REST: Duration = Duration::from_millis(10);
 /// What goes on of many blank lines. Two, because some clients split at two line ends.
 const BLANK: &[u8] = b"\n\n";
 
+/// An event that comes in pieces is counted (`server.max_buffered`) from so many bytes on, in steps of as many. Nearly all
+/// are far below it, and cost nothing.
+const LARGE: usize = 64 * 1024;
+
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamFault {
@@ -47,6 +52,9 @@ pub(crate) enum StreamFault {
     /// An event that is none of the dialect, with or without the look of an error.
     #[error("an event of the stream is not JSON")]
     Foreign,
+    /// An event for which there is no room here (`server.max_buffered`), which is not the upstream's fault.
+    #[error("there is no room for an event of the stream (server.max_buffered)")]
+    NoRoom,
     /// Nothing but preliminaries, more than may be held.
     #[error("{0} bytes came without content")]
     Contentless(usize),
@@ -59,7 +67,7 @@ impl StreamFault {
             Self::Broken(cause) => format!("{self}: {cause}"),
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
-            Self::Foreign | Self::Contentless(_) => self.to_string(),
+            Self::Foreign | Self::NoRoom | Self::Contentless(_) => self.to_string(),
         }
     }
 }
@@ -174,6 +182,9 @@ pub(crate) struct Events {
     most: usize,
     turn: YieldBudget,
     quiet: Quiet,
+    buffers: Buffers,
+    /// What is counted for the large event that comes at present.
+    large: Option<Buffered>,
 }
 
 /// Counts events in a row without content.
@@ -213,12 +224,14 @@ impl Quiet {
 
 impl Events {
     /// `headers` say whether the body is compressed; an event may have `max_event` bytes. When more than `most` bytes
-    /// have come before [`begun`](Self::begun), that is a fault.
+    /// have come before [`begun`](Self::begun), that is a fault. Large events are counted in `buffers` until they are
+    /// dropped.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: ByteStream,
         max_event: usize,
         most: usize,
+        buffers: &Buffers,
     ) -> Self {
         Self {
             body,
@@ -230,6 +243,8 @@ impl Events {
             most,
             turn: YieldBudget::default(),
             quiet: Quiet::default(),
+            buffers: buffers.clone(),
+            large: None,
         }
     }
 
@@ -263,6 +278,9 @@ impl Events {
                 Ok(Some(mut event)) => {
                     self.seen = self.seen.saturating_add(event.raw.len());
                     self.turn.spend(event.raw.len());
+                    if let Some(large) = self.large.take() {
+                        event.raw = large.keep(event.raw);
+                    }
                     if self.quiet.note(&event) {
                         if event.is_blank() && event.raw.len() > BLANK.len() {
                             // A few lines say as much as many.
@@ -272,7 +290,8 @@ impl Events {
                     }
                     continue;
                 }
-                Ok(None) => {}
+                Ok(None) if self.has_room() => {}
+                Ok(None) => return Poll::Ready(Some(Err(StreamFault::NoRoom))),
                 Err(error) => return Poll::Ready(Some(Err(StreamFault::NotEvents(error)))),
             }
             if !self.packed.is_empty() {
@@ -298,6 +317,17 @@ impl Events {
                 Some(Ok(chunk)) => self.splitter.push(chunk),
             }
         }
+    }
+
+    /// Whether there is room for the event that is being received.
+    fn has_room(&mut self) -> bool {
+        let pending = self.splitter.pending();
+        if pending < LARGE {
+            return true;
+        }
+        let large = self.large.get_or_insert_with(|| self.buffers.count(0));
+        // In steps: not every piece is worth a change of the shared count.
+        pending <= large.bytes() || large.reach(pending + LARGE)
     }
 
     /// The length of the next piece of the body, without parsing it; `None` at its end.

@@ -102,6 +102,7 @@ impl Relay {
         let story = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
+            .counted_in(&dispatch.buffers)
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
             .numbering(caller.repeats_progress(request.operation));

@@ -18,6 +18,7 @@ const UNFINISHED: &str =
 const LATE: &str = "the request's deadline passed before the answer was complete (timeout)";
 const HASTY: &str = "nothing more of the answer came within the caller's read timeout";
 const SHUT_DOWN: &str = "this process is shutting down and had no more time for the answer";
+const NO_ROOM: &str = "too many bytes of bodies and answers are held (server.max_buffered) for the rest of the answer";
 const FAILED: &str = "the upstream failed before the answer was complete";
 
 /// An upstream's own words on its failure, without credentials.
@@ -59,9 +60,10 @@ impl StreamAbort {
         Self::new(Class::Network, ErrorCode::UpstreamsExhausted, LOST)
     }
 
-    /// The stream broke in a way of this class.
+    /// The stream broke in a way of this class; [`Class::Cancelled`]: there is no room for what it sends.
     pub(super) fn broken(class: Class) -> Self {
         match class {
+            Class::Cancelled => Self::new(class, ErrorCode::Overloaded, NO_ROOM),
             Class::Malformed => Self::new(class, ErrorCode::InvalidUpstreamResponse, FAILED),
             _ => Self {
                 class,

@@ -13,13 +13,14 @@ use super::error_code::ErrorCode;
 use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
 use super::outcome::{Class, Failure, Retry};
-use super::refusal::{Reason, Refusal};
+use super::refusal::Reason;
 use super::time::Time;
 
 mod ask;
 mod misfit;
 mod open;
 mod refused;
+mod sum_up;
 
 pub use ask::{LeaseFilter, RouteConstraints};
 pub use refused::{Cause, LeaseRefused};
@@ -253,8 +254,14 @@ impl Attempts {
         } else if refused.cause == Cause::RoomFull {
             ErrorCode::WaitingRoomFull
         } else {
-            self.sum_up(&refused.declined, refused.cause == Cause::WaitForbidden)
+            self.sum_up(
+                &refused.declined,
+                refused.cause == Cause::WaitForbidden,
+                now,
+            )
         };
+        // Who can be served by asking for less is not told to wait.
+        let ready_at = ready_at.filter(|_| code != ErrorCode::ContextLengthExceeded);
         FinalError { code, ready_at }
     }
 
@@ -281,16 +288,7 @@ impl Attempts {
         if self.has_own_word() {
             return Next::Relay;
         }
-        fail(self.sum_up(&[], false))
-    }
-
-    /// Whether all failures were about what the request asks for, and an upstream's answer names what it lacks or how
-    /// little is left of a limit or a credit: that answer tells the caller more than an error of ours.
-    fn has_own_word(&self) -> bool {
-        let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let tells = |class: Class| class.is_misfit() && class != Class::ContextOverflow;
-        let told = |slot: &Slot| slot.last.is_some_and(tells);
-        self.slots.iter().any(told) && tried.all(Class::is_misfit)
+        fail(self.sum_up(&[], false, now))
     }
 
     /// A wait before the same upstream is asked again, if it is to be.
@@ -385,60 +383,6 @@ impl Attempts {
             if slot.candidate.upstream == failed.upstream || not_larger {
                 slot.closed = Some(Reason::TooLarge);
             }
-        }
-    }
-
-    /// One code for all that was tried and declined.
-    fn sum_up(&self, declined: &[(usize, Refusal)], wait_forbidden: bool) -> ErrorCode {
-        let mut capacity = 0usize;
-        let mut invalid = 0usize;
-        let mut too_large = 0usize;
-        let mut gone = 0usize;
-        for (index, slot) in self.slots.iter().enumerate() {
-            let said = declined
-                .iter()
-                .find(|(of, _)| *of == index)
-                .map(|(_, refusal)| refusal.reason)
-                .or(slot.closed);
-            match (slot.last, said) {
-                (_, Some(Reason::TooLarge)) => too_large += 1,
-                (Some(class), _) if class.is_misfit() => too_large += 1,
-                // A key that will be ready outweighs another that was refused for good.
-                (_, Some(Reason::Cooling | Reason::Limited | Reason::Saturated)) => capacity += 1,
-                (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,
-                (Some(Class::InvalidKey), _)
-                | (
-                    None,
-                    Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined | Reason::Held),
-                ) => invalid += 1,
-                (Some(Class::RateLimited | Class::QuotaExhausted), _) => capacity += 1,
-                (None, Some(reason)) if reason.is_capacity() => capacity += 1,
-                _ => {}
-            }
-        }
-        let all = self.slots.len();
-        let last = self.records.last().map(|record| record.class);
-        let limited = |slot: &Slot| slot.last == Some(Class::TooLargeForLimit);
-        if too_large == all {
-            if self.slots.iter().any(limited) {
-                ErrorCode::UpstreamsRateLimited
-            } else {
-                ErrorCode::ContextLengthExceeded
-            }
-        } else if gone + too_large == all {
-            ErrorCode::ModelNotFound
-        } else if invalid + too_large == all {
-            ErrorCode::NoUsableKeys
-        } else if capacity + invalid + too_large == all {
-            if wait_forbidden {
-                ErrorCode::CoolingDown
-            } else {
-                ErrorCode::UpstreamsRateLimited
-            }
-        } else if last == Some(Class::Malformed) {
-            ErrorCode::InvalidUpstreamResponse
-        } else {
-            ErrorCode::UpstreamsExhausted
         }
     }
 }

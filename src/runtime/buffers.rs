@@ -94,6 +94,20 @@ impl Buffered {
         self.grow(bytes.saturating_sub(self.bytes))
     }
 
+    /// Makes it so many bytes in all, more or less than before, whether there is room for them or not.
+    pub fn set(&mut self, bytes: usize) {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => _ = self.counts.held.fetch_add(more, Relaxed),
+            None => _ = self.counts.held.fetch_sub(self.bytes - bytes, Relaxed),
+        }
+        self.bytes = bytes;
+    }
+
+    /// Bytes that it counts for.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// From now on it counts for these bytes: it is given back with the last part of them.
     pub fn keep(mut self, bytes: Bytes) -> Bytes {
         if bytes.is_empty() {

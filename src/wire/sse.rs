@@ -229,6 +229,11 @@ impl EventSplitter {
         }
     }
 
+    /// Bytes of an event whose end has not come yet.
+    pub fn pending(&self) -> usize {
+        self.partial.len()
+    }
+
     /// The next whole event.
     ///
     /// # Errors

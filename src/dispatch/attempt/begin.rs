@@ -3,7 +3,7 @@
 
 use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
-use crate::dispatch::events::{Events, step, unspoken};
+use crate::dispatch::events::{Events, StreamFault, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
@@ -23,7 +23,13 @@ impl Attempt<'_> {
         let failed =
             |why: &str| Early::from(Failure::new(Class::Malformed, why).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
-        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
+        let mut events = Events::new(
+            &headers,
+            body,
+            self.endpoint.max_event,
+            most,
+            self.times.buffers,
+        );
         let (mut held, mut usage) = (HeldEvents::default(), None);
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
@@ -108,6 +114,7 @@ async fn next_event(
             let detail = "the stream ended before its first content".to_owned();
             (Class::Malformed, detail)
         }
+        Some(Err(StreamFault::NoRoom)) => return Err(Early::OutOfRoom),
         Some(Err(fault)) => (class_of(&fault), fault.detail()),
     };
     Err(Failure::new(class, detail).with_status(status).into())
