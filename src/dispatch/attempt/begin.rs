@@ -12,6 +12,9 @@ use crate::wire::exchange::Translation;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
+/// The failure of a stream with events of another operation or dialect.
+const UNLIKE: &str = "the stream's first events are not what was asked for";
+
 impl Attempt<'_> {
     /// Reads a stream up to its first content.
     pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
@@ -23,13 +26,8 @@ impl Attempt<'_> {
         let failed =
             |why: &str| Early::from(Failure::new(Class::Malformed, why).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
-        let mut events = Events::new(
-            &headers,
-            body,
-            self.endpoint.max_event,
-            most,
-            self.times.buffers,
-        );
+        let (max, buffers) = (self.endpoint.max_event, self.times.buffers);
+        let mut events = Events::new(&headers, body, max, most, buffers);
         let (mut held, mut usage) = (HeldEvents::default(), None);
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
@@ -50,9 +48,7 @@ impl Attempt<'_> {
                 return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
-                return Err(failed(
-                    "the stream's first events are not what was asked for",
-                ));
+                return Err(failed(UNLIKE));
             }
             usage = said.usage.or(usage);
             if let Some(answered) = &mut answered {
