@@ -223,7 +223,7 @@ impl<'a> Reconciling<'a> {
             (handle, cell, ring)
         });
         cell.latency.configure(&self.provider.models);
-        let keys = self.keys(slots, &handle, &ring.load());
+        let keys = self.keys(slots, &handle, &cell, &ring.load());
         let present = |slot: &&KeySlot| slot.until.is_none();
         let cells = keys.iter().flatten().filter(present);
         let cells = cells.map(|slot| Arc::clone(&slot.status));
@@ -251,6 +251,7 @@ impl<'a> Reconciling<'a> {
         &mut self,
         slots: &mut BTreeMap<Child, ChildSlot>,
         provider: &Handle<ProviderMessage>,
+        provider_status: &Arc<ProviderStatus>,
         old: &KeyRing,
     ) -> Vec<Option<KeySlot>> {
         let settings = self.settings();
@@ -284,7 +285,8 @@ impl<'a> Reconciling<'a> {
         for (at, material) in wanted.into_iter().flatten() {
             let recall = recall.and_then(|recall| recall.keys.get(at));
             let child = Child::Key(self.provider.name.clone(), keys.len());
-            let (post, slot) = self.key_seat(keys.len(), material, recall, provider);
+            let (post, slot) =
+                self.key_seat(keys.len(), material, recall, provider, provider_status);
             self.difference
                 .replaced
                 .extend(slots.insert(child.clone(), post));
@@ -368,6 +370,7 @@ impl<'a> Reconciling<'a> {
         material: &Option<ApiKey>,
         recall: Option<&RestoredKey>,
         provider: &Handle<ProviderMessage>,
+        provider_status: &Arc<ProviderStatus>,
     ) -> (ChildSlot, KeySlot) {
         let id = KeyId {
             provider: self.provider.name.clone(),
@@ -394,6 +397,7 @@ impl<'a> Reconciling<'a> {
                 provider: provider.clone(),
             }),
             provider: provider.clone(),
+            provider_status: Arc::clone(provider_status),
             router: self.common.router.clone(),
             clock: self.common.clock,
             fault_hook: self.common.fault_hook.clone(),

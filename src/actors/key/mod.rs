@@ -21,7 +21,7 @@ use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{LeaseReply, RouteRequest};
-use super::status::{KeySettings, KeyStatus};
+use super::status::{KeySettings, KeyStatus, ProviderStatus};
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
@@ -85,6 +85,7 @@ pub(crate) struct KeyActor {
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) port: Arc<dyn SettlePort>,
     pub(crate) provider: Handle<ProviderMessage>,
+    pub(crate) provider_status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
@@ -246,7 +247,8 @@ impl KeyActor {
             let ready = core.state.readiness(model, route.tokens, now);
             ready.and(Err(Refusal::open_ended(Reason::KeysTried)))
         } else {
-            core.state.admit(record.id, model, route.tokens, now)
+            let passes = self.still_passes(&route, model, now);
+            passes.and_then(|()| core.state.admit(record.id, model, route.tokens, now))
         };
         if let Err(refusal) = admitted {
             core.wanted = true;
@@ -296,6 +298,23 @@ impl KeyActor {
         };
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(LeaseReply::Lease(lease)));
+    }
+
+    /// Whether the provider would still let the route pass, by what it published: the route may have waited here while
+    /// its breaker opened, or the model was found to be gone.
+    fn still_passes(
+        &self,
+        route: &RouteRequest,
+        model: &ModelName,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        // A probe is what the breaker waits for; a route without a pass goes to an earlier address.
+        let asks = route.walk.visit.pass.is_some_and(|pass| !pass.probe);
+        if !asks {
+            return Ok(());
+        }
+        let view = self.provider_status.view();
+        view.gate(model, Some(route.operation), now).map(|_| ())
     }
 
     /// Whether this request was refused by this very key, and has not waited since. It is asked all the

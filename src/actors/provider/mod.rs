@@ -164,13 +164,13 @@ impl Actor for ProviderActor {
                 let visit = &mut route.walk.visit;
                 visit.asked.push(key);
                 visit.refusal = Some(sooner(visit.refusal, refusal));
-                // An earlier outcome of this key may have cooled all keys.
                 let now = self.clock.now();
-                if let Some(until) = core.state.cooling(now) {
-                    self.withdraw(core, &mut route, now);
-                    self.give_back(route, Refusal::until(Reason::Cooling, until));
-                } else {
-                    self.find_key(core, route, now);
+                match self.still_passes(core, &route, now) {
+                    Ok(()) => self.find_key(core, route, now),
+                    Err(refusal) => {
+                        self.withdraw(core, &mut route, now);
+                        self.give_back(route, refusal);
+                    }
                 }
             }
             ProviderMessage::Began(record) => self.began(core, &record),
@@ -284,6 +284,30 @@ impl ProviderActor {
         core.state.probe_lost(model);
         self.publish(core, now);
         core.state.gate(model, operation, first, now)
+    }
+
+    /// Whether a route that was let pass would be let pass again. While its first key had it, other outcomes may have
+    /// come: a breaker that opened, a model that is gone, all keys cooling.
+    fn still_passes(
+        &self,
+        core: &ProviderCore,
+        route: &RouteRequest,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if let Some(until) = core.state.cooling(now) {
+            return Err(Refusal::until(Reason::Cooling, until));
+        }
+        let (Some(pass), Some(upstream)) = (route.walk.visit.pass, route.upstream()) else {
+            // It goes to an earlier address.
+            return Ok(());
+        };
+        if pass.probe {
+            // It is itself what the breaker waits for.
+            return Ok(());
+        }
+        // Its retry is paid for.
+        let gate = core.state.gate(&upstream.model, route.operation, true, now);
+        gate.map(|_| ())
     }
 
     /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.

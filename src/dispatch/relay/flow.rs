@@ -49,6 +49,13 @@ impl Stream for Relay {
                 this.halt();
                 continue;
             }
+            // What has gathered goes out before the search goes on: a caller that reads slowly would come back late, and
+            // until then the lease of the next attempt would be held for nothing.
+            if this.searching.is_some()
+                && let Some(bytes) = this.take()
+            {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
             if let Some(searching) = &mut this.searching {
                 match searching.as_mut().poll(cx) {
                     Poll::Pending => return this.taken_or_pending(),
