@@ -37,6 +37,23 @@ pub struct ProviderSpec {
     pub retry_budget: RetryBudgetPolicy,
 }
 
+impl ProviderSpec {
+    /// A provider with these keys, in order, and the defaults of the configuration.
+    pub fn new(name: impl Into<ProviderName>, keys: Vec<Option<ApiKey>>) -> Self {
+        Self {
+            name: name.into(),
+            endpoint: String::new(),
+            keys,
+            rotation: KeyRotation::default(),
+            models: Vec::new(),
+            limits: KeyLimits::default(),
+            cooldown: CooldownPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            retry_budget: RetryBudgetPolicy::default(),
+        }
+    }
+}
+
 /// What is remembered of one key.
 #[derive(Clone, Debug)]
 pub struct RestoredKey {
@@ -79,4 +96,20 @@ pub struct TreeSpec {
     pub clock: Clock,
     /// Where a test makes actors fail.
     pub fault_hook: FaultHook,
+}
+
+impl TreeSpec {
+    /// The first configuration of a process that remembers nothing, with room for `max_waiting` requests that wait.
+    pub fn new(providers: Vec<ProviderSpec>, max_waiting: usize, clock: Clock) -> Self {
+        Self {
+            generation: 0,
+            oldest: 0,
+            providers,
+            restored: BTreeMap::new(),
+            max_waiting,
+            restart: RestartPolicy::default(),
+            clock,
+            fault_hook: FaultHook::default(),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Requests before which an answer is there, kept or shared, by caches that are made for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,19 +13,14 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::access::{Client, Clients};
-use crate::actors::fault_hook::FaultHook;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use crate::dispatch::{Dispatch, Endpoint, Failed, Request, ResponseCache};
-use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{Chain, ProviderEntry, Targets};
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority};
-use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
-use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts};
+use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
 use crate::domain::profile::TargetPolicies;
-use crate::domain::restart::RestartPolicy;
-use crate::domain::rotation::KeyRotation;
 use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
@@ -129,28 +124,8 @@ struct CachedDispatch {
 impl CachedDispatch {
     async fn new(status: u16, cache: impl ResponseCache + 'static) -> Self {
         let (name, clock) = (ProviderName::from("a"), Clock::start());
-        let provider = ProviderSpec {
-            name: name.clone(),
-            endpoint: String::new(),
-            keys: vec![None],
-            rotation: KeyRotation::RoundRobin,
-            models: Vec::new(),
-            limits: KeyLimits::default(),
-            cooldown: CooldownPolicy::default(),
-            breaker: BreakerPolicy::default(),
-            retry_budget: RetryBudgetPolicy::default(),
-        };
-        let tree = Tree::start(TreeSpec {
-            generation: 0,
-            oldest: 0,
-            providers: vec![provider],
-            restored: BTreeMap::new(),
-            max_waiting: 1,
-            restart: RestartPolicy::default(),
-            clock,
-            fault_hook: FaultHook::default(),
-        })
-        .await;
+        let provider = ProviderSpec::new(name.clone(), vec![None]);
+        let tree = Tree::start(TreeSpec::new(vec![provider], 1, clock)).await;
         let calls = Arc::new(AtomicUsize::new(0));
         let endpoint = Endpoint {
             dialect: crate::wire::dialects::usual(),

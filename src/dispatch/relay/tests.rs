@@ -9,18 +9,13 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
 
 use super::*;
-use crate::actors::fault_hook::FaultHook;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
-use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{ProviderEntry, Targets};
-use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName};
-use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts};
+use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
 use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
-use crate::domain::restart::RestartPolicy;
-use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
@@ -124,28 +119,8 @@ async fn read_as(
     asked: Asked,
 ) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
-    let provider = ProviderSpec {
-        name: name.clone(),
-        endpoint: String::new(),
-        keys: vec![None],
-        rotation: KeyRotation::RoundRobin,
-        models: Vec::new(),
-        limits: KeyLimits::default(),
-        cooldown: CooldownPolicy::default(),
-        breaker: BreakerPolicy::default(),
-        retry_budget: RetryBudgetPolicy::default(),
-    };
-    let tree = Tree::start(TreeSpec {
-        generation: 0,
-        oldest: 0,
-        providers: vec![provider],
-        restored: std::collections::BTreeMap::new(),
-        max_waiting: 1,
-        restart: RestartPolicy::default(),
-        clock,
-        fault_hook: FaultHook::default(),
-    })
-    .await;
+    let provider = ProviderSpec::new(name.clone(), vec![None]);
+    let tree = Tree::start(TreeSpec::new(vec![provider], 1, clock)).await;
     let endpoint = Endpoint {
         dialect: crate::wire::dialects::usual(),
         max_answer: 64 << 20,

@@ -27,13 +27,7 @@ async fn a_place_is_free_for_whoever_asks_after_the_end_of_the_lease_that_had_it
 #[tokio::test(start_paused = true)]
 async fn places_that_became_free_while_the_actor_was_down_are_free_when_it_is_back() {
     let fault_hook = panics("key a#1", "Settled", 1);
-    let two = ProviderSpec {
-        limits: KeyLimits {
-            max_in_flight: Some(2),
-            ..KeyLimits::default()
-        },
-        ..provider("a", 1)
-    };
+    let two = at_once("a", 2);
     let bench = Bench::with_chaos(vec![two], fault_hook).await;
     let (first, second) = (bench.lease(&["a"]).await, bench.lease(&["a"]).await);
     let full = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
