@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::Instant;
 
@@ -22,6 +24,9 @@ use crate::config::Listen;
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// While connections could not be accepted, it is looked so often whether that is over.
 const ACCEPT_LOOK: Duration = Duration::from_secs(1);
+/// From the moment when a shared port turns away who begins to connect until it is closed: who had begun before has
+/// this long for the rest of its way, one round trip.
+const SETTLE: Duration = Duration::from_millis(250);
 
 /// How an address is listened on.
 #[derive(Debug)]
@@ -47,18 +52,20 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum BoundSocket {
-    Tcp(TcpListener, QueueOwner),
+    Tcp(TcpListener, PortSharing),
     /// Without a file when it was passed in, and its path.
     Unix(UnixListener, Option<SocketFile>, PathBuf),
 }
 
-/// Who holds the queue of connections that a TCP socket has not accepted yet.
+/// The other sockets of a TCP port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum QueueOwner {
-    /// This process alone: the queue ends with its listener.
-    Listener,
-    /// Other processes hold the same socket: the queue outlives this one.
-    Shared,
+enum PortSharing {
+    /// No other socket has the port.
+    Own,
+    /// With other sockets of the same address: each has a queue of its own.
+    Port,
+    /// With other holders of the same socket: the queue outlives us.
+    Queue,
 }
 
 /// Listens on this address; port 0 takes a free one. Call [`take_place`](Listener::take_place) before it serves.
@@ -75,13 +82,17 @@ pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
     };
     let bound = match (options.passed.claim(listen), listen) {
         (Some(Socket::Tcp(socket)), _) => {
-            BoundSocket::Tcp(TcpListener::from_std(socket)?, QueueOwner::Shared)
+            BoundSocket::Tcp(TcpListener::from_std(socket)?, PortSharing::Queue)
         }
         (Some(Socket::Unix(socket, path)), _) => {
             BoundSocket::Unix(UnixListener::from_std(socket)?, None, path)
         }
         (None, Listen::Tcp(address)) => {
-            BoundSocket::Tcp(tcp(address, options.reuse).await?, QueueOwner::Listener)
+            let share = match options.reuse {
+                true => PortSharing::Port,
+                false => PortSharing::Own,
+            };
+            BoundSocket::Tcp(tcp(address, options.reuse).await?, share)
         }
         (None, Listen::Unix(path)) => {
             let (socket, file) = socket_file::bind(path, options.file, options.reuse).await?;
@@ -162,6 +173,10 @@ impl Listener {
             () = closing => {}
             () = self.accept_all(&service, &shutdown) => {}
         }
+        if self.turn_away() {
+            let settling = self.accept_all(&service, &shutdown);
+            drop(tokio::time::timeout(SETTLE, settling).await);
+        }
         self.empty(&service, &shutdown);
     }
 
@@ -233,11 +248,38 @@ impl Listener {
         }
     }
 
+    /// Whoever begins to connect to a shared port now is not heard, and asks again: after a second, when this socket is
+    /// gone, another one of the same port hears it. Without this, who connects between the last `accept` and the close
+    /// is reset. Says whether that is so now.
+    #[cfg(target_os = "linux")]
+    fn turn_away(&self) -> bool {
+        let BoundSocket::Tcp(listener, PortSharing::Port) = &self.bound else {
+            return false;
+        };
+        // Classic BPF (filter.rst of the kernel): load the byte with the flags of the TCP header, drop if SYN is set.
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 13),
+            SockFilter::new(0x45, 0, 1, 0x02),
+            SockFilter::new(0x06, 0, 0, 0),
+            SockFilter::new(0x06, 0, 0, u32::MAX),
+        ];
+        let attached = SockRef::from(listener).attach_filter(&filter);
+        if let Err(error) = &attached {
+            tracing::debug!(%error, "connections may be reset while the port is handed over");
+        }
+        attached.is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn turn_away(&self) -> bool {
+        false
+    }
+
     /// Closes the socket. Connections in a queue that ends with it are accepted first.
     fn empty<S: Serves>(self, service: &S, shutdown: &ShutdownHandle) {
         let how = self.how;
         match self.bound {
-            BoundSocket::Tcp(_, QueueOwner::Shared) | BoundSocket::Unix(_, None, _) => {}
+            BoundSocket::Tcp(_, PortSharing::Queue) | BoundSocket::Unix(_, None, _) => {}
             BoundSocket::Tcp(listener, _) => {
                 // The operating system is asked, since the runtime may not know of the last ones yet.
                 let Ok(listener) = listener.into_std() else {

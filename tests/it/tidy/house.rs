@@ -51,6 +51,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["listener/tls.rs", "listener/connection.rs"],
         "use `listener::Tls`",
     ),
+    ("socket2", &["listener/socket.rs"], "use `listener::bind`"),
     (
         "rustix",
         &["runtime/descriptors.rs"],
