@@ -10,7 +10,7 @@ use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -410,7 +410,7 @@ impl<'a> Reconciling<'a> {
             cell.publish(key::published::view(&state, now));
             cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
         }
-        let core = KeyCore::new(state, cell.settings());
+        let core = KeyCore::new(state, Arc::clone(&cell));
         let slot = KeySlot {
             status: cell,
             handle: handle.clone(),
@@ -423,7 +423,7 @@ impl<'a> Reconciling<'a> {
 }
 
 /// The slot of a child that has not run yet: its first incarnation starts with `core`.
-pub(crate) fn post<A, M: ractor::Message, C>(
+pub(crate) fn post<A, M: ractor::Message, C: Leaves>(
     actor: A,
     handle: Handle<M>,
     core: C,

@@ -24,6 +24,13 @@ use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
+/// The half of [`KeyStatus::in_flight`] that counts leases.
+const LOW: u64 = u32::MAX as u64;
+
+fn low(both: u64) -> u32 {
+    u32::try_from(both & LOW).unwrap_or(u32::MAX)
+}
+
 /// What a key's actor last published.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct KeySnapshot {
@@ -75,7 +82,7 @@ pub struct KeySettings {
 }
 
 /// The published state of one key, beside its actor. Written by that actor; `life` and `settings` by the
-/// supervisor.
+/// supervisor; `in_flight` also by leases that end while no incarnation runs.
 #[derive(Debug)]
 pub struct KeyStatus {
     /// The key's id.
@@ -88,7 +95,8 @@ pub struct KeyStatus {
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
     view: ArcSwap<KeySnapshot>,
-    in_flight: AtomicU32,
+    /// The number of incarnations in its upper half, the live leases in its lower one.
+    in_flight: AtomicU64,
     attempts: AtomicU64,
     /// The learned limit of requests at the same time; `u32::MAX` for none.
     concurrency: AtomicU32,
@@ -122,7 +130,7 @@ impl KeyStatus {
             life: LifeStatus::default(),
             mailbox: Arc::default(),
             view: ArcSwap::default(),
-            in_flight: AtomicU32::new(0),
+            in_flight: AtomicU64::new(0),
             attempts: AtomicU64::new(0),
             concurrency: AtomicU32::new(u32::MAX),
             learned: ArcSwap::default(),
@@ -193,9 +201,10 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled its end.
+    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled that; while no
+    /// incarnation runs, the leases that end are subtracted here.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        low(self.in_flight.load(Ordering::Acquire))
     }
 
     /// Attempts started since the process began.
@@ -304,9 +313,37 @@ impl KeyStatus {
         self.view.store(Arc::new(view));
     }
 
+    /// The actor's part.
     pub(crate) fn publish_in_flight(&self, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.in_flight.store(count, Ordering::Relaxed);
+        let count = u64::try_from(count).unwrap_or(u64::MAX).min(LOW);
+        let set = |known: u64| Some((known & !LOW) | count);
+        // It always has a next value.
+        let _ = self
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
+    }
+
+    /// Another incarnation runs, and looks itself for leases that have ended: from now on none of those is subtracted that
+    /// found the last one gone.
+    pub(crate) fn begin_incarnation(&self) {
+        self.in_flight.fetch_add(LOW + 1, Ordering::AcqRel);
+    }
+
+    /// The present incarnation's number, for [`ended_unheard`](Self::ended_unheard).
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire) & !LOW
+    }
+
+    /// A lease ended, and its end could not be sent to the incarnation of that number, since it had ended as well.
+    pub(crate) fn ended_unheard(&self, incarnation: u64) {
+        let subtract = |known: u64| {
+            let is_same = known & !LOW == incarnation;
+            (is_same && known & LOW > 0).then(|| known - 1)
+        };
+        // Another incarnation counts it itself.
+        let _ = self
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);
     }
 
     pub(crate) fn publish_attempt(&self) {

@@ -32,12 +32,7 @@ pub fn audit(state: &mut State) {
         for cell in &provider.keys {
             let k = cell.id.index as usize - 1;
             let open = state.open[m][k];
-            // What one that is down has published says nothing of leases that have ended since.
-            let is_wrong = match cell.life.get() {
-                Life::Up => cell.in_flight() != open,
-                Life::Restarting | Life::Quarantined => cell.in_flight() < open,
-            };
-            if is_wrong {
+            if cell.in_flight() != open {
                 wrong.push((
                     "L2",
                     format!(

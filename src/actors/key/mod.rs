@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::lease::{Lease, LeaseRecord, SettlePort};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -42,6 +42,8 @@ pub struct KeyCore {
     live: HashMap<LeaseId, Arc<LeaseRecord>>,
     /// A route was declined since the last lease ended, so that requests may be waiting.
     wanted: bool,
+    /// Where the count of leases is published.
+    status: Arc<KeyStatus>,
     /// The settings that the state was last updated with.
     settings: Arc<KeySettings>,
     /// The configuration has it no longer.
@@ -58,10 +60,11 @@ pub struct KeyCore {
 }
 
 impl KeyCore {
-    pub(crate) fn new(state: KeyState, settings: Arc<KeySettings>) -> Self {
+    pub(crate) fn new(state: KeyState, status: Arc<KeyStatus>) -> Self {
         Self {
             state,
-            settings,
+            settings: status.settings(),
+            status,
             retired: false,
             live: HashMap::new(),
             wanted: false,
@@ -71,6 +74,15 @@ impl KeyCore {
             #[cfg(test)]
             spoilt: false,
         }
+    }
+}
+
+impl Leaves for KeyCore {
+    /// Ends of leases that were in the mailbox went with it.
+    fn left(&self) {
+        let live = self.live.values();
+        let live = live.filter(|record| record.outcome().is_none());
+        self.status.publish_in_flight(live.count());
     }
 }
 
@@ -106,7 +118,10 @@ impl SettlePort for KeyPort {
         let report = ProviderMessage::Report(Arc::clone(&record));
         drop(self.provider.send(report));
         // When no incarnation of the key runs the next one finds the outcome in the record.
-        drop(self.handle.send(KeyMessage::Settled(record)));
+        let incarnation = self.status.incarnation();
+        if self.handle.send(KeyMessage::Settled(record)).is_err() {
+            self.status.ended_unheard(incarnation);
+        }
     }
 
     fn began(&self, record: Arc<LeaseRecord>, trial: bool) {
@@ -149,6 +164,7 @@ impl Actor for KeyActor {
         // Reachable before it looks for what ended in the meantime: no end falls in between. Until it has looked, its
         // provider does not go by what the last incarnation published: see `KeyStatus::looks_full`.
         self.handle.reachable(myself.clone());
+        self.status.begin_incarnation();
         if let Some(core) = handoff.get_mut() {
             self.catch_up(core);
             self.status.publish_in_flight(core.state.in_flight());

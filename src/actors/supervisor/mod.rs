@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -35,6 +35,8 @@ pub(crate) struct SupervisorCore {
     /// Children that ended and whose fate the router has been asked for.
     undecided: BTreeSet<Child>,
 }
+
+impl Leaves for SupervisorCore {}
 
 impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
