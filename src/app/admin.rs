@@ -279,3 +279,18 @@ pub(super) fn told(admin: &AdminState, trigger: &'static str, reloaded: &Reloade
         reloaded: reloaded.clone(),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_configuration_from_being_taken_over_shows_no_key() {
+        let cause = std::io::Error::other("cannot read sk-live-abcdefghijklmnopqrstuvwx0123");
+        let shown = mistake(&cause).message;
+        assert!(
+            !shown.contains("abcdefgh") && shown.contains("cannot read"),
+            "{shown}"
+        );
+    }
+}

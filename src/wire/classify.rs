@@ -101,6 +101,12 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
         })
         .or_else(|| own?.by_status(status?));
     match said {
+        // Many a server has words of its own for a prompt that is too long, and a type that says nothing.
+        Some(Class::CallerFault) | None
+            if matches!(status, Some(400 | 413 | 422)) && size::exceeded_window(doc).is_some() =>
+        {
+            (Class::ContextOverflow, true)
+        }
         Some(Class::ModelGone) if may_be_the_operation(operation, doc) => (Class::NotOffered, true),
         Some(class) => (class, true),
         None => (
