@@ -102,8 +102,12 @@ impl App {
             .with_metrics(metrics::start(config)?)
             .with_traces(traces, config.telemetry.traces.propagates);
         let recorder = Arc::new(recorder);
-        let shared = (clock, &halt, &recorder);
-        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
+        let process = assemble::ProcessParts {
+            clock,
+            abort: &halt,
+            recorder: &recorder,
+        };
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, process);
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);
@@ -147,8 +151,13 @@ impl App {
         let dispatcher = dispatch.tree.clone();
         let known = Some(&**dispatch);
         let recorder = Arc::clone(&dispatch.recorder);
-        let shared = (self.clock, &self.api.abort, &recorder);
-        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
+        let process = assemble::ProcessParts {
+            clock: self.clock,
+            abort: &self.api.abort,
+            recorder: &recorder,
+        };
+        let dispatch =
+            assemble::dispatch(config, generation, dispatcher, endpoints, known, process);
         let clients = assemble::clients(config, before.clients.as_ref());
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();

@@ -24,6 +24,14 @@ pub(super) enum LimitMet {
     Tokens,
 }
 
+/// The tokens that were set aside for one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReservedTokens {
+    pub(super) tokens: u64,
+    /// When everything that was taken up to them is paid for.
+    pub(super) paid_at: Time,
+}
+
 fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
     let enter = |inside: u32| {
         let room = most.is_none_or(|most| inside < most);
@@ -120,17 +128,18 @@ impl ClientUsage {
         last.map_or(Ok(()), Err)
     }
 
-    /// Of `reserved` tokens, which were paid for at `taken`, `used` were needed.
+    /// Of the tokens that were reserved, `used` were needed.
     pub(super) fn correct(
         &self,
         limits: &ClientLimits,
-        (taken, reserved): (Time, u64),
+        reserved: ReservedTokens,
         used: u64,
         now: Time,
     ) {
+        let ReservedTokens { paid_at, tokens } = reserved;
         if let Some(tpm) = limits.tpm {
             let tpm = Gcra::per_minute(tpm);
-            self.tokens.correct(tpm, now, taken, reserved, used);
+            self.tokens.correct(tpm, now, paid_at, tokens, used);
         }
     }
 }

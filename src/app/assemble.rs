@@ -301,7 +301,13 @@ pub(super) fn tree_spec(
     }
 }
 
-/// Everything that may be asked for by name, in OpenAI's list.
+/// What every configuration of a process shares.
+pub(super) struct ProcessParts<'a> {
+    pub(super) clock: Clock,
+    pub(super) abort: &'a Abort,
+    pub(super) recorder: &'a Arc<Recorder>,
+}
+
 /// What requests share under this configuration.
 pub(super) fn dispatch(
     config: &Config,
@@ -309,8 +315,13 @@ pub(super) fn dispatch(
     dispatcher: TreeClient,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    (clock, halt, recorder): (Clock, &Abort, &Arc<Recorder>),
+    process: ProcessParts<'_>,
 ) -> Dispatch {
+    let ProcessParts {
+        clock,
+        abort,
+        recorder,
+    } = process;
     let known = before.and_then(|before| before.hedge_controller.as_ref());
     Dispatch {
         generation,
@@ -325,7 +336,7 @@ pub(super) fn dispatch(
         cache: None,
         policies: config.policies.clone(),
         clock,
-        abort: halt.clone(),
+        abort: abort.clone(),
         recorder: Arc::clone(recorder),
         buffers: match before {
             Some(before) => before.buffers.clone(),

@@ -86,8 +86,8 @@ impl ConnectionMonitor {
                 told(work.as_mut(), phase);
             }
             let bounds = self.bounds(phase);
-            let timer = (self.timer.as_mut(), &mut self.far);
-            let overdue = overdue(&self.activity, timer, bounds, phase);
+            let timer = self.timer.as_mut();
+            let overdue = overdue(&self.activity, timer, &mut self.far, bounds, phase);
             tokio::select! {
                 biased;
                 done = work.as_mut() => return ConnectionEnd::Done(done),
@@ -147,7 +147,8 @@ impl ConnectionMonitor {
 /// request may be the last.
 async fn overdue(
     activity: &Activity,
-    (mut timer, far): (Pin<&mut Sleep>, &mut bool),
+    mut timer: Pin<&mut Sleep>,
+    far: &mut bool,
     bounds: Bounds,
     phase: DrainPhase,
 ) -> ActivityVerdict {
