@@ -75,19 +75,12 @@ pub struct App {
 }
 
 impl App {
-    /// Brings everything up; returns once every listener is bound.
+    /// Starts everything; returns once every listener is bound. Sockets that were passed in are used where they are those
+    /// of the configuration.
     ///
     /// # Errors
     /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_on(config, &mut Passed::default()).await
-    }
-
-    /// The same on sockets that were passed in, where they are those of the configuration.
-    ///
-    /// # Errors
-    /// As [`App::start`].
-    pub async fn start_on(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
         let opened = state_writer::open(config, clock).await?;
@@ -241,16 +234,6 @@ impl App {
         tokio::join!(spans, metrics::end(&recorder, patient));
     }
 
-    /// The real addresses of the listeners.
-    pub fn addresses(&self) -> &[String] {
-        self.listening.addresses()
-    }
-
-    /// The real addresses of the admin listener.
-    pub fn admin_addresses(&self) -> &[String] {
-        self.admin_listening.addresses()
-    }
-
     /// Readiness turns 503, and answers ask clients to close their connections; connections are still accepted.
     pub fn drain(&self) {
         self.api.drain();
@@ -325,7 +308,7 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut files = Watch::new(config.files.clone()).await;
-    let mut app = App::start_on(config, &mut passed).await?;
+    let mut app = App::start(config, &mut passed).await?;
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);
     tell(&[NotifyState::Ready]);

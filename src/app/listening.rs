@@ -13,7 +13,6 @@ use crate::runtime::{descriptors, task};
 
 /// The listeners of the process.
 pub(super) struct RunningListeners {
-    addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
     /// Where callers from outside may be let in, and whether they are encrypted.
     outside: Vec<(Listen, bool)>,
@@ -76,11 +75,6 @@ impl RunningListeners {
             tls,
             server: server.clone(),
         })
-    }
-
-    /// The bound addresses.
-    pub(super) fn addresses(&self) -> &[String] {
-        &self.addresses
     }
 
     /// Reads the certificates of another configuration, and looks whether that would let anyone in from outside:
@@ -164,18 +158,16 @@ impl BoundListeners {
     /// Starts to serve requests.
     pub(super) fn serve(self, api: &Arc<Api>) -> RunningListeners {
         let (drain, shutdown) = Drain::new();
-        let mut addresses = Vec::new();
         let mut outside = Vec::new();
         for listener in self.listeners {
             let address = listener.address();
             let tls = listener.is_encrypted();
             tracing::info!(address, tls, listener = "data", "listening");
-            let real = Listen::Tcp(address.clone());
+            let real = Listen::Tcp(address);
             let real_is_local = real.is_local();
             if !listener.is_unix() && !real_is_local {
                 outside.push((real, tls));
             }
-            addresses.push(address);
             let entrance = DataConnectionInfo {
                 unix: listener.is_unix(),
                 local: real_is_local,
@@ -186,7 +178,6 @@ impl BoundListeners {
             );
         }
         RunningListeners {
-            addresses,
             outside,
             identified: identified(&self.server),
             tls: self.tls,

@@ -99,12 +99,12 @@ impl Relay {
         }
         let clock = dispatch.clock;
         let now = clock.now();
-        let story = &run.state.trace;
+        let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
             .counted_in(&dispatch.buffers)
-            .telling(story.content.is_some())
-            .charging(story.charge.as_ref())
+            .telling(trace.content.is_some())
+            .charging(trace.charge.as_ref())
             .numbering(caller.repeats_progress(request.operation));
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
@@ -205,10 +205,10 @@ impl Relay {
                 None => None,
             };
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
-            let story = &mut run.state.trace;
-            story.usage = Some(all).filter(|all| *all != Usage::default());
-            story.ending = Some(ending);
-            story.told(self.send_buffer.spoken());
+            let trace = &mut run.state.trace;
+            trace.usage = Some(all).filter(|all| *all != Usage::default());
+            trace.ending = Some(ending);
+            trace.told(self.send_buffer.spoken());
             if let Some(live) = &live {
                 let record = live.record(how, self.clock.now());
                 let attempts = &mut run.state.attempts;
@@ -457,9 +457,9 @@ impl Drop for Relay {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(run)) = (&self.stream, &mut self.run) {
             run.state.attempts.ended(live.left(self.clock.now()));
-            let story = &mut run.state.trace;
-            story.told(self.send_buffer.spoken());
-            story.usage = live.usage.map(|usage| self.before.plus(usage));
+            let trace = &mut run.state.trace;
+            trace.told(self.send_buffer.spoken());
+            trace.usage = live.usage.map(|usage| self.before.plus(usage));
         }
     }
 }

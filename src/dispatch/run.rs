@@ -218,16 +218,16 @@ impl RequestRun {
 
     /// A whole answer of an upstream goes back, good or bad.
     fn whole(mut self, tried: &OpenAttempt, whole: FullResponse) -> ProxyResponse {
-        let story = &mut self.state.trace;
-        story.ending = Some(RequestEnd::Answered(whole.status));
+        let trace = &mut self.state.trace;
+        trace.ending = Some(RequestEnd::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
-        let uncounted = good && story.usage.is_none();
-        if let Some(charge) = story.charge.as_ref().filter(|_| uncounted) {
+        let uncounted = good && trace.usage.is_none();
+        if let Some(charge) = trace.charge.as_ref().filter(|_| uncounted) {
             charge
                 .said
                 .note_whole(&readable(&whole.headers, &whole.body));
         }
-        if let Some(content) = story.content.as_mut().filter(|_| good) {
+        if let Some(content) = trace.content.as_mut().filter(|_| good) {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
         let attempts = self.state.attempts.records().len();

@@ -144,7 +144,8 @@ impl Attempts {
     }
 
     /// Attempts that counted against `max_attempts`, and refusals that counted against `max_key_refusals`.
-    pub fn used(&self) -> (u32, u32) {
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> (u32, u32) {
         (self.attempts, self.key_refusals)
     }
 

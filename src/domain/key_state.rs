@@ -133,11 +133,6 @@ impl KeyState {
         self.paces.known(now)
     }
 
-    /// Whether `lease` is among them.
-    pub fn holds(&self, lease: LeaseId) -> bool {
-        self.live.contains_key(&lease)
-    }
-
     /// Whether an attempt for `model` that may use `tokens` could start. Changes nothing.
     ///
     /// # Errors

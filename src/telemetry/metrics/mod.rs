@@ -118,11 +118,6 @@ impl Metrics {
         self.observed.reloaded(trigger, good);
     }
 
-    /// Something of this kind was pushed by OTLP, or was not.
-    pub fn exported(&self, signal: &'static str, good: bool) {
-        self.observed.exported(signal, good);
-    }
-
     /// Everything in Prometheus's text form ([`TEXT_TYPE`]).
     pub fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
