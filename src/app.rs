@@ -49,10 +49,10 @@ const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
 /// How long the receiver of traces gets for the last of them.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether requests of earlier configurations are over.
+/// The interval of the checks whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
 
-/// Orders of the admin listener that may wait at once.
+/// Commands of the admin listener that may wait at once.
 const COMMANDS: usize = 16;
 
 /// A process that serves in the background until it is stopped. Tests start one of their own.
@@ -61,7 +61,7 @@ pub struct App {
     listening: RunningListeners,
     admin: Arc<AdminState>,
     admin_listening: RunningAdmin,
-    /// What the admin listener asks for.
+    /// Commands from the admin listener.
     commands: Option<mpsc::Receiver<ProcessCommand>>,
     tree: Tree,
     /// With a `state.path`.

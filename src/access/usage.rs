@@ -43,7 +43,7 @@ fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
 }
 
 impl ClientUsage {
-    /// Counts one in, unless there are `most` already.
+    /// Counts a request in, unless there are `most` already.
     pub(super) fn enter(&self, most: Option<u32>) -> bool {
         count_in(&self.in_flight, most)
     }
@@ -53,12 +53,12 @@ impl ClientUsage {
         count_in(&self.reading, most)
     }
 
-    /// One of them is not read any more.
+    /// A body is not read any more.
     pub(super) fn has_read(&self) {
         self.reading.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One that was counted in is gone.
+    /// A request that was counted in has ended.
     pub(super) fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl ClientUsage {
         let counted = match requests {
             Ok(counted) => counted,
             Err((met, ready)) => {
-                // It must not come back for nothing.
+                // The later of the two moments: a client that came back at the earlier one would be refused again.
                 let then = self.tokens.look(tpm, tokens, now);
                 return Err(match then {
                     Err(later) if later > ready => (LimitMet::Tokens, later),
@@ -170,7 +170,7 @@ impl AtomicGcra {
         }
     }
 
-    /// What taking it would come to.
+    /// Whether [`take`](Self::take) would succeed; changes nothing.
     fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
         let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
         rate.take(paid, now, amount).map(drop)

@@ -198,9 +198,9 @@ impl Tree {
         }
     }
 
-    /// Brings the running tree in line with another configuration: new providers and keys take part at once, those
-    /// that are gone get nothing more and end with their last lease, and what stays keeps its cooldowns, counts and
-    /// breakers. Clock, chaos and restart policy stay as they were.
+    /// Brings the running tree in line with another configuration: new providers and keys take part at once, those that
+    /// are gone get nothing more and end with their last lease, and what stays keeps its cooldowns, counts and
+    /// breakers. Clock, fault hook and restart policy stay as they were.
     pub async fn apply(&self, spec: &TreeSpec) {
         loop {
             let (reply, done) = oneshot::channel();
@@ -208,12 +208,12 @@ impl Tree {
             if self.supervisor.send(message).is_ok() && done.await.is_ok() {
                 return;
             }
-            // The supervisor failed over it: its next incarnation sees it through.
+            // The supervisor failed while it applied the specification: its next incarnation finishes that.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// The way in for an operator's orders.
+    /// The sender of an operator's commands.
     pub fn operator(&self) -> CommandSender {
         CommandSender::new(self.supervisor.clone())
     }

@@ -27,7 +27,7 @@ const USUAL: usize = 100;
 /// The largest `limit`.
 const MOST: usize = 1000;
 
-/// What of the list is wanted.
+/// The parameters of the list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestFilter {

@@ -62,7 +62,7 @@ impl AdminListenOptions {
             connections: &self.connections,
             tls: self.tls.as_ref().filter(|_| encrypted),
             file: &self.file,
-            // Two processes behind one port would take each other's orders.
+            // Two processes behind one port would get each other's commands.
             reuse: self.reuse && matches!(listen, Listen::Unix(_)),
             passed,
         };

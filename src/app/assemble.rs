@@ -236,7 +236,7 @@ fn mocked(upstream: impl Transport + 'static, provider: &ProviderConfig) -> Arc<
     ))
 }
 
-/// What `book` says of the configured providers and keys, and by which marks they are known in it.
+/// The restored state of the configured providers and keys, and the fingerprints by which it names them.
 pub(super) fn restored(
     config: &Config,
     marker: &Fingerprinter,

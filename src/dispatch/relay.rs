@@ -184,7 +184,7 @@ impl Relay {
         }
     }
 
-    /// All of the answer is there.
+    /// The answer is complete.
     fn complete(&mut self) {
         let good = Failure::new(Class::Success, "");
         self.close(&good, RequestEnd::Answered(200), None);
@@ -366,7 +366,7 @@ impl Relay {
         self.cut(StreamAbort::broken(class_of(fault)));
     }
 
-    /// A timer fired: is anything over?
+    /// A timer fired: checks each limit.
     fn timed_out(&mut self) {
         let now = self.clock.now();
         self.send_buffer.release(now);

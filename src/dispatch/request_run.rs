@@ -50,7 +50,7 @@ pub(super) struct RunState {
 }
 
 impl RequestRun {
-    /// Of a request that was admitted, and all there at `complete`.
+    /// The run of an admitted request, whose body was complete at `complete`.
     pub(super) fn new(
         dispatch: &Arc<Dispatch>,
         request: Request,

@@ -261,7 +261,7 @@ impl Attempts {
                 now,
             )
         };
-        // Who can be served by asking for less is not told to wait.
+        // A caller whom a smaller request helps is not told to wait.
         let ready_at = ready_at.filter(|_| code != ErrorCode::ContextLengthExceeded);
         FinalError { code, ready_at }
     }

@@ -50,7 +50,7 @@ pub enum KeyChange {
     },
     /// A quarantined key served again.
     Recovered,
-    /// An operator took it out.
+    /// An operator holds it.
     Held {
         /// Until then; [`Time::NEVER`]: until it is released.
         until: Time,

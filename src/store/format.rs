@@ -73,7 +73,7 @@ struct ProviderRecord {
     hold: Option<HeldRecord>,
 }
 
-/// By an operator's hand. Without `until`: until it is released.
+/// An operator's hold. Without `until`: until it is released.
 #[derive(Serialize, Deserialize)]
 struct HeldRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,8 +259,7 @@ fn key_entry(mark: String, page: &SnapshotKey, anchor: &Anchor) -> KeyRecord {
 
 /// What `bytes` say, in the times of this process. `anchor` is the moment of reading.
 ///
-/// # Errors
-/// Why they are not to be believed.
+/// # Errors Why they are not restored.
 pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnapshot), Defect> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
     if head.format != FORMAT {

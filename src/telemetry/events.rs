@@ -63,7 +63,7 @@ pub fn key_invalid(key: &KeyId, span: Duration) {
     });
 }
 
-/// An operator took a key out; `None`: until it is released.
+/// An operator holds a key; `None`: until it is released.
 pub fn key_held(key: &KeyId, span: Option<Duration>) {
     tell!(warn, "key_held", "key held", [key], {
         for_seconds: span.map(seconds),
@@ -94,7 +94,7 @@ pub fn provider_cooling(provider: &ProviderName, span: Duration) {
     });
 }
 
-/// An operator took a provider out; `None`: until it is released.
+/// An operator holds a provider; `None`: until it is released.
 pub fn provider_held(provider: &ProviderName, span: Option<Duration>) {
     tell!(warn, "provider_held", "provider held", [provider], {
         for_seconds: span.map(seconds),
@@ -142,7 +142,7 @@ pub fn breaker_changed(
     }
 }
 
-/// One request is let through an open breaker, to see.
+/// One request is let through an open breaker, as the probe.
 pub fn breaker_half_open(provider: &ProviderName, model: &ModelName) {
     let upstream = format_args!("{provider}:{model}");
     tell!(

@@ -74,7 +74,7 @@ type LookupResult = Result<Addresses, Missing>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Missing {
     why: Arc<str>,
-    /// For lack of something here, and not because of the name.
+    /// This machine lacked something; the name is not at fault.
     local: bool,
 }
 

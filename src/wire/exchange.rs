@@ -165,7 +165,7 @@ impl Exchange {
         })
     }
 
-    /// What turns the events of a streamed answer into the caller's; `None` where they pass as they came.
+    /// The translation of a streamed answer's events into the caller's; `None` where they pass as they came.
     pub fn translation(&self) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
             decoder: self.upstream.event_decoder(),

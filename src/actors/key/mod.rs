@@ -218,7 +218,8 @@ impl Actor for KeyActor {
             self.set_alarm(core, &myself);
         }
         if is_counted {
-            // Not before what follows from the message is published: see `KeyStatus::looks_full`.
+            // The message is taken off the count only after what follows from it is published: see
+            // `KeyStatus::looks_full`.
             self.status.mailbox.taken();
         }
         if core.retired && core.live.is_empty() {

@@ -45,7 +45,7 @@ pub struct ProviderCore {
     ring: Arc<KeyRing>,
     /// The first configuration with the present address: what is known is not about an earlier one.
     moved: u64,
-    /// The probes under way: a token that is gone means that its probe is.
+    /// The probes under way: when a token is gone, its probe has ended.
     probes: HashMap<ModelName, Weak<()>>,
     /// How long answers took, by those models that the configuration names.
     latencies: HashMap<ModelName, LatencyStats>,
@@ -138,7 +138,7 @@ impl Actor for ProviderActor {
             core.latencies
                 .retain(|model, _| self.status.latency.is_of(model));
             if moved {
-                // What is known is about another place. What an operator ordered is not.
+                // What is known is about another address. An operator's hold is about the provider, so it stays.
                 let held = core.state.held(self.clock.now());
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
                 if let Some(until) = held {
@@ -304,7 +304,7 @@ impl ProviderActor {
             return Ok(());
         };
         if pass.probe {
-            // It is itself what the breaker waits for.
+            // The route is the probe that the breaker waits for.
             return Ok(());
         }
         // Its retry is paid for.

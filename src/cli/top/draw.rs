@@ -84,7 +84,7 @@ fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
         None => String::new(),
     };
     let style = match row.mood {
-        // A tree full of green says less.
+        // Normal rows are faint, so that the others stand out.
         Mood::Well => look.faint(),
         mood => look.mood(mood),
     };
@@ -229,7 +229,7 @@ fn put(
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-/// What is asked, what came of the last order, or which keys there are.
+/// A question, the result of the last command, or the keys.
 fn footer(model: &TopModel, look: Theme) -> Line<'static> {
     match (&model.mode, &model.said) {
         (ScreenMode::Confirm(order), _) => {

@@ -308,7 +308,7 @@ async fn a_look_ends_by_the_deadline() {
 async fn streams_are_not_looked_up() {
     let bench = CachedDispatch::new(200, Keeps(kept())).await;
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
-    // Whatever becomes of a whole answer to it.
+    // Whatever the outcome of the attempt.
     drop(bench.ask(body, 10 * S).await);
     assert!(bench.calls() > 0);
     assert_eq!(bench.told()[0].0, CacheLookup::Off);

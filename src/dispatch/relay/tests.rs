@@ -1,4 +1,4 @@
-//! A relayed stream under a paused clock: whose silence is whose.
+//! A relayed stream under a paused clock: the silence of the upstream and that of the caller.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Tests of what is known of a provider.
+//! The state of a provider: breakers, missing models and operations, holds.
 
 use super::*;
 
@@ -269,7 +269,7 @@ fn a_model_that_is_gone_for_one_operation_is_there_for_others() {
     let change = settled(&mut provider, Class::Success, false, false, now);
     assert_eq!(change, Some(UpstreamChange::Served));
     assert_eq!(everything(&provider), None);
-    // What is served may have begun before the model went.
+    // The served attempt may have begun before the model was gone.
     provider.settled(
         &model(),
         Operation::Embeddings,

@@ -113,6 +113,6 @@ fn a_lack_of_this_machine_counts_against_nobody_and_excuses_nobody() {
     let record = record(&attempts, 0, 1, Class::Network);
     let (counts, next) = attempts.failed(0, record, &lack, 0.5, Time::ZERO);
     assert!(!counts && matches!(next, Next::Ask(_)));
-    // The next one failed by itself.
+    // The failure of another upstream still counts.
     assert!(fail(&mut attempts, 1, 1, Class::Network).0);
 }
