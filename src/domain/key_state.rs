@@ -23,9 +23,9 @@ mod manual;
 
 pub use facts::KeyFacts;
 
-/// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
+/// How long an invalid key is out before its first probe; doubles with each probe that fails, up to [`REPROBE_MAX`].
 pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
-/// Longest quarantine of an invalid key.
+/// The longest time before the next probe of an invalid key.
 pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
 /// Absence of a key whose quota is used up when the upstream names no time.
 pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);

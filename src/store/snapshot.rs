@@ -105,7 +105,7 @@ impl StateSnapshot {
         }
     }
 
-    /// Drops what has passed: of a key in use all but its quarantine, whose end is a probe; of one that is not in use
+    /// Drops what has passed: of a key in use all but that it is invalid, which a probe ends; of one that is not in use
     /// the whole entry. `in_use` says which is which.
     pub fn tidy(&mut self, now: Time, in_use: impl Fn(Fingerprint) -> bool) {
         self.keys.retain(|fingerprint, page| {

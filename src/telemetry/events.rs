@@ -76,12 +76,12 @@ pub fn key_released(key: &KeyId) {
     tell!(info, "key_released", "key released", [key], { reason: "operator" });
 }
 
-/// A quarantined key served again.
+/// An invalid key served again.
 pub fn key_recovered(key: &KeyId) {
     tell!(info, "key_recovered", "key recovered", [key], {});
 }
 
-/// A cooldown or a quarantine has ended: the key may be asked again, for one model or for all.
+/// A cooldown or a hold has ended: the key may be used again, for one model or for all.
 pub fn key_usable(key: &KeyId, model: Option<&ModelName>) {
     tell!(info, "key_usable", "key usable again", [key], { model: or_all(model) });
 }
@@ -107,7 +107,7 @@ pub fn provider_released(provider: &ProviderName) {
     tell!(info, "provider_released", "provider released", [provider], { reason: "operator" });
 }
 
-/// A quarantine or a cooldown of all keys has ended: the provider may be asked again.
+/// A hold or a cooldown of all keys has ended: the provider may be asked again.
 pub fn provider_usable(provider: &ProviderName) {
     tell!(
         info,

@@ -36,7 +36,7 @@ pub enum KeyMessage {
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(KeyCommand, oneshot::Sender<()>),
-    /// From itself: a cooldown or a quarantine may be over, at the moment that it was set for. Lost: the next incarnation
+    /// From itself: a cooldown or a hold may be over, at the moment that it was set for. Lost: the next incarnation
     /// sets a new timer.
     Tick(Time),
 }

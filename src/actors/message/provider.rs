@@ -37,7 +37,7 @@ pub enum ProviderMessage {
     /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
     /// the operator's side asks again.
     Manual(ProviderCommand, oneshot::Sender<()>),
-    /// From itself: a quarantine or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
+    /// From itself: a hold or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
     /// incarnation sets a new timer.
     Tick(Time),
 }

@@ -97,7 +97,7 @@ fn everything_comes_back() {
     assert_eq!(found.salt(), marker.salt());
 }
 
-/// As it was written before quarantines by hand were kept.
+/// As it was written before holds were kept.
 #[test]
 fn an_older_file_is_read_and_holds_nobody_that_it_does_not_name() {
     let now = anchor(0, 1000 * NANOS);

@@ -108,7 +108,7 @@ impl Metrics {
         requests::record(record, &self.instruments, &self.tables.load());
     }
 
-    /// A request was refused before dispatch.
+    /// A request was refused on arrival.
     pub fn turned_away(&self, record: &RequestRecord) {
         requests::count_request(record, &self.instruments, &self.tables.load());
     }
