@@ -83,6 +83,7 @@ impl App {
     pub async fn start(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
+        // The file is read first: actors begin with what the last process knew.
         let opened = state_writer::open(config, clock).await?;
         let recall = opened.as_ref().map(|opened| opened.restored(config));
         let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
@@ -90,6 +91,7 @@ impl App {
         let dispatcher = tree.client().clone();
         let keeper = opened.map(|opened| StateWriter::start(opened, dispatcher.clone(), clock));
         let halt = Abort::default();
+        // What records requests exists before the first one.
         let traces = traces::start(config, clock)?;
         let recorder = Recorder::new(config.telemetry.recent_requests)
             .with_metrics(metrics::start(config)?)
@@ -107,6 +109,8 @@ impl App {
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
         let admin = Arc::new(admin(config, &api, &tree, clock, send));
+        // Everything is bound before anything is served: an address that cannot be bound leaves no connection half
+        // served.
         let data = RunningListeners::bind(&config.server, passed).await?;
         if let Some(metrics) = recorder.metrics() {
             metrics.look_with(metrics::look(&api, &admin));
@@ -136,10 +140,12 @@ impl App {
     /// # Errors
     /// A provider whose client cannot be made, an address that would let anyone in; then nothing has changed.
     pub async fn reload(&mut self, config: &Config) -> Result<Vec<String>, StartError> {
+        // What can fail comes first: up to the endpoints nothing has changed.
         let certificates = self.listening.judge(config)?;
         let before = self.api.serving();
         let dispatch = &before.dispatch;
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
+        // What requests share, as the new generation has it; counts and budgets go over from the old one.
         let generation = dispatch.generation + 1;
         let dispatcher = dispatch.tree.clone();
         let known = Some(&**dispatch);
@@ -159,6 +165,7 @@ impl App {
         if let Some(traces) = recorder.traces() {
             traces.learn(traces::known(config));
         }
+        // What takes a restart is only reported.
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
         }

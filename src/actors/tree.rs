@@ -152,6 +152,7 @@ impl Drop for LeaveGuard<'_> {
 impl Tree {
     /// Spawns the supervisor and everything below it, and waits until all of it runs.
     pub async fn start(spec: TreeSpec) -> Self {
+        // Handles and statuses exist before the actors, so that each actor can be given those of the others.
         let router_cell = Arc::<RouterStatus>::default();
         let common = Common {
             router: Handle::vacant(&router_cell.mailbox),
@@ -181,6 +182,7 @@ impl Tree {
             common: common.clone(),
             restart: spec.restart,
         };
+        // The guardian spawns the supervisor, which spawns the rest.
         let (running, ready) = oneshot::channel();
         let core = SupervisorCore::new(slots);
         let guardian = guarded(guard(supervisor, core, supervisor_handle.clone(), running));

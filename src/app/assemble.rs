@@ -49,6 +49,7 @@ pub(super) fn endpoints(
         negative_ttl,
         max_stale,
     });
+    // Clients keep the resolver that they were made with, so a change of `dns` makes all of them anew.
     let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
     let server = &config.server;
     // Another word on it takes a restart.
@@ -57,6 +58,7 @@ pub(super) fn endpoints(
     });
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
+        // Connections are kept where the calls go the same way.
         let kept = before.and_then(|(config, dispatch)| {
             let same = |other: &&ProviderConfig| {
                 other.name == provider.name && is_same_way(other, provider)
@@ -302,6 +304,7 @@ pub(super) fn tree_spec(
 }
 
 /// What every configuration of a process shares.
+#[derive(Clone, Copy)]
 pub(super) struct ProcessParts<'a> {
     pub(super) clock: Clock,
     pub(super) abort: &'a Abort,

@@ -63,6 +63,7 @@ impl RunningListeners {
                 source,
             })?);
         }
+        // Only when every address is bound, a Unix socket is taken from another process.
         for listener in &mut bound {
             let taken = listener.take_place();
             taken.map_err(|source| StartError::Bind {
@@ -112,6 +113,7 @@ impl RunningListeners {
         if server.listen != before.listen {
             needs_restart.push("server.listen has changed".to_owned());
         }
+        // Compared without what a reload takes over: the time for bodies, and certificates.
         let but_body_and_tls = |listeners: &Listeners| {
             let mut rest = listeners.clone();
             rest.connections.body = std::time::Duration::ZERO;

@@ -40,6 +40,7 @@ pub(super) fn resolve(
     let Some(name) = name(raw.name.take(), path, report) else {
         return Outcome::Nameless;
     };
+    // Where it is: typed, else as the catalogue says.
     let entry = catalog::find(&name);
     let own_url = raw.base_url.is_some();
     let dialect = raw
@@ -47,6 +48,7 @@ pub(super) fn resolve(
         .unwrap_or_else(|| entry.map_or_else(dialects::usual, BuiltIn::dialect));
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
+    // Its keys: typed, else from its variables.
     let variables = match entry {
         _ if !dialect.is_remote() => Vec::new(),
         Some(entry) => entry.variables(),

@@ -407,6 +407,7 @@ impl Relay {
             return self.broken(&StreamFault::Foreign);
         }
         live.note(&said, &event, self.terms.wanted);
+        // The upstream broke off with an error: its own words go to the caller, in the caller's form.
         if let Some(error) = said.error {
             let failure = classify::classify_inband(
                 &live.endpoint.kind,
@@ -424,9 +425,11 @@ impl Relay {
             return self.cut(StreamAbort::said(&failure, own));
         }
         self.drains = said.done;
+        // An end mark before the answer is complete is a cut.
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(StreamAbort::unfinished());
         }
+        // What goes out: translated, and of a rescued answer only what is new.
         let event = live.outgoing(unspoken(event, &said));
         let out = match (event, &mut self.splice) {
             (None, _) => None,

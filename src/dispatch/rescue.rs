@@ -157,6 +157,7 @@ impl StreamSearch<'_> {
         let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
         let continued =
             prefill.and_then(|prefill| continued(endpoint, &request.doc, &self.sent, prefill));
+        // Where no continuation can be asked for, the request starts again.
         let (how, why) = match &continued {
             Some((_, prefill)) => {
                 let echoed = prefill.form == Prefill::PrefixEchoed;

@@ -70,6 +70,7 @@ impl RequestRun {
         self.measure().await;
         let mut next = self.state.attempts.start(self.context.now());
         loop {
+            // What the machine said: wait and ask, pass on a kept answer, or fail.
             match next {
                 Next::Ask(Duration::ZERO) => {}
                 Next::Ask(wait) => tokio::time::sleep(wait).await,
@@ -85,6 +86,7 @@ impl RequestRun {
                 }
                 Next::Fail(verdict) => return Err(self.fail(verdict)),
             }
+            // A lease, or the reasons why there is none.
             let lease = match self.lease().await {
                 Ok(lease) => lease,
                 Err(denied) => {
@@ -103,6 +105,7 @@ impl RequestRun {
                 open_attempt: tried,
                 end,
             } = landed;
+            // Only a failure goes on; everything else ends the loop.
             match end {
                 AttemptResult::Whole(whole, usage) => {
                     return Ok(self.served_whole(lease, &tried, whole, usage));

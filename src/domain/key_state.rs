@@ -248,6 +248,7 @@ impl KeyState {
         now: Time,
     ) -> Option<KeyChange> {
         let live = self.live.remove(&lease)?;
+        // The estimate becomes the count, where the answer has one.
         if let (Some(_), Some(used)) = (self.limits.tpm, settlement.tokens) {
             match used.checked_sub(live.reserved) {
                 Some(more) => self.tokens.add(more, now),
@@ -262,6 +263,7 @@ impl KeyState {
             *probe = None;
         }
         self.learn_from(&live, settlement, now);
+        // What the outcome means for this key; failures of the upstream change nothing here.
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),

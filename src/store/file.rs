@@ -118,6 +118,7 @@ impl Store {
             path: path.clone(),
             source,
         };
+        // A path that cannot hold a file is a mistake of the configuration.
         let folder = folder(path);
         if !folder.is_dir() {
             let (path, folder) = (path.clone(), folder.to_owned());
@@ -134,6 +135,7 @@ impl Store {
             lock,
             held,
         };
+        // What the file says, or an empty state where there is none or it is damaged.
         let (marker, book) = match store.load(anchor) {
             Ok(Some(found)) => found,
             Ok(None) => fresh()?,

@@ -69,6 +69,7 @@ impl Attempts {
         wait_forbidden: bool,
         now: Time,
     ) -> ErrorCode {
+        // How it ended at each upstream.
         let endings = self.slots.iter().enumerate().map(|(index, slot)| {
             let said = declined.iter().find(|(of, _)| *of == index);
             self.ending(slot, said.map(|(_, refusal)| *refusal), now)
@@ -86,6 +87,7 @@ impl Attempts {
             false => ErrorCode::UpstreamsRateLimited,
         };
         let last = self.records.last().map(|record| record.class);
+        // The rules of the module, in their order.
         if any(too_long) && !any(Ending::Failed) {
             match any(soon) {
                 true => come_back,
