@@ -9,7 +9,6 @@
     reason = "a benchmark: it may end at the first surprise, and prints"
 )]
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use pointsman::config::TelemetryPolicy;
 use pointsman::domain::attempt_record::{AttemptReason, AttemptRecord};
 use pointsman::domain::chain::Chain;
 use pointsman::domain::dialect::Operation;
+use pointsman::domain::hash_map::HashMap;
 use pointsman::domain::ids::{KeyId, Upstream};
 use pointsman::domain::outcome::Class;
 use pointsman::domain::time::Time;

@@ -9,7 +9,6 @@
     reason = "an experiment: it may end at the first surprise, and its numbers are small"
 )]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
 use pointsman::domain::chain::{ProviderEntry, Targets};
 use pointsman::domain::dialect::Operation;
+use pointsman::domain::hash_map::HashMap;
 use pointsman::domain::limits::{DispatchPolicy, KeyLimits, PacingPolicy, Timeouts};
 use pointsman::domain::profile::TargetPolicies;
 use pointsman::domain::secret::ApiKey;
@@ -141,7 +141,7 @@ async fn keep_limits(
     clock: Clock,
     mut asked: tokio::sync::mpsc::UnboundedReceiver<Question>,
 ) {
-    let mut keys: HashMap<Vec<u8>, [Left; 2]> = HashMap::new();
+    let mut keys: HashMap<Vec<u8>, [Left; 2]> = HashMap::default();
     while let Some((call, tokens, reply)) = asked.recv().await {
         let key = call[header::AUTHORIZATION].as_bytes().to_vec();
         let now = clock.now().as_nanos() as f64 / 1e9;
@@ -315,7 +315,7 @@ pub async fn play(setup: Setup) -> Figures {
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),
-        endpoints: HashMap::from([("p".into(), Arc::new(endpoint))]),
+        endpoints: HashMap::from_iter([("p".into(), Arc::new(endpoint))]),
         policy,
         clock,
         abort: pointsman::runtime::abort::Abort::default(),

@@ -1,13 +1,13 @@
 //! How upstreams answered of late, as their provider's actor publishes it. Each number stands for itself and changes with
 //! most answers, so they are plain numbers beside the snapshots; only the actor writes them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ModelName;
 use crate::domain::latency::LatencySnapshot;
 use crate::domain::time::Time;

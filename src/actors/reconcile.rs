@@ -1,7 +1,7 @@
 //! Brings the tree's child slots in line with a configuration: new children get a slot, removed ones lose it, and
 //! those that stay keep their state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -20,6 +20,7 @@ use super::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
 use super::status::{
     KeySettings, KeyStatus, LifeStatus, ProviderStatus, ProviderStatuses, RouterStatus, TreeStatus,
 };
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::key_state::KeyState;
 use crate::domain::provider_state::ProviderState;
@@ -84,7 +85,7 @@ pub(crate) fn reconcile(
         rings: Vec::new(),
         settings: Vec::new(),
         table: RoutingTable {
-            providers: HashMap::new(),
+            providers: HashMap::default(),
             max_waiting: spec.max_waiting,
         },
         statuses: TreeStatus {

@@ -2,7 +2,7 @@
 
 mod planning;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::status::{Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::latency::LatencySnapshot;
 use crate::domain::time::Time;
@@ -177,7 +178,7 @@ impl Tree {
         let post = reconcile::post(actor, common.router.clone(), core);
         slots.insert(Child::Router, ChildSlot::Router(post));
         // The supervisor starts every child that has a slot.
-        reconcile::reconcile(&mut slots, &mut HashMap::new(), &spec, &common).publish(&common);
+        reconcile::reconcile(&mut slots, &mut HashMap::default(), &spec, &common).publish(&common);
         let supervisor = SupervisorActor {
             common: common.clone(),
             restart: spec.restart,

@@ -1,6 +1,6 @@
 //! From a configuration to the parts that run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +16,7 @@ use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
 use crate::domain::dialect::Operation;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
@@ -56,7 +57,7 @@ pub(super) fn endpoints(
     let propagates = before.map_or(config.telemetry.traces.propagates, |(_, dispatch)| {
         dispatch.recorder.propagates()
     });
-    let mut endpoints = HashMap::new();
+    let mut endpoints = HashMap::default();
     for provider in &config.providers {
         // Connections are kept where the calls go the same way.
         let kept = before.and_then(|(config, dispatch)| {

@@ -1,6 +1,6 @@
 //! Connects metrics to the other parts: names that may become labels, and the state on a scrape.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
 use crate::domain::condition::BreakerCondition;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
@@ -108,7 +109,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
     let cells = dispatch.tree.cells();
     let clients = serving.clients.as_ref().map(Clients::all);
     let clients = clients.unwrap_or_default().into_iter();
-    let mut upstreams = HashMap::new();
+    let mut upstreams = HashMap::default();
     for line in dispatch.targets.listed() {
         for upstream in &line.chain.upstreams {
             upstreams

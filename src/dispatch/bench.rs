@@ -1,6 +1,5 @@
 //! One provider with one upstream of a scripted transport, for tests of whole requests.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -8,6 +7,7 @@ use http::HeaderMap;
 use super::{Dispatch, Endpoint};
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use crate::domain::chain::{ProviderEntry, Targets};
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
 use crate::domain::profile::TargetPolicies;
@@ -55,7 +55,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
-        endpoints: HashMap::from([(name, Arc::new(endpoint))]),
+        endpoints: HashMap::from_iter([(name, Arc::new(endpoint))]),
         policy: DispatchPolicy::default(),
         clock,
         abort: Abort::default(),

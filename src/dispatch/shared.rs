@@ -1,6 +1,5 @@
 //! What the tasks of all requests share under one configuration.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::hedge_controller::HedgeController;
@@ -9,6 +8,7 @@ use super::response_cache::ResponseCache;
 use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::profile::TargetPolicies;

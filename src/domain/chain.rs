@@ -8,7 +8,7 @@
 mod build;
 mod expand;
 
-use std::collections::HashMap;
+use crate::domain::hash_map::HashMap;
 use std::sync::Arc;
 
 use super::ids::{ModelName, ProviderName, Upstream};

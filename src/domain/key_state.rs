@@ -2,7 +2,7 @@
 //!
 //! The key's actor owns one of these and is the only authority on it. No I/O, no clock, no logging.
 
-use std::collections::HashMap;
+use crate::domain::hash_map::HashMap;
 use std::time::Duration;
 
 use super::allowance::Allowance;
@@ -87,13 +87,13 @@ impl KeyState {
             cooldown,
             whole: Cooldown::default(),
             exhausted: false,
-            models: HashMap::new(),
+            models: HashMap::default(),
             validity: Validity::Valid,
             held: None,
             minute: RollingSum::new(MINUTE, 60),
             tokens: RollingSum::new(MINUTE, 60),
             day: RollingSum::new(MINUTE * 60 * 24, 288),
-            live: HashMap::new(),
+            live: HashMap::default(),
             paces: Paces::default(),
             concurrency: Concurrency::default(),
         }

@@ -22,6 +22,7 @@ pub mod estimate;
 pub mod fair_queue;
 pub mod finish;
 pub mod gcra;
+pub mod hash_map;
 pub mod hedge;
 pub mod ids;
 pub mod key_state;

@@ -3,7 +3,7 @@
 //! The provider's actor owns one of these. Keys answer for themselves (`key_state`); this decides whether
 //! an upstream is asked at all. No I/O, no clock, no logging.
 
-use std::collections::HashMap;
+use crate::domain::hash_map::HashMap;
 use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerChange, BreakerGate, BreakerPolicy, BreakerSignal};
@@ -66,7 +66,7 @@ impl ProviderState {
         Self {
             breaker,
             retry_budget,
-            models: HashMap::new(),
+            models: HashMap::default(),
             whole: Cooldown::default(),
             held: None,
         }

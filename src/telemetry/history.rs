@@ -4,7 +4,6 @@
 //! Writing neither waits nor allocates, and nothing has to be cleared: each counter carries the step that it
 //! counts for, and the first write of a later step starts it anew.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::request_record::RequestRecord;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::Upstream;
 use crate::domain::outcome::Class;
 use crate::domain::time::Time;
@@ -215,7 +215,7 @@ impl History {
     pub fn follow<'a>(&self, chains: impl IntoIterator<Item = (&'a str, &'a [Upstream])>) {
         let old = self.routes.load();
         let mut routes = Routes {
-            known: HashMap::new(),
+            known: HashMap::default(),
             other: Arc::clone(&old.other),
         };
         let pairs = chains.into_iter().flat_map(|(target, upstreams)| {

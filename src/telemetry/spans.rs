@@ -2,7 +2,6 @@
 //! The names are those of `telemetry/names.rs`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{
@@ -14,6 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::names;
 use super::request_record::RequestRecord;
 use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::outcome::Class;
 use crate::domain::refusal::{Reason, Refusal};

@@ -4,7 +4,6 @@
 //! that is not sent costs a comparison, and failures can be sent whatever was decided at their beginning. A full queue
 //! drops, and counts what it drops: no request ever waits for a receiver.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +20,7 @@ use super::recent::NumberedRequest;
 use super::request_record::RequestRecord;
 use super::spans::{self, ProviderLocation, SpanDetails};
 use crate::domain::attempt_record::AttemptReason;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::sampling::{Keep, Sampler, TailSampleInput};
 use crate::domain::secret::ApiKey;

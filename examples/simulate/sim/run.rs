@@ -1,6 +1,6 @@
 //! One run: a world, its tree and dispatcher, its clients, the faults, and the calm after them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,7 @@ use http::HeaderMap;
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
+use pointsman::domain::hash_map::HashMap;
 use pointsman::domain::profile::{ExplicitSettings, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -275,7 +276,7 @@ pub fn dispatch(
     generation: u64,
     before: Option<&Dispatch>,
 ) -> Dispatch {
-    let mut endpoints = HashMap::new();
+    let mut endpoints = HashMap::default();
     for (number, maker) in world.makers.iter().enumerate() {
         let wire = Scripted {
             maker: number,

@@ -6,7 +6,6 @@ mod manual;
 pub(crate) mod published;
 mod renewed;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::message::router::RouterMessage;
 use super::route::{LeaseReply, RouteRequest};
 use super::status::{KeySettings, KeyStatus, ProviderStatus};
 use crate::domain::allowance::Allowance;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
 use crate::domain::outcome::Class;
@@ -66,7 +66,7 @@ impl KeyCore {
             settings: status.settings(),
             status,
             retired: false,
-            live: HashMap::new(),
+            live: HashMap::default(),
             wanted: false,
             publish_at: Time::ZERO,
             timer: ExpiryTimer::default(),

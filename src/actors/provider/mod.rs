@@ -9,7 +9,6 @@ pub(crate) mod published;
 mod renewed;
 mod ring;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -26,6 +25,7 @@ use super::message::router::RouterMessage;
 use super::route::{ProviderVisit, RouteRequest};
 use super::status::ProviderStatus;
 use crate::domain::dialect::Operation;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::latency::LatencyStats;
 use crate::domain::provider_state::{Pass, ProviderState};
@@ -67,8 +67,8 @@ impl ProviderCore {
             rotation,
             ring,
             moved: 0,
-            probes: HashMap::new(),
-            latencies: HashMap::new(),
+            probes: HashMap::default(),
+            latencies: HashMap::default(),
             timer: ExpiryTimer::default(),
             published: false,
             #[cfg(test)]

@@ -3,7 +3,6 @@
 
 mod plan;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use super::status::{Life, ProviderStatus, RouterStatus};
 use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::chain::Chain;
 use crate::domain::client::Priority;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::plan::{Conclusion, Traversal};
 use crate::domain::refusal::{Reason, Refusal};
@@ -61,7 +61,7 @@ impl RouterCore {
         Self {
             room: WaitingRoom::new(max_waiting),
             ready_count: 0,
-            histories: HashMap::new(),
+            histories: HashMap::default(),
             full: false,
             #[cfg(test)]
             spoilt: false,

@@ -1,7 +1,7 @@
 //! The supervisor: spawns every other actor, notices when one ends, and starts it again as the router
 //! decides. Its own end is watched by [`tree`](super::tree), which starts it again with all states.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -18,6 +18,7 @@ use super::message::supervisor::SupervisorMessage;
 use super::reconcile::{self, Common};
 use super::spec::TreeSpec;
 use super::status::Life;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ProviderName;
 use crate::domain::restart::{Decision, RestartHistory, RestartPolicy};
 use crate::telemetry::events;
@@ -42,9 +43,9 @@ impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
         Self {
             slots: seats,
-            running: HashMap::new(),
-            histories: HashMap::new(),
-            places: HashMap::new(),
+            running: HashMap::default(),
+            histories: HashMap::default(),
+            places: HashMap::default(),
             undecided: BTreeSet::new(),
         }
     }

@@ -1,10 +1,10 @@
 //! Building the targets of a configuration: the providers' own names first, then the virtual providers, then
 //! the default.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Chain, ChainError, Listed, Prefix, ProviderEntry, Targets, VirtualEntry, expand};
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 
 impl Targets {
@@ -41,7 +41,7 @@ impl Targets {
 
     fn of_providers(providers: &[ProviderEntry]) -> Self {
         let mut targets = Self::default();
-        let mut owners: HashMap<ModelName, Vec<Arc<Chain>>> = HashMap::new();
+        let mut owners: HashMap<ModelName, Vec<Arc<Chain>>> = HashMap::default();
         for entry in providers {
             let name: Arc<str> = Arc::from(entry.name.as_str());
             if targets.prefixes.contains_key(&name) {

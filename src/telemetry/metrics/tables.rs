@@ -2,7 +2,6 @@
 //! counts it, bound to its labels when it is first met, so that a record takes neither a lookup by labels nor a lock
 //! around all of them. Whatever else callers name is counted as `other`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
@@ -12,6 +11,7 @@ use super::instruments::Instruments;
 use super::observed::OTHER;
 use crate::domain::attempt_record::AttemptReason;
 use crate::domain::dialect::Operation;
+use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::outcome::Class;
 use crate::domain::price::{Price, Prices};

@@ -72,7 +72,7 @@ fn spans(told: &RequestRecord) -> Vec<SpanData> {
         host: Some("api.example".to_owned()),
         port: Some(443),
     };
-    let places = HashMap::from([(ProviderName::from("a"), place)]);
+    let places = HashMap::from_iter([(ProviderName::from("a"), place)]);
     let details = SpanDetails {
         places: &places,
         anchor: Anchor {

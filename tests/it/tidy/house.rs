@@ -293,6 +293,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "users and groups are looked up for the socket's file only",
     ),
     (
+        "foldhash",
+        &["domain/hash_map.rs"],
+        "tables that each request looks into are a `domain::hash_map`",
+    ),
+    (
         "fastrand",
         &[
             "domain",
