@@ -59,5 +59,6 @@ mod tidy;
 mod tls;
 mod top;
 mod traces;
+mod translation;
 mod transport;
 mod whose_fault;
