@@ -57,7 +57,7 @@ fn is(item: &Value, field: &[String], wanted: &str) -> bool {
     let found = field.iter().try_fold(item, |value, name| value.get(name));
     match found {
         Some(Value::String(text)) => text == wanted,
-        Some(other) => other.to_string() == wanted,
+        Some(other) => wanted == other.to_string(),
         None => false,
     }
 }
