@@ -79,6 +79,7 @@ impl ApiError {
         });
         let body = ErrorBody {
             message: &self.message,
+            status: self.code.status(),
             kind: self.code.kind(),
             code: self.code.as_str(),
             param: self.param,

@@ -19,7 +19,7 @@ use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
-use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::exchange::{Exchange, OutgoingEvents, Translation};
 use crate::wire::headers::ends_with_connection;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::redact::Redactor;
@@ -90,7 +90,7 @@ impl ActiveStream {
 
     /// Notes what is told afterwards of an event, and how far its answer has come.
     pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
-        self.usage = said.usage.or(self.usage);
+        self.usage = Usage::latest(self.usage, said.usage);
         if said.error.is_none() {
             self.finish.note(step(said), wanted);
         }
@@ -99,13 +99,19 @@ impl ActiveStream {
         }
     }
 
-    /// What its caller reads in place of an event, without credentials; `None` for nothing.
-    pub(super) fn outgoing(&mut self, event: RawEvent) -> Option<RawEvent> {
-        let event = match &mut self.translation {
-            None => Some(event),
+    /// What its caller reads in place of an event, without credentials.
+    pub(super) fn outgoing(&mut self, event: RawEvent) -> OutgoingEvents {
+        // What is translated has only the fields of its answer.
+        let event = self.fit_event(event);
+        match &mut self.translation {
+            None => OutgoingEvents::One(Some(event)),
             Some(translation) => translation.event(&event),
-        };
-        event.map(|event| self.fit_event(event))
+        }
+    }
+
+    /// The end of its answer in the caller's dialect, where its events are translated and did not tell it.
+    pub(super) fn translated_end(&mut self) -> Option<OutgoingEvents> {
+        self.translation.as_mut().map(Translation::end)
     }
 
     /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,

@@ -287,7 +287,11 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => match self.exchange.answer(&mut headers, body.clone()) {
+                Inspection::Good(usage) => match self.exchange.answer(
+                    &self.request.doc,
+                    &mut headers,
+                    body.clone(),
+                ) {
                     Ok(body) => {
                         let whole = FullResponse {
                             status,

@@ -35,6 +35,7 @@ use crate::runtime::clock::Clock;
 use crate::wire::classify;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects;
+use crate::wire::exchange::OutgoingEvents;
 use crate::wire::splice::{Splice, Spliced};
 use crate::wire::sse::RawEvent;
 
@@ -350,8 +351,14 @@ impl Relay {
         let live = self.stream.as_ref();
         if self.is_settled() || live.is_some_and(|live| live.is_over(self.terms.wanted)) {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(raw) = self.caller.end_mark(self.operation) {
-                self.send_buffer.push(RawEvent { raw }, self.clock.now());
+            let live = self.stream.as_mut();
+            let end = live.and_then(ActiveStream::translated_end);
+            let end = end.unwrap_or_else(|| {
+                let mark = self.caller.end_mark(self.operation);
+                OutgoingEvents::One(mark.map(|raw| RawEvent { raw }))
+            });
+            for event in end {
+                self.send_buffer.push(event, self.clock.now());
             }
             return self.complete();
         }
@@ -425,19 +432,19 @@ impl Relay {
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(StreamAbort::unfinished());
         }
-        let event = live.outgoing(unspoken(event, &said));
-        let out = match (event, &mut self.splice) {
-            (None, _) => None,
-            (Some(event), None) => Some(event),
-            (Some(event), Some(splice)) => match splice.event(&event) {
-                Spliced::Nothing => None,
-                Spliced::Event(raw) => Some(RawEvent { raw }),
-                Spliced::Diverged => return self.diverged(),
-            },
-        };
         let was_empty = self.send_buffer.due().is_none();
-        if let Some(event) = out {
-            self.send_buffer.push(event, now);
+        for event in live.outgoing(unspoken(event, &said)) {
+            let out = match &mut self.splice {
+                None => Some(event),
+                Some(splice) => match splice.event(&event) {
+                    Spliced::Nothing => None,
+                    Spliced::Event(raw) => Some(RawEvent { raw }),
+                    Spliced::Diverged => return self.diverged(),
+                },
+            };
+            if let Some(event) = out {
+                self.send_buffer.push(event, now);
+            }
         }
         if said.done {
             return self.complete();

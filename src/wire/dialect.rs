@@ -189,9 +189,19 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>>;
 
-    /// A whole answer from the neutral form, and what had no place in it.
-    fn encode_answer(&self, operation: Operation, answer: ChatAnswer) -> (Bytes, Losses);
+    /// A whole answer to the request `doc` from the neutral form, and what had no place in it.
+    fn encode_answer(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+        answer: ChatAnswer,
+    ) -> (Bytes, Losses);
 
-    /// Writes one streamed answer that is read from the dialect of the name `origin`.
-    fn event_encoder(&self, operation: Operation, origin: &'static str) -> Box<dyn EventEncoder>;
+    /// Writes one streamed answer to the request `doc` that is read from the dialect of the name `origin`.
+    fn event_encoder(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+        origin: &'static str,
+    ) -> Box<dyn EventEncoder>;
 }

@@ -12,6 +12,9 @@ pub(super) const SERVER_ERROR: &str = "server_error";
 pub struct ErrorBody<'a> {
     /// What happened and what to do.
     pub message: &'a str,
+    /// The HTTP status that it goes out with.
+    #[serde(skip)]
+    pub status: u16,
     /// OpenAI's error type.
     #[serde(rename = "type")]
     pub kind: &'a str,

@@ -17,9 +17,9 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, Losses};
+use super::ir::{Loss, Losses, StreamItem};
 use super::request::RequestDoc;
-use super::sse::RawEvent;
+use super::sse::{EventSplitter, RawEvent};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code;
@@ -127,14 +127,19 @@ impl Exchange {
     ///
     /// # Errors
     /// An answer that has no neutral form.
-    pub fn answer(&self, headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Loss> {
+    pub fn answer(
+        &self,
+        doc: &RequestDoc,
+        headers: &mut HeaderMap,
+        body: Bytes,
+    ) -> Result<Bytes, Loss> {
         if self.is_identity() {
             return Ok(body);
         }
         let body = readable(headers, &body);
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
-        let (body, _) = self.caller.encode_answer(self.operation, answer);
+        let (body, _) = self.caller.encode_answer(self.operation, doc, answer);
         Ok(body)
     }
 
@@ -156,6 +161,7 @@ impl Exchange {
         headers.insert(header::CONTENT_TYPE, json);
         self.caller.error(&ErrorBody {
             message: doc.message(),
+            status,
             kind: error_code::kind_of(status),
             code: doc.first(ErrorField::Code).unwrap_or("upstream_error"),
             param: None,
@@ -165,13 +171,14 @@ impl Exchange {
         })
     }
 
-    /// What turns the events of a streamed answer into the caller's; `None` where they pass as they came.
-    pub fn translation(&self) -> Option<Translation> {
+    /// What turns the events of a streamed answer to the request `doc` into the caller's; `None` where they pass as they
+    /// came.
+    pub fn translation(&self, doc: &RequestDoc) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
             decoder: self.upstream.event_decoder(),
             encoder: self
                 .caller
-                .event_encoder(self.operation, self.upstream.id()),
+                .event_encoder(self.operation, doc, self.upstream.id()),
         })
     }
 }
@@ -189,23 +196,55 @@ impl fmt::Debug for Translation {
 }
 
 impl Translation {
-    /// What the caller reads in place of this event; `None` for nothing.
-    pub fn event(&mut self, event: &RawEvent) -> Option<RawEvent> {
+    /// What the caller reads in place of this event.
+    pub fn event(&mut self, event: &RawEvent) -> OutgoingEvents {
         if event.is_empty() {
             // Comments keep connections open in every dialect.
-            return Some(event.clone());
+            return OutgoingEvents::One(Some(event.clone()));
         }
         let items = self.decoder.event(event);
         if items.is_empty() {
-            return None;
+            return OutgoingEvents::One(None);
         }
-        let raw = self.encoder.event(items);
-        (!raw.is_empty()).then_some(RawEvent { raw })
+        OutgoingEvents::several(self.encoder.event(items))
+    }
+
+    /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
+    pub fn end(&mut self) -> OutgoingEvents {
+        OutgoingEvents::several(self.encoder.event(vec![StreamItem::End]))
     }
 
     /// What the upstream said so far and the caller's dialect cannot say.
     pub fn losses(&mut self) -> Losses {
         self.encoder.losses()
+    }
+}
+
+/// What a caller reads in place of one event of an upstream.
+#[derive(Debug)]
+pub enum OutgoingEvents {
+    /// At most one event.
+    One(Option<RawEvent>),
+    /// Several, not copied.
+    Several(EventSplitter),
+}
+
+impl OutgoingEvents {
+    fn several(raw: Bytes) -> Self {
+        let mut events = EventSplitter::new(usize::MAX);
+        events.push(raw);
+        Self::Several(events)
+    }
+}
+
+impl Iterator for OutgoingEvents {
+    type Item = RawEvent;
+
+    fn next(&mut self) -> Option<RawEvent> {
+        match self {
+            Self::One(event) => event.take(),
+            Self::Several(events) => events.next_event().ok().flatten(),
+        }
     }
 }
 

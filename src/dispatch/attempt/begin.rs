@@ -7,8 +7,9 @@ use crate::dispatch::events::{Events, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
+use crate::domain::usage::Usage;
 use crate::upstream::UpstreamResponse;
-use crate::wire::exchange::Translation;
+use crate::wire::exchange::{OutgoingEvents, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
@@ -28,7 +29,7 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let mut translation = self.exchange.translation();
+        let mut translation = self.exchange.translation(&self.request.doc);
         let (mut done, mut quiet) = (false, false);
         loop {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
@@ -48,7 +49,7 @@ impl Attempt<'_> {
                     "the stream's first events are not what was asked for",
                 ));
             }
-            usage = said.usage.or(usage);
+            usage = Usage::latest(usage, said.usage);
             if let Some(answered) = &mut answered {
                 self.exchange.note(answered, &event);
             }
@@ -88,11 +89,11 @@ impl Attempt<'_> {
 
 /// Holds an event back, in the caller's dialect. False where no more are held.
 fn hold(held: &mut HeldEvents, translation: &mut Option<Translation>, event: RawEvent) -> bool {
-    let event = match translation {
-        None => Some(event),
+    let mut events = match translation {
+        None => OutgoingEvents::One(Some(event)),
         Some(translation) => translation.event(&event),
     };
-    event.is_none_or(|event| held.push(event.raw))
+    events.all(|event| held.push(event.raw))
 }
 
 /// The next event before the first content; `None` where the stream ended after a finish reason.

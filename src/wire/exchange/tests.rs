@@ -129,10 +129,10 @@ fn equal_dialects_pass_bytes_as_they_came() {
     assert_eq!(call.path, "/chat/completions");
     assert_eq!(call.body.as_ptr(), body.as_ptr(), "not even copied");
     let answer = exchange
-        .answer(&mut HeaderMap::new(), body.clone())
+        .answer(&doc, &mut HeaderMap::new(), body.clone())
         .unwrap();
     assert_eq!(answer.as_ptr(), body.as_ptr());
-    assert!(exchange.translation().is_none());
+    assert!(exchange.translation(&doc).is_none());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
     );
     let lost: Vec<&str> = call.losses.iter().map(|loss| &*loss.path).collect();
     assert_eq!(lost, ["logit_bias"]);
-    let answer = exchange.answer(&mut HeaderMap::new(), Bytes::from_static(b"well"));
+    let answer = exchange.answer(&asked, &mut HeaderMap::new(), Bytes::from_static(b"well"));
     let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "WELL");
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
@@ -159,22 +159,29 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
 #[test]
 fn events_are_translated_one_by_one_and_comments_pass() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
-    let mut translation = exchange.translation().unwrap();
+    let asked = doc(&json!({"model": "m", "messages": [], "stream": true}));
+    let mut translation = exchange.translation(&asked).unwrap();
     let mut says = |raw: &'static str| {
         let event = RawEvent {
             raw: Bytes::from_static(raw.as_bytes()),
         };
-        let event = translation.event(&event)?;
+        let event = translation.event(&event).next()?;
         Some(String::from_utf8_lossy(&event.raw).into_owned())
     };
     let first = says("data: hi\n\n").unwrap();
     let chunk: Value = serde_json::from_str(first.trim().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(
         chunk["choices"],
-        json!([{"index": 0, "delta": {"content": "HI"}, "finish_reason": null}])
+        json!([{"index": 0, "delta": {"role": "assistant", "content": "HI"}, "finish_reason": null}])
     );
     assert_eq!(says(": ping\n\n").as_deref(), Some(": ping\n\n"));
-    assert_eq!(says("data: bye\n\n").as_deref(), Some("data: [DONE]\n\n"));
+    let end = RawEvent {
+        raw: Bytes::from_static(b"data: bye\n\n"),
+    };
+    let end: Vec<Bytes> = translation.event(&end).map(|event| event.raw).collect();
+    assert_eq!(end.len(), 2, "a finish reason and the end mark");
+    assert_eq!(end[1], "data: [DONE]\n\n");
+    assert_eq!(translation.end().count(), 0, "only once");
 }
 
 #[test]

@@ -14,7 +14,10 @@
 //! which those that came in one event stand together. `wire/openai/ir` is the first pair of decoder and encoder;
 //! that nothing is lost on the way there and back is its property test.
 
+#[cfg(test)]
+pub(in crate::wire) mod any;
 mod answer;
+pub(in crate::wire) mod fields;
 mod loss;
 mod part;
 mod request;

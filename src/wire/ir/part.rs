@@ -1,5 +1,7 @@
 //! The parts of which a message's content is made.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::loss::Extra;
@@ -139,6 +141,9 @@ pub struct ReasoningPart {
     pub encrypted: Option<String>,
     /// Its id at that provider.
     pub id: Option<String>,
+    /// The upstream dialect whose provider made the signature or what is encrypted, where that is known: nobody else can
+    /// read it.
+    pub maker: Option<Cow<'static, str>>,
     /// The field in which it stood, where its dialect has several for it.
     pub field: &'static str,
 }

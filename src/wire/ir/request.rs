@@ -162,6 +162,8 @@ pub enum ResponseFormat {
 pub struct ReasoningConfig {
     /// `none`, `minimal`, `low`, `medium`, `high` and the like.
     pub effort: Option<String>,
+    /// Whether it is to think at all, where the dialect says that by itself.
+    pub enabled: Option<bool>,
     /// At most so many tokens of it.
     pub budget_tokens: Option<Number>,
     /// Whether a summary is told.

@@ -84,12 +84,25 @@ impl CallerDialect for OpenAi {
         (operation == Operation::Chat).then(|| ir::decode_request(body()))
     }
 
-    fn encode_answer(&self, _operation: Operation, answer: ChatAnswer) -> (Bytes, Losses) {
+    fn encode_answer(
+        &self,
+        _operation: Operation,
+        _doc: &RequestDoc,
+        answer: ChatAnswer,
+    ) -> (Bytes, Losses) {
         let (body, losses) = ir::encode_answer(answer);
         (body.to_string().into(), losses)
     }
 
-    fn event_encoder(&self, _operation: Operation, origin: &'static str) -> Box<dyn EventEncoder> {
-        Box::new(ir::ChunkEncoder::new(origin))
+    fn event_encoder(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        origin: &'static str,
+    ) -> Box<dyn EventEncoder> {
+        match origin {
+            super::ID => Box::new(ir::ChunkEncoder::new(origin)),
+            _ => Box::new(ir::ForeignChunks::new(stream_options::asks_for_usage(doc))),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Encoder, count, inside, list, number, put, put_in, text};
+use super::fields::{Encoder, encoder, count, inside, list, number, put, put_in, text};
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
 use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
@@ -122,13 +122,16 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
 
 /// Writes the body of an answer, and says what has no place in it.
 pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Losses) {
-    let mut encoder = Encoder::new(answer.origin);
+    let mut encoder = encoder(answer.origin);
     let mut fields = encoder.begin("", answer.extra);
     put(&mut fields, "id", answer.id);
     put(&mut fields, "model", answer.model);
     put(&mut fields, "created", answer.created.map(Value::Number));
     if !encoder.same {
         put(&mut fields, "object", Some("chat.completion"));
+        fields.entry("id").or_insert("chatcmpl-0".into());
+        fields.entry("created").or_insert(0.into());
+        fields.entry("model").or_insert("".into());
     }
     let mut choices = Vec::new();
     for candidate in answer.candidates {

@@ -1,5 +1,7 @@
 //! Messages and their parts.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::fields::{
@@ -132,12 +134,37 @@ pub(super) fn decode_detail(value: Value) -> ContentPart {
         signature: text(&mut fields, "signature"),
         encrypted: text(&mut fields, "data"),
         id: text(&mut fields, "id"),
+        maker: maker(&fields),
         field: REASONING_LIST,
     };
     ContentPart {
         extra: fields,
         ..ContentPart::new(PartBody::Reasoning(reasoning))
     }
+}
+
+/// The upstream dialects whose providers make signatures and what is encrypted, by the words of OpenRouter's
+/// `reasoning_details[].format`.
+const MAKERS: [(&str, &str); 3] = [
+    ("anthropic-claude-v1", "anthropic"),
+    ("google-gemini-v1", "gemini"),
+    ("openai-responses-v1", "responses"),
+];
+
+/// Who made a detail; the word itself stays where it is.
+fn maker(fields: &Extra) -> Option<Cow<'static, str>> {
+    let format = fields.get("format")?.as_str()?;
+    let known = MAKERS.iter().find(|(word, _)| *word == format);
+    Some(match known {
+        Some((_, dialect)) => Cow::Borrowed(*dialect),
+        None => Cow::Owned(format.to_owned()),
+    })
+}
+
+/// The word for what that dialect's providers make.
+pub(super) fn format_of(maker: &str) -> &str {
+    let known = MAKERS.iter().find(|(_, dialect)| *dialect == maker);
+    known.map_or(maker, |(word, _)| word)
 }
 
 fn unknown(field: &'static str, value: Value) -> ContentPart {
@@ -383,6 +410,7 @@ impl Lists {
             signature,
             encrypted,
             id,
+            maker,
             field,
         } = reasoning;
         if field == REASONING || field == REASONING_OLD {
@@ -405,6 +433,8 @@ impl Lists {
                 "reasoning.text"
             };
             put(&mut own, "type", Some(kind));
+            let format = maker.map(|maker| format_of(&maker).to_owned());
+            put(&mut own, "format", format);
         }
         put(&mut own, "text", text);
         put(&mut own, "signature", signature);
@@ -444,7 +474,7 @@ fn is_plain(part: &Extra) -> bool {
     part.len() == 2 && is("type", |kind| kind == "text") && is("text", |_| true)
 }
 
-fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
+pub(super) fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
     let mut own = encoder.begin(path, citation.extra);
     put(&mut own, "type", Some("url_citation"));
     put_in(&mut own, "url_citation", "url", citation.url);

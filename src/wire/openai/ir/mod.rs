@@ -5,6 +5,7 @@
 //! still there.
 
 mod answer;
+mod chunks;
 mod fields;
 mod message;
 mod request;
@@ -13,5 +14,6 @@ mod stream;
 mod tests;
 
 pub(super) use answer::{decode_answer, encode_answer};
+pub(super) use chunks::ForeignChunks;
 pub(super) use request::{decode_request, encode_request};
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};

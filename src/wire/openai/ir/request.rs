@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{
-    Encoder, cache_mark, count, flag, inside, list, number, put, put_cache_mark, put_in, take, text,
+    Encoder, encoder, cache_mark, count, flag, inside, list, number, put, put_cache_mark, put_in, take, text,
 };
 use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
@@ -181,7 +181,7 @@ fn decode_format(fields: &mut Extra) -> Option<ResponseFormat> {
 
 /// Writes the body of a request, and says what has no place in it.
 pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, Losses) {
-    let mut encoder = Encoder::new(request.origin);
+    let mut encoder = encoder(request.origin);
     let mut fields = encoder.begin("", request.extra);
     put(&mut fields, "model", request.model);
     let messages = request.messages.into_iter().enumerate();

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
-use super::fields::{Encoder, count, fill, inside, list, number, put, put_in, take, text};
+use super::fields::{Encoder, encoder, count, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::ir::{ContentDelta, Extra, Losses, ReasoningPart, StreamItem, ToolCallKind};
 use crate::wire::sse::{RawEvent, data_event};
 
-const END: &[u8] = b"[DONE]";
+pub(super) const END: &[u8] = b"[DONE]";
 
 /// Reads chunks. Each says all there is to know of it, so nothing is kept between them.
 #[derive(Debug, Default)]
@@ -131,7 +131,7 @@ impl ChunkEncoder {
     /// For a stream of the dialect of this name.
     pub(in crate::wire::openai) fn new(origin: &str) -> Self {
         Self {
-            encoder: Encoder::new(origin),
+            encoder: encoder(origin),
             head: Extra::new(),
         }
     }
