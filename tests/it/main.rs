@@ -36,6 +36,7 @@ mod laws;
 mod limits;
 mod listeners;
 mod metrics;
+mod operations;
 mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
