@@ -331,6 +331,8 @@ pub async fn play(setup: Setup) -> Figures {
         trace_context: false,
         forward_user_agent: false,
         prefill: None,
+        unsupported: Default::default(),
+        native: Default::default(),
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -398,6 +400,7 @@ async fn one(
         silence: None,
         await_cooldown: None,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let add = |count: &AtomicU64, amount: u64| {

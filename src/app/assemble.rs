@@ -14,7 +14,9 @@ use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
+use crate::dispatch::{
+    Continuation, Dispatch, Endpoint, HedgeController, LatencyTable, NativeOperations,
+};
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
@@ -185,6 +187,8 @@ fn endpoint_of(
         trace_context: provider.trace_context,
         forward_user_agent: provider.forward_user_agent,
         prefill,
+        unsupported: provider.unsupported,
+        native: NativeOperations::new(provider.responses),
     }
 }
 

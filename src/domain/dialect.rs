@@ -23,6 +23,32 @@ pub enum EventForm {
     Numbered,
 }
 
+/// Whether a provider has an operation that not all providers of its dialect have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NativeRoute {
+    /// That is to be found out.
+    #[default]
+    Auto,
+    /// It has.
+    Native,
+    /// It has not: requests are translated.
+    Translate,
+}
+
+impl NativeRoute {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Translate];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Translate => "translate",
+        }
+    }
+}
+
 /// What is known of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OperationSpec {

@@ -164,6 +164,8 @@ async fn read_as(
         trace_context: false,
         forward_user_agent: false,
         prefill: None,
+        unsupported: Default::default(),
+        native: Default::default(),
     };
     let entry = ProviderEntry {
         name: name.clone(),
@@ -202,6 +204,7 @@ async fn read_as(
         silence: asked.silence,
         await_cooldown: None,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let Ok(answer) = dispatch.run(request).await else {

@@ -28,6 +28,10 @@ impl UpstreamDialect for OpenAi {
         (spec.dialect == super::ID).then_some(spec.path)
     }
 
+    fn is_doubtful(&self, operation: Operation) -> bool {
+        operation == Operation::Responses
+    }
+
     fn full_path(&self) -> &'static str {
         Operation::Chat.path()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{Encoder, encoder, count, inside, list, number, put, put_in, text};
+use super::fields::{Encoder, count, encoder, inside, list, number, put, put_in, text};
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
 use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};

@@ -15,5 +15,5 @@ mod tests;
 
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use chunks::ForeignChunks;
-pub(super) use request::{decode_request, encode_request};
+pub(super) use request::{SPELLING, decode_request, encode_request};
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};

@@ -3,16 +3,28 @@
 use serde_json::{Value, json};
 
 use super::fields::{
-    Encoder, encoder, cache_mark, count, flag, inside, list, number, put, put_cache_mark, put_in, take, text,
+    Encoder, cache_mark, count, encoder, flag, inside, list, number, put, put_cache_mark, put_in,
+    take, text,
 };
 use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, Extra, Loss, Losses, ReasoningConfig, ResponseFormat,
     SamplingParams, ToolChoice, ToolDefinition,
 };
+use crate::wire::spelling::Spelling;
 
 /// The names of the limit of tokens, the one that counts first.
 const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// What chat completions call the fields of the neutral form.
+pub(in crate::wire::openai) const SPELLING: Spelling = &[
+    ("sampling.candidates", "n"),
+    ("sampling.", ""),
+    ("max_output_tokens", "max_completion_tokens"),
+    ("format", "response_format"),
+    ("reasoning.effort", "reasoning_effort"),
+    ("stream_usage", "stream_options.include_usage"),
+];
 
 fn unreadable(path: impl Into<String>, why: &'static str) -> Loss {
     Loss {
@@ -293,8 +305,8 @@ fn encode_tool(encoder: &mut Encoder, path: &str, tool: ToolDefinition) -> Optio
             put(&mut extra, "type", Some(kind));
             Some(Value::Object(extra))
         }
-        ToolDefinition::Native { .. } => {
-            encoder.lose(path, "another provider's own tool");
+        ToolDefinition::Native { kind, .. } => {
+            encoder.lose(format!("{path}.{kind}"), "another provider's own tool");
             None
         }
     }

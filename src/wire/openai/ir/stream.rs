@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
-use super::fields::{Encoder, encoder, count, fill, inside, list, number, put, put_in, take, text};
+use super::fields::{Encoder, count, encoder, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
