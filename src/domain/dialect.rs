@@ -133,7 +133,7 @@ operations! {
     }
     /// `POST /v1/responses`.
     Responses {
-        dialect: "openai",
+        dialect: "responses",
         path: "/responses",
         route: "/v1/responses",
         convention: "chat",

@@ -5,8 +5,10 @@
 //! still there.
 
 mod answer;
+mod citation;
 mod chunks;
 mod fields;
+mod fit;
 mod message;
 mod request;
 mod stream;
