@@ -198,7 +198,9 @@ impl ToolDefinition {
         let grammar = format.as_ref().and_then(|format| {
             let text = |name: &str| format.get(name).and_then(Value::as_str);
             let (syntax, definition) = (text("syntax")?, text("definition")?);
-            Some(format!("The input keeps to this {syntax} grammar:\n{definition}"))
+            Some(format!(
+                "The input keeps to this {syntax} grammar:\n{definition}"
+            ))
         });
         let told: Vec<String> = description.into_iter().chain(grammar).collect();
         Self::Function {

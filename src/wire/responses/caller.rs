@@ -103,8 +103,7 @@ impl CallerDialect for Responses {
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>> {
         let body = || json::value(doc.body()).unwrap_or_default();
-        (operation == Operation::Responses)
-            .then(|| ir::decode_request(body()).map(ir::settled))
+        (operation == Operation::Responses).then(|| ir::decode_request(body()).map(ir::settled))
     }
 
     fn encode_answer(

@@ -46,4 +46,3 @@ pub(super) fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citat
     }
     json!(own)
 }
-

@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::citation::{decode_citations, encode_citation};
-use super::fields::{
-    Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, take, text,
-};
+use super::fields::{Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, text};
 use crate::wire::ir::{
-    ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart,
-    ToolCall, ToolCallKind, ToolResult,
+    ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall,
+    ToolCallKind, ToolResult,
 };
 
 /// Why a part of another dialect's own is not carried over.

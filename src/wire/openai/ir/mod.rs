@@ -5,8 +5,8 @@
 //! still there.
 
 mod answer;
-mod citation;
 mod chunks;
+mod citation;
 mod fields;
 mod fit;
 mod message;

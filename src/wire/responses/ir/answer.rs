@@ -161,7 +161,8 @@ pub(in crate::wire::responses) fn encode_answer(
     for candidate in answer.candidates {
         let index = candidate.index;
         let mut calls = 0;
-        let CandidateParts { parts, extra } = CandidateParts::of(candidate.message, candidate.extra);
+        let CandidateParts { parts, extra } =
+            CandidateParts::of(candidate.message, candidate.extra);
         for part in parts {
             let deltas = deltas_of(part, &mut calls);
             items.extend(deltas.into_iter().map(|delta| StreamItem::Delta {
@@ -204,7 +205,9 @@ fn deltas_of(part: ContentPart, calls: &mut u64) -> Vec<ContentDelta> {
     match part.body {
         PartBody::Text { text, citations } => {
             let citations = citations.into_iter().map(ContentDelta::Citation);
-            std::iter::once(ContentDelta::Text(text)).chain(citations).collect()
+            std::iter::once(ContentDelta::Text(text))
+                .chain(citations)
+                .collect()
         }
         PartBody::Reasoning(thought) => vec![ContentDelta::Reasoning(thought)],
         PartBody::Refusal(words) => vec![ContentDelta::Refusal(words)],

@@ -80,7 +80,11 @@ impl CallItem {
 
     /// An id for it, where it has none or another call has the same.
     pub(super) fn give_id(&mut self, spare: String, others: &BTreeMap<u64, Self>) {
-        let taken = |id: &String| others.values().any(|other| other.call.id.as_ref() == Some(id));
+        let taken = |id: &String| {
+            others
+                .values()
+                .any(|other| other.call.id.as_ref() == Some(id))
+        };
         let own = self.call.id.take().filter(|id| !taken(id));
         self.call.id = Some(own.unwrap_or(spare));
     }
@@ -121,7 +125,9 @@ impl CallItem {
 
     /// It is whole, or cut.
     pub(super) fn end(mut self, events: &mut Events, cut: bool, names: &ToolNames) {
-        let Some(place) = self.place.take() else { return };
+        let Some(place) = self.place.take() else {
+            return;
+        };
         if self.wrapped {
             self.call = custom_call(self.call);
             let input = self.call.arguments.as_str();

@@ -151,7 +151,8 @@ impl ResponseEncoder {
         ] {
             self.response.entry(name).or_insert(value);
         }
-        self.response.insert("status".to_owned(), json!("in_progress"));
+        self.response
+            .insert("status".to_owned(), json!("in_progress"));
         let response = Value::Object(self.response.clone());
         for kind in ["response.created", "response.in_progress"] {
             self.events.say(kind, [("response", response.clone())]);
@@ -234,7 +235,8 @@ impl ResponseEncoder {
         }
         self.close_calls(false);
         // A seal that comes after the words is of the same thought; words after a seal are another one.
-        let fits = matches!(&self.open, Open::Thought(item) if !item.is_sealed() || text.is_empty());
+        let fits =
+            matches!(&self.open, Open::Thought(item) if !item.is_sealed() || text.is_empty());
         if !fits {
             self.close(false);
             let id = self.next_id(1, "rs");

@@ -79,7 +79,10 @@ enum Said {
 impl ResponseEvents {
     fn read(&mut self, mut fields: Extra) -> Said {
         let kind = text(&mut fields, "type").unwrap_or_default();
-        let index = fields.get("output_index").and_then(Value::as_u64).unwrap_or(0);
+        let index = fields
+            .get("output_index")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
         let words = |fields: &mut Extra, name| text(fields, name).unwrap_or_default();
         let deltas = match kind.as_str() {
             "response.created" | "response.in_progress" | "response.queued" => {

@@ -19,7 +19,9 @@ pub(super) const THOUGHTS: [(&str, &str); 2] =
 
 /// The item's type. Messages may leave it out.
 pub(super) fn kind(fields: &Extra) -> &str {
-    let own = fields.get("type").map(|kind| kind.as_str().unwrap_or(OTHER));
+    let own = fields
+        .get("type")
+        .map(|kind| kind.as_str().unwrap_or(OTHER));
     let is_message = || fields.get("role").is_some_and(Value::is_string);
     own.unwrap_or(if is_message() { "message" } else { OTHER })
 }
@@ -113,7 +115,10 @@ fn decode_content(role: &ChatRole, fields: &mut Extra, name: &str) -> Vec<Conten
         return vec![ContentPart::text(text)];
     }
     let parts = list(fields, name).unwrap_or_default();
-    parts.into_iter().map(|part| decode_part(role, part)).collect()
+    parts
+        .into_iter()
+        .map(|part| decode_part(role, part))
+        .collect()
 }
 
 pub(super) fn decode_part(role: &ChatRole, value: Value) -> ContentPart {
@@ -124,7 +129,11 @@ pub(super) fn decode_part(role: &ChatRole, value: Value) -> ContentPart {
     let Value::Object(mut fields) = value else {
         return unknown(value);
     };
-    let kind = fields.get("type").and_then(Value::as_str).unwrap_or("").to_owned();
+    let kind = fields
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("")
+        .to_owned();
     let body = match kind.as_str() {
         "input_text" | "output_text" | "text" => text(&mut fields, "text").map(|text| {
             let citations = decode_citations(&mut fields);

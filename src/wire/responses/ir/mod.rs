@@ -15,10 +15,10 @@ mod request;
 mod response;
 mod seal;
 mod settle;
-mod tools;
-mod write;
 #[cfg(test)]
 mod tests;
+mod tools;
+mod write;
 
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use encoder::ResponseEncoder;

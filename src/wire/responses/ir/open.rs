@@ -30,7 +30,8 @@ impl Events {
         }
         self.next += 1;
         let json = Value::Object(event).to_string();
-        self.bytes.extend_from_slice(&named_event(kind, json.as_bytes()));
+        self.bytes
+            .extend_from_slice(&named_event(kind, json.as_bytes()));
     }
 
     /// An item begins; returns its place.
@@ -100,7 +101,8 @@ impl Events {
         fields.insert("sequence_number".to_owned(), self.next.into());
         self.next += 1;
         let json = Value::Object(fields).to_string();
-        self.bytes.extend_from_slice(&named_event(kind, json.as_bytes()));
+        self.bytes
+            .extend_from_slice(&named_event(kind, json.as_bytes()));
     }
 }
 
@@ -145,7 +147,8 @@ impl MessageItem {
     pub(super) fn say(&mut self, events: &mut Events, words: &str) {
         if !self.has_text() {
             self.end_part(events);
-            let part = json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []});
+            let part =
+                json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []});
             self.tell(events, "response.content_part.added", [("part", part)]);
             self.part = Part::Text {
                 text: String::new(),
@@ -230,7 +233,11 @@ impl MessageItem {
                 json!({"type": "refusal", "refusal": text})
             }
         };
-        self.tell(events, "response.content_part.done", [("part", part.clone())]);
+        self.tell(
+            events,
+            "response.content_part.done",
+            [("part", part.clone())],
+        );
         self.content.push(part);
     }
 }
@@ -270,16 +277,20 @@ impl ThoughtItem {
         if !std::mem::replace(&mut self.has_part, true) {
             let part = json!({"type": "summary_text", "text": ""});
             let fields = [("summary_index", 0.into()), ("part", part)];
-            self.place.say(events, "response.reasoning_summary_part.added", fields);
+            self.place
+                .say(events, "response.reasoning_summary_part.added", fields);
         }
         self.text.push_str(words);
         let fields = [("summary_index", 0.into()), ("delta", words.into())];
-        self.place.say(events, "response.reasoning_summary_text.delta", fields);
+        self.place
+            .say(events, "response.reasoning_summary_text.delta", fields);
     }
 
     /// What seals it, made by a provider of the dialect `origin` unless the part says otherwise.
     pub(super) fn seal(&mut self, part: ReasoningPart, origin: &str) {
-        let maker = part.maker.map_or_else(|| origin.to_owned(), |maker| maker.into_owned());
+        let maker = part
+            .maker
+            .map_or_else(|| origin.to_owned(), |maker| maker.into_owned());
         self.seal.maker = Some(maker);
         self.seal.signature = part.signature.or(self.seal.signature.take());
         self.seal.encrypted = part.encrypted.or(self.seal.encrypted.take());
@@ -291,9 +302,11 @@ impl ThoughtItem {
         if self.has_part {
             let part = json!({"type": "summary_text", "text": self.text});
             let fields = [("summary_index", 0.into()), ("text", self.text.into())];
-            self.place.say(events, "response.reasoning_summary_text.done", fields);
+            self.place
+                .say(events, "response.reasoning_summary_text.done", fields);
             let fields = [("summary_index", 0.into()), ("part", part.clone())];
-            self.place.say(events, "response.reasoning_summary_part.done", fields);
+            self.place
+                .say(events, "response.reasoning_summary_part.done", fields);
             summary.push(part);
         }
         let mut item = Map::new();

@@ -47,7 +47,12 @@ pub(in crate::wire::responses) fn decode_request(body: Value) -> Result<ChatRequ
             items.into_iter().map(decode_item).collect()
         }
         None | Some(Value::Null) => Vec::new(),
-        Some(_) => return Err(unreadable("input", "the input is a text or a list of items")),
+        Some(_) => {
+            return Err(unreadable(
+                "input",
+                "the input is a text or a list of items",
+            ));
+        }
     };
     Ok(ChatRequest {
         origin: crate::wire::responses::ID,

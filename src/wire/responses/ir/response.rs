@@ -28,7 +28,10 @@ const REPEATED: [(&str, &str); 14] = [
 pub(super) fn skeleton(doc: &RequestDoc) -> Map<String, Value> {
     let mut fields = Map::new();
     for (name, usual) in REPEATED {
-        let said = doc.raw(name).and_then(json::value).filter(|value| !value.is_null());
+        let said = doc
+            .raw(name)
+            .and_then(json::value)
+            .filter(|value| !value.is_null());
         let value = said.or_else(|| json::value(usual.as_bytes()));
         fields.insert(name.to_owned(), value.unwrap_or_default());
     }

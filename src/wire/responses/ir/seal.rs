@@ -50,12 +50,16 @@ impl Seal {
 
     /// What was sealed for a call, if that is what stands in `encrypted_content`.
     pub(super) fn of_call(content: &str) -> Option<(String, String)> {
-        content.starts_with(MARK).then(|| Self::read(content.to_owned()).call)?
+        content
+            .starts_with(MARK)
+            .then(|| Self::read(content.to_owned()).call)?
     }
 
     /// Reads what stands in `encrypted_content`.
     pub(super) fn read(content: String) -> Self {
-        let own = content.strip_prefix(MARK).map(|inside| format!("{{{inside}"));
+        let own = content
+            .strip_prefix(MARK)
+            .map(|inside| format!("{{{inside}"));
         let own = own.and_then(|json| serde_json::from_str(&json).ok());
         let Some(Value::Object(mut fields)) = own else {
             return Self {

@@ -43,7 +43,8 @@ pub(in crate::wire::responses) fn settled(mut request: ChatRequest) -> ChatReque
     request.messages = all;
     request.tools = unfolded(request.tools);
     for tool in &mut request.tools {
-        if let ToolDefinition::Function { extra, .. } | ToolDefinition::Custom { extra, .. } = tool {
+        if let ToolDefinition::Function { extra, .. } | ToolDefinition::Custom { extra, .. } = tool
+        {
             extra.retain(|_, value| *value != Value::Bool(false));
         }
     }
@@ -53,7 +54,10 @@ pub(in crate::wire::responses) fn settled(mut request: ChatRequest) -> ChatReque
 fn settle_fields(request: &mut ChatRequest) {
     let extra = &mut request.extra;
     for (name, usual) in USUAL {
-        if extra.get(name).is_some_and(|value| value.to_string() == usual) {
+        if extra
+            .get(name)
+            .is_some_and(|value| value.to_string() == usual)
+        {
             extra.remove(name);
         }
     }
@@ -89,7 +93,9 @@ fn instructions(extra: &mut Extra) -> Vec<ChatMessage> {
         Some(Value::Array(items)) => {
             let items = items.into_iter().map(super::item::decode_item);
             let mut none = HashMap::new();
-            items.filter_map(|item| settle_item(item, &mut none)).collect()
+            items
+                .filter_map(|item| settle_item(item, &mut none))
+                .collect()
         }
         _ => Vec::new(),
     }

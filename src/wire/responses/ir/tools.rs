@@ -93,7 +93,11 @@ pub(super) fn encode_tool(
             } else {
                 // Both are required here. True would refuse schemas with optional properties.
                 let none = || json!({"type": "object", "properties": {}});
-                put(&mut own, "parameters", Some(parameters.unwrap_or_else(none)));
+                put(
+                    &mut own,
+                    "parameters",
+                    Some(parameters.unwrap_or_else(none)),
+                );
                 put(&mut own, "strict", Some(strict.unwrap_or(false)));
             }
             (own, "function".to_owned())
@@ -161,7 +165,10 @@ impl ToolNames {
             ToolDefinition::Function { name, .. } => (name, false),
             ToolDefinition::Custom { name, .. } => (name, true),
             ToolDefinition::Native { kind, extra } if kind == "namespace" => {
-                let name = extra.get("name").and_then(Value::as_str).unwrap_or_default();
+                let name = extra
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 for tool in namespaced(extra) {
                     self.add(Some(name), &tool);
                 }
@@ -196,7 +203,11 @@ impl ToolNames {
 /// The tools of a namespace.
 fn namespaced(extra: &Extra) -> Vec<ToolDefinition> {
     let tools = extra.get("tools").and_then(Value::as_array);
-    tools.into_iter().flatten().filter_map(decode_tool).collect()
+    tools
+        .into_iter()
+        .flatten()
+        .filter_map(decode_tool)
+        .collect()
 }
 
 /// The name elsewhere.
@@ -221,7 +232,10 @@ pub(super) fn unfolded(tools: Vec<ToolDefinition>) -> Vec<ToolDefinition> {
             all.push(tool);
             continue;
         }
-        let namespace = extra.get("name").and_then(Value::as_str).unwrap_or_default();
+        let namespace = extra
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         for mut tool in namespaced(extra) {
             if let ToolDefinition::Function { name, .. } | ToolDefinition::Custom { name, .. } =
                 &mut tool

@@ -64,7 +64,12 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     let effort = request.reasoning.effort;
     let effort = effort.or_else(|| effort_of(request.reasoning.budget_tokens.as_ref()?));
     put_in(&mut fields, "reasoning", "effort", effort);
-    put_in(&mut fields, "reasoning", "summary", request.reasoning.summary);
+    put_in(
+        &mut fields,
+        "reasoning",
+        "summary",
+        request.reasoning.summary,
+    );
     put(&mut fields, "stream", request.stream);
     if encoder.same {
         put(&mut fields, "user", request.user);
@@ -73,7 +78,11 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         fields.entry("safety_identifier").or_insert(user.into());
     }
     let metadata = request.metadata;
-    put(&mut fields, "metadata", (!metadata.is_empty()).then_some(metadata));
+    put(
+        &mut fields,
+        "metadata",
+        (!metadata.is_empty()).then_some(metadata),
+    );
     put(&mut fields, "service_tier", request.service_tier);
     if !encoder.same {
         // Other dialects keep nothing unless they are told to.
@@ -115,19 +124,37 @@ fn effort_of(budget: &Number) -> Option<String> {
 }
 
 fn encode_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: SamplingParams) {
-    put(fields, "temperature", sampling.temperature.map(Value::Number));
+    put(
+        fields,
+        "temperature",
+        sampling.temperature.map(Value::Number),
+    );
     put(fields, "top_p", sampling.top_p.map(Value::Number));
-    put(fields, "top_logprobs", sampling.top_logprobs.map(Value::Number));
+    put(
+        fields,
+        "top_logprobs",
+        sampling.top_logprobs.map(Value::Number),
+    );
     if sampling.logprobs == Some(true) && !encoder.same {
-        put(fields, "include", Some(json!(["message.output_text.logprobs"])));
+        put(
+            fields,
+            "include",
+            Some(json!(["message.output_text.logprobs"])),
+        );
     }
     let one = sampling.candidates.as_ref().and_then(Number::as_u64) == Some(1);
     let lost = [
         ("sampling.top_k", sampling.top_k.is_some()),
         ("sampling.seed", sampling.seed.is_some()),
         ("sampling.candidates", sampling.candidates.is_some() && !one),
-        ("sampling.frequency_penalty", sampling.frequency_penalty.is_some()),
-        ("sampling.presence_penalty", sampling.presence_penalty.is_some()),
+        (
+            "sampling.frequency_penalty",
+            sampling.frequency_penalty.is_some(),
+        ),
+        (
+            "sampling.presence_penalty",
+            sampling.presence_penalty.is_some(),
+        ),
         ("sampling.stop", !sampling.stop.is_empty()),
     ];
     for (path, _) in lost.into_iter().filter(|(_, lost)| *lost) {
@@ -320,7 +347,9 @@ impl<'e> Items<'e> {
             let usual = |field: &str| field == name || (name == "summary" && field != "content");
             let texts = thoughts.iter().filter(|thought| usual(thought.field));
             let texts = texts.filter_map(|thought| thought.text.as_deref());
-            let entries: Vec<Value> = texts.map(|text| json!({"type": kind, "text": text})).collect();
+            let entries: Vec<Value> = texts
+                .map(|text| json!({"type": kind, "text": text}))
+                .collect();
             put(&mut own, name, (!entries.is_empty()).then_some(entries));
         }
         if !self.encoder.same {
@@ -358,13 +387,20 @@ fn encode_part(
             own.entry("type").or_insert(words_of(role).into());
             put(&mut own, "text", Some(text));
             let citations: Vec<Value> = citations.into_iter().map(encode_citation).collect();
-            put(&mut own, "annotations", (!citations.is_empty()).then_some(citations));
+            put(
+                &mut own,
+                "annotations",
+                (!citations.is_empty()).then_some(citations),
+            );
         }
         PartBody::Image { source, detail } => {
             put(&mut own, "type", Some("input_image"));
             match source {
                 MediaSource::FileId(_) if !encoder.same => {
-                    encoder.lose(format!("{path}.file_id"), "a file that only the other provider has");
+                    encoder.lose(
+                        format!("{path}.file_id"),
+                        "a file that only the other provider has",
+                    );
                     return None;
                 }
                 MediaSource::FileId(id) => put(&mut own, "file_id", Some(id)),
@@ -378,7 +414,10 @@ fn encode_part(
             put(&mut own, "type", Some("input_file"));
             match source {
                 MediaSource::FileId(_) if !encoder.same => {
-                    encoder.lose(format!("{path}.file_id"), "a file that only the other provider has");
+                    encoder.lose(
+                        format!("{path}.file_id"),
+                        "a file that only the other provider has",
+                    );
                     return None;
                 }
                 MediaSource::FileId(id) => put(&mut own, "file_id", Some(id)),
