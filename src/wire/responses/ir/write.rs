@@ -34,7 +34,7 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     let mut fields = encoder.begin("", request.extra);
     fields.extend(shared);
     put(&mut fields, "model", request.model);
-    let mut items = Items::new(&mut encoder);
+    let mut items = InputItems::new(&mut encoder);
     for (at, message) in request.messages.into_iter().enumerate() {
         items.add(&format!("messages[{at}]"), message);
     }
@@ -184,14 +184,14 @@ fn encode_format(format: ResponseFormat) -> Value {
 }
 
 /// The items of an input, as they come together.
-struct Items<'e> {
+struct InputItems<'e> {
     encoder: &'e mut Encoder,
     all: Vec<Value>,
     /// Calls of custom tools: their results have another type.
     custom: HashSet<String>,
 }
 
-impl<'e> Items<'e> {
+impl<'e> InputItems<'e> {
     fn new(encoder: &'e mut Encoder) -> Self {
         Self {
             encoder,
