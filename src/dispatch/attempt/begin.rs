@@ -5,6 +5,7 @@ use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
 use crate::dispatch::events::{Events, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::usage::Usage;
@@ -14,6 +15,15 @@ use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
 impl Attempt<'_> {
+    /// What was left out so far.
+    fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = translation {
+            translation.note_losses(&mut dropped);
+        }
+        dropped
+    }
+
     /// Reads a stream up to its first content.
     pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
         let UpstreamResponse {
@@ -73,10 +83,7 @@ impl Attempt<'_> {
             }
         }
         events.begun();
-        let mut dropped = self.dropped.clone();
-        if let Some(translation) = &mut translation {
-            translation.note_losses(&mut dropped);
-        }
+        let dropped = self.dropped_with(translation.as_mut());
         Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,
