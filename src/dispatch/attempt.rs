@@ -4,9 +4,7 @@
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
 mod begin;
-mod make;
-
-pub(super) use make::{make, make_of};
+pub(super) mod make;
 
 use std::time::Duration;
 

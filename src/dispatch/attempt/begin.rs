@@ -60,9 +60,9 @@ impl Attempt<'_> {
                 ));
             }
             usage = Usage::latest(usage, said.usage);
-            if let Some(answered) = &mut answered {
-                self.exchange.note(answered, &event);
-            }
+            answered
+                .iter_mut()
+                .for_each(|answered| self.exchange.note(answered, &event));
             finish.note(step(&said), wanted);
             if said.done && !finish.has_finish_reason() && !said.content {
                 drain(events);
