@@ -6,6 +6,7 @@ use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
@@ -23,6 +24,12 @@ impl FromNode for Dialect {
                 report,
             ),
         }
+    }
+}
+
+impl FromNode for AuthScheme {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &Self::ALL, report)
     }
 }
 

@@ -36,6 +36,7 @@ mod tokens;
 mod verdict;
 
 pub use answer::{AnswerBody, ProxyResponse};
+pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
     UpstreamExplanation,

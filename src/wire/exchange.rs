@@ -59,6 +59,7 @@ impl Exchange {
     ) -> Option<Self> {
         let own = match upstream.path(operation) {
             Some(_) => operation,
+            None if operation.counts() => upstream.counting()?,
             None => upstream.conversation()?,
         };
         Some(Self {
@@ -99,6 +100,11 @@ impl Exchange {
             .decode_request(self.operation, doc)
             .ok_or_else(none)??;
         request.model = Some(model.to_owned());
+        if self.operation.counts() {
+            let body = self.upstream.encode_count(request);
+            let losses = Losses::new();
+            return Ok(Outgoing { path, body, losses });
+        }
         let (body, losses) = self.upstream.encode_request(request, params);
         Ok(Outgoing { path, body, losses })
     }
@@ -137,6 +143,15 @@ impl Exchange {
             return Ok(body);
         }
         let body = readable(headers, &body);
+        if self.operation.counts() {
+            let none = || Loss {
+                path: String::new(),
+                why: "the answer has no count of tokens",
+            };
+            let tokens = self.upstream.decode_count(&body).ok_or_else(none)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(self.caller.encode_count(self.operation, tokens));
+        }
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
         let (body, _) = self.caller.encode_answer(self.operation, doc, answer);

@@ -57,14 +57,15 @@ fn call() -> impl Strategy<Value = ContentDelta> {
 }
 
 fn delta() -> impl Strategy<Value = ContentDelta> {
-    let thought = (of(text()), of(Just("sig")), of(Just("data"))).prop_map(|(text, signed, data)| {
-        ContentDelta::Reasoning(ReasoningPart {
-            text,
-            signature: signed.map(str::to_owned),
-            encrypted: data.map(str::to_owned),
-            ..ReasoningPart::default()
-        })
-    });
+    let thought =
+        (of(text()), of(Just("sig")), of(Just("data"))).prop_map(|(text, signed, data)| {
+            ContentDelta::Reasoning(ReasoningPart {
+                text,
+                signature: signed.map(str::to_owned),
+                encrypted: data.map(str::to_owned),
+                ..ReasoningPart::default()
+            })
+        });
     let citation = of(Just("https://x.example/".to_owned())).prop_map(|url| {
         ContentDelta::Citation(Citation {
             url,

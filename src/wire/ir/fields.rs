@@ -91,7 +91,12 @@ pub(in crate::wire) fn fill(fields: &mut Extra, name: &str, write: impl FnOnce(&
 }
 
 /// Puts a field into such an object, if it is there.
-pub(in crate::wire) fn put_in(fields: &mut Extra, place: &str, name: &str, value: Option<impl Into<Value>>) {
+pub(in crate::wire) fn put_in(
+    fields: &mut Extra,
+    place: &str,
+    name: &str,
+    value: Option<impl Into<Value>>,
+) {
     if value.is_some() {
         fill(fields, place, |inner| put(inner, name, value));
     }

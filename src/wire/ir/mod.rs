@@ -14,9 +14,9 @@
 //! which those that came in one event stand together. `wire/openai/ir` is the first pair of decoder and encoder;
 //! that nothing is lost on the way there and back is its property test.
 
+mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
-mod answer;
 pub(in crate::wire) mod fields;
 mod loss;
 mod part;

@@ -89,7 +89,7 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// As received.
     pub body: Vec<u8>,
-    /// The bearer token.
+    /// The bearer token, or the key in Anthropic's header.
     pub key: Option<String>,
     /// The body's model.
     pub model: Option<String>,
@@ -351,7 +351,9 @@ async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
     let key = header("authorization")
-        .and_then(|value| Some(planted::known(value.strip_prefix("Bearer ")?)));
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .or_else(|| header("x-api-key"))
+        .map(planted::known);
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));

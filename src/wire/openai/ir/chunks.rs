@@ -352,7 +352,9 @@ fn push_to(fields: &mut Extra, list: &str, item: Value) {
 fn merge(fields: &mut Extra, more: Extra) {
     for (name, value) in more {
         match (fields.get_mut(&name), value) {
-            (Some(Value::String(all)), Value::String(text)) if name != "role" => all.push_str(&text),
+            (Some(Value::String(all)), Value::String(text)) if name != "role" => {
+                all.push_str(&text)
+            }
             (Some(Value::Array(all)), Value::Array(items)) => all.extend(items),
             (_, value) => drop(fields.insert(name, value)),
         }

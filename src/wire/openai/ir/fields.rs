@@ -1,8 +1,8 @@
 //! What chat completions add to reading and writing fields.
 
 pub(super) use crate::wire::ir::fields::{
-    Encoder, cache_mark, count, fill, flag, inside, list, number, put, put_cache_mark, put_in, take,
-    text,
+    Encoder, cache_mark, count, fill, flag, inside, list, number, put, put_cache_mark, put_in,
+    take, text,
 };
 
 /// Why a field of another dialect is not carried over.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
-use super::fields::{Encoder, encoder, count, fill, inside, list, number, put, put_in, take, text};
+use super::fields::{Encoder, count, encoder, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
@@ -31,7 +31,7 @@ impl EventDecoder for ChunkDecoder {
 }
 
 /// What a chunk says.
-pub(super) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
+pub(in crate::wire::openai) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
     let choices = take(&mut fields, "choices", |value| {
         let all = value.as_array().filter(|all| !all.is_empty())?;
         all.iter().map(|one| one.as_object().cloned()).collect()

@@ -54,7 +54,11 @@ fn check(said: &[String], wants_usage: bool) {
             let (calls, finished) = open.entry(index).or_default();
             assert!(!*finished, "{chunk}");
             assert_eq!(choice["delta"]["role"].is_string(), first, "{chunk}");
-            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            for call in choice["delta"]["tool_calls"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
                 let place = call["index"].as_u64().unwrap();
                 if call["id"].is_string() {
                     assert_eq!(place, *calls);
@@ -111,7 +115,10 @@ fn arguments_of_none_become_an_object_and_indexes_count_calls_alone() {
     check(&said, false);
     let all = said.join("\n");
     assert!(all.contains(r#""index":0,"type":"function"}"#), "{all}");
-    assert!(all.contains(r#"{"function":{"arguments":"{}"},"index":0}"#), "{all}");
+    assert!(
+        all.contains(r#"{"function":{"arguments":"{}"},"index":0}"#),
+        "{all}"
+    );
     assert!(all.contains(r#""finish_reason":"tool_calls""#), "{all}");
 }
 
