@@ -246,12 +246,7 @@ pub(super) fn encode_part(encoder: &mut Encoder, path: &str, part: ContentPart) 
     Some(Value::Object(own))
 }
 
-fn encode_call(
-    encoder: &mut Encoder,
-    path: &str,
-    own: &mut Extra,
-    call: ToolCall,
-) -> &'static str {
+fn encode_call(encoder: &mut Encoder, path: &str, own: &mut Extra, call: ToolCall) -> &'static str {
     if call.signature.is_some() {
         encoder.lose(format!("{path}.signature"), "only its maker can read it");
     }
