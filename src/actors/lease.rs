@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::domain::allowance::Allowance;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
 use crate::domain::refusal::Refusal;
@@ -21,6 +22,8 @@ pub(crate) type ProbeToken = Arc<()>;
 pub struct LeaseRecord {
     pub(crate) id: LeaseId,
     pub(crate) upstream: Upstream,
+    /// What it is asked for.
+    pub(crate) operation: Operation,
     /// The key's place at its provider, from 0.
     pub(crate) place: usize,
     pub(crate) probe: Option<ProbeToken>,
@@ -30,11 +33,17 @@ pub struct LeaseRecord {
 }
 
 impl LeaseRecord {
-    pub(crate) fn new(upstream: Upstream, place: usize, probe: Option<ProbeToken>) -> Self {
+    pub(crate) fn new(
+        upstream: Upstream,
+        operation: Operation,
+        place: usize,
+        probe: Option<ProbeToken>,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             id: LeaseId(NEXT.fetch_add(1, Ordering::Relaxed)),
             upstream,
+            operation,
             place,
             probe,
             outcome: OnceLock::new(),

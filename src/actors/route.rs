@@ -8,6 +8,7 @@ use super::lease::{Lease, ProbeToken};
 use crate::domain::attempts::{LeaseRefused, RouteConstraints};
 use crate::domain::chain::Chain;
 use crate::domain::client::Requester;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::Upstream;
 use crate::domain::plan::{CandidateFacts, Plan, Traversal, WaitLimits};
 use crate::domain::provider_state::Pass;
@@ -21,6 +22,8 @@ use crate::domain::waiting::WaitTicket;
 pub struct RouteRequest {
     /// The flattened chain.
     pub chain: Arc<Chain>,
+    /// What the caller asks for.
+    pub operation: Operation,
     /// What the request's own machine allows.
     pub ask: RouteConstraints,
     /// Whether a crash lost an earlier route of the same attempt.
@@ -86,7 +89,7 @@ pub(crate) struct ProviderVisit {
 }
 
 impl RouteRequest {
-    /// A route at its beginning.
+    /// A route at its beginning, for chat.
     pub fn new(
         chain: Arc<Chain>,
         ask: RouteConstraints,
@@ -96,6 +99,7 @@ impl RouteRequest {
     ) -> Self {
         Self {
             chain,
+            operation: Operation::Chat,
             ask,
             again: false,
             tokens,
@@ -148,6 +152,8 @@ impl RouteRequest {
 pub struct PlanRequest {
     /// Its candidates in order.
     pub chain: Arc<Chain>,
+    /// What its caller asks for.
+    pub operation: Operation,
     /// What its own machine allows.
     pub ask: RouteConstraints,
     /// Tokens that it would reserve with a key.

@@ -1,5 +1,6 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
+use crate::domain::dialect::Operation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -376,17 +377,22 @@ pub struct ProviderSnapshot {
 }
 
 impl ProviderSnapshot {
-    /// Whether a request for `model` that is its caller's first attempt would be let through at `now`. A probe that was
-    /// lost with a crash is noticed by the next request only.
+    /// Whether a first attempt for `model` would be let through at `now`; without an operation, one for any of those that
+    /// are known of. A probe that was lost with a crash is noticed by the next request only.
     ///
     /// # Errors
     /// Why not, and when it could.
-    pub fn gate(&self, model: &ModelName, now: Time) -> Result<Pass, Refusal> {
+    pub fn gate(
+        &self,
+        model: &ModelName,
+        operation: Option<Operation>,
+        now: Time,
+    ) -> Result<Pass, Refusal> {
         let upstream = self.upstream(model);
         let facts = GateFacts {
             held: self.held,
             cooling: self.cooling,
-            gone_until: upstream.and_then(|upstream| upstream.gone_until),
+            gone_until: upstream.and_then(|upstream| upstream.absences.gone_for(operation, now)),
             breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker),
         };
         facts.pass(now)
@@ -397,7 +403,8 @@ impl ProviderSnapshot {
         self.upstream(model)?.recovery(now)
     }
 
-    fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
+    /// What is out of order with that model.
+    pub fn upstream(&self, model: &ModelName) -> Option<&UpstreamSnapshot> {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 

@@ -180,6 +180,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Invalid => "the key was found invalid",
         Reason::BreakerOpen => "the breaker is open, or its probe is under way",
         Reason::ModelGone => "the upstream does not know the model",
+        Reason::NotOffered => "the upstream does not have what is asked for",
         Reason::Recovering => "takes a growing share after an outage",
         Reason::RetryBudget => "the retry budget is used up",
         Reason::Restarting => "its actor is being restarted",

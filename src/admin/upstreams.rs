@@ -1,5 +1,6 @@
 //! How providers and keys are shown: what their actors publish, in words.
 
+use crate::domain::provider_state::Absence;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -101,17 +102,28 @@ fn hold(held: Option<Time>, look: ClockReading) -> Value {
 }
 
 fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> Value {
-    let known = view.upstreams.iter().find(|it| it.model == *model);
+    let known = view.upstream(model);
     let (breaker, until, since) = view.breaker(model, look.now);
     let share = known
         .and_then(|it| it.ramp.map(|ramp| ramp.since()))
         .map_or(1.0, |since| Ramp::new(since).share(look.now));
+    let absences = known.into_iter().flat_map(|it| it.absences.all(look.now));
+    let without = absences.map(|absence| {
+        let Absence {
+            operation,
+            reason,
+            until,
+        } = absence;
+        json!({"operation": operation.spec().route, "reason": reason.as_str(), "until": look.moment(until)})
+    });
+    let without: Vec<Value> = without.collect();
     json!({
         "model": model.as_str(),
         "breaker": breaker,
         "open_until": look.moment_if_ahead(until),
         "probe_since": since.map(|since| look.wall(since)),
-        "gone_until": look.moment_if_ahead(known.and_then(|it| it.gone_until)),
+        "gone_until": look.moment_if_ahead(known.and_then(|it| it.absences.everything(look.now))),
+        "without": without,
         "share": (share * 1000.0).round() / 1000.0,
     })
 }

@@ -140,6 +140,7 @@ async fn admit(
     let reads = api.admission.look(client.as_deref())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
+    let unsupported = request_headers::unsupported(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let bounds = (serving.max_body, serving.body_timeout);
@@ -190,6 +191,7 @@ async fn admit(
             false => await_cooldown,
         },
         client,
+        unsupported,
         trace: caller.trace.cloned(),
     };
     Ok((request, place))
@@ -254,6 +256,7 @@ fn events(body: Body, mut headers: HeaderMap) -> Response {
 pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
     let mut headers = std::mem::take(&mut answer.headers);
     answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
+    answer_headers::name_dropped(&mut headers, &answer.dropped);
     match answer.body {
         AnswerBody::Full(body) => {
             headers.remove(header::CONTENT_LENGTH);

@@ -78,6 +78,6 @@ fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
     let model = &upstream.model;
     let mut keys = cells.keys.iter();
     cells.provider.life.get() == Life::Up
-        && cells.provider.view().gate(model, now).is_ok()
+        && cells.provider.view().gate(model, None, now).is_ok()
         && keys.any(|key| key.life.get() == Life::Up && key.view().refusal(model, now).is_none())
 }

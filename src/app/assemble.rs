@@ -14,7 +14,9 @@ use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
+use crate::dispatch::{
+    Continuation, Dispatch, Endpoint, HedgeController, LatencyTable, NativeOperations,
+};
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::limits::RetryBudgetPolicy;
@@ -192,6 +194,8 @@ fn endpoint_of(
         forward_user_agent: provider.forward_user_agent,
         auth: provider.auth,
         prefill,
+        unsupported: provider.unsupported,
+        native: NativeOperations::new(provider.responses),
     }
 }
 

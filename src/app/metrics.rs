@@ -182,7 +182,7 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
     let out = !up
         || view
             .as_ref()
-            .is_none_or(|view| view.gate(model, now).is_err());
+            .is_none_or(|view| view.gate(model, None, now).is_err());
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
     let usable = |cell: &&Arc<KeyStatus>| {
         cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()

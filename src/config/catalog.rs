@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
+use crate::domain::dialect::NativeRoute;
 use crate::domain::rescue::Prefill;
 use crate::wire::dialects::{self, Dialect};
 
@@ -34,6 +35,8 @@ pub struct BuiltIn {
     prefill: Option<String>,
     /// Where it takes that, if not at `base_url`.
     pub prefill_url: Option<String>,
+    /// Whether it has `/responses`.
+    responses: Option<bool>,
 }
 
 impl BuiltIn {
@@ -46,6 +49,15 @@ impl BuiltIn {
     /// How it is told to go on from the beginning of an answer, if it can be.
     pub fn prefill(&self) -> Option<Prefill> {
         self.prefill.as_deref().and_then(Prefill::named)
+    }
+
+    /// Whether it has `/responses`, as far as that is known.
+    pub fn responses(&self) -> NativeRoute {
+        match self.responses {
+            None => NativeRoute::Auto,
+            Some(true) => NativeRoute::Native,
+            Some(false) => NativeRoute::Translate,
+        }
     }
 
     /// The singular names of its variables, best first, with the general form at the end.

@@ -4,6 +4,8 @@ use super::read::{ConfigNode, FromNode, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
@@ -70,5 +72,19 @@ impl FromNode for CooldownScope {
 impl FromNode for LogFormat {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
+    }
+}
+
+impl FromNode for Unsupported {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
+    }
+}
+
+impl FromNode for NativeRoute {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
     }
 }

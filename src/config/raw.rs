@@ -20,6 +20,8 @@ use super::state::State;
 use super::streams::{PrefillForm, ProfileForm, RescueForm};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
@@ -203,6 +205,12 @@ section! {
         prefill_url: String,
         /// Whether its calls say which trace they belong to (`traceparent`, `tracestate`). Default false.
         trace_context: bool,
+        /// What is done where its dialect has no place for something that a request says: `drop` leaves it out and names it
+        /// in `x-pointsman-dropped`, `reject` asks another upstream, or answers with 400. Default `drop`.
+        unsupported: Unsupported,
+        /// Whether it has `/responses`: `native`, `translate` (requests go on as chat completions), or `auto`: what is known
+        /// of a built-in provider, else it is asked once an hour. Of a provider of the dialect `openai` only. Default `auto`.
+        responses: NativeRoute,
     }
 }
 
@@ -272,6 +280,8 @@ section! {
         /// One word for what a person in front of a screen wants: `interactive`, or `off`. Every single key counts for
         /// more. Default: that of `dispatch`.
         profile: ProfileForm,
+        /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
+        unsupported: Unsupported,
     }
 }
 

@@ -130,6 +130,7 @@ fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSetti
         rescue: None,
         patience: typed.patience.as_ref().map(|Span(span)| *span),
         hedge: typed.hedge.is_some(),
+        unsupported: None,
     };
     (profile, said)
 }

@@ -24,6 +24,8 @@ use super::values::{
 };
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
@@ -250,6 +252,18 @@ impl Describe for AuthScheme {
 impl Describe for KeyRotation {
     fn shape() -> Shape {
         Shape::choice(["round_robin", "sticky", "sequential", "least_in_flight"])
+    }
+}
+
+impl Describe for Unsupported {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for NativeRoute {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
     }
 }
 

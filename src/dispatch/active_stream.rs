@@ -14,6 +14,7 @@ use super::redacted;
 use super::request::Endpoint;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptRecord, ResponseMeta};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::{Finish, FinishCriteria};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
@@ -34,6 +35,8 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 pub(super) struct ActiveStream {
     pub(super) exchange: Exchange,
     translation: Option<Translation>,
+    /// What has no place in the other side's dialect, as far as that was known when its content began.
+    pub(super) dropped: Dropped,
     pub(super) events: Events,
     /// Its first events.
     pub(super) held: HeldEvents,
@@ -68,6 +71,7 @@ impl ActiveStream {
         let live = Self {
             exchange: begun.exchange,
             translation: begun.translation,
+            dropped: begun.dropped,
             events: begun.events,
             held: begun.held,
             done: begun.done,
@@ -180,7 +184,11 @@ impl ActiveStream {
     }
 
     /// Its record, ended like this.
-    pub(super) fn record(&self, how: &Failure, now: Time) -> AttemptRecord {
+    pub(super) fn record(&mut self, how: &Failure, now: Time) -> AttemptRecord {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = &mut self.translation {
+            translation.note_losses(&mut dropped);
+        }
         let mut answered = self.answered.clone();
         redacted::answered(&mut answered, &self.redactor());
         AttemptRecord {
@@ -189,12 +197,13 @@ impl ActiveStream {
             class: how.class,
             ended: now,
             detail: detail(how),
+            dropped,
             ..self.record.clone()
         }
     }
 
     /// Its record, if its caller left now.
-    pub(super) fn left(&self, now: Time) -> AttemptRecord {
+    pub(super) fn left(&mut self, now: Time) -> AttemptRecord {
         self.record(&Failure::new(Class::Cancelled, ""), now)
     }
 

@@ -19,8 +19,10 @@ use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
 use super::redacted;
 use super::request::{Endpoint, Request};
+use super::unfit;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::ResponseMeta;
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
@@ -44,6 +46,8 @@ pub(super) struct FullResponse {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) answered: Option<Box<ResponseMeta>>,
+    /// What has no place in the other side's dialect.
+    pub(super) dropped: Dropped,
 }
 
 /// A stream whose first content is there.
@@ -58,6 +62,8 @@ pub(super) struct StreamStarted {
     pub(super) answered: Option<Box<ResponseMeta>>,
     pub(super) finish: Finish,
     pub(super) done: bool,
+    /// What has no place in the other side's dialect, as far as that is known.
+    pub(super) dropped: Dropped,
 }
 
 /// What became of an attempt.
@@ -113,9 +119,41 @@ pub(super) async fn make_of(
     lease: &Lease,
     times: Times<'_>,
 ) -> AttemptResult {
-    let (exchange, call) = match call_of(doc, request, endpoint, lease, times.tried) {
+    let native = endpoint
+        .native
+        .is_assumed(endpoint.dialect, request.operation, times.clock.now());
+    let end = make_call(doc, wire, request, endpoint, lease, times, native).await;
+    match &end {
+        AttemptResult::Failed(failure, _)
+            if native
+                && endpoint
+                    .native
+                    .lacks(endpoint.dialect, request.operation, failure) =>
+        {
+            endpoint.native.note_lack(times.clock.now());
+            make_call(doc, wire, request, endpoint, lease, times, false).await
+        }
+        _ => end,
+    }
+}
+
+/// Makes the call. `native`: in the caller's own form, where the upstream's dialect has that.
+async fn make_call(
+    doc: &RequestDoc,
+    wire: &dyn Transport,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times<'_>,
+    native: bool,
+) -> AttemptResult {
+    let made = call_of(doc, request, endpoint, lease, times.tried, native);
+    let (exchange, call, dropped) = match made {
         Ok(made) => made,
-        Err(failure) => return AttemptResult::Failed(failure, None),
+        Err(unfit) => {
+            let (failure, answer) = unfit::refused(&unfit, request, endpoint);
+            return AttemptResult::Failed(failure, Some(answer));
+        }
     };
     let attempt = Attempt {
         exchange,
@@ -124,6 +162,7 @@ pub(super) async fn make_of(
         endpoint,
         lease,
         times,
+        dropped,
     };
     let timeouts = &endpoint.timeouts;
     // A copy of the request's body, and there is room for the request already.
@@ -198,6 +237,8 @@ struct Attempt<'a> {
     endpoint: &'a Endpoint,
     lease: &'a Lease,
     times: Times<'a>,
+    /// What the request said and the upstream's dialect cannot.
+    dropped: Dropped,
 }
 
 impl Attempt<'_> {
@@ -274,6 +315,7 @@ impl Attempt<'_> {
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
+        let mut dropped = self.dropped.clone();
         let failure = if is_success(status) {
             match self
                 .exchange
@@ -287,23 +329,24 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => {
-                    match self
-                        .exchange
-                        .answer(&self.request.doc, &mut headers, body.clone())
-                    {
-                        Ok(body) => {
-                            let whole = FullResponse {
-                                status,
-                                headers,
-                                body,
-                                answered,
-                            };
-                            return Ok(AttemptResult::Whole(whole, usage));
-                        }
-                        Err(loss) => Failure::new(Class::Malformed, loss.why),
+                Inspection::Good(usage) => match self.exchange.answer(
+                    &self.request.doc,
+                    &mut headers,
+                    body.clone(),
+                    &mut dropped,
+                ) {
+                    Ok(body) => {
+                        let whole = FullResponse {
+                            status,
+                            headers,
+                            body,
+                            answered,
+                            dropped,
+                        };
+                        return Ok(AttemptResult::Whole(whole, usage));
                     }
-                }
+                    Err(loss) => Failure::new(Class::Malformed, loss.why),
+                },
             }
         } else {
             let operation = self.request.operation;
@@ -322,6 +365,7 @@ impl Attempt<'_> {
             headers,
             body,
             answered: None,
+            dropped,
         };
         Ok(AttemptResult::Failed(failure, Some(whole)))
     }
@@ -368,7 +412,10 @@ impl Attempt<'_> {
         let wall = self.times.clock.wall();
         let read = classify::classify_inband(kind, error, headers, wall);
         let failure = redacted::fit(read, headers, &error.body, self.lease, self.endpoint);
-        let refusal = refusal(error, &failure);
+        let refusal = FullResponse {
+            dropped: self.dropped.clone(),
+            ..refusal(error, &failure)
+        };
         AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
@@ -413,6 +460,7 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> FullResponse {
         headers,
         body: error.body.clone(),
         answered: None,
+        dropped: Dropped::default(),
     }
 }
 

@@ -5,15 +5,16 @@ use http::{HeaderMap, HeaderValue, header};
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
-use crate::domain::outcome::{Class, Failure};
+use crate::domain::dropped::{Dropped, Unsupported};
 use crate::upstream::UpstreamRequest;
 use crate::wire::encoding::takes_gzip;
 use crate::wire::exchange::Exchange;
-use crate::wire::ir::Loss;
 use crate::wire::request::RequestDoc;
+use crate::wire::unfit::Unfit;
 use crate::wire::{headers, trace_context};
 
-/// The call that asks this upstream for what `doc` says, and how its answer travels back.
+/// The call that asks this upstream for what `doc` says, how its answer travels back, and what was left out. `native`: in the
+/// caller's own form, where the upstream's dialect has that.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
@@ -23,28 +24,26 @@ pub(super) fn call_of(
     endpoint: &Endpoint,
     lease: &Lease,
     tried: &OpenAttempt,
-) -> Result<(Exchange, UpstreamRequest), Failure> {
-    let dialect = endpoint.dialect;
-    let unserved = |why: &str| {
-        let (id, path) = (dialect.id(), request.operation.path());
-        let detail = format!("{path} is not served by the provider's API ({id}): {why}");
-        Failure::new(Class::Unsupported, detail)
+    native: bool,
+) -> Result<(Exchange, UpstreamRequest, Dropped), Unfit> {
+    let exchange = match native {
+        true => Exchange::new(request.operation, endpoint.dialect),
+        false => Exchange::translated(request.operation, endpoint.dialect),
     };
-    let exchange = Exchange::new(request.operation, dialect);
-    let exchange = exchange.ok_or_else(|| unserved("it has nothing of the kind"))?;
+    let exchange = exchange.ok_or(Unfit::NoSuchOperation)?;
     let model = lease.upstream().model.as_str();
-    let outgoing = exchange
-        .outgoing(doc, model, &endpoint.params)
-        .map_err(|loss| unserved(loss.why))?;
-    for Loss { path, why } in &outgoing.losses {
-        tracing::debug!(request_id = %request.id, %path, why, "a field of the request was left out");
+    let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
+    let outgoing = exchange.outgoing(doc, model, &endpoint.params, rejects)?;
+    if !outgoing.dropped.is_empty() {
+        let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
+        tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
     let call = UpstreamRequest {
         path: outgoing.path,
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body,
     };
-    Ok((exchange, call))
+    Ok((exchange, call, outgoing.dropped))
 }
 
 /// Those of the caller that pass, our own, the key, and what the configuration adds.

@@ -11,6 +11,7 @@ pub use crate::actors::route::NoAnswer;
 use crate::actors::route::{PlanRequest, Planned};
 use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
 use crate::domain::chain::Chain;
+use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
@@ -150,6 +151,7 @@ impl Dispatch {
         let standing = question.client.as_ref().map(|client| client.standing());
         let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),
+            operation: Operation::Chat,
             ask: attempts.ask(),
             tokens: reserve,
             generation: self.generation,

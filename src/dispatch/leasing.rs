@@ -39,6 +39,7 @@ impl RequestRun {
         let asked = dispatch.tree.lease(deadline, |reply| {
             let mut route =
                 RouteRequest::new(Arc::clone(chain), ask.clone(), reserve, deadline, reply);
+            route.operation = request.operation;
             route.generation = dispatch.generation;
             route.standing = request.standing();
             route.may_wait = may_wait;
@@ -72,6 +73,7 @@ impl RequestContext {
         let asked = self.dispatch.tree.lease(deadline, |reply| {
             let chain = Arc::clone(&self.chain);
             let mut route = RouteRequest::new(chain, ask.clone(), reserve, deadline, reply);
+            route.operation = self.request.operation;
             route.generation = self.dispatch.generation;
             route.standing = self.request.standing();
             route

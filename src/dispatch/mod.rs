@@ -20,6 +20,7 @@ mod latency_table;
 mod leasing;
 mod limits;
 mod lookup;
+mod native;
 mod open_attempt;
 mod redacted;
 mod relay;
@@ -33,6 +34,7 @@ mod send_buffer;
 mod shared;
 mod stream_abort;
 mod tokens;
+mod unfit;
 mod verdict;
 
 pub use answer::{AnswerBody, ProxyResponse};
@@ -44,6 +46,7 @@ pub use explain::{
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use latency_table::LatencyTable;
+pub use native::NativeOperations;
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use shared::Dispatch;

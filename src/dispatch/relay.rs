@@ -193,7 +193,7 @@ impl Relay {
     /// Settles the stream that is live, if one is, and ends the answer.
     fn close(&mut self, how: &Failure, ending: RequestEnd, last: Option<Bytes>) {
         self.send_buffer.finish(last);
-        let live = self.stream.take();
+        let mut live = self.stream.take();
         let mut counts = false;
         if let Some(run) = &mut self.run {
             let usage = match &live {
@@ -209,7 +209,7 @@ impl Relay {
             story.usage = Some(all).filter(|all| *all != Usage::default());
             story.ending = Some(ending);
             story.told(self.send_buffer.spoken());
-            if let Some(live) = &live {
+            if let Some(live) = &mut live {
                 let record = live.record(how, self.clock.now());
                 let attempts = &mut run.state.attempts;
                 match how.class {
@@ -260,7 +260,7 @@ impl Relay {
         let Some(policy) = self.rescue else {
             return false;
         };
-        let (Some(live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
+        let (Some(mut live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
             return false;
         };
         let now = self.clock.now();
@@ -337,7 +337,7 @@ impl Relay {
 
     /// The stream that was to go on tells something else.
     fn diverged(&mut self) {
-        if let (Some(live), Some(run)) = (self.stream.take(), &mut self.run) {
+        if let (Some(mut live), Some(run)) = (self.stream.take(), &mut self.run) {
             // Nobody's fault: two answers are rarely alike.
             let other = Failure::new(Class::Cancelled, "its answer is another one");
             let record = live.record(&other, self.clock.now());
@@ -476,7 +476,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
-        if let (Some(live), Some(run)) = (&self.stream, &mut self.run) {
+        if let (Some(live), Some(run)) = (&mut self.stream, &mut self.run) {
             run.state.attempts.ended(live.left(self.clock.now()));
             let story = &mut run.state.trace;
             story.told(self.send_buffer.spoken());

@@ -216,7 +216,11 @@ impl StreamSearch<'_> {
         // An upstream that does not take prefills says so like this: the request itself was good.
         let refused = matches!(
             failure.class,
-            Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
+            Class::CallerFault
+                | Class::ContentPolicy
+                | Class::ModelGone
+                | Class::Unsupported
+                | Class::NotOffered
         );
         let (counts, next) = if refused && how != ContinuationKind::Restarted {
             self.may_continue = false;

@@ -206,6 +206,7 @@ impl RequestRun {
         self.state.attempts.ended(AttemptRecord {
             usage,
             answered: whole.answered.take().map(Arc::from),
+            dropped: whole.dropped.clone(),
             ..record
         });
         drop(lease);
@@ -234,6 +235,7 @@ impl RequestRun {
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
             attempts,
+            dropped: whole.dropped,
         }
     }
 
@@ -248,6 +250,7 @@ impl RequestRun {
         let now = self.context.now();
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
+        let dropped = live.dropped.clone();
         self.state.trace.first_token = Some(now);
         self.state.kept = None;
         ProxyResponse {
@@ -257,6 +260,7 @@ impl RequestRun {
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
             attempts,
+            dropped,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::dropped::Dropped;
 use super::ids::{KeyId, Upstream};
 use super::outcome::Class;
 use super::refusal::Refusal;
@@ -112,6 +113,8 @@ pub struct AttemptRecord {
     pub usage: Option<Usage>,
     /// What the answer said of itself, where that is asked for.
     pub answered: Option<Arc<ResponseMeta>>,
+    /// What was left out of the request or the answer, because the other side's dialect has no place for it.
+    pub dropped: Dropped,
 }
 
 /// What an answer said of itself. Read only where the attempt's span is likely to be wanted.
@@ -145,6 +148,7 @@ impl AttemptRecord {
             span: None,
             usage: None,
             answered: None,
+            dropped: Dropped::default(),
         }
     }
 }

@@ -287,7 +287,7 @@ impl Attempts {
     /// of a limit or a credit: no error of ours says more to the caller.
     fn has_own_word(&self) -> bool {
         let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let tells = |class| matches!(class, Class::Unsupported | Class::TooLargeForLimit);
+        let tells = |class: Class| class.is_misfit() && class != Class::ContextOverflow;
         let told = |slot: &Slot| slot.last.is_some_and(tells);
         self.slots.iter().any(told) && tried.all(Class::is_misfit)
     }

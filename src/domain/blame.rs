@@ -101,6 +101,7 @@ mod tests {
             (Class::ContextOverflow, Some(400), [false; 4]),
             (Class::TooLargeForLimit, Some(413), [false; 4]),
             (Class::Unsupported, Some(422), [false; 4]),
+            (Class::NotOffered, Some(404), [false; 4]),
             (Class::Cancelled, None, [false; 4]),
             (Class::Success, Some(200), [false; 4]),
         ];

@@ -29,6 +29,32 @@ pub enum EventForm {
     Named,
 }
 
+/// Whether a provider has an operation that not all providers of its dialect have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NativeRoute {
+    /// That is to be found out.
+    #[default]
+    Auto,
+    /// It has.
+    Native,
+    /// It has not: requests are translated.
+    Translate,
+}
+
+impl NativeRoute {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Translate];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Translate => "translate",
+        }
+    }
+}
+
 /// What is known of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OperationSpec {
@@ -113,7 +139,7 @@ operations! {
     }
     /// `POST /v1/responses`.
     Responses {
-        dialect: "openai",
+        dialect: "responses",
         path: "/responses",
         route: "/v1/responses",
         convention: "chat",

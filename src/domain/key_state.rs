@@ -292,6 +292,7 @@ impl KeyState {
             | Class::ModelGone
             | Class::TooLargeForLimit
             | Class::Unsupported
+            | Class::NotOffered
             | Class::Overloaded
             | Class::Transient
             | Class::Network

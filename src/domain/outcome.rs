@@ -21,8 +21,11 @@ pub enum Class {
     /// This one request is larger than the upstream's limit, or than the credit left: waiting does not help it, and
     /// smaller requests are served as before.
     TooLargeForLimit,
-    /// The request needs something that this upstream does not have: tools, images, a parameter, a route.
+    /// The request needs something that this upstream does not have: tools, images, a parameter.
     Unsupported,
+    /// The upstream does not have the operation that was asked for: its route is not there, or its model does something
+    /// else.
+    NotOffered,
     /// Too many requests or tokens for this key, for a moment.
     RateLimited,
     /// The key's credit or daily allowance is used up.
@@ -63,7 +66,7 @@ pub enum Retry {
 
 impl Class {
     /// Every class, in the order of the documentation's table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Success,
         Self::CallerFault,
         Self::ContextOverflow,
@@ -71,6 +74,7 @@ impl Class {
         Self::ModelGone,
         Self::TooLargeForLimit,
         Self::Unsupported,
+        Self::NotOffered,
         Self::RateLimited,
         Self::QuotaExhausted,
         Self::InvalidKey,
@@ -92,6 +96,7 @@ impl Class {
             Self::ModelGone => "model_gone",
             Self::TooLargeForLimit => "too_large_for_limit",
             Self::Unsupported => "unsupported",
+            Self::NotOffered => "not_offered",
             Self::RateLimited => "rate_limited",
             Self::QuotaExhausted => "quota_exhausted",
             Self::InvalidKey => "invalid_key",
@@ -114,7 +119,7 @@ impl Class {
             Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
             Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
             Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
-            Self::TooLargeForLimit | Self::Unsupported => Retry::Elsewhere,
+            Self::TooLargeForLimit | Self::Unsupported | Self::NotOffered => Retry::Elsewhere,
         }
     }
 
@@ -133,6 +138,7 @@ impl Class {
             | Self::ModelGone
             | Self::TooLargeForLimit
             | Self::Unsupported
+            | Self::NotOffered
             | Self::RateLimited
             | Self::QuotaExhausted
             | Self::InvalidKey
@@ -144,7 +150,7 @@ impl Class {
     pub const fn is_misfit(self) -> bool {
         matches!(
             self,
-            Self::ContextOverflow | Self::TooLargeForLimit | Self::Unsupported
+            Self::ContextOverflow | Self::TooLargeForLimit | Self::Unsupported | Self::NotOffered
         )
     }
 
@@ -226,6 +232,7 @@ impl Failure {
 mod tests {
     use super::*;
     use crate::domain::breaker::{BreakerChange, BreakerPolicy, TripReason};
+    use crate::domain::dialect::Operation;
     use crate::domain::ids::ModelName;
     use crate::domain::limits::RetryBudgetPolicy;
     use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
@@ -238,7 +245,14 @@ mod tests {
         let policy = BreakerPolicy::default();
         let mut provider = ProviderState::new(policy, RetryBudgetPolicy::default());
         for _ in 0..policy.failure_threshold {
-            provider.settled(&model, Class::Network, true, false, Time::ZERO);
+            provider.settled(
+                &model,
+                Operation::Chat,
+                Class::Network,
+                true,
+                false,
+                Time::ZERO,
+            );
         }
         let now = Time::ZERO + policy.recovery_time;
         let probe = Pass { probe: true };
@@ -256,12 +270,19 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(provider.gate(&model, true, now), Ok(probe));
+            assert_eq!(provider.gate(&model, Operation::Chat, true, now), Ok(probe));
             provider.started(&model, probe, BudgetCharge::First, now);
-            let change = provider.settled(&model, failure.heard_as(), false, true, now);
+            let change = provider.settled(
+                &model,
+                Operation::Chat,
+                failure.heard_as(),
+                false,
+                true,
+                now,
+            );
             assert_eq!(change, Some(UpstreamChange::Circuit(then)));
         }
-        assert!(provider.gate(&model, true, now).is_err());
+        assert!(provider.gate(&model, Operation::Chat, true, now).is_err());
     }
 
     #[test]

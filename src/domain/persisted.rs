@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::allowance::Unit;
+use super::dialect::Operation;
 use super::ids::ModelName;
 use super::time::Time;
 
@@ -155,8 +156,8 @@ impl PersistedLimit {
 pub struct PersistedProvider {
     /// All its keys cool until then.
     pub cooling: Option<Time>,
-    /// Models that it does not know, and when they are asked for again; by name.
-    pub gone: Vec<(ModelName, Time)>,
+    /// Models that it does not know, for which operation, and when they are asked for again; by name.
+    pub gone: Vec<(ModelName, Operation, Time)>,
     /// An operator keeps it out until then; [`Time::NEVER`]: until it is released.
     pub held: Option<Time>,
 }
@@ -170,7 +171,7 @@ impl PersistedProvider {
     /// What of it has not passed at `now`.
     #[must_use]
     pub fn still(&self, now: Time) -> Self {
-        let gone = self.gone.iter().filter(|(_, until)| *until > now);
+        let gone = self.gone.iter().filter(|(.., until)| *until > now);
         Self {
             cooling: self.cooling.filter(|until| *until > now),
             gone: gone.cloned().collect(),

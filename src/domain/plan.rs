@@ -96,7 +96,7 @@ pub struct Traversal {
     pub at: usize,
     /// What earlier candidates of this walk answered.
     pub declined: Vec<(usize, Refusal)>,
-    /// Nobody else can serve the request: an upstream that is recovering must.
+    /// Nobody else can serve the request: an upstream that is recovering, or was found not to have the operation, must.
     pub insists: bool,
 }
 
@@ -144,9 +144,11 @@ impl Traversal {
         behind_restart: impl FnOnce(&[(usize, Refusal)]) -> bool,
         now: Time,
     ) -> Conclusion {
-        // An upstream that has just recovered turned it away because others might serve: they cannot.
-        let recovering = |(_, refusal): &(usize, Refusal)| refusal.reason == Reason::Recovering;
-        if !self.insists && self.declined.iter().any(recovering) {
+        // Some turned it away because others might serve: they cannot.
+        let yielded = |(_, refusal): &(usize, Refusal)| {
+            matches!(refusal.reason, Reason::Recovering | Reason::NotOffered)
+        };
+        if !self.insists && self.declined.iter().any(yielded) {
             *self = Self {
                 insists: true,
                 ..Self::default()
@@ -171,6 +173,8 @@ impl Traversal {
 pub struct CandidateFacts {
     /// Whether it would be asked for a key: nobody waits for it already, and its provider lets the request through.
     pub gate: Result<Pass, Refusal>,
+    /// Until when it counts as one without the operation that is asked for.
+    pub not_offered: Option<Time>,
     /// While it recovers from an open breaker.
     pub recovery: Option<Recovery>,
     /// Its keys in the order in which they would be asked, and why each would refuse.
@@ -184,6 +188,9 @@ impl CandidateFacts {
     /// Why not, and when it could: of several keys what may end first.
     pub fn verdict(&self, insists: bool) -> Result<(), Refusal> {
         let pass = self.gate?;
+        if let Some(until) = self.not_offered.filter(|_| !insists) {
+            return Err(Refusal::until(Reason::NotOffered, until));
+        }
         // A probe is not held back.
         let yields = !pass.probe && self.recovery.is_some_and(|it| !it.admits);
         if yields && !insists {
@@ -300,6 +307,7 @@ mod tests {
         };
         CandidateFacts {
             gate: gate.map(|()| Pass { probe: false }),
+            not_offered: None,
             recovery: None,
             keys: vec![(id, key)],
         }
@@ -408,6 +416,13 @@ mod tests {
     fn one_that_recovers_is_passed_over_only_for_another_one() {
         assert_eq!(told(&[recovering(), free()], TERMS), "goes to 1");
         assert_eq!(told(&[recovering(), cooling(5)], TERMS), "goes to 0");
+        let lacking = || CandidateFacts {
+            not_offered: Some(Time::from_millis(600_000)),
+            ..free()
+        };
+        assert_eq!(told(&[lacking(), free()], TERMS), "goes to 1");
+        assert_eq!(told(&[lacking(), cooling(5)], TERMS), "goes to 0");
+        assert_eq!(told(&[lacking()], TERMS), "goes to 0");
     }
 
     #[test]

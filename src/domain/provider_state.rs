@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerChange, BreakerGate, BreakerPolicy, BreakerSignal};
 use super::cooldown::Cooldown;
+use super::dialect::Operation;
 use super::ids::ModelName;
 use super::limits::RetryBudgetPolicy;
 use super::outcome::Class;
@@ -17,13 +18,13 @@ use super::refusal::{Reason, Refusal};
 use super::retry_budget::{BudgetCharge, RetryBudget};
 use super::time::Time;
 
+mod absence;
 mod facts;
 mod manual;
 
+pub use absence::{Absence, Absences, MODEL_GONE};
 pub use facts::{GateFacts, Pass, UpstreamSnapshot};
 
-/// How long a model that its provider does not know is left alone.
-pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// Callers choose model names: idle entries beyond so many are forgotten.
 pub const MODELS_KEPT: usize = 512;
 
@@ -32,17 +33,16 @@ pub const MODELS_KEPT: usize = 512;
 pub enum UpstreamChange {
     /// Its breaker changed.
     Circuit(BreakerChange),
-    /// Its model is gone until then.
-    ModelGone {
-        /// When it is asked again.
-        until: Time,
-    },
+    /// It is left alone for one operation.
+    Absent(Absence),
+    /// An operation was served that it was not known to have.
+    Served,
 }
 
 #[derive(Clone, Debug)]
 struct UpstreamState {
     breaker: Breaker,
-    gone_until: Time,
+    absences: Absences,
     budget: RetryBudget,
     budget_used: Time,
     /// Since its breaker closed, until it takes everything again.
@@ -82,16 +82,22 @@ impl ProviderState {
         }
     }
 
-    /// What an attempt for `model` would hear. `first` says that it is its request's first attempt.
+    /// What an attempt for `operation` of `model` would hear. `first` says that it is its request's first attempt.
     ///
     /// # Errors
     /// Why not, and when it could.
-    pub fn gate(&self, model: &ModelName, first: bool, now: Time) -> Result<Pass, Refusal> {
+    pub fn gate(
+        &self,
+        model: &ModelName,
+        operation: Operation,
+        first: bool,
+        now: Time,
+    ) -> Result<Pass, Refusal> {
         let upstream = self.models.get(model);
         let facts = GateFacts {
             held: self.held,
             cooling: self.whole.cooling(now),
-            gone_until: upstream.map(|upstream| upstream.gone_until),
+            gone_until: upstream.and_then(|upstream| upstream.absences.gone(operation, now)),
             breaker: upstream.map_or(BreakerGate::Closed, |upstream| upstream.breaker.gate(now)),
         };
         let pass = facts.pass(now)?;
@@ -102,6 +108,12 @@ impl ProviderState {
             budget.map_err(|free| Refusal::until(Reason::RetryBudget, free))?;
         }
         Ok(pass)
+    }
+
+    /// Until when the upstream counts as one without the operation: nobody is sent there who can go elsewhere.
+    pub fn not_offered(&self, model: &ModelName, operation: Operation, now: Time) -> Option<Time> {
+        let upstream = self.models.get(model)?;
+        upstream.absences.not_offered(operation, now)
     }
 
     /// Whether an upstream that has just recovered takes one request more, of all that are offered to it: a growing
@@ -148,38 +160,42 @@ impl ProviderState {
     }
 
     /// An attempt ended. `counts` is false when its request already counted against an upstream, or the failure
-    /// may be its own doing.
+    /// may be its own doing. A failure in an operation that never served here, while another one has, is no sign that
+    /// the upstream is unwell: its breaker does not hear of it.
     pub fn settled(
         &mut self,
         model: &ModelName,
+        operation: Operation,
         class: Class,
         counts: bool,
         probe: bool,
         now: Time,
     ) -> Option<UpstreamChange> {
-        if class == Class::ModelGone && counts {
-            let upstream = self.upstream(model, now);
-            upstream.gone_until = upstream.gone_until.max(now + MODEL_GONE);
+        let recovery_time = self.breaker.recovery_time;
+        let upstream = self.upstream(model, now);
+        let absences = &mut upstream.absences;
+        let absent = absences.note(operation, class, counts, recovery_time, now);
+        if let Some(absent) = absent {
             if probe {
                 upstream.breaker.probe_lost();
             }
-            return Some(UpstreamChange::ModelGone {
-                until: upstream.gone_until,
-            });
+            return Some(UpstreamChange::Absent(absent));
         }
+        let served = class == Class::Success && absences.served(operation);
         let signal = match class {
             Class::Success => BreakerSignal::Success,
             class if class.trips_breaker() && (counts || probe) => BreakerSignal::Failure,
             _ => BreakerSignal::Neutral,
         };
-        let upstream = self.upstream(model, now);
         let change = upstream.breaker.record(signal, probe, now);
         match change {
             Some(BreakerChange::Closed) => upstream.ramp = Some(Ramp::new(now)),
             Some(BreakerChange::Opened { .. }) => upstream.ramp = None,
             Some(BreakerChange::ProbeFree) | None => {}
         }
-        change.map(UpstreamChange::Circuit)
+        change
+            .map(UpstreamChange::Circuit)
+            .or(served.then_some(UpstreamChange::Served))
     }
 
     /// How many models it knows something of, [`MODELS_KEPT`] at most.
@@ -199,11 +215,13 @@ impl ProviderState {
 
     /// What of it outlives the process.
     pub fn persisted(&self, now: Time) -> PersistedProvider {
-        let gone = self.models.iter();
-        let gone = gone.filter(|(_, upstream)| upstream.gone_until > now);
-        let gone = gone.map(|(model, upstream)| (model.clone(), upstream.gone_until));
+        let gone = self.models.iter().flat_map(|(model, upstream)| {
+            let gone = upstream.absences.all(now);
+            let gone = gone.filter(|absence| absence.reason == Reason::ModelGone);
+            gone.map(|absence| (model.clone(), absence.operation, absence.until))
+        });
         let mut gone: Vec<_> = gone.collect();
-        gone.sort();
+        gone.sort_by(|a, b| (&a.0, a.1.path()).cmp(&(&b.0, b.1.path())));
         PersistedProvider {
             cooling: self.whole.persisted(now).map(|cooldown| cooldown.until),
             gone,
@@ -219,8 +237,10 @@ impl ProviderState {
             let memory = PersistedCooldown { until, strikes: 0 };
             self.whole = Cooldown::restored(memory, now + max);
         }
-        for (model, until) in memory.gone.iter().filter(|(_, until)| *until > now) {
-            self.upstream(model, now).gone_until = (*until).min(now + MODEL_GONE);
+        for (model, operation, until) in memory.gone.iter().filter(|(.., until)| *until > now) {
+            let until = (*until).min(now + MODEL_GONE);
+            let upstream = self.upstream(model, now);
+            upstream.absences.gone_until(*operation, until);
         }
     }
 
@@ -228,16 +248,16 @@ impl ProviderState {
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             self.models.retain(|_, upstream| {
                 !upstream.breaker.is_pristine(now)
-                    || now < upstream.gone_until
+                    || upstream.absences.until(now).is_some()
                     || now.since(upstream.budget_used) < Duration::from_secs(20)
             });
         }
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
             // Names that callers made up give way first, and what a breaker knows last.
             let least = self.models.iter().min_by_key(|(_, upstream)| {
-                let made_up = now < upstream.gone_until;
+                let absent = upstream.absences.until(now);
                 let known = !upstream.breaker.is_pristine(now);
-                (known, !made_up, upstream.gone_until, upstream.budget_used)
+                (known, absent.is_none(), absent, upstream.budget_used)
             });
             if let Some(least) = least.map(|(model, _)| model.clone()) {
                 self.models.remove(&least);
@@ -247,7 +267,7 @@ impl ProviderState {
             .entry(model.clone())
             .or_insert_with(|| UpstreamState {
                 breaker: Breaker::new(self.breaker),
-                gone_until: Time::ZERO,
+                absences: Absences::default(),
                 budget: RetryBudget::new(self.retry_budget),
                 budget_used: now,
                 ramp: None,
@@ -256,177 +276,4 @@ impl ProviderState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: Duration = Duration::from_secs(1);
-
-    fn provider() -> ProviderState {
-        ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default())
-    }
-
-    fn model() -> ModelName {
-        ModelName::from("m")
-    }
-
-    fn fail(provider: &mut ProviderState, class: Class, times: usize) {
-        for _ in 0..times {
-            provider.settled(&model(), class, true, false, Time::ZERO);
-        }
-    }
-
-    #[test]
-    fn made_up_models_do_not_push_out_what_a_breaker_knows() {
-        let mut provider = provider();
-        for _ in 0..3 {
-            provider.settled(&model(), Class::Network, true, false, Time::ZERO);
-        }
-        assert!(provider.gate(&model(), true, Time::ZERO).is_err());
-        for n in 0..2 * MODELS_KEPT {
-            let made_up = ModelName::from(format!("made-up-{n}"));
-            provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
-        }
-        assert!(provider.gate(&model(), true, Time::ZERO).is_err());
-    }
-
-    #[test]
-    fn three_failures_open_the_breaker_of_that_model_only() {
-        let mut provider = provider();
-        fail(&mut provider, Class::Overloaded, 3);
-        assert_eq!(
-            provider.gate(&model(), true, Time::ZERO),
-            Err(Refusal::until(Reason::BreakerOpen, Time::ZERO + 15 * S))
-        );
-        assert!(
-            provider
-                .gate(&ModelName::from("other"), true, Time::ZERO)
-                .is_ok()
-        );
-    }
-
-    #[test]
-    fn only_the_upstreams_own_failures_open_it() {
-        for class in Class::ALL {
-            let mut provider = provider();
-            fail(&mut provider, class, 20);
-            let open = matches!(
-                provider.gate(&model(), true, Time::ZERO),
-                Err(Refusal {
-                    reason: Reason::BreakerOpen,
-                    ..
-                })
-            );
-            assert_eq!(open, class.trips_breaker(), "{class:?}");
-        }
-    }
-
-    #[test]
-    fn failures_that_do_not_count_change_nothing() {
-        let mut provider = provider();
-        for _ in 0..20 {
-            provider.settled(&model(), Class::Transient, false, false, Time::ZERO);
-        }
-        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
-    }
-
-    #[test]
-    fn a_missing_model_that_does_not_count_is_not_gone_and_gives_a_probe_back() {
-        let mut provider = provider();
-        provider.settled(&model(), Class::ModelGone, false, false, Time::ZERO);
-        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
-        fail(&mut provider, Class::Network, 3);
-        let later = Time::ZERO + 15 * S;
-        let pass = provider.gate(&model(), true, later).unwrap();
-        provider.started(&model(), pass, BudgetCharge::First, later);
-        provider.settled(&model(), Class::ModelGone, false, true, later);
-        assert_eq!(provider.gate(&model(), true, later), Ok(pass));
-    }
-
-    #[test]
-    fn one_probe_at_a_time_and_its_place_comes_back_when_no_key_took_it() {
-        let mut provider = provider();
-        fail(&mut provider, Class::Network, 3);
-        let later = Time::ZERO + 15 * S;
-        let pass = provider.gate(&model(), true, later).unwrap();
-        assert!(pass.probe);
-        provider.started(&model(), pass, BudgetCharge::First, later);
-        assert!(provider.gate(&model(), true, later).is_err());
-        provider.withdrawn(&model(), pass, BudgetCharge::First, later, later);
-        assert_eq!(provider.gate(&model(), true, later), Ok(pass));
-    }
-
-    #[test]
-    fn a_model_that_is_gone_is_left_alone_for_ten_minutes() {
-        let mut provider = provider();
-        fail(&mut provider, Class::ModelGone, 1);
-        assert!(provider.gate(&model(), true, Time::ZERO + 599 * S).is_err());
-        assert!(provider.gate(&model(), true, Time::ZERO + 600 * S).is_ok());
-    }
-
-    #[test]
-    fn names_that_callers_make_up_take_a_bounded_place() {
-        let mut provider = provider();
-        for n in 0..2 * MODELS_KEPT {
-            let made_up = ModelName::from(format!("m{n}"));
-            provider.settled(&made_up, Class::ModelGone, true, false, Time::ZERO);
-        }
-        assert!(provider.unwell(Time::ZERO).len() <= MODELS_KEPT);
-    }
-
-    #[test]
-    fn an_upstream_that_nothing_is_known_of_takes_no_extra_attempt_without_a_budget_either() {
-        let none = RetryBudgetPolicy {
-            ratio: 0.2,
-            min_per_second: 0.0,
-        };
-        let provider = ProviderState::new(BreakerPolicy::default(), none);
-        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
-        assert!(provider.gate(&model(), false, Time::ZERO).is_err());
-    }
-
-    #[test]
-    fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
-        let mut provider = provider();
-        let pass = Pass { probe: false };
-        provider.started(&model(), pass, BudgetCharge::First, Time::ZERO);
-        let mut extra = 0;
-        while provider.gate(&model(), false, Time::ZERO).is_ok() {
-            provider.started(&model(), pass, BudgetCharge::Extra, Time::ZERO);
-            extra += 1;
-        }
-        assert_eq!(extra, 100, "ten per second over ten seconds");
-        assert!(provider.gate(&model(), true, Time::ZERO).is_ok());
-    }
-
-    #[test]
-    fn a_model_that_is_gone_and_a_cooldown_of_all_keys_outlive_the_process_and_no_lie_makes_them_longer()
-     {
-        let now = Time::ZERO + S;
-        let mut before = provider();
-        before.settled(&model(), Class::ModelGone, true, false, now);
-        fail(&mut before, Class::Overloaded, 3);
-        let mut next = provider();
-        next.restore(&before.persisted(now), 900 * S, now + S);
-        let gone = Refusal::until(Reason::ModelGone, now + MODEL_GONE);
-        assert_eq!(next.gate(&model(), true, now + S), Err(gone));
-        assert!(
-            next.gate(&model(), true, now + MODEL_GONE).is_ok(),
-            "no breaker"
-        );
-        before.cool(now + 60 * S);
-        let mut next = provider();
-        next.restore(&before.persisted(now), 900 * S, now);
-        let cooling = Refusal::until(Reason::Cooling, now + 60 * S);
-        assert_eq!(next.gate(&model(), true, now), Err(cooling));
-        assert!(before.persisted(now + MODEL_GONE).is_empty());
-        let lie = PersistedProvider {
-            cooling: Some(Time::NEVER),
-            gone: vec![(model(), Time::NEVER)],
-            held: None,
-        };
-        let mut lied_to = provider();
-        lied_to.restore(&lie, 900 * S, now);
-        assert_eq!(lied_to.cooling(now), Some(now + 900 * S));
-        assert_eq!(lied_to.persisted(now).gone, [(model(), now + MODEL_GONE)]);
-    }
-}
+mod tests;

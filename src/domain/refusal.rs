@@ -22,6 +22,8 @@ pub enum Reason {
     BreakerOpen,
     /// The model does not exist there at present.
     ModelGone,
+    /// The upstream was found not to have the operation that is asked for; who has nowhere else to go is let through.
+    NotOffered,
     /// The upstream has just recovered and takes a growing share; the rest walks on.
     Recovering,
     /// The upstream's share of extra attempts is used up.
@@ -56,6 +58,7 @@ impl Reason {
             Self::Invalid => "invalid_key",
             Self::BreakerOpen => "breaker_open",
             Self::ModelGone => "model_gone",
+            Self::NotOffered => "not_offered",
             Self::Recovering => "recovering",
             Self::RetryBudget => "retry_budget",
             Self::Restarting => "restarting",
@@ -83,8 +86,9 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
-            // Recovering: who has nowhere else to go is let through, see the router.
-            Self::Recovering
+            // The first two: who has nowhere else to go is let through, see the router.
+            Self::NotOffered
+            | Self::Recovering
             | Self::Quarantined
             | Self::KeysTried
             | Self::Tried
@@ -102,6 +106,7 @@ impl Reason {
                 | Self::Paced
                 | Self::BreakerOpen
                 | Self::ModelGone
+                | Self::NotOffered
                 | Self::Recovering
                 | Self::RetryBudget
         )

@@ -1,6 +1,7 @@
 //! The file's form: one JSON document with a format, a version and a checksum of the rest. Times are milliseconds
 //! since the Unix epoch.
 
+use crate::domain::dialect::Operation;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,8 @@ impl HeldRecord {
 #[derive(Serialize, Deserialize)]
 struct Gone {
     model: String,
+    /// The path of the operation for which it is gone.
+    operation: String,
     until: u64,
 }
 
@@ -163,7 +166,7 @@ pub fn encode(
             .persisted
             .gone
             .iter()
-            .filter(|(model, _)| is_kept(model));
+            .filter(|(model, ..)| is_kept(model));
         ProviderRecord {
             fingerprint: mark.to_string(),
             provider: page.name.to_string(),
@@ -172,8 +175,9 @@ pub fn encode(
                 .cooling
                 .map(|until| anchor.wall_millis(until)),
             gone: gone
-                .map(|(model, until)| Gone {
+                .map(|(model, operation, until)| Gone {
                     model: model.to_string(),
+                    operation: operation.path().to_owned(),
                     until: anchor.wall_millis(*until),
                 })
                 .collect(),
@@ -215,7 +219,7 @@ fn key_entry(mark: String, page: &SnapshotKey, anchor: &Anchor) -> KeyRecord {
         invalid: quarantine,
         held,
     } = &page.persisted;
-    let models = models.iter().filter(|(model, _)| is_kept(model));
+    let models = models.iter().filter(|(model, ..)| is_kept(model));
     let limits = page.limits.iter().filter(|limit| is_kept(&limit.model));
     KeyRecord {
         fingerprint: mark,
@@ -284,7 +288,11 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
         let memory = PersistedProvider {
             cooling: entry.cooling.map(|until| anchor.time_of(until)),
             gone: gone
-                .map(|gone| (gone.model.into(), anchor.time_of(gone.until)))
+                // An operation that only another version knows is asked again.
+                .filter_map(|gone| {
+                    let operation = Operation::at(&gone.operation)?;
+                    Some((gone.model.into(), operation, anchor.time_of(gone.until)))
+                })
                 .collect(),
             held: entry.hold.map(|held| held.decoded(&anchor)),
         };

@@ -2,6 +2,8 @@
 //! the same as an event of the [`feed`](super::feed), so that the two never disagree.
 //! No prompt and no key material ever gets here: the arguments are ids, reasons and times.
 
+use crate::domain::provider_state::Absence;
+use crate::domain::time::Time;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -152,13 +154,25 @@ pub fn breaker_half_open(provider: &ProviderName, model: &ModelName) {
     );
 }
 
-/// A model does not exist at its provider.
-pub fn model_gone(provider: &ProviderName, model: &ModelName, span: Duration) {
+/// A model does not exist at its provider, or the upstream does not have an operation.
+pub fn absent(provider: &ProviderName, model: &ModelName, absence: &Absence, now: Time) {
     let upstream = format_args!("{provider}:{model}");
-    tell!(warn, "model_gone", "upstream left alone", [upstream], {
-        for_seconds: seconds(span),
-        reason: Reason::ModelGone.as_str(),
-    });
+    let operation = absence.operation.spec().route;
+    let (span, reason) = (absence.until.since(now), absence.reason.as_str());
+    match absence.reason {
+        Reason::NotOffered => {
+            tell!(info, "operation_not_offered", "upstream asked last for this operation", [upstream], {
+                operation: operation,
+                for_seconds: seconds(span),
+                reason: reason,
+            });
+        }
+        _ => tell!(warn, "model_gone", "upstream left alone", [upstream], {
+            operation: operation,
+            for_seconds: seconds(span),
+            reason: reason,
+        }),
+    }
 }
 
 /// The waiting room has no place left: told once, until it has room again.

@@ -294,6 +294,12 @@ impl Spans<'_> {
         if let Some(first) = record.first_token {
             all.push(self.event(names::FIRST_TOKEN, first, Vec::new()));
         }
+        if !record.dropped.is_empty() {
+            let names = record.dropped.names().map(|name| name.to_owned().into());
+            let names: Vec<StringValue> = names.collect();
+            let fields = KeyValue::new(names::FIELDS, Value::Array(Array::String(names)));
+            all.push(self.event(names::DROPPED, record.started, vec![fields]));
+        }
         if record.class == Class::Cancelled {
             let reason = KeyValue::new(names::REASON, self.cancelled_by(record));
             all.push(self.event(names::CANCELLED, record.ended, vec![reason]));

@@ -96,11 +96,12 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
         .or_else(|| tables::COMMON.by_facts(status, doc))
         .or(foreign)
         .or_else(|| (page && status == Some(400)).then_some(Class::Unsupported))
+        .or_else(|| {
+            (status == Some(501) && operation != Operation::Chat).then_some(Class::NotOffered)
+        })
         .or_else(|| own?.by_status(status?));
     match said {
-        Some(Class::ModelGone) if may_be_the_operation(operation, doc) => {
-            (Class::Unsupported, true)
-        }
+        Some(Class::ModelGone) if may_be_the_operation(operation, doc) => (Class::NotOffered, true),
         Some(class) => (class, true),
         None => (
             status.map_or(Class::Transient, by_status),
@@ -130,7 +131,7 @@ fn may_be_the_operation(operation: Operation, doc: &Doc) -> bool {
 /// way. Other operations are missing at many for good, which says nothing about their chat.
 fn class_of_foreign(operation: Operation, status: u16) -> Class {
     match status {
-        404 | 405 if operation != Operation::Chat => Class::Unsupported,
+        404 | 405 if operation != Operation::Chat => Class::NotOffered,
         _ => Class::Transient,
     }
 }

@@ -17,6 +17,7 @@ use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
+use super::spelling::Spelling;
 use super::sse::RawEvent;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
@@ -36,6 +37,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// The path below the API root for an operation that it takes in the caller's own form; `None` for all others. The
     /// path does not depend on the model.
     fn path(&self, operation: Operation) -> Option<&'static str>;
+
+    /// Whether some providers of this dialect do not have an operation although [`path`](Self::path) knows it.
+    fn is_doubtful(&self, _operation: Operation) -> bool {
+        false
+    }
 
     /// The path that a configured URL may end with, when it is the full URL of one operation and not an API root.
     fn full_path(&self) -> &'static str;
@@ -206,6 +212,17 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
 
     /// One model.
     fn model(&self, entry: &ModelEntry) -> Bytes;
+
+    /// What it calls the fields of the neutral form, for naming those that were lost.
+    fn spelling(&self) -> Spelling {
+        &[]
+    }
+
+    /// The field of a request that refers to what a provider holds, such as an earlier answer: only that provider can
+    /// serve it.
+    fn held_state(&self, _operation: Operation, _doc: &RequestDoc) -> Option<&'static str> {
+        None
+    }
 
     /// The request in the neutral form; `None` for an operation that is no conversation.
     fn decode_request(

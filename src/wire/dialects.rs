@@ -6,16 +6,17 @@ use super::anthropic::Anthropic;
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
 use super::openai::OpenAi;
+use super::responses::Responses;
 use crate::domain::dialect::Operation;
 
 /// What a provider speaks.
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// What an upstream may speak. The first one holds where nothing else is said.
-pub static UPSTREAM: [Dialect; 3] = [&OpenAi, &Anthropic, &EchoDialect];
+pub static UPSTREAM: [Dialect; 4] = [&OpenAi, &Anthropic, &Responses, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 2] = [&OpenAi, &Anthropic];
+pub static CALLER: [&dyn CallerDialect; 3] = [&OpenAi, &Anthropic, &Responses];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {

@@ -79,6 +79,7 @@ pub const fn kind_of(class: Class) -> &'static str {
         | Class::ContextOverflow
         | Class::TooLargeForLimit
         | Class::Unsupported
+        | Class::NotOffered
         | Class::ContentPolicy => "invalid_request_error",
         Class::RateLimited | Class::QuotaExhausted => "rate_limit_error",
         Class::Success

@@ -17,11 +17,14 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, Losses, StreamItem};
+use super::ir::{Loss, StreamItem};
 use super::request::RequestDoc;
+use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
+use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
 
 /// A caller's operation at an upstream that may serve it.
@@ -42,14 +45,23 @@ pub struct Outgoing {
     pub path: Cow<'static, str>,
     /// What it says.
     pub body: Bytes,
-    /// What the caller said and the upstream's dialect cannot.
-    pub losses: Losses,
+    /// What the caller said and the upstream's dialect cannot, in the caller's words.
+    pub dropped: Dropped,
 }
 
 impl Exchange {
     /// An operation at an upstream of this dialect; `None` where the upstream has nothing of the kind.
     pub fn new(operation: Operation, upstream: Dialect) -> Option<Self> {
         Self::between(dialects::caller(operation), operation, upstream)
+    }
+
+    /// The same at an upstream that does not have the operation although its dialect does: translated.
+    pub fn translated(operation: Operation, upstream: Dialect) -> Option<Self> {
+        let own = upstream.conversation().filter(|own| *own != operation)?;
+        Some(Self {
+            own,
+            ..Self::new(operation, upstream)?
+        })
     }
 
     fn between(
@@ -78,35 +90,49 @@ impl Exchange {
     /// The call for `model`, with `params` filled in where the request does not say.
     ///
     /// # Errors
-    /// A request that has no neutral form.
+    /// A request that cannot be said to the upstream; with `rejects` also one of which something would be left out.
     pub fn outgoing(
         &self,
         doc: &RequestDoc,
         model: &str,
         params: &Map<String, Value>,
-    ) -> Result<Outgoing, Loss> {
+        rejects: bool,
+    ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
+        let mut dropped = Dropped::default();
         if self.is_identity() {
             let body = self.upstream.body(doc, model, params);
-            let losses = Losses::new();
-            return Ok(Outgoing { path, body, losses });
+            return Ok(Outgoing {
+                path,
+                body,
+                dropped,
+            });
         }
-        let none = || Loss {
-            path: String::new(),
-            why: "only conversations can be translated",
-        };
-        let mut request = self
-            .caller
-            .decode_request(self.operation, doc)
-            .ok_or_else(none)??;
+        let request = self.caller.decode_request(self.operation, doc);
+        let request = request.ok_or(Unfit::NoSuchOperation)?;
+        if let Some(field) = self.caller.held_state(self.operation, doc) {
+            return Err(Unfit::Elsewhere(field));
+        }
+        let mut request = request.map_err(Unfit::Unreadable)?;
         request.model = Some(model.to_owned());
         if self.operation.counts() {
             let body = self.upstream.encode_count(request);
-            let losses = Losses::new();
-            return Ok(Outgoing { path, body, losses });
+            return Ok(Outgoing {
+                path,
+                body,
+                dropped,
+            });
         }
         let (body, losses) = self.upstream.encode_request(request, params);
-        Ok(Outgoing { path, body, losses })
+        spelling::note_request(&mut dropped, &losses, self.caller.spelling());
+        match rejects && !dropped.is_empty() {
+            true => Err(Unfit::NoPlace(dropped)),
+            false => Ok(Outgoing {
+                path,
+                body,
+                dropped,
+            }),
+        }
     }
 
     /// Looks at the body of a 2xx, and notes what a good one says of itself.
@@ -129,7 +155,7 @@ impl Exchange {
         self.upstream.note(answered, event);
     }
 
-    /// A whole answer that was found good, as its caller reads it.
+    /// A whole answer that was found good, as its caller reads it. What of it has no place there is added to `dropped`.
     ///
     /// # Errors
     /// An answer that has no neutral form.
@@ -138,6 +164,7 @@ impl Exchange {
         doc: &RequestDoc,
         headers: &mut HeaderMap,
         body: Bytes,
+        dropped: &mut Dropped,
     ) -> Result<Bytes, Loss> {
         if self.is_identity() {
             return Ok(body);
@@ -154,7 +181,8 @@ impl Exchange {
         }
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
-        let (body, _) = self.caller.encode_answer(self.operation, doc, answer);
+        let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
+        spelling::note_answer(dropped, &losses);
         Ok(body)
     }
 
@@ -229,9 +257,9 @@ impl Translation {
         OutgoingEvents::several(self.encoder.event(vec![StreamItem::End]))
     }
 
-    /// What the upstream said so far and the caller's dialect cannot say.
-    pub fn losses(&mut self) -> Losses {
-        self.encoder.losses()
+    /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.
+    pub fn note_losses(&mut self, dropped: &mut Dropped) {
+        spelling::note_answer(dropped, &self.encoder.losses());
     }
 }
 

@@ -48,6 +48,11 @@ impl TokenDigest {
         Some(Self(bytes))
     }
 
+    /// Its 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
     /// Its first bytes, to find it by. They tell nothing about the token that somebody could build upon.
     pub fn digest_prefix(&self) -> u64 {
         let (first, _) = self.0.as_chunks::<8>();

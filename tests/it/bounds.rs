@@ -6,6 +6,7 @@ use pointsman::domain::allowance::{Allowance, Unit};
 use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::client::Requester;
 use pointsman::domain::cooldown::CooldownPolicy;
+use pointsman::domain::dialect::Operation;
 use pointsman::domain::fair_queue::FairQueue;
 use pointsman::domain::ids::{LeaseId, ModelName};
 use pointsman::domain::key_state::{self, KeyState, Settlement};
@@ -40,7 +41,7 @@ const TABLE: &[Row] = &[
         paced,
     ),
     (
-        "Models that are gone or have a breaker, of a provider",
+        "Models that are gone, lack an operation or have a breaker, of a provider",
         provider_state::MODELS_KEPT,
         gone,
     ),
@@ -95,7 +96,7 @@ fn what_is_restored_has_the_same_bounds() {
     assert_eq!(key.limits_memory(Time::ZERO).len(), pace::MODELS_KEPT);
     let mut provider = provider();
     let memory = PersistedProvider {
-        gone: names().map(|name| (name, until)).collect(),
+        gone: names().map(|name| (name, Operation::Chat, until)).collect(),
         ..PersistedProvider::default()
     };
     provider.restore(&memory, Duration::from_secs(300), Time::ZERO);
@@ -206,9 +207,23 @@ fn provider() -> ProviderState {
 fn gone() -> usize {
     let mut provider = provider();
     for name in names() {
-        provider.settled(&name, Class::ModelGone, true, false, Time::ZERO);
+        provider.settled(
+            &name,
+            Operation::Chat,
+            Class::ModelGone,
+            true,
+            false,
+            Time::ZERO,
+        );
         for _ in 0..5 {
-            provider.settled(&name, Class::Transient, true, false, Time::ZERO);
+            provider.settled(
+                &name,
+                Operation::Chat,
+                Class::Transient,
+                true,
+                false,
+                Time::ZERO,
+            );
         }
     }
     let remembered = provider.persisted(Time::ZERO).gone.len();

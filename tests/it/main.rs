@@ -37,6 +37,7 @@ mod laws;
 mod limits;
 mod listeners;
 mod metrics;
+mod operations;
 mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
@@ -60,5 +61,6 @@ mod tidy;
 mod tls;
 mod top;
 mod traces;
+mod translation;
 mod transport;
 mod whose_fault;

@@ -99,7 +99,7 @@ pub fn audit(state: &mut State) {
                 continue;
             };
             let book = &state.model.upstreams[m][at];
-            if let Some(until) = upstream.gone_until {
+            if let Some(until) = upstream.absences.everything(now) {
                 left_alone.push((model.as_str(), until, book.gone.until));
             }
             if let BreakerGate::Open { until } = upstream.breaker {

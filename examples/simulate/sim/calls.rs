@@ -555,7 +555,11 @@ impl State {
             && !begun
             && matches!(
                 verdict.class,
-                Class::CallerFault | Class::ContentPolicy | Class::ModelGone | Class::Unsupported
+                Class::CallerFault
+                    | Class::ContentPolicy
+                    | Class::ModelGone
+                    | Class::Unsupported
+                    | Class::NotOffered
             );
         if unwilling {
             asked.plain += 1;

@@ -295,6 +295,8 @@ pub fn dispatch(
             trace_context: false,
             forward_user_agent: false,
             auth: None,
+            unsupported: Default::default(),
+            native: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -313,6 +315,7 @@ pub fn dispatch(
         rescue: Some(world.rescue),
         patience: Some(world.policy.patience),
         hedge: world.policy.hedge.is_some(),
+        unsupported: None,
     };
     let policy = TargetPolicy::new(None, said);
     Dispatch {

@@ -229,6 +229,7 @@ impl KeyActor {
         let now = self.clock.now();
         let record = Arc::new(LeaseRecord::new(
             upstream,
+            route.operation,
             self.place,
             route.walk.visit.probe.take(),
         ));

@@ -26,6 +26,7 @@ use super::message::router::RouterMessage;
 use super::route::{ProviderVisit, RouteRequest};
 use super::status::ProviderStatus;
 use crate::domain::breaker::BreakerChange;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::outcome::Class;
 use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
@@ -198,8 +199,16 @@ impl ProviderActor {
             route.walk.visit = ProviderVisit::default();
             return self.find_key(core, route, now);
         }
-        let gate = self.gate(core, &upstream, route.ask.first, now);
+        let operation = route.operation;
+        let gate = self.gate(core, &upstream, operation, route.ask.first, now);
         let insists = route.walk.traversal.insists;
+        let gate = gate.and_then(|pass| {
+            let absent = core.state.not_offered(&upstream.model, operation, now);
+            match absent.filter(|_| !insists) {
+                Some(until) => Err(Refusal::until(Reason::NotOffered, until)),
+                None => Ok(pass),
+            }
+        });
         let gate = gate.and_then(|pass| match pass.probe || insists {
             true => Ok(pass),
             false => self.ramp(core, &upstream.model, now).map(|()| pass),
@@ -246,11 +255,12 @@ impl ProviderActor {
         &self,
         core: &mut ProviderCore,
         upstream: &Upstream,
+        operation: Operation,
         first: bool,
         now: Time,
     ) -> Result<Pass, Refusal> {
         let model = &upstream.model;
-        let gate = core.state.gate(model, first, now);
+        let gate = core.state.gate(model, operation, first, now);
         let lost = match gate {
             Err(refusal) if refusal.reason == Reason::BreakerOpen => core
                 .probes
@@ -264,7 +274,7 @@ impl ProviderActor {
         core.probes.remove(model);
         core.state.probe_lost(model);
         self.publish(core, now);
-        core.state.gate(model, first, now)
+        core.state.gate(model, operation, first, now)
     }
 
     /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.
@@ -376,7 +386,7 @@ impl ProviderActor {
     /// A probe's answer has begun well: others need not wait for its end.
     fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
         if core.is_from_here(record) && take_probe(core, record) {
-            self.ended(core, &record.upstream.model, Class::Success, false, true);
+            self.ended(core, record, Class::Success, false, true);
         }
     }
 
@@ -388,26 +398,36 @@ impl ProviderActor {
             return;
         }
         let probe = take_probe(core, record);
-        let model = &record.upstream.model;
-        self.ended(core, model, settlement.class, settlement.counts, probe);
+        self.ended(core, record, settlement.class, settlement.counts, probe);
     }
 
     fn ended(
         &self,
         core: &mut ProviderCore,
-        model: &ModelName,
+        record: &LeaseRecord,
         class: Class,
         counts: bool,
         probe: bool,
     ) {
         let now = self.clock.now();
-        let change = core.state.settled(model, class, counts, probe, now);
+        let (model, operation) = (&record.upstream.model, record.operation);
+        let change = core
+            .state
+            .settled(model, operation, class, counts, probe, now);
         let Some(change) = change else { return };
+        let before = self.status.view();
         self.publish(core, now);
         match change {
-            UpstreamChange::ModelGone { until } => {
-                events::model_gone(&self.id, model, until.since(now));
+            // Who has nowhere else to go is told the same again and again.
+            UpstreamChange::Absent(absence) => {
+                if before
+                    .upstream(model)
+                    .is_none_or(|it| !it.absences.has(&absence, now))
+                {
+                    events::absent(&self.id, model, &absence, now);
+                }
             }
+            UpstreamChange::Served => {}
             UpstreamChange::Circuit(change) => {
                 let span = match change {
                     BreakerChange::Opened { until, .. } => until.since(now),

@@ -50,6 +50,7 @@ impl RouterActor {
 fn out(refusal: Refusal) -> CandidateFacts {
     CandidateFacts {
         gate: Err(refusal),
+        not_offered: None,
         recovery: None,
         keys: Vec::new(),
     }
@@ -68,15 +69,22 @@ fn published(
     let (ring, model) = (seat.ring.load(), &upstream.model);
     let view = seat.status.view();
     // A view of an earlier address tells nothing about this one, but for what an operator ordered.
-    let (gate, recovery) = match view.home == ring.endpoint {
-        true => (view.gate(model, now), view.recovery(model, now)),
+    let operation = request.operation;
+    let (gate, not_offered, recovery) = match view.home == ring.endpoint {
+        true => (
+            view.gate(model, Some(operation), now),
+            view.upstream(model)
+                .and_then(|it| it.absences.not_offered(operation, now)),
+            view.recovery(model, now),
+        ),
         false => {
             let held = view.held.filter(|until| now < *until).map(Refusal::held);
-            (held.map_or(Ok(Pass { probe: false }), Err), None)
+            (held.map_or(Ok(Pass { probe: false }), Err), None, None)
         }
     };
     CandidateFacts {
         gate,
+        not_offered,
         recovery,
         keys: ring.in_turn(
             seat.status.turn(),

@@ -73,6 +73,10 @@ impl Attempt<'_> {
             }
         }
         events.begun();
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = &mut translation {
+            translation.note_losses(&mut dropped);
+        }
         Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,
@@ -83,6 +87,7 @@ impl Attempt<'_> {
             answered,
             finish,
             done,
+            dropped,
         })))
     }
 }

@@ -165,6 +165,8 @@ async fn read_as(
         forward_user_agent: false,
         auth: None,
         prefill: None,
+        unsupported: Default::default(),
+        native: Default::default(),
     };
     let entry = ProviderEntry {
         name: name.clone(),
@@ -203,6 +205,7 @@ async fn read_as(
         silence: asked.silence,
         await_cooldown: None,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let Ok(answer) = dispatch.run(request).await else {

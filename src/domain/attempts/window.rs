@@ -13,7 +13,7 @@ impl Attempts {
             (Class::ContextOverflow, _) => RequestMisfit::Window(failure.window),
             (Class::TooLargeForLimit, Some(402)) => RequestMisfit::Credit(failure.limit),
             (Class::TooLargeForLimit, _) => RequestMisfit::Limit(failure.limit),
-            (Class::Unsupported, _) => RequestMisfit::Feature,
+            (Class::Unsupported | Class::NotOffered, _) => RequestMisfit::Feature,
             _ => return,
         };
         if let Some(slot) = self.slots.get_mut(index) {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::absence::Absences;
 use crate::domain::breaker::BreakerGate;
 use crate::domain::ids::ModelName;
 use crate::domain::ramp::{Ramp, Recovery};
@@ -69,8 +70,8 @@ pub struct UpstreamSnapshot {
     pub model: ModelName,
     /// Its breaker.
     pub breaker: BreakerGate,
-    /// The model is gone until then.
-    pub gone_until: Option<Time>,
+    /// The operations for which it is left alone.
+    pub absences: Absences,
     /// It has recovered and takes a growing share.
     pub ramp: Option<Ramp>,
 }

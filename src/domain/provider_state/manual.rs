@@ -23,7 +23,7 @@ impl ProviderState {
         self.whole = Cooldown::default();
         for upstream in self.models.values_mut() {
             upstream.breaker = Breaker::new(self.breaker);
-            upstream.gone_until = Time::ZERO;
+            upstream.absences.release();
             upstream.ramp = None;
         }
     }
@@ -33,19 +33,21 @@ impl ProviderState {
         let views = self.models.iter().map(|(model, upstream)| {
             let UpstreamState {
                 breaker: circuit,
-                gone_until,
+                absences,
                 ramp,
                 ..
             } = upstream;
             UpstreamSnapshot {
                 model: model.clone(),
                 breaker: circuit.gate(now),
-                gone_until: Some(*gone_until).filter(|until| now < *until),
+                absences: *absences,
                 ramp: ramp.filter(|ramp| !ramp.is_over(now)),
             }
         });
         let well = |view: &UpstreamSnapshot| {
-            view.breaker == BreakerGate::Closed && view.gone_until.is_none() && view.ramp.is_none()
+            view.breaker == BreakerGate::Closed
+                && view.absences.until(now).is_none()
+                && view.ramp.is_none()
         };
         let mut unwell: Vec<_> = views.filter(|view| !well(view)).collect();
         unwell.sort_by(|a, b| a.model.cmp(&b.model));
@@ -59,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::domain::breaker::BreakerPolicy;
+    use crate::domain::dialect::Operation;
     use crate::domain::ids::ModelName;
     use crate::domain::limits::RetryBudgetPolicy;
     use crate::domain::outcome::Class;
@@ -75,22 +78,28 @@ mod tests {
         let (model, now) = (ModelName::from("m"), Time::ZERO + S);
         let mut provider = provider();
         provider.hold(now + S);
-        let refusal = provider.gate(&model, true, now).unwrap_err();
+        let refusal = provider
+            .gate(&model, Operation::Chat, true, now)
+            .unwrap_err();
         assert_eq!(
             (refusal.reason, refusal.ready_at),
             (Reason::Quarantined, Some(now + S))
         );
-        assert!(provider.gate(&model, true, now + S).is_ok());
+        assert!(
+            provider
+                .gate(&model, Operation::Chat, true, now + S)
+                .is_ok()
+        );
         provider.hold(Time::NEVER);
         assert_eq!(
             provider
-                .gate(&model, true, now + S * 999)
+                .gate(&model, Operation::Chat, true, now + S * 999)
                 .unwrap_err()
                 .ready_at,
             None
         );
         provider.release();
-        assert!(provider.gate(&model, true, now).is_ok());
+        assert!(provider.gate(&model, Operation::Chat, true, now).is_ok());
     }
 
     #[test]
@@ -105,12 +114,16 @@ mod tests {
         let mut provider =
             ProviderState::new(BreakerPolicy::default(), RetryBudgetPolicy::default());
         provider.hold(now + 9 * S);
-        let held = next(&provider, now).gate(&model, true, now);
+        let held = next(&provider, now).gate(&model, Operation::Chat, true, now);
         assert_eq!(held, Err(Refusal::held(now + 9 * S)));
-        assert!(next(&provider, now + 9 * S).gate(&model, true, now).is_ok());
+        assert!(
+            next(&provider, now + 9 * S)
+                .gate(&model, Operation::Chat, true, now)
+                .is_ok()
+        );
         provider.hold(Time::NEVER);
         let mut restored = next(&provider, now);
-        let held = restored.gate(&model, true, now + 999 * S);
+        let held = restored.gate(&model, Operation::Chat, true, now + 999 * S);
         assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
         restored.release();
         assert!(restored.persisted(now).is_empty());
@@ -121,17 +134,25 @@ mod tests {
         let (model, gone, now) = (ModelName::from("m"), ModelName::from("g"), Time::ZERO + S);
         let mut provider = provider();
         for _ in 0..3 {
-            provider.settled(&model, Class::Transient, true, false, now);
+            provider.settled(&model, Operation::Chat, Class::Transient, true, false, now);
         }
-        provider.settled(&gone, Class::ModelGone, true, false, now);
+        provider.settled(&gone, Operation::Chat, Class::ModelGone, true, false, now);
         provider.cool(now + S);
         let unwell = provider.unwell(now);
         assert_eq!(unwell.len(), 2);
-        assert!(unwell[0].gone_until.is_some() && unwell[1].breaker != BreakerGate::Closed);
+        assert!(
+            unwell[0].absences.everything(now).is_some()
+                && unwell[1].breaker != BreakerGate::Closed
+        );
         provider.release();
         assert_eq!(provider.unwell(now), []);
         for model in [model, gone] {
-            assert!(!provider.gate(&model, true, now).unwrap().probe);
+            assert!(
+                !provider
+                    .gate(&model, Operation::Chat, true, now)
+                    .unwrap()
+                    .probe
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes into the file comes out of it, never sooner, and whatever else is in it does no harm.
 
+use crate::domain::dialect::Operation;
 use proptest::prelude::*;
 
 use super::*;
@@ -53,7 +54,7 @@ fn book(now: Time, spans: [u64; 6]) -> StateSnapshot {
     book.note_key(Fingerprint([7; 16]), page);
     let memory = PersistedProvider {
         cooling: Some(cooling),
-        gone: vec![("m2".into(), gone)],
+        gone: vec![("m2".into(), Operation::Chat, gone)],
         held: Some(Time::NEVER),
     };
     let name = "groq".into();
@@ -80,7 +81,7 @@ fn ends(book: &StateSnapshot) -> Vec<Time> {
     }
     for (_, page) in book.providers() {
         ends.extend(page.persisted.cooling);
-        ends.extend(page.persisted.gone.iter().map(|(_, until)| *until));
+        ends.extend(page.persisted.gone.iter().map(|(.., until)| *until));
     }
     ends
 }
@@ -162,7 +163,7 @@ fn names_of_models_that_callers_made_up_do_not_fill_the_file() {
     let mut long = StateSnapshot::default();
     let memory = PersistedProvider {
         cooling: None,
-        gone: vec![("x".repeat(100_000).into(), Time::NEVER)],
+        gone: vec![("x".repeat(100_000).into(), Operation::Chat, Time::NEVER)],
         held: None,
     };
     long.note_provider(
@@ -263,7 +264,7 @@ proptest! {
             if g % 2 == 0 { 60 } else { h },
         );
         let state = format!(
-            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"fingerprint":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","until":{b}}}],"hold":{{"until":{d}}}}}],"keys":[{{"fingerprint":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits},"hold":{{"until":{e}}}}}]}}"#,
+            r#"{{"saved_at":{h},"salt":"{}","providers":[{{"fingerprint":"{}","provider":"p","cooling":{a},"gone":[{{"model":"m","operation":"/embeddings","until":{b}}}],"hold":{{"until":{d}}}}}],"keys":[{{"fingerprint":"{}","provider":"p","cooling":{{"until":{c},"strikes":{}}},"quota_exhausted":true,"invalid":{{"probe_at":{d},"span_seconds":{e}}},"models":[{{"model":"m","until":{f},"strikes":7}}],"limits":{limits},"hold":{{"until":{e}}}}}]}}"#,
             marker().salt(), Fingerprint([1; 16]), Fingerprint([2; 16]), g % (1 << 32),
         );
         let text = format!(

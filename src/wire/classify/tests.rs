@@ -124,7 +124,7 @@ fn what_is_said_goes_before_the_status() {
             ModelGone,
         ),
         (404, r#"{"error":{"code":"model_not_found"}}"#, ModelGone),
-        (404, r#"{"detail":"Not Found"}"#, Unsupported),
+        (404, r#"{"detail":"Not Found"}"#, NotOffered),
         (
             404,
             "<html><title>Not found</title>See our models</html>",

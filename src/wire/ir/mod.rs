@@ -18,6 +18,7 @@ mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
 pub(in crate::wire) mod fields;
+pub(in crate::wire) mod ids;
 mod loss;
 mod part;
 mod request;

@@ -90,6 +90,8 @@ pub struct Citation {
     pub url: Option<String>,
     /// Its title.
     pub title: Option<String>,
+    /// The first character of the text that is from there, and the one behind the last, where that is told.
+    pub span: Option<(u64, u64)>,
     /// What else its dialect says.
     pub extra: Extra,
 }
@@ -146,6 +148,36 @@ pub struct ReasoningPart {
     pub maker: Option<Cow<'static, str>>,
     /// The field in which it stood, where its dialect has several for it.
     pub field: &'static str,
+}
+
+/// The only argument of a custom tool that is called as a function.
+const CUSTOM_INPUT: &str = "input";
+
+impl ToolCall {
+    /// The call of a custom tool as one of the function that [`ToolDefinition::into_function`] makes of the tool.
+    ///
+    /// [`ToolDefinition::into_function`]: super::ToolDefinition::into_function
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        match self.kind {
+            ToolCallKind::Function => self,
+            ToolCallKind::Custom => Self {
+                arguments: serde_json::json!({CUSTOM_INPUT: self.arguments}).to_string(),
+                kind: ToolCallKind::Function,
+                ..self
+            },
+        }
+    }
+
+    /// The input of a custom tool from the arguments of that function. What is no such object stays as it is.
+    pub fn custom_input(arguments: &str) -> String {
+        let read: Option<Value> = serde_json::from_str(arguments).ok();
+        let input = read.as_ref().and_then(|value| value.get(CUSTOM_INPUT));
+        match input {
+            Some(Value::String(input)) => input.clone(),
+            _ => arguments.to_owned(),
+        }
+    }
 }
 
 impl ContentPart {

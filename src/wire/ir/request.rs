@@ -1,6 +1,6 @@
 //! What is asked of a model.
 
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::loss::Extra;
 use super::part::{CacheMark, ContentPart};
@@ -90,7 +90,18 @@ pub enum ToolDefinition {
         /// What else its dialect says.
         extra: Extra,
     },
-    /// The provider runs it, or its form is the dialect's own: a web search, a shell, a custom grammar.
+    /// The caller runs it, and it takes a text of any form.
+    Custom {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// The form of the text: `{"type": "text"}`, or `{"type": "grammar", "syntax", "definition"}`.
+        format: Option<Value>,
+        /// What else its dialect says.
+        extra: Extra,
+    },
+    /// The provider runs it, or its form is the dialect's own: a web search, a shell.
     Native {
         /// Its type.
         kind: String,
@@ -168,6 +179,44 @@ pub struct ReasoningConfig {
     pub budget_tokens: Option<Number>,
     /// Whether a summary is told.
     pub summary: Option<String>,
+}
+
+impl ToolDefinition {
+    /// A custom tool as a function with a single text, for dialects that have no such tools. Its grammar, which is not held
+    /// to there, is told to the model. Other tools stay as they are.
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        let Self::Custom {
+            name,
+            description,
+            format,
+            extra,
+        } = self
+        else {
+            return self;
+        };
+        let grammar = format.as_ref().and_then(|format| {
+            let text = |name: &str| format.get(name).and_then(Value::as_str);
+            let (syntax, definition) = (text("syntax")?, text("definition")?);
+            Some(format!(
+                "The input keeps to this {syntax} grammar:\n{definition}"
+            ))
+        });
+        let told: Vec<String> = description.into_iter().chain(grammar).collect();
+        Self::Function {
+            name,
+            description: (!told.is_empty()).then(|| told.join("\n\n")),
+            parameters: Some(json!({
+                "type": "object",
+                "properties": {"input": {"type": "string"}},
+                "required": ["input"],
+                "additionalProperties": false,
+            })),
+            strict: None,
+            cache: None,
+            extra,
+        }
+    }
 }
 
 impl ChatRequest {

@@ -11,6 +11,7 @@ use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::spelling::Spelling;
 use crate::wire::sse::RawEvent;
 
 impl CallerDialect for OpenAi {
@@ -73,6 +74,10 @@ impl CallerDialect for OpenAi {
 
     fn model(&self, entry: &ModelEntry) -> Bytes {
         models::single(entry)
+    }
+
+    fn spelling(&self) -> Spelling {
+        ir::SPELLING
     }
 
     fn decode_request(

@@ -24,7 +24,12 @@ impl UpstreamDialect for OpenAi {
 
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
-        (spec.dialect == super::ID).then_some(spec.path)
+        let own = [super::ID, crate::wire::responses::ID];
+        own.contains(&spec.dialect).then_some(spec.path)
+    }
+
+    fn is_doubtful(&self, operation: Operation) -> bool {
+        operation == Operation::Responses
     }
 
     fn full_path(&self) -> &'static str {

@@ -144,6 +144,17 @@ impl Behaviour {
         }
     }
 
+    /// Whether its status is that of a good answer.
+    pub fn is_good(&self) -> bool {
+        self.status == 200
+    }
+
+    /// Whether it is said to be no JSON.
+    pub fn is_page(&self) -> bool {
+        let mut kinds = self.headers.iter();
+        kinds.any(|(name, kind)| name == "content-type" && kind.starts_with("text/"))
+    }
+
     /// 200 with a chat completion that says `text`.
     pub fn says(text: &str) -> Self {
         Self::json(200, &completion(text))

@@ -24,6 +24,7 @@ pub struct Match {
     key: Option<String>,
     model: Option<String>,
     path: Option<String>,
+    below: Option<String>,
 }
 
 impl Match {
@@ -50,6 +51,14 @@ impl Match {
         }
     }
 
+    /// Those to any path that begins like this.
+    pub fn below(path: &str) -> Self {
+        Self {
+            below: Some(path.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Only with this key.
     pub fn and_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
@@ -70,9 +79,10 @@ impl Match {
             (&self.path, Some(request.path.as_str())),
         ];
         let given = || parts.iter().filter(|(wanted, _)| wanted.is_some());
-        given()
-            .all(|(wanted, got)| wanted.as_deref() == *got)
-            .then(|| given().count())
+        let below = self.below.as_deref();
+        let fits = below.is_none_or(|below| request.path.starts_with(below))
+            && given().all(|(wanted, got)| wanted.as_deref() == *got);
+        fits.then(|| given().count() + usize::from(below.is_some()))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::actors::command_sender::{KeyCommand, ProviderCommand};
 use crate::actors::route::PlanRequest;
 use crate::domain::client::Requester;
 use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, ModelName};
 use crate::domain::plan::{PlanOutcome, WaitLimits};
 
@@ -48,6 +49,7 @@ async fn planned(bench: &Bench) -> String {
             target: Arc::from("t"),
             upstreams: upstreams.collect(),
         }),
+        operation: Operation::Chat,
         ask: RouteConstraints {
             closed: vec![None; CHAIN.len()],
             first: true,

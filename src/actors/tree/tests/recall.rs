@@ -1,6 +1,7 @@
 //! A tree that begins with what another process knew.
 
 use super::*;
+use crate::domain::dialect::Operation;
 
 use crate::actors::spec::{RestoredKey, RestoredProvider};
 use crate::domain::allowance::{Allowance, Unit};
@@ -142,7 +143,7 @@ async fn a_model_that_is_gone_stays_gone() {
     let until = Time::ZERO + 300 * S;
     let recall = RestoredProvider {
         persisted: PersistedProvider {
-            gone: vec![("m".into(), until)],
+            gone: vec![("m".into(), Operation::Chat, until)],
             ..PersistedProvider::default()
         },
         ..recall(vec![PersistedKey::default()])

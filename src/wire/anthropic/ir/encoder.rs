@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 use super::UNKNOWN;
 use super::answer::{call_id, encode_usage, message_id, signed_call, stop_words};
 use super::carrier::Carried;
-use super::part::THINKING;
-use super::tools::custom_input;
+use super::part::{THINKING, custom_input};
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::fields::Encoder;
 use crate::wire::ir::{
@@ -161,7 +160,7 @@ impl MessageEncoder {
             Some(Block::Call(index)) => {
                 let call = self.calls.remove(&index);
                 if let Some(call) = call.filter(|call| call.kind == ToolCallKind::Custom) {
-                    let whole = custom_input(call.arguments).to_string();
+                    let whole = custom_input(&call.arguments).to_string();
                     self.add(&json!({"type": "input_json_delta", "partial_json": whole}));
                 }
                 self.closed.push(index);

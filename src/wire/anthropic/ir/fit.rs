@@ -24,8 +24,6 @@ const LONGEST_USER: usize = 256;
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) rules: ModelRules,
-    /// The dialect that the request was read from.
-    pub(super) origin: &'static str,
     /// Whether the caller declares tools.
     pub(super) declared: bool,
     /// Whether tools stand there that were only called before.
@@ -34,16 +32,6 @@ pub(super) struct Call {
     pub(super) unsigned_loop: bool,
     /// What the model is told of the form of its answer.
     pub(super) instruction: Option<String>,
-}
-
-impl Call {
-    /// What the caller calls the effort of reasoning.
-    fn reasoning(&self) -> &'static str {
-        match self.origin {
-            "openai" => "reasoning_effort",
-            _ => "reasoning",
-        }
-    }
 }
 
 /// Extensions of other dialects that the neutral form has no field for, and the API has.
@@ -61,7 +49,7 @@ pub(super) fn read_extensions(request: &mut ChatRequest) {
         request.extra.remove("tool_choice");
         request.tools.retain(|tool| match tool {
             ToolDefinition::Function { name, .. } => names.contains(name),
-            ToolDefinition::Native { .. } => true,
+            ToolDefinition::Custom { .. } | ToolDefinition::Native { .. } => true,
         });
         request.tool_choice = Some(match required {
             true => ToolChoice::Required,
@@ -224,7 +212,7 @@ pub(super) fn limits(
                     most = budget.saturating_add(usual).into();
                 }
             }
-            None => encoder.lose(call.reasoning(), "the model cannot think here"),
+            None => encoder.lose("reasoning.effort", "the model cannot think here"),
         }
     }
     put(fields, "max_tokens", Some(Value::Number(most)));
@@ -291,7 +279,7 @@ pub(super) fn sampling(
     if let Some(number) = &temperature
         && !(0.0..=1.0).contains(&float(number))
     {
-        encoder.lose("temperature", "it is 0 to 1 here");
+        encoder.lose("sampling.temperature", "it is 0 to 1 here");
         temperature = Some(Number::from(u8::from(float(number) > 0.0)));
     }
     let mut takes = [true; 3];
@@ -311,13 +299,16 @@ pub(super) fn sampling(
         takes[2] = false;
     }
     let all = [
-        ("temperature", temperature),
-        ("top_p", sampling.top_p),
-        ("top_k", sampling.top_k),
+        ("sampling.temperature", temperature),
+        ("sampling.top_p", sampling.top_p),
+        ("sampling.top_k", sampling.top_k),
     ];
     for ((name, value), takes) in all.into_iter().zip(takes) {
         match value {
-            Some(value) if takes => put(fields, name, Some(Value::Number(value))),
+            Some(value) if takes => {
+                let own = name.trim_start_matches("sampling.");
+                put(fields, own, Some(Value::Number(value)));
+            }
             Some(_) => encoder.lose(name, "the model does not take it here"),
             None => {}
         }
@@ -327,7 +318,10 @@ pub(super) fn sampling(
         .into_iter()
         .partition(|word| !word.trim().is_empty());
     if !blank.is_empty() {
-        encoder.lose("stop", "a word to stop at is more than white space");
+        encoder.lose(
+            "sampling.stop",
+            "a word to stop at is more than white space",
+        );
     }
     put(
         fields,
@@ -336,18 +330,22 @@ pub(super) fn sampling(
     );
     let neutral = |number: &Number, neutral: f64| (float(number) - neutral).abs() < f64::EPSILON;
     for (name, value, usual) in [
-        ("n", sampling.candidates, 1.0),
-        ("frequency_penalty", sampling.frequency_penalty, 0.0),
-        ("presence_penalty", sampling.presence_penalty, 0.0),
+        ("sampling.candidates", sampling.candidates, 1.0),
+        (
+            "sampling.frequency_penalty",
+            sampling.frequency_penalty,
+            0.0,
+        ),
+        ("sampling.presence_penalty", sampling.presence_penalty, 0.0),
     ] {
         if value.is_some_and(|value| !neutral(&value, usual)) {
             encoder.lose(name, UNKNOWN);
         }
     }
     for (name, told) in [
-        ("seed", sampling.seed.is_some()),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some()),
+        ("sampling.seed", sampling.seed.is_some()),
+        ("sampling.logprobs", sampling.logprobs == Some(true)),
+        ("sampling.top_logprobs", sampling.top_logprobs.is_some()),
     ] {
         if told {
             encoder.lose(name, UNKNOWN);

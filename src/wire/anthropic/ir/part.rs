@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::carrier::Carried;
 use super::message::{decode_content, encode_content};
-use super::tools::custom_input;
 use super::{ANSWER_TOOL, UNKNOWN};
 use crate::wire::ir::fields::{Encoder, cache_mark, flag, inside, list, put, put_cache_mark, text};
 use crate::wire::ir::{
@@ -145,6 +144,7 @@ pub(super) fn decode_citation(value: Value) -> Option<Citation> {
     Some(Citation {
         url: text(&mut fields, "url"),
         title: text(&mut fields, "title"),
+        span: None,
         extra: fields,
     })
 }
@@ -287,10 +287,16 @@ pub(super) fn is_plain(block: &Value) -> bool {
     fields.is_some_and(|fields| fields.len() == 2 && fields.contains_key("text"))
 }
 
+/// What a tool is called with that takes any text elsewhere, as
+/// [`into_function`](crate::wire::ir::ToolDefinition::into_function) has it.
+pub(super) fn custom_input(text: &str) -> Value {
+    json!({"input": text})
+}
+
 /// The object that a call is made with. Arguments may be empty, or broken: then they are told as they came.
 pub(super) fn input_of(kind: ToolCallKind, arguments: &str) -> Value {
     if kind == ToolCallKind::Custom {
-        return custom_input(arguments.to_owned());
+        return custom_input(arguments);
     }
     match serde_json::from_str::<Value>(arguments) {
         Ok(object @ Value::Object(_)) => object,

@@ -241,7 +241,6 @@ fn encode_foreign(
     }
     let mut call = fit::Call {
         rules,
-        origin: request.origin,
         declared,
         stubs: !declared && !tools.is_empty(),
         unsigned_loop: turns.unsigned_loop,

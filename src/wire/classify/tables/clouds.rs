@@ -18,7 +18,7 @@ table! { GOOGLE
     [] ContentPolicy if Finish "IMAGE_SAFETY";
     [] ContentPolicy if Finish "LANGUAGE";
     [] ContentPolicy if Finish "MODEL_ARMOR";
-    [404] Unsupported if Grpc "NOT_FOUND", Message r"not supported for (batch)?(embed|predict|count|bidi)\w*";
+    [404] NotOffered if Grpc "NOT_FOUND", Message r"not supported for (batch)?(embed|predict|count|bidi)\w*";
     [404] ModelGone if Grpc "NOT_FOUND";
     [503] Overloaded if Grpc "UNAVAILABLE", Message "overloaded";
     [429] RateLimited if Grpc "RESOURCE_EXHAUSTED", QuotaId "PerMinute";
@@ -30,7 +30,7 @@ table! { VERTEX
     [401] InvalidKey if Grpc "UNAUTHENTICATED";
     [403] QuotaExhausted if Message "billing";
     [400] ContextOverflow if Message "input token count.*exceeds|prompt is too long";
-    [404] Unsupported if Grpc "NOT_FOUND", Message r"not supported for (batch)?(embed|predict|count|bidi)\w*";
+    [404] NotOffered if Grpc "NOT_FOUND", Message r"not supported for (batch)?(embed|predict|count|bidi)\w*";
     [404] ModelGone if Grpc "NOT_FOUND";
     [429] RateLimited if Grpc "RESOURCE_EXHAUSTED", Message "resource exhausted|quota exceeded";
     [403] InvalidKey if Grpc "PERMISSION_DENIED";

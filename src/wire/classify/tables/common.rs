@@ -52,18 +52,22 @@ table! { COMMON
 
     [400, 404, 422] Unsupported if Name "unsupported_parameter";
     [400, 404, 422] Unsupported if Name "unsupported_value";
-    [400, 404, 422] Unsupported if Name "unsupported_api_for_model";
-    [400, 404, 405, 422] Unsupported if Name "unknown_url";
+    [400, 404, 422] NotOffered if Name "unsupported_api_for_model";
+    [400, 404, 405, 422] NotOffered if Name "unknown_url";
+    [400, 404, 422, 500, 501] NotOffered if Message r"\b(do(es)?|can)( not|n.t) (currently |yet )?support (the )?((text )?(embeddings?|chat( completions?)?|completions?)|responses|moderations?|embed\w*|generat\w+)( (api|endpoint|route|operation|task|method)s?)?[`'\x22)]*( (for|with|on) this model)?\s*([.,;]|$)";
+    [500, 501] NotOffered if Message r"\bcode = unimplemented\b|\b(endpoint|route|operation|method|api)\b.{0,40}\bnot implemented\b|^not implemented\.?\s*$";
+    [500, 501] Unsupported if Message r"\bnot implemented\b|\bnotimplementederror\b";
     [400, 404, 422, 500, 501] Unsupported if Name "not_supported_error";
     [400, 404, 422] Unsupported if Message r"\bno (allowed |available )?(endpoints?|providers?)( are)?( found| available)*( that| which)?( can)? (support|match|handle)|\bno allowed providers are available|\ball providers have been ignored";
     [400, 404, 422, 500, 501] Unsupported if Message r"\b(does|do|can)( not|n.t) (currently |yet )?support\b[^.]{0,80}\b(tools?|functions?|function[ _-]?call(s|ing)?|images?|image[ _]urls?|vision|multi-?modal|audio|video|files?|pdfs?|documents?|json([ _](schema|object|mode))?|response[ _]formats?|structured[ _]outputs?|stream(ing)?|system|developer|log_?probs|reasoning(_effort)?|thinking|effort|temperature|top_p|stop|seed|prefill|embeddings?|chat|completions?|responses|caching|grammars?)\b";
     [400, 404, 422, 500, 501] Unsupported if Message r"\b(tools?|tool[ _-](use|choice|call(s|ing)?)|functions?|function[ _-]?call(s|ing)?|images?|image[ _](inputs?|urls?)|input_audio|vision|audio|video|files?|json([ _](schema|object|mode))?|response[ _]format|structured[ _]outputs?|stream(ing)?|system (message|prompt|role)s?|log_?probs|reasoning(_effort)?|thinking|prefill|embeddings?|parameter)\b[`'\x22)]*[^.]{0,60}\b(is|are) (not (currently |yet )?(supported|available|enabled)|unsupported|unavailable|only supported)\b";
-    [400, 404, 422, 500, 501] Unsupported if Message r"is not a multi-?modal model|requires --enable-auto-tool-choice|(requires?|without) (the )?--jinja|at most 0 (image|audio|video)|unknown variant .?(image_url|input_audio|file|developer)|\bnot a chat model\b|\bonly supported in v1/|unknown request url|invalid url \((get|post)|\bmmproj\b|response_format type is unavailable|not supported (with|by|for|in) this model";
+    [400, 404, 422, 500, 501] Unsupported if Message r"is not a multi-?modal model|requires --enable-auto-tool-choice|(requires?|without) (the )?--jinja|at most 0 (image|audio|video)|unknown variant .?(image_url|input_audio|file|developer)|\bmmproj\b|response_format type is unavailable|not supported (with|by|for|in) this model";
     [400, 422] Unsupported if Message r"max_(completion_|output_|new_)?tokens\b.{0,40}too large|supports at most [\d,]+ (completion |output )?tokens";
-    [404] Unsupported if Message r"^((file|page|path|route|resource|endpoint|url) )?not found\.?\s*$", Body "json";
-    [404, 405] Unsupported if Message r"^method not allowed\.?\s*$", Body "json";
-    [400, 404, 405, 501] Unsupported if Message r"\bunexpected endpoint or method\b|\bcannot (post|get) /|\bno route (matche[sd]|found|for)\b|\broute \S{1,120} (was |is )?not found\b|\brequested (url|resource|endpoint|path|route)( \S{1,120})? (was|is|could) not (be )?found\b|\bunknown (endpoint|route|path)\b";
-    [400, 403, 404, 422] Unsupported if Message r"\bnot supported in (the )?v1/|\bdid you mean to use v1/|\bnot allowed to (generate|create) (embeddings|completions|responses|moderations)\b";
+    [404] NotOffered if Message r"^((file|page|path|route|resource|endpoint|url) )?not found\.?\s*$", Body "json";
+    [404, 405] NotOffered if Message r"^method not allowed\.?\s*$", Body "json";
+    [400, 404, 405, 501] NotOffered if Message r"\bunexpected endpoint or method\b|\bcannot (post|get) /|\bno route (matche[sd]|found|for)\b|\broute \S{1,120} (was |is )?not found\b|\brequested (url|resource|endpoint|path|route)( \S{1,120})? (was|is|could) not (be )?found\b|\bunknown (endpoint|route|path)\b";
+    [400, 404, 422, 500, 501] NotOffered if Message r"\bnot a chat model\b|\bonly supported in v1/|unknown request url|invalid url \((get|post)";
+    [400, 403, 404, 422] NotOffered if Message r"\bnot supported in (the )?v1/|\bdid you mean to use v1/|\bnot allowed to (generate|create) (embeddings|completions|responses|moderations)\b";
 
     [400, 403] ContentPolicy if Code "content_policy_violation";
     [400, 403] ContentPolicy if Code "content_filter";

@@ -38,7 +38,7 @@ table! { ANTHROPIC
     [] ContextOverflow if Finish "model_context_window_exceeded";
     [400] ContentPolicy if Message "output blocked by content filtering policy";
     [] ContentPolicy if Finish "refusal";
-    [404] Unsupported if Type "not_found_error", Message r"^not found\s*$";
+    [404] NotOffered if Type "not_found_error", Message r"^not found\s*$";
     [404] ModelGone if Type "not_found_error";
     [] Overloaded if Type "overloaded_error";
     [529] Overloaded if Detail "compaction_unavailable";

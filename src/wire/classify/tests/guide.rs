@@ -151,7 +151,7 @@ const SEEN: &[(&str, u16, &str, Class)] = &[
         "OpenAI",
         404,
         "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
-        Unsupported,
+        NotOffered,
     ),
     (
         "OpenAI",
@@ -266,7 +266,7 @@ const SEEN: &[(&str, u16, &str, Class)] = &[
         ContextOverflow,
     ),
     ("vLLM", 400, "x is not a multimodal model", Unsupported),
-    ("FastAPI servers", 404, "Not Found", Unsupported),
+    ("FastAPI servers", 404, "Not Found", NotOffered),
 ];
 
 /// What the document says after its beginning. `hosts`: kinds and their hosts.

@@ -79,7 +79,7 @@ fn a_route_that_is_not_there_is_lacking_and_blames_nobody() {
             ),
         ] {
             let failure = say_to(operation, kind, status, body);
-            assert_eq!(failure.class, Unsupported, "{operation:?} {kind} {body}");
+            assert_eq!(failure.class, NotOffered, "{operation:?} {kind} {body}");
         }
     }
     let inside = inside(
@@ -87,7 +87,7 @@ fn a_route_that_is_not_there_is_lacking_and_blames_nobody() {
         None,
         r#"{"error":"Unexpected endpoint or method. (POST /v1/responses)"}"#,
     );
-    assert_eq!(inside.class, Unsupported);
+    assert_eq!(inside.class, NotOffered);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_page_in_place_of_a_route_is_a_failure_of_chat_and_a_lack_of_anything_else()
             // What everybody has is missing for a moment only, while something restarts.
             let class = match operation {
                 Operation::Chat => Transient,
-                _ => Unsupported,
+                _ => NotOffered,
             };
             let failure = say_to(operation, "", status, body);
             assert_eq!(failure.class, class, "{operation:?} {status} {body}");
@@ -159,7 +159,7 @@ fn a_model_that_does_not_do_what_is_asked_is_not_gone() {
         ] {
             assert_eq!(
                 say_to(operation, kind, status, body).class,
-                Unsupported,
+                NotOffered,
                 "{operation:?} {body}"
             );
         }

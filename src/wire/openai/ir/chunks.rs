@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Number, Value, json};
 
 use super::answer::{encode_usage, stop_word};
+use super::citation::encode_citation;
 use super::fields::{Encoder, UNKNOWN, encoder, put};
-use super::message::{encode_citation, format_of, places, put_signature};
+use super::message::{format_of, places, put_signature};
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::{
     ContentDelta, Extra, Losses, ReasoningPart, StopReason, StreamItem, ToolCallKind, UsageCounts,

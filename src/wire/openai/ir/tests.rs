@@ -493,7 +493,7 @@ fn another_dialects_own_fields_are_named_as_lost() {
         json!({"messages": [{"role": "user", "content": "hi"}]})
     );
     let paths: Vec<&str> = losses.iter().map(|loss| &*loss.path).collect();
-    assert_eq!(paths, ["x", "messages[0].phase", "tools[0]"]);
+    assert_eq!(paths, ["x", "messages[0].phase", "tools[0].web_search"]);
 }
 
 #[test]
