@@ -10,12 +10,11 @@ use super::answer_headers::describe;
 use crate::dispatch::Failed;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::connection::Unidentified;
-use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
-use crate::wire::dialects;
+use crate::wire::dialect::CallerDialect;
 use crate::wire::encoding;
 use crate::wire::error_body::{AttemptLine, ErrorBody, SkippedLine};
 
@@ -62,8 +61,8 @@ impl ApiError {
         self
     }
 
-    /// The error body, in the dialect of a caller that asks for `operation`.
-    pub(super) fn body(&self, request_id: &str, operation: Option<Operation>) -> bytes::Bytes {
+    /// The error body, in the caller's dialect.
+    pub(super) fn body(&self, request_id: &str, caller: &dyn CallerDialect) -> bytes::Bytes {
         let attempts = self.records.iter().map(|record| AttemptLine {
             upstream: record.upstream.to_string(),
             key: record.key.to_string(),
@@ -87,14 +86,12 @@ impl ApiError {
             attempts: attempts.collect(),
             skipped: skipped.collect(),
         };
-        operation
-            .map_or_else(dialects::usual_caller, dialects::caller)
-            .error(&body)
+        caller.error(&body)
     }
 
     /// The whole answer; `x-request-id` is added by the caller of this.
-    pub(super) fn response(&self, request_id: &str, operation: Option<Operation>) -> Response {
-        let mut response = Response::new(Body::from(self.body(request_id, operation)));
+    pub(super) fn response(&self, request_id: &str, caller: &dyn CallerDialect) -> Response {
+        let mut response = Response::new(Body::from(self.body(request_id, caller)));
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let unidentified = matches!(

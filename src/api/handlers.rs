@@ -1,6 +1,7 @@
 //! The routes: take a request in, hand it to dispatch, write the answer out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,7 +15,7 @@ use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
 use super::identity::identify;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, keepalive, request_headers};
+use super::{answer_headers, body, count, keepalive, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, AnswerBody, ProxyResponse};
 use crate::domain::attempt_record::CacheLookup;
@@ -66,7 +67,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
             if !asks {
                 body::discard(body);
             }
-            error.response(&id, Some(operation))
+            error.response(&id, dialects::caller(operation))
         }
     };
     tagged(response, &id)
@@ -184,7 +185,11 @@ async fn admit(
         deadline,
         begins_within,
         silence,
-        await_cooldown,
+        // Nobody waits for a count: it can be made here.
+        await_cooldown: match operation.counts() {
+            true => Some(Duration::ZERO),
+            false => await_cooldown,
+        },
         client,
         unsupported,
         trace: caller.trace.cloned(),
@@ -198,13 +203,16 @@ fn draining() -> ApiError {
 }
 
 async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPermit) -> Response {
+    if request.operation.counts() {
+        return count::serve(serving, request, place).await;
+    }
     let id = Arc::clone(&request.id);
     let operation = request.operation;
     let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
     let Some(every) = keepalive else {
         return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         };
     };
     let operation = request.operation;
@@ -214,7 +222,7 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
         biased;
         result = &mut running => match result {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         },
         () = tokio::time::sleep(every) => {
             let body = keepalive::body(operation, id, running, every, place);
@@ -245,7 +253,7 @@ fn events(body: Body, mut headers: HeaderMap) -> Response {
     response
 }
 
-fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
+pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
     let mut headers = std::mem::take(&mut answer.headers);
     answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
     answer_headers::name_dropped(&mut headers, &answer.dropped);
@@ -322,7 +330,7 @@ pub(super) fn turn_away(
         if !asks_first(&head.headers) {
             body::discard(body);
         }
-        return tagged(error.response(&id, Some(operation)), &id);
+        return tagged(error.response(&id, dialects::caller(operation)), &id);
     }
     refuse(request, error)
 }
@@ -333,7 +341,8 @@ pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
         body::discard(body);
     }
     let id = request_headers::request_id(&head.headers);
-    tagged(error.response(&id, None), &id)
+    let caller = dialects::caller_of(head.uri.path(), &head.headers);
+    tagged(error.response(&id, caller), &id)
 }
 
 pub(super) fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {

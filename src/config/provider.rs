@@ -160,6 +160,7 @@ fn complete(
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
+        auth: raw.auth,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         prefill: match raw.prefill {
@@ -310,6 +311,7 @@ pub(super) fn from_catalogue(
         prices: Default::default(),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         unsupported: Default::default(),
         responses: entry.responses(),
         prefill: entry.prefill(),

@@ -24,6 +24,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
 
@@ -250,6 +251,8 @@ pub struct ProviderConfig {
     pub trace_context: bool,
     /// Whether the caller's `user-agent` goes on behind our own.
     pub forward_user_agent: bool,
+    /// Where calls carry the key; `None`: as the dialect has it.
+    pub auth: Option<AuthScheme>,
     /// What is done where its dialect has no place for something.
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.

@@ -12,6 +12,10 @@ pub enum AnswerList {
     Results,
     /// `output`.
     Output,
+    /// `content`.
+    Content,
+    /// None: it is a count of tokens.
+    Count,
 }
 
 /// The form of a streamed answer's events.
@@ -21,6 +25,8 @@ pub enum EventForm {
     Chunks,
     /// Events of many types, each with its number in the stream; the last one's type says that it is the last.
     Numbered,
+    /// Events of many types, by name; the last one's name says that it is the last.
+    Named,
 }
 
 /// Whether a provider has an operation that not all providers of its dialect have.
@@ -141,6 +147,26 @@ operations! {
         answer: AnswerList::Output,
         events: EventForm::Numbered,
     }
+    /// `POST /v1/messages`.
+    Messages {
+        dialect: "anthropic",
+        path: "/messages",
+        route: "/v1/messages",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Content,
+        events: EventForm::Named,
+    }
+    /// `POST /v1/messages/count_tokens`.
+    CountMessageTokens {
+        dialect: "anthropic",
+        path: "/messages/count_tokens",
+        route: "/v1/messages/count_tokens",
+        convention: "count_tokens",
+        prompt: "messages",
+        answer: AnswerList::Count,
+        events: EventForm::Named,
+    }
 }
 
 impl Operation {
@@ -152,6 +178,11 @@ impl Operation {
     /// The operation at this path below an API root.
     pub fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.path() == path)
+    }
+
+    /// Whether it only counts the tokens of a conversation.
+    pub const fn counts(self) -> bool {
+        matches!(self.spec().answer, AnswerList::Count)
     }
 
     /// The form of its streamed answers.

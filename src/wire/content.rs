@@ -76,6 +76,10 @@ impl Spoken {
         if event.kind == "response.output_text.delta" {
             self.0.push_str(event.delta.as_str().unwrap_or_default());
         }
+        if event.kind == "content_block_delta" {
+            self.0
+                .push_str(event.delta["text"].as_str().unwrap_or_default());
+        }
         for choice in event.choices.iter().filter(|choice| choice.index == 0) {
             let delta = choice.delta.get("content").and_then(Value::as_str);
             let text = delta.or(choice.text.as_str());
@@ -97,7 +101,8 @@ impl RequestContent {
         let teller = ContentRenderer { mask };
         let request = json::value(&self.request).unwrap_or_default();
         let input = teller.messages(&request[operation.spec().prompt]);
-        let instructions = teller.parts(&request["instructions"]);
+        let instructions = ["instructions", "system"].map(|name| teller.parts(&request[name]));
+        let instructions = instructions.concat();
         let output = match (&self.answer, &self.spoken) {
             (Some(answer), _) => {
                 let answer = json::value(answer).unwrap_or_default();
@@ -234,7 +239,9 @@ impl ContentRenderer<'_> {
         });
         let items = answer["output"].as_array().into_iter().flatten();
         let items = items.map(|item| self.message(item));
-        choices.chain(items).collect()
+        // A message of Anthropic's is the answer itself.
+        let message = answer["content"].as_array().map(|_| self.message(answer));
+        choices.chain(items).chain(message).collect()
     }
 }
 

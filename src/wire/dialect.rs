@@ -49,6 +49,9 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Puts the key where the API looks for it, marked as sensitive.
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
 
+    /// Adds the other headers that the API wants to those of a call; `callers` are the caller's own.
+    fn complete_headers(&self, _callers: &HeaderMap, _headers: &mut HeaderMap) {}
+
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
     fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
@@ -74,11 +77,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Whether the rest of an answer to this request may come from another attempt.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
 
-    /// The request that asks for the rest of an answer of which `sent` is there, and which cost about `spent` tokens.
-    /// `None` when it cannot be asked that way.
+    /// The request, in the caller's dialect, that asks `model` for the rest of an answer of which `sent` is there, and
+    /// which cost about `spent` tokens. `None` when it cannot be asked that way.
     fn continued(
         &self,
         doc: &RequestDoc,
+        model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,
@@ -107,6 +111,22 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// Reads one streamed answer.
     fn event_decoder(&self) -> Box<dyn EventDecoder>;
+
+    /// The operation of its own that counts the tokens of a conversation without answering it. `None` where it has none:
+    /// then the two below are not used.
+    fn counting(&self) -> Option<Operation> {
+        None
+    }
+
+    /// The body of a call that counts.
+    fn encode_count(&self, _request: ChatRequest) -> Bytes {
+        Bytes::new()
+    }
+
+    /// What such a call's answer counts.
+    fn decode_count(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
 }
 
 /// Reads one streamed answer into the neutral form, event by event.
@@ -136,6 +156,11 @@ impl Eq for dyn UpstreamDialect {}
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
     fn id(&self) -> &'static str;
+
+    /// Whether a request to a route that is no operation, such as the list of models, shows that its caller speaks this.
+    fn is_spoken(&self, _path: &str, _headers: &HeaderMap) -> bool {
+        false
+    }
 
     /// Reads the body of a request.
     ///
@@ -221,4 +246,9 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         doc: &RequestDoc,
         origin: &'static str,
     ) -> Box<dyn EventEncoder>;
+
+    /// The answer to a request that only counts its tokens.
+    fn encode_count(&self, _operation: Operation, _tokens: u64) -> Bytes {
+        Bytes::new()
+    }
 }

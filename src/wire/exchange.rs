@@ -75,6 +75,7 @@ impl Exchange {
     ) -> Option<Self> {
         let own = match upstream.path(operation) {
             Some(_) => operation,
+            None if operation.counts() => upstream.counting()?,
             None => upstream.conversation()?,
         };
         Some(Self {
@@ -129,6 +130,15 @@ impl Exchange {
         }
         let mut request = request.map_err(Unfit::Unreadable)?;
         request.model = Some(model.to_owned());
+        if self.operation.counts() {
+            let body = self.upstream.encode_count(request);
+            return Ok(Outgoing {
+                path,
+                body,
+                dropped,
+                has_custom_tools: false,
+            });
+        }
         if self.plain_tools {
             request.make_tools_plain();
         }
@@ -181,6 +191,15 @@ impl Exchange {
             return Ok(body);
         }
         let body = readable(headers, &body);
+        if self.operation.counts() {
+            let none = || Loss {
+                path: String::new(),
+                why: "the answer has no count of tokens",
+            };
+            let tokens = self.upstream.decode_count(&body).ok_or_else(none)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(self.caller.encode_count(self.operation, tokens));
+        }
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);

@@ -375,7 +375,14 @@ fn folded(text: &str, name: &str) -> bool {
     text.chars().map(small).eq(name.chars().map(small))
 }
 
-const PROMPT_FIELDS: [&str; 5] = ["messages", "input", "prompt", "instructions", "tools"];
+const PROMPT_FIELDS: [&str; 6] = [
+    "messages",
+    "input",
+    "prompt",
+    "instructions",
+    "system",
+    "tools",
+];
 
 fn put_json(out: &mut BytesMut, value: &Value) {
     // Writing a value to memory cannot fail.

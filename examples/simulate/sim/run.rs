@@ -294,6 +294,7 @@ pub fn dispatch(
             retry: Arc::clone(&maker.retry),
             trace_context: false,
             forward_user_agent: false,
+            auth: None,
             unsupported: Default::default(),
             native: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {

@@ -51,6 +51,7 @@ impl UpstreamDialect for Loud {
     fn continued(
         &self,
         _doc: &RequestDoc,
+        _model: &str,
         _sent: &str,
         _spent: u64,
         _form: Prefill,

@@ -59,6 +59,7 @@ impl UpstreamDialect for Responses {
     fn continued(
         &self,
         _doc: &RequestDoc,
+        _model: &str,
         _sent: &str,
         _spent: u64,
         _form: Prefill,

@@ -1,191 +1,340 @@
-//! Requests of other dialects as chat completions take them: what has another place, another name or a bound here.
+//! Requests of other dialects as chat completions take them.
+//!
+//! Hosts of this API differ in how much they take: what all of them take is preferred. Texts are one text, results of tools
+//! are texts and follow their calls at once, marks for caches and thoughts of other makers stay out.
 
-use serde_json::{Number, Value, json};
+use serde_json::Number;
 
-use super::fields::{Encoder, UNKNOWN, put};
+use super::fields::{Encoder, UNKNOWN};
+use super::responses::shared;
 use crate::wire::ir::ids::{self, LONGEST_CALL_ID};
 use crate::wire::ir::{
-    ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, PartBody, ToolDefinition, ToolResult,
+    ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningConfig,
+    ResponseFormat, ToolChoice, ToolDefinition,
 };
-use crate::wire::reasoning::model_reasons;
 
 /// Stands in the result of a tool in place of what tool messages do not take.
 const FOLLOWS: &str = "(see the next message)";
-/// Efforts by the most tokens of thinking that go with them, as Anthropic's and Google's guides relate the two.
-const EFFORTS: [(u64, &str); 3] = [(4096, "low"), (16_384, "medium"), (u64::MAX, "high")];
+/// What stands between texts that become one.
+const BETWEEN: &str = "\n\n";
+/// The name of a schema that has none.
+const NAMELESS: &str = "answer";
+/// Parts of the names of models that refuse an effort of reasoning.
+const UNREASONING: [&str; 12] = [
+    "gpt-3",
+    "gpt-4",
+    "chatgpt",
+    "davinci",
+    "llama",
+    "mixtral",
+    "mistral",
+    "gemma",
+    "command-r",
+    "phi-3",
+    "claude-3-5",
+    "claude-3-haiku",
+];
 
-/// Puts everything into the place that it has here. Returns fields that have no typed place in the neutral form.
+/// Whether a model is one of those that take `developer` messages and know the limit of tokens by its new name alone.
+fn is_new(model: &str) -> bool {
+    let name = model
+        .rsplit('/')
+        .next()
+        .unwrap_or(model)
+        .to_ascii_lowercase();
+    let digit = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let o_series = name.strip_prefix('o').is_some_and(digit);
+    let gpt = name
+        .strip_prefix("gpt-")
+        .and_then(|rest| rest.chars().next());
+    o_series || gpt.is_some_and(|first| ('5'..='9').contains(&first))
+}
+
+/// The name of the limit of tokens for this model.
+pub(super) fn limit_name(model: Option<&str>) -> &'static str {
+    match is_new(model.unwrap_or_default()) {
+        true => "max_completion_tokens",
+        false => "max_tokens",
+    }
+}
+
+/// Makes a request of another dialect fit. Returns fields that have no typed place in the neutral form.
 pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
     let mut own = Extra::new();
     if request.origin == crate::wire::responses::ID {
         shared(&mut request.extra, &mut own, &request.tools);
     }
+    let model = request.model.clone().unwrap_or_default();
+    // Token counts are told in other dialects whether they were asked for or not.
+    request.stream_usage = (request.stream == Some(true)).then_some(true);
     let messages = std::mem::take(&mut request.messages);
-    request.messages = with_media_behind(messages);
-    for part in request.messages.iter_mut().flat_map(|one| &mut one.parts) {
-        match &mut part.body {
-            PartBody::ToolCall(call) => {
-                if let Some(id) = &mut call.id {
-                    ids::shorten(id, LONGEST_CALL_ID);
-                }
-            }
-            PartBody::ToolResult(result) => ids::shorten(&mut result.call_id, LONGEST_CALL_ID),
-            _ => {}
-        }
+    request.messages = fit_messages(encoder, messages);
+    fit_tools(encoder, request);
+    fit_reasoning(encoder, &model, &mut request.reasoning);
+    if request.sampling.top_k.take().is_some() {
+        encoder.lose("sampling.top_k", UNKNOWN);
+    }
+    if let Some(user) = &mut request.user {
+        ids::disguise(user, LONGEST_CALL_ID);
     }
     if !request.metadata.is_empty() {
         // It goes with stored completions only.
         encoder.lose("metadata", UNKNOWN);
         request.metadata = Extra::new();
     }
-    if let Some(user) = &mut request.user {
-        ids::disguise(user, LONGEST_CALL_ID);
+    if request.service_tier.as_deref() == Some("standard_only") {
+        request.service_tier = Some("default".to_owned());
     }
-    if request.tools.is_empty() {
-        // Refused without tools.
-        request.tool_choice = None;
-        request.parallel_tool_calls = None;
+    if let Some(ResponseFormat::JsonSchema { name, .. }) = &mut request.format
+        && name.is_empty()
+    {
+        NAMELESS.clone_into(name);
     }
-    if request.stream == Some(true) {
-        // The caller's dialect tells token counts whether they were asked for or not.
-        request.stream_usage = Some(true);
-    } else {
-        request.stream_usage = None;
-    }
-    think(encoder, request);
     own
 }
 
-/// How much the model is to think: an effort, also where a number of tokens was meant.
-fn think(encoder: &mut Encoder, request: &mut ChatRequest) {
-    let model = request.model.as_deref().unwrap_or_default();
-    let reasoning = &mut request.reasoning;
+fn fit_tools(encoder: &mut Encoder, request: &mut ChatRequest) {
+    for (at, tool) in request.tools.iter_mut().enumerate() {
+        if let ToolDefinition::Function { cache, .. } = tool
+            && cache.take().is_some()
+        {
+            encoder.lose(format!("tools[{at}].cache_control"), UNKNOWN);
+        }
+    }
+    let has = |wanted: Option<&str>| {
+        request.tools.iter().any(|tool| match tool {
+            ToolDefinition::Function { name, .. } | ToolDefinition::Custom { name, .. } => {
+                wanted.is_none_or(|wanted| wanted == name)
+            }
+            ToolDefinition::Native { .. } => false,
+        })
+    };
+    // Without tools both are refused, and a choice of one that is not there.
+    let missing = matches!(&request.tool_choice, Some(ToolChoice::Named(name)) if !has(Some(name)));
+    let any = has(None);
+    if !any || missing {
+        request.tool_choice = None;
+    }
+    if !any {
+        request.parallel_tool_calls = None;
+    }
+}
+
+fn fit_reasoning(encoder: &mut Encoder, model: &str, reasoning: &mut ReasoningConfig) {
     let budget = reasoning.budget_tokens.take();
-    let tokens = budget.as_ref().and_then(Number::as_u64);
-    if reasoning.effort.is_some() || budget.is_none() {
+    reasoning.summary = None;
+    if reasoning.enabled == Some(false) {
+        reasoning.effort = None;
         return;
     }
-    // Models that do not reason refuse an effort.
-    match tokens.filter(|tokens| *tokens > 0 && model_reasons(model)) {
-        Some(tokens) => {
-            let fits = EFFORTS.iter().find(|(most, _)| tokens <= *most);
-            reasoning.effort = fits.map(|(_, effort)| (*effort).to_owned());
-        }
-        None if tokens == Some(0) => {}
-        None => encoder.lose("reasoning.budget_tokens", UNKNOWN),
+    let by_budget = budget
+        .as_ref()
+        .and_then(Number::as_u64)
+        .map(|budget| match budget {
+            0..4096 => "low",
+            4096..16_384 => "medium",
+            _ => "high",
+        });
+    reasoning.effort = reasoning
+        .effort
+        .take()
+        .or_else(|| by_budget.map(str::to_owned));
+    let lower = model.to_ascii_lowercase();
+    let refuses = UNREASONING.iter().any(|part| lower.contains(part));
+    if refuses && reasoning.effort.take().is_some() {
+        encoder.lose("reasoning.effort", "the model does not reason");
     }
 }
 
-/// What the Responses API has in common with chat completions, under another name or in another place.
-fn shared(extra: &mut Extra, own: &mut Extra, tools: &[ToolDefinition]) {
-    if let Some(Value::Object(text)) = extra.get_mut("text") {
-        put(own, "verbosity", text.remove("verbosity"));
-    }
-    let custom = |name: &str| {
-        let mut all = tools.iter();
-        all.any(|tool| matches!(tool, ToolDefinition::Custom { name: own, .. } if own == name))
-    };
-    let nested = |choice: &Value| {
-        let name = choice.get("name")?.as_str()?;
-        let kind = if custom(name) { "custom" } else { "function" };
-        Some(json!({"type": kind, kind: {"name": name}}))
-    };
-    let choice = extra.get("tool_choice").and_then(|choice| match choice.get("type")?.as_str()? {
-        "custom" | "function" => nested(choice),
-        "allowed_tools" => {
-            let allowed = choice.get("tools")?.as_array()?;
-            let allowed: Option<Vec<Value>> = allowed.iter().map(nested).collect();
-            let mode = choice.get("mode")?.as_str()?;
-            Some(json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed?}}))
+/// Messages in which results of tools follow their calls at once, and what else came with them after those.
+fn fit_messages(encoder: &mut Encoder, messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
+    let mut out = Vec::with_capacity(messages.len());
+    let mut after: Vec<ContentPart> = Vec::new();
+    for (at, mut message) in messages.into_iter().enumerate() {
+        let path = format!("messages[{at}]");
+        let parts = std::mem::take(&mut message.parts);
+        let parts = parts.into_iter().enumerate();
+        let parts: Vec<ContentPart> = parts
+            .filter_map(|(at, part)| fit_part(encoder, &format!("{path}.content[{at}]"), part))
+            .collect();
+        let (results, rest): (Vec<_>, Vec<_>) = parts
+            .into_iter()
+            .partition(|part| matches!(part.body, PartBody::ToolResult(_)));
+        if results.is_empty() && !after.is_empty() {
+            out.push(user(std::mem::take(&mut after)));
         }
-        _ => None,
-    });
-    if choice.is_some() {
-        extra.remove("tool_choice");
-        put(own, "tool_choice", choice);
+        for result in results {
+            let (result, media) = text_result(result);
+            after.extend(media);
+            out.push(ChatMessage {
+                role: ChatRole::Tool,
+                parts: vec![result],
+                name: None,
+                extra: Extra::new(),
+            });
+        }
+        let follows = out
+            .last()
+            .is_some_and(|last: &ChatMessage| last.role == ChatRole::Tool);
+        if follows && matches!(message.role, ChatRole::User | ChatRole::Tool) {
+            after.extend(rest);
+            let _ = encoder.begin(&path, message.extra);
+            continue;
+        }
+        if message.role == ChatRole::Developer {
+            // Few hosts know it, and all of them know the older name.
+            message.role = ChatRole::System;
+        }
+        if rest.is_empty() {
+            let _ = encoder.begin(&path, message.extra);
+            continue;
+        }
+        message.parts = join(rest);
+        out.push(message);
     }
+    if !after.is_empty() {
+        out.push(user(after));
+    }
+    out
 }
 
-/// Tool messages take text only: pictures and files that tools answered follow in a message of the user, behind all results
-/// that belong together.
-fn with_media_behind(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
-    let mut all: Vec<ChatMessage> = Vec::with_capacity(messages.len());
-    let mut waiting = Vec::new();
-    for mut message in messages {
-        let has_results = message
-            .parts
-            .iter()
-            .any(|part| matches!(part.body, PartBody::ToolResult(_)));
-        if has_results {
-            for part in &mut message.parts {
-                if let PartBody::ToolResult(result) = &mut part.body {
-                    waiting.append(&mut media_of(result));
-                }
-            }
-            let only_results = message
-                .parts
-                .iter()
-                .all(|part| matches!(part.body, PartBody::ToolResult(_)));
-            if !only_results {
-                message.parts.append(&mut waiting);
-            }
-        } else if !waiting.is_empty() {
-            match message.role {
-                ChatRole::User => {
-                    waiting.append(&mut message.parts);
-                    message.parts = std::mem::take(&mut waiting);
-                }
-                _ => all.push(of_user(std::mem::take(&mut waiting))),
-            }
-        }
-        all.push(message);
-    }
-    if !waiting.is_empty() {
-        all.push(of_user(waiting));
-    }
-    all
-}
-
-fn of_user(parts: Vec<ContentPart>) -> ChatMessage {
+fn user(parts: Vec<ContentPart>) -> ChatMessage {
     ChatMessage {
         role: ChatRole::User,
-        parts,
+        parts: join(parts),
         name: None,
         extra: Extra::new(),
     }
 }
 
-/// Takes out of a result what tool messages do not take.
-fn media_of(result: &mut ToolResult) -> Vec<ContentPart> {
-    let is_media = |part: &ContentPart| {
-        matches!(
-            part.body,
-            PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }
-        )
-    };
-    let content = std::mem::take(&mut result.content);
-    let (media, rest): (Vec<_>, Vec<_>) = content.into_iter().partition(is_media);
-    result.content = rest;
-    if result.content.is_empty() {
-        let text = if media.is_empty() { "" } else { FOLLOWS };
-        result.content.push(ContentPart::text(text));
+/// One part; `None` for one that has no place.
+fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<ContentPart> {
+    if part.cache.take().is_some() {
+        encoder.lose(format!("{path}.cache_control"), UNKNOWN);
     }
-    media
+    match &mut part.body {
+        PartBody::Text { text, citations } => {
+            if !citations.is_empty() {
+                citations.clear();
+                encoder.lose(format!("{path}.citations"), UNKNOWN);
+            }
+            (!text.is_empty()).then_some(part)
+        }
+        PartBody::Reasoning(thought) => {
+            let own = thought.maker.as_deref() == Some(crate::wire::openai::ID);
+            thought.signature = None;
+            thought.encrypted = None;
+            if own && thought.text.is_some() {
+                return Some(part);
+            }
+            encoder.lose(path, "a thought goes back to its maker only");
+            None
+        }
+        PartBody::Document { source, name } => {
+            let (text, remote) = match &*source {
+                MediaSource::Url(url) => (plain_text(url), url.starts_with("http")),
+                MediaSource::FileId(_) => (None, true),
+                MediaSource::Inline(_) => (None, false),
+            };
+            if let Some(text) = text {
+                let text = match name {
+                    Some(name) => format!("{name}:\n{text}"),
+                    None => text,
+                };
+                return Some(ContentPart::text(text));
+            }
+            if remote {
+                encoder.lose(path, "chat completions take documents in the request only");
+                return None;
+            }
+            Some(part)
+        }
+        PartBody::Image {
+            source: MediaSource::FileId(_),
+            ..
+        } => {
+            encoder.lose(path, "a file of another provider");
+            None
+        }
+        PartBody::ToolCall(call) => {
+            if let Some(id) = &mut call.id {
+                ids::shorten(id, LONGEST_CALL_ID);
+            }
+            Some(part)
+        }
+        PartBody::ToolResult(result) => {
+            ids::shorten(&mut result.call_id, LONGEST_CALL_ID);
+            let content = std::mem::take(&mut result.content).into_iter().enumerate();
+            result.content = content
+                .filter_map(|(at, part)| fit_part(encoder, &format!("{path}.content[{at}]"), part))
+                .collect();
+            Some(part)
+        }
+        _ => Some(part),
+    }
 }
 
-/// The name under which a model takes the limit of tokens: those of OpenAI that reason refuse the old one, which is the only
-/// one that many other providers know.
-pub(super) fn limit_name(model: Option<&str>) -> &'static str {
-    let model = model.unwrap_or_default();
-    let model = model.rsplit(['/', ':']).next().unwrap_or_default();
-    let mut letters = model.strip_prefix('o').unwrap_or_default().chars();
-    let is_o = letters.next().is_some_and(|letter| letter.is_ascii_digit());
-    let version = model.strip_prefix("gpt-").unwrap_or_default();
-    let is_new = version.starts_with(|letter: char| ('5'..='9').contains(&letter));
-    match is_o || is_new {
-        true => "max_completion_tokens",
-        false => "max_tokens",
+/// The words of a document that is nothing but a text.
+fn plain_text(url: &str) -> Option<String> {
+    let (head, data) = url.strip_prefix("data:text/")?.split_once(',')?;
+    let data = head.ends_with(";base64").then_some(data)?;
+    let bytes = data_encoding::BASE64.decode(data.as_bytes()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// A result that is one text, and what of it is none.
+fn text_result(mut part: ContentPart) -> (ContentPart, Vec<ContentPart>) {
+    let mut media = Vec::new();
+    if let PartBody::ToolResult(result) = &mut part.body {
+        let content = std::mem::take(&mut result.content);
+        let (texts, others): (Vec<_>, Vec<_>) = content.into_iter().partition(is_text);
+        media = others;
+        result.content = match join(texts) {
+            // There must be a content.
+            texts if texts.is_empty() && media.is_empty() => vec![ContentPart::text("")],
+            texts if texts.is_empty() => vec![ContentPart::text(FOLLOWS)],
+            texts => texts,
+        };
     }
+    (part, media)
+}
+
+fn is_text(part: &ContentPart) -> bool {
+    matches!(part.body, PartBody::Text { .. })
+}
+
+/// Texts as one text, where nothing but texts is shown.
+fn join(parts: Vec<ContentPart>) -> Vec<ContentPart> {
+    let shows = |part: &ContentPart| {
+        !matches!(
+            part.body,
+            PartBody::Text { .. }
+                | PartBody::Reasoning(_)
+                | PartBody::ToolCall(_)
+                | PartBody::Refusal(_)
+        )
+    };
+    let texts = parts.iter().filter(|part| is_text(part)).count();
+    if texts < 2 || parts.iter().any(shows) {
+        return parts;
+    }
+    let mut all = String::new();
+    let mut joined = Vec::with_capacity(parts.len());
+    let mut place = None;
+    for part in parts {
+        match part.body {
+            PartBody::Text { text, .. } => {
+                place.get_or_insert(joined.len());
+                if !all.is_empty() {
+                    all.push_str(BETWEEN);
+                }
+                all.push_str(&text);
+            }
+            _ => joined.push(part),
+        }
+    }
+    joined.insert(place.unwrap_or(0), ContentPart::text(all));
+    joined
 }
 
 #[cfg(test)]
@@ -193,16 +342,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_models_that_refuse_the_old_limit_get_the_new_one() {
-        for (model, name) in [
-            ("gpt-5.6", "max_completion_tokens"),
-            ("openai/o4-mini", "max_completion_tokens"),
-            ("gpt-4o", "max_tokens"),
-            ("openai/gpt-oss-120b", "max_tokens"),
-            ("olmo-2", "max_tokens"),
-            ("llama-3.3-70b", "max_tokens"),
+    fn models_are_known_by_what_they_take() {
+        for (model, new) in [
+            ("gpt-5.6", true),
+            ("openai/gpt-5", true),
+            ("o3-mini", true),
+            ("gpt-4o", false),
+            ("openai/gpt-oss-120b", false),
+            ("olmo-3", false),
+            ("test-model", false),
         ] {
-            assert_eq!(limit_name(Some(model)), name, "{model}");
+            assert_eq!(is_new(model), new, "{model}");
         }
     }
 }

@@ -289,16 +289,6 @@ pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Valu
         request.format.map(encode_format),
     );
     put(&mut fields, "reasoning_effort", request.reasoning.effort);
-    let told = [
-        (
-            "reasoning.budget_tokens",
-            request.reasoning.budget_tokens.is_some(),
-        ),
-        ("reasoning.summary", request.reasoning.summary.is_some()),
-    ];
-    for (path, _) in told.into_iter().filter(|(_, told)| *told) {
-        encoder.lose(path, super::fields::UNKNOWN);
-    }
     put(&mut fields, "stream", request.stream);
     if let Some(asks) = request.stream_usage {
         put_in(&mut fields, "stream_options", "include_usage", Some(asks));
