@@ -14,6 +14,8 @@ use crate::wire::exchange::{OutgoingEvents, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
+const FOREIGN: &str = "the stream's first events are not what was asked for";
+
 impl Attempt<'_> {
     /// What was left out so far.
     fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
@@ -55,14 +57,12 @@ impl Attempt<'_> {
                 return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
-                return Err(failed(
-                    "the stream's first events are not what was asked for",
-                ));
+                return Err(failed(FOREIGN));
             }
             usage = Usage::latest(usage, said.usage);
-            answered
-                .iter_mut()
-                .for_each(|answered| self.exchange.note(answered, &event));
+            if let Some(answered) = &mut answered {
+                self.exchange.note(answered, &event);
+            }
             finish.note(step(&said), wanted);
             if said.done && !finish.has_finish_reason() && !said.content {
                 drain(events);
