@@ -283,7 +283,7 @@ impl ResponseEncoder {
     fn close(&mut self, cut: bool) {
         match std::mem::replace(&mut self.open, Open::None) {
             Open::None => {}
-            Open::Thought(item) => item.end(&mut self.events),
+            Open::Thought(item) => item.end(&mut self.events, self.origin),
             Open::Message(item) => item.end(&mut self.events, cut),
         }
     }

@@ -301,8 +301,9 @@ impl ThoughtItem {
         self.seal.encrypted = part.encrypted.or(self.seal.encrypted.take());
     }
 
-    /// The thought is whole.
-    pub(super) fn end(self, events: &mut ResponseLog) {
+    /// The thought is whole. Without a seal it says at least which dialect's provider had it: some want it back.
+    pub(super) fn end(mut self, events: &mut ResponseLog, origin: &str) {
+        self.seal.maker.get_or_insert_with(|| origin.to_owned());
         let mut summary = Vec::new();
         if self.has_part {
             let part = json!({"type": "summary_text", "text": self.text});

@@ -32,7 +32,7 @@ impl Seal {
         if native && self.signature.is_none() && self.call.is_none() {
             return self.encrypted;
         }
-        if self.signature.is_none() && self.encrypted.is_none() && self.call.is_none() {
+        if self == Self::default() {
             return None;
         }
         let mut fields = Map::new();
