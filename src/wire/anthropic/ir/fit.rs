@@ -7,7 +7,8 @@ use super::tools::encode_choice;
 use super::{ANSWER_TOOL, UNKNOWN, schema};
 use crate::wire::ir::fields::{Encoder, put, put_in, text};
 use crate::wire::ir::{
-    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, ToolChoice, ToolDefinition,
+    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams, ToolChoice,
+    ToolDefinition,
 };
 use crate::wire::token;
 
@@ -270,12 +271,12 @@ pub(super) fn sampling(
     fields: &mut Extra,
     request: &mut ChatRequest,
 ) {
-    let sampling = std::mem::take(&mut request.sampling);
+    let mut sampling = std::mem::take(&mut request.sampling);
     let thinks = fields
         .get("thinking")
         .is_some_and(|thinking| thinking["type"] != "disabled");
     let float = |number: &Number| number.as_f64().unwrap_or_default();
-    let mut temperature = sampling.temperature;
+    let mut temperature = sampling.temperature.take();
     if let Some(number) = &temperature
         && !(0.0..=1.0).contains(&float(number))
     {
@@ -300,8 +301,8 @@ pub(super) fn sampling(
     }
     let all = [
         ("sampling.temperature", temperature),
-        ("sampling.top_p", sampling.top_p),
-        ("sampling.top_k", sampling.top_k),
+        ("sampling.top_p", sampling.top_p.take()),
+        ("sampling.top_k", sampling.top_k.take()),
     ];
     for ((name, value), takes) in all.into_iter().zip(takes) {
         match value {
@@ -313,6 +314,12 @@ pub(super) fn sampling(
             None => {}
         }
     }
+    other_sampling(encoder, fields, sampling);
+}
+
+/// Words to stop at, and what has no place.
+fn other_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: SamplingParams) {
+    let float = |number: &Number| number.as_f64().unwrap_or_default();
     let (words, blank): (Vec<String>, Vec<String>) = sampling
         .stop
         .into_iter()
