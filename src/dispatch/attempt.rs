@@ -4,6 +4,7 @@
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
 mod begin;
+pub(super) mod make;
 
 use std::time::Duration;
 
@@ -13,13 +14,11 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::BodyCollector;
-use super::call_headers::call_of;
 use super::events::{Events, StreamFault, look};
 use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
 use super::redacted;
 use super::request::{Endpoint, Request};
-use super::unfit;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dropped::Dropped;
@@ -34,7 +33,6 @@ use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
-use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -90,128 +88,6 @@ pub(super) struct Times<'a> {
     pub(super) buffers: &'a Buffers,
     /// When the first token of a stream is due, counted from its beginning, where the target's profile says so.
     pub(super) first_token: Option<Duration>,
-}
-
-/// Makes the attempt that `lease` allows.
-pub(super) async fn make(
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    make_of(
-        &request.doc,
-        &*endpoint.transport,
-        request,
-        endpoint,
-        lease,
-        times,
-    )
-    .await
-}
-
-/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
-pub(super) async fn make_of(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    let native = endpoint
-        .native
-        .is_assumed(endpoint.dialect, request.operation, times.clock.now());
-    let end = make_call(doc, wire, request, endpoint, lease, times, native).await;
-    match &end {
-        AttemptResult::Failed(failure, _)
-            if native
-                && endpoint
-                    .native
-                    .lacks(endpoint.dialect, request.operation, failure) =>
-        {
-            endpoint.native.note_lack(times.clock.now());
-            make_call(doc, wire, request, endpoint, lease, times, false).await
-        }
-        _ => end,
-    }
-}
-
-/// Makes the call. `native`: in the caller's own form, where the upstream's dialect has that.
-async fn make_call(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-    native: bool,
-) -> AttemptResult {
-    let made = call_of(doc, request, endpoint, lease, times.tried, native);
-    let (exchange, call, dropped) = match made {
-        Ok(made) => made,
-        Err(unfit) => {
-            let (failure, answer) = unfit::refused(&unfit, request, endpoint);
-            return AttemptResult::Failed(failure, Some(answer));
-        }
-    };
-    let attempt = Attempt {
-        exchange,
-        request,
-        wire,
-        endpoint,
-        lease,
-        times,
-        dropped,
-    };
-    let timeouts = &endpoint.timeouts;
-    // A copy of the request's body, and there is room for the request already.
-    let _copy = times.buffers.count(call.body.len());
-    let work = async {
-        if request.doc.stream() {
-            Box::pin(attempt.stream(call)).await
-        } else {
-            let whole = attempt.whole(call);
-            attempt.within(timeouts.response, "answer", whole).await
-        }
-    };
-    let end = match work.await {
-        Ok(end) => end,
-        Err(Early::Failed(failure)) => AttemptResult::Failed(failure, None),
-        Err(Early::OutOfTime) => AttemptResult::OutOfTime,
-        Err(Early::OutOfRoom) => AttemptResult::OutOfRoom,
-    };
-    fit(end, exchange, request, lease, endpoint)
-}
-
-/// The same without the credentials of the call; a refusal as the caller reads it.
-fn fit(
-    end: AttemptResult,
-    exchange: Exchange,
-    request: &Request,
-    lease: &Lease,
-    endpoint: &Endpoint,
-) -> AttemptResult {
-    let redactor = redacted::of(lease, endpoint);
-    match end {
-        AttemptResult::Failed(failure, whole) => {
-            let whole = whole.map(|mut whole| {
-                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
-                whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
-                whole
-            });
-            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
-        }
-        AttemptResult::Whole(mut whole, usage) => {
-            redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
-            AttemptResult::Whole(whole, usage)
-        }
-        AttemptResult::Begun(mut begun) => {
-            redacted::head(&mut begun.headers, &redactor);
-            AttemptResult::Begun(begun)
-        }
-        end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
-    }
 }
 
 /// Why an attempt ended without an answer.

@@ -186,7 +186,7 @@ impl StreamSearch<'_> {
             ),
             None => (&request.doc, &endpoint.transport),
         };
-        let end = attempt::make_of(doc, &**wire, request, endpoint, &lease, times).await;
+        let end = attempt::make::make_of(doc, &**wire, request, endpoint, &lease, times).await;
         state.under_way([]);
         (lease, tried, how, end)
     }

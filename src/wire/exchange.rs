@@ -36,6 +36,8 @@ pub struct Exchange {
     operation: Operation,
     /// What the upstream is asked for.
     own: Operation,
+    /// Custom tools go as functions.
+    plain_tools: bool,
 }
 
 /// A call, but for its headers.
@@ -47,6 +49,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// What the caller said and the upstream's dialect cannot, in the caller's words.
     pub dropped: Dropped,
+    /// Whether it was translated and has custom tools in it, which not every upstream knows.
+    pub has_custom_tools: bool,
 }
 
 impl Exchange {
@@ -79,7 +83,17 @@ impl Exchange {
             upstream,
             operation,
             own,
+            plain_tools: false,
         })
+    }
+
+    /// The same for an upstream that knows no tools but functions.
+    #[must_use]
+    pub fn with_plain_tools(self) -> Self {
+        Self {
+            plain_tools: true,
+            ..self
+        }
     }
 
     /// Whether bytes pass as they came.
@@ -106,6 +120,7 @@ impl Exchange {
                 path,
                 body,
                 dropped,
+                has_custom_tools: false,
             });
         }
         let request = self.caller.decode_request(self.operation, doc);
@@ -121,8 +136,13 @@ impl Exchange {
                 path,
                 body,
                 dropped,
+                has_custom_tools: false,
             });
         }
+        if self.plain_tools {
+            request.make_tools_plain();
+        }
+        let has_custom_tools = request.has_custom_tools();
         let (body, losses) = self.upstream.encode_request(request, params);
         spelling::note_request(&mut dropped, &losses, self.caller.spelling());
         match rejects && !dropped.is_empty() {
@@ -131,6 +151,7 @@ impl Exchange {
                 path,
                 body,
                 dropped,
+                has_custom_tools,
             }),
         }
     }

@@ -5,6 +5,7 @@ use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
 use crate::dispatch::events::{Events, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::usage::Usage;
@@ -13,7 +14,18 @@ use crate::wire::exchange::{OutgoingEvents, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
+const FOREIGN: &str = "the stream's first events are not what was asked for";
+
 impl Attempt<'_> {
+    /// What was left out so far.
+    fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = translation {
+            translation.note_losses(&mut dropped);
+        }
+        dropped
+    }
+
     /// Reads a stream up to its first content.
     pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
         let UpstreamResponse {
@@ -45,9 +57,7 @@ impl Attempt<'_> {
                 return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
-                return Err(failed(
-                    "the stream's first events are not what was asked for",
-                ));
+                return Err(failed(FOREIGN));
             }
             usage = Usage::latest(usage, said.usage);
             if let Some(answered) = &mut answered {
@@ -73,10 +83,7 @@ impl Attempt<'_> {
             }
         }
         events.begun();
-        let mut dropped = self.dropped.clone();
-        if let Some(translation) = &mut translation {
-            translation.note_losses(&mut dropped);
-        }
+        let dropped = self.dropped_with(translation.as_mut());
         Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,

@@ -60,15 +60,15 @@ fn type_for(kind: &str) -> &str {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct ErrorShape<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    error: Inner<'a>,
+    error: InnerError<'a>,
     request_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct Inner<'a> {
+struct InnerError<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     message: &'a str,
@@ -83,9 +83,9 @@ struct Inner<'a> {
 
 /// `{"type": "error", "error": {…}, "request_id": …}`.
 pub(super) fn to_bytes(error: &ErrorBody<'_>) -> Bytes {
-    let shape = Shape {
+    let shape = ErrorShape {
         kind: "error",
-        error: Inner {
+        error: InnerError {
             kind: type_of(error.status),
             message: error.message,
             code: error.code,

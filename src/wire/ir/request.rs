@@ -3,7 +3,7 @@
 use serde_json::{Number, Value, json};
 
 use super::loss::Extra;
-use super::part::{CacheMark, ContentPart};
+use super::part::{CacheMark, ContentPart, PartBody};
 
 /// A request.
 #[derive(Clone, PartialEq, Debug)]
@@ -220,6 +220,30 @@ impl ToolDefinition {
 }
 
 impl ChatRequest {
+    /// Whether one of its tools is a custom one.
+    pub fn has_custom_tools(&self) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|tool| matches!(tool, ToolDefinition::Custom { .. }))
+    }
+
+    /// Makes functions of custom tools, and of their calls.
+    pub fn make_tools_plain(&mut self) {
+        let tools = std::mem::take(&mut self.tools);
+        self.tools = tools
+            .into_iter()
+            .map(ToolDefinition::into_function)
+            .collect();
+        for part in self
+            .messages
+            .iter_mut()
+            .flat_map(|message| &mut message.parts)
+        {
+            if let PartBody::ToolCall(call) = &mut part.body {
+                *call = std::mem::take(call).into_function();
+            }
+        }
+    }
+
     /// An empty one that is read from a dialect of this name.
     pub fn new(origin: &'static str) -> Self {
         Self {

@@ -17,7 +17,7 @@ use crate::wire::sse::RawEvent;
 /// Reads one streamed answer. Events may come in any order, and those that nobody knows say nothing.
 #[derive(Debug, Default)]
 pub(in crate::wire::anthropic) struct MessageDecoder {
-    blocks: BTreeMap<u64, Block>,
+    blocks: BTreeMap<u64, BegunBlock>,
     /// Calls so far: other dialects count them apart.
     calls: u64,
     /// What was counted so far, as it was told.
@@ -28,7 +28,7 @@ pub(in crate::wire::anthropic) struct MessageDecoder {
 
 /// A block that was begun.
 #[derive(Debug)]
-enum Block {
+enum BegunBlock {
     /// A call, by its number, and whether arguments came.
     Call(u64, bool),
     /// The answer in the form of a call.
@@ -140,7 +140,7 @@ impl MessageDecoder {
 
     fn begin(&mut self, index: u64, mut block: Extra) -> Vec<StreamItem> {
         let kind = text(&mut block, "type").unwrap_or_default();
-        let mut own = Block::Other;
+        let mut own = BegunBlock::Other;
         let said = match kind.as_str() {
             "text" => filled(&mut block, "text").map(ContentDelta::Text),
             THINKING => {
@@ -171,17 +171,17 @@ impl MessageDecoder {
         said.map(delta).into_iter().collect()
     }
 
-    fn begin_call(&mut self, own: &mut Block, block: &mut Extra) -> Option<ContentDelta> {
+    fn begin_call(&mut self, own: &mut BegunBlock, block: &mut Extra) -> Option<ContentDelta> {
         let call = begun_call(block)?;
         let whole = (call.arguments != "{}").then_some(call.arguments);
         if is_answer(&call.name) {
             self.answered = true;
-            *own = Block::Answer;
+            *own = BegunBlock::Answer;
             return whole.map(ContentDelta::Text);
         }
         let number = self.calls;
         self.calls += 1;
-        *own = Block::Call(number, whole.is_some());
+        *own = BegunBlock::Call(number, whole.is_some());
         Some(ContentDelta::ToolCall {
             index: number,
             id: call.id,
@@ -211,12 +211,12 @@ impl MessageDecoder {
             "input_json_delta" => {
                 let piece = filled(&mut delta, "partial_json")?;
                 match self.blocks.get_mut(&index)? {
-                    Block::Call(number, told) => {
+                    BegunBlock::Call(number, told) => {
                         *told = true;
                         Some(arguments(*number, piece))
                     }
-                    Block::Answer => Some(ContentDelta::Text(piece)),
-                    Block::Other => None,
+                    BegunBlock::Answer => Some(ContentDelta::Text(piece)),
+                    BegunBlock::Other => None,
                 }
             }
             "citations_delta" => streamed_citation(&mut delta).map(ContentDelta::Citation),
@@ -227,7 +227,7 @@ impl MessageDecoder {
     /// The end of a block: of a call without arguments, that there are none.
     fn close(&mut self, index: u64) -> Option<ContentDelta> {
         match self.blocks.remove(&index)? {
-            Block::Call(number, false) => Some(arguments(number, "{}".to_owned())),
+            BegunBlock::Call(number, false) => Some(arguments(number, "{}".to_owned())),
             _ => None,
         }
     }

@@ -161,7 +161,7 @@ fn decode_custom(fields: &Extra) -> Option<ToolDefinition> {
     let (name, description, format) = inside(&mut fields, "custom", |inner| {
         let name = text(inner, "name")?;
         let description = text(inner, "description");
-        let format = take(inner, "format", |format| flat(format));
+        let format = take(inner, "format", flat);
         Some((name, description, format))
     })?;
     Some(ToolDefinition::Custom {
@@ -294,12 +294,8 @@ pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Valu
         put_in(&mut fields, "stream_options", "include_usage", Some(asks));
     }
     put(&mut fields, "user", request.user);
-    let metadata = request.metadata;
-    put(
-        &mut fields,
-        "metadata",
-        (!metadata.is_empty()).then_some(metadata),
-    );
+    let metadata = Some(request.metadata).filter(|all| !all.is_empty());
+    put(&mut fields, "metadata", metadata);
     put(&mut fields, "service_tier", request.service_tier);
     fields.extend(own);
     (Value::Object(fields), encoder.losses)

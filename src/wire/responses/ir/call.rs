@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::fields::put;
-use super::open::{Events, Place};
+use super::open::{ItemPlace, ResponseLog};
 use super::seal::Seal;
 use super::tools::{ToolNames, custom_call};
 use crate::wire::ir::{ToolCall, ToolCallKind};
@@ -15,7 +15,7 @@ use crate::wire::ir::{ToolCall, ToolCallKind};
 pub(super) struct CallItem {
     call: ToolCall,
     /// Where it stands, once it has begun.
-    place: Option<Place>,
+    place: Option<ItemPlace>,
     /// It is a custom tool's for the caller, and came as a function's: its input is only known at its end.
     wrapped: bool,
     /// Its signature went out.
@@ -99,17 +99,17 @@ impl CallItem {
     }
 
     /// It begins, with what came of it before.
-    pub(super) fn begin(&mut self, events: &mut Events, id: String, names: &ToolNames) {
+    pub(super) fn begin(&mut self, events: &mut ResponseLog, id: String, names: &ToolNames) {
         self.wrapped = self.is_custom(names) && self.call.kind == ToolCallKind::Function;
         let early = std::mem::take(&mut self.call.arguments);
         let item = self.item(&id, "in_progress", names);
         let index = events.begin_item(item);
-        self.place = Some(Place { id, index });
+        self.place = Some(ItemPlace { id, index });
         self.argue(events, &early);
     }
 
     /// More of its arguments.
-    pub(super) fn argue(&mut self, events: &mut Events, more: &str) {
+    pub(super) fn argue(&mut self, events: &mut ResponseLog, more: &str) {
         if more.is_empty() {
             return;
         }
@@ -124,7 +124,7 @@ impl CallItem {
     }
 
     /// It is whole, or cut.
-    pub(super) fn end(mut self, events: &mut Events, cut: bool, names: &ToolNames) {
+    pub(super) fn end(mut self, events: &mut ResponseLog, cut: bool, names: &ToolNames) {
         let Some(place) = self.place.take() else {
             return;
         };

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::call::{CallItem, carrier_of};
 use super::fields::{Encoder, UNKNOWN, encoder};
-use super::open::{Events, MessageItem, ThoughtItem};
+use super::open::{MessageItem, ResponseLog, ThoughtItem};
 use super::response::{ending, skeleton, usage};
 use super::tools::ToolNames;
 use crate::wire::dialect::EventEncoder;
@@ -32,7 +32,7 @@ pub(in crate::wire::responses) struct ResponseEncoder {
     /// What the ids of its items have in common; empty before it has begun.
     base: String,
     names: ToolNames,
-    events: Events,
+    events: ResponseLog,
     /// The item that is being said, if it is no call.
     open: Open,
     /// Calls that are being told, by the index that the upstream's dialect gave them.
@@ -63,7 +63,7 @@ impl ResponseEncoder {
             response: skeleton(doc),
             base: String::new(),
             names: ToolNames::read(&tools),
-            events: Events::default(),
+            events: ResponseLog::default(),
             open: Open::None,
             calls: BTreeMap::new(),
             counts: [0; 3],

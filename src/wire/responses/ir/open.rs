@@ -10,7 +10,7 @@ use crate::wire::sse::named_event;
 
 /// The events of a response so far, each with the next number.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub(super) struct ResponseLog {
     bytes: BytesMut,
     next: u64,
     /// Items that have begun.
@@ -19,7 +19,7 @@ pub(super) struct Events {
     items: Vec<(u64, Value)>,
 }
 
-impl Events {
+impl ResponseLog {
     /// One more event with these fields.
     pub(super) fn say<const N: usize>(&mut self, kind: &str, fields: [(&str, Value); N]) {
         let mut event = Map::new();
@@ -71,16 +71,16 @@ impl Events {
 
 /// Where an item, or a part of one, stands.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ItemPlace {
     pub(super) id: String,
     pub(super) index: u64,
 }
 
-impl Place {
+impl ItemPlace {
     /// An event about the item.
     pub(super) fn say<const N: usize>(
         &self,
-        events: &mut Events,
+        events: &mut ResponseLog,
         kind: &str,
         fields: [(&str, Value); N],
     ) {
@@ -94,7 +94,7 @@ impl Place {
     }
 }
 
-impl Events {
+impl ResponseLog {
     /// One more event with these fields.
     fn say_all(&mut self, kind: &str, mut fields: Map<String, Value>) {
         fields.insert("type".to_owned(), kind.into());
@@ -109,7 +109,7 @@ impl Events {
 /// Words, and perhaps a refusal.
 #[derive(Debug)]
 pub(super) struct MessageItem {
-    place: Place,
+    place: ItemPlace,
     /// Parts that are whole.
     content: Vec<Value>,
     part: Part,
@@ -128,11 +128,11 @@ enum Part {
 
 impl MessageItem {
     /// A message begins.
-    pub(super) fn begin(events: &mut Events, id: String) -> Self {
+    pub(super) fn begin(events: &mut ResponseLog, id: String) -> Self {
         let item = json!({"id": id, "type": "message", "role": "assistant", "status": "in_progress", "content": []});
         let index = events.begin_item(item);
         Self {
-            place: Place { id, index },
+            place: ItemPlace { id, index },
             content: Vec::new(),
             part: Part::None,
         }
@@ -144,7 +144,7 @@ impl MessageItem {
     }
 
     /// More words.
-    pub(super) fn say(&mut self, events: &mut Events, words: &str) {
+    pub(super) fn say(&mut self, events: &mut ResponseLog, words: &str) {
         if !self.has_text() {
             self.end_part(events);
             let part =
@@ -163,7 +163,7 @@ impl MessageItem {
     }
 
     /// More of a refusal.
-    pub(super) fn refuse(&mut self, events: &mut Events, words: &str) {
+    pub(super) fn refuse(&mut self, events: &mut ResponseLog, words: &str) {
         if !matches!(self.part, Part::Refusal(_)) {
             self.end_part(events);
             let part = json!({"type": "refusal", "refusal": ""});
@@ -177,7 +177,7 @@ impl MessageItem {
     }
 
     /// Where the words so far are from.
-    pub(super) fn cite(&mut self, events: &mut Events, citation: Citation) {
+    pub(super) fn cite(&mut self, events: &mut ResponseLog, citation: Citation) {
         let Part::Text { text, annotations } = &mut self.part else {
             return;
         };
@@ -197,7 +197,7 @@ impl MessageItem {
     }
 
     /// The message is whole, or cut.
-    pub(super) fn end(mut self, events: &mut Events, cut: bool) {
+    pub(super) fn end(mut self, events: &mut ResponseLog, cut: bool) {
         self.end_part(events);
         let status = if cut { "incomplete" } else { "completed" };
         let item = json!({
@@ -208,7 +208,12 @@ impl MessageItem {
     }
 
     /// An event about the part that is being told.
-    fn tell<const N: usize>(&self, events: &mut Events, kind: &str, fields: [(&str, Value); N]) {
+    fn tell<const N: usize>(
+        &self,
+        events: &mut ResponseLog,
+        kind: &str,
+        fields: [(&str, Value); N],
+    ) {
         let mut all = Map::new();
         put(&mut all, "item_id", Some(self.place.id.clone()));
         put(&mut all, "output_index", Some(self.place.index));
@@ -219,7 +224,7 @@ impl MessageItem {
         events.say_all(kind, all);
     }
 
-    fn end_part(&mut self, events: &mut Events) {
+    fn end_part(&mut self, events: &mut ResponseLog) {
         let part = match std::mem::replace(&mut self.part, Part::None) {
             Part::None => return,
             Part::Text { text, annotations } => {
@@ -245,7 +250,7 @@ impl MessageItem {
 /// What the model thought.
 #[derive(Debug)]
 pub(super) struct ThoughtItem {
-    place: Place,
+    place: ItemPlace,
     text: String,
     has_part: bool,
     seal: Seal,
@@ -253,11 +258,11 @@ pub(super) struct ThoughtItem {
 
 impl ThoughtItem {
     /// A thought begins.
-    pub(super) fn begin(events: &mut Events, id: String) -> Self {
+    pub(super) fn begin(events: &mut ResponseLog, id: String) -> Self {
         let item = json!({"id": id, "type": "reasoning", "summary": []});
         let index = events.begin_item(item);
         Self {
-            place: Place { id, index },
+            place: ItemPlace { id, index },
             text: String::new(),
             has_part: false,
             seal: Seal::default(),
@@ -270,7 +275,7 @@ impl ThoughtItem {
     }
 
     /// More words of it.
-    pub(super) fn think(&mut self, events: &mut Events, words: &str) {
+    pub(super) fn think(&mut self, events: &mut ResponseLog, words: &str) {
         if words.is_empty() {
             return;
         }
@@ -297,7 +302,7 @@ impl ThoughtItem {
     }
 
     /// The thought is whole.
-    pub(super) fn end(self, events: &mut Events) {
+    pub(super) fn end(self, events: &mut ResponseLog) {
         let mut summary = Vec::new();
         if self.has_part {
             let part = json!({"type": "summary_text", "text": self.text});

@@ -54,10 +54,8 @@ pub(in crate::wire::responses) fn settled(mut request: ChatRequest) -> ChatReque
 fn settle_fields(request: &mut ChatRequest) {
     let extra = &mut request.extra;
     for (name, usual) in USUAL {
-        if extra
-            .get(name)
-            .is_some_and(|value| value.to_string() == usual)
-        {
+        let usual: Option<Value> = serde_json::from_str(usual).ok();
+        if extra.get(name) == usual.as_ref() {
             extra.remove(name);
         }
     }

@@ -34,7 +34,7 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     let mut fields = encoder.begin("", request.extra);
     fields.extend(shared);
     put(&mut fields, "model", request.model);
-    let mut items = Items::new(&mut encoder);
+    let mut items = InputItems::new(&mut encoder);
     for (at, message) in request.messages.into_iter().enumerate() {
         items.add(&format!("messages[{at}]"), message);
     }
@@ -184,14 +184,14 @@ fn encode_format(format: ResponseFormat) -> Value {
 }
 
 /// The items of an input, as they come together.
-struct Items<'e> {
+struct InputItems<'e> {
     encoder: &'e mut Encoder,
     all: Vec<Value>,
     /// Calls of custom tools: their results have another type.
     custom: HashSet<String>,
 }
 
-impl<'e> Items<'e> {
+impl<'e> InputItems<'e> {
     fn new(encoder: &'e mut Encoder) -> Self {
         Self {
             encoder,
@@ -218,7 +218,7 @@ impl<'e> Items<'e> {
         for (at, part) in results.into_iter().chain(others).enumerate() {
             let path = format!("{path}.content[{at}]");
             if !matches!(part.body, PartBody::Reasoning(_)) {
-                self.think(&mut base, std::mem::take(&mut thoughts));
+                self.think(&mut base, &std::mem::take(&mut thoughts));
             }
             match part.body {
                 PartBody::Reasoning(thought) => {
@@ -239,7 +239,7 @@ impl<'e> Items<'e> {
                 _ => words.extend(encode_part(self.encoder, &path, &role, part)),
             }
         }
-        self.think(&mut base, thoughts);
+        self.think(&mut base, &thoughts);
         if is_empty && self.encoder.same {
             let mut own = base.unwrap_or_default();
             put(&mut own, "role", Some(role_word(&role)));
@@ -326,10 +326,11 @@ impl<'e> Items<'e> {
     }
 
     /// Thoughts go back only to who made them.
-    fn think(&mut self, base: &mut Option<Extra>, thoughts: Vec<ReasoningPart>) {
+    fn think(&mut self, base: &mut Option<Extra>, thoughts: &[ReasoningPart]) {
         let Some(last) = thoughts.last() else { return };
         let own_make = last.maker.as_deref() == Some(crate::wire::responses::ID);
-        if !self.encoder.same && !(own_make && last.encrypted.is_some()) {
+        let returns = own_make && last.encrypted.is_some();
+        if !self.encoder.same && !returns {
             let field = match last.field {
                 "" => "reasoning",
                 field => field,
@@ -393,42 +394,39 @@ fn encode_part(
                 (!citations.is_empty()).then_some(citations),
             );
         }
+        PartBody::Image {
+            source: MediaSource::FileId(_),
+            ..
+        }
+        | PartBody::Document {
+            source: MediaSource::FileId(_),
+            ..
+        } if !encoder.same => {
+            let why = "a file that only the other provider has";
+            encoder.lose(format!("{path}.file_id"), why);
+            return None;
+        }
         PartBody::Image { source, detail } => {
             put(&mut own, "type", Some("input_image"));
-            match source {
-                MediaSource::FileId(_) if !encoder.same => {
-                    encoder.lose(
-                        format!("{path}.file_id"),
-                        "a file that only the other provider has",
-                    );
-                    return None;
-                }
-                MediaSource::FileId(id) => put(&mut own, "file_id", Some(id)),
-                MediaSource::Url(url) | MediaSource::Inline(url) => {
-                    put(&mut own, "image_url", Some(url));
-                }
-            }
+            let (field, value) = match source {
+                MediaSource::FileId(id) => ("file_id", id),
+                MediaSource::Url(url) | MediaSource::Inline(url) => ("image_url", url),
+            };
+            put(&mut own, field, Some(value));
             put(&mut own, "detail", detail);
         }
         PartBody::Document { source, name } => {
             put(&mut own, "type", Some("input_file"));
-            match source {
-                MediaSource::FileId(_) if !encoder.same => {
-                    encoder.lose(
-                        format!("{path}.file_id"),
-                        "a file that only the other provider has",
-                    );
-                    return None;
-                }
-                MediaSource::FileId(id) => put(&mut own, "file_id", Some(id)),
-                MediaSource::Url(url) if !encoder.same && url.starts_with("data:") => {
-                    put(&mut own, "file_data", Some(url));
-                    own.entry("filename").or_insert("file".into());
-                }
-                MediaSource::Url(url) => put(&mut own, "file_url", Some(url)),
-                MediaSource::Inline(data) => put(&mut own, "file_data", Some(data)),
-            }
-            put(&mut own, "filename", name);
+            let is_data = |url: &str| !encoder.same && url.starts_with("data:");
+            let (field, value) = match source {
+                MediaSource::FileId(id) => ("file_id", id),
+                MediaSource::Url(url) if !is_data(&url) => ("file_url", url),
+                MediaSource::Url(data) | MediaSource::Inline(data) => ("file_data", data),
+            };
+            put(&mut own, field, Some(value));
+            // Required beside the data of a file.
+            let unnamed = (!encoder.same && field == "file_data").then(|| "file".to_owned());
+            put(&mut own, "filename", name.or(unnamed));
         }
         PartBody::Audio { data, format } => {
             put(&mut own, "type", Some("input_audio"));
