@@ -261,7 +261,7 @@ async fn codex_works_with_an_upstream_that_knows_functions_alone() {
     assert_eq!(
         roles,
         [
-            "developer",
+            "system",
             "user",
             "assistant",
             "tool",

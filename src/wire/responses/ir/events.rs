@@ -56,8 +56,8 @@ impl EventDecoder for ResponseEvents {
             return Vec::new();
         }
         let deltas = match self.read(fields) {
-            Said::Deltas(deltas) => deltas,
-            Said::Items(items) => return items,
+            EventMeaning::Deltas(deltas) => deltas,
+            EventMeaning::Items(items) => return items,
         };
         let role = (!deltas.is_empty() && !std::mem::replace(&mut self.has_role, true))
             .then_some(ContentDelta::Role(ChatRole::Assistant));
@@ -71,13 +71,13 @@ impl EventDecoder for ResponseEvents {
 }
 
 /// What an event says.
-enum Said {
+enum EventMeaning {
     Deltas(Vec<ContentDelta>),
     Items(Vec<StreamItem>),
 }
 
 impl ResponseEvents {
-    fn read(&mut self, mut fields: Extra) -> Said {
+    fn read(&mut self, mut fields: Extra) -> EventMeaning {
         let kind = text(&mut fields, "type").unwrap_or_default();
         let index = fields
             .get("output_index")
@@ -86,15 +86,15 @@ impl ResponseEvents {
         let words = |fields: &mut Extra, name| text(fields, name).unwrap_or_default();
         let deltas = match kind.as_str() {
             "response.created" | "response.in_progress" | "response.queued" => {
-                return Said::Items(head(fields));
+                return EventMeaning::Items(head(fields));
             }
             "response.completed" | "response.incomplete" => {
                 let response = fields.remove("response");
-                return Said::Items(self.end(response));
+                return EventMeaning::Items(self.end(response));
             }
             "response.failed" | "error" => {
                 self.ended = true;
-                return Said::Items(vec![StreamItem::Error(error(&mut fields))]);
+                return EventMeaning::Items(vec![StreamItem::Error(error(&mut fields))]);
             }
             "response.output_item.added" => self.added(index, fields.get("item")),
             "response.output_item.done" => self.done(index, fields.remove("item")),
@@ -119,7 +119,7 @@ impl ResponseEvents {
             }
             _ => Vec::new(),
         };
-        Said::Deltas(deltas)
+        EventMeaning::Deltas(deltas)
     }
 
     fn item(&mut self, index: u64) -> &mut Item {
