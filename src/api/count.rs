@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::admission_limit::AdmissionPermit;
 use super::error::ApiError;
-use super::handlers::write;
+use super::respond::write;
 use super::state::Serving;
 use crate::dispatch::{self, Counted};
 use crate::domain::error_code::ErrorCode;

@@ -12,6 +12,7 @@ mod identity;
 mod keepalive;
 mod model_list;
 mod request_headers;
+mod respond;
 mod routes;
 mod service;
 mod state;

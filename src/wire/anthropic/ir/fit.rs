@@ -3,11 +3,13 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::super::model::{ModelRules, Sampling, Thinking};
+use super::schema;
 use super::tools::encode_choice;
-use super::{ANSWER_TOOL, UNKNOWN, schema};
+use super::words::{ANSWER_TOOL, UNKNOWN};
 use crate::wire::ir::fields::{Encoder, put, put_in, text};
 use crate::wire::ir::{
-    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, ToolChoice, ToolDefinition,
+    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams, ToolChoice,
+    ToolDefinition,
 };
 use crate::wire::token;
 
@@ -22,7 +24,7 @@ const LONGEST_USER: usize = 256;
 
 /// What is known of a call while its parameters are made to fit.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct FitContext {
     pub(super) rules: ModelRules,
     /// Whether the caller declares tools.
     pub(super) declared: bool,
@@ -95,7 +97,7 @@ pub(super) fn stub(name: &str) -> Value {
 
 /// The form of the answer: as the model holds to one, by a tool that it must call, or in words.
 pub(super) fn format(
-    call: &mut Call,
+    call: &mut FitContext,
     fields: &mut Extra,
     tools: &mut Vec<Value>,
     request: &mut ChatRequest,
@@ -134,7 +136,7 @@ pub(super) fn format(
 /// Which tool must be called. Some models cannot be made to.
 pub(super) fn choice(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     request: &mut ChatRequest,
 ) -> Option<Value> {
     let answers = request.tool_choice == Some(ToolChoice::Named(ANSWER_TOOL.to_owned()));
@@ -165,7 +167,7 @@ fn is_forced(request: &ChatRequest) -> bool {
 /// The limit of tokens, which the API wants in every request, and how the model is to think, which counts towards it.
 pub(super) fn limits(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     fields: &mut Extra,
     request: &mut ChatRequest,
     params: &Map<String, Value>,
@@ -237,7 +239,7 @@ fn effort_of(budget: Option<&Number>) -> Option<&'static str> {
 
 /// The budget for thinking; `None` where there is no room for one, or thinking is refused beside the rest of the request.
 fn budget(
-    call: &Call,
+    call: &FitContext,
     request: &ChatRequest,
     effort: Option<&str>,
     budget: Option<&Number>,
@@ -266,16 +268,16 @@ fn budget(
 /// How the answer is drawn.
 pub(super) fn sampling(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     fields: &mut Extra,
     request: &mut ChatRequest,
 ) {
-    let sampling = std::mem::take(&mut request.sampling);
+    let mut sampling = std::mem::take(&mut request.sampling);
     let thinks = fields
         .get("thinking")
         .is_some_and(|thinking| thinking["type"] != "disabled");
     let float = |number: &Number| number.as_f64().unwrap_or_default();
-    let mut temperature = sampling.temperature;
+    let mut temperature = sampling.temperature.take();
     if let Some(number) = &temperature
         && !(0.0..=1.0).contains(&float(number))
     {
@@ -300,8 +302,8 @@ pub(super) fn sampling(
     }
     let all = [
         ("sampling.temperature", temperature),
-        ("sampling.top_p", sampling.top_p),
-        ("sampling.top_k", sampling.top_k),
+        ("sampling.top_p", sampling.top_p.take()),
+        ("sampling.top_k", sampling.top_k.take()),
     ];
     for ((name, value), takes) in all.into_iter().zip(takes) {
         match value {
@@ -313,6 +315,12 @@ pub(super) fn sampling(
             None => {}
         }
     }
+    other_sampling(encoder, fields, sampling);
+}
+
+/// Words to stop at, and what has no place.
+fn other_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: SamplingParams) {
+    let float = |number: &Number| number.as_f64().unwrap_or_default();
     let (words, blank): (Vec<String>, Vec<String>) = sampling
         .stop
         .into_iter()
