@@ -147,6 +147,16 @@ operations! {
         answer: AnswerList::Output,
         events: EventForm::Numbered,
     }
+    /// `POST /v1/responses/input_tokens`.
+    CountResponseTokens {
+        dialect: "responses",
+        path: "/responses/input_tokens",
+        route: "/v1/responses/input_tokens",
+        convention: "count_tokens",
+        prompt: "input",
+        answer: AnswerList::Count,
+        events: EventForm::Numbered,
+    }
     /// `POST /v1/messages`.
     Messages {
         dialect: "anthropic",

@@ -577,3 +577,63 @@ async fn what_an_upstream_has_nothing_like_is_not_supported() {
     assert_eq!(other.status, 200);
     assert_eq!(a.count(), 0);
 }
+
+#[tokio::test]
+async fn tokens_are_counted_by_who_can_and_else_here() {
+    let (a, b, gateway) = pair(", dialect: responses", "").await;
+    let counted = r#"{"object":"response.input_tokens","input_tokens":403}"#;
+    a.on(
+        Match::path("/v1/responses/input_tokens"),
+        [Behaviour::json(200, counted)],
+    );
+    b.on(
+        Match::any(),
+        [Behaviour::error(404, "not_found", "Not Found")],
+    );
+    let count = |model: &str| json!({"model": model, "input": "hi"}).to_string();
+    let route = "/v1/responses/input_tokens";
+    let native = gateway.post(route, count("a")).send().await;
+    assert_eq!(native.text(), counted);
+    let messages = json!({"model": "a", "messages": [{"role": "user", "content": "hi"}]});
+    let other = gateway.post("/v1/messages/count_tokens", messages.to_string());
+    let other = other.send().await;
+    assert_eq!(
+        other.json(),
+        json!({"input_tokens": 403}),
+        "{}",
+        other.text()
+    );
+    let sent = a.requests()[1].json();
+    let names: Vec<&String> = sent.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["input", "model"]);
+    let here = gateway.post(route, count("b")).send().await;
+    assert_eq!(here.json()["object"], "response.input_tokens");
+    assert_eq!(here.header("x-pointsman-counted-by"), "tokenizer");
+}
+
+#[tokio::test]
+async fn a_choice_among_tools_is_written_as_each_dialect_has_it() {
+    let (a, b, gateway) = pair(", dialect: responses", "").await;
+    let tools = json!([{"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "g"}}]);
+    a.on(Match::any(), [Behaviour::json(200, NATIVE)]);
+    let nested = json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [
+        {"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "g"}}]}});
+    let flat = json!({"type": "allowed_tools", "mode": "required", "tools": [
+        {"type": "function", "name": "f"}, {"type": "custom", "name": "g"}]});
+    let body = json!({"model": "a", "messages": [{"role": "user", "content": "hi"}], "tools": tools, "tool_choice": nested});
+    let answer = gateway.post_chat(body.to_string()).send().await;
+    assert_eq!(
+        (answer.status, answer.header("x-pointsman-dropped")),
+        (200, "")
+    );
+    assert_eq!(a.requests()[0].json()["tool_choice"], flat);
+    let tools = json!([{"type": "function", "name": "f"}, {"type": "custom", "name": "g"}]);
+    chat_only(&b, [Behaviour::says("ok")]);
+    let body = json!({"model": "b", "input": "hi", "tools": tools, "tool_choice": flat});
+    let answer = ask(&gateway, &body).await;
+    assert_eq!(
+        (answer.status, answer.header("x-pointsman-dropped")),
+        (200, "")
+    );
+    assert_eq!(b.requests()[1].json()["tool_choice"], nested);
+}

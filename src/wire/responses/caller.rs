@@ -103,7 +103,8 @@ impl CallerDialect for Responses {
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>> {
         let body = || json::value(doc.body()).unwrap_or_default();
-        (operation == Operation::Responses).then(|| ir::decode_request(body()).map(ir::settled))
+        let own = operation.spec().dialect == super::ID;
+        own.then(|| ir::decode_request(body()).map(ir::settled))
     }
 
     fn encode_answer(
@@ -114,6 +115,12 @@ impl CallerDialect for Responses {
     ) -> (Bytes, Losses) {
         let (body, losses) = ir::encode_answer(doc, answer);
         (body.to_string().into(), losses)
+    }
+
+    fn encode_count(&self, _operation: Operation, tokens: u64) -> Bytes {
+        let counted =
+            serde_json::json!({"object": "response.input_tokens", "input_tokens": tokens});
+        counted.to_string().into()
     }
 
     fn event_encoder(

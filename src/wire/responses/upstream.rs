@@ -13,9 +13,22 @@ use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
-use crate::wire::openai::OpenAi;
+use crate::wire::openai::{OpenAi, response};
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
+
+/// The fields that a call takes which only counts.
+const COUNTED: [&str; 9] = [
+    "input",
+    "instructions",
+    "model",
+    "parallel_tool_calls",
+    "reasoning",
+    "text",
+    "tool_choice",
+    "tools",
+    "truncation",
+];
 
 impl UpstreamDialect for Responses {
     fn id(&self) -> &'static str {
@@ -23,7 +36,7 @@ impl UpstreamDialect for Responses {
     }
 
     fn path(&self, operation: Operation) -> Option<&'static str> {
-        (operation == Operation::Responses).then(|| operation.path())
+        (operation.spec().dialect == super::ID).then(|| operation.path())
     }
 
     fn full_path(&self) -> &'static str {
@@ -83,6 +96,22 @@ impl UpstreamDialect for Responses {
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
         ir::decode_answer(json::value(body).unwrap_or_default())
+    }
+
+    fn counting(&self) -> Option<Operation> {
+        Some(Operation::CountResponseTokens)
+    }
+
+    fn encode_count(&self, request: ChatRequest) -> Bytes {
+        let (mut body, _) = ir::encode_request(request);
+        if let Value::Object(fields) = &mut body {
+            fields.retain(|name, _| COUNTED.contains(&name.as_str()));
+        }
+        body.to_string().into()
+    }
+
+    fn decode_count(&self, body: &[u8]) -> Option<u64> {
+        response::counted(body)
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {

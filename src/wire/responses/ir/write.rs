@@ -83,7 +83,11 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         "metadata",
         (!metadata.is_empty()).then_some(metadata),
     );
-    put(&mut fields, "service_tier", request.service_tier);
+    let tier = request.service_tier.map(|tier| match tier.as_str() {
+        "standard_only" => "default".to_owned(),
+        _ => tier,
+    });
+    put(&mut fields, "service_tier", tier);
     if !encoder.same {
         // Other dialects keep nothing unless they are told to.
         fields.entry("store").or_insert(false.into());
@@ -107,9 +111,27 @@ fn shared(request: &mut ChatRequest) -> Extra {
     for name in SHARED {
         put(&mut own, name, request.extra.remove(name));
     }
+    if let Some(choice) = request.extra.get("tool_choice").and_then(flat_choice) {
+        request.extra.remove("tool_choice");
+        own.insert("tool_choice".to_owned(), choice);
+    }
     let verbosity = request.extra.remove("verbosity");
     put_in(&mut own, "text", "verbosity", verbosity);
     own
+}
+
+/// A choice of tools that chat completions wrap in objects of their own.
+fn flat_choice(choice: &Value) -> Option<Value> {
+    let kind = choice.get("type")?.as_str()?;
+    let inner = choice.get(kind)?;
+    if kind != "allowed_tools" {
+        let name = inner.get("name")?;
+        return Some(json!({"type": kind, "name": name}));
+    }
+    let tools = inner.get("tools")?.as_array()?;
+    let tools: Option<Vec<Value>> = tools.iter().map(flat_choice).collect();
+    let mode = inner.get("mode")?;
+    Some(json!({"type": kind, "mode": mode, "tools": tools?}))
 }
 
 /// An effort for a number of tokens of thinking.
