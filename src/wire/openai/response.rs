@@ -27,10 +27,10 @@ pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspe
 /// What an answer says that only counts the tokens of a prompt.
 pub fn counted(body: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
-    struct Counted {
+    struct InputCount {
         input_tokens: u64,
     }
-    let counted: Counted = serde_json::from_slice(body).ok()?;
+    let counted: InputCount = serde_json::from_slice(body).ok()?;
     Some(counted.input_tokens)
 }
 
