@@ -1,6 +1,6 @@
 //! Calls of a streamed response while they are told.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
@@ -78,15 +78,14 @@ impl CallItem {
         !self.call.name.is_empty()
     }
 
-    /// An id for it, where it has none or another call has the same.
-    pub(super) fn give_id(&mut self, spare: String, others: &BTreeMap<u64, Self>) {
-        let taken = |id: &String| {
-            others
-                .values()
-                .any(|other| other.call.id.as_ref() == Some(id))
-        };
-        let own = self.call.id.take().filter(|id| !taken(id));
-        self.call.id = Some(own.unwrap_or(spare));
+    /// An id for it, where it has none or another call has had the same.
+    pub(super) fn give_id(&mut self, spare: String, used: &mut HashSet<String>) {
+        let own = self.call.id.take().filter(|id| !used.contains(id));
+        let mut id = own.unwrap_or(spare);
+        while !used.insert(id.clone()) {
+            id.push('_');
+        }
+        self.call.id = Some(id);
     }
 
     fn is_custom(&self, names: &ToolNames) -> bool {

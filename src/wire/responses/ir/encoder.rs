@@ -1,7 +1,7 @@
 //! Streamed responses, written: a small state machine that keeps to the grammar of events whatever comes. Thoughts and words
 //! are one item after the other; calls, of which several may be told at once, stay open until something else comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use serde_json::{Map, Number, Value, json};
@@ -37,6 +37,8 @@ pub(in crate::wire::responses) struct ResponseEncoder {
     open: Open,
     /// Calls that are being told, by the index that the upstream's dialect gave them.
     calls: BTreeMap<u64, CallItem>,
+    /// The ids of all calls so far.
+    call_ids: HashSet<String>,
     /// So many items of each kind there were.
     counts: [u64; 3],
     stop: Option<StopReason>,
@@ -66,6 +68,7 @@ impl ResponseEncoder {
             events: ResponseLog::default(),
             open: Open::None,
             calls: BTreeMap::new(),
+            call_ids: HashSet::new(),
             counts: [0; 3],
             stop: None,
             usage: None,
@@ -260,7 +263,7 @@ impl ResponseEncoder {
             let kind = call.prefix(&self.names);
             let id = self.next_id(2, kind);
             let spare = format!("call_{}_{}", self.base, self.counts.last().unwrap_or(&0));
-            call.give_id(spare, &self.calls);
+            call.give_id(spare, &mut self.call_ids);
             self.carry(&mut call);
             call.begin(&mut self.events, id, &self.names);
         } else if call.has_begun() {

@@ -48,7 +48,8 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     let any = !tools.is_empty();
     put(&mut fields, "tools", any.then_some(tools));
     let choice = request.tool_choice.filter(|_| any || encoder.same);
-    let choice = choice.map(|choice| encode_choice(choice, |name| custom.contains(name)));
+    let choice =
+        choice.map(|choice| encode_choice(choice, |name| !encoder.same && custom.contains(name)));
     put(&mut fields, "tool_choice", choice);
     let parallel = request.parallel_tool_calls.filter(|_| any || encoder.same);
     put(&mut fields, "parallel_tool_calls", parallel);
