@@ -13,8 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
 use super::identity::identify;
+use super::routed::Routed;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, keepalive, request_headers};
+use super::{answer_headers, body, event_list, keepalive, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, AnswerBody, ProxyResponse};
 use crate::domain::attempt_record::CacheLookup;
@@ -52,13 +53,18 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     };
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
-    let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
+    let routed = Routed::read(&head.uri);
+    let asked = (operation, routed.as_ref());
+    let admitted = admit(asked, (api, &serving), (head, &mut body), caller).await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
             let mut response = serve(&serving, request, place).await;
             response.extensions_mut().insert(until);
-            response
+            match routed.is_some_and(|routed| routed.listed) {
+                true => event_list::listed(response),
+                false => response,
+            }
         }
         Err(error) => {
             let client = client.as_deref();
@@ -66,7 +72,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
             if !asks {
                 body::discard(body);
             }
-            error.response(&id, Some(operation))
+            error.response(&id, dialects::caller(operation))
         }
     };
     tagged(response, &id)
@@ -126,7 +132,7 @@ fn tagged(mut response: Response, id: &str) -> Response {
 
 /// Everything that can be refused before dispatch hears of it.
 async fn admit(
-    operation: Operation,
+    (operation, routed): (Operation, Option<&Routed>),
     (api, serving): (&Api, &Serving),
     (head, body): (Parts, &mut Body),
     caller: Caller<'_>,
@@ -158,6 +164,10 @@ async fn admit(
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)
+        .and_then(|doc| match routed {
+            Some(Routed { model, stream, .. }) => doc.routed(model, *stream),
+            None => Ok(doc),
+        })
         .map_err(|error| {
             let code = match error {
                 RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
@@ -204,7 +214,7 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
     let Some(every) = keepalive else {
         return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         };
     };
     let operation = request.operation;
@@ -214,7 +224,7 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
         biased;
         result = &mut running => match result {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         },
         () = tokio::time::sleep(every) => {
             let body = keepalive::body(operation, id, running, every, place);
@@ -223,11 +233,13 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
     }
 }
 
+/// Whether a content type is that of events.
+pub(super) fn is_events(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes().get(..EVENTS.len());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
+}
+
 fn events(body: Body, mut headers: HeaderMap) -> Response {
-    let is_events = |kind: &HeaderValue| {
-        let kind = kind.as_bytes().get(..EVENTS.len());
-        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
-    };
     // Whatever the upstream called them: they were understood as events.
     if !headers.get(header::CONTENT_TYPE).is_some_and(is_events) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
@@ -322,7 +334,7 @@ pub(super) fn turn_away(
         if !asks_first(&head.headers) {
             body::discard(body);
         }
-        return tagged(error.response(&id, Some(operation)), &id);
+        return tagged(error.response(&id, dialects::caller(operation)), &id);
     }
     refuse(request, error)
 }
@@ -333,7 +345,8 @@ pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
         body::discard(body);
     }
     let id = request_headers::request_id(&head.headers);
-    tagged(error.response(&id, None), &id)
+    let caller = dialects::caller_of(head.uri.path(), &head.headers);
+    tagged(error.response(&id, caller), &id)
 }
 
 pub(super) fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {

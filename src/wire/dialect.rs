@@ -107,6 +107,51 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// Reads one streamed answer.
     fn event_decoder(&self) -> Box<dyn EventDecoder>;
+
+    /// The operation of its own that counts the tokens of a conversation without answering it. `None` where it has none:
+    /// then the two below are not used.
+    fn counting(&self) -> Option<Operation> {
+        None
+    }
+
+    /// The body of a call that counts.
+    fn encode_count(&self, _request: ChatRequest) -> Bytes {
+        Bytes::new()
+    }
+
+    /// What such a call's answer counts.
+    fn decode_count(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
+
+    /// What serves an operation of another dialect that is no conversation, such as embeddings.
+    fn adapter(&self, _operation: Operation) -> Option<&'static dyn Adapter> {
+        None
+    }
+}
+
+/// Serves one operation that is no conversation by one of an upstream's own.
+pub trait Adapter: fmt::Debug + Send + Sync {
+    /// The upstream's operation.
+    fn own(&self) -> Operation;
+
+    /// The body of the call for `model`, with `params` filled in where the request does not say, and what had no place
+    /// in it.
+    ///
+    /// # Errors
+    /// A request that the upstream's operation cannot serve.
+    fn request(
+        &self,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Result<(Bytes, Losses), Loss>;
+
+    /// The answer to the request `doc` as its caller reads it.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn answer(&self, doc: &RequestDoc, body: &[u8]) -> Result<Bytes, Loss>;
 }
 
 /// Reads one streamed answer into the neutral form, event by event.
@@ -136,6 +181,11 @@ impl Eq for dyn UpstreamDialect {}
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
     fn id(&self) -> &'static str;
+
+    /// Whether a request to a route that is no operation, such as the list of models, shows that its caller speaks this.
+    fn is_spoken(&self, _path: &str, _headers: &HeaderMap) -> bool {
+        false
+    }
 
     /// Reads the body of a request.
     ///
@@ -221,4 +271,9 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         doc: &RequestDoc,
         origin: &'static str,
     ) -> Box<dyn EventEncoder>;
+
+    /// The answer to a request that only counts its tokens.
+    fn encode_count(&self, _operation: Operation, _tokens: u64) -> Bytes {
+        Bytes::new()
+    }
 }

@@ -1,7 +1,10 @@
 //! Every dialect, by its name: the one place outside of its own folder that names it.
 
+use http::HeaderMap;
+
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
+use super::gemini::Gemini;
 use super::openai::OpenAi;
 use crate::domain::dialect::Operation;
 
@@ -9,10 +12,10 @@ use crate::domain::dialect::Operation;
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// What an upstream may speak. The first one holds where nothing else is said.
-pub static UPSTREAM: [Dialect; 2] = [&OpenAi, &EchoDialect];
+pub static UPSTREAM: [Dialect; 3] = [&OpenAi, &Gemini, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 1] = [&OpenAi];
+pub static CALLER: [&dyn CallerDialect; 2] = [&OpenAi, &Gemini];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {
@@ -33,6 +36,15 @@ pub fn caller(operation: Operation) -> &'static dyn CallerDialect {
         .into_iter()
         .find(|dialect| dialect.id() == id)
         .unwrap_or(usual)
+}
+
+/// The dialect of whoever calls a route that is no operation.
+pub fn caller_of(path: &str, headers: &HeaderMap) -> &'static dyn CallerDialect {
+    let spoken = |dialect: &&dyn CallerDialect| dialect.is_spoken(path, headers);
+    CALLER
+        .into_iter()
+        .find(spoken)
+        .unwrap_or_else(usual_caller)
 }
 
 /// The dialect of a caller of which nothing more is known.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -17,7 +18,7 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, StreamItem};
+use super::ir::{Loss, Losses, StreamItem};
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
@@ -71,7 +72,11 @@ impl Exchange {
     ) -> Option<Self> {
         let own = match upstream.path(operation) {
             Some(_) => operation,
-            None => upstream.conversation()?,
+            None if operation.counts() => upstream.counting()?,
+            None => match upstream.adapter(operation) {
+                Some(adapter) => adapter.own(),
+                None => upstream.conversation()?,
+            },
         };
         Some(Self {
             caller,
@@ -98,14 +103,17 @@ impl Exchange {
         rejects: bool,
     ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
-        let mut dropped = Dropped::default();
         if self.is_identity() {
-            let body = self.upstream.body(doc, model, params);
             return Ok(Outgoing {
                 path,
-                body,
-                dropped,
+                body: self.upstream.body(doc, model, params),
+                dropped: Dropped::default(),
             });
+        }
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let made = adapter.request(doc, model, params);
+            let (body, losses) = made.map_err(Unfit::Unreadable)?;
+            return self.fit((path, body), &losses, rejects);
         }
         let request = self.caller.decode_request(self.operation, doc);
         let request = request.ok_or(Unfit::NoSuchOperation)?;
@@ -114,8 +122,23 @@ impl Exchange {
         }
         let mut request = request.map_err(Unfit::Unreadable)?;
         request.model = Some(model.to_owned());
+        if self.operation.counts() {
+            let body = self.upstream.encode_count(request);
+            return self.fit((path, body), &Losses::new(), rejects);
+        }
         let (body, losses) = self.upstream.encode_request(request, params);
-        spelling::note_request(&mut dropped, &losses, self.caller.spelling());
+        self.fit((path, body), &losses, rejects)
+    }
+
+    /// A call of which this was left out; with `rejects` only if that is nothing.
+    fn fit(
+        &self,
+        (path, body): (Cow<'static, str>, Bytes),
+        losses: &Losses,
+        rejects: bool,
+    ) -> Result<Outgoing, Unfit> {
+        let mut dropped = Dropped::default();
+        spelling::note_request(&mut dropped, losses, self.caller.spelling());
         match rejects && !dropped.is_empty() {
             true => Err(Unfit::NoPlace(dropped)),
             false => Ok(Outgoing {
@@ -161,6 +184,20 @@ impl Exchange {
             return Ok(body);
         }
         let body = readable(headers, &body);
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let body = adapter.answer(doc, &body)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(body);
+        }
+        if self.operation.counts() {
+            let none = || Loss {
+                path: String::new(),
+                why: "the answer has no count of tokens",
+            };
+            let tokens = self.upstream.decode_count(&body).ok_or_else(none)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(self.caller.encode_count(self.operation, tokens));
+        }
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
@@ -168,12 +205,14 @@ impl Exchange {
         Ok(body)
     }
 
-    /// An upstream's refusal as its caller reads it: its words in the caller's form.
+    /// An upstream's refusal as its caller reads it: its words in the caller's form. `retry_after`: when it says that asking
+    /// again may help.
     pub fn refusal(
         &self,
         status: u16,
         headers: &mut HeaderMap,
         body: Bytes,
+        retry_after: Option<Duration>,
         request_id: &str,
     ) -> Bytes {
         if self.is_identity() {
@@ -187,6 +226,7 @@ impl Exchange {
         self.caller.error(&ErrorBody {
             message: doc.message(),
             status,
+            retry_after: retry_after.filter(|_| status == 429 || status >= 500),
             kind: error_code::kind_of(status),
             code: doc.first(ErrorField::Code).unwrap_or("upstream_error"),
             param: None,
