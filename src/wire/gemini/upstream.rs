@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::names::bare_model;
 use super::{Gemini, ir, look, upstream_body};
@@ -15,7 +15,7 @@ use crate::domain::secret::ApiKey;
 use crate::wire::dialect::{Adapter, EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
-use crate::wire::json;
+use crate::wire::json::value;
 use crate::wire::openai::prefill;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
@@ -105,11 +105,30 @@ impl UpstreamDialect for Gemini {
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        ir::decode_answer(body, json::value(body).unwrap_or_default())
+        ir::decode_answer(body, value(body).unwrap_or_default())
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ContentDecoder::default())
+    }
+
+    fn counting(&self) -> Option<Operation> {
+        Some(Operation::CountTokens)
+    }
+
+    /// With the whole request: of bare contents neither instructions nor tools are counted.
+    fn encode_count(&self, request: ChatRequest) -> Bytes {
+        let model = request.model.as_deref().map(bare_model);
+        let model = format!("models/{}", model.unwrap_or_default());
+        let (mut body, _) = ir::encode_request(request);
+        if let Value::Object(fields) = &mut body {
+            fields.insert("model".to_owned(), model.into());
+        }
+        json!({"generateContentRequest": body}).to_string().into()
+    }
+
+    fn decode_count(&self, body: &[u8]) -> Option<u64> {
+        look::total_tokens(body)
     }
 
     fn adapter(&self, operation: Operation) -> Option<&'static dyn Adapter> {

@@ -68,6 +68,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Data => list(envelope.data),
         AnswerList::Results => list(envelope.results),
         AnswerList::Output => list(envelope.output),
+        // No operation of this dialect.
+        AnswerList::Candidates | AnswerList::Embedding | AnswerList::Count => false,
     };
     let numbered = operation.events() == EventForm::Numbered;
     let ended_badly = numbered && word(envelope.status) == "failed";
