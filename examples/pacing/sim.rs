@@ -330,6 +330,7 @@ pub async fn play(setup: Setup) -> Figures {
         retry: Arc::default(),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),

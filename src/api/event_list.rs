@@ -21,20 +21,23 @@ pub(super) fn listed(response: Response) -> Response {
     let json = HeaderValue::from_static("application/json");
     head.headers.insert(header::CONTENT_TYPE, json);
     let events = body.into_data_stream();
-    let pieces = stream::unfold((events, Some(EventList::default())), |(mut events, list)| async {
-        let mut list = list?;
-        loop {
-            let (piece, rest) = match events.next().await {
-                Some(Ok(chunk)) => (list.push(chunk), Some(list)),
-                // A body that breaks is not ended: nothing that is cut looks whole.
-                Some(Err(_)) => return None,
-                None => (list.finish(), None),
-            };
-            match rest {
-                Some(rest) if piece.is_empty() => list = rest,
-                rest => return Some((Ok::<Bytes, Infallible>(piece), (events, rest))),
+    let pieces = stream::unfold(
+        (events, Some(EventList::default())),
+        |(mut events, list)| async {
+            let mut list = list?;
+            loop {
+                let (piece, rest) = match events.next().await {
+                    Some(Ok(chunk)) => (list.push(chunk), Some(list)),
+                    // A body that breaks is not ended: nothing that is cut looks whole.
+                    Some(Err(_)) => return None,
+                    None => (list.finish(), None),
+                };
+                match rest {
+                    Some(rest) if piece.is_empty() => list = rest,
+                    rest => return Some((Ok::<Bytes, Infallible>(piece), (events, rest))),
+                }
             }
-        }
-    });
+        },
+    );
     Response::from_parts(head, Body::from_stream(pieces))
 }

@@ -1,6 +1,7 @@
 //! The routes: take a request in, hand it to dispatch, write the answer out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -15,7 +16,7 @@ use super::error::ApiError;
 use super::identity::identify;
 use super::routed::Routed;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, event_list, keepalive, request_headers};
+use super::{answer_headers, body, count, event_list, keepalive, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, AnswerBody, ProxyResponse};
 use crate::domain::attempt_record::CacheLookup;
@@ -194,7 +195,11 @@ async fn admit(
         deadline,
         begins_within,
         silence,
-        await_cooldown,
+        // Nobody waits for a count: it can be made here.
+        await_cooldown: match operation.counts() {
+            true => Some(Duration::ZERO),
+            false => await_cooldown,
+        },
         client,
         unsupported,
         trace: caller.trace.cloned(),
@@ -208,6 +213,9 @@ fn draining() -> ApiError {
 }
 
 async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPermit) -> Response {
+    if request.operation.counts() {
+        return count::serve(serving, request, place).await;
+    }
     let id = Arc::clone(&request.id);
     let operation = request.operation;
     let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
@@ -257,7 +265,7 @@ fn events(body: Body, mut headers: HeaderMap) -> Response {
     response
 }
 
-fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
+pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
     let mut headers = std::mem::take(&mut answer.headers);
     answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
     answer_headers::name_dropped(&mut headers, &answer.dropped);

@@ -4,6 +4,7 @@ mod admission_limit;
 mod answer_headers;
 mod body;
 mod browser;
+mod count;
 mod error;
 mod event_list;
 mod handlers;

@@ -66,16 +66,39 @@ mod tests {
     #[test]
     fn the_route_names_the_model_and_the_form() {
         for (uri, model, stream, listed) in [
-            ("/v1beta/models/groq:openai/gpt-oss-20b:streamGenerateContent?alt=sse", "groq:openai/gpt-oss-20b", true, false),
-            ("/v1beta/models/m:streamGenerateContent?key=k", "m", true, true),
+            (
+                "/v1beta/models/groq:openai/gpt-oss-20b:streamGenerateContent?alt=sse",
+                "groq:openai/gpt-oss-20b",
+                true,
+                false,
+            ),
+            (
+                "/v1beta/models/m:streamGenerateContent?key=k",
+                "m",
+                true,
+                true,
+            ),
             ("/models/models/m:generateContent", "m", false, false),
-            ("/v1/models/a%3Ab%2Fc:countTokens?alt=json", "a:b/c", false, false),
+            (
+                "/v1/models/a%3Ab%2Fc:countTokens?alt=json",
+                "a:b/c",
+                false,
+                false,
+            ),
         ] {
             let read = Routed::read(&uri.parse().unwrap());
-            let wanted = Routed { model: model.to_owned(), stream, listed };
+            let wanted = Routed {
+                model: model.to_owned(),
+                stream,
+                listed,
+            };
             assert_eq!(read, Some(wanted), "{uri}");
         }
-        for uri in ["/v1/models/m", "/v1/chat/completions", "/v1beta/models/m:predict"] {
+        for uri in [
+            "/v1/models/m",
+            "/v1/chat/completions",
+            "/v1beta/models/m:predict",
+        ] {
             assert_eq!(Routed::read(&uri.parse().unwrap()), None, "{uri}");
         }
     }

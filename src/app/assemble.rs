@@ -33,7 +33,7 @@ use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::upstream::mock::Mocked;
 use crate::wire::model_entry::ModelEntry;
-use crate::wire::{key_forms, redact};
+use crate::wire::{classify, key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
 pub(super) fn endpoints(
@@ -172,8 +172,14 @@ fn endpoint_of(
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
     });
+    let kind = hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url);
+    let kind = match provider.dialect.id() {
+        // Whoever speaks a maker's dialect fails in its words.
+        dialect if kind.is_empty() && classify::knows(dialect) => dialect,
+        _ => kind,
+    };
     Endpoint {
-        kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
+        kind: kind.to_owned(),
         dialect: provider.dialect,
         transport: wire,
         headers: headers.collect::<HeaderMap>(),
@@ -186,6 +192,7 @@ fn endpoint_of(
         retry: Arc::new(provider.retry.clone()),
         trace_context: provider.trace_context,
         forward_user_agent: provider.forward_user_agent,
+        auth: provider.auth,
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),

@@ -8,6 +8,7 @@ use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
@@ -25,6 +26,12 @@ impl FromNode for Dialect {
                 report,
             ),
         }
+    }
+}
+
+impl FromNode for AuthScheme {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &Self::ALL, report)
     }
 }
 

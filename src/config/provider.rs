@@ -162,6 +162,7 @@ fn complete(
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
+        auth: raw.auth,
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -312,6 +313,7 @@ pub(super) fn from_catalogue(
         forward_user_agent: false,
         unsupported: Default::default(),
         responses: entry.responses(),
+        auth: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

@@ -24,6 +24,7 @@ use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 
 section! {
@@ -152,6 +153,9 @@ section! {
         api_key_env: Names,
         /// Files with one key per line, or directories of such files, relative to this file.
         api_key_files | api_key_file | api_key_dir: Names,
+        /// Where calls carry the key: `bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `none`. Default: as the
+        /// dialect has it.
+        auth: AuthScheme,
         /// Certificate authorities to trust besides the usual ones, as files in PEM, relative to this file.
         ca_file | ca_files: Names,
         /// The proxy to it: a URL, `environment` or `off`. Default: `llm.proxy`.

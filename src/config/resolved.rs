@@ -24,6 +24,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
 
@@ -254,6 +255,8 @@ pub struct ProviderConfig {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub responses: NativeRoute,
+    /// Where calls carry the key; `None`: as the dialect has it.
+    pub auth: Option<AuthScheme>,
 }
 
 impl fmt::Debug for ProviderConfig {

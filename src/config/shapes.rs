@@ -30,6 +30,7 @@ use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{Dialect, UPSTREAM};
 
 /// A number and its unit, as text.
@@ -239,6 +240,12 @@ impl Describe for Policy {
 impl Describe for Dialect {
     fn shape() -> Shape {
         Shape::choice(UPSTREAM.map(|dialect| dialect.id()))
+    }
+}
+
+impl Describe for AuthScheme {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(name, _)| name))
     }
 }
 

@@ -331,24 +331,25 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => match self.exchange.answer(
-                    &self.request.doc,
-                    &mut headers,
-                    body.clone(),
-                    &mut dropped,
-                ) {
-                    Ok(body) => {
-                        let whole = FullResponse {
-                            status,
-                            headers,
-                            body,
-                            answered,
-                            dropped,
-                        };
-                        return Ok(AttemptResult::Whole(whole, usage));
+                Inspection::Good(usage) => {
+                    let doc = &self.request.doc;
+                    let read = self
+                        .exchange
+                        .answer(doc, &mut headers, body.clone(), &mut dropped);
+                    match read {
+                        Ok(body) => {
+                            let whole = FullResponse {
+                                status,
+                                headers,
+                                body,
+                                answered,
+                                dropped,
+                            };
+                            return Ok(AttemptResult::Whole(whole, usage));
+                        }
+                        Err(loss) => Failure::new(Class::Malformed, loss.why),
                     }
-                    Err(loss) => Failure::new(Class::Malformed, loss.why),
-                },
+                }
             }
         } else {
             let operation = self.request.operation;

@@ -84,8 +84,14 @@ fn call_headers(
         let span = tried.begun().span.unwrap_or(trace.span_id);
         trace_context::write(&mut all, trace, span);
     }
+    endpoint
+        .dialect
+        .complete_headers(&request.headers, &mut all);
     if let Some(key) = &*lease.material {
-        endpoint.dialect.authenticate(&mut all, key);
+        match endpoint.auth {
+            Some(scheme) => scheme.put(&mut all, key),
+            None => endpoint.dialect.authenticate(&mut all, key),
+        }
     }
     if endpoint.forward_user_agent
         && let Some(agent) = headers::agent_with_callers(&request.headers)

@@ -38,6 +38,7 @@ mod unfit;
 mod verdict;
 
 pub use answer::{AnswerBody, ProxyResponse};
+pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
     UpstreamExplanation,

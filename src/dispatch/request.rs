@@ -18,6 +18,7 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Transport;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::{self, Dialect};
 use crate::wire::request::RequestDoc;
@@ -50,6 +51,8 @@ pub struct Endpoint {
     pub trace_context: bool,
     /// Whether its calls carry the caller's `user-agent` behind our own.
     pub forward_user_agent: bool,
+    /// Where its calls carry the key; `None`: as its dialect has it.
+    pub auth: Option<AuthScheme>,
     /// How it is asked to go on with an answer; `None` when it cannot be.
     pub prefill: Option<Continuation>,
     /// What is done where its dialect has no place for something, if neither the caller nor the target says.

@@ -12,6 +12,8 @@ pub enum AnswerList {
     Results,
     /// `output`.
     Output,
+    /// `content`.
+    Content,
     /// `candidates`, or why there are none.
     Candidates,
     /// `embedding` or `embeddings`.
@@ -29,6 +31,8 @@ pub enum EventForm {
     Numbered,
     /// Answers without names, each with what came since the last one; no mark follows the last of them.
     Answers,
+    /// Events of many types, by name; the last one's name says that it is the last.
+    Named,
 }
 
 /// Whether a provider has an operation that not all providers of its dialect have.
@@ -150,6 +154,26 @@ operations! {
         answer: AnswerList::Output,
         events: EventForm::Numbered,
     }
+    /// `POST /v1/messages`.
+    Messages {
+        dialect: "anthropic",
+        path: "/messages",
+        route: "/v1/messages",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Content,
+        events: EventForm::Named,
+    }
+    /// `POST /v1/messages/count_tokens`.
+    CountMessageTokens {
+        dialect: "anthropic",
+        path: "/messages/count_tokens",
+        route: "/v1/messages/count_tokens",
+        convention: "count_tokens",
+        prompt: "messages",
+        answer: AnswerList::Count,
+        events: EventForm::Named,
+    }
     /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
     GenerateContent {
         dialect: "gemini",
@@ -267,13 +291,28 @@ mod tests {
     fn a_method_follows_the_last_colon() {
         for (tail, operation, model, stream) in [
             ("m:generateContent", Operation::GenerateContent, "m", false),
-            ("a:b/c-1:streamGenerateContent", Operation::GenerateContent, "a:b/c-1", true),
+            (
+                "a:b/c-1:streamGenerateContent",
+                Operation::GenerateContent,
+                "a:b/c-1",
+                true,
+            ),
             ("m:countTokens", Operation::CountTokens, "m", false),
         ] {
-            let read = ModelMethod { operation, model, stream };
+            let read = ModelMethod {
+                operation,
+                model,
+                stream,
+            };
             assert_eq!(ModelMethod::read(tail), Some(read));
         }
-        for tail in ["m", "m:", ":generateContent", "m:streamCountTokens", "m:predict"] {
+        for tail in [
+            "m",
+            "m:",
+            ":generateContent",
+            "m:streamCountTokens",
+            "m:predict",
+        ] {
             assert_eq!(ModelMethod::read(tail), None, "{tail}");
         }
     }

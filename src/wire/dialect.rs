@@ -49,6 +49,9 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Puts the key where the API looks for it, marked as sensitive.
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
 
+    /// Adds the other headers that the API wants to those of a call; `callers` are the caller's own.
+    fn complete_headers(&self, _callers: &HeaderMap, _headers: &mut HeaderMap) {}
+
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
     fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
@@ -74,11 +77,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Whether the rest of an answer to this request may come from another attempt.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
 
-    /// The request that asks for the rest of an answer of which `sent` is there, and which cost about `spent` tokens.
-    /// `None` when it cannot be asked that way.
+    /// The request, in the caller's dialect, that asks `model` for the rest of an answer of which `sent` is there, and
+    /// which cost about `spent` tokens. `None` when it cannot be asked that way.
     fn continued(
         &self,
         doc: &RequestDoc,
+        model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 
+use super::anthropic::Anthropic;
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
 use super::gemini::Gemini;
@@ -12,10 +13,10 @@ use crate::domain::dialect::Operation;
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// What an upstream may speak. The first one holds where nothing else is said.
-pub static UPSTREAM: [Dialect; 3] = [&OpenAi, &Gemini, &EchoDialect];
+pub static UPSTREAM: [Dialect; 4] = [&OpenAi, &Anthropic, &Gemini, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 2] = [&OpenAi, &Gemini];
+pub static CALLER: [&dyn CallerDialect; 3] = [&OpenAi, &Anthropic, &Gemini];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {
@@ -41,10 +42,7 @@ pub fn caller(operation: Operation) -> &'static dyn CallerDialect {
 /// The dialect of whoever calls a route that is no operation.
 pub fn caller_of(path: &str, headers: &HeaderMap) -> &'static dyn CallerDialect {
     let spoken = |dialect: &&dyn CallerDialect| dialect.is_spoken(path, headers);
-    CALLER
-        .into_iter()
-        .find(spoken)
-        .unwrap_or_else(usual_caller)
+    CALLER.into_iter().find(spoken).unwrap_or_else(usual_caller)
 }
 
 /// The dialect of a caller of which nothing more is known.

@@ -79,7 +79,11 @@ mod tests {
 
     #[test]
     fn events_are_items_however_they_are_cut() {
-        let told = list(&[": ping\n\nda", "ta: {\"a\":1}\n\ndata: {\"a\":2}\r\n", "\r\n: x\n\n"]);
+        let told = list(&[
+            ": ping\n\nda",
+            "ta: {\"a\":1}\n\ndata: {\"a\":2}\r\n",
+            "\r\n: x\n\n",
+        ]);
         assert_eq!(told, json!([{"a": 1}, {"a": 2}]));
         assert_eq!(list(&[]), json!([]));
     }

@@ -373,15 +373,17 @@ fn folded(text: &str, name: &str) -> bool {
     text.chars().map(small).eq(name.chars().map(small))
 }
 
-const PROMPT_FIELDS: [&str; 8] = [
+const PROMPT_FIELDS: [&str; 10] = [
     "messages",
     "input",
     "prompt",
     "instructions",
+    "system",
     "tools",
     "contents",
     "systemInstruction",
     "system_instruction",
+    "generateContentRequest",
 ];
 
 fn put_json(out: &mut BytesMut, value: &Value) {

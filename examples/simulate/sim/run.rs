@@ -296,6 +296,7 @@ pub fn dispatch(
             forward_user_agent: false,
             unsupported: Default::default(),
             native: Default::default(),
+            auth: None,
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,

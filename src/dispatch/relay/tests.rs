@@ -163,6 +163,7 @@ async fn read_as(
         retry: Arc::new(RetryPolicy::default()),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),

@@ -93,7 +93,10 @@ impl CallerDialect for Gemini {
         operation: Operation,
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>> {
-        let is_conversation = matches!(operation, Operation::GenerateContent | Operation::CountTokens);
+        let is_conversation = matches!(
+            operation,
+            Operation::GenerateContent | Operation::CountTokens
+        );
         is_conversation.then(|| ir::decode_call(doc))
     }
 
@@ -117,7 +120,9 @@ impl CallerDialect for Gemini {
     }
 
     fn encode_count(&self, _operation: Operation, tokens: u64) -> Bytes {
-        serde_json::json!({"totalTokens": tokens}).to_string().into()
+        serde_json::json!({"totalTokens": tokens})
+            .to_string()
+            .into()
     }
 }
 

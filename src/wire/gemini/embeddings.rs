@@ -77,10 +77,18 @@ impl Adapter for Embeddings {
             _ => return Err(unreadable("input", "a text or a list of texts")),
         };
         let mut each = Extra::new();
-        put(&mut each, "model", Some(format!("models/{}", super::names::bare_model(model))));
-        put(&mut each, "outputDimensionality", take(&mut fields, "dimensions", |size| {
-            size.as_u64().map(Value::from)
-        }));
+        put(
+            &mut each,
+            "model",
+            Some(format!("models/{}", super::names::bare_model(model))),
+        );
+        put(
+            &mut each,
+            "outputDimensionality",
+            take(&mut fields, "dimensions", |size| {
+                size.as_u64().map(Value::from)
+            }),
+        );
         for (name, own) in [("task_type", "taskType"), ("title", "title")] {
             put(&mut each, own, text(&mut fields, name));
         }
@@ -92,7 +100,11 @@ impl Adapter for Embeddings {
             .into_iter()
             .map(|input| {
                 let mut one = each.clone();
-                put(&mut one, "content", Some(json!({"parts": [{"text": input}]})));
+                put(
+                    &mut one,
+                    "content",
+                    Some(json!({"parts": [{"text": input}]})),
+                );
                 Value::Object(one)
             })
             .collect();
@@ -107,8 +119,11 @@ impl Adapter for Embeddings {
         let data = embedded.embeddings.iter().enumerate().map(|(index, one)| {
             let values = match packed {
                 true => {
-                    let bytes: Vec<u8> =
-                        one.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                    let bytes: Vec<u8> = one
+                        .values
+                        .iter()
+                        .flat_map(|value| value.to_le_bytes())
+                        .collect();
                     Value::from(BASE64.encode(&bytes))
                 }
                 false => json!(one.values),
@@ -117,7 +132,9 @@ impl Adapter for Embeddings {
         });
         let data: Vec<Value> = data.collect();
         let counts = embedded.usage_metadata;
-        let tokens = counts.and_then(|counts| counts.prompt_token_count).unwrap_or(0);
+        let tokens = counts
+            .and_then(|counts| counts.prompt_token_count)
+            .unwrap_or(0);
         let answer = json!({
             "object": "list", "data": data, "model": doc.model().unwrap_or_default(),
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
@@ -137,7 +154,9 @@ mod tests {
     #[test]
     fn each_input_is_a_request_of_its_own() {
         let asked = doc(&json!({"model": "x", "input": ["a", "b"], "dimensions": 8, "user": "u"}));
-        let (body, losses) = Embeddings.request(&asked, "models/e-1", &Map::new()).unwrap();
+        let (body, losses) = Embeddings
+            .request(&asked, "models/e-1", &Map::new())
+            .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(
             body,
@@ -146,20 +165,34 @@ mod tests {
                 {"model": "models/e-1", "outputDimensionality": 8, "content": {"parts": [{"text": "b"}]}},
             ]})
         );
-        assert_eq!(losses.iter().map(|loss| &*loss.path).collect::<Vec<_>>(), ["user"]);
+        assert_eq!(
+            losses.iter().map(|loss| &*loss.path).collect::<Vec<_>>(),
+            ["user"]
+        );
         let tokens = doc(&json!({"model": "x", "input": [[1, 2]]}));
-        assert_eq!(Embeddings.request(&tokens, "e", &Map::new()).unwrap_err().path, "input");
+        assert_eq!(
+            Embeddings
+                .request(&tokens, "e", &Map::new())
+                .unwrap_err()
+                .path,
+            "input"
+        );
     }
 
     #[test]
     fn vectors_come_back_as_numbers_or_packed() {
         let body = br#"{"embeddings":[{"values":[0.5,-1]},{"values":[]}]}"#;
         let plain = doc(&json!({"model": "x", "input": "a"}));
-        let answer: Value = serde_json::from_slice(&Embeddings.answer(&plain, body).unwrap()).unwrap();
+        let answer: Value =
+            serde_json::from_slice(&Embeddings.answer(&plain, body).unwrap()).unwrap();
         assert_eq!(answer["data"][0]["embedding"], json!([0.5, -1.0]));
-        assert_eq!((&answer["data"][1]["index"], &answer["model"]), (&json!(1), &json!("x")));
+        assert_eq!(
+            (&answer["data"][1]["index"], &answer["model"]),
+            (&json!(1), &json!("x"))
+        );
         let packed = doc(&json!({"model": "x", "input": "a", "encoding_format": "base64"}));
-        let answer: Value = serde_json::from_slice(&Embeddings.answer(&packed, body).unwrap()).unwrap();
+        let answer: Value =
+            serde_json::from_slice(&Embeddings.answer(&packed, body).unwrap()).unwrap();
         assert_eq!(answer["data"][0]["embedding"], "AAAAPwAAgL8=");
     }
 }

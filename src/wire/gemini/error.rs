@@ -111,7 +111,14 @@ pub(super) fn event_from_body(raw: &[u8], kind: &str, request_id: &str) -> Bytes
         return json!({"error": own}).to_string().into();
     }
     let code = doc.first(ErrorField::Code).unwrap_or("upstream_error");
-    event(Trouble { message, kind, code }, request_id)
+    event(
+        Trouble {
+            message,
+            kind,
+            code,
+        },
+        request_id,
+    )
 }
 
 /// Google's own error, with all that its clients read.
@@ -121,7 +128,9 @@ fn own_error(raw: &[u8], message: &str) -> Option<Map<String, Value>> {
         return None;
     };
     let code = error.get("code").and_then(Value::as_u64);
-    let code = code.and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 400)?;
+    let code = code
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| *code >= 400)?;
     if !error.get("status").is_some_and(Value::is_string) {
         return None;
     }
@@ -152,7 +161,10 @@ mod tests {
             skipped: Vec::new(),
         }));
         let error = &body["error"];
-        assert_eq!((&error["code"], &error["status"]), (&json!(429), &json!("RESOURCE_EXHAUSTED")));
+        assert_eq!(
+            (&error["code"], &error["status"]),
+            (&json!(429), &json!("RESOURCE_EXHAUSTED"))
+        );
         assert_eq!(error["details"][0]["reason"], "UPSTREAMS_RATE_LIMITED");
         assert_eq!(error["details"][1]["retryDelay"], "1.500s");
         assert_eq!(retry_info(Duration::from_secs(17))["retryDelay"], "17s");
@@ -160,7 +172,11 @@ mod tests {
 
     #[test]
     fn a_stream_ends_with_the_bare_object() {
-        let trouble = Trouble { message: "lost", kind: "server_error", code: "upstreams_exhausted" };
+        let trouble = Trouble {
+            message: "lost",
+            kind: "server_error",
+            code: "upstreams_exhausted",
+        };
         let body = read(&event(trouble, "r"));
         assert_eq!(body["error"]["code"], 503);
         assert_eq!(body["error"]["status"], "UNAVAILABLE");
@@ -168,7 +184,13 @@ mod tests {
         assert_eq!(read(&event_from_body(own, "server_error", "r")), read(own));
         let other = br#"{"error":{"message":"busy","type":"server_error"}}"#;
         let body = read(&event_from_body(other, "rate_limit_error", "r"));
-        assert_eq!((&body["error"]["code"], &body["error"]["message"]), (&json!(429), &json!("busy")));
-        assert_eq!(read(&event_from_body(b"", "server_error", "r"))["error"]["code"], 503);
+        assert_eq!(
+            (&body["error"]["code"], &body["error"]["message"]),
+            (&json!(429), &json!("busy"))
+        );
+        assert_eq!(
+            read(&event_from_body(b"", "server_error", "r"))["error"]["code"],
+            503
+        );
     }
 }

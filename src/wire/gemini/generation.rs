@@ -68,17 +68,44 @@ mod tests {
     fn names_tell_the_form_of_thinking() {
         for (model, form) in [
             ("gemini-3.5-flash", ThinkingForm::Level { minimal: true }),
-            ("models/gemini-3-pro-preview", ThinkingForm::Level { minimal: false }),
-            ("gemini-3.1-pro-preview", ThinkingForm::Level { minimal: false }),
+            (
+                "models/gemini-3-pro-preview",
+                ThinkingForm::Level { minimal: false },
+            ),
+            (
+                "gemini-3.1-pro-preview",
+                ThinkingForm::Level { minimal: false },
+            ),
             ("gemini-4", ThinkingForm::Level { minimal: true }),
             ("test-model", ThinkingForm::Level { minimal: true }),
             ("gemini-flash-latest", ThinkingForm::Level { minimal: true }),
             ("gemini-2.0-flash", ThinkingForm::Never),
             ("gemini-1.5-pro", ThinkingForm::Never),
             ("gemma-3-27b-it", ThinkingForm::Never),
-            ("gemini-2.5-pro", ThinkingForm::Budget { least: 128, most: 32_768, can_be_off: false }),
-            ("gemini-2.5-flash", ThinkingForm::Budget { least: 1, most: 24_576, can_be_off: true }),
-            ("gemini-2.5-flash-lite", ThinkingForm::Budget { least: 512, most: 24_576, can_be_off: true }),
+            (
+                "gemini-2.5-pro",
+                ThinkingForm::Budget {
+                    least: 128,
+                    most: 32_768,
+                    can_be_off: false,
+                },
+            ),
+            (
+                "gemini-2.5-flash",
+                ThinkingForm::Budget {
+                    least: 1,
+                    most: 24_576,
+                    can_be_off: true,
+                },
+            ),
+            (
+                "gemini-2.5-flash-lite",
+                ThinkingForm::Budget {
+                    least: 512,
+                    most: 24_576,
+                    can_be_off: true,
+                },
+            ),
         ] {
             assert_eq!(thinking_form(model), form, "{model}");
         }

@@ -91,7 +91,9 @@ struct Feedback<'a> {
 /// A text without escapes, as names and reasons are; empty for anything else.
 fn word<'a>(raw: Option<&'a RawValue>) -> &'a str {
     let quoted = raw.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
-    quoted.filter(|word| !word.contains('\\')).unwrap_or_default()
+    quoted
+        .filter(|word| !word.contains('\\'))
+        .unwrap_or_default()
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -117,7 +119,10 @@ impl From<Counts> for Usage {
             (None, None) => None,
             (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
         };
-        let prompt = sum(counts.prompt_token_count, counts.tool_use_prompt_token_count);
+        let prompt = sum(
+            counts.prompt_token_count,
+            counts.tool_use_prompt_token_count,
+        );
         let rest = counts.total_token_count.zip(prompt);
         let rest = rest.map(|(total, prompt)| total.saturating_sub(prompt));
         let answer = sum(counts.candidates_token_count, counts.thoughts_token_count);
@@ -142,13 +147,19 @@ impl Part<'_> {
             self.code_execution_result,
         ];
         !matches!(text, "" | "\"\"" | "null")
-            || others.into_iter().flatten().any(|value| value.get() != "null")
+            || others
+                .into_iter()
+                .flatten()
+                .any(|value| value.get() != "null")
     }
 }
 
 impl Candidate<'_> {
     fn says(&self) -> bool {
-        let parts = self.content.as_ref().and_then(|content| content.parts.as_ref());
+        let parts = self
+            .content
+            .as_ref()
+            .and_then(|content| content.parts.as_ref());
         parts.into_iter().flatten().any(Part::says)
     }
 
@@ -160,7 +171,9 @@ impl Candidate<'_> {
 
     /// Its place among the candidates, where it says so.
     fn place(&self, at: usize) -> usize {
-        self.index.and_then(|index| index.get().parse().ok()).unwrap_or(at)
+        self.index
+            .and_then(|index| index.get().parse().ok())
+            .unwrap_or(at)
     }
 }
 
@@ -168,7 +181,9 @@ impl<'a> Envelope<'a> {
     fn read(json: &'a [u8]) -> Option<Self> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         let is_object = json.trim_ascii_start().first() == Some(&b'{');
-        is_object.then(|| serde_json::from_slice(json).ok()).flatten()
+        is_object
+            .then(|| serde_json::from_slice(json).ok())
+            .flatten()
     }
 
     fn fails(&self) -> bool {
@@ -180,8 +195,11 @@ impl<'a> Envelope<'a> {
     fn blocked(&self) -> Option<&'a str> {
         let feedback: Feedback<'a> = serde_json::from_str(self.prompt_feedback?.get()).ok()?;
         let reason = word(feedback.block_reason);
-        (!matches!(reason, "" | "BLOCK_REASON_UNSPECIFIED" | "BLOCKED_REASON_UNSPECIFIED"))
-            .then_some(reason)
+        (!matches!(
+            reason,
+            "" | "BLOCK_REASON_UNSPECIFIED" | "BLOCKED_REASON_UNSPECIFIED"
+        ))
+        .then_some(reason)
     }
 
     fn usage(&self) -> Option<Usage> {
@@ -264,7 +282,9 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         }
         AnswerList::Count => {
             let digit = |letter: char| letter.is_ascii_digit();
-            envelope.total_tokens.is_some_and(|count| count.get().starts_with(digit))
+            envelope
+                .total_tokens
+                .is_some_and(|count| count.get().starts_with(digit))
         }
         _ => false,
     };
@@ -358,10 +378,16 @@ pub(super) fn text_bytes(data: &[u8]) -> u64 {
     let Some(envelope) = Envelope::read(data) else {
         return 0;
     };
-    let contents = envelope.candidates().filter_map(|candidate| candidate.content.as_ref());
-    let parts = contents.filter_map(|content| content.parts.as_ref()).flatten();
+    let contents = envelope
+        .candidates()
+        .filter_map(|candidate| candidate.content.as_ref());
+    let parts = contents
+        .filter_map(|content| content.parts.as_ref())
+        .flatten();
     let sizes = parts.map(|part| {
-        let text: Option<Cow<'_, str>> = part.text.and_then(|text| serde_json::from_str(text.get()).ok());
+        let text: Option<Cow<'_, str>> = part
+            .text
+            .and_then(|text| serde_json::from_str(text.get()).ok());
         let call = part.function_call.map_or(0, |call| call.get().len());
         text.map_or(0, |text| text.len()) + call
     });
@@ -371,7 +397,9 @@ pub(super) fn text_bytes(data: &[u8]) -> u64 {
 /// The count that an answer to a request for one holds.
 pub(super) fn total_tokens(body: &[u8]) -> Option<u64> {
     let envelope = Envelope::read(body)?;
-    serde_json::from_str::<Value>(envelope.total_tokens?.get()).ok()?.as_u64()
+    serde_json::from_str::<Value>(envelope.total_tokens?.get())
+        .ok()?
+        .as_u64()
 }
 
 #[cfg(test)]
@@ -407,7 +435,9 @@ mod tests {
             (r#"[{"text":"","thoughtSignature":"c2ln"}]"#, false),
             ("[]", false),
         ] {
-            let seen = data(&format!(r#"{{"candidates":[{{"content":{{"parts":{parts}}}}}]}}"#));
+            let seen = data(&format!(
+                r#"{{"candidates":[{{"content":{{"parts":{parts}}}}}]}}"#
+            ));
             assert!(seen.life && seen.content == content, "{parts}");
         }
     }
@@ -420,10 +450,22 @@ mod tests {
         );
         assert_eq!(seen.finished, 0b1001);
         let usage = seen.usage.unwrap();
-        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (Some(7), Some(7)));
-        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (Some(1), Some(4)));
-        assert_ne!(data(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#).finished & 1, 0);
-        assert_eq!(data(r#"{"usageMetadata":{"promptTokenCount":5}}"#).finished, 0);
+        assert_eq!(
+            (usage.prompt_tokens, usage.completion_tokens),
+            (Some(7), Some(7))
+        );
+        assert_eq!(
+            (usage.cached_tokens, usage.reasoning_tokens),
+            (Some(1), Some(4))
+        );
+        assert_ne!(
+            data(r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#).finished & 1,
+            0
+        );
+        assert_eq!(
+            data(r#"{"usageMetadata":{"promptTokenCount":5}}"#).finished,
+            0
+        );
     }
 
     #[test]
@@ -436,10 +478,17 @@ mod tests {
         ] {
             let seen = said(raw);
             let error = seen.error.unwrap();
-            assert!(String::from_utf8_lossy(&error.body).contains("overloaded"), "{raw}");
+            assert!(
+                String::from_utf8_lossy(&error.body).contains("overloaded"),
+                "{raw}"
+            );
             assert!(seen.foreign && !seen.content);
         }
-        for raw in ["data: <html>\n\n", "data: {\"candidates\"\n\n", "data: 1\n\n"] {
+        for raw in [
+            "data: <html>\n\n",
+            "data: {\"candidates\"\n\n",
+            "data: 1\n\n",
+        ] {
             assert!(said(raw).malformed, "{raw}");
         }
         assert_eq!(said(": ping\n\n"), StreamEvent::default());
@@ -453,7 +502,13 @@ mod tests {
         ] {
             assert!(matches!(whole(body), Inspection::Good(_)), "{body}");
         }
-        for body in ["{}", "[]", r#"{"candidates":[]}"#, "<html>", r#"{"choices":[{}]}"#] {
+        for body in [
+            "{}",
+            "[]",
+            r#"{"candidates":[]}"#,
+            "<html>",
+            r#"{"choices":[{}]}"#,
+        ] {
             assert!(matches!(whole(body), Inspection::Malformed(_)), "{body}");
         }
         for body in [
@@ -475,7 +530,10 @@ mod tests {
             let raw = format!("data: {json}\n\n").into();
             note(&mut answered, &RawEvent { raw });
         }
-        assert_eq!((answered.id.as_deref(), answered.model.as_deref()), (Some("r"), Some("m")));
+        assert_eq!(
+            (answered.id.as_deref(), answered.model.as_deref()),
+            (Some("r"), Some("m"))
+        );
         assert_eq!(answered.finish_reasons, ["STOP".into()]);
     }
 

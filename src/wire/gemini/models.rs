@@ -16,7 +16,10 @@ fn to_value(entry: &ModelEntry) -> Value {
     });
     let sizes = [
         ("inputTokenLimit", ["context_window", "context_length"]),
-        ("outputTokenLimit", ["max_output_tokens", "max_completion_tokens"]),
+        (
+            "outputTokenLimit",
+            ["max_output_tokens", "max_completion_tokens"],
+        ),
     ];
     if let Some(fields) = model.as_object_mut() {
         for (name, known) in sizes {

@@ -81,7 +81,9 @@ pub(super) fn camel(fields: &mut Extra) {
 fn known(snake: &str) -> Option<&'static str> {
     let plain = |name: &str| {
         let letters = name.bytes().filter(|byte| *byte != b'_');
-        letters.map(|byte| byte.to_ascii_lowercase()).collect::<Vec<u8>>()
+        letters
+            .map(|byte| byte.to_ascii_lowercase())
+            .collect::<Vec<u8>>()
     };
     let wanted = plain(snake);
     KNOWN.into_iter().find(|name| plain(name) == wanted)
@@ -90,7 +92,10 @@ fn known(snake: &str) -> Option<&'static str> {
 /// A field of a message by either of its names.
 pub(super) fn get<'a>(fields: &'a Value, name: &str) -> Option<&'a Value> {
     fields.get(name).or_else(|| {
-        let snake = fields.as_object()?.keys().find(|other| known(other) == Some(name))?;
+        let snake = fields
+            .as_object()?
+            .keys()
+            .find(|other| known(other) == Some(name))?;
         fields.get(snake)
     })
 }

@@ -55,7 +55,9 @@ const HONOURED: [&str; 20] = [
 
 /// Calls `each` for a schema and every schema inside of it, the innermost first.
 fn walk(schema: &mut Value, each: &mut impl FnMut(&mut Map<String, Value>)) {
-    let Value::Object(fields) = schema else { return };
+    let Value::Object(fields) = schema else {
+        return;
+    };
     for (name, value) in fields.iter_mut() {
         match value {
             Value::Object(inner) if NAMED.contains(&name.as_str()) => {
@@ -106,7 +108,9 @@ fn camel_keywords(schema: &mut Value) {
         ("additional_properties", "additionalProperties"),
         ("defs", "$defs"),
     ];
-    let Value::Object(fields) = schema else { return };
+    let Value::Object(fields) = schema else {
+        return;
+    };
     for (snake, camel) in NAMES {
         // Behind them stand schemas: they have to be known before these are walked.
         if let Some(value) = fields.remove(snake) {
@@ -242,10 +246,15 @@ fn constant(fields: &mut Map<String, Value>) {
 /// Open bounds of whole numbers as closed ones.
 fn merge_bounds(fields: &mut Map<String, Value>) {
     let whole = fields.get("type") == Some(&json!("integer"));
-    for (open, closed, step) in [("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1)] {
+    for (open, closed, step) in [
+        ("exclusiveMinimum", "minimum", 1),
+        ("exclusiveMaximum", "maximum", -1),
+    ] {
         let bound = fields.get(open).and_then(Value::as_i64).filter(|_| whole);
         if let Some(bound) = bound {
-            fields.entry(closed).or_insert(bound.saturating_add(step).into());
+            fields
+                .entry(closed)
+                .or_insert(bound.saturating_add(step).into());
         }
     }
 }
@@ -313,7 +322,10 @@ mod tests {
             })
         );
         let answer = for_answer(schema);
-        assert_eq!(answer["properties"]["n"], json!({"type": "integer", "minimum": 1}));
+        assert_eq!(
+            answer["properties"]["n"],
+            json!({"type": "integer", "minimum": 1})
+        );
     }
 
     #[test]

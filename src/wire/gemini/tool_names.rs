@@ -70,7 +70,11 @@ fn plain(name: &str) -> String {
         _ => '_',
     });
     let text: String = kept.take(LONGEST).collect();
-    if text.is_empty() { "_".to_owned() } else { text }
+    if text.is_empty() {
+        "_".to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +86,10 @@ mod tests {
         let long = "a".repeat(100);
         let names = ["fs.read", "fs_read", "fs:read", "ok", &long, "é"];
         let map = ToolNames::of(names.into_iter());
-        let sent: Vec<String> = names.iter().map(|name| map.sent((*name).to_owned())).collect();
+        let sent: Vec<String> = names
+            .iter()
+            .map(|name| map.sent((*name).to_owned()))
+            .collect();
         assert_eq!(&sent[..4], ["fs_read_2", "fs_read", "fs_read_3", "ok"]);
         for (name, sent) in names.iter().zip(&sent) {
             assert!(fits(sent), "{sent}");

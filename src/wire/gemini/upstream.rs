@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::names::bare_model;
@@ -12,6 +12,7 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{Adapter, EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
@@ -19,8 +20,6 @@ use crate::wire::json::value;
 use crate::wire::openai::prefill;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
-
-const KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 impl UpstreamDialect for Gemini {
     fn id(&self) -> &'static str {
@@ -47,10 +46,7 @@ impl UpstreamDialect for Gemini {
     }
 
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
-        if let Ok(mut value) = HeaderValue::try_from(key.expose()) {
-            value.set_sensitive(true);
-            headers.insert(KEY, value);
-        }
+        AuthScheme::XGoogApiKey.put(headers, key);
     }
 
     fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
@@ -83,6 +79,7 @@ impl UpstreamDialect for Gemini {
     fn continued(
         &self,
         doc: &RequestDoc,
+        _model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,
@@ -164,13 +161,24 @@ mod tests {
     #[test]
     fn the_model_stands_in_the_path() {
         for (model, stream, path) in [
-            ("gemini-3.5-flash", false, "/models/gemini-3.5-flash:generateContent"),
+            (
+                "gemini-3.5-flash",
+                false,
+                "/models/gemini-3.5-flash:generateContent",
+            ),
             ("models/m", false, "/models/m:generateContent"),
             ("m", true, "/models/m:streamGenerateContent?alt=sse"),
             ("tunedModels/a-1", false, "/tunedModels/a-1:generateContent"),
-            ("../../x?y#z", false, "/models/..%2F..%2Fx%3Fy%23z:generateContent"),
+            (
+                "../../x?y#z",
+                false,
+                "/models/..%2F..%2Fx%3Fy%23z:generateContent",
+            ),
         ] {
-            assert_eq!(Gemini.call_path(Operation::GenerateContent, model, stream), path);
+            assert_eq!(
+                Gemini.call_path(Operation::GenerateContent, model, stream),
+                path
+            );
         }
         let path = Gemini.call_path(Operation::CountTokens, "m", false);
         assert_eq!(path, "/models/m:countTokens");

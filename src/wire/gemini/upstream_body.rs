@@ -12,9 +12,13 @@ use crate::wire::request::RequestDoc;
 /// well, and then both have to be the same.
 pub(super) fn of(doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
     let names_model = doc.has("model")
-        || ["generateContentRequest", "generate_content_request", "requests"]
-            .into_iter()
-            .any(|name| doc.has(name));
+        || [
+            "generateContentRequest",
+            "generate_content_request",
+            "requests",
+        ]
+        .into_iter()
+        .any(|name| doc.has(name));
     // What another provider's model signed in an earlier turn, which Google would refuse.
     let carries = memchr::memmem::find(doc.body(), CARRIED.as_bytes()).is_some();
     if !names_model && !carries && params.is_empty() {
@@ -33,7 +37,12 @@ pub(super) fn of(doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> 
             inner.insert("model".to_owned(), name.clone());
         }
     }
-    for one in fields.get_mut("requests").and_then(Value::as_array_mut).into_iter().flatten() {
+    for one in fields
+        .get_mut("requests")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Value::Object(one) = one {
             one.insert("model".to_owned(), name.clone());
         }
@@ -104,8 +113,12 @@ mod tests {
         let body = Bytes::from_static(br#"{"contents":[ {"parts":[{"text":"a"}]} ], "x":1.0}"#);
         let doc = RequestDoc::parse(body.clone()).unwrap();
         assert_eq!(of(&doc, "m", &Map::new()).as_ptr(), body.as_ptr());
-        let full = json!({"generationConfig": {"temperature": 1}}).as_object().cloned();
-        let doc = RequestDoc::parse(Bytes::from_static(br#"{"generationConfig":{"temperature":0}}"#));
+        let full = json!({"generationConfig": {"temperature": 1}})
+            .as_object()
+            .cloned();
+        let doc = RequestDoc::parse(Bytes::from_static(
+            br#"{"generationConfig":{"temperature":0}}"#,
+        ));
         let doc = doc.unwrap();
         assert_eq!(of(&doc, "m", &full.unwrap()), doc.body());
     }
@@ -116,7 +129,10 @@ mod tests {
             &json!({"model": "models/v", "generateContentRequest": {"model": "models/v", "contents": []}}),
             &Value::Null,
         );
-        assert_eq!((&told["model"], &told["generateContentRequest"]["model"]), (&json!("models/m"), &json!("models/m")));
+        assert_eq!(
+            (&told["model"], &told["generateContentRequest"]["model"]),
+            (&json!("models/m"), &json!("models/m"))
+        );
     }
 
     #[test]

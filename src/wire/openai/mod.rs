@@ -6,6 +6,8 @@ mod envelope;
 mod error;
 pub mod error_event;
 mod fields;
+#[cfg(test)]
+pub(in crate::wire) mod for_tests;
 mod foreign;
 mod inband;
 mod ir;

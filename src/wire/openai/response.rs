@@ -69,7 +69,10 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Results => list(envelope.results),
         AnswerList::Output => list(envelope.output),
         // No operation of this dialect.
-        AnswerList::Candidates | AnswerList::Embedding | AnswerList::Count => false,
+        AnswerList::Content
+        | AnswerList::Candidates
+        | AnswerList::Embedding
+        | AnswerList::Count => false,
     };
     let numbered = operation.events() == EventForm::Numbered;
     let ended_badly = numbered && word(envelope.status) == "failed";

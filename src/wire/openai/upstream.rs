@@ -1,7 +1,7 @@
 //! OpenAI's API, and everything compatible with it, as an upstream's dialect.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{OpenAi, answered, ir, prefill, response, stream};
@@ -9,14 +9,13 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
-
-const BEARER: &str = "Bearer ";
 
 impl UpstreamDialect for OpenAi {
     fn id(&self) -> &'static str {
@@ -37,13 +36,7 @@ impl UpstreamDialect for OpenAi {
     }
 
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
+        AuthScheme::Bearer.put(headers, key);
     }
 
     fn inspect(
@@ -71,6 +64,7 @@ impl UpstreamDialect for OpenAi {
     fn continued(
         &self,
         doc: &RequestDoc,
+        _model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,

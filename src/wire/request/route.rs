@@ -60,7 +60,9 @@ mod tests {
 
     #[test]
     fn the_route_goes_before_the_body() {
-        let asked = doc(r#"{"model":"other","contents":[]}"#).routed("a:b/c", true).unwrap();
+        let asked = doc(r#"{"model":"other","contents":[]}"#)
+            .routed("a:b/c", true)
+            .unwrap();
         assert_eq!(asked.model().as_deref(), Some("a:b/c"));
         assert!(asked.stream());
         assert!(doc("{}").routed(&"m".repeat(257), false).is_err());
@@ -73,7 +75,10 @@ mod tests {
             r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#,
             r#"{"generation_config":{"max_output_tokens":9,"candidate_count":3,"x":null}}"#,
         ] {
-            assert_eq!((doc(body).max_output_tokens(), doc(body).choices()), (Some(9), 3));
+            assert_eq!(
+                (doc(body).max_output_tokens(), doc(body).choices()),
+                (Some(9), 3)
+            );
         }
         assert_eq!(doc(r#"{"generationConfig":[]}"#).max_output_tokens(), None);
     }

@@ -99,7 +99,7 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// As received.
     pub body: Vec<u8>,
-    /// The bearer token.
+    /// The bearer token, or the key in Anthropic's header.
     pub key: Option<String>,
     /// The body's model.
     pub model: Option<String>,
@@ -361,7 +361,10 @@ async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
     let key = header("authorization")
-        .and_then(|value| Some(planted::known(value.strip_prefix("Bearer ")?)));
+        .and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()))
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .map(|key| planted::known(&key));
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));

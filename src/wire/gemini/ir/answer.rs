@@ -63,9 +63,9 @@ pub(super) fn call_prefix(id: Option<&str>, raw: &[u8]) -> String {
 
 /// Whether the prompt was refused.
 pub(super) fn is_blocked(fields: &Extra) -> bool {
-    let reason = fields.get("promptFeedback").and_then(|feedback| {
-        crate::wire::gemini::names::get(feedback, "blockReason")
-    });
+    let reason = fields
+        .get("promptFeedback")
+        .and_then(|feedback| crate::wire::gemini::names::get(feedback, "blockReason"));
     reason.is_some_and(|reason| reason.as_str().is_some_and(|reason| !reason.is_empty()))
 }
 
@@ -82,7 +82,9 @@ fn decode_candidate(reader: &mut Reader, at: usize, mut fields: Extra) -> ChatCa
     camel(&mut fields);
     let index = count(&mut fields, "index").unwrap_or(at as u64);
     let (mut parts, content) = content_of(reader, &mut fields);
-    let calls = parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_)));
+    let calls = parts
+        .iter()
+        .any(|part| matches!(part.body, PartBody::ToolCall(_)));
     let stop = stop_reason(&mut fields).map(|stop| with_calls(stop, calls));
     let citations = citations_of(&fields);
     let texts = parts.iter_mut().rev().map(|part| &mut part.body);
@@ -162,7 +164,10 @@ pub(super) fn citations_of(candidate: &Extra) -> Vec<Citation> {
     let chunks = chunks.and_then(Value::as_array).into_iter().flatten();
     let pages = chunks.filter_map(|chunk| chunk.get("web"));
     let cited = candidate.get("citationMetadata");
-    let cited = cited.and_then(|data| data.get("citationSources").or_else(|| data.get("citations")));
+    let cited = cited.and_then(|data| {
+        data.get("citationSources")
+            .or_else(|| data.get("citations"))
+    });
     let cited = cited.and_then(Value::as_array).into_iter().flatten();
     let told = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
     let citations = pages.chain(cited).filter_map(|page| {
@@ -189,7 +194,9 @@ pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
     };
     let input = sum(prompt, by_tools);
     let total = count(&mut usage, "totalTokenCount");
-    let rest = total.zip(input).map(|(total, input)| total.saturating_sub(input));
+    let rest = total
+        .zip(input)
+        .map(|(total, input)| total.saturating_sub(input));
     Some(UsageCounts {
         input,
         output: sum(words, thoughts).or(rest.filter(|rest| *rest > 0)),
@@ -206,22 +213,34 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
     let sum = usage.input.zip(usage.output);
     let sum = sum.map(|(input, output)| input.saturating_add(output));
     let mut fields = encoder.begin("usage", usage.extra);
-    let by_tools = fields.get("toolUsePromptTokenCount").and_then(Value::as_u64);
-    let less = |all: Option<u64>, part: Option<u64>| {
-        all.map(|all| all.saturating_sub(part.unwrap_or(0)))
-    };
+    let by_tools = fields
+        .get("toolUsePromptTokenCount")
+        .and_then(Value::as_u64);
+    let less =
+        |all: Option<u64>, part: Option<u64>| all.map(|all| all.saturating_sub(part.unwrap_or(0)));
     put(&mut fields, "promptTokenCount", less(usage.input, by_tools));
     let words = less(usage.output, usage.reasoning);
     put(&mut fields, "candidatesTokenCount", words);
-    put(&mut fields, "thoughtsTokenCount", usage.reasoning.filter(|count| *count > 0 || encoder.same));
-    put(&mut fields, "totalTokenCount", usage.total.or(sum.filter(|_| !encoder.same)));
+    put(
+        &mut fields,
+        "thoughtsTokenCount",
+        usage.reasoning.filter(|count| *count > 0 || encoder.same),
+    );
+    put(
+        &mut fields,
+        "totalTokenCount",
+        usage.total.or(sum.filter(|_| !encoder.same)),
+    );
     let cached = usage.cache_read.filter(|count| *count > 0 || encoder.same);
     put(&mut fields, "cachedContentTokenCount", cached);
     Value::Object(fields)
 }
 
 /// Writes the body of an answer, and says what has no place in it. `names`: the tools of its request.
-pub(in crate::wire::gemini) fn encode_answer(answer: ChatAnswer, names: &ToolNames) -> (Value, Losses) {
+pub(in crate::wire::gemini) fn encode_answer(
+    answer: ChatAnswer,
+    names: &ToolNames,
+) -> (Value, Losses) {
     let mut encoder = Encoder::new(answer.origin, ID, UNKNOWN);
     let mut fields = encoder.begin("", answer.extra);
     put(&mut fields, "responseId", answer.id);
@@ -244,7 +263,11 @@ pub(in crate::wire::gemini) fn encode_answer(answer: ChatAnswer, names: &ToolNam
         own.insert("index".to_owned(), candidate.index.into());
         candidates.push(Value::Object(own));
     }
-    put(&mut fields, "candidates", (!candidates.is_empty()).then_some(candidates));
+    put(
+        &mut fields,
+        "candidates",
+        (!candidates.is_empty()).then_some(candidates),
+    );
     let usage = answer.usage.map(|usage| encode_usage(&mut encoder, usage));
     put(&mut fields, "usageMetadata", usage);
     (Value::Object(fields), encoder.losses)

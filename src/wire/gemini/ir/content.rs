@@ -70,10 +70,17 @@ impl<'a> Writer<'a> {
         };
         let mut signature = None;
         for (at, part) in parts.into_iter().enumerate() {
-            self.part(&format!("{path}.content[{at}]"), part, &mut content, &mut signature);
+            self.part(
+                &format!("{path}.content[{at}]"),
+                part,
+                &mut content,
+                &mut signature,
+            );
         }
         if let Some(signature) = signature {
-            content.parts.push(json!({"text": "", "thoughtSignature": signature}));
+            content
+                .parts
+                .push(json!({"text": "", "thoughtSignature": signature}));
         }
         self.sign(&mut content);
         self.add(content);
@@ -84,7 +91,12 @@ impl<'a> Writer<'a> {
         let extra = self.encoder.begin(path, message.extra);
         let mut content = Content::default();
         for (at, part) in message.parts.into_iter().enumerate() {
-            self.part(&format!("{path}.content[{at}]"), part, &mut content, &mut None);
+            self.part(
+                &format!("{path}.content[{at}]"),
+                part,
+                &mut content,
+                &mut None,
+            );
         }
         (content.parts, extra)
     }
@@ -182,7 +194,10 @@ impl<'a> Writer<'a> {
         {
             return put(text, "thoughtSignature", signed);
         }
-        match reasoning.text.filter(|text| !text.is_empty() || self.encoder.same) {
+        match reasoning
+            .text
+            .filter(|text| !text.is_empty() || self.encoder.same)
+        {
             Some(text) => {
                 put(&mut own, "text", Some(text));
                 put(&mut own, "thought", Some(true));
@@ -219,11 +234,19 @@ impl<'a> Writer<'a> {
             Some(Value::Object(inner)) => inner,
             _ => Extra::new(),
         };
-        put(&mut inner, "id", Some(id.clone()).filter(|id| !id.is_empty()));
+        put(
+            &mut inner,
+            "id",
+            Some(id.clone()).filter(|id| !id.is_empty()),
+        );
         put(&mut inner, "name", Some(call.name));
         put(&mut inner, "args", Some(args));
         put(&mut own, "functionCall", Some(Value::Object(inner)));
-        put(&mut own, "thoughtSignature", call.signature.or_else(|| signature.take()));
+        put(
+            &mut own,
+            "thoughtSignature",
+            call.signature.or_else(|| signature.take()),
+        );
         content.calls.push(id);
         Value::Object(own)
     }
@@ -246,7 +269,9 @@ impl<'a> Writer<'a> {
         }
         let text = texts.join("\n");
         let Some(name) = self.names.get(&result.call_id) else {
-            content.parts.push(json!({"text": format!("Result of a tool: {text}")}));
+            content
+                .parts
+                .push(json!({"text": format!("Result of a tool: {text}")}));
             content.parts.extend(parts);
             return;
         };
@@ -258,7 +283,11 @@ impl<'a> Writer<'a> {
             Some(Value::Object(inner)) => inner,
             _ => Extra::new(),
         };
-        put(&mut inner, "id", Some(result.call_id.clone()).filter(|id| !id.is_empty()));
+        put(
+            &mut inner,
+            "id",
+            Some(result.call_id.clone()).filter(|id| !id.is_empty()),
+        );
         put(&mut inner, "name", Some(name.clone()));
         put(&mut inner, "response", Some(json!({word: text})));
         put(&mut inner, "parts", (!parts.is_empty()).then_some(parts));
@@ -275,9 +304,13 @@ impl<'a> Writer<'a> {
         if self.encoder.same || !self.wants_signatures {
             return;
         }
-        let first = content.parts.iter_mut().find(|part| part.get("functionCall").is_some());
+        let first = content
+            .parts
+            .iter_mut()
+            .find(|part| part.get("functionCall").is_some());
         if let Some(Value::Object(call)) = first {
-            call.entry("thoughtSignature").or_insert(NO_SIGNATURE.into());
+            call.entry("thoughtSignature")
+                .or_insert(NO_SIGNATURE.into());
         }
     }
 

@@ -82,7 +82,9 @@ impl Reader {
 
     /// The parts of a content.
     pub(super) fn parts(&mut self, content: &mut Extra) -> Vec<ContentPart> {
-        take(content, "parts", |all| all.as_array().filter(|all| all.is_empty()).map(drop));
+        take(content, "parts", |all| {
+            all.as_array().filter(|all| all.is_empty()).map(drop)
+        });
         let parts = match list(content, "parts") {
             Some(parts) => parts,
             // Some clients leave out the list around a single one.
@@ -125,7 +127,9 @@ impl Reader {
         let told = inside(&mut fields, "functionCall", |call| {
             camel(call);
             let name = text(call, "name")?;
-            let arguments = take(call, "args", |args| args.is_object().then(|| args.to_string()));
+            let arguments = take(call, "args", |args| {
+                args.is_object().then(|| args.to_string())
+            });
             Some((name, arguments, text(call, "id")))
         });
         let Some((name, arguments, id)) = told else {
@@ -235,7 +239,10 @@ fn said(words: String, mut fields: Extra) -> Vec<ContentPart> {
                 citations: Vec::new(),
             });
             let signed = signature.map(|signature| reasoning(None, Some(signature), ON_TEXT));
-            [text].into_iter().chain(signed.map(ContentPart::new)).collect()
+            [text]
+                .into_iter()
+                .chain(signed.map(ContentPart::new))
+                .collect()
         }
     }
 }

@@ -38,7 +38,9 @@ const BY_NAME: [(&str, &str); 24] = [
 fn by_name(name: &str) -> Option<&'static str> {
     let name = name.split(['?', '#']).next()?;
     let (_, end) = name.rsplit_once('.')?;
-    let found = BY_NAME.iter().find(|(known, _)| known.eq_ignore_ascii_case(end));
+    let found = BY_NAME
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(end));
     found.map(|(_, kind)| *kind)
 }
 
@@ -53,7 +55,9 @@ fn usual(kind: &str) -> String {
 
 /// A data URL's media type and its base64.
 fn data_url(url: &str) -> Option<(&str, &str)> {
-    let rest = url.get(..5).filter(|start| start.eq_ignore_ascii_case("data:"))?;
+    let rest = url
+        .get(..5)
+        .filter(|start| start.eq_ignore_ascii_case("data:"))?;
     let rest = url.get(rest.len()..)?;
     let (head, data) = rest.split_once(',')?;
     let kind = head.strip_suffix(";base64")?;
@@ -121,7 +125,10 @@ fn decode_file(file: &mut Extra) -> Option<PartBody> {
     }
     let source = MediaSource::Url(uri);
     match kind.split_once('/')?.0 {
-        "image" => Some(PartBody::Image { source, detail: None }),
+        "image" => Some(PartBody::Image {
+            source,
+            detail: None,
+        }),
         "audio" | "video" => None,
         _ => Some(PartBody::Document { source, name: None }),
     }
@@ -145,16 +152,28 @@ pub(super) fn encode(
                     "" => kind_of(name, data, usual_kind),
                     kind => usual(kind),
                 };
-                put(&mut part, "inlineData", Some(json!({"mimeType": kind, "data": data})));
+                put(
+                    &mut part,
+                    "inlineData",
+                    Some(json!({"mimeType": kind, "data": data})),
+                );
             }
             None if url.contains("://") => {
                 let kind = by_name(&url).unwrap_or(usual_kind);
-                put(&mut part, "fileData", Some(json!({"mimeType": kind, "fileUri": url})));
+                put(
+                    &mut part,
+                    "fileData",
+                    Some(json!({"mimeType": kind, "fileUri": url})),
+                );
             }
             None if url.starts_with("data:") => return Err("a data URL that is no base64"),
             None => {
                 let kind = kind_of(name, &url, usual_kind);
-                put(&mut part, "inlineData", Some(json!({"mimeType": kind, "data": url})));
+                put(
+                    &mut part,
+                    "inlineData",
+                    Some(json!({"mimeType": kind, "data": url})),
+                );
             }
         },
     }
@@ -184,7 +203,11 @@ pub(super) fn encode_audio(data: &str, format: &str) -> Extra {
         format if format.contains('/') => format.to_owned(),
         format => format!("audio/{format}"),
     };
-    put(&mut part, "inlineData", Some(json!({"mimeType": kind, "data": data})));
+    put(
+        &mut part,
+        "inlineData",
+        Some(json!({"mimeType": kind, "data": data})),
+    );
     part
 }
 
@@ -211,7 +234,11 @@ mod tests {
             url("https://x.example/a.webp?b=c.d"),
             json!({"fileData": {"mimeType": "image/webp", "fileUri": "https://x.example/a.webp?b=c.d"}})
         );
-        let bare = encode(MediaSource::Inline("JVBERi0xLjc=".to_owned()), None, "text/plain");
+        let bare = encode(
+            MediaSource::Inline("JVBERi0xLjc=".to_owned()),
+            None,
+            "text/plain",
+        );
         assert_eq!(bare.unwrap()["inlineData"]["mimeType"], "application/pdf");
         let held = encode(MediaSource::FileId("file-1".to_owned()), None, "text/plain");
         assert!(held.is_err());
@@ -224,7 +251,9 @@ mod tests {
             json!({"fileData": {"fileUri": "gs://a/b.png", "mimeType": "image/png"}}),
             json!({"inlineData": {"mimeType": "video/mp4", "data": "UA=="}}),
         ] {
-            let Value::Object(mut fields) = part.clone() else { unreachable!() };
+            let Value::Object(mut fields) = part.clone() else {
+                unreachable!()
+            };
             assert_eq!(decode(&mut fields), None);
             assert_eq!(Value::Object(fields), part);
         }

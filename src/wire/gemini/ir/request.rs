@@ -7,10 +7,10 @@ use super::{settings, tools};
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::{bare_model, camel};
 use crate::wire::ir::fields::{list, take, text};
+use crate::wire::ir::{ChatMessage, ChatRequest, ChatRole, ContentPart, Loss, ToolDefinition};
 use crate::wire::json;
 use crate::wire::request::RequestDoc;
 use crate::wire::spelling::Spelling;
-use crate::wire::ir::{ChatMessage, ChatRequest, ChatRole, ContentPart, Loss, ToolDefinition};
 
 /// What Gemini's API calls the fields of the neutral form.
 pub(in crate::wire::gemini) const SPELLING: Spelling = &[
@@ -20,15 +20,30 @@ pub(in crate::wire::gemini) const SPELLING: Spelling = &[
     ("sampling.top_k", "generationConfig.topK"),
     ("sampling.seed", "generationConfig.seed"),
     ("sampling.candidates", "generationConfig.candidateCount"),
-    ("sampling.frequency_penalty", "generationConfig.frequencyPenalty"),
-    ("sampling.presence_penalty", "generationConfig.presencePenalty"),
+    (
+        "sampling.frequency_penalty",
+        "generationConfig.frequencyPenalty",
+    ),
+    (
+        "sampling.presence_penalty",
+        "generationConfig.presencePenalty",
+    ),
     ("sampling.logprobs", "generationConfig.responseLogprobs"),
     ("sampling.top_logprobs", "generationConfig.logprobs"),
     ("max_output_tokens", "generationConfig.maxOutputTokens"),
     ("format", "generationConfig.responseSchema"),
-    ("reasoning.effort", "generationConfig.thinkingConfig.thinkingLevel"),
-    ("reasoning.budget_tokens", "generationConfig.thinkingConfig.thinkingBudget"),
-    ("reasoning.summary", "generationConfig.thinkingConfig.includeThoughts"),
+    (
+        "reasoning.effort",
+        "generationConfig.thinkingConfig.thinkingLevel",
+    ),
+    (
+        "reasoning.budget_tokens",
+        "generationConfig.thinkingConfig.thinkingBudget",
+    ),
+    (
+        "reasoning.summary",
+        "generationConfig.thinkingConfig.includeThoughts",
+    ),
     ("reasoning", "generationConfig.thinkingConfig"),
     ("service_tier", "serviceTier"),
     ("tool_choice", "toolConfig"),

@@ -45,7 +45,9 @@ pub(in crate::wire::gemini) fn encode_request(request: ChatRequest) -> (Value, L
     }
     match request.service_tier.as_deref() {
         None | Some("auto" | "default") => {}
-        Some(tier @ ("flex" | "priority" | "standard")) => put(&mut fields, "serviceTier", Some(tier)),
+        Some(tier @ ("flex" | "priority" | "standard")) => {
+            put(&mut fields, "serviceTier", Some(tier))
+        }
         Some(tier) if encoder.same => put(&mut fields, "serviceTier", Some(tier)),
         Some(_) => encoder.lose("service_tier", UNKNOWN),
     }
@@ -84,7 +86,11 @@ fn encode_messages(
     }
     if !instructions.is_empty() {
         put(&mut instruction_fields, "parts", Some(instructions));
-        put(fields, "systemInstruction", Some(Value::Object(instruction_fields)));
+        put(
+            fields,
+            "systemInstruction",
+            Some(Value::Object(instruction_fields)),
+        );
     }
     put(fields, "contents", Some(contents));
 }

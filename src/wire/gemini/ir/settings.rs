@@ -82,7 +82,8 @@ fn decode_format(config: &mut Extra) -> Option<ResponseFormat> {
 fn decode_thinking(thinking: &mut Extra) -> ReasoningConfig {
     let mut reasoning = ReasoningConfig::default();
     let level = text(thinking, "thinkingLevel").map(|level| level.to_ascii_lowercase());
-    reasoning.effort = level.filter(|level| !level.is_empty() && level != "thinking_level_unspecified");
+    reasoning.effort =
+        level.filter(|level| !level.is_empty() && level != "thinking_level_unspecified");
     match take(thinking, "thinkingBudget", Value::as_i64) {
         Some(0) => reasoning.enabled = Some(false),
         Some(budget @ 1..) => reasoning.budget_tokens = Some(budget.into()),
@@ -98,7 +99,12 @@ fn decode_thinking(thinking: &mut Extra) -> ReasoningConfig {
 }
 
 /// Writes them. `model`: who is asked.
-pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, request: &mut Settings, model: &str) {
+pub(super) fn encode(
+    encoder: &mut Encoder,
+    fields: &mut Extra,
+    request: &mut Settings,
+    model: &str,
+) {
     let mut config = match fields.remove("generationConfig") {
         Some(Value::Object(config)) => config,
         _ => Extra::new(),
@@ -144,7 +150,10 @@ fn encode_sampling(encoder: &mut Encoder, config: &mut Extra, sampling: Sampling
         stop.retain(|word| !word.is_empty());
         stop.truncate(MOST_STOPS);
         if stop.len() < all {
-            encoder.lose("sampling.stop", "at most five sequences, and none without a letter");
+            encoder.lose(
+                "sampling.stop",
+                "at most five sequences, and none without a letter",
+            );
         }
     }
     put(config, "stopSequences", (!stop.is_empty()).then_some(stop));
@@ -172,7 +181,12 @@ const BUDGETS: [(&str, u64); 6] = [
     ("max", 32_768),
 ];
 
-fn encode_thinking(encoder: &mut Encoder, config: &mut Extra, reasoning: ReasoningConfig, model: &str) {
+fn encode_thinking(
+    encoder: &mut Encoder,
+    config: &mut Extra,
+    reasoning: ReasoningConfig,
+    model: &str,
+) {
     if reasoning == ReasoningConfig::default() {
         return;
     }
@@ -190,8 +204,14 @@ fn encode_thinking(encoder: &mut Encoder, config: &mut Extra, reasoning: Reasoni
     };
     match thinking_form(model) {
         ThinkingForm::Never if off => {}
-        ThinkingForm::Never => return encoder.lose("reasoning.effort", "this model does not think"),
-        ThinkingForm::Budget { least, most, can_be_off } => {
+        ThinkingForm::Never => {
+            return encoder.lose("reasoning.effort", "this model does not think");
+        }
+        ThinkingForm::Budget {
+            least,
+            most,
+            can_be_off,
+        } => {
             let wanted = match (off, budget, effort.as_deref()) {
                 (true, _, _) if can_be_off => Some(0),
                 (true, _, _) => Some(least),
@@ -219,7 +239,11 @@ fn encode_thinking(encoder: &mut Encoder, config: &mut Extra, reasoning: Reasoni
     }
     let asks = summary.is_some() || (!encoder.same && effort_is_said(&thinking));
     if asks && !off {
-        put(&mut thinking, "includeThoughts", Some(summary.as_deref() != Some("none")));
+        put(
+            &mut thinking,
+            "includeThoughts",
+            Some(summary.as_deref() != Some("none")),
+        );
     }
     if !thinking.is_empty() {
         config.insert("thinkingConfig".to_owned(), Value::Object(thinking));
@@ -257,7 +281,12 @@ pub(super) fn take_google(extra: &mut Extra, fields: &mut Extra) {
             put(fields, "safetySettings", safety);
             if let Some(mut thinking) = thinking {
                 camel(&mut thinking);
-                put_in(fields, "generationConfig", "thinkingConfig", Some(Value::Object(thinking)));
+                put_in(
+                    fields,
+                    "generationConfig",
+                    "thinkingConfig",
+                    Some(Value::Object(thinking)),
+                );
             }
             any.then_some(())
         })

@@ -53,7 +53,10 @@ impl ContentDecoder {
             return vec![StreamItem::Error(error_of(error))];
         }
         let id = text(&mut fields, "responseId");
-        let prefix = self.prefix.get_or_insert_with(|| call_prefix(id.as_deref(), raw)).clone();
+        let prefix = self
+            .prefix
+            .get_or_insert_with(|| call_prefix(id.as_deref(), raw))
+            .clone();
         let model = text(&mut fields, "modelVersion");
         let usage = decode_usage(&mut fields);
         let candidates = list(&mut fields, "candidates");
@@ -91,17 +94,22 @@ impl ContentDecoder {
     ) {
         camel(&mut fields);
         let candidate = count(&mut fields, "index").unwrap_or(at as u64);
-        let state = self.candidates.entry(candidate).or_insert_with(|| CandidateReader {
-            reader: Reader::of_answer(format!("{prefix}{candidate}")),
-            calls: 0,
-        });
+        let state = self
+            .candidates
+            .entry(candidate)
+            .or_insert_with(|| CandidateReader {
+                reader: Reader::of_answer(format!("{prefix}{candidate}")),
+                calls: 0,
+            });
         let (parts, _) = content_of(&mut state.reader, &mut fields);
         for part in parts {
             if let Some(delta) = state.delta(part) {
                 items.push(StreamItem::Delta { candidate, delta });
             }
         }
-        let cited = citations_of(&fields).into_iter().map(ContentDelta::Citation);
+        let cited = citations_of(&fields)
+            .into_iter()
+            .map(ContentDelta::Citation);
         items.extend(cited.map(|delta| StreamItem::Delta { candidate, delta }));
         let reason = stop_reason(&mut fields).map(|stop| with_calls(stop, state.calls > 0));
         items.push(StreamItem::CandidateExtra {
@@ -153,7 +161,9 @@ fn error_of(error: &Extra) -> ChatError {
     let status = status.and_then(|status| u16::try_from(status).ok());
     ChatError {
         message: told("message").to_owned(),
-        kind: status.map_or("server_error", crate::domain::error_code::kind_of).to_owned(),
+        kind: status
+            .map_or("server_error", crate::domain::error_code::kind_of)
+            .to_owned(),
         code: Some(told("status").to_owned()).filter(|code| !code.is_empty()),
         param: None,
         status,

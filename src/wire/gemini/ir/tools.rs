@@ -17,15 +17,21 @@ pub(super) fn decode(fields: &mut Extra, names: &ToolNames) -> Vec<ToolDefinitio
         Some(groups) => groups,
         None => {
             // Claude's and others' clients send empty lists, which other dialects refuse.
-            take(fields, "tools", |value| value.as_array().filter(|all| all.is_empty()).map(drop));
-            take(fields, "tools", |value| value.is_object().then(|| value.clone()))
-                .into_iter()
-                .collect()
+            take(fields, "tools", |value| {
+                value.as_array().filter(|all| all.is_empty()).map(drop)
+            });
+            take(fields, "tools", |value| {
+                value.is_object().then(|| value.clone())
+            })
+            .into_iter()
+            .collect()
         }
     };
     let mut tools = Vec::new();
     for group in groups {
-        let Value::Object(mut group) = group else { continue };
+        let Value::Object(mut group) = group else {
+            continue;
+        };
         camel(&mut group);
         let declared = list(&mut group, "functionDeclarations").unwrap_or_default();
         group.retain(|name, value| name != "functionDeclarations" && !value.is_null());
@@ -41,7 +47,9 @@ pub(super) fn decode(fields: &mut Extra, names: &ToolNames) -> Vec<ToolDefinitio
 
 /// A declaration without a name stays as it is.
 fn decode_function(mut value: Value, names: &ToolNames) -> ToolDefinition {
-    let name = value.as_object_mut().and_then(|fields| text(fields, "name"));
+    let name = value
+        .as_object_mut()
+        .and_then(|fields| text(fields, "name"));
     let (Some(name), Value::Object(mut fields)) = (name, value.take()) else {
         let kind = "functionDeclarations".to_owned();
         let extra = [(kind.clone(), json!([value]))].into_iter().collect();
@@ -67,7 +75,9 @@ pub(in crate::wire::gemini) fn names(tools: &Value) -> ToolNames {
     let declared = groups.into_iter().flatten().filter_map(|group| {
         crate::wire::gemini::names::get(group, "functionDeclarations")?.as_array()
     });
-    let names = declared.flatten().filter_map(|one| one.get("name")?.as_str());
+    let names = declared
+        .flatten()
+        .filter_map(|one| one.get("name")?.as_str());
     ToolNames::of(names)
 }
 
@@ -127,7 +137,9 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
                 put(&mut own, "parametersJsonSchema", schema);
                 functions.push(Value::Object(own));
             }
-            ToolDefinition::Native { extra, .. } if encoder.same => groups.push(Value::Object(extra)),
+            ToolDefinition::Native { extra, .. } if encoder.same => {
+                groups.push(Value::Object(extra))
+            }
             ToolDefinition::Native { kind, mut extra } if kind == "custom" => {
                 match encode_custom(&mut extra) {
                     Some(function) => functions.push(function),
@@ -155,7 +167,9 @@ fn encode_custom(extra: &mut Extra) -> Option<Value> {
     let name = text(&mut own, "name")?;
     let mut description = text(&mut own, "description").unwrap_or_default();
     let grammar = own.get("format").and_then(|format| {
-        let definition = format.get("definition").or_else(|| format.pointer("/grammar/definition"));
+        let definition = format
+            .get("definition")
+            .or_else(|| format.pointer("/grammar/definition"));
         definition?.as_str().map(str::to_owned)
     });
     if let Some(grammar) = grammar {
@@ -188,5 +202,10 @@ pub(super) fn encode_choice(fields: &mut Extra, choice: Option<ToolChoice>) {
     let mut calling = Extra::new();
     put(&mut calling, "mode", Some(mode));
     put(&mut calling, "allowedFunctionNames", only);
-    put_in(fields, "toolConfig", "functionCallingConfig", Some(Value::Object(calling)));
+    put_in(
+        fields,
+        "toolConfig",
+        "functionCallingConfig",
+        Some(Value::Object(calling)),
+    );
 }

@@ -139,7 +139,11 @@ pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Loss
         let mut choice = encoder.begin(&path, candidate.extra);
         choice.entry("index").or_insert(candidate.index.into());
         let message = encode_message(&mut encoder, &format!("{path}.message"), candidate.message);
-        put(&mut choice, "message", message.into_iter().next_back());
+        let mut message = message.into_iter().next_back();
+        if let Some(Value::Object(message)) = message.as_mut().filter(|_| !encoder.same) {
+            message.entry("content").or_insert(Value::Null);
+        }
+        put(&mut choice, "message", message);
         let reason = candidate.stop.map(|reason| stop_word(reason, encoder.same));
         put(&mut choice, "finish_reason", reason);
         choices.push(Value::Object(choice));

@@ -319,6 +319,10 @@ pub(super) fn encode_message(
         }
     }
     lists.put(&mut fields);
+    if !encoder.same && !fields.contains_key("content") && fields.contains_key("tool_calls") {
+        // Some hosts want it there.
+        fields.insert("content".to_owned(), Value::Null);
+    }
     if others || is_tool {
         all.push(Value::Object(fields));
     }

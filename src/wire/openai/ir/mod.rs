@@ -7,6 +7,7 @@
 mod answer;
 mod chunks;
 mod fields;
+mod fit;
 mod message;
 mod request;
 mod stream;
@@ -16,4 +17,8 @@ mod tests;
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use chunks::ForeignChunks;
 pub(super) use request::{SPELLING, decode_request, encode_request};
+#[cfg(test)]
+pub(super) use stream::decode_chunk;
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};
+#[cfg(test)]
+pub(super) use tests::any_request;

@@ -6,6 +6,7 @@ use super::fields::{
     Encoder, cache_mark, count, encoder, flag, inside, list, number, put, put_cache_mark, put_in,
     take, text,
 };
+use super::fit;
 use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, Extra, Loss, Losses, ReasoningConfig, ResponseFormat,
@@ -192,8 +193,13 @@ fn decode_format(fields: &mut Extra) -> Option<ResponseFormat> {
 }
 
 /// Writes the body of a request, and says what has no place in it.
-pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, Losses) {
+pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Value, Losses) {
     let mut encoder = encoder(request.origin);
+    let [mut limit, _] = LIMITS;
+    if !encoder.same {
+        fit::fit(&mut encoder, &mut request);
+        limit = fit::limit_name(request.model.as_deref());
+    }
     let mut fields = encoder.begin("", request.extra);
     put(&mut fields, "model", request.model);
     let messages = request.messages.into_iter().enumerate();
@@ -223,7 +229,6 @@ pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, L
         request.parallel_tool_calls,
     );
     encode_sampling(&mut fields, request.sampling);
-    let [limit, _] = LIMITS;
     put(
         &mut fields,
         limit,
@@ -235,16 +240,6 @@ pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, L
         request.format.map(encode_format),
     );
     put(&mut fields, "reasoning_effort", request.reasoning.effort);
-    let told = [
-        (
-            "reasoning.budget_tokens",
-            request.reasoning.budget_tokens.is_some(),
-        ),
-        ("reasoning.summary", request.reasoning.summary.is_some()),
-    ];
-    for (path, _) in told.into_iter().filter(|(_, told)| *told) {
-        encoder.lose(path, super::fields::UNKNOWN);
-    }
     put(&mut fields, "stream", request.stream);
     if let Some(asks) = request.stream_usage {
         put_in(&mut fields, "stream_options", "include_usage", Some(asks));

@@ -31,7 +31,7 @@ impl EventDecoder for ChunkDecoder {
 }
 
 /// What a chunk says.
-pub(super) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
+pub(in crate::wire::openai) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
     let choices = take(&mut fields, "choices", |value| {
         let all = value.as_array().filter(|all| !all.is_empty())?;
         all.iter().map(|one| one.as_object().cloned()).collect()

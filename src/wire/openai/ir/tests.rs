@@ -213,6 +213,11 @@ fn tool() -> BoxedStrategy<Value> {
     ])
 }
 
+/// The same for the tests of other dialects.
+pub(in crate::wire::openai) fn any_request() -> BoxedStrategy<Value> {
+    request()
+}
+
 fn request() -> BoxedStrategy<Value> {
     let schema = fields(vec![
         ("name", words()),
