@@ -445,8 +445,7 @@ mod tests {
     #[test]
     fn an_end_has_a_reason_and_a_refused_prompt_is_one() {
         let seen = data(
-            r#"{"candidates":[{"finishReason":"STOP"},{"index":3,"finishReason":"SAFETY"},{"finishReason":"FINISH_REASON_UNSPECIFIED"}],
-               "usageMetadata":{"promptTokenCount":5,"toolUsePromptTokenCount":2,"candidatesTokenCount":3,"thoughtsTokenCount":4,"cachedContentTokenCount":1}}"#,
+            r#"{"candidates":[{"finishReason":"STOP"},{"index":3,"finishReason":"SAFETY"},{"finishReason":"FINISH_REASON_UNSPECIFIED"}],"usageMetadata":{"promptTokenCount":5,"toolUsePromptTokenCount":2,"candidatesTokenCount":3,"thoughtsTokenCount":4,"cachedContentTokenCount":1}}"#,
         );
         assert_eq!(seen.finished, 0b1001);
         let usage = seen.usage.unwrap();
