@@ -29,6 +29,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Its name in the configuration.
     fn id(&self) -> &'static str;
 
+    /// The kind of provider that made it: in its words an upstream fails of which nothing better is known. Empty where others
+    /// have words of their own.
+    fn maker(&self) -> &'static str {
+        self.id()
+    }
+
     /// Whether calls go over a network, with keys and to an address; false for one that this process answers itself.
     fn is_remote(&self) -> bool {
         true

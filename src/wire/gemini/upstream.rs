@@ -26,6 +26,10 @@ impl UpstreamDialect for Gemini {
         super::ID
     }
 
+    fn maker(&self) -> &'static str {
+        "google"
+    }
+
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
         (spec.dialect == super::ID).then_some(spec.path)

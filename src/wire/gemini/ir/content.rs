@@ -112,7 +112,11 @@ impl<'a> Writer<'a> {
         if cache.is_some() {
             self.encoder.lose(format!("{path}.cache_control"), UNKNOWN);
         }
-        let mut own = self.encoder.begin(path, extra);
+        let mut own = match &body {
+            // How other dialects label thoughts means nothing here.
+            PartBody::Reasoning(_) if !self.encoder.same => Extra::new(),
+            _ => self.encoder.begin(path, extra),
+        };
         match body {
             PartBody::Text { text, citations } => {
                 if !citations.is_empty() {
@@ -124,6 +128,7 @@ impl<'a> Writer<'a> {
                     content.parts.push(Value::Object(own));
                 }
             }
+            PartBody::Refusal(text) if text.is_empty() => {}
             PartBody::Refusal(text) => {
                 put(&mut own, "text", Some(text));
                 content.parts.push(Value::Object(own));
@@ -160,20 +165,11 @@ impl<'a> Writer<'a> {
             PartBody::Document { source, name } => (source, name, "application/pdf"),
             _ => return None,
         };
-        match media::encode(source, name.as_deref(), usual) {
-            Ok(mut part) => {
-                if let (true, Some(name), Some(Value::Object(blob))) =
-                    (self.encoder.same, name, part.get_mut("inlineData"))
-                {
-                    put(blob, "displayName", Some(name));
-                }
-                Some(part)
-            }
-            Err(why) => {
-                self.encoder.lose(path, why);
-                None
-            }
-        }
+        let made = match self.encoder.same {
+            true => media::encode_named(source, name, usual),
+            false => media::encode(source, name.as_deref(), usual),
+        };
+        made.map_err(|why| self.encoder.lose(path, why)).ok()
     }
 
     /// What the model thought goes back to Google's models only. A signature without words belongs to what stands beside
@@ -234,13 +230,11 @@ impl<'a> Writer<'a> {
             Some(Value::Object(inner)) => inner,
             _ => Extra::new(),
         };
-        put(
-            &mut inner,
-            "id",
-            Some(id.clone()).filter(|id| !id.is_empty()),
-        );
+        if !id.is_empty() {
+            inner.entry("id").or_insert(id.as_str().into());
+        }
         put(&mut inner, "name", Some(call.name));
-        put(&mut inner, "args", Some(args));
+        inner.entry("args").or_insert(args);
         put(&mut own, "functionCall", Some(Value::Object(inner)));
         put(
             &mut own,
@@ -358,7 +352,9 @@ impl<'a> Writer<'a> {
             calls = own_calls;
             let role = if is_model { "model" } else { "user" };
             fields.insert("role".to_owned(), role.into());
-            fields.insert("parts".to_owned(), Value::Array(all));
+            if !all.is_empty() || !encoder.same {
+                fields.insert("parts".to_owned(), Value::Array(all));
+            }
             out.push(Value::Object(fields));
         }
         out

@@ -134,6 +134,19 @@ fn decode_file(file: &mut Extra) -> Option<PartBody> {
     }
 }
 
+/// The same with the file's name, which only Google's other API takes.
+pub(super) fn encode_named(
+    source: MediaSource,
+    name: Option<String>,
+    usual_kind: &'static str,
+) -> Result<Extra, &'static str> {
+    let mut part = encode(source, name.as_deref(), usual_kind)?;
+    if let Some(Value::Object(blob)) = part.get_mut("inlineData") {
+        put(blob, "displayName", name);
+    }
+    Ok(part)
+}
+
 /// The part for a picture or a file; an error names why there is none.
 pub(super) fn encode(
     source: MediaSource,

@@ -196,6 +196,23 @@ fn encode_thinking(
         budget_tokens,
         summary,
     } = reasoning;
+    if encoder.same {
+        let level = effort.map(|effort| effort.to_ascii_uppercase());
+        put_in(config, "thinkingConfig", "thinkingLevel", level);
+        let budget = match enabled {
+            Some(false) => Some(Number::from(0)),
+            Some(true) => Some(Number::from(-1)),
+            None => budget_tokens,
+        };
+        put_in(
+            config,
+            "thinkingConfig",
+            "thinkingBudget",
+            budget.map(Value::Number),
+        );
+        let tells = summary.is_some().then_some(true);
+        return put_in(config, "thinkingConfig", "includeThoughts", tells);
+    }
     let off = enabled == Some(false) || effort.as_deref() == Some("none");
     let budget = budget_tokens.as_ref().and_then(Number::as_u64);
     let mut thinking = match config.remove("thinkingConfig") {
@@ -237,7 +254,7 @@ fn encode_thinking(
             put(&mut thinking, "thinkingLevel", level);
         }
     }
-    let asks = summary.is_some() || (!encoder.same && effort_is_said(&thinking));
+    let asks = summary.is_some() || effort_is_said(&thinking);
     if asks && !off {
         put(
             &mut thinking,

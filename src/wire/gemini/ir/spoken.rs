@@ -44,11 +44,16 @@ impl<'a> Spoken<'a> {
                 }
                 put(&mut own, "text", Some(text));
             }
+            PartBody::Refusal(text) if text.is_empty() => return,
             PartBody::Refusal(text) => put(&mut own, "text", Some(text)),
             PartBody::Reasoning(reasoning) => return self.reasoning(encoder, own, reasoning),
             PartBody::ToolCall(call) => return self.call(encoder, own, call),
-            PartBody::Image { source, .. } | PartBody::Document { source, .. } => {
-                match media::encode(source, None, "application/octet-stream") {
+            PartBody::Image { source, .. } => match media::encode(source, None, "image/png") {
+                Ok(media) => own.extend(media),
+                Err(why) => return encoder.lose(path, why),
+            },
+            PartBody::Document { source, name } => {
+                match media::encode_named(source, name, "application/octet-stream") {
                     Ok(media) => own.extend(media),
                     Err(why) => return encoder.lose(path, why),
                 }
@@ -92,7 +97,9 @@ impl<'a> Spoken<'a> {
             Some(Value::Object(inner)) => inner,
             _ => crate::wire::ir::Extra::new(),
         };
-        put(&mut inner, "id", call.id);
+        if let Some(id) = call.id {
+            inner.entry("id").or_insert(id.into());
+        }
         let name = match encoder.same {
             true => call.name,
             false => self.names.meant(call.name),
@@ -102,7 +109,7 @@ impl<'a> Spoken<'a> {
             ToolCallKind::Custom => custom_arguments(&call.arguments),
             ToolCallKind::Function => arguments(&call.arguments),
         };
-        put(&mut inner, "args", Some(args));
+        inner.entry("args").or_insert(args);
         put(&mut own, "functionCall", Some(Value::Object(inner)));
         let signature = call.signature.or_else(|| self.carried.take());
         put(&mut own, "thoughtSignature", signature);

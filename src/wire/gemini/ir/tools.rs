@@ -91,6 +91,16 @@ pub(super) fn decode_choice(
         inside(config, "functionCallingConfig", |calling| {
             camel(calling);
             let mode = calling.get("mode")?.as_str()?.to_ascii_uppercase();
+            let allowed = match calling.get("allowedFunctionNames") {
+                // They count in this mode alone.
+                Some(Value::Array(all)) if mode == "ANY" => {
+                    let names = all.iter().map(|name| name.as_str().map(str::to_owned));
+                    names.collect::<Option<Vec<String>>>()?
+                }
+                Some(Value::Array(all)) if all.is_empty() => Vec::new(),
+                None => Vec::new(),
+                Some(_) => return None,
+            };
             let choice = match mode.as_str() {
                 "AUTO" | "MODE_UNSPECIFIED" => ToolChoice::Auto,
                 "ANY" => ToolChoice::Required,
@@ -99,11 +109,9 @@ pub(super) fn decode_choice(
                 _ => return None,
             };
             calling.remove("mode");
-            let allowed = list(calling, "allowedFunctionNames").unwrap_or_default();
-            let allowed = allowed.iter().filter_map(Value::as_str);
-            let allowed: Vec<String> = allowed.map(|name| names.sent(name.to_owned())).collect();
             calling.remove("allowedFunctionNames");
-            Some((choice, allowed))
+            let allowed = allowed.into_iter().map(|name| names.sent(name));
+            Some((choice, allowed.collect::<Vec<String>>()))
         })
     });
     match read {
