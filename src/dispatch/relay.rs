@@ -320,12 +320,17 @@ impl Relay {
             ContinuationKind::Restarted => Splice::restarted(sent, self.before),
             ContinuationKind::Continued { echoed } => Splice::continued(sent, self.before, echoed),
         });
-        let held = std::mem::take(&mut live.held);
+        let (held, done) = (std::mem::take(&mut live.held), live.done);
         self.stream = Some(live);
+        self.drains = done;
+        // They were looked at before, and are in the caller's dialect.
         for raw in held {
             if self.stream.is_some() {
-                self.take_in(RawEvent { raw });
+                self.pass_on(RawEvent { raw }, now);
             }
+        }
+        if done && self.stream.is_some() {
+            return self.complete();
         }
         self.arm();
     }
@@ -400,6 +405,25 @@ impl Relay {
         self.end_cut(&cut.failure(), &cut);
     }
 
+    /// Sends an event of the caller's dialect, as far as it is new. False where it ends the stream.
+    fn pass_on(&mut self, event: RawEvent, now: Time) -> bool {
+        let out = match &mut self.splice {
+            None => Some(event),
+            Some(splice) => match splice.event(&event) {
+                Spliced::Nothing => None,
+                Spliced::Event(raw) => Some(RawEvent { raw }),
+                Spliced::Diverged => {
+                    self.diverged();
+                    return false;
+                }
+            },
+        };
+        if let Some(event) = out {
+            self.send_buffer.push(event, now);
+        }
+        true
+    }
+
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
         let Some(live) = &mut self.stream else { return };
@@ -434,16 +458,8 @@ impl Relay {
         }
         let was_empty = self.send_buffer.due().is_none();
         for event in live.outgoing(unspoken(event, &said)) {
-            let out = match &mut self.splice {
-                None => Some(event),
-                Some(splice) => match splice.event(&event) {
-                    Spliced::Nothing => None,
-                    Spliced::Event(raw) => Some(RawEvent { raw }),
-                    Spliced::Diverged => return self.diverged(),
-                },
-            };
-            if let Some(event) = out {
-                self.send_buffer.push(event, now);
+            if !self.pass_on(event, now) {
+                return;
             }
         }
         if said.done {

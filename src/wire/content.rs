@@ -78,6 +78,10 @@ impl Spoken {
         if event.kind == "response.output_text.delta" {
             self.0.push_str(event.delta.as_str().unwrap_or_default());
         }
+        if event.kind == "content_block_delta" {
+            self.0
+                .push_str(event.delta["text"].as_str().unwrap_or_default());
+        }
         for choice in event.choices.iter().filter(|choice| choice.index == 0) {
             let delta = choice.delta.get("content").and_then(Value::as_str);
             let text = delta.or(choice.text.as_str());
@@ -111,7 +115,8 @@ impl RequestContent {
         let teller = ContentRenderer { mask };
         let request = json::value(&self.request).unwrap_or_default();
         let input = teller.messages(&request[operation.spec().prompt]);
-        let mut instructions = teller.parts(&request["instructions"]);
+        let instructions = ["instructions", "system"].map(|name| teller.parts(&request[name]));
+        let mut instructions = instructions.concat();
         instructions.extend(teller.parts(&request["systemInstruction"]["parts"]));
         let output = match (&self.answer, &self.spoken) {
             (Some(answer), _) => {
@@ -292,7 +297,13 @@ impl ContentRenderer<'_> {
             }
             message
         });
-        choices.chain(items).chain(candidates).collect()
+        // A message of Anthropic's is the answer itself.
+        let message = answer["content"].as_array().map(|_| self.message(answer));
+        choices
+            .chain(items)
+            .chain(candidates)
+            .chain(message)
+            .collect()
     }
 }
 

@@ -239,7 +239,11 @@ pub(super) fn event_of(event: &RawEvent) -> StreamEvent {
     match &*kind {
         "ping" => StreamEvent::default(),
         "message_start" => StreamEvent {
-            usage: usage(Fields::of(fields.message).usage),
+            // What is told of the answer here is a placeholder.
+            usage: usage(Fields::of(fields.message).usage).map(|usage| Usage {
+                completion_tokens: None,
+                ..usage
+            }),
             ..quiet
         },
         "content_block_start" => StreamEvent {

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use self::any::{block, object, request};
 use super::*;
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::any::any_stream;
@@ -11,213 +12,9 @@ use crate::wire::ir::{ChatRequest, Losses, StreamItem};
 use crate::wire::openai::for_tests as chat;
 use crate::wire::sse::EventSplitter;
 
+mod any;
 mod callers;
 mod foreign;
-
-/// A value, or with luck something odd.
-fn some(values: Vec<Value>) -> impl Strategy<Value = Option<Value>> {
-    let odd = prop_oneof![
-        Just(Value::Null),
-        Just(json!(7)),
-        Just(json!([])),
-        Just(json!({"x": 1}))
-    ];
-    prop_oneof![
-        6 => prop::sample::select(values).prop_map(Some),
-        3 => Just(None),
-        1 => odd.prop_map(Some),
-    ]
-}
-
-/// An object with some of these fields.
-fn object(fields: Vec<(&'static str, Vec<Value>)>) -> BoxedStrategy<Value> {
-    let fields: Vec<_> = fields
-        .into_iter()
-        .map(|(name, values)| some(values).prop_map(move |value| Some((name.to_owned(), value?))))
-        .collect();
-    fields
-        .prop_map(|fields| Value::Object(fields.into_iter().flatten().collect()))
-        .boxed()
-}
-
-fn block() -> BoxedStrategy<Value> {
-    let cache = || {
-        vec![
-            json!({"type": "ephemeral"}),
-            json!({"type": "ephemeral", "ttl": "1h"}),
-        ]
-    };
-    let with = |kind: &'static str, mut fields: Vec<(&'static str, Vec<Value>)>| {
-        fields.push(("cache_control", cache()));
-        fields.push(("future", vec![json!({"a": 1.0})]));
-        object(fields).prop_map(move |mut block| {
-            block["type"] = json!(kind);
-            block
-        })
-    };
-    let sources = vec![
-        json!({"type": "base64", "media_type": "image/png", "data": "UA=="}),
-        json!({"type": "base64", "media_type": "text/plain", "data": "UA=="}),
-        json!({"type": "text", "media_type": "text/plain", "data": "P\u{e9}"}),
-        json!({"type": "url", "url": "https://x.example/a"}),
-        json!({"type": "url", "url": "data:,x"}),
-        json!({"type": "file", "file_id": "f"}),
-        json!({"type": "content", "content": "x"}),
-    ];
-    let citations = vec![
-        json!([{"type": "web_search_result_location", "url": "u", "title": "t", "cited_text": "c"}]),
-        json!([{"type": "char_location", "document_index": 0}]),
-        json!([1]),
-    ];
-    let contents = vec![
-        json!("x"),
-        json!([{"type": "text", "text": "x"}]),
-        json!([{"type": "odd"}]),
-    ];
-    prop_oneof![
-        with(
-            "text",
-            vec![
-                ("text", vec![json!("a"), json!("")]),
-                ("citations", citations)
-            ]
-        ),
-        with("image", vec![("source", sources.clone())]),
-        with(
-            "document",
-            vec![
-                ("source", sources),
-                ("title", vec![json!("t")]),
-                ("context", vec![json!("c")])
-            ]
-        ),
-        with(
-            "tool_use",
-            vec![
-                ("id", vec![json!("t")]),
-                ("name", vec![json!("f")]),
-                ("input", vec![json!({}), json!({"a": 1.5})])
-            ]
-        ),
-        with(
-            "tool_result",
-            vec![
-                ("tool_use_id", vec![json!("t")]),
-                ("content", contents),
-                ("is_error", vec![json!(false)])
-            ]
-        ),
-        with(
-            "thinking",
-            vec![
-                ("thinking", vec![json!(""), json!("hm")]),
-                ("signature", vec![json!("sig")])
-            ]
-        ),
-        with("redacted_thinking", vec![("data", vec![json!("eHg=")])]),
-        with(
-            "server_tool_use",
-            vec![("id", vec![json!("s")]), ("input", vec![json!({"q": 1})])]
-        ),
-        Just(json!("odd")),
-    ]
-    .boxed()
-}
-
-fn content() -> BoxedStrategy<Value> {
-    prop_oneof![
-        2 => Just(json!("words")),
-        6 => vec(block(), 0..4).prop_map(Value::from),
-        1 => Just(Value::Null),
-    ]
-    .boxed()
-}
-
-fn message() -> BoxedStrategy<Value> {
-    let role = prop::sample::select(vec!["user", "assistant", "system", "odd"]);
-    (role, content())
-        .prop_map(|(role, content)| json!({"role": role, "content": content}))
-        .boxed()
-}
-
-fn request() -> BoxedStrategy<Value> {
-    let schema = json!({"type": "object", "properties": {}});
-    let rest = object(vec![
-        ("model", vec![json!("claude-opus-4-8"), json!("m")]),
-        ("max_tokens", vec![json!(100)]),
-        ("temperature", vec![json!(0.5)]),
-        ("top_k", vec![json!(5)]),
-        ("stream", vec![json!(true)]),
-        ("stop_sequences", vec![json!(["a", ""]), json!(["a", 1])]),
-        ("service_tier", vec![json!("standard_only")]),
-        (
-            "metadata",
-            vec![
-                json!({"user_id": "u"}),
-                json!({"user_id": "u", "x": 1}),
-                json!({"user_id": 1}),
-            ],
-        ),
-        (
-            "thinking",
-            vec![
-                json!({"type": "adaptive", "display": "omitted"}),
-                json!({"type": "enabled", "budget_tokens": 2000}),
-                json!({"type": "disabled"}),
-                json!({"type": "between_tools"}),
-                json!({"type": "enabled", "x": 1}),
-            ],
-        ),
-        (
-            "output_config",
-            vec![
-                json!({"effort": "high"}),
-                json!({"effort": "low", "format": {"type": "json_schema", "schema": schema}}),
-                json!({"format": {"type": "json_schema"}, "task_budget": 3}),
-            ],
-        ),
-        (
-            "output_format",
-            vec![
-                json!({"type": "json_schema", "schema": schema}),
-                json!({"type": "odd"}),
-            ],
-        ),
-        (
-            "tool_choice",
-            vec![
-                json!({"type": "auto"}),
-                json!({"type": "any", "disable_parallel_tool_use": true}),
-                json!({"type": "none"}),
-                json!({"type": "tool", "name": "f", "disable_parallel_tool_use": false}),
-                json!({"type": "none", "disable_parallel_tool_use": true}),
-                json!({"type": "tool"}),
-            ],
-        ),
-        (
-            "tools",
-            vec![
-                json!([{"name": "f", "input_schema": schema, "strict": true, "cache_control": {"type": "ephemeral"}}]),
-                json!([{"type": "custom", "name": "f", "defer_loading": true}, {"type": "bash_20250124", "name": "bash"}]),
-                json!([{"type": 1}]),
-            ],
-        ),
-        (
-            "system",
-            vec![
-                json!("S."),
-                json!([{"type": "text", "text": "S.", "cache_control": {"type": "ephemeral"}}]),
-            ],
-        ),
-        ("context_management", vec![json!({"edits": []})]),
-    ]);
-    (rest, vec(message(), 0..4))
-        .prop_map(|(mut rest, messages)| {
-            rest["messages"] = Value::from(messages);
-            rest
-        })
-        .boxed()
-}
 
 proptest! {
     #[test]
@@ -231,18 +28,18 @@ proptest! {
     #[test]
     fn an_answer_comes_back_as_it_was(
         content in vec(block(), 0..4),
-        rest in object(vec![
-            ("id", vec![json!("msg_1")]),
-            ("model", vec![json!("m")]),
-            ("stop_reason", vec![json!("end_turn"), json!("tool_use"), json!("max_tokens"), json!("pause_turn"),
-                json!("model_context_window_exceeded"), json!("compaction"), json!("refusal")]),
-            ("stop_details", vec![json!({"type": "refusal", "explanation": "no"})]),
-            ("usage", vec![
-                json!({"input_tokens": 10, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 50, "output_tokens": 2}),
-                json!({"input_tokens": 1, "output_tokens": 2, "service_tier": "standard",
-                       "output_tokens_details": {"thinking_tokens": 1}}),
-            ]),
-        ]),
+        rest in object(&json!({
+            "id": ["msg_1"],
+            "model": ["m"],
+            "stop_reason": ["end_turn", "tool_use", "max_tokens", "pause_turn", "model_context_window_exceeded",
+                "compaction", "refusal"],
+            "stop_details": [{"type": "refusal", "explanation": "no"}],
+            "usage": [
+                {"input_tokens": 10, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 50, "output_tokens": 2},
+                {"input_tokens": 1, "output_tokens": 2, "service_tier": "standard",
+                    "output_tokens_details": {"thinking_tokens": 1}}
+            ]
+        })),
     ) {
         let mut body = rest;
         body["type"] = json!("message");

@@ -77,11 +77,13 @@ impl Turns {
     fn add(&mut self, encoder: &mut Encoder, path: &str, message: ChatMessage) {
         let instructs = matches!(message.role, ChatRole::System | ChatRole::Developer);
         if instructs && self.last.is_none() {
-            let parts = message.parts.into_iter().filter(says).enumerate();
-            let blocks = parts.filter_map(|(at, part)| {
-                encode_part(encoder, &format!("{path}.content[{at}]"), part)
-            });
-            self.system.extend(blocks);
+            for (at, part) in message.parts.into_iter().filter(says).enumerate() {
+                let path = format!("{path}.content[{at}]");
+                match part.body {
+                    PartBody::Text { .. } => self.system.extend(encode_part(encoder, &path, part)),
+                    _ => encoder.lose(path, "instructions are texts"),
+                }
+            }
             return;
         }
         let is_assistant = message.role == ChatRole::Assistant;

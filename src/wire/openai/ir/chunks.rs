@@ -92,16 +92,17 @@ impl ForeignChunks {
         }
     }
 
-    /// A chunk with these choices.
-    fn chunk(&self, choices: Value, usage: Option<Value>) -> Bytes {
-        let mut chunk = self.head.clone().unwrap_or_default();
+    /// A chunk with these choices. What no head has told by the first one stays untold.
+    fn chunk(&mut self, choices: Value, usage: Option<Value>) -> Bytes {
+        let head = self.head.get_or_insert_default();
         for (name, value) in [
             ("id", json!(NO_ID)),
             ("model", json!("")),
             ("created", json!(0)),
         ] {
-            chunk.entry(name).or_insert(value);
+            head.entry(name).or_insert(value);
         }
+        let mut chunk = head.clone();
         put(&mut chunk, "object", Some("chat.completion.chunk"));
         chunk.insert("choices".to_owned(), choices);
         put(&mut chunk, "usage", usage);
@@ -109,7 +110,7 @@ impl ForeignChunks {
     }
 
     /// A chunk with one choice.
-    fn say(&self, candidate: u64, delta: Extra, reason: Option<String>) -> Bytes {
+    fn say(&mut self, candidate: u64, delta: Extra, reason: Option<String>) -> Bytes {
         let choice = json!({"index": candidate, "delta": delta, "finish_reason": reason});
         self.chunk(Value::Array(vec![choice]), None)
     }
