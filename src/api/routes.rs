@@ -17,7 +17,10 @@ pub(super) fn router(api: Arc<Api>) -> Router {
     // Operations of models that stand in the path never come here: the router has no form for such paths.
     routes = routes
         .route("/v1beta/models", get(model_list::models))
-        .route("/v1beta/models/{*id}", get(model_list::model));
+        .route(
+            "/v1beta/models/{*id}",
+            get(model_list::model).post(handlers::unknown_route),
+        );
     for root in ["/v1", ""] {
         let in_body = |operation: &Operation| operation.method().is_none();
         for operation in Operation::ALL.into_iter().filter(in_body) {
