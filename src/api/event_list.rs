@@ -8,8 +8,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, header};
 
-use super::handlers::is_events;
 use crate::wire::event_list::EventList;
+
+/// What events are called.
+pub(super) const EVENTS: &str = "text/event-stream";
+
+/// Whether a content type is that of events.
+pub(super) fn is_events(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes().get(..EVENTS.len());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
+}
 
 /// The same answer, its events the items of a list. An answer that is no stream stays as it is.
 pub(super) fn listed(response: Response) -> Response {

@@ -13,10 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
+use super::event_list::{self, EVENTS, is_events};
 use super::identity::identify;
 use super::routed::Routed;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, count, event_list, keepalive, request_headers};
+use super::{answer_headers, body, count, keepalive, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, AnswerBody, ProxyResponse};
 use crate::domain::attempt_record::CacheLookup;
@@ -31,7 +32,6 @@ use crate::wire::dialects;
 use crate::wire::encoding;
 use crate::wire::request::RequestError;
 
-const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -239,12 +239,6 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
             events(Body::from_stream(body), HeaderMap::new())
         }
     }
-}
-
-/// Whether a content type is that of events.
-pub(super) fn is_events(kind: &HeaderValue) -> bool {
-    let kind = kind.as_bytes().get(..EVENTS.len());
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
 }
 
 fn events(body: Body, mut headers: HeaderMap) -> Response {

@@ -17,6 +17,7 @@ mod route;
 mod size;
 
 use self::fields::{ObjectFields, RawName, RequestField};
+use self::route::GenerationConfig;
 use self::size::PromptSize;
 
 pub use self::fields::MAX_FIELDS;
@@ -121,7 +122,9 @@ impl RequestDoc {
         {
             return wrong("model", "a string of Unicode text");
         }
-        route::check(doc.model().as_deref().unwrap_or_default())?;
+        if let Some(expected) = doc.model().as_deref().and_then(route::misfit) {
+            return wrong("model", expected);
+        }
         doc.stream = match doc.raw("stream") {
             None | Some(b"false" | b"null") => false,
             Some(b"true") => true,
@@ -144,6 +147,26 @@ impl RequestDoc {
             Cow::Owned(serde_json::from_slice::<String>(raw).ok()?)
         };
         (!model.is_empty()).then_some(model)
+    }
+
+    /// The same request for this model, its answer streamed or not, whatever its body says of either.
+    ///
+    /// # Errors
+    /// A model longer than 256 bytes or with control characters.
+    pub fn routed(mut self, model: &str, stream: bool) -> Result<Self, RequestError> {
+        if let Some(expected) = route::misfit(model) {
+            let field = "model";
+            return Err(RequestError::WrongType { field, expected });
+        }
+        self.routed = Some(model.into());
+        self.stream = stream;
+        Ok(self)
+    }
+
+    fn generation_config(&self) -> Option<GenerationConfig> {
+        let mut names = ["generationConfig", "generation_config"].into_iter();
+        let raw = names.find_map(|name| self.raw(name))?;
+        serde_json::from_slice(raw).ok()
     }
 
     /// Lets the body go once nobody will be asked any more. What does not need it is known still.

@@ -24,7 +24,7 @@ struct Embedded {
     #[serde(default)]
     embeddings: Vec<Embedding>,
     #[serde(default)]
-    usage_metadata: Option<Counts>,
+    usage_metadata: Option<EmbeddingUsage>,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ struct Embedding {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counts {
+struct EmbeddingUsage {
     #[serde(default)]
     prompt_token_count: Option<u64>,
 }

@@ -54,10 +54,10 @@ pub(super) fn to_bytes(error: &ErrorBody<'_>) -> Bytes {
             "value": {"attempts": error.attempts, "skipped": error.skipped},
         }));
     }
-    body(error.status, error.message, details)
+    body(error.status, error.message, &details)
 }
 
-fn body(status: u16, message: &str, details: Vec<Value>) -> Bytes {
+fn body(status: u16, message: &str, details: &[Value]) -> Bytes {
     let error = json!({
         "code": status, "message": message, "status": grpc(status), "details": details,
     });
@@ -91,13 +91,13 @@ fn status_of(kind: &str) -> u16 {
 /// What ends a stream that cannot be finished: the bare object. Google's client for JavaScript looks for an error only in
 /// a piece that is JSON by itself, and takes an answer that ends with `data: {"error": …}` for a whole one.
 pub(super) fn event(trouble: Trouble<'_>, request_id: &str) -> Bytes {
-    let details = vec![json!({
+    let details = [json!({
         "@type": format!("{TYPES}ErrorInfo"),
         "reason": trouble.code.to_ascii_uppercase(),
         "domain": "pointsman",
         "metadata": {"code": trouble.code, "request_id": request_id},
     })];
-    body(status_of(trouble.kind), trouble.message, details)
+    body(status_of(trouble.kind), trouble.message, &details)
 }
 
 /// The same made from an upstream's own error. One in Google's form keeps what it says.

@@ -2,246 +2,17 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::HeaderMap;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use bytes::Bytes;
-
+use super::envelope::{AnswerEnvelope, CandidateSummary};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, Operation};
-use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::sse::RawEvent;
-
-/// Longer texts are no names.
-const LONGEST: usize = 256;
-/// So many reasons are told.
-const REASONS: usize = 8;
-
-/// What an answer, or one event of a streamed one, has at its top.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    candidates: Option<Vec<Candidate<'a>>>,
-    #[serde(borrow, alias = "prompt_feedback")]
-    prompt_feedback: Option<&'a RawValue>,
-    #[serde(borrow, alias = "usage_metadata")]
-    usage_metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, alias = "response_id")]
-    response_id: Option<&'a RawValue>,
-    #[serde(borrow, alias = "model_version")]
-    model_version: Option<&'a RawValue>,
-    #[serde(borrow, alias = "total_tokens")]
-    total_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    embedding: Option<&'a RawValue>,
-    #[serde(borrow)]
-    embeddings: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Candidate<'a> {
-    #[serde(borrow)]
-    index: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<Content<'a>>,
-    #[serde(borrow, alias = "finish_reason")]
-    finish_reason: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Content<'a> {
-    #[serde(borrow)]
-    parts: Option<Vec<Part<'a>>>,
-}
-
-/// A part, as far as it tells whether the model produced anything.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, alias = "function_call")]
-    function_call: Option<&'a RawValue>,
-    #[serde(borrow, alias = "inline_data")]
-    inline_data: Option<&'a RawValue>,
-    #[serde(borrow, alias = "file_data")]
-    file_data: Option<&'a RawValue>,
-    #[serde(borrow, alias = "executable_code")]
-    executable_code: Option<&'a RawValue>,
-    #[serde(borrow, alias = "code_execution_result")]
-    code_execution_result: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Feedback<'a> {
-    #[serde(borrow, alias = "block_reason")]
-    block_reason: Option<&'a RawValue>,
-}
-
-/// A text without escapes, as names and reasons are; empty for anything else.
-fn word<'a>(raw: Option<&'a RawValue>) -> &'a str {
-    let quoted = raw.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
-    quoted
-        .filter(|word| !word.contains('\\'))
-        .unwrap_or_default()
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "camelCase", default)]
-struct Counts {
-    #[serde(alias = "prompt_token_count")]
-    prompt_token_count: Option<u64>,
-    #[serde(alias = "tool_use_prompt_token_count")]
-    tool_use_prompt_token_count: Option<u64>,
-    #[serde(alias = "candidates_token_count")]
-    candidates_token_count: Option<u64>,
-    #[serde(alias = "thoughts_token_count")]
-    thoughts_token_count: Option<u64>,
-    #[serde(alias = "cached_content_token_count")]
-    cached_content_token_count: Option<u64>,
-    #[serde(alias = "total_token_count")]
-    total_token_count: Option<u64>,
-}
-
-impl From<Counts> for Usage {
-    fn from(counts: Counts) -> Self {
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        let prompt = sum(
-            counts.prompt_token_count,
-            counts.tool_use_prompt_token_count,
-        );
-        let rest = counts.total_token_count.zip(prompt);
-        let rest = rest.map(|(total, prompt)| total.saturating_sub(prompt));
-        let answer = sum(counts.candidates_token_count, counts.thoughts_token_count);
-        Self {
-            prompt_tokens: prompt,
-            completion_tokens: answer.or(rest.filter(|rest| *rest > 0)),
-            cached_tokens: counts.cached_content_token_count,
-            reasoning_tokens: counts.thoughts_token_count,
-        }
-    }
-}
-
-impl Part<'_> {
-    /// Whether the model produced something in it. A signature by itself is nothing.
-    fn says(&self) -> bool {
-        let text = self.text.map_or("", RawValue::get);
-        let others = [
-            self.function_call,
-            self.inline_data,
-            self.file_data,
-            self.executable_code,
-            self.code_execution_result,
-        ];
-        !matches!(text, "" | "\"\"" | "null")
-            || others
-                .into_iter()
-                .flatten()
-                .any(|value| value.get() != "null")
-    }
-}
-
-impl Candidate<'_> {
-    fn says(&self) -> bool {
-        let parts = self
-            .content
-            .as_ref()
-            .and_then(|content| content.parts.as_ref());
-        parts.into_iter().flatten().any(Part::says)
-    }
-
-    /// Why it ended, if it did.
-    fn reason(&self) -> Option<&str> {
-        let reason = word(self.finish_reason);
-        (!matches!(reason, "" | "FINISH_REASON_UNSPECIFIED")).then_some(reason)
-    }
-
-    /// Its place among the candidates, where it says so.
-    fn place(&self, at: usize) -> usize {
-        self.index
-            .and_then(|index| index.get().parse().ok())
-            .unwrap_or(at)
-    }
-}
-
-impl<'a> Envelope<'a> {
-    fn read(json: &'a [u8]) -> Option<Self> {
-        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let is_object = json.trim_ascii_start().first() == Some(&b'{');
-        is_object
-            .then(|| serde_json::from_slice(json).ok())
-            .flatten()
-    }
-
-    fn fails(&self) -> bool {
-        let error = self.error.map_or("null", RawValue::get);
-        !matches!(error, "null" | "{}" | "\"\"" | "false")
-    }
-
-    /// Why the prompt was refused, if it was.
-    fn blocked(&self) -> Option<&'a str> {
-        let feedback: Feedback<'a> = serde_json::from_str(self.prompt_feedback?.get()).ok()?;
-        let reason = word(feedback.block_reason);
-        (!matches!(
-            reason,
-            "" | "BLOCK_REASON_UNSPECIFIED" | "BLOCKED_REASON_UNSPECIFIED"
-        ))
-        .then_some(reason)
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        let counts: Counts = serde_json::from_str(self.usage_metadata?.get()).ok()?;
-        Some(Usage::from(counts)).filter(|usage| *usage != Usage::default())
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate<'a>> {
-        self.candidates.iter().flatten()
-    }
-
-    /// The candidates that have ended, one bit each. A refused prompt has ended them all.
-    fn finished(&self) -> u128 {
-        let ended = self.candidates().enumerate().filter_map(|(at, candidate)| {
-            candidate.reason()?;
-            1_u128.checked_shl(u32::try_from(candidate.place(at)).ok()?)
-        });
-        let ended = ended.fold(0, |all, one| all | one);
-        let blocked = self.candidates().next().is_none() && self.blocked().is_some();
-        if blocked { u128::MAX } else { ended }
-    }
-
-    fn note(&self, answered: &mut ResponseMeta) {
-        let name = |raw| -> Option<Box<str>> {
-            let text = word(raw);
-            (!text.is_empty() && text.len() <= LONGEST).then(|| text.into())
-        };
-        answered.id = answered.id.take().or_else(|| name(self.response_id));
-        answered.model = answered.model.take().or_else(|| name(self.model_version));
-        let candidates = self.candidates().enumerate();
-        let reasons = candidates
-            .filter_map(|(at, candidate)| Some((candidate.place(at), candidate.reason()?)));
-        let blocked = self.blocked().map(|reason| (0, reason));
-        for (index, reason) in reasons.chain(blocked) {
-            let told = &answered.finish_reasons;
-            let again = told.len() > index && told.iter().any(|other| **other == *reason);
-            if told.len() < REASONS && !again && reason.len() <= LONGEST {
-                answered.finish_reasons.push(reason.into());
-            }
-        }
-    }
-}
 
 /// Looks at the body of a 2xx, and notes what a good one says of itself.
 pub(super) fn inspect(
@@ -261,7 +32,7 @@ pub(super) fn inspect(
 }
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
-    let Some(envelope) = Envelope::read(body) else {
+    let Some(envelope) = AnswerEnvelope::read(body) else {
         return match listed_error(body) {
             Some(error) => Inspection::ErrorInside(error),
             None => Inspection::Malformed("the answer is not a JSON object of Gemini's API"),
@@ -306,7 +77,7 @@ fn listed_error(body: &[u8]) -> Option<ErrorDoc> {
     }
     let items: Vec<&RawValue> = serde_json::from_slice(body).ok()?;
     let mut failed = items.into_iter().filter(|item| {
-        Envelope::read(item.get().as_bytes()).is_some_and(|envelope| envelope.fails())
+        AnswerEnvelope::read(item.get().as_bytes()).is_some_and(|envelope| envelope.fails())
     });
     let error = failed.next()?;
     Some(ErrorDoc::of_json(error.get().as_bytes(), None))
@@ -330,7 +101,7 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
             ..StreamEvent::default()
         };
     }
-    let Some(envelope) = Envelope::read(data) else {
+    let Some(envelope) = AnswerEnvelope::read(data) else {
         return match listed_error(data) {
             Some(error) => StreamEvent::foreign(error),
             None => StreamEvent::malformed(),
@@ -344,7 +115,7 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
     }
     StreamEvent {
         life: true,
-        content: envelope.candidates().any(Candidate::says),
+        content: envelope.candidates().any(CandidateSummary::says),
         finished: envelope.finished(),
         usage: envelope.usage(),
         ..StreamEvent::default()
@@ -355,7 +126,7 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
 /// fails.
 fn last_words(event: &RawEvent) -> StreamEvent {
     let raw = event.raw.trim_ascii();
-    match Envelope::read(raw) {
+    match AnswerEnvelope::read(raw) {
         Some(envelope) if envelope.fails() => StreamEvent::foreign(ErrorDoc::of_json(raw, None)),
         Some(_) => StreamEvent::malformed(),
         None => match listed_error(raw) {
@@ -368,14 +139,14 @@ fn last_words(event: &RawEvent) -> StreamEvent {
 
 /// Adds what an event says of its answer.
 pub(super) fn note(answered: &mut ResponseMeta, event: &RawEvent) {
-    if let Some(envelope) = Envelope::read(&event.data()) {
+    if let Some(envelope) = AnswerEnvelope::read(&event.data()) {
         envelope.note(answered);
     }
 }
 
 /// Bytes of text that an answer, or one event's data, says.
 pub(super) fn text_bytes(data: &[u8]) -> u64 {
-    let Some(envelope) = Envelope::read(data) else {
+    let Some(envelope) = AnswerEnvelope::read(data) else {
         return 0;
     };
     let contents = envelope
@@ -396,7 +167,7 @@ pub(super) fn text_bytes(data: &[u8]) -> u64 {
 
 /// The count that an answer to a request for one holds.
 pub(super) fn total_tokens(body: &[u8]) -> Option<u64> {
-    let envelope = Envelope::read(body)?;
+    let envelope = AnswerEnvelope::read(body)?;
     serde_json::from_str::<Value>(envelope.total_tokens?.get())
         .ok()?
         .as_u64()

@@ -4,6 +4,7 @@
 
 mod caller;
 mod embeddings;
+mod envelope;
 mod error;
 mod generation;
 mod ir;

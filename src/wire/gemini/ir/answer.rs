@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hasher};
 
 use serde_json::Value;
 
-use super::UNKNOWN;
-use super::conversation::{ON_TEXT, Reader};
-use super::spoken::Spoken;
+use super::conversation::Reader;
+use super::fields::encoder;
+use super::spoken::AnswerParts;
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::camel;
 use crate::wire::gemini::tool_names::ToolNames;
@@ -241,7 +241,7 @@ pub(in crate::wire::gemini) fn encode_answer(
     answer: ChatAnswer,
     names: &ToolNames,
 ) -> (Value, Losses) {
-    let mut encoder = Encoder::new(answer.origin, ID, UNKNOWN);
+    let mut encoder = encoder(answer.origin);
     let mut fields = encoder.begin("", answer.extra);
     put(&mut fields, "responseId", answer.id);
     put(&mut fields, "modelVersion", answer.model);
@@ -250,7 +250,7 @@ pub(in crate::wire::gemini) fn encode_answer(
         let path = format!("candidates[{}]", candidate.index);
         let mut own = encoder.begin(&path, candidate.extra);
         let mut content = encoder.begin(&path, candidate.message.extra);
-        let mut spoken = Spoken::new(names);
+        let mut spoken = AnswerParts::new(names);
         for part in candidate.message.parts {
             spoken.part(&mut encoder, &path, part);
         }
@@ -271,9 +271,4 @@ pub(in crate::wire::gemini) fn encode_answer(
     let usage = answer.usage.map(|usage| encode_usage(&mut encoder, usage));
     put(&mut fields, "usageMetadata", usage);
     (Value::Object(fields), encoder.losses)
-}
-
-/// Whether a signature stood on the text in front of it.
-pub(super) fn is_on_text(field: &str) -> bool {
-    field == ON_TEXT
 }

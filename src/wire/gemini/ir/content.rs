@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::conversation::ON_TEXT;
-use super::{UNKNOWN, media, tools};
+use super::fields::UNKNOWN;
+use super::{media, tools};
 use crate::wire::gemini::ID;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{
@@ -26,12 +27,12 @@ pub(super) struct Writer<'a> {
     pub(super) wants_signatures: bool,
     /// The tools that were called, by the ids of the calls.
     names: BTreeMap<String, String>,
-    contents: Vec<Content>,
+    contents: Vec<ContentDraft>,
 }
 
 /// A content as it is put together.
 #[derive(Default)]
-struct Content {
+struct ContentDraft {
     is_model: bool,
     extra: Extra,
     parts: Vec<Value>,
@@ -63,10 +64,10 @@ impl<'a> Writer<'a> {
         if name.is_some() {
             self.encoder.lose(format!("{path}.name"), UNKNOWN);
         }
-        let mut content = Content {
+        let mut content = ContentDraft {
             is_model: role == ChatRole::Assistant,
             extra,
-            ..Content::default()
+            ..ContentDraft::default()
         };
         let mut signature = None;
         for (at, part) in parts.into_iter().enumerate() {
@@ -89,7 +90,7 @@ impl<'a> Writer<'a> {
     /// The parts of an instruction.
     pub(super) fn instruction(&mut self, path: &str, message: ChatMessage) -> (Vec<Value>, Extra) {
         let extra = self.encoder.begin(path, message.extra);
-        let mut content = Content::default();
+        let mut content = ContentDraft::default();
         for (at, part) in message.parts.into_iter().enumerate() {
             self.part(
                 &format!("{path}.content[{at}]"),
@@ -105,7 +106,7 @@ impl<'a> Writer<'a> {
         &mut self,
         path: &str,
         part: ContentPart,
-        content: &mut Content,
+        content: &mut ContentDraft,
         signature: &mut Option<String>,
     ) {
         let ContentPart { body, cache, extra } = part;
@@ -178,7 +179,7 @@ impl<'a> Writer<'a> {
         &mut self,
         path: &str,
         (mut own, reasoning): (Extra, ReasoningPart),
-        content: &mut Content,
+        content: &mut ContentDraft,
         signature: &mut Option<String>,
     ) {
         if reasoning.maker.as_deref() != Some(ID) {
@@ -218,7 +219,7 @@ impl<'a> Writer<'a> {
         mut own: Extra,
         call: ToolCall,
         signature: &mut Option<String>,
-        content: &mut Content,
+        content: &mut ContentDraft,
     ) -> Value {
         let args = match call.kind {
             ToolCallKind::Custom => tools::custom_arguments(&call.arguments),
@@ -246,7 +247,13 @@ impl<'a> Writer<'a> {
     }
 
     /// What a tool answered. One whose call is not there is told in words: Google refuses it as a result.
-    fn result(&mut self, path: &str, mut own: Extra, result: ToolResult, content: &mut Content) {
+    fn result(
+        &mut self,
+        path: &str,
+        mut own: Extra,
+        result: ToolResult,
+        content: &mut ContentDraft,
+    ) {
         let mut texts = Vec::new();
         let mut parts = Vec::new();
         for (at, part) in result.content.into_iter().enumerate() {
@@ -294,7 +301,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Calls of another model have no signature, which the newest models want to see on the first of each step.
-    fn sign(&self, content: &mut Content) {
+    fn sign(&self, content: &mut ContentDraft) {
         if self.encoder.same || !self.wants_signatures {
             return;
         }
@@ -308,7 +315,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn add(&mut self, content: Content) {
+    fn add(&mut self, content: ContentDraft) {
         if self.encoder.same {
             return self.contents.push(content);
         }
@@ -340,7 +347,7 @@ impl<'a> Writer<'a> {
             out.push(json!({"role": "user", "parts": [{"text": " "}]}));
         }
         for content in contents {
-            let Content {
+            let ContentDraft {
                 is_model,
                 extra: mut fields,
                 parts,

@@ -169,7 +169,7 @@ impl Reader {
         let response = fields.get("functionResponse");
         let told = |name: &str| Some(response?.get(name)?.as_str()?.to_owned());
         let name = self.names.sent(told("name").unwrap_or_default());
-        let Some(call_id) = self.answered(told("id"), &name) else {
+        let Some(call_id) = self.answered(told("id").as_deref(), &name) else {
             // Of a call that is not there: no other dialect takes a result without one.
             return unknown(Value::Object(fields));
         };
@@ -195,8 +195,8 @@ impl Reader {
     }
 
     /// The id of the call that a result is of.
-    fn answered(&mut self, id: Option<String>, name: &str) -> Option<String> {
-        let by_id = id.as_deref().filter(|id| !id.is_empty()).and_then(|id| {
+    fn answered(&mut self, id: Option<&str>, name: &str) -> Option<String> {
+        let by_id = id.filter(|id| !id.is_empty()).and_then(|id| {
             let mut calls = self.calls.iter().rev();
             calls.find(|call| call.id == id).map(|call| call.id.clone())
         });

@@ -7,6 +7,7 @@ mod answer;
 mod carried;
 mod content;
 mod conversation;
+mod fields;
 mod media;
 mod request;
 mod request_out;
@@ -24,6 +25,3 @@ pub(super) use request::{SPELLING, decode_call};
 pub(super) use request_out::encode_request;
 pub(super) use stream::{ContentDecoder, ContentEncoder};
 pub(super) use tools::names as tool_names;
-
-/// Why what another dialect says is not carried over.
-pub(super) const UNKNOWN: &str = "Gemini has no field for it";

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::content::Writer;
+use super::fields::{UNKNOWN, encoder};
 use super::settings::{self, Settings};
-use super::{UNKNOWN, tools};
-use crate::wire::gemini::ID;
+use super::tools;
 use crate::wire::gemini::generation::wants_signatures;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{ChatMessage, ChatRequest, ChatRole, Extra, Losses};
@@ -13,7 +13,7 @@ use crate::wire::ir::{ChatMessage, ChatRequest, ChatRole, Extra, Losses};
 /// Writes the body of a request, and says what has no place in it. The model and whether the answer is streamed stand in
 /// the path.
 pub(in crate::wire::gemini) fn encode_request(request: ChatRequest) -> (Value, Losses) {
-    let mut encoder = Encoder::new(request.origin, ID, UNKNOWN);
+    let mut encoder = encoder(request.origin);
     let model = request.model.unwrap_or_default();
     let mut extra = request.extra;
     let mut fields = Extra::new();
@@ -46,7 +46,7 @@ pub(in crate::wire::gemini) fn encode_request(request: ChatRequest) -> (Value, L
     match request.service_tier.as_deref() {
         None | Some("auto" | "default") => {}
         Some(tier @ ("flex" | "priority" | "standard")) => {
-            put(&mut fields, "serviceTier", Some(tier))
+            put(&mut fields, "serviceTier", Some(tier));
         }
         Some(tier) if encoder.same => put(&mut fields, "serviceTier", Some(tier)),
         Some(_) => encoder.lose("service_tier", UNKNOWN),

@@ -190,29 +190,15 @@ fn encode_thinking(
     if reasoning == ReasoningConfig::default() {
         return;
     }
+    if encoder.same {
+        return put_thinking(config, reasoning);
+    }
     let ReasoningConfig {
         effort,
         enabled,
         budget_tokens,
         summary,
     } = reasoning;
-    if encoder.same {
-        let level = effort.map(|effort| effort.to_ascii_uppercase());
-        put_in(config, "thinkingConfig", "thinkingLevel", level);
-        let budget = match enabled {
-            Some(false) => Some(Number::from(0)),
-            Some(true) => Some(Number::from(-1)),
-            None => budget_tokens,
-        };
-        put_in(
-            config,
-            "thinkingConfig",
-            "thinkingBudget",
-            budget.map(Value::Number),
-        );
-        let tells = summary.is_some().then_some(true);
-        return put_in(config, "thinkingConfig", "includeThoughts", tells);
-    }
     let off = enabled == Some(false) || effort.as_deref() == Some("none");
     let budget = budget_tokens.as_ref().and_then(Number::as_u64);
     let mut thinking = match config.remove("thinkingConfig") {
@@ -244,13 +230,7 @@ fn encode_thinking(
         }
         ThinkingForm::Level { minimal } => {
             let effort = effort.or_else(|| budget.map(|budget| effort_of(budget).to_owned()));
-            let level = match (off, effort.as_deref()) {
-                (true, _) | (_, Some("minimal")) if minimal => Some("MINIMAL"),
-                (true, _) | (_, Some("minimal" | "low")) => Some("LOW"),
-                (_, Some("medium")) => Some("MEDIUM"),
-                (_, Some("high" | "xhigh" | "max")) => Some("HIGH"),
-                _ => None,
-            };
+            let level = level_of(off, effort.as_deref(), minimal);
             put(&mut thinking, "thinkingLevel", level);
         }
     }
@@ -264,6 +244,32 @@ fn encode_thinking(
     }
     if !thinking.is_empty() {
         config.insert("thinkingConfig".to_owned(), Value::Object(thinking));
+    }
+}
+
+/// Google's own settings, as they were.
+fn put_thinking(config: &mut Extra, reasoning: ReasoningConfig) {
+    const PLACE: &str = "thinkingConfig";
+    let level = reasoning.effort.map(|effort| effort.to_ascii_uppercase());
+    put_in(config, PLACE, "thinkingLevel", level);
+    let budget = match reasoning.enabled {
+        Some(false) => Some(Number::from(0)),
+        Some(true) => Some(Number::from(-1)),
+        None => reasoning.budget_tokens,
+    };
+    put_in(config, PLACE, "thinkingBudget", budget.map(Value::Number));
+    let tells = reasoning.summary.is_some().then_some(true);
+    put_in(config, PLACE, "includeThoughts", tells);
+}
+
+/// The level for an effort. `minimal`: whether there is one below the low one.
+fn level_of(off: bool, effort: Option<&str>, minimal: bool) -> Option<&'static str> {
+    match (off, effort) {
+        (true, _) | (_, Some("minimal")) if minimal => Some("MINIMAL"),
+        (true, _) | (_, Some("minimal" | "low")) => Some("LOW"),
+        (_, Some("medium")) => Some("MEDIUM"),
+        (_, Some("high" | "xhigh" | "max")) => Some("HIGH"),
+        _ => None,
     }
 }
 

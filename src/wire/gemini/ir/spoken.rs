@@ -2,25 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::answer::is_on_text;
 use super::carried;
 use super::content::arguments;
+use super::conversation::ON_TEXT;
+use super::fields::UNKNOWN;
+use super::media;
 use super::tools::custom_arguments;
-use super::{UNKNOWN, media};
 use crate::wire::gemini::ID;
 use crate::wire::gemini::tool_names::ToolNames;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{ContentPart, PartBody, ReasoningPart, ToolCall, ToolCallKind};
 
 /// Writes the parts of one candidate.
-pub(super) struct Spoken<'a> {
+pub(super) struct AnswerParts<'a> {
     names: &'a ToolNames,
     parts: Vec<Value>,
     /// What the next call is to carry.
     carried: Option<String>,
 }
 
-impl<'a> Spoken<'a> {
+impl<'a> AnswerParts<'a> {
     /// To a request whose tools have these names.
     pub(super) fn new(names: &'a ToolNames) -> Self {
         Self {
@@ -74,7 +75,7 @@ impl<'a> Spoken<'a> {
         reasoning: ReasoningPart,
     ) {
         if encoder.same {
-            if is_on_text(reasoning.field)
+            if reasoning.field == ON_TEXT
                 && let Some(Value::Object(text)) = self.parts.last_mut()
             {
                 return put(text, "thoughtSignature", reasoning.signature);

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
-use super::UNKNOWN;
 use super::answer::{
     call_prefix, citations_of, content_of, decode_usage, encode_usage, is_blocked, stop_reason,
     stop_word, with_calls,
 };
 use super::conversation::Reader;
-use super::spoken::{Spoken, signature_of};
+use super::fields::{UNKNOWN, encoder};
+use super::spoken::{AnswerParts, signature_of};
 use crate::wire::dialect::{EventDecoder, EventEncoder};
-use crate::wire::gemini::ID;
 use crate::wire::gemini::names::camel;
 use crate::wire::gemini::tool_names::ToolNames;
 use crate::wire::ir::fields::{Encoder, count, list, put, text};
@@ -195,7 +194,7 @@ impl ContentEncoder {
     pub(in crate::wire::gemini) fn new(names: ToolNames) -> Self {
         Self {
             // No dialect has this name: nothing is carried over as it stood.
-            encoder: Encoder::new("", ID, UNKNOWN),
+            encoder: encoder(""),
             names,
             head: Extra::new(),
             candidates: BTreeMap::new(),
@@ -259,7 +258,7 @@ impl ContentEncoder {
         self.candidates.entry(0).or_default();
         let mut candidates = Vec::new();
         for (index, state) in std::mem::take(&mut self.candidates) {
-            let mut spoken = Spoken::new(&self.names);
+            let mut spoken = AnswerParts::new(&self.names);
             if let Some(signature) = state.carried {
                 spoken.carry(signature);
             }

@@ -146,7 +146,7 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
                 functions.push(Value::Object(own));
             }
             ToolDefinition::Native { extra, .. } if encoder.same => {
-                groups.push(Value::Object(extra))
+                groups.push(Value::Object(extra));
             }
             ToolDefinition::Native { kind, mut extra } if kind == "custom" => {
                 match encode_custom(&mut extra) {

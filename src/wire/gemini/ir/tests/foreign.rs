@@ -263,7 +263,7 @@ fn a_tool_of_free_text_is_a_function_of_one_text() {
 }
 
 /// What a client of Gemini's asks, as chat completions.
-fn told(body: Value) -> (Value, Vec<String>) {
+fn told(body: &Value) -> (Value, Vec<String>) {
     let doc = RequestDoc::parse(body.to_string().into()).unwrap();
     chat::encode(decode_call(&doc).unwrap())
 }
@@ -277,7 +277,7 @@ fn results_without_ids_belong_to_the_calls_by_name_and_order() {
         json!({"role": "model", "parts": all.collect::<Vec<_>>()})
     };
     let result = |name: &str, text: &str| json!({"function_response": {"name": name, "response": {"name": name, "content": text}}});
-    let (body, _) = told(json!({"contents": [
+    let (body, _) = told(&json!({"contents": [
         {"parts": [{"text": "q"}]},
         calls(&["f", "g", "f"]),
         {"role": "function", "parts": [result("g", "1"), result("f", "2"), result("f", "3")]},
@@ -304,7 +304,7 @@ fn results_without_ids_belong_to_the_calls_by_name_and_order() {
 
 #[test]
 fn schemas_of_googles_form_are_json_schema_elsewhere() {
-    let (body, losses) = told(json!({
+    let (body, losses) = told(&json!({
         "contents": [{"role": "user", "parts": [{"text": "q"}]}],
         "tools": [{"function_declarations": [
             {"name": "fs.read", "parameters": {"type": "OBJECT", "properties": {"n": {"type": "INTEGER", "nullable": true}}}},
@@ -326,7 +326,7 @@ fn schemas_of_googles_form_are_json_schema_elsewhere() {
 #[test]
 fn of_several_allowed_tools_the_others_are_not_told() {
     let declared = |name: &str| json!({"name": name});
-    let (body, _) = told(json!({
+    let (body, _) = told(&json!({
         "contents": [{"parts": [{"text": "q"}]}],
         "tools": [{"functionDeclarations": [declared("a"), declared("b"), declared("c")]}],
         "toolConfig": {"functionCallingConfig": {"mode": "any", "allowedFunctionNames": ["a", "c"]}},
