@@ -21,8 +21,9 @@ impl CallerDialect for Gemini {
         super::ID
     }
 
-    fn is_spoken(&self, path: &str, _headers: &HeaderMap) -> bool {
-        path.starts_with("/v1beta/")
+    /// By the version that nobody else has, or by what Google's SDKs call themselves: the newest ones ask below `/v1`.
+    fn is_spoken(&self, path: &str, headers: &HeaderMap) -> bool {
+        path.starts_with("/v1beta/") || headers.contains_key("x-goog-api-client")
     }
 
     fn parse(&self, _operation: Operation, body: Bytes) -> Result<RequestDoc, RequestError> {
@@ -86,6 +87,13 @@ impl CallerDialect for Gemini {
 
     fn spelling(&self) -> Spelling {
         ir::SPELLING
+    }
+
+    /// A part of the prompt that only Google has.
+    fn held_state(&self, _operation: Operation, doc: &RequestDoc) -> Option<&'static str> {
+        let mut names = ["cachedContent", "cached_content"].into_iter();
+        let held = names.any(|name| doc.raw(name).is_some_and(|raw| raw.starts_with(b"\"")));
+        held.then_some("cachedContent")
     }
 
     fn decode_request(

@@ -304,6 +304,21 @@ async fn the_next_upstream_may_speak_another_dialect() {
 }
 
 #[tokio::test]
+async fn a_cached_prompt_is_asked_of_gemini_alone() {
+    let g = ScriptedUpstream::playing([Behaviour::fails(503)]).await;
+    let b = ScriptedUpstream::start().await;
+    let gateway = Gateway::start(BOTH, &[("g", &g), ("b", &b)]).await;
+    let body =
+        json!({"cachedContent": "cachedContents/a", "contents": [{"parts": [{"text": "hi"}]}]});
+    let answer = gateway
+        .post("/v1beta/models/v:generateContent", body.to_string())
+        .send()
+        .await;
+    assert!(answer.status >= 400 && b.count() == 0);
+    assert!(answer.json()["error"]["status"].is_string());
+}
+
+#[tokio::test]
 async fn tokens_are_counted_by_gemini_or_else_here() {
     let (g, gateway) = one().await;
     g.on(
@@ -425,4 +440,8 @@ async fn models_are_listed_in_googles_form() {
         gateway.get("/v1/models").send().await.json()["object"],
         "list"
     );
+    let sdk = gateway
+        .get("/v1/models")
+        .header("x-goog-api-client", "google-genai-sdk/3.6.1");
+    assert_eq!(sdk.send().await.json(), list);
 }
