@@ -61,6 +61,12 @@ impl ApiError {
         self
     }
 
+    /// When to ask again. A 429 says so always: some clients give up when it doesn't.
+    fn comes_back(&self) -> Option<Duration> {
+        let usual = (self.code.status() == 429).then_some(Duration::from_secs(1));
+        self.retry_after.or(usual)
+    }
+
     /// The error body, in the caller's dialect.
     pub(super) fn body(&self, request_id: &str, caller: &dyn CallerDialect) -> bytes::Bytes {
         let attempts = self.records.iter().map(|record| AttemptLine {
@@ -79,6 +85,7 @@ impl ApiError {
         let body = ErrorBody {
             message: &self.message,
             status: self.code.status(),
+            retry_after: self.comes_back(),
             kind: self.code.kind(),
             code: self.code.as_str(),
             param: self.param,
@@ -126,9 +133,7 @@ impl ApiError {
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());
         }
-        // A 429 says so always: some clients give up when it doesn't.
-        let usual = (self.code.status() == 429).then_some(Duration::from_secs(1));
-        if let Some(after) = self.retry_after.or(usual) {
+        if let Some(after) = self.comes_back() {
             // Whole seconds, rounded up: a caller that obeys is never too early. Zero would say nothing.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
+use super::event_list;
 use super::identity::identify;
 use super::respond::{events, write};
+use super::routed::Routed;
 use super::state::{Api, Serving};
 use super::{answer_headers, body, count, keepalive, request_headers};
 use crate::access::Client;
@@ -44,13 +46,18 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     };
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
-    let admitted = admit(operation, (api, &serving), (head, &mut body), caller).await;
+    let routed = Routed::read(&head.uri);
+    let asked = (operation, routed.as_ref());
+    let admitted = admit(asked, (api, &serving), (head, &mut body), caller).await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
             let mut response = serve(&serving, request, place).await;
             response.extensions_mut().insert(until);
-            response
+            match routed.is_some_and(|routed| routed.listed) {
+                true => event_list::listed(response),
+                false => response,
+            }
         }
         Err(error) => {
             let client = client.as_deref();
@@ -118,7 +125,7 @@ fn tagged(mut response: Response, id: &str) -> Response {
 
 /// Everything that can be refused before dispatch hears of it.
 async fn admit(
-    operation: Operation,
+    (operation, routed): (Operation, Option<&Routed>),
     (api, serving): (&Api, &Serving),
     (head, body): (Parts, &mut Body),
     caller: Caller<'_>,
@@ -150,6 +157,10 @@ async fn admit(
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)
+        .and_then(|doc| match routed {
+            Some(Routed { model, stream, .. }) => doc.routed(model, *stream),
+            None => Ok(doc),
+        })
         .map_err(|error| {
             let code = match error {
                 RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,

@@ -50,7 +50,7 @@ pub(super) fn trace(request: &Request, recorder: &Recorder) -> Option<Arc<TraceC
         (None, remote) => TraceContext::passing(remote?),
     };
     Some(Arc::new(TraceContext {
-        versioned: request.uri().path().starts_with("/v1/"),
+        versioned: request.uri().path().starts_with("/v1"),
         ..context
     }))
 }

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::admission_limit::AdmissionPermit;
 use super::answer_headers;
+use super::event_list::{EVENTS, is_events};
 use crate::dispatch::{AnswerBody, ProxyResponse};
 use crate::runtime::kept::Kept;
 
-const EVENTS: &str = "text/event-stream";
 /// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -20,10 +20,6 @@ const LARGE: usize = 64 * 1024;
 
 /// A stream of events.
 pub(super) fn events(body: Body, mut headers: HeaderMap) -> Response {
-    let is_events = |kind: &HeaderValue| {
-        let kind = kind.as_bytes().get(..EVENTS.len());
-        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
-    };
     // Whatever the upstream called them: they were understood as events.
     if !headers.get(header::CONTENT_TYPE).is_some_and(is_events) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));

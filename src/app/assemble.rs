@@ -173,9 +173,9 @@ fn endpoint_of(
         Some((HeaderName::try_from(name).ok()?, value))
     });
     let kind = hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url);
-    let kind = match provider.dialect.id() {
+    let kind = match provider.dialect.maker() {
         // Whoever speaks a maker's dialect fails in its words.
-        dialect if kind.is_empty() && classify::knows(dialect) => dialect,
+        maker if kind.is_empty() && classify::knows(maker) => maker,
         _ => kind,
     };
     Endpoint {

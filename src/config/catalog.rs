@@ -37,6 +37,8 @@ pub struct BuiltIn {
     pub prefill_url: Option<String>,
     /// Whether it has `/responses`.
     responses: Option<bool>,
+    /// The entry of whose provider this is another API, for those who ask for it by name or by dialect.
+    of: Option<String>,
 }
 
 impl BuiltIn {
@@ -44,6 +46,25 @@ impl BuiltIn {
     pub fn dialect(&self) -> Dialect {
         let named = self.dialect.as_deref().and_then(dialects::upstream);
         named.unwrap_or_else(dialects::usual)
+    }
+
+    /// Whose API it is: the id under which its provider's errors are known.
+    pub fn kind(&self) -> &str {
+        self.of.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether it is there as soon as it has a key, without being named.
+    pub fn is_automatic(&self) -> bool {
+        !self.local && self.of.is_none()
+    }
+
+    /// The entry of the same provider that speaks this dialect; itself where there is none.
+    pub fn speaking(&'static self, dialect: Dialect) -> &'static Self {
+        let fits = |other: &&Self| other.kind() == self.kind() && other.dialect() == dialect;
+        match self.dialect() == dialect {
+            true => self,
+            false => all().iter().find(fits).unwrap_or(self),
+        }
     }
 
     /// How it is told to go on from the beginning of an answer, if it can be.

@@ -9,23 +9,12 @@ use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
-use crate::wire::dialects::{self, Dialect, UPSTREAM};
+use crate::wire::dialects::{Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node
-                .reject(
-                    format!("dialect {name} is not supported by this version"),
-                    "use `openai` with the provider's OpenAI-compatible base_url",
-                    report,
-                ),
-            _ => choice(
-                node,
-                &UPSTREAM.map(|dialect| (dialect.id(), dialect)),
-                report,
-            ),
-        }
+        let all = UPSTREAM.map(|dialect| (dialect.id(), dialect));
+        choice(node, &all, report)
     }
 }
 

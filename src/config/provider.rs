@@ -46,6 +46,14 @@ pub(super) fn resolve(
     let dialect = raw
         .dialect
         .unwrap_or_else(|| entry.map_or_else(dialects::usual, BuiltIn::dialect));
+    // Where the provider has another API for this dialect, that one is meant.
+    let entry = entry.map(|entry| {
+        if own_url {
+            entry
+        } else {
+            entry.speaking(dialect)
+        }
+    });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
     let variables = match entry {
@@ -80,7 +88,9 @@ pub(super) fn resolve(
     let usual = entry.filter(|entry| !own_url || entry.local);
     let parts = ProviderParts {
         name: &name,
-        kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
+        kind: entry
+            .map(|entry| entry.kind().to_owned())
+            .unwrap_or_default(),
         endpoint,
         dialect,
         models: (model, models),

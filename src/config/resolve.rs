@@ -223,7 +223,7 @@ fn add_from_environment(
     context: &Context<'_>,
     report: &mut Report,
 ) {
-    for entry in catalog::all().iter().filter(|entry| !entry.local) {
+    for entry in catalog::all().iter().filter(|entry| entry.is_automatic()) {
         let there = |placed: &Placed| {
             placed.provider.kind == entry.id || placed.provider.name.as_str() == entry.id
         };

@@ -28,6 +28,7 @@ pub(super) fn refused(
     let body = request.caller().error(&ErrorBody {
         message: &message,
         status: code.status(),
+        retry_after: None,
         kind: code.kind(),
         code: code.as_str(),
         param: unfit.field(),

@@ -109,16 +109,13 @@ impl Spans<'_> {
     fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
         let (told, context) = (self.told, self.context);
         let path = told.operation.path();
-        let route = format!("/v1{path}");
-        let asked = match context.versioned {
-            true => Cow::Owned(route.clone()),
-            false => Cow::Borrowed(path),
-        };
+        let route = told.operation.spec().route;
+        let asked = if context.versioned { route } else { path };
         let name = format!("POST {route}");
         let mut attributes = vec![
             KeyValue::new(names::HTTP_METHOD, "POST"),
             KeyValue::new(names::HTTP_ROUTE, route),
-            KeyValue::new(names::URL_PATH, asked.into_owned()),
+            KeyValue::new(names::URL_PATH, asked),
             KeyValue::new(names::URL_SCHEME, self.scenery.scheme),
             KeyValue::new(names::REQUEST_ID, told.id.to_string()),
             KeyValue::new(names::OUTCOME, told.outcome),

@@ -29,6 +29,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Its name in the configuration.
     fn id(&self) -> &'static str;
 
+    /// The kind of provider that made it: in its words an upstream fails of which nothing better is known. Empty where others
+    /// have words of their own.
+    fn maker(&self) -> &'static str {
+        self.id()
+    }
+
     /// Whether calls go over a network, with keys and to an address; false for one that this process answers itself.
     fn is_remote(&self) -> bool {
         true
@@ -127,6 +133,35 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     fn decode_count(&self, _body: &[u8]) -> Option<u64> {
         None
     }
+
+    /// What serves an operation of another dialect that is no conversation, such as embeddings.
+    fn adapter(&self, _operation: Operation) -> Option<&'static dyn Adapter> {
+        None
+    }
+}
+
+/// Serves one operation that is no conversation by one of an upstream's own.
+pub trait Adapter: fmt::Debug + Send + Sync {
+    /// The upstream's operation.
+    fn own(&self) -> Operation;
+
+    /// The body of the call for `model`, with `params` filled in where the request does not say, and what had no place
+    /// in it.
+    ///
+    /// # Errors
+    /// A request that the upstream's operation cannot serve.
+    fn request(
+        &self,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Result<(Bytes, Losses), Loss>;
+
+    /// The answer to the request `doc` as its caller reads it.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn answer(&self, doc: &RequestDoc, body: &[u8]) -> Result<Bytes, Loss>;
 }
 
 /// Reads one streamed answer into the neutral form, event by event.

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use super::anthropic::Anthropic;
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
+use super::gemini::Gemini;
 use super::openai::OpenAi;
 use super::responses::Responses;
 use crate::domain::dialect::Operation;
@@ -13,10 +14,10 @@ use crate::domain::dialect::Operation;
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// What an upstream may speak. The first one holds where nothing else is said.
-pub static UPSTREAM: [Dialect; 4] = [&OpenAi, &Anthropic, &Responses, &EchoDialect];
+pub static UPSTREAM: [Dialect; 5] = [&OpenAi, &Anthropic, &Gemini, &Responses, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 3] = [&OpenAi, &Anthropic, &Responses];
+pub static CALLER: [&dyn CallerDialect; 4] = [&OpenAi, &Anthropic, &Gemini, &Responses];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -17,7 +18,7 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, StreamItem};
+use super::ir::{Loss, Losses, StreamItem};
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
@@ -76,7 +77,10 @@ impl Exchange {
         let own = match upstream.path(operation) {
             Some(_) => operation,
             None if operation.counts() => upstream.counting()?,
-            None => upstream.conversation()?,
+            None => match upstream.adapter(operation) {
+                Some(adapter) => adapter.own(),
+                None => upstream.conversation()?,
+            },
         };
         Some(Self {
             caller,
@@ -113,15 +117,18 @@ impl Exchange {
         rejects: bool,
     ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
-        let mut dropped = Dropped::default();
         if self.is_identity() {
-            let body = self.upstream.body(doc, model, params);
             return Ok(Outgoing {
                 path,
-                body,
-                dropped,
+                body: self.upstream.body(doc, model, params),
+                dropped: Dropped::default(),
                 has_custom_tools: false,
             });
+        }
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let made = adapter.request(doc, model, params);
+            let (body, losses) = made.map_err(Unfit::Unreadable)?;
+            return self.fit((path, body, false), &losses, rejects);
         }
         let request = self.caller.decode_request(self.operation, doc);
         let request = request.ok_or(Unfit::NoSuchOperation)?;
@@ -132,19 +139,25 @@ impl Exchange {
         request.model = Some(model.to_owned());
         if self.operation.counts() {
             let body = self.upstream.encode_count(request);
-            return Ok(Outgoing {
-                path,
-                body,
-                dropped,
-                has_custom_tools: false,
-            });
+            return self.fit((path, body, false), &Losses::new(), rejects);
         }
         if self.plain_tools {
             request.make_tools_plain();
         }
         let has_custom_tools = request.has_custom_tools();
         let (body, losses) = self.upstream.encode_request(request, params);
-        spelling::note_request(&mut dropped, &losses, self.caller.spelling());
+        self.fit((path, body, has_custom_tools), &losses, rejects)
+    }
+
+    /// A call of which this was left out; with `rejects` only if that is nothing.
+    fn fit(
+        &self,
+        (path, body, has_custom_tools): (Cow<'static, str>, Bytes, bool),
+        losses: &Losses,
+        rejects: bool,
+    ) -> Result<Outgoing, Unfit> {
+        let mut dropped = Dropped::default();
+        spelling::note_request(&mut dropped, losses, self.caller.spelling());
         match rejects && !dropped.is_empty() {
             true => Err(Unfit::NoPlace(dropped)),
             false => Ok(Outgoing {
@@ -191,6 +204,11 @@ impl Exchange {
             return Ok(body);
         }
         let body = readable(headers, &body);
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let body = adapter.answer(doc, &body)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(body);
+        }
         if self.operation.counts() {
             let none = || Loss {
                 path: String::new(),
@@ -207,12 +225,14 @@ impl Exchange {
         Ok(body)
     }
 
-    /// An upstream's refusal as its caller reads it: its words in the caller's form.
+    /// An upstream's refusal as its caller reads it: its words in the caller's form. `retry_after`: when it says that asking
+    /// again may help.
     pub fn refusal(
         &self,
         status: u16,
         headers: &mut HeaderMap,
         body: Bytes,
+        retry_after: Option<Duration>,
         request_id: &str,
     ) -> Bytes {
         if self.is_identity() {
@@ -226,6 +246,7 @@ impl Exchange {
         self.caller.error(&ErrorBody {
             message: doc.message(),
             status,
+            retry_after: retry_after.filter(|_| status == 429 || status >= 500),
             kind: error_code::kind_of(status),
             code: doc.first(ErrorField::Code).unwrap_or("upstream_error"),
             param: None,

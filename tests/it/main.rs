@@ -29,6 +29,7 @@ mod explain;
 mod failover;
 mod floods;
 mod foreign_streams;
+mod gemini;
 mod headers;
 mod health;
 mod hedging;

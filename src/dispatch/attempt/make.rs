@@ -130,7 +130,9 @@ fn fit(
         AttemptResult::Failed(failure, whole) => {
             let whole = whole.map(|mut whole| {
                 let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
-                whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
+                let hint = failure.retry_after;
+                let headers = &mut whole.headers;
+                whole.body = exchange.refusal(whole.status, headers, body, hint, &request.id);
                 whole
             });
             AttemptResult::Failed(redacted::failure(failure, &redactor), whole)

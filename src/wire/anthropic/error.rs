@@ -156,6 +156,7 @@ mod tests {
         let bytes = to_bytes(&ErrorBody {
             message: "no",
             status,
+            retry_after: None,
             kind: "server_error",
             code: "c",
             param: None,

@@ -205,7 +205,7 @@ fn what_is_no_conversation_is_not_translated() {
 fn a_refusal_keeps_its_words_in_the_callers_form() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
     let body = Bytes::from_static(br#"{"detail":"not so loud"}"#);
-    let refusal = exchange.refusal(429, &mut HeaderMap::new(), body, "req_1");
+    let refusal = exchange.refusal(429, &mut HeaderMap::new(), body, None, "req_1");
     let refusal: Value = serde_json::from_slice(&refusal).unwrap();
     assert_eq!(refusal["error"]["message"], "not so loud");
     assert_eq!(refusal["error"]["type"], "rate_limit_error");

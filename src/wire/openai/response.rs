@@ -80,7 +80,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Results => list(envelope.results),
         AnswerList::Output => list(envelope.output),
         // No operation of this dialect.
-        AnswerList::Content => false,
+        AnswerList::Content | AnswerList::Candidates | AnswerList::Embedding => false,
         AnswerList::Count => counted(text.as_bytes()).is_some(),
     };
     let numbered = operation.events() == EventForm::Numbered;

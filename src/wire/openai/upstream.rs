@@ -22,6 +22,11 @@ impl UpstreamDialect for OpenAi {
         super::ID
     }
 
+    /// Nearly everybody speaks it, each failing in words of its own.
+    fn maker(&self) -> &'static str {
+        ""
+    }
+
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
         let own = [super::ID, crate::wire::responses::ID];

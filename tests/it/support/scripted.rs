@@ -360,10 +360,11 @@ async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result
         }
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
-    let bearer = header("authorization");
-    let bearer = bearer.and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()));
-    let key = bearer.or_else(|| header("x-api-key"));
-    let key = key.map(|key| planted::known(&key));
+    let key = header("authorization")
+        .and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()))
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .map(|key| planted::known(&key));
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));

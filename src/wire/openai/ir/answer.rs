@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Encoder, count, encoder, inside, list, number, put, put_in, text};
+use super::fit;
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
 use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
@@ -63,7 +64,8 @@ pub(super) fn stop_word(reason: StopReason, same: bool) -> String {
         StopReason::ToolCalls => "tool_calls",
         StopReason::ContentFilter | StopReason::Refusal => "content_filter",
         StopReason::Other(word) if same => return word,
-        StopReason::Other(_) => "stop",
+        // Never an ordinary end: something went wrong that this dialect has no word for.
+        StopReason::Other(word) => return word.to_ascii_lowercase(),
     };
     word.to_owned()
 }
@@ -138,7 +140,12 @@ pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Loss
         let path = format!("choices[{}]", candidate.index);
         let mut choice = encoder.begin(&path, candidate.extra);
         choice.entry("index").or_insert(candidate.index.into());
-        let message = encode_message(&mut encoder, &format!("{path}.message"), candidate.message);
+        let mut message = candidate.message;
+        if !encoder.same {
+            // Clients want one text.
+            message.parts = fit::join(message.parts, "");
+        }
+        let message = encode_message(&mut encoder, &format!("{path}.message"), message);
         put(&mut choice, "message", message.into_iter().next_back());
         let reason = candidate.stop.map(|reason| stop_word(reason, encoder.same));
         put(&mut choice, "finish_reason", reason);

@@ -189,7 +189,7 @@ fn fit_messages(encoder: &mut Encoder, messages: Vec<ChatMessage>) -> Vec<ChatMe
             let _ = encoder.begin(&path, message.extra);
             continue;
         }
-        message.parts = join(rest);
+        message.parts = join(rest, BETWEEN);
         out.push(message);
     }
     if !after.is_empty() {
@@ -201,7 +201,7 @@ fn fit_messages(encoder: &mut Encoder, messages: Vec<ChatMessage>) -> Vec<ChatMe
 fn user(parts: Vec<ContentPart>) -> ChatMessage {
     ChatMessage {
         role: ChatRole::User,
-        parts: join(parts),
+        parts: join(parts, BETWEEN),
         name: None,
         extra: Extra::new(),
     }
@@ -289,7 +289,7 @@ fn text_result(mut part: ContentPart) -> (ContentPart, Vec<ContentPart>) {
         let content = std::mem::take(&mut result.content);
         let (texts, others): (Vec<_>, Vec<_>) = content.into_iter().partition(is_text);
         media = others;
-        result.content = match join(texts) {
+        result.content = match join(texts, BETWEEN) {
             // There must be a content.
             texts if texts.is_empty() && media.is_empty() => vec![ContentPart::text("")],
             texts if texts.is_empty() => vec![ContentPart::text(FOLLOWS)],
@@ -303,8 +303,8 @@ fn is_text(part: &ContentPart) -> bool {
     matches!(part.body, PartBody::Text { .. })
 }
 
-/// Texts as one text, where nothing but texts is shown.
-fn join(parts: Vec<ContentPart>) -> Vec<ContentPart> {
+/// Texts as one text, with this between them, where nothing but texts is shown.
+pub(super) fn join(parts: Vec<ContentPart>, between: &str) -> Vec<ContentPart> {
     let shows = |part: &ContentPart| {
         !matches!(
             part.body,
@@ -319,21 +319,27 @@ fn join(parts: Vec<ContentPart>) -> Vec<ContentPart> {
         return parts;
     }
     let mut all = String::new();
+    let mut cited = Vec::new();
     let mut joined = Vec::with_capacity(parts.len());
     let mut place = None;
     for part in parts {
         match part.body {
-            PartBody::Text { text, .. } => {
+            PartBody::Text { text, citations } => {
                 place.get_or_insert(joined.len());
-                if !all.is_empty() {
-                    all.push_str(BETWEEN);
+                cited.extend(citations);
+                if !all.is_empty() && !text.is_empty() {
+                    all.push_str(between);
                 }
                 all.push_str(&text);
             }
             _ => joined.push(part),
         }
     }
-    joined.insert(place.unwrap_or(0), ContentPart::text(all));
+    let text = PartBody::Text {
+        text: all,
+        citations: cited,
+    };
+    joined.insert(place.unwrap_or(0), ContentPart::new(text));
     joined
 }
 
