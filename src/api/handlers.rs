@@ -47,8 +47,16 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
     let routed = Routed::read(&head.uri);
-    let asked = (operation, routed.as_ref());
-    let admitted = admit(asked, (api, &serving), (head, &mut body), caller).await;
+    let admitted = admit(
+        operation,
+        routed.as_ref(),
+        api,
+        &serving,
+        head,
+        &mut body,
+        caller,
+    )
+    .await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
@@ -61,7 +69,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         }
         Err(error) => {
             let client = client.as_deref();
-            tell(operation, &serving, (&id, client, trace), arrived, &error);
+            record_refusal(operation, &serving, &id, client, trace, arrived, &error);
             if !asks {
                 body::discard(body);
             }
@@ -71,7 +79,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     tagged(response, &id)
 }
 
-/// Whether a body comes only when it is asked for: who is refused is not told to send it.
+/// Whether the client sends the body only when asked (`Expect: 100-continue`): a refused client is not asked.
 fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
@@ -85,11 +93,13 @@ struct Caller<'a> {
     arrived: Time,
 }
 
-/// The log's line for a request that dispatch never hears of: what it asks for is not known.
-fn tell(
+/// Records a request that never reached dispatch, for the log; its target is unknown.
+fn record_refusal(
     operation: Operation,
     serving: &Serving,
-    (id, client, trace): (&Arc<str>, Option<&Client>, Option<Arc<TraceContext>>),
+    id: &Arc<str>,
+    client: Option<&Client>,
+    trace: Option<Arc<TraceContext>>,
     arrived: Time,
     error: &ApiError,
 ) {
@@ -101,9 +111,10 @@ fn tell(
         stream: false,
         target: String::new(),
         chain: None,
-        outcome: match error.caller_left {
-            true => "caller_left",
-            false => error.code.as_str(),
+        outcome: if error.caller_left {
+            "caller_left"
+        } else {
+            error.code.as_str()
         },
         status: (!error.caller_left).then(|| error.code.status()),
         attempts: Vec::new(),
@@ -123,11 +134,14 @@ fn tagged(mut response: Response, id: &str) -> Response {
     response
 }
 
-/// Everything that can be refused before dispatch hears of it.
+/// All checks before the request reaches dispatch.
 async fn admit(
-    (operation, routed): (Operation, Option<&Routed>),
-    (api, serving): (&Api, &Serving),
-    (head, body): (Parts, &mut Body),
+    operation: Operation,
+    routed: Option<&Routed>,
+    api: &Api,
+    serving: &Serving,
+    head: Parts,
+    body: &mut Body,
     caller: Caller<'_>,
 ) -> Result<(dispatch::Request, AdmissionPermit), ApiError> {
     if api.abort.is_on() {
@@ -141,8 +155,8 @@ async fn admit(
     let unsupported = request_headers::unsupported(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
-    let bounds = (serving.max_body, serving.body_timeout);
-    let reading = body::read(body, &codings, bounds, &serving.dispatch.buffers);
+    let (max, pause) = (serving.max_body, serving.body_timeout);
+    let reading = body::read(body, &codings, max, pause, &serving.dispatch.buffers);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
     let until = policy.deadline_of(caller.arrived, shorter);
@@ -152,7 +166,7 @@ async fn admit(
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
-    // Only now: a body that comes slowly keeps nobody else out.
+    // Not before the body is there: a slow body must not take a place from others.
     let place = api.admission.enter(client.as_deref())?;
     drop(reads);
     let doc = dialects::caller(operation)
@@ -168,12 +182,13 @@ async fn admit(
             };
             ApiError::new(code, error.to_string())
         })?;
-    let (deadline, silence) = match doc.stream() {
-        true => (
+    let (deadline, silence) = if doc.stream() {
+        (
             policy.deadline_of(caller.arrived, patience.whole),
             patience.silence,
-        ),
-        false => (until, None),
+        )
+    } else {
+        (until, None)
     };
     // Comments are bytes too: where they come in time the caller does not hang up before the answer begins.
     let comments = serving.stream_keepalive;
@@ -243,7 +258,7 @@ pub(super) fn no_upgrade(request: Request) -> Response {
     refuse(request, &ApiError::new(ErrorCode::UpgradeRequired, message))
 }
 
-/// Anything else.
+/// Any other path.
 pub(super) async fn unknown_route(request: Request) -> Response {
     let message = format!(
         "there is no route {} {}",
@@ -266,7 +281,7 @@ pub(super) async fn wrong_method(request: Request) -> Response {
     )
 }
 
-/// Refuses before anything of it is looked at but the head; told in the log where it asks for an operation.
+/// Refuses by the head alone, and logs it where the path is that of an operation.
 pub(super) fn turn_away(
     operation: Option<Operation>,
     serving: &Serving,
@@ -277,7 +292,7 @@ pub(super) fn turn_away(
         let id = request_headers::request_id(request.headers());
         let arrived = serving.dispatch.clock.now();
         let trace = request_headers::trace(&request, &serving.dispatch.recorder);
-        tell(operation, serving, (&id, None, trace), arrived, error);
+        record_refusal(operation, serving, &id, None, trace, arrived, error);
         let (head, body) = request.into_parts();
         if !asks_first(&head.headers) {
             body::discard(body);

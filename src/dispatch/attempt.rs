@@ -51,7 +51,7 @@ pub(super) struct FullResponse {
 /// A stream whose first content is there.
 pub(super) struct StreamStarted {
     pub(super) exchange: Exchange,
-    /// With what was told of the stream so far.
+    /// The translation of the stream, with its state so far.
     pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
     pub(super) held: HeldEvents,
@@ -66,7 +66,7 @@ pub(super) struct StreamStarted {
 
 /// What became of an attempt.
 pub(super) enum AttemptResult {
-    /// A whole answer.
+    /// A whole answer, and its usage.
     Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
     Begun(Box<StreamStarted>),
@@ -92,7 +92,7 @@ pub(super) struct Times<'a> {
 
 /// Why an attempt ended without an answer.
 enum Early {
-    /// The upstream's doing.
+    /// The failure that ended the attempt.
     Failed(Failure),
     /// The request's deadline passed first.
     OutOfTime,
@@ -128,9 +128,10 @@ impl Attempt<'_> {
         let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
         // No first content without a head: the shorter of the two limits counts for both.
-        let (span, what) = match timeouts.first_token < timeouts.first_byte {
-            true => (timeouts.first_token, FIRST_TOKEN),
-            false => (timeouts.first_byte, "first byte"),
+        let (span, what) = if timeouts.first_token < timeouts.first_byte {
+            (timeouts.first_token, FIRST_TOKEN)
+        } else {
+            (timeouts.first_byte, "first byte")
         };
         let reply = self.within(span, what, sending).await?;
         if !is_success(reply.status) {
@@ -295,7 +296,7 @@ impl Attempt<'_> {
         AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
-    /// Gives `work` so long since the attempt started, and no longer than the request has.
+    /// Runs `work` until this long after the attempt's start, and no longer than the request's deadline.
     async fn within<T>(
         &self,
         span: Duration,
@@ -353,6 +354,7 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &StreamFault) -> Class {
     match fault {
         StreamFault::Broken(_) => Class::Network,
+        StreamFault::NoRoom => Class::Cancelled,
         StreamFault::NotEvents(_)
         | StreamFault::Compression(_)
         | StreamFault::Foreign

@@ -24,7 +24,7 @@ pub(super) struct CallMade {
     pub(super) has_custom_tools: bool,
 }
 
-/// The call that asks this upstream for what `doc` says, in this way, and how its answer travels back.
+/// Makes the call to this upstream for `doc`, in this way, and how its answer is translated back.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
@@ -93,9 +93,10 @@ fn call_headers(
     } else {
         // What comes back goes to the caller as it came, so it may have what the caller takes. Of that gzip alone is
         // asked for: it costs the least to look into.
-        let encoding = match takes_gzip(&request.headers) {
-            true => "gzip",
-            false => "identity",
+        let encoding = if takes_gzip(&request.headers) {
+            "gzip"
+        } else {
+            "identity"
         };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }

@@ -27,7 +27,7 @@ pub enum AnswerList {
 pub enum EventForm {
     /// Chunks without names, ended by `[DONE]`.
     Chunks,
-    /// Events of many types, each with its number in the stream; the last one's type says that it is the last.
+    /// Numbered events of many types; the type of the last one marks the end of the stream.
     Numbered,
     /// Answers without names, each with what came since the last one; no mark follows the last of them.
     Answers,
@@ -61,7 +61,7 @@ impl NativeRoute {
     }
 }
 
-/// What is known of an operation.
+/// The properties of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OperationSpec {
     /// The caller dialect that it belongs to, as in `wire::dialects`.
@@ -93,7 +93,7 @@ macro_rules! operations {
             /// Every operation.
             pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
 
-            /// Its row.
+            /// The properties of the operation.
             pub const fn spec(self) -> &'static OperationSpec {
                 match self {
                     $(Self::$name => &OperationSpec $spec,)+

@@ -13,7 +13,7 @@ use crate::domain::dialect::Operation;
 /// What a provider speaks.
 pub type Dialect = &'static dyn UpstreamDialect;
 
-/// What an upstream may speak. The first one holds where nothing else is said.
+/// The dialects of upstreams. The first one is the default.
 pub static UPSTREAM: [Dialect; 5] = [&OpenAi, &Anthropic, &Gemini, &Responses, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.

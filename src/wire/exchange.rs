@@ -46,9 +46,9 @@ pub struct Exchange {
 pub struct Outgoing {
     /// Where it goes, below the API root.
     pub path: Cow<'static, str>,
-    /// What it says.
+    /// The translated body.
     pub body: Bytes,
-    /// What the caller said and the upstream's dialect cannot, in the caller's words.
+    /// The parts of the request that the upstream's dialect cannot express, in the caller's words.
     pub dropped: Dropped,
     /// Whether it was translated and has custom tools in it, which not every upstream knows.
     pub has_custom_tools: bool,
@@ -128,7 +128,7 @@ impl Exchange {
         if let Some(adapter) = self.upstream.adapter(self.operation) {
             let made = adapter.request(doc, model, params);
             let (body, losses) = made.map_err(Unfit::Unreadable)?;
-            return self.fit((path, body, false), &losses, rejects);
+            return self.fit(path, body, false, &losses, rejects);
         }
         let request = self.caller.decode_request(self.operation, doc);
         let request = request.ok_or(Unfit::NoSuchOperation)?;
@@ -139,20 +139,22 @@ impl Exchange {
         request.model = Some(model.to_owned());
         if self.operation.counts() {
             let body = self.upstream.encode_count(request);
-            return self.fit((path, body, false), &Losses::new(), rejects);
+            return self.fit(path, body, false, &Losses::new(), rejects);
         }
         if self.plain_tools {
             request.make_tools_plain();
         }
         let has_custom_tools = request.has_custom_tools();
         let (body, losses) = self.upstream.encode_request(request, params);
-        self.fit((path, body, has_custom_tools), &losses, rejects)
+        self.fit(path, body, has_custom_tools, &losses, rejects)
     }
 
     /// A call of which this was left out; with `rejects` only if that is nothing.
     fn fit(
         &self,
-        (path, body, has_custom_tools): (Cow<'static, str>, Bytes, bool),
+        path: Cow<'static, str>,
+        body: Bytes,
+        has_custom_tools: bool,
         losses: &Losses,
         rejects: bool,
     ) -> Result<Outgoing, Unfit> {

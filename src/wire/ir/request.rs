@@ -5,14 +5,14 @@ use serde_json::{Number, Value, json};
 use super::loss::Extra;
 use super::part::{CacheMark, ContentPart, PartBody};
 
-/// A request.
+/// A request for a chat answer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChatRequest {
     /// The dialect that it was read from: whose `extra` it has.
     pub origin: &'static str,
     /// As the caller named it.
     pub model: Option<String>,
-    /// The conversation. Instructions are messages of the system or the developer, where they stood.
+    /// The conversation. Instructions are messages of the system or the developer, in their places.
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call.
     pub tools: Vec<ToolDefinition>,
@@ -30,9 +30,9 @@ pub struct ChatRequest {
     pub reasoning: ReasoningConfig,
     /// Whether the answer is to be streamed.
     pub stream: Option<bool>,
-    /// Whether token counts are to stand at the end of the stream.
+    /// Whether the end of the stream has token counts.
     pub stream_usage: Option<bool>,
-    /// Who asks, for the provider's watch over abuse.
+    /// An id of the end user, for the provider's abuse detection.
     pub user: Option<String>,
     /// Notes that the provider keeps.
     pub metadata: Extra,
@@ -42,14 +42,14 @@ pub struct ChatRequest {
     pub extra: Extra,
 }
 
-/// One message.
+/// One message of the conversation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChatMessage {
-    /// Whose it is.
+    /// The author's role.
     pub role: ChatRole,
     /// Its parts, reasoning first and calls last where the dialect gives no order.
     pub parts: Vec<ContentPart>,
-    /// The name of whoever speaks, beside the role.
+    /// The author's name, in addition to the role.
     pub name: Option<String>,
     /// What else its dialect says.
     pub extra: Extra,
@@ -60,13 +60,13 @@ pub struct ChatMessage {
 pub enum ChatRole {
     /// Instructions of the provider's client.
     System,
-    /// The same where a dialect tells them apart.
+    /// The same in dialects that distinguish the two.
     Developer,
-    /// The human's, or whoever takes that part.
+    /// The user.
     User,
-    /// The model's.
+    /// The model.
     Assistant,
-    /// A tool's.
+    /// A tool.
     Tool,
     /// Of another kind, by its dialect's word.
     Other(String),
@@ -77,7 +77,7 @@ pub enum ChatRole {
 pub enum ToolDefinition {
     /// The caller runs it.
     Function {
-        /// Its name.
+        /// The function's name.
         name: String,
         /// What it is for.
         description: Option<String>,
@@ -103,7 +103,7 @@ pub enum ToolDefinition {
     },
     /// The provider runs it, or its form is the dialect's own: a web search, a shell.
     Native {
-        /// Its type.
+        /// The tool's type.
         kind: String,
         /// All else of it.
         extra: Extra,
@@ -115,9 +115,9 @@ pub enum ToolDefinition {
 pub enum ToolChoice {
     /// As the model likes.
     Auto,
-    /// None may be.
+    /// No tool may be called.
     Never,
-    /// One must be.
+    /// A tool must be called.
     Required,
     /// This one must be.
     Named(String),
@@ -130,19 +130,19 @@ pub struct SamplingParams {
     pub temperature: Option<Number>,
     /// 0 to 1.
     pub top_p: Option<Number>,
-    /// So many of the likeliest tokens.
+    /// Only this many of the most likely tokens are sampled.
     pub top_k: Option<Number>,
     /// Where drawing begins, for answers that can be repeated.
     pub seed: Option<Number>,
-    /// So many answers.
+    /// The number of answers.
     pub candidates: Option<Number>,
     /// -2 to 2.
     pub frequency_penalty: Option<Number>,
     /// -2 to 2.
     pub presence_penalty: Option<Number>,
-    /// Whether probabilities are told.
+    /// Whether the answer has the tokens' probabilities.
     pub logprobs: Option<bool>,
-    /// Of so many tokens at each place.
+    /// For this many tokens at each place.
     pub top_logprobs: Option<Number>,
     /// The answer ends before any of these.
     pub stop: Vec<String>,
@@ -151,7 +151,7 @@ pub struct SamplingParams {
 /// The form of an answer.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ResponseFormat {
-    /// Words.
+    /// Plain text.
     Text,
     /// Any JSON object.
     JsonObject,
@@ -175,9 +175,9 @@ pub struct ReasoningConfig {
     pub effort: Option<String>,
     /// Whether it is to think at all, where the dialect says that by itself.
     pub enabled: Option<bool>,
-    /// At most so many tokens of it.
+    /// The most tokens of reasoning.
     pub budget_tokens: Option<Number>,
-    /// Whether a summary is told.
+    /// Whether, and how, the answer summarises it.
     pub summary: Option<String>,
 }
 

@@ -102,7 +102,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
     Inspection::Good(usage.and_then(usage::read))
 }
 
-/// An event stream in place of a whole answer: the error that it tells, if it tells one.
+/// An event stream in place of a whole answer: its error event, if it has one.
 fn events(operation: Operation, text: &str) -> Inspection {
     let mut splitter = EventSplitter::default();
     splitter.push(Bytes::copy_from_slice(text.as_bytes()));

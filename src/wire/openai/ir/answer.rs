@@ -1,4 +1,4 @@
-//! Whole answers.
+//! Whole answers of chat completions.
 
 use serde_json::Value;
 

@@ -15,7 +15,7 @@ use crate::wire::ir::{
 const NO_PART: &str = "chat completions have no such part";
 /// Why a file is not carried over.
 const HELD: &str = "chat completions take files by their contents, or by a name that only the other provider knows";
-/// The fields in which reasoning stands, by the APIs that have it: DeepSeek's, OpenRouter's old one, OpenRouter's list.
+/// The fields of reasoning, by the APIs that have them: DeepSeek's, OpenRouter's old one, OpenRouter's list.
 const REASONING: &str = "reasoning_content";
 const REASONING_OLD: &str = "reasoning";
 const REASONING_LIST: &str = "reasoning_details";
@@ -241,7 +241,7 @@ fn decode_call(value: Value) -> ContentPart {
     }
 }
 
-/// Where a call's name and input stand.
+/// The fields of a call's name and input.
 pub(super) const fn places(kind: ToolCallKind) -> (&'static str, &'static str) {
     match kind {
         ToolCallKind::Function => ("function", "arguments"),

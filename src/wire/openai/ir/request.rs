@@ -1,4 +1,4 @@
-//! Requests.
+//! Requests for chat completions.
 
 use serde_json::{Value, json};
 
@@ -53,13 +53,13 @@ pub(in crate::wire::openai) fn decode_request(body: Value) -> Result<ChatRequest
         Ok(decode_message(role_of(&role), fields))
     });
     let messages = messages.collect::<Result<Vec<ChatMessage>, Loss>>()?;
-    // Of another name than the first only where that says nothing: both may stand there.
+    // Both names may be there: the second one counts only where the first has no value.
     let said = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
     let limit = LIMITS.into_iter().find(said);
     let limit = limit.and_then(|name| number(&mut fields, name));
     let [first, _] = LIMITS;
     if limit.is_some() {
-        // It said nothing, and the limit is written under its name.
+        // It had no value, and the limit is written under its name.
         fields.remove(first);
     }
     Ok(ChatRequest {
@@ -392,7 +392,7 @@ pub(super) fn answering_role(fields: &mut Extra) -> ChatRole {
     text(fields, "role").map_or(ChatRole::Assistant, |role| role_of(&role))
 }
 
-/// A place in a list, where it is told.
+/// An index in a list, where there is one.
 pub(super) fn index(fields: &mut Extra) -> u64 {
     count(fields, "index").unwrap_or(0)
 }
