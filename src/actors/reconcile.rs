@@ -10,7 +10,7 @@ use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -423,7 +423,7 @@ impl<'a> Reconciling<'a> {
 }
 
 /// The slot of a child that has not run yet: its first incarnation starts with `core`.
-pub(crate) fn post<A, M: ractor::Message, C: Leaves>(
+pub(crate) fn post<A, M: ractor::Message, C: OnEnd>(
     actor: A,
     handle: Handle<M>,
     core: C,

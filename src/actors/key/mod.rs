@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::lease::{Lease, LeaseRecord, SettlePort};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -77,9 +77,9 @@ impl KeyCore {
     }
 }
 
-impl Leaves for KeyCore {
-    /// Ends of leases that were in the mailbox went with it.
-    fn left(&self) {
+impl OnEnd for KeyCore {
+    /// Counts the live leases anew: reports of ended ones were lost with the mailbox, and their records have the outcomes.
+    fn on_end(&self) {
         let live = self.live.values();
         let live = live.filter(|record| record.outcome().is_none());
         self.status.publish_in_flight(live.count());

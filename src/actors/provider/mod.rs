@@ -18,7 +18,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::lease::LeaseRecord;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -58,7 +58,7 @@ pub struct ProviderCore {
     spoilt: bool,
 }
 
-impl Leaves for ProviderCore {}
+impl OnEnd for ProviderCore {}
 
 impl ProviderCore {
     pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<KeyRing>) -> Self {

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::child::Child;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, Renew, StateHandoff};
+use super::handoff::{OnEnd, Renew, StateHandoff};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
@@ -54,7 +54,7 @@ pub struct RouterCore {
     spoilt: bool,
 }
 
-impl Leaves for RouterCore {}
+impl OnEnd for RouterCore {}
 
 impl RouterCore {
     pub(crate) fn new(max_waiting: usize) -> Self {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -36,7 +36,7 @@ pub(crate) struct SupervisorCore {
     undecided: BTreeSet<Child>,
 }
 
-impl Leaves for SupervisorCore {}
+impl OnEnd for SupervisorCore {}
 
 impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
