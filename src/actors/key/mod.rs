@@ -189,6 +189,7 @@ impl Actor for KeyActor {
         };
         #[cfg(test)]
         self.fault_hook.spoil(&self.name, &mut core.spoilt);
+        // The supervisor may have written other settings since the last message.
         let settings = self.status.settings();
         if !Arc::ptr_eq(&settings, &core.settings) {
             core.state.configure(settings.limits, settings.cooldown);
@@ -218,7 +219,8 @@ impl Actor for KeyActor {
             self.set_alarm(core, &myself);
         }
         if is_counted {
-            // Not before what follows from the message is published: see `KeyStatus::looks_full`.
+            // The message is taken off the count only after what follows from it is published: see
+            // `KeyStatus::looks_full`.
             self.status.mailbox.taken();
         }
         if core.retired && core.live.is_empty() {
@@ -266,6 +268,7 @@ impl KeyActor {
             let passes = self.still_passes(&route, model, now);
             passes.and_then(|()| core.state.admit(record.id, model, route.tokens, now))
         };
+        // Declined: what the key learned is published, so that routes like this one do not come here in vain.
         if let Err(refusal) = admitted {
             core.wanted = true;
             match (refusal.reason, refusal.ready_at) {
@@ -289,6 +292,7 @@ impl KeyActor {
             drop(self.provider.send(declined));
             return;
         }
+        // Admitted: the record is in the core before the lease exists, so that a crash loses no lease.
         core.live.insert(record.id, Arc::clone(&record));
         if core.state.is_trial(record.id) {
             self.publish(core, now);
