@@ -306,7 +306,10 @@ pub async fn play(setup: Setup) -> Figures {
         retry: Arc::default(),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         prefill: None,
+        unsupported: Default::default(),
+        native: Default::default(),
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -374,6 +377,7 @@ async fn one(
         silence: None,
         await_cooldown: None,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let add = |count: &AtomicU64, amount: u64| {

@@ -10,12 +10,11 @@ use super::answer_headers::describe;
 use crate::dispatch::Failed;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::connection::Unidentified;
-use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::Class;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
-use crate::wire::dialects;
+use crate::wire::dialect::CallerDialect;
 use crate::wire::encoding;
 use crate::wire::error_body::{AttemptLine, ErrorBody, SkippedLine};
 
@@ -62,8 +61,14 @@ impl ApiError {
         self
     }
 
-    /// The error body, in the dialect of a caller that asks for `operation`.
-    pub(super) fn body(&self, request_id: &str, operation: Option<Operation>) -> bytes::Bytes {
+    /// When to ask again. A 429 says so always: some clients give up when it doesn't.
+    fn comes_back(&self) -> Option<Duration> {
+        let usual = (self.code.status() == 429).then_some(Duration::from_secs(1));
+        self.retry_after.or(usual)
+    }
+
+    /// The error body, in the caller's dialect.
+    pub(super) fn body(&self, request_id: &str, caller: &dyn CallerDialect) -> bytes::Bytes {
         let attempts = self.records.iter().map(|record| AttemptLine {
             upstream: record.upstream.to_string(),
             key: record.key.to_string(),
@@ -79,6 +84,8 @@ impl ApiError {
         });
         let body = ErrorBody {
             message: &self.message,
+            status: self.code.status(),
+            retry_after: self.comes_back(),
             kind: self.code.kind(),
             code: self.code.as_str(),
             param: self.param,
@@ -86,14 +93,12 @@ impl ApiError {
             attempts: attempts.collect(),
             skipped: skipped.collect(),
         };
-        operation
-            .map_or_else(dialects::usual_caller, dialects::caller)
-            .error(&body)
+        caller.error(&body)
     }
 
     /// The whole answer; `x-request-id` is added by the caller of this.
-    pub(super) fn response(&self, request_id: &str, operation: Option<Operation>) -> Response {
-        let mut response = Response::new(Body::from(self.body(request_id, operation)));
+    pub(super) fn response(&self, request_id: &str, caller: &dyn CallerDialect) -> Response {
+        let mut response = Response::new(Body::from(self.body(request_id, caller)));
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let unidentified = matches!(
@@ -128,9 +133,7 @@ impl ApiError {
         if let Some(last) = self.records.last() {
             describe(headers, &last.upstream, &last.key, self.records.len());
         }
-        // A 429 says so always: some clients give up when it doesn't.
-        let usual = (self.code.status() == 429).then_some(Duration::from_secs(1));
-        if let Some(after) = self.retry_after.or(usual) {
+        if let Some(after) = self.comes_back() {
             // Whole seconds, rounded up: a caller that obeys is never too early. Zero would say nothing.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

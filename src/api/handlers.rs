@@ -1,41 +1,35 @@
 //! The routes: take a request in, hand it to dispatch, write the answer out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
+use super::event_list;
 use super::identity::identify;
+use super::respond::{events, write};
+use super::routed::Routed;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, keepalive, request_headers};
+use super::{answer_headers, body, count, keepalive, request_headers};
 use crate::access::Client;
-use crate::dispatch::{self, AnswerBody, ProxyResponse};
+use crate::dispatch;
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
-use crate::runtime::kept::Kept;
 use crate::telemetry::request_record::RequestRecord;
 use crate::wire::dialects;
 use crate::wire::encoding;
 use crate::wire::request::RequestError;
-
-const EVENTS: &str = "text/event-stream";
-/// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// A whole answer of more bytes keeps its request's place until it is written. What is smaller fits into the buffers of
-/// its connection.
-const LARGE: usize = 64 * 1024;
 
 /// `POST` to any of the relayed operations.
 pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request) -> Response {
@@ -52,13 +46,26 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     };
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
-    let admitted = admit(operation, api, &serving, head, &mut body, caller).await;
+    let routed = Routed::read(&head.uri);
+    let admitted = admit(
+        operation,
+        routed.as_ref(),
+        api,
+        &serving,
+        head,
+        &mut body,
+        caller,
+    )
+    .await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
             let mut response = serve(&serving, request, place).await;
             response.extensions_mut().insert(until);
-            response
+            match routed.is_some_and(|routed| routed.listed) {
+                true => event_list::listed(response),
+                false => response,
+            }
         }
         Err(error) => {
             let client = client.as_deref();
@@ -66,7 +73,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
             if !asks {
                 body::discard(body);
             }
-            error.response(&id, Some(operation))
+            error.response(&id, dialects::caller(operation))
         }
     };
     tagged(response, &id)
@@ -130,6 +137,7 @@ fn tagged(mut response: Response, id: &str) -> Response {
 /// All checks before the request reaches dispatch.
 async fn admit(
     operation: Operation,
+    routed: Option<&Routed>,
     api: &Api,
     serving: &Serving,
     head: Parts,
@@ -145,6 +153,7 @@ async fn admit(
     let reads = api.admission.look(client.as_deref())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
+    let unsupported = request_headers::unsupported(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let (max, pause) = (serving.max_body, serving.body_timeout);
@@ -165,6 +174,10 @@ async fn admit(
     drop(reads);
     let doc = dialects::caller(operation)
         .parse(operation, body)
+        .and_then(|doc| match routed {
+            Some(Routed { model, stream, .. }) => doc.routed(model, *stream),
+            None => Ok(doc),
+        })
         .map_err(|error| {
             let code = match error {
                 RequestError::InvalidJson { .. } => ErrorCode::InvalidJson,
@@ -192,8 +205,13 @@ async fn admit(
         deadline,
         begins_within,
         silence,
-        await_cooldown,
+        // Nobody waits for a count: it can be made here.
+        await_cooldown: match operation.counts() {
+            true => Some(Duration::ZERO),
+            false => await_cooldown,
+        },
         client,
+        unsupported,
         trace: caller.trace.cloned(),
     };
     Ok((request, place))
@@ -205,13 +223,16 @@ fn draining() -> ApiError {
 }
 
 async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPermit) -> Response {
+    if request.operation.counts() {
+        return count::serve(serving, request, place).await;
+    }
     let id = Arc::clone(&request.id);
     let operation = request.operation;
     let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
     let Some(every) = keepalive else {
         return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         };
     };
     let operation = request.operation;
@@ -221,60 +242,11 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
         biased;
         result = &mut running => match result {
             Ok(answer) => write(answer, place),
-            Err(failed) => ApiError::from(*failed).response(&id, Some(operation)),
+            Err(failed) => ApiError::from(*failed).response(&id, dialects::caller(operation)),
         },
         () = tokio::time::sleep(every) => {
             let body = keepalive::body(operation, id, running, every, place);
             events(Body::from_stream(body), HeaderMap::new())
-        }
-    }
-}
-
-fn events(body: Body, mut headers: HeaderMap) -> Response {
-    let is_events = |kind: &HeaderValue| {
-        let kind = kind.as_bytes().get(..EVENTS.len());
-        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
-    };
-    // Whatever the upstream called them: they were understood as events.
-    if !headers.get(header::CONTENT_TYPE).is_some_and(is_events) {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
-    }
-    // nginx would collect the whole stream before it passes it on.
-    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
-    // What came compressed was looked at, and goes on plain.
-    headers.remove(header::CONTENT_ENCODING);
-    headers.remove(header::CONTENT_LENGTH);
-    let mut response = Response::new(body);
-    *response.headers_mut() = headers;
-    response
-}
-
-fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
-    let mut headers = std::mem::take(&mut answer.headers);
-    answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
-    match answer.body {
-        AnswerBody::Full(body) => {
-            headers.remove(header::CONTENT_LENGTH);
-            let large = body.len() > LARGE;
-            let mut response = Response::new(Body::from(body));
-            if large {
-                response.extensions_mut().insert(Kept::new(place));
-            }
-            *response.status_mut() =
-                StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-            *response.headers_mut() = headers;
-            response
-        }
-        AnswerBody::Stream(relay) => {
-            let body = relay.map(move |chunk| {
-                // The place is taken until the stream ends or is dropped.
-                let _ = &place;
-                chunk
-            });
-            events(Body::from_stream(body), headers)
         }
     }
 }
@@ -328,7 +300,7 @@ pub(super) fn turn_away(
         if !asks_first(&head.headers) {
             body::discard(body);
         }
-        return tagged(error.response(&id, Some(operation)), &id);
+        return tagged(error.response(&id, dialects::caller(operation)), &id);
     }
     refuse(request, error)
 }
@@ -339,7 +311,8 @@ pub(super) fn refuse(request: Request, error: &ApiError) -> Response {
         body::discard(body);
     }
     let id = request_headers::request_id(&head.headers);
-    tagged(error.response(&id, None), &id)
+    let caller = dialects::caller_of(head.uri.path(), &head.headers);
+    tagged(error.response(&id, caller), &id)
 }
 
 pub(super) fn json(request: &Request, status: StatusCode, body: Bytes) -> Response {

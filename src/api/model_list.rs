@@ -13,7 +13,8 @@ use super::identity::identify;
 use super::state::{Api, Serving};
 use crate::access::Client;
 use crate::domain::error_code::ErrorCode;
-use crate::wire::dialects::usual_caller;
+use crate::wire::dialect::CallerDialect;
+use crate::wire::dialects::caller_of;
 use crate::wire::model_entry::ModelEntry;
 
 /// Serves `GET /v1/models`.
@@ -23,7 +24,7 @@ pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Res
         Ok(None) => json(
             &request,
             StatusCode::OK,
-            usual_caller().models(&serving.models),
+            caller(&request).models(&serving.models),
         ),
         Ok(Some(client)) => {
             let listed = serving.models.iter();
@@ -31,7 +32,7 @@ pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Res
                 .filter(|entry| is_listed(&serving, Some(&client), entry))
                 .cloned()
                 .collect();
-            json(&request, StatusCode::OK, usual_caller().models(&own))
+            json(&request, StatusCode::OK, caller(&request).models(&own))
         }
         Err(error) => refuse(request, &error),
     }
@@ -60,12 +61,17 @@ pub(super) async fn model(
     );
     let found = serving.models.iter().find(|entry| entry.id == name);
     match found.filter(|entry| is_listed(&serving, client.as_deref(), entry)) {
-        Some(entry) => json(&request, StatusCode::OK, usual_caller().model(entry)),
+        Some(entry) => json(&request, StatusCode::OK, caller(&request).model(entry)),
         None => {
             let message = format!("there is no model `{name}`: GET /v1/models lists them");
             refuse(request, &ApiError::new(ErrorCode::ModelNotFound, message))
         }
     }
+}
+
+/// Whose form the answer has.
+fn caller(request: &Request) -> &'static dyn CallerDialect {
+    caller_of(request.uri().path(), request.headers())
 }
 
 /// Whether the client may ask for it.

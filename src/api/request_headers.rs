@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
+use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::trace::TraceContext;
 use crate::telemetry::recorder::Recorder;
@@ -16,6 +17,7 @@ use crate::wire::trace_context;
 
 const DEADLINE: HeaderName = HeaderName::from_static("x-pointsman-deadline");
 const AWAIT: HeaderName = HeaderName::from_static("x-pointsman-await");
+const UNSUPPORTED: HeaderName = HeaderName::from_static("x-pointsman-unsupported");
 const SDK_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 
 /// The caller's request id if it is fit to be logged and sent back, else a new one.
@@ -48,7 +50,7 @@ pub(super) fn trace(request: &Request, recorder: &Recorder) -> Option<Arc<TraceC
         (None, remote) => TraceContext::passing(remote?),
     };
     Some(Arc::new(TraceContext {
-        versioned: request.uri().path().starts_with("/v1/"),
+        versioned: request.uri().path().starts_with("/v1"),
         ..context
     }))
 }
@@ -87,6 +89,22 @@ pub(super) fn patience(headers: &HeaderMap) -> Result<Patience, ApiError> {
 /// How long the caller lets the request wait for a key.
 pub(super) fn await_cooldown(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     duration(headers, &AWAIT)
+}
+
+/// What the caller wants done where an upstream's dialect has no place for something that it says.
+pub(super) fn unsupported(headers: &HeaderMap) -> Result<Option<Unsupported>, ApiError> {
+    let Some(value) = headers.get(UNSUPPORTED) else {
+        return Ok(None);
+    };
+    let word = value
+        .to_str()
+        .ok()
+        .map(|text| text.trim().to_ascii_lowercase());
+    let named = word.and_then(|word| Unsupported::named(&word));
+    named.map(Some).ok_or_else(|| {
+        let message = format!("the header {UNSUPPORTED} says neither drop nor reject");
+        ApiError::new(ErrorCode::InvalidRequest, message)
+    })
 }
 
 fn duration(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duration>, ApiError> {

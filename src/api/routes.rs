@@ -14,8 +14,16 @@ use crate::domain::dialect::Operation;
 /// request's path apart and put it together again.
 pub(super) fn router(api: Arc<Api>) -> Router {
     let mut routes = Router::new();
+    // Operations of models that stand in the path never come here: the router has no form for such paths.
+    routes = routes
+        .route("/v1beta/models", get(model_list::models))
+        .route(
+            "/v1beta/models/{*id}",
+            get(model_list::model).post(handlers::unknown_route),
+        );
     for root in ["/v1", ""] {
-        for operation in Operation::ALL {
+        let in_body = |operation: &Operation| operation.method().is_none();
+        for operation in Operation::ALL.into_iter().filter(in_body) {
             let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
                 handlers::relay(operation, &api, request).await
             };

@@ -14,6 +14,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
 use super::browser::{self, CorsAnswer, DataConnectionInfo, Judged};
+use super::routed::Routed;
 use super::state::Api;
 use super::{handlers, health, routes};
 use crate::domain::dialect::Operation;
@@ -148,6 +149,6 @@ fn operation<B>(request: &Request<B>) -> Option<Operation> {
         return None;
     }
     let path = request.uri().path();
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    Operation::at(path)
+    let plain = path.strip_prefix("/v1").unwrap_or(path);
+    Operation::at(plain).or_else(|| Some(Routed::method(path)?.operation))
 }

@@ -14,7 +14,7 @@ use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, NativeOperations};
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -32,7 +32,7 @@ use crate::upstream::echo::EchoUpstream;
 use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
 use crate::upstream::mock::Mocked;
 use crate::wire::model_entry::ModelEntry;
-use crate::wire::{key_forms, redact};
+use crate::wire::{classify, key_forms, redact};
 
 /// The endpoints of all providers. Those of `before` whose calls go the same way keep their connections.
 pub(super) fn endpoints(
@@ -173,8 +173,14 @@ fn endpoint_of(
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
     });
+    let kind = hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url);
+    let kind = match provider.dialect.maker() {
+        // Whoever speaks a maker's dialect fails in its words.
+        maker if kind.is_empty() && classify::knows(maker) => maker,
+        _ => kind,
+    };
     Endpoint {
-        kind: hosts::kind_of(&provider.kind, provider.name.as_str(), &provider.base_url).to_owned(),
+        kind: kind.to_owned(),
         dialect: provider.dialect,
         transport: wire,
         headers: headers.collect::<HeaderMap>(),
@@ -187,7 +193,10 @@ fn endpoint_of(
         retry: Arc::new(provider.retry.clone()),
         trace_context: provider.trace_context,
         forward_user_agent: provider.forward_user_agent,
+        auth: provider.auth,
         prefill,
+        unsupported: provider.unsupported,
+        native: NativeOperations::new(provider.responses),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use config::{Config, File, FileFormat};
 use serde::Deserialize;
 
+use crate::domain::dialect::NativeRoute;
 use crate::domain::rescue::Prefill;
 use crate::wire::dialects::{self, Dialect};
 
@@ -34,6 +35,10 @@ pub struct BuiltIn {
     prefill: Option<String>,
     /// Where it takes that, if not at `base_url`.
     pub prefill_url: Option<String>,
+    /// Whether it has `/responses`.
+    responses: Option<bool>,
+    /// The entry of whose provider this is another API, for those who ask for it by name or by dialect.
+    of: Option<String>,
 }
 
 impl BuiltIn {
@@ -43,9 +48,37 @@ impl BuiltIn {
         named.unwrap_or_else(dialects::usual)
     }
 
+    /// Whose API it is: the id under which its provider's errors are known.
+    pub fn kind(&self) -> &str {
+        self.of.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Whether it is there as soon as it has a key, without being named.
+    pub fn is_automatic(&self) -> bool {
+        !self.local && self.of.is_none()
+    }
+
+    /// The entry of the same provider that speaks this dialect; itself where there is none.
+    pub fn speaking(&'static self, dialect: Dialect) -> &'static Self {
+        let fits = |other: &&Self| other.kind() == self.kind() && other.dialect() == dialect;
+        match self.dialect() == dialect {
+            true => self,
+            false => all().iter().find(fits).unwrap_or(self),
+        }
+    }
+
     /// How it is asked to continue the beginning of an answer, if it can.
     pub fn prefill(&self) -> Option<Prefill> {
         self.prefill.as_deref().and_then(Prefill::named)
+    }
+
+    /// Whether it has `/responses`, as far as that is known.
+    pub fn responses(&self) -> NativeRoute {
+        match self.responses {
+            None => NativeRoute::Auto,
+            Some(true) => NativeRoute::Native,
+            Some(false) => NativeRoute::Translate,
+        }
     }
 
     /// The singular names of its variables, best first, with the general form at the end.

@@ -4,25 +4,23 @@ use super::read::{ConfigNode, FromNode, Report};
 use super::resolved::LogFormat;
 use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
-use crate::wire::dialects::{self, Dialect, UPSTREAM};
+use crate::wire::auth::AuthScheme;
+use crate::wire::dialects::{Dialect, UPSTREAM};
 
 impl FromNode for Dialect {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        match node.text().as_deref() {
-            Some(name @ ("anthropic" | "gemini")) if dialects::upstream(name).is_none() => node
-                .reject(
-                    format!("dialect {name} is not supported by this version"),
-                    "use `openai` with the provider's OpenAI-compatible base_url",
-                    report,
-                ),
-            _ => choice(
-                node,
-                &UPSTREAM.map(|dialect| (dialect.id(), dialect)),
-                report,
-            ),
-        }
+        let all = UPSTREAM.map(|dialect| (dialect.id(), dialect));
+        choice(node, &all, report)
+    }
+}
+
+impl FromNode for AuthScheme {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        choice(node, &Self::ALL, report)
     }
 }
 
@@ -63,5 +61,19 @@ impl FromNode for CooldownScope {
 impl FromNode for LogFormat {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         choice(node, &[("text", Self::Text), ("json", Self::Json)], report)
+    }
+}
+
+impl FromNode for Unsupported {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
+    }
+}
+
+impl FromNode for NativeRoute {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::providers::PROVIDERS;
 /// Every known host and its kind of provider. Addresses on this machine are not listed: any server may listen there.
 pub fn known() -> &'static [(&'static str, &'static str)] {
     static KNOWN: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
-        let entries = catalog::all().iter().filter(|entry| !entry.local);
+        let entries = catalog::all().iter().filter(|entry| entry.is_automatic());
         let own = entries.filter_map(|entry| {
             let rest = entry.base_url.split_once("://")?.1;
             let host = rest.split(['/', ':']).next()?;

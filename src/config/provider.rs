@@ -14,6 +14,7 @@ use super::resolved::{KeyConfig, Mock, ProviderConfig};
 use super::values::{Amount, Span, share};
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::near::near;
@@ -46,6 +47,14 @@ pub(super) fn resolve(
     let dialect = raw
         .dialect
         .unwrap_or_else(|| entry.map_or_else(dialects::usual, BuiltIn::dialect));
+    // Where the provider has another API for this dialect, that one is meant.
+    let entry = entry.map(|entry| {
+        if own_url {
+            entry
+        } else {
+            entry.speaking(dialect)
+        }
+    });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
     // Its keys: typed, else from its variables.
@@ -81,7 +90,9 @@ pub(super) fn resolve(
     let usual = entry.filter(|entry| !own_url || entry.local);
     let parts = ProviderParts {
         name: &name,
-        kind: entry.map(|entry| entry.id.clone()).unwrap_or_default(),
+        kind: entry
+            .map(|entry| entry.kind().to_owned())
+            .unwrap_or_default(),
         endpoint,
         dialect,
         models: (model, models),
@@ -161,6 +172,9 @@ fn complete(
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
+        auth: raw.auth,
+        unsupported: raw.unsupported.unwrap_or_default(),
+        responses: responses(raw.responses, &parts.dialect, usual, path, report),
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -173,6 +187,31 @@ fn complete(
             report,
         )
         .or_else(|| usual.and_then(|entry| entry.prefill_url.clone())),
+    }
+}
+
+/// Whether it has the operations that not all providers of its dialect have. `usual`: what is called is the catalogue's.
+fn responses(
+    said: Option<NativeRoute>,
+    dialect: &Dialect,
+    usual: Option<&'static BuiltIn>,
+    path: &str,
+    report: &mut Report,
+) -> NativeRoute {
+    let means_something = Operation::ALL
+        .into_iter()
+        .any(|one| dialect.is_doubtful(one));
+    if said.is_some() && !means_something {
+        let message = format!(
+            "means nothing for a provider of the dialect {}",
+            dialect.id()
+        );
+        report.problem(&format!("{path}.responses"), message, "remove it");
+    }
+    let known = || usual.map_or(NativeRoute::Auto, BuiltIn::responses);
+    match said {
+        Some(said @ (NativeRoute::Native | NativeRoute::Translate)) => said,
+        Some(NativeRoute::Auto) | None => known(),
     }
 }
 
@@ -284,6 +323,9 @@ pub(super) fn from_catalogue(
         prices: Default::default(),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
+        unsupported: Default::default(),
+        responses: entry.responses(),
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

@@ -20,8 +20,11 @@ use super::state::State;
 use super::streams::{PrefillForm, ProfileForm, RescueForm};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 
 section! {
@@ -150,6 +153,9 @@ section! {
         api_key_env: Names,
         /// Files with one key per line, or directories of such files, relative to this file.
         api_key_files | api_key_file | api_key_dir: Names,
+        /// Where calls carry the key: `bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `none`. Default: as the
+        /// dialect has it.
+        auth: AuthScheme,
         /// Certificate authorities to trust besides the usual ones, as files in PEM, relative to this file.
         ca_file | ca_files: Names,
         /// The proxy to it: a URL, `environment` or `off`. Default: `llm.proxy`.
@@ -199,6 +205,12 @@ section! {
         prefill_url: String,
         /// Whether its calls carry the trace context (`traceparent`, `tracestate`). Default false.
         trace_context: bool,
+        /// What is done where its dialect has no place for something that a request says: `drop` leaves it out and names it
+        /// in `x-pointsman-dropped`, `reject` asks another upstream, or answers with 400. Default `drop`.
+        unsupported: Unsupported,
+        /// Whether it has `/responses`: `native`, `translate` (requests go on as chat completions), or `auto`: what is known
+        /// of a built-in provider, else it is asked once an hour. Of a provider of the dialect `openai` only. Default `auto`.
+        responses: NativeRoute,
     }
 }
 
@@ -268,6 +280,8 @@ section! {
         /// Defaults for people who read along: `interactive`, or `off`. Explicit keys take precedence. Default: that of
         /// `dispatch`.
         profile: ProfileForm,
+        /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
+        unsupported: Unsupported,
     }
 }
 

@@ -131,6 +131,7 @@ fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSetti
         rescue: None,
         patience: typed.patience.as_ref().map(|Span(span)| *span),
         hedge: typed.hedge.is_some(),
+        unsupported: None,
     };
     (profile, said)
 }
@@ -223,7 +224,7 @@ fn add_from_environment(
     context: &Context<'_>,
     report: &mut Report,
 ) {
-    for entry in catalog::all().iter().filter(|entry| !entry.local) {
+    for entry in catalog::all().iter().filter(|entry| entry.is_automatic()) {
         let there = |placed: &Placed| {
             placed.provider.kind == entry.id || placed.provider.name.as_str() == entry.id
         };

@@ -15,6 +15,8 @@ use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::{Targets, VirtualEntry};
 use crate::domain::client::ClientPolicy;
 use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
@@ -22,6 +24,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
 
@@ -248,6 +251,12 @@ pub struct ProviderConfig {
     pub trace_context: bool,
     /// Whether the caller's `user-agent` goes on behind our own.
     pub forward_user_agent: bool,
+    /// Where calls carry the key; `None`: as the dialect has it.
+    pub auth: Option<AuthScheme>,
+    /// What is done where its dialect has no place for something.
+    pub unsupported: Unsupported,
+    /// Whether it has the operations that not all providers of its dialect have.
+    pub responses: NativeRoute,
 }
 
 impl fmt::Debug for ProviderConfig {

@@ -24,10 +24,13 @@ use super::values::{
 };
 use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
+use crate::domain::dialect::NativeRoute;
+use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{Dialect, UPSTREAM};
 
 /// A number and its unit, as text.
@@ -240,9 +243,27 @@ impl Describe for Dialect {
     }
 }
 
+impl Describe for AuthScheme {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(|(name, _)| name))
+    }
+}
+
 impl Describe for KeyRotation {
     fn shape() -> Shape {
         Shape::choice(["round_robin", "sticky", "sequential", "least_in_flight"])
+    }
+}
+
+impl Describe for Unsupported {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for NativeRoute {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
     }
 }
 

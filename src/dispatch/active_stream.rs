@@ -14,12 +14,13 @@ use super::redacted;
 use super::request::Endpoint;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptRecord, ResponseMeta};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::{Finish, FinishCriteria};
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::domain::usage::Usage;
-use crate::wire::exchange::{Exchange, Translation};
+use crate::wire::exchange::{Exchange, OutgoingEvents, Translation};
 use crate::wire::headers::ends_with_connection;
 use crate::wire::inspection::StreamEvent;
 use crate::wire::redact::Redactor;
@@ -34,6 +35,8 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 pub(super) struct ActiveStream {
     pub(super) exchange: Exchange,
     translation: Option<Translation>,
+    /// What has no place in the other side's dialect, as far as that was known when its content began.
+    pub(super) dropped: Dropped,
     pub(super) events: Events,
     /// The events before the first content.
     pub(super) held: HeldEvents,
@@ -68,6 +71,7 @@ impl ActiveStream {
         let live = Self {
             exchange: begun.exchange,
             translation: begun.translation,
+            dropped: begun.dropped,
             events: begun.events,
             held: begun.held,
             done: begun.done,
@@ -90,7 +94,7 @@ impl ActiveStream {
 
     /// Notes what an event adds to the trace, and how far its answer has come.
     pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
-        self.usage = said.usage.or(self.usage);
+        self.usage = Usage::latest(self.usage, said.usage);
         if said.error.is_none() {
             self.finish.note(step(said), wanted);
         }
@@ -99,13 +103,19 @@ impl ActiveStream {
         }
     }
 
-    /// What its caller reads in place of an event, without credentials; `None` for nothing.
-    pub(super) fn outgoing(&mut self, event: RawEvent) -> Option<RawEvent> {
-        let event = match &mut self.translation {
-            None => Some(event),
+    /// What its caller reads in place of an event, without credentials.
+    pub(super) fn outgoing(&mut self, event: RawEvent) -> OutgoingEvents {
+        // What is translated has only the fields of its answer.
+        let event = self.fit_event(event);
+        match &mut self.translation {
+            None => OutgoingEvents::One(Some(event)),
             Some(translation) => translation.event(&event),
-        };
-        event.map(|event| self.fit_event(event))
+        }
+    }
+
+    /// The end of its answer in the caller's dialect, where its events are translated and did not tell it.
+    pub(super) fn translated_end(&mut self) -> Option<OutgoingEvents> {
+        self.translation.as_mut().map(Translation::end)
     }
 
     /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,
@@ -177,7 +187,11 @@ impl ActiveStream {
     }
 
     /// Its record, ended like this.
-    pub(super) fn record(&self, how: &Failure, now: Time) -> AttemptRecord {
+    pub(super) fn record(&mut self, how: &Failure, now: Time) -> AttemptRecord {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = &mut self.translation {
+            translation.note_losses(&mut dropped);
+        }
         let mut answered = self.answered.clone();
         redacted::answered(&mut answered, &self.redactor());
         AttemptRecord {
@@ -186,12 +200,13 @@ impl ActiveStream {
             class: how.class,
             ended: now,
             detail: detail(how),
+            dropped,
             ..self.record.clone()
         }
     }
 
     /// Its record, if its caller left now.
-    pub(super) fn left(&self, now: Time) -> AttemptRecord {
+    pub(super) fn left(&mut self, now: Time) -> AttemptRecord {
         self.record(&Failure::new(Class::Cancelled, ""), now)
     }
 

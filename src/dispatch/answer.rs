@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::relay::Relay;
+use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
 
 /// An upstream's answer on its way to the caller.
@@ -21,6 +22,9 @@ pub struct ProxyResponse {
     pub key: KeyId,
     /// Attempts made, this one included.
     pub attempts: usize,
+    /// What has no place in the dialect of the upstream or of the caller; of a stream, as far as that was known when its
+    /// content began.
+    pub dropped: Dropped,
 }
 
 /// A body that is there, or that is still coming.

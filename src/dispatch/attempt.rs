@@ -4,6 +4,7 @@
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
 mod begin;
+pub(super) mod make;
 
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::BodyCollector;
-use super::call_headers::call_of;
 use super::events::{Events, StreamFault, look};
 use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
@@ -21,6 +21,7 @@ use super::redacted;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::ResponseMeta;
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
@@ -32,7 +33,6 @@ use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
-use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -44,6 +44,8 @@ pub(super) struct FullResponse {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) answered: Option<Box<ResponseMeta>>,
+    /// What has no place in the other side's dialect.
+    pub(super) dropped: Dropped,
 }
 
 /// A stream whose first content is there.
@@ -58,6 +60,8 @@ pub(super) struct StreamStarted {
     pub(super) answered: Option<Box<ResponseMeta>>,
     pub(super) finish: Finish,
     pub(super) done: bool,
+    /// What has no place in the other side's dialect, as far as that is known.
+    pub(super) dropped: Dropped,
 }
 
 /// What became of an attempt.
@@ -86,95 +90,6 @@ pub(super) struct Times<'a> {
     pub(super) first_token: Option<Duration>,
 }
 
-/// Makes the attempt that `lease` allows.
-pub(super) async fn make(
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    make_of(
-        &request.doc,
-        &*endpoint.transport,
-        request,
-        endpoint,
-        lease,
-        times,
-    )
-    .await
-}
-
-/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
-pub(super) async fn make_of(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    let (exchange, call) = match call_of(doc, request, endpoint, lease, times.tried) {
-        Ok(made) => made,
-        Err(failure) => return AttemptResult::Failed(failure, None),
-    };
-    let attempt = Attempt {
-        exchange,
-        request,
-        wire,
-        endpoint,
-        lease,
-        times,
-    };
-    let timeouts = &endpoint.timeouts;
-    // A copy of the request's body, and there is room for the request already.
-    let _copy = times.buffers.count(call.body.len());
-    let work = async {
-        if request.doc.stream() {
-            Box::pin(attempt.stream(call)).await
-        } else {
-            let whole = attempt.whole(call);
-            attempt.within(timeouts.response, "answer", whole).await
-        }
-    };
-    let end = match work.await {
-        Ok(end) => end,
-        Err(Early::Failed(failure)) => AttemptResult::Failed(failure, None),
-        Err(Early::OutOfTime) => AttemptResult::OutOfTime,
-        Err(Early::OutOfRoom) => AttemptResult::OutOfRoom,
-    };
-    fit(end, exchange, request, lease, endpoint)
-}
-
-/// The same without the credentials of the call; a refusal as the caller reads it.
-fn fit(
-    end: AttemptResult,
-    exchange: Exchange,
-    request: &Request,
-    lease: &Lease,
-    endpoint: &Endpoint,
-) -> AttemptResult {
-    let redactor = redacted::of(lease, endpoint);
-    match end {
-        AttemptResult::Failed(failure, whole) => {
-            let whole = whole.map(|mut whole| {
-                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
-                whole.body = exchange.refusal(whole.status, &mut whole.headers, body, &request.id);
-                whole
-            });
-            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
-        }
-        AttemptResult::Whole(mut whole, usage) => {
-            redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
-            AttemptResult::Whole(whole, usage)
-        }
-        AttemptResult::Begun(mut begun) => {
-            redacted::head(&mut begun.headers, &redactor);
-            AttemptResult::Begun(begun)
-        }
-        end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
-    }
-}
-
 /// Why an attempt ended without an answer.
 enum Early {
     /// The failure that ended the attempt.
@@ -198,6 +113,8 @@ struct Attempt<'a> {
     endpoint: &'a Endpoint,
     lease: &'a Lease,
     times: Times<'a>,
+    /// What the request said and the upstream's dialect cannot.
+    dropped: Dropped,
 }
 
 impl Attempt<'_> {
@@ -275,6 +192,7 @@ impl Attempt<'_> {
         let kind = &self.endpoint.kind;
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
+        let mut dropped = self.dropped.clone();
         // A 2xx may still be a failure: an error inside, another form than asked for, or no translation.
         let failure = if is_success(status) {
             match self
@@ -289,13 +207,19 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => match self.exchange.answer(&mut headers, body.clone()) {
+                Inspection::Good(usage) => match self.exchange.answer(
+                    &self.request.doc,
+                    &mut headers,
+                    body.clone(),
+                    &mut dropped,
+                ) {
                     Ok(body) => {
                         let whole = FullResponse {
                             status,
                             headers,
                             body,
                             answered,
+                            dropped,
                         };
                         return Ok(AttemptResult::Whole(whole, usage));
                     }
@@ -320,6 +244,7 @@ impl Attempt<'_> {
             headers,
             body,
             answered: None,
+            dropped,
         };
         Ok(AttemptResult::Failed(failure, Some(whole)))
     }
@@ -366,7 +291,10 @@ impl Attempt<'_> {
         let wall = self.times.clock.wall();
         let read = classify::classify_inband(kind, error, headers, wall);
         let failure = redacted::fit(read, headers, &error.body, self.lease, self.endpoint);
-        let refusal = refusal(error, &failure);
+        let refusal = FullResponse {
+            dropped: self.dropped.clone(),
+            ..refusal(error, &failure)
+        };
         AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
@@ -411,6 +339,7 @@ fn refusal(error: &ErrorDoc, failure: &Failure) -> FullResponse {
         headers,
         body: error.body.clone(),
         answered: None,
+        dropped: Dropped::default(),
     }
 }
 

@@ -33,7 +33,10 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         retry: Arc::new(RetryPolicy::default()),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         prefill: None,
+        unsupported: Default::default(),
+        native: Default::default(),
     }
 }
 

@@ -2,18 +2,29 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::native::Way;
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
-use crate::domain::outcome::{Class, Failure};
+use crate::domain::dropped::{Dropped, Unsupported};
 use crate::upstream::UpstreamRequest;
 use crate::wire::encoding::takes_gzip;
 use crate::wire::exchange::Exchange;
-use crate::wire::ir::Loss;
 use crate::wire::request::RequestDoc;
+use crate::wire::unfit::Unfit;
 use crate::wire::{headers, trace_context};
 
-/// Makes the call to this upstream for `doc`, and how its answer is translated back.
+/// A call, and how its answer travels back.
+pub(super) struct CallMade {
+    pub(super) exchange: Exchange,
+    pub(super) call: UpstreamRequest,
+    /// What was left out.
+    pub(super) dropped: Dropped,
+    /// Whether it was translated and has custom tools in it.
+    pub(super) has_custom_tools: bool,
+}
+
+/// Makes the call to this upstream for `doc`, in this way, and how its answer is translated back.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
@@ -23,28 +34,35 @@ pub(super) fn call_of(
     endpoint: &Endpoint,
     lease: &Lease,
     tried: &OpenAttempt,
-) -> Result<(Exchange, UpstreamRequest), Failure> {
-    let dialect = endpoint.dialect;
-    let unserved = |why: &str| {
-        let (id, path) = (dialect.id(), request.operation.path());
-        let detail = format!("{path} is not served by the provider's API ({id}): {why}");
-        Failure::new(Class::Unsupported, detail)
+    way: Way,
+) -> Result<CallMade, Unfit> {
+    let (operation, dialect) = (request.operation, endpoint.dialect);
+    let exchange = match way {
+        Way::Native | Way::NativePlain => Exchange::new(operation, dialect),
+        Way::Translated | Way::Plain => Exchange::translated(operation, dialect),
     };
-    let exchange = Exchange::new(request.operation, dialect);
-    let exchange = exchange.ok_or_else(|| unserved("it has nothing of the kind"))?;
+    let mut exchange = exchange.ok_or(Unfit::NoSuchOperation)?;
+    if matches!(way, Way::Plain | Way::NativePlain) {
+        exchange = exchange.with_plain_tools();
+    }
     let model = lease.upstream().model.as_str();
-    let outgoing = exchange
-        .outgoing(doc, model, &endpoint.params)
-        .map_err(|loss| unserved(loss.why))?;
-    for Loss { path, why } in &outgoing.losses {
-        tracing::debug!(request_id = %request.id, %path, why, "a field of the request was left out");
+    let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
+    let outgoing = exchange.outgoing(doc, model, &endpoint.params, rejects)?;
+    if !outgoing.dropped.is_empty() {
+        let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
+        tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
     let call = UpstreamRequest {
         path: outgoing.path,
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body,
     };
-    Ok((exchange, call))
+    Ok(CallMade {
+        exchange,
+        call,
+        dropped: outgoing.dropped,
+        has_custom_tools: outgoing.has_custom_tools,
+    })
 }
 
 /// Those of the caller that pass, our own, the key, and what the configuration adds.
@@ -86,8 +104,14 @@ fn call_headers(
         let span = tried.begun().span.unwrap_or(trace.span_id);
         trace_context::write(&mut all, trace, span);
     }
+    endpoint
+        .dialect
+        .complete_headers(&request.headers, &mut all);
     if let Some(key) = &*lease.material {
-        endpoint.dialect.authenticate(&mut all, key);
+        match endpoint.auth {
+            Some(scheme) => scheme.put(&mut all, key),
+            None => endpoint.dialect.authenticate(&mut all, key),
+        }
     }
     if endpoint.forward_user_agent
         && let Some(agent) = headers::agent_with_callers(&request.headers)

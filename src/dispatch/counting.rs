@@ -7,6 +7,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::fair_queue::{FairQueue, Owner, QueueTicket};
 use crate::domain::time::Time;
@@ -17,6 +18,42 @@ static COUNTS: LazyLock<CountingQueue> = LazyLock::new(|| {
     let cores = thread::available_parallelism();
     CountingQueue::new(cores.map_or(1, std::num::NonZero::get))
 });
+
+/// What a prompt has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// Tokens, images and the like at a flat amount.
+    pub tokens: u64,
+    /// Whether the text was counted; otherwise it is a quarter of its bytes.
+    pub exact: bool,
+}
+
+impl Dispatch {
+    /// Counts the tokens of a request's prompt here, without any upstream.
+    pub async fn count_prompt(&self, doc: RequestDoc, owner: Owner) -> Counted {
+        let media = doc.media_tokens();
+        let estimate = tokens::prompt(&doc);
+        let job = Job {
+            doc,
+            most: MOST,
+            owner,
+            now: self.clock.now(),
+        };
+        match count(job).await.filter(|tokens| *tokens <= MOST) {
+            Some(tokens) => Counted {
+                tokens: tokens.saturating_add(media),
+                exact: true,
+            },
+            None => Counted {
+                tokens: estimate,
+                exact: false,
+            },
+        }
+    }
+}
+
+/// More tokens than any model holds.
+const MOST: u64 = 16 * 1024 * 1024;
 
 /// The texts to be counted, and their client.
 pub(super) struct Job {

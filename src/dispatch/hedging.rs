@@ -112,7 +112,7 @@ impl<'r> StartedAttempt<'r> {
             buffers: &context.dispatch.buffers,
             first_token: limits.first_token(&context.request, endpoint, &lease),
         };
-        let end = attempt::make(&context.request, endpoint, &lease, times).await;
+        let end = attempt::make::make(&context.request, endpoint, &lease, times).await;
         AttemptDone {
             endpoint,
             lease,

@@ -40,6 +40,7 @@ impl RequestRun {
             upstream: answer.upstream,
             key: answer.key,
             attempts: 0,
+            dropped: answer.dropped,
         })
     }
 
@@ -67,6 +68,7 @@ pub(super) fn keep(pending: Option<Box<dyn PendingAnswer>>, answer: &ProxyRespon
             body: body.clone(),
             upstream: answer.upstream.clone(),
             key: answer.key.clone(),
+            dropped: answer.dropped.clone(),
         });
     }
 }

@@ -21,6 +21,7 @@ mod held;
 mod leasing;
 mod limits;
 mod lookup;
+mod native;
 mod open_attempt;
 mod redacted;
 mod relay;
@@ -35,15 +36,18 @@ mod send_buffer;
 mod shared;
 mod stream_abort;
 mod tokens;
+mod unfit;
 mod verdict;
 
 pub use answer::{AnswerBody, ProxyResponse};
+pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
     UpstreamExplanation,
 };
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
+pub use native::NativeOperations;
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use response_cache::{CacheAnswer, PendingAnswer, ResponseCache, StoredResponse};

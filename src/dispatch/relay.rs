@@ -35,6 +35,7 @@ use crate::runtime::clock::Clock;
 use crate::wire::classify;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects;
+use crate::wire::exchange::OutgoingEvents;
 use crate::wire::splice::{Splice, Spliced};
 use crate::wire::sse::RawEvent;
 
@@ -193,7 +194,7 @@ impl Relay {
     /// Settles the stream that is live, if one is, and ends the answer.
     fn close(&mut self, how: &Failure, ending: RequestEnd, last: Option<Bytes>) {
         self.send_buffer.finish(last);
-        let live = self.stream.take();
+        let mut live = self.stream.take();
         let mut counts = false;
         if let Some(run) = &mut self.run {
             let usage = match &live {
@@ -209,7 +210,7 @@ impl Relay {
             trace.usage = Some(all).filter(|all| *all != Usage::default());
             trace.ending = Some(ending);
             trace.told(self.send_buffer.spoken());
-            if let Some(live) = &live {
+            if let Some(live) = &mut live {
                 let record = live.record(how, self.clock.now());
                 let attempts = &mut run.state.attempts;
                 match how.class {
@@ -260,7 +261,7 @@ impl Relay {
         let Some(policy) = self.rescue else {
             return false;
         };
-        let (Some(live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
+        let (Some(mut live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
             return false;
         };
         let now = self.clock.now();
@@ -320,19 +321,24 @@ impl Relay {
             ContinuationKind::Restarted => Splice::restarted(sent, self.before),
             ContinuationKind::Continued { echoed } => Splice::continued(sent, self.before, echoed),
         });
-        let held = std::mem::take(&mut live.held);
+        let (held, done) = (std::mem::take(&mut live.held), live.done);
         self.stream = Some(live);
+        self.drains = done;
+        // They were looked at before, and are in the caller's dialect.
         for raw in held {
             if self.stream.is_some() {
-                self.take_in(RawEvent { raw });
+                self.pass_on(RawEvent { raw }, now);
             }
+        }
+        if done && self.stream.is_some() {
+            return self.complete();
         }
         self.arm();
     }
 
     /// The stream that was to continue the answer differs from it.
     fn diverged(&mut self) {
-        if let (Some(live), Some(run)) = (self.stream.take(), &mut self.run) {
+        if let (Some(mut live), Some(run)) = (self.stream.take(), &mut self.run) {
             // No upstream is to blame: two answers are rarely alike.
             let other = Failure::new(Class::Cancelled, "its answer is another one");
             let record = live.record(&other, self.clock.now());
@@ -351,8 +357,14 @@ impl Relay {
         let live = self.stream.as_ref();
         if self.is_settled() || live.is_some_and(|live| live.is_over(self.terms.wanted)) {
             // The end mark is missing, but the answer is whole: say so in its place.
-            if let Some(raw) = self.caller.end_mark(self.operation) {
-                self.send_buffer.push(RawEvent { raw }, self.clock.now());
+            let live = self.stream.as_mut();
+            let end = live.and_then(ActiveStream::translated_end);
+            let end = end.unwrap_or_else(|| {
+                let mark = self.caller.end_mark(self.operation);
+                OutgoingEvents::One(mark.map(|raw| RawEvent { raw }))
+            });
+            for event in end {
+                self.send_buffer.push(event, self.clock.now());
             }
             return self.complete();
         }
@@ -394,6 +406,25 @@ impl Relay {
         self.end_cut(&cut.failure(), &cut);
     }
 
+    /// Sends an event of the caller's dialect, as far as it is new. False where it ends the stream.
+    fn pass_on(&mut self, event: RawEvent, now: Time) -> bool {
+        let out = match &mut self.splice {
+            None => Some(event),
+            Some(splice) => match splice.event(&event) {
+                Spliced::Nothing => None,
+                Spliced::Event(raw) => Some(RawEvent { raw }),
+                Spliced::Diverged => {
+                    self.diverged();
+                    return false;
+                }
+            },
+        };
+        if let Some(event) = out {
+            self.send_buffer.push(event, now);
+        }
+        true
+    }
+
     fn take_in(&mut self, event: RawEvent) {
         let now = self.clock.now();
         let Some(live) = &mut self.stream else { return };
@@ -430,19 +461,11 @@ impl Relay {
             return self.cut(StreamAbort::unfinished());
         }
         // What goes out: translated, and of a rescued answer only what is new.
-        let event = live.outgoing(unspoken(event, &said));
-        let out = match (event, &mut self.splice) {
-            (None, _) => None,
-            (Some(event), None) => Some(event),
-            (Some(event), Some(splice)) => match splice.event(&event) {
-                Spliced::Nothing => None,
-                Spliced::Event(raw) => Some(RawEvent { raw }),
-                Spliced::Diverged => return self.diverged(),
-            },
-        };
         let was_empty = self.send_buffer.due().is_none();
-        if let Some(event) = out {
-            self.send_buffer.push(event, now);
+        for event in live.outgoing(unspoken(event, &said)) {
+            if !self.pass_on(event, now) {
+                return;
+            }
         }
         if said.done {
             return self.complete();
@@ -458,7 +481,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
-        if let (Some(live), Some(run)) = (&self.stream, &mut self.run) {
+        if let (Some(live), Some(run)) = (&mut self.stream, &mut self.run) {
             run.state.attempts.ended(live.left(self.clock.now()));
             let trace = &mut run.state.trace;
             trace.told(self.send_buffer.spoken());

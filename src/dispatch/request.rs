@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::native::NativeOperations;
 use crate::access::Client;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Unsupported;
 use crate::domain::finish::FinishCriteria;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::rescue::Prefill;
@@ -16,6 +18,7 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Transport;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::{self, Dialect};
 use crate::wire::request::RequestDoc;
@@ -48,8 +51,14 @@ pub struct Endpoint {
     pub trace_context: bool,
     /// Whether its calls carry the caller's `user-agent` behind our own.
     pub forward_user_agent: bool,
+    /// Where its calls carry the key; `None`: as its dialect has it.
+    pub auth: Option<AuthScheme>,
     /// How it is asked to go on with an answer; `None` when it cannot be.
     pub prefill: Option<Continuation>,
+    /// What is done where its dialect has no place for something, if neither the caller nor the target says.
+    pub unsupported: Unsupported,
+    /// Whether it has the operations that not all providers of its dialect have.
+    pub native: NativeOperations,
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.
@@ -82,6 +91,8 @@ pub struct Request {
     pub await_cooldown: Option<Duration>,
     /// The client; `None` where no clients are configured.
     pub client: Option<Arc<Client>>,
+    /// What is done where an upstream's dialect has no place for something, as far as the caller or its target says.
+    pub unsupported: Option<Unsupported>,
     /// Its place in a trace, where spans are made or the caller named one.
     pub trace: Option<Arc<TraceContext>>,
 }

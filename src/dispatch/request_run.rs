@@ -53,12 +53,13 @@ impl RequestRun {
     /// The run of an admitted request, whose body was complete at `complete`.
     pub(super) fn new(
         dispatch: &Arc<Dispatch>,
-        request: Request,
+        mut request: Request,
         admitted: Admitted,
         complete: Time,
     ) -> Self {
         let chain = admitted.chain;
         let policy = *dispatch.policies.of(&chain.target);
+        request.unsupported = request.unsupported.or(policy.unsupported);
         let limits = RequestLimits::new(&dispatch.policy, policy, &request);
         let policy = DispatchPolicy {
             await_cooldown: limits.wait,

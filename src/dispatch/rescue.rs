@@ -155,8 +155,10 @@ impl StreamSearch<'_> {
         let RequestRun { context, state } = &mut *self.run;
         let request = &context.request;
         let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
-        let continued =
-            prefill.and_then(|prefill| continued(endpoint, &request.doc, &self.sent, prefill));
+        let continued = prefill.and_then(|prefill| {
+            let model = lease.upstream().model.as_str();
+            continued(endpoint, &request.doc, model, &self.sent, prefill)
+        });
         // Where no continuation can be asked for, the request starts again.
         let (how, why) = match &continued {
             Some((_, prefill)) => {
@@ -185,7 +187,7 @@ impl StreamSearch<'_> {
             ),
             None => (&request.doc, &endpoint.transport),
         };
-        let end = attempt::make_of(doc, &**wire, request, endpoint, &lease, times).await;
+        let end = attempt::make::make_of(doc, &**wire, request, endpoint, &lease, times).await;
         state.under_way([]);
         (lease, tried, how, end)
     }
@@ -282,11 +284,12 @@ impl StreamSearch<'_> {
 fn continued<'e>(
     endpoint: &Endpoint,
     doc: &RequestDoc,
+    model: &str,
     sent: &SentAnswer,
     prefill: &'e Continuation,
 ) -> Option<(RequestDoc, &'e Continuation)> {
     let doc = endpoint
         .dialect
-        .continued(doc, &sent.text, sent.tokens, prefill.form)?;
+        .continued(doc, model, &sent.text, sent.tokens, prefill.form)?;
     Some((doc, prefill))
 }

@@ -8,14 +8,15 @@ use http::HeaderMap;
 
 use super::request::Request;
 use crate::domain::chain::Chain;
+use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
 
 /// Keeps whole answers, and lets equal requests share one.
 pub trait ResponseCache: Send + Sync {
     /// Looks for an answer to a request that was admitted and is not streamed; `chain` is what its target means. May wait
     /// for an equal request that is under way; the request's deadline bounds that, and a caller who leaves drops it. An
-    /// answer goes back as it is: whatever it depends on has to be equal, the client and its `accept-encoding` included
-    /// where they matter.
+    /// answer goes back as it is: whatever it depends on has to be equal, such as the operation (with it the dialect), what
+    /// is done with unsupported fields, and, where they matter, the client and its `accept-encoding`.
     fn get<'a>(&'a self, request: &'a Request, chain: &'a Chain) -> BoxFuture<'a, CacheAnswer>;
 }
 
@@ -51,4 +52,6 @@ pub struct StoredResponse {
     pub upstream: Upstream,
     /// The key of the attempt.
     pub key: KeyId,
+    /// The fields that were left out on the way to the upstream and back.
+    pub dropped: Dropped,
 }

@@ -210,6 +210,7 @@ impl RequestRun {
         self.state.attempts.ended(AttemptRecord {
             usage,
             answered: whole.answered.take().map(Arc::from),
+            dropped: whole.dropped.clone(),
             ..record
         });
         drop(lease);
@@ -241,6 +242,7 @@ impl RequestRun {
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
             attempts,
+            dropped: whole.dropped,
         }
     }
 
@@ -255,6 +257,7 @@ impl RequestRun {
         let now = self.context.now();
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
+        let dropped = live.dropped.clone();
         self.state.trace.first_token = Some(now);
         self.state.kept = None;
         ProxyResponse {
@@ -264,6 +267,7 @@ impl RequestRun {
             upstream: tried.begun().upstream.clone(),
             key: tried.begun().key.clone(),
             attempts,
+            dropped,
         }
     }
 }

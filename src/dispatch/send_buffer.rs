@@ -22,6 +22,9 @@ const TOGETHER: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     ready: VecDeque<Bytes>,
+    /// The last words, in a piece of their own: Google's client for JavaScript sees an error only where it is all of a
+    /// piece.
+    last: Option<Bytes>,
     /// Bytes in `ready`.
     waiting: usize,
     /// With the moment when each goes out.
@@ -102,7 +105,11 @@ impl SendBuffer {
 
     /// The next bytes to go out: one event as it came, or small ones that are there together in one piece.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let first = self.ready.pop_front()?;
+        let Some(first) = self.ready.pop_front() else {
+            let last = self.last.take()?;
+            self.waiting = self.waiting.saturating_sub(last.len());
+            return Some(last);
+        };
         let fits = |all: usize, next: &Bytes| all + next.len() <= TOGETHER;
         let next = self.ready.front().filter(|next| fits(first.len(), next));
         if next.is_none() {
@@ -155,7 +162,7 @@ impl SendBuffer {
             self.send(event);
         }
         self.waiting += last.as_ref().map_or(0, Bytes::len);
-        self.ready.extend(last);
+        self.last = last;
     }
 
     /// Counts what is held back, in steps of [`TOGETHER`]; what was let in is never refused.
@@ -207,6 +214,17 @@ mod tests {
 
     fn out(send_buffer: &mut SendBuffer) -> usize {
         usize::from(std::iter::from_fn(|| send_buffer.pop()).count() > 0)
+    }
+
+    #[test]
+    fn the_last_words_are_a_piece_of_their_own() {
+        let mut send_buffer = SendBuffer::new(None);
+        send_buffer.push(event("a"), Time::ZERO);
+        send_buffer.push(event("b"), Time::ZERO);
+        send_buffer.finish(Some(Bytes::from_static(b"{}")));
+        assert_eq!(send_buffer.pop().unwrap().len(), 2 * event("a").raw.len());
+        assert_eq!(send_buffer.pop().unwrap(), "{}");
+        assert!(send_buffer.pop().is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::dropped::Dropped;
 use super::ids::{KeyId, Upstream};
 use super::outcome::Class;
 use super::refusal::Refusal;
@@ -135,6 +136,8 @@ pub struct AttemptRecord {
     pub usage: Option<Usage>,
     /// The answer's metadata, where traces need it.
     pub answered: Option<Arc<ResponseMeta>>,
+    /// What was left out of the request or the answer, because the other side's dialect has no place for it.
+    pub dropped: Dropped,
 }
 
 /// The metadata of an answer. Read only where the attempt's span is likely to be sent.
@@ -168,6 +171,7 @@ impl AttemptRecord {
             span: None,
             usage: None,
             answered: None,
+            dropped: Dropped::default(),
         }
     }
 }

@@ -12,6 +12,14 @@ pub enum AnswerList {
     Results,
     /// `output`.
     Output,
+    /// `content`.
+    Content,
+    /// `candidates`, or why there are none.
+    Candidates,
+    /// `embedding` or `embeddings`.
+    Embedding,
+    /// None: it is a count of tokens.
+    Count,
 }
 
 /// The form of a streamed answer's events.
@@ -21,6 +29,36 @@ pub enum EventForm {
     Chunks,
     /// Numbered events of many types; the type of the last one marks the end of the stream.
     Numbered,
+    /// Answers without names, each with what came since the last one; no mark follows the last of them.
+    Answers,
+    /// Events of many types, by name; the last one's name says that it is the last.
+    Named,
+}
+
+/// Whether a provider has an operation that not all providers of its dialect have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NativeRoute {
+    /// That is to be found out.
+    #[default]
+    Auto,
+    /// It has.
+    Native,
+    /// It has not: requests are translated.
+    Translate,
+}
+
+impl NativeRoute {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Native, Self::Translate];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Translate => "translate",
+        }
+    }
 }
 
 /// The properties of an operation.
@@ -28,7 +66,8 @@ pub enum EventForm {
 pub struct OperationSpec {
     /// The caller dialect that it belongs to, as in `wire::dialects`.
     pub dialect: &'static str,
-    /// The path below an API root, such as `/chat/completions`.
+    /// The path below an API root, such as `/chat/completions`. In one such as `/models/{model}:countTokens` callers name
+    /// the model.
     pub path: &'static str,
     /// The route by which it is counted.
     pub route: &'static str,
@@ -107,7 +146,7 @@ operations! {
     }
     /// `POST /v1/responses`.
     Responses {
-        dialect: "openai",
+        dialect: "responses",
         path: "/responses",
         route: "/v1/responses",
         convention: "chat",
@@ -115,9 +154,115 @@ operations! {
         answer: AnswerList::Output,
         events: EventForm::Numbered,
     }
+    /// `POST /v1/responses/input_tokens`.
+    CountResponseTokens {
+        dialect: "responses",
+        path: "/responses/input_tokens",
+        route: "/v1/responses/input_tokens",
+        convention: "count_tokens",
+        prompt: "input",
+        answer: AnswerList::Count,
+        events: EventForm::Numbered,
+    }
+    /// `POST /v1/messages`.
+    Messages {
+        dialect: "anthropic",
+        path: "/messages",
+        route: "/v1/messages",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Content,
+        events: EventForm::Named,
+    }
+    /// `POST /v1/messages/count_tokens`.
+    CountMessageTokens {
+        dialect: "anthropic",
+        path: "/messages/count_tokens",
+        route: "/v1/messages/count_tokens",
+        convention: "count_tokens",
+        prompt: "messages",
+        answer: AnswerList::Count,
+        events: EventForm::Named,
+    }
+    /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+    GenerateContent {
+        dialect: "gemini",
+        path: "/models/{model}:generateContent",
+        route: "/v1beta/models/{model}:generateContent",
+        convention: "generate_content",
+        prompt: "contents",
+        answer: AnswerList::Candidates,
+        events: EventForm::Answers,
+    }
+    /// `POST /v1beta/models/{model}:countTokens`.
+    CountTokens {
+        dialect: "gemini",
+        path: "/models/{model}:countTokens",
+        route: "/v1beta/models/{model}:countTokens",
+        convention: "count_tokens",
+        prompt: "contents",
+        answer: AnswerList::Count,
+        events: EventForm::Answers,
+    }
+    /// `POST /v1beta/models/{model}:embedContent`.
+    EmbedContent {
+        dialect: "gemini",
+        path: "/models/{model}:embedContent",
+        route: "/v1beta/models/{model}:embedContent",
+        convention: "embeddings",
+        prompt: "content",
+        answer: AnswerList::Embedding,
+        events: EventForm::Answers,
+    }
+    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    BatchEmbedContents {
+        dialect: "gemini",
+        path: "/models/{model}:batchEmbedContents",
+        route: "/v1beta/models/{model}:batchEmbedContents",
+        convention: "embeddings",
+        prompt: "requests",
+        answer: AnswerList::Embedding,
+        events: EventForm::Answers,
+    }
+}
+
+/// What a path in which the model stands asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ModelMethod<'a> {
+    /// What is to be done.
+    pub operation: Operation,
+    /// By which model, as it is written in the path.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
+impl<'a> ModelMethod<'a> {
+    /// Reads what stands behind `/models/`, such as `a/b:c:generateContent`: the method is what follows the last colon,
+    /// since models have colons and slashes in their names. `None` for a method that is not known.
+    pub fn read(tail: &'a str) -> Option<Self> {
+        let (model, method) = tail.rsplit_once(':')?;
+        let streamed = method.strip_prefix("streamG");
+        let (operation, stream) = Operation::ALL.into_iter().find_map(|operation| {
+            let own = operation.method()?;
+            let streams = operation.spec().answer == AnswerList::Candidates
+                && streamed.is_some_and(|rest| own.strip_prefix('g') == Some(rest));
+            (own == method || streams).then_some((operation, streams))
+        })?;
+        (!model.is_empty()).then_some(Self {
+            operation,
+            model,
+            stream,
+        })
+    }
 }
 
 impl Operation {
+    /// What stands behind the model in its path, where the model stands there.
+    pub fn method(self) -> Option<&'static str> {
+        self.path().strip_prefix("/models/{model}:")
+    }
+
     /// The path below an API root, such as `/chat/completions`.
     pub const fn path(self) -> &'static str {
         self.spec().path
@@ -126,6 +271,11 @@ impl Operation {
     /// The operation at this path below an API root.
     pub fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.path() == path)
+    }
+
+    /// Whether it only counts the tokens of a conversation.
+    pub const fn counts(self) -> bool {
+        matches!(self.spec().answer, AnswerList::Count)
     }
 
     /// The form of its streamed answers.
@@ -145,5 +295,35 @@ mod tests {
             assert!(operation.spec().route.ends_with(operation.path()));
         }
         assert_eq!(Operation::at("/nothing"), None);
+    }
+
+    #[test]
+    fn a_method_follows_the_last_colon() {
+        for (tail, operation, model, stream) in [
+            ("m:generateContent", Operation::GenerateContent, "m", false),
+            (
+                "a:b/c-1:streamGenerateContent",
+                Operation::GenerateContent,
+                "a:b/c-1",
+                true,
+            ),
+            ("m:countTokens", Operation::CountTokens, "m", false),
+        ] {
+            let read = ModelMethod {
+                operation,
+                model,
+                stream,
+            };
+            assert_eq!(ModelMethod::read(tail), Some(read));
+        }
+        for tail in [
+            "m",
+            "m:",
+            ":generateContent",
+            "m:streamCountTokens",
+            "m:predict",
+        ] {
+            assert_eq!(ModelMethod::read(tail), None, "{tail}");
+        }
     }
 }

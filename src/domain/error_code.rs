@@ -54,6 +54,12 @@ pub enum ErrorCode {
     DeadlineExceeded,
     /// The process is shutting down.
     Draining,
+    /// A field of the request has no place in the dialect of any upstream, and may not be left out.
+    UnsupportedField,
+    /// No upstream has what was asked for.
+    NotSupported,
+    /// The request refers to what a provider holds, and nobody who could be asked has it.
+    StateUnavailable,
 }
 
 impl ErrorCode {
@@ -85,6 +91,9 @@ impl ErrorCode {
             Self::InvalidUpstreamResponse => "invalid_upstream_response",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Draining => "draining",
+            Self::UnsupportedField => "unsupported_field",
+            Self::NotSupported => "not_supported",
+            Self::StateUnavailable => "state_unavailable",
         }
     }
 
@@ -94,11 +103,13 @@ impl ErrorCode {
             Self::InvalidRequest
             | Self::InvalidJson
             | Self::NoDefaultModel
+            | Self::UnsupportedField
             | Self::ContextLengthExceeded => 400,
             Self::InvalidClientToken => 401,
             Self::TargetNotAllowed | Self::HostNotAllowed | Self::CrossOriginRefused => 403,
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::StateUnavailable => 409,
             Self::RequestTooLarge => 413,
             Self::UnsupportedEncoding => 415,
             Self::UpgradeRequired => 426,
@@ -107,6 +118,7 @@ impl ErrorCode {
             | Self::WaitingRoomFull
             | Self::ClientOverloaded
             | Self::ClientRateLimited => 429,
+            Self::NotSupported => 501,
             Self::NoUsableKeys | Self::UpstreamsExhausted | Self::InvalidUpstreamResponse => 502,
             Self::Overloaded | Self::Draining => 503,
             Self::DeadlineExceeded => 504,

@@ -17,6 +17,7 @@ pub mod condition;
 pub mod connection;
 pub mod cooldown;
 pub mod dialect;
+pub mod dropped;
 pub mod error_code;
 pub mod estimate;
 pub mod fair_queue;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::dropped::Unsupported;
 use super::rescue::{RescueMode, RescuePolicy};
 
 /// A word for several settings.
@@ -37,6 +38,8 @@ pub struct ExplicitSettings {
     pub patience: Option<Duration>,
     /// There is a `dispatch.hedge`, which is for all targets.
     pub hedge: bool,
+    /// What is done where an upstream's dialect has no place for something.
+    pub unsupported: Option<Unsupported>,
 }
 
 /// What holds for one target.
@@ -52,6 +55,8 @@ pub struct TargetPolicy {
     pub hedge: bool,
     /// When the first token of a model that does not reason is due, for providers that do not say it themselves.
     pub first_token: Option<Duration>,
+    /// What is done where an upstream's dialect has no place for something; `None`: what its provider says.
+    pub unsupported: Option<Unsupported>,
 }
 
 impl TargetPolicy {
@@ -78,6 +83,7 @@ impl TargetPolicy {
             rescue: said.rescue.unwrap_or(usual.rescue),
             patience: said.patience.unwrap_or(usual.patience),
             hedge: said.hedge || usual.hedge,
+            unsupported: said.unsupported,
             ..usual
         }
     }
@@ -128,6 +134,7 @@ mod tests {
             rescue: Some(None),
             patience: Some(Duration::ZERO),
             hedge: false,
+            unsupported: None,
         };
         let policy = TargetPolicy::new(Some(Profile::Interactive), said);
         assert_eq!((policy.rescue, policy.patience), (None, Duration::ZERO));

@@ -29,6 +29,27 @@ impl Usage {
         }
     }
 
+    /// What one answer used, as two of its events tell it. Counts grow while an answer is streamed, and a later event may
+    /// leave out what an earlier one told: the larger one holds.
+    #[must_use]
+    pub fn with(self, later: Self) -> Self {
+        // `None` is less than any count.
+        Self {
+            prompt_tokens: self.prompt_tokens.max(later.prompt_tokens),
+            completion_tokens: self.completion_tokens.max(later.completion_tokens),
+            cached_tokens: self.cached_tokens.max(later.cached_tokens),
+            reasoning_tokens: self.reasoning_tokens.max(later.reasoning_tokens),
+        }
+    }
+
+    /// The same where either may be missing.
+    pub fn latest(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+        match (earlier, later) {
+            (Some(earlier), Some(later)) => Some(earlier.with(later)),
+            (earlier, later) => later.or(earlier),
+        }
+    }
+
     /// Prompt and answer together.
     pub fn total(&self) -> Option<u64> {
         match (self.prompt_tokens, self.completion_tokens) {
@@ -37,5 +58,29 @@ impl Usage {
                 Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_event_leaves_out_is_not_lost() {
+        let start = Usage {
+            prompt_tokens: Some(160),
+            completion_tokens: Some(1),
+            cached_tokens: Some(100),
+            reasoning_tokens: None,
+        };
+        let end = Usage {
+            completion_tokens: Some(20),
+            prompt_tokens: Some(0),
+            ..Usage::default()
+        };
+        let both = Usage::latest(Some(start), Some(end)).unwrap();
+        assert_eq!((both.total(), both.cached_tokens), (Some(180), Some(100)));
+        assert_eq!(Usage::latest(Some(start), None), Some(start));
+        assert_eq!(Usage::latest(None, Some(end)), Some(end));
     }
 }

@@ -63,6 +63,7 @@ names! {
     UNTIL = "pointsman.until",
     WAITED = "pointsman.queue.wait",
     LINK = "pointsman.link",
+    FIELDS = "pointsman.fields",
 }
 
 names! {
@@ -78,6 +79,7 @@ names! {
     CALLER_LEFT = "pointsman.caller_left",
     FIRST_TOKEN = "pointsman.first_token",
     CANCELLED = "pointsman.cancelled",
+    DROPPED = "pointsman.dropped",
 }
 
 /// What the convention calls an operation; it has no word for moderations.

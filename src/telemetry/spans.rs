@@ -111,17 +111,13 @@ impl Spans<'_> {
     fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
         let (request, context) = (self.request, self.context);
         let path = request.operation.path();
-        let route = format!("/v1{path}");
-        let asked = if context.versioned {
-            Cow::Owned(route.clone())
-        } else {
-            Cow::Borrowed(path)
-        };
+        let route = request.operation.spec().route;
+        let asked = if context.versioned { route } else { path };
         let name = format!("POST {route}");
         let mut attributes = vec![
             KeyValue::new(names::HTTP_METHOD, "POST"),
             KeyValue::new(names::HTTP_ROUTE, route),
-            KeyValue::new(names::URL_PATH, asked.into_owned()),
+            KeyValue::new(names::URL_PATH, asked),
             KeyValue::new(names::URL_SCHEME, self.scenery.scheme),
             KeyValue::new(names::REQUEST_ID, request.id.to_string()),
             KeyValue::new(names::OUTCOME, request.outcome),
@@ -298,6 +294,12 @@ impl Spans<'_> {
         let mut all = Vec::new();
         if let Some(first) = record.first_token {
             all.push(self.event(names::FIRST_TOKEN, first, Vec::new()));
+        }
+        if !record.dropped.is_empty() {
+            let names = record.dropped.names().map(|name| name.to_owned().into());
+            let names: Vec<StringValue> = names.collect();
+            let fields = KeyValue::new(names::FIELDS, Value::Array(Array::String(names)));
+            all.push(self.event(names::DROPPED, record.started, vec![fields]));
         }
         if record.class == Class::Cancelled {
             let reason = KeyValue::new(names::REASON, self.cancelled_by(record));

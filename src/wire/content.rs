@@ -47,6 +47,8 @@ pub struct Rendered {
 struct ContentEvent {
     #[serde(default)]
     choices: Vec<ContentChoice>,
+    #[serde(default)]
+    candidates: Vec<Value>,
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -76,10 +78,26 @@ impl Spoken {
         if event.kind == "response.output_text.delta" {
             self.0.push_str(event.delta.as_str().unwrap_or_default());
         }
+        if event.kind == "content_block_delta" {
+            self.0
+                .push_str(event.delta["text"].as_str().unwrap_or_default());
+        }
         for choice in event.choices.iter().filter(|choice| choice.index == 0) {
             let delta = choice.delta.get("content").and_then(Value::as_str);
             let text = delta.or(choice.text.as_str());
             self.0.push_str(text.unwrap_or_default());
+        }
+        let first = event
+            .candidates
+            .iter()
+            .find(|one| one["index"].as_u64().unwrap_or(0) == 0);
+        let parts = first.and_then(|one| one.pointer("/content/parts")?.as_array());
+        for part in parts
+            .into_iter()
+            .flatten()
+            .filter(|part| part["thought"] != true)
+        {
+            self.0.push_str(part["text"].as_str().unwrap_or_default());
         }
     }
 }
@@ -97,7 +115,9 @@ impl RequestContent {
         let teller = ContentRenderer { mask };
         let request = json::value(&self.request).unwrap_or_default();
         let input = teller.messages(&request[operation.spec().prompt]);
-        let instructions = teller.parts(&request["instructions"]);
+        let instructions = ["instructions", "system"].map(|name| teller.parts(&request[name]));
+        let mut instructions = instructions.concat();
+        instructions.extend(teller.parts(&request["systemInstruction"]["parts"]));
         let output = match (&self.answer, &self.spoken) {
             (Some(answer), _) => {
                 let answer = json::value(answer).unwrap_or_default();
@@ -145,7 +165,38 @@ impl ContentRenderer<'_> {
         }
     }
 
+    /// A content of Gemini's API.
+    fn content(&self, item: &Value) -> Value {
+        let role = match item["role"].as_str() {
+            Some("model") => "assistant",
+            _ => "user",
+        };
+        let parts = item["parts"].as_array().into_iter().flatten();
+        let parts: Vec<Value> = parts.map(|part| self.gemini_part(part)).collect();
+        json!({"role": role, "parts": parts})
+    }
+
+    fn gemini_part(&self, part: &Value) -> Value {
+        let (call, result) = (&part["functionCall"], &part["functionResponse"]);
+        let field = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        match part["text"].as_str() {
+            Some(text) if part["thought"] == true => self.text("reasoning", text),
+            Some(text) => self.text("text", text),
+            None if call.is_object() => {
+                let arguments = call["args"].to_string();
+                self.call(&field(call, "id"), &field(call, "name"), &arguments)
+            }
+            None if result.is_object() => {
+                self.result(&field(result, "id"), &result["response"].to_string())
+            }
+            None => json!({"type": named(&field(&part["inlineData"], "mimeType"))}),
+        }
+    }
+
     fn message(&self, item: &Value) -> Value {
+        if item["parts"].is_array() {
+            return self.content(item);
+        }
         let field = |name: &str| item[name].as_str().unwrap_or_default();
         let Some(role) = item["role"].as_str() else {
             return match (field("type"), item) {
@@ -234,7 +285,25 @@ impl ContentRenderer<'_> {
         });
         let items = answer["output"].as_array().into_iter().flatten();
         let items = items.map(|item| self.message(item));
-        choices.chain(items).collect()
+        let candidates = answer["candidates"].as_array().into_iter().flatten();
+        let candidates = candidates.map(|candidate| {
+            let mut message = self.content(&candidate["content"]);
+            if let (Some(fields), Some(reason)) =
+                (message.as_object_mut(), candidate["finishReason"].as_str())
+            {
+                // A candidate is the model's, whether it says so or not.
+                fields.insert("role".to_owned(), "assistant".into());
+                fields.insert("finish_reason".to_owned(), reason.into());
+            }
+            message
+        });
+        // A message of Anthropic's is the answer itself.
+        let message = answer["content"].as_array().map(|_| self.message(answer));
+        choices
+            .chain(items)
+            .chain(candidates)
+            .chain(message)
+            .collect()
     }
 }
 

@@ -17,6 +17,7 @@ use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
 use super::model_entry::ModelEntry;
 use super::progress::Progress;
 use super::request::{RequestDoc, RequestError};
+use super::spelling::Spelling;
 use super::sse::RawEvent;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
@@ -28,6 +29,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Its name in the configuration.
     fn id(&self) -> &'static str;
 
+    /// The kind of provider that made it: in its words an upstream fails of which nothing better is known. Empty where others
+    /// have words of their own.
+    fn maker(&self) -> &'static str {
+        self.id()
+    }
+
     /// Whether calls go over a network, with keys and to an address; false for one that this process answers itself.
     fn is_remote(&self) -> bool {
         true
@@ -37,11 +44,19 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// path does not depend on the model.
     fn path(&self, operation: Operation) -> Option<&'static str>;
 
+    /// Whether some providers of this dialect do not have an operation although [`path`](Self::path) knows it.
+    fn is_doubtful(&self, _operation: Operation) -> bool {
+        false
+    }
+
     /// The path that a configured URL may end with, when it is the full URL of one operation and not an API root.
     fn full_path(&self) -> &'static str;
 
     /// Puts the key where the API looks for it, marked as sensitive.
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
+
+    /// Adds the other headers that the API wants to those of a call; `callers` are the caller's own.
+    fn complete_headers(&self, _callers: &HeaderMap, _headers: &mut HeaderMap) {}
 
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
@@ -68,11 +83,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Whether another attempt may continue an answer to this request.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
 
-    /// The request that asks to continue an answer after `sent`, which took about `spent` tokens.
-    /// `None` when it cannot be expressed.
+    /// The request, in the caller's dialect, that asks `model` to continue an answer after `sent`, which took about `spent`
+    /// tokens. `None` when it cannot be expressed.
     fn continued(
         &self,
         doc: &RequestDoc,
+        model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,
@@ -101,6 +117,51 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// Reads one streamed answer.
     fn event_decoder(&self) -> Box<dyn EventDecoder>;
+
+    /// The operation of its own that counts the tokens of a conversation without answering it. `None` where it has none:
+    /// then the two below are not used.
+    fn counting(&self) -> Option<Operation> {
+        None
+    }
+
+    /// The body of a call that counts.
+    fn encode_count(&self, _request: ChatRequest) -> Bytes {
+        Bytes::new()
+    }
+
+    /// What such a call's answer counts.
+    fn decode_count(&self, _body: &[u8]) -> Option<u64> {
+        None
+    }
+
+    /// What serves an operation of another dialect that is no conversation, such as embeddings.
+    fn adapter(&self, _operation: Operation) -> Option<&'static dyn Adapter> {
+        None
+    }
+}
+
+/// Serves one operation that is no conversation by one of an upstream's own.
+pub trait Adapter: fmt::Debug + Send + Sync {
+    /// The upstream's operation.
+    fn own(&self) -> Operation;
+
+    /// The body of the call for `model`, with `params` filled in where the request does not say, and what had no place
+    /// in it.
+    ///
+    /// # Errors
+    /// A request that the upstream's operation cannot serve.
+    fn request(
+        &self,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Result<(Bytes, Losses), Loss>;
+
+    /// The answer to the request `doc` as its caller reads it.
+    ///
+    /// # Errors
+    /// What makes it unreadable.
+    fn answer(&self, doc: &RequestDoc, body: &[u8]) -> Result<Bytes, Loss>;
 }
 
 /// Reads one streamed answer into the neutral form, event by event.
@@ -130,6 +191,11 @@ impl Eq for dyn UpstreamDialect {}
 pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// Its name in the rows of operations.
     fn id(&self) -> &'static str;
+
+    /// Whether a request to a route that is no operation, such as the list of models, shows that its caller speaks this.
+    fn is_spoken(&self, _path: &str, _headers: &HeaderMap) -> bool {
+        false
+    }
 
     /// Reads the body of a request.
     ///
@@ -182,6 +248,17 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// The description of one model.
     fn model(&self, entry: &ModelEntry) -> Bytes;
 
+    /// What it calls the fields of the neutral form, for naming those that were lost.
+    fn spelling(&self) -> Spelling {
+        &[]
+    }
+
+    /// The field of a request that refers to what a provider holds, such as an earlier answer: only that provider can
+    /// serve it.
+    fn held_state(&self, _operation: Operation, _doc: &RequestDoc) -> Option<&'static str> {
+        None
+    }
+
     /// The request in the neutral form; `None` for an operation that is no conversation.
     fn decode_request(
         &self,
@@ -189,9 +266,24 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>>;
 
-    /// A whole answer from the neutral form, and what had no place in it.
-    fn encode_answer(&self, operation: Operation, answer: ChatAnswer) -> (Bytes, Losses);
+    /// A whole answer to the request `doc` from the neutral form, and what had no place in it.
+    fn encode_answer(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+        answer: ChatAnswer,
+    ) -> (Bytes, Losses);
 
-    /// Writes one streamed answer that is read from the dialect of the name `origin`.
-    fn event_encoder(&self, operation: Operation, origin: &'static str) -> Box<dyn EventEncoder>;
+    /// Writes one streamed answer to the request `doc` that is read from the dialect of the name `origin`.
+    fn event_encoder(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+        origin: &'static str,
+    ) -> Box<dyn EventEncoder>;
+
+    /// The answer to a request that only counts its tokens.
+    fn encode_count(&self, _operation: Operation, _tokens: u64) -> Bytes {
+        Bytes::new()
+    }
 }

@@ -1,18 +1,23 @@
 //! Every dialect, by its name: the one place outside of its own folder that names it.
 
+use http::HeaderMap;
+
+use super::anthropic::Anthropic;
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
+use super::gemini::Gemini;
 use super::openai::OpenAi;
+use super::responses::Responses;
 use crate::domain::dialect::Operation;
 
 /// What a provider speaks.
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// The dialects of upstreams. The first one is the default.
-pub static UPSTREAM: [Dialect; 2] = [&OpenAi, &EchoDialect];
+pub static UPSTREAM: [Dialect; 5] = [&OpenAi, &Anthropic, &Gemini, &Responses, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 1] = [&OpenAi];
+pub static CALLER: [&dyn CallerDialect; 4] = [&OpenAi, &Anthropic, &Gemini, &Responses];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {
@@ -33,6 +38,12 @@ pub fn caller(operation: Operation) -> &'static dyn CallerDialect {
         .into_iter()
         .find(|dialect| dialect.id() == id)
         .unwrap_or(usual)
+}
+
+/// The dialect of whoever calls a route that is no operation.
+pub fn caller_of(path: &str, headers: &HeaderMap) -> &'static dyn CallerDialect {
+    let spoken = |dialect: &&dyn CallerDialect| dialect.is_spoken(path, headers);
+    CALLER.into_iter().find(spoken).unwrap_or_else(usual_caller)
 }
 
 /// The dialect of a caller of which nothing more is known.

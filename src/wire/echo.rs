@@ -53,6 +53,10 @@ impl Echo<'_> {
             .unwrap_or(false);
         let answer = operation.spec().answer;
         match answer {
+            AnswerList::Content
+            | AnswerList::Candidates
+            | AnswerList::Embedding
+            | AnswerList::Count => Echoed::Refused("the echo speaks OpenAI's API"),
             AnswerList::Data => self.embeddings(model, request),
             AnswerList::Results => self.moderations(model, request),
             AnswerList::Choices | AnswerList::Output => {

@@ -1,5 +1,7 @@
 //! What our own errors say, before a caller's dialect gives them a form. Kinds of errors have OpenAI's names.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::domain::outcome::Class;
@@ -12,6 +14,12 @@ pub(super) const SERVER_ERROR: &str = "server_error";
 pub struct ErrorBody<'a> {
     /// What happened and what to do.
     pub message: &'a str,
+    /// The HTTP status that it goes out with.
+    #[serde(skip)]
+    pub status: u16,
+    /// When asking again may help.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
     /// OpenAI's error type.
     #[serde(rename = "type")]
     pub kind: &'a str,

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -17,11 +18,14 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, Losses};
+use super::ir::{Loss, Losses, StreamItem};
 use super::request::RequestDoc;
-use super::sse::RawEvent;
+use super::spelling;
+use super::sse::{EventSplitter, RawEvent};
+use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code;
 
 /// A caller's operation at an upstream that may serve it.
@@ -33,6 +37,8 @@ pub struct Exchange {
     operation: Operation,
     /// What the upstream is asked for.
     own: Operation,
+    /// Custom tools go as functions.
+    plain_tools: bool,
 }
 
 /// A call, but for its headers.
@@ -42,14 +48,25 @@ pub struct Outgoing {
     pub path: Cow<'static, str>,
     /// The translated body.
     pub body: Bytes,
-    /// The parts of the request that the upstream's dialect cannot express.
-    pub losses: Losses,
+    /// The parts of the request that the upstream's dialect cannot express, in the caller's words.
+    pub dropped: Dropped,
+    /// Whether it was translated and has custom tools in it, which not every upstream knows.
+    pub has_custom_tools: bool,
 }
 
 impl Exchange {
     /// An operation at an upstream of this dialect; `None` where the upstream has nothing of the kind.
     pub fn new(operation: Operation, upstream: Dialect) -> Option<Self> {
         Self::between(dialects::caller(operation), operation, upstream)
+    }
+
+    /// The same at an upstream that does not have the operation although its dialect does: translated.
+    pub fn translated(operation: Operation, upstream: Dialect) -> Option<Self> {
+        let own = upstream.conversation().filter(|own| *own != operation)?;
+        Some(Self {
+            own,
+            ..Self::new(operation, upstream)?
+        })
     }
 
     fn between(
@@ -59,14 +76,28 @@ impl Exchange {
     ) -> Option<Self> {
         let own = match upstream.path(operation) {
             Some(_) => operation,
-            None => upstream.conversation()?,
+            None if operation.counts() => upstream.counting()?,
+            None => match upstream.adapter(operation) {
+                Some(adapter) => adapter.own(),
+                None => upstream.conversation()?,
+            },
         };
         Some(Self {
             caller,
             upstream,
             operation,
             own,
+            plain_tools: false,
         })
+    }
+
+    /// The same for an upstream that knows no tools but functions.
+    #[must_use]
+    pub fn with_plain_tools(self) -> Self {
+        Self {
+            plain_tools: true,
+            ..self
+        }
     }
 
     /// Whether bytes pass as they came.
@@ -77,30 +108,67 @@ impl Exchange {
     /// The call for `model`, with `params` filled in where the request does not say.
     ///
     /// # Errors
-    /// A request that has no neutral form.
+    /// A request that cannot be said to the upstream; with `rejects` also one of which something would be left out.
     pub fn outgoing(
         &self,
         doc: &RequestDoc,
         model: &str,
         params: &Map<String, Value>,
-    ) -> Result<Outgoing, Loss> {
+        rejects: bool,
+    ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
         if self.is_identity() {
-            let body = self.upstream.body(doc, model, params);
-            let losses = Losses::new();
-            return Ok(Outgoing { path, body, losses });
+            return Ok(Outgoing {
+                path,
+                body: self.upstream.body(doc, model, params),
+                dropped: Dropped::default(),
+                has_custom_tools: false,
+            });
         }
-        let none = || Loss {
-            path: String::new(),
-            why: "only conversations can be translated",
-        };
-        let mut request = self
-            .caller
-            .decode_request(self.operation, doc)
-            .ok_or_else(none)??;
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let made = adapter.request(doc, model, params);
+            let (body, losses) = made.map_err(Unfit::Unreadable)?;
+            return self.fit(path, body, false, &losses, rejects);
+        }
+        let request = self.caller.decode_request(self.operation, doc);
+        let request = request.ok_or(Unfit::NoSuchOperation)?;
+        if let Some(field) = self.caller.held_state(self.operation, doc) {
+            return Err(Unfit::Elsewhere(field));
+        }
+        let mut request = request.map_err(Unfit::Unreadable)?;
         request.model = Some(model.to_owned());
+        if self.operation.counts() {
+            let body = self.upstream.encode_count(request);
+            return self.fit(path, body, false, &Losses::new(), rejects);
+        }
+        if self.plain_tools {
+            request.make_tools_plain();
+        }
+        let has_custom_tools = request.has_custom_tools();
         let (body, losses) = self.upstream.encode_request(request, params);
-        Ok(Outgoing { path, body, losses })
+        self.fit(path, body, has_custom_tools, &losses, rejects)
+    }
+
+    /// A call of which this was left out; with `rejects` only if that is nothing.
+    fn fit(
+        &self,
+        path: Cow<'static, str>,
+        body: Bytes,
+        has_custom_tools: bool,
+        losses: &Losses,
+        rejects: bool,
+    ) -> Result<Outgoing, Unfit> {
+        let mut dropped = Dropped::default();
+        spelling::note_request(&mut dropped, losses, self.caller.spelling());
+        match rejects && !dropped.is_empty() {
+            true => Err(Unfit::NoPlace(dropped)),
+            false => Ok(Outgoing {
+                path,
+                body,
+                dropped,
+                has_custom_tools,
+            }),
+        }
     }
 
     /// Looks at the body of a 2xx, and notes what a good one says of itself.
@@ -123,27 +191,50 @@ impl Exchange {
         self.upstream.note(answered, event);
     }
 
-    /// A whole answer that was found good, as its caller reads it.
+    /// A whole answer that was found good, as its caller reads it. What of it has no place there is added to `dropped`.
     ///
     /// # Errors
     /// An answer that has no neutral form.
-    pub fn answer(&self, headers: &mut HeaderMap, body: Bytes) -> Result<Bytes, Loss> {
+    pub fn answer(
+        &self,
+        doc: &RequestDoc,
+        headers: &mut HeaderMap,
+        body: Bytes,
+        dropped: &mut Dropped,
+    ) -> Result<Bytes, Loss> {
         if self.is_identity() {
             return Ok(body);
         }
         let body = readable(headers, &body);
+        if let Some(adapter) = self.upstream.adapter(self.operation) {
+            let body = adapter.answer(doc, &body)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(body);
+        }
+        if self.operation.counts() {
+            let none = || Loss {
+                path: String::new(),
+                why: "the answer has no count of tokens",
+            };
+            let tokens = self.upstream.decode_count(&body).ok_or_else(none)?;
+            headers.remove(header::CONTENT_ENCODING);
+            return Ok(self.caller.encode_count(self.operation, tokens));
+        }
         let answer = self.upstream.decode_answer(&body)?;
         headers.remove(header::CONTENT_ENCODING);
-        let (body, _) = self.caller.encode_answer(self.operation, answer);
+        let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
+        spelling::note_answer(dropped, &losses);
         Ok(body)
     }
 
-    /// An upstream's refusal as its caller reads it: its words in the caller's form.
+    /// An upstream's refusal as its caller reads it: its words in the caller's form. `retry_after`: when it says that asking
+    /// again may help.
     pub fn refusal(
         &self,
         status: u16,
         headers: &mut HeaderMap,
         body: Bytes,
+        retry_after: Option<Duration>,
         request_id: &str,
     ) -> Bytes {
         if self.is_identity() {
@@ -156,6 +247,8 @@ impl Exchange {
         headers.insert(header::CONTENT_TYPE, json);
         self.caller.error(&ErrorBody {
             message: doc.message(),
+            status,
+            retry_after: retry_after.filter(|_| status == 429 || status >= 500),
             kind: error_code::kind_of(status),
             code: doc.first(ErrorField::Code).unwrap_or("upstream_error"),
             param: None,
@@ -165,13 +258,14 @@ impl Exchange {
         })
     }
 
-    /// The translation of a streamed answer's events into the caller's; `None` where they pass as they came.
-    pub fn translation(&self) -> Option<Translation> {
+    /// The translation of the events of a streamed answer to the request `doc` into the caller's; `None` where they pass as
+    /// they came.
+    pub fn translation(&self, doc: &RequestDoc) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
             decoder: self.upstream.event_decoder(),
             encoder: self
                 .caller
-                .event_encoder(self.operation, self.upstream.id()),
+                .event_encoder(self.operation, doc, self.upstream.id()),
         })
     }
 }
@@ -189,23 +283,55 @@ impl fmt::Debug for Translation {
 }
 
 impl Translation {
-    /// What the caller reads in place of this event; `None` for nothing.
-    pub fn event(&mut self, event: &RawEvent) -> Option<RawEvent> {
+    /// What the caller reads in place of this event.
+    pub fn event(&mut self, event: &RawEvent) -> OutgoingEvents {
         if event.is_empty() {
             // Comments keep connections open in every dialect.
-            return Some(event.clone());
+            return OutgoingEvents::One(Some(event.clone()));
         }
         let items = self.decoder.event(event);
         if items.is_empty() {
-            return None;
+            return OutgoingEvents::One(None);
         }
-        let raw = self.encoder.event(items);
-        (!raw.is_empty()).then_some(RawEvent { raw })
+        OutgoingEvents::several(self.encoder.event(items))
     }
 
-    /// The parts of the answer so far that the caller's dialect cannot express.
-    pub fn losses(&mut self) -> Losses {
-        self.encoder.losses()
+    /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
+    pub fn end(&mut self) -> OutgoingEvents {
+        OutgoingEvents::several(self.encoder.event(vec![StreamItem::End]))
+    }
+
+    /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.
+    pub fn note_losses(&mut self, dropped: &mut Dropped) {
+        spelling::note_answer(dropped, &self.encoder.losses());
+    }
+}
+
+/// What a caller reads in place of one event of an upstream.
+#[derive(Debug)]
+pub enum OutgoingEvents {
+    /// At most one event.
+    One(Option<RawEvent>),
+    /// Several, not copied.
+    Several(EventSplitter),
+}
+
+impl OutgoingEvents {
+    fn several(raw: Bytes) -> Self {
+        let mut events = EventSplitter::new(usize::MAX);
+        events.push(raw);
+        Self::Several(events)
+    }
+}
+
+impl Iterator for OutgoingEvents {
+    type Item = RawEvent;
+
+    fn next(&mut self) -> Option<RawEvent> {
+        match self {
+            Self::One(event) => event.take(),
+            Self::Several(events) => events.next_event().ok().flatten(),
+        }
     }
 }
 

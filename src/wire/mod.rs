@@ -1,5 +1,7 @@
 //! Floor 1: bytes ⇄ meaning, one dialect beside the other. Pure: no I/O, no clock, no logging.
 
+pub mod anthropic;
+pub mod auth;
 pub mod classify;
 pub mod content;
 pub mod dialect;
@@ -8,7 +10,9 @@ pub mod echo;
 pub mod encoding;
 pub mod error_body;
 mod error_doc;
+pub mod event_list;
 pub mod exchange;
+pub mod gemini;
 pub mod headers;
 pub mod host;
 pub mod inspection;
@@ -26,10 +30,13 @@ pub mod readable;
 pub mod reasoning;
 pub mod redact;
 pub mod request;
+pub mod responses;
+pub mod spelling;
 pub mod splice;
 pub mod sse;
 pub mod stamp;
 pub mod token;
 pub mod trace_context;
 pub mod transcript;
+pub mod unfit;
 pub mod usage;

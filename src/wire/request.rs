@@ -13,9 +13,11 @@ use crate::wire::json::{self, List, Text};
 
 mod detours;
 mod fields;
+mod route;
 mod size;
 
 use self::fields::{ObjectFields, RawName, RequestField};
+use self::route::GenerationConfig;
 use self::size::PromptSize;
 
 pub use self::fields::MAX_FIELDS;
@@ -55,8 +57,6 @@ pub enum RequestError {
     },
 }
 
-/// Longest name of a model, in bytes: names go into errors and the log.
-const MAX_MODEL: usize = 256;
 /// A request's body and where its top-level fields are.
 #[derive(Clone, Debug)]
 pub struct RequestDoc {
@@ -64,6 +64,8 @@ pub struct RequestDoc {
     fields: Vec<RequestField>,
     stream: bool,
     size: PromptSize,
+    /// The model, where it stands in the route and not in the body.
+    routed: Option<Box<str>>,
 }
 
 impl RequestDoc {
@@ -91,6 +93,7 @@ impl RequestDoc {
             fields,
             stream: false,
             size: PromptSize::default(),
+            routed: None,
         };
         for name in ["model", "stream"] {
             if doc
@@ -119,15 +122,8 @@ impl RequestDoc {
         {
             return wrong("model", "a string of Unicode text");
         }
-        if doc.model().is_some_and(|model| model.len() > MAX_MODEL) {
-            return wrong("model", "a name of at most 256 bytes");
-        }
-        // It goes into headers, errors and the log.
-        if doc
-            .model()
-            .is_some_and(|model| model.chars().any(char::is_control))
-        {
-            return wrong("model", "a name without control characters");
+        if let Some(expected) = doc.model().as_deref().and_then(route::misfit) {
+            return wrong("model", expected);
         }
         doc.stream = match doc.raw("stream") {
             None | Some(b"false" | b"null") => false,
@@ -140,6 +136,9 @@ impl RequestDoc {
 
     /// The target that is asked for; `None` when absent, null or empty.
     pub fn model(&self) -> Option<Cow<'_, str>> {
+        if let Some(model) = &self.routed {
+            return Some(Cow::Borrowed(model));
+        }
         let raw = self.raw("model")?;
         let plain = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         let model = if memchr::memchr(b'\\', plain).is_none() {
@@ -148,6 +147,26 @@ impl RequestDoc {
             Cow::Owned(serde_json::from_slice::<String>(raw).ok()?)
         };
         (!model.is_empty()).then_some(model)
+    }
+
+    /// The same request for this model, its answer streamed or not, whatever its body says of either.
+    ///
+    /// # Errors
+    /// A model longer than 256 bytes or with control characters.
+    pub fn routed(mut self, model: &str, stream: bool) -> Result<Self, RequestError> {
+        if let Some(expected) = route::misfit(model) {
+            let field = "model";
+            return Err(RequestError::WrongType { field, expected });
+        }
+        self.routed = Some(model.into());
+        self.stream = stream;
+        Ok(self)
+    }
+
+    fn generation_config(&self) -> Option<GenerationConfig> {
+        let mut names = ["generationConfig", "generation_config"].into_iter();
+        let raw = names.find_map(|name| self.raw(name))?;
+        serde_json::from_slice(raw).ok()
     }
 
     /// Drops the body when no other upstream will be asked. Facts that were read from it stay.
@@ -166,6 +185,7 @@ impl RequestDoc {
         ["max_completion_tokens", "max_tokens", "max_output_tokens"]
             .into_iter()
             .find_map(|name| serde_json::from_slice(self.raw(name)?).ok())
+            .or_else(|| self.generation_config()?.max_output_tokens)
     }
 
     /// How many choices the answer has.
@@ -182,6 +202,7 @@ impl RequestDoc {
                 first.is_some_and(|first| first.starts_with(['"', '[']))
             })
             .map_or(1, |all| u32::try_from(all.len).unwrap_or(u32::MAX));
+        let n = n.or_else(|| self.generation_config()?.candidate_count);
         n.unwrap_or(1).max(1).saturating_mul(prompts)
     }
 
@@ -317,7 +338,7 @@ impl RequestDoc {
 
     /// How many messages, or input items, the prompt has.
     pub fn message_count(&self) -> usize {
-        ["messages", "input"]
+        ["messages", "input", "contents"]
             .into_iter()
             .find_map(|name| List::of(self.raw(name)?))
             .map_or(1, |messages| messages.len)
@@ -378,7 +399,18 @@ fn folded(text: &str, name: &str) -> bool {
     text.chars().map(small).eq(name.chars().map(small))
 }
 
-const PROMPT_FIELDS: [&str; 5] = ["messages", "input", "prompt", "instructions", "tools"];
+const PROMPT_FIELDS: [&str; 10] = [
+    "messages",
+    "input",
+    "prompt",
+    "instructions",
+    "system",
+    "tools",
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "generateContentRequest",
+];
 
 fn put_json(out: &mut BytesMut, value: &Value) {
     // Writing a value to memory cannot fail.

@@ -48,6 +48,11 @@ impl TokenDigest {
         Some(Self(bytes))
     }
 
+    /// Its 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
     /// The first bytes of the digest, as an index. They reveal nothing useful about the token.
     pub fn digest_prefix(&self) -> u64 {
         let (first, _) = self.0.as_chunks::<8>();

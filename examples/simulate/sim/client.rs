@@ -64,6 +64,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         silence: None,
         await_cooldown: plan.await_cooldown,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let mut running = Box::pin(async move { dispatch.run(request).await });

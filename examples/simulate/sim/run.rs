@@ -296,6 +296,9 @@ pub fn dispatch(
             retry: Arc::clone(&maker.retry),
             trace_context: false,
             forward_user_agent: false,
+            auth: None,
+            unsupported: Default::default(),
+            native: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -312,6 +315,7 @@ pub fn dispatch(
         rescue: Some(world.rescue),
         patience: Some(world.policy.patience),
         hedge: world.policy.hedge.is_some(),
+        unsupported: None,
     };
     let policy = TargetPolicy::new(None, said);
     Dispatch {

@@ -96,6 +96,42 @@ fn a_provider_named_by_its_alias_is_not_there_twice() {
 }
 
 #[test]
+fn googles_own_api_is_meant_by_its_name_or_by_the_dialect() {
+    for named in [
+        "{name: google_native}",
+        "{name: gemini, dialect: gemini}",
+        "{name: google, dialect: gemini}",
+    ] {
+        let text = format!("llm: {{providers: [{named}]}}");
+        let config = yaml(&text, &[("GEMINI_API_KEY", "k")]).unwrap();
+        assert_eq!(config.providers.len(), 1, "{named}");
+        let provider = &config.providers[0];
+        assert_eq!(provider.dialect.id(), "gemini");
+        assert_eq!(
+            provider.base_url,
+            "https://generativelanguage.googleapis.com/v1beta"
+        );
+        assert_eq!((provider.kind.as_str(), provider.keys.len()), ("google", 1));
+        assert_eq!(upstreams(&config, Some("gemini:m")).len(), 1, "{named}");
+    }
+    let config = yaml(
+        "llm: {providers: [{name: echo}]}",
+        &[("GEMINI_API_KEY", "k")],
+    )
+    .unwrap();
+    assert_eq!(provider(&config, "google").dialect.id(), "openai");
+    assert!(
+        config
+            .providers
+            .iter()
+            .all(|one| one.name.as_str() != "google_native")
+    );
+    let own = "llm: {providers: [{name: gemini, dialect: gemini, base_url: 'http://127.0.0.1:1/v1beta', api_key: k}]}";
+    let config = yaml(own, &[]).unwrap();
+    assert_eq!(config.providers[0].base_url, "http://127.0.0.1:1/v1beta");
+}
+
+#[test]
 fn without_a_model_built_in_providers_do_not_compete_with_named_ones() {
     let text = "llm: {providers: [{name: echo}]}";
     let config = yaml(text, &[("GROQ_API_KEY", "k"), ("OPENAI_API_KEY", "k")]).unwrap();

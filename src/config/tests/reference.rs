@@ -415,7 +415,9 @@ fn meaning(config: &Config) -> String {
                     &provider.proxy,
                     &provider.allow_link_local,
                     &provider.trace_context,
-                    &provider.forward_user_agent
+                    &provider.forward_user_agent,
+                    &provider.unsupported,
+                    &provider.responses
                 ),
             )
         );

@@ -5,10 +5,12 @@ use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
 use crate::dispatch::events::{Events, StreamFault, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
+use crate::domain::usage::Usage;
 use crate::upstream::UpstreamResponse;
-use crate::wire::exchange::Translation;
+use crate::wire::exchange::{OutgoingEvents, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
@@ -16,6 +18,15 @@ use crate::wire::sse::RawEvent;
 const UNLIKE: &str = "the stream's first events are not what was asked for";
 
 impl Attempt<'_> {
+    /// What was left out so far.
+    fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = translation {
+            translation.note_losses(&mut dropped);
+        }
+        dropped
+    }
+
     /// Reads a stream up to its first content.
     pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
         let UpstreamResponse {
@@ -32,7 +43,7 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let mut translation = self.exchange.translation();
+        let mut translation = self.exchange.translation(&self.request.doc);
         let (mut done, mut quiet) = (false, false);
         loop {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
@@ -50,7 +61,7 @@ impl Attempt<'_> {
             if said.malformed {
                 return Err(failed(UNLIKE));
             }
-            usage = said.usage.or(usage);
+            usage = Usage::latest(usage, said.usage);
             if let Some(answered) = &mut answered {
                 self.exchange.note(answered, &event);
             }
@@ -75,6 +86,7 @@ impl Attempt<'_> {
             }
         }
         events.begun();
+        let dropped = self.dropped_with(translation.as_mut());
         Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,
@@ -85,17 +97,18 @@ impl Attempt<'_> {
             answered,
             finish,
             done,
+            dropped,
         })))
     }
 }
 
 /// Holds an event back, in the caller's dialect. False where no more are held.
 fn hold(held: &mut HeldEvents, translation: &mut Option<Translation>, event: RawEvent) -> bool {
-    let event = match translation {
-        None => Some(event),
+    let mut events = match translation {
+        None => OutgoingEvents::One(Some(event)),
         Some(translation) => translation.event(&event),
     };
-    event.is_none_or(|event| held.push(event.raw))
+    events.all(|event| held.push(event.raw))
 }
 
 /// The next event before the first content; `None` where the stream ended after a finish reason.

@@ -18,6 +18,7 @@ use crate::dispatch::{Dispatch, Failed, Request, ResponseCache};
 use crate::domain::chain::Chain;
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority};
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
@@ -105,6 +106,7 @@ fn kept() -> StoredResponse {
             provider: "a".into(),
             index: 1,
         },
+        dropped: Dropped::default(),
     }
 }
 
@@ -157,6 +159,7 @@ impl CachedDispatch {
             silence: None,
             await_cooldown: None,
             client: Some(Arc::clone(&self.client)),
+            unsupported: None,
             trace: None,
         };
         self.dispatch.run(request).await

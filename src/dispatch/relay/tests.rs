@@ -146,6 +146,7 @@ async fn read_as(
         silence: asked.silence,
         await_cooldown: None,
         client: None,
+        unsupported: None,
         trace: None,
     };
     let Ok(answer) = dispatch.run(request).await else {

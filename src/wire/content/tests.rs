@@ -42,6 +42,31 @@ fn a_chat_is_told_in_messages_of_parts() {
 }
 
 #[test]
+fn a_conversation_in_googles_form_is_told_alike() {
+    let told = rendered(
+        Operation::GenerateContent,
+        r#"{"systemInstruction":{"parts":[{"text":"be secret"}]},"contents":[
+            {"parts":[{"text":"look"},{"inlineData":{"mimeType":"image/png","data":"secret"}}]},
+            {"role":"model","parts":[{"functionCall":{"id":"c1","name":"f","args":{"a":"secret"}}}]}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"a secret"}]},"finishReason":"STOP"}]}"#,
+    );
+    assert_eq!(
+        value(told.input),
+        json!([
+            {"role": "user", "parts": [{"type": "text", "content": "look"}, {"type": "image/png"}]},
+            {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "f", "arguments": "{\"a\":\"****\"}"}]},
+        ])
+    );
+    assert_eq!(
+        value(told.output),
+        json!([{"role": "assistant", "finish_reason": "STOP", "parts": [
+            {"type": "reasoning", "content": "hm"}, {"type": "text", "content": "a ****"}]}])
+    );
+    let instructions = json!([{"type": "text", "content": "be ****"}]);
+    assert_eq!(value(told.instructions), instructions);
+}
+
+#[test]
 fn the_other_operations_are_told_alike() {
     let told = rendered(
         Operation::Responses,

@@ -63,11 +63,12 @@ impl UpstreamDialect for EchoDialect {
     fn continued(
         &self,
         doc: &RequestDoc,
+        model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,
     ) -> Option<RequestDoc> {
-        OpenAi.continued(doc, sent, spent, form)
+        OpenAi.continued(doc, model, sent, spent, form)
     }
 
     fn conversation(&self) -> Option<Operation> {

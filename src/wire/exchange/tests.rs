@@ -5,7 +5,7 @@ use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::usage::Usage;
 use crate::wire::dialect::UpstreamDialect;
-use crate::wire::ir::{ChatAnswer, ChatRequest, ContentPart};
+use crate::wire::ir::{ChatAnswer, ChatRequest, ContentPart, Losses};
 
 /// An upstream that knows one route only, and says everything in capital letters.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl UpstreamDialect for Loud {
     fn continued(
         &self,
         _doc: &RequestDoc,
+        _model: &str,
         _sent: &str,
         _spent: u64,
         _form: Prefill,
@@ -125,14 +126,19 @@ fn equal_dialects_pass_bytes_as_they_came() {
     let body = Bytes::from_static(br#"{"messages":[], "x":1.0,"model":"m"}"#);
     let exchange = Exchange::new(Operation::Chat, dialects::usual()).unwrap();
     let doc = RequestDoc::parse(body.clone()).unwrap();
-    let call = exchange.outgoing(&doc, "m", &Map::new()).unwrap();
+    let call = exchange.outgoing(&doc, "m", &Map::new(), false).unwrap();
     assert_eq!(call.path, "/chat/completions");
     assert_eq!(call.body.as_ptr(), body.as_ptr(), "not even copied");
     let answer = exchange
-        .answer(&mut HeaderMap::new(), body.clone())
+        .answer(
+            &doc,
+            &mut HeaderMap::new(),
+            body.clone(),
+            &mut Dropped::default(),
+        )
         .unwrap();
     assert_eq!(answer.as_ptr(), body.as_ptr());
-    assert!(exchange.translation().is_none());
+    assert!(exchange.translation(&doc).is_none());
 }
 
 #[test]
@@ -141,14 +147,18 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
     let asked = doc(&json!({
         "model": "virtual", "messages": [{"role": "user", "content": "hi"}], "logit_bias": {"1": 2}, "x": null
     }));
-    let call = exchange.outgoing(&asked, "m", &Map::new()).unwrap();
+    let call = exchange.outgoing(&asked, "m", &Map::new(), false).unwrap();
     assert_eq!(
         (&*call.path, &*call.body),
         ("/say/m", b"1 messages".as_slice())
     );
-    let lost: Vec<&str> = call.losses.iter().map(|loss| &*loss.path).collect();
-    assert_eq!(lost, ["logit_bias"]);
-    let answer = exchange.answer(&mut HeaderMap::new(), Bytes::from_static(b"well"));
+    assert_eq!(call.dropped.to_string(), "logit_bias");
+    let rejected = exchange.outgoing(&asked, "m", &Map::new(), true);
+    assert_eq!(rejected.unwrap_err().field(), Some("logit_bias"));
+    let mut dropped = Dropped::default();
+    let answer = Bytes::from_static(b"well");
+    let answer = exchange.answer(&asked, &mut HeaderMap::new(), answer, &mut dropped);
+    assert_eq!(dropped.to_string(), "answer.volume");
     let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "WELL");
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
@@ -159,36 +169,43 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
 #[test]
 fn events_are_translated_one_by_one_and_comments_pass() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
-    let mut translation = exchange.translation().unwrap();
+    let asked = doc(&json!({"model": "m", "messages": [], "stream": true}));
+    let mut translation = exchange.translation(&asked).unwrap();
     let mut says = |raw: &'static str| {
         let event = RawEvent {
             raw: Bytes::from_static(raw.as_bytes()),
         };
-        let event = translation.event(&event)?;
+        let event = translation.event(&event).next()?;
         Some(String::from_utf8_lossy(&event.raw).into_owned())
     };
     let first = says("data: hi\n\n").unwrap();
     let chunk: Value = serde_json::from_str(first.trim().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(
         chunk["choices"],
-        json!([{"index": 0, "delta": {"content": "HI"}, "finish_reason": null}])
+        json!([{"index": 0, "delta": {"role": "assistant", "content": "HI"}, "finish_reason": null}])
     );
     assert_eq!(says(": ping\n\n").as_deref(), Some(": ping\n\n"));
-    assert_eq!(says("data: bye\n\n").as_deref(), Some("data: [DONE]\n\n"));
+    let end = RawEvent {
+        raw: Bytes::from_static(b"data: bye\n\n"),
+    };
+    let end: Vec<Bytes> = translation.event(&end).map(|event| event.raw).collect();
+    assert_eq!(end.len(), 2, "a finish reason and the end mark");
+    assert_eq!(end[1], "data: [DONE]\n\n");
+    assert_eq!(translation.end().count(), 0, "only once");
 }
 
 #[test]
 fn what_is_no_conversation_is_not_translated() {
     let exchange = Exchange::new(Operation::Embeddings, &LOUD).unwrap();
     let asked = doc(&json!({"model": "m", "input": "x"}));
-    assert!(exchange.outgoing(&asked, "m", &Map::new()).is_err());
+    assert!(exchange.outgoing(&asked, "m", &Map::new(), false).is_err());
 }
 
 #[test]
 fn a_refusal_keeps_its_words_in_the_callers_form() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
     let body = Bytes::from_static(br#"{"detail":"not so loud"}"#);
-    let refusal = exchange.refusal(429, &mut HeaderMap::new(), body, "req_1");
+    let refusal = exchange.refusal(429, &mut HeaderMap::new(), body, None, "req_1");
     let refusal: Value = serde_json::from_slice(&refusal).unwrap();
     assert_eq!(refusal["error"]["message"], "not so loud");
     assert_eq!(refusal["error"]["type"], "rate_limit_error");

@@ -15,6 +15,10 @@
 //! that nothing is lost on the way there and back is its property test.
 
 mod answer;
+#[cfg(test)]
+pub(in crate::wire) mod any;
+pub(in crate::wire) mod fields;
+pub(in crate::wire) mod ids;
 mod loss;
 mod part;
 mod request;

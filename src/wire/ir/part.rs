@@ -1,5 +1,7 @@
 //! The parts of which a message's content is made.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::loss::Extra;
@@ -88,6 +90,8 @@ pub struct Citation {
     pub url: Option<String>,
     /// The source's title.
     pub title: Option<String>,
+    /// The first character of the text that is from there, and the one behind the last, where that is told.
+    pub span: Option<(u64, u64)>,
     /// What else its dialect says.
     pub extra: Extra,
 }
@@ -139,8 +143,41 @@ pub struct ReasoningPart {
     pub encrypted: Option<String>,
     /// Its id at that provider.
     pub id: Option<String>,
+    /// The upstream dialect whose provider made the signature or what is encrypted, where that is known: nobody else can
+    /// read it.
+    pub maker: Option<Cow<'static, str>>,
     /// The field that it came from, where its dialect has several for it.
     pub field: &'static str,
+}
+
+/// The only argument of a custom tool that is called as a function.
+const CUSTOM_INPUT: &str = "input";
+
+impl ToolCall {
+    /// The call of a custom tool as one of the function that [`ToolDefinition::into_function`] makes of the tool.
+    ///
+    /// [`ToolDefinition::into_function`]: super::ToolDefinition::into_function
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        match self.kind {
+            ToolCallKind::Function => self,
+            ToolCallKind::Custom => Self {
+                arguments: serde_json::json!({CUSTOM_INPUT: self.arguments}).to_string(),
+                kind: ToolCallKind::Function,
+                ..self
+            },
+        }
+    }
+
+    /// The input of a custom tool from the arguments of that function. What is no such object stays as it is.
+    pub fn custom_input(arguments: &str) -> String {
+        let read: Option<Value> = serde_json::from_str(arguments).ok();
+        let input = read.as_ref().and_then(|value| value.get(CUSTOM_INPUT));
+        match input {
+            Some(Value::String(input)) => input.clone(),
+            _ => arguments.to_owned(),
+        }
+    }
 }
 
 impl ContentPart {

@@ -1,9 +1,9 @@
 //! What is asked of a model.
 
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::loss::Extra;
-use super::part::{CacheMark, ContentPart};
+use super::part::{CacheMark, ContentPart, PartBody};
 
 /// A request for a chat answer.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,7 +90,18 @@ pub enum ToolDefinition {
         /// What else its dialect says.
         extra: Extra,
     },
-    /// The provider runs it, or its form is the dialect's own: a web search, a shell, a custom grammar.
+    /// The caller runs it, and it takes a text of any form.
+    Custom {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// The form of the text: `{"type": "text"}`, or `{"type": "grammar", "syntax", "definition"}`.
+        format: Option<Value>,
+        /// What else its dialect says.
+        extra: Extra,
+    },
+    /// The provider runs it, or its form is the dialect's own: a web search, a shell.
     Native {
         /// The tool's type.
         kind: String,
@@ -162,13 +173,77 @@ pub enum ResponseFormat {
 pub struct ReasoningConfig {
     /// `none`, `minimal`, `low`, `medium`, `high` and the like.
     pub effort: Option<String>,
+    /// Whether it is to think at all, where the dialect says that by itself.
+    pub enabled: Option<bool>,
     /// The most tokens of reasoning.
     pub budget_tokens: Option<Number>,
     /// Whether, and how, the answer summarises it.
     pub summary: Option<String>,
 }
 
+impl ToolDefinition {
+    /// A custom tool as a function with a single text, for dialects that have no such tools. Its grammar, which is not held
+    /// to there, is told to the model. Other tools stay as they are.
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        let Self::Custom {
+            name,
+            description,
+            format,
+            extra,
+        } = self
+        else {
+            return self;
+        };
+        let grammar = format.as_ref().and_then(|format| {
+            let text = |name: &str| format.get(name).and_then(Value::as_str);
+            let (syntax, definition) = (text("syntax")?, text("definition")?);
+            Some(format!(
+                "The input keeps to this {syntax} grammar:\n{definition}"
+            ))
+        });
+        let told: Vec<String> = description.into_iter().chain(grammar).collect();
+        Self::Function {
+            name,
+            description: (!told.is_empty()).then(|| told.join("\n\n")),
+            parameters: Some(json!({
+                "type": "object",
+                "properties": {"input": {"type": "string"}},
+                "required": ["input"],
+                "additionalProperties": false,
+            })),
+            strict: None,
+            cache: None,
+            extra,
+        }
+    }
+}
+
 impl ChatRequest {
+    /// Whether one of its tools is a custom one.
+    pub fn has_custom_tools(&self) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|tool| matches!(tool, ToolDefinition::Custom { .. }))
+    }
+
+    /// Makes functions of custom tools, and of their calls.
+    pub fn make_tools_plain(&mut self) {
+        let tools = std::mem::take(&mut self.tools);
+        self.tools = tools
+            .into_iter()
+            .map(ToolDefinition::into_function)
+            .collect();
+        for part in self
+            .messages
+            .iter_mut()
+            .flat_map(|message| &mut message.parts)
+        {
+            if let PartBody::ToolCall(call) = &mut part.body {
+                *call = std::mem::take(call).into_function();
+            }
+        }
+    }
+
     /// An empty one that is read from a dialect of this name.
     pub fn new(origin: &'static str) -> Self {
         Self {

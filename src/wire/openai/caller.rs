@@ -11,6 +11,7 @@ use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::spelling::Spelling;
 use crate::wire::sse::RawEvent;
 
 impl CallerDialect for OpenAi {
@@ -75,6 +76,10 @@ impl CallerDialect for OpenAi {
         models::single(entry)
     }
 
+    fn spelling(&self) -> Spelling {
+        ir::SPELLING
+    }
+
     fn decode_request(
         &self,
         operation: Operation,
@@ -84,12 +89,25 @@ impl CallerDialect for OpenAi {
         (operation == Operation::Chat).then(|| ir::decode_request(body()))
     }
 
-    fn encode_answer(&self, _operation: Operation, answer: ChatAnswer) -> (Bytes, Losses) {
+    fn encode_answer(
+        &self,
+        _operation: Operation,
+        _doc: &RequestDoc,
+        answer: ChatAnswer,
+    ) -> (Bytes, Losses) {
         let (body, losses) = ir::encode_answer(answer);
         (body.to_string().into(), losses)
     }
 
-    fn event_encoder(&self, _operation: Operation, origin: &'static str) -> Box<dyn EventEncoder> {
-        Box::new(ir::ChunkEncoder::new(origin))
+    fn event_encoder(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        origin: &'static str,
+    ) -> Box<dyn EventEncoder> {
+        match origin {
+            super::ID => Box::new(ir::ChunkEncoder::new(origin)),
+            _ => Box::new(ir::ForeignChunks::new(stream_options::asks_for_usage(doc))),
+        }
     }
 }

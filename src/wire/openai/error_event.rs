@@ -52,7 +52,7 @@ pub fn error_event(
     let message = recognisable(trouble.message, kind);
     match operation.events() {
         EventForm::Numbered => failed_response(&message, kind, code, request_id, so_far),
-        EventForm::Chunks => {
+        EventForm::Chunks | EventForm::Named | EventForm::Answers => {
             let event = json!({"error": {
                 "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
             }});
@@ -86,7 +86,7 @@ pub fn error_event_from_body(
             let message = recognisable(message, kind);
             failed_response(&message, kind, code, request_id, so_far)
         }
-        EventForm::Chunks => {
+        EventForm::Chunks | EventForm::Named | EventForm::Answers => {
             // What else the upstream says, of the error and beside it, stays.
             let own = json::whole_object(body);
             let mut event = own
@@ -179,7 +179,9 @@ fn recognisable(message: &str, kind: &str) -> String {
 pub fn end_mark(operation: Operation) -> Option<Bytes> {
     match operation.events() {
         EventForm::Numbered => None,
-        EventForm::Chunks => Some(Bytes::from_static(b"data: [DONE]\n\n")),
+        EventForm::Chunks | EventForm::Named | EventForm::Answers => {
+            Some(Bytes::from_static(b"data: [DONE]\n\n"))
+        }
     }
 }
 

@@ -6,6 +6,8 @@ mod envelope;
 mod error;
 pub mod error_event;
 mod fields;
+#[cfg(test)]
+pub(in crate::wire) mod for_tests;
 mod foreign;
 mod inband;
 mod ir;
@@ -18,7 +20,7 @@ mod text_size;
 mod upstream;
 
 /// Its name in the configuration and in the rows of operations.
-const ID: &str = "openai";
+pub(in crate::wire) const ID: &str = "openai";
 
 /// OpenAI's API, for upstreams and callers.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answered;
@@ -21,6 +22,16 @@ use crate::wire::usage;
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
     inspect_closer(operation, headers, body, None)
+}
+
+/// What an answer says that only counts the tokens of a prompt.
+pub fn counted(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct InputCount {
+        input_tokens: u64,
+    }
+    let counted: InputCount = serde_json::from_slice(body).ok()?;
+    Some(counted.input_tokens)
 }
 
 /// Looks at the body of a 2xx, and notes what a good one says of itself.
@@ -68,6 +79,9 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Data => list(envelope.data),
         AnswerList::Results => list(envelope.results),
         AnswerList::Output => list(envelope.output),
+        // No operation of this dialect.
+        AnswerList::Content | AnswerList::Candidates | AnswerList::Embedding => false,
+        AnswerList::Count => counted(text.as_bytes()).is_some(),
     };
     let numbered = operation.events() == EventForm::Numbered;
     let ended_badly = numbered && word(envelope.status) == "failed";

@@ -69,7 +69,7 @@ pub fn inspect(operation: Operation, event: &RawEvent) -> StreamEvent {
     };
     let said = match operation.events() {
         EventForm::Numbered => response_event(&envelope, fields.name),
-        EventForm::Chunks => chunk(&envelope, fields.name),
+        EventForm::Chunks | EventForm::Named | EventForm::Answers => chunk(&envelope, fields.name),
     };
     if !said.failed && !named_error {
         return said.event;
@@ -205,7 +205,7 @@ fn is_response_content(envelope: &ResponseEnvelope<'_>, kind: &str) -> bool {
 fn is_own_form(operation: Operation, envelope: &ResponseEnvelope<'_>) -> bool {
     match operation.events() {
         EventForm::Numbered => matches!(word(envelope.kind), "error" | "response.failed"),
-        EventForm::Chunks => envelope
+        EventForm::Chunks | EventForm::Named | EventForm::Answers => envelope
             .error
             .is_some_and(|error| tells(Some(error)) && error.get().starts_with(['{', '"'])),
     }

@@ -1,7 +1,7 @@
 //! OpenAI's API, and everything compatible with it, as an upstream's dialect.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{OpenAi, answered, ir, prefill, response, stream};
@@ -9,6 +9,7 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
@@ -16,16 +17,24 @@ use crate::wire::json;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
-const BEARER: &str = "Bearer ";
-
 impl UpstreamDialect for OpenAi {
     fn id(&self) -> &'static str {
         super::ID
     }
 
+    /// Nearly everybody speaks it, each failing in words of its own.
+    fn maker(&self) -> &'static str {
+        ""
+    }
+
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
-        (spec.dialect == super::ID).then_some(spec.path)
+        let own = [super::ID, crate::wire::responses::ID];
+        own.contains(&spec.dialect).then_some(spec.path)
+    }
+
+    fn is_doubtful(&self, operation: Operation) -> bool {
+        operation == Operation::Responses
     }
 
     fn full_path(&self) -> &'static str {
@@ -33,13 +42,7 @@ impl UpstreamDialect for OpenAi {
     }
 
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
-        let mut bearer = String::with_capacity(BEARER.len() + key.expose().len());
-        bearer.push_str(BEARER);
-        bearer.push_str(key.expose());
-        if let Ok(mut value) = HeaderValue::try_from(bearer) {
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
+        AuthScheme::Bearer.put(headers, key);
     }
 
     fn inspect(
@@ -67,6 +70,7 @@ impl UpstreamDialect for OpenAi {
     fn continued(
         &self,
         doc: &RequestDoc,
+        _model: &str,
         sent: &str,
         spent: u64,
         form: Prefill,

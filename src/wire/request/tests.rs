@@ -343,3 +343,45 @@ fn prompt_value() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+fn routable(body: &str) -> RequestDoc {
+    RequestDoc::parse(body.to_owned().into()).unwrap()
+}
+
+#[test]
+fn the_route_goes_before_the_body() {
+    let asked = routable(r#"{"model":"other","contents":[]}"#)
+        .routed("a:b/c", true)
+        .unwrap();
+    assert_eq!(asked.model().as_deref(), Some("a:b/c"));
+    assert!(asked.stream());
+    assert!(routable("{}").routed(&"m".repeat(257), false).is_err());
+    assert!(routable("{}").routed("m\u{7}", false).is_err());
+}
+
+#[test]
+fn limits_stand_in_the_configuration_of_the_answer() {
+    for body in [
+        r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#,
+        r#"{"generation_config":{"max_output_tokens":9,"candidate_count":3,"x":null}}"#,
+    ] {
+        assert_eq!(
+            (routable(body).max_output_tokens(), routable(body).choices()),
+            (Some(9), 3)
+        );
+    }
+    assert_eq!(
+        routable(r#"{"generationConfig":[]}"#).max_output_tokens(),
+        None
+    );
+}
+
+#[test]
+fn contents_are_the_prompt() {
+    let asked = routable(
+        r#"{"contents":[{"parts":[{"text":"hello"},{"inlineData":{"mimeType":"image/png","data":"AAAAAAAA"}}]},{}],
+           "systemInstruction":{"parts":[{"text":"be"}]}}"#,
+    );
+    assert_eq!(asked.message_count(), 2);
+    assert!(asked.prompt_bytes() > 40 && asked.media_tokens() == 2);
+}

@@ -24,6 +24,7 @@ pub struct Match {
     key: Option<String>,
     model: Option<String>,
     path: Option<String>,
+    below: Option<String>,
 }
 
 impl Match {
@@ -50,6 +51,14 @@ impl Match {
         }
     }
 
+    /// Those to any path that begins like this.
+    pub fn below(path: &str) -> Self {
+        Self {
+            below: Some(path.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Only with this key.
     pub fn and_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
@@ -70,9 +79,10 @@ impl Match {
             (&self.path, Some(request.path.as_str())),
         ];
         let given = || parts.iter().filter(|(wanted, _)| wanted.is_some());
-        given()
-            .all(|(wanted, got)| wanted.as_deref() == *got)
-            .then(|| given().count())
+        let below = self.below.as_deref();
+        let fits = below.is_none_or(|below| request.path.starts_with(below))
+            && given().all(|(wanted, got)| wanted.as_deref() == *got);
+        fits.then(|| given().count() + usize::from(below.is_some()))
     }
 }
 
@@ -89,7 +99,7 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// As received.
     pub body: Vec<u8>,
-    /// The bearer token.
+    /// The bearer token, or the key in Anthropic's header.
     pub key: Option<String>,
     /// The body's model.
     pub model: Option<String>,
@@ -351,7 +361,10 @@ async fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> io::Result
     }
     let body: Vec<u8> = ahead.drain(..length).collect();
     let key = header("authorization")
-        .and_then(|value| Some(planted::known(value.strip_prefix("Bearer ")?)));
+        .and_then(|value| Some(value.strip_prefix("Bearer ")?.to_owned()))
+        .or_else(|| header("x-api-key"))
+        .or_else(|| header("x-goog-api-key"))
+        .map(|key| planted::known(&key));
     let model = serde_json::from_slice::<Value>(&body)
         .ok()
         .and_then(|body| Some(body.get("model")?.as_str()?.to_owned()));

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::fields::{Encoder, count, inside, list, number, put, put_in, text};
+use super::fields::{Encoder, count, encoder, inside, list, number, put, put_in, text};
+use super::fit;
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
 use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
@@ -63,7 +64,8 @@ pub(super) fn stop_word(reason: StopReason, same: bool) -> String {
         StopReason::ToolCalls => "tool_calls",
         StopReason::ContentFilter | StopReason::Refusal => "content_filter",
         StopReason::Other(word) if same => return word,
-        StopReason::Other(_) => "stop",
+        // Never an ordinary end: something went wrong that this dialect has no word for.
+        StopReason::Other(word) => return word.to_ascii_lowercase(),
     };
     word.to_owned()
 }
@@ -122,20 +124,28 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
 
 /// Writes the body of an answer, and says what has no place in it.
 pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Losses) {
-    let mut encoder = Encoder::new(answer.origin);
+    let mut encoder = encoder(answer.origin);
     let mut fields = encoder.begin("", answer.extra);
     put(&mut fields, "id", answer.id);
     put(&mut fields, "model", answer.model);
     put(&mut fields, "created", answer.created.map(Value::Number));
     if !encoder.same {
         put(&mut fields, "object", Some("chat.completion"));
+        fields.entry("id").or_insert("chatcmpl-0".into());
+        fields.entry("created").or_insert(0.into());
+        fields.entry("model").or_insert("".into());
     }
     let mut choices = Vec::new();
     for candidate in answer.candidates {
         let path = format!("choices[{}]", candidate.index);
         let mut choice = encoder.begin(&path, candidate.extra);
         choice.entry("index").or_insert(candidate.index.into());
-        let message = encode_message(&mut encoder, &format!("{path}.message"), candidate.message);
+        let mut message = candidate.message;
+        if !encoder.same {
+            // Clients want one text.
+            message.parts = fit::join(message.parts, "");
+        }
+        let message = encode_message(&mut encoder, &format!("{path}.message"), message);
         put(&mut choice, "message", message.into_iter().next_back());
         let reason = candidate.stop.map(|reason| stop_word(reason, encoder.same));
         put(&mut choice, "finish_reason", reason);

@@ -1,17 +1,20 @@
 //! Messages and their parts.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
-use super::fields::{
-    Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, take, text,
-};
+use serde_json::Value;
+
+use super::citation::{decode_citations, encode_citation};
+use super::fields::{Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, text};
 use crate::wire::ir::{
-    ChatMessage, ChatRole, Citation, ContentPart, Extra, MediaSource, PartBody, ReasoningPart,
-    ToolCall, ToolCallKind, ToolResult,
+    ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall,
+    ToolCallKind, ToolResult,
 };
 
 /// Why a part of another dialect's own is not carried over.
 const NO_PART: &str = "chat completions have no such part";
+/// Why a file is not carried over.
+const HELD: &str = "chat completions take files by their contents, or by a name that only the other provider knows";
 /// The fields of reasoning, by the APIs that have them: DeepSeek's, OpenRouter's old one, OpenRouter's list.
 const REASONING: &str = "reasoning_content";
 const REASONING_OLD: &str = "reasoning";
@@ -84,28 +87,6 @@ fn sole_text(parts: &mut [ContentPart]) -> Option<&mut PartBody> {
     first.filter(|_| texts.next().is_none())
 }
 
-fn decode_citations(fields: &mut Extra) -> Vec<Citation> {
-    let read = |value: &Value| {
-        let all = value.as_array().filter(|all| !all.is_empty())?;
-        all.iter().map(decode_citation).collect()
-    };
-    take(fields, "annotations", read).unwrap_or_default()
-}
-
-fn decode_citation(value: &Value) -> Option<Citation> {
-    let mut fields = value.as_object()?.clone();
-    text(&mut fields, "type").filter(|kind| kind == "url_citation")?;
-    let (url, title) = inside(&mut fields, "url_citation", |inner| {
-        Some((text(inner, "url"), text(inner, "title")))
-    })?;
-    url.as_ref()?;
-    Some(Citation {
-        url,
-        title,
-        extra: fields,
-    })
-}
-
 fn decode_reasoning(fields: &mut Extra) -> Vec<ContentPart> {
     let mut parts = Vec::new();
     for field in [REASONING, REASONING_OLD] {
@@ -132,12 +113,37 @@ pub(super) fn decode_detail(value: Value) -> ContentPart {
         signature: text(&mut fields, "signature"),
         encrypted: text(&mut fields, "data"),
         id: text(&mut fields, "id"),
+        maker: maker(&fields),
         field: REASONING_LIST,
     };
     ContentPart {
         extra: fields,
         ..ContentPart::new(PartBody::Reasoning(reasoning))
     }
+}
+
+/// The upstream dialects whose providers make signatures and what is encrypted, by the words of OpenRouter's
+/// `reasoning_details[].format`.
+const MAKERS: [(&str, &str); 3] = [
+    ("anthropic-claude-v1", "anthropic"),
+    ("google-gemini-v1", "gemini"),
+    ("openai-responses-v1", "responses"),
+];
+
+/// Who made a detail; the word itself stays where it is.
+fn maker(fields: &Extra) -> Option<Cow<'static, str>> {
+    let format = fields.get("format")?.as_str()?;
+    let known = MAKERS.iter().find(|(word, _)| *word == format);
+    Some(match known {
+        Some((_, dialect)) => Cow::Borrowed(*dialect),
+        None => Cow::Owned(format.to_owned()),
+    })
+}
+
+/// The word for what that dialect's providers make.
+pub(super) fn format_of(maker: &str) -> &str {
+    let known = MAKERS.iter().find(|(_, dialect)| *dialect == maker);
+    known.map_or(maker, |(word, _)| word)
 }
 
 fn unknown(field: &'static str, value: Value) -> ContentPart {
@@ -293,6 +299,10 @@ pub(super) fn encode_message(
     }
     lists.put(&mut fields);
     if others || is_tool {
+        if !encoder.same && fields.get("role").is_some_and(|role| role == "assistant") {
+            // Required, if there are no calls.
+            fields.entry("content").or_insert(Value::Null);
+        }
         all.push(Value::Object(fields));
     }
     all
@@ -336,6 +346,9 @@ impl Lists {
                 self.citations.extend(citations);
             }
             PartBody::Image { source, detail } => {
+                if matches!(source, MediaSource::FileId(_)) && !encoder.same {
+                    return encoder.lose(format!("{path}.file_id"), HELD);
+                }
                 put(&mut own, "type", Some("image_url"));
                 let (MediaSource::Url(url) | MediaSource::FileId(url) | MediaSource::Inline(url)) =
                     source;
@@ -348,6 +361,14 @@ impl Lists {
                 put_in(&mut own, "input_audio", "format", Some(format));
             }
             PartBody::Document { source, name } => {
+                let is_address = |source: &MediaSource| match source {
+                    MediaSource::Url(url) => !url.starts_with("data:"),
+                    MediaSource::FileId(_) => true,
+                    MediaSource::Inline(_) => false,
+                };
+                if is_address(&source) && !encoder.same {
+                    return encoder.lose(format!("{path}.file"), HELD);
+                }
                 put(&mut own, "type", Some("file"));
                 let (field, value) = match source {
                     MediaSource::FileId(id) => ("file_id", id),
@@ -383,6 +404,7 @@ impl Lists {
             signature,
             encrypted,
             id,
+            maker,
             field,
         } = reasoning;
         if field == REASONING || field == REASONING_OLD {
@@ -405,6 +427,8 @@ impl Lists {
                 "reasoning.text"
             };
             put(&mut own, "type", Some(kind));
+            let format = maker.map(|maker| format_of(&maker).to_owned());
+            put(&mut own, "format", format);
         }
         put(&mut own, "text", text);
         put(&mut own, "signature", signature);
@@ -442,14 +466,6 @@ fn is_plain(part: &Extra) -> bool {
         part.get(name).and_then(Value::as_str).is_some_and(wanted)
     };
     part.len() == 2 && is("type", |kind| kind == "text") && is("text", |_| true)
-}
-
-fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
-    let mut own = encoder.begin(path, citation.extra);
-    put(&mut own, "type", Some("url_citation"));
-    put_in(&mut own, "url_citation", "url", citation.url);
-    put_in(&mut own, "url_citation", "title", citation.title);
-    json!(own)
 }
 
 fn encode_call(mut own: Extra, call: ToolCall) -> Value {

@@ -5,13 +5,22 @@
 //! still there.
 
 mod answer;
+mod chunks;
+mod citation;
 mod fields;
+mod fit;
 mod message;
 mod request;
+mod responses;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub(super) use answer::{decode_answer, encode_answer};
-pub(super) use request::{decode_request, encode_request};
+pub(super) use chunks::ForeignChunks;
+pub(super) use request::{SPELLING, decode_request, encode_request};
+#[cfg(test)]
+pub(super) use stream::decode_chunk;
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};
+#[cfg(test)]
+pub(super) use tests::any_request;

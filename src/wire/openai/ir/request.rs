@@ -3,16 +3,29 @@
 use serde_json::{Value, json};
 
 use super::fields::{
-    Encoder, cache_mark, count, flag, inside, list, number, put, put_cache_mark, put_in, take, text,
+    Encoder, cache_mark, count, encoder, flag, inside, list, number, put, put_cache_mark, put_in,
+    take, text,
 };
+use super::fit::{fit, limit_name};
 use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, Extra, Loss, Losses, ReasoningConfig, ResponseFormat,
     SamplingParams, ToolChoice, ToolDefinition,
 };
+use crate::wire::spelling::Spelling;
 
 /// The names of the limit of tokens, the one that counts first.
 const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// What chat completions call the fields of the neutral form.
+pub(in crate::wire::openai) const SPELLING: Spelling = &[
+    ("sampling.candidates", "n"),
+    ("sampling.", ""),
+    ("max_output_tokens", "max_completion_tokens"),
+    ("format", "response_format"),
+    ("reasoning.effort", "reasoning_effort"),
+    ("stream_usage", "stream_options.include_usage"),
+];
 
 fn unreadable(path: impl Into<String>, why: &'static str) -> Loss {
     Loss {
@@ -112,6 +125,11 @@ fn decode_tools(fields: &mut Extra) -> Vec<ToolDefinition> {
 fn decode_tool(value: &Value) -> Option<ToolDefinition> {
     let mut fields = value.as_object()?.clone();
     let kind = text(&mut fields, "type")?;
+    if kind == "custom"
+        && let Some(tool) = decode_custom(&fields)
+    {
+        return Some(tool);
+    }
     if kind != "function" {
         return Some(ToolDefinition::Native {
             kind,
@@ -136,6 +154,49 @@ fn decode_tool(value: &Value) -> Option<ToolDefinition> {
         cache: cache_mark(&mut fields),
         extra: fields,
     })
+}
+
+fn decode_custom(fields: &Extra) -> Option<ToolDefinition> {
+    let mut fields = fields.clone();
+    let (name, description, format) = inside(&mut fields, "custom", |inner| {
+        let name = text(inner, "name")?;
+        let description = text(inner, "description");
+        let format = take(inner, "format", flat);
+        Some((name, description, format))
+    })?;
+    Some(ToolDefinition::Custom {
+        name,
+        description,
+        format,
+        extra: fields,
+    })
+}
+
+/// The form of a custom tool's input, without the object in which chat completions wrap a grammar.
+fn flat(format: &Value) -> Option<Value> {
+    let mut fields = format.as_object()?.clone();
+    let kind = text(&mut fields, "type")?;
+    match (kind.as_str(), fields.remove("grammar"), fields.is_empty()) {
+        ("text", None, true) => Some(format.clone()),
+        ("grammar", Some(Value::Object(mut grammar)), true) => {
+            let whole = grammar.len() == 2 && grammar.values().all(Value::is_string);
+            let known = grammar.contains_key("syntax") && grammar.contains_key("definition");
+            grammar.insert("type".to_owned(), kind.into());
+            (whole && known).then_some(Value::Object(grammar))
+        }
+        _ => None,
+    }
+}
+
+/// The same with that object.
+fn wrapped(format: Value) -> Value {
+    match format {
+        Value::Object(mut fields) if fields.contains_key("definition") => {
+            let kind = fields.remove("type");
+            json!({"type": kind, "grammar": fields})
+        }
+        format => format,
+    }
 }
 
 fn decode_choice(fields: &mut Extra) -> Option<ToolChoice> {
@@ -180,8 +241,14 @@ fn decode_format(fields: &mut Extra) -> Option<ResponseFormat> {
 }
 
 /// Writes the body of a request, and says what has no place in it.
-pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, Losses) {
-    let mut encoder = Encoder::new(request.origin);
+pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Value, Losses) {
+    let mut encoder = encoder(request.origin);
+    let [mut limit, _] = LIMITS;
+    let mut own = Extra::new();
+    if !encoder.same {
+        own = fit(&mut encoder, &mut request);
+        limit = limit_name(request.model.as_deref());
+    }
     let mut fields = encoder.begin("", request.extra);
     put(&mut fields, "model", request.model);
     let messages = request.messages.into_iter().enumerate();
@@ -211,7 +278,6 @@ pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, L
         request.parallel_tool_calls,
     );
     encode_sampling(&mut fields, request.sampling);
-    let [limit, _] = LIMITS;
     put(
         &mut fields,
         limit,
@@ -223,28 +289,15 @@ pub(in crate::wire::openai) fn encode_request(request: ChatRequest) -> (Value, L
         request.format.map(encode_format),
     );
     put(&mut fields, "reasoning_effort", request.reasoning.effort);
-    let told = [
-        (
-            "reasoning.budget_tokens",
-            request.reasoning.budget_tokens.is_some(),
-        ),
-        ("reasoning.summary", request.reasoning.summary.is_some()),
-    ];
-    for (path, _) in told.into_iter().filter(|(_, told)| *told) {
-        encoder.lose(path, super::fields::UNKNOWN);
-    }
     put(&mut fields, "stream", request.stream);
     if let Some(asks) = request.stream_usage {
         put_in(&mut fields, "stream_options", "include_usage", Some(asks));
     }
     put(&mut fields, "user", request.user);
-    let metadata = request.metadata;
-    put(
-        &mut fields,
-        "metadata",
-        (!metadata.is_empty()).then_some(metadata),
-    );
+    let metadata = Some(request.metadata).filter(|all| !all.is_empty());
+    put(&mut fields, "metadata", metadata);
     put(&mut fields, "service_tier", request.service_tier);
+    fields.extend(own);
     (Value::Object(fields), encoder.losses)
 }
 
@@ -289,12 +342,25 @@ fn encode_tool(encoder: &mut Encoder, path: &str, tool: ToolDefinition) -> Optio
             put_cache_mark(&mut own, cache);
             Some(Value::Object(own))
         }
+        ToolDefinition::Custom {
+            name,
+            description,
+            format,
+            extra,
+        } => {
+            let mut own = encoder.begin(path, extra);
+            put(&mut own, "type", Some("custom"));
+            put_in(&mut own, "custom", "name", Some(name));
+            put_in(&mut own, "custom", "description", description);
+            put_in(&mut own, "custom", "format", format.map(wrapped));
+            Some(Value::Object(own))
+        }
         ToolDefinition::Native { kind, mut extra } if encoder.same => {
             put(&mut extra, "type", Some(kind));
             Some(Value::Object(extra))
         }
-        ToolDefinition::Native { .. } => {
-            encoder.lose(path, "another provider's own tool");
+        ToolDefinition::Native { kind, .. } => {
+            encoder.lose(format!("{path}.{kind}"), "another provider's own tool");
             None
         }
     }

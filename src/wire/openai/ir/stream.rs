@@ -6,14 +6,14 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
-use super::fields::{Encoder, count, fill, inside, list, number, put, put_in, take, text};
+use super::fields::{Encoder, count, encoder, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::ir::{ContentDelta, Extra, Losses, ReasoningPart, StreamItem, ToolCallKind};
 use crate::wire::sse::{RawEvent, data_event};
 
-const END: &[u8] = b"[DONE]";
+pub(super) const END: &[u8] = b"[DONE]";
 
 /// Reads chunks. Each says all there is to know of it, so nothing is kept between them.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl EventDecoder for ChunkDecoder {
 }
 
 /// What a chunk says.
-pub(super) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
+pub(in crate::wire::openai) fn decode_chunk(mut fields: Extra) -> Vec<StreamItem> {
     let choices = take(&mut fields, "choices", |value| {
         let all = value.as_array().filter(|all| !all.is_empty())?;
         all.iter().map(|one| one.as_object().cloned()).collect()
@@ -132,7 +132,7 @@ impl ChunkEncoder {
     /// For a stream of the dialect of this name.
     pub(in crate::wire::openai) fn new(origin: &str) -> Self {
         Self {
-            encoder: Encoder::new(origin),
+            encoder: encoder(origin),
             head: Extra::new(),
         }
     }

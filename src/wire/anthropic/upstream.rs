@@ -1,0 +1,132 @@
+//! Anthropic's API, and everything compatible with it, as an upstream's dialect.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use super::model::ModelRules;
+use super::{Anthropic, inspect, ir};
+use crate::domain::attempt_record::ResponseMeta;
+use crate::domain::dialect::Operation;
+use crate::domain::rescue::Prefill;
+use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
+use crate::wire::dialect::{EventDecoder, UpstreamDialect};
+use crate::wire::inspection::{Inspection, StreamEvent};
+use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
+use crate::wire::json;
+use crate::wire::openai::prefill;
+use crate::wire::request::RequestDoc;
+use crate::wire::sse::RawEvent;
+
+/// Which version of the API is spoken; the API asks for it in every request.
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const USUAL_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+impl UpstreamDialect for Anthropic {
+    fn id(&self) -> &'static str {
+        super::ID
+    }
+
+    fn path(&self, operation: Operation) -> Option<&'static str> {
+        let spec = operation.spec();
+        (spec.dialect == super::ID).then_some(spec.path)
+    }
+
+    fn full_path(&self) -> &'static str {
+        Operation::Messages.path()
+    }
+
+    fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
+        AuthScheme::XApiKey.put(headers, key);
+    }
+
+    fn complete_headers(&self, callers: &HeaderMap, headers: &mut HeaderMap) {
+        let version = callers.get(VERSION).cloned().unwrap_or(USUAL_VERSION);
+        headers.insert(VERSION, version);
+    }
+
+    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+        match ir::without_foreign_thoughts(doc) {
+            Some(doc) => doc.rewritten(model, params),
+            None => doc.rewritten(model, params),
+        }
+    }
+
+    fn inspect(
+        &self,
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &Bytes,
+        answered: Option<&mut ResponseMeta>,
+    ) -> Inspection {
+        inspect::whole(operation, headers, body, answered)
+    }
+
+    fn event(&self, _operation: Operation, event: &RawEvent) -> StreamEvent {
+        inspect::event_of(event)
+    }
+
+    fn note(&self, answered: &mut ResponseMeta, event: &RawEvent) {
+        inspect::note(answered, event);
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    }
+
+    fn continued(
+        &self,
+        doc: &RequestDoc,
+        model: &str,
+        sent: &str,
+        spent: u64,
+        _form: Prefill,
+    ) -> Option<RequestDoc> {
+        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
+        let follows = !sent.ends_with(char::is_whitespace);
+        let may = follows && ModelRules::of(model).prefill;
+        may.then(|| prefill::continued(doc, sent, spent, Prefill::Assistant))?
+    }
+
+    fn conversation(&self) -> Option<Operation> {
+        Some(Operation::Messages)
+    }
+
+    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
+        let (body, losses) = ir::encode_request(request, params);
+        (Value::Object(body).to_string().into(), losses)
+    }
+
+    fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
+        ir::decode_answer(json::value(body).unwrap_or_default())
+    }
+
+    fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(ir::MessageDecoder::default())
+    }
+
+    fn counting(&self) -> Option<Operation> {
+        Some(Operation::CountMessageTokens)
+    }
+
+    fn encode_count(&self, request: ChatRequest) -> Bytes {
+        let (mut body, _) = ir::encode_request(request, &Map::new());
+        body.retain(|name, _| COUNTED.contains(&name.as_str()));
+        Value::Object(body).to_string().into()
+    }
+
+    fn decode_count(&self, body: &[u8]) -> Option<u64> {
+        json::value(body)?.get("input_tokens")?.as_u64()
+    }
+}
+
+/// The fields that a call takes which only counts.
+const COUNTED: [&str; 6] = [
+    "messages",
+    "model",
+    "system",
+    "thinking",
+    "tool_choice",
+    "tools",
+];

@@ -1,0 +1,354 @@
+//! Streamed answers.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Value, json};
+
+use super::answer::{
+    call_prefix, citations_of, content_of, decode_usage, encode_usage, is_blocked, stop_reason,
+    stop_word, with_calls,
+};
+use super::conversation::Reader;
+use super::fields::{UNKNOWN, encoder};
+use super::spoken::{AnswerParts, signature_of};
+use crate::wire::dialect::{EventDecoder, EventEncoder};
+use crate::wire::gemini::names::camel;
+use crate::wire::gemini::tool_names::GeminiToolNames;
+use crate::wire::ir::fields::{Encoder, count, list, put, text};
+use crate::wire::ir::{
+    ChatError, ContentDelta, ContentPart, Extra, Losses, PartBody, ReasoningPart, StopReason,
+    StreamItem, ToolCall, ToolCallKind, UsageCounts,
+};
+use crate::wire::json;
+use crate::wire::sse::{RawEvent, data_event};
+
+/// Reads the events of one answer: each is an answer by itself, with what came since the last one.
+#[derive(Default)]
+pub(in crate::wire::gemini) struct ContentDecoder {
+    candidates: BTreeMap<u64, CandidateReader>,
+    prefix: Option<String>,
+}
+
+struct CandidateReader {
+    reader: Reader,
+    calls: u64,
+}
+
+impl EventDecoder for ContentDecoder {
+    fn event(&mut self, event: &RawEvent) -> Vec<StreamItem> {
+        let data = event.data();
+        match json::whole_object(&data) {
+            Some(fields) => self.object(&data, fields),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl ContentDecoder {
+    fn object(&mut self, raw: &[u8], mut fields: Extra) -> Vec<StreamItem> {
+        camel(&mut fields);
+        if let Some(Value::Object(error)) = fields.get("error") {
+            return vec![StreamItem::Error(error_of(error))];
+        }
+        let id = text(&mut fields, "responseId");
+        let prefix = self
+            .prefix
+            .get_or_insert_with(|| call_prefix(id.as_deref(), raw))
+            .clone();
+        let model = text(&mut fields, "modelVersion");
+        let usage = decode_usage(&mut fields);
+        let candidates = list(&mut fields, "candidates");
+        let mut items = Vec::new();
+        if candidates.is_none() && is_blocked(&fields) {
+            items.push(StreamItem::Stop {
+                candidate: 0,
+                reason: StopReason::ContentFilter,
+            });
+        }
+        for (at, value) in candidates.into_iter().flatten().enumerate() {
+            if let Value::Object(candidate) = value {
+                self.candidate(&prefix, at, candidate, &mut items);
+            }
+        }
+        items.extend(usage.map(StreamItem::Usage));
+        items.insert(
+            0,
+            StreamItem::Head {
+                id,
+                model,
+                created: None,
+                extra: fields,
+            },
+        );
+        items
+    }
+
+    fn candidate(
+        &mut self,
+        prefix: &str,
+        at: usize,
+        mut fields: Extra,
+        items: &mut Vec<StreamItem>,
+    ) {
+        camel(&mut fields);
+        let candidate = count(&mut fields, "index").unwrap_or(at as u64);
+        let state = self
+            .candidates
+            .entry(candidate)
+            .or_insert_with(|| CandidateReader {
+                reader: Reader::of_answer(format!("{prefix}{candidate}")),
+                calls: 0,
+            });
+        let (parts, _) = content_of(&mut state.reader, &mut fields);
+        for part in parts {
+            if let Some(delta) = state.delta(part) {
+                items.push(StreamItem::Delta { candidate, delta });
+            }
+        }
+        let cited = citations_of(&fields)
+            .into_iter()
+            .map(ContentDelta::Citation);
+        items.extend(cited.map(|delta| StreamItem::Delta { candidate, delta }));
+        let reason = stop_reason(&mut fields).map(|stop| with_calls(stop, state.calls > 0));
+        items.push(StreamItem::CandidateExtra {
+            candidate,
+            extra: fields,
+        });
+        items.extend(reason.map(|reason| StreamItem::Stop { candidate, reason }));
+    }
+}
+
+impl CandidateReader {
+    fn delta(&mut self, part: ContentPart) -> Option<ContentDelta> {
+        Some(match part.body {
+            PartBody::Text { text, .. } if text.is_empty() => return None,
+            PartBody::Text { text, .. } => ContentDelta::Text(text),
+            PartBody::Reasoning(reasoning) => ContentDelta::Reasoning(reasoning),
+            PartBody::Refusal(text) => ContentDelta::Refusal(text),
+            PartBody::ToolCall(call) => {
+                let index = self.calls;
+                self.calls += 1;
+                ContentDelta::ToolCall {
+                    index,
+                    id: call.id,
+                    name: Some(call.name),
+                    arguments: Some(call.arguments),
+                    kind: call.kind,
+                    signature: call.signature,
+                    extra: part.extra,
+                }
+            }
+            PartBody::Unknown { value, .. } => ContentDelta::Unknown {
+                field: "parts".to_owned(),
+                value,
+            },
+            PartBody::Image { .. }
+            | PartBody::Audio { .. }
+            | PartBody::Document { .. }
+            | PartBody::ToolResult(_) => ContentDelta::Unknown {
+                field: "inlineData".to_owned(),
+                value: Value::Null,
+            },
+        })
+    }
+}
+
+fn error_of(error: &Extra) -> ChatError {
+    let told = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+    let status = error.get("code").and_then(Value::as_u64);
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    ChatError {
+        message: told("message").to_owned(),
+        kind: status
+            .map_or("server_error", crate::domain::error_code::kind_of)
+            .to_owned(),
+        code: Some(told("status").to_owned()).filter(|code| !code.is_empty()),
+        param: None,
+        status,
+    }
+}
+
+/// Writes the events of one answer: words as they come, calls whole and with the end, then the reason and the counts.
+pub(in crate::wire::gemini) struct ContentEncoder {
+    encoder: Encoder,
+    names: GeminiToolNames,
+    head: Extra,
+    candidates: BTreeMap<u64, CandidateState>,
+    usage: Option<UsageCounts>,
+    ended: bool,
+}
+
+/// How far one candidate has come.
+#[derive(Default)]
+struct CandidateState {
+    calls: BTreeMap<u64, ToolCall>,
+    /// Reasoning that is not signed yet.
+    thought: String,
+    carried: Option<String>,
+    stop: Option<StopReason>,
+}
+
+impl ContentEncoder {
+    /// To a request whose tools have these names.
+    pub(in crate::wire::gemini) fn new(names: GeminiToolNames) -> Self {
+        Self {
+            // No dialect has this name: nothing is carried over as it stood.
+            encoder: encoder(""),
+            names,
+            head: Extra::new(),
+            candidates: BTreeMap::new(),
+            usage: None,
+            ended: false,
+        }
+    }
+
+    fn delta(&mut self, candidate: u64, delta: ContentDelta) -> Option<Value> {
+        let state = self.candidates.entry(candidate).or_default();
+        match delta {
+            ContentDelta::Text(text) | ContentDelta::Refusal(text) => {
+                (!text.is_empty()).then(|| json!({"text": text}))
+            }
+            ContentDelta::Reasoning(reasoning) => state.reason(reasoning),
+            ContentDelta::ToolCall {
+                index,
+                id,
+                name,
+                arguments,
+                kind,
+                signature,
+                extra,
+            } => {
+                let _ = self.encoder.begin("tool_calls", extra);
+                let call = state.calls.entry(index).or_default();
+                call.id = call.id.take().or(id);
+                call.signature = call.signature.take().or(signature);
+                if call.name.is_empty() {
+                    call.name = name.unwrap_or_default();
+                }
+                if kind == ToolCallKind::Custom {
+                    call.kind = kind;
+                }
+                call.arguments.push_str(&arguments.unwrap_or_default());
+                None
+            }
+            ContentDelta::Role(_) => None,
+            ContentDelta::Citation(_) => {
+                self.encoder.lose("annotations", UNKNOWN);
+                None
+            }
+            ContentDelta::Unknown { field, .. } => {
+                self.encoder.lose(field, UNKNOWN);
+                None
+            }
+        }
+    }
+
+    /// An event with these candidates.
+    fn event_of(&self, candidates: Vec<Value>, usage: Option<Value>) -> Bytes {
+        let mut event = self.head.clone();
+        put(&mut event, "candidates", Some(candidates));
+        put(&mut event, "usageMetadata", usage);
+        data_event(Value::Object(event).to_string().as_bytes())
+    }
+
+    /// The calls, the reasons and the counts.
+    fn end(&mut self) -> Bytes {
+        self.ended = true;
+        self.candidates.entry(0).or_default();
+        let mut candidates = Vec::new();
+        for (index, state) in std::mem::take(&mut self.candidates) {
+            let mut spoken = AnswerParts::new(&self.names);
+            if let Some(signature) = state.carried {
+                spoken.carry(signature);
+            }
+            for call in state.calls.into_values() {
+                if call.name.is_empty() {
+                    self.encoder.lose("tool_calls", "a call of no tool");
+                    continue;
+                }
+                let part = ContentPart::new(PartBody::ToolCall(call));
+                spoken.part(&mut self.encoder, "tool_calls", part);
+            }
+            let parts = spoken.finish();
+            let mut content = Extra::new();
+            put(&mut content, "role", Some("model"));
+            put(&mut content, "parts", (!parts.is_empty()).then_some(parts));
+            let reason = stop_word(state.stop.unwrap_or(StopReason::EndTurn), false);
+            candidates.push(json!({"content": content, "finishReason": reason, "index": index}));
+        }
+        // Clients read the counts of the last event, and some fail without.
+        let usage = self.usage.take().unwrap_or_default();
+        let usage = encode_usage(&mut self.encoder, usage);
+        self.event_of(candidates, Some(usage))
+    }
+}
+
+impl CandidateState {
+    /// Words go out; what signs them waits for the call that carries it.
+    fn reason(&mut self, mut reasoning: ReasoningPart) -> Option<Value> {
+        let words = reasoning.text.take().filter(|text| !text.is_empty());
+        if let Some(words) = &words {
+            self.thought.push_str(words);
+        }
+        if reasoning.signature.is_some() || reasoning.encrypted.is_some() {
+            let thought = std::mem::take(&mut self.thought);
+            reasoning.text = (!thought.is_empty()).then_some(thought);
+            self.carried = signature_of(reasoning);
+        }
+        words.map(|words| json!({"text": words, "thought": true}))
+    }
+}
+
+impl EventEncoder for ContentEncoder {
+    fn event(&mut self, items: Vec<StreamItem>) -> Bytes {
+        if self.ended {
+            return Bytes::new();
+        }
+        let ends = items.contains(&StreamItem::End);
+        let mut parts: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+        for item in items {
+            match item {
+                StreamItem::Head {
+                    id, model, extra, ..
+                } => {
+                    let _ = self.encoder.begin("", extra);
+                    for (name, value) in [("responseId", id), ("modelVersion", model)] {
+                        if let Some(value) = value {
+                            self.head.entry(name).or_insert(value.into());
+                        }
+                    }
+                }
+                StreamItem::Delta { candidate, delta } => {
+                    if let Some(part) = self.delta(candidate, delta) {
+                        parts.entry(candidate).or_default().push(part);
+                    }
+                }
+                StreamItem::Stop { candidate, reason } => {
+                    let state = self.candidates.entry(candidate).or_default();
+                    state.stop.get_or_insert(reason);
+                }
+                StreamItem::CandidateExtra { extra, .. } => {
+                    let _ = self.encoder.begin("candidates", extra);
+                }
+                StreamItem::Usage(counts) => self.usage = Some(counts),
+                StreamItem::Error(_) | StreamItem::End => {}
+            }
+        }
+        let mut out = BytesMut::new();
+        if !parts.is_empty() {
+            let candidates = parts.into_iter().map(|(index, parts)| {
+                json!({"content": {"role": "model", "parts": parts}, "index": index})
+            });
+            out.extend_from_slice(&self.event_of(candidates.collect(), None));
+        }
+        if ends {
+            out.extend_from_slice(&self.end());
+        }
+        out.freeze()
+    }
+
+    fn losses(&mut self) -> Losses {
+        std::mem::take(&mut self.encoder.losses)
+    }
+}

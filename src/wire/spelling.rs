@@ -1,0 +1,132 @@
+//! How lost fields are named to a caller: in its own words, without the places in lists that stand on the way.
+
+use super::ir::Losses;
+use crate::domain::dropped::Dropped;
+
+/// Fields of the neutral form and what a dialect calls them. A field that begins with one of these is renamed in its
+/// beginning; the first row that fits counts.
+pub type Spelling = &'static [(&'static str, &'static str)];
+
+/// Fields of answers that say nothing about what the model said: their loss is not worth a word.
+const SILENT: [&str; 28] = [
+    "content_filter_results",
+    "created",
+    "created_at",
+    "finish_details",
+    "id",
+    "index",
+    "kv_transfer_params",
+    "model",
+    "modelVersion",
+    "native_finish_reason",
+    "obfuscation",
+    "object",
+    "prompt_filter_results",
+    "prompt_token_ids",
+    "provider",
+    "responseId",
+    "role",
+    "sequence_number",
+    "service_tier",
+    "status",
+    "stop_reason",
+    "stop_sequence",
+    "system_fingerprint",
+    "time_info",
+    "timings",
+    "token_ids",
+    "type",
+    "x_groq",
+];
+
+/// Notes what of a request was lost, as its caller spells it.
+pub fn note_request(dropped: &mut Dropped, losses: &Losses, spelling: Spelling) {
+    for loss in losses {
+        dropped.add(&name(&loss.path, spelling));
+    }
+}
+
+/// Notes what of an answer was lost: `answer.` and the name that it had at its upstream.
+pub fn note_answer(dropped: &mut Dropped, losses: &Losses) {
+    for loss in losses {
+        let name = name(&loss.path, &[]);
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let counts = name.starts_with("usage") || name.starts_with("usageMetadata");
+        if !name.is_empty() && !counts && !SILENT.contains(&last) {
+            dropped.add(&format!("answer.{name}"));
+        }
+    }
+}
+
+/// `messages[3].content[0].cache_control` is `cache_control`, `tools[2].web_search` is `web_search`, `messages[3]` is
+/// `messages`.
+fn name(path: &str, spelling: Spelling) -> String {
+    let renamed = spelling.iter().find_map(|(neutral, own)| {
+        let rest = path.strip_prefix(neutral)?;
+        let whole = rest.is_empty() || rest.starts_with(['.', '[']) || neutral.ends_with('.');
+        whole.then(|| format!("{own}{rest}"))
+    });
+    let path = renamed.unwrap_or_else(|| path.to_owned());
+    let mut rest = path.as_str();
+    // What a field's place in a list is followed by is what was lost.
+    while let Some((_, after)) = rest.split_once("].") {
+        rest = after;
+    }
+    let end = rest.find('[').unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ir::Loss;
+
+    const WORDS: Spelling = &[
+        ("sampling.stop", "stop_sequences"),
+        ("sampling.", ""),
+        ("messages", "input"),
+    ];
+
+    fn losses(paths: &[&str]) -> Losses {
+        let paths = paths.iter().map(|path| Loss {
+            path: (*path).to_owned(),
+            why: "",
+        });
+        paths.collect()
+    }
+
+    #[test]
+    fn fields_have_the_names_that_the_caller_gave_them() {
+        let mut dropped = Dropped::default();
+        let paths = [
+            "sampling.stop",
+            "sampling.top_k",
+            "messages[3].content[0].cache_control",
+            "messages[3].content[1]",
+            "messages[2]",
+            "tools[2].web_search",
+            "stream_options.include_obfuscation",
+            "messages_other",
+        ];
+        note_request(&mut dropped, &losses(&paths), WORDS);
+        assert_eq!(
+            dropped.to_string(),
+            "stop_sequences, top_k, cache_control, content, input, web_search, \
+             stream_options.include_obfuscation, messages_other"
+        );
+    }
+
+    #[test]
+    fn bookkeeping_of_answers_is_not_worth_a_word() {
+        let mut dropped = Dropped::default();
+        let paths = [
+            "object",
+            "usage.cost",
+            "choices[0].logprobs",
+            "choices[0].index",
+            "",
+        ];
+        note_answer(&mut dropped, &losses(&paths));
+        assert_eq!(dropped.to_string(), "answer.logprobs");
+    }
+}
