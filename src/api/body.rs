@@ -135,6 +135,10 @@ async fn read_plain(
             all.reserve(announced.min(MOST_AT_ONCE).max(length));
             all.extend_from_slice(&std::mem::take(&mut first));
         }
+        if all.capacity() < length {
+            // It has paid for its announcement by now: growing by doubling would hold it twice again and again.
+            all.reserve(announced.max(length) - all.len());
+        }
         all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
@@ -263,7 +267,7 @@ async fn paused(timer: &mut Option<Pin<Box<Sleep>>>, pause: Duration) {
     timer.await;
 }
 
-/// What a client announces is reserved up to here: announcing costs it nothing.
+/// What a client announces is reserved up to here before anything came: announcing costs it nothing.
 const MOST_AT_ONCE: usize = 1024 * 1024;
 
 /// The request's time was over before its body was there.
