@@ -357,6 +357,7 @@ pub(super) fn class_of(fault: &StreamFault) -> Class {
         StreamFault::NoRoom => Class::Cancelled,
         StreamFault::NotEvents(_)
         | StreamFault::Compression(_)
+        | StreamFault::Framing(_)
         | StreamFault::Foreign
         | StreamFault::Contentless(_) => Class::Malformed,
     }

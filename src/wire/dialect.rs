@@ -80,6 +80,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// choice.
     fn note(&self, answered: &mut ResponseMeta, event: &RawEvent);
 
+    /// The id of an answer, where its headers have it and its body does not.
+    fn answer_id(&self, _headers: &HeaderMap) -> Option<String> {
+        None
+    }
+
     /// Whether another attempt may continue an answer to this request.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
 

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod auth;
+pub mod bedrock;
 pub mod classify;
 pub mod content;
 pub mod dialect;
@@ -12,6 +13,7 @@ pub mod error_body;
 mod error_doc;
 pub mod event_list;
 pub mod exchange;
+pub mod framing;
 pub mod gemini;
 pub mod headers;
 pub mod host;
@@ -31,6 +33,7 @@ pub mod reasoning;
 pub mod redact;
 pub mod request;
 pub mod responses;
+pub mod segment;
 pub mod spelling;
 pub mod splice;
 pub mod sse;

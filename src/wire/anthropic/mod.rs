@@ -8,8 +8,11 @@ mod model;
 mod models;
 mod upstream;
 
+pub(in crate::wire) use ir::{Blocks, encode_foreign, input_of, is_answer, says};
+pub(in crate::wire) use model::{ModelRules, Sampling, Thinking};
+
 /// Its name in the configuration and in the rows of operations.
-const ID: &str = "anthropic";
+pub(in crate::wire) const ID: &str = "anthropic";
 
 /// Anthropic's API, for upstreams and callers.
 #[derive(Clone, Copy, Debug)]
