@@ -3,6 +3,7 @@
 //! Up: tree, dispatch, listeners. Down, on a signal: not ready, no new connections, what is under way gets
 //! its time, then the rest.
 
+mod access;
 mod admin;
 mod assemble;
 mod error;

@@ -1,13 +1,16 @@
 //! One provider: what was typed, completed from the catalogue and the environment.
 
-use super::catalog::{self, BuiltIn};
+use std::collections::BTreeMap;
+
+use super::catalog::{self, BuiltIn, Cloud};
+use super::clouds::{self, CloudSettings};
 use super::context::Context;
 use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
-use super::provider_keys::keys_of;
+use super::provider_access::{self, Access};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
@@ -18,6 +21,8 @@ use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::near::near;
+use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect};
 
 /// What became of a provider of the file.
@@ -55,13 +60,37 @@ pub(super) fn resolve(
         }
     });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
-    let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
     let variables = match entry {
         _ if !dialect.is_remote() => Vec::new(),
         Some(entry) => entry.variables(),
         None => vec![own_variable(&name)],
     };
-    let (keys, written) = keys_of(&mut raw, &variables, path, context, report);
+    let Access {
+        scheme,
+        keys,
+        written,
+    } = provider_access::resolve(&mut raw, entry, &variables, path, context, report);
+    let mut cloud = CloudSettings {
+        region: raw.region.take(),
+        project: raw.project.take(),
+        query: raw.query.take().map(|query| query.0).unwrap_or_default(),
+    };
+    let on_google = dialect.on_google();
+    let on_google = on_google.filter(|_| scheme == Some(AuthScheme::Google));
+    let hosted = on_google.is_some();
+    let dialect = on_google.unwrap_or(dialect);
+    let url = raw.base_url.take();
+    let called = (dialect, hosted, &*keys);
+    let url = address(
+        url,
+        &name,
+        entry,
+        called,
+        &mut cloud,
+        (path, context),
+        report,
+    );
+    let endpoint = endpoint(&url, &name, dialect, path, report);
 
     let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
@@ -77,6 +106,7 @@ pub(super) fn resolve(
         &format!("{path}.base_url"),
         report,
     );
+    let base_url = endpoint.base_url.clone();
     let (model, models) = models_of(&mut raw, entry);
     if dialect.is_remote() && report.lenient && model.is_none() && models.is_empty() {
         report.warn(
@@ -95,6 +125,9 @@ pub(super) fn resolve(
         dialect,
         models: (model, models),
         keys: or_none(keys, free),
+        region: clouds::region(&cloud, &base_url, context.env),
+        query: cloud.query,
+        scheme,
         usual,
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
@@ -112,6 +145,10 @@ struct ProviderParts<'a> {
     /// The usual one, and those that it is restricted to.
     models: (Option<ModelName>, Vec<ModelName>),
     keys: Vec<KeyConfig>,
+    /// What is made of its keys, the region of signatures, and what stands in every query.
+    scheme: Option<AuthScheme>,
+    region: String,
+    query: Vec<(String, ApiKey)>,
     /// The catalogue's entry, where it describes what is called.
     usual: Option<&'static BuiltIn>,
 }
@@ -170,7 +207,9 @@ fn complete(
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
-        auth: raw.auth,
+        auth: parts.scheme,
+        region: parts.region,
+        query: parts.query,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         prefill: match raw.prefill {
@@ -292,13 +331,16 @@ fn models_of(
 /// A built-in provider as it is without a file.
 pub(super) fn from_catalogue(
     entry: &'static BuiltIn,
+    base_url: String,
+    cloud: CloudSettings,
     keys: Vec<KeyConfig>,
     cooldowns: &[(String, Span, String)],
 ) -> ProviderConfig {
     ProviderConfig {
         name: entry.id.as_str().into(),
         kind: entry.id.clone(),
-        base_url: entry.base_url.clone(),
+        region: clouds::region(&cloud, &base_url, &BTreeMap::new()),
+        base_url,
         chat_url: None,
         dialect: entry.dialect(),
         model: entry.model.as_deref().map(ModelName::from),
@@ -321,7 +363,8 @@ pub(super) fn from_catalogue(
         prices: Default::default(),
         trace_context: false,
         forward_user_agent: false,
-        auth: None,
+        auth: clouds::usual_scheme(entry),
+        query: cloud.query,
         unsupported: Default::default(),
         responses: entry.responses(),
         prefill: entry.prefill(),
@@ -356,10 +399,36 @@ fn name(raw: Option<String>, path: &str, report: &mut Report) -> Option<String> 
     Some(name)
 }
 
-fn endpoint(
+/// The address as it is written, else as the catalogue has it, completed by what a cloud makes of it. `called`: the dialect,
+/// whether that is hosted by Google, and the keys.
+fn address(
     url: Option<String>,
     name: &str,
     entry: Option<&'static BuiltIn>,
+    (dialect, hosted, keys): (Dialect, bool, &[KeyConfig]),
+    cloud: &mut CloudSettings,
+    (path, context): (&str, &Context<'_>),
+    report: &mut Report,
+) -> String {
+    let is_azure = entry.is_some_and(|entry| entry.cloud == Some(Cloud::Azure));
+    match (url, entry) {
+        (Some(url), _) if is_azure => clouds::azure_root(&url, cloud),
+        (Some(url), _) if hosted => clouds::published(url, dialect),
+        (Some(url), _) => url,
+        // What is missing of an address is told only where there is a key for it.
+        (None, Some(entry)) if keys.is_empty() => entry.base_url.clone(),
+        (None, Some(entry)) => clouds::base_url(entry, dialect, keys, cloud, context.env)
+            .unwrap_or_else(|(message, suggestion)| {
+                report.problem(path, format!("provider {name}: {message}"), &suggestion);
+                entry.base_url.clone()
+            }),
+        (None, None) => String::new(),
+    }
+}
+
+fn endpoint(
+    url: &str,
+    name: &str,
     dialect: Dialect,
     path: &str,
     report: &mut Report,
@@ -368,11 +437,6 @@ fn endpoint(
         base_url: String::new(),
         chat_url: None,
         local: true,
-    };
-    let url = match (url, entry) {
-        (Some(url), _) => url,
-        (None, Some(entry)) => entry.base_url.clone(),
-        (None, None) => String::new(),
     };
     if !dialect.is_remote() {
         return none;
@@ -387,7 +451,7 @@ fn endpoint(
         report.problem(path, message, &suggestion);
         return none;
     }
-    ProviderAddress::parse(&url, dialect).unwrap_or_else(|message| {
+    ProviderAddress::parse(url, dialect).unwrap_or_else(|message| {
         let message = format!("base_url {message}");
         report.problem(
             &format!("{path}.base_url"),

@@ -122,7 +122,9 @@ pub fn read(scheme: AuthScheme, key: &ApiKey) -> Result<Credential, CredentialEr
     let fields = fields(text).ok_or(CredentialError::Unreadable)?;
     match scheme {
         AuthScheme::Aws => Ok(Credential::Access(AccessKey {
-            id: fields.access_key_id.ok_or(CredentialError::Lacks("access_key_id"))?,
+            id: fields
+                .access_key_id
+                .ok_or(CredentialError::Lacks("access_key_id"))?,
             secret: fields
                 .secret_access_key
                 .map(ApiKey::new)
@@ -222,7 +224,10 @@ mod tests {
         for (text, token) in [
             ("AKIA:s/e+c=", None),
             ("AKIA:s/e+c=:tok", Some("tok")),
-            (r#"{"access_key_id":"AKIA","secret_access_key":"s/e+c="}"#, None),
+            (
+                r#"{"access_key_id":"AKIA","secret_access_key":"s/e+c="}"#,
+                None,
+            ),
         ] {
             let Credential::Access(key) = read(AuthScheme::Aws, &ApiKey::new(text)).unwrap() else {
                 panic!("{text}")
@@ -230,7 +235,10 @@ mod tests {
             assert_eq!((key.id.as_str(), key.secret.expose()), ("AKIA", "s/e+c="));
             assert_eq!(key.session_token.as_ref().map(ApiKey::expose), token);
         }
-        assert_eq!(error(AuthScheme::Aws, "AKIA"), "lacks secret_access_key (ID:SECRET)");
+        assert_eq!(
+            error(AuthScheme::Aws, "AKIA"),
+            "lacks secret_access_key (ID:SECRET)"
+        );
         assert_eq!(error(AuthScheme::Aws, "{}"), "lacks access_key_id");
     }
 
@@ -251,12 +259,21 @@ mod tests {
             error(AuthScheme::Azure, r#"{"tenant_id":"t","client_id":"c"}"#),
             "lacks client_secret or federated_token_file"
         );
-        assert_eq!(error(AuthScheme::Google, r#"{"type":"external_account"}"#), CredentialError::Kind.to_string());
         assert_eq!(
-            error(AuthScheme::Google, r#"{"type":"service_account","client_email":"e","private_key":"x"}"#),
+            error(AuthScheme::Google, r#"{"type":"external_account"}"#),
+            CredentialError::Kind.to_string()
+        );
+        assert_eq!(
+            error(
+                AuthScheme::Google,
+                r#"{"type":"service_account","client_email":"e","private_key":"x"}"#
+            ),
             CredentialError::PrivateKey.to_string()
         );
-        assert_eq!(error(AuthScheme::Google, "{cut"), CredentialError::Unreadable.to_string());
+        assert_eq!(
+            error(AuthScheme::Google, "{cut"),
+            CredentialError::Unreadable.to_string()
+        );
     }
 
     proptest! {

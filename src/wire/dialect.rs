@@ -40,6 +40,16 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         true
     }
 
+    /// The same API as Google's cloud hosts it, where it does: there the model stands in the path.
+    fn on_google(&self) -> Option<&'static dyn UpstreamDialect> {
+        None
+    }
+
+    /// Whose models these are there, as its paths have it.
+    fn publisher(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The path below the API root for an operation that it takes in the caller's own form; `None` for all others. The
     /// path does not depend on the model.
     fn path(&self, operation: Operation) -> Option<&'static str>;
@@ -60,7 +70,13 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
-    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+    fn body(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Bytes {
         doc.rewritten(model, params)
     }
 

@@ -120,7 +120,7 @@ impl Exchange {
         if self.is_identity() {
             return Ok(Outgoing {
                 path,
-                body: self.upstream.body(doc, model, params),
+                body: self.upstream.body(self.own, doc, model, params),
                 dropped: Dropped::default(),
                 has_custom_tools: false,
             });

@@ -24,7 +24,8 @@ const GOOGLE: &str = "https://oauth2.googleapis.com/token";
 /// Where Microsoft Entra does, with the directory in between.
 const ENTRA: &str = "https://login.microsoftonline.com";
 /// The metadata services of machines, at Google and at Azure.
-const GOOGLE_METADATA: &str = "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
+const GOOGLE_METADATA: &str =
+    "http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token";
 const AZURE_METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 /// What tokens are to open, where nothing else is said.
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -133,7 +134,9 @@ impl SigningKey {
         let text = format!("{}.{}", part(&head), part(claims));
         let mut signature = vec![0; self.0.public_modulus_len()];
         let random = SystemRandom::new();
-        let signed = self.0.sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature);
+        let signed = self
+            .0
+            .sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature);
         signed.ok()?;
         Some(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature)))
     }
@@ -167,7 +170,9 @@ pub struct TokenRequest {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TokenError {
     /// The key that signs does not.
-    #[error("the private key of the service account cannot sign; give the provider another credential file")]
+    #[error(
+        "the private key of the service account cannot sign; give the provider another credential file"
+    )]
     Unsigned,
     /// A file that is missing or empty.
     #[error("the file of a token {path} cannot be used ({why}); mount it, or correct its path")]
@@ -178,7 +183,9 @@ pub enum TokenError {
         why: String,
     },
     /// No answer.
-    #[error("the token server at {host} gave no answer ({why}); check the way to it, or set token_url")]
+    #[error(
+        "the token server at {host} gave no answer ({why}); check the way to it, or set token_url"
+    )]
     Unreachable {
         /// Its host.
         host: String,
@@ -186,7 +193,9 @@ pub enum TokenError {
         why: String,
     },
     /// It knows the credential, and says no.
-    #[error("the token server at {host} refused the credential ({status}: {words}); renew it there and here")]
+    #[error(
+        "the token server at {host} refused the credential ({status}: {words}); renew it there and here"
+    )]
     Refused {
         /// Its host.
         host: String,
@@ -246,7 +255,10 @@ fn post(url: String, pairs: &[(&str, &str)]) -> TokenRequest {
 
 fn get(url: String, name: &'static str, value: &'static str) -> TokenRequest {
     let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    headers.insert(
+        HeaderName::from_static(name),
+        HeaderValue::from_static(value),
+    );
     TokenRequest {
         method: Method::GET,
         url,
@@ -291,13 +303,15 @@ impl Grant {
     ///
     /// # Errors
     /// A key that cannot sign.
-    pub fn request(&self, proof: Option<&ApiKey>, wall: SystemTime) -> Result<TokenRequest, TokenError> {
+    pub fn request(
+        &self,
+        proof: Option<&ApiKey>,
+        wall: SystemTime,
+    ) -> Result<TokenRequest, TokenError> {
         let url = self.server().unwrap_or_default();
         let scope = |usual: &'static str| self.scope.as_deref().unwrap_or(usual);
         Ok(match &self.kind {
-            GrantKind::File(_) | GrantKind::Metadata => {
-                get(url, "metadata-flavor", "Google")
-            }
+            GrantKind::File(_) | GrantKind::Metadata => get(url, "metadata-flavor", "Google"),
             GrantKind::ManagedIdentity { client } => {
                 let resource = scope(COGNITIVE_SERVICES).trim_end_matches("/.default");
                 let mut query = form_urlencoded::Serializer::new(String::new());
@@ -309,12 +323,16 @@ impl Grant {
                 get(format!("{url}?{}", query.finish()), "metadata", "true")
             }
             GrantKind::ServiceAccount { email, key, key_id } => {
-                let now = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let now = wall
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap_or_default();
                 let claims = json!({
                     "iss": email, "scope": scope(CLOUD_PLATFORM), "aud": url,
                     "iat": now.as_secs(), "exp": (now + ASSERTION).as_secs(),
                 });
-                let assertion = key.assert(key_id.as_deref(), &claims).ok_or(TokenError::Unsigned)?;
+                let assertion = key
+                    .assert(key_id.as_deref(), &claims)
+                    .ok_or(TokenError::Unsigned)?;
                 let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
                 post(url, &[("grant_type", grant), ("assertion", &assertion)])
             }
@@ -373,11 +391,18 @@ pub fn token_of_file(text: &ApiKey) -> Option<FetchedToken> {
 pub fn read_answer(host: &str, status: u16, body: &[u8]) -> Result<FetchedToken, TokenError> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let words = || {
-        let named = ["error_description", "error"].into_iter().find_map(|name| value.get(name)?.as_str());
+        let named = ["error_description", "error"]
+            .into_iter()
+            .find_map(|name| value.get(name)?.as_str());
         let plain = String::from_utf8_lossy(body.get(..MAX_WORDS).unwrap_or(body));
         let words = named.map_or_else(|| plain.trim().to_owned(), str::to_owned);
-        let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        line.get(..line.floor_char_boundary(MAX_WORDS)).unwrap_or_default().to_owned()
+        let line: String = words
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        line.get(..line.floor_char_boundary(MAX_WORDS))
+            .unwrap_or_default()
+            .to_owned()
     };
     let host = || host.to_owned();
     if !(200..300).contains(&status) {
@@ -395,7 +420,9 @@ pub fn read_answer(host: &str, status: u16, body: &[u8]) -> Result<FetchedToken,
         });
     }
     let token = value.get("access_token").and_then(Value::as_str);
-    let Some(token) = token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())) else {
+    let Some(token) = token
+        .filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()))
+    else {
         return Err(TokenError::Failed {
             host: host(),
             status,

@@ -19,6 +19,7 @@ pub mod gemini;
 pub mod grant;
 pub mod headers;
 pub mod host;
+mod hosted;
 pub mod inspection;
 pub mod ir;
 pub mod json;

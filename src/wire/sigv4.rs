@@ -77,8 +77,9 @@ impl Signing {
             .get(header::CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok());
         let signed = kind.map(|kind| ("content-type", kind));
-        let request = SignableRequest::new(method, url, signed.into_iter(), SignableBody::Bytes(body))
-            .map_err(|error| fail(&error))?;
+        let request =
+            SignableRequest::new(method, url, signed.into_iter(), SignableBody::Bytes(body))
+                .map_err(|error| fail(&error))?;
         let signed = sign(request, &params).map_err(|error| fail(&error))?;
         let (instructions, _) = signed.into_parts();
         for (name, value) in instructions.headers() {
@@ -132,7 +133,9 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             let url = "https://example.amazonaws.com/";
-            suite("service", None).sign(method, url, &mut headers, b"").unwrap();
+            suite("service", None)
+                .sign(method, url, &mut headers, b"")
+                .unwrap();
             assert_eq!(signature(&headers), expected, "{method}");
             assert_eq!(headers["x-amz-date"], "20150830T123600Z");
             assert!(headers[header::AUTHORIZATION].is_sensitive());
@@ -143,15 +146,25 @@ mod tests {
     fn body_path_and_session_are_signed() {
         let sign = |url: &str, body: &[u8], token| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            suite("bedrock", token).sign("POST", url, &mut headers, body).unwrap();
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            suite("bedrock", token)
+                .sign("POST", url, &mut headers, body)
+                .unwrap();
             headers
         };
         let url = "http://127.0.0.1:9/model/a%3A0/converse";
         let one = sign(url, b"{}", None);
         let told = one[header::AUTHORIZATION].to_str().unwrap();
-        assert!(told.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/bedrock/aws4_request"));
-        assert!(told.contains("SignedHeaders=content-type;host;x-amz-date,"), "{told}");
+        assert!(told.starts_with(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/bedrock/aws4_request"
+        ));
+        assert!(
+            told.contains("SignedHeaders=content-type;host;x-amz-date,"),
+            "{told}"
+        );
         let with = sign(url, b"{}", Some("session"));
         assert_eq!(with["x-amz-security-token"], "session");
         let others = [
@@ -160,7 +173,11 @@ mod tests {
             sign("http://127.0.0.1:8/model/a%3A0/converse", b"{}", None),
             with,
         ];
-        assert!(others.iter().all(|other| signature(other) != signature(&one)));
+        assert!(
+            others
+                .iter()
+                .all(|other| signature(other) != signature(&one))
+        );
         let bad = suite("bedrock", None).sign("POST", "not a url", &mut HeaderMap::new(), b"");
         assert!(bad.is_err());
     }

@@ -144,6 +144,7 @@ impl CachedDispatch {
             trace_context: false,
             forward_user_agent: false,
             auth: None,
+            access: None,
             unsupported: Unsupported::default(),
             native: NativeOperations::default(),
             prefill: None,

@@ -140,6 +140,7 @@ async fn read_as(
         trace_context: false,
         forward_user_agent: false,
         auth: None,
+        access: None,
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),

@@ -6,6 +6,7 @@ mod inspect;
 mod ir;
 mod model;
 mod models;
+mod on_google;
 mod upstream;
 
 pub(in crate::wire) use ir::{Blocks, encode_foreign, input_of, is_answer, says};

@@ -76,11 +76,13 @@ impl ConverseBlocks {
         let mut content = Vec::new();
         for (at, part) in result.content.into_iter().filter(says).enumerate() {
             let path = format!("{path}.content[{at}]");
-            let fits = match &part.body {
-                PartBody::Text { .. } | PartBody::Image { .. } | PartBody::Document { .. } => true,
-                PartBody::Refusal(_) => true,
-                _ => false,
-            };
+            let fits = matches!(
+                part.body,
+                PartBody::Text { .. }
+                    | PartBody::Refusal(_)
+                    | PartBody::Image { .. }
+                    | PartBody::Document { .. }
+            );
             match fits {
                 true => content.extend(self.block(encoder, &path, part.body)),
                 false => encoder.lose(path, "a result has texts, images and documents"),

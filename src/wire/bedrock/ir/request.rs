@@ -56,7 +56,7 @@ pub(in crate::wire::bedrock) fn encode_request(
             .as_array_mut()
             .into_iter()
             .flatten()
-            .for_each(explain)
+            .for_each(explain);
     });
     tools(&mut encoder, &rules, &mut fields, &mut body);
     parameters(&mut encoder, &rules, &mut fields, &mut body);

@@ -102,13 +102,9 @@ impl ConverseEvents {
 
     fn add(&mut self, index: u64, mut fields: Extra) -> Vec<StreamItem> {
         let mut said = Vec::new();
-        said.extend(
-            text(&mut fields, "text")
-                .filter(says)
-                .map(ContentDelta::Text),
-        );
+        said.extend(filled(&mut fields, "text").map(ContentDelta::Text));
         if let Some(Value::Object(mut call)) = fields.remove("toolUse") {
-            let piece = text(&mut call, "input").filter(says);
+            let piece = filled(&mut call, "input");
             said.extend(piece.and_then(|piece| self.argue(index, piece)));
         }
         if let Some(Value::Object(thought)) = fields.remove(REASONING) {
@@ -166,8 +162,9 @@ fn delta(delta: ContentDelta) -> StreamItem {
     }
 }
 
-fn says(text: &String) -> bool {
-    !text.is_empty()
+/// A text with something in it.
+fn filled(fields: &mut Extra, name: &str) -> Option<String> {
+    text(fields, name).filter(|text| !text.is_empty())
 }
 
 fn inner(fields: &mut Extra, name: &str) -> Extra {
@@ -198,9 +195,9 @@ fn arguments(index: u64, piece: String) -> ContentDelta {
 
 /// A piece of a thought: words, its signature, or what only its maker can read.
 fn think(mut thought: Extra) -> Option<ContentDelta> {
-    let signature = text(&mut thought, "signature").filter(says);
-    let encrypted = text(&mut thought, "redactedContent").filter(says);
-    let words = text(&mut thought, "text").filter(says);
+    let signature = filled(&mut thought, "signature");
+    let encrypted = filled(&mut thought, "redactedContent");
+    let words = filled(&mut thought, "text");
     if signature.is_none() && encrypted.is_none() && words.is_none() {
         return None;
     }
