@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{BuiltIn, Cloud};
 use super::credentials::project_of;
+use super::raw::ProviderSection;
 use super::resolved::KeyConfig;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
@@ -28,6 +29,17 @@ pub(super) struct CloudSettings {
     pub(super) project: Option<String>,
     /// What stands in the query of every call.
     pub(super) query: Vec<(String, ApiKey)>,
+}
+
+impl CloudSettings {
+    /// Takes them out of a provider's section.
+    pub(super) fn taken(raw: &mut ProviderSection) -> Self {
+        Self {
+            region: raw.region.take(),
+            project: raw.project.take(),
+            query: raw.query.take().map(|query| query.0).unwrap_or_default(),
+        }
+    }
 }
 
 /// Something that is missing: what, and what to do.

@@ -34,6 +34,7 @@ mod policies;
 mod price;
 mod provider;
 mod provider_access;
+mod provider_address;
 mod provider_keys;
 mod raw;
 mod read;

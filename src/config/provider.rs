@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::{self, BuiltIn, Cloud};
+use super::catalog::{self, BuiltIn};
 use super::clouds::{self, CloudSettings};
 use super::context::Context;
 use super::endpoint::ProviderAddress;
@@ -11,6 +11,7 @@ use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
 use super::provider_access::{self, Access};
+use super::provider_address::{address, endpoint, prefill_url};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
@@ -20,7 +21,6 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
-use crate::domain::near::near;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect};
@@ -70,11 +70,7 @@ pub(super) fn resolve(
         keys,
         written,
     } = provider_access::resolve(&mut raw, entry, &variables, path, context, report);
-    let mut cloud = CloudSettings {
-        region: raw.region.take(),
-        project: raw.project.take(),
-        query: raw.query.take().map(|query| query.0).unwrap_or_default(),
-    };
+    let mut cloud = CloudSettings::taken(&mut raw);
     let on_google = dialect.on_google();
     let on_google = on_google.filter(|_| scheme == Some(AuthScheme::Google));
     let hosted = on_google.is_some();
@@ -397,89 +393,6 @@ fn name(raw: Option<String>, path: &str, report: &mut Report) -> Option<String> 
         return None;
     }
     Some(name)
-}
-
-/// The address as it is written, else as the catalogue has it, completed by what a cloud makes of it. `called`: the dialect,
-/// whether that is hosted by Google, and the keys.
-fn address(
-    url: Option<String>,
-    name: &str,
-    entry: Option<&'static BuiltIn>,
-    (dialect, hosted, keys): (Dialect, bool, &[KeyConfig]),
-    cloud: &mut CloudSettings,
-    (path, context): (&str, &Context<'_>),
-    report: &mut Report,
-) -> String {
-    let is_azure = entry.is_some_and(|entry| entry.cloud == Some(Cloud::Azure));
-    match (url, entry) {
-        (Some(url), _) if is_azure => clouds::azure_root(&url, cloud),
-        (Some(url), _) if hosted => clouds::published(url, dialect),
-        (Some(url), _) => url,
-        // What is missing of an address is told only where there is a key for it.
-        (None, Some(entry)) if keys.is_empty() => entry.base_url.clone(),
-        (None, Some(entry)) => clouds::base_url(entry, dialect, keys, cloud, context.env)
-            .unwrap_or_else(|(message, suggestion)| {
-                report.problem(path, format!("provider {name}: {message}"), &suggestion);
-                entry.base_url.clone()
-            }),
-        (None, None) => String::new(),
-    }
-}
-
-fn endpoint(
-    url: &str,
-    name: &str,
-    dialect: Dialect,
-    path: &str,
-    report: &mut Report,
-) -> ProviderAddress {
-    let none = ProviderAddress {
-        base_url: String::new(),
-        chat_url: None,
-        local: true,
-    };
-    if !dialect.is_remote() {
-        return none;
-    }
-    if url.is_empty() {
-        let names = catalog::all().iter().map(|entry| entry.id.as_str());
-        let suggestion = match near(name, names).first() {
-            Some(near) => format!("add `base_url:`; or did you mean the built-in `{near}`?"),
-            None => "add `base_url:`".to_owned(),
-        };
-        let message = format!("provider {name} has no base_url, and is no built-in provider");
-        report.problem(path, message, &suggestion);
-        return none;
-    }
-    ProviderAddress::parse(url, dialect).unwrap_or_else(|message| {
-        let message = format!("base_url {message}");
-        report.problem(
-            &format!("{path}.base_url"),
-            message,
-            "write https://host/v1",
-        );
-        none
-    })
-}
-
-fn prefill_url(
-    url: Option<String>,
-    dialect: Dialect,
-    allow_link_local: bool,
-    path: &str,
-    report: &mut Report,
-) -> Option<String> {
-    let place = format!("{path}.prefill_url");
-    let problem = match ProviderAddress::parse(&url?, dialect) {
-        Ok(endpoint) if endpoint.chat_url.is_none() => {
-            outbound::check_address(&endpoint.base_url, allow_link_local, &place, report);
-            return Some(endpoint.base_url);
-        }
-        Ok(_) => "must be an API root".to_owned(),
-        Err(message) => message,
-    };
-    report.problem(&place, problem, "write https://host/v1");
-    None
 }
 
 /// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.
