@@ -60,34 +60,17 @@ pub(super) fn resolve(
         }
     });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
-    let variables = match entry {
-        _ if !dialect.is_remote() => Vec::new(),
-        Some(entry) => entry.variables(),
-        None => vec![own_variable(&name)],
-    };
-    let Access {
-        scheme,
-        keys,
-        written,
-    } = provider_access::resolve(&mut raw, entry, &variables, path, context, report);
-    let mut cloud = CloudSettings::taken(&mut raw);
-    let on_google = dialect.on_google();
-    let on_google = on_google.filter(|_| scheme == Some(AuthScheme::Google));
-    let hosted = on_google.is_some();
-    let dialect = on_google.unwrap_or(dialect);
-    let url = raw.base_url.take();
-    let called = (dialect, hosted, &*keys);
-    let url = address(
-        url,
-        &name,
-        entry,
-        called,
-        &mut cloud,
-        (path, context),
-        report,
-    );
-    let endpoint = endpoint(&url, &name, dialect, path, report);
-
+    let reached = reach(&mut raw, &name, entry, dialect, (path, context), report);
+    let Reached {
+        access: Access {
+            scheme,
+            keys,
+            written,
+        },
+        cloud,
+        dialect,
+        endpoint,
+    } = reached;
     let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
         let standard = entry.filter(|_| !own_url);
@@ -130,6 +113,48 @@ pub(super) fn resolve(
     Outcome::Ready(Box::new(complete(
         raw, parts, path, cooldowns, context, report,
     )))
+}
+
+/// How a provider is let in, and where it is called.
+struct Reached {
+    access: Access,
+    cloud: CloudSettings,
+    dialect: Dialect,
+    endpoint: ProviderAddress,
+}
+
+/// Finds its keys first: its address may be made of what they tell.
+fn reach(
+    raw: &mut raw::ProviderSection,
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    dialect: Dialect,
+    (path, context): (&str, &Context<'_>),
+    report: &mut Report,
+) -> Reached {
+    let variables = match entry {
+        _ if !dialect.is_remote() => Vec::new(),
+        Some(entry) => entry.variables(),
+        None => vec![own_variable(name)],
+    };
+    let access = provider_access::resolve(raw, entry, &variables, path, context, report);
+    let mut cloud = CloudSettings::taken(raw);
+    let on_google = dialect.on_google();
+    let on_google = on_google.filter(|_| access.scheme == Some(AuthScheme::Google));
+    let called = (
+        on_google.unwrap_or(dialect),
+        on_google.is_some(),
+        &*access.keys,
+    );
+    let (dialect, url) = (called.0, raw.base_url.take());
+    let place = (path, context);
+    let url = address(url, name, entry, called, &mut cloud, place, report);
+    Reached {
+        endpoint: endpoint(&url, name, dialect, path, report),
+        access,
+        cloud,
+        dialect,
+    }
 }
 
 /// What is resolved of a provider before its other settings.
