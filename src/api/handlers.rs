@@ -147,6 +147,7 @@ async fn admit(
     if api.abort.is_on() {
         return Err(draining());
     }
+    // What the head tells is checked before the body is read, which costs memory and time.
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
     let reads = api.admission.look(client.as_deref())?;
@@ -156,6 +157,8 @@ async fn admit(
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
     let (max, pause) = (serving.max_body, serving.body_timeout);
+    // The deadline is not known before the body is, since only the body says whether a stream is asked for: the shorter
+    // one bounds the reading.
     let reading = body::read(body, &codings, max, pause, &serving.dispatch.buffers);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();

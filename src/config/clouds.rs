@@ -43,7 +43,7 @@ impl CloudSettings {
 }
 
 /// Something that is missing: what, and what to do.
-pub(super) type Missing = (String, String);
+pub(super) type MissingSetting = (String, String);
 
 type Env = BTreeMap<String, String>;
 
@@ -83,7 +83,7 @@ pub(super) fn base_url(
     keys: &[KeyConfig],
     settings: &mut CloudSettings,
     env: &Env,
-) -> Result<String, Missing> {
+) -> Result<String, MissingSetting> {
     match entry.cloud {
         None => Ok(entry.base_url.clone()),
         Some(Cloud::Aws) => {
@@ -128,7 +128,7 @@ fn google_root(
     keys: &[KeyConfig],
     settings: &CloudSettings,
     env: &Env,
-) -> Result<String, Missing> {
+) -> Result<String, MissingSetting> {
     let project = get(
         env,
         &[
@@ -234,7 +234,7 @@ mod tests {
         pairs.iter().map(own).collect()
     }
 
-    fn url(id: &str, pairs: &[(&str, &str)]) -> Result<String, Missing> {
+    fn url(id: &str, pairs: &[(&str, &str)]) -> Result<String, MissingSetting> {
         let entry = catalog::find(id).unwrap();
         let mut settings = CloudSettings::default();
         base_url(entry, entry.dialect(), &[], &mut settings, &env(pairs))

@@ -46,6 +46,7 @@ pub(super) fn resolve(
     let Some(name) = name(raw.name.take(), path, report) else {
         return Outcome::Nameless;
     };
+    // Where it is: typed, else as the catalogue says.
     let entry = catalog::find(&name);
     let own_url = raw.base_url.is_some();
     let dialect = raw

@@ -264,8 +264,8 @@ impl Exchange {
         })
     }
 
-    /// What turns the events of a streamed answer to the request `doc`, which came with these headers, into the caller's;
-    /// `None` where they pass as they came.
+    /// The translation of the events of a streamed answer to the request `doc`, which came with these headers, into the
+    /// caller's; `None` where they pass as they came.
     pub fn translation(&self, doc: &RequestDoc, headers: &HeaderMap) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
             head: self.upstream.answer_id(headers).map(|id| StreamItem::Head {

@@ -5,28 +5,16 @@
 //! `data: {"exception": {"type": "throttlingException", "detail": {…}}}`. Ollama sends a JSON value in each line
 //! (`application/x-ndjson`): a line becomes the data of an event.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 
+mod data;
 mod frames;
 mod lines;
 
+pub use data::FrameError;
 use frames::Frames;
 use lines::Lines;
-
-/// Why the rest of a stream cannot be read.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum FrameError {
-    /// One frame, or one line, is larger than an event may be.
-    #[error("a frame of the stream is larger than {0} bytes (server.max_event)")]
-    TooLarge(usize),
-    /// A length, a header or a checksum is wrong.
-    #[error("a frame of the stream is damaged: {0}")]
-    Damaged(String),
-    /// The stream ended inside of a frame.
-    #[error("the stream ended inside of a frame")]
-    Cut,
-}
 
 /// Reads one such stream, in any pieces.
 #[derive(Debug)]
@@ -82,17 +70,6 @@ impl Framing {
         match self {
             Self::Frames(frames) => frames.finish(),
             Self::Lines(lines) => Ok(lines.finish()),
-        }
-    }
-}
-
-/// Adds JSON to the data of an event. A line end in it, which JSON has between its values alone, would end the data.
-fn put_data(out: &mut BytesMut, json: &[u8]) {
-    let start = out.len();
-    out.extend_from_slice(json);
-    for byte in out.iter_mut().skip(start) {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Event<'a> {
 /// Token counts: what was read from a cache or written to it stands beside the input.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counts {
+struct ConverseCounts {
     #[serde(default)]
     input_tokens: Option<u64>,
     #[serde(default)]
@@ -77,7 +77,7 @@ fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
 }
 
 fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
-    let counts: Counts = read(raw?.get().as_bytes())?;
+    let counts: ConverseCounts = read(raw?.get().as_bytes())?;
     let prompt = [
         counts.input_tokens,
         counts.cache_read_input_tokens,

@@ -5,7 +5,7 @@
 //! tables in LiteLLM and the AI SDK. An id that tells no maker, such as the ARN of an application's inference profile, is
 //! asked as the larger makers' models are.
 
-use crate::wire::anthropic::{ModelRules, Sampling, Thinking};
+use crate::wire::anthropic::model::{ModelRules, Sampling, Thinking};
 
 /// What a model takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

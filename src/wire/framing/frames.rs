@@ -4,7 +4,7 @@ use aws_smithy_eventstream::frame::read_message_from;
 use bytes::{Bytes, BytesMut};
 use serde_json::json;
 
-use super::{FrameError, put_data};
+use super::data::{FrameError, put_data};
 
 /// Bytes before the headers: two lengths and their checksum.
 const PRELUDE: usize = 12;

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{FrameError, put_data};
+use super::data::{FrameError, put_data};
 
 /// A line whose end has not come yet.
 #[derive(Debug)]

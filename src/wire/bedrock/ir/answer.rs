@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::REASONING;
-use crate::wire::anthropic::is_answer;
+use super::words::REASONING;
+use crate::wire::anthropic::ir::is_answer;
 use crate::wire::ir::fields::{count, list, text};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, Citation, ContentPart, Extra, Loss,

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::super::model::ConverseRules;
-use super::media::{self, Names};
-use super::{REASONING, UNKNOWN};
-use crate::wire::anthropic::{self, Blocks, input_of, says};
+use super::media::{self, DocumentNames};
+use super::words::{REASONING, UNKNOWN};
+use crate::wire::anthropic;
+use crate::wire::anthropic::ir::{Blocks, input_of, says};
 use crate::wire::ir::fields::Encoder;
 use crate::wire::ir::{CacheMark, ContentPart, PartBody, ReasoningPart, ToolResult};
 
@@ -16,14 +17,14 @@ const NOTHING: &str = "(no output)";
 #[derive(Debug)]
 pub(super) struct ConverseBlocks {
     rules: ConverseRules,
-    names: Names,
+    names: DocumentNames,
 }
 
 impl ConverseBlocks {
     pub(super) fn new(rules: ConverseRules) -> Self {
         Self {
             rules,
-            names: Names::default(),
+            names: DocumentNames::default(),
         }
     }
 

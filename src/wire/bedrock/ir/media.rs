@@ -83,9 +83,9 @@ pub(super) fn audio(data: &str, format: &str) -> Option<Value> {
 
 /// The names of documents, of which each may stand once in a request.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<String>);
+pub(super) struct DocumentNames(HashSet<String>);
 
-impl Names {
+impl DocumentNames {
     /// A name as Converse takes it: letters, digits, single spaces, `-`, `(`, `)`, `[`, `]`.
     fn fitting(&mut self, name: Option<&str>) -> String {
         let name = name.unwrap_or_default();
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn documents_have_a_format_and_a_name_of_their_own() {
-        let mut names = Names::default();
+        let mut names = DocumentNames::default();
         let pdf = url("data:application/pdf;base64,JVBERi0=");
         let one = names.document(&pdf, Some("a_b.v2.pdf")).unwrap();
         let other = names.document(&pdf, Some("a b v2.pdf")).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_name_fits_and_is_used_once(names in prop::collection::vec("\\PC{0,300}", 1..6)) {
-            let mut all = Names::default();
+            let mut all = DocumentNames::default();
             let mut seen = HashSet::new();
             for name in names {
                 let own = all.fitting(Some(&name));

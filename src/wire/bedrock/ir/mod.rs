@@ -12,13 +12,8 @@ mod request;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub(super) use answer::decode_answer;
 pub(super) use request::{encode_count, encode_request};
 pub(super) use stream::ConverseEvents;
-
-/// Why something of another dialect is not carried over.
-const UNKNOWN: &str = "Converse has no field for it";
-
-/// The field in which thoughts stand here.
-const REASONING: &str = "reasoningContent";

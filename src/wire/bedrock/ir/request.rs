@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::super::model::{ConverseRules, Effort, TopK};
-use super::UNKNOWN;
 use super::block::{ConverseBlocks, cache_point};
-use crate::wire::anthropic::encode_foreign;
+use super::words::UNKNOWN;
+use crate::wire::anthropic::ir::encode_foreign;
 use crate::wire::ir::fields::{Encoder, cache_mark, fill, put, put_in, text};
 use crate::wire::ir::{ChatRequest, Extra, Losses, ReasoningConfig};
 

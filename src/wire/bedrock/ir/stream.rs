@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::exception::Exception;
-use super::REASONING;
 use super::answer::{decode_citation, decode_stop, decode_usage, signed_by};
+use super::words::REASONING;
 use crate::domain::error_code;
-use crate::wire::anthropic::is_answer;
+use crate::wire::anthropic::ir::is_answer;
 use crate::wire::dialect::EventDecoder;
 use crate::wire::ir::fields::{count, text};
 use crate::wire::ir::{
