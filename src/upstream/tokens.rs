@@ -17,6 +17,7 @@ use crate::domain::time::Time;
 use crate::runtime::clock::Clock;
 use crate::runtime::task;
 use crate::wire::grant::{self, FetchedToken, Grant, TokenError, TokenRequest};
+use crate::wire::redact::Redactor;
 
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -206,9 +207,8 @@ impl Keeper {
                 Ok(LentToken { token, fresh: true })
             }
             Err(error) => {
-                // What the server says may repeat the credential: that is told where it is masked.
-                let host = &self.fetcher.host;
-                tracing::warn!(host, class = error.class().as_str(), "no token for a key");
+                let error_text = self.fetcher.masked(&error);
+                tracing::warn!(error = error_text, "no token for a key");
                 self.rest = now + REST;
                 Err(error)
             }
@@ -220,6 +220,14 @@ impl Keeper {
 }
 
 impl Fetcher {
+    /// The words of a failure: the server may have repeated the credential.
+    fn masked(&self, error: &TokenError) -> String {
+        let secrets = self.grant.secrets().into_iter();
+        let redactor = secrets.fold(Redactor::new(None), |all, secret| all.with(secret.expose()));
+        let text = error.to_string();
+        redactor.masked_text(&text).unwrap_or(text)
+    }
+
     fn silent(&self, why: &str) -> TokenError {
         TokenError::Unreachable {
             host: self.host.clone(),

@@ -291,6 +291,17 @@ impl Grant {
         Some(self.url.clone().unwrap_or(usual))
     }
 
+    /// What of it nobody may see, where a server could repeat it.
+    pub fn secrets(&self) -> Vec<&ApiKey> {
+        match &self.kind {
+            GrantKind::User {
+                secret, refresh, ..
+            } => vec![secret, refresh],
+            GrantKind::ClientSecret { secret, .. } => vec![secret],
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the server is the machine's own cloud's.
     pub fn is_near(&self) -> bool {
         matches!(
