@@ -3,6 +3,7 @@
 //! Up: tree, dispatch, listeners. Down, on a signal: not ready, no new connections, what is under way gets
 //! its time, then the rest.
 
+mod access;
 mod admin;
 mod assemble;
 mod error;
@@ -18,7 +19,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 

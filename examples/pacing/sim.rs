@@ -307,6 +307,7 @@ pub async fn play(setup: Setup) -> Figures {
         trace_context: false,
         forward_user_agent: false,
         auth: None,
+        access: None,
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),

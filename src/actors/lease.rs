@@ -104,6 +104,8 @@ pub struct Lease {
     pub key: KeyId,
     /// Its material; `None` for a provider that needs none.
     pub material: Arc<Option<ApiKey>>,
+    /// The token that was fetched with it, which nobody may see either.
+    pub token: OnceLock<ApiKey>,
     /// Whether the request waited for it.
     pub waited: bool,
     /// When the request asked for it, or got it if that is not known.

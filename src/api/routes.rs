@@ -22,7 +22,8 @@ pub(super) fn router(api: Arc<Api>) -> Router {
             get(model_list::model).post(handlers::unknown_route),
         );
     for root in ["/v1", ""] {
-        let in_body = |operation: &Operation| operation.method().is_none();
+        let in_body =
+            |operation: &Operation| operation.has_callers() && operation.method().is_none();
         for operation in Operation::ALL.into_iter().filter(in_body) {
             let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
                 handlers::relay(operation, &api, request).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, json};
 
+use super::access;
 use super::error::StartError;
 use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
@@ -29,7 +30,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::upstream::Transport;
 use crate::upstream::dns::{DnsCache, DnsPolicy};
 use crate::upstream::echo::EchoUpstream;
-use crate::upstream::http_client::{ClientOptions, HttpUpstream, ProxySetting};
+use crate::upstream::http_client::HttpUpstream;
 use crate::upstream::mock::Mocked;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::{classify, key_forms, redact};
@@ -64,11 +65,16 @@ pub(super) fn endpoints(
             let same = |other: &&ProviderConfig| {
                 other.name == provider.name && is_same_way(other, provider)
             };
-            config.providers.iter().find(same)?;
-            dispatch.endpoints.get(&provider.name)
+            let other = config.providers.iter().find(same)?;
+            let endpoint = dispatch.endpoints.get(&provider.name)?;
+            Some((other, endpoint))
         });
+        let access = match kept {
+            Some((other, endpoint)) if access::is_same(other, provider) => endpoint.access.clone(),
+            _ => access::of(provider, &dns, clock)?,
+        };
         let made = match kept {
-            Some(endpoint) => endpoint_of(
+            Some((_, endpoint)) => endpoint_of(
                 provider,
                 server,
                 (
@@ -83,6 +89,7 @@ pub(super) fn endpoints(
         };
         let made = Endpoint {
             trace_context: provider.trace_context && propagates,
+            access,
             ..made
         };
         endpoints.insert(provider.name.clone(), Arc::new(made));
@@ -96,6 +103,7 @@ fn is_same_way(one: &ProviderConfig, other: &ProviderConfig) -> bool {
         && one.prefill.is_some() == other.prefill.is_some()
         && one.timeouts.connect == other.timeouts.connect
         && one.proxy == other.proxy
+        && one.query == other.query
         && one.authorities == other.authorities
         && one.allow_link_local == other.allow_link_local
         && one.mock == other.mock
@@ -116,17 +124,7 @@ fn wires(
     clock: Clock,
 ) -> Result<Transports, StartError> {
     let name = provider.name.as_str();
-    let way = ClientOptions {
-        connect: provider.timeouts.connect,
-        dns,
-        allow_link_local: provider.allow_link_local,
-        proxy: match &provider.proxy {
-            None | Some(config::ProxyConfig::Off) => ProxySetting::Off,
-            Some(config::ProxyConfig::Environment) => ProxySetting::Environment,
-            Some(config::ProxyConfig::Url(url)) => ProxySetting::Url(url.expose()),
-        },
-        authorities: &provider.authorities,
-    };
+    let way = access::way_of(provider, dns);
     let dialect = provider.dialect;
     let paths: Vec<&'static str> = Operation::ALL
         .into_iter()
@@ -146,7 +144,7 @@ fn wires(
                  install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file"
             );
         }
-        Ok::<_, StartError>(mocked(http, provider))
+        Ok::<_, StartError>(mocked(http.with_query(&provider.query), provider))
     };
     let wire = if dialect.is_remote() {
         http(&provider.base_url, provider.chat_url.as_deref())?
@@ -194,6 +192,7 @@ fn endpoint_of(
         trace_context: provider.trace_context,
         forward_user_agent: provider.forward_user_agent,
         auth: provider.auth,
+        access: None,
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
@@ -202,7 +201,7 @@ fn endpoint_of(
 
 /// The credentials in a provider's URLs: values of its query that look or are named like one, and what its proxy asks for.
 fn credentials_of(provider: &ProviderConfig) -> Vec<ApiKey> {
-    let mut all = Vec::new();
+    let mut all = access::secrets(provider);
     let mut add = |text: &str| {
         all.push(ApiKey::new(text));
         all.extend(redact::unescaped(text).map(ApiKey::new));
@@ -220,6 +219,11 @@ fn credentials_of(provider: &ProviderConfig) -> Vec<ApiKey> {
             if redact::names_a_credential(name) || key_forms::looks_like_key(value) {
                 add(value);
             }
+        }
+    }
+    for (name, value) in &provider.query {
+        if redact::names_a_credential(name) || key_forms::looks_like_key(value.expose()) {
+            add(value.expose());
         }
     }
     if let Some(config::ProxyConfig::Url(url)) = &provider.proxy {

@@ -46,7 +46,10 @@ pub(super) fn known(config: &Config) -> TracedProviders {
     let keys = config.providers.iter().flat_map(|provider| &provider.keys);
     TracedProviders {
         places: places.collect(),
-        keys: keys.filter_map(|key| key.material.clone()).collect(),
+        keys: keys
+            .filter_map(|key| key.material.clone())
+            .chain(config.providers.iter().flat_map(super::access::secrets))
+            .collect(),
     }
 }
 

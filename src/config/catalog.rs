@@ -9,6 +9,18 @@ use crate::domain::dialect::NativeRoute;
 use crate::domain::rescue::Prefill;
 use crate::wire::dialects::{self, Dialect};
 
+/// A cloud that hosts others' models.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloud {
+    /// Amazon's.
+    Aws,
+    /// Microsoft's.
+    Azure,
+    /// Google's.
+    Google,
+}
+
 /// A provider that needs no more than a key.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +49,11 @@ pub struct BuiltIn {
     pub prefill_url: Option<String>,
     /// Whether it has `/responses`.
     responses: Option<bool>,
+    /// The cloud whose region, project or resource its address is made of.
+    pub cloud: Option<Cloud>,
+    /// It is there only where it is named: its keys are for much else, too.
+    #[serde(default)]
+    named: bool,
     /// The entry of whose provider this is another API, for those who ask for it by name or by dialect.
     of: Option<String>,
 }
@@ -55,7 +72,7 @@ impl BuiltIn {
 
     /// Whether it is there as soon as it has a key, without being named.
     pub fn is_automatic(&self) -> bool {
-        !self.local && self.of.is_none()
+        !self.local && !self.named && self.of.is_none()
     }
 
     /// The entry of the same provider that speaks this dialect; itself where there is none.

@@ -1,13 +1,17 @@
 //! One provider: what was typed, completed from the catalogue and the environment.
 
+use std::collections::BTreeMap;
+
 use super::catalog::{self, BuiltIn};
+use super::clouds::{self, CloudSettings};
 use super::context::Context;
 use super::endpoint::ProviderAddress;
 use super::mask::looks_like_key;
 use super::outbound;
 use super::policies::{breaker, cooldown, cooldown_of, limits, retry, timeouts, with_default};
 use super::price::prices;
-use super::provider_keys::keys_of;
+use super::provider_access::{self, Access};
+use super::provider_address::{address, endpoint, prefill_url};
 use super::raw;
 use super::read::Report;
 use super::resolved::{KeyConfig, Mock, ProviderConfig};
@@ -17,7 +21,8 @@ use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::{NativeRoute, Operation};
 use crate::domain::ids::ModelName;
 use crate::domain::limits::{KeyLimits, RetryPolicy, Timeouts};
-use crate::domain::near::near;
+use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{self, Dialect};
 
 /// What became of a provider of the file.
@@ -56,15 +61,17 @@ pub(super) fn resolve(
         }
     });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
-    let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
-    // Its keys: typed, else from its variables.
-    let variables = match entry {
-        _ if !dialect.is_remote() => Vec::new(),
-        Some(entry) => entry.variables(),
-        None => vec![own_variable(&name)],
-    };
-    let (keys, written) = keys_of(&mut raw, &variables, path, context, report);
-
+    let reached = reach(&mut raw, &name, entry, dialect, (path, context), report);
+    let Reached {
+        access: Access {
+            scheme,
+            keys,
+            written,
+        },
+        cloud,
+        dialect,
+        endpoint,
+    } = reached;
     let free = !dialect.is_remote() || entry.is_some_and(|entry| entry.local);
     if keys.is_empty() && !free && report.problems.len() == before {
         let standard = entry.filter(|_| !own_url);
@@ -79,6 +86,7 @@ pub(super) fn resolve(
         &format!("{path}.base_url"),
         report,
     );
+    let base_url = endpoint.base_url.clone();
     let (model, models) = models_of(&mut raw, entry);
     if dialect.is_remote() && report.lenient && model.is_none() && models.is_empty() {
         report.warn(
@@ -97,12 +105,57 @@ pub(super) fn resolve(
         dialect,
         models: (model, models),
         keys: or_none(keys, free),
+        region: clouds::region(&cloud, &base_url, context.env),
+        query: cloud.query,
+        scheme,
         usual,
     };
     // Also with mistakes, which refuse the whole configuration: what refers to it must not seem wrong too.
     Outcome::Ready(Box::new(complete(
         raw, parts, path, cooldowns, context, report,
     )))
+}
+
+/// How a provider is let in, and where it is called.
+struct Reached {
+    access: Access,
+    cloud: CloudSettings,
+    dialect: Dialect,
+    endpoint: ProviderAddress,
+}
+
+/// Finds its keys first: its address may be made of what they tell.
+fn reach(
+    raw: &mut raw::ProviderSection,
+    name: &str,
+    entry: Option<&'static BuiltIn>,
+    dialect: Dialect,
+    (path, context): (&str, &Context<'_>),
+    report: &mut Report,
+) -> Reached {
+    let variables = match entry {
+        _ if !dialect.is_remote() => Vec::new(),
+        Some(entry) => entry.variables(),
+        None => vec![own_variable(name)],
+    };
+    let access = provider_access::resolve(raw, entry, &variables, path, context, report);
+    let mut cloud = CloudSettings::taken(raw);
+    let on_google = dialect.on_google();
+    let on_google = on_google.filter(|_| access.scheme == Some(AuthScheme::Google));
+    let called = (
+        on_google.unwrap_or(dialect),
+        on_google.is_some(),
+        &*access.keys,
+    );
+    let (dialect, url) = (called.0, raw.base_url.take());
+    let place = (path, context);
+    let url = address(url, name, entry, called, &mut cloud, place, report);
+    Reached {
+        endpoint: endpoint(&url, name, dialect, path, report),
+        access,
+        cloud,
+        dialect,
+    }
 }
 
 /// What is resolved of a provider before its other settings.
@@ -114,6 +167,10 @@ struct ProviderParts<'a> {
     /// The usual one, and those that it is restricted to.
     models: (Option<ModelName>, Vec<ModelName>),
     keys: Vec<KeyConfig>,
+    /// What is made of its keys, the region of signatures, and what stands in every query.
+    scheme: Option<AuthScheme>,
+    region: String,
+    query: Vec<(String, ApiKey)>,
     /// The catalogue's entry, where it describes what is called.
     usual: Option<&'static BuiltIn>,
 }
@@ -172,7 +229,9 @@ fn complete(
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
-        auth: raw.auth,
+        auth: parts.scheme,
+        region: parts.region,
+        query: parts.query,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         prefill: match raw.prefill {
@@ -294,13 +353,16 @@ fn models_of(
 /// A built-in provider as it is without a file.
 pub(super) fn from_catalogue(
     entry: &'static BuiltIn,
+    base_url: String,
+    cloud: CloudSettings,
     keys: Vec<KeyConfig>,
     cooldowns: &[(String, Span, String)],
 ) -> ProviderConfig {
     ProviderConfig {
         name: entry.id.as_str().into(),
         kind: entry.id.clone(),
-        base_url: entry.base_url.clone(),
+        region: clouds::region(&cloud, &base_url, &BTreeMap::new()),
+        base_url,
         chat_url: None,
         dialect: entry.dialect(),
         model: entry.model.as_deref().map(ModelName::from),
@@ -323,7 +385,8 @@ pub(super) fn from_catalogue(
         prices: Default::default(),
         trace_context: false,
         forward_user_agent: false,
-        auth: None,
+        auth: clouds::usual_scheme(entry),
+        query: cloud.query,
         unsupported: Default::default(),
         responses: entry.responses(),
         prefill: entry.prefill(),
@@ -356,68 +419,6 @@ fn name(raw: Option<String>, path: &str, report: &mut Report) -> Option<String> 
         return None;
     }
     Some(name)
-}
-
-fn endpoint(
-    url: Option<String>,
-    name: &str,
-    entry: Option<&'static BuiltIn>,
-    dialect: Dialect,
-    path: &str,
-    report: &mut Report,
-) -> ProviderAddress {
-    let none = ProviderAddress {
-        base_url: String::new(),
-        chat_url: None,
-        local: true,
-    };
-    let url = match (url, entry) {
-        (Some(url), _) => url,
-        (None, Some(entry)) => entry.base_url.clone(),
-        (None, None) => String::new(),
-    };
-    if !dialect.is_remote() {
-        return none;
-    }
-    if url.is_empty() {
-        let names = catalog::all().iter().map(|entry| entry.id.as_str());
-        let suggestion = match near(name, names).first() {
-            Some(near) => format!("add `base_url:`; or did you mean the built-in `{near}`?"),
-            None => "add `base_url:`".to_owned(),
-        };
-        let message = format!("provider {name} has no base_url, and is no built-in provider");
-        report.problem(path, message, &suggestion);
-        return none;
-    }
-    ProviderAddress::parse(&url, dialect).unwrap_or_else(|message| {
-        let message = format!("base_url {message}");
-        report.problem(
-            &format!("{path}.base_url"),
-            message,
-            "write https://host/v1",
-        );
-        none
-    })
-}
-
-fn prefill_url(
-    url: Option<String>,
-    dialect: Dialect,
-    allow_link_local: bool,
-    path: &str,
-    report: &mut Report,
-) -> Option<String> {
-    let place = format!("{path}.prefill_url");
-    let problem = match ProviderAddress::parse(&url?, dialect) {
-        Ok(endpoint) if endpoint.chat_url.is_none() => {
-            outbound::check_address(&endpoint.base_url, allow_link_local, &place, report);
-            return Some(endpoint.base_url);
-        }
-        Ok(_) => "must be an API root".to_owned(),
-        Err(message) => message,
-    };
-    report.problem(&place, problem, "write https://host/v1");
-    None
 }
 
 /// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.

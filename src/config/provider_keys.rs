@@ -6,10 +6,12 @@ use super::raw;
 use super::read::Report;
 use super::resolved::KeyConfig;
 
-/// The provider's keys, those of `variables` where the file names none, and whether there are any.
+/// The provider's keys, those of `variables` where the file names none, and whether there are any. Those that are `sent` as
+/// they are must fit into a header.
 pub(super) fn keys_of(
     raw: &mut raw::ProviderSection,
     variables: &[String],
+    sent: bool,
     path: &str,
     context: &Context<'_>,
     report: &mut Report,
@@ -56,7 +58,7 @@ pub(super) fn keys_of(
     if keys.is_empty() && context.with_environment {
         keys = context.keys(variables, report);
     }
-    for key in keys.iter().filter(|key| !keys::sendable(key)) {
+    for key in keys.iter().filter(|key| sent && !keys::sendable(key)) {
         report.problem(
             path,
             format!(

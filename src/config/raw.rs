@@ -6,6 +6,7 @@ use config::ValueKind;
 
 use super::admin::AdminListen;
 use super::clients::RawClient;
+use super::credentials::CredentialList;
 use super::dispatch::DispatchSection;
 use super::listen::Listens;
 use super::listeners::{ClientTimeouts, DrainSection, Http2, TlsSection, UnixFile};
@@ -137,7 +138,8 @@ section! {
     ProviderSection {
         /// The provider's name; that of a built-in provider inherits base_url, dialect, model and key variables.
         name: String = required,
-        /// API root. One that ends in `/chat/completions` is taken as the full URL.
+        /// API root. One that ends in `/chat/completions` is taken as the full URL; `{model}` or `{deployment}` in it stands
+        /// for the model that is asked.
         base_url: String,
         /// The dialect of its API. Default: the built-in provider's, else `openai`.
         dialect: Dialect,
@@ -153,9 +155,18 @@ section! {
         api_key_env: Names,
         /// Files with one key per line, or directories of such files, relative to this file.
         api_key_files | api_key_file | api_key_dir: Names,
-        /// Where calls carry the key: `bearer`, `x-api-key`, `api-key`, `x-goog-api-key` or `none`. Default: as the
-        /// dialect has it.
+        /// Credentials of a cloud, in place of keys: one, or a list. Each is a key of its own.
+        credentials: CredentialList,
+        /// Where calls carry the key: `bearer`, `x-api-key`, `api-key`, `x-goog-api-key`, `query` (`?key=`) or `none`; or what
+        /// is made of it: a token of Google's (`google`) or of Microsoft Entra's (`azure`), or an AWS signature (`aws`).
+        /// Default: as the dialect or the built-in provider has it.
         auth: AuthScheme,
+        /// The region of a cloud, such as `eu-west-1`; at Google the location. Default: what the vendor's variables say.
+        region: String,
+        /// The project at Google. Default: what the vendor's variables or the credential file say.
+        project: String,
+        /// What stands in the query of every call, such as `api-version`.
+        query: Headers,
         /// Certificate authorities to trust besides the usual ones, as files in PEM, relative to this file.
         ca_file | ca_files: Names,
         /// The proxy to it: a URL, `environment` or `off`. Default: `llm.proxy`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::admin;
 use super::catalog::{self, BuiltIn};
 use super::clients;
+use super::clouds::{self, CloudSettings};
 use super::context::{Context, Placed};
 use super::dispatch;
 use super::error::ConfigErrors;
@@ -145,7 +146,13 @@ fn built_in(
 ) -> Placed {
     let keys = context.keys(&entry.variables(), report);
     Placed {
-        provider: provider::from_catalogue(entry, keys, cooldowns),
+        provider: provider::from_catalogue(
+            entry,
+            entry.base_url.clone(),
+            CloudSettings::default(),
+            keys,
+            cooldowns,
+        ),
         builtin: true,
     }
 }
@@ -240,8 +247,18 @@ fn add_from_environment(
         }
         keys.retain(keys::sendable);
         if !keys.is_empty() {
+            let mut cloud = CloudSettings::default();
+            let made = clouds::base_url(entry, entry.dialect(), &keys, &mut cloud, context.env);
+            let base_url = match made {
+                Ok(url) => url,
+                Err((message, suggestion)) => {
+                    let text = format!("{} is left out: {message}; {suggestion}", entry.id);
+                    report.warn("", text);
+                    continue;
+                }
+            };
             placed.push(Placed {
-                provider: provider::from_catalogue(entry, keys, cooldowns),
+                provider: provider::from_catalogue(entry, base_url, cloud, keys, cooldowns),
                 builtin: true,
             });
         }

@@ -253,6 +253,10 @@ pub struct ProviderConfig {
     pub forward_user_agent: bool,
     /// Where calls carry the key; `None`: as the dialect has it.
     pub auth: Option<AuthScheme>,
+    /// The region that signatures are for.
+    pub region: String,
+    /// What stands in the query of every call; values may be secrets.
+    pub query: Vec<(String, ApiKey)>,
     /// What is done where its dialect has no place for something.
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.

@@ -4,6 +4,7 @@
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
 mod begin;
+mod let_in;
 pub(super) mod make;
 
 use std::time::Duration;
@@ -157,18 +158,7 @@ impl Attempt<'_> {
     }
 
     async fn send(&self, call: UpstreamRequest) -> Result<UpstreamResponse, Early> {
-        let reply = self.wire.send(call).await.map_err(|error| {
-            let class = match error {
-                SendError::ConnectTimeout(_) => Class::Timeout,
-                SendError::Connect(_) | SendError::Broken(_) | SendError::Local(_) => {
-                    Class::Network
-                }
-            };
-            Early::from(Failure {
-                certain: !matches!(error, SendError::Local(_)),
-                ..Failure::new(class, error.to_string())
-            })
-        })?;
+        let reply = self.let_in(call).await?;
         let Times { clock, tried, .. } = self.times;
         let started = tried.begun().started;
         let now = clock.now();
@@ -359,6 +349,7 @@ pub(super) fn class_of(fault: &StreamFault) -> Class {
         StreamFault::NoRoom => Class::Cancelled,
         StreamFault::NotEvents(_)
         | StreamFault::Compression(_)
+        | StreamFault::Framing(_)
         | StreamFault::Foreign
         | StreamFault::Contentless(_) => Class::Malformed,
     }

@@ -34,6 +34,7 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         trace_context: false,
         forward_user_agent: false,
         auth: None,
+        access: None,
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),

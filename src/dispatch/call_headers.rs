@@ -1,6 +1,6 @@
 //! A call to an upstream: where it goes, its headers, what it says.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::native::Way;
 use super::open_attempt::OpenAttempt;
@@ -8,6 +8,7 @@ use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::dropped::{Dropped, Unsupported};
 use crate::upstream::UpstreamRequest;
+use crate::wire::auth::{self, AuthScheme};
 use crate::wire::encoding::takes_gzip;
 use crate::wire::exchange::Exchange;
 use crate::wire::request::RequestDoc;
@@ -52,10 +53,17 @@ pub(super) fn call_of(
         let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
         tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
+    let path = match (endpoint.auth, &*lease.material) {
+        (Some(AuthScheme::Query), Some(key)) => auth::with_key(&outgoing.path, key).into(),
+        _ => outgoing.path,
+    };
     let call = UpstreamRequest {
-        path: outgoing.path,
+        method: Method::POST,
+        path,
+        model: lease.upstream().model.clone(),
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body,
+        signing: None,
     };
     Ok(CallMade {
         exchange,

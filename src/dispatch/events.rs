@@ -15,6 +15,7 @@ use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, UpstreamResponse};
 use crate::wire::encoding::{DecodeError, Decoder, codings};
+use crate::wire::framing::{FrameError, Framing};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
@@ -49,6 +50,9 @@ pub(crate) enum StreamFault {
     /// The compressed data is wrong.
     #[error("the stream's compression is broken")]
     Compression(#[source] DecodeError),
+    /// The frames in which the events come are wrong.
+    #[error("the stream's frames are broken")]
+    Framing(#[source] FrameError),
     /// An event that is none of the dialect, with or without the look of an error.
     #[error("an event of the stream is not JSON")]
     Foreign,
@@ -67,6 +71,7 @@ impl StreamFault {
             Self::Broken(cause) => format!("{self}: {cause}"),
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
+            Self::Framing(cause) => format!("{self}: {cause}"),
             Self::Foreign | Self::NoRoom | Self::Contentless(_) => self.to_string(),
         }
     }
@@ -91,7 +96,8 @@ const MAX_BLANK: usize = 64 * 1024;
 /// A connection that breaks before that.
 pub(crate) async fn look(reply: UpstreamResponse) -> Result<(bool, UpstreamResponse), SendError> {
     let kind = reply.headers.get(header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
+    let framed = Framing::of(&reply.headers, 0).is_some();
+    if framed || kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
         return Ok((true, reply));
     }
     let (events, body) = look_inside(&reply.headers, reply.body).await?;
@@ -175,6 +181,8 @@ pub(crate) struct Events {
     body: ByteStream,
     splitter: EventSplitter,
     decoder: Option<Decoder>,
+    /// What turns frames of another kind into events.
+    framing: Option<Framing>,
     /// What came compressed and is still to be decoded.
     packed: Bytes,
     ended: bool,
@@ -238,6 +246,7 @@ impl Events {
             body,
             splitter: EventSplitter::new(max_event),
             decoder: decoder(headers),
+            framing: Framing::of(headers, max_event),
             packed: Bytes::new(),
             ended: false,
             seen: 0,
@@ -298,14 +307,25 @@ impl Events {
             }
             // Then compressed bytes, a piece at a time.
             if !self.packed.is_empty() {
-                match self.decode() {
-                    Ok(chunk) => self.splitter.push(chunk),
-                    Err(error) => return Poll::Ready(Some(Err(StreamFault::Compression(error)))),
+                let pushed = match self.decode() {
+                    Ok(chunk) => self.push(chunk),
+                    Err(error) => Err(StreamFault::Compression(error)),
+                };
+                if let Err(fault) = pushed {
+                    return Poll::Ready(Some(Err(fault)));
                 }
                 self.turn.spend(PIECE);
                 continue;
             }
             if self.ended {
+                match self.framing.take().map(|mut framing| framing.finish()) {
+                    None => {}
+                    Some(Ok(rest)) => {
+                        self.splitter.push(rest);
+                        continue;
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(StreamFault::Framing(error)))),
+                }
                 return Poll::Ready(self.splitter.finish().map(|event| Ok(completed(event))));
             }
             // Last the connection.
@@ -318,14 +338,29 @@ impl Events {
                 None => self.ended = true,
                 Some(Err(error)) => return Poll::Ready(Some(Err(StreamFault::Broken(error)))),
                 Some(Ok(chunk)) if self.decoder.is_some() => self.packed = chunk,
-                Some(Ok(chunk)) => self.splitter.push(chunk),
+                Some(Ok(chunk)) => {
+                    if let Err(fault) = self.push(chunk) {
+                        return Poll::Ready(Some(Err(fault)));
+                    }
+                }
             }
         }
     }
 
+    /// Takes the next piece of the body, decoded.
+    fn push(&mut self, chunk: Bytes) -> Result<(), StreamFault> {
+        let chunk = match &mut self.framing {
+            None => chunk,
+            Some(framing) => framing.push(&chunk).map_err(StreamFault::Framing)?,
+        };
+        self.splitter.push(chunk);
+        Ok(())
+    }
+
     /// Whether there is room for the event that is being received.
     fn has_room(&mut self) -> bool {
-        let pending = self.splitter.pending();
+        let framed = self.framing.as_ref().map_or(0, Framing::pending);
+        let pending = self.splitter.pending() + framed;
         if pending < LARGE {
             return true;
         }

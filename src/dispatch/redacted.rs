@@ -32,6 +32,10 @@ pub(super) fn redactor<'a>(
 ) -> Redactor<'a> {
     let key = (*lease.material).as_ref().map(|key| key.expose());
     let all = Redactor::new(key);
+    let token = lease.token.get();
+    let all = token
+        .into_iter()
+        .fold(all, |all, token| all.with(token.expose()));
     let all = headers.iter().fold(all, |all, (name, value)| {
         all.with_header(name.as_str(), value.as_bytes())
     });

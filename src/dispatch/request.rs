@@ -18,6 +18,7 @@ use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::upstream::Transport;
+use crate::upstream::access::ProviderAccess;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::{self, Dialect};
@@ -53,6 +54,8 @@ pub struct Endpoint {
     pub forward_user_agent: bool,
     /// Where its calls carry the key; `None`: as its dialect has it.
     pub auth: Option<AuthScheme>,
+    /// What lets its calls in where a key is no text that is sent.
+    pub access: Option<Arc<ProviderAccess>>,
     /// How it is asked to go on with an answer; `None` when it cannot be.
     pub prefill: Option<Continuation>,
     /// What is done where its dialect has no place for something, if neither the caller nor the target says.

@@ -214,6 +214,26 @@ operations! {
         answer: AnswerList::Embedding,
         events: EventForm::Answers,
     }
+    /// Bedrock's `POST /model/{model}/converse` and `/converse-stream`, asked for by nobody but us.
+    Converse {
+        dialect: "bedrock",
+        path: "/model/{model}/converse",
+        route: "/model/{model}/converse",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Output,
+        events: EventForm::Named,
+    }
+    /// Bedrock's `POST /model/{model}/count-tokens`, asked for by nobody but us.
+    CountConverseTokens {
+        dialect: "bedrock",
+        path: "/model/{model}/count-tokens",
+        route: "/model/{model}/count-tokens",
+        convention: "count_tokens",
+        prompt: "input",
+        answer: AnswerList::Count,
+        events: EventForm::Named,
+    }
     /// `POST /v1beta/models/{model}:batchEmbedContents`.
     BatchEmbedContents {
         dialect: "gemini",
@@ -271,6 +291,11 @@ impl Operation {
     /// The operation at this path below an API root.
     pub fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.path() == path)
+    }
+
+    /// Whether callers can ask for it; others are what an upstream is asked for in place of a caller's operation.
+    pub const fn has_callers(self) -> bool {
+        !matches!(self, Self::Converse | Self::CountConverseTokens)
     }
 
     /// Whether it only counts the tokens of a conversation.

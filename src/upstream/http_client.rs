@@ -1,5 +1,6 @@
 //! Calls over HTTP: the URLs of a provider, and one call over its `ProviderClients`, which hides what a kept connection did.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use super::lack::is_local;
 use super::response_body::{FirstByteFlag, LARGE, ResponseBody};
 use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
+use crate::domain::ids::ModelName;
+use crate::domain::secret::ApiKey;
+use crate::wire::segment;
 
 /// Why calls fail where a certificate is needed and none can be verified.
 const UNTRUSTING: &str = "no certificate authorities are known on this machine, so no certificate can be verified: \
@@ -32,7 +36,12 @@ pub struct HttpUpstream {
     root: Arc<str>,
     /// The URLs of the paths that are known beforehand: none of these is parsed per call.
     urls: Arc<[(&'static str, Url)]>,
+    /// What the query of every URL has besides its own.
+    query: Arc<[(String, ApiKey)]>,
 }
+
+/// What stands in an API root for the model that is asked.
+const PLACES: [&str; 2] = ["{model}", "{deployment}"];
 
 impl HttpUpstream {
     /// A client for the API at `base_url`. `paths` are those below it that are known beforehand; `elsewhere` is one of
@@ -61,6 +70,8 @@ impl HttpUpstream {
             }
         };
         let root = base_url.trim_end_matches('/');
+        let has_place = PLACES.iter().any(|place| root.contains(place));
+        let paths = if has_place { &[] } else { paths };
         let url = |path: &&'static str| {
             let full = elsewhere.filter(|(own, _)| own == path);
             let url = full.map_or_else(|| format!("{root}{path}"), |(_, url)| url.to_owned());
@@ -80,7 +91,23 @@ impl HttpUpstream {
             clients: Arc::new(ProviderClients::new(way, secure)?),
             root: root.into(),
             urls: urls.into(),
+            query: Arc::new([]),
         })
+    }
+
+    /// The same with these pairs in the query of every URL that does not have them.
+    #[must_use]
+    pub fn with_query(self, query: &[(String, ApiKey)]) -> Self {
+        if query.is_empty() {
+            return self;
+        }
+        let known = self.urls.iter();
+        let urls = known.map(|(path, url)| (*path, queried(url.clone(), query)));
+        Self {
+            urls: urls.collect(),
+            query: query.into(),
+            ..self
+        }
     }
 
     /// Whether calls that need a certificate can be made at all: without any certificate authority they fail.
@@ -89,13 +116,31 @@ impl HttpUpstream {
     }
 
     /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
-    fn url(&self, path: &str) -> Option<Url> {
+    fn url(&self, path: &str, model: &ModelName) -> Option<Url> {
         let known = self.urls.iter().find(|(known, _)| *known == path);
-        known.map_or_else(
-            || Url::parse(&format!("{}{path}", self.root)).ok(),
-            |(_, url)| Some(url.clone()),
-        )
+        if let Some((_, url)) = known {
+            return Some(url.clone());
+        }
+        let mut root = Cow::Borrowed(&*self.root);
+        for place in PLACES {
+            if root.contains(place) {
+                root = Cow::Owned(root.replace(place, &segment::escaped(model.as_str())));
+            }
+        }
+        let url = Url::parse(&format!("{root}{path}")).ok()?;
+        Some(queried(url, &self.query))
     }
+}
+
+/// A URL with these pairs in its query, but for those whose names it has.
+fn queried(mut url: Url, query: &[(String, ApiKey)]) -> Url {
+    for (name, value) in query {
+        let has = url.query_pairs().any(|(own, _)| own == name.as_str());
+        if !has {
+            url.query_pairs_mut().append_pair(name, value.expose());
+        }
+    }
+    url
 }
 
 impl Transport for HttpUpstream {
@@ -103,7 +148,7 @@ impl Transport for HttpUpstream {
         &self,
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
-        let url = self.url(&call.path);
+        let url = self.url(&call.path, &call.model);
         let lines = Arc::clone(&self.clients);
         Box::pin(async move {
             let Some(url) = url else {
@@ -112,8 +157,19 @@ impl Transport for HttpUpstream {
             if !lines.trusts() && url.scheme() == "https" {
                 return Err(SendError::Connect(UNTRUSTING.to_owned()));
             }
-            let UpstreamRequest { headers, body, .. } = call;
-            let first = request(url.clone(), headers.clone(), body.clone().into());
+            let UpstreamRequest {
+                method,
+                mut headers,
+                body,
+                signing,
+                ..
+            } = call;
+            if let Some(signing) = signing {
+                let signed = signing.sign(method.as_str(), url.as_str(), &mut headers, &body);
+                signed.map_err(|error| SendError::Unsigned(error.to_string()))?;
+            }
+            let again = body.clone().into();
+            let first = request(method.clone(), url.clone(), headers.clone(), again);
             let error = match lines.call(first).await {
                 (Ok(response), _) => return Ok(reply(response)),
                 (Err(error), kept) if is_repeatable(&error, kept, body.len()) => error,
@@ -129,7 +185,7 @@ impl Transport for HttpUpstream {
             } else {
                 body.into()
             };
-            let answer = lines.call_afresh(request(url, headers, body)).await;
+            let answer = lines.call_afresh(request(method, url, headers, body)).await;
             heard.tell();
             match answer {
                 Ok(Ok(response)) => Ok(reply(response)),
@@ -140,8 +196,8 @@ impl Transport for HttpUpstream {
     }
 }
 
-fn request(url: Url, headers: HeaderMap, body: Body) -> Request {
-    let mut request = Request::new(Method::POST, url);
+fn request(method: Method, url: Url, headers: HeaderMap, body: Body) -> Request {
+    let mut request = Request::new(method, url);
     *request.headers_mut() = headers;
     *request.body_mut() = Some(body);
     request
@@ -269,9 +325,12 @@ mod tests {
     async fn failure(url: &str, way: &ClientOptions<'_>) -> SendError {
         let upstream = HttpUpstream::new(url, &["/chat/completions"], None, way).unwrap();
         let call = UpstreamRequest {
+            method: Method::POST,
             path: "/chat/completions".into(),
+            model: ModelName::from("m"),
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            signing: None,
         };
         upstream.send(call).await.unwrap_err()
     }

@@ -110,6 +110,9 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..40 {
             let call = UpstreamRequest {
+                method: http::Method::POST,
+                model: crate::domain::ids::ModelName::from("m"),
+                signing: None,
                 path: "/chat/completions".into(),
                 headers: HeaderMap::new(),
                 body: Bytes::new(),

@@ -1,6 +1,7 @@
 //! Floor 3: one attempt on the wire. The seam between dispatch and the network: a trait, one
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
+pub mod access;
 mod client_options;
 mod clients;
 pub mod dns;
@@ -9,6 +10,7 @@ pub mod http_client;
 mod lack;
 pub mod mock;
 mod response_body;
+pub mod tokens;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,17 +18,26 @@ use std::fmt;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
+
+use crate::domain::ids::ModelName;
+use crate::wire::sigv4::Signing;
 
 /// One HTTP request to one upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
+    /// `POST`, but for some servers that give tokens.
+    pub method: Method,
     /// Where, below the provider's API root: begins with `/`.
     pub path: Cow<'static, str>,
+    /// The model that is asked, for API roots in which it stands.
+    pub model: ModelName,
     /// Complete headers, the key's included (marked sensitive).
     pub headers: HeaderMap,
     /// The body, as it goes out.
     pub body: Bytes,
+    /// How it is to be signed, when it is: by what knows its URL.
+    pub signing: Option<Box<Signing>>,
 }
 
 /// The head of an answer, and its body as it arrives.
@@ -60,6 +71,9 @@ pub enum SendError {
         "this machine lacks what a connection needs (file descriptors: `ulimit -n`; local ports: `ip_local_port_range`): {0}"
     )]
     Local(String),
+    /// The call could not be signed with its key.
+    #[error("{0}")]
+    Unsigned(String),
     /// The connection failed.
     #[error("connection broken: {0}")]
     Broken(String),

@@ -40,6 +40,16 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         true
     }
 
+    /// The same API as Google's cloud hosts it, where it does: there the model stands in the path.
+    fn on_google(&self) -> Option<&'static dyn UpstreamDialect> {
+        None
+    }
+
+    /// Whose models these are there, as its paths have it.
+    fn publisher(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The path below the API root for an operation that it takes in the caller's own form; `None` for all others. The
     /// path does not depend on the model.
     fn path(&self, operation: Operation) -> Option<&'static str>;
@@ -60,7 +70,13 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// The body of a call for `model`, with `params` filled in where the request does not say: the caller's bytes as far
     /// as they need no change.
-    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+    fn body(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Bytes {
         doc.rewritten(model, params)
     }
 
@@ -79,6 +95,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Adds what an event says of its answer: meant for the first events of a stream, and for those that complete a
     /// choice.
     fn note(&self, answered: &mut ResponseMeta, event: &RawEvent);
+
+    /// The id of an answer, where its headers have it and its body does not.
+    fn answer_id(&self, _headers: &HeaderMap) -> Option<String> {
+        None
+    }
 
     /// Whether another attempt may continue an answer to this request.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;

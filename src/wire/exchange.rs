@@ -18,7 +18,7 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Loss, Losses, StreamItem};
+use super::ir::{Extra, Loss, Losses, StreamItem};
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
@@ -120,7 +120,7 @@ impl Exchange {
         if self.is_identity() {
             return Ok(Outgoing {
                 path,
-                body: self.upstream.body(doc, model, params),
+                body: self.upstream.body(self.own, doc, model, params),
                 dropped: Dropped::default(),
                 has_custom_tools: false,
             });
@@ -220,7 +220,13 @@ impl Exchange {
             headers.remove(header::CONTENT_ENCODING);
             return Ok(self.caller.encode_count(self.operation, tokens));
         }
-        let answer = self.upstream.decode_answer(&body)?;
+        let mut answer = self.upstream.decode_answer(&body)?;
+        if answer.id.is_none()
+            && let Some(id) = self.upstream.answer_id(headers)
+        {
+            answer.id = Some(id);
+            answer.model = answer.model.or_else(|| doc.model().map(Cow::into_owned));
+        }
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
         spelling::note_answer(dropped, &losses);
@@ -258,10 +264,16 @@ impl Exchange {
         })
     }
 
-    /// The translation of the events of a streamed answer to the request `doc` into the caller's; `None` where they pass as
-    /// they came.
-    pub fn translation(&self, doc: &RequestDoc) -> Option<Translation> {
+    /// The translation of the events of a streamed answer to the request `doc`, which came with these headers, into the
+    /// caller's; `None` where they pass as they came.
+    pub fn translation(&self, doc: &RequestDoc, headers: &HeaderMap) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
+            head: self.upstream.answer_id(headers).map(|id| StreamItem::Head {
+                id: Some(id),
+                model: doc.model().map(Cow::into_owned),
+                created: None,
+                extra: Extra::new(),
+            }),
             decoder: self.upstream.event_decoder(),
             encoder: self
                 .caller
@@ -272,6 +284,8 @@ impl Exchange {
 
 /// Turns the events of one streamed answer into those of its caller's dialect.
 pub struct Translation {
+    /// What is known of the answer before its first event.
+    head: Option<StreamItem>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
 }
@@ -289,9 +303,12 @@ impl Translation {
             // Comments keep connections open in every dialect.
             return OutgoingEvents::One(Some(event.clone()));
         }
-        let items = self.decoder.event(event);
+        let mut items = self.decoder.event(event);
         if items.is_empty() {
             return OutgoingEvents::One(None);
+        }
+        if let Some(head) = self.head.take() {
+            items.insert(0, head);
         }
         OutgoingEvents::several(self.encoder.event(items))
     }

@@ -18,6 +18,7 @@ mod bounds;
 mod breaker;
 mod browser;
 mod cli;
+mod clouds;
 mod contentless;
 mod cooldown;
 mod deploy;

@@ -297,6 +297,7 @@ pub fn dispatch(
             trace_context: false,
             forward_user_agent: false,
             auth: None,
+            access: None,
             unsupported: Default::default(),
             native: Default::default(),
             prefill: maker.prefill.map(|form| Continuation {

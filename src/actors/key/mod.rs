@@ -306,6 +306,7 @@ impl KeyActor {
             index: route.walk.traversal.at,
             key: self.status.id.clone(),
             material: Arc::clone(&self.material),
+            token: std::sync::OnceLock::new(),
             waited: route
                 .walk
                 .parked_at

@@ -447,7 +447,7 @@ mod tests {
         }
         assert_eq!(answered.id.as_deref(), Some("msg_1"));
         assert_eq!(answered.model.as_deref(), Some("m"));
-        assert_eq!(answered.finish_reasons, ["tool_use".into()]);
+        assert_eq!(answered.finish_reasons, [Box::<str>::from("tool_use")]);
     }
 
     proptest! {

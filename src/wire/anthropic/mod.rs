@@ -3,13 +3,14 @@
 mod caller;
 mod error;
 mod inspect;
-mod ir;
-mod model;
+pub(in crate::wire) mod ir;
+pub(in crate::wire) mod model;
 mod models;
+mod on_google;
 mod upstream;
 
 /// Its name in the configuration and in the rows of operations.
-const ID: &str = "anthropic";
+pub(in crate::wire) const ID: &str = "anthropic";
 
 /// Anthropic's API, for upstreams and callers.
 #[derive(Clone, Copy, Debug)]

@@ -6,26 +6,26 @@
 
 /// What a model takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ModelRules {
+pub(in crate::wire) struct ModelRules {
     /// How it is told to think.
-    pub(super) thinking: Thinking,
+    pub(in crate::wire) thinking: Thinking,
     /// Whether it can be told not to think, where it would otherwise.
-    pub(super) thinks_unless_told: bool,
+    pub(in crate::wire) thinks_unless_told: bool,
     /// Which of temperature, top_p and top_k it takes.
-    pub(super) sampling: Sampling,
+    pub(in crate::wire) sampling: Sampling,
     /// Whether it can be made to call a tool.
-    pub(super) forced_choice: bool,
+    pub(in crate::wire) forced_choice: bool,
     /// Whether it goes on with a last message of the assistant.
-    pub(super) prefill: bool,
+    pub(in crate::wire) prefill: bool,
     /// Whether it takes `output_config.format` and strict tools.
-    pub(super) schema: bool,
+    pub(in crate::wire) schema: bool,
     /// The limit of tokens where the request names none.
-    pub(super) max_tokens: u64,
+    pub(in crate::wire) max_tokens: u64,
 }
 
 /// How a model is told to think.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Thinking {
+pub(in crate::wire) enum Thinking {
     /// It cannot.
     Never,
     /// With a budget of tokens.
@@ -36,7 +36,7 @@ pub(super) enum Thinking {
 
 /// Which parameters of sampling a model takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Sampling {
+pub(in crate::wire) enum Sampling {
     /// All of them.
     All,
     /// One of temperature and top_p.
@@ -75,7 +75,7 @@ fn version(name: &str) -> Option<(&str, (u32, u32))> {
 
 impl ModelRules {
     /// Those of the model of this name.
-    pub(super) fn of(name: &str) -> Self {
+    pub(in crate::wire) fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let Some((family, version)) = version(&name) else {
             return Self {

@@ -28,6 +28,10 @@ impl UpstreamDialect for Anthropic {
         super::ID
     }
 
+    fn on_google(&self) -> Option<&'static dyn UpstreamDialect> {
+        Some(&super::on_google::ON_GOOGLE)
+    }
+
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
         (spec.dialect == super::ID).then_some(spec.path)
@@ -46,7 +50,13 @@ impl UpstreamDialect for Anthropic {
         headers.insert(VERSION, version);
     }
 
-    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+    fn body(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Bytes {
         match ir::without_foreign_thoughts(doc) {
             Some(doc) => doc.rewritten(model, params),
             None => doc.rewritten(model, params),

@@ -138,7 +138,7 @@ fn equal_dialects_pass_bytes_as_they_came() {
         )
         .unwrap();
     assert_eq!(answer.as_ptr(), body.as_ptr());
-    assert!(exchange.translation(&doc).is_none());
+    assert!(exchange.translation(&doc, &HeaderMap::new()).is_none());
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
 fn events_are_translated_one_by_one_and_comments_pass() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
     let asked = doc(&json!({"model": "m", "messages": [], "stream": true}));
-    let mut translation = exchange.translation(&asked).unwrap();
+    let mut translation = exchange.translation(&asked, &HeaderMap::new()).unwrap();
     let mut says = |raw: &'static str| {
         let event = RawEvent {
             raw: Bytes::from_static(raw.as_bytes()),

@@ -304,7 +304,7 @@ mod tests {
             (answered.id.as_deref(), answered.model.as_deref()),
             (Some("r"), Some("m"))
         );
-        assert_eq!(answered.finish_reasons, ["STOP".into()]);
+        assert_eq!(answered.finish_reasons, [Box::<str>::from("STOP")]);
     }
 
     proptest! {

@@ -11,6 +11,7 @@ mod ir;
 mod look;
 mod models;
 mod names;
+mod on_google;
 mod schema;
 mod tool_names;
 mod upstream;

@@ -30,6 +30,10 @@ impl UpstreamDialect for Gemini {
         "google"
     }
 
+    fn on_google(&self) -> Option<&'static dyn UpstreamDialect> {
+        Some(&super::on_google::ON_GOOGLE)
+    }
+
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
         (spec.dialect == super::ID).then_some(spec.path)
@@ -53,7 +57,13 @@ impl UpstreamDialect for Gemini {
         AuthScheme::XGoogApiKey.put(headers, key);
     }
 
-    fn body(&self, doc: &RequestDoc, model: &str, params: &Map<String, Value>) -> Bytes {
+    fn body(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        model: &str,
+        params: &Map<String, Value>,
+    ) -> Bytes {
         upstream_body::of(doc, model, params)
     }
 

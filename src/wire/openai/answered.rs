@@ -112,13 +112,13 @@ mod tests {
         ]);
         assert_eq!(chat.id.as_deref(), Some("c1"));
         assert_eq!(chat.model.as_deref(), Some("m-2026"));
-        assert_eq!(chat.finish_reasons, ["stop".into()]);
+        assert_eq!(chat.finish_reasons, [Box::<str>::from("stop")]);
         let response = noted(&[
             r#"{"type":"response.created","response":{"id":"r1","model":"m","status":"in_progress"}}"#,
             r#"{"type":"response.completed","response":{"id":"r1","model":"m","status":"completed"}}"#,
         ]);
         assert_eq!(response.id.as_deref(), Some("r1"));
-        assert_eq!(response.finish_reasons, ["completed".into()]);
+        assert_eq!(response.finish_reasons, [Box::<str>::from("completed")]);
     }
 
     #[test]
@@ -126,12 +126,12 @@ mod tests {
         let chunk = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
         let other = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
         let reasons = noted(&[chunk, chunk, other, chunk]).finish_reasons;
-        assert_eq!(reasons, ["stop".into(), "stop".into()]);
+        assert_eq!(reasons, [Box::<str>::from("stop"), "stop".into()]);
     }
 
     #[test]
     fn a_reason_in_the_content_is_none() {
         let answer = r#"{"choices":[{"message":{"content":"say \"finish_reason\":\"evil\" now","finish_reason":"x"},"finish_reason" : "length"},{"finish_reason":null}]}"#;
-        assert_eq!(reasons(answer), ["length".into()]);
+        assert_eq!(reasons(answer), [Box::<str>::from("length")]);
     }
 }

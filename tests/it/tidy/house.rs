@@ -187,8 +187,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "rustls_pki_types",
-        &["config/outbound.rs"],
-        "certificates of the configuration are read there",
+        &["config/outbound.rs", "wire/grant.rs"],
+        "certificates of the configuration are read there, and keys that sign assertions",
     ),
     (
         "tiktoken_rs",
@@ -207,8 +207,8 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "form_urlencoded",
-        &["wire/token.rs"],
-        "queries are read for the client's token only",
+        &["wire/token.rs", "wire/grant.rs"],
+        "queries are read for the client's token only, and forms written for token servers",
     ),
     (
         "flate2",
@@ -222,8 +222,28 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "aws_lc_rs",
-        &["wire/token.rs", "store/fingerprint.rs"],
+        &["wire/token.rs", "wire/grant.rs", "store/fingerprint.rs"],
         "tokens are compared as `wire::token::TokenDigest`, keys known again by `domain::persisted::Fingerprint`",
+    ),
+    (
+        "aws_sigv4",
+        &["wire/sigv4.rs"],
+        "calls are signed by `wire::sigv4::Signing`",
+    ),
+    (
+        "aws_credential_types",
+        &["wire/sigv4.rs"],
+        "calls are signed by `wire::sigv4::Signing`",
+    ),
+    (
+        "aws_smithy_eventstream",
+        &["wire/framing"],
+        "frames become events in `wire::framing`",
+    ),
+    (
+        "aws_smithy_types",
+        &["wire/framing"],
+        "frames become events in `wire::framing`",
     ),
     ("memchr", &["wire"], "bytes are searched on floor 1"),
     (

@@ -40,8 +40,13 @@ impl Carried {
         }
     }
 
-    /// As a text that can stand in place of a signature.
+    /// As a text that can stand in place of a signature. What Anthropic's models signed, whoever hosts them, stays as it is.
     pub(super) fn write(&self) -> String {
+        let own = self.signature.as_ref().or(self.encrypted.as_ref());
+        let is_own = self.maker.as_deref() == Some(super::super::ID) && !self.of_call;
+        if let Some(own) = own.filter(|_| is_own && self.id.is_none()) {
+            return own.clone();
+        }
         let mut fields = Map::new();
         for (name, value) in [
             ("m", &self.maker),

@@ -8,6 +8,7 @@
 //! takes (`model.rs`).
 
 mod answer;
+mod blocks;
 mod carrier;
 mod decoder;
 mod encoder;
@@ -26,8 +27,11 @@ mod turns;
 mod words;
 
 pub(super) use answer::{decode_answer, encode_answer};
+pub(in crate::wire) use blocks::Blocks;
 pub(super) use carrier::without_foreign_thoughts;
 pub(super) use decoder::MessageDecoder;
 pub(super) use encoder::MessageEncoder;
+pub(in crate::wire) use part::{input_of, is_answer, says};
+pub(in crate::wire) use request::encode_foreign;
 pub(super) use request::{decode_request, encode_request};
 pub(super) use spoken::text_bytes;

@@ -257,7 +257,7 @@ fn encode_result(
 }
 
 /// Whether a part is more than white space, which the API refuses.
-pub(super) fn says(part: &ContentPart) -> bool {
+pub(in crate::wire) fn says(part: &ContentPart) -> bool {
     match &part.body {
         PartBody::Text { text, .. } | PartBody::Refusal(text) => !text.trim().is_empty(),
         _ => true,
@@ -277,7 +277,7 @@ pub(super) fn custom_input(text: &str) -> Value {
 }
 
 /// The object that a call is made with. Arguments may be empty, or broken: then they are told as they came.
-pub(super) fn input_of(kind: ToolCallKind, arguments: &str) -> Value {
+pub(in crate::wire) fn input_of(kind: ToolCallKind, arguments: &str) -> Value {
     if kind == ToolCallKind::Custom {
         return custom_input(arguments);
     }
@@ -351,6 +351,6 @@ fn encode_citations(encoder: &mut Encoder, path: &str, citations: Vec<Citation>)
 }
 
 /// Whether a call is the answer itself (see [`ANSWER_TOOL`]).
-pub(super) fn is_answer(name: &str) -> bool {
+pub(in crate::wire) fn is_answer(name: &str) -> bool {
     name == ANSWER_TOOL
 }

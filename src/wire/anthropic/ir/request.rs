@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::model::ModelRules;
+use super::blocks::{Blocks, MessageBlocks};
 use super::fit;
 use super::message::{decode_message, decode_system, encode_messages};
 use super::tools::{decode_choice, decode_tools, encode_choice, encode_tool};
@@ -135,7 +136,10 @@ pub(in crate::wire::anthropic) fn encode_request(
     let mut encoder = Encoder::new(request.origin, super::super::ID, UNKNOWN);
     let fields = match encoder.same {
         true => encode_own(&mut encoder, request),
-        false => encode_foreign(&mut encoder, request, params),
+        false => {
+            let rules = ModelRules::of(request.model.as_deref().unwrap_or_default());
+            encode_foreign(&mut encoder, &mut MessageBlocks, rules, request, params)
+        }
     };
     let mut fields = fields;
     for (name, value) in params {
@@ -222,18 +226,19 @@ fn encode_tools(
         .collect()
 }
 
-/// What was read from another dialect, as the API takes it.
-fn encode_foreign(
+/// What was read from another dialect, as the API takes it: with these blocks, for a model with these rules.
+pub(in crate::wire) fn encode_foreign(
     encoder: &mut Encoder,
+    blocks: &mut dyn Blocks,
+    rules: ModelRules,
     mut request: ChatRequest,
     params: &Map<String, Value>,
 ) -> Extra {
-    let rules = ModelRules::of(request.model.as_deref().unwrap_or_default());
     fit::read_extensions(&mut request);
     let mut fields = encoder.begin("", std::mem::take(&mut request.extra));
     put(&mut fields, "model", request.model.take());
     let messages = std::mem::take(&mut request.messages);
-    let mut turns = Turns::new(encoder, &rules, messages);
+    let mut turns = Turns::new(blocks, encoder, &rules, messages);
     let mut tools = encode_tools(encoder, &rules, std::mem::take(&mut request.tools));
     let declared = !tools.is_empty();
     if !declared {
@@ -255,9 +260,7 @@ fn encode_foreign(
     fit::sampling(encoder, &call, &mut fields, &mut request);
     fit::others(encoder, &mut fields, request);
     if let Some(instruction) = call.instruction {
-        turns
-            .system
-            .push(json!({"type": "text", "text": instruction}));
+        turns.instruct(&instruction);
     }
     let (system, messages) = turns.finish();
     put(

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::model::ModelRules;
+use super::blocks::Blocks;
 use super::ids::CallIds;
-use super::part::{THINKING, encode_part, says};
+use super::part::says;
 use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, cache_mark};
 use crate::wire::ir::{ChatMessage, ChatRole, ContentPart, PartBody, ToolResult};
@@ -21,9 +22,10 @@ const NO_RESULT: &str = "no result was given";
 
 /// A conversation as it is written.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct Turns<'a> {
+    blocks: &'a mut dyn Blocks,
     /// The instructions beside the turns.
-    pub(super) system: Vec<Value>,
+    system: Vec<Value>,
     /// Those that are complete.
     turns: Vec<Turn>,
     last: Option<Turn>,
@@ -44,14 +46,16 @@ struct Turn {
     rest: Vec<Value>,
 }
 
-impl Turns {
+impl<'a> Turns<'a> {
     /// From the messages of another dialect.
     pub(super) fn new(
+        blocks: &'a mut dyn Blocks,
         encoder: &mut Encoder,
         rules: &ModelRules,
         messages: Vec<ChatMessage>,
     ) -> Self {
         let mut all = Self {
+            blocks,
             system: Vec::new(),
             turns: Vec::new(),
             last: None,
@@ -80,7 +84,10 @@ impl Turns {
             for (at, part) in message.parts.into_iter().filter(says).enumerate() {
                 let path = format!("{path}.content[{at}]");
                 match part.body {
-                    PartBody::Text { .. } => self.system.extend(encode_part(encoder, &path, part)),
+                    PartBody::Text { .. } => {
+                        let blocks = self.blocks.part(encoder, &path, part);
+                        self.system.extend(blocks);
+                    }
                     _ => encoder.lose(path, "instructions are texts"),
                 }
             }
@@ -133,13 +140,14 @@ impl Turns {
         let is_result = matches!(part.body, PartBody::ToolResult(_));
         // Whoever's message it stands in: these are the model's own.
         let is_models = matches!(part.body, PartBody::ToolCall(_) | PartBody::Reasoning(_));
-        let Some(block) = encode_part(encoder, path, part) else {
+        let blocks = self.blocks.part(encoder, path, part);
+        if blocks.is_empty() {
             return;
-        };
+        }
         let turn = self.turn(is_models || (is_assistant && !is_result));
         match is_result {
-            true => turn.results.push(block),
-            false => turn.rest.push(block),
+            true => turn.results.extend(blocks),
+            false => turn.rest.extend(blocks),
         }
     }
 
@@ -148,7 +156,7 @@ impl Turns {
         let blocks: Vec<Value> = std::mem::take(&mut result.content)
             .into_iter()
             .filter(says)
-            .filter_map(|part| encode_part(encoder, path, part))
+            .flat_map(|part| self.blocks.part(encoder, path, part))
             .collect();
         self.turn(false).rest.extend(blocks);
     }
@@ -175,12 +183,18 @@ impl Turns {
             return;
         };
         for id in self.ids.unanswered() {
-            turn.results.push(json!({
-                "type": "tool_result", "tool_use_id": id, "content": NO_RESULT, "is_error": true
-            }));
+            let block = self.blocks.no_result(&id, NO_RESULT);
+            turn.results.push(block);
         }
         let before = self.turns.last().and_then(|turn| turn.rest.first());
-        self.unsigned_loop = !turn.results.is_empty() && !before.is_some_and(is_thought);
+        self.unsigned_loop =
+            !turn.results.is_empty() && !before.is_some_and(|block| self.blocks.is_thought(block));
+    }
+
+    /// Adds an instruction beside the turns.
+    pub(super) fn instruct(&mut self, words: &str) {
+        let block = self.blocks.text(words);
+        self.system.push(block);
     }
 
     /// The instructions and the messages.
@@ -196,7 +210,7 @@ impl Turns {
             });
         }
         let say = |text: &str| Turn {
-            rest: vec![json!({"type": "text", "text": text})],
+            rest: vec![self.blocks.text(text)],
             ..Turn::default()
         };
         if self.turns.first().is_some_and(|turn| turn.is_assistant) {
@@ -246,13 +260,6 @@ fn alternating(turns: Vec<Turn>) -> Vec<Turn> {
         }
     }
     all
-}
-
-fn is_thought(block: &Value) -> bool {
-    matches!(
-        block.get("type").and_then(Value::as_str),
-        Some(THINKING | "redacted_thinking")
-    )
 }
 
 /// Chat completions and their relatives tell a thought in words, and once more signed: the signed one counts.

@@ -1,0 +1,171 @@
+//! The outer fields of answers and events: what routing and accounting look at.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::domain::usage::Usage;
+
+/// Longer texts are no names.
+const LONGEST: usize = 256;
+
+/// A whole answer, or a count of tokens.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer<'a> {
+    #[serde(default, borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    stop_reason: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    usage: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    input_tokens: Option<&'a RawValue>,
+    /// AWS's words for a failure, in either spelling.
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "Message")]
+    loud: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "__type")]
+    kind: Option<&'a RawValue>,
+}
+
+/// An event, as `wire/framing.rs` makes it of a frame: one field, by the name of its type.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Event<'a> {
+    #[serde(default, borrow)]
+    pub(super) content_block_start: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) content_block_delta: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) message_stop: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) metadata: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) exception: Option<&'a RawValue>,
+}
+
+/// Token counts: what was read from a cache or written to it stands beside the input.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConverseCounts {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_input_tokens: Option<u64>,
+}
+
+/// An object, read into the fields of one of these; a list would fill a struct too.
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let object = json.trim_ascii_start().first() == Some(&b'{');
+    object.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// A short text in JSON.
+fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
+    let raw = raw?.get();
+    if raw.len() > LONGEST {
+        return None;
+    }
+    let text: Box<str> = serde_json::from_str(raw).ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+fn usage_of(raw: Option<&RawValue>) -> Option<Usage> {
+    let counts: ConverseCounts = read(raw?.get().as_bytes())?;
+    let prompt = [
+        counts.input_tokens,
+        counts.cache_read_input_tokens,
+        counts.cache_write_input_tokens,
+    ];
+    let told = prompt.iter().any(Option::is_some);
+    let sum = prompt.into_iter().flatten().fold(0, u64::saturating_add);
+    Some(Usage {
+        prompt_tokens: told.then_some(sum),
+        completion_tokens: counts.output_tokens,
+        cached_tokens: counts.cache_read_input_tokens,
+        reasoning_tokens: None,
+    })
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Option<Self> {
+        read(json)
+    }
+
+    /// Whether it is a failure in place of an answer.
+    pub(super) fn fails(&self) -> bool {
+        self.output.is_none() && (self.kind.is_some() || self.message.or(self.loud).is_some())
+    }
+
+    /// Whether there is a message in it.
+    pub(super) fn has_message(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Output<'a> {
+            #[serde(borrow)]
+            message: Message<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            content: &'a RawValue,
+        }
+        let output = self.output.map(|raw| raw.get().as_bytes());
+        let message: Option<Output<'_>> = output.and_then(read);
+        message.is_some_and(|output| output.message.content.get().starts_with('['))
+    }
+
+    pub(super) fn stop_reason(&self) -> Option<Box<str>> {
+        name(self.stop_reason)
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        usage_of(self.usage)
+    }
+
+    /// The count, in an answer to a request for one.
+    pub(super) fn tokens(&self) -> Option<u64> {
+        serde_json::from_str(self.input_tokens?.get()).ok()
+    }
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Option<Self> {
+        read(json)
+    }
+
+    /// Whether it has something that the model produced: a call that begins, words, thoughts.
+    pub(super) fn says(&self) -> bool {
+        let part = |raw: Option<&RawValue>, field: &str| {
+            let value: Option<Value> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            value.is_some_and(|value| value.get(field).is_some_and(is_filled))
+        };
+        part(self.content_block_start, "start") || part(self.content_block_delta, "delta")
+    }
+
+    pub(super) fn stop_reason(&self) -> Option<Box<str>> {
+        let stop: Answer<'_> = read(self.message_stop?.get().as_bytes())?;
+        stop.stop_reason()
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let metadata: Answer<'_> = read(self.metadata?.get().as_bytes())?;
+        metadata.usage()
+    }
+}
+
+/// Whether a text stands in it that is not empty, or anything that is no text.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => fields.values().any(is_filled),
+        Value::Array(items) => items.iter().any(is_filled),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}

@@ -1,0 +1,175 @@
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
+use http::HeaderValue as HttpValue;
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::sse::{EventSplitter, RawEvent};
+
+const LIMIT: usize = 64 * 1024;
+
+/// One frame with these headers and this payload.
+pub(in crate::wire) fn frame(headers: &[(&str, &str)], payload: &str) -> Vec<u8> {
+    let mut message = Message::new(payload.to_owned().into_bytes());
+    for (name, value) in headers {
+        let value = HeaderValue::String((*value).to_owned().into());
+        message = message.add_header(Header::new((*name).to_owned(), value));
+    }
+    let mut raw = Vec::new();
+    write_message_to(&message, &mut raw).unwrap();
+    raw
+}
+
+fn event(kind: &str, payload: &str) -> Vec<u8> {
+    let headers = [
+        (":message-type", "event"),
+        (":event-type", kind),
+        (":content-type", "application/json"),
+    ];
+    frame(&headers, payload)
+}
+
+fn framing(kind: &'static str) -> Framing {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HttpValue::from_static(kind));
+    Framing::of(&headers, LIMIT).unwrap()
+}
+
+fn aws() -> Framing {
+    framing("application/vnd.amazon.eventstream")
+}
+
+fn read(framing: &mut Framing, pieces: &[&[u8]]) -> Result<Vec<u8>, FrameError> {
+    let mut all = Vec::new();
+    for piece in pieces {
+        all.extend_from_slice(&framing.push(piece)?);
+    }
+    all.extend_from_slice(&framing.finish()?);
+    Ok(all)
+}
+
+fn text(framing: &mut Framing, pieces: &[&[u8]]) -> String {
+    String::from_utf8(read(framing, pieces).unwrap()).unwrap()
+}
+
+#[test]
+fn a_frame_is_an_event_by_its_type() {
+    let raw = event(
+        "contentBlockDelta",
+        "{\"delta\":{\"text\":\"a\\nb\"},\n\"p\":\"x\"}",
+    );
+    assert_eq!(
+        text(&mut aws(), &[&raw]),
+        "data: {\"contentBlockDelta\":{\"delta\":{\"text\":\"a\\nb\"}, \"p\":\"x\"}}\n\n"
+    );
+}
+
+#[test]
+fn exceptions_and_errors_are_told_apart_from_events() {
+    let exception = frame(
+        &[
+            (":message-type", "exception"),
+            (":exception-type", "throttlingException"),
+        ],
+        r#"{"message":"slow"}"#,
+    );
+    let error = frame(
+        &[
+            (":message-type", "error"),
+            (":error-code", "InternalFailure"),
+            (":error-message", "oh \"no\""),
+        ],
+        "",
+    );
+    assert_eq!(
+        text(&mut aws(), &[&exception, &error]),
+        "data: {\"exception\":{\"type\":\"throttlingException\",\"detail\":{\"message\":\"slow\"}}}\n\n\
+         data: {\"exception\":{\"detail\":{\"message\":\"oh \\\"no\\\"\"},\"type\":\"InternalFailure\"}}\n\n"
+    );
+}
+
+#[test]
+fn a_payload_that_is_no_object_keeps_its_words() {
+    let raw = event("odd", "\u{fffd}x");
+    assert_eq!(
+        text(&mut aws(), &[&raw]),
+        "data: {\"odd\":{\"message\":\"\u{fffd}x\"}}\n\n"
+    );
+}
+
+#[test]
+fn a_wrong_checksum_a_wrong_length_and_a_cut_are_errors() {
+    let raw = event("messageStart", r#"{"role":"assistant"}"#);
+    for at in 0..raw.len() {
+        let mut damaged = raw.clone();
+        damaged[at] ^= 0x10;
+        assert!(read(&mut aws(), &[&damaged]).is_err(), "byte {at}");
+    }
+    for end in 1..raw.len() {
+        assert_eq!(
+            read(&mut aws(), &[&raw[..end]]),
+            Err(FrameError::Cut),
+            "{end} bytes"
+        );
+    }
+    let large = event("x", &"a".repeat(LIMIT));
+    assert_eq!(
+        read(&mut aws(), &[&large]),
+        Err(FrameError::TooLarge(LIMIT))
+    );
+    assert!(read(&mut aws(), &[b"<html>502</html>"]).is_err());
+}
+
+#[test]
+fn a_line_is_an_event_and_the_last_needs_no_end() {
+    let mut lines = framing("application/x-ndjson; charset=utf-8");
+    assert_eq!(
+        text(&mut lines, &[b"{\"a\":1}\r\n\n{\"b\"", b":2}"]),
+        "data: {\"a\":1}\n\ndata: {\"b\":2}\n\n"
+    );
+    let long = vec![b'a'; LIMIT + 1];
+    let mut lines = framing("application/x-ndjson");
+    assert_eq!(read(&mut lines, &[&long]), Err(FrameError::TooLarge(LIMIT)));
+}
+
+/// Cuts `raw` into pieces of these lengths, and the rest.
+fn cut<'a>(raw: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut rest = raw;
+    let mut pieces = Vec::new();
+    for cut in cuts {
+        let (piece, tail) = rest.split_at((*cut).min(rest.len()));
+        pieces.push(piece);
+        rest = tail;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same_events(payloads in prop::collection::vec("[a-z{}\"\n]{0,12}", 0..5),
+        cuts in prop::collection::vec(0usize..40, 0..40), lined in any::<bool>()) {
+        let (raw, kind): (Vec<u8>, _) = match lined {
+            false => (payloads.iter().flat_map(|payload| event("e", payload)).collect(), "application/vnd.amazon.eventstream"),
+            true => (payloads.join("\n").into_bytes(), "application/x-ndjson"),
+        };
+        let whole = read(&mut framing(kind), &[&raw]).unwrap();
+        prop_assert_eq!(&read(&mut framing(kind), &cut(&raw, &cuts)).unwrap(), &whole);
+        let mut splitter = EventSplitter::default();
+        splitter.push(whole.into());
+        let mut count = 0;
+        while let Ok(Some(RawEvent { raw })) = splitter.next_event() {
+            prop_assert!(raw.starts_with(b"data: ") && raw.ends_with(b"\n\n"));
+            count += 1;
+        }
+        prop_assert!(lined || count == payloads.len());
+    }
+
+    #[test]
+    fn nothing_panics(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        for kind in ["application/vnd.amazon.eventstream", "application/x-ndjson"] {
+            let _ = read(&mut framing(kind), &pieces);
+        }
+    }
+}
