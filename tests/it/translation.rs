@@ -3,7 +3,9 @@
 mod assertions;
 mod case;
 mod dialects;
+mod features;
 mod grammar;
+mod pairs;
 mod paths;
 mod streams;
 
