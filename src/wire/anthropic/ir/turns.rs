@@ -81,7 +81,7 @@ impl Turns {
                 let path = format!("{path}.content[{at}]");
                 match part.body {
                     PartBody::Text { .. } => self.system.extend(encode_part(encoder, &path, part)),
-                    _ => encoder.lose(path, "instructions are texts"),
+                    body => encoder.lose_part(&path, body.word(), "instructions are texts"),
                 }
             }
             return;
