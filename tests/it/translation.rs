@@ -5,6 +5,7 @@ mod case;
 mod dialects;
 mod features;
 mod grammar;
+mod matrix;
 mod pairs;
 mod paths;
 mod streams;

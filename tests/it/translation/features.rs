@@ -136,6 +136,11 @@ impl Pair {
         })
     }
 
+    /// What its caller asks for.
+    pub fn operation(self) -> Operation {
+        operation(self.caller)
+    }
+
     /// How a request travels; an `openai` upstream knows chat completions alone.
     pub fn exchange(self) -> Exchange {
         let upstream = dialects::upstream(self.upstream).unwrap();

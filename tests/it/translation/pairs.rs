@@ -36,7 +36,7 @@ fn lines(body: &Value) -> String {
 }
 
 /// The request of which every answer is an answer.
-fn asked(pair: Pair, own: &Features, stream: bool) -> RequestDoc {
+pub fn asked(pair: Pair, own: &Features, stream: bool) -> RequestDoc {
     let wanted = ["custom_tools", "plain"].into_iter();
     let mut found = wanted.filter_map(|name| own.requests.iter().find(|one| one.name == name));
     let mut body = found.next().unwrap().said.clone();
