@@ -3,11 +3,12 @@
 mod assertions;
 mod case;
 mod dialects;
-mod features;
+pub mod features;
 mod grammar;
 mod matrix;
 mod pairs;
 mod paths;
+mod properties;
 mod streams;
 
 use regex::Regex;

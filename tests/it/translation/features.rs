@@ -225,6 +225,9 @@ impl Pair {
                 progress.note(&event);
                 out.extend_from_slice(&event.raw);
             }
+            if ended {
+                break;
+            }
         }
         if !ended && !failed {
             for event in translation.end() {
