@@ -18,7 +18,7 @@ use super::encoding::whole::readable;
 use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
-use super::ir::{Extra, Loss, Losses, StreamItem};
+use super::ir::{Extra, Loss, Losses, MediaSource, MessageShape, StreamItem};
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
@@ -145,8 +145,34 @@ impl Exchange {
             request.make_tools_plain();
         }
         let has_custom_tools = request.has_custom_tools();
+        let shape = MessageShape::of(&request);
         let (body, losses) = self.upstream.encode_request(request, params);
+        self.sayable(&shape, &losses)?;
         self.fit(path, body, has_custom_tools, &losses, rejects)
+    }
+
+    /// Whether a request can do without what has no place in it. A file that only its provider has is what the request is
+    /// about, and a message of the user of which nothing is left asks for nothing.
+    fn sayable(&self, shape: &MessageShape, losses: &Losses) -> Result<(), Unfit> {
+        let spelling = self.caller.spelling();
+        let words = losses
+            .iter()
+            .filter(|loss| loss.part)
+            .filter_map(|loss| loss.path.rsplit('.').next());
+        let [held, _] = MediaSource::HELD;
+        if words
+            .into_iter()
+            .any(|word| MediaSource::HELD.contains(&word))
+        {
+            let own = spelling::of_item(held, spelling);
+            return Err(Unfit::Elsewhere(own.unwrap_or(held)));
+        }
+        if shape.is_emptied(losses) {
+            let mut dropped = Dropped::default();
+            spelling::note_request(&mut dropped, losses, spelling);
+            return Err(Unfit::NothingLeft(dropped));
+        }
+        Ok(())
     }
 
     /// A call of which this was left out; with `rejects` only if that is nothing.
@@ -212,10 +238,7 @@ impl Exchange {
             return Ok(body);
         }
         if self.operation.counts() {
-            let none = || Loss {
-                path: String::new(),
-                why: "the answer has no count of tokens",
-            };
+            let none = || Loss::new("", "the answer has no count of tokens");
             let tokens = self.upstream.decode_count(&body).ok_or_else(none)?;
             headers.remove(header::CONTENT_ENCODING);
             return Ok(self.caller.encode_count(self.operation, tokens));

@@ -93,6 +93,37 @@ pub fn model_reasons(model: &str) -> bool {
     has(REASON) && !has(DO_NOT)
 }
 
+/// How a model of a host of OpenAI's APIs is told not to reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffSwitch {
+    /// By the effort `none`.
+    Effort,
+    /// It cannot be told.
+    Missing,
+    /// It does not reason unless it is asked to.
+    Needless,
+}
+
+/// How a model of this name is told not to reason. OpenAI's models know the effort `none` from GPT-5.1 on.
+/// <https://platform.openai.com/docs/guides/reasoning>
+pub fn off_switch(model: &str) -> OffSwitch {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let version = name
+        .get(..4)
+        .filter(|start| start.eq_ignore_ascii_case("gpt-"))
+        .and_then(|_| name.get(4..));
+    let knows = version.is_some_and(|version| {
+        let minor = version.strip_prefix("5.");
+        minor.is_some_and(|rest| rest.starts_with(|digit: char| ('1'..='9').contains(&digit)))
+            || version.starts_with(|digit: char| ('6'..='9').contains(&digit))
+    });
+    match knows {
+        _ if !model_reasons(model) && !knows => OffSwitch::Needless,
+        true => OffSwitch::Effort,
+        false => OffSwitch::Missing,
+    }
+}
+
 /// The part is the name, perhaps with letters behind it (`5v`, `r1t2`), but never with more digits.
 fn fits(part: &str, name: &str) -> bool {
     let Some((begin, rest)) = part.split_at_checked(name.len()) else {
@@ -198,6 +229,21 @@ mod tests {
             "m1",
         ] {
             assert!(!model_reasons(model), "{model}");
+        }
+    }
+
+    #[test]
+    fn models_are_told_not_to_reason_in_a_way_of_their_own() {
+        for (model, switch) in [
+            ("gpt-5.1", OffSwitch::Effort),
+            ("openai/gpt-5.6-mini", OffSwitch::Effort),
+            ("gpt-6", OffSwitch::Effort),
+            ("gpt-5", OffSwitch::Missing),
+            ("o3-mini", OffSwitch::Missing),
+            ("gpt-4o", OffSwitch::Needless),
+            ("test-model", OffSwitch::Needless),
+        ] {
+            assert_eq!(off_switch(model), switch, "{model}");
         }
     }
 

@@ -4,7 +4,8 @@ use super::ir::Losses;
 use crate::domain::dropped::Dropped;
 
 /// Fields of the neutral form and what a dialect calls them. A field that begins with one of these is renamed in its
-/// beginning; the first row that fits counts.
+/// beginning; the first row that fits counts. A row that begins with `*.` is about what stands in a list: the field is
+/// what follows, and the row gives it its whole name.
 pub type Spelling = &'static [(&'static str, &'static str)];
 
 /// Fields of answers that say nothing about what the model said: their loss is not worth a word.
@@ -73,7 +74,22 @@ fn name(path: &str, spelling: Spelling) -> String {
         rest = after;
     }
     let end = rest.find('[').unwrap_or(rest.len());
-    rest.get(..end).unwrap_or_default().to_owned()
+    let name = rest.get(..end).unwrap_or_default();
+    let listed = rest.len() < path.len();
+    let own = if listed {
+        of_item(name, spelling)
+    } else {
+        None
+    };
+    own.unwrap_or(name).to_owned()
+}
+
+/// What a dialect calls a field of what stands in a list.
+pub fn of_item(name: &str, spelling: Spelling) -> Option<&'static str> {
+    let found = spelling
+        .iter()
+        .find(|(neutral, _)| neutral.strip_prefix("*.") == Some(name));
+    found.map(|(_, own)| *own)
 }
 
 #[cfg(test)]
@@ -85,13 +101,11 @@ mod tests {
         ("sampling.stop", "stop_sequences"),
         ("sampling.", ""),
         ("messages", "input"),
+        ("*.audio", "input_audio"),
     ];
 
     fn losses(paths: &[&str]) -> Losses {
-        let paths = paths.iter().map(|path| Loss {
-            path: (*path).to_owned(),
-            why: "",
-        });
+        let paths = paths.iter().map(|path| Loss::new(*path, ""));
         paths.collect()
     }
 
@@ -104,6 +118,8 @@ mod tests {
             "messages[3].content[0].cache_control",
             "messages[3].content[1]",
             "messages[2]",
+            "messages[4].content[0].audio",
+            "audio",
             "tools[2].web_search",
             "stream_options.include_obfuscation",
             "messages_other",
@@ -111,7 +127,7 @@ mod tests {
         note_request(&mut dropped, &losses(&paths), WORDS);
         assert_eq!(
             dropped.to_string(),
-            "stop_sequences, top_k, cache_control, content, input, web_search, \
+            "stop_sequences, top_k, cache_control, content, input, input_audio, audio, web_search, \
              stream_options.include_obfuscation, messages_other"
         );
     }

@@ -15,6 +15,8 @@ pub enum Unfit {
     Elsewhere(&'static str),
     /// Something has no place in the upstream's dialect, and may not be left out.
     NoPlace(Dropped),
+    /// The same, and without it a message of the user says nothing.
+    NothingLeft(Dropped),
 }
 
 impl Unfit {
@@ -24,7 +26,7 @@ impl Unfit {
             Self::NoSuchOperation => ErrorCode::NotSupported,
             Self::Unreadable(_) => ErrorCode::InvalidRequest,
             Self::Elsewhere(_) => ErrorCode::StateUnavailable,
-            Self::NoPlace(_) => ErrorCode::UnsupportedField,
+            Self::NoPlace(_) | Self::NothingLeft(_) => ErrorCode::UnsupportedField,
         }
     }
 
@@ -34,7 +36,7 @@ impl Unfit {
             Self::NoSuchOperation => None,
             Self::Unreadable(loss) => Some(&*loss.path).filter(|path| !path.is_empty()),
             Self::Elsewhere(field) => Some(field),
-            Self::NoPlace(dropped) => dropped.first(),
+            Self::NoPlace(dropped) | Self::NothingLeft(dropped) => dropped.first(),
         }
     }
 
@@ -54,6 +56,9 @@ impl Unfit {
             Self::NoPlace(dropped) => format!(
                 "the dialect {dialect} has no place for: {dropped}. Remove it, or allow it to be left out \
                  (x-pointsman-unsupported: drop)"
+            ),
+            Self::NothingLeft(dropped) => format!(
+                "the dialect {dialect} has no place for: {dropped}, and without it a message says nothing"
             ),
         }
     }

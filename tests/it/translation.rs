@@ -3,8 +3,12 @@
 mod assertions;
 mod case;
 mod dialects;
+pub mod features;
 mod grammar;
+mod matrix;
+mod pairs;
 mod paths;
+mod properties;
 mod streams;
 
 use regex::Regex;

@@ -30,6 +30,7 @@ const SPELLING: Spelling = &[
         "tool_choice.disable_parallel_tool_use",
     ),
     ("user", "metadata.user_id"),
+    ("*.reasoning", "thinking"),
 ];
 
 impl CallerDialect for Anthropic {

@@ -42,10 +42,7 @@ struct EmbeddingUsage {
 }
 
 fn unreadable(path: &str, why: &'static str) -> Loss {
-    Loss {
-        path: path.to_owned(),
-        why,
-    }
+    Loss::new(path, why)
 }
 
 impl Adapter for Embeddings {

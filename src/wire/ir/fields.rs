@@ -153,9 +153,14 @@ impl Encoder {
 
     /// Something has no place here.
     pub(in crate::wire) fn lose(&mut self, path: impl Into<String>, why: &'static str) {
+        self.losses.push(Loss::new(path, why));
+    }
+
+    /// A whole part of a message has no place here: it is named by a word for what it is.
+    pub(in crate::wire) fn lose_part(&mut self, path: &str, word: &str, why: &'static str) {
         self.losses.push(Loss {
-            path: path.into(),
-            why,
+            part: true,
+            ..Loss::new(format!("{path}.{word}"), why)
         });
     }
 }

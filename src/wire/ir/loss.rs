@@ -16,25 +16,55 @@ pub struct Loss {
     pub path: String,
     /// Why it has no place on the other side, for people.
     pub why: &'static str,
+    /// Whether it is a whole part of a message, with nothing in its place.
+    pub part: bool,
+}
+
+impl Loss {
+    /// Something else than a whole part of a message.
+    pub fn new<P: Into<String>>(path: P, why: &'static str) -> Self {
+        Self {
+            path: path.into(),
+            why,
+            part: false,
+        }
+    }
 }
 
 /// What was lost on the way, in order.
 pub type Losses = Vec<Loss>;
 
+/// Fields that hold nothing but other fields, some of which the neutral form has: of these each one that is left has a
+/// name of its own.
+const CONTAINERS: [&str; 5] = [
+    "delta",
+    "generationConfig",
+    "output_config",
+    "text",
+    "thinkingConfig",
+];
+
 /// Notes everything in a bag as lost. `null`, `[]` and `{}` say nothing, so nothing is lost with them.
 pub fn lose_all(losses: &mut Losses, path: &str, extra: &Extra, why: &'static str) {
-    let says = |value: &Value| match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => true,
-    };
-    let told = extra.iter().filter(|(_, value)| says(value));
-    losses.extend(told.map(|(name, _)| Loss {
-        path: match path {
+    for (name, value) in extra.iter().filter(|(_, value)| says(value)) {
+        let path = match path {
             "" => name.clone(),
             path => format!("{path}.{name}"),
-        },
-        why,
-    }));
+        };
+        match value {
+            Value::Object(fields) if CONTAINERS.contains(&name.as_str()) => {
+                lose_all(losses, &path, fields, why);
+            }
+            _ => losses.push(Loss::new(path, why)),
+        }
+    }
+}
+
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => fields.values().any(|value| !value.is_null()),
+        _ => true,
+    }
 }

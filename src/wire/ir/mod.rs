@@ -14,6 +14,7 @@
 //! which those that came in one event stand together. `wire/openai/ir` is the first pair of decoder and encoder;
 //! that nothing is lost on the way there and back is its property test.
 
+mod allowed;
 mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
@@ -22,7 +23,9 @@ pub(in crate::wire) mod ids;
 mod loss;
 mod part;
 mod request;
+mod shape;
 
+pub use allowed::AllowedTools;
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
@@ -35,3 +38,4 @@ pub use request::{
     ChatMessage, ChatRequest, ChatRole, ReasoningConfig, ResponseFormat, SamplingParams,
     ToolChoice, ToolDefinition,
 };
+pub use shape::MessageShape;

@@ -72,6 +72,45 @@ pub enum PartBody {
     },
 }
 
+impl PartBody {
+    /// What it is, in a word: that of the neutral form, or for what that does not know the type that its dialect gives it.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Text { .. } => "text",
+            Self::Image { source, .. } => source.word("image"),
+            Self::Audio { .. } => "audio",
+            Self::Document { source, .. } => source.word("document"),
+            Self::ToolCall(_) => "tool_calls",
+            Self::ToolResult(_) => "tool_result",
+            Self::Reasoning(thought) => match thought.field {
+                "reasoning_content" | "reasoning_details" => thought.field,
+                _ => "reasoning",
+            },
+            Self::Refusal(_) => "refusal",
+            Self::Unknown { field, value } => {
+                let kind = value.get("type").and_then(Value::as_str);
+                // Where parts have no types, their only field tells what they are.
+                let only = || value.as_object()?.keys().next().map(String::as_str);
+                kind.or_else(only).unwrap_or(field)
+            }
+        }
+    }
+}
+
+impl MediaSource {
+    /// The words for what only one provider has: a file by its name there, at Google by its address.
+    pub const HELD: [&str; 2] = ["file_id", "fileData"];
+
+    /// What a part is with this source, where it is of that kind otherwise.
+    pub fn word(&self, kind: &'static str) -> &'static str {
+        let [held, _] = Self::HELD;
+        match self {
+            Self::FileId(_) => held,
+            Self::Url(_) | Self::Inline(_) => kind,
+        }
+    }
+}
+
 /// Where a picture or a file is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaSource {

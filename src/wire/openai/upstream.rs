@@ -93,7 +93,7 @@ impl UpstreamDialect for OpenAi {
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        ir::decode_answer(json::value(body).unwrap_or_default())
+        ir::decode_answer(json::value(body).unwrap_or_default()).map(ir::settled)
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {

@@ -2,6 +2,8 @@
 //! (`docs/fuzzing.md`); the tests here drive them with the fuzzer's own corpus, parts of it, and texts that look alike.
 
 mod answer;
+pub mod answered;
+pub mod asked;
 pub mod encoding;
 pub mod errors;
 pub mod headers;
@@ -9,7 +11,9 @@ pub mod limits;
 pub mod masking;
 pub mod request;
 pub mod settings;
+mod speech;
 pub mod stream;
+pub mod streamed;
 #[cfg(test)]
 mod twins;
 

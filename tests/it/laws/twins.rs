@@ -7,7 +7,53 @@ use proptest::sample::Index;
 
 type Seeds = Vec<(String, Vec<u8>)>;
 
+/// The cases of `tests/fixtures/features`, for what is translated.
+fn features(target: &str) -> Option<Seeds> {
+    use crate::translation::features::{self, DIALECTS};
+    let mut all = Seeds::new();
+    for dialect in DIALECTS {
+        let own = features::of(dialect);
+        let (said, stream) = match target {
+            "asked" => (own.requests, false),
+            "answered" => (own.answers, false),
+            "streamed" => (own.streams, true),
+            _ => return None,
+        };
+        for one in said {
+            let mut data = format!("{dialect}\n").into_bytes();
+            match stream {
+                true => data.extend_from_slice(&features::sse(&one.said)),
+                false => data.extend_from_slice(one.said.to_string().as_bytes()),
+            }
+            all.push((format!("{dialect}-{}", one.name), data));
+        }
+    }
+    Some(all)
+}
+
+/// Writes those cases for a fuzzer: `FUZZ_SEEDS=fuzz/found cargo test --test it features_are_written_for_a_fuzzer`.
+#[test]
+fn features_are_written_for_a_fuzzer() {
+    for target in ["asked", "answered", "streamed"] {
+        let cases = features(target).unwrap();
+        assert!(cases.len() > 40, "{target}");
+        let Some(folder) = std::env::var_os("FUZZ_SEEDS") else {
+            continue;
+        };
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join(folder)
+            .join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, data) in cases {
+            std::fs::write(folder.join(name), data).unwrap();
+        }
+    }
+}
+
 fn seeds(target: &str) -> Seeds {
+    if let Some(cases) = features(target) {
+        return cases;
+    }
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/corpus")
         .join(target);
@@ -91,6 +137,9 @@ macro_rules! twins {
 }
 
 twins! {
+    answered 300,
+    asked 300,
+    streamed 150,
     encoding 400,
     errors 400,
     headers 400,

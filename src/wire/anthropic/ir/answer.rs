@@ -22,10 +22,7 @@ const WINDOW: &str = "model_context_window_exceeded";
 /// # Errors
 /// A body that is no object, or has no content.
 pub(in crate::wire::anthropic) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
-    let unreadable = |path: &str, why| Loss {
-        path: path.to_owned(),
-        why,
-    };
+    let unreadable = |path: &str, why| Loss::new(path, why);
     let Value::Object(mut fields) = body else {
         return Err(unreadable("", "the answer is no object"));
     };
@@ -121,7 +118,8 @@ pub(super) fn stop_words(reason: StopReason, calls: bool, same: bool) -> (String
         StopReason::ContentFilter | StopReason::Refusal => "refusal",
         StopReason::Pause => "pause_turn",
         StopReason::Other(word) if same => return (word, None),
-        StopReason::Other(_) => "end_turn",
+        // Never an ordinary end: something went wrong that the API has no word for.
+        StopReason::Other(word) => return (word.to_ascii_lowercase(), None),
     };
     (word.to_owned(), None)
 }
@@ -268,6 +266,10 @@ fn answer_part(
     part: ContentPart,
     content: &mut Vec<Value>,
 ) {
+    let labels = matches!(part.body, PartBody::Reasoning(_) | PartBody::ToolCall(_));
+    if !labels {
+        let _ = encoder.begin("content[0]", part.extra);
+    }
     match part.body {
         PartBody::Text { text, .. } | PartBody::Refusal(text) if text.is_empty() => {}
         PartBody::Refusal(text) => content.push(json!({"type": "text", "text": text})),
@@ -297,7 +299,7 @@ fn answer_part(
             let input = input_of(call.kind, &call.arguments);
             content.push(json!({"type": "tool_use", "id": id, "name": call.name, "input": input}));
         }
-        _ => encoder.lose("content", UNKNOWN),
+        body => encoder.lose_part("content[0]", body.word(), UNKNOWN),
     }
 }
 

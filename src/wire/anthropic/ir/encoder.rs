@@ -384,6 +384,14 @@ impl MessageEncoder {
 
 impl EventEncoder for MessageEncoder {
     fn event(&mut self, items: Vec<StreamItem>) -> Bytes {
+        // The first event tells what the prompt took, where that is known by then.
+        let counted = items.iter().find_map(|item| match item {
+            StreamItem::Usage(counts) if self.phase == Phase::Before => Some(counts),
+            _ => None,
+        });
+        if let Some(counts) = counted {
+            self.usage = counts.clone();
+        }
         for item in items {
             if self.phase != Phase::Ended {
                 self.item(item);

@@ -8,8 +8,8 @@ use super::tools::encode_choice;
 use super::words::{ANSWER_TOOL, UNKNOWN};
 use crate::wire::ir::fields::{Encoder, put, put_in, text};
 use crate::wire::ir::{
-    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams, ToolChoice,
-    ToolDefinition,
+    AllowedTools, CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams,
+    ToolChoice,
 };
 use crate::wire::token;
 
@@ -45,41 +45,12 @@ pub(super) fn read_extensions(request: &mut ChatRequest) {
     if request.extra.get("modalities") == Some(&json!(["text"])) {
         request.extra.remove("modalities");
     }
-    if let Some(Value::Object(choice)) = request.extra.get("tool_choice")
-        && let Some((names, required)) = allowed(choice)
-    {
-        request.extra.remove("tool_choice");
-        request.tools.retain(|tool| match tool {
-            ToolDefinition::Function { name, .. } => names.contains(name),
-            ToolDefinition::Custom { .. } | ToolDefinition::Native { .. } => true,
-        });
-        request.tool_choice = Some(match required {
-            true => ToolChoice::Required,
-            false => ToolChoice::Auto,
-        });
+    if let Some(allowed) = AllowedTools::take(request) {
+        allowed.apply(request);
     }
     for message in &mut request.messages {
         message.parts.iter_mut().for_each(read_breakpoint);
     }
-}
-
-/// `allowed_tools`: the names, and whether one of them must be called.
-fn allowed(choice: &Map<String, Value>) -> Option<(Vec<String>, bool)> {
-    let inner = match choice.get("type")?.as_str()? {
-        "allowed_tools" => choice.get("allowed_tools").and_then(Value::as_object),
-        _ => None,
-    };
-    let inner = inner.or_else(|| choice.contains_key("tools").then_some(choice))?;
-    let tools = inner.get("tools")?.as_array()?;
-    let name = |tool: &Value| {
-        let name = tool.pointer("/function/name").or_else(|| tool.get("name"));
-        name.and_then(Value::as_str).map(str::to_owned)
-    };
-    let names = tools.iter().filter_map(name).collect();
-    Some((
-        names,
-        inner.get("mode").is_some_and(|mode| mode == "required"),
-    ))
 }
 
 /// OpenAI's mark for the cache.

@@ -80,7 +80,11 @@ pub(super) fn encode_image(
                     &media
                 };
                 if !IMAGES.contains(&media) {
-                    encoder.lose(path, "the Messages API takes no images of this type");
+                    encoder.lose_part(
+                        path,
+                        "image",
+                        "the Messages API takes no images of this type",
+                    );
                     return None;
                 }
                 Some(base64(media, data))
@@ -89,12 +93,12 @@ pub(super) fn encode_image(
                 Some(json!({"type": "url", "url": url}))
             }
             None => {
-                encoder.lose(path, "the address of an image is http or https");
+                encoder.lose_part(path, "image", "the address of an image is http or https");
                 None
             }
         },
         MediaSource::FileId(_) | MediaSource::Inline(_) => {
-            encoder.lose(path, "a file of another provider");
+            encoder.lose_part(path, source.word("image"), "a file of another provider");
             None
         }
     }
@@ -112,7 +116,7 @@ pub(super) fn encode_document(
             return Some(json!({"type": "file", "file_id": id}));
         }
         MediaSource::FileId(_) => {
-            encoder.lose(path, "a file of another provider");
+            encoder.lose_part(path, source.word("document"), "a file of another provider");
             return None;
         }
         MediaSource::Url(url) | MediaSource::Inline(url) => url,
@@ -133,6 +137,10 @@ pub(super) fn encode_document(
     } else if url.starts_with(PDF) || name.is_some_and(|name| name.ends_with(".pdf")) {
         return Some(base64("application/pdf", &url));
     }
-    encoder.lose(path, "the Messages API takes documents as PDF or text");
+    encoder.lose_part(
+        path,
+        "document",
+        "the Messages API takes documents as PDF or text",
+    );
     None
 }

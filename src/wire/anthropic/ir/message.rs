@@ -47,7 +47,7 @@ pub(super) fn decode_system(fields: &mut Extra) -> Option<ChatMessage> {
 /// # Errors
 /// What is no object, or has no role.
 pub(super) fn decode_message(at: usize, value: Value) -> Result<ChatMessage, Loss> {
-    let unreadable = |path: String, why| Loss { path, why };
+    let unreadable = Loss::new::<String>;
     let Value::Object(mut fields) = value else {
         return Err(unreadable(
             format!("messages[{at}]"),

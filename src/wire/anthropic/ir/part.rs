@@ -215,12 +215,12 @@ pub(super) fn encode_part(encoder: &mut Encoder, path: &str, part: ContentPart) 
         PartBody::ToolResult(result) => encode_result(encoder, path, &mut own, result),
         PartBody::Reasoning(thought) => encode_thought(encoder, path, &mut own, thought)?,
         PartBody::Audio { .. } => {
-            encoder.lose(path, "the Messages API takes no sound");
+            encoder.lose_part(path, "audio", "the Messages API takes no sound");
             return None;
         }
         PartBody::Unknown { value, .. } if encoder.same => return Some(value),
-        PartBody::Unknown { .. } => {
-            encoder.lose(path, UNKNOWN);
+        unknown @ PartBody::Unknown { .. } => {
+            encoder.lose_part(path, unknown.word(), UNKNOWN);
             return None;
         }
     };
@@ -329,7 +329,8 @@ fn encode_thought(
             Some(THINKING)
         }
         _ => {
-            encoder.lose(path, "a thought goes back to its maker only");
+            let word = PartBody::Reasoning(thought);
+            encoder.lose_part(path, word.word(), "a thought goes back to its maker only");
             None
         }
     }

@@ -26,10 +26,7 @@ const OLD_FORMAT: &str = "output_format.schema";
 /// A body that is no object, or a message that is none or has no role.
 pub(in crate::wire::anthropic) fn decode_request(body: Value) -> Result<ChatRequest, Loss> {
     let Value::Object(mut fields) = body else {
-        return Err(Loss {
-            path: String::new(),
-            why: "the body is no object",
-        });
+        return Err(Loss::new("", "the body is no object"));
     };
     let system = decode_system(&mut fields);
     let messages = list(&mut fields, "messages").unwrap_or_default();

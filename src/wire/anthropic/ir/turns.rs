@@ -88,7 +88,7 @@ impl<'a> Turns<'a> {
                         let blocks = self.blocks.part(encoder, &path, part);
                         self.system.extend(blocks);
                     }
-                    _ => encoder.lose(path, "instructions are texts"),
+                    body => encoder.lose_part(&path, body.word(), "instructions are texts"),
                 }
             }
             return;

@@ -18,10 +18,7 @@ const OWN: [&str; 3] = ["metrics", "performanceConfig", "serviceTier"];
 /// # Errors
 /// A body that is no object, or has no message.
 pub(in crate::wire::bedrock) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
-    let unreadable = |path: &str, why| Loss {
-        path: path.to_owned(),
-        why,
-    };
+    let unreadable = Loss::new::<&str>;
     let Value::Object(mut fields) = body else {
         return Err(unreadable("", "the answer is no object"));
     };

@@ -30,8 +30,9 @@ impl ConverseBlocks {
 
     /// The block of a part; `None` where it has no place.
     fn block(&mut self, encoder: &mut Encoder, path: &str, body: PartBody) -> Option<Value> {
+        let word = body.word().to_owned();
         let lost = |encoder: &mut Encoder, why| {
-            encoder.lose(path, why);
+            encoder.lose_part(path, &word, why);
             None
         };
         match body {
@@ -86,7 +87,11 @@ impl ConverseBlocks {
             );
             match fits {
                 true => content.extend(self.block(encoder, &path, part.body)),
-                false => encoder.lose(path, "a result has texts, images and documents"),
+                false => encoder.lose_part(
+                    &path,
+                    part.body.word(),
+                    "a result has texts, images and documents",
+                ),
             }
         }
         if content.is_empty() {

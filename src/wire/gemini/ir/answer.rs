@@ -21,7 +21,7 @@ use crate::wire::ir::{
 /// # Errors
 /// A body that is no object, or a candidate that is none.
 pub(in crate::wire::gemini) fn decode_answer(raw: &[u8], body: Value) -> Result<ChatAnswer, Loss> {
-    let unreadable = |path: String, why| Loss { path, why };
+    let unreadable = Loss::new::<String>;
     let Value::Object(mut fields) = body else {
         return Err(unreadable(String::new(), "the answer is no object"));
     };

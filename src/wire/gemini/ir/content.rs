@@ -121,7 +121,7 @@ impl<'a> Writer<'a> {
         match body {
             PartBody::Text { text, citations } => {
                 if !citations.is_empty() {
-                    self.encoder.lose("annotations", UNKNOWN);
+                    self.encoder.lose(format!("{path}.citations"), UNKNOWN);
                 }
                 // Google refuses a content of nothing.
                 if !text.is_empty() || self.encoder.same {
@@ -143,7 +143,10 @@ impl<'a> Writer<'a> {
             }
             PartBody::ToolResult(result) => self.result(path, own, result, content),
             PartBody::Unknown { value, .. } if self.encoder.same => content.parts.push(value),
-            PartBody::Unknown { .. } => self.encoder.lose(path, "Gemini has no such part"),
+            body @ PartBody::Unknown { .. } => {
+                self.encoder
+                    .lose_part(path, body.word(), "Gemini has no such part");
+            }
             body => {
                 if let Some(media) = self.media(path, body) {
                     own.extend(media);
@@ -155,22 +158,24 @@ impl<'a> Writer<'a> {
 
     /// A picture, a sound or a file.
     fn media(&mut self, path: &str, body: PartBody) -> Option<Extra> {
-        let (source, name, usual) = match body {
+        let (source, name, kind, usual) = match body {
             PartBody::Audio { data, format } => return Some(media::encode_audio(&data, &format)),
             PartBody::Image { source, detail } => {
                 if detail.is_some_and(|detail| detail != "auto") {
                     self.encoder.lose(format!("{path}.detail"), UNKNOWN);
                 }
-                (source, None, "image/jpeg")
+                (source, None, "image", "image/jpeg")
             }
-            PartBody::Document { source, name } => (source, name, "application/pdf"),
+            PartBody::Document { source, name } => (source, name, "document", "application/pdf"),
             _ => return None,
         };
+        let word = source.word(kind);
         let made = match self.encoder.same {
             true => media::encode_named(source, name, usual),
             false => media::encode(source, name.as_deref(), usual),
         };
-        made.map_err(|why| self.encoder.lose(path, why)).ok()
+        made.map_err(|why| self.encoder.lose_part(path, word, why))
+            .ok()
     }
 
     /// What the model thought goes back to Google's models only. A signature without words belongs to what stands beside
@@ -183,7 +188,8 @@ impl<'a> Writer<'a> {
         signature: &mut Option<String>,
     ) {
         if reasoning.maker.as_deref() != Some(ID) {
-            return self.encoder.lose(path, FOREIGN);
+            let word = PartBody::Reasoning(reasoning);
+            return self.encoder.lose_part(path, word.word(), FOREIGN);
         }
         let signed = reasoning.signature.or(reasoning.encrypted);
         if reasoning.field == ON_TEXT
@@ -261,9 +267,15 @@ impl<'a> Writer<'a> {
                 PartBody::Text { text, .. } => texts.push(text),
                 body => {
                     let path = format!("{path}.content[{at}]");
+                    let word = body.word().to_owned();
+                    let before = self.encoder.losses.len();
                     match self.media(&path, body) {
                         Some(media) => parts.push(Value::Object(media)),
-                        None => self.encoder.lose(path, "a tool's result has no such part"),
+                        None if self.encoder.losses.len() > before => {}
+                        None => {
+                            let why = "a tool's result has no such part";
+                            self.encoder.lose_part(&path, &word, why);
+                        }
                     }
                 }
             }

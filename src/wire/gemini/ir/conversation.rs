@@ -59,10 +59,7 @@ impl Reader {
     /// One that is no object.
     pub(super) fn content(&mut self, path: &str, value: Value) -> Result<ChatMessage, Loss> {
         let Value::Object(mut fields) = value else {
-            return Err(Loss {
-                path: path.to_owned(),
-                why: "a content is an object",
-            });
+            return Err(Loss::new(path, "a content is an object"));
         };
         let role = match text(&mut fields, "role").as_deref() {
             None | Some("user" | "") => ChatRole::User,

@@ -48,6 +48,13 @@ pub(in crate::wire::gemini) const SPELLING: Spelling = &[
     ("service_tier", "serviceTier"),
     ("tool_choice", "toolConfig"),
     ("messages", "contents"),
+    ("*.document", "inlineData"),
+    ("*.image", "inlineData"),
+    ("*.audio", "inlineData"),
+    ("*.file_id", "fileData"),
+    ("*.reasoning", "thought"),
+    ("*.signature", "thoughtSignature"),
+    ("*.is_error", "functionResponse.error"),
 ];
 
 /// Reads a request, or what is to be counted of one.
@@ -55,10 +62,8 @@ pub(in crate::wire::gemini) const SPELLING: Spelling = &[
 /// # Errors
 /// A body that is no object or has too many parts, or a content that is no object.
 pub(in crate::wire::gemini) fn decode_call(doc: &RequestDoc) -> Result<ChatRequest, Loss> {
-    let mut body = json::whole_object(doc.body()).ok_or_else(|| Loss {
-        path: String::new(),
-        why: "the body is no object, or has too many parts",
-    })?;
+    let mut body = json::whole_object(doc.body())
+        .ok_or_else(|| Loss::new("", "the body is no object, or has too many parts"))?;
     for name in ["generateContentRequest", "generate_content_request"] {
         if let Some(Value::Object(inner)) = body.get_mut(name) {
             body = std::mem::take(inner);
@@ -78,10 +83,7 @@ pub(in crate::wire::gemini) fn decode_call(doc: &RequestDoc) -> Result<ChatReque
 pub(super) fn decode_request(body: Value) -> Result<ChatRequest, Loss> {
     let names = tools::names(body.get("tools").unwrap_or(&Value::Null));
     let Value::Object(mut fields) = body else {
-        return Err(Loss {
-            path: String::new(),
-            why: "the body is no object",
-        });
+        return Err(Loss::new("", "the body is no object"));
     };
     camel(&mut fields);
     let mut request = ChatRequest::new(ID);

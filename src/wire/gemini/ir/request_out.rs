@@ -8,12 +8,31 @@ use super::settings::{self, Settings};
 use super::tools;
 use crate::wire::gemini::generation::wants_signatures;
 use crate::wire::ir::fields::{Encoder, put};
-use crate::wire::ir::{ChatMessage, ChatRequest, ChatRole, Extra, Losses};
+use crate::wire::ir::{
+    AllowedTools, ChatMessage, ChatRequest, ChatRole, Extra, Losses, ToolChoice,
+};
 
 /// Writes the body of a request, and says what has no place in it. The model and whether the answer is streamed stand in
 /// the path.
-pub(in crate::wire::gemini) fn encode_request(request: ChatRequest) -> (Value, Losses) {
+pub(in crate::wire::gemini) fn encode_request(mut request: ChatRequest) -> (Value, Losses) {
     let mut encoder = encoder(request.origin);
+    let allowed = match encoder.same {
+        true => None,
+        false => AllowedTools::take(&mut request),
+    };
+    // Names are told where one must be called alone.
+    let mut only = None;
+    match allowed {
+        Some(AllowedTools {
+            names,
+            required: true,
+        }) => {
+            request.tool_choice = Some(ToolChoice::Required);
+            only = Some(names);
+        }
+        Some(allowed) => allowed.apply(&mut request),
+        None => {}
+    }
     let model = request.model.unwrap_or_default();
     let mut extra = request.extra;
     let mut fields = Extra::new();
@@ -32,7 +51,7 @@ pub(in crate::wire::gemini) fn encode_request(request: ChatRequest) -> (Value, L
     encode_messages(&mut encoder, &mut fields, request.messages, &model);
     tools::encode(&mut encoder, &mut fields, request.tools);
     if fields.contains_key("tools") || encoder.same {
-        tools::encode_choice(&mut fields, request.tool_choice);
+        tools::encode_choice(&mut fields, request.tool_choice, only);
     }
     if request.parallel_tool_calls == Some(false) {
         encoder.lose("parallel_tool_calls", UNKNOWN);

@@ -164,9 +164,20 @@ fn encode_format(config: &mut Extra, format: Option<ResponseFormat>) {
         None => {}
         Some(ResponseFormat::Text) => put(config, "responseMimeType", Some("text/plain")),
         Some(ResponseFormat::JsonObject) => put(config, "responseMimeType", Some(JSON)),
-        Some(ResponseFormat::JsonSchema { schema, .. }) => {
+        Some(ResponseFormat::JsonSchema {
+            schema,
+            description,
+            ..
+        }) => {
             put(config, "responseMimeType", Some(JSON));
-            put(config, "responseJsonSchema", schema.map(schema::for_answer));
+            let mut schema = schema.map(schema::for_answer);
+            if let Some(Value::Object(fields)) = &mut schema
+                && let Some(description) = description
+            {
+                // The only place for it.
+                fields.entry("description").or_insert(description.into());
+            }
+            put(config, "responseJsonSchema", schema);
         }
     }
 }

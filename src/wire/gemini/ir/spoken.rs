@@ -61,8 +61,9 @@ impl<'a> AnswerParts<'a> {
             }
             PartBody::Audio { data, format } => own.extend(media::encode_audio(&data, &format)),
             PartBody::Unknown { value, .. } if encoder.same => return self.parts.push(value),
-            PartBody::Unknown { .. } | PartBody::ToolResult(_) => {
-                return encoder.lose(path, "Gemini has no such part");
+            body @ (PartBody::Unknown { .. } | PartBody::ToolResult(_)) => {
+                let path = format!("{path}.parts[0]");
+                return encoder.lose_part(&path, body.word(), "Gemini has no such part");
             }
         }
         self.parts.push(Value::Object(own));

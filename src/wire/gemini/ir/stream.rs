@@ -139,15 +139,8 @@ impl CandidateReader {
                     extra: part.extra,
                 }
             }
-            PartBody::Unknown { value, .. } => ContentDelta::Unknown {
-                field: "parts".to_owned(),
-                value,
-            },
-            PartBody::Image { .. }
-            | PartBody::Audio { .. }
-            | PartBody::Document { .. }
-            | PartBody::ToolResult(_) => ContentDelta::Unknown {
-                field: "inlineData".to_owned(),
+            body => ContentDelta::Unknown {
+                field: body.word().to_owned(),
                 value: Value::Null,
             },
         })

@@ -135,9 +135,13 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
                 name,
                 description,
                 parameters,
+                strict,
                 extra,
                 ..
             } => {
+                if strict == Some(true) && !encoder.same {
+                    encoder.lose(format!("tools[{at}].strict"), super::fields::UNKNOWN);
+                }
                 let mut own = encoder.begin(&format!("tools[{at}]"), extra);
                 put(&mut own, "name", Some(name));
                 put(&mut own, "description", description);
@@ -168,13 +172,17 @@ pub(super) fn custom_arguments(input: &str) -> Value {
     json!({INPUT: input})
 }
 
-/// Writes whether one must be called.
-pub(super) fn encode_choice(fields: &mut Extra, choice: Option<ToolChoice>) {
+/// Writes whether one must be called, perhaps one of the allowed ones.
+pub(super) fn encode_choice(
+    fields: &mut Extra,
+    choice: Option<ToolChoice>,
+    allowed: Option<Vec<String>>,
+) {
     let (mode, only) = match choice {
         None => return,
         Some(ToolChoice::Auto) => ("AUTO", None),
         Some(ToolChoice::Never) => ("NONE", None),
-        Some(ToolChoice::Required) => ("ANY", None),
+        Some(ToolChoice::Required) => ("ANY", allowed),
         Some(ToolChoice::Named(name)) => ("ANY", Some(vec![name])),
     };
     let mut calling = Extra::new();

@@ -2,18 +2,20 @@
 
 use serde_json::Value;
 
-use super::fields::{Encoder, count, encoder, inside, list, number, put, put_in, text};
+use super::fields::{Encoder, UNKNOWN, count, encoder, inside, list, number, put, put_in, text};
 use super::fit;
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
-use crate::wire::ir::{ChatAnswer, ChatCandidate, Extra, Loss, Losses, StopReason, UsageCounts};
+use crate::wire::ir::{
+    ChatAnswer, ChatCandidate, ContentPart, Extra, Loss, Losses, PartBody, StopReason, UsageCounts,
+};
 
 /// Reads the body of an answer.
 ///
 /// # Errors
 /// A body that is no object, or a choice without a message.
 pub(in crate::wire::openai) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
-    let unreadable = |path: String, why| Loss { path, why };
+    let unreadable = Loss::new::<String>;
     let Value::Object(mut fields) = body else {
         return Err(unreadable(String::new(), "the answer is no object"));
     };
@@ -122,6 +124,28 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
     Value::Object(fields)
 }
 
+/// Tells of each citation which characters of the whole text it is about: clients require that. One without an address is
+/// none here.
+fn cite(encoder: &mut Encoder, path: &str, parts: &mut [ContentPart]) {
+    let mut before = 0;
+    for part in parts {
+        let PartBody::Text { text, citations } = &mut part.body else {
+            continue;
+        };
+        let all = citations.len();
+        citations.retain(|citation| citation.url.is_some());
+        if citations.len() < all {
+            encoder.lose(format!("{path}.message.annotations"), UNKNOWN);
+        }
+        let end = before + text.chars().count() as u64;
+        for citation in citations {
+            let whole = (before, end);
+            citation.span = citation.span.or(Some(whole));
+        }
+        before = end;
+    }
+}
+
 /// Writes the body of an answer, and says what has no place in it.
 pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Losses) {
     let mut encoder = encoder(answer.origin);
@@ -142,6 +166,7 @@ pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Loss
         choice.entry("index").or_insert(candidate.index.into());
         let mut message = candidate.message;
         if !encoder.same {
+            cite(&mut encoder, &path, &mut message.parts);
             // Clients want one text.
             message.parts = fit::join(message.parts, "");
         }

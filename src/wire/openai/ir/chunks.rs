@@ -36,6 +36,8 @@ pub(in crate::wire::openai) struct ForeignChunks {
 #[derive(Debug, Default)]
 struct ChoiceState {
     has_role: bool,
+    /// The characters of its text so far.
+    said: u64,
     /// By the index that the upstream's dialect gave them.
     calls: BTreeMap<u64, CallState>,
     /// How many of them have begun.
@@ -216,7 +218,10 @@ impl ChoiceState {
     fn add(&mut self, encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) {
         match delta {
             ContentDelta::Role(_) => self.role(fields),
-            ContentDelta::Text(text) => put(fields, "content", filled(text)),
+            ContentDelta::Text(text) => {
+                self.said += text.chars().count() as u64;
+                put(fields, "content", filled(text));
+            }
             ContentDelta::Refusal(text) => put(fields, "refusal", filled(text)),
             ContentDelta::Reasoning(part) => self.reason(fields, part),
             ContentDelta::ToolCall {
@@ -246,7 +251,9 @@ impl ChoiceState {
                     _ => call.go_on(fields, &arguments),
                 }
             }
-            ContentDelta::Citation(citation) if citation.url.is_some() => {
+            ContentDelta::Citation(mut citation) if citation.url.is_some() => {
+                // Clients require the characters that it is about: where they are not told, all of them so far.
+                citation.span = citation.span.or(Some((0, self.said)));
                 let citation = encode_citation(encoder, "annotations", citation);
                 push_to(fields, "annotations", citation);
             }

@@ -12,6 +12,7 @@ use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningConfig,
     ResponseFormat, ToolChoice, ToolDefinition,
 };
+use crate::wire::reasoning::{self, OffSwitch};
 
 /// Stands in the result of a tool in place of what tool messages do not take.
 const FOLLOWS: &str = "(see the next message)";
@@ -120,11 +121,16 @@ fn fit_tools(encoder: &mut Encoder, request: &mut ChatRequest) {
     }
 }
 
-fn fit_reasoning(encoder: &mut Encoder, model: &str, reasoning: &mut ReasoningConfig) {
-    let budget = reasoning.budget_tokens.take();
-    reasoning.summary = None;
-    if reasoning.enabled == Some(false) {
-        reasoning.effort = None;
+fn fit_reasoning(encoder: &mut Encoder, model: &str, config: &mut ReasoningConfig) {
+    let budget = config.budget_tokens.take();
+    config.summary = None;
+    if config.enabled == Some(false) {
+        config.effort = None;
+        match reasoning::off_switch(model) {
+            OffSwitch::Effort => config.effort = Some("none".to_owned()),
+            OffSwitch::Missing => encoder.lose("reasoning", "the model always reasons"),
+            OffSwitch::Needless => {}
+        }
         return;
     }
     let by_budget = budget
@@ -135,13 +141,13 @@ fn fit_reasoning(encoder: &mut Encoder, model: &str, reasoning: &mut ReasoningCo
             4096..16_384 => "medium",
             _ => "high",
         });
-    reasoning.effort = reasoning
+    config.effort = config
         .effort
         .take()
         .or_else(|| by_budget.map(str::to_owned));
     let lower = model.to_ascii_lowercase();
     let refuses = UNREASONING.iter().any(|part| lower.contains(part));
-    if refuses && reasoning.effort.take().is_some() {
+    if refuses && config.effort.take().is_some() {
         encoder.lose("reasoning.effort", "the model does not reason");
     }
 }
@@ -227,7 +233,11 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
             if own && thought.text.is_some() {
                 return Some(part);
             }
-            encoder.lose(path, "a thought goes back to its maker only");
+            encoder.lose_part(
+                path,
+                part.body.word(),
+                "a thought goes back to its maker only",
+            );
             None
         }
         PartBody::Document { source, name } => {
@@ -244,16 +254,21 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
                 return Some(ContentPart::text(text));
             }
             if remote {
-                encoder.lose(path, "chat completions take documents in the request only");
+                let word = source.word("document");
+                encoder.lose_part(
+                    path,
+                    word,
+                    "chat completions take documents in the request only",
+                );
                 return None;
             }
             Some(part)
         }
         PartBody::Image {
-            source: MediaSource::FileId(_),
+            source: source @ MediaSource::FileId(_),
             ..
         } => {
-            encoder.lose(path, "a file of another provider");
+            encoder.lose_part(path, source.word("image"), "a file of another provider");
             None
         }
         PartBody::ToolCall(call) => {
@@ -269,6 +284,10 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
                 .filter_map(|(at, part)| fit_part(encoder, &format!("{path}.content[{at}]"), part))
                 .collect();
             Some(part)
+        }
+        PartBody::Unknown { .. } => {
+            encoder.lose_part(path, part.body.word(), super::message::NO_PART);
+            None
         }
         _ => Some(part),
     }

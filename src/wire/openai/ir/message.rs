@@ -12,7 +12,7 @@ use crate::wire::ir::{
 };
 
 /// Why a part of another dialect's own is not carried over.
-const NO_PART: &str = "chat completions have no such part";
+pub(super) const NO_PART: &str = "chat completions have no such part";
 /// Why a file is not carried over.
 const HELD: &str = "chat completions take files by their contents, or by a name that only the other provider knows";
 /// The fields of reasoning, by the APIs that have them: DeepSeek's, OpenRouter's old one, OpenRouter's list.
@@ -375,7 +375,9 @@ impl Lists {
                     MediaSource::Inline(data) | MediaSource::Url(data) => ("file_data", data),
                 };
                 put_in(&mut own, "file", field, Some(value));
-                put_in(&mut own, "file", "filename", name);
+                // Hosts refuse the data of a file that has no name.
+                let unnamed = (!encoder.same && field == "file_data").then(|| "file".to_owned());
+                put_in(&mut own, "file", "filename", name.or(unnamed));
             }
             PartBody::ToolCall(call) => return self.calls.push(encode_call(own, call)),
             PartBody::Reasoning(reasoning) => return self.reason(own, fields, reasoning),
@@ -390,8 +392,8 @@ impl Lists {
                     _ => self.content.push(value),
                 };
             }
-            PartBody::Unknown { .. } | PartBody::ToolResult(_) => {
-                return encoder.lose(path, NO_PART);
+            body @ (PartBody::Unknown { .. } | PartBody::ToolResult(_)) => {
+                return encoder.lose_part(path, body.word(), NO_PART);
             }
         }
         put_cache_mark(&mut own, cache);
@@ -415,7 +417,12 @@ impl Lists {
             // Words go where every client looks for them, and what only the provider reads beside them.
             if let Some(text) = &text {
                 let before = fields.get(REASONING).and_then(Value::as_str).unwrap_or("");
-                let all = format!("{before}{text}");
+                // The parts of a summary are paragraphs.
+                let between = match field {
+                    "summary" if !before.is_empty() => "\n\n",
+                    _ => "",
+                };
+                let all = format!("{before}{between}{text}");
                 put(fields, REASONING, Some(all));
             }
             if signature.is_none() && encrypted.is_none() {

@@ -12,6 +12,7 @@ mod fit;
 mod message;
 mod request;
 mod responses;
+mod settle;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod tests;
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use chunks::ForeignChunks;
 pub(super) use request::{SPELLING, decode_request, encode_request};
+pub(super) use settle::settled;
 #[cfg(test)]
 pub(super) use stream::decode_chunk;
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};

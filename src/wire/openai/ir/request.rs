@@ -25,13 +25,15 @@ pub(in crate::wire::openai) const SPELLING: Spelling = &[
     ("format", "response_format"),
     ("reasoning.effort", "reasoning_effort"),
     ("stream_usage", "stream_options.include_usage"),
+    ("*.audio", "input_audio"),
+    ("*.citations", "annotations"),
+    ("*.document", "file"),
+    ("*.image", "image_url"),
+    ("*.signature", "extra_content"),
 ];
 
 fn unreadable(path: impl Into<String>, why: &'static str) -> Loss {
-    Loss {
-        path: path.into(),
-        why,
-    }
+    Loss::new(path, why)
 }
 
 /// Reads the body of a request.

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
+use super::citation::{decode_citations, encode_citation};
 use super::fields::{Encoder, count, encoder, fill, inside, list, number, put, put_in, take, text};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
+use super::settle::settled_items;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::ir::{ContentDelta, Extra, Losses, ReasoningPart, StreamItem, ToolCallKind};
 use crate::wire::sse::{RawEvent, data_event};
@@ -24,7 +26,7 @@ impl EventDecoder for ChunkDecoder {
         let data = event.data();
         match serde_json::from_slice(&data) {
             _ if data.trim_ascii() == END => vec![StreamItem::End],
-            Ok(Value::Object(fields)) => decode_chunk(fields),
+            Ok(Value::Object(fields)) => settled_items(decode_chunk(fields)),
             _ => Vec::new(),
         }
     }
@@ -90,6 +92,8 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
     });
     let calls: Vec<ContentDelta> = calls.unwrap_or_default();
     all.extend(calls);
+    let citations = decode_citations(delta).into_iter();
+    all.extend(citations.map(ContentDelta::Citation));
     let details = list(delta, "reasoning_details");
     all.extend(details.map(|details| ContentDelta::Unknown {
         field: "reasoning_details".to_owned(),
@@ -290,6 +294,14 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
         }
         ContentDelta::Unknown { field, value } if encoder.same => put(fields, &field, Some(value)),
         ContentDelta::Unknown { field, .. } => encoder.lose(field, super::fields::UNKNOWN),
-        ContentDelta::Citation(_) => encoder.lose("annotations", super::fields::UNKNOWN),
+        ContentDelta::Citation(citation) => {
+            let own = encode_citation(encoder, "annotations", citation);
+            let all = fields
+                .entry("annotations")
+                .or_insert(Value::Array(Vec::new()));
+            if let Value::Array(all) = all {
+                all.push(own);
+            }
+        }
     }
 }

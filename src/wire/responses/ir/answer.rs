@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::encoder::ResponseEncoder;
 use super::fields::{count, inside, number, text};
-use super::item::decode_item;
+use super::item::{decode_citation, decode_item};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentDelta, ContentPart, Extra, Loss,
     Losses, PartBody, StopReason, StreamItem, UsageCounts,
@@ -45,16 +45,16 @@ const ECHOES: [&str; 30] = [
     "user",
 ];
 
+/// What a part says besides its words.
+const KEPT: [&str; 2] = ["annotations", "logprobs"];
+
 /// Reads a response.
 ///
 /// # Errors
 /// A body that is no object.
 pub(in crate::wire::responses) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
     let Value::Object(mut fields) = body else {
-        return Err(Loss {
-            path: String::new(),
-            why: "the answer is no object",
-        });
+        return Err(Loss::new("", "the answer is no object"));
     };
     let mut answer = ChatAnswer::new(crate::wire::responses::ID);
     answer.id = text(&mut fields, "id");
@@ -95,7 +95,12 @@ pub(in crate::wire::responses) fn decode_answer(body: Value) -> Result<ChatAnswe
 fn parts_of(output: Vec<Value>, extra: &mut Extra) -> Vec<ContentPart> {
     let mut parts = Vec::new();
     for item in output {
-        for mut part in decode_item(item).parts {
+        let item = decode_item(item);
+        // How its next request has to name this message again, which no other dialect can.
+        if let Some(phase) = item.extra.get("phase") {
+            extra.entry("phase").or_insert_with(|| phase.clone());
+        }
+        for mut part in item.parts {
             match part.body {
                 PartBody::Unknown { value, .. } => {
                     let kind = value.get("type").and_then(Value::as_str);
@@ -103,13 +108,30 @@ fn parts_of(output: Vec<Value>, extra: &mut Extra) -> Vec<ContentPart> {
                     extra.entry(kind).or_insert(value);
                 }
                 _ => {
-                    part.extra.retain(|name, _| name == "logprobs");
+                    part.extra.retain(|name, _| KEPT.contains(&name.as_str()));
+                    cite(&mut part);
                     parts.push(part);
                 }
             }
         }
     }
     parts
+}
+
+/// Pages that words are from stand among places of other kinds, which only this API has.
+fn cite(part: &mut ContentPart) {
+    let Some(Value::Array(all)) = part.extra.get_mut("annotations") else {
+        return;
+    };
+    if let PartBody::Text { citations, .. } = &mut part.body {
+        all.retain(|one| match decode_citation(one) {
+            Some(citation) => {
+                citations.push(citation);
+                false
+            }
+            None => true,
+        });
+    }
 }
 
 /// Why a response is not whole.
@@ -224,20 +246,9 @@ fn deltas_of(part: ContentPart, calls: &mut u64) -> Vec<ContentDelta> {
                 extra: part.extra,
             }]
         }
-        PartBody::Unknown { field, value } => vec![ContentDelta::Unknown {
-            field: field.to_owned(),
-            value,
+        body => vec![ContentDelta::Unknown {
+            field: body.word().to_owned(),
+            value: Value::Null,
         }],
-        PartBody::Image { .. } => lost("image"),
-        PartBody::Audio { .. } => lost("audio"),
-        PartBody::Document { .. } => lost("document"),
-        PartBody::ToolResult(_) => lost("tool_result"),
     }
-}
-
-fn lost(field: &str) -> Vec<ContentDelta> {
-    vec![ContentDelta::Unknown {
-        field: field.to_owned(),
-        value: Value::Null,
-    }]
 }

@@ -311,7 +311,12 @@ impl ResponseEncoder {
             self.begin(NO_ID);
         }
         let (status, reason) = ending(self.stop.as_ref());
-        let cut = status == "incomplete";
+        let cut = status != "completed";
+        if let Some(StopReason::Other(word)) = &self.stop {
+            let message = format!("the model stopped: {word}");
+            let error = json!({"code": "server_error", "message": message});
+            self.response.insert("error".to_owned(), error);
+        }
         self.close_calls(cut);
         self.close(cut);
         let counts = self.usage.take().unwrap_or_default();
@@ -326,9 +331,10 @@ impl ResponseEncoder {
         ] {
             self.response.insert(name.to_owned(), value);
         }
-        let kind = match cut {
-            true => "response.incomplete",
-            false => "response.completed",
+        let kind = match status {
+            "incomplete" => "response.incomplete",
+            "failed" => "response.failed",
+            _ => "response.completed",
         };
         let response = Value::Object(self.response.clone());
         self.events.say(kind, [("response", response)]);

@@ -18,6 +18,10 @@ pub(in crate::wire::responses) const SPELLING: Spelling = &[
     ("messages", "input"),
     ("format", "text.format"),
     ("stream_usage", "stream_options"),
+    ("*.audio", "input_audio"),
+    ("*.citations", "annotations"),
+    ("*.document", "input_file"),
+    ("*.image", "input_image"),
 ];
 
 /// Reads the body of a request, item by item.
@@ -25,10 +29,7 @@ pub(in crate::wire::responses) const SPELLING: Spelling = &[
 /// # Errors
 /// A body that is no object, or an input that is neither a text nor a list of items.
 pub(in crate::wire::responses) fn decode_request(body: Value) -> Result<ChatRequest, Loss> {
-    let unreadable = |path: &str, why| Loss {
-        path: path.to_owned(),
-        why,
-    };
+    let unreadable = |path: &str, why| Loss::new(path, why);
     let Value::Object(mut fields) = body else {
         return Err(unreadable("", "the body is no object"));
     };

@@ -60,6 +60,8 @@ pub(super) fn ending(reason: Option<&StopReason>) -> (&'static str, Option<&'sta
         Some(StopReason::ContentFilter | StopReason::Refusal) => {
             ("incomplete", Some("content_filter"))
         }
+        // Something went wrong that the API has no word for.
+        Some(StopReason::Other(_)) => ("failed", None),
         _ => ("completed", None),
     }
 }

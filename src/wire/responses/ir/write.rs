@@ -14,9 +14,12 @@ use crate::wire::ir::{
     PartBody, ReasoningPart, ResponseFormat, SamplingParams, ToolCall, ToolCallKind,
     ToolDefinition, ToolResult,
 };
+use crate::wire::reasoning::{OffSwitch, off_switch};
 
 /// The fewest tokens that may be asked for.
 const LEAST_TOKENS: u64 = 16;
+/// The name of a schema that has none.
+const NAMELESS: &str = "answer";
 /// Fields of chat completions that are the same here.
 const SHARED: [&str; 6] = [
     "prompt_cache_key",
@@ -33,6 +36,7 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     let shared = shared(&mut request);
     let mut fields = encoder.begin("", request.extra);
     fields.extend(shared);
+    let model = request.model.clone().unwrap_or_default();
     put(&mut fields, "model", request.model);
     let mut items = InputItems::new(&mut encoder);
     for (at, message) in request.messages.into_iter().enumerate() {
@@ -60,9 +64,21 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
     });
     put(&mut fields, "max_output_tokens", limit.map(Value::Number));
     if let Some(format) = request.format {
-        put_in(&mut fields, "text", "format", Some(encode_format(format)));
+        put_in(
+            &mut fields,
+            "text",
+            "format",
+            Some(encode_format(format, encoder.same)),
+        );
     }
-    let effort = request.reasoning.effort;
+    let mut effort = request.reasoning.effort;
+    if request.reasoning.enabled == Some(false) && effort.is_none() {
+        match off_switch(&model) {
+            OffSwitch::Effort => effort = Some("none".to_owned()),
+            OffSwitch::Missing => encoder.lose("reasoning", "the model always reasons"),
+            OffSwitch::Needless => {}
+        }
+    }
     let effort = effort.or_else(|| effort_of(request.reasoning.budget_tokens.as_ref()?));
     put_in(&mut fields, "reasoning", "effort", effort);
     put_in(
@@ -185,7 +201,7 @@ fn encode_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: Sampling
     }
 }
 
-fn encode_format(format: ResponseFormat) -> Value {
+fn encode_format(format: ResponseFormat, same: bool) -> Value {
     match format {
         ResponseFormat::Text => json!({"type": "text"}),
         ResponseFormat::JsonObject => json!({"type": "json_object"}),
@@ -197,7 +213,13 @@ fn encode_format(format: ResponseFormat) -> Value {
         } => {
             let mut fields = Extra::new();
             put(&mut fields, "type", Some("json_schema"));
-            put(&mut fields, "name", Some(name));
+            // Other dialects have schemas without a name, and here it is required.
+            let name = Some(name).filter(|name| !name.is_empty() || same);
+            put(
+                &mut fields,
+                "name",
+                Some(name.unwrap_or_else(|| NAMELESS.to_owned())),
+            );
             put(&mut fields, "schema", schema);
             put(&mut fields, "strict", strict);
             put(&mut fields, "description", description);
@@ -241,7 +263,7 @@ impl<'e> InputItems<'e> {
         for (at, part) in results.into_iter().chain(others).enumerate() {
             let path = format!("{path}.content[{at}]");
             if !matches!(part.body, PartBody::Reasoning(_)) {
-                self.think(&mut base, &std::mem::take(&mut thoughts));
+                self.think(&mut base, &path, &std::mem::take(&mut thoughts));
             }
             match part.body {
                 PartBody::Reasoning(thought) => {
@@ -250,6 +272,10 @@ impl<'e> InputItems<'e> {
                 }
                 PartBody::ToolCall(call) => {
                     self.say(&mut base, &role, std::mem::take(&mut words));
+                    if call.signature.is_some() && !self.encoder.same {
+                        let why = "another provider's reasoning";
+                        self.encoder.lose(format!("{path}.signature"), why);
+                    }
                     self.call(&mut base, call);
                 }
                 PartBody::ToolResult(result) => self.result(&mut base, &path, result),
@@ -262,7 +288,7 @@ impl<'e> InputItems<'e> {
                 _ => words.extend(encode_part(self.encoder, &path, &role, part)),
             }
         }
-        self.think(&mut base, &thoughts);
+        self.think(&mut base, &format!("{path}.content[0]"), &thoughts);
         if is_empty && self.encoder.same {
             let mut own = base.unwrap_or_default();
             put(&mut own, "role", Some(role_word(&role)));
@@ -349,16 +375,15 @@ impl<'e> InputItems<'e> {
     }
 
     /// Thoughts go back only to who made them.
-    fn think(&mut self, base: &mut Option<Extra>, thoughts: &[ReasoningPart]) {
+    fn think(&mut self, base: &mut Option<Extra>, path: &str, thoughts: &[ReasoningPart]) {
         let Some(last) = thoughts.last() else { return };
         let own_make = last.maker.as_deref() == Some(crate::wire::responses::ID);
         let returns = own_make && last.encrypted.is_some();
         if !self.encoder.same && !returns {
-            let field = match last.field {
-                "" => "reasoning",
-                field => field,
-            };
-            return self.encoder.lose(field, "another provider's reasoning");
+            let word = PartBody::Reasoning(last.clone());
+            let field = word.word();
+            let why = "another provider's reasoning";
+            return self.encoder.lose_part(path, field, why);
         }
         let mut own = self.begin(base, "reasoning");
         let seal = Seal {
@@ -410,7 +435,19 @@ fn encode_part(
         PartBody::Text { text, citations } => {
             own.entry("type").or_insert(words_of(role).into());
             put(&mut own, "text", Some(text));
-            let citations: Vec<Value> = citations.into_iter().map(encode_citation).collect();
+            let (all, same) = (citations.len(), encoder.same);
+            let kept = citations
+                .into_iter()
+                .filter(|one| same || one.span.is_some());
+            let citations: Vec<Value> = kept
+                .map(|one| encode_citation(encoder, path, one))
+                .collect();
+            if citations.len() < all {
+                encoder.lose(
+                    format!("{path}.citations"),
+                    "a citation tells which words it is about",
+                );
+            }
             put(
                 &mut own,
                 "annotations",
@@ -426,7 +463,7 @@ fn encode_part(
             ..
         } if !encoder.same => {
             let why = "a file that only the other provider has";
-            encoder.lose(format!("{path}.file_id"), why);
+            encoder.lose_part(path, body.word(), why);
             return None;
         }
         PartBody::Image { source, detail } => {
@@ -463,19 +500,19 @@ fn encode_part(
             put(&mut own, "refusal", Some(words));
         }
         PartBody::Unknown { value, .. } if encoder.same => return Some(value),
-        PartBody::Unknown { .. }
+        body @ (PartBody::Unknown { .. }
         | PartBody::ToolCall(_)
         | PartBody::ToolResult(_)
-        | PartBody::Reasoning(_) => {
-            encoder.lose(path, "the Responses API has no such part");
+        | PartBody::Reasoning(_)) => {
+            encoder.lose_part(path, body.word(), "the Responses API has no such part");
             return None;
         }
     }
     Some(Value::Object(own))
 }
 
-fn encode_citation(citation: Citation) -> Value {
-    let mut own = citation.extra;
+fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
+    let mut own = encoder.begin(&format!("{path}.citations"), citation.extra);
     put(&mut own, "type", Some("url_citation"));
     put(&mut own, "url", citation.url);
     put(&mut own, "title", citation.title);

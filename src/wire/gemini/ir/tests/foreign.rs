@@ -220,7 +220,7 @@ fn what_has_no_place_is_named() {
             "sampling.stop",
             "messages[0].name",
             "messages[0].content[0].cache_control",
-            "messages[0].content[1]",
+            "messages[0].content[1].file_id",
             "tools[0].web_search",
             "parallel_tool_calls",
             "user",

@@ -1,0 +1,168 @@
+//! An answer as other dialects are to read it: words that hosts of this API have for the same reason, and thoughts that they
+//! tell twice.
+
+use serde_json::Value;
+
+use super::message::decode_detail;
+use crate::wire::ir::{
+    ChatAnswer, ContentDelta, ContentPart, PartBody, ReasoningPart, StopReason, StreamItem,
+};
+
+/// The list in which thoughts stand with what signs them, beside a field that has their words alone.
+const DETAILS: &str = "reasoning_details";
+/// What hosts call a reason that has another name at OpenAI: Together, Mistral, Z.ai, and what functions were before tools.
+const REASONS: [(&str, StopReason); 4] = [
+    ("eos", StopReason::EndTurn),
+    ("model_length", StopReason::Length),
+    ("sensitive", StopReason::ContentFilter),
+    ("function_call", StopReason::ToolCalls),
+];
+
+/// A whole answer.
+pub(in crate::wire::openai) fn settled(mut answer: ChatAnswer) -> ChatAnswer {
+    for candidate in &mut answer.candidates {
+        candidate.stop = candidate.stop.take().map(reason);
+        let parts = std::mem::take(&mut candidate.message.parts);
+        candidate.message.parts = told_once(parts);
+    }
+    answer
+}
+
+fn reason(reason: StopReason) -> StopReason {
+    match reason {
+        StopReason::Other(word) => {
+            let known = REASONS.iter().find(|(own, _)| *own == word);
+            known.map_or(StopReason::Other(word), |(_, meant)| meant.clone())
+        }
+        reason => reason,
+    }
+}
+
+/// Where the details have words, the other fields say the same.
+fn told_once(mut parts: Vec<ContentPart>) -> Vec<ContentPart> {
+    let in_details = |part: &ContentPart| match &part.body {
+        PartBody::Reasoning(thought) => thought.field == DETAILS,
+        _ => false,
+    };
+    let words = |part: &ContentPart| match &part.body {
+        PartBody::Reasoning(thought) => thought.text.as_ref().is_some_and(|text| !text.is_empty()),
+        _ => false,
+    };
+    let any = parts.iter().any(|part| in_details(part) && words(part));
+    if any {
+        parts.retain(|part| !matches!(part.body, PartBody::Reasoning(_)) || in_details(part));
+    }
+    for part in parts.iter_mut().filter(|part| in_details(part)) {
+        // Labels: who made it is known.
+        part.extra.clear();
+    }
+    parts
+}
+
+/// What one chunk says.
+pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
+    let told = items.iter().any(|item| match item {
+        StreamItem::Delta {
+            delta: ContentDelta::Reasoning(thought),
+            ..
+        } => thought.text.is_some(),
+        _ => false,
+    });
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            StreamItem::Stop {
+                candidate,
+                reason: word,
+            } => all.push(StreamItem::Stop {
+                candidate,
+                reason: reason(word),
+            }),
+            StreamItem::Delta {
+                candidate,
+                delta:
+                    ContentDelta::Unknown {
+                        field,
+                        value: Value::Array(details),
+                    },
+            } if field == DETAILS => {
+                let thoughts = details.into_iter().filter_map(|one| detail(one, told));
+                all.extend(thoughts.map(|thought| StreamItem::Delta {
+                    candidate,
+                    delta: ContentDelta::Reasoning(thought),
+                }));
+            }
+            item => all.push(item),
+        }
+    }
+    all
+}
+
+/// A detail of a thought whose words were told, or were not.
+fn detail(value: Value, told: bool) -> Option<ReasoningPart> {
+    let PartBody::Reasoning(mut thought) = decode_detail(value).body else {
+        return None;
+    };
+    thought.text = thought.text.filter(|text| !told && !text.is_empty());
+    let says = thought.text.is_some() || thought.signature.is_some() || thought.encrypted.is_some();
+    says.then_some(thought)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{decode_answer, decode_chunk};
+    use super::*;
+
+    #[test]
+    fn a_thought_that_is_told_twice_is_read_once() {
+        let answer = |message: Value| {
+            let body = json!({"choices": [{"message": message, "finish_reason": "eos"}]});
+            let answer = settled(decode_answer(body).unwrap());
+            assert_eq!(answer.candidates[0].stop, Some(StopReason::EndTurn));
+            let parts = answer.candidates[0].message.parts.iter();
+            let thoughts = parts.filter_map(|part| match &part.body {
+                PartBody::Reasoning(thought) => {
+                    Some((thought.text.clone(), thought.signature.clone()))
+                }
+                _ => None,
+            });
+            thoughts.collect::<Vec<_>>()
+        };
+        let details = json!([{"type": "reasoning.text", "text": "hm", "signature": "s"}]);
+        let hm = || Some("hm".to_owned());
+        let both = json!({"reasoning": "hm", "reasoning_details": details});
+        assert_eq!(answer(both), [(hm(), Some("s".to_owned()))]);
+        let words = json!({"reasoning_content": "hm"});
+        assert_eq!(answer(words), [(hm(), None)]);
+        let sealed = json!({"reasoning": "hm", "reasoning_details": [{"type": "reasoning.encrypted", "data": "d"}]});
+        assert_eq!(answer(sealed), [(hm(), None), (None, None)]);
+    }
+
+    #[test]
+    fn in_a_stream_signatures_follow_words() {
+        let read = |delta: Value| {
+            let chunk = json!({"choices": [{"index": 0, "delta": delta}]});
+            let Value::Object(chunk) = chunk else {
+                unreachable!()
+            };
+            let items = settled_items(decode_chunk(chunk)).into_iter();
+            let thoughts = items.filter_map(|item| match item {
+                StreamItem::Delta {
+                    delta: ContentDelta::Reasoning(thought),
+                    ..
+                } => Some((thought.text, thought.signature)),
+                _ => None,
+            });
+            thoughts.collect::<Vec<_>>()
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let told = json!({"reasoning": "hm", "reasoning_details": [{"text": "hm"}]});
+        assert_eq!(read(told), [(text("hm"), None)]);
+        let alone = json!({"reasoning_details": [{"text": "hm"}]});
+        assert_eq!(read(alone), [(text("hm"), None)]);
+        let signed = json!({"reasoning_details": [{"signature": "s"}]});
+        assert_eq!(read(signed), [(None, text("s"))]);
+    }
+}
