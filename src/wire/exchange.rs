@@ -220,7 +220,8 @@ impl Exchange {
             headers.remove(header::CONTENT_ENCODING);
             return Ok(self.caller.encode_count(self.operation, tokens));
         }
-        let answer = self.upstream.decode_answer(&body)?;
+        let mut answer = self.upstream.decode_answer(&body)?;
+        answer.join_texts();
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
         spelling::note_answer(dropped, &losses);

@@ -14,8 +14,12 @@ use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
 use crate::wire::openai::{OpenAi, response};
+use crate::wire::reasoning::model_reasons;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
+
+/// With it in `include`, reasoning comes in a form that can be sent back where nothing is stored.
+const SEALED: &str = "reasoning.encrypted_content";
 
 /// The fields that a call takes which only counts.
 const COUNTED: [&str; 9] = [
@@ -90,6 +94,7 @@ impl UpstreamDialect for Responses {
             for (name, value) in params {
                 fields.entry(name).or_insert_with(|| value.clone());
             }
+            ask_for_reasoning(fields);
         }
         (body.to_string().into(), losses)
     }
@@ -116,5 +121,30 @@ impl UpstreamDialect for Responses {
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ResponseEvents::default())
+    }
+}
+
+/// Other dialects' callers carry reasoning back without asking for it; the API gives it out in such a form only to those
+/// that do. Models that do not reason refuse the wish.
+fn ask_for_reasoning(fields: &mut Map<String, Value>) {
+    let effort = fields
+        .get("reasoning")
+        .and_then(|reasoning| reasoning.get("effort"))
+        .and_then(Value::as_str);
+    let model = fields.get("model").and_then(Value::as_str);
+    let reasons = match effort {
+        Some(effort) => effort != "none",
+        None => model.is_some_and(model_reasons),
+    };
+    if !reasons {
+        return;
+    }
+    let include = fields
+        .entry("include")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(wishes) = include
+        && !wishes.iter().any(|wish| wish == SEALED)
+    {
+        wishes.push(SEALED.into());
     }
 }

@@ -128,13 +128,13 @@ impl<'a> AnswerParts<'a> {
     }
 }
 
-/// What a call carries of reasoning that has to come back: Google's own signature, or all of another provider's.
+/// What a call carries of reasoning that has to come back: Google's own signature, or all of another provider's, signed or
+/// not, since some refuse their own calls without it.
 pub(super) fn signature_of(reasoning: ReasoningPart) -> Option<String> {
-    if reasoning.signature.is_none() && reasoning.encrypted.is_none() {
-        return None;
-    }
     if reasoning.maker.as_deref() == Some(ID) {
         return reasoning.signature;
     }
-    Some(carried::pack(&reasoning))
+    let told = [&reasoning.text, &reasoning.signature, &reasoning.encrypted];
+    let any = told.into_iter().flatten().any(|told| !told.is_empty());
+    any.then(|| carried::pack(&reasoning))
 }

@@ -259,7 +259,7 @@ impl ContentEncoder {
         let mut candidates = Vec::new();
         for (index, state) in std::mem::take(&mut self.candidates) {
             let mut spoken = AnswerParts::new(&self.names);
-            if let Some(signature) = state.carried {
+            if let Some(signature) = state.carried.or_else(|| unsigned(state.thought)) {
                 spoken.carry(signature);
             }
             for call in state.calls.into_values() {
@@ -282,6 +282,14 @@ impl ContentEncoder {
         let usage = encode_usage(&mut self.encoder, usage);
         self.event_of(candidates, Some(usage))
     }
+}
+
+/// What a call carries of reasoning that nobody signed.
+fn unsigned(thought: String) -> Option<String> {
+    signature_of(ReasoningPart {
+        text: Some(thought),
+        ..ReasoningPart::default()
+    })
 }
 
 impl CandidateState {

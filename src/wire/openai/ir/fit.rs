@@ -17,8 +17,6 @@ use crate::wire::ir::{
 const FOLLOWS: &str = "(see the next message)";
 /// What stands between texts that become one.
 const BETWEEN: &str = "\n\n";
-/// The name of a schema that has none.
-const NAMELESS: &str = "answer";
 /// Parts of the names of models that refuse an effort of reasoning.
 const UNREASONING: [&str; 12] = [
     "gpt-3",
@@ -85,11 +83,7 @@ pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
     if request.service_tier.as_deref() == Some("standard_only") {
         request.service_tier = Some("default".to_owned());
     }
-    if let Some(ResponseFormat::JsonSchema { name, .. }) = &mut request.format
-        && name.is_empty()
-    {
-        NAMELESS.clone_into(name);
-    }
+    request.format = request.format.take().map(ResponseFormat::named);
     own
 }
 

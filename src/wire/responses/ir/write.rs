@@ -59,9 +59,11 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         _ => limit,
     });
     put(&mut fields, "max_output_tokens", limit.map(Value::Number));
-    if let Some(format) = request.format {
-        put_in(&mut fields, "text", "format", Some(encode_format(format)));
-    }
+    let format = request.format.map(|format| match encoder.same {
+        true => encode_format(format),
+        false => encode_format(format.named()),
+    });
+    put_in(&mut fields, "text", "format", format);
     let effort = request.reasoning.effort;
     let effort = effort.or_else(|| effort_of(request.reasoning.budget_tokens.as_ref()?));
     put_in(&mut fields, "reasoning", "effort", effort);
