@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 GREETING = "Grüße, Welt! 你好"
 THOUGHT = "The user wants to know. I shall look."
 # Looks like what services send: base64 with both special characters and padding.
-SIGNATURE = "Eu8CCkYIBxgCKkD/signed+by/the+upstream=="
+SIGNATURE = "Eu8C+/+/PwpGCAH+/+Cadw=="
 PLACE = {"city": "Paris", "population": 2102650}
 CITIES = ["Paris", "Rome"]
 COUNT = 42
@@ -29,6 +29,7 @@ class Ask:
     think: bool = False
     stream: bool = False
     sealed: bool = False
+    told: bool = True
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Say:
     calls: list = field(default_factory=list)
     cut: bool = False
     sealed: bool = False
+    told: bool = True
 
     def pieces(self):
         """The text in pieces, as a stream brings it."""
@@ -54,12 +56,12 @@ def decide(ask):
         return Say(text="The tools said: " + " | ".join(ask.results))
     if ask.tools:
         calls = [(f"call_{city}", ask.tools[0], {"city": city}) for city in CITIES]
-        return Say(thought=thought, calls=calls, sealed=ask.sealed)
+        return Say(thought=thought, calls=calls, sealed=ask.sealed, told=ask.told)
     if ask.schema:
-        return Say(thought=thought, text=json.dumps(PLACE))
+        return Say(thought=thought, text=json.dumps(PLACE), sealed=ask.sealed, told=ask.told)
     if ask.images:
         return Say(text=" and ".join(f"{kind} of {size} bytes" for kind, size in ask.images))
-    return Say(thought=thought, text=GREETING, cut="break off" in ask.text)
+    return Say(thought=thought, text=GREETING, cut="break off" in ask.text, sealed=ask.sealed, told=ask.told)
 
 
 def need(condition, message):
@@ -102,6 +104,7 @@ def data_url(url):
 
 
 def signed(asked, given):
-    """Refuses a conversation whose earlier reasoning does not come back as it was given out."""
+    """Refuses a conversation whose earlier reasoning does not come back as it was given out, in either alphabet of base64."""
     if "signed" in asked:
-        need(given == SIGNATURE, f"the signature of the earlier reasoning is {given!r}")
+        usual = given and given.replace("-", "+").replace("_", "/")
+        need(usual == SIGNATURE, f"the signature of the earlier reasoning is {given!r}")

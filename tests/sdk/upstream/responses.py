@@ -28,6 +28,7 @@ def read(body, path, headers):
     ask.schema = form["type"] != "text"
     items = body["input"]
     conversation([{"role": "user", "content": items}] if isinstance(items, str) else items, ask)
+    ask.told = bool(reasoning.get("summary"))
     ask.sealed = "reasoning.encrypted_content" in body.get("include", [])
     return ask
 
@@ -78,7 +79,7 @@ def items_of(say):
     """What was said."""
     items = []
     if say.thought:
-        summary = [{"type": "summary_text", "text": say.thought}]
+        summary = [{"type": "summary_text", "text": say.thought}] if say.told else []
         sealed = {"encrypted_content": SIGNATURE} if say.sealed else {}
         items.append({"id": "rs_1", "type": "reasoning", "summary": summary, **sealed})
     if say.text:
@@ -127,10 +128,11 @@ def events(say, model, body):
         elif item["type"] == "reasoning":
             empty = {**item, "summary": []}
             own = {**at, "summary_index": 0}
-            deltas.append({"type": "response.reasoning_summary_part.added", **own, "part": {"type": "summary_text", "text": ""}})
-            deltas.append({"type": "response.reasoning_summary_text.delta", **own, "delta": say.thought})
-            deltas.append({"type": "response.reasoning_summary_text.done", **own, "text": say.thought})
-            deltas.append({"type": "response.reasoning_summary_part.done", **own, "part": item["summary"][0]})
+            for part in item["summary"]:
+                deltas.append({"type": "response.reasoning_summary_part.added", **own, "part": {"type": "summary_text", "text": ""}})
+                deltas.append({"type": "response.reasoning_summary_text.delta", **own, "delta": say.thought})
+                deltas.append({"type": "response.reasoning_summary_text.done", **own, "text": say.thought})
+                deltas.append({"type": "response.reasoning_summary_part.done", **own, "part": part})
         else:
             empty["arguments"] = ""
             deltas.append({"type": "response.function_call_arguments.delta", **at, "delta": item["arguments"]})
