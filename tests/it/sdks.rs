@@ -113,6 +113,38 @@ async fn unsigned_reasoning_comes_back_on_the_call_that_it_led_to() {
 }
 
 #[tokio::test]
+async fn what_a_tool_says_is_taken_out_of_what_an_sdk_puts_it_in() {
+    let (a, gateway) = over("openai", "m").await;
+    let ask = user(&json!([{"text": "hi"}]));
+    let call = json!({"role": "model", "parts": [{"functionCall": {"name": "w", "args": {}}}]});
+    let cases = [
+        (json!({"output": "21"}), "21"),
+        // Google's SDK for Python, when it calls functions by itself.
+        (json!({"result": "21"}), "21"),
+        (json!({"result": {"t": 21}}), r#"{"t":21}"#),
+        (json!({"error": "no"}), "no"),
+        // Vercel's AI SDK.
+        (json!({"name": "w", "content": "21"}), "21"),
+        (
+            json!({"name": "other", "content": "21"}),
+            r#"{"content":"21","name":"other"}"#,
+        ),
+        (json!({"name": "w"}), r#"{"name":"w"}"#),
+        (
+            json!({"result": 1, "unit": "C"}),
+            r#"{"result":1,"unit":"C"}"#,
+        ),
+    ];
+    for (response, said) in cases {
+        let part = json!({"functionResponse": {"name": "w", "response": response}});
+        let body = json!({"contents": [ask, call, user(&json!([part]))]});
+        post(&gateway, GENERATE, &body).await;
+        let sent = a.requests().last().unwrap().json();
+        assert_eq!(sent["messages"][2]["content"], said, "{response}");
+    }
+}
+
+#[tokio::test]
 async fn texts_in_a_row_are_one_text_of_an_answer() {
     let (a, gateway) = over("gemini", "gemini-3.5-flash").await;
     let parts = json!([

@@ -64,7 +64,7 @@ export const anthropic = {
       waits((await thrown(Anthropic.RateLimitError, () => ask(`${model}-429`))).headers);
       await thrown(Anthropic.InternalServerError, () => ask(`${model}-503`));
       await thrown(Anthropic.InternalServerError, () => ask(`${model}-529`));
-      same((await thrown(Anthropic.APIError, () => ask(model, LARGE))).status, 413);
+      same((await thrown(Anthropic.ContentTooLargeError, () => ask(model, LARGE))).status, 413);
       await thrown(Anthropic.AuthenticationError, () => made('wrong').models.list());
       same((await thrown(Anthropic.NotFoundError, () => ask('nothing-like-that'))).error.error.type, 'not_found_error');
     },

@@ -79,7 +79,7 @@ def conversation(contents, ask):
         calls = []
         for one in results:
             need(isinstance(one["response"], dict), "a result that is no object")
-            ask.results.append(" ".join(str(value) for value in one["response"].values()))
+            ask.results.append(" ".join(str(value) for field, value in one["response"].items() if field != "name"))
         text = "".join(part.get("text", "") for part in parts)
         for data in (part["inlineData"] for part in parts if "inlineData" in part):
             ask.images.append(picture(data["mimeType"], data["data"].translate(USUAL)))

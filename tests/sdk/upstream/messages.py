@@ -21,7 +21,7 @@ def read(body, path, headers):
         sane(body, thinking)
     need(body.get("tools", True), "tools is empty")
     for tool in body.get("tools", []):
-        only(tool, "name description input_schema type cache_control strict", "a tool")
+        only(tool, "name description input_schema type cache_control strict eager_input_streaming", "a tool")
         need(tool["input_schema"].get("type") == "object", "input_schema is no object")
         plain_schema(tool["input_schema"], "input_schema")
         ask.tools.append(tool["name"])

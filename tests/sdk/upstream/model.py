@@ -54,6 +54,9 @@ def decide(ask):
     thought = THOUGHT if ask.think else ""
     if ask.results:
         return Say(text="The tools said: " + " | ".join(ask.results))
+    if "json" in ask.tools:
+        # A form of answer in the disguise of a tool, where a client does not know that the model can do without.
+        return Say(thought=thought, calls=[("call_1", "json", PLACE)])
     if ask.tools:
         calls = [(f"call_{city}", ask.tools[0], {"city": city}) for city in CITIES]
         return Say(thought=thought, calls=calls, sealed=ask.sealed, told=ask.told)
