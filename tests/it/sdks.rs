@@ -206,3 +206,43 @@ async fn the_responses_api_is_asked_for_reasoning_that_can_come_back() {
         assert!(name.is_some_and(|name| !name.is_empty()), "{sent}");
     }
 }
+
+#[tokio::test]
+async fn sampling_is_left_out_where_a_model_that_reasons_refuses_it() {
+    // The Gemini CLI and aider send a temperature whatever the model is.
+    let cases = [
+        ("o4-mini", json!({}), true),
+        ("gpt-5-mini", json!({}), true),
+        ("gpt-5.2", json!({}), false),
+        ("gpt-5.2", json!({"thinkingLevel": "HIGH"}), true),
+        ("gpt-5.2", json!({"thinkingBudget": 2000}), true),
+        ("gpt-4o", json!({}), false),
+    ];
+    for (model, thinking, refused) in cases {
+        for dialect in ["openai", "responses"] {
+            let (a, gateway) = over(dialect, model).await;
+            let config = json!({"temperature": 0.5, "topP": 0.95, "thinkingConfig": thinking});
+            let body =
+                json!({"contents": [user(&json!([{"text": "hi"}]))], "generationConfig": config});
+            let answer = gateway.post(GENERATE, body.to_string()).send().await;
+            let sent = a.requests()[0].json();
+            let told = [sent.get("temperature"), sent.get("top_p")];
+            assert_eq!(
+                told,
+                [
+                    (!refused).then_some(&json!(0.5)),
+                    (!refused).then_some(&json!(0.95))
+                ],
+                "{model} {sent}"
+            );
+            if dialect == "openai" {
+                let dropped = answer.header("x-pointsman-dropped");
+                assert_eq!(
+                    dropped.contains("temperature"),
+                    refused,
+                    "{model} {dropped}"
+                );
+            }
+        }
+    }
+}

@@ -13,6 +13,7 @@ use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
+use crate::wire::openai::generation::fit_sampling;
 use crate::wire::openai::{OpenAi, response};
 use crate::wire::reasoning::model_reasons;
 use crate::wire::request::RequestDoc;
@@ -88,8 +89,14 @@ impl UpstreamDialect for Responses {
         Some(Operation::Responses)
     }
 
-    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
-        let (mut body, losses) = ir::encode_request(request);
+    fn encode_request(
+        &self,
+        mut request: ChatRequest,
+        params: &Map<String, Value>,
+    ) -> (Bytes, Losses) {
+        let refused = fit(&mut request);
+        let (mut body, mut losses) = ir::encode_request(request);
+        losses.extend(refused);
         if let Value::Object(fields) = &mut body {
             for (name, value) in params {
                 fields.entry(name).or_insert_with(|| value.clone());
@@ -122,6 +129,20 @@ impl UpstreamDialect for Responses {
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ResponseEvents::default())
     }
+}
+
+/// Takes out what the model refuses.
+fn fit(request: &mut ChatRequest) -> Losses {
+    let mut losses = Losses::new();
+    let thinks = &request.reasoning;
+    let budget = thinks.budget_tokens.as_ref().map(|_| "low");
+    let effort = thinks.effort.as_deref().or(budget);
+    let model = request.model.as_deref().unwrap_or_default();
+    fit_sampling(&mut request.sampling, model, effort, |path, why| {
+        let path = path.to_owned();
+        losses.push(Loss { path, why });
+    });
+    losses
 }
 
 /// Other dialects' callers carry reasoning back without asking for it; the API gives it out in such a form only to those
