@@ -80,8 +80,9 @@ def installed(name, files, commands):
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Skipped(f"the SDKs cannot be installed: {error}") from None
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
-            raise Skipped(f"the SDKs cannot be installed: {command[0]}: {said}")
+            said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
+            first = next((line for line in said if "error" in line.lower()), said[-1])
+            raise Skipped(f"the SDKs cannot be installed: {Path(command[0]).name}: {first}")
     mark.write_text(stamp)
     return folder
 
