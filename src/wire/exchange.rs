@@ -250,6 +250,7 @@ impl Exchange {
             answer.id = Some(id);
             answer.model = answer.model.or_else(|| doc.model().map(Cow::into_owned));
         }
+        answer.join_texts();
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
         spelling::note_answer(dropped, &losses);

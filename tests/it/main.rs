@@ -51,6 +51,7 @@ mod reload;
 mod rescue;
 mod responses;
 mod rotation;
+mod sdks;
 mod secrets;
 mod simulation;
 mod situations;

@@ -122,9 +122,9 @@ impl CallerDialect for Gemini {
         &self,
         _operation: Operation,
         doc: &RequestDoc,
-        _origin: &'static str,
+        origin: &'static str,
     ) -> Box<dyn EventEncoder> {
-        Box::new(ir::ContentEncoder::new(names(doc)))
+        Box::new(ir::ContentEncoder::new(names(doc), origin))
     }
 
     fn encode_count(&self, _operation: Operation, tokens: u64) -> Bytes {

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::loss::Extra;
-use super::part::{Citation, ReasoningPart, ToolCallKind};
+use super::part::{Citation, ContentPart, PartBody, ReasoningPart, ToolCallKind};
 use super::request::{ChatMessage, ChatRole};
 
 /// A whole answer.
@@ -187,5 +187,33 @@ impl ChatAnswer {
             usage: None,
             extra: Extra::new(),
         }
+    }
+
+    /// Makes one text of texts in a row of which nothing more is said: whole answers of some dialects come in pieces, and
+    /// clients of others read the first piece alone.
+    pub fn join_texts(&mut self) {
+        for candidate in &mut self.candidates {
+            let parts = &mut candidate.message.parts;
+            let pieces = std::mem::replace(parts, Vec::with_capacity(parts.len()));
+            for mut part in pieces {
+                let last = parts.last_mut().and_then(bare_text);
+                match (last, bare_text(&mut part)) {
+                    (Some(text), Some(more)) => text.push_str(more),
+                    _ => parts.push(part),
+                }
+            }
+        }
+    }
+}
+
+/// The text of a part that is nothing else.
+fn bare_text(part: &mut ContentPart) -> Option<&mut String> {
+    match &mut part.body {
+        PartBody::Text { text, citations }
+            if citations.is_empty() && part.cache.is_none() && part.extra.is_empty() =>
+        {
+            Some(text)
+        }
+        _ => None,
     }
 }

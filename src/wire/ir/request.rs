@@ -181,6 +181,22 @@ pub struct ReasoningConfig {
     pub summary: Option<String>,
 }
 
+impl ResponseFormat {
+    /// What a schema is called whose dialect gives it no name.
+    const NAMELESS: &str = "answer";
+
+    /// The same for dialects that refuse a schema without a name.
+    #[must_use]
+    pub fn named(mut self) -> Self {
+        if let Self::JsonSchema { name, .. } = &mut self
+            && name.is_empty()
+        {
+            Self::NAMELESS.clone_into(name);
+        }
+        self
+    }
+}
+
 impl ToolDefinition {
     /// A custom tool as a function with a single text, for dialects that have no such tools. Its grammar, which is not held
     /// to there, is told to the model. Other tools stay as they are.

@@ -9,6 +9,7 @@ mod fields;
 #[cfg(test)]
 pub(in crate::wire) mod for_tests;
 mod foreign;
+pub(in crate::wire) mod generation;
 mod inband;
 mod ir;
 mod models;

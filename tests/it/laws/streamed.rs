@@ -3,6 +3,7 @@
 //! The input is a line with the upstream's dialect and the size of the pieces, and the stream.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pointsman::wire::sse::EventSplitter;
 use serde_json::Value;
 
@@ -31,7 +32,8 @@ fn told(caller: &str, upstream: &str, stream: &[u8], size: usize) -> Vec<Vec<u8>
         return all;
     };
     let doc = plain_request(caller);
-    let Some(mut translation) = exchange(operation, upstream).translation(&doc) else {
+    let Some(mut translation) = exchange(operation, upstream).translation(&doc, &HeaderMap::new())
+    else {
         return all;
     };
     let mut splitter = EventSplitter::new(1 << 20);

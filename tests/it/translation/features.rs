@@ -186,7 +186,7 @@ impl Pair {
     /// What the caller gets in place of a stream that comes in pieces of this many bytes.
     pub fn stream(self, doc: &RequestDoc, sent: &Bytes, pieces: usize) -> (String, Dropped) {
         let exchange = self.exchange();
-        let mut translation = exchange.translation(doc).unwrap();
+        let mut translation = exchange.translation(doc, &HeaderMap::new()).unwrap();
         let mut splitter = EventSplitter::new(usize::MAX);
         let mut out = Vec::new();
         let operation = operation(self.caller);

@@ -252,7 +252,7 @@ pub(in crate::wire::gemini) fn encode_answer(
         let path = format!("candidates[{}]", candidate.index);
         let mut own = encoder.begin(&path, candidate.extra);
         let mut content = encoder.begin(&path, candidate.message.extra);
-        let mut spoken = AnswerParts::new(names);
+        let mut spoken = AnswerParts::new(names, answer.origin);
         for part in candidate.message.parts {
             spoken.part(&mut encoder, &path, part);
         }

@@ -1,9 +1,9 @@
-//! What another provider's model signed or encrypted, in the one place where Gemini's clients carry such a thing back: the
-//! signature of a call. They neither read nor change it.
+//! What another provider's model thought, in the one place where Gemini's clients carry such a thing back: the signature of
+//! a call. They neither read nor change it.
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL};
 use serde_json::{Value, json};
 
 use crate::wire::ir::ReasoningPart;
@@ -27,7 +27,10 @@ pub(super) fn pack(reasoning: &ReasoningPart) -> String {
 
 /// The reasoning that such a signature stands for; `None` for Google's own.
 pub(super) fn unpack(signature: &str) -> Option<ReasoningPart> {
-    let bytes = BASE64.decode(signature.as_bytes()).ok()?;
+    let coded = signature.as_bytes();
+    // Google's SDK for Python writes what it read in the alphabet for URLs.
+    let bytes = BASE64.decode(coded).or_else(|_| BASE64URL.decode(coded));
+    let bytes = bytes.ok()?;
     let told: Value = serde_json::from_slice(bytes.strip_prefix(MARK)?).ok()?;
     let Value::Object(mut fields) = told else {
         return None;
@@ -49,13 +52,16 @@ mod tests {
     #[test]
     fn it_comes_back_as_it_was_and_a_signature_of_googles_is_none() {
         let reasoning = ReasoningPart {
-            text: Some("hm \"é\"".to_owned()),
+            text: Some("hm \"é??\"".to_owned()),
             signature: Some("c2ln".to_owned()),
             maker: Some("anthropic".into()),
             ..ReasoningPart::default()
         };
         assert!(pack(&reasoning).starts_with(CODED));
-        assert_eq!(unpack(&pack(&reasoning)), Some(reasoning));
+        let coded = pack(&reasoning);
+        assert_eq!(unpack(&coded), Some(reasoning.clone()));
+        let for_urls = coded.replace('+', "-").replace('/', "_");
+        assert_eq!(unpack(&for_urls), Some(reasoning));
         for other in ["c2lnLUE=", "", "not base64 !"] {
             assert_eq!(unpack(other), None);
         }

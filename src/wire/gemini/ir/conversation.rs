@@ -165,7 +165,8 @@ impl Reader {
     fn result(&mut self, mut fields: Extra) -> ContentPart {
         let response = fields.get("functionResponse");
         let told = |name: &str| Some(response?.get(name)?.as_str()?.to_owned());
-        let name = self.names.sent(told("name").unwrap_or_default());
+        let told_name = told("name").unwrap_or_default();
+        let name = self.names.sent(told_name.clone());
         let Some(call_id) = self.answered(told("id").as_deref(), &name) else {
             // Of a call that is not there: no other dialect takes a result without one.
             return unknown(Value::Object(fields));
@@ -178,7 +179,7 @@ impl Reader {
             Some((response.unwrap_or_default(), media))
         });
         let (response, media) = read.unwrap_or_default();
-        let (text, is_error) = words_of(response);
+        let (text, is_error) = words_of(response, &told_name);
         let mut content = vec![ContentPart::text(text)];
         content.extend(media.into_iter().flat_map(|part| self.part(part)));
         ContentPart {
@@ -244,8 +245,9 @@ fn said(words: String, mut fields: Extra) -> Vec<ContentPart> {
     }
 }
 
-/// What a tool's response says: under `output` or `error`, else all of it.
-fn words_of(response: Value) -> (String, Option<bool>) {
+/// What a tool's response says, alone: Google's documents have `output`, `result` and `error` for it, and Vercel's AI SDK
+/// `content` beside the tool's name. All of it, where it says more.
+fn words_of(response: Value, tool: &str) -> (String, Option<bool>) {
     let Value::Object(mut fields) = response else {
         return match response {
             Value::String(text) => (text, None),
@@ -253,8 +255,18 @@ fn words_of(response: Value) -> (String, Option<bool>) {
             other => (other.to_string(), None),
         };
     };
+    let both = fields.len() == 2 && fields.contains_key("content");
+    if both && fields.get("name").is_some_and(|name| name == tool) {
+        fields.remove("name");
+    }
     let alone = fields.len() == 1;
-    for (name, is_error) in [("output", None), ("error", Some(true))] {
+    let known = [
+        ("output", None),
+        ("result", None),
+        ("content", None),
+        ("error", Some(true)),
+    ];
+    for (name, is_error) in known {
         match fields.remove(name) {
             Some(Value::String(text)) if alone => return (text, is_error),
             Some(other) if alone => return (other.to_string(), is_error),

@@ -53,6 +53,17 @@ fn usual(kind: &str) -> String {
     }
 }
 
+/// Base64 as other dialects take it. Google takes the alphabet for URLs too, in which its SDK for Python writes bytes.
+fn usual_base64(mut data: String) -> String {
+    if data.contains(['-', '_']) {
+        data = data.replace('-', "+").replace('_', "/");
+    }
+    while data.len() % 4 > 1 {
+        data.push('=');
+    }
+    data
+}
+
 /// A data URL's media type and its base64.
 fn data_url(url: &str) -> Option<(&str, &str)> {
     let rest = url
@@ -85,6 +96,7 @@ pub(super) fn decode(fields: &mut Extra) -> Option<PartBody> {
 fn decode_inline(blob: &mut Extra) -> Option<PartBody> {
     camel(blob);
     let (kind, data) = (text(blob, "mimeType")?, text(blob, "data")?);
+    let data = usual_base64(data);
     let name = text(blob, "displayName");
     if !blob.is_empty() {
         return None;

@@ -1,5 +1,7 @@
 //! The parts of an answer, whole or in a stream.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::carried;
@@ -16,16 +18,19 @@ use crate::wire::ir::{ContentPart, PartBody, ReasoningPart, ToolCall, ToolCallKi
 /// Writes the parts of one candidate.
 pub(super) struct AnswerParts<'a> {
     names: &'a GeminiToolNames,
+    /// The dialect that answered.
+    origin: &'static str,
     parts: Vec<Value>,
     /// What the next call is to carry.
     carried: Option<String>,
 }
 
 impl<'a> AnswerParts<'a> {
-    /// To a request whose tools have these names.
-    pub(super) fn new(names: &'a GeminiToolNames) -> Self {
+    /// To a request whose tools have these names, from an upstream of the dialect `origin`.
+    pub(super) fn new(names: &'a GeminiToolNames, origin: &'static str) -> Self {
         Self {
             names,
+            origin,
             parts: Vec::new(),
             carried: None,
         }
@@ -89,7 +94,7 @@ impl<'a> AnswerParts<'a> {
         if let Some(text) = reasoning.text.as_deref().filter(|text| !text.is_empty()) {
             self.parts.push(json!({"text": text, "thought": true}));
         }
-        if let Some(carried) = signature_of(reasoning) {
+        if let Some(carried) = signature_of(reasoning, self.origin) {
             self.carried = Some(carried);
         }
     }
@@ -129,13 +134,15 @@ impl<'a> AnswerParts<'a> {
     }
 }
 
-/// What a call carries of reasoning that has to come back: Google's own signature, or all of another provider's.
-pub(super) fn signature_of(reasoning: ReasoningPart) -> Option<String> {
-    if reasoning.signature.is_none() && reasoning.encrypted.is_none() {
-        return None;
-    }
+/// What a call carries of reasoning that has to come back: Google's own signature, or all of another provider's, signed or
+/// not, since some refuse their own calls without it. `origin`: the dialect that answered.
+pub(super) fn signature_of(mut reasoning: ReasoningPart, origin: &'static str) -> Option<String> {
+    let maker = reasoning.maker.take().unwrap_or(Cow::Borrowed(origin));
+    reasoning.maker = Some(maker).filter(|maker| !maker.is_empty());
     if reasoning.maker.as_deref() == Some(ID) {
         return reasoning.signature;
     }
-    Some(carried::pack(&reasoning))
+    let told = [&reasoning.text, &reasoning.signature, &reasoning.encrypted];
+    let any = told.into_iter().flatten().any(|told| !told.is_empty());
+    any.then(|| carried::pack(&reasoning))
 }

@@ -166,6 +166,8 @@ fn error_of(error: &Extra) -> ChatError {
 pub(in crate::wire::gemini) struct ContentEncoder {
     encoder: Encoder,
     names: GeminiToolNames,
+    /// The dialect that answers.
+    origin: &'static str,
     head: Extra,
     candidates: BTreeMap<u64, CandidateState>,
     usage: Option<UsageCounts>,
@@ -183,12 +185,13 @@ struct CandidateState {
 }
 
 impl ContentEncoder {
-    /// To a request whose tools have these names.
-    pub(in crate::wire::gemini) fn new(names: GeminiToolNames) -> Self {
+    /// To a request whose tools have these names, from an upstream of the dialect `origin`.
+    pub(in crate::wire::gemini) fn new(names: GeminiToolNames, origin: &'static str) -> Self {
         Self {
             // No dialect has this name: nothing is carried over as it stood.
             encoder: encoder(""),
             names,
+            origin,
             head: Extra::new(),
             candidates: BTreeMap::new(),
             usage: None,
@@ -202,7 +205,7 @@ impl ContentEncoder {
             ContentDelta::Text(text) | ContentDelta::Refusal(text) => {
                 (!text.is_empty()).then(|| json!({"text": text}))
             }
-            ContentDelta::Reasoning(reasoning) => state.reason(reasoning),
+            ContentDelta::Reasoning(reasoning) => state.reason(reasoning, self.origin),
             ContentDelta::ToolCall {
                 index,
                 id,
@@ -251,8 +254,11 @@ impl ContentEncoder {
         self.candidates.entry(0).or_default();
         let mut candidates = Vec::new();
         for (index, state) in std::mem::take(&mut self.candidates) {
-            let mut spoken = AnswerParts::new(&self.names);
-            if let Some(signature) = state.carried {
+            let mut spoken = AnswerParts::new(&self.names, self.origin);
+            if let Some(signature) = state
+                .carried
+                .or_else(|| unsigned(state.thought, self.origin))
+            {
                 spoken.carry(signature);
             }
             for call in state.calls.into_values() {
@@ -277,9 +283,18 @@ impl ContentEncoder {
     }
 }
 
+/// What a call carries of reasoning that nobody signed.
+fn unsigned(thought: String, origin: &'static str) -> Option<String> {
+    let thought = ReasoningPart {
+        text: Some(thought),
+        ..ReasoningPart::default()
+    };
+    signature_of(thought, origin)
+}
+
 impl CandidateState {
     /// Words go out; what signs them waits for the call that carries it.
-    fn reason(&mut self, mut reasoning: ReasoningPart) -> Option<Value> {
+    fn reason(&mut self, mut reasoning: ReasoningPart, origin: &'static str) -> Option<Value> {
         let words = reasoning.text.take().filter(|text| !text.is_empty());
         if let Some(words) = &words {
             self.thought.push_str(words);
@@ -287,7 +302,7 @@ impl CandidateState {
         if reasoning.signature.is_some() || reasoning.encrypted.is_some() {
             let thought = std::mem::take(&mut self.thought);
             reasoning.text = (!thought.is_empty()).then_some(thought);
-            self.carried = signature_of(reasoning);
+            self.carried = signature_of(reasoning, origin);
         }
         words.map(|words| json!({"text": words, "thought": true}))
     }

@@ -144,7 +144,7 @@ proptest! {
     #[test]
     fn any_stream_keeps_to_the_grammar(mut events in any_stream()) {
         events.push(vec![StreamItem::End]);
-        let mut encoder = ContentEncoder::new(GeminiToolNames::default());
+        let mut encoder = ContentEncoder::new(GeminiToolNames::default(), "");
         check_stream(&said(&mut encoder, events));
         prop_assert!(encoder.event(vec![StreamItem::End]).is_empty());
     }

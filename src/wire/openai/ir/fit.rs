@@ -12,14 +12,13 @@ use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningConfig,
     ResponseFormat, ToolChoice, ToolDefinition,
 };
+use crate::wire::openai::generation::{fit_sampling, is_new};
 use crate::wire::reasoning::{self, OffSwitch};
 
 /// Stands in the result of a tool in place of what tool messages do not take.
 const FOLLOWS: &str = "(see the next message)";
 /// What stands between texts that become one.
 const BETWEEN: &str = "\n\n";
-/// The name of a schema that has none.
-const NAMELESS: &str = "answer";
 /// Parts of the names of models that refuse an effort of reasoning.
 const UNREASONING: [&str; 12] = [
     "gpt-3",
@@ -35,21 +34,6 @@ const UNREASONING: [&str; 12] = [
     "claude-3-5",
     "claude-3-haiku",
 ];
-
-/// Whether a model is one of those that take `developer` messages and know the limit of tokens by its new name alone.
-fn is_new(model: &str) -> bool {
-    let name = model
-        .rsplit('/')
-        .next()
-        .unwrap_or(model)
-        .to_ascii_lowercase();
-    let digit = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-    let o_series = name.strip_prefix('o').is_some_and(digit);
-    let gpt = name
-        .strip_prefix("gpt-")
-        .and_then(|rest| rest.chars().next());
-    o_series || gpt.is_some_and(|first| ('5'..='9').contains(&first))
-}
 
 /// The name of the limit of tokens for this model.
 pub(super) fn limit_name(model: Option<&str>) -> &'static str {
@@ -72,6 +56,10 @@ pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
     request.messages = fit_messages(encoder, messages);
     fit_tools(encoder, request);
     fit_reasoning(encoder, &model, &mut request.reasoning);
+    let effort = request.reasoning.effort.as_deref();
+    fit_sampling(&mut request.sampling, &model, effort, |path, why| {
+        encoder.lose(path, why);
+    });
     if request.sampling.top_k.take().is_some() {
         encoder.lose("sampling.top_k", UNKNOWN);
     }
@@ -86,11 +74,7 @@ pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
     if request.service_tier.as_deref() == Some("standard_only") {
         request.service_tier = Some("default".to_owned());
     }
-    if let Some(ResponseFormat::JsonSchema { name, .. }) = &mut request.format
-        && name.is_empty()
-    {
-        NAMELESS.clone_into(name);
-    }
+    request.format = request.format.take().map(ResponseFormat::named);
     own
 }
 
@@ -360,24 +344,4 @@ pub(super) fn join(parts: Vec<ContentPart>, between: &str) -> Vec<ContentPart> {
     };
     joined.insert(place.unwrap_or(0), ContentPart::new(text));
     joined
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_are_known_by_what_they_take() {
-        for (model, new) in [
-            ("gpt-5.6", true),
-            ("openai/gpt-5", true),
-            ("o3-mini", true),
-            ("gpt-4o", false),
-            ("openai/gpt-oss-120b", false),
-            ("olmo-3", false),
-            ("test-model", false),
-        ] {
-            assert_eq!(is_new(model), new, "{model}");
-        }
-    }
 }

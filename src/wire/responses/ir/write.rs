@@ -15,11 +15,6 @@ use crate::wire::ir::{
     ToolDefinition, ToolResult,
 };
 use crate::wire::reasoning::{OffSwitch, off_switch};
-
-/// The fewest tokens that may be asked for.
-const LEAST_TOKENS: u64 = 16;
-/// The name of a schema that has none.
-const NAMELESS: &str = "answer";
 /// Fields of chat completions that are the same here.
 const SHARED: [&str; 6] = [
     "prompt_cache_key",
@@ -63,14 +58,11 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         _ => limit,
     });
     put(&mut fields, "max_output_tokens", limit.map(Value::Number));
-    if let Some(format) = request.format {
-        put_in(
-            &mut fields,
-            "text",
-            "format",
-            Some(encode_format(format, encoder.same)),
-        );
-    }
+    let format = request.format.map(|format| match encoder.same {
+        true => encode_format(format),
+        false => encode_format(format.named()),
+    });
+    put_in(&mut fields, "text", "format", format);
     let mut effort = request.reasoning.effort;
     if request.reasoning.enabled == Some(false) && effort.is_none() {
         match off_switch(&model) {
@@ -201,7 +193,7 @@ fn encode_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: Sampling
     }
 }
 
-fn encode_format(format: ResponseFormat, same: bool) -> Value {
+fn encode_format(format: ResponseFormat) -> Value {
     match format {
         ResponseFormat::Text => json!({"type": "text"}),
         ResponseFormat::JsonObject => json!({"type": "json_object"}),
@@ -213,13 +205,7 @@ fn encode_format(format: ResponseFormat, same: bool) -> Value {
         } => {
             let mut fields = Extra::new();
             put(&mut fields, "type", Some("json_schema"));
-            // Other dialects have schemas without a name, and here it is required.
-            let name = Some(name).filter(|name| !name.is_empty() || same);
-            put(
-                &mut fields,
-                "name",
-                Some(name.unwrap_or_else(|| NAMELESS.to_owned())),
-            );
+            put(&mut fields, "name", Some(name));
             put(&mut fields, "schema", schema);
             put(&mut fields, "strict", strict);
             put(&mut fields, "description", description);

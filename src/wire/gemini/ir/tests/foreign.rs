@@ -346,7 +346,7 @@ fn of_several_allowed_tools_the_others_are_not_told() {
 #[test]
 fn names_come_back_as_the_client_knows_them() {
     let names = tool_names(&json!([{"functionDeclarations": [{"name": "fs.read"}]}]));
-    let mut encoder = ContentEncoder::new(names);
+    let mut encoder = ContentEncoder::new(names, "");
     let call = StreamItem::Delta {
         candidate: 0,
         delta: ContentDelta::ToolCall {
@@ -389,7 +389,7 @@ fn another_makers_signed_thought_comes_back_on_the_call() {
         candidate: 0,
         delta,
     });
-    let mut encoder = ContentEncoder::new(GeminiToolNames::default());
+    let mut encoder = ContentEncoder::new(GeminiToolNames::default(), "");
     let events = said(&mut encoder, vec![items.to_vec(), vec![StreamItem::End]]);
     let content = events[1]["candidates"][0]["content"].clone();
     assert!(
