@@ -15,6 +15,9 @@ use crate::wire::ir::{
     ToolDefinition, ToolResult,
 };
 use crate::wire::reasoning::{OffSwitch, off_switch};
+
+/// The fewest tokens that may be asked for.
+const LEAST_TOKENS: u64 = 16;
 /// Fields of chat completions that are the same here.
 const SHARED: [&str; 6] = [
     "prompt_cache_key",
