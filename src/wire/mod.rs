@@ -21,6 +21,7 @@ pub mod json;
 pub mod key_forms;
 pub mod mask;
 pub mod model_entry;
+pub mod multipart;
 pub mod openai;
 pub mod origin;
 pub mod progress;

@@ -58,6 +58,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "use `runtime::descriptors`",
     ),
     (
+        "tempfile",
+        &["runtime/spool.rs"],
+        "use `runtime::spool`",
+    ),
+    (
         "listenfd",
         &["listener/passed.rs"],
         "use `listener::Passed`",
