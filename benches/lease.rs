@@ -11,19 +11,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::route::RouteRequest;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
 use pointsman::domain::attempts::RouteConstraints;
-use pointsman::domain::breaker::BreakerPolicy;
 use pointsman::domain::chain::Chain;
-use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::ids::Upstream;
 use pointsman::domain::key_state::Settlement;
-use pointsman::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use pointsman::domain::outcome::Class;
-use pointsman::domain::restart::RestartPolicy;
-use pointsman::domain::rotation::KeyRotation;
 use pointsman::domain::secret::ApiKey;
 use pointsman::runtime::clock::Clock;
 use pointsman::runtime::task;
@@ -45,29 +39,9 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         let clock = Clock::start();
-        let provider = ProviderSpec {
-            endpoint: String::new(),
-            name: "groq".into(),
-            keys: (0..3)
-                .map(|n| Some(ApiKey::new(format!("key-{n}"))))
-                .collect(),
-            rotation: KeyRotation::RoundRobin,
-            limits: KeyLimits::default(),
-            cooldown: CooldownPolicy::default(),
-            breaker: BreakerPolicy::default(),
-            retry_budget: RetryBudgetPolicy::default(),
-        };
-        let tree = Tree::start(TreeSpec {
-            generation: 0,
-            oldest: 0,
-            providers: vec![provider],
-            restored: std::collections::BTreeMap::new(),
-            max_waiting: 1000,
-            restart: RestartPolicy::default(),
-            clock,
-            fault_hook: FaultHook::default(),
-        })
-        .await;
+        let keys = (0..3).map(|n| Some(ApiKey::new(format!("key-{n}"))));
+        let provider = ProviderSpec::new("groq", keys.collect());
+        let tree = Tree::start(TreeSpec::new(vec![provider], 1000, clock)).await;
         let chain = Arc::new(Chain {
             target: "groq".into(),
             upstreams: vec![Upstream::new("groq", "llama")],

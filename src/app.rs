@@ -28,7 +28,7 @@ use self::state_writer::StateWriter;
 use self::watch::Watch;
 use crate::access::Clients;
 use crate::actors::tree::Tree;
-use crate::admin::{AdminState, Mistake, ProcessCommand, Reloaded};
+use crate::admin::{AdminParts, AdminState, Mistake, ProcessCommand, Reloaded};
 use crate::api::{AdmissionLimit, Api};
 use crate::config::{Config, ConfigErrors, ServerConfig};
 use crate::dispatch::Dispatch;
@@ -43,10 +43,10 @@ use crate::telemetry::{events, level, refusals};
 pub use error::{StartError, chain};
 pub(crate) use listening::try_tls;
 
-/// Requests that are told to end get so long to say so to their callers.
+/// How long requests that are aborted get to send an error to their callers.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
 
-/// A receiver of traces gets so long for the last of them.
+/// How long the receiver of traces gets for the last of them.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether requests of earlier configurations are over.
@@ -55,7 +55,7 @@ const TIDY_UP: Duration = Duration::from_millis(250);
 /// Orders of the admin listener that may wait at once.
 const COMMANDS: usize = 16;
 
-/// A process that serves in the background until told to stop. Tests start one of their own.
+/// A process that serves in the background until it is stopped. Tests start one of their own.
 pub struct App {
     api: Arc<Api>,
     listening: RunningListeners,
@@ -109,7 +109,7 @@ impl App {
         let serving = assemble::serving(config, dispatch, clients);
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
-        let admin = Arc::new(admin(config, &api, (&tree, clock), send));
+        let admin = Arc::new(admin(config, &api, &tree, clock, send));
         let data = RunningListeners::bind(&config.server, passed).await?;
         if let Some(metrics) = recorder.metrics() {
             metrics.look_with(metrics::look(&api, &admin));
@@ -218,7 +218,7 @@ impl App {
         }
     }
 
-    /// Sends what is still to be told of requests, and what was counted, a last time; waits for that, for a bounded time,
+    /// Exports the last traces and metrics; waits for that, for a bounded time,
     /// if `patient`.
     pub async fn flush(&self, patient: bool) {
         let recorder = Arc::clone(&self.api.serving().dispatch.recorder);
@@ -242,7 +242,7 @@ impl App {
         self.admin_listening.addresses()
     }
 
-    /// Readiness turns 503, and clients are told to leave with their next answer; connections are still taken.
+    /// Readiness turns 503, and answers ask clients to close their connections; connections are still accepted.
     pub fn drain(&self) {
         self.api.drain();
         self.admin.drain();
@@ -256,7 +256,7 @@ impl App {
         self.listening.drain.emptied().await;
     }
 
-    /// Ends the admin listener, which tells of the shutdown until then.
+    /// Stops the admin listener, which shows the shutdown until then.
     pub async fn end_admin(&mut self) {
         self.admin_listening.end(&self.admin).await;
     }
@@ -272,7 +272,8 @@ impl App {
 fn admin(
     config: &Config,
     api: &Arc<Api>,
-    (tree, clock): (&Tree, Clock),
+    tree: &Tree,
+    clock: Clock,
     commands: mpsc::Sender<ProcessCommand>,
 ) -> AdminState {
     let serving = api.serving();
@@ -283,18 +284,17 @@ fn admin(
         .map(Clients::all)
         .unwrap_or_default();
     let (door, api) = (api.admission.clone(), Arc::clone(api));
-    AdminState::new(
+    AdminState::new(AdminParts {
         now,
-        (clock, Abort::default()),
-        (
-            tree.client().clone(),
-            tree.operator(),
-            Arc::clone(&serving.dispatch.recorder),
-        ),
+        clock,
+        abort: Abort::default(),
+        dispatcher: tree.client().clone(),
+        operator: tree.operator(),
+        recorder: Arc::clone(&serving.dispatch.recorder),
         commands,
-        Box::new(move || door.inside()),
-        Box::new(move || Arc::clone(&api.serving().dispatch)),
-    )
+        in_flight: Box::new(move || door.inside()),
+        dispatch: Box::new(move || Arc::clone(&api.serving().dispatch)),
+    })
     .with_streams(admin::streams(&config.server))
 }
 
@@ -342,11 +342,11 @@ pub async fn run(
                     files.look().await;
                     let reloaded = reload(&mut app, &read, &mut files, "admin").await;
                     earlier |= reloaded.result.is_ok();
-                    // Whoever asked may be gone; it is done all the same.
+                    // The sender may be gone; the reload is done all the same.
                     let _ = reply.send(reloaded);
                 }
                 Some(ProcessCommand::Drain) | None => {
-                    // Whoever runs the process sends the signal all the same, after a hook that called for this.
+                    // After a hook that called for this, the service manager sends the signal all the same.
                     patience += 1;
                     break;
                 }
@@ -354,7 +354,7 @@ pub async fn run(
             () = tokio::time::sleep(TIDY_UP), if earlier => earlier = app.tidy_up().await,
         }
     }
-    // Who asks now hears that it is too late.
+    // Later commands fail, because the channel is closed.
     drop(commands);
     let impatience = async {
         for _ in 0..patience {
@@ -406,7 +406,7 @@ async fn end(mut app: App, impatience: impl Future<Output = ()>) {
     app.flush(in_order).await;
 }
 
-/// One reload, told in the log. A configuration with mistakes changes nothing.
+/// One reload, with its result in the log. A configuration with mistakes changes nothing.
 async fn reload(
     app: &mut App,
     read: &ConfigReader,
@@ -492,9 +492,9 @@ async fn reload_now(
     Ok(needs_restart)
 }
 
-/// Tells the service manager, if there is one (`NOTIFY_SOCKET`).
+/// Notifies the service manager, if there is one (`NOTIFY_SOCKET`).
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager was not told");
+        tracing::debug!(%error, "the service manager could not be notified");
     }
 }

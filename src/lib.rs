@@ -1,6 +1,22 @@
 //! Pointsman: the dispatcher between programs and LLM providers.
 //!
-//! A table of contents, from the ground up; each floor uses only those below it (`docs/architecture.md`).
+//! The modules from the ground up; each floor uses only those below it (`docs/architecture.md`):
+//!
+//! - [`domain`]: state machines and rules, with time and randomness as arguments.
+//! - [`wire`]: requests, answers, streams, errors and headers of the APIs.
+//! - [`config`]: files and variables, read into one valid configuration.
+//! - [`access`]: clients, their tokens and their limits.
+//! - [`runtime`]: the clock, tasks and buffers.
+//! - [`store`]: the state file.
+//! - [`telemetry`]: log, metrics, traces and events.
+//! - [`upstream`]: HTTP calls to providers.
+//! - [`actors`]: the owners of state: supervisor, router, providers and keys.
+//! - [`dispatch`]: one request from its admission to the end of its answer.
+//! - [`admin`]: the admin listener's routes and its page.
+//! - [`api`]: the data listener's routes.
+//! - [`listener`]: sockets, TLS and connections.
+//! - [`app`]: the wiring of a process.
+//! - [`cli`]: the command line.
 #![cfg_attr(
     not(test),
     warn(clippy::too_many_lines, reason = "a step has a name of its own")

@@ -18,19 +18,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
-use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
-use pointsman::domain::breaker::BreakerPolicy;
+use pointsman::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
 use pointsman::domain::chain::{ProviderEntry, Targets};
-use pointsman::domain::cooldown::CooldownPolicy;
 use pointsman::domain::dialect::Operation;
-use pointsman::domain::limits::{
-    DispatchPolicy, KeyLimits, PacingPolicy, RetryBudgetPolicy, Timeouts,
-};
+use pointsman::domain::limits::{DispatchPolicy, KeyLimits, PacingPolicy, Timeouts};
 use pointsman::domain::profile::TargetPolicies;
-use pointsman::domain::restart::RestartPolicy;
-use pointsman::domain::rotation::KeyRotation;
 use pointsman::domain::secret::ApiKey;
 use pointsman::domain::time::Time;
 use pointsman::runtime::clock::Clock;
@@ -280,33 +273,16 @@ pub async fn play(setup: Setup) -> Figures {
         },
         ..KeyLimits::default()
     };
+    let keys = (0..setup.keys).map(|n| Some(ApiKey::new(format!("key-{n}"))));
     let spec = ProviderSpec {
-        endpoint: String::new(),
-        name: "p".into(),
-        keys: (0..setup.keys)
-            .map(|n| Some(ApiKey::new(format!("key-{n}"))))
-            .collect(),
-        rotation: KeyRotation::RoundRobin,
         limits,
-        cooldown: CooldownPolicy::default(),
-        breaker: BreakerPolicy::default(),
-        retry_budget: RetryBudgetPolicy::default(),
+        ..ProviderSpec::new("p", keys.collect())
     };
     let policy = DispatchPolicy {
         max_waiting: 120,
         ..DispatchPolicy::default()
     };
-    let tree = Tree::start(TreeSpec {
-        generation: 0,
-        oldest: 0,
-        providers: vec![spec],
-        restored: std::collections::BTreeMap::new(),
-        max_waiting: policy.max_waiting,
-        restart: RestartPolicy::default(),
-        clock,
-        fault_hook: FaultHook::default(),
-    })
-    .await;
+    let tree = Tree::start(TreeSpec::new(vec![spec], policy.max_waiting, clock)).await;
     let entry = ProviderEntry {
         name: "p".into(),
         model: Some("m".into()),
@@ -338,7 +314,7 @@ pub async fn play(setup: Setup) -> Figures {
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
-        latencies: LatencyTable::default(),
+        cache: None,
         policies: TargetPolicies::default(),
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).expect("targets")),

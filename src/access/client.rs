@@ -36,11 +36,11 @@ pub struct Reservation {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("client `{client}` has used up its {limit} {what} a minute: retry later")]
 pub struct RateExceeded {
-    /// Its name.
+    /// The client's name.
     pub client: Arc<str>,
     /// `requests` or `tokens`.
     pub what: &'static str,
-    /// So many.
+    /// The configured limit, in units of `what` per minute or day.
     pub limit: u64,
     /// When there is enough again, if it asks for nothing else; whole milliseconds, rounded up.
     pub wait: Duration,
@@ -66,7 +66,7 @@ impl Client {
         &self.policy
     }
 
-    /// How it waits.
+    /// The client and its class, by which its requests wait in the waiting room.
     pub fn standing(&self) -> Requester {
         Requester {
             priority: self.policy.priority,
@@ -74,7 +74,7 @@ impl Client {
         }
     }
 
-    /// Whether it may be told of a target of this name.
+    /// Whether the client may see that a target of this name exists.
     pub fn may_name(&self, target: &str) -> bool {
         self.policy.allow.names(target)
     }
@@ -118,7 +118,7 @@ impl Client {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
         let taken = self.usage.take(limits, reserved, now);
-        let taken = taken.map_err(|met| self.too_much(met, now))?;
+        let taken = taken.map_err(|(met, ready)| self.too_much(met, ready, now))?;
         Ok(Reservation {
             client: Arc::clone(self),
             reserved,
@@ -134,7 +134,7 @@ impl Client {
         let limits = &self.policy.limits;
         let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
         let look = self.usage.look(limits, reserved, now);
-        look.map_err(|met| self.too_much(met, now))
+        look.map_err(|(met, ready)| self.too_much(met, ready, now))
     }
 
     /// Whether as many requests of it are under way as may be.
@@ -143,7 +143,7 @@ impl Client {
         most.is_some_and(|most| self.in_flight() >= most.get())
     }
 
-    fn too_much(&self, (met, ready): (LimitMet, Time), now: Time) -> RateExceeded {
+    fn too_much(&self, met: LimitMet, ready: Time, now: Time) -> RateExceeded {
         let limits = &self.policy.limits;
         let (what, limit) = match met {
             LimitMet::Requests => ("requests", limits.rpm),
@@ -162,7 +162,7 @@ impl Client {
 }
 
 impl Reservation {
-    /// The request took `used` tokens in the end; `None` when nobody knows, then the estimate stands.
+    /// Replaces the reservation by `used` tokens; `None` (no count is known) keeps the estimate.
     pub fn settle(self, used: Option<u64>, now: Time) {
         if let Some(used) = used {
             let limits = &self.client.policy.limits;
@@ -278,7 +278,7 @@ mod tests {
     fn what_the_bucket_has_brought_meanwhile_is_not_given_back_again() {
         let client = client(0, 60_000, 0);
         let late = client.reserve(60_000, NOW).unwrap();
-        // The bucket is full again, and somebody empties it before the first request ends with next to nothing used.
+        // The bucket is full again, and another request empties it before the first one ends with almost nothing used.
         let then = NOW + Duration::from_secs(60);
         client.reserve(60_000, then).unwrap();
         late.settle(Some(1), then);

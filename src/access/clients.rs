@@ -7,12 +7,12 @@ use super::client::Client;
 use crate::domain::client::ClientPolicy;
 use crate::wire::token::TokenDigest;
 
-/// Who may call.
+/// The configured clients, found by their tokens.
 #[derive(Debug)]
 pub struct Clients {
-    /// By the first bytes of the hash: what stands there is compared in constant time.
+    /// Clients by the first bytes of the hash of their token; the whole hash is compared in constant time.
     shelves: HashMap<u64, Vec<(TokenDigest, Arc<Client>)>>,
-    /// For tokens that nobody has: they take as long as others.
+    /// Compared with unknown tokens, so that they take as long as known ones.
     nobody: TokenDigest,
 }
 
@@ -43,7 +43,7 @@ impl Clients {
         let shelf = self.shelves.get(&digest.digest_prefix());
         let mut found = None;
         if shelf.is_none() {
-            // The empty token is nobody's.
+            // No client has the empty token.
             let _ = std::hint::black_box(digest == self.nobody);
         }
         for (other, client) in shelf.into_iter().flatten() {

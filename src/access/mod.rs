@@ -1,5 +1,5 @@
-//! Floor 3: who may call, and how much. Clients are found by the hash of their token; what they take is counted in
-//! plain atomics, so that no request waits for another one's counting.
+//! Floor 3: clients and their limits. Clients are found by the hash of their token; usage is counted in plain atomics,
+//! so that no request waits for another one's counting.
 
 mod client;
 mod clients;

@@ -59,7 +59,7 @@ impl ClientUsage {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes one request and so many tokens, both or none. Says when the tokens taken so far are paid for.
+    /// Takes one request and `tokens` tokens, both or none. Returns when the tokens taken so far are paid for.
     ///
     /// # Errors
     /// The limit that leaves room last, and when it does.
@@ -95,10 +95,10 @@ impl ClientUsage {
         })
     }
 
-    /// Whether [`take`](Self::take) would. Changes nothing.
+    /// Whether [`take`](Self::take) would succeed. Changes nothing.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`take`](Self::take).
     pub(super) fn look(
         &self,
         limits: &ClientLimits,

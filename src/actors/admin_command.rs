@@ -5,27 +5,27 @@ use std::time::Duration;
 use super::child::Child;
 use crate::domain::ids::ModelName;
 
-/// To a key.
+/// A command for a key's actor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeyCommand {
-    /// Take nothing for so long; `None`: until released.
+    /// Admit nothing for this long; `None`: until a release.
     Hold(Option<Duration>),
-    /// Cool for so long, for one model or for all (`None`).
+    /// Cool for this long, for one model or for all (`None`).
     Cool(Option<ModelName>, Duration),
     /// Whatever keeps it away is over.
     Release,
 }
 
-/// To a provider.
+/// A command for a provider's actor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProviderCommand {
-    /// Take nothing for so long; `None`: until released.
+    /// Admit nothing for this long; `None`: until a release.
     Hold(Option<Duration>),
     /// Whatever keeps it away is over, breakers included.
     Release,
 }
 
-/// An order and whom it is for.
+/// A command and the actor that it is for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AdminCommand {
     /// To this child, a key.
@@ -35,7 +35,7 @@ pub enum AdminCommand {
 }
 
 impl AdminCommand {
-    /// Whom it is for.
+    /// The actor that the command is for.
     pub(crate) fn child(&self) -> &Child {
         match self {
             Self::Key(child, _) | Self::Provider(child, _) => child,

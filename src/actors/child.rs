@@ -7,9 +7,9 @@ use crate::domain::ids::ProviderName;
 /// An actor of the tree, by what it is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Child {
-    /// The router.
+    /// The router's actor.
     Router,
-    /// A provider.
+    /// A provider's actor.
     Provider(ProviderName),
     /// A provider's key, by its place from 0.
     Key(ProviderName, usize),

@@ -3,7 +3,7 @@
 use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 
 use super::handle::Handle;
-use super::handoff::{Renew, StateHandoff, StateReceiver};
+use super::handoff::{Leaves, Renew, StateHandoff, StateReceiver};
 use super::key::{KeyActor, KeyCore};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -72,6 +72,7 @@ impl<A, M, C> ActorSlot<A, M, C>
 where
     A: Actor<Msg = M, Arguments = StateHandoff<C>> + Renew<C> + Clone,
     M: ractor::Message,
+    C: Leaves,
 {
     /// Spawns an incarnation; `None` while the last one has not left its state yet.
     async fn start(
@@ -81,9 +82,10 @@ where
         let Ok(core) = self.receiver.try_recv() else {
             return Ok(None);
         };
-        let core = match std::mem::take(&mut self.anew) {
-            true => self.actor.renewed(core),
-            false => core,
+        let core = if std::mem::take(&mut self.anew) {
+            self.actor.renewed(core)
+        } else {
+            core
         };
         let (handoff, inheritance) = StateHandoff::new(core);
         self.receiver = inheritance;

@@ -11,9 +11,9 @@ use super::handle::Handle;
 use super::message::supervisor::SupervisorMessage;
 use crate::domain::ids::{KeyId, ProviderName};
 
-/// Actors that are being restarted get so long.
+/// How long a command is sent again while its actor is being restarted.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two tries.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Sends orders. Cheap to clone.
@@ -32,7 +32,8 @@ impl CommandSender {
         Self { supervisor }
     }
 
-    /// Orders a key; its view tells the change when this completes. The key must be one of the present configuration.
+    /// Sends a command to a key; its status shows the change when this completes. The key must be configured at
+    /// present.
     ///
     /// # Errors
     /// Its actor is down.

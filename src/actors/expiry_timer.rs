@@ -1,5 +1,5 @@
-//! The one timer of an actor that publishes what ends by itself: whose time it is set for, and whether one that rings
-//! is that one. The rest of the house goes by the clock; this is for those who watch.
+//! The one timer of an actor that publishes states that expire. It keeps the moment that it is set for, to recognise
+//! timers that were replaced. Decisions compare times with the clock; the timer only updates what is published.
 
 use crate::domain::time::Time;
 

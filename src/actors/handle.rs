@@ -55,20 +55,35 @@ impl<M: Message> Handle<M> {
         self.current.load().is_some()
     }
 
-    /// The supervisor's part: nobody is to be reached here any more, and the incarnation that runs is to end.
+    /// The supervisor's part: messages are dropped from now on, and the running incarnation is to end.
     pub(crate) fn close(&self) {
         if let Some(incarnation) = self.current.swap(None) {
             incarnation.actor.stop(None);
         }
     }
 
-    /// The supervisor's part: a new incarnation runs, or none.
+    /// The supervisor's part: a new incarnation runs, or none. One that made itself reachable keeps its mailbox's count.
     pub(crate) fn point_at(&self, actor: Option<ActorRef<M>>) {
+        let current = self.current.load();
+        if let (Some(actor), Some(current)) = (&actor, current.as_deref())
+            && current.actor.get_id() == actor.get_id()
+        {
+            return;
+        }
         let incarnation = actor.map(|actor| {
             let depth = self.mailbox.renew();
             Arc::new(Incarnation { actor, depth })
         });
         self.current.store(incarnation);
+    }
+
+    /// An incarnation makes itself reachable before it has started. Its start counts as a message in its mailbox, until
+    /// it says that the message is [`taken`](Mailbox::taken).
+    pub(crate) fn reachable(&self, actor: ActorRef<M>) {
+        let depth = self.mailbox.renew();
+        depth.sent();
+        self.current
+            .store(Some(Arc::new(Incarnation { actor, depth })));
     }
 }
 
@@ -84,5 +99,41 @@ impl<M> Clone for Handle<M> {
 impl<M> fmt::Debug for Handle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Handle")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ractor::{Actor, ActorProcessingErr};
+
+    use super::*;
+
+    struct Idle;
+
+    impl Actor for Idle {
+        type Msg = ();
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_incarnation_that_made_itself_reachable_keeps_the_count_of_what_was_sent_to_it() {
+        let mailbox = Arc::new(Mailbox::default());
+        let handle = Handle::vacant(&mailbox);
+        let (actor, task) = Actor::spawn(None, Idle, ()).await.unwrap();
+        handle.reachable(actor.clone());
+        assert_eq!(mailbox.depth(), 1, "its start");
+        handle.send(()).unwrap();
+        handle.point_at(Some(actor.clone()));
+        assert_eq!(mailbox.depth(), 2);
+        mailbox.taken();
+        mailbox.taken();
+        assert_eq!(mailbox.depth(), 0);
+        actor.stop(None);
+        task.await.unwrap();
     }
 }

@@ -6,9 +6,16 @@
 
 use tokio::sync::oneshot;
 
+/// State of an actor, when its incarnation ends.
+pub trait Leaves {
+    /// The incarnation that held it has ended, maybe by a panic in the middle of a message: what is published may be
+    /// brought in line with what is known without its mailbox. Changes no state.
+    fn left(&self) {}
+}
+
 /// State that goes to its next incarnation when the actor that holds it ends.
 #[derive(Debug)]
-pub struct StateHandoff<T> {
+pub struct StateHandoff<T: Leaves> {
     value: Option<T>,
     successor: Option<oneshot::Sender<T>>,
 }
@@ -16,7 +23,7 @@ pub struct StateHandoff<T> {
 /// Where the next incarnation finds the state of the one that is running.
 pub type StateReceiver<T> = oneshot::Receiver<T>;
 
-impl<T> StateHandoff<T> {
+impl<T: Leaves> StateHandoff<T> {
     /// State for an incarnation about to start, and the place where its successor finds it.
     pub fn new(value: T) -> (Self, StateReceiver<T>) {
         let (successor, receiver) = oneshot::channel();
@@ -33,10 +40,11 @@ impl<T> StateHandoff<T> {
     }
 }
 
-impl<T> Drop for StateHandoff<T> {
+impl<T: Leaves> Drop for StateHandoff<T> {
     fn drop(&mut self) {
         if let (Some(value), Some(successor)) = (self.value.take(), self.successor.take()) {
-            // Nobody waits for it when the whole tree goes down.
+            value.left();
+            // There is no receiver when the whole tree goes down.
             drop(successor.send(value));
         }
     }
@@ -52,6 +60,8 @@ pub(crate) trait Renew<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Leaves for Vec<i32> {}
 
     #[test]
     fn a_panic_hands_the_state_on() {

@@ -1,7 +1,7 @@
 //! Leave to make one attempt with one key at one upstream. It settles itself when dropped, so an
 //! in-flight count cannot leak (law L2), whatever happens to the request's task.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::domain::allowance::Allowance;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, LeaseId, Upstream};
 use crate::domain::key_state::Settlement;
+use crate::domain::latency::LatencySample;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -16,8 +17,8 @@ use crate::domain::time::Time;
 /// Held by the breaker's one probe for as long as it is under way; when it is gone, so is the probe.
 pub(crate) type ProbeToken = Arc<()>;
 
-/// A live lease as its key's actor keeps it. The outcome is written here before the actor is told, so a
-/// settlement that a crash swallows is found again by the actor's next incarnation.
+/// A live lease as its key's actor keeps it. The outcome is written here before it is reported, so that the actor's
+/// next incarnation finds a settlement whose message was lost in a crash.
 #[derive(Debug)]
 pub struct LeaseRecord {
     pub(crate) id: LeaseId,
@@ -30,6 +31,9 @@ pub struct LeaseRecord {
     outcome: OnceLock<Settlement>,
     /// When the answer's head was there, in nanoseconds; 0 before that.
     head: AtomicU64,
+    latency: OnceLock<LatencySample>,
+    /// The provider's actor has counted the sample.
+    is_counted: AtomicBool,
 }
 
 impl LeaseRecord {
@@ -48,6 +52,8 @@ impl LeaseRecord {
             probe,
             outcome: OnceLock::new(),
             head: AtomicU64::new(0),
+            latency: OnceLock::new(),
+            is_counted: AtomicBool::new(false),
         }
     }
 
@@ -55,6 +61,12 @@ impl LeaseRecord {
     pub fn heard_at(&self) -> Option<Time> {
         let nanos = self.head.load(Ordering::Relaxed);
         (nanos > 0).then(|| Time::from_nanos(nanos))
+    }
+
+    /// What it tells of how long its upstream takes, for the one who counts it: the first call alone gets it.
+    pub(crate) fn take_latency(&self) -> Option<LatencySample> {
+        let sample = self.latency.get()?;
+        (!self.is_counted.swap(true, Ordering::Relaxed)).then_some(*sample)
     }
 
     /// How the lease ended, once it has.
@@ -65,10 +77,10 @@ impl LeaseRecord {
 
 /// Where a lease that ended reports.
 pub(crate) trait SettlePort: Send + Sync {
-    /// The lease's outcome stands in its record.
+    /// Reports that a lease has ended; its outcome is in `record`.
     fn settled(&self, record: Arc<LeaseRecord>);
-    /// The lease is a trial, and the answer has begun well.
-    fn began(&self, record: Arc<LeaseRecord>);
+    /// The answer has begun well. Whether the lease is a `trial`: then its key waits for that too.
+    fn began(&self, record: Arc<LeaseRecord>, trial: bool);
     /// The answer's head is there: the limits that it describes, and how long a stream took to begin.
     fn heard(
         &self,
@@ -88,7 +100,7 @@ pub struct Settler {
 pub struct Lease {
     /// The candidate's place in the request's chain.
     pub index: usize,
-    /// The key.
+    /// The key to use.
     pub key: KeyId,
     /// Its material; `None` for a provider that needs none.
     pub material: Arc<Option<ApiKey>>,
@@ -115,10 +127,17 @@ impl Lease {
         &self.record.upstream
     }
 
-    /// The answer has begun well. Those who wait for a trial need not wait for its end.
+    /// Records how long the upstream took. The provider receives it when a stream has [begun](Self::began), else with the
+    /// lease's end. Only the first sample counts.
+    pub fn measured(&self, sample: LatencySample) {
+        // A second one changes nothing.
+        let _ = self.record.latency.set(sample);
+    }
+
+    /// A stream has begun well. Requests that wait for a probe need not wait for its end, nor readers of latencies.
     pub fn began(&self) {
-        if self.trial {
-            self.port.began(Arc::clone(&self.record));
+        if self.trial || self.record.latency.get().is_some() {
+            self.port.began(Arc::clone(&self.record), self.trial);
         }
     }
 
@@ -152,6 +171,12 @@ impl Settler {
     /// Whether the answer's head is there.
     pub fn is_heard(&self) -> bool {
         self.record.heard_at().is_some()
+    }
+
+    /// As [`Lease::measured`].
+    pub fn measured(&self, sample: LatencySample) {
+        // A second one changes nothing.
+        let _ = self.record.latency.set(sample);
     }
 
     /// Whether the lease is the one probe of a breaker that is half-open.

@@ -27,14 +27,14 @@ impl Depth {
 pub struct Mailbox(ArcSwap<Depth>);
 
 impl Mailbox {
-    /// Messages that are still to be handled.
+    /// Messages that are still to be handled. Whoever sees that one is no more sees what its actor did before it said so.
     pub fn depth(&self) -> i64 {
-        self.0.load().0.load(Ordering::Relaxed)
+        self.0.load().0.load(Ordering::Acquire)
     }
 
-    /// The incarnation that runs begins to handle a message that was sent.
+    /// A message that was sent is none of those any more.
     pub(crate) fn taken(&self) {
-        self.0.load().0.fetch_sub(1, Ordering::Relaxed);
+        self.0.load().0.fetch_sub(1, Ordering::Release);
     }
 
     /// From now on another incarnation runs.

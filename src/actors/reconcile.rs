@@ -1,5 +1,5 @@
-//! Brings the tree's seats in line with a configuration: what is new gets a seat, what is gone loses it, and
-//! what stays keeps everything that it knows.
+//! Brings the tree's child slots in line with a configuration: new children get a slot, removed ones lose it, and
+//! those that stay keep their state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -27,7 +27,7 @@ use crate::domain::rotation::Rotation;
 use crate::domain::secret::ApiKey;
 use crate::runtime::clock::Clock;
 
-/// What all seats have in common.
+/// What all child slots share.
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) router: Handle<RouterMessage>,
@@ -35,19 +35,19 @@ pub(crate) struct Common {
     pub(crate) supervisor_life: Arc<LifeStatus>,
     /// What the router looks providers up in.
     pub(crate) table: Arc<ArcSwap<RoutingTable>>,
-    /// What everybody else looks at.
+    /// The statuses that readers outside the actors see.
     pub(crate) statuses: Arc<ArcSwap<TreeStatus>>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
 }
 
-/// What is left to do once the seats are in line.
+/// What is left to do once the slots are in line.
 pub(crate) struct Reconciliation {
-    /// Seats whose actors are to be started.
+    /// Children whose actors are to be started.
     pub(crate) started: Vec<Child>,
-    /// Seats that are taken away; their actors run still.
+    /// Slots that were removed; their actors still run.
     pub(crate) leaving: Vec<(Child, ChildSlot)>,
-    /// Seats whose place another took before anybody saw them: a supervisor died over them.
+    /// Slots that were replaced before they were published, because a supervisor failed in between.
     pub(crate) replaced: Vec<ChildSlot>,
     rings: Vec<(Arc<ArcSwap<KeyRing>>, KeyRing)>,
     settings: Vec<(Arc<KeyStatus>, KeySettings)>,
@@ -56,7 +56,7 @@ pub(crate) struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Lets routers and providers see the new seats. Their actors should run by now.
+    /// Shows the new slots to routers and providers. Their actors should run by now.
     pub(crate) fn publish(self, common: &Common) {
         for (cell, settings) in self.settings {
             cell.configure(settings);
@@ -69,10 +69,10 @@ impl Reconciliation {
     }
 }
 
-/// Changes `seats` as `spec` says. `places` remembers how many keys a provider that is gone had: their numbers
+/// Changes `seats` as `spec` says. `places` keeps how many keys a provider that is gone had: their numbers
 /// are not given out again, because the last of their leases may still be on its way.
 pub(crate) fn reconcile(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     places: &mut HashMap<ProviderName, usize>,
     spec: &TreeSpec,
     common: &Common,
@@ -94,7 +94,7 @@ pub(crate) fn reconcile(
         },
     };
     let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
-    let gone: Vec<ProviderName> = seats
+    let gone: Vec<ProviderName> = slots
         .keys()
         .filter_map(|child| match child {
             Child::Provider(name) if !wanted(name) => Some(name.clone()),
@@ -102,7 +102,7 @@ pub(crate) fn reconcile(
         })
         .collect();
     for name in gone {
-        let known = stop(seats, &name, spec, &mut difference);
+        let known = stop(slots, &name, spec, &mut difference);
         places.insert(name, known);
     }
     for provider in &spec.providers {
@@ -112,7 +112,7 @@ pub(crate) fn reconcile(
             common,
             difference: &mut difference,
         };
-        aligned.reconcile(seats, places.get(&provider.name).copied().unwrap_or(0));
+        aligned.reconcile(slots, places.get(&provider.name).copied().unwrap_or(0));
     }
     difference
 }
@@ -120,13 +120,13 @@ pub(crate) fn reconcile(
 /// Lets a provider go: at once, or when the last request that may still use it is over. Says how many places its
 /// keys had.
 fn stop(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     name: &ProviderName,
     spec: &TreeSpec,
     difference: &mut Reconciliation,
 ) -> usize {
     let child = Child::Provider(name.clone());
-    let Some(ChildSlot::Provider(post)) = seats.get(&child) else {
+    let Some(ChildSlot::Provider(post)) = slots.get(&child) else {
         return 0;
     };
     let shared = Arc::clone(&post.actor.ring);
@@ -137,19 +137,19 @@ fn stop(
         .keys
         .iter()
         .enumerate()
-        .map(|(place, seat)| retire(seats, difference, spec, (name, place), seat.as_ref()?))
+        .map(|(place, slot)| retire(slots, difference, spec, name, place, slot.as_ref()?))
         .collect();
     let places = keys.len();
     if keys.iter().all(Option::is_none) {
-        let seat = seats.remove(&child);
-        difference.leaving.extend(seat.map(|seat| (child, seat)));
+        let slot = slots.remove(&child);
+        difference.leaving.extend(slot.map(|slot| (child, slot)));
     } else {
-        let seat = ProviderSlot {
+        let slot = ProviderSlot {
             handle,
             ring: Arc::clone(&shared),
             status: cell,
         };
-        difference.table.providers.insert(name.clone(), seat);
+        difference.table.providers.insert(name.clone(), slot);
         let new = KeyRing {
             order: present(&keys),
             keys,
@@ -164,28 +164,29 @@ fn stop(
 /// The places that are not empty.
 fn present(keys: &[Option<KeySlot>]) -> Vec<usize> {
     let places = keys.iter().enumerate();
-    let places = places.filter_map(|(place, seat)| seat.as_ref().map(|_| place));
+    let places = places.filter_map(|(place, slot)| slot.as_ref().map(|_| place));
     places.collect()
 }
 
-/// A key that the configuration has no longer: marked, or taken away once nobody may use it any more.
+/// A key that the configuration no longer has: it is marked, and removed once no lease uses it.
 fn retire(
-    seats: &mut BTreeMap<Child, ChildSlot>,
+    slots: &mut BTreeMap<Child, ChildSlot>,
     difference: &mut Reconciliation,
     spec: &TreeSpec,
-    (provider, place): (&ProviderName, usize),
-    seat: &KeySlot,
+    provider: &ProviderName,
+    place: usize,
+    slot: &KeySlot,
 ) -> Option<KeySlot> {
-    let until = seat.until.unwrap_or(spec.generation);
+    let until = slot.until.unwrap_or(spec.generation);
     if until > spec.oldest {
         return Some(KeySlot {
             until: Some(until),
-            ..seat.clone()
+            ..slot.clone()
         });
     }
     let child = Child::Key(provider.clone(), place);
-    let seat = seats.remove(&child);
-    difference.leaving.extend(seat.map(|seat| (child, seat)));
+    let slot = slots.remove(&child);
+    difference.leaving.extend(slot.map(|slot| (child, slot)));
     None
 }
 
@@ -198,9 +199,9 @@ struct Reconciling<'a> {
 }
 
 impl<'a> Reconciling<'a> {
-    fn reconcile(mut self, seats: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
+    fn reconcile(mut self, slots: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
         let child = Child::Provider(self.provider.name.clone());
-        let present = match seats.get(&child) {
+        let present = match slots.get(&child) {
             Some(ChildSlot::Provider(post)) => {
                 let actor = &post.actor;
                 Some((
@@ -214,17 +215,18 @@ impl<'a> Reconciling<'a> {
         let (handle, cell, ring) = present.unwrap_or_else(|| {
             let keys = vec![None; first_place];
             let ring = Arc::new(ArcSwap::from_pointee(self.ring(keys)));
-            let (seat, handle, cell) = self.provider_seat(&ring);
+            let (slot, handle, cell) = self.provider_seat(&ring);
             self.difference
                 .replaced
-                .extend(seats.insert(child.clone(), seat));
+                .extend(slots.insert(child.clone(), slot));
             self.difference.started.push(child);
             (handle, cell, ring)
         });
-        let keys = self.keys(seats, &handle, &ring.load());
-        let present = |seat: &&KeySlot| seat.until.is_none();
+        cell.latency.configure(&self.provider.models);
+        let keys = self.keys(slots, &handle, &cell, &ring.load());
+        let present = |slot: &&KeySlot| slot.until.is_none();
         let cells = keys.iter().flatten().filter(present);
-        let cells = cells.map(|seat| Arc::clone(&seat.status));
+        let cells = cells.map(|slot| Arc::clone(&slot.status));
         let cells = ProviderStatuses {
             provider: Arc::clone(&cell),
             keys: cells.collect(),
@@ -234,12 +236,12 @@ impl<'a> Reconciling<'a> {
             .statuses
             .providers
             .insert(name.clone(), cells);
-        let seat = ProviderSlot {
+        let slot = ProviderSlot {
             handle,
             ring: Arc::clone(&ring),
             status: cell,
         };
-        self.difference.table.providers.insert(name.clone(), seat);
+        self.difference.table.providers.insert(name.clone(), slot);
         let new = self.ring(keys);
         self.difference.rings.push((ring, new));
     }
@@ -247,47 +249,49 @@ impl<'a> Reconciling<'a> {
     /// The keys of the new ring: each that stays in its old place, new ones behind them.
     fn keys(
         &mut self,
-        seats: &mut BTreeMap<Child, ChildSlot>,
+        slots: &mut BTreeMap<Child, ChildSlot>,
         provider: &Handle<ProviderMessage>,
+        provider_status: &Arc<ProviderStatus>,
         old: &KeyRing,
     ) -> Vec<Option<KeySlot>> {
         let settings = self.settings();
         let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
             self.provider.keys.iter().enumerate().map(Some).collect();
         let mut keys = Vec::with_capacity(old.keys.len());
-        for (place, seat) in old.keys.iter().enumerate() {
-            let Some(seat) = seat else {
+        for (place, slot) in old.keys.iter().enumerate() {
+            let Some(slot) = slot else {
                 keys.push(None);
                 continue;
             };
             let same = |key: &&mut Option<(usize, &Option<ApiKey>)>| {
-                key.is_some_and(|(_, material)| *material == *seat.material)
+                key.is_some_and(|(_, material)| *material == *slot.material)
             };
-            let stays = seat.until.is_none()
+            let stays = slot.until.is_none()
                 && old.endpoint == self.provider.endpoint
                 && wanted
                     .iter_mut()
                     .find(same)
                     .is_some_and(|key| key.take().is_some());
             if stays {
-                let cell = Arc::clone(&seat.status);
+                let cell = Arc::clone(&slot.status);
                 self.difference.settings.push((cell, settings));
-                keys.push(Some(seat.clone()));
+                keys.push(Some(slot.clone()));
             } else {
-                let at = (&self.provider.name, place);
-                keys.push(retire(seats, self.difference, self.spec, at, seat));
+                let name = &self.provider.name;
+                keys.push(retire(slots, self.difference, self.spec, name, place, slot));
             }
         }
         let recall = self.restored();
         for (at, material) in wanted.into_iter().flatten() {
             let recall = recall.and_then(|recall| recall.keys.get(at));
             let child = Child::Key(self.provider.name.clone(), keys.len());
-            let (post, seat) = self.key_seat(keys.len(), material, recall, provider);
+            let (post, slot) =
+                self.key_seat(keys.len(), material, recall, provider, provider_status);
             self.difference
                 .replaced
-                .extend(seats.insert(child.clone(), post));
+                .extend(slots.insert(child.clone(), post));
             self.difference.started.push(child);
-            keys.push(Some(seat));
+            keys.push(Some(slot));
         }
         keys
     }
@@ -308,8 +312,8 @@ impl<'a> Reconciling<'a> {
         let mut order = Vec::with_capacity(left.len());
         for material in &self.provider.keys {
             let is_it = |place: &usize| {
-                let seat = keys.get(*place).and_then(Option::as_ref);
-                seat.is_some_and(|seat| seat.until.is_none() && *seat.material == *material)
+                let slot = keys.get(*place).and_then(Option::as_ref);
+                slot.is_some_and(|slot| slot.until.is_none() && *slot.material == *material)
             };
             if let Some(at) = left.iter().position(is_it) {
                 order.push(left.remove(at));
@@ -366,6 +370,7 @@ impl<'a> Reconciling<'a> {
         material: &Option<ApiKey>,
         recall: Option<&RestoredKey>,
         provider: &Handle<ProviderMessage>,
+        provider_status: &Arc<ProviderStatus>,
     ) -> (ChildSlot, KeySlot) {
         let id = KeyId {
             provider: self.provider.name.clone(),
@@ -392,32 +397,33 @@ impl<'a> Reconciling<'a> {
                 provider: provider.clone(),
             }),
             provider: provider.clone(),
+            provider_status: Arc::clone(provider_status),
             router: self.common.router.clone(),
             clock: self.common.clock,
             fault_hook: self.common.fault_hook.clone(),
         };
         let mut state = KeyState::new(settings.limits, settings.cooldown);
         if let Some(recall) = recall {
-            // Published before the actor runs: nobody has to ask it to hear that it is out.
+            // Published before the actor runs, so that readers see at once that it is out.
             let now = self.common.clock.now();
             state.restore(&recall.persisted, &recall.limits, now);
             cell.publish(key::published::view(&state, now));
             cell.publish_limits(state.learned_limits(now), state.limits_memory(now));
         }
-        let core = KeyCore::new(state, cell.settings());
-        let seat = KeySlot {
+        let core = KeyCore::new(state, Arc::clone(&cell));
+        let slot = KeySlot {
             status: cell,
             handle: handle.clone(),
             material,
             since: self.spec.generation,
             until: None,
         };
-        (ChildSlot::Key(post(actor, handle, core)), seat)
+        (ChildSlot::Key(post(actor, handle, core)), slot)
     }
 }
 
-/// A seat whose actor has not run yet: its first incarnation inherits `core`.
-pub(crate) fn post<A, M: ractor::Message, C>(
+/// The slot of a child that has not run yet: its first incarnation starts with `core`.
+pub(crate) fn post<A, M: ractor::Message, C: Leaves>(
     actor: A,
     handle: Handle<M>,
     core: C,

@@ -1,4 +1,4 @@
-//! The message that walks router → provider → key, and what its sender hears.
+//! The message that goes from router to provider to key, and its reply.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ use crate::domain::waiting::WaitTicket;
 /// A request's wish for a lease at any open candidate of its chain.
 #[derive(Debug)]
 pub struct RouteRequest {
-    /// The flattened chain.
+    /// The flattened chain of upstreams.
     pub chain: Arc<Chain>,
     /// What the caller asks for.
     pub operation: Operation,
@@ -32,7 +32,7 @@ pub struct RouteRequest {
     pub tokens: u64,
     /// The configuration under which the request began: keys that came later are not for it.
     pub generation: u64,
-    /// For whom it waits, if it has to.
+    /// The client and class under which it waits, if it has to.
     pub standing: Requester,
     /// When the request must have ended.
     pub deadline: Time,
@@ -40,11 +40,11 @@ pub struct RouteRequest {
     pub may_wait: bool,
     /// Until when it may.
     pub wait_until: Time,
-    /// Until when it waits for a preferred upstream rather than walk on.
+    /// Until when it waits for a preferred upstream rather than try the next one.
     pub patience_until: Time,
     /// Where the answer goes: to the request's task, directly.
     pub reply: oneshot::Sender<LeaseReply>,
-    /// Its place in the waiting room, once it had to wait. Its task knows of it too, to say who leaves.
+    /// Its ticket in the waiting room, once it had to wait. Its task shares it, to say which request leaves.
     pub(crate) ticket: Arc<OnceLock<WaitTicket>>,
     pub(crate) walk: RouteProgress,
 }
@@ -52,24 +52,24 @@ pub struct RouteRequest {
 /// What the router answers, or a key in its name.
 #[derive(Debug)]
 pub enum LeaseReply {
-    /// Go.
+    /// A lease: the attempt may start.
     Lease(Lease),
-    /// Nobody can serve it in time.
+    /// No upstream can serve the request in time.
     Refused(LeaseRefused),
 }
 
-/// Where a route stands on its way through the actors.
+/// How far a route has come on its way through the actors.
 #[derive(Debug, Default)]
 pub(crate) struct RouteProgress {
-    /// The candidate it is at, and what earlier ones of this walk answered.
+    /// The present candidate, and the refusals of earlier ones in this traversal.
     pub(crate) traversal: Traversal,
-    /// The router's count of readiness events when the walk began.
+    /// The router's count of readiness events when the traversal began.
     pub(crate) seen: u64,
     /// Until when it waits for an actor's restart, once it met one.
     pub(crate) grace_until: Option<Time>,
     /// When it first had to wait.
     pub(crate) parked_at: Option<Time>,
-    /// The provider's part of the walk.
+    /// The provider's part of the traversal.
     pub(crate) visit: ProviderVisit,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct ProviderVisit {
     pub(crate) asked: Vec<usize>,
     /// The leave that the provider gave.
     pub(crate) pass: Option<Pass>,
-    /// When that was.
+    /// When the refusal was made.
     pub(crate) since: Time,
     /// Held while this is the breaker's probe.
     pub(crate) probe: Option<ProbeToken>,
@@ -160,7 +160,7 @@ pub struct PlanRequest {
     pub tokens: u64,
     /// The configuration that it begins under.
     pub generation: u64,
-    /// For whom it would wait.
+    /// The client and class under which it would wait.
     pub standing: Requester,
     /// What bounds its waiting.
     pub limits: WaitLimits,
@@ -169,7 +169,7 @@ pub struct PlanRequest {
 /// A plan, and what it was made from.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// As of then.
+    /// The moment that the plan describes.
     pub at: Time,
     /// Where the request would go.
     pub plan: Plan,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::actors::fault_hook::FaultHook;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::restart::RestartPolicy;
@@ -16,7 +16,7 @@ use crate::runtime::clock::Clock;
 /// What the tree needs to know of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderSpec {
-    /// Its name.
+    /// The provider's name.
     pub name: ProviderName,
     /// Where its calls go. When that changes, its keys are others too: none is ever sent to a place that it was
     /// not configured for.
@@ -25,6 +25,8 @@ pub struct ProviderSpec {
     pub keys: Vec<Option<ApiKey>>,
     /// The order in which they take their turns.
     pub rotation: KeyRotation,
+    /// The models that the configuration names. Of others it is not kept how long they take: callers make them up.
+    pub models: Vec<ModelName>,
     /// What each key may do.
     pub limits: KeyLimits,
     /// How rate-limited keys cool.
@@ -35,6 +37,23 @@ pub struct ProviderSpec {
     pub retry_budget: RetryBudgetPolicy,
 }
 
+impl ProviderSpec {
+    /// A provider with these keys, in order, and the defaults of the configuration.
+    pub fn new(name: impl Into<ProviderName>, keys: Vec<Option<ApiKey>>) -> Self {
+        Self {
+            name: name.into(),
+            endpoint: String::new(),
+            keys,
+            rotation: KeyRotation::default(),
+            models: Vec::new(),
+            limits: KeyLimits::default(),
+            cooldown: CooldownPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            retry_budget: RetryBudgetPolicy::default(),
+        }
+    }
+}
+
 /// What is remembered of one key.
 #[derive(Clone, Debug)]
 pub struct RestoredKey {
@@ -42,7 +61,7 @@ pub struct RestoredKey {
     pub fingerprint: Fingerprint,
     /// Why it was out.
     pub persisted: PersistedKey,
-    /// Its learned limits.
+    /// The limits that were learned from answers.
     pub limits: Vec<PersistedLimit>,
 }
 
@@ -64,7 +83,7 @@ pub struct TreeSpec {
     pub generation: u64,
     /// The oldest configuration under which requests are still on their way. What only older ones may use goes.
     pub oldest: u64,
-    /// The providers.
+    /// The configured providers.
     pub providers: Vec<ProviderSpec>,
     /// What is remembered of them. Those that are new begin with it; what is there already knows better. Empty when
     /// nothing is kept.
@@ -73,8 +92,24 @@ pub struct TreeSpec {
     pub max_waiting: usize,
     /// How actors that fail are started again.
     pub restart: RestartPolicy,
-    /// The clock.
+    /// The time source of all actors.
     pub clock: Clock,
     /// Where a test makes actors fail.
     pub fault_hook: FaultHook,
+}
+
+impl TreeSpec {
+    /// The first configuration of a process that remembers nothing, with room for `max_waiting` requests that wait.
+    pub fn new(providers: Vec<ProviderSpec>, max_waiting: usize, clock: Clock) -> Self {
+        Self {
+            generation: 0,
+            oldest: 0,
+            providers,
+            restored: BTreeMap::new(),
+            max_waiting,
+            restart: RestartPolicy::default(),
+            clock,
+            fault_hook: FaultHook::default(),
+        }
+    }
 }

@@ -1,15 +1,19 @@
 //! What actors publish of themselves: the one thing that tests, health, metrics and pages look at.
 
-use crate::domain::dialect::Operation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::latency_status::LatencyStatus;
+pub use super::life_status::LifeStatus;
 use super::mailbox::Mailbox;
 use crate::domain::breaker::BreakerGate;
+pub use crate::domain::condition::Life;
+use crate::domain::condition::{BreakerCondition, KeyCondition};
 use crate::domain::cooldown::CooldownPolicy;
+use crate::domain::dialect::Operation;
 use crate::domain::ids::{KeyId, ModelName, ProviderName};
 use crate::domain::key_state::KeyFacts;
 use crate::domain::limits::KeyLimits;
@@ -20,59 +24,11 @@ use crate::domain::ramp::Recovery;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
-/// Whether an actor runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Life {
-    /// It runs.
-    Up,
-    /// It is new, or it ended, and is about to be started.
-    Restarting,
-    /// It failed too often and stays down for a while.
-    Quarantined,
-}
+/// The half of [`KeyStatus::in_flight`] that counts leases.
+const LOW: u64 = u32::MAX as u64;
 
-/// An actor's life, as the supervisor publishes it.
-#[derive(Debug)]
-pub struct LifeStatus {
-    state: AtomicU8,
-    starts: AtomicU32,
-}
-
-impl Default for LifeStatus {
-    fn default() -> Self {
-        Self {
-            state: AtomicU8::new(1),
-            starts: AtomicU32::new(0),
-        }
-    }
-}
-
-impl LifeStatus {
-    /// The present state.
-    pub fn get(&self) -> Life {
-        match self.state.load(Ordering::Relaxed) {
-            0 => Life::Up,
-            1 => Life::Restarting,
-            _ => Life::Quarantined,
-        }
-    }
-
-    /// How often it was started again.
-    pub fn restarts(&self) -> u32 {
-        self.starts.load(Ordering::Relaxed).saturating_sub(1)
-    }
-
-    pub(crate) fn set(&self, life: Life) {
-        let state = match life {
-            Life::Up => 0,
-            Life::Restarting => 1,
-            Life::Quarantined => 2,
-        };
-        if life == Life::Up {
-            self.starts.fetch_add(1, Ordering::Relaxed);
-        }
-        self.state.store(state, Ordering::Relaxed);
-    }
+fn low(both: u64) -> u32 {
+    u32::try_from(both & LOW).unwrap_or(u32::MAX)
 }
 
 /// What a key's actor last published.
@@ -86,7 +42,7 @@ pub struct KeySnapshot {
     pub held: Option<Time>,
     /// It was found invalid, and one request may probe it from then on.
     pub invalid: Option<Time>,
-    /// That request is under way, since then. For those who look: who routes asks the key.
+    /// Since when a probe is under way, for readers only: routes are decided by the key's actor.
     pub probing: Option<Time>,
     /// It cools for all models, or its quota is used up.
     pub cooling_all: Option<Refusal>,
@@ -98,7 +54,7 @@ impl KeySnapshot {
         self.facts(None).outage(now)
     }
 
-    /// Why the key would refuse `model` at `now`, as far as the view tells.
+    /// The refusal that the key would give for `model` at `now`, as far as the status shows.
     pub fn refusal(&self, model: &ModelName, now: Time) -> Option<Refusal> {
         let mut cooling = self.cooling.iter();
         let cooling = cooling.find(|(cooling, _)| cooling == model);
@@ -125,11 +81,11 @@ pub struct KeySettings {
     pub cooldown: CooldownPolicy,
 }
 
-/// The published state of one key, beside its actor. Written by that actor, `in_flight` also by the leases
-/// that end, `life` and `settings` by the supervisor.
+/// The published state of one key, beside its actor. Written by that actor; `life` and `settings` by the
+/// supervisor; `in_flight` also by leases that end while no incarnation runs.
 #[derive(Debug)]
 pub struct KeyStatus {
-    /// Which key.
+    /// The key's id.
     pub id: KeyId,
     /// By what it is known again after a restart; `None` when nothing is kept.
     pub fingerprint: Option<Fingerprint>,
@@ -139,7 +95,8 @@ pub struct KeyStatus {
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
     view: ArcSwap<KeySnapshot>,
-    in_flight: AtomicU32,
+    /// The number of incarnations in its upper half, the live leases in its lower one.
+    in_flight: AtomicU64,
     attempts: AtomicU64,
     /// The learned limit of requests at the same time; `u32::MAX` for none.
     concurrency: AtomicU32,
@@ -149,14 +106,14 @@ pub struct KeyStatus {
     limited: ArcSwap<Vec<Limited>>,
 }
 
-/// A configured limit that leaves no room for a request of so many tokens, nor for a larger one.
+/// A configured limit that leaves no room for a request of `tokens` tokens, nor for a larger one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Limited {
     tokens: u64,
     until: Time,
 }
 
-/// A model whose learned limits leave no room for a request of so many tokens, nor for a larger one.
+/// A model whose learned limits leave no room for a request of `tokens` tokens, nor for a larger one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Paced {
     model: ModelName,
@@ -173,7 +130,7 @@ impl KeyStatus {
             life: LifeStatus::default(),
             mailbox: Arc::default(),
             view: ArcSwap::default(),
-            in_flight: AtomicU32::new(0),
+            in_flight: AtomicU64::new(0),
             attempts: AtomicU64::new(0),
             concurrency: AtomicU32::new(u32::MAX),
             learned: ArcSwap::default(),
@@ -188,23 +145,27 @@ impl KeyStatus {
         self.view.load_full()
     }
 
-    /// The state for all models, in one word.
-    pub fn state(&self, now: Time) -> &'static str {
+    /// The state for all models.
+    pub fn condition(&self, now: Time) -> KeyCondition {
         if self.life.get() != Life::Up {
-            return "down";
+            return KeyCondition::Down;
         }
         let view = self.view.load();
         if view.held.is_some_and(|until| now < until) {
-            return "held";
+            return KeyCondition::Held;
         }
         if let Some(probe) = view.invalid {
-            return if now < probe { "invalid" } else { "probing" };
+            return if now < probe {
+                KeyCondition::Invalid
+            } else {
+                KeyCondition::Probing
+            };
         }
         let cooling = view.cooling_all;
         match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
-            Some(refusal) if refusal.reason == Reason::Exhausted => "quota_exhausted",
-            Some(_) => "cooling",
-            None => "usable",
+            Some(refusal) if refusal.reason == Reason::Exhausted => KeyCondition::Exhausted,
+            Some(_) => KeyCondition::Cooling,
+            None => KeyCondition::Usable,
         }
     }
 
@@ -220,14 +181,14 @@ impl KeyStatus {
         self.forget_unlearned();
     }
 
-    /// An operator wants it to start afresh: nothing that was learned holds anybody back.
+    /// An operator's release: no learned limit delays a request any more.
     pub(crate) fn forget_learned(&self) {
         self.paced.store(Arc::default());
         self.learned.store(Arc::default());
         self.publish_concurrency(None);
     }
 
-    /// What is no longer learned holds nobody back.
+    /// Removes the published delays of limits that are no longer learned.
     pub(crate) fn forget_unlearned(&self) {
         let pacing = self.settings.load().limits.pacing;
         if !pacing.learn {
@@ -240,9 +201,10 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases.
+    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled that; while no
+    /// incarnation runs, the leases that end are subtracted here.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Acquire)
+        low(self.in_flight.load(Ordering::Acquire))
     }
 
     /// Attempts started since the process began.
@@ -283,7 +245,7 @@ impl KeyStatus {
         self.limited.load().iter().map(|one| one.tokens).max()
     }
 
-    /// A request of `tokens` for `model` was told to wait: others need not ask.
+    /// A request of `tokens` for `model` has to wait: until then others of this size are not offered.
     pub(crate) fn publish_paced(&self, model: &ModelName, tokens: u64, until: Time, now: Time) {
         let mut all = self.paced.load().as_ref().clone();
         all.retain(|one| one.model != *model && now < one.until);
@@ -295,7 +257,8 @@ impl KeyStatus {
         self.paced.store(Arc::new(all));
     }
 
-    /// There is news of the model's limits: ask. How many tokens the request had that was told to wait, if one was.
+    /// The model's limits have changed: requests are offered again. Returns the tokens of the request that had to wait,
+    /// if any.
     pub(crate) fn forget_paced(&self, model: &ModelName) -> Option<u64> {
         let all = self.paced.load();
         let tokens = all.iter().find(|one| one.model == *model)?.tokens;
@@ -326,11 +289,14 @@ impl KeyStatus {
         limits.any(|limit| limit.left < 1.0 && !limit.is_over(now))
     }
 
-    /// Whether all its places are taken, configured or learned.
-    pub(crate) fn is_full(&self) -> bool {
-        let learned = self.concurrency.load(Ordering::Relaxed);
-        let configured = self.settings.load().limits.max_in_flight;
-        self.in_flight() >= learned.min(configured.unwrap_or(u32::MAX))
+    /// Whether it need not be asked, because all its places are taken by what is published. While messages wait for the
+    /// actor, or it handles one or starts, that may be out of date: a lease may have ended. Then only the actor knows, and
+    /// it handles a later offer after the end of that lease.
+    pub(crate) fn looks_full(&self) -> bool {
+        // The mailbox first: when it is empty, everything that was sent before is published.
+        let is_idle = self.mailbox.depth() <= 0;
+        let limits = self.settings.load().limits;
+        is_idle && limits.is_full(self.in_flight(), self.learned_concurrency())
     }
 
     pub(crate) fn publish_concurrency(&self, limit: Option<u32>) {
@@ -347,28 +313,55 @@ impl KeyStatus {
         self.view.store(Arc::new(view));
     }
 
-    pub(crate) fn lease_began(&self) {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+    /// The actor's part.
+    pub(crate) fn publish_in_flight(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX).min(LOW);
+        let set = |known: u64| Some((known & !LOW) | count);
+        // It always has a next value.
+        let _ = self
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
     }
 
-    /// Told by the lease itself, so that who hears of its end afterwards finds the place free.
-    pub(crate) fn lease_ended(&self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    /// Another incarnation runs, and looks itself for leases that have ended: from now on none of those is subtracted that
+    /// found the last one gone.
+    pub(crate) fn begin_incarnation(&self) {
+        self.in_flight.fetch_add(LOW + 1, Ordering::AcqRel);
+    }
+
+    /// The present incarnation's number, for [`ended_unheard`](Self::ended_unheard).
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire) & !LOW
+    }
+
+    /// A lease ended, and its end could not be sent to the incarnation of that number, since it had ended as well.
+    pub(crate) fn ended_unheard(&self, incarnation: u64) {
+        let subtract = |known: u64| {
+            let is_same = known & !LOW == incarnation;
+            (is_same && known & LOW > 0).then(|| known - 1)
+        };
+        // Another incarnation counts it itself.
+        let _ = self
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);
+    }
+
+    pub(crate) fn publish_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// What a provider's actor last published: only what is out of order.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ProviderSnapshot {
-    /// The address that the rest is about.
+    /// The address that this status is about.
     pub home: String,
     /// All keys cool until then.
     pub cooling: Option<Time>,
     /// What the next process should know of that.
     pub persisted: PersistedProvider,
-    /// By what the provider, at its present address, is known again after a restart; `None` when nothing is kept, and
-    /// while there is nothing to tell.
+    /// The fingerprint of the provider at its present address, by which the state file finds it; `None` when nothing is
+    /// kept and while there is nothing to keep.
     pub fingerprint: Option<Fingerprint>,
     /// An operator keeps it out until then.
     pub held: Option<Time>,
@@ -408,18 +401,22 @@ impl ProviderSnapshot {
         self.upstreams.iter().find(|it| it.model == *model)
     }
 
-    /// The state of a model's breaker in one word, until when it is open, and since when its probe is under way.
+    /// The state of a model's breaker, until when it is open, and since when its probe is under way.
     pub fn breaker(
         &self,
         model: &ModelName,
         now: Time,
-    ) -> (&'static str, Option<Time>, Option<Time>) {
+    ) -> (BreakerCondition, Option<Time>, Option<Time>) {
         match self.upstream(model).map(|it| it.breaker) {
-            None | Some(BreakerGate::Closed) => ("closed", None, None),
-            Some(BreakerGate::Open { until }) if now < until => ("open", Some(until), None),
+            None | Some(BreakerGate::Closed) => (BreakerCondition::Closed, None, None),
+            Some(BreakerGate::Open { until }) if now < until => {
+                (BreakerCondition::Open, Some(until), None)
+            }
             // The next request is the probe.
-            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => ("half_open", None, None),
-            Some(BreakerGate::Probing { since }) => ("half_open", None, Some(since)),
+            Some(BreakerGate::Open { .. } | BreakerGate::Probe) => {
+                (BreakerCondition::HalfOpen, None, None)
+            }
+            Some(BreakerGate::Probing { since }) => (BreakerCondition::HalfOpen, None, Some(since)),
         }
     }
 }
@@ -431,8 +428,10 @@ pub struct ProviderStatus {
     pub life: LifeStatus,
     /// What waits for its actor.
     pub mailbox: Arc<Mailbox>,
+    /// How its upstreams answered of late.
+    pub latency: LatencyStatus,
     view: ArcSwap<ProviderSnapshot>,
-    /// Where the rotation of its keys stands.
+    /// The position of the key rotation.
     turn: AtomicUsize,
 }
 
@@ -446,7 +445,7 @@ impl ProviderStatus {
         self.view.store(Arc::new(view));
     }
 
-    /// Where the rotation of its keys stands.
+    /// The position of the key rotation.
     pub(crate) fn turn(&self) -> usize {
         self.turn.load(Ordering::Relaxed)
     }
@@ -481,7 +480,7 @@ impl RouterStatus {
 /// One provider's published state.
 #[derive(Clone, Debug)]
 pub struct ProviderStatuses {
-    /// The provider's own.
+    /// The provider's own status.
     pub provider: Arc<ProviderStatus>,
     /// Its keys', in order.
     pub keys: Vec<Arc<KeyStatus>>,
@@ -492,8 +491,8 @@ pub struct ProviderStatuses {
 pub struct TreeStatus {
     /// The supervisor's life, as the tree's guardian publishes it.
     pub supervisor: Arc<LifeStatus>,
-    /// The router's.
+    /// The router's status.
     pub router: Arc<RouterStatus>,
-    /// By provider.
+    /// The status of each provider.
     pub providers: BTreeMap<ProviderName, ProviderStatuses>,
 }

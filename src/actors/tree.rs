@@ -25,7 +25,8 @@ pub use super::spec::{ProviderSpec, TreeSpec};
 use super::status::{Life, RouterStatus, TreeStatus};
 use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::latency::LatencySnapshot;
 use crate::domain::time::Time;
 use crate::domain::waiting::WaitTicket;
 use crate::runtime::clock::Clock;
@@ -50,16 +51,16 @@ pub struct TreeClient {
 
 /// A request whose route was lost in a crash asks again at once, then after pauses that double up to this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// The router's own answer at the deadline, with its reasons, is preferred to none: it gets so long.
+/// How long to wait past the deadline for the router's own refusal, which has its reasons.
 const OVERDUE: Duration = Duration::from_millis(1);
 
 impl TreeClient {
-    /// Walks one route through the tree and waits for the answer, which comes at its deadline at the latest.
+    /// Sends one route through the tree and waits for the answer, which comes at its deadline at the latest.
     ///
     /// A route that is lost because an actor crashed is sent again.
     ///
     /// # Errors
-    /// Why nobody can serve it in time.
+    /// Why no upstream can serve it in time.
     pub async fn lease(
         &self,
         deadline: Time,
@@ -78,8 +79,8 @@ impl TreeClient {
                     router: &self.router,
                     ticket: Some(ticket),
                 };
-                // The router answers at the deadline at the latest, and a crash closes the port: but those who
-                // wait in its room hear nothing while it is restarted.
+                // The router answers at the deadline at the latest, and a crash closes the port; but requests that
+                // wait in its room get no answer while it is restarted.
                 let end = self.clock.instant(deadline + OVERDUE);
                 let Ok(answer) = tokio::time::timeout_at(end, answer).await else {
                     break;
@@ -109,6 +110,14 @@ impl TreeClient {
         self.statuses.load_full()
     }
 
+    /// How an upstream answered of late, as its provider last published it; `None` for one that the configuration does
+    /// not name.
+    pub fn latency(&self, upstream: &Upstream) -> Option<LatencySnapshot> {
+        let cells = self.statuses.load();
+        let provider = &cells.providers.get(&upstream.provider)?.provider;
+        provider.latency.of(&upstream.model)
+    }
+
     /// Requests in flight at a provider.
     pub fn in_flight(&self, provider: &ProviderName) -> u32 {
         let cells = self.statuses.load();
@@ -123,8 +132,8 @@ impl TreeClient {
     }
 }
 
-/// Tells the router when a request leaves while it waits. By then its reply port is closed: a place that it has not come
-/// to yet is never given to it.
+/// Reports to the router that a request has left while it waited. By then its reply port is closed: a place that it has
+/// not reached yet is never given to it.
 struct LeaveGuard<'a> {
     router: &'a Handle<RouterMessage>,
     /// Its place in the waiting room; `None` when it has its answer.
@@ -166,7 +175,7 @@ impl Tree {
         let core = RouterCore::new(spec.max_waiting);
         let post = reconcile::post(actor, common.router.clone(), core);
         slots.insert(Child::Router, ChildSlot::Router(post));
-        // The supervisor starts whatever has a seat.
+        // The supervisor starts every child that has a slot.
         reconcile::reconcile(&mut slots, &mut HashMap::new(), &spec, &common).publish(&common);
         let supervisor = SupervisorActor {
             common: common.clone(),
@@ -209,7 +218,7 @@ impl Tree {
         CommandSender::new(self.supervisor.clone())
     }
 
-    /// The way in.
+    /// The client by which requests reach the actors.
     pub fn client(&self) -> &TreeClient {
         &self.client
     }

@@ -74,7 +74,7 @@ impl IntoResponse for AdminRefusal {
     }
 }
 
-/// What nobody has to keep, guess at or put into a page of its own.
+/// Adds the headers that forbid caching, sniffing and framing.
 pub(super) fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [

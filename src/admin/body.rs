@@ -105,7 +105,7 @@ impl BodyFields {
         }
     }
 
-    /// `model`: a name.
+    /// The member `model`: a model's name.
     pub(super) fn model(&mut self) -> Result<Option<ModelName>, AdminRefusal> {
         match self.take("model") {
             None => Ok(None),

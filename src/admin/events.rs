@@ -1,4 +1,4 @@
-//! The stream of events: server-sent events with ids, so that who was cut off can go on where it was.
+//! The stream of events: server-sent events with ids, so that a client that was cut off can resume.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ struct EventSubscription {
     /// To be sent first.
     first: Vec<Event>,
     halt: Abort,
-    /// Only held.
+    /// Held for its effect: the stream counts until this is dropped.
     _place: OwnedSemaphorePermit,
 }
 
@@ -76,7 +76,7 @@ fn shown(feed: &EventFeed, news: &FeedItem) -> Event {
             Event::default().id(id).event(event.name).data(data)
         }
         FeedItem::Missed(missed) => {
-            // Of another process nobody knows how many there were.
+            // The number is unknown for events of another process.
             let missed = Some(*missed).filter(|missed| *missed > 0);
             let data = json!({"type": "lagged", "missed": missed});
             Event::default().event("lagged").data(data.to_string())

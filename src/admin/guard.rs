@@ -1,5 +1,5 @@
-//! Who gets in. On a listener that needs no token the danger is a page in a browser on the same machine: it must
-//! neither read anything (a name of its own that leads here) nor change anything (a form, a script without leave).
+//! Authentication of the admin listener. Without tokens the danger is a page in a browser on the same machine: it must
+//! neither read anything (by DNS rebinding) nor change anything (by a form or a cross-origin script).
 
 use http::{Method, StatusCode, request::Parts};
 
@@ -10,8 +10,8 @@ use crate::wire::host::{self, NamedHost};
 use crate::wire::origin;
 use crate::wire::token::{self, TokenDigest};
 
-/// Paths that need no token, as the files of the page: they tell nothing but whether the process is well, and where to
-/// look.
+/// Paths that need no token, as the files of the page: they show nothing but whether the process is healthy, and where
+/// to look.
 const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 
 /// What a connection came in by.
@@ -19,7 +19,7 @@ const OPEN: [&str; 3] = ["/", "/health/live", "/health/ready"];
 pub struct AdminConnectionInfo {
     /// A Unix socket, which no page can reach.
     pub unix: bool,
-    /// Over TLS.
+    /// Whether the connection uses TLS.
     pub encrypted: bool,
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Verb {
     Cooldown,
 }
 
-/// `/keys/groq%231/…`
+/// Commands to a key: `/keys/groq%231/…`
 pub(super) async fn key(
     verb: Verb,
     State(admin): State<Arc<AdminState>>,
@@ -71,7 +71,7 @@ async fn order_key(
         provider: ProviderName::from(provider),
         index,
     };
-    let cell = find(&admin.dispatcher.cells(), &id)?;
+    let status = find(&admin.dispatcher.cells(), &id)?;
     let order = match verb {
         Verb::Hold => KeyCommand::Hold(fields.span()?),
         Verb::Release => KeyCommand::Release,
@@ -84,11 +84,11 @@ async fn order_key(
     };
     fields.finish()?;
     admin.operator.key(&id, order).await.map_err(down)?;
-    let state = upstreams::key(&cell, ClockReading::at(admin.clock));
+    let state = upstreams::key(&status, ClockReading::at(admin.clock));
     Ok(Json(state).into_response())
 }
 
-/// `/providers/groq/…`
+/// Commands to a provider: `/providers/groq/…`
 pub(super) async fn provider(
     verb: Verb,
     State(admin): State<Arc<AdminState>>,
@@ -114,7 +114,7 @@ pub(super) async fn provider(
 fn find(cells: &TreeStatus, id: &KeyId) -> Result<Arc<KeyStatus>, AdminRefusal> {
     let provider = cells.providers.get(&id.provider);
     let mut keys = provider.into_iter().flat_map(|cells| &cells.keys);
-    let found = keys.find(|cell| cell.id == *id);
+    let found = keys.find(|status| status.id == *id);
     found
         .cloned()
         .ok_or_else(|| unknown(&format!("there is no key `{id}`")))

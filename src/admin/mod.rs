@@ -1,4 +1,4 @@
-//! Floor 6: the admin listener. What a person who runs the process sees of it and may do to it, as JSON over HTTP;
+//! Floor 6: the admin listener, by which an operator sees and controls the process, as JSON over HTTP;
 //! `docs/admin.md` is its manual, `openapi.json` its description for programs.
 
 mod answer;
@@ -20,4 +20,6 @@ mod upstreams;
 
 pub use guard::AdminConnectionInfo;
 pub use service::AdminService;
-pub use state::{AdminState, CurrentConfig, LastReload, Mistake, ProcessCommand, Reloaded};
+pub use state::{
+    AdminParts, AdminState, CurrentConfig, LastReload, Mistake, ProcessCommand, Reloaded,
+};

@@ -1,5 +1,5 @@
-//! The live page: a few files that are part of the program. They tell nothing and need no token; what the page shows it
-//! asks for by itself, as any other client would.
+//! The live page: a few files that are part of the program. They hold no data and need no token; the page requests what
+//! it shows, as any other client would.
 
 use axum::Json;
 use axum::extract::Path;
@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Name, type, text.
+/// Name, content type and text of each file.
 const FILES: [(&str, &str, &str); 12] = [
     ("index.html", HTML, include_str!("page/index.html")),
     (
@@ -40,7 +40,7 @@ const FILES: [(&str, &str, &str); 12] = [
     ("orders.js", SCRIPT, include_str!("page/orders.js")),
 ];
 
-/// The page for a browser, and for everybody else where to look.
+/// The page for a browser; for any other client, where to look.
 pub(super) async fn root(headers: HeaderMap) -> Response {
     let mut response = if wants_html(&headers) {
         served("index.html")

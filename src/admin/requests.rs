@@ -22,9 +22,9 @@ use crate::domain::time::Time;
 use crate::telemetry::recent::NumberedRequest;
 use crate::telemetry::request_record::RequestRecord;
 
-/// So many are listed when nothing is said.
+/// The number of requests that are listed without `limit`.
 const USUAL: usize = 100;
-/// And at most so many.
+/// The largest `limit`.
 const MOST: usize = 1000;
 
 /// What of the list is wanted.
@@ -58,9 +58,12 @@ pub(super) async fn list(
     }
     let (ring, look) = (admin.recorder.recent(), ClockReading::at(admin.clock));
     let fits = |one: &Arc<NumberedRequest>| {
-        let told = &one.record;
-        let good = wanted.outcome == Which::All || told.is_failed();
-        good && wanted.target.as_ref().is_none_or(|it| *it == told.target)
+        let request = &one.record;
+        let good = wanted.outcome == Which::All || request.is_failed();
+        good && wanted
+            .target
+            .as_ref()
+            .is_none_or(|it| *it == request.target)
     };
     let found = ring.before(wanted.before.unwrap_or(u64::MAX)).filter(fits);
     let requests = found.take(limit).map(|one| summary(&one, look));
@@ -98,58 +101,58 @@ pub(super) async fn one(
 }
 
 fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
-    let told = &one.record;
-    let usage = told.usage.unwrap_or_default();
-    let last = told.attempts.last();
+    let request = &one.record;
+    let usage = request.usage.unwrap_or_default();
+    let last = request.attempts.last();
     object(json!({
         "number": one.number,
-        "id": *told.id,
-        "at": look.wall(told.started),
-        "client": told.client.as_deref(),
-        "operation": told.operation.path().get(1..),
-        "stream": told.stream,
-        "target": told.target,
-        "outcome": told.outcome,
-        "status": told.status,
+        "id": *request.id,
+        "at": look.wall(request.started),
+        "client": request.client.as_deref(),
+        "operation": request.operation.path().get(1..),
+        "stream": request.stream,
+        "target": request.target,
+        "outcome": request.outcome,
+        "status": request.status,
         "upstream": last.map(|record| record.upstream.to_string()),
         "key": last.map(|record| record.key.to_string()),
-        "attempts": told.attempts.len(),
-        "total_ms": millis(told.total()),
-        "first_token_ms": since(told, told.first_token),
+        "attempts": request.attempts.len(),
+        "total_ms": millis(request.total()),
+        "first_token_ms": since(request, request.first_token),
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
-        "trace_id": told.trace.as_ref().map(|trace| trace.trace_id.to_string()),
+        "trace_id": request.trace.as_ref().map(|trace| trace.trace_id.to_string()),
     }))
 }
 
-fn story(told: &RequestRecord, look: ClockReading) -> Map<String, Value> {
+fn story(request: &RequestRecord, look: ClockReading) -> Map<String, Value> {
     let names = |chain: &Chain| -> Vec<String> {
         let upstreams = chain.upstreams.iter();
         upstreams.map(ToString::to_string).collect()
     };
-    let tries = told
+    let tries = request
         .attempts
         .iter()
-        .map(|record| attempt(told, record, look));
+        .map(|record| attempt(request, record, look));
     object(json!({
-        "chain": told.chain.as_deref().map(names),
+        "chain": request.chain.as_deref().map(names),
         "tries": tries.collect::<Vec<_>>(),
-        "refused": told.refused.as_ref().map(|(at, refused)| refusal(told, *at, refused, look)),
+        "refused": request.refused.as_ref().map(|(at, refused)| refusal(request, *at, refused, look)),
     }))
 }
 
-fn attempt(told: &RequestRecord, record: &AttemptRecord, look: ClockReading) -> Value {
+fn attempt(request: &RequestRecord, record: &AttemptRecord, look: ClockReading) -> Value {
     json!({
         "upstream": record.upstream.to_string(),
         "key": record.key.to_string(),
         "attempt_reason": record.reason.as_str(),
-        "passed_over": declined(told, &record.passed_over, look),
-        "asked_ms": since(told, Some(record.asked)),
+        "passed_over": declined(request, &record.passed_over, look),
+        "asked_ms": since(request, Some(record.asked)),
         "waited_ms": millis(record.started.since(record.asked)),
-        "started_ms": since(told, Some(record.started)),
-        "first_byte_ms": since(told, record.first_byte),
-        "first_token_ms": since(told, record.first_token),
-        "ended_ms": since(told, Some(record.ended)),
+        "started_ms": since(request, Some(record.started)),
+        "first_byte_ms": since(request, record.first_byte),
+        "first_token_ms": since(request, record.first_token),
+        "ended_ms": since(request, Some(record.ended)),
         "outcome": record.class.as_str(),
         "status": record.status,
         "detail": record.detail.as_deref(),
@@ -157,21 +160,21 @@ fn attempt(told: &RequestRecord, record: &AttemptRecord, look: ClockReading) -> 
 }
 
 fn refusal(
-    told: &RequestRecord,
+    request: &RequestRecord,
     at: Time,
     refused: &attempts::LeaseRefused,
     look: ClockReading,
 ) -> Value {
     json!({
-        "at_ms": since(told, Some(at)),
+        "at_ms": since(request, Some(at)),
         "cause": refused.cause.as_str(),
-        "declined": declined(told, &refused.declined, look),
+        "declined": declined(request, &refused.declined, look),
     })
 }
 
 /// Candidates that could not take it, and why.
-fn declined(told: &RequestRecord, all: &[(usize, Refusal)], look: ClockReading) -> Vec<Value> {
-    let upstreams = told.chain.as_ref().map(|chain| &chain.upstreams[..]);
+fn declined(request: &RequestRecord, all: &[(usize, Refusal)], look: ClockReading) -> Vec<Value> {
+    let upstreams = request.chain.as_ref().map(|chain| &chain.upstreams[..]);
     let named = all.iter().filter_map(|(place, refusal)| {
         let upstream = upstreams?.get(*place)?;
         let until = refusal.ready_at.filter(|at| *at != Time::NEVER);
@@ -185,8 +188,8 @@ fn declined(told: &RequestRecord, all: &[(usize, Refusal)], look: ClockReading) 
 }
 
 /// Milliseconds since the request arrived.
-fn since(told: &RequestRecord, moment: Option<Time>) -> Option<f64> {
-    moment.map(|moment| millis(moment.since(told.started)))
+fn since(request: &RequestRecord, moment: Option<Time>) -> Option<f64> {
+    moment.map(|moment| millis(moment.since(request.started)))
 }
 
 fn millis(span: Duration) -> f64 {

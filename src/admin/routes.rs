@@ -70,7 +70,7 @@ fn routes() -> Vec<RouteEntry> {
     routes
 }
 
-/// All of them.
+/// All routes of the admin listener.
 pub(super) fn router(admin: Arc<AdminState>) -> Router {
     let mut router = Router::new();
     for (path, _, handler) in routes() {

@@ -25,7 +25,7 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    /// Serves all routes of the admin listener, to who came in by `entrance`.
+    /// Serves all routes of the admin listener on a connection that came in by `entrance`.
     pub fn new(admin: Arc<AdminState>, entrance: AdminConnectionInfo) -> Self {
         let router = routes::router(Arc::clone(&admin));
         Self {
@@ -43,7 +43,7 @@ impl Service<Request<Incoming>> for AdminService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        // As on the data listener: what follows a body in chunks may be somebody else's (RFC 9112, 6.1).
+        // As on the data listener: what follows a chunked body may be another client's request (RFC 9112, 6.1).
         let last = parts.headers.contains_key(header::TRANSFER_ENCODING);
         let judged = judge(&parts, &self.admin.now(), self.entrance);
         match judged {

@@ -18,7 +18,7 @@ use crate::runtime::clock::Clock;
 use crate::telemetry::recorder::Recorder;
 use crate::wire::token::TokenDigest;
 
-/// Streams of events at the same time, unless told otherwise.
+/// The default number of concurrent event streams.
 const STREAMS: usize = 64;
 
 /// What the admin listener knows.
@@ -31,7 +31,7 @@ pub struct AdminState {
     pub(super) clock: Clock,
     pub(super) dispatcher: TreeClient,
     pub(super) operator: CommandSender,
-    /// What is told of requests.
+    /// Holds the records of requests.
     pub(super) recorder: Arc<Recorder>,
     commands: mpsc::Sender<ProcessCommand>,
     /// Places for streams of events: fewer than connections, so that these never take all of them.
@@ -46,7 +46,7 @@ pub struct CurrentConfig {
     pub generation: u64,
     /// What may be asked for.
     pub targets: Arc<Targets>,
-    /// Who may call, by name; empty: anybody who can connect.
+    /// The clients, by name; empty: no client needs a token.
     pub clients: Vec<Arc<Client>>,
     /// The files that it came from.
     pub files: Vec<String>,
@@ -61,7 +61,7 @@ pub struct CurrentConfig {
 pub enum ProcessCommand {
     /// Read the configuration again, and say how that went.
     Reload(oneshot::Sender<Reloaded>),
-    /// End in order.
+    /// Start a graceful shutdown.
     Drain,
 }
 
@@ -79,20 +79,20 @@ pub struct Reloaded {
 pub struct Mistake {
     /// Where, if that is known.
     pub place: String,
-    /// What is wrong.
+    /// The mistake, in one sentence.
     pub message: String,
     /// What to write instead.
     pub suggestion: Option<String>,
 }
 
-/// The last reload.
+/// The last reload of the configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastReload {
-    /// When.
+    /// When it ended.
     pub at: Time,
     /// `signal`, `file` or `admin`.
     pub trigger: &'static str,
-    /// How it went.
+    /// Its result.
     pub reloaded: Reloaded,
 }
 
@@ -100,22 +100,53 @@ pub struct LastReload {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ShuttingDown;
 
+/// What the admin listener is made of.
+pub struct AdminParts {
+    /// The configuration in force.
+    pub now: CurrentConfig,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Ends the requests to the admin listener.
+    pub abort: Abort,
+    /// Reads the actors' published states.
+    pub dispatcher: TreeClient,
+    /// Sends operators' commands to the actors.
+    pub operator: CommandSender,
+    /// Requests, metrics and events.
+    pub recorder: Arc<Recorder>,
+    /// Sends commands to the process.
+    pub commands: mpsc::Sender<ProcessCommand>,
+    /// Counts the requests under way.
+    pub in_flight: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Gives the generation that the next request would get.
+    pub dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
+}
+
+impl std::fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminParts").finish_non_exhaustive()
+    }
+}
+
 impl AdminState {
-    /// Knows this until told otherwise. `in_flight` tells how many requests are under way, `dispatch` under what
-    /// the next one would begin.
-    pub fn new(
-        now: CurrentConfig,
-        (clock, halt): (Clock, Abort),
-        (dispatcher, operator, recorder): (TreeClient, CommandSender, Arc<Recorder>),
-        commands: mpsc::Sender<ProcessCommand>,
-        in_flight: Box<dyn Fn() -> usize + Send + Sync>,
-        dispatch: Box<dyn Fn() -> Arc<Dispatch> + Send + Sync>,
-    ) -> Self {
+    /// Starts with these.
+    pub fn new(parts: AdminParts) -> Self {
+        let AdminParts {
+            now,
+            clock,
+            abort,
+            dispatcher,
+            operator,
+            recorder,
+            commands,
+            in_flight,
+            dispatch,
+        } = parts;
         Self {
             now: ArcSwap::from_pointee(now),
             last_reload: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
-            abort: halt,
+            abort,
             clock,
             dispatcher,
             operator,
@@ -134,7 +165,7 @@ impl AdminState {
         self
     }
 
-    /// What holds now.
+    /// The configuration in force.
     pub fn now(&self) -> Arc<CurrentConfig> {
         self.now.load_full()
     }
@@ -154,12 +185,12 @@ impl AdminState {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Its clock.
+    /// The listener's clock.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Whether it has.
+    /// Whether the process is draining.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

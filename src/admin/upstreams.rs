@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::actors::status::{
-    KeySnapshot, KeyStatus, Life, LifeStatus, ProviderSnapshot, ProviderStatuses,
+    KeySnapshot, KeyStatus, LifeStatus, ProviderSnapshot, ProviderStatuses,
 };
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
@@ -62,12 +62,8 @@ pub(super) fn seconds(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-pub(super) fn life(cell: &LifeStatus) -> &'static str {
-    match cell.get() {
-        Life::Up => "up",
-        Life::Restarting => "restarting",
-        Life::Quarantined => "quarantined",
-    }
+pub(super) fn life(status: &LifeStatus) -> &'static str {
+    status.get().as_str()
 }
 
 /// A provider with its keys. `models` are those that the configuration names.
@@ -83,7 +79,7 @@ pub(super) fn provider(
         .chain(view.upstreams.iter().map(|it| &it.model));
     let models: BTreeSet<&ModelName> = named.collect();
     let upstreams = models.into_iter().map(|model| upstream(&view, model, look));
-    let keys = cells.keys.iter().map(|cell| key(cell, look));
+    let keys = cells.keys.iter().map(|status| key(status, look));
     json!({
         "name": name.as_str(),
         "life": life(&cells.provider.life),
@@ -95,7 +91,7 @@ pub(super) fn provider(
     })
 }
 
-/// Kept out by hand: until when, or (`null` in it) until it is released.
+/// An operator's hold: its end, or `null` in it until a release.
 fn hold(held: Option<Time>, look: ClockReading) -> Value {
     let held = held.filter(|until| look.now < *until);
     held.map_or(Value::Null, |until| json!({"until": look.moment(until)}))
@@ -119,7 +115,7 @@ fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> V
     let without: Vec<Value> = without.collect();
     json!({
         "model": model.as_str(),
-        "breaker": breaker,
+        "breaker": breaker.as_str(),
         "open_until": look.moment_if_ahead(until),
         "probe_since": since.map(|since| look.wall(since)),
         "gone_until": look.moment_if_ahead(known.and_then(|it| it.absences.everything(look.now))),
@@ -128,32 +124,32 @@ fn upstream(view: &ProviderSnapshot, model: &ModelName, look: ClockReading) -> V
     })
 }
 
-/// One key.
-pub(super) fn key(cell: &KeyStatus, look: ClockReading) -> Value {
-    let view = cell.view();
+/// A key's state as JSON.
+pub(super) fn key(status: &KeyStatus, look: ClockReading) -> Value {
+    let view = status.view();
     let KeyLimits {
         rpm,
         tpm,
         rpd,
         max_in_flight,
         ..
-    } = cell.settings().limits;
-    let learned = cell.learned_limits();
+    } = status.settings().limits;
+    let learned = status.learned_limits();
     let learned: Vec<Value> = learned.iter().map(|known| limit(known, look)).collect();
     json!({
-        "id": cell.id.to_string(),
-        "life": life(&cell.life),
-        "restarts": cell.life.restarts(),
-        "state": cell.state(look.now),
-        "in_flight": cell.in_flight(),
-        "attempts": cell.attempts(),
+        "id": status.id.to_string(),
+        "life": life(&status.life),
+        "restarts": status.life.restarts(),
+        "state": status.condition(look.now).as_str(),
+        "in_flight": status.in_flight(),
+        "attempts": status.attempts(),
         "hold": hold(view.held, look),
         "invalid": view.invalid.map(|probe| {
             json!({"probe": look.moment(probe), "probe_since": view.probing.map(|since| look.wall(since))})
         }),
         "cooling": cooling(&view, look),
         "limits": {"rpm": rpm, "tpm": tpm, "rpd": rpd, "max_in_flight": max_in_flight},
-        "learned": {"max_in_flight": cell.learned_concurrency(), "limits": learned},
+        "learned": {"max_in_flight": status.learned_concurrency(), "limits": learned},
     })
 }
 
@@ -191,4 +187,29 @@ fn limit(known: &LimitStatus, look: ClockReading) -> Value {
         "per_minute": known.per_minute,
         "whole": look.moment_if_ahead(known.whole_at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
+
+    #[test]
+    fn the_description_of_the_interface_names_the_states_that_there_are() {
+        let described: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let life = Life::ALL.map(Life::as_str);
+        let key = KeyCondition::ALL.map(KeyCondition::as_str);
+        let breaker = BreakerCondition::ALL.map(BreakerCondition::as_str);
+        for (schema, field, words) in [
+            ("Actor", "life", &life[..]),
+            ("Router", "life", &life),
+            ("Provider", "life", &life),
+            ("Key", "life", &life),
+            ("Key", "state", &key),
+            ("Upstream", "breaker", &breaker),
+        ] {
+            let property = &described["components"]["schemas"][schema]["properties"][field];
+            assert_eq!(property["enum"], json!(words), "{schema}.{field}");
+        }
+    }
 }

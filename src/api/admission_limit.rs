@@ -23,7 +23,7 @@ pub struct AdmissionLimit {
 #[derive(Debug)]
 pub(super) struct AdmissionPermit {
     in_flight: Arc<AtomicUsize>,
-    /// Only held.
+    /// Held for its effect: the client's own permit.
     _of_client: Option<access::ClientPermit>,
 }
 
@@ -36,12 +36,12 @@ impl AdmissionLimit {
         }
     }
 
-    /// From now on at most so many; those inside stay.
+    /// Changes the limit; requests in flight stay.
     pub fn resize(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// Requests inside.
+    /// Requests in flight.
     pub fn inside(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }

@@ -11,7 +11,7 @@ const KEY: HeaderName = HeaderName::from_static("x-pointsman-key");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 const DROPPED: HeaderName = HeaderName::from_static("x-pointsman-dropped");
 
-/// Says who answered.
+/// Adds the headers that name the upstream, the key and the number of attempts.
 pub(super) fn describe(headers: &mut HeaderMap, upstream: &Upstream, key: &KeyId, attempts: usize) {
     // Names come from the configuration and from callers' model names: what no header can hold is left out.
     let mut text =

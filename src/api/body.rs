@@ -19,18 +19,18 @@ use crate::runtime::task;
 use crate::runtime::yield_budget::YieldBudget;
 use crate::wire::encoding::{Coding, DecodeError, Decoder};
 
-/// What is left of a refused request's body is read this far, and so long, so that its client, which may be sending
-/// all of it before it reads anything, hears why: closing with unread bytes would reset the connection.
+/// A refused request's body is read to this size and for this long, so that its client, which may send all of it
+/// before it reads anything, gets the error: closing with unread bytes would reset the connection.
 const REST: usize = 4 * 1024 * 1024;
 const REST_TIME: Duration = Duration::from_secs(1);
 
-/// So much of a compressed body is decompressed at a time, in bytes: it may grow a thousandfold.
+/// The bytes of a compressed body that are decompressed at a time: they may grow a thousandfold.
 const STEP: usize = 1024;
 
 /// U+FEFF in UTF-8, which some programs put in front of a text. It is no part of JSON, and may be ignored (RFC 8259, 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the rest and throws it away, while the refusal goes out.
+/// Reads the remaining body and throws it away, while the refusal goes out.
 pub(super) fn discard(mut body: Body) {
     if body.is_end_stream() {
         return;
@@ -59,7 +59,8 @@ pub(super) fn discard(mut body: Body) {
 pub(super) async fn read(
     body: &mut Body,
     codings: &[Coding],
-    (max, pause): (usize, Duration),
+    max: usize,
+    pause: Duration,
     buffers: &Buffers,
 ) -> Result<Bytes, ApiError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -78,7 +79,7 @@ pub(super) async fn read(
         turn: YieldBudget::default(),
     };
     let read = match codings {
-        [] => read_plain(&mut pieces, (max, announced), &mut room).await?,
+        [] => read_plain(&mut pieces, max, announced, &mut room).await?,
         // Decoders are large: inside of the request's own future they would be moved with every request.
         codings => Box::pin(read_coded(&mut pieces, codings, max, &mut room)).await?,
     };
@@ -111,7 +112,8 @@ async fn read_coded(
 
 async fn read_plain(
     pieces: &mut BodyChunks<'_>,
-    (max, announced): (usize, usize),
+    max: usize,
+    announced: usize,
     room: &mut Buffered,
 ) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
@@ -165,15 +167,16 @@ impl BodyChunks<'_> {
             Some(Err(error)) => {
                 let message = "the body broke off";
                 let refusal = ApiError::new(ErrorCode::InvalidRequest, message);
-                Err(match is_malformed(&error) {
-                    true => refusal,
-                    false => refusal.caller_left(),
+                Err(if is_malformed(&error) {
+                    refusal
+                } else {
+                    refusal.caller_left()
                 })
             }
-            // Trailers say nothing.
+            // Trailers are ignored.
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
-                // Who never pauses must not keep the request's own time from being looked at.
+                // A body without pauses must not delay the request's timers.
                 self.turn.took(data.len()).await;
                 Ok(Some(data))
             }

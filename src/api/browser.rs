@@ -1,6 +1,6 @@
-//! Pages in browsers. Where nobody has to identify, a page of any site could spend the keys by calling this machine, so
-//! what a browser marks as from elsewhere is refused, and so is a name that a page could have for its own. Pages of
-//! allowed origins are told by CORS that they may read the answers.
+//! Pages in browsers. Without clients' tokens a page of any site could spend the keys by calling this machine. Requests
+//! that a browser marks as cross-site are refused, and so are host names that a page could control. Pages of
+//! allowed origins get CORS headers, so that they can read the answers.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -16,7 +16,7 @@ use crate::wire::origin;
 /// How long a browser may remember that it may call, in seconds: Chromium's limit.
 const REMEMBERED: &str = "7200";
 /// What a page may read of an answer's head, beside what it always may.
-const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, x-pointsman-upstream, x-pointsman-key, x-pointsman-attempts, x-pointsman-dropped";
+const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, x-pointsman-upstream, x-pointsman-key, x-pointsman-attempts, x-pointsman-dropped, x-pointsman-counted-by";
 /// Of a preflight that names no header.
 const USUAL_HEADERS: &str = "authorization, content-type";
 const PRIVATE_ASKED: HeaderName = HeaderName::from_static("access-control-request-private-network");
@@ -29,24 +29,25 @@ pub struct DataConnectionInfo {
     pub unix: bool,
     /// An address that only this machine can reach.
     pub local: bool,
-    /// Over TLS.
+    /// Whether the connection uses TLS.
     pub encrypted: bool,
 }
 
-/// What is done with a request before anybody looks at what it asks for.
+/// The decision about a request's head, before its route is served.
 pub(super) enum Judged {
-    /// It goes on.
+    /// The request is served.
     Pass,
     /// A preflight: that is its answer.
     Answered(Response),
-    /// It is refused.
+    /// The request is refused.
     Refused(ApiError),
 }
 
-/// Judges a request by its head. `open`: its route tells nothing and costs nothing.
+/// Judges a request by its head. `open`: its route shows nothing and costs nothing.
 pub(super) fn judge<B>(
     request: &Request<B>,
-    (serving, entrance): (&Serving, DataConnectionInfo),
+    serving: &Serving,
+    entrance: DataConnectionInfo,
     open: bool,
 ) -> Judged {
     let headers = request.headers();
@@ -67,16 +68,11 @@ pub(super) fn judge<B>(
     {
         return Judged::Answered(preflight(headers, origin));
     }
-    // Who knows a token may call from any page.
+    // A caller with a token may call from any page.
     if open || serving.clients.is_some() {
         return Judged::Pass;
     }
-    match doubt(
-        headers,
-        named,
-        (&serving.pages, entrance),
-        allowed.is_some(),
-    ) {
+    match doubt(headers, named, &serving.pages, entrance, allowed.is_some()) {
         None => Judged::Pass,
         Some(error) => Judged::Refused(error),
     }
@@ -85,7 +81,8 @@ pub(super) fn judge<B>(
 fn doubt(
     headers: &HeaderMap,
     named: NamedHost<'_>,
-    (pages, entrance): (&Pages, DataConnectionInfo),
+    pages: &Pages,
+    entrance: DataConnectionInfo,
     allowed: bool,
 ) -> Option<ApiError> {
     // A name in a certificate cannot be a page's own. From elsewhere an open listener may be called by names that only
@@ -94,7 +91,7 @@ fn doubt(
     let doubtful = strict || (!entrance.encrypted && !allowed && origin::is_marked(headers));
     if doubtful && !is_own(named, pages) {
         let message = "the Host of a request must be an address, localhost or a name of server.allowed_hosts, as long as \
-                       nobody has to identify (clients)";
+                       no clients are configured";
         return Some(ApiError::new(ErrorCode::HostNotAllowed, message));
     }
     if !allowed && origin::is_foreign(headers, named, entrance.encrypted) {
@@ -140,7 +137,7 @@ fn preflight(headers: &HeaderMap, origin: &HeaderValue) -> Response {
     response
 }
 
-/// What an answer says of who may read it.
+/// The CORS headers of an answer.
 #[derive(Debug)]
 pub(super) enum CorsAnswer {
     /// No page may call: nothing.
@@ -160,7 +157,7 @@ impl CorsAnswer {
         }
     }
 
-    /// Says it.
+    /// Writes the headers.
     pub(super) fn tell(self, headers: &mut HeaderMap) {
         if matches!(self, Self::Silent) {
             return;

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::admission_limit::AdmissionPermit;
 use super::error::ApiError;
-use super::handlers::write;
+use super::respond::write;
 use super::state::Serving;
 use crate::dispatch::{self, Counted};
 use crate::domain::error_code::ErrorCode;
@@ -28,7 +28,7 @@ pub(super) async fn serve(
     let caller = dialects::caller(operation);
     let (doc, client) = (request.doc.clone(), request.client.clone());
     let failed = match serving.dispatch.run(request).await {
-        Ok(answer) if answer.status < 500 && answer.status != 429 => return write(answer, place),
+        Ok(answer) if is_last_word(answer.status) => return write(answer, place),
         Ok(_) => None,
         Err(failed) if is_callers(failed.code) => {
             return ApiError::from(*failed).response(&id, caller);
@@ -47,6 +47,12 @@ pub(super) async fn serve(
     let by = if exact { "tokenizer" } else { "estimate" };
     headers.insert(COUNTED_BY, HeaderValue::from_static(by));
     response
+}
+
+/// Whether an upstream's answer goes back: its count, or its word on what is wrong with the request. One that does not have
+/// the route, or has no time for it, says nothing of the request.
+fn is_last_word(status: u16) -> bool {
+    status < 500 && !matches!(status, 404 | 405 | 429)
 }
 
 /// Whether a request would be refused whoever counted.

@@ -18,7 +18,7 @@ use crate::wire::dialect::CallerDialect;
 use crate::wire::encoding;
 use crate::wire::error_body::{AttemptLine, ErrorBody, SkippedLine};
 
-/// So many characters of what each upstream said are told.
+/// The number of characters of each upstream's message that are quoted.
 const SAID: usize = 200;
 
 /// An error on its way to the caller.
@@ -32,7 +32,7 @@ pub(super) struct ApiError {
     pub(super) skipped: Box<[Skipped]>,
     pub(super) arrived: Time,
     pub(super) ended: Time,
-    /// There is probably nobody left to hear of it.
+    /// The caller has probably left, so that this error reaches no one.
     pub(super) caller_left: bool,
 }
 
@@ -147,7 +147,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The first of what an upstream's answer said. What broke on the way there is nobody's word, and names addresses.
+/// The beginning of an upstream's error message. Texts of failures on the way there name addresses and are not quoted.
 fn said(record: &AttemptRecord) -> Option<&str> {
     let answered = record.status.is_some() && record.class != Class::Network;
     let text = record.detail.as_deref().filter(|_| answered)?;

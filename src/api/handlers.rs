@@ -7,37 +7,29 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::admission_limit::{AdmissionPermit, COME_BACK};
 use super::error::ApiError;
-use super::event_list::{self, EVENTS, is_events};
+use super::event_list;
 use super::identity::identify;
+use super::respond::{events, write};
 use super::routed::Routed;
 use super::state::{Api, Serving};
 use super::{answer_headers, body, count, keepalive, request_headers};
 use crate::access::Client;
-use crate::dispatch::{self, AnswerBody, ProxyResponse};
+use crate::dispatch;
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
 use crate::runtime::clock::Until;
-use crate::runtime::kept::Kept;
 use crate::telemetry::request_record::RequestRecord;
 use crate::wire::dialects;
 use crate::wire::encoding;
 use crate::wire::request::RequestError;
-
-/// Whether nginx may collect an answer: `ngx_http_proxy_module`, `proxy_buffering`.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// A whole answer of more bytes keeps its request's place until it is written. What is smaller fits into the buffers of
-/// its connection.
-const LARGE: usize = 64 * 1024;
 
 /// `POST` to any of the relayed operations.
 pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request) -> Response {
@@ -55,8 +47,16 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     let (head, mut body) = request.into_parts();
     let asks = asks_first(&head.headers);
     let routed = Routed::read(&head.uri);
-    let asked = (operation, routed.as_ref());
-    let admitted = admit(asked, (api, &serving), (head, &mut body), caller).await;
+    let admitted = admit(
+        operation,
+        routed.as_ref(),
+        api,
+        &serving,
+        head,
+        &mut body,
+        caller,
+    )
+    .await;
     let response = match admitted {
         Ok((request, place)) => {
             let until = Until(serving.dispatch.clock.instant(request.deadline));
@@ -69,7 +69,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
         }
         Err(error) => {
             let client = client.as_deref();
-            tell(operation, &serving, (&id, client, trace), arrived, &error);
+            record_refusal(operation, &serving, &id, client, trace, arrived, &error);
             if !asks {
                 body::discard(body);
             }
@@ -79,7 +79,7 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
     tagged(response, &id)
 }
 
-/// Whether a body comes only when it is asked for: who is refused is not told to send it.
+/// Whether the client sends the body only when asked (`Expect: 100-continue`): a refused client is not asked.
 fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
@@ -93,11 +93,13 @@ struct Caller<'a> {
     arrived: Time,
 }
 
-/// The log's line for a request that dispatch never hears of: what it asks for is not known.
-fn tell(
+/// Records a request that never reached dispatch, for the log; its target is unknown.
+fn record_refusal(
     operation: Operation,
     serving: &Serving,
-    (id, client, trace): (&Arc<str>, Option<&Client>, Option<Arc<TraceContext>>),
+    id: &Arc<str>,
+    client: Option<&Client>,
+    trace: Option<Arc<TraceContext>>,
     arrived: Time,
     error: &ApiError,
 ) {
@@ -109,9 +111,10 @@ fn tell(
         stream: false,
         target: String::new(),
         chain: None,
-        outcome: match error.caller_left {
-            true => "caller_left",
-            false => error.code.as_str(),
+        outcome: if error.caller_left {
+            "caller_left"
+        } else {
+            error.code.as_str()
         },
         status: (!error.caller_left).then(|| error.code.status()),
         attempts: Vec::new(),
@@ -131,11 +134,14 @@ fn tagged(mut response: Response, id: &str) -> Response {
     response
 }
 
-/// Everything that can be refused before dispatch hears of it.
+/// All checks before the request reaches dispatch.
 async fn admit(
-    (operation, routed): (Operation, Option<&Routed>),
-    (api, serving): (&Api, &Serving),
-    (head, body): (Parts, &mut Body),
+    operation: Operation,
+    routed: Option<&Routed>,
+    api: &Api,
+    serving: &Serving,
+    head: Parts,
+    body: &mut Body,
     caller: Caller<'_>,
 ) -> Result<(dispatch::Request, AdmissionPermit), ApiError> {
     if api.abort.is_on() {
@@ -149,8 +155,8 @@ async fn admit(
     let unsupported = request_headers::unsupported(&head.headers)?;
     let codings = encoding::codings(&head.headers)
         .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
-    let bounds = (serving.max_body, serving.body_timeout);
-    let reading = body::read(body, &codings, bounds, &serving.dispatch.buffers);
+    let (max, pause) = (serving.max_body, serving.body_timeout);
+    let reading = body::read(body, &codings, max, pause, &serving.dispatch.buffers);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
     let until = policy.deadline_of(caller.arrived, shorter);
@@ -160,7 +166,7 @@ async fn admit(
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
-    // Only now: a body that comes slowly keeps nobody else out.
+    // Not before the body is there: a slow body must not take a place from others.
     let place = api.admission.enter(client.as_deref())?;
     drop(reads);
     let doc = dialects::caller(operation)
@@ -176,12 +182,13 @@ async fn admit(
             };
             ApiError::new(code, error.to_string())
         })?;
-    let (deadline, silence) = match doc.stream() {
-        true => (
+    let (deadline, silence) = if doc.stream() {
+        (
             policy.deadline_of(caller.arrived, patience.whole),
             patience.silence,
-        ),
-        false => (until, None),
+        )
+    } else {
+        (until, None)
     };
     // Comments are bytes too: where they come in time the caller does not hang up before the answer begins.
     let comments = serving.stream_keepalive;
@@ -241,52 +248,6 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
     }
 }
 
-fn events(body: Body, mut headers: HeaderMap) -> Response {
-    // Whatever the upstream called them: they were understood as events.
-    if !headers.get(header::CONTENT_TYPE).is_some_and(is_events) {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENTS));
-    }
-    // nginx would collect the whole stream before it passes it on.
-    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache"));
-    // What came compressed was looked at, and goes on plain.
-    headers.remove(header::CONTENT_ENCODING);
-    headers.remove(header::CONTENT_LENGTH);
-    let mut response = Response::new(body);
-    *response.headers_mut() = headers;
-    response
-}
-
-pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Response {
-    let mut headers = std::mem::take(&mut answer.headers);
-    answer_headers::describe(&mut headers, &answer.upstream, &answer.key, answer.attempts);
-    answer_headers::name_dropped(&mut headers, &answer.dropped);
-    match answer.body {
-        AnswerBody::Full(body) => {
-            headers.remove(header::CONTENT_LENGTH);
-            let large = body.len() > LARGE;
-            let mut response = Response::new(Body::from(body));
-            if large {
-                response.extensions_mut().insert(Kept::new(place));
-            }
-            *response.status_mut() =
-                StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-            *response.headers_mut() = headers;
-            response
-        }
-        AnswerBody::Stream(relay) => {
-            let body = relay.map(move |chunk| {
-                // The place is taken until the stream ends or is dropped.
-                let _ = &place;
-                chunk
-            });
-            events(Body::from_stream(body), headers)
-        }
-    }
-}
-
 /// A connection that is to become a WebSocket: the client is to send a request instead. At once, so that it falls back
 /// without delay.
 pub(super) fn no_upgrade(request: Request) -> Response {
@@ -297,7 +258,7 @@ pub(super) fn no_upgrade(request: Request) -> Response {
     refuse(request, &ApiError::new(ErrorCode::UpgradeRequired, message))
 }
 
-/// Anything else.
+/// Any other path.
 pub(super) async fn unknown_route(request: Request) -> Response {
     let message = format!(
         "there is no route {} {}",
@@ -320,7 +281,7 @@ pub(super) async fn wrong_method(request: Request) -> Response {
     )
 }
 
-/// Refuses before anything of it is looked at but the head; told in the log where it asks for an operation.
+/// Refuses by the head alone, and logs it where the path is that of an operation.
 pub(super) fn turn_away(
     operation: Option<Operation>,
     serving: &Serving,
@@ -331,7 +292,7 @@ pub(super) fn turn_away(
         let id = request_headers::request_id(request.headers());
         let arrived = serving.dispatch.clock.now();
         let trace = request_headers::trace(&request, &serving.dispatch.recorder);
-        tell(operation, serving, (&id, None, trace), arrived, error);
+        record_refusal(operation, serving, &id, None, trace, arrived, error);
         let (head, body) = request.into_parts();
         if !asks_first(&head.headers) {
             body::discard(body);

@@ -16,7 +16,7 @@ use crate::actors::status::Life;
 use crate::dispatch::Dispatch;
 use crate::domain::ids::Upstream;
 
-/// Its paths, which are open to everybody.
+/// The paths of the health checks, which need no token.
 pub(super) const PATHS: [&str; 3] = ["/health", "/health/live", "/health/ready"];
 
 pub(super) async fn live(request: Request) -> Response {
@@ -67,8 +67,8 @@ fn readiness(api: &Api) -> (StatusCode, &'static str) {
     }
 }
 
-/// Whether an attempt there would be let through right now, as far as the actors publish. Places that are all taken, and
-/// limits that are used up for a moment, do not count: whoever comes is served in turn.
+/// Whether an attempt there would be let through right now, as far as the actors publish. A key that is full, or a
+/// limit that is used up for a moment, does not count: requests wait for it and are served.
 fn is_usable(dispatch: &Dispatch, upstream: &Upstream) -> bool {
     let now = dispatch.clock.now();
     let cells = dispatch.tree.cells();

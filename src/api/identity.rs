@@ -1,4 +1,4 @@
-//! Who calls: the token of a request, when there are clients at all.
+//! Identifies the calling client by the request's token, when clients are configured.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::access::Client;
 use crate::domain::error_code::ErrorCode;
 use crate::wire::token;
 
-/// The client whose token the request carries; `None` where nobody has to identify.
+/// The client of the request's token; `None` where no clients are configured.
 pub(super) fn identify(
     serving: &Serving,
     uri: &Uri,
@@ -28,7 +28,7 @@ pub(super) fn identify(
                     "a client token is needed: send `authorization: Bearer TOKEN`, `x-api-key: TOKEN`, \
                      `x-goog-api-key: TOKEN` or `?key=TOKEN`"
                 }
-                Some(_) => "nobody has this client token: ask whoever runs this gateway for one",
+                Some(_) => "this client token is unknown: ask the operator of this gateway for one",
             };
             Err(ApiError::new(ErrorCode::InvalidClientToken, message))
         }

@@ -13,6 +13,7 @@ mod identity;
 mod keepalive;
 mod model_list;
 mod request_headers;
+mod respond;
 mod routed;
 mod routes;
 mod service;

@@ -17,7 +17,7 @@ use crate::wire::dialect::CallerDialect;
 use crate::wire::dialects::caller_of;
 use crate::wire::model_entry::ModelEntry;
 
-/// `GET /v1/models`.
+/// Serves `GET /v1/models`.
 pub(super) async fn models(State(api): State<Arc<Api>>, request: Request) -> Response {
     let serving = api.serving();
     match identify(&serving, request.uri(), request.headers()) {

@@ -28,7 +28,7 @@ pub struct ApiService {
 }
 
 impl ApiService {
-    /// Serves all routes of the data listener, to who came in by `entrance`.
+    /// Serves all routes of the data listener on a connection that came in by `entrance`.
     pub fn new(api: Arc<Api>, entrance: DataConnectionInfo) -> Self {
         let router = routes::router(Arc::clone(&api));
         Self {
@@ -57,45 +57,45 @@ impl Service<Request<Incoming>> for ApiService {
         let serving = self.api.serving();
         let readable = CorsAnswer::of(&serving.pages, request.headers());
         let open = health::PATHS.contains(&request.uri().path());
-        let judged = browser::judge(&request, (&serving, self.entrance), open);
+        let judged = browser::judge(&request, &serving, self.entrance, open);
         match (judged, operation) {
             (Judged::Pass, Some(operation)) => {
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
                 Box::pin(async move {
                     let response = handlers::relay(operation, &api, request).await;
-                    Ok(finished((last, readable), response))
+                    Ok(finished(last, readable, response))
                 })
             }
             (Judged::Pass, None) if asks_for_websocket(&request) => {
                 let response = handlers::no_upgrade(request.map(Body::new));
-                Box::pin(async move { Ok(finished((last, readable), response)) })
+                Box::pin(async move { Ok(finished(last, readable, response)) })
             }
             (Judged::Pass, None) => {
                 let answering = self.router.call(request);
-                Box::pin(async move { Ok(finished((last, readable), answering.await?)) })
+                Box::pin(async move { Ok(finished(last, readable, answering.await?)) })
             }
             (Judged::Answered(response), _) => Box::pin(async move { Ok(response) }),
             (Judged::Refused(error), operation) => {
                 let request = request.map(Body::new);
                 let response = handlers::turn_away(operation, &serving, request, &error);
-                Box::pin(async move { Ok(finished((last, readable), response)) })
+                Box::pin(async move { Ok(finished(last, readable, response)) })
             }
         }
     }
 }
 
-/// Whether nothing that follows on the connection may be taken for a request.
+/// Whether the connection must close after this request.
 ///
-/// A body in chunks may have come with a length too; the HTTP library rightly goes by the chunks and lets no one know,
-/// but who sent it on may have gone by the length, and then what follows is not a request of the same caller. Closing
-/// is what RFC 9112, 6.1 asks for. SDKs name a length, so it costs next to nothing.
+/// A chunked body may have come with a length too. The HTTP library goes by the chunks, as it should, and does not
+/// report the length; but a proxy in front may have gone by it, and then what follows belongs to another caller.
+/// Closing is what RFC 9112, 6.1 asks for. SDKs send a length, so this costs almost nothing.
 fn is_last<B>(request: &Request<B>) -> bool {
     request.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
 /// What every answer says, whatever was asked for. `last`: nothing that follows may be taken for a request.
-fn finished((last, readable): (bool, CorsAnswer), mut response: Response) -> Response {
+fn finished(last: bool, readable: CorsAnswer, mut response: Response) -> Response {
     readable.tell(response.headers_mut());
     if last {
         let close = HeaderValue::from_static("close");

@@ -16,7 +16,7 @@ use crate::wire::model_entry::ModelEntry;
 /// What the data listener needs to know.
 pub struct Api {
     serving: ArcSwap<Serving>,
-    /// Counts those inside, and keeps the rest out.
+    /// Limits the requests in flight.
     pub admission: AdmissionLimit,
     draining: AtomicBool,
     /// When it comes, what is still under way ends.
@@ -27,7 +27,7 @@ pub struct Api {
 pub struct Serving {
     /// Serves requests.
     pub dispatch: Arc<Dispatch>,
-    /// Who may call; `None`: anybody who can connect.
+    /// The clients; `None`: no token is needed.
     pub clients: Option<Clients>,
     /// Which pages in browsers may call.
     pub pages: Pages,
@@ -43,7 +43,7 @@ pub struct Serving {
 }
 
 impl Api {
-    /// A listener's state that serves like this until told otherwise.
+    /// A listener's state that starts with `serving`.
     pub fn new(serving: Serving, door: AdmissionLimit, halt: Abort) -> Self {
         Self {
             serving: ArcSwap::from_pointee(serving),
@@ -63,7 +63,7 @@ impl Api {
         self.serving.store(Arc::new(serving));
     }
 
-    /// From now on not ready, so that nobody sends more; what comes is still served.
+    /// Makes readiness fail, so that load balancers send no more; requests that come are still served.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }

@@ -21,7 +21,7 @@ use crate::runtime::task::{self, TaskGuard};
 const CONNECTIONS: usize = 256;
 /// How often an address that is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// At the end streams of events get so long to tell of it.
+/// How long streams of events get at the end to report the shutdown.
 const ERROR_EVENT_GRACE: Duration = Duration::from_secs(1);
 
 /// Its addresses, bound but for those that are taken.
@@ -217,7 +217,7 @@ impl RunningAdmin {
     }
 }
 
-/// What the admin listener needs to know of this configuration, whose chains the history tells apart from now on.
+/// What the admin listener needs of this configuration. From now on the history counts its targets separately.
 pub(super) fn now(config: &Config, dispatch: &Dispatch) -> CurrentConfig {
     let virtuals = config.targets.chains();
     let virtuals = virtuals.map(|chain| (&*chain.target, &chain.upstreams[..]));
@@ -271,11 +271,26 @@ pub(super) fn mistake(error: &dyn std::error::Error) -> Mistake {
     }
 }
 
-/// Tells the admin listener how a reload went.
+/// Gives the admin listener the result of a reload.
 pub(super) fn told(admin: &AdminState, trigger: &'static str, reloaded: &Reloaded) {
     admin.reloaded(LastReload {
         at: admin.clock().now(),
         trigger,
         reloaded: reloaded.clone(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_configuration_from_being_taken_over_shows_no_key() {
+        let cause = std::io::Error::other("cannot read sk-live-abcdefghijklmnopqrstuvwx0123");
+        let shown = mistake(&cause).message;
+        assert!(
+            !shown.contains("abcdefgh") && shown.contains("cannot read"),
+            "{shown}"
+        );
+    }
 }

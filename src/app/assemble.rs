@@ -1,6 +1,6 @@
 //! From a configuration to the parts that run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,11 +14,9 @@ use crate::actors::tree::TreeClient;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{
-    Continuation, Dispatch, Endpoint, HedgeController, LatencyTable, NativeOperations,
-};
+use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, NativeOperations};
 use crate::domain::dialect::Operation;
-use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::RetryBudgetPolicy;
 use crate::domain::restart::RestartPolicy;
 use crate::domain::secret::ApiKey;
@@ -167,7 +165,7 @@ fn endpoint_of(
         transport: prefill,
     });
     let headers = provider.headers.iter().filter_map(|(name, value)| {
-        // Legal by validation.
+        // Validation has accepted the value.
         let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))
@@ -294,6 +292,7 @@ pub(super) fn tree_spec(
             .map(|key| key.material.clone())
             .collect(),
         rotation: provider.key_rotation,
+        models: named(config, &provider.name),
         limits: provider.limits,
         cooldown: provider.cooldown,
         breaker: provider.breaker,
@@ -330,9 +329,9 @@ pub(super) fn dispatch(
         policy: config.dispatch,
         hedge_controller: config.policies.hedge().then(|| {
             let policy = config.dispatch.hedge.unwrap_or_default();
-            HedgeController::new(policy, named(config), known)
+            HedgeController::new(policy, known)
         }),
-        latencies: LatencyTable::new(named(config), before.map(|before| &before.latencies)),
+        cache: None,
         policies: config.policies.clone(),
         clock,
         abort: halt.clone(),
@@ -344,13 +343,16 @@ pub(super) fn dispatch(
     }
 }
 
-/// The upstreams that the configuration names.
-fn named(config: &Config) -> impl Iterator<Item = Upstream> {
+/// The models of a provider that the configuration names.
+fn named(config: &Config, provider: &ProviderName) -> Vec<ModelName> {
     let lines = config.targets.listed().iter();
-    lines.flat_map(|line| line.chain.upstreams.iter().cloned())
+    let upstreams = lines.flat_map(|line| &line.chain.upstreams);
+    let upstreams = upstreams.filter(|upstream| upstream.provider == *provider);
+    let models: BTreeSet<_> = upstreams.map(|upstream| &upstream.model).collect();
+    models.into_iter().cloned().collect()
 }
 
-/// Who may call; those that were there before keep their counts.
+/// The configured clients; those that were there before keep their counts.
 pub(super) fn clients(config: &Config, before: Option<&Clients>) -> Option<Clients> {
     let clients = config.clients.iter();
     let clients = clients.map(|client| (client.policy.clone(), &client.tokens[..]));

@@ -13,7 +13,7 @@ pub enum StartError {
     /// An address that cannot be bound.
     #[error("cannot listen on {address}: is another process using it?")]
     Bind {
-        /// As configured.
+        /// The address as configured.
         address: String,
         /// What the operating system says.
         source: io::Error,
@@ -24,7 +24,7 @@ pub enum StartError {
          `clients`, set server.insecure_open: true, or restart with another server.listen"
     )]
     Open {
-        /// The real one.
+        /// The address that is bound.
         address: String,
     },
     /// Certificates that cannot be used.
@@ -33,9 +33,9 @@ pub enum StartError {
     /// A provider whose client cannot be made.
     #[error("provider `{name}` cannot be set up")]
     Provider {
-        /// Which.
+        /// The name of what failed.
         name: String,
-        /// Why.
+        /// The underlying error.
         source: ClientError,
     },
     /// A state file that cannot be written.

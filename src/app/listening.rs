@@ -11,13 +11,13 @@ use crate::listener::{
 };
 use crate::runtime::{descriptors, task};
 
-/// Everything that listens.
+/// The listeners of the process.
 pub(super) struct RunningListeners {
     addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
     /// Where callers from outside may be let in, and whether they are encrypted.
     outside: Vec<(Listen, bool)>,
-    /// Whether who is encrypted shows a certificate.
+    /// Whether TLS clients must show a certificate.
     identified: bool,
     pub(super) drain: Drain,
     /// As it was at the start: but for certificates it takes a restart.
@@ -25,7 +25,7 @@ pub(super) struct RunningListeners {
 }
 
 impl RunningListeners {
-    /// Binds every address, then takes the place of whoever listens on a Unix socket.
+    /// Binds every address, then takes over Unix sockets from the process that listened before.
     pub(super) async fn bind(
         server: &ServerConfig,
         passed: &mut Passed,
@@ -78,7 +78,7 @@ impl RunningListeners {
         })
     }
 
-    /// The real addresses.
+    /// The bound addresses.
     pub(super) fn addresses(&self) -> &[String] {
         &self.addresses
     }
@@ -107,7 +107,7 @@ impl RunningListeners {
         }
     }
 
-    /// Takes over what can be: certificates. Says what of the rest takes a restart.
+    /// Takes over new certificates. Returns which other changes need a restart.
     pub(super) fn reload(
         &mut self,
         server: &ServerConfig,
@@ -155,13 +155,13 @@ impl RunningListeners {
 /// Addresses that are bound and not served yet: connections wait.
 pub(super) struct BoundListeners {
     listeners: Vec<Listener>,
-    /// For others who listen.
+    /// Given to the reload of certificates.
     pub(super) tls: Option<Arc<Tls>>,
     server: ServerConfig,
 }
 
 impl BoundListeners {
-    /// Serves.
+    /// Starts to serve requests.
     pub(super) fn serve(self, api: &Arc<Api>) -> RunningListeners {
         let (drain, shutdown) = Drain::new();
         let mut addresses = Vec::new();

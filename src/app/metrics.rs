@@ -1,4 +1,4 @@
-//! What metrics are told of the other parts: names that may become labels, and the state when somebody asks.
+//! Connects metrics to the other parts: names that may become labels, and the state on a scrape.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
@@ -12,6 +12,7 @@ use crate::actors::status::{KeyStatus, Life, LifeStatus, TreeStatus};
 use crate::admin::AdminState;
 use crate::api::Api;
 use crate::config::{Config, ProviderConfig};
+use crate::domain::condition::BreakerCondition;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::metrics::specs::Sizes;
@@ -23,10 +24,10 @@ use crate::telemetry::names;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::traces::Traces;
 
-/// At the end there is so much time for a last push.
+/// How long the last push may take at the end.
 const LAST_PUSH: Duration = Duration::from_secs(5);
 
-/// What counts.
+/// Creates the metrics of a configuration.
 pub(super) fn start(config: &Config) -> Result<Metrics, StartError> {
     let named = named(config);
     let sizes = Sizes {
@@ -117,7 +118,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
     }
     let keys = cells.providers.iter().flat_map(|(name, cells)| {
         let keys = cells.keys.iter();
-        keys.map(move |cell| state_of_key(name, cell, now))
+        keys.map(move |status| state_of_key(name, status, now))
     });
     Some(StateGauges {
         in_flight: api.admission.inside(),
@@ -138,11 +139,7 @@ fn state(api: &Weak<Api>, admin: &Weak<AdminState>) -> Option<StateGauges> {
 fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
     let actor = |name: String, life: &LifeStatus, mailbox: Option<i64>| ActorGauges {
         name,
-        life: match life.get() {
-            Life::Up => "up",
-            Life::Restarting => "restarting",
-            Life::Quarantined => "quarantined",
-        },
+        life: life.get(),
         restarts: life.restarts(),
         mailbox,
     };
@@ -156,18 +153,18 @@ fn actors(cells: &TreeStatus) -> Vec<ActorGauges> {
         ),
     ];
     for (name, cells) in &cells.providers {
-        let cell = &cells.provider;
+        let status = &cells.provider;
         actors.push(actor(
             format!("provider {name}"),
-            &cell.life,
-            Some(cell.mailbox.depth()),
+            &status.life,
+            Some(status.mailbox.depth()),
         ));
         let keys = cells.keys.iter();
-        actors.extend(keys.map(|cell| {
+        actors.extend(keys.map(|status| {
             actor(
-                format!("key {}", cell.id),
-                &cell.life,
-                Some(cell.mailbox.depth()),
+                format!("key {}", status.id),
+                &status.life,
+                Some(status.mailbox.depth()),
             )
         }));
     }
@@ -184,37 +181,38 @@ fn state_of_upstream(upstream: &Upstream, cells: &TreeStatus, now: Time) -> Upst
             .as_ref()
             .is_none_or(|view| view.gate(model, None, now).is_err());
     let keys = cells.map(|cells| &cells.keys[..]).unwrap_or_default();
-    let usable = |cell: &&Arc<KeyStatus>| {
-        cell.life.get() == Life::Up && cell.view().refusal(model, now).is_none()
+    let usable = |status: &&Arc<KeyStatus>| {
+        status.life.get() == Life::Up && status.view().refusal(model, now).is_none()
     };
     UpstreamGauges {
         upstream: upstream.clone(),
-        breaker: view.map_or("closed", |view| view.breaker(model, now).0),
+        breaker: view.map_or(BreakerCondition::Closed, |view| view.breaker(model, now).0),
         keys: keys.len(),
-        usable: match out {
-            true => 0,
-            false => keys.iter().filter(usable).count(),
+        usable: if out {
+            0
+        } else {
+            keys.iter().filter(usable).count()
         },
     }
 }
 
-fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGauges {
-    let view = cell.view();
+fn state_of_key(provider: &ProviderName, status: &KeyStatus, now: Time) -> KeyGauges {
+    let view = status.view();
     let ends = view.cooling.iter().map(|(_, until)| *until);
     let whole = view.cooling_all.and_then(|refusal| refusal.ready_at);
     let last = ends
         .chain(whole)
         .filter(|until| *until != Time::NEVER)
         .max();
-    let configured = cell.settings().limits.max_in_flight;
-    let learned = cell.learned_concurrency();
-    let limits = cell.learned_limits();
+    let configured = status.settings().limits.max_in_flight;
+    let learned = status.learned_concurrency();
+    let limits = status.learned_limits();
     KeyGauges {
-        id: cell.id.clone(),
-        state: cell.state(now),
+        id: status.id.clone(),
+        state: status.condition(now),
         cooldown: last.map_or(0.0, |until| until.until(now).as_secs_f64()),
-        in_flight: cell.in_flight(),
-        attempts: cell.attempts(),
+        in_flight: status.in_flight(),
+        attempts: status.attempts(),
         concurrency: configured.into_iter().chain(learned).min(),
         limits: limits
             .iter()
@@ -231,7 +229,7 @@ fn state_of_key(provider: &ProviderName, cell: &KeyStatus, now: Time) -> KeyGaug
     }
 }
 
-/// Pushes a last time, if anything is pushed. Whoever is `patient` waits for it, so long and no longer.
+/// Pushes a last time, if anything is pushed. With `patient` it waits for that, for a bounded time.
 pub(super) async fn end(recorder: &Arc<Recorder>, patient: bool) {
     if !recorder.metrics().is_some_and(Metrics::pushes) {
         return;

@@ -1,6 +1,6 @@
-//! Keeps what is known of keys in a file: once a second, when the actors have published something else.
+//! Writes the state of keys to a file: once a second, when the actors have published a change.
 //!
-//! The task looks whether the published views are still the ones that it saw last, by their addresses: that costs
+//! The task compares the addresses of the published statuses with those that it saw last, which costs
 //! the actors nothing. All I/O happens on threads that may block.
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// The end of the process does not wait longer for its last version.
 const LAST: Duration = Duration::from_secs(2);
 
-/// The configured file, opened, and what it held told in the log.
+/// Opens the configured file, and logs what it held.
 pub(super) async fn open(config: &Config, clock: Clock) -> Result<Option<Opening>, StartError> {
     let Some(path) = config.state_path.clone() else {
         return Ok(None);
@@ -111,7 +111,7 @@ impl StateWriter {
         }
     }
 
-    /// What is known of the keys of `config`, those included that were gone for a while.
+    /// The restored state of the keys of `config`, those included that were gone for a while.
     pub(super) async fn restored(
         &self,
         config: &Config,
@@ -136,11 +136,11 @@ impl StateWriter {
 /// What came of a piece of work on the file.
 enum Done {
     Written(Store, std::io::Result<()>),
-    /// With what the process before wrote last, when this one is now who writes.
+    /// The store, with the last state of the process before if this one now holds the lock.
     Tried(Store, Option<Option<(Fingerprinter, StateSnapshot)>>),
 }
 
-/// The task's own.
+/// The state of the task.
 struct StateWriterTask {
     /// Not here while work on it is under way.
     store: Option<Store>,
@@ -165,7 +165,7 @@ impl StateWriterTask {
                 ask = asked.recv() => match ask {
                     Some(StoreRequest::Recall(reply)) => {
                         self.look();
-                        // Whoever asked may be gone.
+                        // The sender may be gone.
                         let _ = reply.send(self.snapshot.clone());
                     }
                     Some(StoreRequest::Finish(reply)) => {
@@ -256,7 +256,7 @@ impl StateWriterTask {
         }))
     }
 
-    /// Tries to become the one who writes, when another process was.
+    /// Tries to become the writer, when another process was.
     fn take_over(&mut self) -> Option<JoinHandle<Done>> {
         let mut store = self.store.take_if(|store| !store.is_held())?;
         let anchor = self.clock.anchor();

@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 
 use crate::config::files_at;
 
-/// Between two looks.
+/// The interval between two checks of the files.
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at what is just changing.
 const SETTLING: Duration = Duration::from_millis(100);
-/// A file that never comes to rest is read all the same after so many looks.
+/// A file that keeps changing is read after this many checks.
 const LOOKS: u32 = 20;
 
 /// Files and directories of files, and what was seen of them last.
 pub(super) struct Watch {
     files: Vec<PathBuf>,
     seen: u64,
-    /// When to look again: kept here, because who waits for a change also waits for other things.
+    /// When to check next: kept here, because the caller also waits for other things.
     next: Instant,
     /// While they are changing, how many more looks they get to come to rest.
     restless: Option<u32>,
@@ -41,8 +41,8 @@ impl Watch {
         watch
     }
 
-    /// Completes when one of them differs from what was seen last, and has come to rest: who edits a file in place
-    /// may just be writing it. Never without files. May be dropped and called again: nothing is forgotten.
+    /// Completes when a file differs from the last check and no longer changes: an editor may
+    /// still be writing it. Never without files. Cancel-safe: may be dropped and called again.
     pub(super) async fn changed(&mut self) {
         loop {
             tokio::time::sleep_until(self.next).await;
@@ -60,7 +60,7 @@ impl Watch {
         }
     }
 
-    /// What is watched.
+    /// The files that are watched.
     pub(super) fn watches(&self) -> &[PathBuf] {
         &self.files
     }
@@ -139,7 +139,7 @@ mod tests {
         let quiet = tokio::time::timeout(EVERY * 9 / 2, watch.changed()).await;
         assert!(quiet.is_err());
         fs::write(&file, "tw").unwrap();
-        // Seen, but it may still be written; who waits has something else to do in between.
+        // Seen, but it may still be written; the caller may wait for other things in between.
         let seen = EVERY / 2 + SETTLING / 2;
         assert!(tokio::time::timeout(seen, watch.changed()).await.is_err());
         fs::write(&file, "two").unwrap();

@@ -14,7 +14,7 @@ use crate::domain::secret::ApiKey;
 
 /// The variable that holds the token. It is never on the command line, where other users of the machine see it.
 const TOKEN: &str = "POINTSMAN_ADMIN_TOKEN";
-/// For one answer.
+/// How long to wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The state of a thousand keys has about a megabyte.
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -28,7 +28,7 @@ pub(super) enum AdminError {
         message: String,
         suggestion: String,
     },
-    #[error("cannot tell where the admin listener is; name its address with --admin")]
+    #[error("the address of the admin listener is unknown; set it with --admin")]
     Configuration(#[source] ConfigErrors),
     #[error(
         "{0} is a different port each time: take the one of the log line `listening`, with --admin"
@@ -44,7 +44,7 @@ pub(super) enum AdminError {
     Unasked(#[from] Unasked),
     #[error("{address} wants a token: set {TOKEN}, or name a file that holds it with --token-file")]
     NeedsToken { address: Listen },
-    #[error("{address} knows no {path}: is the process older than this command?")]
+    #[error("{address} has no {path}: is the process older than this command?")]
     Unknown { address: Listen, path: String },
     #[error("{address} refuses ({status} {code}): {message}")]
     Refused {
@@ -82,7 +82,7 @@ impl AdminClient {
         Ok(Self { address, token })
     }
 
-    /// Where it is.
+    /// The address of the admin listener.
     pub(super) fn address(&self) -> &Listen {
         &self.address
     }

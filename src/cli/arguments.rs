@@ -14,7 +14,7 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CliCommand {
-    /// Serve requests until told to stop.
+    /// Serve requests until stopped.
     Serve(Serve),
     /// Read the configuration, print what it means, and exit with 78 if it has mistakes.
     Check(Check),
@@ -98,7 +98,7 @@ pub(super) struct Explain {
     /// The most tokens that its answer may have.
     #[arg(long, value_name = "N")]
     pub(super) output_tokens: Option<u64>,
-    /// Who asks: the name of a client.
+    /// The name of the client that asks.
     #[arg(long, value_name = "NAME")]
     pub(super) client: Option<String>,
     #[command(flatten)]

@@ -128,7 +128,7 @@ pub(super) fn nearest(all: Vec<Listen>) -> Result<Listen, Option<Listen>> {
     Err(any_port)
 }
 
-/// An address that stands for all of the machine's is asked through the loopback one.
+/// A wildcard address is reached through the loopback address.
 fn nearby(address: &str) -> Listen {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
     Listen::Tcp(match host {

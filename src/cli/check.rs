@@ -30,9 +30,10 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
             None => listen.to_string(),
         })
         .collect();
-    let sources = match config.sources.is_empty() {
-        true => "environment".to_owned(),
-        false => config.sources.join(", "),
+    let sources = if config.sources.is_empty() {
+        "environment".to_owned()
+    } else {
+        config.sources.join(", ")
     };
     writeln!(out, "read        {sources}")?;
     writeln!(out, "listen      {}", listen.join(", "))?;
@@ -288,7 +289,7 @@ fn header_names(provider: &ProviderConfig) -> Vec<&str> {
 fn proxy(provider: &ProviderConfig) -> Option<String> {
     match provider.proxy.as_ref()? {
         ProxyConfig::Off => None,
-        ProxyConfig::Environment => Some("as the environment says".to_owned()),
+        ProxyConfig::Environment => Some("from the environment".to_owned()),
         ProxyConfig::Url(url) => {
             let url = url.expose();
             let (scheme, rest) = url.split_once("://")?;

@@ -55,7 +55,7 @@ pub(super) fn say_json(text: &str) {
     drop(std::io::stdout().write_all(json(text).as_bytes()));
 }
 
-/// What went wrong. Much of it quotes the configuration, where a key may stand in a wrong place.
+/// Prints an error. Its text may quote the configuration, where a key may be in a wrong place.
 pub(super) fn complain(text: &str) {
     let text = masked(text);
     let text = plain(&text, true);

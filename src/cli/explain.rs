@@ -25,9 +25,10 @@ pub(super) fn run(arguments: Explain) -> ExitCode {
             return ExitCode::from(CANNOT_BIND);
         }
     };
-    match as_json {
-        true => say_json(&format!("{explained:#}\n")),
-        false => say(&table(&explained)),
+    if as_json {
+        say_json(&format!("{explained:#}\n"));
+    } else {
+        say(&table(&explained));
     }
     match explained["answer"].as_str() {
         Some("goes_now") => ExitCode::SUCCESS,
@@ -65,9 +66,10 @@ fn table(explained: &Value) -> String {
         _ => detail,
     };
     // Writing to a text never fails.
-    let _ = match target.is_empty() {
-        true => writeln!(out, "{answer}"),
-        false => writeln!(out, "{target}: {answer}"),
+    let _ = if target.is_empty() {
+        writeln!(out, "{answer}")
+    } else {
+        writeln!(out, "{target}: {answer}")
     };
     if explained["ranked_per_request"] == true {
         out.push_str("  the upstreams are ranked anew for each request: the next one may see another order\n");

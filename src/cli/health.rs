@@ -26,7 +26,7 @@ enum Unwell {
         message: String,
         suggestion: String,
     },
-    #[error("cannot tell where to ask; name the address with --address")]
+    #[error("the address is unknown; set it with --address")]
     Configuration(#[source] ConfigErrors),
     #[error(
         "{0} is a different port each time: take the one of the log line `listening`, with --address"
@@ -56,9 +56,10 @@ pub(super) fn run(arguments: Health) -> ExitCode {
 }
 
 fn is_well(arguments: Health) -> Result<String, Unwell> {
-    let path = match arguments.ready {
-        true => "/health/ready",
-        false => "/health/live",
+    let path = if arguments.ready {
+        "/health/ready"
+    } else {
+        "/health/live"
     };
     let address = match arguments.address {
         Some(given) => Listen::parse(&given).map_err(|(message, suggestion)| Unwell::Address {

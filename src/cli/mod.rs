@@ -32,9 +32,10 @@ pub fn main() -> ExitCode {
 
 fn check(arguments: &Check) -> ExitCode {
     if arguments.reference || arguments.schema {
-        say(&match arguments.schema {
-            true => format!("{:#}\n", config::schema()),
-            false => config::reference(),
+        say(&if arguments.schema {
+            format!("{:#}\n", config::schema())
+        } else {
+            config::reference()
         });
         return ExitCode::SUCCESS;
     }
@@ -54,9 +55,10 @@ fn check(arguments: &Check) -> ExitCode {
         };
         return refuse(&ConfigErrors::one(problem), arguments.json);
     }
-    match arguments.json {
-        true => say_json(&format!("{:#}\n", check::render_json(&config))),
-        false => say(&check::render(&config)),
+    if arguments.json {
+        say_json(&format!("{:#}\n", check::render_json(&config)));
+    } else {
+        say(&check::render(&config));
     }
     ExitCode::SUCCESS
 }

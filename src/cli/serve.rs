@@ -67,7 +67,7 @@ pub(super) fn run(arguments: Serve) -> ExitCode {
     };
     let read = Box::new(move || config::load(&request));
     let end = runtime.block_on(app::run(&config, passed, read));
-    // What is left by now was told to end and did not.
+    // What is left by now was aborted and did not end.
     runtime.shutdown_background();
     match end {
         Ok(()) => ExitCode::SUCCESS,

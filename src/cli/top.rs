@@ -39,7 +39,7 @@ use crate::runtime::clock::Clock;
 /// How soon news, the end of the process and a countdown are shown at the latest.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// How long the screen may take to put the terminal back after it was told to end.
+/// How long the screen may take to restore the terminal after it was asked to end.
 const GRACE: Duration = Duration::from_millis(400);
 
 /// Why there is nothing to be seen.
@@ -51,7 +51,7 @@ enum TopError {
     Admin(#[from] AdminError),
     #[error("the terminal fails")]
     Terminal(#[source] io::Error),
-    #[error("the screen failed; please report what stands above")]
+    #[error("the screen failed; please report the message above")]
     Screen,
 }
 
@@ -74,7 +74,7 @@ fn show(arguments: Top) -> Result<(), TopError> {
     }
     let client = AdminClient::new(arguments.side)?;
     let mut model = TopModel::new(client.address().to_string());
-    // What is wrong with address or token is better said without a screen.
+    // A wrong address or token is reported before the screen is drawn.
     model.hear(feed::look(&client)?);
     let look = Theme::new(std::env::var("NO_COLOR").ok().as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -93,7 +93,7 @@ fn show(arguments: Top) -> Result<(), TopError> {
     // does not come back.
     std::thread::spawn(move || {
         let ended = on_screen(&mut model, &feed, look, &flag);
-        // Nobody may wait for it any more.
+        // There may be no receiver any more.
         drop(tell.send(ended));
     });
     runtime.block_on(async {

@@ -1,7 +1,7 @@
-//! Where a process with this configuration listens, for a command that only wants to ask it something.
+//! The addresses on which a process with this configuration listens, for commands that query it.
 //!
-//! A process goes on with what it has when its file turns out to have mistakes. Whoever asks it must not take such
-//! a file for a dead process, so nothing but the addresses is judged here.
+//! A running process keeps its configuration when its file turns out to have mistakes. A command must not take such
+//! a file for a dead process, so only the addresses are validated here.
 
 use config::{Value, ValueKind};
 

@@ -78,7 +78,7 @@ pub(super) fn resolve(
         } else {
             report.problem(
                 "server.admin_listen",
-                format!("{listen} can be reached from outside, and nobody has to identify"),
+                format!("{listen} can be reached from outside, and no token is needed"),
                 "listen on 127.0.0.1 or a unix: socket, set server.admin_token, or set server.insecure_open: true",
             );
         }

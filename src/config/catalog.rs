@@ -13,7 +13,7 @@ use crate::wire::dialects::{self, Dialect};
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuiltIn {
-    /// Its name.
+    /// The provider's name.
     pub id: String,
     /// API root without a trailing slash; empty for echo.
     pub base_url: String,
@@ -29,9 +29,9 @@ pub struct BuiltIn {
     /// Other names for it.
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// A warning for those who use it.
+    /// A warning for users of the provider.
     pub note: Option<String>,
-    /// How it is told to go on from the beginning of an answer, as in the configuration.
+    /// How it is asked to continue the beginning of an answer, as in the configuration.
     prefill: Option<String>,
     /// Where it takes that, if not at `base_url`.
     pub prefill_url: Option<String>,
@@ -42,7 +42,7 @@ pub struct BuiltIn {
 }
 
 impl BuiltIn {
-    /// What it speaks.
+    /// The dialect of the provider's API.
     pub fn dialect(&self) -> Dialect {
         let named = self.dialect.as_deref().and_then(dialects::upstream);
         named.unwrap_or_else(dialects::usual)
@@ -67,7 +67,7 @@ impl BuiltIn {
         }
     }
 
-    /// How it is told to go on from the beginning of an answer, if it can be.
+    /// How it is asked to continue the beginning of an answer, if it can.
     pub fn prefill(&self) -> Option<Prefill> {
         self.prefill.as_deref().and_then(Prefill::named)
     }

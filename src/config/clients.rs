@@ -1,4 +1,4 @@
-//! `clients`: who may call. Tokens leave this file only as their hashes.
+//! `clients`: the callers and their tokens. Tokens leave this file only as their hashes.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ section! {
         tpm: NonZeroU64,
         /// The same as `limits.max_in_flight`.
         max_in_flight: NonZeroU32,
-        /// Whose turn comes first among those who wait: `high`, `normal` or `low`. Default `normal`.
+        /// The class in which its requests wait: `high`, `normal` or `low`. Default `normal`.
         priority: Priority,
     }
 }
@@ -178,7 +178,7 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
     ClientConfig { policy, tokens }
 }
 
-/// A limit stands in one of two places.
+/// The value of a limit that may be written in one of two places.
 fn either<T>(
     values: (Option<T>, Option<T>),
     name: &str,

@@ -1,7 +1,7 @@
-//! What keys are called, what they hold and what they mean, as data: the reference and the schema are written from it.
+//! The names, kinds and meanings of keys, as data: the reference and the schema are written from it.
 //!
-//! A value that can be read must be able to say what it is ([`Describe`] stands above `FromNode`), so that no key comes
-//! without a description.
+//! A value that can be read must describe itself ([`Describe`] is a supertrait of `FromNode`), so that every key has
+//! a description.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Section {
     pub fields: &'static [FieldSpec],
 }
 
-/// One key.
+/// One key of a section.
 pub(super) struct FieldSpec {
     /// Its name, then its other names.
     pub names: &'static [&'static str],
@@ -29,7 +29,7 @@ pub(super) struct FieldSpec {
 }
 
 impl Section {
-    /// Where it stands: `llm.providers[].retry`; empty for the whole file.
+    /// The section's path, such as `llm.providers[].retry`; empty for the whole file.
     pub fn path(&self) -> &'static str {
         let mut parts = self.about.iter().flat_map(|line| line.split('`'));
         parts.nth(1).unwrap_or_default()
@@ -56,7 +56,7 @@ impl Section {
         self.path().replace("[]", "")
     }
 
-    /// Its own schema.
+    /// The schema of the value.
     pub fn schema(&self) -> Value {
         let mut properties = serde_json::Map::new();
         for field in self.fields {
@@ -126,7 +126,7 @@ impl FieldSpec {
         }
     }
 
-    /// The value that it has when it is absent, if its documentation tells one.
+    /// The value when the key is absent, if its documentation names one.
     pub fn default(&self) -> Option<Value> {
         let text = self.split_default().1?;
         Some(serde_json::from_str(&text).unwrap_or(Value::String(text)))
@@ -164,7 +164,7 @@ impl Shape {
         }
     }
 
-    /// One of these words; `false` stands for `off`, as YAML once had it.
+    /// One of these words; `false` means `off`, as in YAML 1.1.
     pub fn choice<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         let words: Vec<&str> = words.into_iter().collect();
         let mut values: Vec<Value> = words.iter().map(|word| Value::from(*word)).collect();
@@ -178,7 +178,7 @@ impl Shape {
         shape
     }
 
-    /// A section.
+    /// A value that is a section.
     pub fn section(section: &'static Section) -> Self {
         let word = format!("[section](#{})", section.anchor());
         let mut shape = Self::plain(&word, reference(&section.part()));
@@ -189,7 +189,7 @@ impl Shape {
     /// A list of such values.
     pub fn listed(self) -> Self {
         let mut item = self.schema;
-        // Nothing at all may stand for a section, but not for a member of a list.
+        // An empty value may be a section, but not a member of a list.
         let only_tables = |schema: &mut Value| {
             if let Some(schema) = schema.as_object_mut()
                 && let Some(Value::String(name)) = schema.get("$ref")

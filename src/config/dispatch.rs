@@ -19,7 +19,7 @@ section! {
         max_key_refusals: u32,
         /// How long a request may wait for the first key to be ready; 0 means never. Default `30s`.
         await_cooldown: Span,
-        /// How long to wait for a preferred upstream before walking on. Default: the profile's, else `0s`.
+        /// How long to wait for a preferred upstream before the next one is tried. Default: the profile's, else `0s`.
         patience: Span,
         /// The profile of all targets but those virtual providers that have their own. `interactive` sets rescue
         /// `continue`, patience `3s`, a first token within `10s` from models that do not reason, and hedging. Default `off`.

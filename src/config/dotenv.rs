@@ -55,14 +55,14 @@ pub(super) fn parse(bytes: &[u8]) -> Dotenv {
 enum DotenvLine<'a> {
     /// It is empty, or a comment.
     Nothing,
-    /// A name and its value, which goes on for so many lines more.
+    /// A name and its value, and the number of further lines that the value spans.
     Entry(&'a str, Zeroizing<String>, usize),
     /// Nothing that can be read.
     Garbage,
 }
 
 fn read<'a>(line: &'a str, following: &[Option<&str>]) -> DotenvLine<'a> {
-    // What stands at its end may belong to a value in quotes.
+    // Blanks at its end may belong to a value in quotes.
     let line = line.trim_start();
     if line.is_empty() || line.starts_with('#') {
         return DotenvLine::Nothing;
@@ -115,9 +115,9 @@ fn plain(rest: &str) -> Zeroizing<String> {
 
 /// What begins with a quote.
 enum Quoted {
-    /// The value between the quotes, which goes on for so many lines more.
+    /// The value between the quotes, and the number of further lines that it spans.
     Whole(Zeroizing<String>, usize),
-    /// Something stands behind the closing quote: the quotes are a part of the value (`"a" or "b"`).
+    /// Text follows the closing quote: the quotes are a part of the value (`"a" or "b"`).
     Part,
     /// The quote is never closed.
     Open,
@@ -162,7 +162,7 @@ fn quoted(first: &str, quote: char, following: &[Option<&str>]) -> Quoted {
     Quoted::Open
 }
 
-/// Appends what stands before the closing quote, and gives what stands behind it; `None`: it is not in this line.
+/// Appends the text before the closing quote, and returns the text after it; `None`: the quote is not in this line.
 fn up_to<'a>(line: &'a str, quote: char, value: &mut String) -> Option<&'a str> {
     let mut chars = line.char_indices();
     while let Some((at, c)) = chars.next() {
@@ -188,9 +188,9 @@ fn up_to<'a>(line: &'a str, quote: char, value: &mut String) -> Option<&'a str> 
     None
 }
 
-/// Tells of lines that were skipped by their numbers: `line 3 of .env was skipped: …`. `None` when there are none.
+/// Names the lines that were skipped: `line 3 of .env was skipped: …`. `None` when there are none.
 pub(super) fn told(skipped: &[usize]) -> Option<String> {
-    /// More numbers than this help nobody.
+    /// The number of lines that are named.
     const MOST: usize = 8;
     let numbers: Vec<String> = skipped.iter().take(MOST).map(usize::to_string).collect();
     let (last, others) = numbers.split_last()?;

@@ -15,7 +15,7 @@ const PREFIX: &str = "POINTSMAN__";
 /// What came of `.env`.
 #[derive(Default)]
 pub(super) struct FromDotenv {
-    /// There is one.
+    /// Whether the file exists.
     pub(super) there: bool,
     /// What of it could not be read: by the numbers of lines, since a line may hold a key.
     pub(super) unread: Option<String>,

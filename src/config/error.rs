@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::mask::masked;
 
-/// One mistake.
+/// One mistake in a configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
     /// The file and key path, or the variable: `pointsman.yaml llm.providers[0].rpm`.
@@ -43,13 +43,13 @@ Three ways on:
         .unread.as_ref().map(|unread| format!("\n{unread}")).unwrap_or_default()
     )]
     NothingConfigured {
-        /// What of `.env` could not be read: a key may stand there.
+        /// The lines of `.env` that could not be read: a key may be in them.
         unread: Option<String>,
     },
     /// Mistakes, all of them.
     #[error("{}", list(.problems))]
     Invalid {
-        /// What is wrong.
+        /// The mistakes, in the order in which they were found.
         problems: Vec<Problem>,
         /// The files that were looked at, also those that do not exist: a change of one may mend it.
         files: Vec<PathBuf>,

@@ -11,7 +11,7 @@ use super::catalog;
 use crate::wire::classify;
 use crate::wire::providers::PROVIDERS;
 
-/// Every known host and the kind of provider there; an address on this machine is anybody's.
+/// Every known host and its kind of provider. Addresses on this machine are not listed: any server may listen there.
 pub fn known() -> &'static [(&'static str, &'static str)] {
     static KNOWN: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
         let entries = catalog::all().iter().filter(|entry| entry.is_automatic());

@@ -12,7 +12,7 @@ pub enum InterpolateError {
     /// A variable is not set and has no default.
     #[error("the environment variable {name} is not set")]
     Unset {
-        /// The variable.
+        /// The variable's name.
         name: String,
     },
     /// `${` without `}`.
@@ -21,7 +21,7 @@ pub enum InterpolateError {
     /// Something between the braces that is not a variable's name.
     #[error("`${{{name}}}` does not name an environment variable")]
     BadName {
-        /// What stands there.
+        /// The text between the braces.
         name: String,
     },
     /// Defaults inside defaults, too deep to be meant.
@@ -29,7 +29,7 @@ pub enum InterpolateError {
     TooDeep,
 }
 
-/// An interpolated string.
+/// A string whose variables were replaced.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Interpolated {
     /// The result. It may be a secret.
@@ -110,7 +110,7 @@ fn put(name: &str, value: &str, done: &mut Interpolated) {
     done.variables.push(name.to_owned());
 }
 
-/// Where the `}` of an opened `${` stands, past any `${…}` inside.
+/// The position of the `}` of an opened `${`, after any `${…}` inside.
 fn closing(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut depth = 0_usize;

@@ -29,7 +29,7 @@ pub fn files_at(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What stands in files of keys.
+/// The content of files of keys.
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) keys: Vec<KeyConfig>,
@@ -37,13 +37,13 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Tells what there is to tell; the keys are left.
+    /// Reports the warnings and mistakes, and returns the keys.
     pub(super) fn told(self, report: &mut Report) -> Vec<KeyConfig> {
         report.warnings.extend(self.warnings);
         self.keys
     }
 
-    /// The keys, and what there is to tell.
+    /// The keys, and the warnings.
     pub(super) fn parts(self) -> (Vec<KeyConfig>, Vec<String>) {
         (self.keys, self.warnings)
     }

@@ -27,7 +27,7 @@ pub(super) struct FoundKeys {
 }
 
 impl FoundKeys {
-    /// Tells what there is to tell; the keys are left.
+    /// Reports the warnings and mistakes, and returns the keys.
     pub fn told(self, report: &mut Report) -> Vec<KeyConfig> {
         if let Some(text) = &self.suspect {
             report.suspect(text);
@@ -41,9 +41,9 @@ impl FoundKeys {
     }
 }
 
-/// The keys of the first of `names` that any variable answers to, in the order in which they rotate.
+/// The keys of the first of `names` that any variable belongs to, in the order in which they rotate.
 ///
-/// For each name: its plural (`GROQ_API_KEYS`), which stands alone; else the numbered forms
+/// For each name: its plural (`GROQ_API_KEYS`), which excludes the other forms; else the numbered forms
 /// (`GROQ_API_KEY0`, `GROQ_API_KEY_1`, gaps allowed) by number, then the name itself. Each may hold several
 /// keys with commas, spaces or line breaks between them. Without any of these, `GROQ_API_KEY_FILE` or
 /// `GROQ_API_KEYS_FILE` may name a file of keys, or a directory of such; relative ones start at `dir`. Repeated keys
@@ -111,9 +111,10 @@ impl FoundKeys {
         let words: Vec<String> = words(value).collect();
         let several = words.len() > 1;
         for (at, word) in words.into_iter().enumerate() {
-            let source = match several {
-                true => format!("env {variable}[{at}]"),
-                false => format!("env {variable}"),
+            let source = if several {
+                format!("env {variable}[{at}]")
+            } else {
+                format!("env {variable}")
             };
             self.keys.push(KeyConfig {
                 material: Some(ApiKey::new(word)),
@@ -147,7 +148,7 @@ fn numbered<'a>(name: &str, env: &'a BTreeMap<String, String>) -> Vec<&'a str> {
     found.into_iter().map(|(_, variable)| variable).collect()
 }
 
-/// Each key once, where it first stands.
+/// Each key once, at its first place.
 pub(super) fn distinct(keys: Vec<KeyConfig>) -> Vec<KeyConfig> {
     let mut seen: Vec<KeyConfig> = Vec::with_capacity(keys.len());
     for key in keys {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use super::read::{ConfigNode, FromNode, Report};
 
-/// One address.
+/// One address to listen on.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Listen {
     /// `host:port`; port 0 binds a free one.
     Tcp(String),
-    /// A socket file.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 

@@ -92,7 +92,7 @@ section! {
     UnixFile {
         /// Permission bits in octal; connecting takes the right to write. Default `"0660"`.
         mode: OctalMode,
-        /// A user's name or number. Default: who runs the process.
+        /// A user's name or number. Default: the user that runs the process.
         owner: String,
         /// A group's name or number.
         group: String,
@@ -133,7 +133,7 @@ pub struct Listeners {
     pub reuse_port: bool,
 }
 
-/// Transport encryption.
+/// TLS of the data listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsSettings {
     /// The certificate and those that lead to its root, PEM.
@@ -148,7 +148,7 @@ pub struct TlsSettings {
     pub loopback: bool,
 }
 
-/// Who may use a Unix socket's file.
+/// Owner and permissions of a Unix socket's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnixFileMode {
     /// Permission bits.

@@ -27,11 +27,11 @@ pub fn load(request: &LoadRequest) -> Result<Config, ConfigErrors> {
     load_from(request, |env| lookup::find(request, env))
 }
 
-/// The same with `text` as the file: `name` says by its ending what it is written in, and stands in messages.
-/// Relative paths in it start at the working directory. [`LoadRequest::config_path`] is not asked.
+/// The same with `text` as the content: `name` gives the format by its extension, and is named in messages.
+/// Relative paths in it start at the working directory. [`LoadRequest::config_path`] is ignored.
 ///
 /// # Errors
-/// As above.
+/// The same as those of [`load`].
 pub fn load_text(name: &str, text: &str, request: &LoadRequest) -> Result<Config, ConfigErrors> {
     load_from(request, |_| {
         lookup::given(name, text, &request.working_dir).map(Some)
@@ -265,7 +265,7 @@ pub(super) fn interpolate_tree(
     }
 }
 
-/// A file that has the content of `llm:` at its top level is told so, once per key.
+/// Reports each key that belongs below `llm:` and was written at the top level.
 fn misplaced(root: &mut Value, report: &mut Report) {
     let ValueKind::Table(table) = &mut root.kind else {
         return;
@@ -274,7 +274,7 @@ fn misplaced(root: &mut Value, report: &mut Report) {
         if table.remove(key).is_some() {
             report.problem(
                 key,
-                format!("`{key}:` stands at the top level"),
+                format!("`{key}:` is at the top level"),
                 &format!("nest it under `llm:`, as in\n      llm:\n        {key}: …"),
             );
         }

@@ -18,7 +18,7 @@ pub(super) struct Source {
     pub name: String,
     pub text: Zeroizing<String>,
     pub format: FileFormat,
-    /// A BorgLLM file.
+    /// Whether it is a BorgLLM file.
     pub borg: bool,
     /// Where relative paths in it start.
     pub dir: PathBuf,
@@ -110,7 +110,7 @@ fn format_of(path: &Path) -> Result<FileFormat, Problem> {
         "json" => Ok(FileFormat::Json),
         _ => Err(problem(
             &path.display().to_string(),
-            "its name doesn't say what it is",
+            "its extension names no known format",
             "name it .yaml, .yml, .toml or .json",
         )),
     }

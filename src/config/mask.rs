@@ -1,7 +1,7 @@
-//! Keys that were written in a wrong place: whatever is said of a configuration shows them by their last four characters
-//! only. Every mistake and every warning passes through here before anybody sees it.
+//! Masks keys that were written in a wrong place: messages about a configuration show only their last four characters.
+//! Every mistake and every warning passes through here before it is shown.
 //!
-//! What looks like a key is recognised by its form. What stands where a key, or the name of one, belongs is suspected by
+//! A key is recognised by its form. A value in a place where a key, or the name of one, belongs is suspected by
 //! its place, and then less is enough.
 
 use std::borrow::Cow;
@@ -11,8 +11,8 @@ use regex::{Captures, Regex};
 
 use crate::wire::key_forms;
 
-/// Forms of keys: those that providers give them (`wire/key_forms.rs`), and long runs that nobody would write as a name. A run counts
-/// when it mixes what names do not mix ([`is_random`]).
+/// Forms of keys: those of known providers (`wire/key_forms.rs`), and long runs that are unlikely as a name. A run
+/// counts when it mixes what names do not mix ([`is_random`]).
 static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
         // What has a known form, to its end: it may go on in characters of base64.
@@ -34,7 +34,7 @@ static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&forms.join("|")).ok()
 });
 
-/// The text as it may be shown. `suspects` are values that stand where a key belongs.
+/// The text as it may be shown. `suspects` are values from places where a key belongs.
 pub(super) fn masked<'t>(text: &'t str, suspects: &[String]) -> Cow<'t, str> {
     let mut text = Cow::Borrowed(text);
     for suspect in suspects {
@@ -59,9 +59,10 @@ pub(super) fn masked<'t>(text: &'t str, suspects: &[String]) -> Cow<'t, str> {
     if let Some(forms) = &*KEYS
         && let Cow::Owned(done) = forms.replace_all(&text, |found: &Captures<'_>| {
             let found = found.get(0).map_or("", |found| found.as_str());
-            match is_key(found) {
-                true => tail(found),
-                false => found.to_owned(),
+            if is_key(found) {
+                tail(found)
+            } else {
+                found.to_owned()
             }
         })
     {
@@ -80,8 +81,8 @@ pub(super) fn looks_like_key(text: &str) -> bool {
     masked(text, &[]) != text
 }
 
-/// Whether what stands where a key's variable or file belongs is suspected to be the key itself: no path, and no name that
-/// a variable has.
+/// Whether a value, written where a key's variable or file belongs, may be the key itself: it is no path, and no name
+/// that a variable has.
 pub(super) fn is_suspect(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let small = text.bytes().any(|byte| byte.is_ascii_lowercase());
@@ -111,7 +112,7 @@ fn is_key(text: &str) -> bool {
     certain || uuid || runs().any(is_random)
 }
 
-/// Whether a run of letters and digits is none that somebody would choose as a name.
+/// Whether a run of letters and digits is unlikely to be a chosen name.
 fn is_random(run: &str) -> bool {
     let digits = run.bytes().filter(u8::is_ascii_digit).count();
     let small = run.bytes().any(|byte| byte.is_ascii_lowercase());

@@ -1,9 +1,9 @@
-//! What is probably not meant as a part of a key: quotes, blanks, and words in front of it.
+//! Parts of a key that are probably unintended: quotes, blanks, and words in front of it.
 //!
-//! `docker run --env-file` and systemd's `EnvironmentFile=` differ in what they leave of quotes, and people copy whole
-//! headers. The value is used as it is all the same, since only whoever issued the key knows what belongs to it.
+//! `docker run --env-file` and systemd's `EnvironmentFile=` differ in how they treat quotes, and people copy whole
+//! headers. The value is used as it is, since only the issuer of the key knows what belongs to it.
 
-/// Quotes that stand around a value, by where they open and close.
+/// Quotes around a value, by where they open and close.
 const QUOTES: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')];
 
 /// A warning about the value of keys at `place`; never shows anything of it.

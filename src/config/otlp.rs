@@ -75,15 +75,15 @@ fn url(text: &str) -> Result<String, &'static str> {
 /// How bodies are compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// With gzip.
+    /// Compression with gzip.
     Gzip,
 }
 
 impl Compression {
-    /// By name.
+    /// The names in the configuration.
     pub(super) const ALL: [(&'static str, Self); 2] = [("none", Self::None), ("gzip", Self::Gzip)];
 }
 
@@ -100,7 +100,7 @@ pub struct OtlpPolicy {
     pub metrics: Option<OtlpTarget>,
     /// Where traces go; `None`: nowhere.
     pub traces: Option<OtlpTarget>,
-    /// `service.name`.
+    /// The resource attribute `service.name`.
     pub service_name: String,
     /// More attributes of the resource, by name.
     pub resource: Vec<(String, String)>,
@@ -120,7 +120,7 @@ impl Default for OtlpPolicy {
 /// Where one signal is pushed to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OtlpTarget {
-    /// The full URL.
+    /// The full URL of the receiver.
     pub url: String,
     /// Request headers, legal ones; values may be secrets.
     pub headers: Vec<(String, ApiKey)>,

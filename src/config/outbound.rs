@@ -134,9 +134,10 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
         }
         found.push(certificate.to_vec());
     }
-    match found.is_empty() {
-        true => Err("holds no certificate".to_owned()),
-        false => Ok(found),
+    if found.is_empty() {
+        Err("holds no certificate".to_owned())
+    } else {
+        Ok(found)
     }
 }
 

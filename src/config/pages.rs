@@ -7,13 +7,13 @@ use crate::wire::origin::Origins;
 /// Which pages in browsers may call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Pages {
-    /// Names of this process, beside addresses and `localhost`; `*.` in front stands for everything below.
+    /// Names of this process, in addition to addresses and `localhost`; `*.` in front stands for all subdomains.
     pub hosts: Vec<String>,
     /// Other origins whose pages may call.
     pub origins: Origins,
 }
 
-/// What it means. `open`: nobody has to identify.
+/// Validates the section. `open`: no client needs a token.
 pub(super) fn resolve(
     hosts: Option<Names>,
     origins: Option<Names>,

@@ -42,7 +42,7 @@ section! {
 section! {
     /// `llm.providers[].timeouts`
     TimeoutsSection {
-        /// Until a connection stands. Default `5s`.
+        /// Until a connection is established. Default `5s`.
         connect: PositiveSpan,
         /// Streams: until the response head. Default `60s`.
         first_byte: PositiveSpan,
@@ -133,7 +133,7 @@ section! {
         failure_rate: Fraction,
         /// The window's length. Default `30s`.
         window: PositiveSpan,
-        /// The window says nothing before it holds so many outcomes. Default 10.
+        /// The outcomes that the window must hold before its share counts. Default 10.
         min_requests: u32,
         /// From opening until one request is let through. Default `15s`.
         recovery_time: PositiveSpan,
@@ -250,7 +250,7 @@ pub(super) fn with_default(policy: CooldownPolicy, default: Option<Span>) -> Coo
     }
 }
 
-/// The time for a provider in `llm.cooldown`: its name, what stands before its first colon, `default`.
+/// The time for a provider in `llm.cooldown`, by its name, the part before its first colon, or `default`.
 pub(super) fn cooldown_of(name: &str, cooldowns: &[(String, Span, String)]) -> Option<Span> {
     let of = |wanted: &str| {
         cooldowns

@@ -35,7 +35,7 @@ impl FromNode for PriceForm {
                 cached_input,
             }));
         }
-        // What is there and wrong is told already.
+        // Wrong values have been reported already.
         if report.problems.len() > before {
             return None;
         }
@@ -84,7 +84,7 @@ impl Describe for PricesForm {
     }
 }
 
-/// What was said of both.
+/// The prices of `price` and `prices` together.
 pub(super) fn prices(usual: Option<PriceForm>, models: Option<PricesForm>) -> Prices {
     Prices {
         usual: usual.map(|PriceForm(price)| price),

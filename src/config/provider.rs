@@ -84,7 +84,7 @@ pub(super) fn resolve(
             format!("{name} has no model: only {name}:<model> can be asked for"),
         );
     }
-    // What stands at another address than the built-in provider's may be something else.
+    // At another address than the built-in provider's there may be another API.
     let usual = entry.filter(|entry| !own_url || entry.local);
     let parts = ProviderParts {
         name: &name,
@@ -103,7 +103,7 @@ pub(super) fn resolve(
     )))
 }
 
-/// What is known of a provider before its other settings are looked at.
+/// What is resolved of a provider before its other settings.
 struct ProviderParts<'a> {
     name: &'a str,
     kind: String,
@@ -170,9 +170,9 @@ fn complete(
         prices: prices(raw.price.take(), raw.prices.take()),
         trace_context: raw.trace_context.unwrap_or(false),
         forward_user_agent: raw.forward_user_agent.unwrap_or(false),
+        auth: raw.auth,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
-        auth: raw.auth,
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -243,7 +243,7 @@ fn no_key(
     None
 }
 
-/// Headers that contradict what else is said. `written`: there are keys.
+/// Reports headers that contradict other settings. `written`: there are keys.
 fn check_headers(
     raw: &raw::ProviderSection,
     written: bool,
@@ -321,9 +321,9 @@ pub(super) fn from_catalogue(
         prices: Default::default(),
         trace_context: false,
         forward_user_agent: false,
+        auth: None,
         unsupported: Default::default(),
         responses: entry.responses(),
-        auth: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }
@@ -420,9 +420,12 @@ fn prefill_url(
 
 /// The variable of a provider that is not built in: `my-api` has `MY_API_API_KEY`.
 fn own_variable(name: &str) -> String {
-    let letters = name.chars().map(|c| match c.is_ascii_alphanumeric() {
-        true => c.to_ascii_uppercase(),
-        false => '_',
+    let letters = name.chars().map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
     });
     format!("{}_API_KEY", letters.collect::<String>())
 }
@@ -452,7 +455,7 @@ fn params(
         if params.contains_key("temperature") {
             report.problem(
                 &format!("{path}.temperature"),
-                "params.temperature says the same",
+                "params.temperature is the same setting",
                 "remove one of the two",
             );
         }

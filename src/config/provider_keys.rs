@@ -68,7 +68,7 @@ pub(super) fn keys_of(
     (keys::distinct(keys), any)
 }
 
-/// The keys that stand in the file itself.
+/// The keys that are written in the file itself.
 fn written_keys(raw: &mut raw::ProviderSection, path: &str, report: &mut Report) -> Vec<KeyConfig> {
     let written = match (raw.api_keys.take(), raw.api_key.take()) {
         (Some(several), Some(_)) if !several.0.is_empty() => {

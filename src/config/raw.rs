@@ -32,17 +32,17 @@ section! {
     Root {
         /// How the process listens and protects itself.
         server: ServerSection,
-        /// Who may call. Absent or empty: anybody who can connect.
+        /// The callers and their tokens. Absent or empty: no caller needs a token.
         clients: Vec<RawClient>,
-        /// Where requests go.
+        /// Providers, their keys and the chains of upstreams.
         llm: Llm,
-        /// What bounds one request.
+        /// Limits of one request: time, attempts, waits.
         dispatch: DispatchSection,
-        /// How it logs.
+        /// The format and level of the log.
         log: LogSection,
-        /// Where what is known of keys outlives the process.
+        /// Whether the state of keys is kept in a file, for the next process.
         state: State,
-        /// What is told of requests, beside the log.
+        /// Metrics and traces, in addition to the log.
         telemetry: Telemetry,
     }
 }
@@ -55,7 +55,7 @@ section! {
         listen: Listens,
         /// One or several addresses of the admin listener, or `off`. Default `127.0.0.1:8081`.
         admin_listen: AdminListen,
-        /// The token that the admin listener asks for; several for a time in which one takes another's place.
+        /// The token that the admin listener asks for; several while tokens are being rotated.
         admin_token | admin_tokens: KeyTexts,
         /// A file with one such token per line, relative to this file; read again when it changes.
         admin_token_file: String,
@@ -67,14 +67,14 @@ section! {
         max_answer: Size,
         /// The largest event of an upstream's stream; a larger one counts as malformed. Default `8MiB`.
         max_event: Size,
-        /// Bytes of bodies and answers held at the same time, all requests together; what comes beyond that is answered
+        /// Bytes of bodies and answers held at the same time, all requests together; requests beyond that are answered
         /// with 503. At least `max_body`. Default `1GiB`.
         max_buffered: Size,
         /// How the names of providers are looked up.
         dns: DnsForm,
-        /// Requests at the same time; more are answered with 503. Default 10000.
+        /// Concurrent requests; more are answered with 503. Default 10000.
         max_in_flight: NonZeroUsize,
-        /// Connections at the same time; more are refused. Default 20000.
+        /// Concurrent connections; more are refused. Default 20000.
         max_connections: NonZeroUsize,
         /// The largest head of a request; larger ones are answered with 431. Default `64KiB`.
         max_head: Size,
@@ -82,20 +82,20 @@ section! {
         timeouts: ClientTimeouts,
         /// HTTP/2; `off` leaves HTTP/1.1.
         http2: Http2,
-        /// How it stops.
+        /// How a shutdown proceeds.
         drain: DrainSection,
-        /// Transport encryption.
+        /// TLS of the data listener.
         tls: TlsSection,
         /// The files of Unix sockets.
         unix: UnixFile,
         /// Whether another process may take the addresses over while this one still serves. Default false.
         reuse_port: bool,
-        /// Allows a listener that others can reach although nobody has to identify. Default false.
+        /// Allows a listener that other machines can reach although no client needs a token. Default false.
         insecure_open: bool,
         /// How often a comment keeps a silent stream alive; 0 means never. Default `15s`.
         stream_keepalive: Span,
-        /// Names by which this process may be called where nobody has to identify, beside addresses and `localhost`;
-        /// `*.example` stands for all below it.
+        /// Names by which this process may be called when no client needs a token, in addition to addresses and
+        /// `localhost`; `*.example` allows all subdomains.
         allowed_hosts: Names,
         /// Origins whose pages may call from a browser, such as `https://app.example`; `null` for those
         /// without a site (files, desktop programs, sandboxed frames), `*` for all. Default: none.
@@ -116,7 +116,7 @@ section! {
 section! {
     /// `llm`
     Llm {
-        /// What a request without a model means: a provider, a virtual provider or `provider:model`.
+        /// The target of a request without a model: a provider, a virtual provider or `provider:model`.
         default_model: String,
         /// The APIs to call.
         providers: Vec<ProviderSection>,
@@ -124,7 +124,7 @@ section! {
         proxy: ProxyForm,
         /// Named chains of upstreams.
         r#virtual: Vec<Virtual>,
-        /// How long a rate-limited key stays away: one time for all providers, or a map of provider names
+        /// How long a rate-limited key is not used: one time for all providers, or a map of provider names
         /// and `default`. A provider's own `cooldown` comes first.
         cooldown: Cooldowns,
         /// How long a request may wait for a key: the same as `dispatch.await_cooldown`.
@@ -135,19 +135,19 @@ section! {
 section! {
     /// `llm.providers[]`
     ProviderSection {
-        /// Its name; one of a built-in provider inherits base_url, dialect, model and key variables.
+        /// The provider's name; that of a built-in provider inherits base_url, dialect, model and key variables.
         name: String = required,
         /// API root. One that ends in `/chat/completions` is taken as the full URL.
         base_url: String,
-        /// The API that it speaks. Default: the built-in provider's, else `openai`.
+        /// The dialect of its API. Default: the built-in provider's, else `openai`.
         dialect: Dialect,
-        /// What the provider's name alone means.
+        /// The model that the provider's name alone refers to.
         model: String,
-        /// An ordered pool of models that are tried in turn. When given, no others may be asked for.
+        /// An ordered pool of models that are tried in turn. When given, other models are refused.
         models: Names,
         /// A key; several with commas between them.
         api_key: KeyTexts,
-        /// Keys; they take the place of `api_key`.
+        /// Several keys; they replace `api_key`.
         api_keys: KeyTexts,
         /// The variable that holds the key; its plural and numbered forms are read too.
         api_key_env: Names,
@@ -166,7 +166,7 @@ section! {
         key_rotation: KeyRotation,
         /// Extra request headers.
         headers | extra_headers: Headers,
-        /// Whether the caller's `user-agent` goes on behind Pointsman's own. Default false.
+        /// Whether the caller's `user-agent` is appended to Pointsman's own. Default false.
         forward_user_agent: bool,
         /// Tokens that prompt and answer may have together.
         context_window | max_tokens: NonZeroU64,
@@ -174,36 +174,36 @@ section! {
         params: Params,
         /// The same as `params.temperature`.
         temperature: Amount,
-        /// What one key may do.
+        /// Configured limits of each key.
         limits: KeyLimitsSection,
-        /// What is learned of the limits that the upstream sets.
+        /// Which of the upstream's limits are learned from its answers.
         pacing: Pacing,
         /// How long the parts of an attempt may take.
         timeouts: TimeoutsSection,
-        /// How often it is asked again after a failure that may pass.
+        /// Retries at the same upstream after a transient failure.
         retry: RetrySection,
-        /// How long a rate-limited key stays away; a time alone is the default one.
+        /// How long a rate-limited key is not used; a time alone is the default one.
         cooldown: CooldownForm,
-        /// When it is left alone, and for how long.
+        /// When an upstream is not asked after failures, and for how long.
         circuit_breaker: BreakerSection,
         /// The share of calls that fail without being made, 0 to 1. Default 0.
         mock_failure_rate: Fraction,
         /// Makes these failures repeatable.
         mock_seed: u64,
-        /// Added before each call. Default 0.
+        /// Latency that is added before each call. Default 0.
         mock_latency: Span,
         /// Lower first, where a policy asks for tiers. Default 100.
         priority: u32,
-        /// What its tokens cost, per million and in any one currency: the metric `pointsman_cost_total` counts it.
+        /// The price of its tokens, per million and in any one currency: the metric `pointsman_cost_total` counts it.
         price: PriceForm,
         /// The same for each model that has a price of its own.
         prices: PricesForm,
-        /// How it is told to go on from the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
+        /// How it is asked to continue the beginning of an answer: `prefix`, `prefix_echoed`, `partial`,
         /// `continue_final_message`, `assistant` or `off`. Default: the built-in provider's, else `off`.
         prefill: PrefillForm,
-        /// The API root where it takes that, when it is another one than `base_url`.
+        /// The API root for `prefill`, when it differs from `base_url`.
         prefill_url: String,
-        /// Whether its calls say which trace they belong to (`traceparent`, `tracestate`). Default false.
+        /// Whether its calls carry the trace context (`traceparent`, `tracestate`). Default false.
         trace_context: bool,
         /// What is done where its dialect has no place for something that a request says: `drop` leaves it out and names it
         /// in `x-pointsman-dropped`, `reject` asks another upstream, or answers with 400. Default `drop`.
@@ -268,17 +268,17 @@ impl FromNode for AwaitTimeout {
 section! {
     /// `llm.virtual[]`
     Virtual {
-        /// Its name.
+        /// The name by which requests ask for it.
         name: String = required,
         /// How the upstreams are ranked for each request (`docs/resilience.md` describes each policy). Default `ordered`.
         policy: Policy,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
-        /// What is done for a stream that breaks off: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
+        /// How a stream that breaks off is continued: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
         /// profile's, else `off`.
         rescue: RescueForm,
-        /// One word for what a person in front of a screen wants: `interactive`, or `off`. Every single key counts for
-        /// more. Default: that of `dispatch`.
+        /// Defaults for people who read along: `interactive`, or `off`. Explicit keys take precedence. Default: that of
+        /// `dispatch`.
         profile: ProfileForm,
         /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
         unsupported: Unsupported,
@@ -294,7 +294,7 @@ pub(super) struct UpstreamRef {
 section! {
     /// `llm.virtual[].upstreams[]`
     UpstreamTable {
-        /// What it refers to.
+        /// The upstream's name.
         name: String = required,
         /// Its share of the requests under policy `weighted`; 0 means only after all others. Default 1.
         weight: u32,

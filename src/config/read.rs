@@ -33,7 +33,7 @@ pub(super) struct Report {
     pub variables: BTreeMap<String, Vec<String>>,
     /// What of `.env` could not be read.
     pub unread: Option<String>,
-    /// Values that stand where a key belongs, and may be one.
+    /// Values from places where a key belongs, which may be keys.
     pub suspects: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Report {
         ConfigErrors::invalid(self.problems, self.files, &self.suspects)
     }
 
-    /// Notes what stands where the name or the file of a key belongs: it is not shown if it may be the key.
+    /// Notes a value that is written where the name or the file of a key belongs: it is masked if it may be the key.
     pub fn suspect(&mut self, text: &str) {
         if mask::is_suspect(text) {
             self.suspects.push(text.to_owned());
@@ -63,7 +63,7 @@ impl Report {
         self.problem_at(place, message, suggestion);
     }
 
-    /// A mistake anywhere.
+    /// Reports a mistake at any place.
     pub fn problem_at(&mut self, place: String, message: impl Into<String>, suggestion: &str) {
         self.problems.push(Problem {
             place,
@@ -82,7 +82,7 @@ impl Report {
         self.warnings.push(text);
     }
 
-    /// What to do about a variable that is missing, and whether it may stand in what could not be read.
+    /// What to do about a missing variable, and whether it may be in a line that could not be read.
     pub fn missing(&self, suggestion: &str) -> String {
         match &self.unread {
             Some(unread) => format!("{suggestion}; {unread}"),
@@ -108,7 +108,7 @@ impl Report {
     }
 }
 
-/// A value and where it stands.
+/// A value and its path.
 pub(super) struct ConfigNode<'a> {
     pub value: &'a Value,
     pub path: String,
@@ -237,7 +237,7 @@ impl TableReader<'_> {
             };
             match &found {
                 Some(first) => {
-                    let message = format!("`{}` says the same", first.path);
+                    let message = format!("`{}` is the same setting", first.path);
                     node.reject::<()>(message, "remove one of the two", report);
                 }
                 None => found = Some(node),
@@ -251,7 +251,7 @@ impl TableReader<'_> {
         T::read(&node, report)
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that were not read, as unknown.
     pub fn finish(self, report: &mut Report) {
         for (key, node) in self.rest {
             let near = near(&key, self.known.iter().copied());

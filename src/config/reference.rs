@@ -38,7 +38,7 @@ pub fn reference() -> String {
 
 fn write_sections(out: &mut String) -> std::fmt::Result {
     let mut all = root_sections();
-    // The order of the file: what belongs to `llm.providers[]` stands behind it.
+    // The order of the file: the sections of `llm.providers[]` follow it.
     all.sort_by_key(|section| order(section));
     for section in all {
         writeln!(out, "\n## {}\n", section.title())?;
@@ -51,7 +51,7 @@ fn write_sections(out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Where a section stands in the file: the place of each step of its path among its parent's keys.
+/// The position of a section in the file: the index of each step of its path among its parent's keys.
 fn order(section: &Section) -> Vec<usize> {
     let mut places = Vec::new();
     let mut parent = String::new();

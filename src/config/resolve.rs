@@ -38,11 +38,8 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let llm = raw.llm.unwrap_or_default();
     let clients = clients::resolve(raw.clients.unwrap_or_default(), context, &mut report);
-    let server = server(
-        raw.server.unwrap_or_default(),
-        (context, !clients.is_empty()),
-        &mut report,
-    );
+    let named = !clients.is_empty();
+    let server = server(raw.server.unwrap_or_default(), context, named, &mut report);
     let timeout = llm.timeout.map(|raw::AwaitTimeout(Span(span))| span);
     let typed = raw.dispatch.unwrap_or_default();
     let (profile, said) = profile(&typed);
@@ -123,7 +120,7 @@ fn telemetry_policy(
     telemetry::policy(raw, context.env, &authorities, report)
 }
 
-/// The profile of all targets, and what is said beside it.
+/// The profile of all targets, and the settings that are written explicitly.
 fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSettings) {
     let profile = typed.profile.as_ref().and_then(|profile| profile.0);
     let said = ExplicitSettings {
@@ -250,7 +247,8 @@ fn add_from_environment(
 /// `clients`: callers need a token.
 fn server(
     raw: raw::ServerSection,
-    (context, clients): (&Context<'_>, bool),
+    context: &Context<'_>,
+    clients: bool,
     report: &mut Report,
 ) -> ServerConfig {
     let usual = ServerConfig::default();
@@ -323,7 +321,7 @@ fn check_open(server: &ServerConfig, clients: bool, report: &mut Report) {
         } else {
             report.problem(
                 "server.listen",
-                format!("{listen} can be reached from outside, and nobody has to identify"),
+                format!("{listen} can be reached from outside, and no token is needed"),
                 "listen on 127.0.0.1 or a unix: socket, name `clients` with tokens, ask for client certificates \
                  (server.tls.client_ca), or set server.insecure_open: true",
             );

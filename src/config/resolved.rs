@@ -28,18 +28,18 @@ use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
 
-/// One whole configuration.
+/// One valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How the process listens and protects itself.
     pub server: ServerConfig,
-    /// How it logs.
+    /// The format and level of the log.
     pub log: LogConfig,
-    /// The file in which what is known of keys outlives the process; `None`: nothing does.
+    /// The file that keeps the state of keys for the next process; `None`: it is not kept.
     pub state_path: Option<PathBuf>,
-    /// What is told of requests.
+    /// Metrics, traces and the records of recent requests.
     pub telemetry: TelemetryPolicy,
-    /// Who may call; empty: anybody who can connect.
+    /// The clients; empty: no caller needs a token.
     pub clients: Vec<ClientConfig>,
     /// What bounds one request.
     pub dispatch: DispatchPolicy,
@@ -120,9 +120,9 @@ impl Default for ServerConfig {
 pub struct AdminConfig {
     /// Its addresses; none: there is no admin listener.
     pub listen: Vec<Listen>,
-    /// Whether somebody wrote them. An address that nobody asked for and that is taken is no reason not to start.
+    /// Whether the addresses are configured. When a default address is taken, the process starts without it.
     pub named: bool,
-    /// The hashes of the tokens of which each request needs one; empty: nobody has to identify.
+    /// The hashes of the tokens of which each request needs one; empty: no token is needed.
     pub tokens: Vec<TokenDigest>,
 }
 
@@ -136,7 +136,7 @@ impl Default for AdminConfig {
     }
 }
 
-/// Who may call, and by which tokens.
+/// One client and its tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientConfig {
     /// What it may do.
@@ -148,9 +148,9 @@ pub struct ClientConfig {
 /// How long lookups of names hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DnsConfig {
-    /// An answer.
+    /// How long an address that was found is kept.
     pub ttl: Duration,
-    /// A failure.
+    /// How long a failed lookup is kept.
     pub negative_ttl: Duration,
     /// An answer beyond `ttl`, while lookups fail.
     pub max_stale: Duration,
@@ -166,7 +166,7 @@ impl Default for DnsConfig {
     }
 }
 
-/// How it logs.
+/// The format and level of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogConfig {
     /// For people or for machines.
@@ -187,7 +187,7 @@ impl Default for LogConfig {
 /// The form of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     #[default]
     Text,
     /// One JSON object per line.
@@ -205,7 +205,7 @@ pub struct ProviderConfig {
     pub base_url: String,
     /// The full URL of chat completions, when it is not `base_url` + `/chat/completions`.
     pub chat_url: Option<String>,
-    /// What it speaks.
+    /// The dialect of its API.
     pub dialect: Dialect,
     /// What its name alone means.
     pub model: Option<ModelName>,
@@ -243,7 +243,7 @@ pub struct ProviderConfig {
     pub priority: u32,
     /// What its models cost.
     pub prices: Prices,
-    /// How it is told to go on from the beginning of an answer; `None` when it cannot.
+    /// How it is asked to continue the beginning of an answer; `None` when it cannot.
     pub prefill: Option<Prefill>,
     /// Where it takes that, if not at `base_url`.
     pub prefill_url: Option<String>,
@@ -251,12 +251,12 @@ pub struct ProviderConfig {
     pub trace_context: bool,
     /// Whether the caller's `user-agent` goes on behind our own.
     pub forward_user_agent: bool,
+    /// Where calls carry the key; `None`: as the dialect has it.
+    pub auth: Option<AuthScheme>,
     /// What is done where its dialect has no place for something.
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub responses: NativeRoute,
-    /// Where calls carry the key; `None`: as the dialect has it.
-    pub auth: Option<AuthScheme>,
 }
 
 impl fmt::Debug for ProviderConfig {
@@ -276,7 +276,7 @@ impl fmt::Debug for ProviderConfig {
 /// The proxy on the way to a provider.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum ProxyConfig {
-    /// None.
+    /// No proxy.
     #[default]
     Off,
     /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
@@ -299,7 +299,7 @@ pub struct KeyConfig {
 pub struct Mock {
     /// The share of calls that fail, 0..=1.
     pub failure_rate: f64,
-    /// Makes them repeatable.
+    /// The seed of the mock's random failures; `None`: a random one.
     pub seed: Option<u64>,
     /// Added before each call.
     pub latency: Duration,

@@ -1,4 +1,4 @@
-//! `state`: where what is known of keys outlives the process.
+//! `state`: whether the state of keys is kept in a file, for the next process.
 
 use std::path::PathBuf;
 

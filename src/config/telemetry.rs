@@ -1,4 +1,4 @@
-//! `telemetry`: what is told of requests, beside the log.
+//! `telemetry`: metrics, traces and recent requests, in addition to the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use super::traces_form::{self, TracesForm};
 use super::values::{PositiveSpan, choice};
 use crate::wire::mask::Mask;
 
-/// So many requests are kept when nothing is said.
+/// The default number of requests that are kept.
 const RECENT: usize = 1000;
-/// At most so many: a request takes about a kilobyte.
+/// The largest number of requests that can be kept: each takes about a kilobyte.
 const MOST: usize = 100_000;
-/// How often metrics are pushed when nothing is said (OpenTelemetry's default).
+/// The default interval of metrics exports (OpenTelemetry's default).
 const INTERVAL: Duration = Duration::from_secs(60);
 
 section! {
@@ -31,7 +31,7 @@ section! {
         metrics: MetricsForm,
         /// Which requests are sent as traces.
         traces: TracesForm,
-        /// What traces tell of prompts and answers: nothing (`off`), or their texts with what `mask` finds masked
+        /// Whether traces contain the texts of prompts and answers: no (`off`), or with what `mask` matches masked
         /// (`masked`). Default `off`.
         content: ContentCapture,
         /// Regular expressions for what is masked, before e-mail addresses, tokens and the keys of providers, which
@@ -48,24 +48,24 @@ section! {
         push: bool,
         /// How often. Default `60s`.
         interval: PositiveSpan,
-        /// Whether counts are told since the start (`cumulative`), since the last time (`delta`), or as it takes less
-        /// memory (`low_memory`). Default `cumulative`.
+        /// Whether counts are reported since the start (`cumulative`), since the last export (`delta`), or as it takes
+        /// less memory (`low_memory`). Default `cumulative`.
         temporality: Temporality,
     }
 }
 
-/// What traces tell of prompts and answers.
+/// Whether traces contain the texts of prompts and answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ContentCapture {
-    /// Nothing.
+    /// No texts.
     #[default]
     Off,
-    /// Their texts, masked.
+    /// The texts, masked.
     Masked,
 }
 
 impl ContentCapture {
-    /// By name.
+    /// The names in the configuration.
     pub(super) const ALL: [(&'static str, Self); 2] =
         [("off", Self::Off), ("masked", Self::Masked)];
 }
@@ -80,7 +80,7 @@ impl FromNode for ContentCapture {
     }
 }
 
-/// Regular expressions.
+/// Valid regular expressions.
 pub(super) struct Patterns(Vec<String>);
 
 impl FromNode for Patterns {
@@ -100,17 +100,17 @@ impl FromNode for Patterns {
 /// Since when counts that are pushed count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Temporality {
-    /// The start.
+    /// Since the start.
     #[default]
     Cumulative,
-    /// The last time.
+    /// Since the last export.
     Delta,
     /// Whatever takes less memory.
     LowMemory,
 }
 
 impl Temporality {
-    /// By name.
+    /// The names in the configuration.
     pub(super) const ALL: [(&'static str, Self); 3] = [
         ("cumulative", Self::Cumulative),
         ("delta", Self::Delta),
@@ -124,10 +124,10 @@ impl FromNode for Temporality {
     }
 }
 
-/// What is told of requests.
+/// The settings of metrics, traces and recent requests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TelemetryPolicy {
-    /// So many of the latest are kept.
+    /// The number of recent requests that are kept.
     pub recent_requests: usize,
     /// What is pushed where.
     pub otlp: OtlpPolicy,
@@ -135,7 +135,7 @@ pub struct TelemetryPolicy {
     pub metrics: MetricsPolicy,
     /// Which requests are sent as traces.
     pub traces: TracesPolicy,
-    /// What traces tell of prompts and answers.
+    /// Whether traces contain the texts of prompts and answers.
     pub content: ContentCapture,
     /// Regular expressions for what is masked in them, valid ones.
     pub mask: Vec<String>,
@@ -144,7 +144,7 @@ pub struct TelemetryPolicy {
 /// How metrics are pushed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MetricsPolicy {
-    /// How often.
+    /// The interval between two exports.
     pub interval: Duration,
     /// Since when counts count.
     pub temporality: Temporality,

@@ -10,13 +10,13 @@ use crate::wire::token::TokenDigest;
 /// Tokens of fewer bytes than this are too easy to guess: 16 random ones cannot be.
 const SHORT: usize = 16;
 
-/// What is typed.
+/// The keys of a section that name tokens.
 pub(super) struct TokenKeys {
-    /// As they are.
+    /// The tokens themselves.
     pub(super) token: Option<KeyTexts>,
     /// A file with one per line.
     pub(super) file: Option<String>,
-    /// Their hashes.
+    /// The hashes of tokens.
     pub(super) sha256: Option<Names>,
     /// What these three are called.
     pub(super) names: [&'static str; 3],
@@ -73,7 +73,7 @@ fn hashed(typed: &TokenKeys, path: &str, report: &mut Report) -> Vec<TokenDigest
     let mut digests = Vec::new();
     let texts = typed.sha256.as_ref().map(|names| names.0.as_slice());
     for text in texts.unwrap_or_default() {
-        // Somebody may have written the token itself: it is not shown.
+        // The value may be the token itself: it is not shown.
         match TokenDigest::from_hex(text) {
             Some(digest) => digests.push(digest),
             None => {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::domain::sampling::{Keep, Sampler};
 
-/// Who waited longer for a key is told of.
+/// The trace of a request that waited longer for a key is always sent.
 pub(super) const WAITED: Duration = Duration::from_secs(5);
-/// Who took longer is told of.
+/// The trace of a request that took longer is always sent.
 pub(super) const SLOW: Duration = Duration::from_secs(60);
-/// A span waits so long for others (OpenTelemetry's default, as are the next two).
+/// The longest time that a span waits for its batch (OpenTelemetry's default, as are the next two).
 const DELAY: Duration = Duration::from_secs(5);
-/// So many requests wait to be made into spans.
+/// The number of requests that may wait to be made into spans.
 const QUEUE: usize = 2048;
-/// So many spans are sent at once.
+/// The number of spans in one batch.
 const BATCH: usize = 512;
 
 /// Which requests are sent as traces, and how.
@@ -22,13 +22,13 @@ pub struct TracesPolicy {
     pub sampler: Sampler,
     /// When it has ended.
     pub keep: Keep,
-    /// A span waits so long for others.
+    /// The longest time that a span waits for its batch.
     pub delay: Duration,
-    /// So many requests wait to be made into spans.
+    /// The number of requests that may wait to be made into spans.
     pub queue: usize,
-    /// So many spans are sent at once.
+    /// The number of spans in one batch.
     pub batch: usize,
-    /// Whether callers' traces are listened to, and upstreams told.
+    /// Whether callers' trace contexts are taken over, and passed to upstreams.
     pub propagates: bool,
 }
 

@@ -15,14 +15,14 @@ section! {
         /// Whether traces are pushed to `telemetry.otlp`, where that is set. Default true.
         push: bool,
         /// The share of the traces that begin here that is sent, from 0 to 1. Where a caller sends its own
-        /// `traceparent`, its decision stands. Default 1.
+        /// `traceparent`, that decides. Default 1.
         sample: Fraction,
         /// Whether requests that failed, went on to another upstream, were hedged or rescued are sent although they
         /// were not sampled. Default true.
         keep_failures: bool,
-        /// A request that waited so long for a key is sent although it was not sampled; `0`: none is. Default `5s`.
+        /// A request that waited this long for a key is sent although it was not sampled; `0`: none is. Default `5s`.
         keep_waited: Span,
-        /// A request that took so long is sent although it was not sampled; `0`: none is. Default `60s`.
+        /// A request that took this long is sent although it was not sampled; `0`: none is. Default `60s`.
         keep_slow: Span,
     }
 }

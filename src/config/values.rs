@@ -328,7 +328,7 @@ fn json(node: &ConfigNode<'_>, report: &mut Report) -> Option<serde_json::Value>
         ValueKind::I64(whole) => Some((*whole).into()),
         ValueKind::U64(whole) => Some((*whole).into()),
         ValueKind::Float(float) => {
-            number(*float).or_else(|| node.reject("is not a number that JSON knows", "", report))
+            number(*float).or_else(|| node.reject("is not a number of JSON", "", report))
         }
         ValueKind::String(text) => {
             let typed = node.value.origin() == Some(ENVIRONMENT)

@@ -1,6 +1,6 @@
 //! Variables and values that may hold keys, wiped when they are let go of.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Deref;
 
 use config::{Value, ValueKind};
@@ -13,9 +13,11 @@ pub struct Variables(BTreeMap<String, String>);
 impl Variables {
     /// Adds a variable unless it is there.
     pub(super) fn fill_in(&mut self, name: String, mut value: String) {
-        match self.0.contains_key(&name) {
-            true => value.zeroize(),
-            false => drop(self.0.insert(name, value)),
+        match self.0.entry(name) {
+            Entry::Occupied(_) => value.zeroize(),
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
         }
     }
 }

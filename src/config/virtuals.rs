@@ -19,7 +19,7 @@ pub(super) struct NameTable {
     aliases: BTreeMap<String, ProviderName>,
 }
 
-/// What an upstream's name stands for.
+/// The meaning of an upstream's name.
 enum Meaning {
     /// A provider, a virtual provider, a model id, or nothing: the graph decides.
     Name(String),
@@ -163,7 +163,7 @@ pub(super) fn resolve(
     chains
 }
 
-/// What holds for which target: what each virtual provider says, and `dispatch` for the rest.
+/// The policy of each target: its virtual provider's settings, and `dispatch` for what these leave out.
 pub(super) fn policies(
     virtuals: &[raw::Virtual],
     profile: Option<Profile>,

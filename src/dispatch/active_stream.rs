@@ -27,8 +27,8 @@ use crate::wire::redact::Redactor;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
-/// After the end of an answer some upstreams neither send the end mark nor close: they get so long. Longer than those
-/// that still go on take for it, and short enough for a caller that waits for nothing.
+/// Some upstreams neither send the end mark nor close after the end of an answer: they get this long. That is longer
+/// than a stream that continues pauses there, and short enough for the waiting caller.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A stream that has begun.
@@ -38,7 +38,7 @@ pub(super) struct ActiveStream {
     /// What has no place in the other side's dialect, as far as that was known when its content began.
     pub(super) dropped: Dropped,
     pub(super) events: Events,
-    /// Its first events.
+    /// The events before the first content.
     pub(super) held: HeldEvents,
     pub(super) done: bool,
     pub(super) usage: Option<Usage>,
@@ -47,7 +47,7 @@ pub(super) struct ActiveStream {
     pub(super) repeats: u64,
     pub(super) endpoint: Arc<Endpoint>,
     lease: Lease,
-    /// What the answer said of itself, but for its usage; `None` when that is not asked for.
+    /// The answer's metadata, without its usage; `None` when traces do not need it.
     answered: Option<Box<ResponseMeta>>,
     /// Its end and outcome are still open.
     record: AttemptRecord,
@@ -92,7 +92,7 @@ impl ActiveStream {
         (live, begun.headers)
     }
 
-    /// Notes what is told afterwards of an event, and how far its answer has come.
+    /// Notes what an event adds to the trace, and how far its answer has come.
     pub(super) fn note(&mut self, said: &StreamEvent, event: &RawEvent, wanted: FinishCriteria) {
         self.usage = Usage::latest(self.usage, said.usage);
         if said.error.is_none() {
@@ -134,23 +134,25 @@ impl ActiveStream {
 
     /// Whether its answer is whole, now that its stream has ended.
     pub(super) fn is_over(&self, wanted: FinishCriteria) -> bool {
-        match self.until_close {
-            true => self.finish.is_over_at_close(wanted),
-            false => self.finish.is_complete(wanted),
+        if self.until_close {
+            self.finish.is_over_at_close(wanted)
+        } else {
+            self.finish.is_complete(wanted)
         }
     }
 
     /// When silence has lasted too long, or the attempt has.
     pub(super) fn limit(&self, wanted: FinishCriteria) -> Time {
         let over = self.finish.is_settled() && !self.finish.lacks_usage(wanted);
-        let silence = match over {
-            true => self.endpoint.timeouts.idle.min(AFTER_FINISH),
-            false => self.endpoint.timeouts.idle,
+        let silence = if over {
+            self.endpoint.timeouts.idle.min(AFTER_FINISH)
+        } else {
+            self.endpoint.timeouts.idle
         };
         (self.last_event + silence).min(self.end)
     }
 
-    /// So long nobody waited for it: that is not its silence.
+    /// Moves the idle limit by a time in which the caller was not reading.
     pub(super) fn forgive(&mut self, span: Duration) {
         self.last_event = self.last_event + span;
         self.end = self.end + span;
@@ -161,16 +163,17 @@ impl ActiveStream {
         redacted::event(raw, &self.redactor())
     }
 
-    /// What its upstream said of its failure in an event with this body, fit for the log.
+    /// The failure with the redacted text of an error event with this body.
     pub(super) fn reworded(&self, failure: Failure, body: &Bytes) -> Failure {
         redacted::reworded(failure, &HeaderMap::new(), body, &self.redactor())
     }
 
     /// One of its events, fit for the caller. Data is not looked at.
     pub(super) fn fit_event(&self, event: RawEvent) -> RawEvent {
-        match event.has_asides() {
-            true => redacted::beside(event, &self.redactor()),
-            false => event,
+        if event.has_asides() {
+            redacted::beside(event, &self.redactor())
+        } else {
+            event
         }
     }
 

@@ -18,7 +18,7 @@ use crate::telemetry::request_record::RequestRecord;
 
 /// A request that may be served.
 pub(super) struct Admitted {
-    /// The target as asked for, else the default one's name.
+    /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// What the target means.
     pub(super) chain: Arc<Chain>,
@@ -55,7 +55,7 @@ impl Dispatch {
         }
     }
 
-    /// Tells of a request that was not admitted, which began when all of it was there, at `complete`.
+    /// Records a request that was not admitted. Its body was complete at `complete`.
     pub(super) fn tell_refused(
         &self,
         mut request: Request,
@@ -64,7 +64,7 @@ impl Dispatch {
     ) -> Box<Failed> {
         let NotAdmitted { target, failed } = refused;
         let client = request.client.as_ref();
-        let told = RequestRecord {
+        let record = RequestRecord {
             client: client.map(|client| Arc::clone(client.name())),
             operation: request.operation,
             stream: request.doc.stream(),
@@ -83,7 +83,7 @@ impl Dispatch {
             trace: request.trace.take(),
             id: request.id,
         };
-        self.recorder.record(told, None);
+        self.recorder.record(record, None);
         Box::new(failed)
     }
 
@@ -133,7 +133,7 @@ impl Dispatch {
         }
     }
 
-    /// The chain in the order for one request: all its attempts walk that one.
+    /// The chain in the order of this request, which all its attempts follow.
     fn ranked(&self, chain: Arc<Chain>) -> Arc<Chain> {
         let in_flight = |provider: &ProviderName| self.tree.in_flight(provider);
         self.targets.ranked(chain, &in_flight, &mut fastrand::f64)

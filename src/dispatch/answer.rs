@@ -14,11 +14,11 @@ pub struct ProxyResponse {
     pub status: u16,
     /// The upstream's headers that may go on.
     pub headers: HeaderMap,
-    /// The body.
+    /// The answer's body.
     pub body: AnswerBody,
-    /// Who answered.
+    /// The upstream that answered.
     pub upstream: Upstream,
-    /// With which key.
+    /// The key of the attempt.
     pub key: KeyId,
     /// Attempts made, this one included.
     pub attempts: usize,
@@ -30,7 +30,7 @@ pub struct ProxyResponse {
 /// A body that is there, or that is still coming.
 #[derive(Debug)]
 pub enum AnswerBody {
-    /// Whole.
+    /// A complete body.
     Full(Bytes),
     /// A stream whose first content is there.
     Stream(Box<Relay>),

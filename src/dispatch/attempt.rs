@@ -4,6 +4,7 @@
 //! a 200 followed by an error, or by nothing, can still be hidden.
 
 mod begin;
+pub(super) mod make;
 
 use std::time::Duration;
 
@@ -13,13 +14,11 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::body::BodyCollector;
-use super::call_headers::call_of;
 use super::events::{Events, StreamFault, look};
 use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
 use super::redacted;
 use super::request::{Endpoint, Request};
-use super::unfit;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dropped::Dropped;
@@ -34,7 +33,6 @@ use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
-use crate::wire::request::RequestDoc;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -53,7 +51,7 @@ pub(super) struct FullResponse {
 /// A stream whose first content is there.
 pub(super) struct StreamStarted {
     pub(super) exchange: Exchange,
-    /// With what was told of the stream so far.
+    /// The translation of the stream, with its state so far.
     pub(super) translation: Option<Translation>,
     pub(super) headers: HeaderMap,
     pub(super) held: HeldEvents,
@@ -68,7 +66,7 @@ pub(super) struct StreamStarted {
 
 /// What became of an attempt.
 pub(super) enum AttemptResult {
-    /// A whole answer.
+    /// A whole answer, and its usage.
     Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
     Begun(Box<StreamStarted>),
@@ -92,133 +90,9 @@ pub(super) struct Times<'a> {
     pub(super) first_token: Option<Duration>,
 }
 
-/// Makes the attempt that `lease` allows.
-pub(super) async fn make(
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    make_of(
-        &request.doc,
-        &*endpoint.transport,
-        request,
-        endpoint,
-        lease,
-        times,
-    )
-    .await
-}
-
-/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
-pub(super) async fn make_of(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-) -> AttemptResult {
-    let native = endpoint
-        .native
-        .is_assumed(endpoint.dialect, request.operation, times.clock.now());
-    let end = make_call(doc, wire, request, endpoint, lease, times, native).await;
-    match &end {
-        AttemptResult::Failed(failure, _)
-            if native
-                && endpoint
-                    .native
-                    .lacks(endpoint.dialect, request.operation, failure) =>
-        {
-            endpoint.native.note_lack(times.clock.now());
-            make_call(doc, wire, request, endpoint, lease, times, false).await
-        }
-        _ => end,
-    }
-}
-
-/// Makes the call. `native`: in the caller's own form, where the upstream's dialect has that.
-async fn make_call(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
-    request: &Request,
-    endpoint: &Endpoint,
-    lease: &Lease,
-    times: Times<'_>,
-    native: bool,
-) -> AttemptResult {
-    let made = call_of(doc, request, endpoint, lease, times.tried, native);
-    let (exchange, call, dropped) = match made {
-        Ok(made) => made,
-        Err(unfit) => {
-            let (failure, answer) = unfit::refused(&unfit, request, endpoint);
-            return AttemptResult::Failed(failure, Some(answer));
-        }
-    };
-    let attempt = Attempt {
-        exchange,
-        request,
-        wire,
-        endpoint,
-        lease,
-        times,
-        dropped,
-    };
-    let timeouts = &endpoint.timeouts;
-    // A copy of the request's body, and there is room for the request already.
-    let _copy = times.buffers.count(call.body.len());
-    let work = async {
-        if request.doc.stream() {
-            Box::pin(attempt.stream(call)).await
-        } else {
-            let whole = attempt.whole(call);
-            attempt.within(timeouts.response, "answer", whole).await
-        }
-    };
-    let end = match work.await {
-        Ok(end) => end,
-        Err(Early::Failed(failure)) => AttemptResult::Failed(failure, None),
-        Err(Early::OutOfTime) => AttemptResult::OutOfTime,
-        Err(Early::OutOfRoom) => AttemptResult::OutOfRoom,
-    };
-    fit(end, exchange, request, lease, endpoint)
-}
-
-/// The same without the credentials of the call; a refusal as the caller reads it.
-fn fit(
-    end: AttemptResult,
-    exchange: Exchange,
-    request: &Request,
-    lease: &Lease,
-    endpoint: &Endpoint,
-) -> AttemptResult {
-    let redactor = redacted::of(lease, endpoint);
-    match end {
-        AttemptResult::Failed(failure, whole) => {
-            let whole = whole.map(|mut whole| {
-                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
-                let hint = failure.retry_after;
-                let headers = &mut whole.headers;
-                whole.body = exchange.refusal(whole.status, headers, body, hint, &request.id);
-                whole
-            });
-            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
-        }
-        AttemptResult::Whole(mut whole, usage) => {
-            redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
-            AttemptResult::Whole(whole, usage)
-        }
-        AttemptResult::Begun(mut begun) => {
-            redacted::head(&mut begun.headers, &redactor);
-            AttemptResult::Begun(begun)
-        }
-        end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
-    }
-}
-
 /// Why an attempt ended without an answer.
 enum Early {
-    /// The upstream's doing.
+    /// The failure that ended the attempt.
     Failed(Failure),
     /// The request's deadline passed first.
     OutOfTime,
@@ -254,9 +128,10 @@ impl Attempt<'_> {
         let timeouts = timeouts.with_first_token(self.times.first_token);
         let sending = self.send(call);
         // No first content without a head: the shorter of the two limits counts for both.
-        let (span, what) = match timeouts.first_token < timeouts.first_byte {
-            true => (timeouts.first_token, FIRST_TOKEN),
-            false => (timeouts.first_byte, "first byte"),
+        let (span, what) = if timeouts.first_token < timeouts.first_byte {
+            (timeouts.first_token, FIRST_TOKEN)
+        } else {
+            (timeouts.first_byte, "first byte")
         };
         let reply = self.within(span, what, sending).await?;
         if !is_success(reply.status) {
@@ -331,25 +206,24 @@ impl Attempt<'_> {
                 Inspection::Good(_) if self.request.doc.stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
-                Inspection::Good(usage) => {
-                    let doc = &self.request.doc;
-                    let read = self
-                        .exchange
-                        .answer(doc, &mut headers, body.clone(), &mut dropped);
-                    match read {
-                        Ok(body) => {
-                            let whole = FullResponse {
-                                status,
-                                headers,
-                                body,
-                                answered,
-                                dropped,
-                            };
-                            return Ok(AttemptResult::Whole(whole, usage));
-                        }
-                        Err(loss) => Failure::new(Class::Malformed, loss.why),
+                Inspection::Good(usage) => match self.exchange.answer(
+                    &self.request.doc,
+                    &mut headers,
+                    body.clone(),
+                    &mut dropped,
+                ) {
+                    Ok(body) => {
+                        let whole = FullResponse {
+                            status,
+                            headers,
+                            body,
+                            answered,
+                            dropped,
+                        };
+                        return Ok(AttemptResult::Whole(whole, usage));
                     }
-                }
+                    Err(loss) => Failure::new(Class::Malformed, loss.why),
+                },
             }
         } else {
             let operation = self.request.operation;
@@ -422,7 +296,7 @@ impl Attempt<'_> {
         AttemptResult::Failed(stamped(failure, status), Some(refusal))
     }
 
-    /// Gives `work` so long since the attempt started, and no longer than the request has.
+    /// Runs `work` until this long after the attempt's start, and no longer than the request's deadline.
     async fn within<T>(
         &self,
         span: Duration,
@@ -480,6 +354,7 @@ fn refused_with(failure: &Failure) -> u16 {
 pub(super) fn class_of(fault: &StreamFault) -> Class {
     match fault {
         StreamFault::Broken(_) => Class::Network,
+        StreamFault::NoRoom => Class::Cancelled,
         StreamFault::NotEvents(_)
         | StreamFault::Compression(_)
         | StreamFault::Foreign

@@ -7,12 +7,12 @@ use bytes::{Bytes, BytesMut};
 pub(super) struct BodyCollector {
     first: Option<Bytes>,
     more: BytesMut,
-    /// Bytes so far.
+    /// Bytes received so far.
     pub(super) len: usize,
 }
 
 impl BodyCollector {
-    /// Adds one.
+    /// Appends a chunk.
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.len += chunk.len();
         if self.len == chunk.len() {
@@ -25,7 +25,7 @@ impl BodyCollector {
         self.more.extend_from_slice(&chunk);
     }
 
-    /// All of it.
+    /// The whole body.
     pub(super) fn finish(self) -> Bytes {
         self.first.unwrap_or_else(|| self.more.freeze())
     }

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::native::Way;
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
@@ -13,8 +14,17 @@ use crate::wire::request::RequestDoc;
 use crate::wire::unfit::Unfit;
 use crate::wire::{headers, trace_context};
 
-/// The call that asks this upstream for what `doc` says, how its answer travels back, and what was left out. `native`: in the
-/// caller's own form, where the upstream's dialect has that.
+/// A call, and how its answer travels back.
+pub(super) struct CallMade {
+    pub(super) exchange: Exchange,
+    pub(super) call: UpstreamRequest,
+    /// What was left out.
+    pub(super) dropped: Dropped,
+    /// Whether it was translated and has custom tools in it.
+    pub(super) has_custom_tools: bool,
+}
+
+/// Makes the call to this upstream for `doc`, in this way, and how its answer is translated back.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
@@ -24,13 +34,17 @@ pub(super) fn call_of(
     endpoint: &Endpoint,
     lease: &Lease,
     tried: &OpenAttempt,
-    native: bool,
-) -> Result<(Exchange, UpstreamRequest, Dropped), Unfit> {
-    let exchange = match native {
-        true => Exchange::new(request.operation, endpoint.dialect),
-        false => Exchange::translated(request.operation, endpoint.dialect),
+    way: Way,
+) -> Result<CallMade, Unfit> {
+    let (operation, dialect) = (request.operation, endpoint.dialect);
+    let exchange = match way {
+        Way::Native | Way::NativePlain => Exchange::new(operation, dialect),
+        Way::Translated | Way::Plain => Exchange::translated(operation, dialect),
     };
-    let exchange = exchange.ok_or(Unfit::NoSuchOperation)?;
+    let mut exchange = exchange.ok_or(Unfit::NoSuchOperation)?;
+    if matches!(way, Way::Plain | Way::NativePlain) {
+        exchange = exchange.with_plain_tools();
+    }
     let model = lease.upstream().model.as_str();
     let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
     let outgoing = exchange.outgoing(doc, model, &endpoint.params, rejects)?;
@@ -43,7 +57,12 @@ pub(super) fn call_of(
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body,
     };
-    Ok((exchange, call, outgoing.dropped))
+    Ok(CallMade {
+        exchange,
+        call,
+        dropped: outgoing.dropped,
+        has_custom_tools: outgoing.has_custom_tools,
+    })
 }
 
 /// Those of the caller that pass, our own, the key, and what the configuration adds.
@@ -74,9 +93,10 @@ fn call_headers(
     } else {
         // What comes back goes to the caller as it came, so it may have what the caller takes. Of that gzip alone is
         // asked for: it costs the least to look into.
-        let encoding = match takes_gzip(&request.headers) {
-            true => "gzip",
-            false => "identity",
+        let encoding = if takes_gzip(&request.headers) {
+            "gzip"
+        } else {
+            "identity"
         };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }

@@ -1,5 +1,5 @@
-//! Exact counts of tokens beside the requests' tasks: so many at once, in fair order, and none for a request that is
-//! gone.
+//! Exact token counts outside the requests' tasks: a bounded number at once, in fair order, and none for a request that
+//! has ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
@@ -55,10 +55,10 @@ impl Dispatch {
 /// More tokens than any model holds.
 const MOST: u64 = 16 * 1024 * 1024;
 
-/// What is to be counted, and for whom.
+/// The texts to be counted, and their client.
 pub(super) struct Job {
     pub(super) doc: RequestDoc,
-    /// The largest window.
+    /// The largest context window of the chain, in tokens.
     pub(super) most: u64,
     pub(super) owner: Owner,
     pub(super) now: Time,
@@ -85,7 +85,7 @@ enum CountingMessage {
         number: u64,
         reply: oneshot::Sender<CountingPermit>,
     },
-    /// Who asked under this number does not wait any more.
+    /// The task that asked under this number no longer waits.
     Left(u64),
     /// A place is free again.
     Free,
@@ -97,12 +97,12 @@ struct CountingPermit(mpsc::Sender<CountingMessage>);
 
 impl Drop for CountingPermit {
     fn drop(&mut self) {
-        // Nobody gives out places any more: the process ends.
+        // The scheduler has ended: the process is ending.
         drop(self.0.send(CountingMessage::Free));
     }
 }
 
-/// Tells the thread and the count that nobody waits any more.
+/// Reports to the scheduler and the count that the request no longer waits.
 struct CountingGuard<'a> {
     counts: &'a CountingQueue,
     number: u64,
@@ -159,7 +159,7 @@ impl CountingQueue {
         let place = place.await.ok()?;
         leaving.waits = false;
         let counting = tokio::task::spawn_blocking(move || {
-            // Until the work ends, not until nobody waits for it.
+            // Held until the work ends, even if the request leaves before.
             let _place = place;
             tokens::count(&doc, most, &gone)
         });
@@ -170,7 +170,7 @@ impl CountingQueue {
 /// The numbers under which places are asked for.
 static NUMBERS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// Gives out `free` places until nobody can ask any more.
+/// Gives out `free` places until all senders are gone.
 fn give_places(
     messages: &mpsc::Receiver<CountingMessage>,
     places: &mpsc::Sender<CountingMessage>,
@@ -201,7 +201,7 @@ fn give_places(
         {
             tickets.remove(&number);
             free -= 1;
-            // Who has left meanwhile lets the place drop, which frees it.
+            // If the request has left, the permit is dropped, which frees its place.
             drop(reply.send(CountingPermit(places.clone())));
         }
     }

@@ -8,14 +8,14 @@ use futures_util::future::FutureExt;
 use super::events::Events;
 use crate::runtime::task;
 
-/// The end of a body is waited for so long: a new connection costs less than a second.
+/// How long to wait for the end of a body: a new connection takes less than a second.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// So many bytes are read for it at most, for the same reason.
+/// How many bytes to read for it at most, for the same reason.
 const MOST: usize = 64 * 1024;
 /// What a piece counts for at least, in bytes: HTTP/2 has empty ones, and they may come without end.
 const LEAST: usize = 64;
 
-/// Reads the rest of `events` in the background, unless it is there already. Nobody waits for it.
+/// Reads the remaining `events` in the background, unless they are complete.
 pub(super) fn drain(mut events: Events) {
     // Mostly the end came along with the end mark: then no task is needed.
     let mut left = MOST;

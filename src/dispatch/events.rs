@@ -11,6 +11,7 @@ use http::{HeaderMap, header};
 use tokio::time::Sleep;
 
 use crate::domain::finish::EventFacts;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, UpstreamResponse};
 use crate::wire::encoding::{DecodeError, Decoder, codings};
@@ -18,35 +19,42 @@ use crate::wire::inspection::StreamEvent;
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent, SplitError};
 
-/// So much of a compressed stream is decoded at a time, in bytes. Of gzip and deflate at most 1032 times as much comes
-/// out of it (a match of 258 bytes in two bits), 129 KiB, and that is all that waits to be looked at.
+/// The bytes of a compressed stream that are decoded at a time. Gzip and deflate make at most 1032 times as many of
+/// them (a match of 258 bytes in two bits): 129 KiB, which bounds what waits to be parsed.
 const PIECE: usize = 128;
-/// So much may come out of one such piece, in bytes. Nothing but the limit holds brotli and zstd, which can say in a few
-/// bytes that one byte is repeated for megabytes; what is said in events is far below it.
+/// The most bytes that one such piece may decode to. Brotli and zstd can repeat one byte for megabytes in a few
+/// bytes; the limit is far above the size of usual events.
 const MAX_GROWN: usize = 1024 * 1024;
-/// After so many bytes, or events, in a row that tell nothing an upstream is made to wait for `REST`: what is thrown
-/// away here holds it up in no other way, so it could have a core to itself.
+/// After this many bytes, or events, in a row without content, an upstream is made to wait for `REST`: nothing else
+/// slows down a stream whose events are dropped here, and it could occupy a core.
 const QUIET_BYTES: usize = 256 * 1024;
 const QUIET_EVENTS: usize = 4096;
 const REST: Duration = Duration::from_millis(10);
 /// What goes on of many blank lines. Two, because some clients split at two line ends.
 const BLANK: &[u8] = b"\n\n";
 
+/// An event that comes in pieces is counted (`server.max_buffered`) from so many bytes on, in steps of as many. Nearly all
+/// are far below it, and cost nothing.
+const LARGE: usize = 64 * 1024;
+
 /// Why a stream ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamFault {
-    /// The connection.
+    /// The connection failed.
     #[error("the stream broke off")]
     Broken(#[source] SendError),
     /// An event without end.
     #[error("the stream is not an event stream")]
     NotEvents(#[source] SplitError),
-    /// The compression.
+    /// The compressed data is wrong.
     #[error("the stream's compression is broken")]
     Compression(#[source] DecodeError),
     /// An event that is none of the dialect, with or without the look of an error.
     #[error("an event of the stream is not JSON")]
     Foreign,
+    /// An event for which there is no room here (`server.max_buffered`), which is not the upstream's fault.
+    #[error("there is no room for an event of the stream (server.max_buffered)")]
+    NoRoom,
     /// Nothing but preliminaries, more than may be held.
     #[error("{0} bytes came without content")]
     Contentless(usize),
@@ -59,7 +67,7 @@ impl StreamFault {
             Self::Broken(cause) => format!("{self}: {cause}"),
             Self::NotEvents(cause) => format!("{self}: {cause}"),
             Self::Compression(cause) => format!("{self}: {cause}"),
-            Self::Foreign | Self::Contentless(_) => self.to_string(),
+            Self::Foreign | Self::NoRoom | Self::Contentless(_) => self.to_string(),
         }
     }
 }
@@ -72,12 +80,12 @@ fn decoder(headers: &HeaderMap) -> Option<Decoder> {
 
 type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;
 
-/// So much of a body without a word in it is read to tell what it is, in bytes: servers that let callers wait send
+/// The bytes of a blank beginning that are read to recognise a body: servers that let callers wait send
 /// empty lines.
 const MAX_BLANK: usize = 64 * 1024;
 
-/// Whether an answer is an event stream, and all of the answer. One that says so is looked at as one; of any other the
-/// first bytes tell, whatever its type: some servers call their streams JSON, or nothing at all.
+/// Whether an answer is an event stream, and the answer. A body with that content type is parsed as one; any other is
+/// recognised by its first bytes, since some servers call their streams JSON, or send no type.
 ///
 /// # Errors
 /// A connection that breaks before that.
@@ -143,11 +151,12 @@ async fn look_inside(
 
 /// An event as it may be passed on: a text that is a ping as the comment that it should have been.
 pub(super) fn unspoken(event: RawEvent, said: &StreamEvent) -> RawEvent {
-    match said.ping {
-        true => RawEvent {
+    if said.ping {
+        RawEvent {
             raw: Bytes::from_static(b": ping\n\n"),
-        },
-        false => event,
+        }
+    } else {
+        event
     }
 }
 
@@ -160,7 +169,7 @@ pub(super) fn step(said: &StreamEvent) -> EventFacts {
     }
 }
 
-/// A body, event by event. Of events in a row that tell nothing, as many as are there at once, one comes out.
+/// A body, event by event. Of consecutive events without content that are there at once, one comes out.
 pub(crate) struct Events {
     body: ByteStream,
     splitter: EventSplitter,
@@ -173,9 +182,12 @@ pub(crate) struct Events {
     most: usize,
     turn: YieldBudget,
     quiet: Quiet,
+    buffers: Buffers,
+    /// What is counted for the large event that comes at present.
+    large: Option<Buffered>,
 }
 
-/// Events in a row that tell nothing.
+/// Counts events in a row without content.
 #[derive(Default)]
 struct Quiet {
     /// One of them came out since there was last something to wait for.
@@ -212,12 +224,14 @@ impl Quiet {
 
 impl Events {
     /// `headers` say whether the body is compressed; an event may have `max_event` bytes. When more than `most` bytes
-    /// have come before [`begun`](Self::begun), that is a fault.
+    /// have come before [`begun`](Self::begun), that is a fault. Large events are counted in `buffers` until they are
+    /// dropped.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: ByteStream,
         max_event: usize,
         most: usize,
+        buffers: &Buffers,
     ) -> Self {
         Self {
             body,
@@ -229,6 +243,8 @@ impl Events {
             most,
             turn: YieldBudget::default(),
             quiet: Quiet::default(),
+            buffers: buffers.clone(),
+            large: None,
         }
     }
 
@@ -242,8 +258,8 @@ impl Events {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next event; `None` at the end. Is pending now and then also when there is always something to read, so that
-    /// whoever polls looks at its timers and other tasks have their turn.
+    /// The next event; `None` at the end. Returns pending from time to time even when there is always something to
+    /// read, so that the caller checks its timers and other tasks run.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -262,6 +278,9 @@ impl Events {
                 Ok(Some(mut event)) => {
                     self.seen = self.seen.saturating_add(event.raw.len());
                     self.turn.spend(event.raw.len());
+                    if let Some(large) = self.large.take() {
+                        event.raw = large.keep(event.raw);
+                    }
                     if self.quiet.note(&event) {
                         if event.is_blank() && event.raw.len() > BLANK.len() {
                             // A few lines say as much as many.
@@ -271,7 +290,8 @@ impl Events {
                     }
                     continue;
                 }
-                Ok(None) => {}
+                Ok(None) if self.has_room() => {}
+                Ok(None) => return Poll::Ready(Some(Err(StreamFault::NoRoom))),
                 Err(error) => return Poll::Ready(Some(Err(StreamFault::NotEvents(error)))),
             }
             if !self.packed.is_empty() {
@@ -299,7 +319,18 @@ impl Events {
         }
     }
 
-    /// The length of the next piece of the body as it came, looked at by nobody; `None` at its end.
+    /// Whether there is room for the event that is being received.
+    fn has_room(&mut self) -> bool {
+        let pending = self.splitter.pending();
+        if pending < LARGE {
+            return true;
+        }
+        let large = self.large.get_or_insert_with(|| self.buffers.count(0));
+        // In steps: not every piece is worth a change of the shared count.
+        pending <= large.bytes() || large.reach(pending + LARGE)
+    }
+
+    /// The length of the next piece of the body, without parsing it; `None` at its end.
     pub(crate) async fn next_bytes(&mut self) -> Option<usize> {
         if self.ended {
             return None;

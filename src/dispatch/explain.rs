@@ -19,7 +19,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
 
-/// What a refused client hears of when to come back.
+/// The `retry_after` of a client that may not ask.
 const COME_BACK: Duration = Duration::from_secs(1);
 
 /// The request in question.
@@ -31,16 +31,16 @@ pub struct Question {
     pub tokens: Option<u64>,
     /// The most tokens that its answer may have.
     pub output_tokens: Option<u64>,
-    /// Who asks; `None` where nobody has to identify.
+    /// The client that asks; `None` where no clients are configured.
     pub client: Option<Arc<Client>>,
 }
 
-/// The answer.
+/// Where a request would go, and why.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// What was asked for, by its name; empty when that means nothing.
     pub target: String,
-    /// As of then.
+    /// The moment that it describes.
     pub at: Time,
     /// What becomes of the request.
     pub fate: Fate,
@@ -55,20 +55,20 @@ pub struct Explanation {
 pub enum Fate {
     /// It goes to the upstream in this line, at once.
     Goes(usize),
-    /// It waits.
+    /// The request would wait.
     Waits {
         /// Until it looks again; `None`: for something that may be ready at any moment.
         until: Option<Time>,
         /// The line of what it waits for.
         at: usize,
     },
-    /// It is refused.
+    /// The request would be refused.
     Refused {
-        /// With this code,
+        /// with this code,
         code: ErrorCode,
-        /// with this message,
+        /// this message,
         message: String,
-        /// and told to come back then.
+        /// and this hint when to retry.
         retry_after: Option<Duration>,
     },
 }
@@ -76,7 +76,7 @@ pub enum Fate {
 /// One upstream of the chain.
 #[derive(Clone, Debug)]
 pub struct UpstreamExplanation {
-    /// Which.
+    /// The upstream.
     pub upstream: Upstream,
     /// What that is to the request.
     pub standing: CandidateStanding,
@@ -97,14 +97,14 @@ pub enum CandidateStanding {
     Chosen,
     /// It would come next.
     Next,
-    /// It is out.
+    /// It cannot take the attempt.
     Excluded(Refusal),
 }
 
-/// One key.
+/// One key of an upstream.
 #[derive(Clone, Debug)]
 pub struct KeyExplanation {
-    /// Which.
+    /// The key's id.
     pub id: KeyId,
     /// What it is to the request.
     pub turn: KeyTurn,
@@ -117,7 +117,7 @@ pub enum KeyTurn {
     First,
     /// It would take it too.
     Ready,
-    /// It is out.
+    /// It cannot take the attempt.
     Excluded(Refusal),
 }
 
@@ -166,7 +166,7 @@ impl Dispatch {
         Ok(self.explanation(&chain, &attempts, &planned.await?))
     }
 
-    /// What is decided before the chain is walked.
+    /// The checks before the chain is tried.
     fn admission(
         &self,
         asked: Option<&str>,
@@ -202,7 +202,7 @@ impl Dispatch {
         Ok(chain)
     }
 
-    /// The plan in the words of those who ask.
+    /// Translates the plan into an explanation.
     fn explanation(&self, chain: &Chain, attempts: &Attempts, planned: &Planned) -> Explanation {
         let (now, plan) = (planned.at, &planned.plan);
         let fate = match (attempts.start(now), plan.outcome) {

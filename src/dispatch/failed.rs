@@ -10,13 +10,13 @@ use crate::domain::time::Time;
 /// A request that ends with an error of ours.
 #[derive(Debug)]
 pub struct Failed {
-    /// Which.
+    /// The error code that the caller gets.
     pub code: ErrorCode,
-    /// For the caller.
+    /// The message for the caller.
     pub message: String,
     /// When a new request may be served.
     pub retry_after: Option<Duration>,
-    /// What was tried.
+    /// The attempts.
     pub records: Vec<AttemptRecord>,
     /// The upstreams of its chain that were not asked.
     pub skipped: Box<[Skipped]>,

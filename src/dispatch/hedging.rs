@@ -1,5 +1,5 @@
-//! One step of a request: an attempt, and a second one beside it when the first token is late, or when so much of the
-//! request's time is gone that nobody else could be asked later.
+//! One step of a request: an attempt, and a second one beside it when the first token is late, or when the
+//! request's remaining time would not suffice for another upstream later.
 //!
 //! The first with content wins; the other is dropped on the spot, which cancels its call and its lease. So
 //! nothing of a loser is ever seen (law L8).
@@ -19,6 +19,7 @@ use crate::actors::lease::{Lease, Settler};
 use crate::domain::attempt_record::AttemptReason;
 use crate::domain::attempts::LeaseFilter;
 use crate::domain::hedge;
+use crate::domain::latency::{LatencySample, Served};
 use crate::domain::lost_race::{self, Loser, Silence};
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::time::Time;
@@ -31,8 +32,8 @@ pub(super) struct AttemptDone<'r> {
     pub(super) end: AttemptResult,
 }
 
-/// Makes the attempt that `lease` allows, and perhaps others beside it. What comes back decides; the other attempts, if
-/// there were any, are settled and recorded. `None` when nothing is known of the lease's upstream.
+/// Makes the attempt that `lease` allows, and perhaps others beside it. The returned attempt decides; the others
+/// are settled and recorded. `None` when the lease's upstream is not configured.
 pub(super) async fn attempt<'r>(
     context: &'r RequestContext,
     state: &mut RunState,
@@ -93,7 +94,7 @@ impl<'r> StartedAttempt<'r> {
         })
     }
 
-    /// Makes it.
+    /// Makes the attempt.
     async fn run_attempt(
         self,
         context: &'r RequestContext,
@@ -111,7 +112,7 @@ impl<'r> StartedAttempt<'r> {
             buffers: &context.dispatch.buffers,
             first_token: limits.first_token(&context.request, endpoint, &lease),
         };
-        let end = attempt::make(&context.request, endpoint, &lease, times).await;
+        let end = attempt::make::make(&context.request, endpoint, &lease, times).await;
         AttemptDone {
             endpoint,
             lease,
@@ -121,8 +122,8 @@ impl<'r> StartedAttempt<'r> {
     }
 }
 
-/// An attempt under way that may have, or be, company: its call holds the lease, and what others need to know of it
-/// stands beside.
+/// An attempt under way, alone or beside others: its future holds the lease, and the other fields hold what the others
+/// need to know of it.
 struct Flight<'r> {
     endpoint: &'r Endpoint,
     /// Its candidate's place in the chain.
@@ -280,7 +281,7 @@ impl<'r> Race<'r, '_> {
             end,
             ..
         } = &mut *landed;
-        // The first, preferred upstream's answer to the request as such stands; the second one's can wait.
+        // The preferred upstream's answer about the request itself counts; the second one's can wait.
         if let AttemptResult::Failed(failure, whole) = end
             && (!is_first || failure.class.retry() != Retry::Never)
         {
@@ -308,35 +309,40 @@ impl<'r> Race<'r, '_> {
         if !is_first {
             let now = self.context.now();
             let waited = now.since(other.tried.begun().started);
-            if let Some(hedger) = hedger(self.context) {
-                // It needs so much at least.
-                hedger.learn(&other.tried.begun().upstream, waited);
-            }
+            // A lower bound of how long its first token takes.
+            other.lease.measured(LatencySample {
+                took: waited,
+                served: None,
+                first_token: self.context.request.doc.stream(),
+            });
             let winner = now.since(landed.open_attempt.begun().started);
             took = Some(winner).filter(|_| served && why == HedgeReason::TimeGoes);
         }
-        self.lost(&other, took);
+        let upstream = &landed.open_attempt.begun().upstream;
+        let same_upstream = served && *upstream == other.tried.begun().upstream;
+        self.lost(&other, took, same_upstream);
         // Its call ends here and now.
         drop(other);
         Pair::Decided(landed)
     }
 
     /// Settles and records the loser of a race. `winner_took` is what the winner needed, where that may say something
-    /// about the loser.
-    fn lost(&mut self, loser: &Flight<'r>, winner_took: Option<Duration>) {
+    /// about the loser; `same_upstream` whether the loser's upstream served it.
+    fn lost(&mut self, loser: &Flight<'r>, winner_took: Option<Duration>, same_upstream: bool) {
         let now = self.context.now();
         let begun = loser.tried.begun();
         let judged = Loser {
             stream: self.context.request.doc.stream(),
             started: begun.started,
             heard: loser.lease.is_heard(),
+            same_upstream,
             probe: loser.lease.is_probe(),
             winner_took,
         };
-        let pulse = self.context.dispatch.latencies.of(&begun.upstream);
+        let latency = self.context.dispatch.tree.latency(&begun.upstream);
         let timeout = Failure::new(Class::Timeout, "no answer while another upstream gave one");
         let cancelled = || loser.tried.record(Class::Cancelled, None, now);
-        match lost_race::judge(judged, pulse, now) {
+        match lost_race::judge(judged, latency, now) {
             Silence::TimedOut => {
                 let index = loser.index;
                 let (counts, _) = self
@@ -368,7 +374,7 @@ impl<'r> Race<'r, '_> {
     }
 }
 
-/// What is learned for hedging, where the request may be hedged.
+/// What decides about hedging, where the request may be hedged.
 fn hedger(context: &RequestContext) -> Option<&HedgeController> {
     let hedger = context.dispatch.hedge_controller.as_ref();
     hedger.filter(|_| context.request.doc.stream())
@@ -377,14 +383,15 @@ fn hedger(context: &RequestContext) -> Option<&HedgeController> {
 /// When an attempt's first token is late, as hedging has it.
 fn late_at(context: &RequestContext, limits: RequestLimits, tried: &OpenAttempt) -> Option<Alarm> {
     let hedger = hedger(context).filter(|_| limits.policy.hedge)?;
-    let after = hedger.late_after(&tried.begun().upstream)?;
+    let tree = &context.dispatch.tree;
+    let after = hedger.late_after(|| tree.latency(&tried.begun().upstream))?;
     Some(Alarm {
         at: tried.begun().started + after,
         why: HedgeReason::Late,
     })
 }
 
-/// When so much of the time that the caller gave is gone that another upstream must be asked to have a chance, beside
+/// The moment after which another upstream could no longer answer within the caller's time, beside
 /// the attempt that `started` at candidate `index`.
 fn time_goes_at(
     context: &RequestContext,
@@ -405,9 +412,10 @@ fn time_goes_at(
         return None;
     }
     let timeouts = &endpoint.timeouts;
-    let longest = match request.doc.stream() {
-        true => timeouts.first_byte.max(timeouts.first_token),
-        false => timeouts.response,
+    let longest = if request.doc.stream() {
+        timeouts.first_byte.max(timeouts.first_token)
+    } else {
+        timeouts.response
     };
     let left = state.limits.deadline.since(started);
     let longest = longest.min(timeouts.total);
@@ -418,7 +426,7 @@ fn time_goes_at(
     })
 }
 
-/// What an attempt that served tells about its upstream.
+/// Updates the statistics of the upstream of an attempt that served.
 fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
     let stream = match landed.end {
         AttemptResult::Begun(_) => true,
@@ -427,10 +435,9 @@ fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
     };
     let begun = landed.open_attempt.begun();
     let now = context.now();
-    let span = now.since(begun.started);
-    let pulses = &context.dispatch.latencies;
-    pulses.served(&begun.upstream, stream, span, now);
-    if let Some(hedger) = hedger(context) {
-        hedger.learn(&begun.upstream, span);
-    }
+    landed.lease.measured(LatencySample {
+        took: now.since(begun.started),
+        served: Some(Served { stream, at: now }),
+        first_token: context.request.doc.stream(),
+    });
 }

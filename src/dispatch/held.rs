@@ -1,4 +1,4 @@
-//! What is held of a stream before it may go out: how much that may be, and the events before the first content.
+//! The events that are held back before the first content of a stream, and their limit.
 //!
 //! An event of a few bytes costs more to keep than to send, and may keep a whole buffer of the connection alive, so
 //! many of them are packed into one buffer.
@@ -11,13 +11,13 @@ use bytes::{Bytes, BytesMut};
 pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Events of a stream that may be held.
 pub(super) const MOST_EVENTS: usize = 32 * 1024;
-/// Up to so many events are kept as they came, without a copy.
+/// Up to this many events are kept as they came, without a copy.
 const FEW: usize = 16;
-/// An upstream may send the request back in so many events before the first content: `response.created`,
+/// An upstream may repeat the request in this many events before the first content: `response.created`,
 /// `response.queued` and `response.in_progress` of the responses API each hold its instructions and tools.
 const ECHOES: usize = 3;
 
-/// So many bytes may come before the first content of an answer to a request of so many bytes.
+/// The most bytes that may come before the first content, for a request of `request` bytes.
 pub(super) fn before_content(request: usize) -> usize {
     MOST_BYTES.saturating_add(request.saturating_mul(ECHOES))
 }
@@ -47,12 +47,12 @@ impl HeldEvents {
         true
     }
 
-    /// Bytes.
+    /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Events.
+    /// Events held.
     pub(super) fn len(&self) -> usize {
         self.lengths.len() + self.few.len()
     }

@@ -11,11 +11,11 @@ use crate::domain::attempts::{FinalError, LeaseRefused, RouteConstraints};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
-/// No lease.
+/// No lease was given.
 pub(super) struct Denied {
     /// What the request is answered with.
     pub(super) verdict: FinalError,
-    /// What the tree said.
+    /// The tree's refusal.
     pub(super) refused: LeaseRefused,
 }
 

@@ -1,4 +1,4 @@
-//! An attempt under way, and what is told of it when it ended.
+//! An attempt under way, and its record when it has ended.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::domain::trace::{SpanId, TraceContext};
 
-/// Of what went wrong so many characters are told.
+/// The characters of a failure's text that are recorded.
 const DETAIL: usize = 300;
 
 /// An attempt that is under way.
 #[derive(Clone, Debug)]
 pub(super) struct OpenAttempt {
-    /// As it is told of if its request ends during it.
+    /// The record that is used if the request ends during the attempt.
     record: Arc<AttemptRecord>,
     /// Whether what the answer says of itself is asked for.
     curious: bool,
@@ -46,12 +46,12 @@ impl OpenAttempt {
         }
     }
 
-    /// Where to note what the answer says of itself; `None` when nobody will ask.
+    /// Where to note the answer's metadata; `None` when traces do not need it.
     pub(super) fn answered(&self) -> Option<Box<ResponseMeta>> {
         self.curious.then(Box::default)
     }
 
-    /// What is known of it from its beginning.
+    /// The record as it was at the start.
     pub(super) fn begun(&self) -> &AttemptRecord {
         &self.record
     }
@@ -74,13 +74,13 @@ impl OpenAttempt {
         }
     }
 
-    /// As it is told of if its request ends during it.
+    /// The record that is used if the request ends during the attempt.
     pub(super) fn under_way(&self) -> Arc<AttemptRecord> {
         Arc::clone(&self.record)
     }
 }
 
-/// What went wrong, in words, as far as there is room.
+/// The failure's text, shortened.
 pub(super) fn detail(failure: &Failure) -> Option<Box<str>> {
     let text = failure.detail.as_str();
     let end = text.char_indices().nth(DETAIL);

@@ -1,8 +1,8 @@
-//! What an upstream says, before anybody else hears of it: without the credentials of the call.
+//! Redacts what an upstream sends: credentials of the call are removed before anything else reads it.
 //!
-//! Failures are searched byte by byte and in all disguises, and the words that are told of them are made of what is left;
-//! they are rare and small. Of an answer that serves all but its content is searched: its head, comments and the like
-//! between the events of a stream, and what is told of it in traces.
+//! Failures are searched byte by byte and in all disguises, and error messages are made of the result; they are rare
+//! and small. Of an answer that serves, all but its content is searched: its head, comments and other text between the
+//! events of a stream, and the metadata for traces.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -98,7 +98,7 @@ pub(super) fn head(headers: &mut HeaderMap, redactor: &Redactor<'_>) {
 
 /// Whether a header's value is one that nearly every answer has and that no key can be read out of: it is not searched.
 fn is_usual(value: &[u8]) -> bool {
-    /// So many digits may be eight bytes in hexadecimal.
+    /// This many digits may be eight bytes in hexadecimal.
     const DIGITS: usize = 16;
     matches!(
         value,
@@ -124,7 +124,7 @@ fn is_date(value: &[u8]) -> bool {
         b'A' => byte.is_ascii_uppercase(),
         b'a' => byte.is_ascii_lowercase(),
         b'0' => byte.is_ascii_digit(),
-        // `GMT` itself.
+        // The letters of `GMT`.
         _ => byte == form,
     };
     value.len() == FORM.len() && value.iter().zip(FORM).all(fits)
@@ -208,7 +208,7 @@ pub(super) fn event(raw: Bytes, redactor: &Redactor<'_>) -> Option<Bytes> {
     }
 }
 
-/// Removes the headers that are telling. Those that say how to read the body stay, with what is telling masked.
+/// Removes the headers that contain a credential. Those that are needed to read the body stay, masked.
 fn remove(headers: &mut HeaderMap, redactor: &Redactor<'_>, telling: impl Fn(&[u8]) -> bool) {
     let found: Vec<_> = headers
         .iter()

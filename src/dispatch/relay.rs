@@ -1,8 +1,8 @@
-//! The rest of a stream, after its first content: passed on event by event, watched for its end.
+//! The part of a stream after its first content: passed on event by event, watched for its end.
 //!
 //! Only whole events go out, so a cut never leaves half an event in front of our error event. A stream that
 //! breaks off and cannot be rescued ends with an error event in its own form and without the end mark, so that a
-//! cut answer never looks complete (law L8). One that is rescued goes on in the words of another attempt, but only
+//! cut answer never looks complete (law L8). One that is rescued continues with the events of another attempt, but only
 //! where those follow exactly from what was sent.
 
 use std::pin::Pin;
@@ -44,7 +44,7 @@ use crate::wire::sse::RawEvent;
 pub(super) struct RelayLimits {
     pub(super) wanted: FinishCriteria,
     pub(super) deadline: Time,
-    /// The caller waits so long for its next byte, if it says so.
+    /// How long the caller waits for its next byte, if it says so.
     pub(super) silence: Option<Duration>,
 }
 
@@ -57,11 +57,11 @@ pub struct Relay {
     terms: RelayLimits,
     send_buffer: SendBuffer,
     stream: Option<ActiveStream>,
-    /// When the caller took the last bytes; while it is away nobody waits for the upstream.
+    /// When the caller took the last bytes; while it does not read, the upstream's idle limit is suspended.
     taken: Option<Time>,
     /// Since when it waits for its next byte.
     waits: Time,
-    /// Whether the rest of the stream that is live is worth reading, for its connection's sake.
+    /// Whether reading the remaining stream may keep its connection usable.
     drains: bool,
     /// The request; with the search for another stream while there is one.
     run: Option<RequestRun>,
@@ -95,7 +95,7 @@ impl Relay {
             silence: request.silence,
         };
         if rescue.is_none() {
-            // Nobody will be asked any more: a long stream need not keep a long prompt.
+            // No other upstream will be asked: a long stream need not keep a long prompt.
             request.release();
         }
         let clock = dispatch.clock;
@@ -103,6 +103,7 @@ impl Relay {
         let story = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
+            .counted_in(&dispatch.buffers)
             .telling(story.content.is_some())
             .charging(story.charge.as_ref())
             .numbering(caller.repeats_progress(request.operation));
@@ -150,7 +151,7 @@ impl Relay {
         live.is_some_and(|live| live.finish().is_settled())
     }
 
-    /// When the upstream has been silent for too long, as things stand.
+    /// The moment at which the upstream's silence exceeds its limit.
     fn limit_of_live(&self) -> Time {
         let live = self.stream.as_ref();
         live.map_or(Time::NEVER, |live| live.limit(self.terms.wanted))
@@ -335,10 +336,10 @@ impl Relay {
         self.arm();
     }
 
-    /// The stream that was to go on tells something else.
+    /// The stream that was to continue the answer differs from it.
     fn diverged(&mut self) {
         if let (Some(mut live), Some(run)) = (self.stream.take(), &mut self.run) {
-            // Nobody's fault: two answers are rarely alike.
+            // No upstream is to blame: two answers are rarely alike.
             let other = Failure::new(Class::Cancelled, "its answer is another one");
             let record = live.record(&other, self.clock.now());
             run.state.attempts.ended(record);
@@ -394,12 +395,12 @@ impl Relay {
         });
     }
 
-    /// The process ends.
+    /// Ends the stream because the process ends.
     fn halt(&mut self) {
         if self.is_settled() {
             return self.ended();
         }
-        // Whoever is looked for to go on with the answer comes too late.
+        // A search for another stream is too late.
         self.searching = None;
         let cut = StreamAbort::shut_down();
         self.end_cut(&cut.failure(), &cut);
@@ -433,7 +434,7 @@ impl Relay {
             live.last_event = now;
         }
         if said.malformed {
-            // What the caller's program would make of it, nobody knows; the words that it may have held are missing.
+            // The event is of another API: the caller's program cannot read it, and text in it would be missing.
             return self.broken(&StreamFault::Foreign);
         }
         live.note(&said, &event, self.terms.wanted);
@@ -445,9 +446,10 @@ impl Relay {
                 self.clock.wall(),
             );
             let failure = live.reworded(failure.after_content(), &error.body);
-            let own = match !said.foreign && self.caller.is_understood(self.operation, &event) {
-                true => live.fit(event.raw).map(Own::Event),
-                false => live.fit(error.body).map(Own::Body),
+            let own = if !said.foreign && self.caller.is_understood(self.operation, &event) {
+                live.fit(event.raw).map(Own::Event)
+            } else {
+                live.fit(error.body).map(Own::Body)
             };
             self.drains = true;
             return self.cut(StreamAbort::said(&failure, own));

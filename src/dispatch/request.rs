@@ -27,7 +27,7 @@ use crate::wire::request::RequestDoc;
 pub struct Endpoint {
     /// Its catalogue id, for its ways of saying no; empty for a custom one.
     pub kind: String,
-    /// What it speaks.
+    /// The dialect of the upstream.
     pub dialect: Dialect,
     /// Where its calls go.
     pub transport: Arc<dyn Transport>,
@@ -39,7 +39,7 @@ pub struct Endpoint {
     pub params: serde_json::Map<String, serde_json::Value>,
     /// Tokens its models hold, when known.
     pub context_window: Option<u64>,
-    /// A whole answer may have so many bytes, as received.
+    /// The largest whole answer in bytes, as received.
     pub max_answer: usize,
     /// The largest event of a stream, in bytes.
     pub max_event: usize,
@@ -75,21 +75,21 @@ pub struct Request {
     pub id: Arc<str>,
     /// What is asked for.
     pub operation: Operation,
-    /// When it arrived.
+    /// When the request arrived.
     pub arrived: Time,
-    /// Its body.
+    /// The request's body.
     pub doc: RequestDoc,
     /// The caller's headers that may go on.
     pub headers: HeaderMap,
     /// When its answer must have ended ([`DispatchPolicy::deadline_of`](crate::domain::limits::DispatchPolicy::deadline_of)).
     pub deadline: Time,
-    /// A streamed answer must have begun so long after its arrival, if the caller hangs up otherwise.
+    /// A streamed answer must begin within this span of its arrival, if the caller hangs up otherwise.
     pub begins_within: Option<Duration>,
     /// How long the caller waits for each next byte of a streamed answer, if it says so.
     pub silence: Option<Duration>,
     /// The caller's word on waiting for a key.
     pub await_cooldown: Option<Duration>,
-    /// Who asks; `None` where nobody has to identify.
+    /// The client; `None` where no clients are configured.
     pub client: Option<Arc<Client>>,
     /// What is done where an upstream's dialect has no place for something, as far as the caller or its target says.
     pub unsupported: Option<Unsupported>,
@@ -123,7 +123,7 @@ impl Request {
         }
     }
 
-    /// For whom it waits.
+    /// The client and class under which it waits.
     pub(super) fn standing(&self) -> Requester {
         let client = self.client.as_ref();
         client.map_or_else(Requester::default, |client| client.standing())

@@ -1,5 +1,5 @@
-//! The owner of one request from its admission to its end: what it asks for, how far it has come, and what is told of
-//! it. Dropping it tells how the request ended (`dispatch/request_trace.rs`).
+//! The owner of one request from its admission to its end: its parameters, its progress, and its trace.
+//! Dropping it records how the request ended (`dispatch/request_trace.rs`).
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use super::limits::RequestLimits;
 use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use super::request_trace::{RequestEnd, RequestTrace};
+use super::response_cache::PendingAnswer;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
@@ -42,7 +43,9 @@ pub(super) struct RunState {
     pub(super) limits: RequestLimits,
     /// The last answer that may go back as it is, in case that no other upstream serves, and its attempt.
     pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
-    /// What else is told of the request.
+    /// Where its answer is put for equal requests, if it is to be kept.
+    pub(super) pending: Option<Box<dyn PendingAnswer>>,
+    /// The facts that are recorded when the request ends.
     pub(super) trace: RequestTrace,
 }
 
@@ -76,6 +79,7 @@ impl RequestRun {
                 attempts,
                 limits,
                 kept: None,
+                pending: None,
                 trace: story,
             },
         }
@@ -99,7 +103,7 @@ impl RequestRun {
         let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
         let closed = attempts.ask().closed;
         let skipped = skipped(&chain.upstreams, &closed, declined, attempts.records());
-        let told = FailedRequest {
+        let recorded = FailedRequest {
             target: &chain.target,
             tried: attempts.records().len(),
             skipped: &skipped,
@@ -108,7 +112,7 @@ impl RequestRun {
         };
         Box::new(Failed {
             code: verdict.code,
-            message: told.message(verdict.code),
+            message: recorded.message(verdict.code),
             retry_after: retry_after(verdict, now),
             records: attempts.records().to_vec(),
             skipped: skipped.into(),
@@ -174,7 +178,7 @@ impl RunState {
         }
     }
 
-    /// The attempts under way, as they are told of if the request ends during them.
+    /// Notes the attempts under way, for the record if the request ends during them.
     pub(super) fn under_way<'a>(&mut self, tried: impl IntoIterator<Item = &'a OpenAttempt>) {
         let mut tried = tried.into_iter().map(OpenAttempt::under_way);
         self.trace.current = [tried.next(), tried.next()];
@@ -203,7 +207,7 @@ impl Drop for RequestRun {
         }
         story.settle(&records, now);
         let (outcome, status) = story.outcome(halted);
-        let told = Ended {
+        let recorded = Ended {
             id: Arc::clone(&request.id),
             client: request
                 .client
@@ -225,6 +229,6 @@ impl Drop for RequestRun {
             usage: story.usage,
             trace: request.trace.take(),
         };
-        dispatch.recorder.record(told, story.content.take());
+        dispatch.recorder.record(recorded, story.content.take());
     }
 }

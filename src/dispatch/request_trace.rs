@@ -1,5 +1,5 @@
-//! What is told of a request when it ends, beside its attempts: one line in the log, however it ended. One that is
-//! dropped before its end tells that the caller left.
+//! The facts of a request that are recorded when it ends, in addition to its attempts. A request that is
+//! dropped before its end is recorded as left by its caller.
 
 use std::sync::Arc;
 
@@ -30,19 +30,19 @@ pub(super) enum RequestEnd {
 pub(super) struct RequestTrace {
     /// What the client was charged.
     pub(super) charge: Option<OpenReservation>,
-    /// The target as asked for, else the default one's name.
+    /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// When all of the request was there.
     pub(super) complete: Time,
-    /// The attempts under way, as they are told of if the request ends during them.
+    /// The records of the attempts under way, used if the request ends during them.
     pub(super) current: [Option<Arc<AttemptRecord>>; 2],
-    /// Nobody could take (another) attempt: when, and why.
+    /// When no upstream could take (another) attempt, and why.
     pub(super) refused: Option<(Time, LeaseRefused)>,
     /// What the stage before any upstream found.
     pub(super) lookup: CacheLookup,
     pub(super) first_token: Option<Time>,
     pub(super) usage: Option<Usage>,
-    /// What is said in it, where that is told.
+    /// The texts of the request, where traces contain them.
     pub(super) content: Option<Box<RequestContent>>,
     pub(super) ending: Option<RequestEnd>,
 }
@@ -78,8 +78,8 @@ impl RequestTrace {
         }
     }
 
-    /// How a request ended that was dropped where it was, because nobody takes its stream in, after its deadline: its
-    /// caller did not leave, but was not there to be told.
+    /// The end of a request whose stream was not read until after its deadline: its
+    /// caller did not leave, but did not read either.
     pub(super) fn overdue(&self, request: &Request, now: Time) -> Option<RequestEnd> {
         let code = ErrorCode::DeadlineExceeded;
         let late = request.doc.stream() && now >= request.deadline;
@@ -90,7 +90,7 @@ impl RequestTrace {
         })
     }
 
-    /// So much of a stream was sent.
+    /// Notes the text of a stream that was sent.
     pub(super) fn told(&mut self, spoken: Option<Spoken>) {
         if let Some(content) = &mut self.content {
             content.spoken = spoken;
@@ -123,15 +123,17 @@ impl RequestTrace {
 
     /// What the client pays in the end; `None`: what was estimated.
     fn used(&self, charge: &OpenReservation, records: &[AttemptRecord]) -> Option<u64> {
-        let told = self.usage.and_then(|usage| usage.total());
+        let recorded = self.usage.and_then(|usage| usage.total());
         match self.ending {
-            Some(RequestEnd::Answered(_)) if told.is_some() => told,
-            Some(RequestEnd::Failed(_)) => Some(told.unwrap_or(0)),
+            // No upstream worked for it.
+            Some(RequestEnd::Answered(_)) if self.lookup.is_served() => Some(0),
+            Some(RequestEnd::Answered(_)) if recorded.is_some() => recorded,
+            Some(RequestEnd::Failed(_)) => Some(recorded.unwrap_or(0)),
             Some(RequestEnd::Answered(status)) if status >= 400 => Some(0),
             Some(RequestEnd::Answered(_)) => Some(charge.used(None)),
             _ if self.first_token.is_some() => Some(charge.used(self.usage)),
-            _ if told.is_some() => told,
-            // The caller left while nobody worked for it.
+            _ if recorded.is_some() => recorded,
+            // The caller left while no attempt was under way.
             None if records
                 .iter()
                 .all(|record| record.class != Class::Cancelled) =>

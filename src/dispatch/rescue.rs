@@ -21,7 +21,7 @@ use crate::wire::request::RequestDoc;
 /// What the caller has.
 pub(super) struct SentAnswer {
     pub(super) text: String,
-    /// About.
+    /// The estimated tokens of the request.
     pub(super) tokens: u64,
 }
 
@@ -34,7 +34,7 @@ pub(super) enum ContinuationKind {
     Continued { echoed: bool },
 }
 
-/// Another stream.
+/// Another stream that continues the answer.
 pub(super) struct FoundStream {
     pub(super) started: StreamStarted,
     pub(super) lease: Lease,
@@ -64,8 +64,8 @@ pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
     may.then_some(policy)
 }
 
-/// Looks for another stream, no longer than `until`: `next` is the machine's word after the failure at candidate `dead`.
-/// The request goes along, so that it is told whole even if the caller leaves meanwhile.
+/// Looks for another stream, until `until` at the latest: `next` is the machine's step after the failure at candidate
+/// `dead`. It borrows the request, so that the record is complete even if the caller leaves meanwhile.
 pub(super) async fn search(
     mut run: RequestRun,
     mode: RescueMode,
@@ -107,7 +107,7 @@ struct StreamSearch<'r> {
     sent: SentAnswer,
     /// Candidates whose streams broke off, or that failed to begin one.
     dead: Vec<usize>,
-    /// Those that want no prefill are well, and come after those that nothing is known of.
+    /// Candidates that take no prefill: usable, but tried after those whose form is unknown.
     unwilling: Vec<usize>,
     /// Whether candidates may be asked to go on from what was sent.
     may_continue: bool,
@@ -186,7 +186,7 @@ impl StreamSearch<'_> {
             ),
             None => (&request.doc, &endpoint.transport),
         };
-        let end = attempt::make_of(doc, &**wire, request, endpoint, &lease, times).await;
+        let end = attempt::make::make_of(doc, &**wire, request, endpoint, &lease, times).await;
         state.under_way([]);
         (lease, tried, how, end)
     }
@@ -279,7 +279,7 @@ impl StreamSearch<'_> {
     }
 }
 
-/// The request that asks for the rest of what was sent; `None` when it cannot be asked for.
+/// The request for the rest of the answer; `None` when it cannot be expressed.
 fn continued<'e>(
     endpoint: &Endpoint,
     doc: &RequestDoc,

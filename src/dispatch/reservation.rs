@@ -60,8 +60,8 @@ impl SentBytes {
 }
 
 impl OpenReservation {
-    /// Tokens that an answer took of which something went out. What the upstream counted is what it took; where nobody
-    /// counted, or the count is of the beginning of a stream that was left, it is the text that went out.
+    /// The tokens of an answer that was sent in part or whole. The upstream's count is used; without one,
+    /// or when the count is of a stream that was left, the text that went out is estimated.
     pub(super) fn used(&self, counted: Option<Usage>) -> u64 {
         let by_text = self.said.tokens();
         let Some(usage) = counted.filter(|usage| usage.total().is_some()) else {
@@ -70,9 +70,10 @@ impl OpenReservation {
         let answer = usage.completion_tokens.unwrap_or(0);
         let total = usage.total().unwrap_or(0);
         let too_few = answer.saturating_mul(MOST_BYTES_PER_TOKEN / BYTES_PER_TOKEN) < by_text;
-        match too_few {
-            true => (total - answer.min(total)).saturating_add(by_text),
-            false => total,
+        if too_few {
+            (total - answer.min(total)).saturating_add(by_text)
+        } else {
+            total
         }
     }
 }

@@ -13,6 +13,7 @@ use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
 use super::leasing::Denied;
+use super::lookup;
 use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::relay::Relay;
 use super::request::{Endpoint, Request};
@@ -78,7 +79,7 @@ impl RequestRun {
                             let (tried, whole) = *kept;
                             Ok(self.whole(&tried, whole))
                         }
-                        // Nothing to pass on: the upstream said it inside a stream.
+                        // There is no answer to pass on: the error came inside a stream.
                         None => Err(self.fail(EXHAUSTED)),
                     };
                 }
@@ -210,7 +211,10 @@ impl RequestRun {
             ..record
         });
         drop(lease);
-        self.whole(tried, whole)
+        let pending = self.state.pending.take();
+        let answer = self.whole(tried, whole);
+        lookup::keep(pending, &answer);
+        answer
     }
 
     /// A whole answer of an upstream goes back, good or bad.
@@ -239,7 +243,7 @@ impl RequestRun {
         }
     }
 
-    /// An upstream's stream has begun: the rest of the request happens while it is relayed.
+    /// An upstream's stream has begun: the request goes on while it is relayed.
     fn served_stream(
         mut self,
         begun: StreamStarted,
@@ -276,7 +280,7 @@ fn forwarded(request_id: &str, tried: &OpenAttempt, headers: &HeaderMap) -> Head
             upstream = %tried.begun().upstream,
             left_out = names.len(),
             names = names.get(..NAMED).unwrap_or(&names).join(" "),
-            "the answer has more headers than clients read: the rest does not go back"
+            "the answer has more headers than clients read: the others are dropped"
         );
     }
     passed

@@ -9,12 +9,13 @@ use bytes::{Bytes, BytesMut};
 use super::held;
 use super::reservation::{OpenReservation, SentBytes};
 use crate::domain::time::Time;
+use crate::runtime::buffers::{Buffered, Buffers};
 use crate::wire::content::Spoken;
 use crate::wire::progress::Progress;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
-/// Small events that are there together go out in pieces of at most so many bytes.
+/// Small events that are ready together are sent in pieces of at most this many bytes.
 const TOGETHER: usize = 16 * 1024;
 
 /// Events on their way to the caller.
@@ -29,11 +30,13 @@ pub(super) struct SendBuffer {
     /// With the moment when each goes out.
     held: VecDeque<(Time, RawEvent)>,
     held_bytes: usize,
+    /// What is counted of `held` and `aside`, where events are held.
+    counted: Option<Buffered>,
     /// What was held back when the stream broke off: out of date once another one has something to say.
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
     sent: Option<Transcript>,
-    /// Its text, where that is told afterwards.
+    /// The text of what went out, where traces contain it.
     spoken: Option<Spoken>,
     /// Its size, where a client is charged for it.
     charged: Option<SentBytes>,
@@ -42,7 +45,7 @@ pub(super) struct SendBuffer {
 }
 
 impl SendBuffer {
-    /// With `hold`, events are noted, and go out so much later.
+    /// With `hold`, events are noted when they come, and sent after that delay.
     pub(super) fn new(hold: Option<Duration>) -> Self {
         Self {
             hold: hold.unwrap_or_default(),
@@ -51,7 +54,13 @@ impl SendBuffer {
         }
     }
 
-    /// And what goes out is told afterwards, if that is so.
+    /// Counts what is held back in `buffers`.
+    pub(super) fn counted_in(mut self, buffers: &Buffers) -> Self {
+        self.counted = (!self.hold.is_zero()).then(|| buffers.count(0));
+        self
+    }
+
+    /// Keeps the text of what goes out, if `tells`.
     pub(super) fn telling(mut self, tells: bool) -> Self {
         self.spoken = tells.then(Spoken::default);
         self
@@ -74,12 +83,12 @@ impl SendBuffer {
         self.progress.clone().unwrap_or_default()
     }
 
-    /// What went out, where that is told.
+    /// The text of what went out, where traces contain it.
     pub(super) fn spoken(&mut self) -> Option<Spoken> {
         self.spoken.take()
     }
 
-    /// One more event.
+    /// Adds an event.
     pub(super) fn push(&mut self, event: RawEvent, now: Time) {
         // Comments are no answer: what was set aside may still be all there is.
         if !event.is_empty() {
@@ -90,6 +99,7 @@ impl SendBuffer {
         } else {
             self.held_bytes += event.raw.len();
             self.held.push_back((now + self.hold, event));
+            self.count_held();
         }
     }
 
@@ -140,17 +150,28 @@ impl SendBuffer {
             self.held_bytes = self.held_bytes.saturating_sub(event.raw.len());
             self.send(event);
         }
+        self.count_held();
     }
 
     /// Lets go of everything, with these last words.
     pub(super) fn finish(&mut self, last: Option<Bytes>) {
         let rest: Vec<_> = self.aside.drain(..).chain(self.held.drain(..)).collect();
         self.held_bytes = 0;
+        self.counted = None;
         for (_, event) in rest {
             self.send(event);
         }
         self.waiting += last.as_ref().map_or(0, Bytes::len);
         self.last = last;
+    }
+
+    /// Counts what is held back, in steps of [`TOGETHER`]; what was let in is never refused.
+    fn count_held(&mut self) {
+        if let Some(counted) = &mut self.counted
+            && counted.bytes().abs_diff(self.held_bytes) >= TOGETHER
+        {
+            counted.set(self.held_bytes);
+        }
     }
 
     /// The stream broke off: what is held back waits for what becomes of it.
@@ -257,6 +278,31 @@ mod tests {
         assert_eq!(send_buffer.sent().unwrap().text(), "a");
         send_buffer.finish(None);
         assert_eq!(send_buffer.sent().unwrap().text(), "ab");
+    }
+
+    #[test]
+    fn what_is_held_back_is_counted_until_it_goes_out() {
+        let buffers = Buffers::default();
+        let mut send_buffer = SendBuffer::new(Some(10 * MS)).counted_in(&buffers);
+        let one = event(&"a".repeat(1000));
+        for _ in 0..100 {
+            send_buffer.push(one.clone(), Time::ZERO);
+        }
+        let all = 100 * one.raw.len();
+        assert!(all - buffers.held() < TOGETHER);
+        send_buffer.set_aside();
+        assert!(all - buffers.held() < TOGETHER);
+        send_buffer.push(one.clone(), Time::ZERO);
+        assert!(buffers.held() < TOGETHER, "what was aside is out of date");
+        for _ in 0..100 {
+            send_buffer.push(one.clone(), Time::ZERO);
+        }
+        send_buffer.release(Time::ZERO + 10 * MS);
+        assert!(buffers.held() < TOGETHER);
+        let mut none = SendBuffer::new(None).counted_in(&buffers);
+        none.push(one, Time::ZERO);
+        drop(send_buffer);
+        assert_eq!(buffers.held(), 0);
     }
 
     #[test]

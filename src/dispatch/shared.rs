@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::hedge_controller::HedgeController;
-use super::latency_table::LatencyTable;
 use super::request::Endpoint;
+use super::response_cache::ResponseCache;
 use crate::actors::tree::TreeClient;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
@@ -25,21 +25,21 @@ pub struct Dispatch {
     pub tree: TreeClient,
     /// What may be asked for.
     pub targets: Arc<Targets>,
-    /// By name.
+    /// The endpoints of each provider.
     pub endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     /// What bounds a request.
     pub policy: DispatchPolicy,
-    /// What is known of late first tokens; `None` when nothing is hedged.
+    /// Statistics of late first tokens; `None` when hedging is off.
     pub hedge_controller: Option<HedgeController>,
-    /// How upstreams answered of late.
-    pub latencies: LatencyTable,
+    /// Answers that are there before any upstream is asked; `None` where none are kept.
+    pub cache: Option<Arc<dyn ResponseCache>>,
     /// What holds for which target.
     pub policies: TargetPolicies,
-    /// The clock.
+    /// The time source.
     pub clock: Clock,
     /// When it comes, requests that are still under way end.
     pub abort: Abort,
-    /// Where ended requests are told of.
+    /// Where ended requests are recorded.
     pub recorder: Arc<Recorder>,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,

@@ -1,4 +1,4 @@
-//! Why a stream that had begun could not be finished, and what its caller is told.
+//! Why a stream that had begun could not be finished, and the error that its caller gets.
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const UNFINISHED: &str =
 const LATE: &str = "the request's deadline passed before the answer was complete (timeout)";
 const HASTY: &str = "nothing more of the answer came within the caller's read timeout";
 const SHUT_DOWN: &str = "this process is shutting down and had no more time for the answer";
+const NO_ROOM: &str = "too many bytes of bodies and answers are held (server.max_buffered) for the rest of the answer";
 const FAILED: &str = "the upstream failed before the answer was complete";
 
 /// An upstream's own words on its failure, without credentials.
@@ -25,7 +26,7 @@ const FAILED: &str = "the upstream failed before the answer was complete";
 pub(super) enum Own {
     /// An event that goes on as it came.
     Event(Bytes),
-    /// What it said, in whatever form.
+    /// Another error text of the upstream.
     Body(Bytes),
 }
 
@@ -35,7 +36,7 @@ pub(super) struct StreamAbort {
     pub(super) class: Class,
     pub(super) code: ErrorCode,
     message: &'static str,
-    /// What the upstream said, if it did.
+    /// The upstream's own error, if it sent one.
     own: Option<Own>,
     retry_after: Option<Duration>,
     /// Whether it is what it seems (see `Failure::certain`).
@@ -59,9 +60,10 @@ impl StreamAbort {
         Self::new(Class::Network, ErrorCode::UpstreamsExhausted, LOST)
     }
 
-    /// The stream broke in a way of this class.
+    /// The stream broke in a way of this class; [`Class::Cancelled`]: there is no room for what it sends.
     pub(super) fn broken(class: Class) -> Self {
         match class {
+            Class::Cancelled => Self::new(class, ErrorCode::Overloaded, NO_ROOM),
             Class::Malformed => Self::new(class, ErrorCode::InvalidUpstreamResponse, FAILED),
             _ => Self {
                 class,
@@ -75,7 +77,7 @@ impl StreamAbort {
         Self::new(Class::Timeout, ErrorCode::UpstreamsExhausted, SILENT)
     }
 
-    /// The end mark came, but nothing before it said that the answer is complete.
+    /// The end mark came, but nothing before it marked the answer as complete.
     pub(super) fn unfinished() -> Self {
         let code = ErrorCode::InvalidUpstreamResponse;
         Self::new(Class::Malformed, code, UNFINISHED)
@@ -96,7 +98,7 @@ impl StreamAbort {
         Self::new(Class::Cancelled, ErrorCode::Draining, SHUT_DOWN)
     }
 
-    /// The upstream said that it failed, perhaps in words that may be passed on.
+    /// The upstream sent an error, with a text that may be passed on.
     pub(super) fn said(failure: &Failure, own: Option<Own>) -> Self {
         Self {
             own,

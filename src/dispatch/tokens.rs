@@ -57,17 +57,21 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     let each = |piece: &str, tokens: &mut u64| {
         let more = u64::try_from(tokenizer.count_ordinary(piece)).unwrap_or(u64::MAX);
         *tokens = tokens.saturating_add(more);
-        match gone.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if gone.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     if let Some(sample) = &mut sample {
         let mut counted = 0;
         doc.prompt_texts(|text| {
-            text.pieces(PIECE, &mut buffer, |piece| match sample.takes(piece) {
-                true => each(piece, &mut counted),
-                false => ControlFlow::Continue(()),
+            text.pieces(PIECE, &mut buffer, |piece| {
+                if sample.takes(piece) {
+                    each(piece, &mut counted)
+                } else {
+                    ControlFlow::Continue(())
+                }
             })
         });
         let all = tokens.saturating_add(sample.extrapolated(counted));
@@ -78,9 +82,10 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
     doc.prompt_texts(|text| {
         text.pieces(PIECE, &mut buffer, |piece| {
             each(piece, &mut tokens)?;
-            match tokens > most {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if tokens > most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })
     });
@@ -92,9 +97,10 @@ fn text_bytes(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> Option<u64> {
     let mut bytes = 0u64;
     doc.prompt_texts(|text| {
         bytes = bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        match bytes > most || gone.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if bytes > most || gone.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     });
     (bytes <= most).then_some(bytes)
@@ -103,24 +109,24 @@ fn text_bytes(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> Option<u64> {
 /// Bytes that are looked at in one place.
 const PLACE: u64 = 4096;
 
-/// A large text is first looked at in places: when these say that all of it has twice the tokens of the largest window,
-/// nobody has to count it.
+/// A large text is sampled first: when the samples extrapolate to twice the largest window,
+/// it is not counted in full.
 struct Sample {
     /// Bytes of all texts.
     all: u64,
     /// From one place to the next.
     stride: u64,
-    /// So much was passed, and the next place is there.
+    /// The bytes that were passed when the next place begins.
     passed: u64,
     next: u64,
-    /// So much more is looked at in this place: short texts (names of roles, say) follow long ones too often to stand
-    /// for all.
+    /// The bytes that are still read in this place: short texts (names of roles, say) follow long ones too often to be
+    /// representative.
     left: u64,
     taken: u64,
 }
 
 impl Sample {
-    /// Places over texts of so many bytes; `None` when counting them costs little more.
+    /// Places over texts of `all` bytes; `None` when counting them costs little more.
     fn of(all: u64) -> Option<Self> {
         const PLACES: u64 = 64;
         const LARGE: u64 = 1024 * 1024;
@@ -150,7 +156,7 @@ impl Sample {
         takes
     }
 
-    /// Tokens of all texts, when those of the places are so many.
+    /// The tokens of all texts, extrapolated from those of the places.
     fn extrapolated(&self, counted: u64) -> u64 {
         let all = u128::from(counted) * u128::from(self.all) / u128::from(self.taken.max(1));
         u64::try_from(all).unwrap_or(u64::MAX)

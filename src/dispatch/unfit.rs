@@ -1,22 +1,28 @@
 //! A request that cannot be said to an upstream: a failed attempt without a call, and the answer that its caller gets if no
 //! other upstream serves it.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::attempt::FullResponse;
 use super::request::{Endpoint, Request};
-use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
 use crate::wire::error_body::ErrorBody;
 use crate::wire::unfit::Unfit;
+
+/// What a request's caller is told that cannot be said to an upstream.
+pub(super) struct UnfitAnswer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
 
 /// The failure, and the answer.
 pub(super) fn refused(
     unfit: &Unfit,
     request: &Request,
     endpoint: &Endpoint,
-) -> (Failure, FullResponse) {
+) -> (Failure, UnfitAnswer) {
     let code = unfit.code();
     let message = unfit.message(request.operation.path(), endpoint.dialect.id());
     let body = request.caller().error(&ErrorBody {
@@ -37,12 +43,10 @@ pub(super) fn refused(
         // Some clients repeat a 409 by themselves.
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }
-    let answer = FullResponse {
+    let answer = UnfitAnswer {
         status: code.status(),
         headers,
         body,
-        answered: None,
-        dropped: Dropped::default(),
     };
     (Failure::new(Class::Unsupported, message), answer)
 }

@@ -1,4 +1,4 @@
-//! What a failed request's caller is told: when to come back, what happened, what to do.
+//! The error of a failed request: when to retry, what happened, what to do.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 
-/// So many upstreams that were not asked are named in a message; all of them stand in the error body.
+/// The number of upstreams that were not asked that a message names; the error body has all of them.
 const NAMED: usize = 3;
-/// So many upstreams that a request is too large for are named with their sizes: the caller chooses among them.
+/// The number of too small upstreams that a message names with their sizes: the caller chooses among them.
 const NAMED_SHORT: usize = 6;
 
 /// When a new request may be served.
 pub(super) fn retry_after(verdict: FinalError, now: Time) -> Option<Duration> {
     let ready = verdict.ready_at.map(|ready_at| ready_at.since(now));
-    // A place may be free at any moment: nobody knows when, but soon is likely.
+    // The time at which a place is free is unknown, but it is likely to be soon.
     let soon = verdict.code.status() == 429 || verdict.code == ErrorCode::Overloaded;
     ready.or(soon.then_some(Duration::from_secs(1)))
 }
@@ -46,13 +46,13 @@ pub(super) fn stay_away(headers: &mut HeaderMap) {
     headers.insert("x-should-retry", HeaderValue::from_static("false"));
 }
 
-/// A failed request, as its message tells of it.
+/// A failed request, as its message needs it.
 pub(super) struct FailedRequest<'a> {
     /// What it asked for.
     pub(super) target: &'a str,
     /// How many attempts were made.
     pub(super) tried: usize,
-    /// Who was not asked.
+    /// The upstreams that were not asked.
     pub(super) skipped: &'a [Skipped],
     pub(super) attempts: &'a Attempts,
     pub(super) now: Time,
@@ -172,7 +172,7 @@ fn reason(shortage: RequestMisfit) -> String {
     }
 }
 
-/// Rounded up.
+/// Seconds, rounded up.
 fn whole_seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }

@@ -1,5 +1,5 @@
-//! Which addresses a provider may have: not those behind which no API of a provider ever is, but the metadata
-//! service of a cloud, with credentials for whoever asks.
+//! Addresses that a provider may not have: no API of a provider is behind them, but a cloud's metadata
+//! service may be, which gives credentials to any caller.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,7 +27,7 @@ pub enum AddressRefusal {
     LinkLocal,
     /// The metadata service of a cloud.
     Metadata,
-    /// 0.0.0.0/8 or `::`: no address of anybody.
+    /// 0.0.0.0/8 or `::`: no address of a host.
     Unspecified,
     /// An address of many.
     Multicast,

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What a limit counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
-    /// Requests.
+    /// A limit of requests.
     Requests,
     /// Tokens, prompt and answer together.
     Tokens,
@@ -43,11 +43,11 @@ impl Unit {
 /// One limit as an answer's head describes it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Allowance {
-    /// What it counts.
+    /// The unit that is counted.
     pub unit: Unit,
     /// The period in the limit's name; zero when the name has none. Tells limits of one unit apart.
     pub period: Duration,
-    /// The whole, above zero, when told.
+    /// The limit itself, above zero, when the upstream names it.
     pub limit: Option<f64>,
     /// What is left, zero or more.
     pub remaining: f64,

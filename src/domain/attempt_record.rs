@@ -1,4 +1,4 @@
-//! One attempt of a request, as it is told of afterwards: why it was made, where, what became of it and when.
+//! The record of one attempt: why it was made, where, its outcome and its times.
 //! No I/O, no clock, no logging.
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub enum AttemptReason {
 }
 
 impl AttemptReason {
-    /// All of them.
+    /// Every reason.
     pub const ALL: [Self; 8] = [
         Self::First,
         Self::Retry,
@@ -76,14 +76,37 @@ pub enum CacheLookup {
     /// No answers are kept, or this request was not looked up.
     #[default]
     Off,
+    /// There was none: an upstream was asked.
+    Missed,
+    /// An answer that was kept served it.
+    Kept,
+    /// The answer to an equal request that was under way served it.
+    Joined,
 }
 
-/// One attempt.
+impl CacheLookup {
+    /// The word for it in logs; `None` when nothing was looked up.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Missed => Some("missed"),
+            Self::Kept => Some("kept"),
+            Self::Joined => Some("joined"),
+        }
+    }
+
+    /// Whether the request was served by what was found.
+    pub const fn is_served(self) -> bool {
+        matches!(self, Self::Kept | Self::Joined)
+    }
+}
+
+/// The record of one attempt.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
-    /// Where it went.
+    /// The upstream that was asked.
     pub upstream: Upstream,
-    /// With which key.
+    /// The key that was used.
     pub key: KeyId,
     /// What became of it.
     pub class: Class,
@@ -111,16 +134,16 @@ pub struct AttemptRecord {
     pub span: Option<SpanId>,
     /// The tokens of this answer alone, as the upstream counted them.
     pub usage: Option<Usage>,
-    /// What the answer said of itself, where that is asked for.
+    /// The answer's metadata, where traces need it.
     pub answered: Option<Arc<ResponseMeta>>,
     /// What was left out of the request or the answer, because the other side's dialect has no place for it.
     pub dropped: Dropped,
 }
 
-/// What an answer said of itself. Read only where the attempt's span is likely to be wanted.
+/// The metadata of an answer. Read only where the attempt's span is likely to be sent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ResponseMeta {
-    /// Its id.
+    /// The answer's id.
     pub id: Option<Box<str>>,
     /// The model that it says it comes from.
     pub model: Option<Box<str>>,
@@ -129,7 +152,7 @@ pub struct ResponseMeta {
 }
 
 impl AttemptRecord {
-    /// An attempt under way, as it is told of if nothing more is heard of it.
+    /// The record of an attempt under way, which stays as it is if nothing more is recorded.
     pub fn new(upstream: Upstream, key: KeyId, started: Time) -> Self {
         Self {
             upstream,

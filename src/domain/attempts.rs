@@ -13,13 +13,14 @@ use super::error_code::ErrorCode;
 use super::ids::Upstream;
 use super::limits::{DispatchPolicy, RetryPolicy};
 use super::outcome::{Class, Failure, Retry};
-use super::refusal::{Reason, Refusal};
+use super::refusal::Reason;
 use super::time::Time;
 
 mod ask;
 mod misfit;
 mod open;
 mod refused;
+mod sum_up;
 
 pub use ask::{LeaseFilter, RouteConstraints};
 pub use refused::{Cause, LeaseRefused};
@@ -55,7 +56,7 @@ pub enum Next {
 /// An error to answer with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinalError {
-    /// Which.
+    /// The code that the caller gets.
     pub code: ErrorCode,
     /// The earliest moment at which a new request could be served, when known.
     pub ready_at: Option<Time>,
@@ -89,7 +90,7 @@ pub struct Attempts {
     attempts: u32,
     key_refusals: u32,
     records: Vec<AttemptRecord>,
-    /// The earliest moment at which a key that refused said it would be ready.
+    /// The earliest moment that a key that refused named as its reset.
     hinted: Option<Time>,
 }
 
@@ -147,12 +148,12 @@ impl Attempts {
         (self.attempts, self.key_refusals)
     }
 
-    /// The first step.
+    /// The first step of the request.
     pub fn start(&self, now: Time) -> Next {
         self.go_on(Duration::ZERO, now)
     }
 
-    /// Whether another attempt may start while so many are under way, however those end (law L4).
+    /// Whether another attempt may start beside `under_way` ones, whatever their outcomes (law L4).
     pub fn may_start_beside(&self, under_way: u32) -> bool {
         self.attempts.saturating_add(under_way) < self.policy.max_attempts
             && self.key_refusals.saturating_add(under_way) < self.policy.max_key_refusals
@@ -171,7 +172,7 @@ impl Attempts {
         self.records.push(record);
     }
 
-    /// A candidate refused the form in which it was asked to go on with an answer: nobody's fault, and the request
+    /// A candidate refused the form in which it was asked to continue an answer: no failure counts, and the request
     /// as it was may still go there.
     pub fn rejected(&mut self, record: AttemptRecord, now: Time) -> Next {
         self.attempts += 1;
@@ -233,9 +234,10 @@ impl Attempts {
         failure: &Failure,
     ) -> bool {
         self.records.push(record);
-        match failure.class.refuses_key() {
-            true => self.key_refusals += 1,
-            false => self.attempts += 1,
+        if failure.class.refuses_key() {
+            self.key_refusals += 1;
+        } else {
+            self.attempts += 1;
         }
         self.count(index, failure)
     }
@@ -252,8 +254,14 @@ impl Attempts {
         } else if refused.cause == Cause::RoomFull {
             ErrorCode::WaitingRoomFull
         } else {
-            self.sum_up(&refused.declined, refused.cause == Cause::WaitForbidden)
+            self.sum_up(
+                &refused.declined,
+                refused.cause == Cause::WaitForbidden,
+                now,
+            )
         };
+        // Who can be served by asking for less is not told to wait.
+        let ready_at = ready_at.filter(|_| code != ErrorCode::ContextLengthExceeded);
         FinalError { code, ready_at }
     }
 
@@ -280,16 +288,7 @@ impl Attempts {
         if self.has_own_word() {
             return Next::Relay;
         }
-        fail(self.sum_up(&[], false))
-    }
-
-    /// Whether nothing failed but what the request asks for, and an upstream said what it lacks or how little is left
-    /// of a limit or a credit: no error of ours says more to the caller.
-    fn has_own_word(&self) -> bool {
-        let mut tried = self.slots.iter().filter_map(|slot| slot.last);
-        let tells = |class: Class| class.is_misfit() && class != Class::ContextOverflow;
-        let told = |slot: &Slot| slot.last.is_some_and(tells);
-        self.slots.iter().any(told) && tried.all(Class::is_misfit)
+        fail(self.sum_up(&[], false, now))
     }
 
     /// A wait before the same upstream is asked again, if it is to be.
@@ -343,7 +342,7 @@ impl Attempts {
     fn count(&mut self, index: usize, failure: &Failure) -> bool {
         let class = failure.class;
         if failure.heard_as() != class {
-            // Not the upstream's doing: it is held against nobody, and excuses no other upstream.
+            // Not the upstream's failure: it counts nowhere, and excuses no other upstream.
             return false;
         }
         let mut others = self.slots.iter().enumerate();
@@ -369,8 +368,8 @@ impl Attempts {
         }
     }
 
-    /// The prompt did not fit: neither this upstream, nor any whose window is known to be no larger. `named` is the
-    /// window that the upstream itself told; of two that contradict each other the smaller one closes less.
+    /// The prompt did not fit: closes this upstream, and all whose window is known to be no larger. `named` is the
+    /// window that the upstream itself named; of two that contradict each other the smaller one closes less.
     fn close_up_to_window(&mut self, index: usize, named: Option<u64>) {
         let Some(failed) = self.slots.get(index).map(|slot| slot.candidate.clone()) else {
             return;
@@ -384,58 +383,6 @@ impl Attempts {
             if slot.candidate.upstream == failed.upstream || not_larger {
                 slot.closed = Some(Reason::TooLarge);
             }
-        }
-    }
-
-    /// One code for all that was tried and declined.
-    fn sum_up(&self, declined: &[(usize, Refusal)], wait_forbidden: bool) -> ErrorCode {
-        let mut capacity = 0usize;
-        let mut invalid = 0usize;
-        let mut too_large = 0usize;
-        let mut gone = 0usize;
-        for (index, slot) in self.slots.iter().enumerate() {
-            let said = declined
-                .iter()
-                .find(|(of, _)| *of == index)
-                .map(|(_, refusal)| refusal.reason)
-                .or(slot.closed);
-            match (slot.last, said) {
-                (_, Some(Reason::TooLarge)) => too_large += 1,
-                (Some(class), _) if class.is_misfit() => too_large += 1,
-                // A key that will be ready outweighs another that was refused for good.
-                (_, Some(Reason::Cooling | Reason::Limited | Reason::Saturated)) => capacity += 1,
-                (Some(Class::ModelGone), _) | (None, Some(Reason::ModelGone)) => gone += 1,
-                (Some(Class::InvalidKey), _)
-                | (None, Some(Reason::Invalid | Reason::NoKeys | Reason::Quarantined)) => {
-                    invalid += 1;
-                }
-                (Some(Class::RateLimited | Class::QuotaExhausted), _) => capacity += 1,
-                (None, Some(reason)) if reason.is_capacity() => capacity += 1,
-                _ => {}
-            }
-        }
-        let all = self.slots.len();
-        let last = self.records.last().map(|record| record.class);
-        let limited = |slot: &Slot| slot.last == Some(Class::TooLargeForLimit);
-        if too_large == all {
-            match self.slots.iter().any(limited) {
-                true => ErrorCode::UpstreamsRateLimited,
-                false => ErrorCode::ContextLengthExceeded,
-            }
-        } else if gone + too_large == all {
-            ErrorCode::ModelNotFound
-        } else if invalid + too_large == all {
-            ErrorCode::NoUsableKeys
-        } else if capacity + invalid + too_large == all {
-            if wait_forbidden {
-                ErrorCode::CoolingDown
-            } else {
-                ErrorCode::UpstreamsRateLimited
-            }
-        } else if last == Some(Class::Malformed) {
-            ErrorCode::InvalidUpstreamResponse
-        } else {
-            ErrorCode::UpstreamsExhausted
         }
     }
 }

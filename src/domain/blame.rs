@@ -15,7 +15,7 @@ pub struct PriorFailures {
 
 /// The rule, at every stage of a request: before the first content of an answer and after it.
 ///
-/// - Nothing counts that the upstream may not have said itself (`certain` is false).
+/// - Nothing counts if the answer may not be from the upstream (`certain` is false).
 /// - A failure about a key or a model counts, but of those that may be the request's own doing only the first.
 /// - Any other failure counts once per request and upstream, if its class trips breakers, and not when the request met
 ///   the same class at another upstream: then it says more about the request than about the upstream.

@@ -19,7 +19,7 @@ pub struct BreakerPolicy {
     pub failure_rate: f64,
     /// The window's length.
     pub window: Duration,
-    /// The window says nothing before it holds so many outcomes.
+    /// The outcomes that the window must hold before its share counts.
     pub min_requests: u32,
     /// From opening, or from the start of a probe that failed, until one probe is let through.
     pub recovery_time: Duration,
@@ -40,13 +40,13 @@ impl Default for BreakerPolicy {
 /// What the breaker says to an attempt that wants to start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BreakerGate {
-    /// Go ahead.
+    /// Attempts may start.
     Closed,
     /// The recovery time is over: exactly one attempt may go ahead, as the probe.
     Probe,
     /// The probe is under way: wait for its result.
     Probing {
-        /// When it started.
+        /// When the probe started.
         since: Time,
     },
     /// Leave the upstream alone until then.
@@ -67,7 +67,7 @@ pub enum BreakerSignal {
     Neutral,
 }
 
-/// A change of state, for logs and for those who wait.
+/// A change of state, for logs and for waiting requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BreakerChange {
     /// It opened; a probe goes through at that moment.
@@ -86,7 +86,7 @@ pub enum BreakerChange {
 /// Which signal opened the breaker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TripReason {
-    /// So many failures in a row.
+    /// Too many failures in a row.
     Consecutive,
     /// Too large a share of failures in the window.
     Rate,
@@ -139,7 +139,7 @@ impl Breaker {
         self.policy = policy;
     }
 
-    /// What an attempt that wants to start would hear. Changes nothing.
+    /// Whether an attempt may start. Changes nothing.
     pub fn gate(&self, now: Time) -> BreakerGate {
         match self.state {
             BreakerState::Closed { .. } => BreakerGate::Closed,
@@ -204,7 +204,7 @@ impl Breaker {
                 self.state = BreakerState::HalfOpen { probing: None };
                 Some(BreakerChange::ProbeFree)
             }
-            // Attempts that began before it opened tell an old story.
+            // Outcomes of attempts that began before it opened are out of date.
             (
                 BreakerState::Closed { .. }
                 | BreakerState::Open { .. }

@@ -47,7 +47,7 @@ impl ProviderEntry {
 /// One virtual provider, as configured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VirtualEntry {
-    /// Its name.
+    /// The virtual provider's name.
     pub name: String,
     /// How its upstreams are ranked for a request.
     pub policy: Policy,
@@ -56,7 +56,7 @@ pub struct VirtualEntry {
 }
 
 impl VirtualEntry {
-    /// One that is walked as configured.
+    /// A virtual provider whose members are tried as configured.
     pub fn ordered<M: Into<MemberEntry>>(
         name: impl Into<String>,
         upstreams: impl IntoIterator<Item = M>,
@@ -93,25 +93,25 @@ pub enum ChainError {
     /// Two providers of one name.
     #[error("two providers are called `{name}`: rename or merge one of them")]
     DuplicateProvider {
-        /// The name.
+        /// The name that is used twice.
         name: String,
     },
     /// Two virtual providers of one name.
     #[error("two virtual providers are called `{name}`: rename or merge one of them")]
     DuplicateVirtual {
-        /// The name.
+        /// The name that is used twice.
         name: String,
     },
     /// A provider and a virtual provider of one name.
     #[error("`{name}` is the name of a provider and of a virtual provider: rename one of them")]
     NameClash {
-        /// The name.
+        /// The name that both have.
         name: String,
     },
     /// A virtual provider without upstreams.
     #[error("virtual provider `{name}` has no upstreams: name at least one")]
     EmptyChain {
-        /// The virtual provider.
+        /// The virtual provider's name.
         name: String,
     },
     /// A virtual provider that contains itself.
@@ -120,13 +120,13 @@ pub enum ChainError {
         /// The names along the cycle; the first is repeated at the end.
         path: Vec<String>,
     },
-    /// An upstream that nothing is called.
+    /// An upstream that no provider has.
     #[error(
         "virtual provider `{name}` references the unknown upstream `{upstream}`{}",
         hint(near)
     )]
     Dangling {
-        /// The virtual provider.
+        /// The virtual provider's name.
         name: String,
         /// The upstream, as written.
         upstream: String,
@@ -165,7 +165,7 @@ pub enum ResolveError {
     /// A provider was named that has no default model.
     #[error("provider `{provider}` has no default model: ask for `{provider}:<model>`")]
     NoModel {
-        /// The provider.
+        /// The provider's name.
         provider: ProviderName,
     },
     /// No target was named, and there is none to assume.
@@ -190,11 +190,11 @@ pub struct Listed {
     pub id: Arc<str>,
     /// The provider that owns the model; `None` for a virtual provider.
     pub provider: Option<ProviderName>,
-    /// What it means.
+    /// The chain that the name means.
     pub chain: Arc<Chain>,
 }
 
-/// What a provider prefix stands for, in `prefix:model` with a model that is not listed.
+/// The meaning of a provider prefix, in `prefix:model` with a model that is not listed.
 #[derive(Clone, Debug)]
 struct Prefix {
     provider: ProviderName,
@@ -213,7 +213,7 @@ pub struct Targets {
     listed: Vec<Listed>,
     default: Option<Arc<Chain>>,
     virtuals: Vec<VirtualEntry>,
-    /// The virtual providers whose order depends on the request, and where each stands in the forest.
+    /// The virtual providers whose order depends on the request, with their places in the forest.
     ranked: HashMap<Arc<str>, usize>,
     forest: Forest,
 }

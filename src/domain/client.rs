@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::chain::Chain;
 
-/// The order in which those who wait are served: the first one first. Within a class it is first come, first
+/// The order in which waiting requests are served: the first class first. Within a class it is first come, first
 /// served.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Priority {
     /// Before all others.
     High,
-    /// What nobody says otherwise.
+    /// The default.
     #[default]
     Normal,
-    /// When nobody else waits.
+    /// After all others.
     Low,
 }
 
@@ -22,7 +22,7 @@ impl Priority {
     /// All of them, first served first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// As configured.
+    /// The name in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::High => "high",
@@ -32,12 +32,12 @@ impl Priority {
     }
 }
 
-/// For whom a request waits.
+/// The client and class under which a request waits.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Requester {
-    /// Its class.
+    /// The client's class.
     pub priority: Priority,
-    /// The client's name; `None` where nobody has to identify.
+    /// The client's name; `None` where no clients are configured.
     pub client: Option<Arc<str>>,
 }
 
@@ -55,11 +55,11 @@ pub struct ClientLimits {
 /// One client, but for its tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientPolicy {
-    /// Unique.
+    /// The client's unique name.
     pub name: Arc<str>,
     /// What it may ask for.
     pub allow: Allow,
-    /// How much.
+    /// How much the client may use.
     pub limits: ClientLimits,
     /// When its turn comes.
     pub priority: Priority,
@@ -70,7 +70,7 @@ pub struct ClientPolicy {
 pub struct Allow(Option<Vec<String>>);
 
 impl Allow {
-    /// Everything.
+    /// Allows every target.
     pub const fn everything() -> Self {
         Self(None)
     }

@@ -1,10 +1,10 @@
-//! How many requests one key takes at the same time, as its refusals tell: additive increase, multiplicative
+//! The number of requests that one key takes at the same time, learned from refusals: additive increase, multiplicative
 //! decrease, as in TCP (Chiu and Jain 1989) and in Netflix's concurrency-limits; beside it a gradient on the
 //! time to first byte after Netflix's Gradient2.
 //!
-//! There is no limit until the upstream complains, so nobody who has no trouble is ever limited; the first
-//! limit is what was under way then. A round trip has one say: complaints about attempts that were sent before
-//! the last decrease are old news. What counts is how many were under way when an attempt was *sent*: at its end,
+//! There is no limit until the upstream refuses, so clients without trouble are never limited; the first
+//! limit is the number that was under way then. Each round trip counts once: refusals of attempts that were sent before
+//! the last decrease are ignored. What counts is how many were under way when an attempt was *sent*: at its end,
 //! minutes later, it would be too late. No I/O, no clock, no logging.
 
 use std::time::Duration;
@@ -13,15 +13,15 @@ use super::time::Time;
 
 /// Left of the limit after a complaint.
 const DECREASE: f64 = 0.8;
-/// With fewer under way a complaint makes no limit: nearly every API takes so many at once.
+/// With fewer requests under way a refusal makes no limit: nearly every API takes this many at once.
 const FEW: u32 = 4;
-/// A limit that was not in use for so long is forgotten.
+/// A limit that was not in use for this long is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
-/// The gradient says nothing before so many first bytes.
+/// The gradient is not used before this many first bytes.
 const SAMPLES: u32 = 50;
 /// A recent time to first byte up to this multiple of the usual one is no sign of a queue (Gradient2: 1.5).
 const TOLERANCE: f64 = 1.5;
-/// So many may queue at the upstream without harm (Gradient2: 4).
+/// The requests that may queue at the upstream without harm (Gradient2: 4).
 const QUEUE: f64 = 4.0;
 /// How much of a change of the gradient is taken over at once (Gradient2: 0.2).
 const SMOOTHING: f64 = 0.2;
@@ -33,7 +33,7 @@ const RECENT: f64 = 10.0;
 /// A key's limit of requests at the same time, as learned.
 #[derive(Clone, Debug, Default)]
 pub struct Concurrency {
-    /// At least 1.
+    /// The limit, at least 1.
     limit: Option<f64>,
     decreased: Time,
     in_use: Time,
@@ -50,13 +50,7 @@ impl Concurrency {
         self.limit.map(|limit| limit.max(1.0) as u32)
     }
 
-    /// Whether one more may start beside `in_flight`.
-    pub fn allows(&self, in_flight: usize) -> bool {
-        self.limit()
-            .is_none_or(|limit| in_flight < usize::try_from(limit).unwrap_or(usize::MAX))
-    }
-
-    /// Whether the limit held others back when so many were under way.
+    /// Whether the limit delays others when `in_flight` requests are under way.
     pub fn is_in_use(&self, in_flight: u32) -> bool {
         self.limit
             .is_some_and(|limit| f64::from(in_flight) * 2.0 >= limit)
@@ -136,7 +130,6 @@ mod tests {
             key.first_byte(if n % 2 == 0 { 9 * S } else { MS }, n);
         }
         assert_eq!(key.limit(), None);
-        assert!(key.allows(1_000_000));
     }
 
     #[test]
@@ -243,8 +236,7 @@ mod tests {
                     1 => key.overloaded(sent, in_flight, now),
                     _ => key.first_byte(Duration::from_millis(span), in_flight),
                 }
-                prop_assert!(key.limit().is_none_or(|limit| limit >= 1));
-                prop_assert!(key.allows(0), "one can always go");
+                prop_assert!(key.limit().is_none_or(|limit| limit >= 1), "one can always go");
             }
         }
     }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-/// On an answer: whoever asked may not, or did not say who it is. A connection that has had nothing else gives way first.
+/// An extension of an answer: the caller has no access, or did not identify. A connection without another
+/// answer is the first to be closed for new ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unidentified;
 
@@ -18,8 +19,8 @@ pub struct ConnectionPolicy {
     pub head: Duration,
     /// Between two pieces of a request's body.
     pub body: Duration,
-    /// How long a connection may stay without a request. The usual one is more than the 60 s for which load balancers
-    /// keep a connection, so that it is they who close it: a close from here could meet a request on its way.
+    /// How long a connection may stay without a request. The default is longer than the 60 s for which load balancers
+    /// keep a connection, so that they close it first: a close from here could meet a request on its way.
     pub idle: Duration,
     /// How long a client may take in nothing of what is written to it.
     pub write: Duration,

@@ -25,7 +25,7 @@ pub struct CooldownPolicy {
     pub default: Duration,
     /// The longest cooldown for a rate limit; hints and repetition are clamped to it.
     pub max: Duration,
-    /// What cools.
+    /// What cools: a key for a model, a key or the provider.
     pub scope: CooldownScope,
 }
 
@@ -39,7 +39,7 @@ impl Default for CooldownPolicy {
     }
 }
 
-/// Strikes beyond so many make no difference.
+/// Repeated limits beyond this number make a cooldown no longer.
 const MOST_STRIKES: u32 = 17;
 
 /// One cooldown: ready, or cooling until a moment.

@@ -31,7 +31,7 @@ pub enum AnswerList {
 pub enum EventForm {
     /// Chunks without names, ended by `[DONE]`.
     Chunks,
-    /// Events of many types, each with its number in the stream; the last one's type says that it is the last.
+    /// Numbered events of many types; the type of the last one marks the end of the stream.
     Numbered,
     /// Answers without names, each with what came since the last one; no mark follows the last of them.
     Answers,
@@ -65,7 +65,7 @@ impl NativeRoute {
     }
 }
 
-/// What is known of an operation.
+/// The properties of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OperationSpec {
     /// The caller dialect that it belongs to, as in `wire::dialects`.
@@ -112,7 +112,7 @@ macro_rules! operations {
             /// Every operation.
             pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
 
-            /// Its row.
+            /// The properties of the operation.
             pub const fn spec(self) -> &'static OperationSpec {
                 match self {
                     $(Self::$name => &OperationSpec $spec,)+
@@ -169,7 +169,7 @@ operations! {
     }
     /// `POST /v1/responses`.
     Responses {
-        dialect: "openai",
+        dialect: "responses",
         path: "/responses",
         route: "/v1/responses",
         convention: "chat",
@@ -177,6 +177,16 @@ operations! {
         answer: AnswerList::Output,
         events: EventForm::Numbered,
         body: BodyForm::Json,
+    }
+    /// `POST /v1/responses/input_tokens`.
+    CountResponseTokens {
+        dialect: "responses",
+        path: "/responses/input_tokens",
+        route: "/v1/responses/input_tokens",
+        convention: "count_tokens",
+        prompt: "input",
+        answer: AnswerList::Count,
+        events: EventForm::Numbered,
     }
     /// `POST /v1/messages`.
     Messages {

@@ -12,7 +12,7 @@ pub enum ErrorCode {
     NoDefaultModel,
     /// No upstream of the chain has a large enough context window.
     ContextLengthExceeded,
-    /// No token of a client, or one that nobody has.
+    /// A missing or unknown client token.
     InvalidClientToken,
     /// The client may not use this target.
     TargetNotAllowed,
@@ -24,9 +24,9 @@ pub enum ErrorCode {
     ClientOverloaded,
     /// The client's requests or tokens of this minute are used up.
     ClientRateLimited,
-    /// Unknown target.
+    /// The target is unknown.
     ModelNotFound,
-    /// Unknown route.
+    /// The route is unknown.
     RouteNotFound,
     /// The route exists, but not for this method.
     MethodNotAllowed,
@@ -50,9 +50,9 @@ pub enum ErrorCode {
     UpstreamsExhausted,
     /// The last answer was malformed.
     InvalidUpstreamResponse,
-    /// Out of time.
+    /// The request's deadline passed.
     DeadlineExceeded,
-    /// Shutting down.
+    /// The process is shutting down.
     Draining,
     /// A field of the request has no place in the dialect of any upstream, and may not be left out.
     UnsupportedField,
@@ -63,7 +63,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code as it stands in the error body.
+    /// The code in the error body.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",

@@ -1,13 +1,12 @@
-//! A rate limit that nobody names, estimated from the rate at which refusals come.
+//! The estimate of a rate limit that the upstream does not name, from the rate at which refusals come.
 //!
 //! The first refusal starts the counting, the second makes an estimate. From then on attempts are spaced evenly
 //! at that rate (GCRA, the virtual scheduling algorithm of ATM, ITU-T I.371), so that a limit per second and
 //! one per minute look alike. Each refusal while the estimate was in use lowers it: to a half at most when it comes
 //! soon after the last one, since the estimate was far too high; to a little less than what the last minute took when
 //! that minute was quiet. Then it recovers along a cubic with a plateau at the rate that failed, as TCP CUBIC
-//! does (RFC 9438), over accepted attempts or over time, and is forgotten when it has outgrown the plateau by far and nobody
-//! waits for it.
-//! No I/O, no clock, no logging.
+//! does (RFC 9438), over accepted attempts or over time. It is forgotten when it has far outgrown the plateau and
+//! delays no request any more. No I/O, no clock, no logging.
 
 use std::time::Duration;
 
@@ -16,9 +15,9 @@ use super::window::RollingSum;
 
 /// Accepted attempts from a refusal to the plateau: fewer than one refusal in a thousand at the limit.
 const PLATEAU_ATTEMPTS: f64 = 1500.0;
-/// The time to the plateau for those who send much: each refusal costs a cooldown of a minute or so.
+/// The time to the plateau at high rates: each refusal costs a cooldown of a minute or so.
 const PLATEAU_SOONEST: Duration = Duration::from_secs(15 * 60);
-/// The time to the plateau for those who send little.
+/// The time to the plateau at low rates.
 const PLATEAU_TIME: Duration = Duration::from_secs(20 * 60);
 /// What is left after a refusal at the limit.
 const DECREASE: f64 = 0.95;
@@ -26,9 +25,9 @@ const DECREASE: f64 = 0.95;
 const FORGET: f64 = 4.0;
 /// A refusal so soon after the last one says that the estimate is far off.
 const SOON: Duration = Duration::from_secs(75);
-/// So much may come early: timers are not exact.
+/// How early an attempt may come: timers are not exact.
 const TOLERANCE: Duration = Duration::from_millis(20);
-/// A hint of at least so long speaks of a limit per minute.
+/// A hint of at least this length means a limit per minute.
 const LONG_HINT: Duration = Duration::from_secs(10);
 /// An estimate is a guess: it holds attempts apart by no more, so that no request is refused for it.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -53,7 +52,7 @@ struct RateEstimate {
     accepted: f64,
     /// When the next one may go.
     free_at: Time,
-    /// When somebody last had to wait for it.
+    /// When it last delayed a request.
     in_use: Time,
 }
 
@@ -61,7 +60,7 @@ impl RateEstimate {
     fn at(&self, now: Time) -> Option<f64> {
         let progress = self.progress(now);
         let cubic = 1.0 + (1.0 - DECREASE) * (progress - 1.0).powi(3);
-        // For as long as somebody has to wait for it, it only grows: without it they would all go at once.
+        // While it delays requests it only grows: without it they would all be sent at once.
         let needed = progress < FORGET || now.since(self.in_use) < SOON;
         needed.then_some((self.plateau * cubic).max(LEAST))
     }
@@ -109,7 +108,7 @@ impl Estimate {
         }
     }
 
-    /// Somebody had to wait for it.
+    /// Notes that it delayed a request.
     pub fn held_back(&mut self, now: Time) {
         if let Some(rate) = &mut self.rate {
             rate.in_use = now;
@@ -166,7 +165,7 @@ impl Estimate {
         );
         let old = self.rate.and_then(|rate| Some((rate.at(now)?, rate)));
         if old.is_none() && second <= 0.0 && minute <= 0.0 {
-            // Nothing was taken at all: that tells of no rate.
+            // Nothing was accepted: that gives no rate.
             return;
         }
         let plateau = match old {

@@ -1,10 +1,11 @@
-//! Who is next for work of very different sizes: a share for each client, and of one client's the small ones first.
+//! A fair queue of work of very different sizes: a share for each client, and of one client's work the small items
+//! first.
 //!
 //! Between clients this is start-time fair queueing (Goyal, Vin, Cheng 1997): a client's tag grows by the size of what
 //! it was given, and the client with the smallest tag is next. One that comes after a pause begins at the tag that is
 //! being served, so that it neither catches up on what it did not ask for nor waits behind a queue of another one.
 //! Of one client's the order is that of arrival plus a span for the size ([`SPAN_PER_UNIT`]), a deadline in effect: what
-//! is small overtakes what is large, but what is large is not overtaken for ever. No I/O, no clock, no logging.
+//! small items overtake large ones, but not for an unbounded time. No I/O, no clock, no logging.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 use super::time::Time;
 
-/// Whose work it is; `None`: whoever did not identify, all of them together.
+/// The client that the work belongs to; `None`: all callers without a client together.
 pub type Owner = Option<Arc<str>>;
 
-/// A unit of size (a byte of text, say) counts as so much later an arrival. At a byte per microsecond, which is about
-/// what counting tokens takes, something large gives way for about as long as it takes itself.
+/// A unit of size (a byte of text, say) counts as a later arrival by this span. At a byte per microsecond, which is
+/// about what counting tokens takes, a large item is overtaken for about as long as it takes itself.
 pub const SPAN_PER_UNIT: Duration = Duration::from_micros(1);
 
 /// A place in the order of one owner's work: when it would be due, and the number of its arrival.
@@ -36,7 +37,7 @@ struct Lane<T> {
     waiting: BTreeMap<Rank, (u64, T)>,
 }
 
-/// The queue.
+/// A queue with fair shares.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     lanes: BTreeMap<Owner, Lane<T>>,
@@ -58,17 +59,17 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// How many wait.
+    /// The number of waiting items.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nobody waits.
+    /// Whether it has no waiting items.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many owners it remembers: those who wait, and those who were given more than their share.
+    /// The number of owners that it keeps: those with waiting items, and those that had more than their share.
     pub fn owners(&self) -> usize {
         self.lanes.len()
     }
@@ -91,7 +92,7 @@ impl<T> FairQueue<T> {
         QueueTicket { owner, rank }
     }
 
-    /// The next one.
+    /// Takes out the next item.
     pub fn pop(&mut self) -> Option<T> {
         let heads = self.lanes.iter().filter_map(|(owner, lane)| {
             let (rank, _) = lane.waiting.first_key_value()?;
@@ -116,7 +117,7 @@ impl<T> FairQueue<T> {
         Some(item)
     }
 
-    /// Lets go of owners that are owed and owe nothing; when nobody waits, of all.
+    /// Forgets owners whose tag is behind the present one; when nothing waits, all of them.
     fn forget(&mut self) {
         let (served, idle) = (self.served, self.len == 0);
         self.lanes

@@ -1,7 +1,7 @@
-//! Whether a streamed answer is whole. A finish reason says so, but not from everybody: some upstreams put one on every
-//! chunk, and some go on after it. No I/O, no clock, no logging.
+//! Whether a streamed answer is complete. Usually a finish reason marks that, but some upstreams put one on every
+//! chunk, and some send content after it. No I/O, no clock, no logging.
 
-/// So many choices can be told apart, which is also the most that OpenAI's API takes (`n`).
+/// The choices that can be told apart, which is also the most that OpenAI's API takes (`n`).
 const MOST_CHOICES: u32 = u128::BITS;
 
 /// What one event of a stream says of the answer.
@@ -11,14 +11,14 @@ pub struct EventFacts {
     pub content: bool,
     /// The choices that have a finish reason, one bit each, by index.
     pub finished: u128,
-    /// Token counts.
+    /// The token counts of the answer are there.
     pub usage: bool,
 }
 
 /// What the answer is to have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FinishCriteria {
-    /// Choices.
+    /// The choices that the answer must have.
     pub choices: u32,
     /// Whether the caller asked for token counts at the end.
     pub usage: bool,
@@ -35,14 +35,14 @@ pub struct Finish {
 }
 
 impl Finish {
-    /// Notes one more event of an answer that is to have so much.
+    /// Notes one more event of an answer that must have what `wanted` names.
     pub fn note(&mut self, step: EventFacts, wanted: FinishCriteria) {
         let was_complete = self.is_complete(wanted);
         self.choices |= step.finished;
         let is_complete = self.is_complete(wanted);
         self.usage |= step.usage && is_complete;
         if step.content {
-            // Whoever goes on after a finish reason means nothing by it.
+            // Content after a finish reason shows that the reason does not mark the end.
             self.goes_on |= was_complete;
             self.settled = false;
             self.last_word = false;

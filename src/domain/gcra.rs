@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::time::Time;
 
 const MINUTE: u64 = 60_000_000_000;
-/// A debt is forgotten beyond this: a count that makes no sense must not shut anybody out for ever.
+/// The largest debt, so that a wrong count cannot lock a client out for longer.
 const MOST_AHEAD: Duration = Duration::from_secs(60 * 60);
 
 /// How much may be taken per minute.
@@ -21,12 +21,12 @@ pub struct Gcra {
 }
 
 impl Gcra {
-    /// So much per minute.
+    /// A rate of `allowance` per minute.
     pub const fn per_minute(allowance: NonZeroU64) -> Self {
         Self { allowance }
     }
 
-    /// A minute's allowance.
+    /// The allowance of a minute.
     pub const fn allowance(self) -> u64 {
         self.allowance.get()
     }
@@ -41,7 +41,7 @@ impl Gcra {
     /// [`Time::ZERO`]; the new one comes back.
     ///
     /// # Errors
-    /// The first moment at which it could be taken, if nobody else takes anything.
+    /// The first moment at which it could be taken, if nothing else is taken.
     pub fn take(self, paid: Time, now: Time, amount: u64) -> Result<Time, Time> {
         let next = paid.max(now) + self.span(self.share(amount));
         if next.since(now) <= Duration::from_nanos(MINUTE) {
@@ -51,9 +51,9 @@ impl Gcra {
         }
     }
 
-    /// Corrects what was taken: `reserved` was set aside, after which everything taken was paid for at `taken` (what
-    /// [`take`](Self::take) said), and `used` was needed. What the bucket has brought since is not given back a second
-    /// time; more than was set aside is a debt that delays the next taker.
+    /// Corrects what was taken: `reserved` was set aside, after which everything taken was paid for at `taken` (the
+    /// result of [`take`](Self::take)), and `used` was needed. What the bucket has gained since is not given back a
+    /// second time; more than was set aside is a debt that delays the next taker.
     pub fn correct(self, paid: Time, now: Time, taken: Time, reserved: u64, used: u64) -> Time {
         if used <= reserved {
             let unused = self.span(reserved) - self.span(used);
@@ -190,7 +190,7 @@ mod tests {
                     }
                 }
                 let brought = u128::from(allowance) * u128::from(now.as_nanos()) / u128::from(MINUTE);
-                // The last ones may have used more than they said.
+                // The last ones may have used more than they reserved.
                 prop_assert!(u128::from(used) <= u128::from(allowance) + brought + 2 * u128::from(last) + 2);
             }
         }

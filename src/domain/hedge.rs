@@ -1,17 +1,17 @@
 //! When a second attempt is started beside a slow first one, and how often that may happen.
 //!
 //! After Dean and Barroso, "The Tail at Scale": a copy after the 95th percentile costs about 5 % more load.
-//! What is counted here is counted by all requests at once, without a lock: each number stands for itself,
-//! and one that is a moment old does no harm. No I/O, no clock, no logging.
+//! The budget is counted by all requests at once, without a lock. No I/O, no clock, no logging.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Fewer samples than this say nothing about the slowest twentieth.
 pub const SAMPLES_TRUSTED: usize = 20;
 /// A learned time below this is raised to it: a quick upstream's jitter is no reason to ask twice.
 pub const SHORTEST_LEARNED: Duration = Duration::from_millis(100);
-/// The latest so many samples count.
+/// The number of latest samples that count.
 const SAMPLES_KEPT: usize = 128;
 /// One hedge, in units of the budget; a ratio is kept to a millionth.
 const ONE: u64 = 1_000_000;
@@ -38,7 +38,7 @@ pub fn share_gone(
 /// When a first token counts as late.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HedgeAfter {
-    /// After so long.
+    /// After this span.
     Span(Duration),
     /// After the 95th percentile of what was learned of the upstream.
     P95,
@@ -63,44 +63,39 @@ impl Default for HedgePolicy {
 }
 
 /// The latest times to the first token of one upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FirstTokens {
-    /// In milliseconds plus one; 0 is a place not used yet.
-    samples: [AtomicU32; SAMPLES_KEPT],
-    next: AtomicUsize,
-}
-
-impl Default for FirstTokens {
-    fn default() -> Self {
-        Self {
-            samples: [const { AtomicU32::new(0) }; SAMPLES_KEPT],
-            next: AtomicUsize::new(0),
-        }
-    }
+    /// In the order in which they came.
+    latest: VecDeque<Duration>,
+    /// The same ones, shortest first: a percentile is looked up, and no request sorts.
+    sorted: Vec<Duration>,
 }
 
 impl FirstTokens {
-    /// One more sample.
-    pub fn learn(&self, span: Duration) {
-        let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
-        let place = self.next.fetch_add(1, Ordering::Relaxed) % SAMPLES_KEPT;
-        if let Some(sample) = self.samples.get(place) {
-            sample.store(millis.saturating_add(1), Ordering::Relaxed);
+    /// Adds a sample.
+    pub fn learn(&mut self, span: Duration) {
+        if self.latest.len() >= SAMPLES_KEPT
+            && let Some(oldest) = self.latest.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
         }
+        self.latest.push_back(span);
+        let place = self.sorted.partition_point(|one| *one < span);
+        self.sorted.insert(place, span);
     }
 
     /// The 95th percentile (nearest rank), not below [`SHORTEST_LEARNED`]; `None` before there are
     /// [`SAMPLES_TRUSTED`] samples.
     pub fn p95(&self) -> Option<Duration> {
-        let all = self.samples.iter().map(|one| one.load(Ordering::Relaxed));
-        let mut known: Vec<u32> = all.filter(|one| *one > 0).collect();
-        if known.len() < SAMPLES_TRUSTED {
+        let known = self.sorted.len();
+        if known < SAMPLES_TRUSTED {
             return None;
         }
-        let rank = (known.len() * 95).div_ceil(100).saturating_sub(1);
-        let (_, millis, _) = known.select_nth_unstable(rank);
-        let span = Duration::from_millis(u64::from(millis.saturating_sub(1)));
-        Some(span.max(SHORTEST_LEARNED))
+        let rank = (known * 95).div_ceil(100).saturating_sub(1);
+        self.sorted
+            .get(rank)
+            .map(|span| (*span).max(SHORTEST_LEARNED))
     }
 }
 
@@ -112,7 +107,7 @@ pub struct HedgeBudget {
 }
 
 impl HedgeBudget {
-    /// An empty one.
+    /// An empty budget.
     pub fn new(max_ratio: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let earned = (max_ratio.clamp(0.0, 1.0) * 1e6).round() as u64;
@@ -122,7 +117,7 @@ impl HedgeBudget {
         }
     }
 
-    /// A request came.
+    /// Counts a request, which earns its share.
     pub fn earn(&self) {
         self.add(self.earned);
     }
@@ -156,7 +151,7 @@ mod tests {
     use super::*;
 
     fn learned(millis: impl IntoIterator<Item = u64>) -> FirstTokens {
-        let tokens = FirstTokens::default();
+        let mut tokens = FirstTokens::default();
         for one in millis {
             tokens.learn(Duration::from_millis(one));
         }

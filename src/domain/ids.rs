@@ -54,7 +54,7 @@ name! {
 /// One thing that a request can be sent to: a provider and a model. Shown as `groq:llama-3.3-70b`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Upstream {
-    /// Whose API.
+    /// The provider of the API.
     pub provider: ProviderName,
     /// Which model of it.
     pub model: ModelName,
@@ -92,7 +92,7 @@ impl fmt::Debug for Upstream {
 /// One API key of a provider by its place in the configuration, shown as `groq#2`. Never key material.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId {
-    /// Whose key.
+    /// The provider of the key.
     pub provider: ProviderName,
     /// Its place among the provider's keys, from 1.
     pub index: u32,

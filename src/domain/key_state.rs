@@ -33,8 +33,8 @@ pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
 const QUOTA_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// A refusal for a shorter time costs less than keeping to an estimate would.
 const BRIEF: Duration = Duration::from_millis(100);
-/// Callers choose model names: so many cool by themselves. Idle entries beyond so many are forgotten; while as many cool,
-/// a report about another one cools the whole key.
+/// The most models that cool by themselves; callers choose model names. Idle entries beyond it are forgotten; while as
+/// many cool, a report about another one cools the whole key.
 pub const MODELS_KEPT: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,9 +119,8 @@ impl KeyState {
 
     /// Whether all places are taken, configured or learned.
     pub fn is_full(&self) -> bool {
-        let configured = self.limits.max_in_flight;
-        configured.is_some_and(|max| self.live.len() >= usize::try_from(max).unwrap_or(usize::MAX))
-            || !self.concurrency.allows(self.live.len())
+        let in_flight = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+        self.limits.is_full(in_flight, self.concurrency.limit())
     }
 
     /// The learned limit of requests at the same time, if there is one.
@@ -129,7 +128,7 @@ impl KeyState {
         self.concurrency.limit()
     }
 
-    /// The limits of requests and tokens that were learned, for those who read.
+    /// The limits of requests and tokens that were learned, for readers.
     pub fn learned_limits(&self, now: Time) -> Vec<LimitStatus> {
         self.paces.known(now)
     }
@@ -139,7 +138,7 @@ impl KeyState {
         self.live.contains_key(&lease)
     }
 
-    /// What an attempt for `model` that may use `tokens` would hear. Changes nothing.
+    /// Whether an attempt for `model` that may use `tokens` could start. Changes nothing.
     ///
     /// # Errors
     /// Why not, and when it could.
@@ -157,7 +156,7 @@ impl KeyState {
         paced.map_err(|ready| Refusal::until(Reason::Paced, ready))
     }
 
-    /// An attempt for `model` was told to wait for a learned limit: it is in use.
+    /// A learned limit delayed an attempt for `model`: the limit is in use.
     pub fn held_back(&mut self, model: &ModelName, now: Time) {
         self.paces.held_back(model, now);
     }
@@ -302,7 +301,7 @@ impl KeyState {
         }
     }
 
-    /// When the key is out for all models, until when and why (for those who read, not for admission).
+    /// When the key is out for all models, until when and why (for readers, not for admission).
     pub fn outage(&self, now: Time) -> Option<Refusal> {
         self.facts(None, now).outage(now)
     }
@@ -350,12 +349,12 @@ impl KeyState {
             })
     }
 
-    /// What the end of an attempt tells of limits that no configuration names.
+    /// Learns about limits that no configuration names from the end of an attempt.
     fn learn_from(&mut self, live: &LiveLease, settlement: &Settlement, now: Time) {
         let pacing = self.limits.pacing;
         let LiveLease { model, sent, .. } = live;
         let class = settlement.class;
-        // A limit of requests or tokens was short, and the upstream said so: no reason to doubt anything else.
+        // The upstream named a limit of requests or tokens that was used up: that explains the refusal.
         let unexplained = class == Class::RateLimited && !live.explained;
         let away = settlement.retry_after.unwrap_or(self.cooldown.default);
         if pacing.learn {
@@ -395,9 +394,10 @@ impl KeyState {
         let reason = Reason::Cooling;
         let configured = self.cooldown.scope;
         let alone = configured == CooldownScope::KeyModel;
-        let scope = match alone && !self.has_room_for(&model, now) {
-            true => CooldownScope::Key,
-            false => configured,
+        let scope = if alone && !self.has_room_for(&model, now) {
+            CooldownScope::Key
+        } else {
+            configured
         };
         match scope {
             CooldownScope::KeyModel => {
@@ -450,7 +450,7 @@ impl KeyState {
 
     /// Whether this model can cool by itself. When it cannot, the key cools as a whole, for as long as this report says:
     /// that covers the model, and those that are kept go on by themselves until their own ends, so that no cooldown
-    /// becomes shorter (law L5), and none longer than somebody said. A key that so many models refuse at once is limited
+    /// becomes shorter (law L5), and none longer than reported. A key that this many models refuse at once is limited
     /// as a whole, whatever the names are.
     fn has_room_for(&mut self, model: &ModelName, now: Time) -> bool {
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {

@@ -12,23 +12,23 @@ use super::allowance::{Allowance, Unit};
 use super::ids::LeaseId;
 use super::time::Time;
 
-/// What was heard this long ago is forgotten, whatever it promised: a mistaken header, or a daily limit that
+/// Observations older than this are forgotten, whatever they promised: a wrong header, or a daily limit that
 /// was raised, costs no more than that.
 pub const TRUST: Duration = Duration::from_secs(15 * 60);
-/// While the renewed window's own headers are awaited, those who wait look again after this long.
+/// While the renewed window's own headers are awaited, waiting requests are offered again after this span.
 const POLL: Duration = Duration::from_millis(250);
-/// A reset that moves by less is the same one, told later or rounded.
+/// A reset that moves by less is the same one, reported later or rounded.
 const JITTER: Duration = Duration::from_millis(2500);
 /// The periods that buckets have, in seconds.
 const PERIODS: [f64; 3] = [60.0, 3600.0, 86_400.0];
 /// The used shares over which a bucket's headers must agree. With the tolerance of `agrees` a window's can
 /// agree over no more than a tenth.
 const PROOF: f64 = 0.15;
-/// So many headers in a row that do not fit are not taken for an accident any more.
+/// After this many contradicting headers in a row, they are believed.
 const DOUBTS: u8 = 3;
-/// A renewed window without news of its own is forgotten after so long.
+/// A renewed window without headers of its own is forgotten after this span.
 const UNCONFIRMED: Duration = Duration::from_secs(60);
-/// A request that takes more than the whole may go when so much of the limit is there.
+/// A request that takes more than the whole limit may start when this share of it is there.
 const NEARLY_ALL: f64 = 0.98;
 
 /// How a limit comes back.
@@ -36,7 +36,7 @@ const NEARLY_ALL: f64 = 0.98;
 enum LimitKind {
     /// As a whole, at its reset.
     Window,
-    /// Evenly, so much per second.
+    /// It fills evenly, by this much per second.
     Bucket(f64),
 }
 
@@ -48,14 +48,14 @@ struct Evidence {
     highest: f64,
 }
 
-/// A learned limit.
+/// A limit that was learned from answers.
 #[derive(Clone, Debug)]
 pub struct Learned {
-    /// What it counts.
+    /// The unit that is counted.
     pub unit: Unit,
-    /// The period in its name; with the unit it tells limits apart.
+    /// The period in its name; with the unit it identifies the limit.
     pub period: Duration,
-    /// The whole, when told.
+    /// The limit itself, when the upstream names it.
     pub limit: Option<f64>,
     kind: LimitKind,
     /// What was left at `at`; below zero when more was sent than the upstream knew of.
@@ -64,19 +64,19 @@ pub struct Learned {
     reset: Time,
     /// The reset has passed and what is left is reckoned from the limit, not from a header.
     renewed: bool,
-    /// The attempt whose answer told it: one that was sent earlier has no say any more.
+    /// The attempt whose answer reported it: reports of earlier attempts are ignored.
     told_by: LeaseId,
-    /// What it said holds until then: `TRUST` after it was heard.
+    /// When the report expires: `TRUST` after it came.
     trusted_until: Time,
     evidence: Option<Evidence>,
     /// Headers in a row that do not fit a bucket.
     doubts: u8,
 }
 
-/// What an answer's head said, and what the key knows of that moment.
+/// What an answer's head reports of a limit, and the key's state at that moment.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitObservation {
-    /// Of one limit.
+    /// The reported limit.
     pub allowance: Allowance,
     /// By the answer to this attempt.
     pub by: LeaseId,
@@ -86,34 +86,34 @@ pub struct LimitObservation {
     pub later: f64,
     /// What attempts take that were sent about the same time: it may have counted them or not.
     pub near: f64,
-    /// When it was heard.
+    /// When the answer's head came.
     pub now: Time,
 }
 
 impl Learned {
-    /// A limit that was never heard of before.
-    pub fn new(told: &LimitObservation) -> Self {
+    /// A limit that is reported for the first time.
+    pub fn new(observed: &LimitObservation) -> Self {
         let Allowance {
             unit,
             period,
             limit,
             ..
-        } = told.allowance;
+        } = observed.allowance;
         let mut new = Self {
             unit,
             period,
             limit,
             kind: LimitKind::Window,
             level: f64::INFINITY,
-            at: told.now,
-            reset: told.now,
+            at: observed.now,
+            reset: observed.now,
             renewed: false,
-            told_by: told.by,
-            trusted_until: told.now + TRUST,
+            told_by: observed.by,
+            trusted_until: observed.now + TRUST,
             evidence: None,
             doubts: 0,
         };
-        new.hear(told);
+        new.hear(observed);
         new
     }
 
@@ -133,19 +133,19 @@ impl Learned {
     }
 
     /// A header about it.
-    pub fn hear(&mut self, told: &LimitObservation) {
-        let LimitObservation { allowance, now, .. } = *told;
-        if told.by < self.told_by {
+    pub fn hear(&mut self, observed: &LimitObservation) {
+        let LimitObservation { allowance, now, .. } = *observed;
+        if observed.by < self.told_by {
             return;
         }
         let over = now >= self.reset;
         let grown = match self.kind {
             LimitKind::Window => 0.0,
-            LimitKind::Bucket(rate) => rate * now.since(told.sent).as_secs_f64(),
+            LimitKind::Bucket(rate) => rate * now.since(observed.sent).as_secs_f64(),
         };
         let reckoned = self.left(now) - grown;
-        if self.kind == LimitKind::Window && self.renewed && told.sent + JITTER < self.reset {
-            // An old window's last word, heard in the new one.
+        if self.kind == LimitKind::Window && self.renewed && observed.sent + JITTER < self.reset {
+            // A late report about the old window.
             return;
         }
         self.limit = allowance.limit;
@@ -158,11 +158,11 @@ impl Learned {
             LimitKind::Window | LimitKind::Bucket(_) => reset,
         };
         // Between what was surely not counted and what may not have been, our own count decides.
-        let most = allowance.remaining - told.later;
-        self.level = reckoned.clamp(most - told.near, most);
+        let most = allowance.remaining - observed.later;
+        self.level = reckoned.clamp(most - observed.near, most);
         // What a bucket had when the attempt arrived there has grown since.
-        self.at = told.sent;
-        self.told_by = told.by;
+        self.at = observed.sent;
+        self.told_by = observed.by;
         self.trusted_until = now + TRUST;
         self.renewed = false;
     }
@@ -174,7 +174,7 @@ impl Learned {
         self.renewed |= now >= self.reset;
     }
 
-    /// An attempt ended that took `used` instead of the `reserved`. The upstream's later word stands.
+    /// An attempt ended that took `used` instead of `reserved`. Later reports of the upstream are not corrected.
     pub fn correct(&mut self, lease: LeaseId, reserved: f64, used: f64) {
         if lease > self.told_by || used > reserved {
             self.level += reserved - used;
@@ -314,11 +314,11 @@ mod tests {
 
     #[test]
     fn what_attempts_under_way_take_is_not_left() {
-        let told = LimitObservation {
+        let observed = LimitObservation {
             later: 2.0,
             ..told(7, allowance(Some(10.0), 3.0, 20 * S), at(1))
         };
-        let window = Learned::new(&told);
+        let window = Learned::new(&observed);
         assert_eq!(window.ready(1.0, false, at(1)), Ok(()));
         assert!(window.ready(2.0, false, at(1)).is_err());
     }
@@ -360,7 +360,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever headers come in whatever order: who waits is told a moment in the future, and waiting
+        /// Whatever headers come in whatever order: a waiting request gets a moment in the future, and waiting
         /// for it again and again ends.
         #[test]
         fn nobody_waits_for_ever(headers in prop::collection::vec((1u64..50, 0u32..2000, prop::option::of(1.0f64..1e6), 0.0f64..1.0, 1u64..100_000_000), 1..30),
@@ -370,10 +370,10 @@ mod tests {
             for (by, pause, limit, share, reset) in headers {
                 now = now + Duration::from_millis(pause.into());
                 let remaining = limit.unwrap_or(100.0) * share;
-                let told = told(by, allowance(limit, remaining, Duration::from_millis(reset)), now);
+                let observed = told(by, allowance(limit, remaining, Duration::from_millis(reset)), now);
                 match &mut learned {
-                    Some(learned) => learned.hear(&told),
-                    None => learned = Some(Learned::new(&told)),
+                    Some(learned) => learned.hear(&observed),
+                    None => learned = Some(Learned::new(&observed)),
                 }
             }
             let learned = learned.unwrap();
@@ -397,10 +397,10 @@ mod tests {
                 if elapsed >= 59.0 { break; }
                 used = f64::min(used + more, 100.0);
                 let header = allowance(Some(100.0), 100.0 - used, Duration::from_secs_f64(60.0 - elapsed));
-                let told = told(n as u64 + 1, header, Time::ZERO + Duration::from_secs_f64(elapsed));
+                let observed = told(n as u64 + 1, header, Time::ZERO + Duration::from_secs_f64(elapsed));
                 match &mut learned {
-                    Some(learned) => learned.hear(&told),
-                    None => learned = Some(Learned::new(&told)),
+                    Some(learned) => learned.hear(&observed),
+                    None => learned = Some(Learned::new(&observed)),
                 }
                 prop_assert_eq!(learned.as_ref().unwrap().kind, LimitKind::Window);
             }

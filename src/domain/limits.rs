@@ -22,6 +22,14 @@ pub struct KeyLimits {
     pub pacing: PacingPolicy,
 }
 
+impl KeyLimits {
+    /// Whether `in_flight` requests take all places: the configured ones, or the `learned` ones if they are fewer.
+    pub fn is_full(&self, in_flight: u32, learned: Option<u32>) -> bool {
+        let limits = [self.max_in_flight, learned];
+        limits.into_iter().flatten().any(|limit| in_flight >= limit)
+    }
+}
+
 /// What a key learns of its upstream's limits. All on unless configured otherwise: nothing is held back before an
 /// answer or a refusal gives a reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +52,7 @@ impl Default for PacingPolicy {
 /// How long the parts of one attempt may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// Until a connection stands.
+    /// Until a connection is established.
     pub connect: Duration,
     /// Streams: until the response head.
     pub first_byte: Duration,
@@ -54,14 +62,14 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Answers that are not streamed: until the whole answer is there.
     pub response: Duration,
-    /// The whole attempt.
+    /// From the start of the attempt to its end.
     pub total: Duration,
-    /// Somebody chose `first_token` for this provider: no profile shortens it.
+    /// `first_token` is configured for this provider: no profile shortens it.
     pub first_token_chosen: bool,
 }
 
 impl Timeouts {
-    /// The same where a stream's first token is due after `due`, unless somebody chose when it is.
+    /// The same with a stream's first token due after `due`, unless `first_token` is configured.
     #[must_use]
     pub fn with_first_token(mut self, due: Option<Duration>) -> Self {
         if let Some(due) = due.filter(|_| !self.first_token_chosen) {
@@ -134,7 +142,7 @@ pub struct DispatchPolicy {
     pub max_key_refusals: u32,
     /// How long a request may wait for the first key to be ready; zero means never.
     pub await_cooldown: Duration,
-    /// How long to wait for a preferred upstream before walking on, where no profile says otherwise (see
+    /// How long to wait for a preferred upstream before the next one is tried, where no profile sets it (see
     /// [`TargetPolicy`](super::profile::TargetPolicy)).
     pub patience: Duration,
     /// Requests that may wait at once.

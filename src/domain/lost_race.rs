@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::latency::LatencyStats;
+use super::latency::LatencySnapshot;
 use super::time::Time;
 
-/// Who had less time than this to answer was not silent but hurried.
+/// A loser that ran for less than this shows nothing about its upstream.
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
-/// Silent is who took so many times as long as another upstream, and is not done yet.
+/// An upstream is silent when it took this many times as long as the winner, without an answer.
 const TIMES_AS_LONG: u32 = 3;
 
 /// An attempt that had not served its request when another one did.
@@ -15,10 +15,12 @@ const TIMES_AS_LONG: u32 = 3;
 pub struct Loser {
     /// Whether the answer was to be streamed.
     pub stream: bool,
-    /// When it started.
+    /// When the loser started.
     pub started: Time,
     /// Whether the head of its answer is there.
     pub heard: bool,
+    /// Whether the winner was served by the same upstream, with another key.
+    pub same_upstream: bool,
     /// Whether it is the one probe of a breaker that is half-open.
     pub probe: bool,
     /// How long the winner took, where the race was about the request's time and the winner served it.
@@ -37,18 +39,19 @@ pub enum Silence {
     TimedOut,
 }
 
-/// Judges a loser by the `pulse` of its upstream, which is `None` for upstreams that nothing is known of.
+/// Judges a loser by the published `latency` of its upstream; `None` for upstreams without any.
 ///
-/// Who has begun to answer, or served others meanwhile, is not silent at all, however long it takes. Silence is measured
-/// by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste alone (law
-/// L7): else no attempt of callers with little time would ever tell that an upstream is silent.
-pub fn judge(loser: Loser, pulse: Option<&LatencyStats>, now: Time) -> Silence {
-    let Some(pulse) = pulse.filter(|pulse| !loser.heard && !pulse.served_since(loser.started))
-    else {
+/// An upstream that has begun to answer, or served others meanwhile, is not silent, however long it takes. Silence is
+/// measured by the winner and by the slowest of the upstream's own latest answers, and never by the caller's haste
+/// alone (law L7): otherwise attempts of callers with little time could never show that an upstream is silent.
+pub fn judge(loser: Loser, latency: Option<LatencySnapshot>, now: Time) -> Silence {
+    let lives = loser.heard || loser.same_upstream;
+    let silent = |known: &LatencySnapshot| !lives && !known.served_since(loser.started);
+    let Some(latency) = latency.filter(silent) else {
         return Silence::Excused;
     };
     let waited = now.since(loser.started);
-    let slowest = pulse.slowest(loser.stream);
+    let slowest = latency.slowest(loser.stream);
     let is_silent = |took| is_unresponsive(waited, took, slowest);
     if loser.winner_took.is_some_and(is_silent) {
         return Silence::TimedOut;
@@ -94,23 +97,25 @@ mod tests {
         stream: false,
         started: Time::from_millis(10_000),
         heard: false,
+        same_upstream: false,
         probe: false,
         winner_took: Some(Duration::from_millis(100)),
     };
     const NOW: Time = Time::from_millis(20_000);
 
-    fn served_at(second: u64) -> LatencyStats {
-        let pulse = LatencyStats::default();
-        let at = Time::from_millis(second * 1000);
-        pulse.served(false, Duration::from_secs(2), at);
-        pulse
+    fn served_at(second: u64) -> LatencySnapshot {
+        LatencySnapshot {
+            slowest_whole: Some(Duration::from_secs(2)),
+            served: Some(Time::from_millis(second * 1000)),
+            ..LatencySnapshot::default()
+        }
     }
 
     #[test]
     fn who_gave_nothing_to_anybody_has_timed_out() {
-        assert_eq!(judge(HURRIED, Some(&served_at(5)), NOW), Silence::TimedOut);
-        let never = LatencyStats::default();
-        assert_eq!(judge(HURRIED, Some(&never), NOW), Silence::TimedOut);
+        assert_eq!(judge(HURRIED, Some(served_at(5)), NOW), Silence::TimedOut);
+        let never = LatencySnapshot::default();
+        assert_eq!(judge(HURRIED, Some(never), NOW), Silence::TimedOut);
     }
 
     #[test]
@@ -120,9 +125,15 @@ mod tests {
             probe: true,
             ..HURRIED
         };
+        // What is published of the winner may be a moment late.
+        let by_another_key = Loser {
+            same_upstream: true,
+            ..HURRIED
+        };
         for (loser, pulse) in [
-            (HURRIED, Some(&served_at(15))),
-            (heard, Some(&served_at(5))),
+            (HURRIED, Some(served_at(15))),
+            (by_another_key, Some(served_at(5))),
+            (heard, Some(served_at(5))),
             (HURRIED, None),
         ] {
             assert_eq!(judge(loser, pulse, NOW), Silence::Excused, "{loser:?}");
@@ -140,11 +151,11 @@ mod tests {
             ..hedged
         };
         let pulse = served_at(5);
-        assert_eq!(judge(hedged, Some(&pulse), NOW), Silence::Excused);
-        assert_eq!(judge(probe, Some(&pulse), NOW), Silence::FailedProbe);
+        assert_eq!(judge(hedged, Some(pulse), NOW), Silence::Excused);
+        assert_eq!(judge(probe, Some(pulse), NOW), Silence::FailedProbe);
         let early = Time::from_millis(11_999);
-        assert_eq!(judge(probe, Some(&pulse), early), Silence::Excused);
-        let never = LatencyStats::default();
-        assert_eq!(judge(probe, Some(&never), early), Silence::FailedProbe);
+        assert_eq!(judge(probe, Some(pulse), early), Silence::Excused);
+        let never = LatencySnapshot::default();
+        assert_eq!(judge(probe, Some(never), early), Silence::FailedProbe);
     }
 }

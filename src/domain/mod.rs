@@ -13,6 +13,7 @@ pub mod breaker;
 pub mod chain;
 pub mod client;
 pub mod concurrency;
+pub mod condition;
 pub mod connection;
 pub mod cooldown;
 pub mod dialect;

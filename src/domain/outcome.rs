@@ -43,7 +43,7 @@ pub enum Class {
     Timeout,
     /// A 2xx that is not what was asked for: bad JSON, empty body, broken event stream.
     Malformed,
-    /// Nobody waited for the answer any more: the caller left, or another attempt won.
+    /// The answer was no longer needed: the caller left, or another attempt won.
     Cancelled,
 }
 
@@ -163,10 +163,10 @@ impl Class {
     }
 }
 
-/// A failed attempt: its class, and what the upstream said about when to come back.
+/// A failed attempt: its class, and the upstream's hint when to retry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
-    /// The class.
+    /// The outcome's class.
     pub class: Class,
     /// The HTTP status, when there was an answer.
     pub status: Option<u16>,
@@ -198,12 +198,13 @@ impl Failure {
         }
     }
 
-    /// As which class the key and the provider hear of it. What would count in a breaker and is not the upstream's doing
-    /// says as little of it as an attempt that was given up: a half-open probe that ended so is given back.
+    /// The class that is reported to the key and the provider. A failure that would count in a breaker, but is not the
+    /// upstream's, is reported like a cancelled attempt: a half-open probe that ended so is given back.
     pub fn heard_as(&self) -> Class {
-        match self.class.trips_breaker() && !self.certain {
-            true => Class::Cancelled,
-            false => self.class,
+        if self.class.trips_breaker() && !self.certain {
+            Class::Cancelled
+        } else {
+            self.class
         }
     }
 

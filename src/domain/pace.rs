@@ -11,16 +11,16 @@ use super::learned::{Learned, LimitObservation};
 use super::persisted::PersistedLimit;
 use super::time::Time;
 
-/// Callers choose model names: those without news are forgotten beyond so many.
+/// The most models that are kept; callers choose model names. Those without recent reports are forgotten first.
 pub const MODELS_KEPT: usize = 256;
-/// A refusal although so many times the reserved tokens were left is not for lack of tokens.
+/// A refusal while this many times the reserved tokens were left is not for lack of tokens.
 const NEAR: f64 = 2.0;
 /// What a refusal for lack of tokens adds to the reservation that is looked for, up to `NEAR`, and what is left of
 /// that after each answer.
 const EXCESS: f64 = 0.15;
 const EXCESS_LEFT: f64 = 0.9997;
 
-/// Of one answer so many limits are looked at; upstreams name fewer.
+/// The limits of one answer that are read; upstreams send fewer.
 const LIMITS_KEPT: usize = 8;
 
 /// What a key has learned about its limits, by model. Empty, and free of cost, until there is something.
@@ -29,11 +29,11 @@ pub struct Paces {
     models: HashMap<ModelName, Pace>,
 }
 
-/// One model's.
+/// The limits of one model.
 #[derive(Clone, Debug, Default)]
 struct Pace {
     learned: Vec<Learned>,
-    /// Requests turned out to take so much more tokens than reserved that they were refused; in excess of 1.
+    /// The factor by which requests that were refused took more tokens than reserved, less 1.
     excess: f64,
     /// Attempts and tokens, when refusals came that no header explained.
     estimates: Option<[Estimate; 2]>,
@@ -42,11 +42,11 @@ struct Pace {
 /// An attempt as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct SentAttempt {
-    /// Under which lease.
+    /// The lease of the attempt.
     pub lease: LeaseId,
     /// Tokens that were reserved.
     pub tokens: u64,
-    /// When.
+    /// When the report came.
     pub at: Time,
 }
 
@@ -80,17 +80,17 @@ impl Uncounted {
 /// A learned or estimated limit, for people.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LimitStatus {
-    /// For this model.
+    /// The model that the limit is for.
     pub model: ModelName,
-    /// What is counted.
+    /// The unit that is counted.
     pub unit: &'static str,
-    /// The whole, when the upstream told it.
+    /// The limit itself, when the upstream names it.
     pub limit: Option<f64>,
-    /// What is left of it, when the upstream tells.
+    /// The part of it that is left, when the upstream reports it.
     pub remaining: Option<f64>,
-    /// The estimated rate per minute, when the upstream tells nothing.
+    /// The estimated rate per minute, when the upstream reports nothing.
     pub per_minute: Option<f64>,
-    /// When a told limit is whole again.
+    /// When a reported limit is whole again.
     pub whole_at: Option<Time>,
 }
 
@@ -122,7 +122,7 @@ impl Paces {
         all.filter_map(Result::err).max().map_or(Ok(()), Err)
     }
 
-    /// Somebody was told to wait.
+    /// Notes that a request had to wait.
     pub fn held_back(&mut self, model: &ModelName, now: Time) {
         let estimates = self.models.get_mut(model).map(|pace| &mut pace.estimates);
         for estimate in estimates.into_iter().flatten().flatten() {
@@ -265,7 +265,7 @@ impl Paces {
         all
     }
 
-    /// What of it outlives the process: limits that upstreams told, and that are not whole.
+    /// The state that the next process restores: reported limits that are partly used.
     pub fn persisted(&self, now: Time) -> Vec<PersistedLimit> {
         let limits = self.models.iter().flat_map(|(model, pace)| {
             let learned = pace.learned.iter();

@@ -1,8 +1,8 @@
-//! What of a key and of a provider outlives the process: when they may be asked again, and why not before.
+//! The state of a key and of a provider for the next process: when they may be asked again, and why not before.
 //!
-//! Machines give it (`memory`) and are made from it (`restored`); whoever gives it back may have changed it, so the
-//! machines check it. Breakers are not in it: they are seconds long, and their probe is cheaper than a wrong belief.
-//! Nor are estimates and limits of concurrency, which the next minute teaches again, nor counts of configured limits.
+//! Machines give it (`persisted`) and take it (`restore`); the file may have been changed in between, so the
+//! machines check it. Breakers are not in it: they last seconds, and a probe costs less than a wrong state.
+//! Nor are estimates and limits of concurrency, which are soon learned again, nor counts of configured limits.
 //! No I/O, no clock, no logging.
 
 use std::fmt;
@@ -32,9 +32,9 @@ impl fmt::Debug for Fingerprint {
 /// A cooldown that runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PersistedCooldown {
-    /// Its end.
+    /// When the cooldown ends.
     pub until: Time,
-    /// Limits in a row, from which the next one's length follows.
+    /// Limits in a row, which determine the next one's length.
     pub strikes: u32,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn held(memory: Option<Time>, now: Time) -> Option<Time> {
 /// Why a key is out.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PersistedKey {
-    /// For all models.
+    /// The cooldown for all models.
     pub whole: Option<PersistedCooldown>,
     /// That is because its quota is used up.
     pub exhausted: bool,
@@ -112,17 +112,17 @@ impl PersistedKey {
 /// A limit that was learned from answers' heads (see `learned`).
 #[derive(Clone, PartialEq, Debug)]
 pub struct PersistedLimit {
-    /// For this model.
+    /// The model that the limit is for.
     pub model: ModelName,
-    /// What it counts.
+    /// The unit that is counted.
     pub unit: Unit,
     /// The period in its name; zero when it has none.
     pub period: Duration,
-    /// The whole, when told.
+    /// The limit itself, when the upstream names it.
     pub limit: Option<f64>,
     /// What was left at `at`; below zero when more was sent than that.
     pub left: f64,
-    /// See `left`.
+    /// The moment of `left`.
     pub at: Time,
     /// When it is whole again.
     pub reset: Time,

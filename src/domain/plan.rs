@@ -1,6 +1,6 @@
-//! Where a request goes: it walks its candidates in order until one takes it, waits, or is refused.
+//! Where a request goes: its candidates are tried in order until one takes it, or it waits, or it is refused.
 //!
-//! [`Traversal`] is that walk, one answer at a time. The router drives it with what the actors answer, and [`plan`] with
+//! [`Traversal`] does that, one refusal at a time. The router drives it with the actors' answers, and [`plan`] with
 //! what they have published, so what is planned is what happens. No I/O, no clock, no logging.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::ramp::Recovery;
 use super::refusal::{Reason, Refusal};
 use super::time::Time;
 
-/// So long an actor's restart is waited for in any case.
+/// How long an actor's restart is waited for in any case.
 pub const RESTART_GRACE: Duration = Duration::from_secs(1);
 
 /// What bounds a request's waiting.
@@ -20,11 +20,11 @@ pub const RESTART_GRACE: Duration = Duration::from_secs(1);
 pub struct WaitLimits {
     /// Its caller did not forbid it.
     pub may_wait: bool,
-    /// For keys.
+    /// The latest moment until which it may wait for a key.
     pub wait_until: Time,
     /// For an upstream that is preferred.
     pub patience_until: Time,
-    /// For everything.
+    /// The request's deadline.
     pub deadline: Time,
 }
 
@@ -35,9 +35,9 @@ impl WaitLimits {
         self.wait_until.max(grace).min(self.deadline)
     }
 
-    /// Whether a request waits for what refused it rather than walk on. Only for what says that the upstream works and
-    /// has no room at present, and for an actor's restart, which takes milliseconds. An upstream that is out because it
-    /// failed (an open breaker, a model that is gone, an invalid key) is walked past.
+    /// Whether a request waits for this refusal to end rather than try the next candidate: only when the upstream works
+    /// and has no room at present, and for an actor's restart, which takes milliseconds. An upstream that is out
+    /// because it failed (an open breaker, a model that is gone, an invalid key) is passed over.
     fn is_worth_patience(&self, refusal: Refusal, now: Time) -> bool {
         let end = self.patience_until.min(self.deadline);
         let reason = refusal.reason;
@@ -89,25 +89,26 @@ impl WaitOutlook {
     }
 }
 
-/// One walk along the candidates.
+/// One pass over the candidates.
 #[derive(Clone, Default, Debug)]
 pub struct Traversal {
     /// The candidate it is at, by its place in the order.
     pub at: usize,
-    /// What earlier candidates of this walk answered.
+    /// The refusals of earlier candidates in this pass.
     pub declined: Vec<(usize, Refusal)>,
-    /// Nobody else can serve the request: an upstream that is recovering, or was found not to have the operation, must.
+    /// No other candidate can serve the request: an upstream that is recovering, or that was found not to have the
+    /// operation, must take it.
     pub insists: bool,
 }
 
-/// What follows from the end of a walk.
+/// What follows when no candidate took the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Conclusion {
-    /// It walks once more from the start, and insists.
+    /// The candidates are tried once more, recovering ones included.
     Again,
-    /// It waits.
+    /// The request waits.
     Wait,
-    /// Nobody can serve it in time.
+    /// No candidate can serve it in time.
     Refuse(Cause),
 }
 
@@ -124,8 +125,8 @@ impl Traversal {
         None
     }
 
-    /// The candidate it is at declined. Whether the request waits for that one rather than walk on; if not, it has moved
-    /// on by one.
+    /// The present candidate declined. Returns whether the request waits for it rather than try the next one; if not,
+    /// the next candidate is the present one.
     pub fn declined(&mut self, refusal: Refusal, limits: &WaitLimits, now: Time) -> bool {
         self.declined.push((self.at, refusal));
         let waits = limits.is_worth_patience(refusal, now);
@@ -171,7 +172,8 @@ impl Traversal {
 /// What is published of one candidate.
 #[derive(Clone, PartialEq, Debug)]
 pub struct CandidateFacts {
-    /// Whether it would be asked for a key: nobody waits for it already, and its provider lets the request through.
+    /// Whether it would be offered to a key: no request waits for it already, and its provider lets the request
+    /// through.
     pub gate: Result<Pass, Refusal>,
     /// Until when it counts as one without the operation that is asked for.
     pub not_offered: Option<Time>,
@@ -214,7 +216,7 @@ pub enum PlanOutcome {
     Goes,
     /// It waits until then; `None`: for something that may be ready at any moment.
     Waits(Option<Time>),
-    /// Nobody can serve it in time.
+    /// No candidate can serve it in time.
     Refused(Cause),
 }
 
@@ -246,9 +248,10 @@ pub fn plan(
     let mut grace_until = None;
     let wait = |declined: &[(usize, Refusal)]| {
         let hope = WaitOutlook::of(declined);
-        match has_place {
-            true => PlanOutcome::Waits(hope.earliest.filter(|_| !hope.open_ended)),
-            false => PlanOutcome::Refused(Cause::RoomFull),
+        if has_place {
+            PlanOutcome::Waits(hope.earliest.filter(|_| !hope.open_ended))
+        } else {
+            PlanOutcome::Refused(Cause::RoomFull)
         }
     };
     let outcome = loop {
@@ -278,7 +281,7 @@ pub fn plan(
         let said = plan.declined.iter().find(|(of, _)| *of == at);
         let said = said.map(|(_, refusal)| *refusal);
         let closed = closed.get(at).copied().flatten().map(Refusal::open_ended);
-        // Behind the one that it goes to nobody is asked: what each would answer is known all the same.
+        // Candidates behind the one that takes it are not asked, but their refusals are known all the same.
         let later = || candidate.verdict(goes.is_none_or(|goes| at >= goes)).err();
         match closed.or(said).or_else(later) {
             Some(refusal) => plan.skipped.push((at, refusal)),

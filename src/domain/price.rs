@@ -3,13 +3,13 @@
 use super::ids::ModelName;
 use super::usage::Usage;
 
-/// Prices are told for so many tokens.
+/// Prices are per this many tokens.
 const PER: f64 = 1e6;
 
 /// What a million tokens cost; finite, 0 or more.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Price {
-    /// Of the prompt.
+    /// The price of the prompt.
     pub input: f64,
     /// Of the answer, reasoning included.
     pub output: f64,
@@ -18,7 +18,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// What one answer cost. A count that was not told is 0, and no more was read from a cache than was sent.
+    /// What one answer cost. A missing count is 0, and cached tokens are at most the prompt's.
     pub fn of(&self, usage: &Usage) -> f64 {
         let prompt = usage.prompt_tokens.unwrap_or(0);
         let cached = usage.cached_tokens.unwrap_or(0).min(prompt);
@@ -35,7 +35,7 @@ impl Price {
 pub struct Prices {
     /// Those that are not named.
     pub usual: Option<Price>,
-    /// Those that are.
+    /// Models with a price of their own.
     pub models: Vec<(ModelName, Price)>,
 }
 

@@ -10,7 +10,7 @@ use super::rescue::{RescueMode, RescuePolicy};
 /// A word for several settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Profile {
-    /// Somebody sits in front of a screen and reads along.
+    /// For people who read the answer as it comes.
     Interactive,
 }
 
@@ -49,7 +49,7 @@ pub struct TargetPolicy {
     pub profile: Option<Profile>,
     /// What is done for streams that break off; `None`: nothing.
     pub rescue: Option<RescuePolicy>,
-    /// How long to wait for a preferred upstream before walking on.
+    /// How long to wait for a preferred upstream before the next one is tried.
     pub patience: Duration,
     /// Whether its streams are hedged.
     pub hedge: bool,

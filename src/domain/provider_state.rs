@@ -25,10 +25,10 @@ mod manual;
 pub use absence::{Absence, Absences, MODEL_GONE};
 pub use facts::{GateFacts, Pass, UpstreamSnapshot};
 
-/// Callers choose model names: idle entries beyond so many are forgotten.
+/// The most models that are kept; callers choose model names. Idle entries beyond it are forgotten.
 pub const MODELS_KEPT: usize = 512;
 
-/// A change of an upstream's state, for logs and for those who wait.
+/// A change of an upstream's state, for logs and for waiting requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UpstreamChange {
     /// Its breaker changed.
@@ -82,7 +82,7 @@ impl ProviderState {
         }
     }
 
-    /// What an attempt for `operation` of `model` would hear. `first` says that it is its request's first attempt.
+    /// Whether an attempt for `operation` of `model` may start. `first`: it is its request's first attempt.
     ///
     /// # Errors
     /// Why not, and when it could.

@@ -1,8 +1,8 @@
 //! The slow start of an upstream whose breaker closed: a growing share of what is offered rather than
 //! everything at once, after Envoy's slow start (linear, from a tenth, over ten seconds).
 //!
-//! Shares are dealt out by counting, not by chance. Below `FLOOR` requests a second nothing is held back: so
-//! little does no harm, and a quiet pool must not walk on for no reason. No I/O, no clock, no logging.
+//! Shares are dealt out by counting, not by chance. Below `FLOOR` requests a second nothing is held back: such a
+//! load does no harm, and a quiet pool must not fail over without need. No I/O, no clock, no logging.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Recovery {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ramp {
     since: Time,
-    /// What is left of the floor, and since when it has been so much.
+    /// The free requests that are left of the floor, and when that was computed.
     floor: f64,
     at: Time,
     /// Owed of the share: one is let through when it reaches 1.

@@ -6,7 +6,7 @@ use super::time::Time;
 /// Why an attempt did not start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Reason {
-    /// Told by the upstream to stay away (429).
+    /// The upstream refused for its rate limit (429).
     Cooling,
     /// The key's credit or daily allowance is used up.
     Exhausted,
@@ -22,16 +22,18 @@ pub enum Reason {
     BreakerOpen,
     /// The model does not exist there at present.
     ModelGone,
-    /// The upstream was found not to have the operation that is asked for; who has nowhere else to go is let through.
+    /// The upstream was found not to have the operation; a request without another upstream is let through.
     NotOffered,
-    /// The upstream has just recovered and takes a growing share; the rest walks on.
+    /// The upstream has just recovered and takes a growing share; other requests go to the next one.
     Recovering,
     /// The upstream's share of extra attempts is used up.
     RetryBudget,
     /// The actor is being restarted.
     Restarting,
-    /// The actor failed too often and is kept down, or an operator keeps it out.
+    /// The actor failed too often and is kept down.
     Quarantined,
+    /// An operator keeps it out.
+    Held,
     /// This request already asked every key that could serve.
     KeysTried,
     /// This request already failed there, or may not ask again.
@@ -63,6 +65,7 @@ impl Reason {
             Self::RetryBudget => "retry_budget",
             Self::Restarting => "restarting",
             Self::Quarantined => "quarantined",
+            Self::Held => "held",
             Self::KeysTried => "keys_tried",
             Self::Tried => "tried",
             Self::Unsuitable => "unsuitable",
@@ -86,10 +89,11 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
-            // The first two: who has nowhere else to go is let through, see the router.
+            // The first two: a request without another upstream is let through, see the router.
             Self::NotOffered
             | Self::Recovering
             | Self::Quarantined
+            | Self::Held
             | Self::KeysTried
             | Self::Tried
             | Self::Unsuitable
@@ -130,9 +134,9 @@ impl Reason {
 /// One refusal: why, and the earliest moment at which asking again makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// Why.
+    /// Why it cannot take the attempt.
     pub reason: Reason,
-    /// When it could serve; `None` when only an event can tell (or never within this request).
+    /// When it could serve; `None` when only an event can end it (or it lasts longer than the request).
     pub ready_at: Option<Time>,
 }
 
@@ -156,8 +160,8 @@ impl Refusal {
     /// By an operator's hand, until then; without a date for [`Time::NEVER`].
     pub const fn held(until: Time) -> Self {
         match until.as_nanos() {
-            u64::MAX => Self::open_ended(Reason::Quarantined),
-            _ => Self::until(Reason::Quarantined, until),
+            u64::MAX => Self::open_ended(Reason::Held),
+            _ => Self::until(Reason::Held, until),
         }
     }
 

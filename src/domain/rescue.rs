@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-/// How the rest of a broken stream is found.
+/// How a broken stream is continued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RescueMode {
-    /// The request runs again elsewhere; as long as it repeats what was sent nothing is heard of it.
+    /// The request runs again elsewhere; what repeats the sent part is suppressed.
     Restart,
     /// An upstream is asked to go on from what was sent; where that is refused, as [`Restart`](Self::Restart).
     Continue,
@@ -25,14 +25,14 @@ impl RescueMode {
 /// A virtual provider's rescue. Without one a broken stream ends with an error event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RescuePolicy {
-    /// How.
+    /// How the stream is continued.
     pub mode: RescueMode,
-    /// Events are kept back so long before they go out, so that a cut loses nothing of them; 0 means not at
+    /// How long events are held back before they are sent, so that a cut loses nothing of them; 0 means not at
     /// all.
     pub hold: Duration,
 }
 
-/// How an upstream is told to go on from the beginning of an answer.
+/// How an upstream is asked to continue the beginning of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prefill {
     /// `prefix: true` on a last message of the assistant.

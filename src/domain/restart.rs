@@ -1,7 +1,7 @@
 //! Whether an actor that ended is started again, when, and when to give up for a while.
 //!
 //! The vocabulary (intensity, window, quarantine) is that of OTP supervisors; unlike there, reaching the
-//! intensity does not take the parent down: the actor stays down for a while and traffic walks round it.
+//! intensity does not take the parent down: the actor stays down for a while and requests use others.
 //! No I/O, no clock, no logging.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use super::time::Time;
 /// How often an actor may fail before it is quarantined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RestartPolicy {
-    /// So many exits inside `window` are answered by a restart; one more is quarantine.
+    /// The exits inside `window` that are answered by a restart; one more leads to quarantine.
     pub max_restarts: usize,
     /// The window's length.
     pub window: Duration,
@@ -22,8 +22,8 @@ pub struct RestartPolicy {
     pub max_backoff: Duration,
     /// How long a quarantined actor stays down.
     pub quarantine: Duration,
-    /// After so many exits inside `window` the next incarnation inherits the state that was left; after more of them, and
-    /// after a quarantine, it begins anew with what had been published: the state itself may be the cause.
+    /// After this many exits inside `window` the next incarnation inherits the state that was left; after more of them,
+    /// and after a quarantine, it starts from the published state, because the inherited one may be the cause.
     pub inherited: usize,
 }
 

@@ -26,7 +26,7 @@ impl KeyRotation {
     }
 }
 
-/// Where the rotation stands.
+/// The position of the rotation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     kind: KeyRotation,
@@ -44,7 +44,7 @@ impl Rotation {
         Self { kind, cursor: turn }
     }
 
-    /// Where it stands, for [`at`](Self::at).
+    /// The position, for [`at`](Self::at).
     pub fn turn(&self) -> usize {
         self.cursor
     }

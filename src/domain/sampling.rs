@@ -1,5 +1,5 @@
 //! Which traces are sent. First by the trace's id when a request arrives, so that all systems on its way decide alike;
-//! then, for the rest, by what became of it. No I/O, no clock, no logging.
+//! then, for the others, by the request's outcome. No I/O, no clock, no logging.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const ALL: f64 = 4_294_967_296.0;
 pub struct Sampler {
     /// Of the traces that begin here, 0 to 1.
     pub share: f64,
-    /// Whether a caller's own decision stands.
+    /// Whether the caller's decision is taken over.
     pub parent_based: bool,
 }
 
@@ -37,14 +37,14 @@ impl Sampler {
 pub struct Keep {
     /// Requests that failed or took more than one attempt.
     pub failures: bool,
-    /// Requests that waited so long for a key.
+    /// Requests that waited at least this long for a key.
     pub waited: Option<Duration>,
-    /// Requests that took so long.
+    /// Requests that took at least this long.
     pub slow: Option<Duration>,
 }
 
 impl Keep {
-    /// Nothing.
+    /// No request.
     pub const NOTHING: Self = Self {
         failures: false,
         waited: None,
@@ -52,18 +52,18 @@ impl Keep {
     };
 }
 
-/// What is known of a request that was not sampled, when it has ended.
+/// The facts of a request that was not sampled, when it has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TailSampleInput {
     /// Whether the caller decided that the trace is not sampled.
     pub declined: bool,
-    /// We failed it.
+    /// The request failed, through no fault of the caller.
     pub failed: bool,
     /// More than one attempt was made: what for.
     pub detour: Option<&'static str>,
     /// The longest wait for a key.
     pub waited: Duration,
-    /// All of it.
+    /// From arrival to end.
     pub total: Duration,
 }
 

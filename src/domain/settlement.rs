@@ -14,7 +14,7 @@ pub struct Settlement {
     pub class: Class,
     /// How long the upstream asked us to stay away, from the moment of settling.
     pub retry_after: Option<Duration>,
-    /// Tokens that were really used, when the answer told.
+    /// Tokens that were used, when the answer reports them.
     pub tokens: Option<u64>,
     /// Whether a failure counts against the health of the upstream or the key (see `attempts`: a request
     /// alone must not take a whole pool down).
@@ -22,7 +22,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// The settlement of a lease nobody settled: its request's task was dropped.
+    /// The settlement of a lease that was dropped with its request's task.
     pub const CANCELLED: Self = Self {
         class: Class::Cancelled,
         retry_after: None,
@@ -31,14 +31,14 @@ impl Settlement {
     };
 }
 
-/// A change of a key's state that people and waiting requests want to hear of.
+/// A change of a key's state, for logs and for waiting requests.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeyChange {
     /// It cools for one model, or for all (`None`).
     Cooling {
         /// The model, unless all models.
         model: Option<ModelName>,
-        /// Until when.
+        /// When it ends.
         until: Time,
         /// Rate limited or exhausted.
         reason: Reason,
@@ -59,7 +59,7 @@ pub enum KeyChange {
     Cooled {
         /// The model, unless all models.
         model: Option<ModelName>,
-        /// Until when.
+        /// When it ends.
         until: Time,
     },
     /// An operator ended whatever kept it away.

@@ -27,7 +27,7 @@ pub fn beyond_ascii(text: &str) -> Cow<'_, str> {
     escaped(text, is_far, braced)
 }
 
-/// The same in a text of JSON, where such characters beyond ASCII stand only in strings: escaped as JSON does it.
+/// The same in a JSON text, where such characters beyond ASCII occur only in strings: escaped as JSON escapes them.
 pub fn json(text: &str) -> Cow<'_, str> {
     escaped(text, is_far, |out, letter| {
         for unit in letter.encode_utf16(&mut [0; 2]) {
@@ -56,9 +56,10 @@ fn escaped(
     }
     let mut out = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
-        match escapes(letter) {
-            true => write(&mut out, letter),
-            false => out.push(letter),
+        if escapes(letter) {
+            write(&mut out, letter);
+        } else {
+            out.push(letter);
         }
     }
     Cow::Owned(out)

@@ -1,4 +1,4 @@
-//! The upstreams of a chain that a failed request did not ask, and why: what its caller is told beside the attempts.
+//! The upstreams of a chain that a failed request did not ask, and why: a part of its error.
 //! No I/O, no clock, no logging.
 
 use super::attempt_record::AttemptRecord;
@@ -9,7 +9,7 @@ use super::time::Time;
 /// One upstream that was not asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Skipped {
-    /// Which.
+    /// The upstream.
     pub upstream: Upstream,
     /// Why; `None`: the request ended before it was its turn.
     pub reason: Option<Reason>,
@@ -26,8 +26,8 @@ impl Skipped {
 
 /// Those upstreams of `chain` that none of `records` went to.
 ///
-/// `declined` is what the tree said last, by place, `closed` what the request itself ruled out. Without either, what
-/// was said when an attempt passed an upstream over is told.
+/// `declined` is the tree's last refusal of each place, `closed` what the request itself ruled out. Without either, the
+/// refusal at the time of an attempt that passed the upstream over is used.
 pub fn skipped(
     chain: &[Upstream],
     closed: &[Option<Reason>],

@@ -1,7 +1,7 @@
 //! Targets whose order depends on the request: trees whose nodes rank their members by a policy.
 //!
 //! A target whose policies are all fixed is flattened when the configuration is read (`domain/chain.rs`); only those that
-//! are not stay trees. They are flattened anew for each request, once, so that all its attempts walk one order. No I/O,
+//! are not stay trees. They are flattened for each request, once, so that all its attempts follow one order. No I/O,
 //! no clock, no logging.
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ids::{ProviderName, Upstream};
 use super::policy::{Draw, MemberFacts, Policy};
 
-/// A target, flattened: each upstream once, where it first occurred when walking depth first in the order of one request.
+/// A flattened target: each upstream once, where it first occurs depth first in the order of one request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Chain {
     /// What was asked for.
@@ -31,22 +31,22 @@ pub struct Target {
 /// A member of a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Its configured share.
+    /// The configured weight.
     pub weight: u32,
     /// All of its upstreams, in configured order.
     pub chain: Arc<Chain>,
-    /// Where it stands in the [`Forest`], when its own order depends on the request.
+    /// Its place in the [`Forest`], when its own order depends on the request.
     pub ranked: Option<usize>,
 }
 
-/// All targets whose order depends on the request. Members stand before the targets that contain them.
+/// All targets whose order depends on the request. Members precede the targets that contain them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Forest {
     targets: Vec<Target>,
 }
 
 impl Forest {
-    /// Takes in a target, and returns where it stands; `None` when its order is always that of the configuration.
+    /// Adds a target, and returns its place; `None` when its order is always that of the configuration.
     pub fn add(&mut self, target: Target) -> Option<usize> {
         let is_fixed = target.policy.is_fixed();
         if is_fixed && target.members.iter().all(|member| member.ranked.is_none()) {

@@ -1,4 +1,4 @@
-//! Where a request stands in a distributed trace: plain numbers, as of W3C Trace Context.
+//! The place of a request in a distributed trace: plain numbers, as of W3C Trace Context.
 //! No I/O, no clock, no logging, no randomness: ids are handed in.
 
 use std::fmt;
@@ -21,12 +21,12 @@ impl TraceId {
         }
     }
 
-    /// From random bits.
+    /// An id from random bits.
     pub fn random(bits: u128) -> Self {
         Self(NonZeroU128::new(bits).unwrap_or(NonZeroU128::MIN))
     }
 
-    /// As a number.
+    /// The id as a number.
     pub const fn get(self) -> u128 {
         self.0.get()
     }
@@ -41,12 +41,12 @@ impl SpanId {
         }
     }
 
-    /// From random bits.
+    /// An id from random bits.
     pub fn random(bits: u64) -> Self {
         Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// As a number.
+    /// The id as a number.
     pub const fn get(self) -> u64 {
         self.0.get()
     }
@@ -76,10 +76,10 @@ impl fmt::Debug for SpanId {
     }
 }
 
-/// What a caller said of the trace that its request belongs to.
+/// The trace context that a caller sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Remote {
-    /// The trace.
+    /// The caller's trace.
     pub trace_id: TraceId,
     /// The span that the request was sent in.
     pub span_id: SpanId,
@@ -100,8 +100,8 @@ pub struct TraceContext {
     pub span_id: SpanId,
     /// Whether spans are made here.
     pub records: bool,
-    /// What was decided when it arrived: whether its spans are sent whatever becomes of it. It is what those hear who
-    /// are called.
+    /// The decision at its arrival: whether its spans are sent whatever the outcome. Upstreams get this
+    /// decision.
     pub sampled: bool,
     /// The caller's span, and whether that was sampled; `None` for a trace that begins here.
     pub parent: Option<(SpanId, bool)>,
@@ -142,7 +142,7 @@ impl TraceContext {
         }
     }
 
-    /// A trace that only passes by: the caller's span stands for what is done here.
+    /// A trace that is passed on without spans of this process: the caller's span is the parent of upstreams' spans.
     pub fn passing(remote: Remote) -> Self {
         let span_id = remote.span_id;
         let sampled = remote.sampled;

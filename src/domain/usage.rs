@@ -1,6 +1,6 @@
 //! Token counts as an upstream reports them. No I/O, no clock, no logging.
 
-/// What one answer used. Each count is `None` when the upstream did not tell.
+/// The tokens of one answer. Each count is `None` when the upstream does not report it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
     /// The prompt, cached tokens included.
@@ -14,7 +14,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What two answers used together; a count that only one of them told is that one.
+    /// The tokens of two answers together; a count that only one of them reports is taken as it is.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {

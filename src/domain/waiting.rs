@@ -1,9 +1,9 @@
-//! The waiting room: requests that nobody can serve right now, class by class, within a class first come, first
+//! The waiting room: requests that no upstream can serve right now, class by class, within a class first come, first
 //! served.
 //!
-//! A waiter is woken when its time comes, when something it waits for becomes ready, or when it must give
-//! up. A newcomer does not overtake its own class: see [`WaitingRoom::contended`]. In a full room whoever holds more
-//! than its share gives way: see [`WaitingRoom::displace`]. No I/O, no clock, no logging.
+//! A request is woken when its time comes, when something it waits for becomes ready, or when it must give
+//! up. A newcomer does not overtake its own class: see [`WaitingRoom::contended`]. In a full room the client with more
+//! than its share is evicted from: see [`WaitingRoom::displace`]. No I/O, no clock, no logging.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,13 +26,13 @@ pub struct Want {
 pub struct Waiter<T> {
     /// Its place in the order; a waiter that is parked again keeps it.
     pub ticket: WaitTicket,
-    /// Whose it is.
+    /// The client and class of the request.
     pub standing: Requester,
-    /// Look again then.
+    /// When to try again.
     pub wake_at: Time,
-    /// What would help.
+    /// What it waits for.
     pub wants: Vec<Want>,
-    /// The request.
+    /// The waiting request.
     pub payload: T,
 }
 
@@ -43,14 +43,14 @@ pub struct WaitTicket {
     number: u64,
 }
 
-/// Those who wait for one provider, in both orders: who has to do with another one never looks at them.
+/// The requests that wait for one provider, in both orders.
 #[derive(Debug, Default)]
 struct Queue {
     tickets: BTreeSet<WaitTicket>,
     wakes: BTreeSet<(Time, WaitTicket)>,
 }
 
-/// The room.
+/// A waiting room.
 #[derive(Debug)]
 pub struct WaitingRoom<T> {
     capacity: usize,
@@ -58,11 +58,11 @@ pub struct WaitingRoom<T> {
     waiters: BTreeMap<WaitTicket, Waiter<T>>,
     /// All of them, by when they are woken.
     wakes: BTreeSet<(Time, WaitTicket)>,
-    /// Those who wait for something of a provider.
+    /// The requests that wait for something of a provider.
     at: HashMap<ProviderName, Queue>,
     /// How many of each class want what.
     wanted: HashMap<Want, [usize; Priority::ALL.len()]>,
-    /// How many wait for whom.
+    /// The number of waiting requests of each client and class.
     held: HashMap<Requester, usize>,
 }
 
@@ -85,25 +85,25 @@ impl<T> WaitingRoom<T> {
         }
     }
 
-    /// How many wait.
+    /// The number of waiting requests.
     pub fn len(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Whether anybody of whom `test` holds waits for `provider`.
+    /// Whether any request for which `test` holds waits for `provider`.
     pub fn any(&self, provider: &ProviderName, test: impl Fn(&T) -> bool) -> bool {
         let mut waiters = self.waiting_at(provider);
         waiters.any(|waiter| test(&waiter.payload))
     }
 
-    /// Those who wait for `provider`, in order.
+    /// The requests that wait for `provider`, in order.
     fn waiting_at(&self, provider: &ProviderName) -> impl Iterator<Item = &Waiter<T>> {
         let queue = self.at.get(provider).into_iter();
         let tickets = queue.flat_map(|queue| &queue.tickets);
         tickets.filter_map(|ticket| self.waiters.get(ticket))
     }
 
-    /// Whether nobody waits.
+    /// Whether no request waits.
     pub fn is_empty(&self) -> bool {
         self.waiters.is_empty()
     }
@@ -129,12 +129,13 @@ impl<T> WaitingRoom<T> {
         Ok(())
     }
 
-    /// Lets a request into a full room in another one's place, which comes back. That is the newest of whoever waits
-    /// for most in the last class: always when that class comes after the newcomer's, and within its own class when
-    /// the other one holds the larger share even afterwards, so that two never displace each other in turns.
+    /// Lets a request into a full room in place of another, which is returned. That is the newest request of the client
+    /// that holds most places in the last class: always when that class comes after the newcomer's, and within its own
+    /// class when the other client holds the larger share even afterwards, so that two never displace each other in
+    /// turns.
     ///
     /// # Errors
-    /// The newcomer comes back when nobody has to give way to it.
+    /// The newcomer, when no request is evicted for it.
     pub fn displace(&mut self, newcomer: Waiter<T>) -> Result<Waiter<T>, Waiter<T>> {
         let Some(ticket) = self.who_gives_way(&newcomer.standing) else {
             return Err(newcomer);
@@ -148,7 +149,7 @@ impl<T> WaitingRoom<T> {
         }
     }
 
-    /// Whether a newcomer would get a place in a room for so many: a free one, or that of somebody who gives way.
+    /// Whether a newcomer would get a place in a room of this capacity: a free one, or that of an evicted request.
     pub fn has_place_for(&self, newcomer: &Requester, capacity: usize) -> bool {
         self.waiters.len() < capacity || self.who_gives_way(newcomer).is_some()
     }
@@ -186,8 +187,8 @@ impl<T> WaitingRoom<T> {
         self.waiters.insert(waiter.ticket, waiter);
     }
 
-    /// Whether somebody whose turn comes no later than that of `class` already waits for `upstream`: then a newcomer
-    /// of that class queues up behind.
+    /// Whether a request of `class`, or of a class before it, already waits for `upstream`: then a newcomer
+    /// of that class queues up behind it.
     pub fn contended(&self, upstream: &Upstream, class: Priority) -> bool {
         let wanted = |model: Option<ModelName>| {
             let counts = self.wanted.get(&Want {
@@ -212,8 +213,8 @@ impl<T> WaitingRoom<T> {
         self.take(tickets)
     }
 
-    /// Takes out those that wait for `provider`, in order: the first `slots` of those to whom any
-    /// place there would do, or everybody when `slots` is `usize::MAX`.
+    /// Takes out the requests that wait for `provider`, in order: the first `slots` of those that any
+    /// place there would serve, or all of them when `slots` is `usize::MAX`.
     pub fn ready(&mut self, provider: &ProviderName, slots: usize) -> Vec<Waiter<T>> {
         let everybody = slots == usize::MAX;
         let served = self.waiting_at(provider).filter(|waiter| {
@@ -236,7 +237,7 @@ impl<T> WaitingRoom<T> {
         self.wakes.first().map(|(wake_at, _)| *wake_at)
     }
 
-    /// The earliest moment at which somebody who waits for `provider` is woken.
+    /// The earliest moment at which a request that waits for `provider` is woken.
     pub fn next_wake_for(&self, provider: &ProviderName) -> Option<Time> {
         let (wake_at, _) = self.at.get(provider)?.wakes.first()?;
         Some(*wake_at)
@@ -247,7 +248,7 @@ impl<T> WaitingRoom<T> {
         taken.filter_map(|ticket| self.remove(ticket)).collect()
     }
 
-    /// Takes out the one who has this place, if anybody has.
+    /// Takes out the request with this ticket, if it waits.
     pub fn remove(&mut self, ticket: WaitTicket) -> Option<Waiter<T>> {
         let waiter = self.waiters.remove(&ticket)?;
         let wake = (waiter.wake_at, ticket);

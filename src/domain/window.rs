@@ -1,4 +1,4 @@
-//! A sum over the last so many seconds, in slots: what a rate per minute, a quota per day and a failure
+//! A sum over the latest seconds, in slots: what a rate per minute, a quota per day and a failure
 //! rate have in common. No I/O, no clock, no logging.
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! What a connection is doing: nothing, sending a head, or having requests served. Noted by its bytes and its
-//! service, judged by its keeper.
+//! service, judged by its monitor.
 //!
 //! hyper has one timer for heads and for the time between requests; here they are told apart. Times are plain numbers
 //! and nothing is armed per request, so noting costs a clock reading or two.
@@ -36,12 +36,12 @@ pub(super) struct Activity {
     quiet: AtomicU64,
     /// Microseconds from `born` to the first byte of the head that is on its way, plus one; 0: there is none.
     head: AtomicU64,
-    /// Its bytes are those of many requests, so they tell nothing.
+    /// Its bytes are those of many requests, so they do not show the progress of one.
     multiplexed: AtomicBool,
     /// The client is to leave with its present request.
     leaving: AtomicBool,
-    /// Something is written that the client has not taken in yet. The last bytes of an answer are written long after
-    /// its request is over for everybody else.
+    /// Written bytes wait for the client. The last bytes of an answer are written long after
+    /// its request has ended for all other parts.
     stuck: AtomicBool,
     /// Microseconds from `born` to the deadline of the answer that is streamed; 0: there is none. Not on HTTP/2.
     deadline: AtomicU64,
@@ -119,7 +119,7 @@ impl Activity {
         }
     }
 
-    /// What answers keep until they are written. The first one who asks has it.
+    /// What answers keep until they are written. The first caller gets the receiver.
     pub(super) fn kept(&self) -> Receiver<Kept> {
         let (sender, receiver) = mpsc::channel();
         self.keeps.get_or_init(|| sender);
@@ -130,7 +130,7 @@ impl Activity {
     /// ended.
     pub(super) fn keep(&self, kept: Kept) {
         if let Some(keeps) = self.keeps.get() {
-            // Nobody there: the connection is over, and so is its answer.
+            // Without a receiver the connection is over, and so is its answer.
             drop(keeps.send(kept));
         }
     }
@@ -140,7 +140,7 @@ impl Activity {
         !self.stuck.swap(true, Relaxed)
     }
 
-    /// A request was answered: `refused`, because whoever asked may not.
+    /// A request was answered; `refused`: its caller has no access.
     pub(super) fn answered(&self, refused: bool) {
         self.refused.store(refused, Relaxed);
         if !refused && !self.known.load(Relaxed) {
@@ -157,7 +157,7 @@ impl Activity {
                 !self.known.load(Relaxed) && !asks && self.born.elapsed() >= YOUNG
             }
             Leaves::Idle => {
-                // Whoever has asked for something stays for as long as there is anybody who has not.
+                // A connection that had a request stays while there are connections that had none.
                 let is_next = !self.asked.load(Relaxed) || self.strangers.load(Relaxed) == 0;
                 is_next
                     && !self.is_busy()
@@ -170,7 +170,7 @@ impl Activity {
     pub(super) fn flow(&self) {
         if self.stuck.load(Relaxed) {
             self.stuck.store(false, Relaxed);
-            // Silence begins with the end of what was said.
+            // Idle time begins with the end of the answer.
             self.quiet.store(self.age(), Relaxed);
         }
     }
@@ -227,7 +227,7 @@ impl Activity {
         }
     }
 
-    /// Answers tell the client to leave from now on.
+    /// Answers ask the client to close the connection from now on.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Relaxed);
     }
@@ -236,11 +236,11 @@ impl Activity {
         self.leaving.load(Relaxed)
     }
 
-    /// How things stand.
+    /// What the monitor is to do now.
     pub(super) fn judge(&self, bounds: Bounds) -> ActivityVerdict {
         let now = Instant::now();
         if self.stuck.load(Relaxed) {
-            // Else for how long is up to who writes.
+            // Otherwise the writer sets the limit.
             return match self.deadline.load(Relaxed) {
                 1.. if self.age() >= self.deadline.load(Relaxed) => ActivityVerdict::Late,
                 _ => ActivityVerdict::Fine(now + LOOK),
@@ -251,9 +251,10 @@ impl Activity {
             let multiplexed = self.multiplexed.load(Relaxed);
             self.look.store(!multiplexed, Relaxed);
             let held = multiplexed && self.working.load(Relaxed) == 0;
-            return match held && moved + bounds.write <= now {
-                true => ActivityVerdict::Late,
-                false => ActivityVerdict::Fine(now + LOOK),
+            return if held && moved + bounds.write <= now {
+                ActivityVerdict::Late
+            } else {
+                ActivityVerdict::Fine(now + LOOK)
             };
         }
         let (since, limit, over) = match self.head.load(Relaxed) {
@@ -285,8 +286,8 @@ impl Activity {
 }
 
 impl Inside {
-    /// It was asked for a part of its answer, and had one or not. Who has one waits for its client to take it, and is
-    /// asked again when that is done.
+    /// A body was polled for its next part; `had`: there was one. A body with a part waits for its client to take it,
+    /// and is polled again when that is done.
     pub(super) fn asked(&mut self, had: bool) {
         let activity = &self.activity;
         if !activity.multiplexed.load(Relaxed) {
@@ -295,9 +296,10 @@ impl Inside {
         activity.moved.store(activity.age(), Relaxed);
         if self.works == had {
             self.works = !had;
-            match had {
-                true => activity.working.fetch_sub(1, Relaxed),
-                false => activity.working.fetch_add(1, Relaxed),
+            if had {
+                activity.working.fetch_sub(1, Relaxed)
+            } else {
+                activity.working.fetch_add(1, Relaxed)
             };
         }
     }
@@ -347,7 +349,7 @@ mod tests {
         activity.heard();
         let inside = activity.enter();
         tokio::time::advance(600 * SECOND).await;
-        // Its body.
+        // The body's bytes.
         activity.heard();
         assert!(matches!(activity.judge(BOUNDS), ActivityVerdict::Fine(_)));
         drop(inside);

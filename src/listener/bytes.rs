@@ -1,5 +1,5 @@
-//! The bytes of a connection. A client that stops reading is given up: without a bound its stream would hold an
-//! upstream connection, a lease and a place at the door for ever. And what comes in is told to the activity.
+//! The bytes of a connection. A client that stops reading is cut off: otherwise its stream would hold an
+//! upstream connection, a lease and an admission permit without a bound. Bytes that come in are noted as activity.
 
 use std::io;
 use std::pin::{Pin, pin};

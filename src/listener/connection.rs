@@ -1,6 +1,6 @@
-//! One connection: encrypted if that is asked for, recognised as HTTP/1.1 or HTTP/2, served, and ended.
+//! One connection: TLS if configured, recognised as HTTP/1.1 or HTTP/2, served, and ended.
 //!
-//! `axum::serve` is not used: it never sets a timer, so a client that sends half a head is held for ever,
+//! `axum::serve` is not used: it never sets a timer, so a client that sends half a head is held without a bound,
 //! and its graceful shutdown waits for open streams without a bound.
 
 use std::io;
@@ -29,11 +29,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FIRST_READ: usize = 8 * 1024;
 /// Bodies are read in pieces of at most this size, whatever a head may have.
 const READ_BUFFER: usize = 64 * 1024;
-/// Last words and goodbyes get so long to be taken.
+/// How long a client may take to read the last bytes of an error or a close.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// An HTTP/2 client that was told to leave has so long to do so from its last request on.
+/// How long an HTTP/2 client may take after its last request to close a connection that is shutting down.
 const LEAVE: Duration = Duration::from_secs(5);
-/// So many connections wait at once for a place, and are told why if they get none; the rest are just closed.
+/// The connections that may wait for a place at once, and get an error if they get none; others are just closed.
 const REFUSALS: usize = 64;
 
 const TIMED_OUT: &[u8] =
@@ -42,7 +42,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nr
     content-type: text/plain\r\ncontent-length: 60\r\n\r\n\
     too many connections (server.max_connections): retry later.\n";
 
-/// At least so many connections may wait for a place, or hear that there is none, at the same time.
+/// At least this many connections may wait for a place, or get the error, at the same time.
 const FEWEST_REFUSALS: usize = 8;
 
 /// The connections of listeners that share their limits.
@@ -101,7 +101,7 @@ impl ServeOptions {
         guest: ShutdownHandle,
     ) {
         if let Some(place) = self.connections.room.enter() {
-            self.serve(stream, (service, guest), place);
+            self.serve(stream, service, guest, place);
             return;
         }
         let Ok(told) = Arc::clone(&self.connections.refusals).try_acquire_owned() else {
@@ -112,7 +112,7 @@ impl ServeOptions {
         task::detach(async move {
             if let Some(place) = how.connections.room.enter_late().await {
                 drop(told);
-                how.serve(stream, (service, guest), place);
+                how.serve(stream, service, guest, place);
                 return;
             }
             tracing::debug!("connection refused: too many (server.max_connections)");
@@ -125,7 +125,8 @@ impl ServeOptions {
     fn serve<S: Serves>(
         &self,
         stream: impl ConnectionIo,
-        (service, guest): (S, ShutdownHandle),
+        service: S,
+        guest: ShutdownHandle,
         place: OwnedSemaphorePermit,
     ) {
         let policy = self.connections.policy;
@@ -156,7 +157,7 @@ impl ServeOptions {
     }
 }
 
-/// Says why, and waits for the client to have heard it: closing with unread bytes would throw the words away.
+/// Sends the error, and waits until the client has read it: closing with unread bytes would discard it.
 async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, _told: OwnedSemaphorePermit) {
     let telling = async {
         stream.write_all(FULL).await?;
@@ -220,9 +221,10 @@ impl<S: Serves> ConnectionTask<S> {
             ConnectionEnd::Slow => return close(bytes, TIMED_OUT).await,
         };
         bytes.unread(first.freeze());
-        match found {
-            true => self.http2(bytes).await,
-            false => self.http1(bytes).await,
+        if found {
+            self.http2(bytes).await;
+        } else {
+            self.http1(bytes).await;
         }
     }
 
@@ -269,7 +271,7 @@ impl<S: Serves> ConnectionTask<S> {
         let serving =
             builder(h2, self.policy.max_head).serve_connection(TokioIo::new(stream), service);
         let mut serving = pin!(serving);
-        // Who comes late into a shutdown is served before being told to leave.
+        // A connection that comes late into a shutdown is served before it is closed.
         let late = self.keeper.phase() > DrainPhase::Serving;
         let mut end = None;
         if late {
@@ -303,9 +305,9 @@ impl<S: Serves> ConnectionTask<S> {
     }
 }
 
-/// How many lines a head of so many bytes may have: so many that usual ones are bounded by their bytes. The HTTP library
-/// wants room for them before it parses, 64 bytes each, so that more of them make every request dearer; its own number
-/// is 100.
+/// The number of lines that a head of `max_head` bytes may have: enough that usual heads are limited by their bytes.
+/// The HTTP library needs room for them before it parses, 64 bytes each, so a larger number makes every request slower;
+/// its default is 100.
 fn lines(max_head: usize) -> usize {
     (max_head / 64).clamp(100, 4 * 1024)
 }

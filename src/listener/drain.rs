@@ -1,4 +1,4 @@
-//! How far a shutdown has come, told to every connection, and whether they are all gone.
+//! The phase of a shutdown, sent to every connection, and whether they are all closed.
 
 use tokio::sync::watch;
 
@@ -7,11 +7,11 @@ use tokio::sync::watch;
 pub enum DrainPhase {
     /// No shutdown.
     Serving,
-    /// New connections are still taken; all are told to go elsewhere with their next request.
+    /// New connections are still accepted; every connection is asked to close with its next request.
     Draining,
     /// No new connections; what is under way goes on, and idle connections are closed.
     Closed,
-    /// What is still under way has been told to end; connections close as soon as they are idle.
+    /// Requests under way have been aborted; connections close as soon as they are idle.
     Cut,
 }
 
@@ -51,7 +51,7 @@ impl ShutdownHandle {
         *self.0.borrow_and_update()
     }
 
-    /// Completes at the next step; never when there is nobody left to take one.
+    /// Completes at the next phase; never when the shutdown's sender is gone.
     pub(super) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;

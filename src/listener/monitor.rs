@@ -1,4 +1,4 @@
-//! Watches over a connection while it works: ends it when it is idle or slow, tells it of a shutdown.
+//! Watches a connection: ends it when it is idle or slow, and passes on the phases of a shutdown.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::drain::{DrainPhase, ShutdownHandle};
 use super::room::{Ear, Leaves};
 use crate::domain::connection::ConnectionPolicy;
 
-/// So long an idle connection stays when no new ones are taken: a client that is about to use it gets its answer, with
-/// the word that the connection closes, instead of a reset.
+/// How long an idle connection stays when no new ones are accepted: a client that is about to use it gets its answer,
+/// with the header that the connection closes, instead of a reset.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How the work on a connection ended.
 pub(super) enum ConnectionEnd<T> {
-    /// By itself.
+    /// The work ended by itself.
     Done(T),
     /// There was no request for too long.
     Idle,
@@ -72,7 +72,7 @@ impl ConnectionMonitor {
         self.parting = Some((Instant::now(), silence));
     }
 
-    /// Lets it work. `told` hears of each step of a shutdown, and of the one that is reached already.
+    /// Runs the work. `told` is called with each phase of a shutdown, and with the present one.
     pub(super) async fn watch<W: Future>(
         &mut self,
         mut work: Pin<&mut W>,

@@ -1,5 +1,5 @@
-//! Sockets that are passed in by whoever started the process (systemd's socket activation). They stay open while one
-//! process follows another, so that no connection is ever refused.
+//! Sockets that the parent process passes in (systemd's socket activation). They stay open while one
+//! process follows another, so that no connection is refused.
 
 use std::io;
 use std::net::TcpListener;
@@ -25,7 +25,7 @@ struct PassedEntry {
     socket: Socket,
 }
 
-/// One of them.
+/// One passed socket.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpListener),
@@ -38,7 +38,7 @@ pub(super) enum Socket {
     "the socket passed in as number {number} (LISTEN_FDS) must be a TCP or Unix stream socket with an address"
 )]
 pub struct PassedError {
-    /// Counts from 0.
+    /// The position among the passed sockets, from 0.
     number: usize,
     /// What the operating system says.
     source: io::Error,

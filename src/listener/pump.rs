@@ -1,6 +1,6 @@
-//! A streamed body on HTTP/2. The client says stream by stream how much it takes, so a stream that nobody reads is not
-//! even looked at by the connection; on its own a body would keep its upstream, its lease and its place for ever. So
-//! a task of its own moves each body, and lets go of it when nobody takes anything for too long.
+//! A streamed body on HTTP/2. Flow control is per stream, so the connection does not poll a stream whose client does
+//! not read; such a body would keep its upstream connection, its lease and its permit without a bound. So a task of its
+//! own moves each body, and drops it when the client takes nothing for too long.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -33,7 +33,7 @@ impl Pumped {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(1);
-        task::detach(pump(body, sender, (patience, until)));
+        task::detach(pump(body, sender, patience, until));
         Self(receiver)
     }
 
@@ -51,7 +51,8 @@ impl Pumped {
 async fn pump<B>(
     mut body: B,
     sender: mpsc::Sender<Moved>,
-    (patience, until): (Duration, Option<Instant>),
+    patience: Duration,
+    until: Option<Instant>,
 ) where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {

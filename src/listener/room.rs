@@ -1,5 +1,5 @@
-//! The places of connections, and who gives way when there are none: first who connected and asked for nothing that it
-//! may have, then who is idle. So neither can shut others out, whatever they hold.
+//! The limit of connections, and which of them are closed for new ones: first those that have had no permitted
+//! request, then idle ones. So neither kind can shut others out, whatever their number.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -7,24 +7,24 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// So long a new connection has to ask for something before it gives way to others.
+/// How long a new connection has to send a request before it may be closed for others.
 pub(super) const YOUNG: Duration = Duration::from_millis(250);
-/// So long a connection has to be idle before it gives way.
+/// How long a connection must be idle before it may be closed for others.
 pub(super) const RESTED: Duration = Duration::from_millis(250);
-/// How often a connection without a place asks strangers to make room, and then who is idle; and how long it waits each
-/// time. The first calls last longer than [`YOUNG`], so that strangers leave before others do.
+/// How often a connection without a place asks first strangers, then idle connections, to close, and how long it waits
+/// each time. The first calls last longer than [`YOUNG`], so that strangers leave before others do.
 const CALLS: [(u32, Leaves); 2] = [(4, Leaves::Strangers), (3, Leaves::Idle)];
 const PATIENCE: Duration = Duration::from_millis(100);
-/// At each call this share of all places is emptied: whoever floods would else be ahead.
+/// At each call this share of all places is emptied, to keep ahead of a flood of new connections.
 const SHARE: usize = 32;
 
-/// Who is asked to leave.
+/// The kind of connections that is asked to close.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Leaves {
-    /// Who has not had anything yet but refusals.
+    /// Connections that have had nothing but refusals.
     #[default]
     Strangers,
-    /// Who has no request under way.
+    /// Connections without a request under way.
     Idle,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Room {
     strangers: Arc<AtomicUsize>,
 }
 
-/// What a connection hears of it.
+/// A connection's receiver of these calls.
 #[derive(Clone, Debug)]
 pub(super) struct Ear {
     room: Arc<Room>,
@@ -46,7 +46,7 @@ pub(super) struct Ear {
 }
 
 impl Room {
-    /// For so many connections, at least one.
+    /// Room for `most` connections, at least one.
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -68,7 +68,7 @@ impl Room {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// A place as soon as somebody has given way; `None` when nobody did for longer than a client may be kept waiting.
+    /// A place as soon as another connection has closed; `None` when none did within the time that a client may wait.
     pub(super) async fn enter_late(&self) -> Option<OwnedSemaphorePermit> {
         let calls = CALLS.into_iter();
         for leaves in calls.flat_map(|(count, leaves)| (0..count).map(move |_| leaves)) {
@@ -87,7 +87,7 @@ impl Room {
         self.call.send_replace(leaves);
     }
 
-    /// For a connection that will hear of calls from now on.
+    /// The receiver of later calls.
     pub(super) fn ear(self: &Arc<Self>) -> Ear {
         Ear {
             room: Arc::clone(self),
@@ -97,11 +97,11 @@ impl Room {
 }
 
 impl Ear {
-    /// Completes when somebody is asked to leave, and says who.
+    /// Completes when connections are asked to close, with their kind.
     pub(super) async fn called(&mut self) -> Leaves {
         match self.call.changed().await {
             Ok(()) => *self.call.borrow_and_update(),
-            // Whoever listens holds the room, so this does not happen.
+            // The receiver holds the room, so this does not happen.
             Err(_) => std::future::pending().await,
         }
     }
@@ -111,7 +111,7 @@ impl Ear {
         Arc::clone(&self.room.strangers)
     }
 
-    /// Whether one more has to leave; who asks and hears yes does so.
+    /// Whether one more has to close; a connection that gets `true` does so.
     pub(super) fn leave(&self) -> bool {
         let less = |wanted: usize| wanted.checked_sub(1);
         self.room

@@ -1,4 +1,4 @@
-//! Round the service of a listener: notes which requests are inside, and tells clients to leave.
+//! Wraps the service of a listener: notes which requests are under way, and asks clients to close their connections.
 
 use std::convert::Infallible;
 use std::pin::Pin;

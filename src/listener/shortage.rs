@@ -1,11 +1,12 @@
-//! What is told while connections cannot be accepted: that it begins, once a second how often it happened, and its end.
+//! The log lines while connections cannot be accepted: the beginning, the number of failures once a second, and the
+//! end.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often the number is told, and how long it must be quiet before it is over.
+/// The interval of the number's lines, and the quiet time after which the shortage is over.
 const TELL: Duration = Duration::from_secs(1);
 
 /// One listener's failures to accept. Begins without any.
@@ -17,18 +18,18 @@ struct Lack {
     since: Instant,
     told: Instant,
     last: Instant,
-    /// Since it was told last.
+    /// Failures since the last line.
     failed: u64,
 }
 
-/// What is to be said.
+/// The next line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Word {
     /// It begins.
     Begins,
     /// So often since the last word.
     Goes(u64),
-    /// It is over; it lasted so long.
+    /// It is over, after this span.
     Ends(Duration),
 }
 

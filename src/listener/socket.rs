@@ -1,4 +1,4 @@
-//! Sockets on which connections come in: bound or passed in, served, and closed without losing who already waits.
+//! Sockets on which connections come in: bound or passed in, served, and closed without losing connections that wait.
 
 use std::io;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ const SETTLE: Duration = Duration::from_millis(250);
 pub struct Bind<'a> {
     /// The limits it shares with others.
     pub connections: &'a Connections,
-    /// `None`: not encrypted.
+    /// `None`: without TLS.
     pub tls: Option<&'a Arc<Tls>>,
     /// For a Unix socket.
     pub file: &'a FileMode,
@@ -57,10 +57,10 @@ enum BoundSocket {
     Unix(UnixListener, Option<SocketFile>, PathBuf),
 }
 
-/// With whom a TCP port is shared.
+/// The other sockets of a TCP port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PortSharing {
-    /// With nobody.
+    /// No other socket has the port.
     Own,
     /// With other sockets of the same address: each has a queue of its own.
     Port,
@@ -68,11 +68,11 @@ enum PortSharing {
     Queue,
 }
 
-/// Listens on this address; port 0 takes a free one. To be told to take its place before it serves.
+/// Listens on this address; port 0 takes a free one. Call [`take_place`](Listener::take_place) before it serves.
 ///
 /// # Errors
-/// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something else than a
-/// socket stands in a Unix socket's place.
+/// The operating system's error; `AddrInUse` when another process listens there, `AlreadyExists` when another kind of
+/// file is at a Unix socket's path.
 pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
     let how = ServeOptions {
         connections: options.connections.clone(),
@@ -102,15 +102,16 @@ pub async fn bind(listen: &Listen, options: Bind<'_>) -> io::Result<Listener> {
     Ok(Listener { bound, how })
 }
 
-/// The first address of that name that can be bound; with `reuse` other sockets may have it too. The runtime's own way
-/// would queue but 128 connections, and who is not queued waits for a second.
+/// The first address of that name that can be bound; with `reuse` other sockets may have it too. The runtime's own
+/// function would queue only 128 connections, and a client that is not queued waits for a second.
 async fn tcp(address: &str, reuse: bool) -> io::Result<TcpListener> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in lookup_host(address).await? {
         let bound = || {
-            let socket = match address.is_ipv4() {
-                true => TcpSocket::new_v4()?,
-                false => TcpSocket::new_v6()?,
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
             };
             socket.set_reuseaddr(true)?;
             socket.set_reuseport(reuse)?;
@@ -131,10 +132,11 @@ enum Stream {
 }
 
 impl Listener {
-    /// Takes the place of another process's Unix socket, which stays untouched until then: who starts may still fail.
+    /// Takes the place of another process's Unix socket, which stays untouched until then, since the start may still
+    /// fail.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// The operating system's error.
     pub fn take_place(&mut self) -> io::Result<()> {
         match &mut self.bound {
             BoundSocket::Unix(_, Some(file), _) => file.take_place(),
@@ -162,7 +164,7 @@ impl Listener {
         self.how.tls.is_some()
     }
 
-    /// Serves until the shutdown closes listeners. Who has connected by then is still served.
+    /// Serves until the shutdown closes listeners. Connections that exist by then are still served.
     pub async fn serve<S: Serves>(self, service: S, shutdown: ShutdownHandle) {
         let mut watching = shutdown.clone();
         let closing = watching.reached(DrainPhase::Closed);
@@ -183,7 +185,7 @@ impl Listener {
         loop {
             let accepted = match shortage.lasts() {
                 false => Some(self.accept().await),
-                // Nobody may come for long; that it is over is told all the same.
+                // There may be no connection for long; the end of a shortage is logged all the same.
                 true => tokio::time::timeout(ACCEPT_LOOK, self.accept()).await.ok(),
             };
             match accepted {
@@ -206,7 +208,7 @@ impl Listener {
     /// A connection could not be accepted. For want of a file descriptor, those that do nothing give way.
     fn lack(&self, error: &io::Error, word: Option<Word>) {
         if shortage::is_of_descriptors(error) {
-            // Strangers are asked each time, who is idle now and then: that is when something is told.
+            // Strangers are asked each time, idle connections only when a line is logged.
             self.how.connections.make_room(match word {
                 Some(Word::Goes(_)) => Leaves::Idle,
                 _ => Leaves::Strangers,
@@ -273,13 +275,13 @@ impl Listener {
         false
     }
 
-    /// Closes it. Who waits in a queue that ends with it is taken first.
+    /// Closes the socket. Connections in a queue that ends with it are accepted first.
     fn empty<S: Serves>(self, service: &S, shutdown: &ShutdownHandle) {
         let how = self.how;
         match self.bound {
             BoundSocket::Tcp(_, PortSharing::Queue) | BoundSocket::Unix(_, None, _) => {}
             BoundSocket::Tcp(listener, _) => {
-                // The operating system is asked, not the runtime, which may not have heard of the last ones yet.
+                // The operating system is asked, since the runtime may not know of the last ones yet.
                 let Ok(listener) = listener.into_std() else {
                     return;
                 };
@@ -295,7 +297,7 @@ impl Listener {
                 let Ok(listener) = listener.into_std() else {
                     return;
                 };
-                // Nobody finds the way any more.
+                // The path is gone: no new client can connect.
                 drop(file);
                 for (stream, _) in waiting(|| listener.accept()) {
                     let ready = stream.set_nonblocking(true);

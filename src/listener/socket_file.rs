@@ -12,12 +12,12 @@ use tokio::net::{UnixListener, UnixSocket};
 /// Connections that may wait to be accepted (the kernel takes `net.core.somaxconn` if that is less).
 pub(super) const BACKLOG: u32 = 1024;
 
-/// Who may use a socket's file.
+/// Owner and permissions of a socket's file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileMode {
     /// Permission bits; connecting takes the right to write.
     pub mode: u32,
-    /// A user's name or number; `None`: who runs the process.
+    /// A user's name or number; `None`: the user that runs the process.
     pub owner: Option<String>,
     /// A group's name or number.
     pub group: Option<String>,
@@ -27,14 +27,14 @@ pub struct FileMode {
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// Where it is to be in the end, if somebody else's is still there.
+    /// The final path, while another process's socket is still there.
     place: Option<PathBuf>,
     identity: Option<(u64, u64)>,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have taken it away, or put another in its place.
+        // Another process may have removed or replaced it.
         if self.identity.is_some() && identity(&self.path) == self.identity {
             drop(fs::remove_file(&self.path));
         }
@@ -42,11 +42,11 @@ impl Drop for SocketFile {
 }
 
 impl SocketFile {
-    /// Takes the place of the one that is still there, without a moment at which nobody listens: who connected before
-    /// belongs to the old one, who connects after it to this one.
+    /// Replaces the socket that is still there, without a gap: clients that connected before
+    /// belong to the old one, later ones to this one.
     ///
     /// # Errors
-    /// As the operating system says; then it has not moved.
+    /// The operating system's error; then it has not moved.
     pub(super) fn take_place(&mut self) -> io::Result<()> {
         if let Some(place) = &self.place {
             fs::rename(&self.path, place)?;
@@ -58,11 +58,11 @@ impl SocketFile {
 }
 
 /// Binds a socket there. A stale one in its place is replaced; a live one only with `take_over`: then the new one waits
-/// beside it until it is told to take its place.
+/// beside it until `take_place` is called.
 ///
 /// # Errors
-/// As the operating system says; `AddrInUse` when somebody listens there, `AlreadyExists` when something
-/// else than a socket stands there, `NotFound` for an owner or a group that does not exist.
+/// The operating system's error; `AddrInUse` when another process listens there, `AlreadyExists` when another kind of
+/// file is there, `NotFound` for an owner or a group that does not exist.
 pub(super) async fn bind(
     path: &Path,
     file: &FileMode,
@@ -90,7 +90,7 @@ pub(super) async fn bind(
     Ok((listener, made))
 }
 
-/// Owner and mode.
+/// Sets owner, group and permissions.
 fn set_owner_and_mode(path: &Path, file: &FileMode) -> io::Result<()> {
     let owner = number(file.owner.as_deref(), "user", user)?;
     let group = number(file.group.as_deref(), "group", group)?;
@@ -124,13 +124,13 @@ fn group(name: &str) -> nix::Result<Option<u32>> {
     Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
-/// Device and inode of what stands there.
+/// Device and inode of the file at `path`.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     let found = fs::symlink_metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }
 
-/// Makes room for a socket: takes away one on which nobody listens, and nothing else. Says whether a live one is there,
+/// Removes a stale socket, and nothing else. Returns whether a live one is there,
 /// which must be allowed.
 async fn clear(path: &Path, live_allowed: bool) -> io::Result<bool> {
     let found = match fs::symlink_metadata(path) {
@@ -149,7 +149,7 @@ async fn clear(path: &Path, live_allowed: bool) -> io::Result<bool> {
             fs::remove_file(path).map(|()| false)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        // A full backlog, say, or no permission: somebody may well listen.
+        // A full backlog, say, or no permission: a process may be listening.
         Ok(_) | Err(_) if live_allowed => Ok(true),
         Ok(_) | Err(_) => Err(io::Error::from(io::ErrorKind::AddrInUse)),
     }
@@ -215,7 +215,7 @@ mod tests {
         let _early = tokio::net::UnixStream::connect(&path).await.unwrap();
         let (new, mut new_file) = bind(&path, &usual(), true).await.unwrap();
         new_file.take_place().unwrap();
-        // The look whether somebody listens was a connection too.
+        // The check for a listener was a connection too.
         for _ in 0..2 {
             old.accept().await.unwrap();
         }

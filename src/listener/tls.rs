@@ -22,7 +22,7 @@ pub(super) const H2: &[u8] = b"h2";
 pub struct TlsFiles {
     /// The server's certificate, then those that lead to its root.
     pub cert: PathBuf,
-    /// Its key.
+    /// The file of the private key.
     pub key: PathBuf,
     /// Callers' certificates must lead to one of these.
     pub client_ca: Option<PathBuf>,
@@ -47,21 +47,21 @@ pub enum TlsError {
     /// A file that cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: io::Error,
     },
     /// A file that holds no certificate in PEM.
     #[error("{} holds no PEM certificate: it must begin with -----BEGIN CERTIFICATE-----", path.display())]
     NoCertificate {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// A file that holds no private key in PEM.
     #[error("{} holds no PEM private key without a password", path.display())]
     NoKey {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// Certificate and key do not fit, or are not understood.
@@ -71,15 +71,15 @@ pub enum TlsError {
         cert: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: rustls::Error,
     },
     /// Certificates of callers' issuers that are not understood.
     #[error("the client certificates' issuers in {} cannot be used", path.display())]
     ClientCa {
-        /// Their file.
+        /// The file of the authorities.
         path: PathBuf,
-        /// Why.
+        /// The underlying error.
         source: VerifierBuilderError,
     },
     /// The cryptography offers no version of TLS that is asked for.
@@ -118,9 +118,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(certificates(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = match files.require_client_cert {
-                true => verifier,
-                false => verifier.allow_unauthenticated(),
+            let verifier = if files.require_client_cert {
+                verifier
+            } else {
+                verifier.allow_unauthenticated()
             };
             let verifier = verifier.build().map_err(|source| TlsError::ClientCa {
                 path: path.clone(),
@@ -144,9 +145,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         key: files.key.clone(),
         source,
     })?;
-    config.alpn_protocols = match files.http2 {
-        true => vec![H2.to_vec(), b"http/1.1".to_vec()],
-        false => vec![b"http/1.1".to_vec()],
+    config.alpn_protocols = if files.http2 {
+        vec![H2.to_vec(), b"http/1.1".to_vec()]
+    } else {
+        vec![b"http/1.1".to_vec()]
     };
     Ok(config)
 }

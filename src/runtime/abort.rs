@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-/// Tells everybody at once. Clones tell the same.
+/// Aborts all tasks that wait for it. Clones share one signal.
 #[derive(Clone, Debug, Default)]
 pub struct Abort {
     on: Arc<AtomicBool>,
@@ -16,9 +16,9 @@ pub struct Abort {
 }
 
 impl Abort {
-    /// Now.
+    /// Aborts now.
     pub fn halt(&self) {
-        // The flag first: who begins to wait after the call must find it.
+        // The flag first: a task that begins to wait after the call must find it.
         self.on.store(true, Ordering::SeqCst);
         self.told.notify_waiters();
     }
@@ -36,7 +36,7 @@ impl Abort {
         }
     }
 
-    /// The same for those who poll by hand.
+    /// The same for code that polls.
     pub fn waiting(&self) -> Aborted {
         let told = Box::pin(Arc::clone(&self.told).notified_owned());
         Aborted {
@@ -52,7 +52,7 @@ impl Abort {
 pub struct Aborted {
     on: Arc<AtomicBool>,
     told: Pin<Box<OwnedNotified>>,
-    /// Who is woken. Asking again takes a lock that everybody shares.
+    /// The waker that is registered. Registering again takes a lock that all tasks share.
     known: Option<Waker>,
 }
 

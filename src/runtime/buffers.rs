@@ -16,7 +16,7 @@ struct BufferCounts {
     most: AtomicUsize,
 }
 
-/// So many bytes, given back when dropped.
+/// Bytes that count as held until this is dropped.
 #[derive(Debug)]
 pub struct Buffered {
     counts: Arc<BufferCounts>,
@@ -24,20 +24,20 @@ pub struct Buffered {
 }
 
 impl Default for Buffers {
-    /// Without a bound.
+    /// No limit.
     fn default() -> Self {
         Self::new(usize::MAX)
     }
 }
 
 impl Buffers {
-    /// Room for so many bytes.
+    /// A limit of `most` bytes.
     pub fn new(most: usize) -> Self {
         let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(most));
         Self(Arc::new(BufferCounts { held, most }))
     }
 
-    /// From now on so many; what is held stays.
+    /// Changes the limit; what is held stays.
     pub fn resize(&self, most: usize) {
         self.0.most.store(most, Relaxed);
     }
@@ -52,18 +52,18 @@ impl Buffers {
         self.0.most.load(Relaxed)
     }
 
-    /// Whether there is room for so many bytes more at this moment.
+    /// Whether there is room for `bytes` more at this moment.
     pub fn has_room(&self, bytes: usize) -> bool {
         self.held().saturating_add(bytes) <= self.most()
     }
 
-    /// Takes so many bytes, if there is room for them.
+    /// Takes `bytes`, if there is room for them.
     pub fn take(&self, bytes: usize) -> Option<Buffered> {
         let mut taken = self.count(0);
         taken.grow(bytes).then_some(taken)
     }
 
-    /// Counts so many bytes that are held whether there is room for them or not.
+    /// Counts `bytes` as held whether there is room for them or not.
     pub fn count(&self, bytes: usize) -> Buffered {
         if bytes > 0 {
             self.0.held.fetch_add(bytes, Relaxed);
@@ -74,23 +74,38 @@ impl Buffers {
 }
 
 impl Buffered {
-    /// Takes so many bytes more, if there is room for them.
+    /// Takes `bytes` more, if there is room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
         if bytes == 0 {
             return true;
         }
         let before = self.counts.held.fetch_add(bytes, Relaxed);
         let fits = before.saturating_add(bytes) <= self.counts.most.load(Relaxed);
-        match fits {
-            true => self.bytes += bytes,
-            false => _ = self.counts.held.fetch_sub(bytes, Relaxed),
+        if fits {
+            self.bytes += bytes;
+        } else {
+            _ = self.counts.held.fetch_sub(bytes, Relaxed);
         }
         fits
     }
 
-    /// Makes it so many bytes in all, if there is room for them. What it has already stays.
+    /// Extends it to `bytes` in all, if there is room for them; never shrinks it.
     pub fn reach(&mut self, bytes: usize) -> bool {
         self.grow(bytes.saturating_sub(self.bytes))
+    }
+
+    /// Makes it so many bytes in all, more or less than before, whether there is room for them or not.
+    pub fn set(&mut self, bytes: usize) {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => _ = self.counts.held.fetch_add(more, Relaxed),
+            None => _ = self.counts.held.fetch_sub(self.bytes - bytes, Relaxed),
+        }
+        self.bytes = bytes;
+    }
+
+    /// Bytes that it counts for.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// From now on it counts for these bytes: it is given back with the last part of them.

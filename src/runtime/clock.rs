@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::domain::time::{Anchor, Time};
 
-/// How long an answer may take: who makes it tells who carries it, as an extension of the response.
+/// The latest end of an answer: an extension of the response, from its handler to the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Until(pub Instant);
 
@@ -31,7 +31,7 @@ impl Clock {
         Self::starting_at(SystemTime::now())
     }
 
-    /// Now.
+    /// The present time.
     pub fn now(&self) -> Time {
         Time::ZERO + self.origin.elapsed()
     }

@@ -1,5 +1,5 @@
-//! File descriptors: as many as the process may have, and how they are divided between those who connect and those who
-//! are called.
+//! File descriptors: the process's limit, and how it is divided between connections of callers and calls to
+//! upstreams.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -14,7 +14,7 @@ pub fn raise() -> Option<usize> {
             current: maximum,
             maximum,
         };
-        // Some systems have a lower bound that they do not tell; then it stays as it was.
+        // Some systems have an undocumented lower maximum; then the limit stays as it was.
         let _ = setrlimit(Resource::Nofile, raised);
     }
     limit()
@@ -37,7 +37,7 @@ pub fn for_operators(limit: usize) -> usize {
     (limit.saturating_sub(OWN) / 4).max(4)
 }
 
-/// The limit with which so many connections of callers fit.
+/// The limit with which `callers` connections of callers fit.
 pub fn needed(callers: usize) -> usize {
     callers.saturating_mul(2).saturating_add(OWN)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct Kept(Arc<dyn Any + Send + Sync>);
 
 impl Kept {
-    /// Keeps this.
+    /// Keeps `what` until it is dropped.
     pub fn new(what: impl Any + Send + Sync) -> Self {
         Self(Arc::new(what))
     }

@@ -1,4 +1,4 @@
-//! Background tasks: spawned here and nowhere else, so that each one's end is somebody's decision.
+//! Background tasks: spawned here and nowhere else, so that each one has an owner.
 
 use std::future::Future;
 

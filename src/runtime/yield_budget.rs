@@ -1,11 +1,11 @@
-//! A task's turn: how much it may take in before others, and its own timers, have theirs.
+//! How much a task may read before it yields to other tasks and to its own timers.
 //!
 //! A peer that sends without a pause always has something ready, so a loop that reads from it never waits, and a timer
-//! beside it is never looked at. Whoever reads in a loop counts here what it took, and gives way when its turn is over.
+//! beside it is never polled. A loop that reads counts here what it took, and yields when the budget is used up.
 
-/// So many bytes are a turn: well below a millisecond's work.
+/// The bytes of one turn: well below a millisecond's work.
 const BYTES: usize = 256 * 1024;
-/// So many pieces or events are a turn, however small they are.
+/// The pieces or events of one turn, however small they are.
 const PIECES: usize = 1024;
 
 /// What was taken since this task last gave way.
@@ -16,7 +16,7 @@ pub struct YieldBudget {
 }
 
 impl YieldBudget {
-    /// Counts one piece of so many bytes. Empty ones count too: a peer may send them without end.
+    /// Counts one piece of `bytes` bytes. Empty ones count too: a peer may send them without end.
     pub fn spend(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.pieces += 1;

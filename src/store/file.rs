@@ -1,4 +1,4 @@
-//! The file itself: who may write it, how it is replaced as a whole, and what happens to one that can't be read.
+//! The state file: its lock, its atomic replacement, and what happens to one that can't be read.
 //!
 //! A new version is written beside it, forced to the disk, and renamed over it; then the folder is forced to the disk.
 //! So at any moment there is one whole version, the old or the new one. A lock on a file beside it, which the
@@ -23,7 +23,7 @@ pub enum OpenError {
     /// There is no folder for it.
     #[error("state.path: {} cannot be written: there is no folder {}; create it, or remove state.path", path.display(), folder.display())]
     NoFolder {
-        /// As configured.
+        /// The path as configured.
         path: PathBuf,
         /// Where it would be.
         folder: PathBuf,
@@ -34,7 +34,7 @@ pub enum OpenError {
     /// It can't be written.
     #[error("state.path: {} cannot be written; let this process write to its folder, or remove state.path", path.display())]
     Denied {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
@@ -93,13 +93,13 @@ pub struct Store {
 /// A store and what it held.
 #[derive(Debug)]
 pub struct Opened {
-    /// For writing.
+    /// Writes the file.
     pub store: Store,
     /// Makes the marks that are in the book.
     pub fingerprinter: Fingerprinter,
-    /// What was known.
+    /// The state that was in the file.
     pub snapshot: StateSnapshot,
-    /// What a person should hear.
+    /// Problems for the log.
     pub faults: Vec<StoreFault>,
     /// The file is to be written again as soon as that is possible.
     pub unwritten: bool,
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// The path cannot be written.
     pub fn open(path: &Path, anchor: Anchor) -> Result<Opened, OpenError> {
-        // Through links, so that the link stays and everybody locks the same file.
+        // Through links, so that the link stays and all processes lock the same file.
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let denied = |source| OpenError::Denied {
             path: path.clone(),
@@ -144,7 +144,7 @@ impl Store {
         };
         let mut unwritten = false;
         if store.held {
-            // Whether it can be written is to be known now; and whoever comes next finds the salt.
+            // A first write shows at once whether it is possible, and stores the salt.
             let encoded = format::encode(&book, &marker, &anchor).map_err(io::Error::other);
             match encoded.and_then(|bytes| store.write(&bytes)) {
                 Ok(()) => {}
@@ -173,12 +173,12 @@ impl Store {
         self.held
     }
 
-    /// Where it is.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Tries again to become the one who writes it; then says what the one before wrote last.
+    /// Tries again to get the lock; on success returns what the process before wrote last.
     pub fn take_over(&mut self, anchor: Anchor) -> Option<Option<(Fingerprinter, StateSnapshot)>> {
         self.held = try_lock(&self.lock).ok()?;
         self.held.then(|| self.load(anchor).ok().flatten())

@@ -1,8 +1,8 @@
-//! By what a key is known again: a fingerprint of its material, its provider's name and its provider's address, so
+//! Fingerprints of keys: of the material, the provider's name and the provider's address, so
 //! that lists may be reordered and providers renamed or moved without one key being taken for another.
 //!
-//! HMAC-SHA-256 (RFC 2104) under a random salt that stands in the file: two files say nothing about each other, and
-//! nobody can look up a key in tables made before. Keys are long and random, so trying them out leads nowhere either.
+//! HMAC-SHA-256 (RFC 2104) under a random salt from the file: two files cannot be compared, and
+//! tables made before are useless. Keys are long and random, so they cannot be guessed either.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Fingerprinter {
         self.fingerprint(b"key", provider, home, material)
     }
 
-    /// A provider's mark.
+    /// A provider's fingerprint.
     pub fn provider(&self, provider: &ProviderName, home: &str) -> Fingerprint {
         self.fingerprint(b"provider", provider, home, None)
     }

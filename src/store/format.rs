@@ -18,8 +18,8 @@ use crate::domain::persisted::{
 use crate::domain::time::{Anchor, Time};
 
 const FORMAT: &str = "pointsman-state";
-/// What was added since the first one may be left out by who writes and passed over by who reads, both ways: an earlier
-/// program keeps what it knows of a later one's file. Whatever is not like that takes another number.
+/// Fields that were added since the first version may be missing, and unknown ones are ignored, both ways: an earlier
+/// program keeps its part of a later one's file. An incompatible change takes another number.
 const VERSION: u64 = 1;
 /// Callers choose the names of models: longer ones are not kept.
 const LONGEST_NAME: usize = 256;
@@ -340,7 +340,7 @@ fn key_page(entry: KeyRecord, anchor: &Anchor) -> SnapshotKey {
     }
 }
 
-/// A limit that this version cannot make sense of is left out: the next answer tells it again.
+/// A limit that this version does not understand is left out: the next answer reports it again.
 fn limit_memory(limit: Limit, anchor: &Anchor) -> Option<PersistedLimit> {
     let units = [
         Unit::Requests,

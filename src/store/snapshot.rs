@@ -1,4 +1,4 @@
-//! What is known of all keys and providers, those included that the configuration has no longer.
+//! The persisted state of all keys and providers, those included that the configuration no longer has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use crate::domain::ids::ProviderName;
 use crate::domain::persisted::{Fingerprint, PersistedKey, PersistedLimit, PersistedProvider};
 use crate::domain::time::Time;
 
-/// One key's.
+/// The persisted state of one key.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SnapshotKey {
-    /// Whose key it is: for people who read the file.
+    /// The provider's name, for people who read the file.
     pub provider: ProviderName,
     /// Why it is out.
     pub persisted: PersistedKey,
-    /// Its learned limits.
+    /// The limits that were learned from answers.
     pub limits: Arc<Vec<PersistedLimit>>,
 }
 
-/// One provider's.
+/// The persisted state of one provider.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SnapshotProvider {
-    /// Its name: for people who read the file.
+    /// The provider's name, for people who read the file.
     pub name: ProviderName,
     /// Why its upstreams are not asked.
     pub persisted: PersistedProvider,
@@ -35,8 +35,8 @@ pub struct StateSnapshot {
 }
 
 impl StateSnapshot {
-    /// Writes down what is known of a key that is in use. Nothing worth keeping: nothing is written down. Says whether
-    /// that is news.
+    /// Notes the state of a key that is in use; an empty state removes the entry. Returns whether the snapshot has
+    /// changed.
     pub fn note_key(&mut self, fingerprint: Fingerprint, page: SnapshotKey) -> bool {
         if page.persisted.is_empty() && page.limits.is_empty() {
             return self.keys.remove(&fingerprint).is_some();
@@ -69,12 +69,12 @@ impl StateSnapshot {
         is_news
     }
 
-    /// What is known of a key.
+    /// The state of a key.
     pub fn key(&self, fingerprint: Fingerprint) -> Option<&SnapshotKey> {
         self.keys.get(&fingerprint)
     }
 
-    /// What is known of a provider.
+    /// The state of a provider.
     pub fn provider(&self, fingerprint: Fingerprint) -> Option<&SnapshotProvider> {
         self.providers.get(&fingerprint)
     }
@@ -89,8 +89,8 @@ impl StateSnapshot {
         self.providers.iter()
     }
 
-    /// Takes over what `other` knows of those that are not in here, unless a key is in use: then this process has seen
-    /// for itself that there is nothing to know. Nor is a provider in use taken out for what the other process was told.
+    /// Takes over the entries of `other` that are missing here, except for keys in use: of those this process knows
+    /// better. A hold of a provider in use is not taken over either.
     pub fn adopt(&mut self, other: Self, in_use: impl Fn(Fingerprint) -> bool) {
         for (fingerprint, page) in other.keys {
             if !in_use(fingerprint) {
@@ -114,9 +114,10 @@ impl StateSnapshot {
                 let limits = page.limits.iter().filter(|limit| !limit.is_over(now));
                 page.limits = Arc::new(limits.cloned().collect());
             }
-            let passed = match in_use(*fingerprint) {
-                true => page.persisted.is_empty(),
-                false => page.persisted.is_over(now),
+            let passed = if in_use(*fingerprint) {
+                page.persisted.is_empty()
+            } else {
+                page.persisted.is_over(now)
             };
             !passed || !page.limits.is_empty()
         });

@@ -175,7 +175,7 @@ pub fn absent(provider: &ProviderName, model: &ModelName, absence: &Absence, now
     }
 }
 
-/// The waiting room has no place left: told once, until it has room again.
+/// The waiting room is full: reported once, until it has room again.
 pub fn waiting_room_full(waiting: u64) {
     tell!(warn, "waiting_room_full", "waiting room full", [], { waiting: waiting });
 }
@@ -238,7 +238,7 @@ pub fn drain_closed() {
     tell!(info, "drain_closed", "listeners closed", [], {});
 }
 
-/// What is still under way is told to end.
+/// What is still under way is aborted.
 pub fn drain_cut() {
     tell!(
         warn,

@@ -1,7 +1,7 @@
-//! What has changed of late, for those who want to hear of it as it happens: a ring of the latest events.
+//! The latest changes of state, for clients that follow them: a ring of events.
 //!
-//! Readers hold nothing but a number. One that is slow loses what was overwritten in the meantime and is told how
-//! much that was; so memory is bounded whatever they do, and nobody who publishes ever waits.
+//! Readers hold nothing but a number. A slow one loses the events that were overwritten in the meantime and gets their
+//! number; so memory is bounded whatever readers do, and publishing never waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -13,13 +13,13 @@ use tokio::sync::watch;
 
 use super::once_map::OnceMap;
 
-/// So many events are kept.
+/// The number of events that are kept.
 pub const KEPT: usize = 1024;
 
-/// The process's feed, as there is one log.
+/// The feed of this process.
 static FEED: LazyLock<EventFeed> = LazyLock::new(|| EventFeed::new(KEPT));
 
-/// The process's feed.
+/// The feed of this process.
 pub fn feed() -> &'static EventFeed {
     &FEED
 }
@@ -29,7 +29,7 @@ pub fn feed() -> &'static EventFeed {
 pub struct FeedEvent {
     /// Counts from 1.
     pub number: u64,
-    /// When.
+    /// When it happened.
     pub at: SystemTime,
     /// What, such as `key_cooling`.
     pub name: &'static str,
@@ -40,7 +40,7 @@ pub struct FeedEvent {
 /// The latest events.
 #[derive(Debug)]
 pub struct EventFeed {
-    /// Tells this feed from that of an earlier process.
+    /// Distinguishes this feed from that of an earlier process.
     epoch: u64,
     latest: AtomicU64,
     slots: Box<[ArcSwapOption<FeedEvent>]>,
@@ -49,12 +49,12 @@ pub struct EventFeed {
     news: watch::Sender<()>,
 }
 
-/// What a reader hears.
+/// What a reader gets.
 #[derive(Clone, PartialEq, Debug)]
 pub enum FeedItem {
     /// The next event.
     Event(Arc<FeedEvent>),
-    /// So many were overwritten before they were read.
+    /// This many events were overwritten before they were read.
     Missed(u64),
 }
 
@@ -68,7 +68,7 @@ pub struct FeedReader<'a> {
 }
 
 impl EventFeed {
-    /// An empty one that keeps so many events, at least one.
+    /// An empty feed that keeps `kept` events, at least one.
     pub fn new(kept: usize) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let millis = since.unwrap_or_default().as_millis();

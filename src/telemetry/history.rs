@@ -1,7 +1,8 @@
-//! What ended in the last quarter of an hour, in steps of five seconds, and what was sent where in the last minute.
+//! Counts of the requests that ended in the last quarter of an hour, in steps of five seconds, and of the attempts of
+//! the last minute.
 //!
-//! Who writes neither waits nor allocates, and nobody has to clear anything: each counter carries the step that it
-//! counts for, and whoever counts in a later one begins it anew.
+//! Writing neither waits nor allocates, and nothing has to be cleared: each counter carries the step that it
+//! counts for, and the first write of a later step starts it anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,15 +20,15 @@ use crate::domain::time::Time;
 pub const STEP: Duration = Duration::from_secs(5);
 /// How many steps are kept: a quarter of an hour.
 pub const STEPS: usize = 180;
-/// What the flow of attempts is told for: the last minute, the step under way included.
+/// The span of the flow of attempts: the last minute, the step under way included.
 const FLOW_STEPS: usize = 12;
-/// So many pairs of target and upstream are told apart at most; what is beyond them counts as [`OTHER`].
+/// The most pairs of target and upstream that are counted separately; further ones count as [`OTHER`].
 const MOST_FLOWS: usize = 4096;
-/// Stands for targets and upstreams that no configuration names.
+/// The name for targets and upstreams that are not configured.
 pub const OTHER: &str = "other";
 
-/// Times below 64 µs are not told apart; above, each doubling has eight equal parts, so that no quantile is off by
-/// more than an eighth; 2^30 µs (18 minutes) and more are one.
+/// Times below 64 µs share one bucket; above, each doubling has eight equal parts, so that no quantile is off by
+/// more than an eighth; 2^30 µs (18 minutes) and more share one bucket.
 const LEAST_BITS: u32 = 6;
 const MOST_BITS: u32 = 30;
 const PARTS_BITS: u32 = 3;
@@ -35,7 +36,7 @@ const PARTS: u64 = 1 << PARTS_BITS;
 /// One for what is below, 24 doublings of eight, one for what is above.
 const BUCKETS: usize = 1 + 24 * 8 + 1;
 
-/// One step, as it is told. Quantiles are of the requests that did not fail, because errors that come fast would hide
+/// One step of the history. Quantiles are of the requests that did not fail, because fast errors would hide
 /// slowness; `None` where there was none.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
@@ -60,13 +61,13 @@ pub struct Flow {
     pub target: String,
     /// Where it went, as `provider:model`, or [`OTHER`].
     pub upstream: String,
-    /// How many attempts.
+    /// The number of attempts.
     pub attempts: u64,
     /// Those of them that the upstream failed.
     pub failed: u64,
 }
 
-/// All of it.
+/// The history of this process.
 #[derive(Debug)]
 pub struct History {
     steps: Box<[HistoryStep]>,
@@ -78,7 +79,7 @@ pub struct History {
 struct Counter(AtomicU64);
 
 impl Counter {
-    /// Counts in a step. Who comes when a later one has begun is too late, and counts nowhere.
+    /// Counts in a step. A write after a later step has begun is dropped.
     fn add(&self, step: u32, more: u32) {
         let counted = |seen: u64| {
             let (of, count) = parts(seen);
@@ -173,7 +174,7 @@ fn bounds(bucket: usize) -> (u64, u64) {
     (low(part), low(if last { part } else { part + 1 }))
 }
 
-/// What is told apart.
+/// The pairs that are counted separately.
 #[derive(Default, Debug)]
 struct Routes {
     known: HashMap<Box<str>, HashMap<Upstream, Arc<AttemptCounts>>>,
@@ -210,7 +211,7 @@ impl Default for History {
 }
 
 impl History {
-    /// From now on these chains are told apart; what was counted of those that stay is kept.
+    /// Sets the chains that are counted separately; counts of those that stay are kept.
     pub fn follow<'a>(&self, chains: impl IntoIterator<Item = (&'a str, &'a [Upstream])>) {
         let old = self.routes.load();
         let mut routes = Routes {
@@ -231,32 +232,32 @@ impl History {
     }
 
     /// Counts a request that has ended: some additions to atomics.
-    pub fn ended(&self, told: &RequestRecord) {
-        let step = step_of(told.ended);
+    pub fn ended(&self, request: &RequestRecord) {
+        let step = step_of(request.ended);
         let Some(slot) = self.slot(step) else {
             return;
         };
         slot.requests.add(step, 1);
-        if told.is_failed() {
+        if request.is_failed() {
             slot.failed.add(step, 1);
-        } else if told.is_admitted() {
-            slot.total.add(step, told.total());
-            if let Some(time) = told.first_token {
-                slot.first_token.add(step, time.since(told.started));
+        } else if request.is_admitted() {
+            slot.total.add(step, request.total());
+            if let Some(time) = request.first_token {
+                slot.first_token.add(step, time.since(request.started));
             }
         }
-        let failovers = told.failovers();
+        let failovers = request.failovers();
         if failovers > 0 {
             let failovers = u32::try_from(failovers).unwrap_or(u32::MAX);
             slot.failovers.add(step, failovers);
         }
-        if told.attempts.is_empty() {
+        if request.attempts.is_empty() {
             return;
         }
         let routes = self.routes.load();
         let at = flow_slot(step);
-        for record in &told.attempts {
-            let counts = routes.counts(&told.target, &record.upstream);
+        for record in &request.attempts {
+            let counts = routes.counts(&request.target, &record.upstream);
             if let Some(counter) = counts.attempts.get(at) {
                 counter.add(step, 1);
             }
@@ -334,8 +335,8 @@ fn flow_slot(step: u32) -> usize {
     usize::try_from(step).unwrap_or_default() % FLOW_STEPS
 }
 
-/// Whether the upstream did not do what it was asked for. A caller's own fault is none, and neither is an attempt
-/// that nobody waited for.
+/// Whether the upstream failed. A caller's fault is no failure, nor is an attempt
+/// whose answer was no longer needed.
 fn is_failure(class: Class) -> bool {
     !matches!(
         class,

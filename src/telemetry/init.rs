@@ -10,10 +10,10 @@ use super::json::JsonLines;
 use super::level;
 use super::sink::{self, LogGuard};
 
-/// How lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineFormat {
-    /// For people.
+    /// Lines for people.
     Text,
     /// One JSON object a line.
     Json,

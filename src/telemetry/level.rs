@@ -9,7 +9,7 @@ use super::events;
 
 /// A filter that is longer was not written by a person.
 const LONGEST: usize = 4096;
-/// Levels that stand alone.
+/// Levels without a target.
 const PLAIN: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 type Replace = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
@@ -20,7 +20,7 @@ static CURRENT: OnceLock<(Replace, ArcSwap<String>)> = OnceLock::new();
 /// Why a level cannot be set.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LevelError {
-    /// It means nothing.
+    /// The text is no level.
     #[error(
         "`{0}` is no level: write error, warn, info, debug, trace, off, or directives such as info,pointsman::actors=debug"
     )]
@@ -35,7 +35,7 @@ pub fn current() -> Option<String> {
     CURRENT.get().map(|(_, text)| text.load().as_ref().clone())
 }
 
-/// From now on this is logged; the change itself is told by the more talkative of the two filters. `by`: who wanted it.
+/// Sets the level; the change itself is logged by the more verbose of the two filters. `by`: the source of the change.
 ///
 /// # Errors
 /// A text that is no level and no list of directives; then nothing has changed.

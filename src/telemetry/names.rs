@@ -1,6 +1,6 @@
-//! What spans, their attributes and their events are called. OpenTelemetry's names come from the conventions behind
+//! The names of spans, their attributes and their events. OpenTelemetry's names come from the conventions behind
 //! [`SCHEMA_URL`], which are still in development where they are about generative AI; the crate with constants has moved
-//! those out. Names of our own begin with `pointsman.`. `docs/observability.md` tells what each means; a test compares.
+//! those out. Names of our own begin with `pointsman.`. `docs/observability.md` explains each; a test compares.
 
 use crate::domain::dialect::Operation;
 use crate::wire::providers;

@@ -16,7 +16,7 @@ use reqwest::redirect::Policy;
 
 use crate::config::{OtlpPolicy, OtlpTarget};
 
-/// Tells this process from others of the same service, for as long as it runs (`service.instance.id`).
+/// Distinguishes this process from others of the same service, while it runs (`service.instance.id`).
 static INSTANCE: LazyLock<String> = LazyLock::new(|| {
     // A random UUID (RFC 9562, 5.4): its version and variant are fixed.
     let id = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
@@ -43,7 +43,7 @@ pub enum OtlpError {
     Exporter(String),
 }
 
-/// Who is speaking.
+/// The OpenTelemetry resource of this process.
 pub fn resource(policy: &OtlpPolicy) -> Resource {
     let own = [
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
@@ -103,7 +103,7 @@ fn build(target: &OtlpTarget) -> Result<Client, OtlpError> {
 
 fn builder(target: &OtlpTarget) -> ClientBuilder {
     let headers = target.headers.iter().filter_map(|(name, value)| {
-        // Legal by validation.
+        // Validation has accepted the value.
         let mut value = HeaderValue::from_str(value.expose()).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))

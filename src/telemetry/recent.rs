@@ -1,5 +1,5 @@
-//! The latest requests, each with its whole story, for those who ask why something happened. Memory is bounded, nobody
-//! who adds one ever waits, and readers hold nothing up.
+//! The latest requests with all their facts, to explain what happened. Memory is bounded, adding
+//! never waits, and readers block nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,12 @@ use arc_swap::ArcSwapOption;
 
 use super::request_record::RequestRecord;
 
-/// One of them.
+/// A request with its number.
 #[derive(Debug)]
 pub struct NumberedRequest {
     /// Counts from 1.
     pub number: u64,
-    /// The request.
+    /// The facts of the request.
     pub record: RequestRecord,
 }
 
@@ -25,7 +25,7 @@ pub struct RecentRequests {
 }
 
 impl RecentRequests {
-    /// Keeps so many; 0 keeps none.
+    /// Keeps this many; 0 keeps none.
     pub fn new(kept: usize) -> Self {
         Self {
             latest: AtomicU64::new(0),
@@ -33,19 +33,13 @@ impl RecentRequests {
         }
     }
 
-    /// Adds a request, and shares it with whoever else has a use for it.
-    pub fn push(&self, told: RequestRecord) -> Arc<NumberedRequest> {
+    /// Adds a request, and returns it for other uses.
+    pub fn push(&self, record: RequestRecord) -> Arc<NumberedRequest> {
         if self.slots.is_empty() {
-            return Arc::new(NumberedRequest {
-                number: 0,
-                record: told,
-            });
+            return Arc::new(NumberedRequest { number: 0, record });
         }
         let number = self.latest.fetch_add(1, Ordering::AcqRel) + 1;
-        let numbered = Arc::new(NumberedRequest {
-            number,
-            record: told,
-        });
+        let numbered = Arc::new(NumberedRequest { number, record });
         if let Some(slot) = self.slot(number) {
             slot.store(Some(Arc::clone(&numbered)));
         }

@@ -1,5 +1,5 @@
-//! Where every request is told of when it has ended, once. What is made of that (lines, numbers, spans, pages) is
-//! decided here, so that all of them agree.
+//! Takes the record of every request when it has ended, once. Log lines, metrics, spans and pages
+//! are made from it here, so that all of them agree.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::request_record::RequestRecord;
 use super::traces::Traces;
 use crate::wire::content::RequestContent;
 
-/// What a process tells of its requests.
+/// Records the requests of a process.
 #[derive(Debug)]
 pub struct Recorder {
     recent: RecentRequests,
@@ -23,7 +23,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Keeps so many of the latest requests.
+    /// Keeps this many of the latest requests.
     pub fn new(kept: usize) -> Self {
         Self {
             recent: RecentRequests::new(kept),
@@ -34,7 +34,7 @@ impl Recorder {
         }
     }
 
-    /// And counts.
+    /// Also counts metrics.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Recorder {
         }
     }
 
-    /// And sends traces. Callers' own are heard of when it `propagates`.
+    /// Also sends traces. `propagates`: callers' trace contexts are taken over.
     #[must_use]
     pub fn with_traces(self, traces: Option<Traces>, propagates: bool) -> Self {
         Self {
@@ -53,44 +53,38 @@ impl Recorder {
         }
     }
 
-    /// A request has ended; `content` is what was said in it, where that is told.
-    pub fn record(&self, told: RequestRecord, content: Option<Box<RequestContent>>) {
-        if !told.is_admitted() {
-            return self.turned_away(told);
+    /// Records a request that has ended; `content` are its texts, where traces contain them.
+    pub fn record(&self, record: RequestRecord, content: Option<Box<RequestContent>>) {
+        if !record.is_admitted() {
+            return self.turned_away(record);
         }
-        request_line::emit(&told);
-        self.history.ended(&told);
+        request_line::emit(&record);
+        self.history.ended(&record);
         if let Some(metrics) = &self.metrics {
-            metrics.record(&told);
+            metrics.record(&record);
         }
         let traces = self.traces.as_ref();
-        let sent = traces.and_then(|traces| Some((traces, traces.reason(&told)?)));
-        let told = self.recent.push(told);
+        let sent = traces.and_then(|traces| Some((traces, traces.reason(&record)?)));
+        let record = self.recent.push(record);
         if let Some((traces, why)) = sent {
-            traces.send(told, why, content);
+            traces.send(record, why, content);
         }
     }
 
-    /// A request was refused at the door, or for what it asked: nothing was decided, so that a flood of them does not wash away the others'
-    /// stories, nor, but for those that are sampled, their traces.
-    pub fn turned_away(&self, told: RequestRecord) {
-        request_line::emit(&told);
-        self.history.ended(&told);
+    /// Records a request that was refused on arrival: it is not kept among the latest requests, so that a flood of them
+    /// does not displace the others. Its trace is sent only if it was sampled.
+    pub fn turned_away(&self, record: RequestRecord) {
+        request_line::emit(&record);
+        self.history.ended(&record);
         if let Some(metrics) = &self.metrics {
-            metrics.turned_away(&told);
+            metrics.turned_away(&record);
         }
-        let sampled = told.trace.as_ref().is_some_and(|trace| trace.sampled);
+        let sampled = record.trace.as_ref().is_some_and(|trace| trace.sampled);
         let traces = self.traces.as_ref().filter(|_| sampled);
-        if let Some((traces, why)) = traces.and_then(|traces| Some((traces, traces.reason(&told)?)))
+        if let Some((traces, why)) =
+            traces.and_then(|traces| Some((traces, traces.reason(&record)?)))
         {
-            traces.send(
-                Arc::new(NumberedRequest {
-                    number: 0,
-                    record: told,
-                }),
-                why,
-                None,
-            );
+            traces.send(Arc::new(NumberedRequest { number: 0, record }), why, None);
         }
     }
 
@@ -114,7 +108,7 @@ impl Recorder {
         self.traces.as_ref()
     }
 
-    /// Whether prompts and answers are told, with traces.
+    /// Whether traces contain the texts of prompts and answers.
     pub fn tells_content(&self) -> bool {
         let traces = self.traces.as_ref();
         traces.is_some_and(Traces::tells_content)

@@ -1,7 +1,7 @@
-//! Under overload a process refuses more requests than anybody wants to read of: of each kind of refusal so many lines
-//! a second are logged, and once a second one line says how many were left out.
+//! Under overload a process refuses more requests than the log should have: of each kind of refusal a limited number of
+//! lines a second is logged, and once a second one line gives the number of the others.
 //!
-//! Only requests for which nothing was sent are left out. What else is counted or told of them is not changed by it.
+//! Only requests for which nothing was sent are left out. Metrics and traces are not affected.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 
 /// Lines of one code in a second.
 const PER_SECOND: u64 = 10;
-/// Between two lines about the rest.
+/// The interval of the lines that give the number of the others.
 const EVERY: Duration = Duration::from_secs(1);
 
 static OVERLOADED: Thinned = Thinned::new();
@@ -41,9 +41,10 @@ impl Thinned {
         let second = now.as_nanos() / 1_000_000_000;
         let admitted = self.seen.fetch_update(Relaxed, Relaxed, |seen| {
             let count = seen & ((1 << COUNT) - 1);
-            match seen >> COUNT == second {
-                true => (count < PER_SECOND).then(|| seen + 1),
-                false => Some(second << COUNT | 1),
+            if seen >> COUNT == second {
+                (count < PER_SECOND).then(|| seen + 1)
+            } else {
+                Some(second << COUNT | 1)
             }
         });
         if admitted.is_err() {

@@ -45,6 +45,7 @@ pub fn emit(line: &RequestRecord) {
                 status = line.status,
                 upstream = upstream.map(tracing::field::display),
                 attempts = attempts.as_str(),
+                lookup = line.lookup.as_str(),
                 prompt_tokens = usage.prompt_tokens,
                 completion_tokens = usage.completion_tokens,
                 total_ms = millis(line.total()),
@@ -107,6 +108,9 @@ impl RequestRecord {
         }
         self.push_attempts(&mut text);
         field!("attempts", &text.as_str());
+        if let Some(lookup) = self.lookup.as_str() {
+            field!("lookup", &lookup);
+        }
         let usage = self.usage.unwrap_or_default();
         if let Some(tokens) = usage.prompt_tokens {
             field!("prompt_tokens", &tokens);
@@ -220,7 +224,7 @@ mod tests {
             status: Some(200),
             attempts: vec![record],
             refused: None,
-            lookup: crate::domain::attempt_record::CacheLookup::Off,
+            lookup: crate::domain::attempt_record::CacheLookup::Missed,
             complete: Time::ZERO,
             started: Time::ZERO,
             ended: Time::ZERO + Duration::from_micros(12_340),
@@ -248,6 +252,7 @@ mod tests {
             (&json["total_ms"], &json["first_token_ms"]),
             (&12.3.into(), &10.0.into())
         );
+        assert_eq!(json["lookup"], "missed");
         assert!(json["timestamp"].as_str().unwrap().ends_with('Z'));
     }
 }

@@ -1,5 +1,5 @@
-//! Everything that is known of a request when it has ended: what the log, the metrics, the traces and the pages tell of
-//! it is taken from this one place. No prompt, no answer and no key material.
+//! All facts of a request when it has ended: the log, the metrics, the traces and the pages are made from
+//! this one record. No prompt, no answer and no key material.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::domain::usage::Usage;
 pub struct RequestRecord {
     /// Its id, kept or made.
     pub id: Arc<str>,
-    /// The client's name; `None` where nobody has to identify, or where nobody did.
+    /// The client's name; `None` where no clients are configured, or where the token was missing or unknown.
     pub client: Option<Arc<str>>,
-    /// Which route.
+    /// The operation of the request's route.
     pub operation: Operation,
     /// Whether the answer was to be streamed.
     pub stream: bool,
@@ -33,7 +33,7 @@ pub struct RequestRecord {
     pub status: Option<u16>,
     /// Every attempt, in the order in which they ended.
     pub attempts: Vec<AttemptRecord>,
-    /// When nobody could take (another) attempt, and what each said.
+    /// When no upstream could take (another) attempt, and the refusal of each.
     pub refused: Option<(Time, LeaseRefused)>,
     /// Whether an answer was there before any upstream was asked.
     pub lookup: CacheLookup,
@@ -57,7 +57,7 @@ impl RequestRecord {
         self.ended.since(self.started)
     }
 
-    /// Whether anything was decided about it: it was not turned away for what it asked, nor for who asked it.
+    /// Whether the request was admitted: it was not refused for its target or its client.
     pub fn is_admitted(&self) -> bool {
         self.chain.is_some()
     }

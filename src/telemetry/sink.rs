@@ -12,11 +12,11 @@ use crate::domain::shown::{self, may_hide};
 const QUEUE: usize = 16_384;
 /// The writer's rest between two batches.
 const REST: Duration = Duration::from_millis(5);
-/// At the end the writer gets so long for what is queued: whoever should read it may have stopped.
+/// How long the writer gets at the end for queued lines: the reader may have stopped.
 const FLUSH: Duration = Duration::from_secs(2);
 /// How often a full queue is tried at the end.
 const FLUSH_STEP: Duration = Duration::from_millis(10);
-/// A batch is written when it has so many bytes.
+/// A batch is written when it has this many bytes.
 const BATCH: usize = 64 * 1024;
 
 /// The process's queue of lines for machines, once there is one: the request line goes there directly.
@@ -58,7 +58,7 @@ pub(super) fn start(json: bool) -> (SyncSender<Vec<u8>>, LogGuard) {
         write_lines(&lines, json);
         drop(end);
     };
-    // Without the thread there is nobody to write, and nothing to wait for.
+    // Without the thread there is no writer, and nothing to wait for.
     drop(
         std::thread::Builder::new()
             .name("log".to_owned())
@@ -102,9 +102,10 @@ fn push(batch: &mut Vec<u8>, line: &[u8], json: bool) {
         batch.extend_from_slice(line);
         return;
     };
-    let shown = match json {
-        true => shown::json(text),
-        false => shown::beyond_ascii(text),
+    let shown = if json {
+        shown::json(text)
+    } else {
+        shown::beyond_ascii(text)
     };
     batch.extend_from_slice(shown.as_bytes());
 }

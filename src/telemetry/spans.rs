@@ -1,4 +1,4 @@
-//! From what is told of a request to its spans: one of the request, and below it one of each attempt. Pure.
+//! Makes the spans of a request from its record: one of the request, and below it one of each attempt. Pure.
 //! The names are those of `telemetry/names.rs`.
 
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ use crate::domain::trace::{self, TraceContext};
 use crate::wire::content::Rendered;
 use crate::wire::stamp::rfc3339;
 
-/// A span has at most so many events (the SDK's own limit); the rest is counted.
+/// The most events of a span (the SDK's own limit); further ones are counted.
 const MAX_EVENTS: usize = 128;
 
 /// What spans say of a provider.
@@ -32,36 +32,36 @@ pub struct ProviderLocation {
     pub kind: String,
     /// Where its calls go: a host's name or address; `None` where nothing leaves the process.
     pub host: Option<String>,
-    /// Its port.
+    /// The port of the server.
     pub port: Option<u16>,
 }
 
-/// What is known beside the request's own story.
+/// Facts for spans that are not in the request's record.
 #[derive(Clone)]
 pub struct SpanDetails<'a> {
-    /// Every provider.
+    /// The address of every provider.
     pub places: &'a HashMap<ProviderName, ProviderLocation>,
     /// A moment on both clocks.
     pub anchor: Anchor,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// Masks what is told of prompts and answers; `None` when nothing is.
+    /// Masks the texts of prompts and answers; `None` when spans contain none.
     pub mask: Option<&'a dyn Fn(&str) -> String>,
 }
 
-/// All spans of a request, its own first; none without a trace. `kept` says why they are sent; `said` is what it and its
-/// answer said.
+/// All spans of a request, its own first; none without a trace. `kept` is the reason why they are sent; `said` are the
+/// texts of the request and its answer.
 pub fn of(
-    told: &RequestRecord,
+    request: &RequestRecord,
     kept: &'static str,
     scenery: &SpanDetails<'_>,
     said: Option<&Rendered>,
 ) -> Vec<SpanData> {
-    let Some(context) = told.trace.as_deref().filter(|trace| trace.records) else {
+    let Some(context) = request.trace.as_deref().filter(|trace| trace.records) else {
         return Vec::new();
     };
     let spans = Spans {
-        told,
+        request,
         context,
         scenery,
         scope: InstrumentationScope::builder("pointsman")
@@ -69,7 +69,7 @@ pub fn of(
             .with_schema_url(names::SCHEMA_URL)
             .build(),
     };
-    let mut begun: Vec<&AttemptRecord> = told.attempts.iter().collect();
+    let mut begun: Vec<&AttemptRecord> = request.attempts.iter().collect();
     begun.sort_by_key(|record| record.started);
     let attempts = begun
         .iter()
@@ -77,7 +77,7 @@ pub fn of(
         .filter_map(|(place, record)| spans.attempt(place, record));
     let mut all = vec![spans.request(kept, &begun)];
     all.extend(attempts);
-    if let (Some(said), Some(record)) = (said, answering(told)) {
+    if let (Some(said), Some(record)) = (said, answering(request)) {
         let id = record.span.map(span_id);
         let span = all
             .iter_mut()
@@ -99,7 +99,7 @@ pub fn of(
 }
 
 struct Spans<'a> {
-    told: &'a RequestRecord,
+    request: &'a RequestRecord,
     context: &'a TraceContext,
     scenery: &'a SpanDetails<'a>,
     scope: InstrumentationScope,
@@ -107,9 +107,9 @@ struct Spans<'a> {
 
 impl Spans<'_> {
     fn request(&self, kept: &'static str, begun: &[&AttemptRecord]) -> SpanData {
-        let (told, context) = (self.told, self.context);
-        let path = told.operation.path();
-        let route = told.operation.spec().route;
+        let (request, context) = (self.request, self.context);
+        let path = request.operation.path();
+        let route = request.operation.spec().route;
         let asked = if context.versioned { route } else { path };
         let name = format!("POST {route}");
         let mut attributes = vec![
@@ -117,34 +117,35 @@ impl Spans<'_> {
             KeyValue::new(names::HTTP_ROUTE, route),
             KeyValue::new(names::URL_PATH, asked),
             KeyValue::new(names::URL_SCHEME, self.scenery.scheme),
-            KeyValue::new(names::REQUEST_ID, told.id.to_string()),
-            KeyValue::new(names::OUTCOME, told.outcome),
-            KeyValue::new(names::ATTEMPTS, count(told.attempts.len())),
+            KeyValue::new(names::REQUEST_ID, request.id.to_string()),
+            KeyValue::new(names::OUTCOME, request.outcome),
+            KeyValue::new(names::ATTEMPTS, count(request.attempts.len())),
             KeyValue::new(names::KEPT, kept),
         ];
-        if !told.target.is_empty() {
-            attributes.push(KeyValue::new(names::TARGET, told.target.clone()));
+        if !request.target.is_empty() {
+            attributes.push(KeyValue::new(names::TARGET, request.target.clone()));
         }
-        if let Some(client) = &told.client {
+        if let Some(client) = &request.client {
             attributes.push(KeyValue::new(names::CLIENT, client.to_string()));
         }
-        if let Some(status) = told.status {
+        if let Some(status) = request.status {
             attributes.push(KeyValue::new(names::HTTP_STATUS, i64::from(status)));
         }
-        let failed = told.is_failed();
+        let failed = request.is_failed();
         if failed {
-            attributes.push(KeyValue::new(names::ERROR_TYPE, told.outcome));
+            attributes.push(KeyValue::new(names::ERROR_TYPE, request.outcome));
         }
         // What is in the range of the caller's mistakes is none of this server's, even 429.
-        let theirs = told
+        let theirs = request
             .status
             .is_some_and(|status| (400..500).contains(&status));
-        let status = match failed && !theirs {
-            true => Status::error(""),
-            false => Status::Unset,
+        let status = if failed && !theirs {
+            Status::error("")
+        } else {
+            Status::Unset
         };
         let mut span = self.span(context.span_id, name.into(), SpanKind::Server);
-        (span.start_time, span.end_time) = (self.wall(told.started), self.wall(told.ended));
+        (span.start_time, span.end_time) = (self.wall(request.started), self.wall(request.ended));
         if let Some((parent, _)) = context.parent {
             span.parent_span_id = span_id(parent);
             span.parent_span_is_remote = true;
@@ -158,12 +159,12 @@ impl Spans<'_> {
     }
 
     fn events_of_request(&self, begun: &[&AttemptRecord]) -> SpanEvents {
-        let told = self.told;
+        let request = self.request;
         let mut all = Vec::new();
         let mut before: Option<&AttemptRecord> = None;
         for record in begun {
             for (place, refusal) in &record.passed_over {
-                // Where the request itself has been already, nobody declined it.
+                // Upstreams that the request has tried already did not decline it.
                 if matches!(refusal.reason, Reason::Tried | Reason::KeysTried) {
                     continue;
                 }
@@ -200,7 +201,7 @@ impl Spans<'_> {
             }
             before = Some(record);
         }
-        if let Some((at, refused)) = &told.refused {
+        if let Some((at, refused)) = &request.refused {
             for (place, refusal) in &refused.declined {
                 all.push(self.declined(*place, refusal, *at));
             }
@@ -208,15 +209,15 @@ impl Spans<'_> {
             let reason = KeyValue::new(names::REASON, cause);
             all.push(self.event(names::REFUSED, *at, vec![reason]));
         }
-        if told.outcome == "caller_left" {
-            all.push(self.event(names::CALLER_LEFT, told.ended, Vec::new()));
+        if request.outcome == "caller_left" {
+            all.push(self.event(names::CALLER_LEFT, request.ended, Vec::new()));
         }
         bounded(all)
     }
 
     fn attempt(&self, place: usize, record: &AttemptRecord) -> Option<SpanData> {
-        let told = self.told;
-        let operation = names::operation(told.operation);
+        let request = self.request;
+        let operation = names::operation(request.operation);
         let model = record.upstream.model.as_str();
         let provider = &record.upstream.provider;
         let at = self.scenery.places.get(provider);
@@ -239,7 +240,7 @@ impl Spans<'_> {
         };
         add(
             names::GEN_AI_REQUEST_STREAM,
-            told.stream.then_some(Value::Bool(true)),
+            request.stream.then_some(Value::Bool(true)),
         );
         let host = at.and_then(|at| at.host.clone());
         add(names::SERVER_ADDRESS, host.map(Value::from));
@@ -258,9 +259,10 @@ impl Spans<'_> {
         let good = matches!(record.class, Class::Success | Class::Cancelled);
         let class = (!good).then(|| record.class.as_str().into());
         add(names::ERROR_TYPE, class);
-        let status = match good {
-            true => Status::Unset,
-            false => Status::error(self.detail(record)),
+        let status = if good {
+            Status::Unset
+        } else {
+            Status::error(self.detail(record))
         };
         let name = format!("{operation} {model}");
         let mut span = self.span(record.span?, name.into(), SpanKind::Client);
@@ -305,14 +307,14 @@ impl Spans<'_> {
     }
 
     fn cancelled_by(&self, record: &AttemptRecord) -> &'static str {
-        let told = self.told;
+        let request = self.request;
         let raced = is_hedge(record)
-            || told
+            || request
                 .attempts
                 .iter()
                 .any(|other| self.are_twins(other, record));
-        match told.outcome {
-            "caller_left" if record.ended == told.ended => "caller_left",
+        match request.outcome {
+            "caller_left" if record.ended == request.ended => "caller_left",
             "deadline_exceeded" => "deadline_exceeded",
             "draining" => "draining",
             _ if raced => "hedge_lost",
@@ -331,7 +333,7 @@ impl Spans<'_> {
     /// From an attempt that was made beside another one to that one.
     fn links(&self, record: &AttemptRecord) -> SpanLinks {
         let twin = self
-            .told
+            .request
             .attempts
             .iter()
             .filter(|other| self.are_twins(record, other))
@@ -348,7 +350,7 @@ impl Spans<'_> {
     /// A candidate that could not take an attempt.
     fn declined(&self, place: usize, refusal: &Refusal, at: Time) -> Event {
         let mut attributes = vec![KeyValue::new(names::REASON, refusal.reason.as_str())];
-        let chain = self.told.chain.as_ref();
+        let chain = self.request.chain.as_ref();
         if let Some(upstream) = chain.and_then(|chain| chain.upstreams.get(place)) {
             attributes.push(KeyValue::new(names::UPSTREAM, upstream.to_string()));
         }
@@ -371,7 +373,7 @@ impl Spans<'_> {
 
     fn span_context(&self, span: trace::SpanId) -> SpanContext {
         let trace_id = TraceId::from_bytes(self.context.trace_id.get().to_be_bytes());
-        // What is sent was sampled in the end, whatever those heard who were called.
+        // Spans that are sent count as sampled, even if upstreams got another flag.
         let flags = TraceFlags::new(self.context.flags()).with_sampled(true);
         let state = self.context.state.as_deref();
         let state = state.and_then(|state| state.parse().ok());
@@ -399,10 +401,10 @@ impl Spans<'_> {
 }
 
 /// The attempt whose answer the caller has, else the last one.
-fn answering(told: &RequestRecord) -> Option<&AttemptRecord> {
-    let mut latest = told.attempts.iter().rev();
+fn answering(request: &RequestRecord) -> Option<&AttemptRecord> {
+    let mut latest = request.attempts.iter().rev();
     let served = latest.find(|record| record.class == Class::Success);
-    served.or(told.attempts.last())
+    served.or(request.attempts.last())
 }
 
 fn is_hedge(record: &AttemptRecord) -> bool {
@@ -430,7 +432,7 @@ fn bounded(mut all: Vec<Event>) -> SpanEvents {
     events
 }
 
-/// What an attempt's answer said of itself.
+/// Adds the metadata of an attempt's answer.
 fn add_answer(record: &AttemptRecord, add: &mut impl FnMut(&'static str, Option<Value>)) {
     if let Some(answered) = record.answered.as_deref() {
         let text = |text: &Option<Box<str>>| text.as_deref().map(|text| text.to_owned().into());

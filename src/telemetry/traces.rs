@@ -1,6 +1,6 @@
 //! Traces: which requests are sent as spans, and the queue to the one thread that makes the spans and sends them.
 //!
-//! What is told of a request when it has ended is all that a span needs. So nothing is recorded while it runs, a request
+//! A request's record has all that its spans need. So nothing is recorded while it runs, a request
 //! that is not sent costs a comparison, and failures can be sent whatever was decided at their beginning. A full queue
 //! drops, and counts what it drops: no request ever waits for a receiver.
 
@@ -29,17 +29,17 @@ use crate::runtime::clock::Clock;
 use crate::wire::content::RequestContent;
 use crate::wire::mask::Mask;
 
-/// Prompts and answers that wait take so many bytes, at most; beyond that spans go without them.
+/// The bytes of prompts and answers that may wait; beyond that spans go without them.
 const MOST_HELD: usize = 64 * 1024 * 1024;
 
 /// How spans are collected before they are sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Batching {
-    /// A span waits at most so long for others.
+    /// The longest time that a span waits for its batch.
     pub delay: Duration,
-    /// So many spans are sent at once, at most.
+    /// The most spans of one batch.
     pub batch: usize,
-    /// So many requests wait to be made into spans, at most.
+    /// The most requests that wait to be made into spans.
     pub queue: usize,
 }
 
@@ -54,14 +54,14 @@ pub struct TraceSettings {
     pub batching: Batching,
     /// `http` or `https`, as callers ask.
     pub scheme: &'static str,
-    /// What is masked in prompts and answers; `None` when they are not told.
+    /// What is masked in prompts and answers; `None` when spans contain none.
     pub mask: Option<Mask>,
 }
 
-/// What spans tell of providers, and what they must not.
+/// The addresses of providers for spans, and what is secret in them.
 #[derive(Clone, Debug, Default)]
 pub struct TracedProviders {
-    /// Every provider.
+    /// The address of every provider.
     pub places: HashMap<ProviderName, ProviderLocation>,
     /// The keys of all of them.
     pub keys: Vec<ApiKey>,
@@ -105,7 +105,7 @@ pub struct Traces {
     queue: SyncSender<TraceMessage>,
     counters: Arc<Counters>,
     known: Arc<ArcSwap<TracedProviders>>,
-    /// Whether prompts and answers are told.
+    /// Whether spans contain prompts and answers.
     tells: bool,
     /// Bytes of them that wait.
     held: Arc<AtomicUsize>,
@@ -148,7 +148,7 @@ impl Traces {
             .name("traces".to_owned())
             .spawn(move || {
                 sender.run();
-                // Nobody may wait for it.
+                // There may be no receiver.
                 let _ = end.send(true);
             })?;
         Ok(Self {
@@ -182,26 +182,26 @@ impl Traces {
     }
 
     /// Why a request that has ended is sent; `None` when it is not.
-    pub fn reason(&self, told: &RequestRecord) -> Option<&'static str> {
-        let context = told.trace.as_deref().filter(|trace| trace.records)?;
+    pub fn reason(&self, request: &RequestRecord) -> Option<&'static str> {
+        let context = request.trace.as_deref().filter(|trace| trace.records)?;
         if context.sampled {
             return Some("sampled");
         }
-        self.keep.reason(&looks(told, context))
+        self.keep.reason(&looks(request, context))
     }
 
-    /// Sends a request, unless too many wait.
-    /// What was said in it goes along as far as there is room.
+    /// Queues a request for sending, unless the queue is full.
+    /// Its texts go along as far as there is room.
     pub fn send(
         &self,
-        told: Arc<NumberedRequest>,
+        request: Arc<NumberedRequest>,
         why: &'static str,
         content: Option<Box<RequestContent>>,
     ) {
         let size = content.as_ref().map_or(0, |content| content.size());
         let held = self.held.fetch_add(size, Ordering::Relaxed);
         let fits = held.saturating_add(size) <= MOST_HELD;
-        let ended = TraceMessage::Ended(told, why, content.filter(|_| fits));
+        let ended = TraceMessage::Ended(request, why, content.filter(|_| fits));
         let sent = self.queue.try_send(ended).is_ok();
         if !sent || !fits {
             self.held.fetch_sub(size, Ordering::Relaxed);
@@ -211,7 +211,7 @@ impl Traces {
         }
     }
 
-    /// Whether prompts and answers are told.
+    /// Whether spans contain prompts and answers.
     pub fn tells_content(&self) -> bool {
         self.tells
     }
@@ -226,7 +226,7 @@ impl Traces {
         self.counters.read()
     }
 
-    /// Sends what waits, for at most so long; what is told of later may be lost.
+    /// Sends what is queued, within `patience`; later requests may be lost.
     pub async fn finish(&self, patience: Duration) {
         self.closing.store(true, Ordering::Release);
         // A full queue wakes the thread as well.
@@ -249,29 +249,34 @@ impl Counters {
     }
 }
 
-fn looks(told: &RequestRecord, context: &TraceContext) -> TailSampleInput {
-    let made = |whys: &[AttemptReason]| told.attempts.iter().any(|one| whys.contains(&one.reason));
+fn looks(request: &RequestRecord, context: &TraceContext) -> TailSampleInput {
+    let made = |whys: &[AttemptReason]| {
+        request
+            .attempts
+            .iter()
+            .any(|one| whys.contains(&one.reason))
+    };
     let detour = if made(&[AttemptReason::Continue, AttemptReason::Restart]) {
         Some("rescue")
     } else if made(&[AttemptReason::Hedge, AttemptReason::DeadlineHedge]) {
         Some("hedge")
-    } else if told.failovers() > 0 {
+    } else if request.failovers() > 0 {
         Some("failover")
     } else {
         None
     };
-    let waits = told.attempts.iter().filter(|record| record.waited);
+    let waits = request.attempts.iter().filter(|record| record.waited);
     let waits = waits.map(|record| record.started.since(record.asked));
     TailSampleInput {
         declined: matches!(context.parent, Some((_, false))),
-        failed: told.is_failed(),
+        failed: request.is_failed(),
         detour,
         waited: waits.max().unwrap_or_default(),
-        total: told.total(),
+        total: request.total(),
     }
 }
 
-/// The thread's side.
+/// The state of the sending thread.
 struct Sender<E> {
     exporter: E,
     messages: Receiver<TraceMessage>,
@@ -285,7 +290,7 @@ struct Sender<E> {
     clock: Clock,
     /// Made, and not yet sent.
     spans: Vec<SpanData>,
-    /// Whether the last batch was not taken: told once, not for every batch.
+    /// Whether the last batch failed: logged once, not for every batch.
     failing: bool,
 }
 
@@ -327,14 +332,14 @@ impl<E: SpanExporter> Sender<E> {
             return;
         };
         let known = self.known.load();
-        let told = &numbered.record;
+        let request = &numbered.record;
         let mask = self.mask.as_ref();
         let mask =
             mask.map(|mask| |text: &str| mask.masked(text, known.keys.iter().map(ApiKey::expose)));
         let mask = mask.as_ref().map(|mask| mask as &dyn Fn(&str) -> String);
         let said = content.zip(mask).map(|(content, mask)| {
             self.held.fetch_sub(content.size(), Ordering::Relaxed);
-            content.rendered(told.operation, mask)
+            content.rendered(request.operation, mask)
         });
         let details = SpanDetails {
             places: &known.places,
@@ -343,7 +348,7 @@ impl<E: SpanExporter> Sender<E> {
             mask,
         };
         self.spans
-            .extend(spans::of(told, why, &details, said.as_ref()));
+            .extend(spans::of(request, why, &details, said.as_ref()));
         if self.spans.len() >= self.batching.batch {
             self.export();
         }

@@ -8,7 +8,7 @@ use crate::domain::address::AddressRefusal;
 /// The way to a provider.
 #[derive(Debug)]
 pub struct ClientOptions<'a> {
-    /// Until a connection stands.
+    /// Until a connection is established.
     pub connect: Duration,
     /// Looks names up, those of proxies too.
     pub dns: &'a DnsCache,
@@ -47,7 +47,7 @@ pub enum ClientError {
     /// A URL that does not parse.
     #[error("`{url}` is not a URL: write it like https://api.example.com/v1")]
     Url {
-        /// As configured.
+        /// The URL as configured.
         url: String,
     },
     /// An address that is not called.
@@ -55,7 +55,7 @@ pub enum ClientError {
     Address {
         /// As it is called.
         host: String,
-        /// Why not.
+        /// The reason.
         why: AddressRefusal,
     },
     /// A proxy's URL that the HTTP client refuses.

@@ -2,10 +2,10 @@
 //! each call, for what died on a kept one. Both are made by one recipe.
 //!
 //! Six defaults of the library are changed here. Redirects are off: it would carry `x-api-key` and other key headers to
-//! whatever host the redirect names. Its own retries are off: what is asked twice is decided here and in dispatch. Proxies
+//! whatever host the redirect names. Its own retries are off: retries are decided here and in dispatch. Proxies
 //! from the environment are off unless configured. A connect timeout is set: there is none by default. Names are looked
 //! up by [`super::dns::Dns`], which leaves out addresses that no provider has. Heads of answers are bounded by their bytes and read
-//! forgivingly. It never decompresses: that is left to those who look into an answer, within their limits.
+//! forgivingly. It never decompresses: the readers of an answer do that, within their limits.
 
 use std::cell::Cell;
 use std::task::{Context, Poll};
@@ -168,9 +168,10 @@ impl Recipe {
                 builder.no_proxy().proxy(proxy)
             }
         };
-        let builder = match keeping {
-            true => builder.connector_layer(Noting),
-            false => builder.pool_max_idle_per_host(0),
+        let builder = if keeping {
+            builder.connector_layer(Noting)
+        } else {
+            builder.pool_max_idle_per_host(0)
         };
         Ok(builder
             .user_agent(AGENT)

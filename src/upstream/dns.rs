@@ -19,15 +19,15 @@ use super::lack::is_local;
 use crate::domain::address::{self, AddressRefusal};
 use crate::runtime::task;
 
-/// Where there is an older answer, a lookup may take so long.
+/// The longest time that a lookup may take where there is an older answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long lookups hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DnsPolicy {
-    /// An answer.
+    /// How long an address that was found is kept.
     pub ttl: Duration,
-    /// A failure.
+    /// How long a failed lookup is kept.
     pub negative_ttl: Duration,
     /// An answer beyond `ttl`, while lookups fail.
     pub max_stale: Duration,
@@ -39,7 +39,7 @@ pub enum LookupError {
     /// The operating system found none.
     #[error("{host} cannot be looked up: {why}")]
     NotFound {
-        /// The name.
+        /// The host's name.
         host: String,
         /// What the operating system says.
         why: Arc<str>,
@@ -47,7 +47,7 @@ pub enum LookupError {
     /// It could not be looked up, for lack of something here.
     #[error("this machine lacks what it takes to look {host} up: {why}")]
     Local {
-        /// The name.
+        /// The host's name.
         host: String,
         /// What the operating system says.
         why: Arc<str>,
@@ -55,11 +55,11 @@ pub enum LookupError {
     /// It leads only to addresses that are not called.
     #[error("{host} leads to {address}, {why}, which is not called")]
     Refused {
-        /// The name.
+        /// The host's name.
         host: String,
         /// The first of them.
         address: IpAddr,
-        /// Why not.
+        /// The reason.
         why: AddressRefusal,
     },
     /// The process is ending.
@@ -81,9 +81,10 @@ struct Missing {
 impl Missing {
     fn of(host: &str, Self { why, local }: Self) -> LookupError {
         let host = host.to_owned();
-        match local {
-            true => LookupError::Local { host, why },
-            false => LookupError::NotFound { host, why },
+        if local {
+            LookupError::Local { host, why }
+        } else {
+            LookupError::NotFound { host, why }
         }
     }
 }
@@ -120,7 +121,7 @@ impl DnsCache {
         Self::asking(Arc::new(lookup), terms)
     }
 
-    /// Asks `lookup`.
+    /// Resolves names by `lookup`.
     pub(super) fn asking(lookup: Lookup, terms: DnsPolicy) -> Self {
         let (sender, messages) = mpsc::unbounded_channel();
         let book = DnsTable {
@@ -212,7 +213,7 @@ struct DnsEntry {
     answer: Option<(Addresses, Instant)>,
     /// The last failure, and until when it holds.
     failure: Option<(Missing, Instant)>,
-    /// Those who wait for the lookup that is under way.
+    /// The callers that wait for the lookup under way.
     waiting: Option<Vec<oneshot::Sender<LookupResult>>>,
 }
 
@@ -229,7 +230,7 @@ impl DnsTable {
         while let Some(message) = messages.recv().await {
             match message {
                 DnsMessage::Ask(host, reply) => {
-                    // Who no longer waits need not be told.
+                    // A caller that no longer waits gets no answer.
                     drop(reply.send(self.tell(host)));
                 }
                 DnsMessage::Found(host, found) => self.found(&host, found),
@@ -240,7 +241,7 @@ impl DnsTable {
     fn tell(&mut self, host: String) -> DnsAnswer {
         let DnsPolicy { ttl, max_stale, .. } = self.terms;
         let entry = self.names.entry(host.clone()).or_default();
-        // An answer that came just now answers those who asked while it was on its way.
+        // An answer that came just now also serves callers that asked while it was on its way.
         if !ttl.is_zero()
             && let Some(known) = entry.answer(ttl)
         {

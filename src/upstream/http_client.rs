@@ -124,9 +124,10 @@ impl Transport for HttpUpstream {
                 "the connection was gone before an answer: asking once more on a fresh one"
             );
             let heard = FirstByteFlag::default();
-            let body = match body.len() > LARGE {
-                true => Body::wrap(ResponseBody::new(body, heard.clone())),
-                false => body.into(),
+            let body = if body.len() > LARGE {
+                Body::wrap(ResponseBody::new(body, heard.clone()))
+            } else {
+                body.into()
             };
             let answer = lines.call_afresh(request(url, headers, body)).await;
             heard.tell();

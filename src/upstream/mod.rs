@@ -33,7 +33,7 @@ pub struct UpstreamRequest {
 pub struct UpstreamResponse {
     /// HTTP status.
     pub status: u16,
-    /// As received.
+    /// The headers as received.
     pub headers: HeaderMap,
     /// As received; an error ends it.
     pub body: BoxStream<'static, Result<Bytes, SendError>>,
@@ -60,12 +60,12 @@ pub enum SendError {
         "this machine lacks what a connection needs (file descriptors: `ulimit -n`; local ports: `ip_local_port_range`): {0}"
     )]
     Local(String),
-    /// The connection broke.
+    /// The connection failed.
     #[error("connection broken: {0}")]
     Broken(String),
 }
 
-/// Where attempts go.
+/// Makes calls to upstreams.
 pub trait Transport: Send + Sync {
     /// Makes the call; dropping the future or the body cancels it.
     fn send(

@@ -17,14 +17,14 @@ use tokio::time::{Instant, Sleep};
 
 /// Smaller bodies are written at once, in bytes: less than what a connection's buffers take.
 pub(super) const LARGE: usize = 64 * 1024;
-/// In bytes.
+/// Bytes of one piece.
 const PIECE: usize = 64 * 1024;
 /// Between pieces: the least that the timer knows.
 const PAUSE: Duration = Duration::from_millis(1);
-/// An answer that came early gets so long to be read before more of the body goes out.
+/// How long an early answer gets to be read before more of the body is sent.
 const HEARING: Duration = Duration::from_secs(1);
 
-/// The body.
+/// A request body in pieces.
 pub(super) struct ResponseBody {
     rest: Bytes,
     /// Until the next piece goes out.
@@ -33,12 +33,12 @@ pub(super) struct ResponseBody {
     hearing: bool,
 }
 
-/// Tells a body that its answer has begun.
+/// Notifies a body that its answer has begun.
 #[derive(Clone, Default)]
 pub(super) struct FirstByteFlag(Arc<AtomicBool>);
 
 impl FirstByteFlag {
-    /// It has begun.
+    /// Notifies the body.
     pub(super) fn tell(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

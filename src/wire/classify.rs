@@ -27,7 +27,7 @@ use crate::domain::outcome::{Class, Failure};
 
 /// Classifies an answer that is not a 2xx.
 ///
-/// `kind` says whose errors these are (`config::hosts`), empty when nobody knows; the body may still be
+/// `kind` is the kind of provider (`config::hosts`), empty when unknown; the body may still be
 /// compressed; `operation` is what was asked for; `wall_now` is the time of the answer, against which dates in it are measured. For an exhausted
 /// quota the hint is the moment its allowance returns, if the answer tells; a short-lived limit's reset is not.
 pub fn classify(
@@ -101,6 +101,12 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
         })
         .or_else(|| own?.by_status(status?));
     match said {
+        // Many a server has words of its own for a prompt that is too long, and a type that says nothing.
+        Some(Class::CallerFault) | None
+            if matches!(status, Some(400 | 413 | 422)) && size::exceeded_window(doc).is_some() =>
+        {
+            (Class::ContextOverflow, true)
+        }
         Some(Class::ModelGone) if may_be_the_operation(operation, doc) => (Class::NotOffered, true),
         Some(class) => (class, true),
         None => (
@@ -120,8 +126,8 @@ static DOES_NOT_DO: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Whether a model is said to be unknown that may serve chat as before: whoever asks for embeddings from a model that
-/// makes none is told so in the same words by many.
+/// Whether the error may be about the operation rather than the model: many providers answer a request for embeddings
+/// from a chat model as if the model were unknown.
 fn may_be_the_operation(operation: Operation, doc: &Doc) -> bool {
     let regex = DOES_NOT_DO.as_ref();
     operation != Operation::Chat && regex.is_some_and(|regex| regex.is_match(doc.text().as_bytes()))

@@ -1,5 +1,5 @@
-//! What was said in a request and its answer, in the form in which GenAI's conventions put it on spans: messages of a
-//! role and parts (`gen_ai.input.messages` and its relatives). Media are named, not told.
+//! The texts of a request and its answer, in the form of OpenTelemetry's GenAI conventions: messages of a
+//! role and parts (`gen_ai.input.messages` and its relatives). Media are named, not included.
 //! <https://github.com/open-telemetry/semantic-conventions-genai>
 
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use crate::domain::dialect::Operation;
 use crate::wire::json;
 use crate::wire::sse::RawEvent;
 
-/// Each attribute has at most so many bytes.
+/// The largest size of each attribute in bytes.
 const LIMIT: usize = 16 * 1024;
-/// So much of one text is told.
+/// The part of one text that is included.
 const LONGEST: usize = LIMIT * 3 / 4;
-/// So much of a stream is kept.
+/// The bytes of a stream that are kept.
 const MOST: usize = 64 * 1024;
 
 /// The bodies of one request, as they came and went.
@@ -24,7 +24,7 @@ pub struct RequestContent {
     pub request: Bytes,
     /// A whole answer, readable.
     pub answer: Option<Bytes>,
-    /// A streamed answer.
+    /// The text of a streamed answer.
     pub spoken: Option<Spoken>,
 }
 
@@ -32,7 +32,7 @@ pub struct RequestContent {
 #[derive(Clone, Debug, Default)]
 pub struct Spoken(String);
 
-/// As spans tell it, each in JSON.
+/// The attributes of a span, each in JSON.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rendered {
     /// The messages of the request, the latest if not all have room.
@@ -110,7 +110,7 @@ impl RequestContent {
         self.request.len() + answer + spoken
     }
 
-    /// As spans tell it; every text goes through `mask`.
+    /// Renders the attributes of a span; every text goes through `mask`.
     pub fn rendered(&self, operation: Operation, mask: &dyn Fn(&str) -> String) -> Rendered {
         let teller = ContentRenderer { mask };
         let request = json::value(&self.request).unwrap_or_default();
@@ -224,7 +224,7 @@ impl ContentRenderer<'_> {
                 let texts = self.parts(&item["content"]);
                 let texts = texts.iter().filter_map(|part| part["content"].as_str());
                 let text = texts.collect::<Vec<_>>().join("\n");
-                // Masked already.
+                // It is masked already.
                 let id = field("tool_call_id");
                 parts.push(json!({"type": "tool_call_response", "id": id, "response": text}));
             }

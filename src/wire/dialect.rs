@@ -80,11 +80,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// choice.
     fn note(&self, answered: &mut ResponseMeta, event: &RawEvent);
 
-    /// Whether the rest of an answer to this request may come from another attempt.
+    /// Whether another attempt may continue an answer to this request.
     fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
 
-    /// The request, in the caller's dialect, that asks `model` for the rest of an answer of which `sent` is there, and
-    /// which cost about `spent` tokens. `None` when it cannot be asked that way.
+    /// The request, in the caller's dialect, that asks `model` to continue an answer after `sent`, which took about `spent`
+    /// tokens. `None` when it cannot be expressed.
     fn continued(
         &self,
         doc: &RequestDoc,
@@ -245,7 +245,7 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// The list of models.
     fn models(&self, entries: &[ModelEntry]) -> Bytes;
 
-    /// One model.
+    /// The description of one model.
     fn model(&self, entry: &ModelEntry) -> Bytes;
 
     /// What it calls the fields of the neutral form, for naming those that were lost.

@@ -7,16 +7,17 @@ use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
 use super::gemini::Gemini;
 use super::openai::OpenAi;
+use super::responses::Responses;
 use crate::domain::dialect::Operation;
 
 /// What a provider speaks.
 pub type Dialect = &'static dyn UpstreamDialect;
 
-/// What an upstream may speak. The first one holds where nothing else is said.
-pub static UPSTREAM: [Dialect; 4] = [&OpenAi, &Anthropic, &Gemini, &EchoDialect];
+/// The dialects of upstreams. The first one is the default.
+pub static UPSTREAM: [Dialect; 5] = [&OpenAi, &Anthropic, &Gemini, &Responses, &EchoDialect];
 
 /// What a caller may speak. The first one answers where no operation was asked for.
-pub static CALLER: [&dyn CallerDialect; 3] = [&OpenAi, &Anthropic, &Gemini];
+pub static CALLER: [&dyn CallerDialect; 4] = [&OpenAi, &Anthropic, &Gemini, &Responses];
 
 /// What a provider speaks if its configuration does not say.
 pub fn usual() -> Dialect {

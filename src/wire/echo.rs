@@ -22,7 +22,7 @@ pub struct Echo<'a> {
     pub created: u64,
 }
 
-/// An echo's answer.
+/// An answer of the echo provider.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Echoed {
     /// A whole answer.

@@ -24,7 +24,7 @@ use zstd::stream::write::Decoder as ZstdDecoder;
 use gunzip::Gunzip;
 use sink::Sink;
 
-/// So many codings may lie on top of each other. Nobody sends more than one; each costs the time of a whole body.
+/// The most codings on top of each other. Servers use one; each takes the time of a whole body.
 const MOST: usize = 3;
 /// The logarithm of the largest window of zstd that a receiver must support, and may insist on (RFC 9659, 3).
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -37,14 +37,14 @@ const BUFFER: usize = 16 * 1024;
 /// What may be sent here, for `accept-encoding`.
 pub const TAKEN: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd, identity");
 
-/// One coding.
+/// One content coding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Coding {
     /// RFC 1952, any number of members.
     Gzip,
     /// RFC 1950, or RFC 1951 without a wrapper, which some programs send under the same name.
     Deflate,
-    /// RFC 7932.
+    /// Brotli (RFC 7932).
     Brotli,
     /// RFC 8878, any number of frames, with windows of at most 8 MiB.
     Zstd,
@@ -104,9 +104,10 @@ pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
             found.push(Coding::named(name).ok_or_else(unknown)?);
         }
     }
-    match found.len() > MOST {
-        true => Err(CodingError::TooMany),
-        false => Ok(found),
+    if found.len() > MOST {
+        Err(CodingError::TooMany)
+    } else {
+        Ok(found)
     }
 }
 
@@ -176,7 +177,7 @@ pub enum DecodeError {
     /// It is not what its coding says, or only a part of it.
     #[error("it is not valid {0}, or was cut")]
     Broken(Coding),
-    /// It is whole, and bytes that are not its own follow. Told apart for gzip and deflate alone.
+    /// It is complete, and other bytes follow. Only detected for gzip and deflate.
     #[error("bytes follow the end of its {0}")]
     Trailing(Coding),
 }
@@ -372,9 +373,10 @@ impl Layer {
             Machine::Deflate(deflate) => deflate.ended,
             _ => false,
         };
-        Err(match ended {
-            true => DecodeError::Trailing(self.coding),
-            false => DecodeError::Broken(self.coding),
+        Err(if ended {
+            DecodeError::Trailing(self.coding)
+        } else {
+            DecodeError::Broken(self.coding)
         })
     }
 }
@@ -456,9 +458,10 @@ impl Inflate {
     }
 
     fn finish(&self) -> io::Result<()> {
-        match self.ended {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        if self.ended {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct ErrorBody<'a> {
     /// OpenAI's error type.
     #[serde(rename = "type")]
     pub kind: &'a str,
-    /// The contract's code.
+    /// The error code of Pointsman.
     pub code: &'a str,
     /// The field at fault, if one is.
     pub param: Option<&'a str>,
@@ -49,7 +49,7 @@ pub struct AttemptLine<'a> {
     pub status: Option<u16>,
     /// From the request's arrival to the attempt's end, in milliseconds.
     pub after_ms: u64,
-    /// The first of what the upstream said, without anything that looks like a key.
+    /// The beginning of the upstream's error text, with keys masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
 }

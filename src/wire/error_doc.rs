@@ -59,7 +59,7 @@ pub(super) enum ErrorField {
 }
 
 impl ErrorField {
-    /// Whether a fact about this field is one about the other, which may stand for several.
+    /// Whether a fact about this field applies to `asked`, which may mean several fields.
     fn answers(self, asked: Self) -> bool {
         self == asked
             || (asked == Self::Name && matches!(self, Self::Code | Self::Type | Self::Metadata))
@@ -126,12 +126,12 @@ impl Doc {
         self.context
     }
 
-    /// Whether an API answered: the body is JSON, and quotes no page of something that stood before the API.
+    /// Whether an API sent the error: the body is JSON, and quotes no page of a proxy in front of the API.
     pub(super) fn is_of_an_api(&self) -> bool {
         self.says(ErrorField::Body, "json")
     }
 
-    /// Whether the API only passes on what a proxy, or something else that is no API, said to it.
+    /// Whether the API only passes on the page of a proxy, or of another server that is no API.
     fn quotes_a_page(&self) -> bool {
         let is_api = self.says(ErrorField::Body, "json");
         let text = self.text.to_ascii_lowercase();
@@ -216,7 +216,7 @@ impl Doc {
     }
 
     fn read_body(&mut self, body: &Map<String, Value>) {
-        // Where an error may be, the most telling place first: its message is the one shown.
+        // The places of an error, the most specific first: its message is the one shown.
         let response = body
             .get("response")
             .and_then(|response| response.get("error"));
@@ -367,9 +367,10 @@ fn utf8(body: &[u8]) -> Cow<'_, [u8]> {
     };
     let units = body.chunks_exact(2).map(|unit| {
         let unit = unit.try_into().unwrap_or_default();
-        match little {
-            true => u16::from_le_bytes(unit),
-            false => u16::from_be_bytes(unit),
+        if little {
+            u16::from_le_bytes(unit)
+        } else {
+            u16::from_be_bytes(unit)
         }
     });
     let text =

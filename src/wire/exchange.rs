@@ -37,6 +37,8 @@ pub struct Exchange {
     operation: Operation,
     /// What the upstream is asked for.
     own: Operation,
+    /// Custom tools go as functions.
+    plain_tools: bool,
 }
 
 /// A call, but for its headers.
@@ -44,10 +46,12 @@ pub struct Exchange {
 pub struct Outgoing {
     /// Where it goes, below the API root.
     pub path: Cow<'static, str>,
-    /// What it says.
+    /// The translated body.
     pub body: Bytes,
-    /// What the caller said and the upstream's dialect cannot, in the caller's words.
+    /// The parts of the request that the upstream's dialect cannot express, in the caller's words.
     pub dropped: Dropped,
+    /// Whether it was translated and has custom tools in it, which not every upstream knows.
+    pub has_custom_tools: bool,
 }
 
 impl Exchange {
@@ -83,7 +87,17 @@ impl Exchange {
             upstream,
             operation,
             own,
+            plain_tools: false,
         })
+    }
+
+    /// The same for an upstream that knows no tools but functions.
+    #[must_use]
+    pub fn with_plain_tools(self) -> Self {
+        Self {
+            plain_tools: true,
+            ..self
+        }
     }
 
     /// Whether bytes pass as they came.
@@ -108,12 +122,13 @@ impl Exchange {
                 path,
                 body: self.upstream.body(doc, model, params),
                 dropped: Dropped::default(),
+                has_custom_tools: false,
             });
         }
         if let Some(adapter) = self.upstream.adapter(self.operation) {
             let made = adapter.request(doc, model, params);
             let (body, losses) = made.map_err(Unfit::Unreadable)?;
-            return self.fit((path, body), &losses, rejects);
+            return self.fit(path, body, false, &losses, rejects);
         }
         let request = self.caller.decode_request(self.operation, doc);
         let request = request.ok_or(Unfit::NoSuchOperation)?;
@@ -124,16 +139,22 @@ impl Exchange {
         request.model = Some(model.to_owned());
         if self.operation.counts() {
             let body = self.upstream.encode_count(request);
-            return self.fit((path, body), &Losses::new(), rejects);
+            return self.fit(path, body, false, &Losses::new(), rejects);
         }
+        if self.plain_tools {
+            request.make_tools_plain();
+        }
+        let has_custom_tools = request.has_custom_tools();
         let (body, losses) = self.upstream.encode_request(request, params);
-        self.fit((path, body), &losses, rejects)
+        self.fit(path, body, has_custom_tools, &losses, rejects)
     }
 
     /// A call of which this was left out; with `rejects` only if that is nothing.
     fn fit(
         &self,
-        (path, body): (Cow<'static, str>, Bytes),
+        path: Cow<'static, str>,
+        body: Bytes,
+        has_custom_tools: bool,
         losses: &Losses,
         rejects: bool,
     ) -> Result<Outgoing, Unfit> {
@@ -145,6 +166,7 @@ impl Exchange {
                 path,
                 body,
                 dropped,
+                has_custom_tools,
             }),
         }
     }

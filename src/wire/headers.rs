@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 /// What makes the calls: `user-agent`, unless the provider's configuration names another one.
 pub const AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"));
 
-/// So much of a caller's `user-agent` goes on, in bytes.
+/// The bytes of a caller's `user-agent` that are passed on.
 const CALLERS_AGENT: usize = 512;
 use super::token;
 
@@ -104,10 +104,10 @@ pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&both).ok()
 }
 
-/// So many lines of an answer go back at most, besides [`is_vital`] ones: clients give up at 100 (hyper, Python's
-/// http.client), and some are added here.
+/// The most header lines of an answer that are passed on, besides [`is_vital`] ones: clients fail at 100 (hyper,
+/// Python's http.client), and some are added here.
 const MOST_LINES: usize = 64;
-/// So many bytes of names and values go back at most, besides [`is_vital`] ones: clients and proxies give up at 16 KiB
+/// The most bytes of names and values that are passed on, besides [`is_vital`] ones: clients and proxies fail at 16 KiB
 /// (Node, h11) or half of it.
 const MOST_BYTES: usize = 6 * 1024;
 
@@ -116,8 +116,8 @@ fn is_vital(name: &str) -> bool {
     name.starts_with("content-") || name.starts_with("retry-after") || name == "x-should-retry"
 }
 
-/// Makes the idempotency keys of a call this client's own: to an upstream all clients are one account, which would answer
-/// one's request with what another one asked for. The same client's same key stays the same.
+/// Makes idempotency keys unique per client: to an upstream all clients are one account, and it would answer
+/// one's request with another one's answer. The same client's same key stays the same.
 pub fn own_idempotency_keys(headers: &mut HeaderMap, client: &str) {
     let header::Entry::Occupied(mut entry) = headers.entry(IDEMPOTENCY_KEY) else {
         return;
@@ -139,7 +139,7 @@ pub fn forward_response_headers(headers: &HeaderMap) -> (HeaderMap, Vec<&HeaderN
     let mut out = HeaderMap::with_capacity(headers.len().min(MOST_LINES) + 4);
     let mut left_out = Vec::new();
     for (name, value) in headers {
-        // What says how to read the body stays, whoever wants it away.
+        // Headers that are needed to read the body stay, even if `connection` names them.
         let by_name = names(&hops, name) && !name.as_str().starts_with("content-");
         if is_dropped(name.as_str()) || by_name {
             continue;

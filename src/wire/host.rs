@@ -20,10 +20,10 @@ pub enum NamedHost<'a> {
 /// Why a request's host makes it a malformed request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HostFault {
-    /// There is none.
+    /// There is no host.
     #[error("the request has no Host header, which HTTP/1.1 requires: send one")]
     Missing,
-    /// There are several.
+    /// There are several hosts.
     #[error("the request has more than one Host header: send one")]
     Several,
     /// It is no host, or no port.
@@ -134,7 +134,7 @@ pub fn is_fixed(host: &str) -> bool {
             .is_some_and(|end| end.eq_ignore_ascii_case(".localhost"))
 }
 
-/// Whether the host is one of these names. A name that begins with `*.` stands for everything below it.
+/// Whether the host is one of these names. A name that begins with `*.` matches all subdomains.
 pub fn is_one_of(host: &str, names: &[String]) -> bool {
     let (name, _) = parts(host);
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -22,7 +22,7 @@ pub struct StreamEvent {
     pub finished: u128,
     /// A text that only keeps the connection open. Clients take any data for JSON: they are better off without it.
     pub ping: bool,
-    /// Nothing follows.
+    /// The stream ends here.
     pub done: bool,
     /// Not what was asked for.
     pub malformed: bool,
@@ -59,7 +59,7 @@ pub enum Inspection {
     Good(Option<Usage>),
     /// An error in spite of its status.
     ErrorInside(ErrorDoc),
-    /// Neither.
+    /// Neither an answer nor an error.
     Malformed(&'static str),
 }
 

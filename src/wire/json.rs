@@ -1,8 +1,8 @@
-//! Looking at JSON that others wrote without building it: a value that was read takes many times its bytes (a small
+//! Reads JSON of others without building values: a value takes many times its bytes (a small
 //! object some 650 bytes), so that a body of 25 MiB could take more than a gibibyte.
 //!
-//! Texts are walked, lists are counted, and where a value has to be built it has a bounded number of parts. What is
-//! walked has been checked to be JSON before; anything else gives some texts or none, and ends.
+//! Strings are scanned, lists are counted, and where a value has to be built it has a bounded number of parts. The
+//! input has been validated as JSON before; other input gives some strings or none, and the scan ends.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -24,7 +24,7 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Text that is meant as it stands.
+    /// Text that has no escapes.
     pub fn plain(raw: &'a str) -> Self {
         Self {
             raw,
@@ -47,17 +47,19 @@ impl<'a> Text<'a> {
 
     /// Whether it is this.
     pub fn is(self, other: &str) -> bool {
-        match self.escaped {
-            false => self.raw == other,
-            true => self.chars().eq(other.chars()),
+        if self.escaped {
+            self.chars().eq(other.chars())
+        } else {
+            self.raw == other
         }
     }
 
     /// Whether it begins with this.
     pub fn starts_with(self, other: &str) -> bool {
-        match self.escaped {
-            false => self.raw.starts_with(other),
-            true => self.chars().take(other.chars().count()).eq(other.chars()),
+        if self.escaped {
+            self.chars().take(other.chars().count()).eq(other.chars())
+        } else {
+            self.raw.starts_with(other)
         }
     }
 
@@ -257,11 +259,11 @@ fn beyond_value(bytes: &[u8], at: usize) -> usize {
 /// How many values a list has, and those at its ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct List<'a> {
-    /// So many.
+    /// The number of elements.
     pub len: usize,
-    /// The first one.
+    /// The first element.
     pub first: Option<&'a RawValue>,
-    /// The last one.
+    /// The last element.
     pub last: Option<&'a RawValue>,
 }
 
@@ -318,7 +320,7 @@ pub fn any_item(raw: &[u8], fits: impl FnMut(&RawValue) -> bool) -> Option<bool>
     reader.deserialize_seq(Items(fits)).ok()
 }
 
-/// A value is built of at most so many parts: with some 650 bytes for the dearest of them about 42 MiB. Requests of
+/// The most parts of a value: with some 650 bytes for the largest of them about 42 MiB. Requests of
 /// agents have some thousands.
 pub const MOST_PARTS: usize = 65_536;
 /// The same for an error: some 2.6 MiB. Errors that validators list field by field have some hundreds of parts.
@@ -361,7 +363,7 @@ struct Budget {
     exceeded: Cell<bool>,
 }
 
-/// Builds a value while parts are left; the rest is only checked.
+/// Builds a value while parts are left; then it only validates.
 #[derive(Clone, Copy)]
 struct Bounded<'a>(&'a Budget);
 

@@ -17,13 +17,13 @@ enum Rest {
     Loose,
     /// The same. Names of models and deployments have the prefix too.
     Named,
-    /// At least so many letters, digits, `-` and `_`: the prefix is also a beginning of ordinary words.
+    /// At least this many letters, digits, `-` and `_`: the prefix also begins ordinary words.
     Long(usize),
-    /// At least so many letters and digits without anything in between: the same.
+    /// At least this many letters and digits without a break: the prefix also begins ordinary words.
     Solid(usize),
-    /// Exactly so many capitals and digits.
+    /// Exactly this many capitals and digits.
     Capitals(usize),
-    /// At least so many characters of base64.
+    /// At least this many characters of base64.
     Base64(usize),
     /// The header, the payload and maybe the signature of a JWT.
     Jwt,
@@ -82,8 +82,8 @@ const FORMS: &[(&str, Rest)] = &[
     ("eyJ", Rest::Jwt),
 ];
 
-/// A regular expression for every form, whole or partly masked by whoever quotes it (`sk-abc****wxyz`). Of the loose
-/// ones at least `least` characters must follow the prefix.
+/// A regular expression for every form, whole or partly masked by an error that quotes it (`sk-abc****wxyz`). Of the
+/// loose ones at least `least` characters must follow the prefix.
 pub(crate) fn pattern(least: usize) -> String {
     let prefixes: Vec<String> = FORMS
         .iter()
@@ -119,8 +119,8 @@ pub fn begins_like_key(text: &str) -> bool {
         .any(|(prefix, _)| text.starts_with(prefix))
 }
 
-/// Whether what [`pattern`] found is a key and no name. A key that somebody masked is one; others must have what nobody
-/// would choose as a name.
+/// Whether a match of [`pattern`] is a key and no name. A masked key is one; others must have random parts, unlike
+/// chosen names.
 pub(crate) fn is_key(found: &str) -> bool {
     if found.contains(['*', '•', '…']) || found.contains("...") {
         return true;
@@ -148,10 +148,10 @@ static RUN: LazyLock<Option<Regex>> =
 /// What separates the parts of a name.
 const SEPARATORS: [char; 6] = ['-', '_', '/', '.', '+', '='];
 
-/// So many characters in random parts make a key of what begins like one: errors quote keys shortened. In names of
-/// models such parts (`8x22B`, `WizardLM`) are shorter, or these do not begin like a key.
+/// With this many characters in random parts a match that begins like a key is one: errors quote keys shortened. In
+/// names of models such parts (`8x22B`, `WizardLM`) are shorter, or these do not begin like a key.
 const NAMED_RANDOM: usize = 8;
-/// So many make one of what does not begin like one: ids in names of resources have up to 12, keys 20 and more.
+/// The same for a match that does not begin like a key: ids in names of resources have up to 12, keys 20 and more.
 const RANDOM: usize = 16;
 
 /// A part of a name that a person made: a word, an abbreviation, a number, a version.
@@ -182,7 +182,7 @@ fn is_mixed(part: &str) -> bool {
     small && large || (small || large) && has(u8::is_ascii_digit)
 }
 
-/// The characters of a run, in all, that are in parts which nobody chose as a word, a number or a version.
+/// The number of a run's characters that are in parts other than words, numbers and versions.
 fn random(run: &str) -> usize {
     let parts = run.split(SEPARATORS);
     let random = parts.filter(|part| !is_word(part) && is_mixed(part));

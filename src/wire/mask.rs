@@ -1,4 +1,4 @@
-//! Masks what should not leave in a text that is told of: what an operator's patterns find, e-mail addresses, tokens, and
+//! Masks secrets in recorded texts: matches of an operator's patterns, e-mail addresses, tokens, and
 //! the keys of upstreams.
 
 use std::borrow::Cow;
@@ -9,10 +9,10 @@ use regex::{Captures, Regex};
 use super::key_forms;
 use super::redact::Redactor;
 
-/// What stands in their place.
+/// The replacement of a secret.
 const MASK: &str = "****";
 
-/// In a text that people wrote less than so many characters behind a key's prefix are more likely a word (`sk-learn`).
+/// In prose, fewer characters than this behind a key's prefix are more likely a word (`sk-learn`).
 const LEAST: usize = 12;
 
 /// E-mail addresses and bearer tokens.
@@ -29,17 +29,17 @@ static USUAL: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static KEYS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&key_forms::pattern(LEAST)).ok());
 
-/// What is masked.
+/// Masks secrets in texts.
 #[derive(Clone, Debug, Default)]
 pub struct Mask {
     own: Vec<Regex>,
 }
 
 impl Mask {
-    /// With patterns of one's own, which come first.
+    /// With patterns of the operator, which are applied first.
     ///
     /// # Errors
-    /// The first pattern that is none, and why.
+    /// The first invalid pattern, and why.
     pub fn new(patterns: &[String]) -> Result<Self, String> {
         let own = patterns.iter().map(|text| {
             let pattern = Regex::new(text);

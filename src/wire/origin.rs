@@ -1,6 +1,6 @@
-//! What a browser says of the page that sent a request (`Origin`, RFC 6454; `Sec-Fetch-Site`, Fetch Metadata), and to
-//! which pages it is told that they may read the answer (CORS, the Fetch standard). Programs that are no browsers send
-//! none of these headers.
+//! The headers by which a browser identifies the page of a request (`Origin`, RFC 6454; `Sec-Fetch-Site`, Fetch
+//! Metadata), and those that allow pages to read the answer (CORS, the Fetch standard). Programs that are no browsers
+//! send none of these headers.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::sse::RawEvent;
 
-/// So many of the first events of a response are searched for what it says of itself.
+/// The first events of a response that are searched for its metadata.
 const FIRST_EVENTS: u64 = 8;
 
 /// What a caller has of a streamed response: as much as an event that ends it must repeat.

@@ -44,16 +44,16 @@ pub(super) struct DailyLimit {
     pub(super) words: &'static [&'static str],
     /// This fact means it.
     pub(super) fact: Option<(ErrorField, &'static str)>,
-    /// Whose midnight.
+    /// The time zone in which daily limits are renewed at midnight.
     pub(super) midnight: Midnight,
     /// It counts more than the hints that come with it, which are about another limit.
     pub(super) overrides: bool,
 }
 
-/// Whose midnight.
+/// The time zone of a daily limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Midnight {
-    /// Everywhere the same.
+    /// UTC.
     Utc,
     /// In Los Angeles.
     Pacific,

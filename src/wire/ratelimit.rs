@@ -1,8 +1,8 @@
-//! When to come back, as an upstream tells it: in headers, in the body's fields, in its words.
+//! Hints when to retry: in an answer's headers, in the body's fields, in its texts.
 //!
-//! All that it says is read in every form; nonsense (not a number, negative, further away than [`MAX_HINT`]) is as if
-//! it were not there, and so is a zero or a moment in the past: an upstream that refuses is not ready now. Of what is
-//! left the longest counts. The caller clamps.
+//! Every form is read; invalid values (not a number, negative, further away than [`MAX_HINT`]) are ignored,
+//! and so is a zero or a moment in the past: an upstream that refuses is not ready now. Of the
+//! others the longest counts. The caller clamps it.
 
 mod allowances;
 mod calendar;
@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(15 * 60);
 
 /// How long the upstream asks us to stay away, from `wall_now` on. Never zero.
 ///
-/// What is said outright counts: in headers (`retry-after` and its relatives), in the body (`retryDelay`,
+/// Explicit hints count: in headers (`retry-after` and its relatives), in the body (`retryDelay`,
 /// `resets_in_seconds` and theirs) and in words ("try again in 7.66s"); the longest of them, and a limit that is used
 /// up and comes back as a whole, if that takes longer. Else the headers that say when limits are renewed: the longest
 /// of those that are used up, or when none is, the shortest that may have refused. `body` is not compressed any more.
@@ -143,7 +143,7 @@ pub fn quota_reset(
     named.or_else(|| midnight(daily?))
 }
 
-/// What the upstream says in so many words, and the limits that it says are used up.
+/// The explicit hints, and the limits that are used up.
 fn outright(
     headers: &HeaderMap,
     doc: &Doc,

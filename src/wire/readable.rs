@@ -1,7 +1,7 @@
 //! What a body is by its first bytes.
 
-/// Whether an answer that begins like this is an event stream, whatever its label says. `None` when it takes more bytes
-/// to tell.
+/// Whether an answer with this beginning is an event stream, whatever its content type. `None` when more bytes are
+/// needed to decide.
 pub fn looks_like_events(start: &[u8]) -> Option<bool> {
     const FIELDS: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b"error"];
     const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,7 +1,7 @@
-//! Whether an answer may begin with silence, because the model thinks first and says nothing of it.
+//! Whether an answer may begin with silence, because the model reasons first without any output.
 //!
-//! Nothing in a request or an answer tells that beforehand, so it goes by names: the models that reason unless they are
-//! told not to, as their makers document them. A model that is listed here by mistake loses an earlier failover; one
+//! Requests and answers do not show that beforehand, so it goes by names: the models that reason by default,
+//! as their makers document them. A model that is listed here by mistake loses an earlier failover; one
 //! that is missing would lose answers. So families that reason at times are listed. Claude reasons only when the request
 //! asks for it, and is not.
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::request::RequestDoc;
 
-/// Parts of names, one after the other, as they stand between `-`, `_`, `.`, `:`, `@` and `/`.
+/// Parts of names, one after the other, as they occur between `-`, `_`, `.`, `:`, `@` and `/`.
 const REASON: &[&[&str]] = &[
     // OpenAI, and the open weights.
     &["o1"],
@@ -75,7 +75,7 @@ const FIELDS: [&str; 7] = [
     "chat_template_kwargs",
 ];
 
-/// Whether a model of this name reasons unless it is told not to.
+/// Whether a model of this name reasons by default.
 pub fn model_reasons(model: &str) -> bool {
     let parts = || model.split(['-', '_', '.', ':', '@', '/', ' ']);
     let parts: Vec<&str> = parts().collect();

@@ -1,9 +1,9 @@
-//! Masks credentials in what an upstream says about a failure: `Incorrect API key provided: sk-…` must reach neither
+//! Masks credentials in what an upstream sends about a failure: `Incorrect API key provided: sk-…` must reach neither
 //! the caller nor the log.
 //!
 //! Upstreams echo a key whole, in part (`sk-proj-abcd****wxyz`, "ending in wxyz"), and in whatever their answer is written
 //! in. So the text is searched as it is, with its escapes undone, and as base64, hexadecimal and decimal bytes, each
-//! inside of the other up to three deep; case and what stands between letters and digits do not matter
+//! inside of the other up to three deep; case and separators between letters and digits do not matter
 //! (`redact/disguise.rs`, `redact/search.rs`). What is found is replaced in place: the rest of the answer stays byte for
 //! byte as it was.
 
@@ -18,14 +18,14 @@ use memchr::memmem;
 use disguise::TextView;
 use search::{PIECE, SecretPieces};
 
-/// What stands in a key's place.
+/// The replacement of a key.
 const MASK: &[u8] = b"****";
 /// Disguises inside of disguises.
 const DEPTH: u8 = 3;
-/// A search looks at no more bytes than so many times the text, in all disguises together. Ordinary texts take one to
+/// The most bytes that a search reads, as a multiple of the text, in all disguises together. Ordinary texts take one to
 /// three times their size; only texts that are made for it take more.
 const MAX_WORK: usize = 6;
-/// Small texts may take so many bytes of work in any case.
+/// The bytes that may be read of small texts in any case.
 const MIN_WORK: usize = 64 * 1024;
 
 /// The credentials of one call, or of several. It borrows them: nothing is copied but eight bytes at a time for the
@@ -42,12 +42,12 @@ struct Secret<'a> {
     known_by: KnownBy,
 }
 
-/// How much of a secret has to stand in a text.
+/// How much of a secret must be in a text to count as a find.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum KnownBy {
     /// Any piece of it: it is random.
     Pieces,
-    /// All of it: it is made of words (`sk-no-key-required`, `lm-studio`), whose pieces stand everywhere.
+    /// All of it: it is made of words (`sk-no-key-required`, `lm-studio`), whose pieces occur in ordinary texts.
     Whole,
     /// All of it, and only in texts, not in heads: it is no credential.
     WholeInTexts,
@@ -55,9 +55,10 @@ enum KnownBy {
 
 impl KnownBy {
     fn of_credential(bytes: &[u8]) -> Self {
-        match is_words(bytes) {
-            true => Self::Whole,
-            false => Self::Pieces,
+        if is_words(bytes) {
+            Self::Whole
+        } else {
+            Self::Pieces
         }
     }
 }
@@ -76,7 +77,7 @@ pub enum SearchResult {
 /// What has been found in a text.
 struct SecretMatches {
     spans: Vec<Range<usize>>,
-    /// So many bytes may still be looked at.
+    /// The bytes that may still be read.
     work: usize,
     /// Whether that was not enough.
     too_deep: bool,
@@ -136,7 +137,7 @@ impl<'a> Redactor<'a> {
         heads
     }
 
-    /// Whether a credential stands there whole and as it is.
+    /// Whether the text contains a whole credential as it is.
     pub fn is_in(&self, text: &[u8]) -> bool {
         let mut credentials = self.secrets.iter();
         credentials.any(|secret| {
@@ -144,7 +145,8 @@ impl<'a> Redactor<'a> {
         })
     }
 
-    /// Whether a piece of a credential stands there, in any disguise. Shortened keys and ends of keys do not count.
+    /// Whether the text contains a piece of a credential, in any disguise. Shortened keys and ends of keys do not
+    /// count.
     pub fn is_told_in(&self, text: &[u8]) -> bool {
         let found = self.found(text, false);
         found.too_deep || !found.spans.is_empty()
@@ -302,7 +304,7 @@ fn words_of(name: &str) -> impl Iterator<Item = String> {
     words.into_iter().filter(|word| !word.is_empty())
 }
 
-/// Words are at most so long, in letters; what is longer without a break is random.
+/// The longest words, in letters; longer runs are random.
 const LONGEST_WORD: usize = 12;
 
 /// Whether a credential is made of words, as placeholders are where a server asks for none: small letters alone, in
@@ -321,8 +323,8 @@ pub fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(view.bytes.into_owned()).ok()
 }
 
-/// The parts of a header's value that can be credentials: its words but for a scheme in front (`Bearer abc`), and of
-/// each word what stands between `;` and `,`, with its name (`session=abc`) and without.
+/// The parts of a header's value that can be credentials: its words except a scheme in front (`Bearer abc`), and of
+/// each word the parts between `;` and `,`, with their names (`session=abc`) and without.
 fn parts(value: &[u8]) -> Vec<&[u8]> {
     let mut words: Vec<&[u8]> = value.split(|byte| *byte == b' ').collect();
     let is_scheme = |word: &&[u8]| word.iter().all(|b| b.is_ascii_alphabetic() || *b == b'-');
@@ -381,7 +383,7 @@ fn replaced(text: &[u8], mut spans: Vec<Range<usize>>) -> Vec<u8> {
 /// The length of a text without the beginning of an escape at its end (`\`, `\u00`): what is left in front of a mask must
 /// not make an escape of it.
 fn whole_escapes(text: &[u8]) -> usize {
-    /// `\u00e`.
+    /// The longest incomplete escape: `\u00e`.
     const LONGEST: usize = 5;
     let tail = text.len().saturating_sub(LONGEST);
     let last = text.iter().skip(tail).rposition(|byte| *byte == b'\\');
@@ -398,7 +400,7 @@ fn whole_escapes(text: &[u8]) -> usize {
     }
 }
 
-/// A mask as wide as what it stands for: the letters of UTF-16 and UTF-32 have NULs between them.
+/// A mask as wide as the secret: the letters of UTF-16 and UTF-32 have NULs between them.
 fn mask_like(secret: &[u8], out: &mut Vec<u8>) {
     let rest = secret.get(1..).unwrap_or_default();
     let wide = rest.iter().take(3).take_while(|byte| **byte == 0).count();

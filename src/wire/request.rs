@@ -32,7 +32,7 @@ pub enum RequestError {
         line: usize,
         /// From 1.
         column: usize,
-        /// The parser's words.
+        /// The parser's message.
         what: String,
     },
     /// More top-level fields than any request has: each of them costs more memory than its bytes.
@@ -41,7 +41,7 @@ pub enum RequestError {
     /// JSON, but not an object.
     #[error("the body must be a JSON object")]
     NotAnObject,
-    /// A field that may stand there once stands there twice.
+    /// A field that may occur once occurs twice.
     #[error("the field `{0}` is given twice: which one is meant?")]
     Duplicate(&'static str),
     /// A field that some readers take for another one.
@@ -50,9 +50,9 @@ pub enum RequestError {
     /// A field of the wrong type.
     #[error("the field `{field}` must be {expected}")]
     WrongType {
-        /// Which field.
+        /// The field's name.
         field: &'static str,
-        /// What belongs there.
+        /// The expected type.
         expected: &'static str,
     },
 }
@@ -169,7 +169,7 @@ impl RequestDoc {
         serde_json::from_slice(raw).ok()
     }
 
-    /// Lets the body go once nobody will be asked any more. What does not need it is known still.
+    /// Drops the body when no other upstream will be asked. Facts that were read from it stay.
     pub fn release(&mut self) {
         self.body = Bytes::new();
         self.fields = Vec::new();
@@ -288,8 +288,8 @@ impl RequestDoc {
         out.freeze()
     }
 
-    /// The same request with these fields, as JSON, in their own place where they stand and at the end where they
-    /// do not. `None` when one of them stands there twice: nobody knows which one counts.
+    /// The same request with these fields, as JSON, in place of existing ones, and at the end where there are
+    /// none. `None` when one of them occurs twice, since readers differ in which one they take.
     pub fn with(&self, fields: &[(&str, Vec<u8>)]) -> Option<Self> {
         let mut placed: Vec<(Range<usize>, &[u8])> = Vec::new();
         let mut appended: Vec<(&str, &[u8])> = Vec::new();
@@ -352,9 +352,12 @@ impl RequestDoc {
             let Some(Ok(raw)) = raw else { continue };
             let flow = match name {
                 "tools" => each(Text::plain(raw)),
-                _ => json::texts(raw, is_blob, |text| match text.starts_with("data:") {
-                    true => ControlFlow::Continue(()),
-                    false => each(text),
+                _ => json::texts(raw, is_blob, |text| {
+                    if text.starts_with("data:") {
+                        ControlFlow::Continue(())
+                    } else {
+                        each(text)
+                    }
                 }),
             };
             if flow.is_break() {
@@ -370,7 +373,7 @@ impl RequestDoc {
         }
     }
 
-    /// Whether a reader that does not tell capital letters from small ones takes it for `name`, though it is another one.
+    /// Whether a reader that ignores case takes it for `name`, though it is another one.
     fn looks_like(&self, field: &RequestField, name: &str) -> bool {
         let text = match &field.name {
             // Long s has two bytes.

@@ -1,5 +1,5 @@
-//! Going on with a streamed chat completion in another upstream's chunks: what the caller has already is left
-//! out, and the rest carries the first answer's id, model and time.
+//! Continues a streamed chat completion with another upstream's chunks: the part that the caller has is left
+//! out, and the other chunks get the first answer's id, model and time.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -11,8 +11,8 @@ use crate::wire::sse::{RawEvent, data_event};
 
 /// An answer that repeats less than this before it goes on may as well do so by chance.
 const SHORTEST_ECHO: usize = 24;
-/// Parts of the names under which upstreams give a model's reasoning. What it thinks of the rest is no part of an answer
-/// that has begun without.
+/// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
+/// that began without any.
 const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// What becomes of an event.
@@ -20,7 +20,7 @@ const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 pub enum Spliced {
     /// Nothing of it is new.
     Nothing,
-    /// This goes out.
+    /// This event is sent.
     Event(Bytes),
     /// The answer is another one: nothing of it may go out.
     Diverged,

@@ -100,7 +100,7 @@ impl RawEvent {
         matches!(self.raw.first(), Some(b'\n' | b'\r'))
     }
 
-    /// Whether it tells a client nothing at all: blank lines and comments.
+    /// Whether it has no content for a client: blank lines and comments.
     pub fn is_quiet(&self) -> bool {
         let is_quiet = |line: &[u8]| line.is_empty() || line.starts_with(b":");
         match self.raw.first() {
@@ -185,7 +185,7 @@ pub struct EventSplitter {
     scan: Scan,
 }
 
-/// Where the search for a blank line stands, over the borders of chunks.
+/// The state of the search for a blank line, across chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Scan {
     /// At the beginning of a line, without anything since the last blank line.
@@ -227,6 +227,11 @@ impl EventSplitter {
                 .extend_from_slice(&std::mem::take(&mut self.chunk));
             self.chunk = chunk;
         }
+    }
+
+    /// Bytes of an event whose end has not come yet.
+    pub fn pending(&self) -> usize {
+        self.partial.len()
     }
 
     /// The next whole event.
@@ -308,7 +313,7 @@ impl EventSplitter {
                 (Scan::Line, b'\r') => self.scan = Scan::Cr,
                 (Scan::Line | Scan::Start | Scan::LineStart | Scan::Cr, _) => {
                     self.scan = Scan::Line;
-                    // The rest of the line is of no interest.
+                    // The remaining line is not needed.
                     let rest = bytes.get(at..).unwrap_or_default();
                     at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
                     continue;

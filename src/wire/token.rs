@@ -1,6 +1,6 @@
-//! A client's token: what a request carries, and the SHA-256 of it that is all that is ever kept.
+//! A client's token: only its SHA-256 is kept.
 //!
-//! A fast hash is enough here: tokens are long and random, not passwords that somebody could try out.
+//! A fast hash is enough here: tokens are long and random, unlike passwords, so they cannot be guessed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ const GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 pub struct TokenDigest([u8; SHA256_OUTPUT_LEN]);
 
 impl TokenDigest {
-    /// Of this token.
+    /// The digest of a token.
     pub fn of(token: &[u8]) -> Self {
         let mut bytes = [0; SHA256_OUTPUT_LEN];
         let digest = digest(&SHA256, token);
@@ -48,7 +48,12 @@ impl TokenDigest {
         Some(Self(bytes))
     }
 
-    /// Its first bytes, to find it by. They tell nothing about the token that somebody could build upon.
+    /// Its 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
+    /// The first bytes of the digest, as an index. They reveal nothing useful about the token.
     pub fn digest_prefix(&self) -> u64 {
         let (first, _) = self.0.as_chunks::<8>();
         first.first().map_or(0, |first| u64::from_be_bytes(*first))

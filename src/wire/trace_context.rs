@@ -14,18 +14,18 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The length of version 00, in bytes; later versions may be longer.
 const LENGTH: usize = 55;
-/// `tracestate` has at most so many members (3.3.1.1).
+/// The most members of `tracestate` (3.3.1.1).
 const MAX_MEMBERS: usize = 32;
-/// So many bytes of `tracestate` are passed on (3.3.1.5).
+/// The bytes of `tracestate` that are passed on (3.3.1.5).
 const MAX_STATE: usize = 512;
 /// When there is too much, members longer than this go first.
 const LONG_MEMBER: usize = 128;
 
-/// What the caller said of its trace; `None` when it said nothing, or nothing valid.
+/// The caller's trace context; `None` when there is none, or it is invalid.
 pub fn read(headers: &HeaderMap) -> Option<Remote> {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (first, second) = (all.next()?, all.next());
-    // Which of two would be meant is anybody's guess.
+    // With two headers it is unknown which one counts.
     if second.is_some() {
         return None;
     }
@@ -34,7 +34,7 @@ pub fn read(headers: &HeaderMap) -> Option<Remote> {
     Some(Remote { state, ..remote })
 }
 
-/// One `traceparent`.
+/// Parses one `traceparent`.
 fn traceparent(text: &[u8]) -> Option<Remote> {
     let (head, tail) = text.split_at_checked(LENGTH)?;
     let mut parts = head.split(|byte| *byte == b'-');
@@ -56,7 +56,7 @@ fn traceparent(text: &[u8]) -> Option<Remote> {
     })
 }
 
-/// A number of so many bytes in lower-case hexadecimal digits.
+/// A number of `N` bytes in lower-case hexadecimal digits.
 fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let fits = HEXLOWER.decode_len(digits.len()).ok() == Some(N);

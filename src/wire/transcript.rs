@@ -1,4 +1,4 @@
-//! What a caller has of a streamed chat completion: the text so far, who it says it comes from, and whether
+//! The part of a streamed chat completion that the caller has: its text so far, its metadata, and whether
 //! all of it could be compared with another answer.
 
 use serde_json::{Map, Value};
@@ -131,12 +131,12 @@ impl Transcript {
         self.tokens
     }
 
-    /// Whether the role was told.
+    /// Whether the role was sent.
     pub(super) fn has_role(&self) -> bool {
         self.role
     }
 
-    /// What the first chunk said of itself.
+    /// The metadata of the first chunk.
     pub(super) fn identity(&self) -> Map<String, Value> {
         self.identity.clone().unwrap_or_default()
     }

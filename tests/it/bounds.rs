@@ -94,6 +94,15 @@ fn what_is_restored_has_the_same_bounds() {
         key_state::MODELS_KEPT
     );
     assert_eq!(key.limits_memory(Time::ZERO).len(), pace::MODELS_KEPT);
+    // A file may also hold more limits of one model than any upstream names.
+    let many = (1..=100).map(|seconds| PersistedLimit {
+        period: Duration::from_secs(seconds),
+        ..limit("m".into())
+    });
+    let many: Vec<PersistedLimit> = many.collect();
+    let mut key = KeyState::new(KeyLimits::default(), CooldownPolicy::default());
+    key.restore(&PersistedKey::default(), &many, Time::ZERO);
+    assert_eq!(key.limits_memory(Time::ZERO).len(), 8);
     let mut provider = provider();
     let memory = PersistedProvider {
         gone: names().map(|name| (name, Operation::Chat, until)).collect(),

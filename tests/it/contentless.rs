@@ -189,3 +189,51 @@ llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
     a.on(Match::any(), [Behaviour::says("ok")]);
     assert_eq!(gateway.chat("a").send().await.status, 200);
 }
+
+#[tokio::test]
+async fn large_events_of_streams_count_with_the_bodies_and_blame_nobody() {
+    let a = ScriptedUpstream::start().await;
+    let yaml = "
+server: {max_body: 1MiB, max_buffered: 2MiB}
+llm: {providers: [{name: a, base_url: <a>, model: m, api_key: k1}]}";
+    let gateway = Gateway::start(yaml, &[("a", &a)]).await;
+    let stream = |size: usize| {
+        let large = chunk(&"x".repeat(size));
+        Behaviour::events([
+            chunk("one "),
+            large,
+            chunk("two"),
+            finish("stop"),
+            "data: [DONE]\n\n".into(),
+        ])
+        .slices(32 * 1024)
+    };
+    for _ in 0..4 {
+        a.on(Match::any(), [stream(3 * MIB)]);
+        let cut = gateway.chat_stream("a").stream().await.text().await;
+        assert!(
+            cut.contains("one ") && cut.contains("max_buffered"),
+            "{}",
+            cut.len()
+        );
+        assert!(!cut.contains("[DONE]") && cut.contains("overloaded"));
+    }
+    // Its breaker is closed, and what was counted is free again.
+    a.on(Match::any(), [stream(MIB + MIB / 2)]);
+    for _ in 0..3 {
+        let whole = gateway.chat_stream("a").stream().await.text().await;
+        assert!(
+            whole.contains("two") && whole.contains("[DONE]"),
+            "{}",
+            whole.len()
+        );
+    }
+    // As the first content there is nothing to be seen of it.
+    let large = chunk(&"x".repeat(3 * MIB));
+    a.on(Match::any(), [Behaviour::events([large]).slices(32 * 1024)]);
+    gateway
+        .chat_stream("a")
+        .send()
+        .await
+        .assert_error(503, "overloaded");
+}

@@ -295,7 +295,7 @@ async fn what_an_operator_took_out_is_out_for_both() {
     assert_eq!(scene.agrees().await, "a:m a#2");
     scene.order("keys/a%232/hold", "").await;
     scene.order("keys/a%233/hold", "").await;
-    assert_eq!(verdict(&scene.explain().await, 0), "excluded quarantined");
+    assert_eq!(verdict(&scene.explain().await, 0), "excluded held");
     assert_eq!(scene.agrees().await, "no_usable_keys");
     for key in 1..=3 {
         scene.order(&format!("keys/a%23{key}/release"), "").await;

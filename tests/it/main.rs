@@ -48,6 +48,7 @@ mod ramp;
 mod refusals;
 mod reload;
 mod rescue;
+mod responses;
 mod rotation;
 mod secrets;
 mod simulation;

@@ -6,7 +6,7 @@ use crate::support::{Answer, Behaviour, Gateway, Match, ScriptedUpstream};
 const SETUP: &str = "
 llm:
   providers:
-    - {name: a, base_url: <a>, model: m, api_key: sk-a-0123456789, retry: {same_upstream: 0}}
+    - {name: a, base_url: <a>, model: m, api_key: sk-a-0123456789, retry: {same_upstream: 0}, responses: native}
     - {name: b, base_url: <b>, model: m, api_key: sk-b-0123456789, retry: {same_upstream: 0}}
   virtual: [{name: v, upstreams: [a, b]}]
 dispatch: {await_cooldown: 0s}

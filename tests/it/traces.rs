@@ -313,7 +313,7 @@ fn what_spans_carry_is_described_and_nothing_else_is() {
     let mut attributes = told_of("| Attribute");
     // Those of events and links alone stand in the text.
     let text = include_str!("../../docs/observability.md");
-    for name in ["from", "reason", "until", "queue.wait", "link"] {
+    for name in ["from", "reason", "until", "queue.wait", "link", "fields"] {
         let name = format!("pointsman.{name}");
         assert!(text.contains(&format!("`{name}`")), "{name}");
         attributes.insert(name);

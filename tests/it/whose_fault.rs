@@ -89,7 +89,7 @@ async fn a_request_too_large_for_every_limit_is_told_so_and_not_to_wait() {
         assert_eq!(answer.header("retry-after"), "");
         assert_eq!(answer.header("x-should-retry"), "false");
     }
-    // Two limits, or a limit and a window: neither is told as a prompt that is too long.
+    // Beside a window that is too small: what asks for less is served there.
     let overflow = Behaviour::error(
         400,
         "context_length_exceeded",
@@ -98,7 +98,50 @@ async fn a_request_too_large_for_every_limit_is_told_so_and_not_to_wait() {
     a.on(Match::any(), [Behaviour::json(402, afford)]);
     b.on(Match::any(), [overflow]);
     let answer = ask(&gateway, "v").await;
-    assert_eq!((answer.status, answer.text()), (402, afford));
+    answer.assert_error(400, "context_length_exceeded");
+    for part in ["credit left: 512", "10 tokens", "or add credit"] {
+        assert!(answer.text().contains(part), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn beside_a_window_that_is_too_small_a_limit_is_waited_for_and_a_lack_of_credit_is_not() {
+    let overflow = Behaviour::error(
+        400,
+        "context_length_exceeded",
+        "maximum context length is 10 tokens",
+    );
+    let credit =
+        r#"{"error":{"message":"Insufficient credits. Add more at the settings page","code":402}}"#;
+    let invalid = r#"{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}"#;
+    let limit = Behaviour::rate_limited().header("retry-after", "40");
+    for (other, status, code) in [
+        (limit.clone(), 429, "cooling_down"),
+        (Behaviour::json(402, credit), 400, "context_length_exceeded"),
+        (
+            Behaviour::json(401, invalid),
+            400,
+            "context_length_exceeded",
+        ),
+    ] {
+        for first_too_long in [true, false] {
+            let (a, b, gateway) = chain("mine", "").await;
+            let (long, out) = match first_too_long {
+                true => (&a, &b),
+                false => (&b, &a),
+            };
+            long.on(Match::any(), [overflow.clone()]);
+            out.on(Match::any(), [other.clone()]);
+            // The second time nobody is asked who is out.
+            for _ in 0..2 {
+                let answer = ask(&gateway, "v").await;
+                answer.assert_error(status, code);
+                let seconds: Option<u64> = answer.header("retry-after").parse().ok();
+                assert_eq!(seconds.is_some(), status == 429, "{}", answer.text());
+                assert!(seconds.is_none_or(|seconds| (30..=40).contains(&seconds)));
+            }
+        }
+    }
 }
 
 #[tokio::test]

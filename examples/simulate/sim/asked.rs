@@ -106,7 +106,10 @@ impl Asked {
         }
         let elsewhere = self.met_elsewhere(at, class);
         let slot = &mut self.slots[at];
-        slot.last = Some(class);
+        // An attempt that was given up says nothing about its upstream: what this one said before stands.
+        if class != Class::Cancelled {
+            slot.last = Some(class);
+        }
         if !trips(class) || slot.counted || elsewhere {
             return false;
         }

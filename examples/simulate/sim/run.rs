@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use pointsman::actors::fault_hook::FaultHook;
 use pointsman::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, LatencyTable};
+use pointsman::dispatch::{Continuation, Dispatch, Endpoint, HedgeController};
 use pointsman::domain::profile::{ExplicitSettings, TargetPolicies, TargetPolicy};
 use pointsman::domain::restart::RestartPolicy;
 use pointsman::domain::secret::ApiKey;
@@ -249,6 +249,7 @@ fn tree_spec(world: &World, clock: Clock, chaos: FaultHook) -> TreeSpec {
             .map(|key| Some(ApiKey::new(format!("{PLANTED}{number}-{key}"))))
             .collect(),
         rotation: maker.rotation,
+        models: maker.models.clone(),
         limits: maker.limits,
         cooldown: maker.cooldown,
         breaker: maker.breaker,
@@ -294,9 +295,9 @@ pub fn dispatch(
             retry: Arc::clone(&maker.retry),
             trace_context: false,
             forward_user_agent: false,
+            auth: None,
             unsupported: Default::default(),
             native: Default::default(),
-            auth: None,
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -304,13 +305,11 @@ pub fn dispatch(
         };
         endpoints.insert(maker.name.clone(), Arc::new(endpoint));
     }
-    let chains = || world.targets.listed().iter().map(|listed| &listed.chain);
-    let upstreams = || chains().flat_map(|chain| chain.upstreams.iter().cloned());
     let known = before.and_then(|before| before.hedge_controller.as_ref());
     let hedger = world
         .policy
         .hedge
-        .map(|policy| HedgeController::new(policy, upstreams(), known));
+        .map(|policy| HedgeController::new(policy, known));
     let said = ExplicitSettings {
         rescue: Some(world.rescue),
         patience: Some(world.policy.patience),
@@ -321,7 +320,7 @@ pub fn dispatch(
     Dispatch {
         generation,
         hedge_controller: hedger,
-        latencies: LatencyTable::new(upstreams(), before.map(|before| &before.latencies)),
+        cache: None,
         policies: TargetPolicies::new(policy, BTreeMap::new()),
         tree: tree.client().clone(),
         targets: Arc::clone(&world.targets),

@@ -14,7 +14,7 @@ impl KeyActor {
             }
             KeyCommand::Cool(model, span) => core.state.cool(model, now + span, now),
             KeyCommand::Release => {
-                // What the cell remembers of learned limits holds nobody back any more either.
+                // Published limits that were learned no longer apply either.
                 self.status.forget_learned();
                 core.state.release()
             }

@@ -1,6 +1,6 @@
 //! One API key's actor: the only authority on whether the key may be used right now.
 //!
-//! It admits routes as leases, learns from their outcomes, and tells its provider. See `actors.md`.
+//! It admits routes as leases, learns from their outcomes, and reports to its provider. See `actors.md`.
 
 mod manual;
 pub(crate) mod published;
@@ -15,13 +15,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::lease::{Lease, LeaseRecord, SettlePort};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{LeaseReply, RouteRequest};
-use super::status::{KeySettings, KeyStatus};
+use super::status::{KeySettings, KeyStatus, ProviderStatus};
 use crate::domain::allowance::Allowance;
 use crate::domain::ids::{LeaseId, ModelName, ProviderName};
 use crate::domain::key_state::{KeyChange, KeyState};
@@ -40,9 +40,11 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 pub struct KeyCore {
     state: KeyState,
     live: HashMap<LeaseId, Arc<LeaseRecord>>,
-    /// A route was declined since the last lease ended: somebody may be waiting.
+    /// A route was declined since the last lease ended, so that requests may be waiting.
     wanted: bool,
-    /// What the state was last told of the configuration.
+    /// Where the count of leases is published.
+    status: Arc<KeyStatus>,
+    /// The settings that the state was last updated with.
     settings: Arc<KeySettings>,
     /// The configuration has it no longer.
     retired: bool,
@@ -58,10 +60,11 @@ pub struct KeyCore {
 }
 
 impl KeyCore {
-    pub(crate) fn new(state: KeyState, settings: Arc<KeySettings>) -> Self {
+    pub(crate) fn new(state: KeyState, status: Arc<KeyStatus>) -> Self {
         Self {
             state,
-            settings,
+            settings: status.settings(),
+            status,
             retired: false,
             live: HashMap::new(),
             wanted: false,
@@ -71,6 +74,15 @@ impl KeyCore {
             #[cfg(test)]
             spoilt: false,
         }
+    }
+}
+
+impl Leaves for KeyCore {
+    /// Ends of leases that were in the mailbox went with it.
+    fn left(&self) {
+        let live = self.live.values();
+        let live = live.filter(|record| record.outcome().is_none());
+        self.status.publish_in_flight(live.count());
     }
 }
 
@@ -85,34 +97,39 @@ pub(crate) struct KeyActor {
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) port: Arc<dyn SettlePort>,
     pub(crate) provider: Handle<ProviderMessage>,
+    pub(crate) provider_status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
     pub(crate) clock: Clock,
     pub(crate) fault_hook: FaultHook,
 }
 
-/// Tells a key's actor, whichever incarnation runs, that a lease ended.
+/// Reports the end of a lease to the key's actor, whichever incarnation runs.
 pub(crate) struct KeyPort {
     pub(crate) status: Arc<KeyStatus>,
     pub(crate) handle: Handle<KeyMessage>,
     pub(crate) provider: Handle<ProviderMessage>,
 }
 
-/// Key and provider are told at once, each directly: whatever the same task asks next comes after it in both
-/// mailboxes, so a request never meets a breaker that does not know of its own failure yet.
+/// Key and provider get their reports at once, each directly: whatever the same task sends next comes after them in
+/// both mailboxes, so a request never meets a breaker that does not know of its own failure yet.
 impl SettlePort for KeyPort {
     fn settled(&self, record: Arc<LeaseRecord>) {
-        self.status.lease_ended();
         // A provider that is down misses one outcome of its breaker, no more.
         let report = ProviderMessage::Report(Arc::clone(&record));
         drop(self.provider.send(report));
         // When no incarnation of the key runs the next one finds the outcome in the record.
-        drop(self.handle.send(KeyMessage::Settled(record)));
+        let incarnation = self.status.incarnation();
+        if self.handle.send(KeyMessage::Settled(record)).is_err() {
+            self.status.ended_unheard(incarnation);
+        }
     }
 
-    fn began(&self, record: Arc<LeaseRecord>) {
-        let probe = ProviderMessage::Began(Arc::clone(&record));
-        drop(self.provider.send(probe));
-        drop(self.handle.send(KeyMessage::Began(record)));
+    fn began(&self, record: Arc<LeaseRecord>, trial: bool) {
+        let began = ProviderMessage::Began(Arc::clone(&record));
+        drop(self.provider.send(began));
+        if trial {
+            drop(self.handle.send(KeyMessage::Began(record)));
+        }
     }
 
     fn heard(
@@ -125,7 +142,7 @@ impl SettlePort for KeyPort {
         if !pacing.learn && !pacing.adaptive_concurrency {
             return;
         }
-        // Without an incarnation the next answer's head tells the same.
+        // Without an incarnation the report is lost; the next answer's head carries the same facts.
         drop(self.handle.send(KeyMessage::Heard {
             record,
             allowances,
@@ -144,14 +161,18 @@ impl Actor for KeyActor {
         myself: ActorRef<Self::Msg>,
         mut handoff: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        // Reachable before it looks for what ended in the meantime: no end falls in between.
-        self.handle.point_at(Some(myself.clone()));
+        // Reachable before it looks for what ended in the meantime: no end falls in between. Until it has looked, its
+        // provider does not go by what the last incarnation published: see `KeyStatus::looks_full`.
+        self.handle.reachable(myself.clone());
+        self.status.begin_incarnation();
         if let Some(core) = handoff.get_mut() {
             self.catch_up(core);
+            self.status.publish_in_flight(core.state.in_flight());
             // Timers end with their incarnation.
             core.timer = ExpiryTimer::default();
             self.set_alarm(core, &myself);
         }
+        self.status.mailbox.taken();
         Ok(handoff)
     }
 
@@ -161,9 +182,7 @@ impl Actor for KeyActor {
         message: Self::Msg,
         handoff: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if !matches!(message, KeyMessage::Tick(_)) {
-            self.status.mailbox.taken();
-        }
+        let is_counted = !matches!(message, KeyMessage::Tick(_));
         self.fault_hook.fire(&self.name, message.name());
         let Some(core) = handoff.get_mut() else {
             return Ok(());
@@ -190,13 +209,17 @@ impl Actor for KeyActor {
             KeyMessage::Settled(record) => self.settled(core, &record),
             KeyMessage::Manual(order, reply) => {
                 self.manual(core, order);
-                // Whoever ordered it may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             KeyMessage::Tick(at) => self.ended(core, at),
         }
         if std::mem::take(&mut core.published) {
             self.set_alarm(core, &myself);
+        }
+        if is_counted {
+            // Not before what follows from the message is published: see `KeyStatus::looks_full`.
+            self.status.mailbox.taken();
         }
         if core.retired && core.live.is_empty() {
             myself.stop(None);
@@ -240,7 +263,8 @@ impl KeyActor {
             let ready = core.state.readiness(model, route.tokens, now);
             ready.and(Err(Refusal::open_ended(Reason::KeysTried)))
         } else {
-            core.state.admit(record.id, model, route.tokens, now)
+            let passes = self.still_passes(&route, model, now);
+            passes.and_then(|()| core.state.admit(record.id, model, route.tokens, now))
         };
         if let Err(refusal) = admitted {
             core.wanted = true;
@@ -261,7 +285,7 @@ impl KeyActor {
                 key: self.place,
                 refusal,
             };
-            // A provider that is down has lost the walk: the route's task asks again.
+            // A provider that is down has lost the route: the route's task asks again.
             drop(self.provider.send(declined));
             return;
         }
@@ -269,7 +293,8 @@ impl KeyActor {
         if core.state.is_trial(record.id) {
             self.publish(core, now);
         }
-        self.status.lease_began();
+        self.status.publish_attempt();
+        self.status.publish_in_flight(core.state.in_flight());
         // The next one like this need not ask.
         self.status
             .publish_limited(core.state.limited(route.tokens, now));
@@ -289,6 +314,23 @@ impl KeyActor {
         };
         // If the task is gone the lease comes back in the error and settles itself.
         drop(route.reply.send(LeaseReply::Lease(lease)));
+    }
+
+    /// Whether the provider would still let the route pass, by what it published: the route may have waited here while
+    /// its breaker opened, or the model was found to be gone.
+    fn still_passes(
+        &self,
+        route: &RouteRequest,
+        model: &ModelName,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        // A probe is what the breaker waits for; a route without a pass goes to an earlier address.
+        let asks = route.walk.visit.pass.is_some_and(|pass| !pass.probe);
+        if !asks {
+            return Ok(());
+        }
+        let view = self.provider_status.view();
+        view.gate(model, Some(route.operation), now).map(|_| ())
     }
 
     /// Whether this request was refused by this very key, and has not waited since. It is asked all the
@@ -320,7 +362,7 @@ impl KeyActor {
         self.publish_limits(core, model, now);
     }
 
-    /// Room that a configured limit reserved may be free again: whether it is for those who were told to wait for it.
+    /// Whether room that a configured limit had reserved is free again, for requests that were made to wait for it.
     fn tell_limited(&self, core: &KeyCore, now: Time) -> bool {
         let Some(tokens) = self.status.limited_tokens() else {
             return false;
@@ -330,8 +372,8 @@ impl KeyActor {
         self.status.limited_tokens().is_none()
     }
 
-    /// There is news of the model's limits: those who were told to wait for more of it may look again, unless it
-    /// still does not suffice.
+    /// A model's limits have changed: requests that were made to wait for them may be offered again, unless the limits
+    /// still do not suffice.
     fn tell_paced(&self, core: &KeyCore, model: &ModelName, now: Time) {
         let Some(tokens) = self.status.forget_paced(model) else {
             return;
@@ -346,8 +388,8 @@ impl KeyActor {
         }
     }
 
-    /// Publishes what was learned: the limit of concurrency when it changes, the rest now and then, and at once when
-    /// nothing is left for `model` any more, which is what the next process has to know.
+    /// Publishes what was learned: the limit of concurrency when it changes, other limits from time to time, and at
+    /// once when nothing is left for `model` any more, which is what the next process has to know.
     fn publish_limits(&self, core: &mut KeyCore, model: &ModelName, now: Time) {
         let concurrency = core.state.learned_concurrency();
         self.status.publish_concurrency(concurrency);
@@ -369,10 +411,11 @@ impl KeyActor {
         let wanted = std::mem::take(&mut core.wanted) || core.state.is_full();
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
+        self.status.publish_in_flight(core.state.in_flight());
         // First of all: what is published survives whatever may go wrong.
         match change {
             Some(change) => self.announce(core, &change),
-            // It said nothing of the key: the next one may try.
+            // The probe gave no evidence about the key: the next request may probe it.
             None if was_trial => self.publish(core, now),
             None => {}
         }
@@ -425,7 +468,7 @@ impl KeyActor {
 
     fn ready(&self, slots: usize) {
         let provider = self.provider_name.clone();
-        // Without a router nobody waits.
+        // Without a router no request waits.
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
 }

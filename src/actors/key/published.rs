@@ -31,8 +31,8 @@ impl KeyActor {
         self.status.publish(view(&core.state, now));
     }
 
-    /// Something of what was published may have ended at `at`: it is told, and published anew. The rest of the house goes
-    /// by the clock; this is for those who watch.
+    /// A published state may have expired at `at`: the change is reported and the status is published again. Decisions
+    /// compare times with the clock; this serves readers of the status only.
     pub(super) fn ended(&self, core: &mut KeyCore, at: Time) {
         if !core.timer.fired(at) {
             return;

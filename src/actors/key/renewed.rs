@@ -1,5 +1,7 @@
 //! How a key begins anew when its state makes it fail again and again.
 
+use std::sync::Arc;
+
 use super::{KeyActor, KeyCore, published};
 use crate::actors::handoff::Renew;
 use crate::domain::key_state::KeyState;
@@ -27,9 +29,9 @@ impl Renew<KeyCore> for KeyActor {
         KeyCore {
             live: left.live,
             retired: left.retired,
-            // Whoever was turned away by the last one is told when there is room.
+            // Requests that the last incarnation declined are called when there is room.
             wanted: true,
-            ..KeyCore::new(state, settings)
+            ..KeyCore::new(state, Arc::clone(&self.status))
         }
     }
 }

@@ -16,14 +16,15 @@ use crate::domain::time::Time;
 pub enum KeyMessage {
     /// From its provider: admit this route, or give it back. Lost: the route's task asks again.
     Offer(Box<RouteRequest>),
-    /// From a lease that is a trial: its answer has begun well. Lost: its end tells the same.
+    /// From a lease that is a trial: its answer has begun well. Lost: the lease's end has the same effect.
     Began(Arc<LeaseRecord>),
     /// From the supervisor: the configuration has it no longer. It takes no more and ends with its last lease.
     /// Lost with the actor, which then is not started again.
     Retire,
-    /// From a lease whose answer's head is there: what it tells of limits. Lost: the next answer's head tells the same.
+    /// From a lease whose answer's head has arrived: the limits in it. Lost: the next answer's head has the same
+    /// fields.
     Heard {
-        /// The lease.
+        /// The lease that the answer belongs to.
         record: Arc<LeaseRecord>,
         /// The limits as described.
         allowances: Vec<Allowance>,

@@ -1,4 +1,4 @@
-//! What actors say to each other. `actors.md` describes each message: who sends it, what follows, what
+//! The messages between actors. `actors.md` describes each one: its sender, its effect, and what
 //! happens if it is lost.
 
 pub mod key;

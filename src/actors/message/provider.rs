@@ -17,20 +17,21 @@ pub enum ProviderMessage {
     Offer(Box<RouteRequest>),
     /// From a key: it cannot take the route. Lost: as above.
     Declined {
-        /// The route.
+        /// The route that the key declined.
         route: Box<RouteRequest>,
         /// The key's place, from 0.
         key: usize,
-        /// Why not.
+        /// Why the key declined it.
         refusal: Refusal,
     },
-    /// From a lease that is a trial: if it is a breaker's probe, it has begun to answer well. Lost: its end tells the same.
+    /// From a lease whose stream has begun well: how long that took; and if the lease is a breaker's probe, it was good.
+    /// Lost: the lease's end has the same effect.
     Began(Arc<LeaseRecord>),
-    /// From a lease that ended. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
+    /// From a lease that ended: its outcome, and how long a whole answer took. Lost: the breaker misses one outcome; a lost probe is noticed by its token.
     Report(Arc<LeaseRecord>),
     /// From a key whose rate limit is the whole provider's. Lost: the other keys find out for themselves.
     CoolAll {
-        /// Until when.
+        /// When the cooldown ends.
         until: Time,
     },
     /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the

@@ -14,24 +14,24 @@ use crate::domain::waiting::WaitTicket;
 /// What the router understands.
 #[derive(Debug)]
 pub enum RouterMessage {
-    /// From a request's task: a lease, please. Lost: the task hears that its reply port closed and asks again.
+    /// From a request's task, which asks for a lease. Lost: the task's reply port closes and it asks again.
     Route(Box<RouteRequest>),
     /// From a provider: it cannot serve the route now. Lost: as above.
     Returned {
-        /// The route.
+        /// The route that the provider returned.
         route: Box<RouteRequest>,
-        /// Why not.
+        /// Why the provider returned it.
         refusal: Refusal,
     },
-    /// From a key or a provider: so many more requests can be served. Lost: waiters look again by themselves
+    /// From a key or a provider: `slots` more requests can be served. Lost: waiters look again by themselves
     /// within [`LOOK_AGAIN_LATEST`](crate::actors::router::LOOK_AGAIN_LATEST).
     Ready {
-        /// Where.
+        /// The provider that can serve them.
         provider: ProviderName,
         /// How many waiters to wake.
         slots: usize,
     },
-    /// From whoever asks where a request would go: answered from what is published, and nothing changes. Lost: the reply
+    /// From a task that asks where a request would go: answered from published state; nothing changes. Lost: the reply
     /// port closes and it is sent again.
     Plan(Box<PlanRequest>, oneshot::Sender<Planned>),
     /// From the supervisor: a child ended without being asked to. Lost: the supervisor decides alone.
@@ -39,7 +39,7 @@ pub enum RouterMessage {
     /// From a request's task: it left, with its place in the waiting room if it has come to one by now. Lost: noticed at
     /// the next look at its route.
     Left(Arc<OnceLock<WaitTicket>>),
-    /// From itself: somebody's waiting time may be over, at the moment that it was set for. Lost: the next message sets a new timer.
+    /// From its own timer, set for this moment: a waiting time may be over. Lost: the next message sets a new timer.
     Tick(Time),
 }
 

@@ -15,7 +15,7 @@ pub enum SupervisorMessage {
     /// From the tree: bring everything in line with this, then answer. Lost: the answer's port closes and the
     /// tree asks again.
     Apply(Box<TreeSpec>, oneshot::Sender<()>),
-    /// From the tree's guardian: answer when everything below has been started. Lost: nobody waits longer.
+    /// From the tree's guardian: answer when everything below has been started. Lost: the guardian stops waiting.
     Running(oneshot::Sender<()>),
     /// From an operator: an order for a child, which answers it. Lost: the answer's port closes and it is sent again.
     Manual(AdminCommand, oneshot::Sender<()>),

@@ -4,13 +4,13 @@
 //! one key after the other until one admits it. See `actors.md`.
 
 mod manual;
+mod outcomes;
 pub(crate) mod published;
 mod renewed;
 mod ring;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -18,18 +18,17 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::lease::LeaseRecord;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::route::{ProviderVisit, RouteRequest};
 use super::status::ProviderStatus;
-use crate::domain::breaker::BreakerChange;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName, Upstream};
-use crate::domain::outcome::Class;
-use crate::domain::provider_state::{Pass, ProviderState, UpstreamChange};
+use crate::domain::latency::LatencyStats;
+use crate::domain::provider_state::{Pass, ProviderState};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::rotation::Rotation;
 use crate::domain::time::Time;
@@ -48,6 +47,8 @@ pub struct ProviderCore {
     moved: u64,
     /// The probes under way: a token that is gone means that its probe is.
     probes: HashMap<ModelName, Weak<()>>,
+    /// How long answers took, by those models that the configuration names.
+    latencies: HashMap<ModelName, LatencyStats>,
     /// The timer of this incarnation: when something that was published ends.
     timer: ExpiryTimer,
     /// Something was published with the present message.
@@ -57,6 +58,8 @@ pub struct ProviderCore {
     spoilt: bool,
 }
 
+impl Leaves for ProviderCore {}
+
 impl ProviderCore {
     pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<KeyRing>) -> Self {
         Self {
@@ -65,6 +68,7 @@ impl ProviderCore {
             ring,
             moved: 0,
             probes: HashMap::new(),
+            latencies: HashMap::new(),
             timer: ExpiryTimer::default(),
             published: false,
             #[cfg(test)]
@@ -72,9 +76,9 @@ impl ProviderCore {
         }
     }
 
-    /// Whether what became of a lease tells about the address that the provider has now.
+    /// Whether a lease was made under the provider's present address, so that its outcome counts.
     fn is_from_here(&self, record: &LeaseRecord) -> bool {
-        // A key that was taken away is told about by its last lease still.
+        // A removed key still gets the outcome of its last lease.
         let seat = self.ring.seat(record.place);
         seat.map_or(self.moved == 0, |seat| seat.since >= self.moved)
     }
@@ -85,7 +89,7 @@ impl ProviderCore {
 pub(crate) struct ProviderActor {
     pub(crate) name: Arc<str>,
     pub(crate) id: ProviderName,
-    /// What the supervisor last said; the actor takes it over with its next message.
+    /// The settings that the supervisor wrote last; the actor takes them over with its next message.
     pub(crate) ring: Arc<ArcSwap<KeyRing>>,
     pub(crate) status: Arc<ProviderStatus>,
     pub(crate) router: Handle<RouterMessage>,
@@ -131,6 +135,8 @@ impl Actor for ProviderActor {
             let moved = ring.endpoint != core.ring.endpoint;
             core.ring = Arc::clone(&ring);
             core.rotation.configure(ring.rotation);
+            core.latencies
+                .retain(|model, _| self.status.latency.is_of(model));
             if moved {
                 // What is known is about another place. What an operator ordered is not.
                 let held = core.state.held(self.clock.now());
@@ -139,6 +145,8 @@ impl Actor for ProviderActor {
                     core.state.hold(until);
                 }
                 core.probes.clear();
+                core.latencies.clear();
+                self.status.latency.forget();
                 let seats = ring.keys.iter().flatten();
                 let present = seats.filter(|seat| seat.until.is_none());
                 core.moved = present.map(|seat| seat.since).min().unwrap_or(u64::MAX);
@@ -158,13 +166,13 @@ impl Actor for ProviderActor {
                 let visit = &mut route.walk.visit;
                 visit.asked.push(key);
                 visit.refusal = Some(sooner(visit.refusal, refusal));
-                // What the key said before it declined may concern all keys.
                 let now = self.clock.now();
-                if let Some(until) = core.state.cooling(now) {
-                    self.withdraw(core, &mut route, now);
-                    self.give_back(route, Refusal::until(Reason::Cooling, until));
-                } else {
-                    self.find_key(core, route, now);
+                match self.still_passes(core, &route, now) {
+                    Ok(()) => self.find_key(core, route, now),
+                    Err(refusal) => {
+                        self.withdraw(core, &mut route, now);
+                        self.give_back(route, refusal);
+                    }
                 }
             }
             ProviderMessage::Began(record) => self.began(core, &record),
@@ -172,7 +180,7 @@ impl Actor for ProviderActor {
             ProviderMessage::CoolAll { until } => self.cool_all(core, until),
             ProviderMessage::Manual(order, reply) => {
                 self.manual(core, &order);
-                // Whoever ordered it may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             ProviderMessage::Tick(at) => self.fired(core, at),
@@ -209,9 +217,12 @@ impl ProviderActor {
                 None => Ok(pass),
             }
         });
-        let gate = gate.and_then(|pass| match pass.probe || insists {
-            true => Ok(pass),
-            false => self.ramp(core, &upstream.model, now).map(|()| pass),
+        let gate = gate.and_then(|pass| {
+            if pass.probe || insists {
+                Ok(pass)
+            } else {
+                self.ramp(core, &upstream.model, now).map(|()| pass)
+            }
         });
         match gate {
             Err(refusal) => self.give_back(route, refusal),
@@ -277,6 +288,30 @@ impl ProviderActor {
         core.state.gate(model, operation, first, now)
     }
 
+    /// Whether a route that was let pass would be let pass again. While its first key had it, other outcomes may have
+    /// come: a breaker that opened, a model that is gone, all keys cooling.
+    fn still_passes(
+        &self,
+        core: &ProviderCore,
+        route: &RouteRequest,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        if let Some(until) = core.state.cooling(now) {
+            return Err(Refusal::until(Reason::Cooling, until));
+        }
+        let (Some(pass), Some(upstream)) = (route.walk.visit.pass, route.upstream()) else {
+            // It goes to an earlier address.
+            return Ok(());
+        };
+        if pass.probe {
+            // It is itself what the breaker waits for.
+            return Ok(());
+        }
+        // Its retry is paid for.
+        let gate = core.state.gate(&upstream.model, route.operation, true, now);
+        gate.map(|_| ())
+    }
+
     /// Offers the route to the next key in rotation that looks ready; gives it back when there is none.
     fn find_key(&self, core: &mut ProviderCore, mut route: Box<RouteRequest>, now: Time) {
         let Some(upstream) = route.upstream().cloned() else {
@@ -332,9 +367,10 @@ impl ProviderActor {
             if asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
-            let why_not = match not_with == Some(place) {
-                true => Some(Refusal::open_ended(Reason::Unsuitable)),
-                false => seat.why_not(&upstream.model, tokens, now),
+            let why_not = if not_with == Some(place) {
+                Some(Refusal::open_ended(Reason::Unsuitable))
+            } else {
+                seat.why_not(&upstream.model, tokens, now)
             };
             if let Some(why) = why_not {
                 *refusal = Some(sooner(*refusal, why));
@@ -379,67 +415,8 @@ impl ProviderActor {
     }
 
     fn give_back(&self, route: Box<RouteRequest>, refusal: Refusal) {
-        // Without a router the walk is lost: the route's task asks again.
+        // Without a router the route is lost: the route's task asks again.
         drop(self.router.send(RouterMessage::Returned { route, refusal }));
-    }
-
-    /// A probe's answer has begun well: others need not wait for its end.
-    fn began(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        if core.is_from_here(record) && take_probe(core, record) {
-            self.ended(core, record, Class::Success, false, true);
-        }
-    }
-
-    fn report(&self, core: &mut ProviderCore, record: &LeaseRecord) {
-        let Some(settlement) = record.outcome() else {
-            return;
-        };
-        if !core.is_from_here(record) {
-            return;
-        }
-        let probe = take_probe(core, record);
-        self.ended(core, record, settlement.class, settlement.counts, probe);
-    }
-
-    fn ended(
-        &self,
-        core: &mut ProviderCore,
-        record: &LeaseRecord,
-        class: Class,
-        counts: bool,
-        probe: bool,
-    ) {
-        let now = self.clock.now();
-        let (model, operation) = (&record.upstream.model, record.operation);
-        let change = core
-            .state
-            .settled(model, operation, class, counts, probe, now);
-        let Some(change) = change else { return };
-        let before = self.status.view();
-        self.publish(core, now);
-        match change {
-            // Who has nowhere else to go is told the same again and again.
-            UpstreamChange::Absent(absence) => {
-                if before
-                    .upstream(model)
-                    .is_none_or(|it| !it.absences.has(&absence, now))
-                {
-                    events::absent(&self.id, model, &absence, now);
-                }
-            }
-            UpstreamChange::Served => {}
-            UpstreamChange::Circuit(change) => {
-                let span = match change {
-                    BreakerChange::Opened { until, .. } => until.since(now),
-                    BreakerChange::Closed | BreakerChange::ProbeFree => Duration::ZERO,
-                };
-                events::breaker_changed(&self.id, model, change, span);
-                match change {
-                    BreakerChange::Closed | BreakerChange::ProbeFree => self.ready(usize::MAX),
-                    BreakerChange::Opened { .. } => {}
-                }
-            }
-        }
     }
 
     fn cool_all(&self, core: &mut ProviderCore, until: Time) {
@@ -453,19 +430,4 @@ impl ProviderActor {
         let provider = self.id.clone();
         drop(self.router.send(RouterMessage::Ready { provider, slots }));
     }
-}
-
-/// Whether the lease is the present probe of its upstream; if so, it is none any more. One that was given up
-/// as lost and replaced has no say.
-fn take_probe(core: &mut ProviderCore, record: &LeaseRecord) -> bool {
-    let model = &record.upstream.model;
-    let is_probe = record.probe.as_ref().is_some_and(|token| {
-        core.probes
-            .get(model)
-            .is_some_and(|current| std::ptr::eq(current.as_ptr(), Arc::as_ptr(token)))
-    });
-    if is_probe {
-        core.probes.remove(model);
-    }
-    is_probe
 }

@@ -39,7 +39,8 @@ impl ProviderActor {
         ));
     }
 
-    /// A quarantine by hand or the cooldown of all keys may have ended at `at`: it is told, and published anew.
+    /// A hold or the cooldown of all keys may have expired at `at`: the change is reported and the status published
+    /// again.
     pub(super) fn fired(&self, core: &mut ProviderCore, at: Time) {
         if !core.timer.fired(at) {
             return;

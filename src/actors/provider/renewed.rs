@@ -6,8 +6,8 @@ use crate::domain::provider_state::ProviderState;
 use crate::domain::rotation::Rotation;
 
 impl Renew<ProviderCore> for ProviderActor {
-    /// Cooldowns, models that are gone and an operator's hold are those that are published. Breakers, retry budgets and
-    /// the turn of the rotation begin anew, as after a restart of the process.
+    /// Cooldowns, models that are gone and an operator's hold are those that are published. Breakers, retry budgets,
+    /// latencies and the turn of the rotation begin anew, as after a restart of the process.
     fn renewed(&self, left: ProviderCore) -> ProviderCore {
         let ProviderCore { ring, moved, .. } = left;
         let now = self.clock.now();
@@ -20,6 +20,7 @@ impl Renew<ProviderCore> for ProviderActor {
             ring.fingerprint,
             now,
         ));
+        self.status.latency.forget();
         let rotation = Rotation::new(ring.rotation);
         ProviderCore {
             moved,

@@ -36,8 +36,8 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    /// The keys that a request of this generation may use in the order in which they would be offered to it, and why each
-    /// would not be. `turn` is where the rotation stands.
+    /// The keys that a request of this generation may use, in the order in which they would be offered to it, with the
+    /// refusal of each that would decline. `turn` is the rotation's position.
     pub(crate) fn in_turn(
         &self,
         turn: usize,
@@ -112,9 +112,9 @@ impl KeySlot {
                 }
             });
         }
-        // What lasts comes first: a place that becomes free helps nobody while the key cools.
+        // The lasting reason comes first: a free place is of no use while the key cools.
         let full = || Refusal::open_ended(Reason::Saturated);
         let refusal = self.status.refusal(model, tokens, now);
-        refusal.or_else(|| self.status.is_full().then(full))
+        refusal.or_else(|| self.status.looks_full().then(full))
     }
 }

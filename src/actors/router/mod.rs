@@ -1,5 +1,5 @@
-//! The router: walks each route along its chain, keeps those that must wait, and decides what happens to
-//! actors that fail. See `actors.md`.
+//! The router: offers each route to the candidates of its chain, keeps those that must wait, and decides what happens
+//! to actors that fail. See `actors.md`.
 
 mod plan;
 
@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::child::Child;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Renew, StateHandoff};
+use super::handoff::{Leaves, Renew, StateHandoff};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
@@ -32,10 +32,10 @@ use crate::domain::waiting::{Waiter, WaitingRoom, Want};
 use crate::runtime::clock::Clock;
 use crate::telemetry::events;
 
-/// Those who wait for something without a known end look again after this long, come what may.
+/// Requests that wait for something without a known end are offered again after this long at the latest.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// And so much longer for each that waits, up to [`LOOK_AGAIN_LATEST`]: all of them looking again ten times a second
-/// would keep the router from everybody else. Whoever can be served is called anyway.
+/// Added for each waiting request, up to [`LOOK_AGAIN_LATEST`]: offering all of them again ten times a second would
+/// delay the router's other messages. A request that can be served is called anyway.
 const LOOK_AGAIN_EACH: Duration = Duration::from_micros(250);
 /// The longest such time.
 pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
@@ -44,15 +44,17 @@ pub const LOOK_AGAIN_LATEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct RouterCore {
     room: WaitingRoom<Box<RouteRequest>>,
-    /// Counts readiness events: a route that was declined while one came in walks again (see `conclude`).
+    /// Counts readiness events: a route that was declined while one came in is offered again (see `conclude`).
     ready_count: u64,
     histories: HashMap<Child, RestartHistory>,
-    /// It was told that the room is full, and it has not emptied since.
+    /// The full waiting room has been reported, and it has not emptied since.
     full: bool,
     /// A test has spoilt this state: no message is survived with it.
     #[cfg(test)]
     spoilt: bool,
 }
+
+impl Leaves for RouterCore {}
 
 impl RouterCore {
     pub(crate) fn new(max_waiting: usize) -> Self {
@@ -68,8 +70,8 @@ impl RouterCore {
 }
 
 impl Renew<RouterCore> for RouterActor {
-    /// An empty room: the tasks of those who waited notice that they are in none, and ask again. The histories of the other
-    /// actors go on.
+    /// An empty room: the tasks of requests that waited see their reply ports close, and ask again. The histories of
+    /// the other actors go on.
     fn renewed(&self, left: RouterCore) -> RouterCore {
         RouterCore {
             histories: left.histories,
@@ -173,7 +175,7 @@ impl RouterActor {
                 self.walk_again(core, woken);
             }
             RouterMessage::Plan(request, reply) => {
-                // Whoever asked may have given up.
+                // The sender may have given up.
                 drop(reply.send(self.plan(core, &request)));
             }
             RouterMessage::Exited(child) => self.decide(core, child),
@@ -198,7 +200,7 @@ impl RouterActor {
         for waiter in woken {
             let mut route = waiter.payload;
             if now >= route.deadline {
-                // With what its last walk heard.
+                // With the refusals of its last traversal.
                 refuse(route, Cause::TimeUp);
                 continue;
             }
@@ -221,7 +223,7 @@ impl RouterActor {
         }
     }
 
-    /// Offers the route to the first candidate, from where it stands, that may take it.
+    /// Offers the route to the next candidate that may take it.
     fn walk(&self, core: &mut RouterCore, mut route: Box<RouteRequest>) {
         if route.reply.is_closed() {
             return;
@@ -231,7 +233,7 @@ impl RouterActor {
             return refuse(route, Cause::TimeUp);
         }
         while route.advance() {
-            // Who has a ticket is no newcomer.
+            // A request with a ticket is no newcomer.
             let obstacle = match (route.ticket.get(), route.upstream()) {
                 (None, Some(upstream)) => {
                     let class = route.standing.priority;
@@ -257,7 +259,7 @@ impl RouterActor {
         self.conclude(core, route, now);
     }
 
-    /// Newcomers do not overtake those of their class, or of one before it, who wait for the same upstream.
+    /// Newcomers do not overtake requests of their class, or of one before it, that wait for the same upstream.
     fn obstacle(
         &self,
         core: &RouterCore,
@@ -266,7 +268,7 @@ impl RouterActor {
         generation: u64,
         now: Time,
     ) -> Option<Refusal> {
-        // Those who began under another configuration may be waiting for keys that this one has no more.
+        // Requests that began under another configuration may be waiting for keys that this one has no more.
         if !core.room.contended(upstream, class)
             || !core.room.any(&upstream.provider, |other| {
                 other.generation == generation && other.standing.priority <= class
@@ -322,7 +324,7 @@ impl RouterActor {
         match traversal.conclude(&limits, grace_until, behind_restart, now) {
             Conclusion::Again => self.walk(core, route),
             Conclusion::Refuse(cause) => refuse(route, cause),
-            // Somebody became ready while this walk went on: what it was told may be out of date.
+            // Something became ready during this traversal: its refusals may be out of date.
             Conclusion::Wait if route.walk.seen != core.ready_count => {
                 route.walk.seen = core.ready_count;
                 route.walk.traversal = Traversal::default();
@@ -342,7 +344,7 @@ impl RouterActor {
             .filter(|(_, refusal)| refusal.reason.may_pass());
         let wants = hopeful
             .clone()
-            // Who may not retry now is in nobody's way.
+            // A request without retry budget does not block others.
             .filter(|(_, refusal)| refusal.reason != Reason::RetryBudget)
             .filter_map(|(index, refusal)| {
                 let upstream = route.chain.upstreams.get(*index)?;
@@ -420,14 +422,14 @@ impl RouterActor {
     }
 }
 
-/// How soon somebody among so many looks again who waits for something without a known end.
+/// The interval at which a request that waits for something without a known end is offered again.
 fn look_again(waiting: usize) -> Duration {
     let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
     let each = LOOK_AGAIN_EACH.saturating_mul(waiting);
     each.clamp(LOOK_AGAIN, LOOK_AGAIN_LATEST)
 }
 
-/// Whether a request that was declined like that stands behind others who wait for nothing but the restart of an actor.
+/// Whether a request with these refusals stands behind others that only wait for the restart of an actor.
 fn is_behind_a_restart(
     core: &RouterCore,
     chain: &Chain,
@@ -445,7 +447,7 @@ fn is_behind_a_restart(
     })
 }
 
-/// What is heard at a provider whose actor does not run.
+/// The refusal of a provider whose actor does not run.
 fn down(life: Life, now: Time) -> Refusal {
     match life {
         Life::Quarantined => Refusal::open_ended(Reason::Quarantined),

@@ -68,19 +68,18 @@ fn published(
     }
     let (ring, model) = (seat.ring.load(), &upstream.model);
     let view = seat.status.view();
-    // A view of an earlier address tells nothing about this one, but for what an operator ordered.
+    // A status of an earlier address does not apply to this one, but an operator's hold does.
     let operation = request.operation;
-    let (gate, not_offered, recovery) = match view.home == ring.endpoint {
-        true => (
+    let (gate, not_offered, recovery) = if view.home == ring.endpoint {
+        (
             view.gate(model, Some(operation), now),
             view.upstream(model)
                 .and_then(|it| it.absences.not_offered(operation, now)),
             view.recovery(model, now),
-        ),
-        false => {
-            let held = view.held.filter(|until| now < *until).map(Refusal::held);
-            (held.map_or(Ok(Pass { probe: false }), Err), None, None)
-        }
+        )
+    } else {
+        let held = view.held.filter(|until| now < *until).map(Refusal::held);
+        (held.map_or(Ok(Pass { probe: false }), Err), None, None)
     };
     CandidateFacts {
         gate,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
-use super::handoff::StateHandoff;
+use super::handoff::{Leaves, StateHandoff};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -35,6 +35,8 @@ pub(crate) struct SupervisorCore {
     /// Children that ended and whose fate the router has been asked for.
     undecided: BTreeSet<Child>,
 }
+
+impl Leaves for SupervisorCore {}
 
 impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
@@ -100,7 +102,7 @@ impl Actor for SupervisorActor {
             }
             SupervisorMessage::Apply(spec, reply) => {
                 self.apply(core, &myself, &spec).await;
-                // Whoever asked may be gone; it is done all the same.
+                // The sender may be gone; the command is carried out all the same.
                 let _ = reply.send(());
             }
             SupervisorMessage::Running(reply) => drop(reply.send(())),
@@ -167,7 +169,7 @@ impl SupervisorActor {
             .fault_hook
             .fire("supervisor", "Apply, after it was seen");
         for (child, slot) in leaving {
-            // Its end will be nobody's business.
+            // Its end needs no decision.
             core.running.retain(|_, running| *running != child);
             core.undecided.remove(&child);
             core.histories.remove(&child);

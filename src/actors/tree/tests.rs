@@ -7,10 +7,9 @@ use crate::actors::fault_hook::FaultHook;
 use crate::domain::attempts::RouteConstraints;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::chain::Chain;
-use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::key_state::Settlement;
-use crate::domain::limits::{KeyLimits, RetryBudgetPolicy};
+use crate::domain::limits::KeyLimits;
 use crate::domain::outcome::Class;
 use crate::domain::refusal::Reason;
 use crate::domain::restart::RestartPolicy;
@@ -21,6 +20,8 @@ use crate::runtime::task;
 mod agreement;
 mod classes;
 mod downtime;
+mod in_flight;
+mod latency;
 mod manual;
 mod pacing;
 mod recall;
@@ -30,28 +31,27 @@ mod spoilt;
 const S: Duration = Duration::from_secs(1);
 
 fn provider(name: &str, keys: usize) -> ProviderSpec {
+    let secret = |n| Some(ApiKey::new(format!("secret-{n}")));
     ProviderSpec {
-        name: ProviderName::from(name),
         endpoint: format!("https://{name}.example.com/v1"),
-        keys: (0..keys)
-            .map(|n| Some(ApiKey::new(format!("secret-{n}"))))
-            .collect(),
-        rotation: KeyRotation::RoundRobin,
-        limits: KeyLimits::default(),
-        cooldown: CooldownPolicy::default(),
-        breaker: BreakerPolicy::default(),
-        retry_budget: RetryBudgetPolicy::default(),
+        models: vec!["m".into()],
+        ..ProviderSpec::new(name, (0..keys).map(secret).collect())
     }
 }
 
-fn one_at_a_time(name: &str) -> ProviderSpec {
+/// With one key, for so many requests at once.
+fn at_once(name: &str, most: u32) -> ProviderSpec {
     ProviderSpec {
         limits: KeyLimits {
-            max_in_flight: Some(1),
+            max_in_flight: Some(most),
             ..KeyLimits::default()
         },
         ..provider(name, 1)
     }
+}
+
+fn one_at_a_time(name: &str) -> ProviderSpec {
+    at_once(name, 1)
 }
 
 struct Bench {
@@ -72,14 +72,9 @@ impl Bench {
     async fn with(providers: Vec<ProviderSpec>, chaos: FaultHook, restart: RestartPolicy) -> Self {
         let clock = Clock::start();
         let spec = TreeSpec {
-            generation: 0,
-            oldest: 0,
-            providers,
-            restored: std::collections::BTreeMap::new(),
-            max_waiting: 10,
             restart,
-            clock,
             fault_hook: chaos,
+            ..TreeSpec::new(providers, 10, clock)
         };
         Self {
             tree: Tree::start(spec.clone()).await,

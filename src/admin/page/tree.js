@@ -8,8 +8,6 @@ const ROOMY_IN_ALL = 60;
 /** So many breakers of a provider are shown; those that are not closed always. */
 const BREAKERS = 6;
 
-const LIFE = { up: 'up', restarting: 'restarting', quarantined: 'quarantined' };
-
 /** What a key is like, for all models of its provider together: state, word, seconds left (`null`: nobody knows). */
 export function condition(key, provider) {
   const of = (state, left = null) => ({ state, word: said(state), left });
@@ -30,7 +28,7 @@ export function condition(key, provider) {
     case 'quota_exhausted':
       return of(key.state, key.cooling.find((it) => it.model === null)?.until?.seconds_left ?? null);
     case 'down':
-      return { ...of('down'), word: LIFE[key.life] ?? said(key.life) };
+      return { ...of('down'), word: said(key.life) };
     default:
       return of(key.state);
   }
@@ -103,7 +101,7 @@ function node(name) {
 
 function live({ life: box }, actor) {
   const restarts = actor.restarts === 1 ? ', 1 restart' : actor.restarts > 1 ? `, ${actor.restarts} restarts` : '';
-  put(box, `${LIFE[actor.life] ?? actor.life}${restarts}`);
+  put(box, `${said(actor.life)}${restarts}`);
   mark(box, 'data-state', actor.life === 'up' ? 'usable' : actor.life === 'quarantined' ? 'down' : 'probing');
 }
 
@@ -181,7 +179,7 @@ class Card {
 
 /** What holds for all keys of a provider: state, word, seconds left. */
 function whole(provider) {
-  if (provider.life !== 'up') return ['down', LIFE[provider.life] ?? provider.life, null];
+  if (provider.life !== 'up') return ['down', said(provider.life), null];
   if (provider.hold) {
     const until = provider.hold.until;
     return ['held', until ? 'held' : 'held until released', until?.seconds_left ?? null];

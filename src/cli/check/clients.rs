@@ -1,4 +1,4 @@
-//! Who may call, as `pointsman check` prints it: names, limits and targets, never tokens.
+//! The clients as `pointsman check` prints them: names, limits and targets, never tokens.
 
 use std::fmt::{self, Write};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::config::{ClientConfig, Config};
 use crate::domain::client::Priority;
 
-/// For people.
+/// Writes the clients as text.
 pub(super) fn write(config: &Config, out: &mut String) -> fmt::Result {
     if config.clients.is_empty() {
         return Ok(());
@@ -48,7 +48,7 @@ fn described(client: &ClientConfig) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// For machines.
+/// The clients as JSON.
 pub(super) fn to_json(config: &Config) -> Value {
     let clients = config.clients.iter().map(|client| {
         let policy = &client.policy;

@@ -21,9 +21,10 @@ pub(super) fn shown(policy: &TargetPolicy, config: &Config) -> String {
         }));
         parts.extend(policy.hedge.then(|| hedge(&hedging(config))));
     }
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!("  ({})", parts.join("; ")),
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", parts.join("; "))
     }
 }
 
@@ -49,7 +50,7 @@ pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
     })
 }
 
-/// How a target ranks its upstreams, in parentheses; empty where they are walked as written.
+/// How a target ranks its upstreams, in parentheses; empty where they are tried as written.
 pub(super) fn ranking(config: &Config, target: &str) -> String {
     let Some(entry) = config.targets.configured(target) else {
         return String::new();
@@ -83,9 +84,10 @@ fn hedging(config: &Config) -> HedgePolicy {
 
 fn rescue(rescue: &RescuePolicy) -> String {
     let mode = rescue.mode.as_str();
-    match rescue.hold.is_zero() {
-        true => format!("rescue: {mode}"),
-        false => format!("rescue: {mode}, hold {}", show_duration(rescue.hold)),
+    if rescue.hold.is_zero() {
+        format!("rescue: {mode}")
+    } else {
+        format!("rescue: {mode}, hold {}", show_duration(rescue.hold))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn page(area: Rect, pane: Pane) -> usize {
     usize::from(pane.height.saturating_sub(3))
 }
 
-/// Draws everything.
+/// Draws the whole screen.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &TopModel, look: Theme) {
     let [head, tree, list, foot] = parts(frame.area());
     frame.render_widget(Paragraph::new(Vec::from(head::lines(model, look))), head);
@@ -96,9 +96,10 @@ fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
         }
     };
     let full = row.most.is_some_and(|most| row.in_flight >= most);
-    let in_flight = match full {
-        true => Span::styled(in_flight, look.mood(Mood::Out)),
-        false => Span::raw(in_flight),
+    let in_flight = if full {
+        Span::styled(in_flight, look.mood(Mood::Out))
+    } else {
+        Span::raw(in_flight)
     };
     Cells::new([
         Cell::from(name),
@@ -231,9 +232,10 @@ fn put(
 fn footer(model: &TopModel, look: Theme) -> Line<'static> {
     match (&model.mode, &model.said) {
         (ScreenMode::Confirm(order), _) => {
-            let what = match order.hold {
-                true => format!("hold {} until it is released?", order.target()),
-                false => format!("release {}?", order.target()),
+            let what = if order.hold {
+                format!("hold {} until it is released?", order.target())
+            } else {
+                format!("release {}?", order.target())
             };
             Line::from(vec![
                 Span::styled(what, look.bad()),

@@ -12,7 +12,7 @@ use super::model::{HoldCommand, ModelUpdate};
 use crate::app;
 use crate::cli::admin::{AdminClient, AdminError};
 
-/// Between two looks.
+/// The interval between two requests for the state.
 const EVERY: Duration = Duration::from_secs(1);
 /// Requests that are listed.
 const REQUESTS: &str = "/admin/v1/requests?limit=50";
@@ -44,7 +44,7 @@ fn if_known(answer: Result<Value, AdminError>) -> Result<Option<Value>, AdminErr
     }
 }
 
-/// Begins to ask.
+/// Starts the thread that requests the state.
 pub(super) fn start(client: AdminClient) -> FeedLink {
     let (wishes, wanted) = mpsc::channel();
     let (tell, news) = mpsc::channel();
@@ -76,9 +76,10 @@ fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdat
 
 fn carry_out(client: &AdminClient, order: &HoldCommand) -> Result<String, String> {
     let provider = encoded(&order.provider);
-    let (verb, done) = match order.hold {
-        true => ("hold", "is held until it is released"),
-        false => ("release", "is released"),
+    let (verb, done) = if order.hold {
+        ("hold", "is held until it is released")
+    } else {
+        ("release", "is released")
     };
     let path = match order.key {
         Some(number) => format!("/admin/v1/providers/{provider}/keys/{number}/{verb}"),

@@ -7,7 +7,7 @@ use super::model::{HoldCommand, Pane, ScreenMode, TopModel};
 /// What a key press asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Effect {
-    /// The end.
+    /// Quit the program.
     Quit,
     /// One request with everything that is kept of it.
     Show(String),

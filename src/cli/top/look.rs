@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::rows::Mood;
 
-/// How things look.
+/// The colours and styles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     color: bool,
@@ -19,9 +19,10 @@ impl Theme {
     }
 
     fn colored(self, color: Color) -> Style {
-        match self.color {
-            true => Style::new().fg(color),
-            false => Style::new(),
+        if self.color {
+            Style::new().fg(color)
+        } else {
+            Style::new()
         }
     }
 
@@ -51,17 +52,19 @@ impl Theme {
     }
 
     pub(super) fn selected(self, focused: bool) -> Style {
-        match focused {
-            true => Style::new().add_modifier(Modifier::REVERSED),
-            false => Style::new().add_modifier(Modifier::UNDERLINED),
+        if focused {
+            Style::new().add_modifier(Modifier::REVERSED)
+        } else {
+            Style::new().add_modifier(Modifier::UNDERLINED)
         }
     }
 
     /// Of the frame of the pane in use, and of the other one.
     pub(super) fn frame(self, focused: bool) -> Style {
-        match focused {
-            true => self.colored(Color::Cyan).add_modifier(Modifier::BOLD),
-            false => self.faint(),
+        if focused {
+            self.colored(Color::Cyan).add_modifier(Modifier::BOLD)
+        } else {
+            self.faint()
         }
     }
 }

@@ -35,14 +35,14 @@ pub(super) enum ScreenMode {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct HoldCommand {
     pub(super) provider: String,
-    /// `None`: the provider.
+    /// The number of the key; `None`: the provider itself.
     pub(super) key: Option<u64>,
     /// Else it is released.
     pub(super) hold: bool,
 }
 
 impl HoldCommand {
-    /// Whom it is for.
+    /// The name of the key or provider that the command is for.
     pub(super) fn target(&self) -> String {
         match self.key {
             Some(number) => format!("{}#{number}", self.provider),
@@ -62,7 +62,7 @@ pub(super) enum ModelUpdate {
     },
     /// It does not answer.
     Lost(String),
-    /// One request.
+    /// The details of one request.
     Request(String, Result<Value, String>),
     /// What came of an order.
     Done(Result<String, String>),
@@ -97,7 +97,7 @@ pub(super) struct PaneView {
     chosen: Option<String>,
     /// Its place among the rows that are shown.
     pub(super) at: usize,
-    /// In lower case.
+    /// The filter text, in lower case.
     pub(super) filter: String,
     pub(super) sort: Sort,
 }
@@ -116,7 +116,7 @@ impl PaneView {
     }
 }
 
-/// Everything.
+/// The state of the screen.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct TopModel {
     /// The address that is asked.
@@ -149,7 +149,7 @@ impl TopModel {
         }
     }
 
-    /// Takes in what the process said.
+    /// Takes in an answer of the process.
     pub(super) fn hear(&mut self, news: ModelUpdate) {
         match news {
             ModelUpdate::Look {
@@ -209,9 +209,10 @@ impl TopModel {
                 )
             }),
         }
-        match all || !below.is_empty() {
-            true => [vec![head], below].concat(),
-            false => Vec::new(),
+        if all || !below.is_empty() {
+            [vec![head], below].concat()
+        } else {
+            Vec::new()
         }
     }
 
@@ -251,7 +252,7 @@ impl TopModel {
         self.list.settle(&list);
     }
 
-    /// Selects the row so many further on.
+    /// Moves the selection by `by` rows.
     pub(super) fn step(&mut self, by: isize) {
         let ids = self.ids(self.pane);
         let to = self.view().at.saturating_add_signed(by);

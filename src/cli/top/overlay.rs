@@ -22,7 +22,7 @@ const HELP: [(&str, &str); 12] = [
     ("Q", "hold the selected key or provider, after a yes"),
     ("r", "release it from whatever keeps it away, after a yes"),
     ("?", "this"),
-    ("q  Ctrl-C", "quit; the process goes on"),
+    ("q  Ctrl-C", "quit; the server keeps running"),
     ("", "colours are off with NO_COLOR"),
 ];
 /// The columns of a try's bar.
@@ -121,9 +121,10 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
             text(&request["at"]),
             text(&request["operation"]),
             text(&request["target"]),
-            match client.is_empty() {
-                true => String::new(),
-                false => format!(", asked by {client}"),
+            if client.is_empty() {
+                String::new()
+            } else {
+                format!(", asked by {client}")
             },
         )),
         Line::from(format!("chain: {}", chain.collect::<Vec<_>>().join(" → "))),
@@ -147,7 +148,7 @@ pub(super) fn timeline(request: &Value, look: Theme) -> Vec<Line<'static>> {
 }
 
 fn passed_over(all: &Value, look: Theme) -> Vec<Line<'static>> {
-    // What was tried stands above.
+    // Upstreams that were tried are listed above.
     let news = items(all).iter().filter(|one| one["reason"] != "tried");
     let lines = news.map(|one| {
         let until = text(&one["until"]);
@@ -214,7 +215,7 @@ fn bar(from: f64, to: f64, total: f64) -> String {
     let total = total.max(to).max(f64::MIN_POSITIVE);
     let place = |column: u32| f64::from(column) / f64::from(BAR) * total;
     let statuses = (0..BAR).map(|column| {
-        // A cell is filled that the part has anything of.
+        // A cell is filled if the part covers any of it.
         let inside = place(column) < to && from < place(column + 1);
         let begins = place(column) <= from && from < place(column + 1);
         if inside || begins { '█' } else { '·' }

@@ -3,29 +3,30 @@
 use serde_json::Value;
 
 use crate::cli::shown::{items, text};
+use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
 
 /// What a row is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum RowKind {
     Provider,
     Upstream,
-    /// With its number.
+    /// A key, by its number.
     Key(u64),
 }
 
 /// How well it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Mood {
-    /// Out for long, or until somebody does something.
+    /// Out for long, or until an operator acts.
     Bad,
     /// Out for a while.
     Out,
-    /// Something is different.
+    /// Differs from the normal state.
     Notable,
     Well,
 }
 
-/// One row.
+/// One row of the table.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Row {
     pub(super) kind: RowKind,
@@ -53,7 +54,7 @@ impl Row {
         format!("{kind} {} {}", self.provider, self.name)
     }
 
-    /// Whether what somebody looks for is in it.
+    /// Whether the row contains the text of a search.
     pub(super) fn has(&self, wanted: &str) -> bool {
         let shown = [&self.name, &self.state, &self.limits];
         shown
@@ -106,21 +107,23 @@ fn first<const N: usize>(all: [Option<Seen>; N]) -> Seen {
 }
 
 fn life(value: &Value) -> Option<Seen> {
-    match value["life"].as_str() {
-        None | Some("up") => None,
-        Some("restarting") => Some(("restarting".to_owned(), None, Mood::Out)),
-        Some(_) => Some(("actor failed".to_owned(), None, Mood::Bad)),
-    }
+    let word = value["life"].as_str()?;
+    let mood = match Life::from_word(word) {
+        Some(Life::Up) => return None,
+        Some(Life::Restarting) => Mood::Out,
+        Some(Life::Quarantined) | None => Mood::Bad,
+    };
+    Some((word.to_owned(), None, mood))
 }
 
 fn hold(value: &Value) -> Option<Seen> {
     let held = value["hold"].as_object()?;
     let left = held.get("until").and_then(|it| it["seconds_left"].as_f64());
-    let state = match left {
-        Some(_) => "held",
-        None => "held until released",
-    };
-    Some((state.to_owned(), left, Mood::Bad))
+    let mut state = KeyCondition::Held.as_str().to_owned();
+    if left.is_none() {
+        state.push_str(" until released");
+    }
+    Some((state, left, Mood::Bad))
 }
 
 /// Something with an end, if it is there.
@@ -131,7 +134,7 @@ fn until(what: &str, moment: &Value, mood: Mood) -> Option<Seen> {
 
 fn upstream(provider: &str, value: &Value) -> Row {
     let share = value["share"].as_f64().unwrap_or(1.0);
-    let half_open = value["breaker"] == "half_open";
+    let half_open = value["breaker"] == BreakerCondition::HalfOpen.as_str();
     let (state, left, mood) = first([
         until("model gone", &value["gone_until"], Mood::Bad),
         until("breaker open", &value["open_until"], Mood::Out),
@@ -163,23 +166,24 @@ fn key(provider: &str, value: &Value) -> Row {
     let cooling = items(&value["cooling"]).first().and_then(|cooling| {
         let model = text(&cooling["model"]);
         let reason = text(&cooling["reason"]).replace('_', " ");
-        let what = match model.is_empty() {
-            true => reason,
-            false => format!("{reason} for {model}"),
+        let what = if model.is_empty() {
+            reason
+        } else {
+            format!("{reason} for {model}")
         };
         until(&what, &cooling["until"], Mood::Out)
     });
     let probe = &value["invalid"]["probe"];
-    let probing = value["state"] == "probing";
+    let probing = value["state"] == KeyCondition::Probing.as_str();
     let (state, left, mood) = first([
         life(value),
         hold(value),
-        until("invalid", probe, Mood::Bad).filter(|_| !probing),
+        until(KeyCondition::Invalid.as_str(), probe, Mood::Bad).filter(|_| !probing),
         value["invalid"]
             .is_object()
             .then(|| ("being probed".to_owned(), None, Mood::Notable)),
         cooling,
-        Some(("usable".to_owned(), None, Mood::Well)),
+        Some((KeyCondition::Usable.as_str().to_owned(), None, Mood::Well)),
     ]);
     let count = |value: &Value| value.as_u64();
     let configured = count(&value["limits"]["max_in_flight"]);
@@ -277,7 +281,7 @@ mod tests {
                 ("groq#2", "cooling for m", Some(12.0)),
                 ("groq#3", "held until released", None),
                 ("groq#4", "invalid", Some(60.0)),
-                ("groq#5", "actor failed", None),
+                ("groq#5", "quarantined", None),
                 ("groq#6", "usable", None),
             ]
         );

@@ -106,10 +106,7 @@ fn a_file_without_llm_is_told_to_nest() {
     let shown = borg(text, &[]).unwrap_err().to_string();
     has(
         &shown,
-        &[
-            "`providers:` stands at the top level",
-            "nest it under `llm:`",
-        ],
+        &["`providers:` is at the top level", "nest it under `llm:`"],
     );
     assert!(!shown.contains("sk-generic"), "{shown}");
     has(&mistakes(text, &[]), &["nest it under `llm:`"]);

@@ -160,10 +160,7 @@ fn with_clients_a_listener_may_be_reached_from_outside() {
     );
     assert!(yaml(&text, &[]).unwrap().warnings.is_empty());
     let none = format!("server: {{listen: '0.0.0.0:8080'}}\nclients: []\n{LLM}");
-    has(
-        &mistakes(&none, &[]),
-        &["nobody has to identify", "clients"],
-    );
+    has(&mistakes(&none, &[]), &["no token is needed", "clients"]);
 }
 
 #[test]

@@ -250,8 +250,8 @@ fn one_thing_said_twice_is_a_mistake() {
     has(
         &mistakes(text, &[]),
         &[
-            "llm.providers[0].max_tokens: `llm.providers[0].context_window` says the same",
-            "params.temperature says the same",
+            "llm.providers[0].max_tokens: `llm.providers[0].context_window` is the same setting",
+            "params.temperature is the same setting",
         ],
     );
     has(

@@ -3,8 +3,9 @@
 
 use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
-use crate::dispatch::events::{Events, step, unspoken};
+use crate::dispatch::events::{Events, StreamFault, step, unspoken};
 use crate::dispatch::held::{self, HeldEvents};
+use crate::domain::dropped::Dropped;
 use crate::domain::finish::Finish;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::usage::Usage;
@@ -13,7 +14,19 @@ use crate::wire::exchange::{OutgoingEvents, Translation};
 use crate::wire::inspection::StreamEvent;
 use crate::wire::sse::RawEvent;
 
+/// The failure of a stream with events of another operation or dialect.
+const UNLIKE: &str = "the stream's first events are not what was asked for";
+
 impl Attempt<'_> {
+    /// What was left out so far.
+    fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
+        let mut dropped = self.dropped.clone();
+        if let Some(translation) = translation {
+            translation.note_losses(&mut dropped);
+        }
+        dropped
+    }
+
     /// Reads a stream up to its first content.
     pub(super) async fn begin(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
         let UpstreamResponse {
@@ -24,7 +37,8 @@ impl Attempt<'_> {
         let failed =
             |why: &str| Early::from(Failure::new(Class::Malformed, why).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
-        let mut events = Events::new(&headers, body, self.endpoint.max_event, most);
+        let (max, buffers) = (self.endpoint.max_event, self.times.buffers);
+        let mut events = Events::new(&headers, body, max, most, buffers);
         let (mut held, mut usage) = (HeldEvents::default(), None);
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
@@ -35,7 +49,7 @@ impl Attempt<'_> {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
                 break;
             };
-            // It tells nothing: one is kept as a sign of life, and no more.
+            // It has no content: only one is kept, as a sign of life.
             if event.is_quiet() && std::mem::replace(&mut quiet, true) {
                 continue;
             }
@@ -45,9 +59,7 @@ impl Attempt<'_> {
                 return Ok(self.refused_inside(&error, &headers, status));
             }
             if said.malformed {
-                return Err(failed(
-                    "the stream's first events are not what was asked for",
-                ));
+                return Err(failed(UNLIKE));
             }
             usage = Usage::latest(usage, said.usage);
             if let Some(answered) = &mut answered {
@@ -73,10 +85,7 @@ impl Attempt<'_> {
             }
         }
         events.begun();
-        let mut dropped = self.dropped.clone();
-        if let Some(translation) = &mut translation {
-            translation.note_losses(&mut dropped);
-        }
+        let dropped = self.dropped_with(translation.as_mut());
         Ok(AttemptResult::Begun(Box::new(StreamStarted {
             exchange: self.exchange,
             translation,
@@ -114,6 +123,7 @@ async fn next_event(
             let detail = "the stream ended before its first content".to_owned();
             (Class::Malformed, detail)
         }
+        Some(Err(StreamFault::NoRoom)) => return Err(Early::OutOfRoom),
         Some(Err(fault)) => (class_of(&fault), fault.detail()),
     };
     Err(Failure::new(class, detail).with_status(status).into())

@@ -49,6 +49,13 @@ impl Stream for Relay {
                 this.halt();
                 continue;
             }
+            // What has gathered goes out before the search goes on: a caller that reads slowly would come back late, and
+            // until then the lease of the next attempt would be held for nothing.
+            if this.searching.is_some()
+                && let Some(bytes) = this.take()
+            {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
             if let Some(searching) = &mut this.searching {
                 match searching.as_mut().poll(cx) {
                     Poll::Pending => return this.taken_or_pending(),
@@ -62,16 +69,17 @@ impl Stream for Relay {
             let Some(live) = &mut this.stream else {
                 return Poll::Ready(None);
             };
-            let event = match this.send_buffer.holds_enough() {
-                true => Poll::Pending,
-                false => live.events.poll_next(cx),
+            let event = if this.send_buffer.holds_enough() {
+                Poll::Pending
+            } else {
+                live.events.poll_next(cx)
             };
             match event {
                 Poll::Ready(Some(Ok(event))) => this.take_in(event),
                 Poll::Ready(Some(Err(fault))) => this.broken(&fault),
                 Poll::Ready(None) => this.ended(),
                 Poll::Pending => {
-                    // Reading without a pause uses up what a task may do at once; its timer must be heard all the same.
+                    // Reading without a pause uses up tokio's budget of the task; its timer must be polled all the same.
                     let timer = tokio::task::unconstrained(this.timer.as_mut());
                     if std::pin::pin!(timer).poll(cx).is_pending() {
                         return this.taken_or_pending();

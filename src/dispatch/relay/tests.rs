@@ -9,18 +9,13 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
 
 use super::*;
-use crate::actors::fault_hook::FaultHook;
 use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use crate::dispatch::{AnswerBody, Dispatch, Endpoint, LatencyTable, Request};
-use crate::domain::breaker::BreakerPolicy;
+use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
 use crate::domain::chain::{ProviderEntry, Targets};
-use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::dialect::Operation;
 use crate::domain::ids::{ModelName, ProviderName};
-use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryBudgetPolicy, RetryPolicy, Timeouts};
+use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
 use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
-use crate::domain::restart::RestartPolicy;
-use crate::domain::rotation::KeyRotation;
 use crate::runtime::clock::Clock;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
@@ -124,27 +119,8 @@ async fn read_as(
     asked: Asked,
 ) -> Result<String, Duration> {
     let (name, clock) = (ProviderName::from("a"), Clock::start());
-    let provider = ProviderSpec {
-        name: name.clone(),
-        endpoint: String::new(),
-        keys: vec![None],
-        rotation: KeyRotation::RoundRobin,
-        limits: KeyLimits::default(),
-        cooldown: CooldownPolicy::default(),
-        breaker: BreakerPolicy::default(),
-        retry_budget: RetryBudgetPolicy::default(),
-    };
-    let tree = Tree::start(TreeSpec {
-        generation: 0,
-        oldest: 0,
-        providers: vec![provider],
-        restored: std::collections::BTreeMap::new(),
-        max_waiting: 1,
-        restart: RestartPolicy::default(),
-        clock,
-        fault_hook: FaultHook::default(),
-    })
-    .await;
+    let provider = ProviderSpec::new(name.clone(), vec![None]);
+    let tree = Tree::start(TreeSpec::new(vec![provider], 1, clock)).await;
     let endpoint = Endpoint {
         dialect: crate::wire::dialects::usual(),
         max_answer: 64 << 20,
@@ -177,7 +153,7 @@ async fn read_as(
     let dispatch = Arc::new(Dispatch {
         generation: 0,
         hedge_controller: None,
-        latencies: LatencyTable::default(),
+        cache: None,
         policies,
         tree: tree.client().clone(),
         targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
@@ -188,11 +164,10 @@ async fn read_as(
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
         buffers: crate::runtime::buffers::Buffers::default(),
     });
-    let body = match asked.usage {
-        true => {
-            r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#
-        }
-        false => r#"{"model":"a","messages":[],"stream":true}"#,
+    let body = if asked.usage {
+        r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#
+    } else {
+        r#"{"model":"a","messages":[],"stream":true}"#
     };
     let request = Request {
         id: Arc::from("r"),

@@ -3,7 +3,7 @@
 /// Why a request is too large for an upstream, or otherwise not for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestMisfit {
-    /// Its context window of so many tokens, where that is known.
+    /// The context window, in tokens, where it is known.
     Window(Option<u64>),
     /// Its limit for one request, in tokens, where it named that.
     Limit(Option<u64>),

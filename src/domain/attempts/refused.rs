@@ -1,4 +1,4 @@
-//! Why a request got no lease, as its machine hears it.
+//! Why a request got no lease, as its machine takes it in.
 
 use crate::domain::refusal::Refusal;
 
@@ -7,7 +7,7 @@ use crate::domain::refusal::Refusal;
 pub struct LeaseRefused {
     /// The reason for not waiting (any longer).
     pub cause: Cause,
-    /// What each open candidate said.
+    /// The refusal of each open candidate.
     pub declined: Vec<(usize, Refusal)>,
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::backoff::Waits;
 use crate::domain::ids::KeyId;
+use crate::domain::refusal::Refusal;
 
 fn candidates(count: usize) -> Vec<Candidate> {
     (0..count)
@@ -177,11 +178,26 @@ fn a_request_that_suits_no_upstream_ends_with_an_upstreams_words_or_with_its_siz
     use Class::{ContextOverflow, InvalidKey, ModelGone, TooLargeForLimit, Transient, Unsupported};
     for (first, second, ending) in [
         (TooLargeForLimit, TooLargeForLimit, None),
-        (TooLargeForLimit, ContextOverflow, None),
-        (ContextOverflow, TooLargeForLimit, None),
+        (
+            TooLargeForLimit,
+            ContextOverflow,
+            Some("context_length_exceeded"),
+        ),
+        (
+            ContextOverflow,
+            TooLargeForLimit,
+            Some("context_length_exceeded"),
+        ),
+        (
+            ContextOverflow,
+            ContextOverflow,
+            Some("context_length_exceeded"),
+        ),
         (TooLargeForLimit, ModelGone, Some("model_not_found")),
         (Unsupported, Unsupported, None),
         (Unsupported, ContextOverflow, None),
+        (ContextOverflow, ModelGone, Some("context_length_exceeded")),
+        (ContextOverflow, Class::Timeout, Some("upstreams_exhausted")),
         (TooLargeForLimit, Unsupported, None),
         (Unsupported, ModelGone, Some("model_not_found")),
         (Unsupported, Class::Timeout, Some("upstreams_exhausted")),
@@ -544,4 +560,62 @@ fn a_lack_of_this_machine_counts_against_nobody_and_excuses_nobody() {
     assert!(!counts && matches!(next, Next::Ask(_)));
     // The next one failed by itself.
     assert!(fail(&mut attempts, 1, 1, Class::Network).0);
+}
+
+#[test]
+fn beside_a_window_that_is_too_small_the_caller_hears_what_helps_it_as_a_table() {
+    use Reason::{BreakerOpen, Cooling, Exhausted, Invalid, ModelGone, NoKeys, NotOffered};
+    let minutes = |n: u64| Some(Time::from_millis(n * 60_000));
+    const LONG: &str = "context_length_exceeded";
+    const WAIT: &str = "upstreams_rate_limited";
+    for (others, expected) in [
+        (&[(Cooling, minutes(1))][..], WAIT),
+        (&[(Reason::Limited, minutes(1))], WAIT),
+        (&[(Exhausted, minutes(10))], WAIT),
+        // A credit that is used up names no time: an hour is a guess.
+        (&[(Exhausted, minutes(60))], LONG),
+        (&[(Exhausted, None)], LONG),
+        (&[(Invalid, minutes(5))], LONG),
+        (&[(NoKeys, None)], LONG),
+        (&[(ModelGone, minutes(10))], LONG),
+        (&[(Exhausted, minutes(60)), (Invalid, minutes(5))], LONG),
+        (&[(Exhausted, minutes(60)), (Cooling, minutes(1))], WAIT),
+        (&[(ModelGone, minutes(10)), (Cooling, minutes(1))], WAIT),
+        (&[(BreakerOpen, minutes(1))], "upstreams_exhausted"),
+        (
+            &[(BreakerOpen, minutes(1)), (Cooling, minutes(1))],
+            "upstreams_exhausted",
+        ),
+        (&[(NotOffered, minutes(10))], "upstreams_exhausted"),
+    ] {
+        for class in [Some(Class::ContextOverflow), None] {
+            let mut attempts = request(others.len() + 1);
+            match class {
+                Some(class) => _ = fail(&mut attempts, 0, 1, class),
+                None => {
+                    let mut list = candidates(others.len() + 1);
+                    list[0].context_window = Some(10);
+                    let policy = DispatchPolicy::default();
+                    attempts = Attempts::new(policy, Time::from_millis(600_000), 99, list);
+                }
+            }
+            let declined = others.iter().enumerate().map(|(at, (reason, ready_at))| {
+                let refusal = Refusal {
+                    reason: *reason,
+                    ready_at: *ready_at,
+                };
+                (at + 1, refusal)
+            });
+            let refused = LeaseRefused {
+                cause: Cause::TooLate,
+                declined: declined.collect(),
+            };
+            let verdict = attempts.refused(&refused, Time::ZERO);
+            assert_eq!(verdict.code.as_str(), expected, "{others:?} {class:?}");
+            assert_eq!(
+                verdict.ready_at.is_some(),
+                expected != LONG && others[0].1.is_some()
+            );
+        }
+    }
 }

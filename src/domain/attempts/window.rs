@@ -1,4 +1,4 @@
-//! What a request hears of sizes when it fits nowhere: the windows and limits of its upstreams, and who refused it.
+//! Sizes in the errors of a request that fits nowhere: windows and limits of its upstreams, and which refused it.
 
 use super::Attempts;
 use super::misfit::RequestMisfit;
@@ -52,7 +52,7 @@ impl Attempts {
         slots.filter_map(|slot| slot.candidate.context_window)
     }
 
-    /// The request needs so many tokens of context: candidates whose windows are smaller are closed. 0: not known.
+    /// Closes the candidates whose windows are smaller than the `tokens` that the request needs. 0: unknown.
     pub fn needs(&mut self, tokens: u64) {
         self.tokens = tokens;
         for slot in &mut self.slots {

@@ -1,5 +1,5 @@
-//! Flattening virtual providers: a depth-first walk with an explicit stack, so that depth costs no stack
-//! space, and with a memory of finished chains, so that diamonds cost nothing twice.
+//! Flattens virtual providers depth first with an explicit stack, so that depth costs no stack
+//! space, and keeps finished chains, so that shared members are expanded once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) fn name_errors(
 enum ExpansionState {
     /// On the stack: meeting it again is a cycle.
     Open,
-    /// Flattened; and where it stands in the forest, if its order depends on the request.
+    /// The flattened chain, and its place in the forest if its order depends on the request.
     Done(Arc<Chain>, Option<usize>),
     /// Reported: what contains it is not reported again.
     Broken,

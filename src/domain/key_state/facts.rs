@@ -34,7 +34,7 @@ impl KeyFacts {
     /// Why a request for the model is refused.
     pub fn refusal(&self, now: Time) -> Option<Refusal> {
         let outage = self.outage(now);
-        if self.probing && outage.is_none_or(|it| it.reason != Reason::Quarantined) {
+        if self.probing && outage.is_none_or(|it| it.reason != Reason::Held) {
             return Some(Refusal::open_ended(Reason::Invalid));
         }
         let cooling = self.cooling_model.filter(|until| now < *until);

@@ -1,5 +1,5 @@
-//! What an operator does to a key by hand, and what is shown of it. A release is the operator's right: it is the one
-//! thing that ends a cooldown before its time (law L5 speaks of reports).
+//! An operator's commands to a key, and its state for readers. A release is the one
+//! thing that ends a cooldown before its time (law L5 is about reports).
 
 use super::{Cooldown, KeyChange, KeyState, Validity};
 use crate::domain::concurrency::Concurrency;
@@ -70,9 +70,10 @@ impl KeyState {
 
     /// Why it cools for all models, and until when.
     pub fn cooling_all(&self, now: Time) -> Option<Refusal> {
-        let reason = match self.exhausted {
-            true => Reason::Exhausted,
-            false => Reason::Cooling,
+        let reason = if self.exhausted {
+            Reason::Exhausted
+        } else {
+            Reason::Cooling
         };
         Some(Refusal::until(reason, self.whole.cooling(now)?))
     }

@@ -61,8 +61,8 @@ impl KeyState {
         self.live.insert(lease, live);
     }
 
-    /// A new key takes over what is remembered of it. Nothing lasts longer than it could have at `now`: a rate limit
-    /// the configured maximum, a quota 31 days, a quarantine its span of at most an hour, one by hand a year unless it
+    /// A new key takes over its persisted state. Nothing lasts longer than it could have at `now`: a rate limit
+    /// the configured maximum, a quota 31 days, an invalid key's span at most an hour, a hold a year unless it
     /// has no end.
     pub fn restore(&mut self, memory: &PersistedKey, limits: &[PersistedLimit], now: Time) {
         let latest = now + self.cooldown.max;
@@ -165,7 +165,7 @@ mod tests {
     fn an_invalid_key_gets_one_probe_whose_failure_doubles_its_span() {
         let mut key = key();
         end(&mut key, &settled(Class::InvalidKey, None), at(0));
-        // Its five minutes have passed while nobody ran.
+        // Its five minutes have passed while no process ran.
         let mut next = next(&key, at(400));
         assert!(next.admit(LeaseId(7), &"m".into(), 0, at(400)).is_ok());
         let second = next.readiness(&"m".into(), 0, at(400));
@@ -259,12 +259,12 @@ mod tests {
     fn what_an_operator_took_out_stays_out_until_its_time_or_a_release() {
         let mut key = key();
         key.hold(at(100));
-        let held = Refusal::until(Reason::Quarantined, at(100));
+        let held = Refusal::until(Reason::Held, at(100));
         assert_eq!(next(&key, at(50)).outage(at(50)), Some(held));
         assert_eq!(next(&key, at(100)).outage(at(100)), None);
         key.hold(Time::NEVER);
         let mut restored = next(&key, at(50));
-        let held = Refusal::open_ended(Reason::Quarantined);
+        let held = Refusal::open_ended(Reason::Held);
         assert_eq!(restored.readiness(&"m".into(), 0, at(9999)), Err(held));
         restored.release();
         assert!(restored.persisted(at(51)).is_empty());

@@ -67,7 +67,7 @@ impl Learned {
             at: memory.at,
             reset: memory.reset,
             renewed: false,
-            // Whoever answers next knows better.
+            // The next answer replaces it.
             told_by: LeaseId(0),
             trusted_until: memory.trusted_until.min(now + TRUST),
             evidence,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     proptest! {
-        /// After a restart nobody goes sooner than before it, and what makes no sense is left out.
+        /// After a restart no request starts sooner than before it, and impossible values are left out.
         #[test]
         fn nobody_goes_sooner_and_nobody_waits_for_ever(
             limit in prop::option::of(1.0f64..1e6), share in 0.0f64..1.0, reset in 1u32..5000,

@@ -17,7 +17,7 @@ pub trait RoutingPolicy: Sync {
     /// The name used in the configuration.
     fn name(&self) -> &'static str;
 
-    /// Whether the order is always that of the configuration. Such targets are flattened once, and ranked by nobody.
+    /// Whether the order is always that of the configuration. Such targets are flattened once and never ranked.
     fn is_fixed(&self) -> bool {
         false
     }

@@ -10,7 +10,7 @@ use crate::domain::ramp::{Ramp, Recovery};
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
 
-/// While a probe is under way, those who wait look again after this long in any case.
+/// While a probe is under way, waiting requests are offered again after this span in any case.
 const PROBE_POLL: Duration = Duration::from_millis(500);
 
 /// Leave to start an attempt at an upstream.
@@ -29,7 +29,7 @@ pub struct GateFacts {
     pub cooling: Option<Time>,
     /// The model is gone until then.
     pub gone_until: Option<Time>,
-    /// Its breaker.
+    /// The breaker of the upstream.
     pub breaker: BreakerGate,
 }
 
@@ -66,9 +66,9 @@ impl GateFacts {
 /// An upstream that is not simply well.
 #[derive(Clone, PartialEq, Debug)]
 pub struct UpstreamSnapshot {
-    /// Its model.
+    /// The model of the upstream.
     pub model: ModelName,
-    /// Its breaker.
+    /// The breaker of the upstream.
     pub breaker: BreakerGate,
     /// The operations for which it is left alone.
     pub absences: Absences,

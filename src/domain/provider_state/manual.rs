@@ -1,4 +1,4 @@
-//! What an operator does to a provider by hand, and what is shown of its upstreams.
+//! An operator's commands to a provider, and the state of its upstreams for readers.
 
 use super::{ProviderState, UpstreamSnapshot, UpstreamState};
 use crate::domain::breaker::{Breaker, BreakerGate};
@@ -83,7 +83,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             (refusal.reason, refusal.ready_at),
-            (Reason::Quarantined, Some(now + S))
+            (Reason::Held, Some(now + S))
         );
         assert!(
             provider
@@ -124,7 +124,7 @@ mod tests {
         provider.hold(Time::NEVER);
         let mut restored = next(&provider, now);
         let held = restored.gate(&model, Operation::Chat, true, now + 999 * S);
-        assert_eq!(held, Err(Refusal::open_ended(Reason::Quarantined)));
+        assert_eq!(held, Err(Refusal::open_ended(Reason::Held)));
         restored.release();
         assert!(restored.persisted(now).is_empty());
     }

@@ -12,9 +12,25 @@ fn model() -> ModelName {
     ModelName::from("m")
 }
 
+/// The end of an attempt in the usual operation of the usual model.
+fn settled(
+    provider: &mut ProviderState,
+    class: Class,
+    counts: bool,
+    probe: bool,
+    now: Time,
+) -> Option<UpstreamChange> {
+    provider.settled(&model(), Operation::Chat, class, counts, probe, now)
+}
+
+/// Whether such an attempt may start.
+fn gate(provider: &ProviderState, first: bool, now: Time) -> Result<Pass, Refusal> {
+    provider.gate(&model(), Operation::Chat, first, now)
+}
+
 fn fail(provider: &mut ProviderState, class: Class, times: usize) {
     for _ in 0..times {
-        provider.settled(&model(), Operation::Chat, class, true, false, Time::ZERO);
+        settled(provider, class, true, false, Time::ZERO);
     }
 }
 
@@ -22,20 +38,9 @@ fn fail(provider: &mut ProviderState, class: Class, times: usize) {
 fn made_up_models_do_not_push_out_what_a_breaker_knows() {
     let mut provider = provider();
     for _ in 0..3 {
-        provider.settled(
-            &model(),
-            Operation::Chat,
-            Class::Network,
-            true,
-            false,
-            Time::ZERO,
-        );
+        settled(&mut provider, Class::Network, true, false, Time::ZERO);
     }
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_err()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_err());
     for n in 0..2 * MODELS_KEPT {
         let made_up = ModelName::from(format!("made-up-{n}"));
         provider.settled(
@@ -47,11 +52,7 @@ fn made_up_models_do_not_push_out_what_a_breaker_knows() {
             Time::ZERO,
         );
     }
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_err()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_err());
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn three_failures_open_the_breaker_of_that_model_only() {
     let mut provider = provider();
     fail(&mut provider, Class::Overloaded, 3);
     assert_eq!(
-        provider.gate(&model(), Operation::Chat, true, Time::ZERO),
+        gate(&provider, true, Time::ZERO),
         Err(Refusal::until(Reason::BreakerOpen, Time::ZERO + 15 * S))
     );
     assert!(
@@ -75,7 +76,7 @@ fn only_the_upstreams_own_failures_open_it() {
         let mut provider = provider();
         fail(&mut provider, class, 20);
         let open = matches!(
-            provider.gate(&model(), Operation::Chat, true, Time::ZERO),
+            gate(&provider, true, Time::ZERO),
             Err(Refusal {
                 reason: Reason::BreakerOpen,
                 ..
@@ -89,56 +90,22 @@ fn only_the_upstreams_own_failures_open_it() {
 fn failures_that_do_not_count_change_nothing() {
     let mut provider = provider();
     for _ in 0..20 {
-        provider.settled(
-            &model(),
-            Operation::Chat,
-            Class::Transient,
-            false,
-            false,
-            Time::ZERO,
-        );
+        settled(&mut provider, Class::Transient, false, false, Time::ZERO);
     }
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_ok()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_ok());
 }
 
 #[test]
 fn a_missing_model_that_does_not_count_is_not_gone_and_gives_a_probe_back() {
     let mut provider = provider();
-    provider.settled(
-        &model(),
-        Operation::Chat,
-        Class::ModelGone,
-        false,
-        false,
-        Time::ZERO,
-    );
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_ok()
-    );
+    settled(&mut provider, Class::ModelGone, false, false, Time::ZERO);
+    assert!(gate(&provider, true, Time::ZERO).is_ok());
     fail(&mut provider, Class::Network, 3);
     let later = Time::ZERO + 15 * S;
-    let pass = provider
-        .gate(&model(), Operation::Chat, true, later)
-        .unwrap();
+    let pass = gate(&provider, true, later).unwrap();
     provider.started(&model(), pass, BudgetCharge::First, later);
-    provider.settled(
-        &model(),
-        Operation::Chat,
-        Class::ModelGone,
-        false,
-        true,
-        later,
-    );
-    assert_eq!(
-        provider.gate(&model(), Operation::Chat, true, later),
-        Ok(pass)
-    );
+    settled(&mut provider, Class::ModelGone, false, true, later);
+    assert_eq!(gate(&provider, true, later), Ok(pass));
 }
 
 #[test]
@@ -146,37 +113,20 @@ fn one_probe_at_a_time_and_its_place_comes_back_when_no_key_took_it() {
     let mut provider = provider();
     fail(&mut provider, Class::Network, 3);
     let later = Time::ZERO + 15 * S;
-    let pass = provider
-        .gate(&model(), Operation::Chat, true, later)
-        .unwrap();
+    let pass = gate(&provider, true, later).unwrap();
     assert!(pass.probe);
     provider.started(&model(), pass, BudgetCharge::First, later);
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, later)
-            .is_err()
-    );
+    assert!(gate(&provider, true, later).is_err());
     provider.withdrawn(&model(), pass, BudgetCharge::First, later, later);
-    assert_eq!(
-        provider.gate(&model(), Operation::Chat, true, later),
-        Ok(pass)
-    );
+    assert_eq!(gate(&provider, true, later), Ok(pass));
 }
 
 #[test]
 fn a_model_that_is_gone_is_left_alone_for_ten_minutes() {
     let mut provider = provider();
     fail(&mut provider, Class::ModelGone, 1);
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO + 599 * S)
-            .is_err()
-    );
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO + 600 * S)
-            .is_ok()
-    );
+    assert!(gate(&provider, true, Time::ZERO + 599 * S).is_err());
+    assert!(gate(&provider, true, Time::ZERO + 600 * S).is_ok());
 }
 
 #[test]
@@ -203,16 +153,8 @@ fn an_upstream_that_nothing_is_known_of_takes_no_extra_attempt_without_a_budget_
         min_per_second: 0.0,
     };
     let provider = ProviderState::new(BreakerPolicy::default(), none);
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_ok()
-    );
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, false, Time::ZERO)
-            .is_err()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_ok());
+    assert!(gate(&provider, false, Time::ZERO).is_err());
 }
 
 #[test]
@@ -221,19 +163,12 @@ fn extra_attempts_stop_at_the_budget_while_first_attempts_go_on() {
     let pass = Pass { probe: false };
     provider.started(&model(), pass, BudgetCharge::First, Time::ZERO);
     let mut extra = 0;
-    while provider
-        .gate(&model(), Operation::Chat, false, Time::ZERO)
-        .is_ok()
-    {
+    while gate(&provider, false, Time::ZERO).is_ok() {
         provider.started(&model(), pass, BudgetCharge::Extra, Time::ZERO);
         extra += 1;
     }
     assert_eq!(extra, 100, "ten per second over ten seconds");
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_ok()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_ok());
 }
 
 #[test]
@@ -241,35 +176,18 @@ fn a_model_that_is_gone_and_a_cooldown_of_all_keys_outlive_the_process_and_no_li
  {
     let now = Time::ZERO + S;
     let mut before = provider();
-    before.settled(
-        &model(),
-        Operation::Chat,
-        Class::ModelGone,
-        true,
-        false,
-        now,
-    );
+    settled(&mut before, Class::ModelGone, true, false, now);
     fail(&mut before, Class::Overloaded, 3);
     let mut next = provider();
     next.restore(&before.persisted(now), 900 * S, now + S);
     let gone = Refusal::until(Reason::ModelGone, now + MODEL_GONE);
-    assert_eq!(
-        next.gate(&model(), Operation::Chat, true, now + S),
-        Err(gone)
-    );
-    assert!(
-        next.gate(&model(), Operation::Chat, true, now + MODEL_GONE)
-            .is_ok(),
-        "no breaker"
-    );
+    assert_eq!(gate(&next, true, now + S), Err(gone));
+    assert!(gate(&next, true, now + MODEL_GONE).is_ok(), "no breaker");
     before.cool(now + 60 * S);
     let mut next = provider();
     next.restore(&before.persisted(now), 900 * S, now);
     let cooling = Refusal::until(Reason::Cooling, now + 60 * S);
-    assert_eq!(
-        next.gate(&model(), Operation::Chat, true, now),
-        Err(cooling)
-    );
+    assert_eq!(gate(&next, true, now), Err(cooling));
     assert!(before.persisted(now + MODEL_GONE).is_empty());
     let lie = PersistedProvider {
         cooling: Some(Time::NEVER),
@@ -344,11 +262,11 @@ fn a_model_that_is_gone_for_one_operation_is_there_for_others() {
             .gate(&model(), Operation::Embeddings, true, now)
             .is_err()
     );
-    assert!(provider.gate(&model(), Operation::Chat, true, now).is_ok());
+    assert!(gate(&provider, true, now).is_ok());
     let everything = |provider: &ProviderState| provider.unwell(now)[0].absences.everything(now);
     assert_eq!(everything(&provider), Some(now + MODEL_GONE));
     // It is known to serve something now, and that is told.
-    let change = provider.settled(&model(), Operation::Chat, Class::Success, false, false, now);
+    let change = settled(&mut provider, Class::Success, false, false, now);
     assert_eq!(change, Some(UpstreamChange::Served));
     assert_eq!(everything(&provider), None);
     // What is served may have begun before the model went.
@@ -370,14 +288,7 @@ fn a_model_that_is_gone_for_one_operation_is_there_for_others() {
 #[test]
 fn failures_of_what_was_never_served_open_no_breaker_where_something_else_is() {
     let mut provider = provider();
-    provider.settled(
-        &model(),
-        Operation::Chat,
-        Class::Success,
-        false,
-        false,
-        Time::ZERO,
-    );
+    settled(&mut provider, Class::Success, false, false, Time::ZERO);
     for _ in 0..20 {
         provider.settled(
             &model(),
@@ -388,11 +299,7 @@ fn failures_of_what_was_never_served_open_no_breaker_where_something_else_is() {
             Time::ZERO,
         );
     }
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_ok()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_ok());
     assert!(
         provider
             .not_offered(&model(), Operation::Embeddings, Time::ZERO)
@@ -422,9 +329,5 @@ fn failures_of_what_was_never_served_open_no_breaker_where_something_else_is() {
             Time::ZERO,
         );
     }
-    assert!(
-        provider
-            .gate(&model(), Operation::Chat, true, Time::ZERO)
-            .is_err()
-    );
+    assert!(gate(&provider, true, Time::ZERO).is_err());
 }

@@ -7,7 +7,7 @@ use opentelemetry::metrics::{BoundCounter, BoundHistogram, Counter, Histogram, M
 
 use super::specs::{self, InstrumentKind, Spec};
 
-/// One of each.
+/// All instruments.
 #[derive(Debug)]
 pub(super) struct Instruments {
     pub(super) http: Histogram<f64>,

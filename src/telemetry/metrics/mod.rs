@@ -1,4 +1,4 @@
-//! Numbers about everything: one set of instruments, read as text by whoever asks for `/metrics` and pushed by OTLP
+//! Metrics: one set of instruments, scraped as text from `/metrics` and pushed by OTLP
 //! where that is configured. `docs/observability.md` lists them.
 //!
 //! A label is only ever a word of this program or a name of the configuration: no request's id, no text of a caller.
@@ -104,13 +104,13 @@ impl Metrics {
     }
 
     /// A request has ended.
-    pub fn record(&self, told: &RequestRecord) {
-        requests::record(told, &self.instruments, &self.tables.load());
+    pub fn record(&self, record: &RequestRecord) {
+        requests::record(record, &self.instruments, &self.tables.load());
     }
 
     /// A request was refused at the door.
-    pub fn turned_away(&self, told: &RequestRecord) {
-        requests::request(told, &self.instruments, &self.tables.load());
+    pub fn turned_away(&self, record: &RequestRecord) {
+        requests::count_request(record, &self.instruments, &self.tables.load());
     }
 
     /// A configuration was read again, and taken over or not.

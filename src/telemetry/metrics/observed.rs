@@ -1,4 +1,4 @@
-//! The instruments that are read when somebody asks, all from one look at the state.
+//! The instruments that are observed on demand, all from one reading of the state.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,7 @@ impl Observed {
     }
 }
 
-/// What a callback tells: a value and its labels.
+/// Takes an observed value and its labels.
 type Tell<'a> = &'a mut dyn FnMut(f64, &[KeyValue]);
 
 /// Makes them. The first one that is asked looks for all.
@@ -112,7 +112,7 @@ pub(super) fn register(meter: &Meter, observed: &Arc<Observed>) {
     counted(meter, observed);
 }
 
-/// `usize` and the like never reach what an `f64` cannot tell apart.
+/// Counts never reach the numbers that an `f64` cannot represent.
 #[expect(clippy::cast_precision_loss, reason = "counts of things in memory")]
 fn count(count: usize) -> f64 {
     count as f64
@@ -146,7 +146,10 @@ fn upstreams(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::BREAKER, observed, |it, tell| {
         for one in &it.state.load().upstreams {
             let upstream = text("upstream", one.upstream.to_string());
-            tell(1.0, &[upstream, KeyValue::new("state", one.breaker)]);
+            tell(
+                1.0,
+                &[upstream, KeyValue::new("state", one.breaker.as_str())],
+            );
         }
     });
     add(meter, &specs::UPSTREAM_KEYS, observed, |it, tell| {
@@ -171,7 +174,7 @@ fn keys(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::KEY_STATE, observed, |it, tell| {
         for key in &it.state.load().keys {
             let id = text("key", key.id.to_string());
-            tell(1.0, &[id, KeyValue::new("state", key.state)]);
+            tell(1.0, &[id, KeyValue::new("state", key.state.as_str())]);
         }
     });
     macro_rules! each_key {
@@ -201,10 +204,7 @@ fn keys(meter: &Meter, observed: &Arc<Observed>) {
                 for key in &state.keys {
                     for limit in &key.limits {
                         let Some(value) = limit.$field else { continue };
-                        let model = match named.contains(&limit.upstream) {
-                            true => limit.upstream.model.as_str(),
-                            false => OTHER,
-                        };
+                        let model = if named.contains(&limit.upstream) { limit.upstream.model.as_str() } else { OTHER };
                         let unit = KeyValue::new("unit", limit.unit);
                         tell(value, &[text("key", key.id.to_string()), text("model", model), unit]);
                     }
@@ -222,7 +222,7 @@ fn actors(meter: &Meter, observed: &Arc<Observed>) {
     add(meter, &specs::ACTOR_STATE, observed, |it, tell| {
         for actor in &it.state.load().actors {
             let name = text("actor", actor.name.as_str());
-            tell(1.0, &[name, KeyValue::new("state", actor.life)]);
+            tell(1.0, &[name, KeyValue::new("state", actor.life.as_str())]);
         }
     });
     add(meter, &specs::ACTOR_RESTARTS, observed, |it, tell| {

@@ -1,4 +1,4 @@
-//! What the system knows of this process. `None` where it does not tell.
+//! The system's figures about this process; `None` where the system has none.
 
 /// As of one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

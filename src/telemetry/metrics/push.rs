@@ -1,5 +1,5 @@
-//! Pushes the numbers by OTLP, on a thread of its own. A receiver that is down costs nobody else anything: what it did
-//! not get, the next push says again; with `delta` it is lost.
+//! Pushes the metrics by OTLP, on a thread of its own. A receiver that is down slows nothing else: what it did
+//! not get is in the next push; with `delta` it is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ pub(super) fn reader(
     Ok((reader.build(), failing))
 }
 
-/// Counts what arrives and what does not, and tells of the first of each in a row.
+/// Counts successful and failed exports, and logs the first of each in a row.
 #[derive(Debug)]
 pub(super) struct CountingExporter {
     exporter: MetricExporter,
@@ -67,12 +67,12 @@ impl PushMetricExporter for CountingExporter {
         let failed_before = self.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !failed_before => {
-                tracing::warn!(%error, signal = SIGNAL, "OTLP export fails: it goes on trying");
+                tracing::warn!(%error, signal = SIGNAL, "OTLP export fails; it will be retried");
             }
             Ok(()) if failed_before => tracing::info!(signal = SIGNAL, "OTLP export works again"),
             _ => {}
         }
-        // It is told: nothing is left to say for the library.
+        // It is logged here, so the library need not log it.
         Ok(())
     }
 

@@ -14,35 +14,37 @@ use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::telemetry::request_record::RequestRecord;
 
-/// Counts all of it.
-pub(super) fn record(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
-    request(told, instruments, tables);
-    // It came as far as to upstreams, if only to hear that none may be asked, and its caller waited for the end.
-    let dispatched = !told.attempts.is_empty() || told.refused.is_some();
-    if dispatched && told.outcome != "caller_left" {
-        let durations = tables.request_durations(instruments, target(told));
+/// Counts a request and its attempts.
+pub(super) fn record(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
+    count_request(request, instruments, tables);
+    // It reached dispatch, even if no upstream could be asked, or was served without them, and its caller waited for the
+    // end.
+    let dispatched =
+        !request.attempts.is_empty() || request.refused.is_some() || request.lookup.is_served();
+    if dispatched && request.outcome != "caller_left" {
+        let durations = tables.request_durations(instruments, target(request));
         if let Some(durations) = durations {
-            durations.record(told.total().as_secs_f64());
+            durations.record(request.total().as_secs_f64());
         }
     }
-    for record in &told.attempts {
-        attempt(told, record, instruments, tables);
+    for record in &request.attempts {
+        attempt(request, record, instruments, tables);
     }
-    let attempts = u64::try_from(told.attempts.len()).unwrap_or(u64::MAX);
+    let attempts = u64::try_from(request.attempts.len()).unwrap_or(u64::MAX);
     instruments.request_attempts.record(attempts);
     let [admitted, timed_out] = &instruments.waits;
-    let waited = told.attempts.iter().filter(|record| record.waited);
+    let waited = request.attempts.iter().filter(|record| record.waited);
     for record in waited {
         admitted.record(seconds(record.asked, record.started));
     }
-    match &told.refused {
+    match &request.refused {
         None if attempts > 0 => {
-            let own = told.total().saturating_sub(elsewhere(told));
+            let own = request.total().saturating_sub(elsewhere(request));
             instruments.overhead.record(own.as_secs_f64());
         }
         Some((at, refused)) if refused.cause == Cause::TimeUp => {
-            let ends = told.attempts.iter().map(|record| record.ended);
-            let since = ends.max().unwrap_or(told.complete);
+            let ends = request.attempts.iter().map(|record| record.ended);
+            let since = ends.max().unwrap_or(request.complete);
             timed_out.record(seconds(since, *at));
         }
         _ => {}
@@ -50,16 +52,17 @@ pub(super) fn record(told: &RequestRecord, instruments: &Instruments, tables: &T
 }
 
 /// A request that came to nothing at the door.
-pub(super) fn request(told: &RequestRecord, instruments: &Instruments, tables: &Tables) {
-    let client = told.client.as_deref();
-    let requests = tables.requests(instruments, client, target(told), told.outcome);
+pub(super) fn count_request(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
+    let client = request.client.as_deref();
+    let requests = tables.requests(instruments, client, target(request), request.outcome);
     requests.add(1);
-    let key = (told.operation, told.status, told.outcome);
+    let key = (request.operation, request.status, request.outcome);
     let duration = tables.http.get(key, || {
-        let route = told.operation.spec().route;
-        // Whoever leaves makes no error.
-        let error = (!matches!(told.outcome, "answered" | "caller_left")).then_some(told.outcome);
-        let status = told.status.map(i64::from);
+        let route = request.operation.spec().route;
+        // A caller that leaves is no error.
+        let error =
+            (!matches!(request.outcome, "answered" | "caller_left")).then_some(request.outcome);
+        let status = request.status.map(i64::from);
         let labels = [
             error.map(|error| KeyValue::new("error.type", error)),
             Some(KeyValue::new("http.request.method", "POST")),
@@ -69,16 +72,19 @@ pub(super) fn request(told: &RequestRecord, instruments: &Instruments, tables: &
         let labels: Vec<KeyValue> = labels.into_iter().flatten().collect();
         instruments.http.bind(&labels)
     });
-    duration.record(told.total().as_secs_f64());
+    duration.record(request.total().as_secs_f64());
 }
 
 /// What was asked for; it may have several names.
-fn target(told: &RequestRecord) -> &str {
-    told.chain.as_ref().map_or(&*told.target, |it| &*it.target)
+fn target(request: &RequestRecord) -> &str {
+    request
+        .chain
+        .as_ref()
+        .map_or(&*request.target, |it| &*it.target)
 }
 
 fn attempt(
-    told: &RequestRecord,
+    request: &RequestRecord,
     record: &AttemptRecord,
     instruments: &Instruments,
     tables: &Tables,
@@ -86,17 +92,17 @@ fn attempt(
     let table = tables.upstream(&record.upstream);
     let attempts = table.attempts(instruments, record.class, record.reason);
     attempts.add(1);
-    let durations = table.durations(instruments, told.operation, record.class);
+    let durations = table.durations(instruments, request.operation, record.class);
     durations.record(seconds(record.started, record.ended));
     if let Some(usage) = record.usage {
-        tokens(told.operation, usage, table, instruments);
+        tokens(request.operation, usage, table, instruments);
         if let Some((price, spent)) = table.cost(instruments) {
             spent.add(price.of(&usage));
         }
         per_token(record, usage, table, instruments);
     }
     if let Some(first) = record.first_token {
-        let first_chunks = table.first_chunks(instruments, told.operation);
+        let first_chunks = table.first_chunks(instruments, request.operation);
         first_chunks.record(seconds(record.started, first));
     }
 }
@@ -135,11 +141,11 @@ fn per_token(record: &AttemptRecord, usage: Usage, table: &OfUpstream, instrumen
     }
 }
 
-/// The time in which somebody else was waited for: the caller's body, a key, the pause before a retry, upstreams. What
-/// overlaps counts once.
-fn elsewhere(told: &RequestRecord) -> Duration {
-    let mut covered = told.complete.since(told.started);
-    let mut until = told.complete;
+/// The time that was spent waiting for others: the caller's body, a key, the pause before a retry, upstreams.
+/// Overlapping times count once.
+fn elsewhere(request: &RequestRecord) -> Duration {
+    let mut covered = request.complete.since(request.started);
+    let mut until = request.complete;
     let mut add = |from: Time, to: Time| {
         let from = from.max(until);
         if to > from {
@@ -149,7 +155,7 @@ fn elsewhere(told: &RequestRecord) -> Duration {
     };
     // In the order in which they ended; for the union they are needed by their start.
     let mut in_order: [Option<&AttemptRecord>; MOST] = [None; MOST];
-    let records = told.attempts.iter().take(MOST);
+    let records = request.attempts.iter().take(MOST);
     let count = records.clone().count();
     for (place, record) in in_order.iter_mut().zip(records) {
         *place = Some(record);
@@ -157,7 +163,7 @@ fn elsewhere(told: &RequestRecord) -> Duration {
     if let Some(known) = in_order.get_mut(..count) {
         known.sort_unstable_by_key(|record| record.map(|record| record.started));
     }
-    let (mut before, mut paused) = (told.complete, false);
+    let (mut before, mut paused) = (request.complete, false);
     for record in in_order.into_iter().flatten() {
         // The pause is made before it is known whether the same upstream can still be asked.
         if paused {

@@ -19,11 +19,11 @@ pub struct Spec {
     pub name: &'static str,
     /// Its unit in UCUM; in braces: a word for what is counted.
     pub unit: &'static str,
-    /// Its kind.
+    /// The instrument's kind.
     pub kind: InstrumentKind,
     /// By what it is split.
     pub labels: &'static [&'static str],
-    /// What it means.
+    /// The instrument's description.
     pub about: &'static str,
     /// How many different sets of labels there may be; what comes beyond is counted as `otel_metric_overflow`.
     pub most: Most,
@@ -33,15 +33,15 @@ pub struct Spec {
 /// is as many as the configuration can come to need at its start, and as many again for later ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Most {
-    /// Always so many.
+    /// A fixed number of series.
     Fixed(usize),
-    /// So many for each upstream.
+    /// This many series for each upstream.
     PerUpstream(usize),
-    /// So many for each target.
+    /// This many series for each target.
     PerTarget(usize),
-    /// So many for each client and target.
+    /// This many series for each client and target.
     PerCaller(usize),
-    /// So many for each key.
+    /// This many series for each key.
     PerKey(usize),
 }
 
@@ -50,11 +50,11 @@ pub enum Most {
 pub struct Sizes {
     /// Upstreams that it names.
     pub upstreams: usize,
-    /// Clients.
+    /// The number of clients.
     pub clients: usize,
     /// Targets that it names.
     pub targets: usize,
-    /// Keys.
+    /// The number of keys.
     pub keys: usize,
 }
 
@@ -62,7 +62,7 @@ impl Most {
     /// Memory is bounded all the same.
     const EVER: usize = 20_000;
 
-    /// In numbers.
+    /// The number of series for a configuration of these sizes.
     pub fn of(self, sizes: Sizes) -> usize {
         // What is not named needs a place too.
         let some = |count: usize| 2 * (count + 2);
@@ -116,7 +116,7 @@ const HTTP: &[f64] = &[
 const TIMES: &[f64] = &[
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 ];
-/// And for tokens.
+/// The buckets for token counts.
 const TOKENS: &[f64] = &[
     1.0,
     4.0,
@@ -166,7 +166,7 @@ macro_rules! specs {
                 most: $most,
             };
         )*
-        /// All of them.
+        /// All instruments.
         pub const ALL: &[Spec] = &[$($id),*];
     };
 }
@@ -235,9 +235,9 @@ specs! {
     Gauge, Most::PerKey(1), KEY_CONCURRENCY = "pointsman.key.concurrency_limit" "{attempt}" ["key"]
         "Attempts that a key may have under way, as far as configured or learned";
     Gauge, Most::PerKey(4), KEY_LIMIT = "pointsman.key.limit" "{unit}" ["key", "model", "unit"]
-        "A limit of a key that its upstream told";
+        "A limit of a key, as its upstream reported it";
     Gauge, Most::PerKey(4), KEY_REMAINING = "pointsman.key.remaining" "{unit}" ["key", "model", "unit"]
-        "What is left of a limit of a key, as its upstream told last";
+        "What is left of a limit of a key, by its upstream's last report";
     // Actors.
     Gauge, Most::PerKey(2), ACTOR_STATE = "pointsman.actor.state" "{state}" ["actor", "state"]
         "1 for the state that an actor is in: up, restarting, quarantined";
@@ -257,7 +257,7 @@ specs! {
     Gauge, ONE, DRAINING = "pointsman.draining" "{flag}" []
         "Whether the shutdown has begun";
     Counter, WORDS, EVENTS = "pointsman.events" "{event}" ["event"]
-        "Changes of state that were told in the log and the feed";
+        "Changes of state in the log and the event feed";
     Counter, WORDS, EXPORTS = "pointsman.otlp.exports" "{export}" ["signal", "result"]
         "What was pushed by OTLP, and whether it arrived";
     Counter, WORDS, SPANS = "pointsman.otlp.spans" "{span}" ["result"]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::domain::condition::{BreakerCondition, KeyCondition, Life};
 use crate::domain::ids::{KeyId, Upstream};
 use crate::telemetry::traces::TraceCounts;
 
-/// Looks.
+/// Reads the state for one scrape.
 pub type StateObserver = Box<dyn Fn() -> StateGauges + Send + Sync>;
 
 /// As of one moment.
@@ -23,49 +24,49 @@ pub struct StateGauges {
     pub generation: u64,
     /// The clients, and how many requests of each are under way.
     pub clients: Vec<(Arc<str>, u32)>,
-    /// The actors.
+    /// The state of each actor.
     pub actors: Vec<ActorGauges>,
     /// The upstreams that the configuration names.
     pub upstreams: Vec<UpstreamGauges>,
-    /// The keys.
+    /// The state of each key.
     pub keys: Vec<KeyGauges>,
     /// What became of spans, where they are sent.
     pub spans: Option<TraceCounts>,
 }
 
-/// One actor.
+/// The state of one actor.
 #[derive(Clone, Debug)]
 pub struct ActorGauges {
     /// `router`, `provider groq`, `key groq#1`.
     pub name: String,
-    /// `up`, `restarting` or `quarantined`.
-    pub life: &'static str,
+    /// Whether it runs.
+    pub life: Life,
     /// How often it was started again.
     pub restarts: u32,
     /// Messages that it has still to handle, where they are counted.
     pub mailbox: Option<i64>,
 }
 
-/// One upstream.
+/// The state of one upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamGauges {
-    /// Which.
+    /// The upstream.
     pub upstream: Upstream,
-    /// `closed`, `open` or `half_open`.
-    pub breaker: &'static str,
-    /// Its keys.
+    /// The state of its circuit breaker.
+    pub breaker: BreakerCondition,
+    /// The number of its keys.
     pub keys: usize,
     /// Those that it may be asked with now.
     pub usable: usize,
 }
 
-/// One key.
+/// The state of one key.
 #[derive(Clone, Debug)]
 pub struct KeyGauges {
-    /// Which.
+    /// The key's id.
     pub id: KeyId,
-    /// `usable`, `cooling`, ….
-    pub state: &'static str,
+    /// Its state, models' own cooldowns left aside.
+    pub state: KeyCondition,
     /// Seconds until its last cooldown ends.
     pub cooldown: f64,
     /// Attempts under way.
@@ -74,19 +75,19 @@ pub struct KeyGauges {
     pub attempts: u64,
     /// Attempts that it may have under way.
     pub concurrency: Option<u32>,
-    /// What its upstream told of its limits.
+    /// The limits that its upstream reported.
     pub limits: Vec<LimitGauges>,
 }
 
 /// A limit of a key.
 #[derive(Clone, Debug)]
 pub struct LimitGauges {
-    /// For this upstream.
+    /// The upstream that the limit is for.
     pub upstream: Upstream,
-    /// What is counted.
+    /// The unit that is counted.
     pub unit: &'static str,
-    /// The whole.
+    /// The limit itself.
     pub limit: Option<f64>,
-    /// What is left.
+    /// The part that is left.
     pub remaining: Option<f64>,
 }

@@ -18,7 +18,7 @@ use crate::domain::price::{Price, Prices};
 use crate::telemetry::names;
 use crate::telemetry::once_map::OnceMap;
 
-/// The label where there is nothing to name: nobody had to identify, or the target was not looked at.
+/// The label for a missing name: no client was identified, or the target was not read.
 const NONE: &str = "none";
 
 /// What the configuration names.
@@ -26,11 +26,11 @@ const NONE: &str = "none";
 pub struct ConfiguredNames {
     /// What may be asked for.
     pub targets: Vec<Arc<str>>,
-    /// Who may ask.
+    /// The configured clients.
     pub clients: Vec<Arc<str>>,
-    /// Where requests go.
+    /// The configured upstreams.
     pub upstreams: Vec<Upstream>,
-    /// Whose they are.
+    /// The labels of each provider.
     pub providers: HashMap<ProviderName, ProviderLabels>,
 }
 
@@ -52,9 +52,9 @@ pub(super) struct Tables {
     /// Of requests, in the order of the targets' numbers.
     request_durations: Box<[OnceLock<BoundHistogram<f64>>]>,
     clients: HashMap<Arc<str>, OfClient>,
-    /// Whoever did not identify.
+    /// Requests without a client.
     nobody: OfClient,
-    /// Whoever is of an earlier configuration.
+    /// Requests of clients that are no longer configured.
     others: OfClient,
     upstreams: HashMap<Upstream, Arc<OfUpstream>>,
     /// Models that callers made up, by provider.
@@ -225,7 +225,7 @@ impl Tables {
 
 /// The direction of tokens in the convention.
 pub(super) const INPUT: &str = "input";
-/// And back.
+/// The label of tokens in the answer.
 pub(super) const OUTPUT: &str = "output";
 
 impl OfUpstream {
@@ -265,7 +265,7 @@ impl OfUpstream {
     ) -> &BoundHistogram<f64> {
         self.durations.get((operation, class), || {
             let mut labels = self.convention(operation);
-            // A call that nobody waits for any more has not failed.
+            // A call whose answer is no longer needed has not failed.
             if !matches!(class, Class::Success | Class::Cancelled) {
                 labels.insert(0, KeyValue::new("error.type", class.as_str()));
             }

@@ -22,9 +22,10 @@ impl SpanExporter for Passing {
         if let Some(gate) = &self.gate {
             gate.wait();
         }
-        match self.fails.load(Ordering::Relaxed) {
-            true => Err(OTelSdkError::InternalFailure("no".to_owned())),
-            false => Ok(()),
+        if self.fails.load(Ordering::Relaxed) {
+            Err(OTelSdkError::InternalFailure("no".to_owned()))
+        } else {
+            Ok(())
         }
     }
 }

@@ -13,7 +13,24 @@ use crate::wire::json;
 use crate::wire::model_entry::ModelEntry;
 use crate::wire::progress::Progress;
 use crate::wire::request::{RequestDoc, RequestError};
+use crate::wire::spelling::Spelling;
 use crate::wire::sse::{RawEvent, named_event};
+
+/// What the API calls the fields of the neutral form.
+const SPELLING: Spelling = &[
+    ("sampling.stop", "stop_sequences"),
+    ("sampling.", ""),
+    ("max_output_tokens", "max_tokens"),
+    ("format", "output_config.format"),
+    ("reasoning.effort", "output_config.effort"),
+    ("reasoning.budget_tokens", "thinking.budget_tokens"),
+    ("reasoning", "thinking"),
+    (
+        "parallel_tool_calls",
+        "tool_choice.disable_parallel_tool_use",
+    ),
+    ("user", "metadata.user_id"),
+];
 
 impl CallerDialect for Anthropic {
     fn id(&self) -> &'static str {
@@ -81,6 +98,10 @@ impl CallerDialect for Anthropic {
 
     fn model(&self, entry: &ModelEntry) -> Bytes {
         models::single(entry)
+    }
+
+    fn spelling(&self) -> Spelling {
+        SPELLING
     }
 
     fn decode_request(

@@ -60,15 +60,15 @@ fn type_for(kind: &str) -> &str {
 }
 
 #[derive(Serialize)]
-struct Shape<'a> {
+struct ErrorShape<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    error: Inner<'a>,
+    error: InnerError<'a>,
     request_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct Inner<'a> {
+struct InnerError<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     message: &'a str,
@@ -83,9 +83,9 @@ struct Inner<'a> {
 
 /// `{"type": "error", "error": {…}, "request_id": …}`.
 pub(super) fn to_bytes(error: &ErrorBody<'_>) -> Bytes {
-    let shape = Shape {
+    let shape = ErrorShape {
         kind: "error",
-        error: Inner {
+        error: InnerError {
             kind: type_of(error.status),
             message: error.message,
             code: error.code,
@@ -104,7 +104,7 @@ pub(super) fn event(trouble: Trouble<'_>, request_id: &str) -> Bytes {
     let kind = type_for(trouble.kind);
     let message = recognisable(trouble.message, kind);
     write(
-        json!({"type": kind, "message": message, "code": trouble.code}),
+        &json!({"type": kind, "message": message, "code": trouble.code}),
         request_id,
     )
 }
@@ -124,12 +124,12 @@ pub(super) fn event_from_body(body: &[u8], kind: &str, request_id: &str) -> Byte
     let message = recognisable(message, kind);
     let code = doc.first(ErrorField::Code).unwrap_or("upstream_error");
     write(
-        json!({"type": kind, "message": message, "code": code}),
+        &json!({"type": kind, "message": message, "code": code}),
         request_id,
     )
 }
 
-fn write(error: Value, request_id: &str) -> Bytes {
+fn write(error: &Value, request_id: &str) -> Bytes {
     let event = json!({"type": "error", "error": error, "request_id": request_id});
     named_event("error", event.to_string().as_bytes())
 }

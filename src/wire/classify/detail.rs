@@ -12,8 +12,8 @@ const MAX_CHARS: usize = 300;
 
 const MASK: &str = "[masked]";
 
-/// What stands where a key stands, and the known forms of keys. An upstream's error quotes them shortened: a few
-/// characters behind the prefix are enough.
+/// Text after which a key usually follows, and the known forms of keys. An upstream's error quotes them shortened: a
+/// few characters behind the prefix are enough.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let said = r"(?i:(?P<lead>\bkey provided:?\s*|\bbearer\s+|\bapi[_-]?key\s*[=:]\s*)\S+)";
     Regex::new(&format!("{said}|{}", key_forms::pattern(3))).ok()
@@ -22,7 +22,7 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Runs long enough to be a key.
 static RUN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9+/_=-]{20,}").ok());
 
-/// What happened: the upstream's words, else what can be said about the answer.
+/// A description of the failure: the upstream's error text, else one that is made from the status.
 pub(super) fn detail(status: Option<u16>, doc: &Doc) -> String {
     let words = one_line(&mask(doc.message()));
     let redirect = matches!(status, Some(300..400));

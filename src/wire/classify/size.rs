@@ -1,7 +1,7 @@
-//! Numbers in the words of an error: whether one request is larger than a limit, and how large a context window is.
+//! Numbers in an error's text: whether one request is larger than a limit, and how large a context window is.
 //!
 //! A limit of a minute or a credit that is used up passes. One that is smaller than this single request does not, and
-//! says nothing about smaller requests. Only the two numbers tell these apart: the status, the code and the first
+//! says nothing about smaller requests. Only the two numbers distinguish these: the status, the code and the first
 //! words are often the same.
 
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Captures, Regex};
 
-use super::tables::error_pattern;
+use super::tables::{error_pattern, is_about_the_prompt};
 use crate::wire::error_doc::{Doc, ErrorField};
 
 /// A number as people and programs write it; at most 12 digits.
@@ -18,7 +18,7 @@ const NUMBER: &str = r"\d[\d,_]{0,14}";
 /// Windows outside of this are numbers of something else, in tokens.
 const WINDOWS: std::ops::RangeInclusive<u64> = 64..=1_000_000_000;
 
-/// What one request asked for, and the limit that it met. `N` stands for a number.
+/// The size of one request, and the limit that it exceeds. `N` stands for a number.
 static ASKED_AND_LIMIT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
         // OpenAI, Groq: "Limit 30000, Requested 36055"; a "Used" between them takes no part.
@@ -28,8 +28,36 @@ static ASKED_AND_LIMIT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"\brequested\b[^\d]{0,30}(?P<asked>N)\b[^\d]{0,80}?\b(?:limit|maximum|max|quota|afford|credits?|balance)\b[^\d]{0,40}(?P<limit>N)",
         // "This request needs 9000 tokens, which exceeds your limit of 8000", "Request size 9000 > limit 8000".
         r"\b(?:request|prompt|input)\b[^\d]{0,60}(?P<asked>N)\b[^\d]{0,60}?\b(?:limit|maximum|max|afford)\b[^\d]{0,40}(?P<limit>N)",
+        // "A single request may not use more than 8000 tokens (requested: 9000)", "This request would exceed your limit of
+        // 8000 tokens per minute by itself: it has 9000 tokens".
+        r"\b(?:single|this|your|one) request\b[^\d]{0,80}\b(?:limit|maximum|max|than)\b[^\d]{0,30}(?P<limit>N)\b[^\d]{0,60}?\b(?:requested|has|have|had|got|needs?|contains?|uses?)\b[^\d]{0,20}(?P<asked>N)",
     ];
     patterns.iter().filter_map(|text| compile(text)).collect()
+});
+
+/// How many tokens a prompt has, and how many there may be, in words that no table knows.
+static TOKENS_AND_WINDOW: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = [
+        // "Input sequence too long: 9000 > 4096", "input_len 9000 is larger than session_len 4096".
+        r"\b(?:prompt|input|context|sequence|conversation|messages|request|tokens?)(?:_len(?:gth)?)?\b[^\d]{0,60}(?P<asked>N)\b[^\d]{0,60}?(?:[>/]|\b(?:longer|larger|greater|more|over|above|beyond|exceed(?:s|ed|ing)?|limit|maximum|max|allows?|only|than)\b)[^\d]{0,60}(?P<limit>N)",
+        // "maximum sequence length is 4096 tokens, but 9000 were given", "Maximum is 4096, got 9000".
+        r"\b(?:max|maximum|limit|up to|at most|only|less than|below|window|length)\b[^\d]{0,40}(?P<limit>N)\b[^\d]{0,60}?\b(?:but|got|given|have|has|had|requested|received|contains?|provided|prompt|input)\b[^\d]{0,40}(?P<asked>N)",
+    ];
+    patterns.iter().filter_map(|text| compile(text)).collect()
+});
+
+/// What numbers of a context window count.
+static OF_A_WINDOW: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"\btokens?\b|\bcontext\b|\bsequence\b|\b(?:n_?ctx|(?:input|prompt|session|seq|model|max_seq|max_model)_len)",
+    )
+});
+
+/// What numbers beside them may count that are none of the prompt's tokens.
+static OF_SOMETHING_ELSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    compile(
+        r"\b(?:completions?|output|generate|new_tokens|max_\w*tokens|temperature|top_\w+|logprobs|images?|pixels?|files?|bytes|seconds|characters|chars|items?|array|batch|inputs|stop|tools?|functions?|dimensions?)\b|\bper[ -](?:second|min|hour|day)|\brate\b|\b[TR]P[SMHD]\b",
+    )
 });
 
 /// What says that a number is of a rate or a credit, and not of a model's window.
@@ -53,7 +81,7 @@ static UNITS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
-/// So much text on either side of two numbers may say what they count, in bytes.
+/// The bytes on either side of two numbers in which their unit is looked for.
 const BESIDE: usize = 80;
 
 /// Where an error names the context window.
@@ -107,8 +135,23 @@ pub(super) fn exceeded_limit(status: Option<u16>, doc: &Doc) -> Option<u64> {
     })
 }
 
-/// Whether the numbers in `said` are of what one request can be too large in: by what stands among and right behind
-/// them, else by what was named last before them.
+/// The window that a prompt is too long for, by the two numbers of the error. For errors that say nothing known: it costs
+/// no more than asking another upstream.
+pub(super) fn exceeded_window(doc: &Doc) -> Option<u64> {
+    let text = doc.text().as_bytes();
+    let says = |regex: &LazyLock<Option<Regex>>| regex.as_ref().is_some_and(|it| it.is_match(text));
+    if !says(&OF_A_WINDOW) || says(&OF_SOMETHING_ELSE) || !is_about_the_prompt(text) {
+        return None;
+    }
+    TOKENS_AND_WINDOW.iter().find_map(|regex| {
+        let found = regex.captures(text)?;
+        let limit = number(&found, "limit")?;
+        (WINDOWS.contains(&limit) && number(&found, "asked")? > limit).then_some(limit)
+    })
+}
+
+/// Whether the numbers in `said` are sizes of a request: by the words among and right behind
+/// them, else by the last unit before them.
 fn is_of_a_size(text: &[u8], said: Range<usize>) -> bool {
     let Some(units) = UNITS.as_ref() else {
         return false;
@@ -148,7 +191,10 @@ pub(super) fn window(doc: &Doc) -> Option<u64> {
         });
         found.filter(|window| WINDOWS.contains(window))
     };
-    doc.context().or_else(named)
+    // Of two numbers the window is the smaller one; a single one may be the prompt's.
+    doc.context()
+        .or_else(|| exceeded_window(doc))
+        .or_else(named)
 }
 
 fn number(found: &Captures<'_>, name: &str) -> Option<u64> {
@@ -166,7 +212,9 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!((ASKED_AND_LIMIT.len(), WINDOW.len()), (3, 13));
+        assert_eq!((ASKED_AND_LIMIT.len(), WINDOW.len()), (4, 13));
+        assert_eq!(TOKENS_AND_WINDOW.len(), 2);
+        assert!(OF_A_WINDOW.is_some() && OF_SOMETHING_ELSE.is_some());
         assert!(OF_A_LIMIT.is_some() && OF_MANY.is_some() && UNITS.is_some());
     }
 }

@@ -14,7 +14,7 @@ pub(in crate::wire) mod table;
 pub(super) use common::{COMMON, STATUSLESS};
 #[cfg(test)]
 pub(super) use table::ErrorRule;
-pub(super) use table::error_pattern;
+pub(super) use table::{error_pattern, is_about_the_prompt};
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,9 +25,10 @@ impl Gunzip {
     pub(super) fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
         while let Some(first) = piece.first() {
             if self.padded {
-                return match piece.iter().all(|byte| *byte == 0) {
-                    true => Ok(()),
-                    false => Err(io::ErrorKind::InvalidData.into()),
+                return if piece.iter().all(|byte| *byte == 0) {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::InvalidData.into())
                 };
             }
             let taken = match self.member.write(piece)? {
@@ -65,9 +66,10 @@ impl Gunzip {
     }
 
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        match self.padded {
-            true => Ok(()),
-            false => self.member.try_finish(),
+        if self.padded {
+            Ok(())
+        } else {
+            self.member.try_finish()
         }
     }
 }

@@ -8,7 +8,7 @@ pub(super) struct Sink {
     /// Bytes that may still come.
     pub(super) left: usize,
     pub(super) full: bool,
-    /// Whether anything came.
+    /// Whether any output was produced.
     pub(super) any: bool,
 }
 

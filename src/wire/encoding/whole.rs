@@ -7,15 +7,15 @@ use super::{Coding, DecodeError, Decoder, codings};
 
 /// A compressed answer is decoded for a look up to this size, in bytes; what is larger is believed.
 const MAX_DECODED: usize = 64 * 1024 * 1024;
-/// A compressed answer may grow so much: text seldom grows more than tenfold, what is made to harm a thousandfold.
+/// The largest growth of a compressed answer: text seldom grows more than tenfold, a decompression bomb a thousandfold.
 const MAX_RATIO: usize = 32;
-/// A small answer may grow to so many bytes, whatever the ratio.
+/// The size to which a small answer may grow, whatever the ratio.
 const MIN_DECODED: usize = 1024 * 1024;
 
 /// A body without its codings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Decoded {
-    /// What it says.
+    /// The decoded body.
     pub body: Bytes,
     /// Whether bytes follow that do not belong to it, which a more forgiving reader could take for a part of it.
     pub trailed: bool,
@@ -24,7 +24,7 @@ pub struct Decoded {
 /// Why a body cannot be looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unread {
-    /// It has a coding that is not known here, or grows too much: nothing can be said of it.
+    /// It has an unknown coding, or grows too much, and was not decoded.
     Unseen,
     /// It is not what its coding says.
     Broken,
@@ -74,9 +74,10 @@ fn all(codings: &[Coding], body: &[u8], limit: usize) -> Result<Decoded, DecodeE
 
 /// A body without the byte order mark at its beginning, which JSON may not have; some upstreams send it.
 pub fn unmarked(body: Bytes) -> Bytes {
-    match body.starts_with(b"\xef\xbb\xbf") {
-        true => body.slice(3..),
-        false => body,
+    if body.starts_with(b"\xef\xbb\xbf") {
+        body.slice(3..)
+    } else {
+        body
     }
 }
 

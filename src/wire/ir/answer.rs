@@ -19,7 +19,7 @@ pub struct ChatAnswer {
     pub created: Option<Number>,
     /// The answers, usually one.
     pub candidates: Vec<ChatCandidate>,
-    /// What it took.
+    /// The tokens that it took.
     pub usage: Option<UsageCounts>,
     /// What else its dialect says.
     pub extra: Extra,
@@ -32,7 +32,7 @@ pub struct ChatCandidate {
     pub index: u64,
     /// What the model says.
     pub message: ChatMessage,
-    /// Why it ended; `None` where that is not told.
+    /// Why it ended; `None` when unknown.
     pub stop: Option<StopReason>,
     /// What else its dialect says.
     pub extra: Extra,
@@ -43,7 +43,7 @@ pub struct ChatCandidate {
 pub enum StopReason {
     /// The model had no more to say.
     EndTurn,
-    /// One of the caller's words to stop at came: which, where that is told.
+    /// One of the caller's stop sequences came: which one, if known.
     StopSequence(Option<String>),
     /// The limit of tokens, or the end of the context window.
     Length,
@@ -51,7 +51,7 @@ pub enum StopReason {
     ToolCalls,
     /// A filter stopped it.
     ContentFilter,
-    /// The model declined.
+    /// The model refused to answer.
     Refusal,
     /// It is to be asked to go on.
     Pause,
@@ -59,7 +59,7 @@ pub enum StopReason {
     Other(String),
 }
 
-/// Token counts. Each is `None` where it is not told.
+/// Token counts. Each is `None` when unknown.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct UsageCounts {
     /// The prompt, cached tokens included.
@@ -81,7 +81,7 @@ pub struct UsageCounts {
 /// A failure in place of an answer, or of the rest of one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ChatError {
-    /// For people.
+    /// A message for people.
     pub message: String,
     /// OpenAI's `type` of it, such as `rate_limit_error`: each dialect has words for these.
     pub kind: String,
@@ -111,21 +111,21 @@ pub enum StreamItem {
     Delta {
         /// Which candidate, from 0.
         candidate: u64,
-        /// The piece.
+        /// The new piece of content.
         delta: ContentDelta,
     },
     /// A candidate ends.
     Stop {
         /// Which candidate, from 0.
         candidate: u64,
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
     /// What else its dialect says of a candidate.
     CandidateExtra {
         /// Which candidate, from 0.
         candidate: u64,
-        /// The fields.
+        /// The fields of the object that have no other place.
         extra: Extra,
     },
     /// What it took, so far or in all.
@@ -141,7 +141,7 @@ pub enum StreamItem {
 pub enum ContentDelta {
     /// Whose the message is.
     Role(ChatRole),
-    /// More words.
+    /// More text.
     Text(String),
     /// Where the last words are from.
     Citation(Citation),
@@ -168,9 +168,9 @@ pub enum ContentDelta {
     },
     /// A piece that the neutral form does not know.
     Unknown {
-        /// The field in which it stood.
+        /// The field that it came from.
         field: String,
-        /// As it stood there.
+        /// The value as it was written.
         value: Value,
     },
 }

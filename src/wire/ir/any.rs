@@ -70,6 +70,7 @@ fn delta() -> impl Strategy<Value = ContentDelta> {
         ContentDelta::Citation(Citation {
             url,
             title: Some("t".to_owned()),
+            span: None,
             extra: Extra::new(),
         })
     });

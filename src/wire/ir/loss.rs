@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 /// Fields of an object that have no other place in the neutral form, as their dialect writes them.
 pub type Extra = Map<String, Value>;
 
-/// Something that one dialect said and the other one cannot say; also why a body cannot be read at all.
+/// A part of a body that the other dialect cannot express; also why a body cannot be read at all.
 ///
 /// What stands in an `extra` is named as its dialect writes it, a typed field by its place in the neutral form, such as
 /// `sampling.stop`: each caller has a table of what it calls these ([`spelling`](crate::wire::spelling)). A native tool ends in its
 /// kind, `tools[1].web_search`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loss {
-    /// Where it stood in the body it was read from, such as `messages[2].audio`.
+    /// Its path in the body it was read from, such as `messages[2].audio`.
     pub path: String,
     /// Why it has no place on the other side, for people.
     pub why: &'static str,

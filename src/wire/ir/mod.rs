@@ -1,4 +1,4 @@
-//! The neutral form of a conversation with a model, for callers and upstreams that do not speak the same dialect.
+//! The neutral form of a conversation with a model, for callers and upstreams of different dialects.
 //!
 //! A dialect's decoder makes it from bytes, another dialect's encoder makes bytes from it. Three rules keep anything from
 //! being lost in silence:
@@ -18,6 +18,7 @@ mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
 pub(in crate::wire) mod fields;
+pub(in crate::wire) mod ids;
 mod loss;
 mod part;
 mod request;

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::loss::Extra;
 
-/// One part, with what is said about it.
+/// One part, with its properties.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ContentPart {
-    /// What it is.
+    /// The content.
     pub body: PartBody,
     /// The prompt up to here is to be cached.
     pub cache: Option<CacheMark>,
@@ -27,21 +27,21 @@ pub struct CacheMark {
 /// What a part is.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PartBody {
-    /// Words.
+    /// Plain text.
     Text {
-        /// The words.
+        /// The text itself.
         text: String,
         /// Where they are from.
         citations: Vec<Citation>,
     },
-    /// A picture.
+    /// An image.
     Image {
-        /// Where it is.
+        /// The image's data or URL.
         source: MediaSource,
         /// How closely the model is to look: `low`, `high`, `auto`.
         detail: Option<String>,
     },
-    /// Sound.
+    /// Audio.
     Audio {
         /// Base64.
         data: String,
@@ -50,9 +50,9 @@ pub enum PartBody {
     },
     /// A file with text or pages.
     Document {
-        /// Where it is.
+        /// The document's data or URL.
         source: MediaSource,
-        /// Its name.
+        /// The document's file name.
         name: Option<String>,
     },
     /// The model calls a tool.
@@ -61,13 +61,13 @@ pub enum PartBody {
     ToolResult(ToolResult),
     /// What the model thought.
     Reasoning(ReasoningPart),
-    /// The model declines.
+    /// The model's refusal to answer.
     Refusal(String),
     /// A part that the neutral form does not know.
     Unknown {
-        /// The field in which it stood, such as `content`.
+        /// The field that it came from, such as `content`.
         field: &'static str,
-        /// As it stood there.
+        /// The value as it was written.
         value: Value,
     },
 }
@@ -88,8 +88,10 @@ pub enum MediaSource {
 pub struct Citation {
     /// The page's address, where it is one.
     pub url: Option<String>,
-    /// Its title.
+    /// The source's title.
     pub title: Option<String>,
+    /// The first character of the text that is from there, and the one behind the last, where that is told.
+    pub span: Option<(u64, u64)>,
     /// What else its dialect says.
     pub extra: Extra,
 }
@@ -109,7 +111,7 @@ pub enum ToolCallKind {
 pub struct ToolCall {
     /// By which its result names it.
     pub id: Option<String>,
-    /// Which tool.
+    /// The tool's name.
     pub name: String,
     /// As the model wrote them: usually a JSON object, at times broken, and empty for none.
     pub arguments: String,
@@ -124,7 +126,7 @@ pub struct ToolCall {
 pub struct ToolResult {
     /// The call's id.
     pub call_id: String,
-    /// The answer.
+    /// The result of the tool.
     pub content: Vec<ContentPart>,
     /// Whether the tool failed, where the dialect says that.
     pub is_error: Option<bool>,
@@ -133,7 +135,7 @@ pub struct ToolResult {
 /// What a model thought.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ReasoningPart {
-    /// In words; a summary where the provider tells no more.
+    /// The reasoning as text; a summary where the provider gives no more.
     pub text: Option<String>,
     /// Proves to the provider that made it that it was not changed.
     pub signature: Option<String>,
@@ -144,12 +146,42 @@ pub struct ReasoningPart {
     /// The upstream dialect whose provider made the signature or what is encrypted, where that is known: nobody else can
     /// read it.
     pub maker: Option<Cow<'static, str>>,
-    /// The field in which it stood, where its dialect has several for it.
+    /// The field that it came from, where its dialect has several for it.
     pub field: &'static str,
 }
 
+/// The only argument of a custom tool that is called as a function.
+const CUSTOM_INPUT: &str = "input";
+
+impl ToolCall {
+    /// The call of a custom tool as one of the function that [`ToolDefinition::into_function`] makes of the tool.
+    ///
+    /// [`ToolDefinition::into_function`]: super::ToolDefinition::into_function
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        match self.kind {
+            ToolCallKind::Function => self,
+            ToolCallKind::Custom => Self {
+                arguments: serde_json::json!({CUSTOM_INPUT: self.arguments}).to_string(),
+                kind: ToolCallKind::Function,
+                ..self
+            },
+        }
+    }
+
+    /// The input of a custom tool from the arguments of that function. What is no such object stays as it is.
+    pub fn custom_input(arguments: &str) -> String {
+        let read: Option<Value> = serde_json::from_str(arguments).ok();
+        let input = read.as_ref().and_then(|value| value.get(CUSTOM_INPUT));
+        match input {
+            Some(Value::String(input)) => input.clone(),
+            _ => arguments.to_owned(),
+        }
+    }
+}
+
 impl ContentPart {
-    /// A part of which nothing more is said.
+    /// A part without further properties.
     pub fn new(body: PartBody) -> Self {
         Self {
             body,
@@ -158,7 +190,7 @@ impl ContentPart {
         }
     }
 
-    /// Words.
+    /// A part of plain text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(PartBody::Text {
             text: text.into(),

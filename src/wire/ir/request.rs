@@ -1,18 +1,18 @@
 //! What is asked of a model.
 
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use super::loss::Extra;
-use super::part::{CacheMark, ContentPart};
+use super::part::{CacheMark, ContentPart, PartBody};
 
-/// A request.
+/// A request for a chat answer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChatRequest {
     /// The dialect that it was read from: whose `extra` it has.
     pub origin: &'static str,
     /// As the caller named it.
     pub model: Option<String>,
-    /// The conversation. Instructions are messages of the system or the developer, where they stood.
+    /// The conversation. Instructions are messages of the system or the developer, in their places.
     pub messages: Vec<ChatMessage>,
     /// The tools that the model may call.
     pub tools: Vec<ToolDefinition>,
@@ -30,9 +30,9 @@ pub struct ChatRequest {
     pub reasoning: ReasoningConfig,
     /// Whether the answer is to be streamed.
     pub stream: Option<bool>,
-    /// Whether token counts are to stand at the end of the stream.
+    /// Whether the end of the stream has token counts.
     pub stream_usage: Option<bool>,
-    /// Who asks, for the provider's watch over abuse.
+    /// An id of the end user, for the provider's abuse detection.
     pub user: Option<String>,
     /// Notes that the provider keeps.
     pub metadata: Extra,
@@ -42,14 +42,14 @@ pub struct ChatRequest {
     pub extra: Extra,
 }
 
-/// One message.
+/// One message of the conversation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChatMessage {
-    /// Whose it is.
+    /// The author's role.
     pub role: ChatRole,
     /// Its parts, reasoning first and calls last where the dialect gives no order.
     pub parts: Vec<ContentPart>,
-    /// The name of whoever speaks, beside the role.
+    /// The author's name, in addition to the role.
     pub name: Option<String>,
     /// What else its dialect says.
     pub extra: Extra,
@@ -60,13 +60,13 @@ pub struct ChatMessage {
 pub enum ChatRole {
     /// Instructions of the provider's client.
     System,
-    /// The same where a dialect tells them apart.
+    /// The same in dialects that distinguish the two.
     Developer,
-    /// The human's, or whoever takes that part.
+    /// The user.
     User,
-    /// The model's.
+    /// The model.
     Assistant,
-    /// A tool's.
+    /// A tool.
     Tool,
     /// Of another kind, by its dialect's word.
     Other(String),
@@ -77,7 +77,7 @@ pub enum ChatRole {
 pub enum ToolDefinition {
     /// The caller runs it.
     Function {
-        /// Its name.
+        /// The function's name.
         name: String,
         /// What it is for.
         description: Option<String>,
@@ -90,9 +90,20 @@ pub enum ToolDefinition {
         /// What else its dialect says.
         extra: Extra,
     },
-    /// The provider runs it, or its form is the dialect's own: a web search, a shell, a custom grammar.
+    /// The caller runs it, and it takes a text of any form.
+    Custom {
+        /// Its name.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// The form of the text: `{"type": "text"}`, or `{"type": "grammar", "syntax", "definition"}`.
+        format: Option<Value>,
+        /// What else its dialect says.
+        extra: Extra,
+    },
+    /// The provider runs it, or its form is the dialect's own: a web search, a shell.
     Native {
-        /// Its type.
+        /// The tool's type.
         kind: String,
         /// All else of it.
         extra: Extra,
@@ -104,9 +115,9 @@ pub enum ToolDefinition {
 pub enum ToolChoice {
     /// As the model likes.
     Auto,
-    /// None may be.
+    /// No tool may be called.
     Never,
-    /// One must be.
+    /// A tool must be called.
     Required,
     /// This one must be.
     Named(String),
@@ -119,19 +130,19 @@ pub struct SamplingParams {
     pub temperature: Option<Number>,
     /// 0 to 1.
     pub top_p: Option<Number>,
-    /// So many of the likeliest tokens.
+    /// Only this many of the most likely tokens are sampled.
     pub top_k: Option<Number>,
     /// Where drawing begins, for answers that can be repeated.
     pub seed: Option<Number>,
-    /// So many answers.
+    /// The number of answers.
     pub candidates: Option<Number>,
     /// -2 to 2.
     pub frequency_penalty: Option<Number>,
     /// -2 to 2.
     pub presence_penalty: Option<Number>,
-    /// Whether probabilities are told.
+    /// Whether the answer has the tokens' probabilities.
     pub logprobs: Option<bool>,
-    /// Of so many tokens at each place.
+    /// For this many tokens at each place.
     pub top_logprobs: Option<Number>,
     /// The answer ends before any of these.
     pub stop: Vec<String>,
@@ -140,7 +151,7 @@ pub struct SamplingParams {
 /// The form of an answer.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ResponseFormat {
-    /// Words.
+    /// Plain text.
     Text,
     /// Any JSON object.
     JsonObject,
@@ -164,13 +175,75 @@ pub struct ReasoningConfig {
     pub effort: Option<String>,
     /// Whether it is to think at all, where the dialect says that by itself.
     pub enabled: Option<bool>,
-    /// At most so many tokens of it.
+    /// The most tokens of reasoning.
     pub budget_tokens: Option<Number>,
-    /// Whether a summary is told.
+    /// Whether, and how, the answer summarises it.
     pub summary: Option<String>,
 }
 
+impl ToolDefinition {
+    /// A custom tool as a function with a single text, for dialects that have no such tools. Its grammar, which is not held
+    /// to there, is told to the model. Other tools stay as they are.
+    #[must_use]
+    pub fn into_function(self) -> Self {
+        let Self::Custom {
+            name,
+            description,
+            format,
+            extra,
+        } = self
+        else {
+            return self;
+        };
+        let grammar = format.as_ref().and_then(|format| {
+            let text = |name: &str| format.get(name).and_then(Value::as_str);
+            let (syntax, definition) = (text("syntax")?, text("definition")?);
+            Some(format!(
+                "The input keeps to this {syntax} grammar:\n{definition}"
+            ))
+        });
+        let told: Vec<String> = description.into_iter().chain(grammar).collect();
+        Self::Function {
+            name,
+            description: (!told.is_empty()).then(|| told.join("\n\n")),
+            parameters: Some(json!({
+                "type": "object",
+                "properties": {"input": {"type": "string"}},
+                "required": ["input"],
+                "additionalProperties": false,
+            })),
+            strict: None,
+            cache: None,
+            extra,
+        }
+    }
+}
+
 impl ChatRequest {
+    /// Whether one of its tools is a custom one.
+    pub fn has_custom_tools(&self) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|tool| matches!(tool, ToolDefinition::Custom { .. }))
+    }
+
+    /// Makes functions of custom tools, and of their calls.
+    pub fn make_tools_plain(&mut self) {
+        let tools = std::mem::take(&mut self.tools);
+        self.tools = tools
+            .into_iter()
+            .map(ToolDefinition::into_function)
+            .collect();
+        for part in self
+            .messages
+            .iter_mut()
+            .flat_map(|message| &mut message.parts)
+        {
+            if let PartBody::ToolCall(call) = &mut part.body {
+                *call = std::mem::take(call).into_function();
+            }
+        }
+    }
+
     /// An empty one that is read from a dialect of this name.
     pub fn new(origin: &'static str) -> Self {
         Self {

@@ -43,9 +43,12 @@ fn in_ascii(json: &str) -> String {
         units.iter().map(|unit| format!("\\u{unit:04X}")).collect()
     };
     json.chars()
-        .map(|letter| match letter.is_ascii() {
-            true => letter.to_string(),
-            false => units(letter),
+        .map(|letter| {
+            if letter.is_ascii() {
+                letter.to_string()
+            } else {
+                units(letter)
+            }
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! What an answer says of itself: its id, its model, why it ended. Asked for only where that is told of afterwards.
+//! The metadata of an answer: its id, its model, its finish reasons. Read only where traces need it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use crate::wire::sse::RawEvent;
 
 /// Longer texts are no names.
 const LONGEST: usize = 256;
-/// So many reasons are told.
+/// The finish reasons that are kept.
 const REASONS: usize = 8;
 
 /// A short text in JSON.

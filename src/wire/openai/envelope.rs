@@ -55,7 +55,7 @@ pub(super) struct ChoicesSummary<'a> {
     pub(super) failed: bool,
     /// Those that have a finish reason: one bit each, by index.
     pub(super) finished: u128,
-    /// Token counts that stand on a choice.
+    /// Token counts that are on a choice.
     pub(super) usage: Option<&'a RawValue>,
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::wire::error_body::ErrorBody;
 
-/// `{"error": {…}}`.
+/// Writes `{"error": {…}}`.
 pub fn to_bytes(error: &ErrorBody<'_>) -> Bytes {
     #[derive(Serialize)]
     struct Wrapped<'a> {

@@ -26,7 +26,7 @@ fn next_number(so_far: &Progress) -> u64 {
     last.map_or(so_far.events, |last| last.saturating_add(1))
 }
 
-/// The response as its first event told it.
+/// The response as its first event described it.
 fn response(so_far: &Progress) -> Map<String, Value> {
     match object(&so_far.first).and_then(|mut first| first.remove("response")) {
         Some(Value::Object(response)) => response,
@@ -51,7 +51,7 @@ pub fn error_event(
     let Trouble { kind, code, .. } = trouble;
     let message = recognisable(trouble.message, kind);
     match operation.events() {
-        EventForm::Numbered => failed_response(&message, (kind, code), request_id, so_far),
+        EventForm::Numbered => failed_response(&message, kind, code, request_id, so_far),
         EventForm::Chunks | EventForm::Named | EventForm::Answers => {
             let event = json!({"error": {
                 "message": message, "type": kind, "code": code, "param": null, "request_id": request_id
@@ -71,7 +71,7 @@ pub fn error_event_from_body(
     so_far: &Progress,
 ) -> Bytes {
     let doc = Doc::read(&HeaderMap::new(), body);
-    // An error that says nothing is none to a client, who would take the stream for a whole one.
+    // Clients ignore an error without a message, and would take the stream as complete.
     let message = match doc.message().trim() {
         "" => REFUSED,
         message => message,
@@ -84,7 +84,7 @@ pub fn error_event_from_body(
     match operation.events() {
         EventForm::Numbered => {
             let message = recognisable(message, kind);
-            failed_response(&message, (kind, code), request_id, so_far)
+            failed_response(&message, kind, code, request_id, so_far)
         }
         EventForm::Chunks | EventForm::Named | EventForm::Answers => {
             // What else the upstream says, of the error and beside it, stays.
@@ -113,16 +113,17 @@ pub fn error_event_from_body(
     }
 }
 
-/// Whether an upstream's own error event can go on as it came: one of a response that says where it stands.
+/// Whether clients understand an upstream's own error event as it came: one of a response with its position.
 pub fn is_understood(operation: Operation, event: &RawEvent) -> bool {
     let numbered = || object(&event.raw)?.get("sequence_number")?.as_u64();
     operation.events() == EventForm::Numbered && numbered().is_some()
 }
 
-/// The event `response.failed`, with everything that was told of the response before.
+/// The event `response.failed`, with the fields that earlier events gave the response.
 fn failed_response(
     message: &str,
-    (kind, code): (&str, &str),
+    kind: &str,
+    code: &str,
     request_id: &str,
     so_far: &Progress,
 ) -> Bytes {
@@ -167,9 +168,10 @@ fn recognisable(message: &str, kind: &str) -> String {
         _ => "server error",
     };
     let lower = message.to_ascii_lowercase();
-    match lower.contains(words) {
-        true => message.to_owned(),
-        false => format!("{words}: {message}"),
+    if lower.contains(words) {
+        message.to_owned()
+    } else {
+        format!("{words}: {message}")
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) const BOOKKEEPING: [&str; 47] = [
 /// The most of a text that is searched for signs of an error, in bytes.
 const MAX_WORDS: usize = 2048;
 
-/// A field's name, compared where it stands.
+/// A field's name, compared without a copy.
 pub(super) enum FieldName {
     Id,
     Model,

@@ -55,9 +55,10 @@ pub(super) fn finite(text: &str) -> Option<String> {
 /// Data that is not a JSON object: a list of errors (Google's), a text in place of JSON, or nothing that makes sense.
 pub(super) fn no_object(text: &str, named_error: bool) -> StreamEvent {
     if text.starts_with('[') {
-        return match list_error(text) {
-            true => StreamEvent::foreign(ErrorDoc::of_json(text.as_bytes(), None)),
-            false => StreamEvent::malformed(),
+        return if list_error(text) {
+            StreamEvent::foreign(ErrorDoc::of_json(text.as_bytes(), None))
+        } else {
+            StreamEvent::malformed()
         };
     }
     let is_cut = text.starts_with('{');

@@ -1,6 +1,6 @@
 //! Errors inside a 2xx, in whatever shape an upstream gives them: in an event of a stream or in place of an answer.
 //!
-//! Two kinds of signs. Some mean an error whatever stands beside them: `error`, `{"object":"error"}` (vLLM), a failed
+//! Two kinds of signs. Some mean an error whatever is beside them: `error`, `{"object":"error"}` (vLLM), a failed
 //! choice (OpenRouter), `base_resp` (MiniMax). Others do so only where nothing of an answer is there: `detail`
 //! (FastAPI), a `message`, a `code`, a `status`.
 
@@ -10,7 +10,7 @@ use super::envelope::ResponseEnvelope;
 pub(super) use super::fields::sounds_wrong;
 use super::fields::{fails, is_fine, number, tells, word};
 
-/// Whether an object is an error although something of an answer may stand beside it.
+/// Whether an object is an error even if parts of an answer are beside it.
 pub(super) fn is_certain(envelope: &ResponseEnvelope<'_>) -> bool {
     fails(envelope.error)
         || envelope.choices.failed
@@ -20,7 +20,7 @@ pub(super) fn is_certain(envelope: &ResponseEnvelope<'_>) -> bool {
         || base_resp(envelope.base_resp).is_some_and(|code| code != 0)
 }
 
-/// Where an object stands that may be an error.
+/// The place of an object that may be an error.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     /// In place of a whole answer.

@@ -20,7 +20,7 @@ mod text_size;
 mod upstream;
 
 /// Its name in the configuration and in the rows of operations.
-const ID: &str = "openai";
+pub(in crate::wire) const ID: &str = "openai";
 
 /// OpenAI's API, for upstreams and callers.
 #[derive(Clone, Copy, Debug)]

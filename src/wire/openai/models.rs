@@ -29,7 +29,7 @@ fn to_value(entry: &ModelEntry) -> Value {
     })
 }
 
-/// `GET /v1/models`.
+/// The answer to `GET /v1/models`.
 pub fn list(entries: &[ModelEntry]) -> Bytes {
     let data: Vec<Value> = entries.iter().map(to_value).collect();
     Bytes::from(json!({"object": "list", "data": data}).to_string())

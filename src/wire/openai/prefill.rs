@@ -26,7 +26,7 @@ const STRUCTURED: [&str; 12] = [
     "structured_outputs",
 ];
 
-/// Whether the rest of an answer to this chat request may come from another attempt: plain text, one choice,
+/// Whether another attempt may continue an answer to this chat request: plain text, one choice,
 /// no structured output.
 pub fn may_be_rescued(doc: &RequestDoc) -> bool {
     let plain_format = match doc.raw("response_format") {
@@ -49,8 +49,8 @@ pub fn may_be_rescued(doc: &RequestDoc) -> bool {
     one && plain_format && only_text && plain
 }
 
-/// The request that asks for the rest of an answer of which `sent` is there, and which cost about
-/// `spent` tokens. `None` when it cannot be asked that way: the prompt ends with the assistant's words
+/// The request that asks to continue an answer after `sent`, which took about
+/// `spent` tokens. `None` when it cannot be expressed: the prompt ends with a message of the assistant
 /// already, or has no messages.
 pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Option<RequestDoc> {
     let raw = doc.raw("messages")?;

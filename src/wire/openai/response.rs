@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answered;
@@ -21,6 +22,16 @@ use crate::wire::usage;
 /// Looks at the body of a 2xx.
 pub fn inspect(operation: Operation, headers: &HeaderMap, body: &Bytes) -> Inspection {
     inspect_closer(operation, headers, body, None)
+}
+
+/// What an answer says that only counts the tokens of a prompt.
+pub fn counted(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct InputCount {
+        input_tokens: u64,
+    }
+    let counted: InputCount = serde_json::from_slice(body).ok()?;
+    Some(counted.input_tokens)
 }
 
 /// Looks at the body of a 2xx, and notes what a good one says of itself.
@@ -69,10 +80,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Results => list(envelope.results),
         AnswerList::Output => list(envelope.output),
         // No operation of this dialect.
-        AnswerList::Content
-        | AnswerList::Candidates
-        | AnswerList::Embedding
-        | AnswerList::Count => false,
+        AnswerList::Content | AnswerList::Candidates | AnswerList::Embedding => false,
+        AnswerList::Count => counted(text.as_bytes()).is_some(),
     };
     let numbered = operation.events() == EventForm::Numbered;
     let ended_badly = numbered && word(envelope.status) == "failed";
@@ -93,7 +102,7 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
     Inspection::Good(usage.and_then(usage::read))
 }
 
-/// An event stream in place of a whole answer: the error that it tells, if it tells one.
+/// An event stream in place of a whole answer: its error event, if it has one.
 fn events(operation: Operation, text: &str) -> Inspection {
     let mut splitter = EventSplitter::default();
     splitter.push(Bytes::copy_from_slice(text.as_bytes()));

@@ -18,7 +18,7 @@ use crate::wire::usage;
 
 /// Names and types of events that only keep a connection open, as comments do.
 const PINGS: [&str; 5] = ["ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
-/// Parts of the names and types of events that tell of a model's work without a word of its answer.
+/// Parts of the names and types of events that report a model's work without a part of its answer.
 const WORK: [&str; 7] = [
     "_call",
     "delta",
@@ -177,9 +177,9 @@ fn response_event(envelope: &ResponseEnvelope<'_>, name: Option<&[u8]>) -> Objec
     }
 }
 
-/// Whether an event carries a part of the answer, or tells of a tool at work. The frame of a text that is still empty
+/// Whether an event carries a part of the answer, or reports a tool call. The frame of a text that is still empty
 /// (an item that is a message, a part without text) is like the role of a chat completion; what a text or a message
-/// was when it is done has been told before, bit by bit.
+/// was when it is done has been sent before, piece by piece.
 fn is_response_content(envelope: &ResponseEnvelope<'_>, kind: &str) -> bool {
     let frame = matches!(
         kind,

@@ -78,14 +78,14 @@ impl<'de> Deserialize<'de> for SpokenField {
 #[derive(Default)]
 struct SpokenChoices(u64);
 
-/// What a choice, or a delta or message of it, says, in bytes. A field that is there twice counts twice: whoever reads
-/// it may take either.
+/// The bytes of text in a choice, or in its delta or message. A field that is there twice counts twice: a reader
+/// may take either.
 #[derive(Default)]
 struct SpokenBytes {
     /// Of its deltas and messages.
     inside: u64,
     words: u64,
-    /// The longest of the rest: some say the same reasoning under the names that different clients look for.
+    /// The longest of the other fields: some APIs repeat the reasoning under the names that different clients look for.
     longest: u64,
 }
 
@@ -210,9 +210,9 @@ fn said(value: Option<&RawValue>) -> u64 {
     all
 }
 
-/// Bytes of text that this says: a whole answer, or the data of one event. Zero for what is neither.
+/// Bytes of text in a whole answer, or in the data of one event. Zero for other input.
 ///
-/// Of the events of the responses API only those count that say something new; others repeat what was said.
+/// Of the events of the responses API only those with new text count; others repeat it.
 pub fn text_bytes(data: &[u8]) -> u64 {
     let Ok(answer) = serde_json::from_slice::<TextFields<'_>>(data) else {
         return 0;

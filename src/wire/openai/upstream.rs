@@ -29,7 +29,8 @@ impl UpstreamDialect for OpenAi {
 
     fn path(&self, operation: Operation) -> Option<&'static str> {
         let spec = operation.spec();
-        (spec.dialect == super::ID).then_some(spec.path)
+        let own = [super::ID, crate::wire::responses::ID];
+        own.contains(&spec.dialect).then_some(spec.path)
     }
 
     fn is_doubtful(&self, operation: Operation) -> bool {

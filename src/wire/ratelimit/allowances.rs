@@ -157,7 +157,7 @@ fn structured(value: &HeaderValue, headers: &HeaderMap, found: &mut Vec<Allowanc
         let limit = policy.and_then(|policy| parameter(policy, "q"));
         found.extend(requests(limit, remaining, reset));
     }
-    // Without names to tell them apart the tightest is the one that counts.
+    // Without names to distinguish them the tightest one counts.
     found.sort_by(|a, b| a.remaining.total_cmp(&b.remaining));
     found.dedup_by(|later, first| later.unit == first.unit && later.period == first.period);
 }

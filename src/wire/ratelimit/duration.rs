@@ -48,7 +48,7 @@ const UNITS: [(&str, f64); 36] = [
     ("months", 30.0 * DAY),
 ];
 
-/// Chinese units, which no blank separates from the next word. A longer one stands before its beginning.
+/// Chinese units, which no blank separates from the next word. A longer one precedes its prefix.
 const CHINESE: [(&str, f64); 8] = [
     ("毫秒", 1e-3),
     ("秒", 1.0),
@@ -60,7 +60,7 @@ const CHINESE: [(&str, f64); 8] = [
     ("周", 7.0 * DAY),
 ];
 
-/// A span of so many seconds; `None` when negative, not a number or longer than [`MAX_HINT`].
+/// A span of `seconds`; `None` when negative, not a number or longer than [`MAX_HINT`].
 pub(super) fn from_seconds(seconds: f64) -> Option<Duration> {
     let span = Duration::try_from_secs_f64(seconds).ok()?;
     (span <= MAX_HINT).then_some(span)
@@ -100,7 +100,7 @@ pub(super) fn prefix(text: &str) -> Option<Duration> {
     from_seconds(seconds)
 }
 
-/// The number with which a text begins when it stands alone: at the end, or before a mark. Seconds.
+/// The number at the beginning of a text, without a unit: before its end or a punctuation mark. Seconds.
 pub(super) fn bare(text: &str) -> Option<Duration> {
     let (seconds, rest) = number(text)?;
     let next = rest.trim_start().chars().next();
@@ -108,7 +108,7 @@ pub(super) fn bare(text: &str) -> Option<Duration> {
     from_seconds(seconds).filter(|_| ends)
 }
 
-/// Reads numbers with units as long as there are any: their sum in seconds, and the rest.
+/// Reads numbers with units as long as there are any: their sum in seconds, and the remaining text.
 fn scan(text: &str) -> Option<(f64, &str)> {
     let (mut sum, mut rest) = part(text)?;
     while let Some((seconds, after)) = part(joint(rest)) {
@@ -118,7 +118,7 @@ fn scan(text: &str) -> Option<(f64, &str)> {
     Some((sum, rest))
 }
 
-/// Skips what stands between two parts of a span: blanks, a comma, "and".
+/// Skips the text between two parts of a span: blanks, a comma, "and".
 fn joint(text: &str) -> &str {
     let text = text.trim_start();
     let text = text.strip_prefix(',').map_or(text, str::trim_start);

@@ -1,8 +1,7 @@
 //! Hints by the name of a header or of a field of the body: `retry_after`, `retryAfterMs`, `resets_in_seconds`,
-//! `quotaResetDelay`, `next_available_at`, `estimated_time`, and the rest of the family.
-//!
-//! A name is cut into its words and its unit; what is left is looked up in one table. So a new spelling needs no
-//! row, and a new name one.
+//! `quotaResetDelay`, `next_available_at`, `estimated_time`, and the rest of the family. A name is split into its words
+//! and its unit; the remaining words are looked up in one table. So a new spelling needs no A name is cut into its
+//! words and its unit; what is left is looked up in one table. So a new spelling needs no row, and a new name one.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::wire::json;
 enum FieldValueKind {
     /// A span from now on.
     Span,
-    /// A moment.
+    /// A date, a time or a Unix timestamp.
     Moment,
 }
 
@@ -27,7 +26,7 @@ pub(super) struct Form {
     kind: FieldValueKind,
     /// Seconds of one unit.
     scale: f64,
-    /// It tells of a limit's renewal, which may be that of a limit that has room.
+    /// It is the renewal of a limit, which may have room left.
     renews: bool,
 }
 
@@ -88,7 +87,7 @@ const MOMENTS: [&str; 22] = [
     "rate limited until",
     "unblock at",
 ];
-/// Names of a limit's renewal, whatever limit stands before them.
+/// Names of a limit's renewal, after the name of any limit.
 const RENEWAL_SPANS: [&str; 8] = [
     "reset in",
     "resets in",
@@ -168,7 +167,7 @@ impl Form {
         renews: true,
     };
 
-    /// Whether it tells of a limit's renewal.
+    /// Whether it is the renewal of a limit.
     pub(super) fn renews(self) -> bool {
         self.renews
     }
@@ -218,10 +217,10 @@ impl Form {
     }
 }
 
-/// So deep is looked for a hint, and at so many fields.
+/// The depth of the search for hints, and the most fields that are read.
 const DEPTH: u32 = 7;
 const FIELDS: u32 = 500;
-/// What stands under these is the caller's own, quoted.
+/// Objects under these names quote the caller's own data.
 const QUOTED: [&str; 8] = [
     "input", "messages", "prompt", "request", "body", "choices", "params", "ctx",
 ];

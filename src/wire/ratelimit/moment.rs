@@ -271,7 +271,7 @@ fn at(day: i64, time: Option<f64>, found: &Captures<'_>, now: &AnswerTime) -> Op
         return until(zone::ahead(zone.as_str(), local)?);
     }
     let own = until(now.ahead)?;
-    // What has passed there was said in UTC.
+    // A time that has passed in that zone was meant in UTC.
     if own.is_zero() { until(0) } else { Some(own) }
 }
 

@@ -9,10 +9,10 @@ use super::fields::{self, Form};
 use super::moment::AnswerTime;
 use crate::wire::providers::traits_of;
 
-/// One limit.
+/// One rate limit.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Window {
-    /// What remains; `None` when not told.
+    /// What remains; `None` when the answer does not say.
     pub(super) remaining: Option<f64>,
     /// How long until it is renewed.
     pub(super) wait: Duration,

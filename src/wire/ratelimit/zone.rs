@@ -5,11 +5,11 @@ use super::calendar::{eu_summer, us_summer};
 /// How far a zone is from UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ZoneRule {
-    /// So many minutes ahead, all year.
+    /// Minutes ahead of UTC, all year.
     Fixed(i64),
-    /// So many hours behind in winter, with the summer time of the United States.
+    /// Hours behind UTC in winter, with the summer time of the United States.
     American(i64),
-    /// So many hours ahead in winter, with the summer time of the European Union.
+    /// Hours ahead of UTC in winter, with the summer time of the European Union.
     European(i64),
 }
 use ZoneRule::{American, European, Fixed};

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Stands in a decoded text where something was left out: no search reaches over it.
+/// Marks a gap in a decoded text: no match reaches over it.
 pub(super) const BREAK: u8 = b'"';
-/// Stands for a character beyond Latin-1: no part of a key, and searches pass over it.
+/// Replaces a character beyond Latin-1: no part of a key, and searches pass over it.
 const FAR: u8 = 0x80;
 /// Shorter stretches of readable bytes in a decoded text are chance, and less than a piece of a key.
 const READABLE: usize = 8;
@@ -90,7 +90,7 @@ impl<'a> TextView<'a> {
 
     /// All readable stretches of what the text is when it is taken for base64, hexadecimal or decimal bytes.
     pub(super) fn decoded(&self) -> impl Iterator<Item = TextView<'static>> + '_ {
-        // Dashes and low lines are symbols of the URL alphabet, or stand between groups.
+        // Dashes and low lines are symbols of the URL alphabet, or separate groups.
         let grouped = self.bytes.iter().any(|byte| matches!(byte, b'-' | b'_'));
         let tables = [Some(&SYMBOLS), grouped.then_some(&GROUPED)];
         let tables = tables.into_iter().flatten();
@@ -137,7 +137,7 @@ impl<'a> TextView<'a> {
         for (at, byte) in self.bytes.iter().enumerate() {
             let value = match look_up(table, *byte) {
                 SKIP => continue,
-                // `0x73`: what stands before the `x` is no digit of the byte.
+                // `0x73`: the digit before the `x` is not of the byte.
                 b'x' => {
                     (bits, left) = (0, skip);
                     continue;
@@ -211,9 +211,10 @@ impl ReadableText {
     }
 
     fn push(&mut self, byte: u8, place: impl Fn() -> Range<usize>) {
-        match is_readable(byte) {
-            true => self.view.push(byte, &place()),
-            false => self.stop(),
+        if is_readable(byte) {
+            self.view.push(byte, &place());
+        } else {
+            self.stop();
         }
     }
 
@@ -237,7 +238,7 @@ pub(super) fn look_up(table: &[u8; 256], byte: u8) -> u8 {
     table.get(usize::from(byte)).copied().unwrap_or(END)
 }
 
-/// Base64 with both alphabets (RFC 4648): the values of symbols. Blanks and the like may stand between.
+/// The values of base64's symbols in both alphabets (RFC 4648). Blanks and the like may be between them.
 static SYMBOLS: [u8; 256] = symbols(false);
 /// The same with dashes and low lines between groups.
 static GROUPED: [u8; 256] = symbols(true);
@@ -282,8 +283,8 @@ const fn digits() -> [u8; 256] {
     table
 }
 
-/// What may stand between symbols: blanks, control characters, punctuation that no document is built of, and everything
-/// beyond ASCII. All else ends a run.
+/// Characters that may be between symbols: blanks, control characters, punctuation that no document is built of, and
+/// all characters beyond ASCII. Any other ends a run.
 const fn between() -> [u8; 256] {
     let mut table = [SKIP; 256];
     let mut at = 0x21;

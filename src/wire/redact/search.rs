@@ -1,13 +1,13 @@
-//! Finds traces of keys in one text: pieces of them wherever they are, beginnings and ends where somebody has masked the
-//! rest.
+//! Finds traces of keys in one text: pieces of them anywhere, and beginnings and ends whose other part has been
+//! masked.
 
 use std::ops::Range;
 
 use super::disguise::look_up;
 
-/// So many bytes of a key in a row give it away; shorter keys are no secrets (`none`, `ollama`).
+/// This many bytes of a key in a row are a find; shorter keys are no secrets (`none`, `ollama`).
 pub(super) const PIECE: usize = 8;
-/// A key at least so long is also known by the end of it, as people name keys.
+/// A key of at least this length is also found by its end alone, by which people name keys.
 const LONG: usize = 16;
 /// The shortest end that is known.
 const SHORTEST_END: usize = 4;
@@ -54,7 +54,7 @@ impl SecretPieces {
         }
     }
 
-    /// The first and the last byte of every piece in the text: as it is, and whatever its case and what stands between
+    /// The first and the last byte of every piece in the text: literally, and ignoring case and separators between
     /// its letters and digits.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, usize)) {
         if self.all.is_empty() {
@@ -74,9 +74,10 @@ impl SecretPieces {
 
 impl SecretPieces {
     fn holds(&self, piece: u64) -> bool {
-        match self.ordered {
-            true => self.all.binary_search(&piece).is_ok(),
-            false => self.all.contains(&piece),
+        if self.ordered {
+            self.all.binary_search(&piece).is_ok()
+        } else {
+            self.all.contains(&piece)
         }
     }
 }

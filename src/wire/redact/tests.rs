@@ -281,9 +281,12 @@ impl Disguise {
             } => {
                 let digits: Vec<String> = text
                     .bytes()
-                    .map(|byte| match upper {
-                        true => format!("{before}{byte:02X}"),
-                        false => format!("{before}{byte:02x}"),
+                    .map(|byte| {
+                        if upper {
+                            format!("{before}{byte:02X}")
+                        } else {
+                            format!("{before}{byte:02x}")
+                        }
                     })
                     .collect();
                 digits.join(between)
@@ -432,9 +435,12 @@ fn a_text_in_utf_16_stays_one() {
     for little in [true, false] {
         let wide = |text: &str| -> Vec<u8> {
             let units = text.encode_utf16();
-            let bytes = units.map(|unit| match little {
-                true => unit.to_le_bytes(),
-                false => unit.to_be_bytes(),
+            let bytes = units.map(|unit| {
+                if little {
+                    unit.to_le_bytes()
+                } else {
+                    unit.to_be_bytes()
+                }
             });
             bytes.flatten().collect()
         };

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{ObjectFields, RequestDoc, folded};
 use crate::wire::json;
 
-/// Where such a field stands, outermost name first, and how it is called in errors. What stands in a list is looked for in
+/// The path of such a field, outermost name first, and its name in errors. In a list it is looked for in
 /// each of its items.
 struct Detour {
     path: &'static [&'static str],
@@ -47,7 +47,7 @@ const DETOURS: [Detour; 16] = [
     ),
 ];
 
-/// What SDKs put beside the usual fields and some routers unpack again: everything may stand in it too.
+/// Objects of SDKs that some routers merge into the request: any field may be in them.
 const WRAPPERS: [&str; 2] = ["extra_body", "extraBody"];
 
 /// So deep are wrappers unpacked.
@@ -101,8 +101,8 @@ fn fields(value: &str) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     read.ok().map(ObjectFields::into_pairs)
 }
 
-/// Whether this path leads to something in the value. Of a field that stands there twice both are looked at, as nobody
-/// knows which one counts.
+/// Whether the value has something at this path. Of a field that occurs twice both are read, since readers
+/// differ in which one they take.
 fn leads(value: &str, path: &[&str], depth: usize) -> bool {
     let Some((first, rest)) = path.split_first() else {
         return value.trim() != "null";
@@ -112,7 +112,7 @@ fn leads(value: &str, path: &[&str], depth: usize) -> bool {
             let mut fields = fields.iter();
             fields.any(|(name, value)| folded(name, first) && leads(value.get(), rest, depth))
         }),
-        // Lists in lists are no form that anybody reads.
+        // No router reads lists in lists.
         Some(b'[') if depth == 0 => {
             json::any_item(value.as_bytes(), |item| leads(item.get(), path, depth + 1))
                 .is_none_or(|any| any)

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// here, whatever it has in the body.
 pub const MAX_FIELDS: usize = 4096;
 
-/// One of them.
+/// One field of a request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestField {
     pub(super) name: RawName,
@@ -24,7 +24,7 @@ pub(super) struct RequestField {
 pub(super) enum RawName {
     /// Between its quotes in the body.
     Plain(Range<usize>),
-    /// Written with escapes.
+    /// A name that is written with escapes.
     Escaped(Box<str>),
 }
 
@@ -32,7 +32,7 @@ pub(super) enum RawName {
 pub(super) struct ObjectFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> ObjectFields<'a> {
-    /// Names and values, as they stand in the text.
+    /// Names and values, as they are written in the text.
     pub(super) fn into_pairs(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         self.0
     }

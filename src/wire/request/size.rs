@@ -3,17 +3,28 @@
 //!
 //! One search for a word each over the prompt's bytes; nothing is unescaped and nothing allocated.
 
-use memchr::{memchr, memmem};
+use std::sync::LazyLock;
 
-/// An image, a sound or a file counts for no more than so many tokens. Providers charge from 85 to some 1,600 for an
+use memchr::memchr;
+use memchr::memmem::Finder;
+
+/// The most tokens that an image, a sound or a file counts for. Providers charge from 85 to some 1,600 for an
 /// image, and about 1,000 for half a minute of sound.
 const FLAT: u64 = 1000;
-/// `data:` and the media type are looked for in so many bytes in front of the data.
+/// `data:` and the media type are looked for in this many bytes before the data.
 const LONGEST_TYPE: usize = 256;
-/// An address begins at most so many bytes behind `image_url`.
+/// An address begins at most this many bytes after `image_url`.
 const NEAR: usize = 64;
-/// What stands in front of the data in a data URL.
+/// The text before the data in a data URL.
 const MARK: &[u8] = b";base64,";
+/// The field that names an image by its address.
+const REMOTE: &[u8] = b"\"image_url\"";
+
+// Prepared once: preparing a search costs more than the search of a short prompt.
+static DATA_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"data"));
+static MARK_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
+static REMOTE_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REMOTE));
+static ADDRESS_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"http"));
 
 /// The size of a prompt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,13 +45,12 @@ impl PromptSize {
     pub(super) fn add(&mut self, raw: &[u8]) {
         self.text += raw.len();
         let mut behind = 0;
-        let fingerprint = memmem::Finder::new(MARK);
-        for at in memmem::find_iter(raw, b"data") {
+        for at in DATA_FINDER.find_iter(raw) {
             // Not inside of the last one.
             if at < behind {
                 continue;
             }
-            let Some((start, length)) = blob(raw, at, &fingerprint) else {
+            let Some((start, length)) = blob(raw, at) else {
                 continue;
             };
             behind = start + length;
@@ -48,13 +58,11 @@ impl PromptSize {
             let tokens = u64::try_from(length / 4).unwrap_or(u64::MAX);
             self.media += tokens.min(FLAT);
         }
-        const REMOTE: &[u8] = b"\"image_url\"";
-        let address = memmem::Finder::new(b"\"http");
-        for at in memmem::find_iter(raw, REMOTE) {
+        for at in REMOTE_FINDER.find_iter(raw) {
             let after = raw.get(at + REMOTE.len()..).unwrap_or_default();
             let near = after.get(..after.len().min(NEAR)).unwrap_or_default();
             let is_key = after.trim_ascii_start().first() == Some(&b':');
-            if is_key && address.find(near).is_some() {
+            if is_key && ADDRESS_FINDER.find(near).is_some() {
                 self.media += FLAT;
             }
         }
@@ -63,7 +71,7 @@ impl PromptSize {
 
 /// Where the blob begins whose mark is the `data` at this place, and how long it is: what follows `"data:…;base64,`,
 /// or the value of `"data"` or `"file_data"`. Quotes inside of a text are escaped, so that no text looks like these.
-fn blob(raw: &[u8], at: usize, fingerprint: &memmem::Finder<'_>) -> Option<(usize, usize)> {
+fn blob(raw: &[u8], at: usize) -> Option<(usize, usize)> {
     let (before, after) = (raw.get(..at)?, raw.get(at + 4..)?);
     let opens = |before: &[u8]| before.ends_with(b"\"") && !before.ends_with(b"\\\"");
     let data = match after.first()? {
@@ -71,7 +79,7 @@ fn blob(raw: &[u8], at: usize, fingerprint: &memmem::Finder<'_>) -> Option<(usiz
             let head = after.get(..after.len().min(LONGEST_TYPE))?;
             // No further than to the end of the text.
             let head = head.get(..memchr(b'"', head).unwrap_or(head.len()))?;
-            after.get(fingerprint.find(head)? + MARK.len()..)?
+            after.get(MARK_FINDER.find(head)? + MARK.len()..)?
         }
         b'"' if opens(before.strip_suffix(b"file_").unwrap_or(before)) => {
             let value = after.get(1..)?.trim_ascii_start().strip_prefix(b":")?;

@@ -72,7 +72,7 @@ fn no_network_is_open_without_a_lock() {
             }
         }
     }
-    none("nobody has to identify", &problems);
+    none("no token is needed", &problems);
     assert_eq!(guarded, 2);
     // What guards Cloud Run: its own networks, and an identity token unless everybody is let in.
     let service = platforms::cloud_run();

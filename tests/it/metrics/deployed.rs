@@ -140,7 +140,7 @@ fn the_rules_watch_what_there_is() {
 
 #[test]
 fn the_questions_in_the_documentation_can_be_asked() {
-    let (_, questions) = DOCS.split_once("### What to ask of them").unwrap();
+    let (_, questions) = DOCS.split_once("### Queries").unwrap();
     let (questions, _) = questions.split_once("\n### ").unwrap();
     let mut count = 0;
     for row in questions.lines().filter(|line| line.starts_with("| ")) {

@@ -57,7 +57,8 @@ fn is(item: &Value, field: &[String], wanted: &str) -> bool {
     let found = field.iter().try_fold(item, |value, name| value.get(name));
     match found {
         Some(Value::String(text)) => text == wanted,
-        Some(other) => wanted == other.to_string(),
+        // Numbers and flags by their words.
+        Some(other) => format!("{other}") == wanted,
         None => false,
     }
 }

@@ -31,7 +31,7 @@ async fn an_order_is_carried_out_although_actors_crash_over_it_and_outlives_the_
         bench.order(1, KeyCommand::Hold(None)).await;
         for _ in 0..3 {
             let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
-            assert_eq!(refused.declined[0].1.reason, Reason::Quarantined, "{actor}");
+            assert_eq!(refused.declined[0].1.reason, Reason::Held, "{actor}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         bench.order(1, KeyCommand::Release).await;

@@ -34,14 +34,8 @@ fn cooling(until: Time) -> PersistedKey {
 async fn bench(providers: Vec<ProviderSpec>, recall: RestoredProvider) -> Bench {
     let clock = Clock::start();
     let spec = TreeSpec {
-        generation: 0,
-        oldest: 0,
         restored: [(ProviderName::from("a"), recall)].into(),
-        providers,
-        max_waiting: 10,
-        restart: RestartPolicy::default(),
-        clock,
-        fault_hook: FaultHook::default(),
+        ..TreeSpec::new(providers, 10, clock)
     };
     Bench {
         tree: Tree::start(spec.clone()).await,

@@ -4,7 +4,7 @@ use super::*;
 
 impl Bench {
     /// With nobody left who began earlier.
-    async fn apply(&self, generation: u64, providers: Vec<ProviderSpec>) {
+    pub(super) async fn apply(&self, generation: u64, providers: Vec<ProviderSpec>) {
         self.apply_from(generation, generation, providers).await;
     }
 

@@ -27,13 +27,7 @@ fn limited(seconds: u32) -> Settlement {
 #[tokio::test(start_paused = true)]
 async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases() {
     let (fault_hook, armed) = spoils("key a#1");
-    let two = ProviderSpec {
-        limits: KeyLimits {
-            max_in_flight: Some(2),
-            ..KeyLimits::default()
-        },
-        ..provider("a", 1)
-    };
+    let two = at_once("a", 2);
     let bench = Bench::with_chaos(vec![two], fault_hook).await;
     let cool = bench.ask_model("a", "cool", 30 * S).await.unwrap();
     cool.settle(limited(600));

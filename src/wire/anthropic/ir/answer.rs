@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::carrier::Carried;
-use super::message::decode_content;
-use super::part::{THINKING, decode_call, decode_citation, input_of, is_answer};
-use super::{UNKNOWN, ids};
+use super::ids;
+use super::part::{
+    THINKING, decode_call, decode_citation, decode_content, encode_part, input_of, is_answer,
+};
+use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, count, inside, put, put_in, text};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentPart, Extra, Loss, Losses, PartBody,
@@ -223,7 +225,7 @@ pub(in crate::wire::anthropic) fn encode_answer(answer: ChatAnswer) -> (Extra, L
             true if matches!(part.body, PartBody::Refusal(_)) => {}
             true => {
                 let path = format!("content[{at}]");
-                content.extend(super::part::encode_part(&mut encoder, &path, part));
+                content.extend(encode_part(&mut encoder, &path, part));
             }
             false => answer_part(&mut encoder, (answer.origin, cut), part, &mut content),
         }

@@ -17,7 +17,7 @@ use crate::wire::sse::RawEvent;
 /// Reads one streamed answer. Events may come in any order, and those that nobody knows say nothing.
 #[derive(Debug, Default)]
 pub(in crate::wire::anthropic) struct MessageDecoder {
-    blocks: BTreeMap<u64, Block>,
+    blocks: BTreeMap<u64, BegunBlock>,
     /// Calls so far: other dialects count them apart.
     calls: u64,
     /// What was counted so far, as it was told.
@@ -28,7 +28,7 @@ pub(in crate::wire::anthropic) struct MessageDecoder {
 
 /// A block that was begun.
 #[derive(Debug)]
-enum Block {
+enum BegunBlock {
     /// A call, by its number, and whether arguments came.
     Call(u64, bool),
     /// The answer in the form of a call.
@@ -44,8 +44,9 @@ fn delta(delta: ContentDelta) -> StreamItem {
     }
 }
 
-fn says(text: &String) -> bool {
-    !text.is_empty()
+/// A text that is not empty.
+fn filled(fields: &mut Extra, name: &str) -> Option<String> {
+    text(fields, name).filter(|text| !text.is_empty())
 }
 
 fn thought(part: ReasoningPart) -> ContentDelta {
@@ -139,15 +140,13 @@ impl MessageDecoder {
 
     fn begin(&mut self, index: u64, mut block: Extra) -> Vec<StreamItem> {
         let kind = text(&mut block, "type").unwrap_or_default();
-        let mut own = Block::Other;
+        let mut own = BegunBlock::Other;
         let said = match kind.as_str() {
-            "text" => text(&mut block, "text")
-                .filter(says)
-                .map(ContentDelta::Text),
+            "text" => filled(&mut block, "text").map(ContentDelta::Text),
             THINKING => {
                 let part = ReasoningPart {
-                    text: text(&mut block, THINKING).filter(says),
-                    signature: text(&mut block, "signature").filter(says),
+                    text: filled(&mut block, THINKING),
+                    signature: filled(&mut block, "signature"),
                     ..ReasoningPart::default()
                 };
                 let filled = part.text.is_some() || part.signature.is_some();
@@ -172,17 +171,17 @@ impl MessageDecoder {
         said.map(delta).into_iter().collect()
     }
 
-    fn begin_call(&mut self, own: &mut Block, block: &mut Extra) -> Option<ContentDelta> {
+    fn begin_call(&mut self, own: &mut BegunBlock, block: &mut Extra) -> Option<ContentDelta> {
         let call = begun_call(block)?;
         let whole = (call.arguments != "{}").then_some(call.arguments);
         if is_answer(&call.name) {
             self.answered = true;
-            *own = Block::Answer;
+            *own = BegunBlock::Answer;
             return whole.map(ContentDelta::Text);
         }
         let number = self.calls;
         self.calls += 1;
-        *own = Block::Call(number, whole.is_some());
+        *own = BegunBlock::Call(number, whole.is_some());
         Some(ContentDelta::ToolCall {
             index: number,
             id: call.id,
@@ -196,30 +195,28 @@ impl MessageDecoder {
 
     fn add(&mut self, index: u64, mut delta: Extra) -> Option<ContentDelta> {
         match text(&mut delta, "type")?.as_str() {
-            "text_delta" => text(&mut delta, "text")
-                .filter(says)
-                .map(ContentDelta::Text),
-            "thinking_delta" => text(&mut delta, THINKING).filter(says).map(|text| {
+            "text_delta" => filled(&mut delta, "text").map(ContentDelta::Text),
+            "thinking_delta" => filled(&mut delta, THINKING).map(|text| {
                 thought(ReasoningPart {
                     text: Some(text),
                     ..ReasoningPart::default()
                 })
             }),
-            "signature_delta" => text(&mut delta, "signature").filter(says).map(|signature| {
+            "signature_delta" => filled(&mut delta, "signature").map(|signature| {
                 thought(ReasoningPart {
                     signature: Some(signature),
                     ..ReasoningPart::default()
                 })
             }),
             "input_json_delta" => {
-                let piece = text(&mut delta, "partial_json").filter(says)?;
+                let piece = filled(&mut delta, "partial_json")?;
                 match self.blocks.get_mut(&index)? {
-                    Block::Call(number, told) => {
+                    BegunBlock::Call(number, told) => {
                         *told = true;
                         Some(arguments(*number, piece))
                     }
-                    Block::Answer => Some(ContentDelta::Text(piece)),
-                    Block::Other => None,
+                    BegunBlock::Answer => Some(ContentDelta::Text(piece)),
+                    BegunBlock::Other => None,
                 }
             }
             "citations_delta" => streamed_citation(&mut delta).map(ContentDelta::Citation),
@@ -230,7 +227,7 @@ impl MessageDecoder {
     /// The end of a block: of a call without arguments, that there are none.
     fn close(&mut self, index: u64) -> Option<ContentDelta> {
         match self.blocks.remove(&index)? {
-            Block::Call(number, false) => Some(arguments(number, "{}".to_owned())),
+            BegunBlock::Call(number, false) => Some(arguments(number, "{}".to_owned())),
             _ => None,
         }
     }
@@ -275,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    fn read(decoder: &mut MessageDecoder, data: Value) -> Vec<StreamItem> {
+    fn read(decoder: &mut MessageDecoder, data: &Value) -> Vec<StreamItem> {
         let raw = format!("event: x\ndata: {data}\n\n").into();
         decoder.event(&RawEvent { raw })
     }
@@ -286,12 +283,12 @@ mod tests {
         let start = json!({"input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 1});
         read(
             &mut decoder,
-            json!({"type": "message_start", "message": {"usage": start}}),
+            &json!({"type": "message_start", "message": {"usage": start}}),
         );
         let end = json!({"input_tokens": 0, "output_tokens": 20});
         let items = read(
             &mut decoder,
-            json!({"type": "message_delta", "delta": {}, "usage": end}),
+            &json!({"type": "message_delta", "delta": {}, "usage": end}),
         );
         let [StreamItem::Usage(counts)] = &items[..] else {
             panic!("{items:?}")
@@ -306,10 +303,10 @@ mod tests {
     fn calls_are_counted_apart_and_one_without_arguments_has_an_object() {
         let mut decoder = MessageDecoder::default();
         let text = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
-        assert!(read(&mut decoder, text).is_empty());
+        assert!(read(&mut decoder, &text).is_empty());
         let call = json!({"type": "content_block_start", "index": 1,
             "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}});
-        let items = read(&mut decoder, call);
+        let items = read(&mut decoder, &call);
         assert!(matches!(
             &items[..],
             [StreamItem::Delta {
@@ -318,10 +315,10 @@ mod tests {
             }]
         ));
         let empty = json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": ""}});
-        assert!(read(&mut decoder, empty).is_empty());
+        assert!(read(&mut decoder, &empty).is_empty());
         let items = read(
             &mut decoder,
-            json!({"type": "content_block_stop", "index": 1}),
+            &json!({"type": "content_block_stop", "index": 1}),
         );
         assert_eq!(items, [delta(arguments(0, "{}".to_owned()))]);
     }
@@ -331,14 +328,14 @@ mod tests {
         let mut decoder = MessageDecoder::default();
         let call = json!({"type": "content_block_start", "index": 0,
             "content_block": {"type": "tool_use", "id": "t", "name": "pointsman_answer", "input": {}}});
-        assert!(read(&mut decoder, call).is_empty());
+        assert!(read(&mut decoder, &call).is_empty());
         let piece = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"a\":1}"}});
-        let items = read(&mut decoder, piece);
+        let items = read(&mut decoder, &piece);
         assert_eq!(items, [delta(ContentDelta::Text("{\"a\":1}".to_owned()))]);
         assert!(
             read(
                 &mut decoder,
-                json!({"type": "content_block_stop", "index": 0})
+                &json!({"type": "content_block_stop", "index": 0})
             )
             .is_empty()
         );
@@ -347,7 +344,7 @@ mod tests {
             candidate: 0,
             reason: StopReason::EndTurn,
         };
-        assert_eq!(read(&mut decoder, end), [stop]);
+        assert_eq!(read(&mut decoder, &end), [stop]);
     }
 
     proptest! {
@@ -364,7 +361,7 @@ mod tests {
                 json!({"type": "input_json_delta", "partial_json": "{"}), json!({"type": "text_delta", "text": 1})];
             for (kind, index, which) in kinds {
                 let inner = &inner[which];
-                read(&mut decoder, json!({"type": types[kind], "index": index, "message": inner, "delta": inner,
+                read(&mut decoder, &json!({"type": types[kind], "index": index, "message": inner, "delta": inner,
                     "content_block": inner, "usage": inner, "error": inner}));
             }
         }

@@ -10,11 +10,10 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::UNKNOWN;
 use super::answer::{call_id, encode_usage, message_id, signed_call, stop_words};
 use super::carrier::Carried;
-use super::part::THINKING;
-use super::tools::custom_input;
+use super::part::{THINKING, custom_input};
+use super::words::UNKNOWN;
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::fields::Encoder;
 use crate::wire::ir::{
@@ -30,11 +29,11 @@ pub(in crate::wire::anthropic) struct MessageEncoder {
     id: Option<String>,
     model: Option<String>,
     phase: Phase,
-    open: Option<Block>,
+    open: Option<OpenBlock>,
     /// Blocks so far.
     blocks: u64,
     /// By the index that the upstream's dialect gave them; those that have not begun, or are not complete.
-    calls: BTreeMap<u64, Call>,
+    calls: BTreeMap<u64, WaitingCall>,
     /// Those that were closed: nothing can be added to them.
     closed: Vec<u64>,
     any_calls: bool,
@@ -56,7 +55,7 @@ enum Phase {
 
 /// The block that is open.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Block {
+enum OpenBlock {
     Text,
     /// With what signs it, and whether it has words.
     Thinking(Carried),
@@ -65,7 +64,7 @@ enum Block {
 
 /// A call, as far as it was told.
 #[derive(Debug, Default)]
-struct Call {
+struct WaitingCall {
     id: Option<String>,
     name: Option<String>,
     signature: Option<String>,
@@ -75,7 +74,7 @@ struct Call {
     sent: usize,
 }
 
-impl Call {
+impl WaitingCall {
     /// Whether nothing can be added to its arguments.
     fn is_complete(&self) -> bool {
         let object = self.arguments.trim_start().starts_with('{');
@@ -152,16 +151,16 @@ impl MessageEncoder {
     fn close(&mut self) {
         match self.open.take() {
             None => return,
-            Some(Block::Text) => {}
+            Some(OpenBlock::Text) => {}
             // Clients want to see a signature, and send it back.
-            Some(Block::Thinking(carried)) => {
+            Some(OpenBlock::Thinking(carried)) => {
                 let signature = carried.write();
                 self.add(&json!({"type": "signature_delta", "signature": signature}));
             }
-            Some(Block::Call(index)) => {
+            Some(OpenBlock::Call(index)) => {
                 let call = self.calls.remove(&index);
                 if let Some(call) = call.filter(|call| call.kind == ToolCallKind::Custom) {
-                    let whole = custom_input(call.arguments).to_string();
+                    let whole = custom_input(&call.arguments).to_string();
                     self.add(&json!({"type": "input_json_delta", "partial_json": whole}));
                 }
                 self.closed.push(index);
@@ -184,10 +183,10 @@ impl MessageEncoder {
         if text.is_empty() {
             return;
         }
-        if self.open != Some(Block::Text) {
+        if self.open != Some(OpenBlock::Text) {
             self.settle();
             self.begin(&json!({"type": "text", "text": ""}));
-            self.open = Some(Block::Text);
+            self.open = Some(OpenBlock::Text);
         }
         self.add(&json!({"type": "text_delta", "text": text}));
     }
@@ -200,15 +199,15 @@ impl MessageEncoder {
         let text = part.text.unwrap_or_default();
         let signed = part.signature.is_some() || part.encrypted.is_some();
         if !text.is_empty() {
-            if !matches!(self.open, Some(Block::Thinking(_))) {
+            if !matches!(self.open, Some(OpenBlock::Thinking(_))) {
                 self.settle();
                 self.begin(&json!({"type": THINKING, THINKING: "", "signature": ""}));
-                self.open = Some(Block::Thinking(carried.clone()));
+                self.open = Some(OpenBlock::Thinking(carried.clone()));
             }
             self.add(&json!({"type": "thinking_delta", THINKING: text}));
         }
         match &mut self.open {
-            Some(Block::Thinking(open)) if signed => {
+            Some(OpenBlock::Thinking(open)) if signed => {
                 *open = carried;
                 self.close();
             }
@@ -221,7 +220,7 @@ impl MessageEncoder {
         }
     }
 
-    fn call(&mut self, index: u64, told: Call) {
+    fn call(&mut self, index: u64, told: WaitingCall) {
         if self.closed.contains(&index) {
             if !told.arguments.is_empty() {
                 self.encoder
@@ -239,9 +238,9 @@ impl MessageEncoder {
         call.arguments.push_str(&told.arguments);
         let named = call.name.is_some();
         match &self.open {
-            Some(Block::Call(open)) if *open == index => return self.go_on(index),
-            Some(Block::Call(open)) => {
-                let complete = self.calls.get(open).is_some_and(Call::is_complete);
+            Some(OpenBlock::Call(open)) if *open == index => return self.go_on(index),
+            Some(OpenBlock::Call(open)) => {
+                let complete = self.calls.get(open).is_some_and(WaitingCall::is_complete);
                 if !complete || !named {
                     return;
                 }
@@ -275,7 +274,7 @@ impl MessageEncoder {
         let id = call_id(id.as_deref(), at);
         self.begin(&json!({"type": "tool_use", "id": id, "name": name, "input": {}}));
         self.any_calls = true;
-        self.open = Some(Block::Call(index));
+        self.open = Some(OpenBlock::Call(index));
         self.go_on(index);
     }
 
@@ -351,7 +350,7 @@ impl MessageEncoder {
                 extra,
             } => {
                 let _ = self.encoder.begin("tool_calls", extra);
-                let told = Call {
+                let told = WaitingCall {
                     id,
                     name,
                     signature,

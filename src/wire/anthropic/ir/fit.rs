@@ -3,11 +3,13 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::super::model::{ModelRules, Sampling, Thinking};
+use super::schema;
 use super::tools::encode_choice;
-use super::{ANSWER_TOOL, UNKNOWN, schema};
+use super::words::{ANSWER_TOOL, UNKNOWN};
 use crate::wire::ir::fields::{Encoder, put, put_in, text};
 use crate::wire::ir::{
-    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, ToolChoice, ToolDefinition,
+    CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams, ToolChoice,
+    ToolDefinition,
 };
 use crate::wire::token;
 
@@ -22,10 +24,8 @@ const LONGEST_USER: usize = 256;
 
 /// What is known of a call while its parameters are made to fit.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct FitContext {
     pub(super) rules: ModelRules,
-    /// The dialect that the request was read from.
-    pub(super) origin: &'static str,
     /// Whether the caller declares tools.
     pub(super) declared: bool,
     /// Whether tools stand there that were only called before.
@@ -34,16 +34,6 @@ pub(super) struct Call {
     pub(super) unsigned_loop: bool,
     /// What the model is told of the form of its answer.
     pub(super) instruction: Option<String>,
-}
-
-impl Call {
-    /// What the caller calls the effort of reasoning.
-    fn reasoning(&self) -> &'static str {
-        match self.origin {
-            "openai" => "reasoning_effort",
-            _ => "reasoning",
-        }
-    }
 }
 
 /// Extensions of other dialects that the neutral form has no field for, and the API has.
@@ -61,7 +51,7 @@ pub(super) fn read_extensions(request: &mut ChatRequest) {
         request.extra.remove("tool_choice");
         request.tools.retain(|tool| match tool {
             ToolDefinition::Function { name, .. } => names.contains(name),
-            ToolDefinition::Native { .. } => true,
+            ToolDefinition::Custom { .. } | ToolDefinition::Native { .. } => true,
         });
         request.tool_choice = Some(match required {
             true => ToolChoice::Required,
@@ -107,7 +97,7 @@ pub(super) fn stub(name: &str) -> Value {
 
 /// The form of the answer: as the model holds to one, by a tool that it must call, or in words.
 pub(super) fn format(
-    call: &mut Call,
+    call: &mut FitContext,
     fields: &mut Extra,
     tools: &mut Vec<Value>,
     request: &mut ChatRequest,
@@ -146,7 +136,7 @@ pub(super) fn format(
 /// Which tool must be called. Some models cannot be made to.
 pub(super) fn choice(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     request: &mut ChatRequest,
 ) -> Option<Value> {
     let answers = request.tool_choice == Some(ToolChoice::Named(ANSWER_TOOL.to_owned()));
@@ -177,7 +167,7 @@ fn is_forced(request: &ChatRequest) -> bool {
 /// The limit of tokens, which the API wants in every request, and how the model is to think, which counts towards it.
 pub(super) fn limits(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     fields: &mut Extra,
     request: &mut ChatRequest,
     params: &Map<String, Value>,
@@ -224,7 +214,7 @@ pub(super) fn limits(
                     most = budget.saturating_add(usual).into();
                 }
             }
-            None => encoder.lose(call.reasoning(), "the model cannot think here"),
+            None => encoder.lose("reasoning.effort", "the model cannot think here"),
         }
     }
     put(fields, "max_tokens", Some(Value::Number(most)));
@@ -249,7 +239,7 @@ fn effort_of(budget: Option<&Number>) -> Option<&'static str> {
 
 /// The budget for thinking; `None` where there is no room for one, or thinking is refused beside the rest of the request.
 fn budget(
-    call: &Call,
+    call: &FitContext,
     request: &ChatRequest,
     effort: Option<&str>,
     budget: Option<&Number>,
@@ -278,20 +268,20 @@ fn budget(
 /// How the answer is drawn.
 pub(super) fn sampling(
     encoder: &mut Encoder,
-    call: &Call,
+    call: &FitContext,
     fields: &mut Extra,
     request: &mut ChatRequest,
 ) {
-    let sampling = std::mem::take(&mut request.sampling);
+    let mut sampling = std::mem::take(&mut request.sampling);
     let thinks = fields
         .get("thinking")
         .is_some_and(|thinking| thinking["type"] != "disabled");
     let float = |number: &Number| number.as_f64().unwrap_or_default();
-    let mut temperature = sampling.temperature;
+    let mut temperature = sampling.temperature.take();
     if let Some(number) = &temperature
         && !(0.0..=1.0).contains(&float(number))
     {
-        encoder.lose("temperature", "it is 0 to 1 here");
+        encoder.lose("sampling.temperature", "it is 0 to 1 here");
         temperature = Some(Number::from(u8::from(float(number) > 0.0)));
     }
     let mut takes = [true; 3];
@@ -311,23 +301,35 @@ pub(super) fn sampling(
         takes[2] = false;
     }
     let all = [
-        ("temperature", temperature),
-        ("top_p", sampling.top_p),
-        ("top_k", sampling.top_k),
+        ("sampling.temperature", temperature),
+        ("sampling.top_p", sampling.top_p.take()),
+        ("sampling.top_k", sampling.top_k.take()),
     ];
     for ((name, value), takes) in all.into_iter().zip(takes) {
         match value {
-            Some(value) if takes => put(fields, name, Some(Value::Number(value))),
+            Some(value) if takes => {
+                let own = name.trim_start_matches("sampling.");
+                put(fields, own, Some(Value::Number(value)));
+            }
             Some(_) => encoder.lose(name, "the model does not take it here"),
             None => {}
         }
     }
+    other_sampling(encoder, fields, sampling);
+}
+
+/// Words to stop at, and what has no place.
+fn other_sampling(encoder: &mut Encoder, fields: &mut Extra, sampling: SamplingParams) {
+    let float = |number: &Number| number.as_f64().unwrap_or_default();
     let (words, blank): (Vec<String>, Vec<String>) = sampling
         .stop
         .into_iter()
         .partition(|word| !word.trim().is_empty());
     if !blank.is_empty() {
-        encoder.lose("stop", "a word to stop at is more than white space");
+        encoder.lose(
+            "sampling.stop",
+            "a word to stop at is more than white space",
+        );
     }
     put(
         fields,
@@ -336,18 +338,22 @@ pub(super) fn sampling(
     );
     let neutral = |number: &Number, neutral: f64| (float(number) - neutral).abs() < f64::EPSILON;
     for (name, value, usual) in [
-        ("n", sampling.candidates, 1.0),
-        ("frequency_penalty", sampling.frequency_penalty, 0.0),
-        ("presence_penalty", sampling.presence_penalty, 0.0),
+        ("sampling.candidates", sampling.candidates, 1.0),
+        (
+            "sampling.frequency_penalty",
+            sampling.frequency_penalty,
+            0.0,
+        ),
+        ("sampling.presence_penalty", sampling.presence_penalty, 0.0),
     ] {
         if value.is_some_and(|value| !neutral(&value, usual)) {
             encoder.lose(name, UNKNOWN);
         }
     }
     for (name, told) in [
-        ("seed", sampling.seed.is_some()),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some()),
+        ("sampling.seed", sampling.seed.is_some()),
+        ("sampling.logprobs", sampling.logprobs == Some(true)),
+        ("sampling.top_logprobs", sampling.top_logprobs.is_some()),
     ] {
         if told {
             encoder.lose(name, UNKNOWN);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::part::{decode_parts, encode_part, is_plain};
+use super::part::{decode_content, decode_parts, encode_content};
 use crate::wire::ir::fields::{Encoder, list, put, text};
 use crate::wire::ir::{ChatMessage, ChatRole, ContentPart, Extra, Loss};
 
@@ -22,38 +22,6 @@ fn word_of(role: ChatRole) -> String {
         ChatRole::System | ChatRole::Developer => "system".to_owned(),
         ChatRole::Other(word) => word,
     }
-}
-
-/// The parts of a content, which may be a text alone: that is marked.
-pub(super) fn decode_content(fields: &mut Extra) -> Vec<ContentPart> {
-    if let Some(text) = text(fields, "content") {
-        fields.insert("content".to_owned(), Value::Null);
-        return vec![ContentPart::text(text)];
-    }
-    list(fields, "content")
-        .map(decode_parts)
-        .unwrap_or_default()
-}
-
-/// The same back: a text alone where it was one.
-pub(super) fn encode_content(
-    encoder: &mut Encoder,
-    path: &str,
-    fields: &mut Extra,
-    parts: Vec<ContentPart>,
-) {
-    let was_text = fields.get("content") == Some(&Value::Null);
-    let mut blocks: Vec<Value> = parts
-        .into_iter()
-        .enumerate()
-        .filter_map(|(at, part)| encode_part(encoder, &format!("{path}.content[{at}]"), part))
-        .collect();
-    let content = match blocks.as_mut_slice() {
-        [] => return,
-        [block] if was_text && is_plain(block) => block.get_mut("text").map(Value::take),
-        _ => Some(Value::Array(blocks)),
-    };
-    put(fields, "content", content);
 }
 
 /// The instructions beside the messages.

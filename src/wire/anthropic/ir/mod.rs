@@ -13,6 +13,7 @@ mod decoder;
 mod encoder;
 mod fit;
 mod ids;
+mod media;
 mod message;
 mod part;
 mod request;
@@ -22,6 +23,7 @@ mod spoken;
 mod tests;
 mod tools;
 mod turns;
+mod words;
 
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use carrier::without_foreign_thoughts;
@@ -29,10 +31,3 @@ pub(super) use decoder::MessageDecoder;
 pub(super) use encoder::MessageEncoder;
 pub(super) use request::{decode_request, encode_request};
 pub(super) use spoken::text_bytes;
-
-/// Why something of another dialect is not carried over.
-const UNKNOWN: &str = "the Messages API has no field for it";
-
-/// The name of the tool that stands for a form of answer, at models that know no other way to hold one. What it is called
-/// with is the answer.
-const ANSWER_TOOL: &str = "pointsman_answer";

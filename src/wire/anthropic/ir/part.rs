@@ -1,24 +1,48 @@
 //! Blocks of content.
 
-use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::carrier::Carried;
-use super::message::{decode_content, encode_content};
-use super::tools::custom_input;
-use super::{ANSWER_TOOL, UNKNOWN};
-use crate::wire::ir::fields::{Encoder, cache_mark, flag, inside, list, put, put_cache_mark, text};
+use super::media::{decode_source, encode_document, encode_image};
+use super::words::{ANSWER_TOOL, UNKNOWN};
+use crate::wire::ir::fields::{Encoder, cache_mark, flag, list, put, put_cache_mark, text};
 use crate::wire::ir::{
-    Citation, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,
-    ToolResult,
+    Citation, ContentPart, Extra, PartBody, ReasoningPart, ToolCall, ToolCallKind, ToolResult,
 };
 
 /// The field in which thoughts stand here, as the neutral form notes it.
 pub(super) const THINKING: &str = "thinking";
-/// The media types of images that the API takes.
-const IMAGES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
-/// How a PDF begins, in Base64.
-const PDF: &str = "JVBERi";
+/// The parts of a content, which may be a text alone: that is marked.
+pub(super) fn decode_content(fields: &mut Extra) -> Vec<ContentPart> {
+    if let Some(text) = text(fields, "content") {
+        fields.insert("content".to_owned(), Value::Null);
+        return vec![ContentPart::text(text)];
+    }
+    list(fields, "content")
+        .map(decode_parts)
+        .unwrap_or_default()
+}
+
+/// The same back: a text alone where it was one.
+pub(super) fn encode_content(
+    encoder: &mut Encoder,
+    path: &str,
+    fields: &mut Extra,
+    parts: Vec<ContentPart>,
+) {
+    let was_text = fields.get("content") == Some(&Value::Null);
+    let mut blocks: Vec<Value> = parts
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, part)| encode_part(encoder, &format!("{path}.content[{at}]"), part))
+        .collect();
+    let content = match blocks.as_mut_slice() {
+        [] => return,
+        [block] if was_text && is_plain(block) => block.get_mut("text").map(Value::take),
+        _ => Some(Value::Array(blocks)),
+    };
+    put(fields, "content", content);
+}
 
 /// All blocks of a list. What another provider wants back with a call is joined to it.
 pub(super) fn decode_parts(blocks: Vec<Value>) -> Vec<ContentPart> {
@@ -145,50 +169,9 @@ pub(super) fn decode_citation(value: Value) -> Option<Citation> {
     Some(Citation {
         url: text(&mut fields, "url"),
         title: text(&mut fields, "title"),
+        span: None,
         extra: fields,
     })
-}
-
-/// Where a picture or a document is; a source with other fields stays as it is.
-fn decode_source(fields: &mut Extra, of_words: bool) -> Option<MediaSource> {
-    let source = inside(fields, "source", |inner| {
-        let mut own = inner.clone();
-        let kind = text(&mut own, "type")?;
-        let source = match kind.as_str() {
-            "base64" => {
-                let media = text(&mut own, "media_type")?;
-                let data = text(&mut own, "data")?;
-                let url = format!("data:{media};base64,{data}");
-                // It must come back as it was.
-                let same =
-                    split_data(&url) == Some((&*media, &*data)) && !media.starts_with("text/");
-                MediaSource::Url(same.then_some(url)?)
-            }
-            "text" if of_words => {
-                let data = text(&mut own, "data")?;
-                text(&mut own, "media_type").filter(|media| media == "text/plain")?;
-                let data = BASE64.encode(data.as_bytes());
-                MediaSource::Url(format!("data:text/plain;base64,{data}"))
-            }
-            "url" => {
-                MediaSource::Url(text(&mut own, "url").filter(|url| !url.starts_with("data:"))?)
-            }
-            "file" => MediaSource::FileId(text(&mut own, "file_id")?),
-            _ => return None,
-        };
-        own.is_empty().then(|| {
-            inner.clear();
-            source
-        })
-    })?;
-    Some(source)
-}
-
-/// Media type and data of a `data:` URL in Base64.
-pub(super) fn split_data(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let media = head.strip_suffix(";base64")?;
-    Some((media, data))
 }
 
 /// A block, as far as there is one for the part.
@@ -282,15 +265,21 @@ pub(super) fn says(part: &ContentPart) -> bool {
 }
 
 /// Whether a block is a text and nothing more.
-pub(super) fn is_plain(block: &Value) -> bool {
+fn is_plain(block: &Value) -> bool {
     let fields = block.as_object();
     fields.is_some_and(|fields| fields.len() == 2 && fields.contains_key("text"))
+}
+
+/// What a tool is called with that takes any text elsewhere, as
+/// [`into_function`](crate::wire::ir::ToolDefinition::into_function) has it.
+pub(super) fn custom_input(text: &str) -> Value {
+    json!({"input": text})
 }
 
 /// The object that a call is made with. Arguments may be empty, or broken: then they are told as they came.
 pub(super) fn input_of(kind: ToolCallKind, arguments: &str) -> Value {
     if kind == ToolCallKind::Custom {
-        return custom_input(arguments.to_owned());
+        return custom_input(arguments);
     }
     match serde_json::from_str::<Value>(arguments) {
         Ok(object @ Value::Object(_)) => object,
@@ -359,84 +348,6 @@ fn encode_citations(encoder: &mut Encoder, path: &str, citations: Vec<Citation>)
         Value::Object(own)
     };
     citations.into_iter().map(write).collect()
-}
-
-fn base64(media: &str, data: &str) -> Value {
-    json!({"type": "base64", "media_type": media, "data": data})
-}
-
-fn encode_image(encoder: &mut Encoder, path: &str, source: MediaSource) -> Option<Value> {
-    match source {
-        MediaSource::FileId(id) if encoder.same => Some(json!({"type": "file", "file_id": id})),
-        MediaSource::Url(url) => match split_data(&url) {
-            Some((media, data)) if encoder.same => Some(base64(media, data)),
-            Some((media, data)) => {
-                let media = media
-                    .split(';')
-                    .next()
-                    .unwrap_or(media)
-                    .trim()
-                    .to_ascii_lowercase();
-                let media = if media == "image/jpg" {
-                    "image/jpeg"
-                } else {
-                    &media
-                };
-                if !IMAGES.contains(&media) {
-                    encoder.lose(path, "the Messages API takes no images of this type");
-                    return None;
-                }
-                Some(base64(media, data))
-            }
-            None if encoder.same || url.starts_with("http") => {
-                Some(json!({"type": "url", "url": url}))
-            }
-            None => {
-                encoder.lose(path, "the address of an image is http or https");
-                None
-            }
-        },
-        MediaSource::FileId(_) | MediaSource::Inline(_) => {
-            encoder.lose(path, "a file of another provider");
-            None
-        }
-    }
-}
-
-fn encode_document(
-    encoder: &mut Encoder,
-    path: &str,
-    source: MediaSource,
-    name: Option<&str>,
-) -> Option<Value> {
-    let url = match source {
-        MediaSource::FileId(id) if encoder.same => {
-            return Some(json!({"type": "file", "file_id": id}));
-        }
-        MediaSource::FileId(_) => {
-            encoder.lose(path, "a file of another provider");
-            return None;
-        }
-        MediaSource::Url(url) | MediaSource::Inline(url) => url,
-    };
-    if let Some((media, data)) = split_data(&url) {
-        if media.starts_with("text/") {
-            let decoded = BASE64.decode(data.as_bytes()).ok();
-            let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-            if let Some(text) = text {
-                return Some(json!({"type": "text", "media_type": "text/plain", "data": text}));
-            }
-        }
-        if encoder.same || media == "application/pdf" {
-            return Some(base64(media, data));
-        }
-    } else if url.starts_with("http") || encoder.same {
-        return Some(json!({"type": "url", "url": url}));
-    } else if url.starts_with(PDF) || name.is_some_and(|name| name.ends_with(".pdf")) {
-        return Some(base64("application/pdf", &url));
-    }
-    encoder.lose(path, "the Messages API takes documents as PDF or text");
-    None
 }
 
 /// Whether a call is the answer itself (see [`ANSWER_TOOL`]).

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::model::ModelRules;
+use super::fit;
 use super::message::{decode_message, decode_system, encode_messages};
 use super::tools::{decode_choice, decode_tools, encode_choice, encode_tool};
 use super::turns::Turns;
-use super::{UNKNOWN, fit};
+use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, fill, flag, inside, list, number, put, put_in, take, text};
 use crate::wire::ir::{
     ChatRequest, Extra, Loss, Losses, ReasoningConfig, ResponseFormat, SamplingParams,
@@ -239,9 +240,8 @@ fn encode_foreign(
         // A history with calls is refused where no tool is declared.
         tools = turns.called.iter().map(|name| fit::stub(name)).collect();
     }
-    let mut call = fit::Call {
+    let mut call = fit::FitContext {
         rules,
-        origin: request.origin,
         declared,
         stubs: !declared && !tools.is_empty(),
         unsigned_loop: turns.unsigned_loop,

@@ -5,18 +5,18 @@ use serde_json::value::RawValue;
 
 /// An answer, or one event's data.
 #[derive(Deserialize)]
-struct Said<'a> {
+struct SpokenBody<'a> {
     #[serde(default, borrow)]
-    content: Option<Vec<Block<'a>>>,
+    content: Option<Vec<SpokenBlock<'a>>>,
     #[serde(default, borrow)]
-    delta: Option<Block<'a>>,
+    delta: Option<SpokenBlock<'a>>,
     #[serde(default, borrow)]
-    content_block: Option<Block<'a>>,
+    content_block: Option<SpokenBlock<'a>>,
 }
 
 /// A block, or a piece of one.
 #[derive(Deserialize)]
-struct Block<'a> {
+struct SpokenBlock<'a> {
     #[serde(default, borrow)]
     text: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -29,7 +29,7 @@ struct Block<'a> {
     input: Option<&'a RawValue>,
 }
 
-impl Block<'_> {
+impl SpokenBlock<'_> {
     fn bytes(&self) -> usize {
         let words = [self.text, self.thinking, self.partial_json, self.name];
         let words = words.into_iter().flatten().map(|raw| match raw.get() {
@@ -47,7 +47,7 @@ impl Block<'_> {
 /// Bytes of what an answer, or one event's data, says.
 pub(in crate::wire::anthropic) fn text_bytes(data: &[u8]) -> u64 {
     let object = data.trim_ascii_start().first() == Some(&b'{');
-    let said = object.then(|| serde_json::from_slice::<Said<'_>>(data).ok());
+    let said = object.then(|| serde_json::from_slice::<SpokenBody<'_>>(data).ok());
     let Some(Some(said)) = said else {
         return 0;
     };

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use self::any::{block, object, request};
+use super::words::ANSWER_TOOL;
 use super::*;
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::any::any_stream;

@@ -1,14 +1,11 @@
 //! Tools, and which of them must be called.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::model::ModelRules;
 use super::schema;
 use crate::wire::ir::fields::{Encoder, cache_mark, flag, list, put, put_cache_mark, take, text};
 use crate::wire::ir::{Extra, ToolChoice, ToolDefinition};
-
-/// The field of a tool that takes any text.
-const INPUT: &str = "input";
 
 /// All of them or none: a list with something else than tools in it stays as it is.
 pub(super) fn decode_tools(fields: &mut Extra) -> Vec<ToolDefinition> {
@@ -93,47 +90,14 @@ pub(super) fn encode_tool(
             put(&mut extra, "type", Some(kind));
             Some(Value::Object(extra))
         }
-        ToolDefinition::Native { kind, extra } if kind == "custom" => custom(extra),
-        ToolDefinition::Native { .. } => {
-            encoder.lose(path, "another provider's own tool");
+        custom @ ToolDefinition::Custom { .. } => {
+            encode_tool(encoder, rules, path, custom.into_function())
+        }
+        ToolDefinition::Native { kind, .. } => {
+            encoder.lose(format!("{path}.{kind}"), "another provider's own tool");
             None
         }
     }
-}
-
-/// A tool that takes any text, as one that takes an object with a text in it. Its grammar is told in words.
-fn custom(mut extra: Extra) -> Option<Value> {
-    // Chat completions nest it.
-    let mut fields = match extra.remove("custom") {
-        Some(Value::Object(inner)) => inner,
-        _ => extra,
-    };
-    let name = text(&mut fields, "name")?;
-    let mut description = text(&mut fields, "description").unwrap_or_default();
-    let grammar = |format: &Value| -> Option<String> {
-        let inner = format.get("grammar").unwrap_or(format);
-        inner.get("definition")?.as_str().map(str::to_owned)
-    };
-    if let Some(grammar) = fields.get("format").and_then(grammar) {
-        description.push_str("\nThe input follows this grammar:\n");
-        description.push_str(&grammar);
-    }
-    let mut own = Extra::new();
-    put(&mut own, "name", Some(name));
-    put(
-        &mut own,
-        "description",
-        (!description.is_empty()).then_some(description),
-    );
-    let schema =
-        json!({"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]});
-    put(&mut own, "input_schema", Some(schema));
-    Some(Value::Object(own))
-}
-
-/// What is called with any text, as the input of such a tool.
-pub(super) fn custom_input(text: String) -> Value {
-    json!({INPUT: text})
 }
 
 /// Whether a tool must be called, and whether several may be at once. What has other fields stays as it is.

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::model::ModelRules;
-use super::UNKNOWN;
 use super::ids::CallIds;
 use super::part::{THINKING, encode_part, says};
+use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, cache_mark};
 use crate::wire::ir::{ChatMessage, ChatRole, ContentPart, PartBody, ToolResult};
 

@@ -6,7 +6,7 @@
 use super::table::{ErrorTable, table};
 
 // What an error without a status says of a key, a credit or a model, asked before the rest. These are whole sentences of providers;
-// nothing may stand before them, since routers and agents quote what others told them.
+// no text may precede them, since routers and agents quote the errors of others.
 table! { STATUSLESS
     [] InvalidKey if Message r"^(incorrect|invalid) api key provided\b|^api key not valid\. please pass a valid api key";
     [] QuotaExhausted if Message r"^your credit balance is too low\b";
@@ -26,12 +26,17 @@ table! { COMMON
     [400, 402, 403, 429] QuotaExhausted if Name "pre_consume_token_quota_failed";
     [400, 402, 403, 429] QuotaExhausted if Name "insufficient_credits";
     [400, 402, 403, 429] QuotaExhausted if Name "credit_balance_exhausted";
+    [400, 402, 403, 429] QuotaExhausted if Name "insufficient_balance";
+    [400, 402, 403, 429] QuotaExhausted if Name "insufficient_funds";
+    [400, 402, 403, 429] QuotaExhausted if Name "out_of_credits";
+    [400, 402, 403, 429] QuotaExhausted if Name "payment_required";
     [400, 402, 403, 429] QuotaExhausted if Name "billing_hard_limit_reached";
     [400, 402, 403, 429] QuotaExhausted if Name "billing_not_active";
     [400, 402, 403, 429] QuotaExhausted if Name "budget_exceeded";
     [400, 402, 403, 429] QuotaExhausted if Name "usage_limit_reached";
     [402, 403, 429] QuotaExhausted if Message r"\binsufficient (account )?(balance|credits?|funds)\b|credit balance is too low|\b(out of|no more) credits\b|account is not active, please check your billing";
     [402, 403, 429] QuotaExhausted if Message r"\bkey (total |daily |weekly |monthly )?limit (has been )?(exceeded|reached)|\b(spend(ing)?|budget|credit|total cost) (limit|cap|quota)s? (has been |was |is )?(exceeded|reached|hit)|\b(exceed(s|ed)?|reached|hit) (the |your |its |this |a )?((key|team|user|project|organization|workspace|account|monthly|weekly|daily|total|max)('s)? )*(spend(ing)?|budget|credit)( limit| cap| quota)?\b|\bbudget has been exceeded";
+    [402, 403, 429] QuotaExhausted if Message r"\b(balance|credits?|funds) (is|are|has been|have been) (insufficient|depleted|exhausted|used up)\b|\bfree (trial|credits?|quota|tier)\b.{0,30}\b(has|have|is|are) (ended|expired|exhausted|depleted|used up|over)\b";
     [402, 403, 429] QuotaExhausted if Message "额度不足|额度已用尽|余额不足|欠费";
     [429] QuotaExhausted if Message r"\bper[ -]day\b|\((TPD|RPD)\)|\bdaily (\w+ )?(limit|quota|allowance|allocation)\b|\bmonthly (\w+ )?(limit|quota|spend)";
 
@@ -48,6 +53,7 @@ table! { COMMON
     [400, 413, 422, 424, 429, 500, 502, 503] ContextOverflow if Message r"`?inputs`? must have less than \d+ tokens|`?inputs`? tokens \+ `?max_new_tokens`? must be|exceeds (the )?maximum (allowed )?input length|input prompt \(\d+ tokens\) is too long|input length \(?\d+( tokens)?\)? exceeds the maximum|should not exceed max_(num_tokens|seq_len)|too large to process.{0,40}physical batch size|requested tokens \(\d+\) exceed context window|input token count is [\d,]+ but (the )?model only supports|expected maxLength: \d+, actual: \d+|prompt token count of \d+ exceeds|exceed max message tokens|prompt_tokens \(\d+\) must be less than|total number of tokens .{0,60}cannot exceed \d+";
     [400, 413, 422, 424, 429, 500, 502, 503] ContextOverflow if Message r"(输入|提示|上下文|prompt|文本).{0,12}(过长|超长|超出|超过)|超(出|过)了?(模型)?的?最大(上下文|输入|长度)";
     [400, 413, 422] ContextOverflow if Message r"request_too_large|request entity too large|input is too long|input token count.*exceeds the max|maximum prompt length is \d+|reduce the length of the (messages|input|prompt)|exceeds the limit of \d+";
+    [400, 413, 422] ContextOverflow if Message r"\b(prompt|input|conversation|context|chat( history)?|messages?( history)?|sequence)( \w+){0,2} (is|are) too (long|large)\b|(maximale kontextl|kontextfenster|longueur.{0,12} contexte|longitud.{0,12} contexto)|context (size|length|window)( limit)? (exceeded|overflow)|token limit exceeded";
     [400, 413, 422] ContextOverflow if Message r"exceeded model token limit|too large for model with \d+ maximum context length|range of input length should be|current length is \d+ while limit is \d+|prompt exceeds max length|input too long: \d+ input tokens, limit is \d+|prompt tokens \(\d+\) exceed model maximum|exceeded maximum context window|model_context_window_exceeded|too many tokens";
 
     [400, 404, 422] Unsupported if Name "unsupported_parameter";
@@ -84,8 +90,8 @@ table! { COMMON
     [400] ModelGone if Message r"^(\S+: ){0,4}(/\S+: )?invalid model name passed in model=|^(\S+: ){0,4}you passed in model=\S+ there is no 'model_name'|^(no models loaded|failed to load model|invalid model identifier)";
     [404] ModelGone if Message r"\bmodel[ :]+\S{1,120} (does not exist|was not found|not found|has been (decommissioned|deprecated|retired|removed)|is no longer (available|supported))|\bthe (requested )?model does not exist|\bunknown model\b|\binvalid model( id| name)?[ :]*(\.|$|\S{1,120}$)|not a valid model|no such model|model[_ ]not[_ ]found|model not exist";
     [404] ModelGone if Message r"\bmodels?\b|\bdeployment\b|no endpoints found", Body "json";
-    // Without a code it may be the caller's own text that is quoted: nobody is blamed, but another upstream may know the model.
-    [400, 422] Unsupported if Message r"\b(unknown|no such) model\b|^(error: )?(the )?(requested )?model\b.{0,160}\b(not found|not exist|not available|unavailable|no longer (available|supported)|has been (deprecated|retired|removed|decommissioned))";
+    // Without a code it may quote the caller's text: no failure counts, but another upstream may have the model.
+    [400, 422] Unsupported if Message r"\b(unknown|no such) model\b|^(error: )?(invalid|unsupported) model\b|^model (is required to be|must be|should be) one of\b|^(error: )?(the )?(requested )?model\b.{0,160}\b(not found|not exist|not available|not (in|on) (the|our) list|not (currently )?(loaded|deployed|served|running|enabled|recogni[sz]ed)|unavailable|no longer (available|supported)|has been (deprecated|retired|removed|decommissioned))";
 
     [503, 529] Overloaded if Type "overloaded_error";
     [429, 503] Overloaded if Name "overloaded";

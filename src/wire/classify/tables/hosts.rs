@@ -1,4 +1,4 @@
-//! Errors of those who host the models of others.
+//! Errors of providers that host the models of others.
 
 use super::table::{ErrorTable, table};
 

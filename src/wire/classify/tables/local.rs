@@ -1,7 +1,7 @@
-//! Errors of servers one runs oneself, and of routers.
+//! Errors of self-hosted servers, and of routers.
 //!
-//! They mostly stand behind a name and an address that say nothing: what they all may say is in the common table. Here
-//! is what would mean something else elsewhere, and what is worth to be looked up under the server's name.
+//! Their names and addresses usually reveal nothing: errors that any of them may send are in the common table. This
+//! table has those that would mean something else elsewhere, and those that are worth a row under the server's name.
 
 use super::table::{ErrorTable, table};
 

@@ -1,4 +1,4 @@
-//! Errors of those who make models.
+//! Errors of the makers of models.
 
 use super::table::{ErrorTable, table};
 

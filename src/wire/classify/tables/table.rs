@@ -101,7 +101,7 @@ impl ErrorRule {
         self.status.is_empty() || self.status.contains(&status)
     }
 
-    /// Whether the row takes a key or a model away from everybody.
+    /// Whether the row makes a key or a model unavailable to all requests.
     fn blames(&self) -> bool {
         matches!(
             self.class,
@@ -141,11 +141,15 @@ impl ErrorRule {
         }
         let about_the_prompt = self.class != Class::ContextOverflow
             || self.status == [413]
-            || !NOT_THE_PROMPT
-                .as_ref()
-                .is_some_and(|not| not.is_match(text));
+            || is_about_the_prompt(text);
         about_the_prompt && regex().is_some_and(|regex| regex.is_match(text))
     }
+}
+
+/// Whether a message that speaks of size may mean the prompt.
+pub(in crate::wire::classify) fn is_about_the_prompt(text: &[u8]) -> bool {
+    let not = NOT_THE_PROMPT.as_ref();
+    !not.is_some_and(|not| not.is_match(text))
 }
 
 /// A pattern in the words of an error. It ignores case, and `.` is any byte. Bytes and ASCII: what upstreams say needs no more, and Unicode's classes make repetitions many times as large and

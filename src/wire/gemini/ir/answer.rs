@@ -174,6 +174,8 @@ pub(super) fn citations_of(candidate: &Extra) -> Vec<Citation> {
         Some(Citation {
             url: Some(told(page, "uri")?),
             title: told(page, "title"),
+            // Google counts bytes, and not in every kind of source.
+            span: None,
             extra: Extra::new(),
         })
     });

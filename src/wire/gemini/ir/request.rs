@@ -95,7 +95,7 @@ pub(super) fn decode_request(body: Value) -> Result<ChatRequest, Loss> {
         // One of these must be called: the others might as well not be there.
         request.tools.retain(|tool| match tool {
             ToolDefinition::Function { name, .. } => allowed.contains(name),
-            ToolDefinition::Native { .. } => true,
+            ToolDefinition::Custom { .. } | ToolDefinition::Native { .. } => true,
         });
     }
     let mut reader = Reader::of_request(names);

@@ -130,7 +130,7 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
     let mut functions = Vec::new();
     let mut groups = Vec::new();
     for (at, tool) in tools.into_iter().enumerate() {
-        match tool {
+        match tool.into_function() {
             ToolDefinition::Function {
                 name,
                 description,
@@ -148,14 +148,12 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
             ToolDefinition::Native { extra, .. } if encoder.same => {
                 groups.push(Value::Object(extra));
             }
-            ToolDefinition::Native { kind, mut extra } if kind == "custom" => {
-                match encode_custom(&mut extra) {
-                    Some(function) => functions.push(function),
-                    None => encoder.lose(format!("tools[{at}]"), "a tool without a name"),
-                }
-            }
             ToolDefinition::Native { kind, .. } => {
                 encoder.lose(format!("tools[{at}].{kind}"), "another provider's own tool");
+            }
+            // It is a function by now.
+            ToolDefinition::Custom { name, .. } => {
+                encoder.lose(format!("tools[{at}].{name}"), "a tool without a form");
             }
         }
     }
@@ -163,34 +161,6 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
         groups.insert(0, json!({"functionDeclarations": functions}));
     }
     put(fields, "tools", (!groups.is_empty()).then_some(groups));
-}
-
-/// A tool that takes a text of any form, as a function of one text. Its grammar is told in words.
-fn encode_custom(extra: &mut Extra) -> Option<Value> {
-    // Nested in chat completions, flat in the Responses API.
-    let mut own = match extra.remove("custom") {
-        Some(Value::Object(own)) => own,
-        _ => std::mem::take(extra),
-    };
-    let name = text(&mut own, "name")?;
-    let mut description = text(&mut own, "description").unwrap_or_default();
-    let grammar = own.get("format").and_then(|format| {
-        let definition = format
-            .get("definition")
-            .or_else(|| format.pointer("/grammar/definition"));
-        definition?.as_str().map(str::to_owned)
-    });
-    if let Some(grammar) = grammar {
-        description.push_str("\nThe input has to follow this grammar:\n");
-        description.push_str(&grammar);
-    }
-    Some(json!({
-        "name": name,
-        "description": description.trim_start(),
-        "parametersJsonSchema": {
-            "type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT],
-        },
-    }))
 }
 
 /// The arguments of a call of such a tool.

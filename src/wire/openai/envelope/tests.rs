@@ -107,10 +107,7 @@ fn json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn what_is_filled_is_what_a_whole_reader_would_say(value in json(), pretty in any::<bool>()) {
-        let text = match pretty {
-            true => serde_json::to_string_pretty(&value),
-            false => serde_json::to_string(&value),
-        }
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }
         .unwrap();
         prop_assert_eq!(holds(&text, true), filled(&value), "{}", text);
     }

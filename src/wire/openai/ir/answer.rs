@@ -1,4 +1,4 @@
-//! Whole answers.
+//! Whole answers of chat completions.
 
 use serde_json::Value;
 
@@ -146,11 +146,7 @@ pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Loss
             message.parts = fit::join(message.parts, "");
         }
         let message = encode_message(&mut encoder, &format!("{path}.message"), message);
-        let mut message = message.into_iter().next_back();
-        if let Some(Value::Object(message)) = message.as_mut().filter(|_| !encoder.same) {
-            message.entry("content").or_insert(Value::Null);
-        }
-        put(&mut choice, "message", message);
+        put(&mut choice, "message", message.into_iter().next_back());
         let reason = candidate.stop.map(|reason| stop_word(reason, encoder.same));
         put(&mut choice, "finish_reason", reason);
         choices.push(Value::Object(choice));

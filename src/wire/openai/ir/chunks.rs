@@ -8,8 +8,9 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Number, Value, json};
 
 use super::answer::{encode_usage, stop_word};
+use super::citation::encode_citation;
 use super::fields::{Encoder, UNKNOWN, encoder, put};
-use super::message::{encode_citation, format_of, places, put_signature};
+use super::message::{format_of, places, put_signature};
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::{
     ContentDelta, Extra, Losses, ReasoningPart, StopReason, StreamItem, ToolCallKind, UsageCounts,
@@ -110,7 +111,7 @@ impl ForeignChunks {
     }
 
     /// A chunk with one choice.
-    fn say(&mut self, candidate: u64, delta: Extra, reason: Option<String>) -> Bytes {
+    fn say(&mut self, candidate: u64, delta: &Extra, reason: Option<&str>) -> Bytes {
         let choice = json!({"index": candidate, "delta": delta, "finish_reason": reason});
         self.chunk(Value::Array(vec![choice]), None)
     }
@@ -158,14 +159,14 @@ impl ForeignChunks {
             state.complete(&mut rest);
             state.role(&mut rest);
             if !rest.is_empty() {
-                out.extend_from_slice(&self.say(*candidate, rest, None));
+                out.extend_from_slice(&self.say(*candidate, &rest, None));
             }
             let reason = match state.stop.take() {
                 None | Some(StopReason::EndTurn) if state.begun > 0 => StopReason::ToolCalls,
                 reason => reason.unwrap_or(StopReason::EndTurn),
             };
-            let reason = Some(stop_word(reason, false));
-            out.extend_from_slice(&self.say(*candidate, Extra::new(), reason));
+            let reason = stop_word(reason, false);
+            out.extend_from_slice(&self.say(*candidate, &Extra::new(), Some(&reason)));
         }
         if let Some(usage) = self.usage.take().filter(|_| self.wants_usage) {
             let usage = encode_usage(&mut self.encoder, usage);
@@ -186,7 +187,7 @@ impl EventEncoder for ForeignChunks {
             if let Some(state) = self.choices.get_mut(&candidate) {
                 state.role(&mut delta);
             }
-            out.extend_from_slice(&self.say(candidate, delta, None));
+            out.extend_from_slice(&self.say(candidate, &delta, None));
         }
         if ends {
             self.end(&mut out);
@@ -239,10 +240,10 @@ impl ChoiceState {
                     Some(name) if call.place.is_none() => {
                         let place = self.begun;
                         self.begun += 1;
-                        push(fields, call.begin(place, &name, arguments));
+                        push(fields, call.begin(place, &name, &arguments));
                     }
                     _ if call.place.is_none() => call.early.push_str(&arguments),
-                    _ => call.go_on(fields, arguments),
+                    _ => call.go_on(fields, &arguments),
                 }
             }
             ContentDelta::Citation(citation) if citation.url.is_some() => {
@@ -298,7 +299,7 @@ impl ChoiceState {
         for call in self.calls.values_mut() {
             let bare = call.kind == ToolCallKind::Function && !call.has_arguments;
             if call.place.is_some() && bare {
-                call.go_on(fields, "{}".to_owned());
+                call.go_on(fields, "{}");
             }
         }
     }
@@ -306,9 +307,9 @@ impl ChoiceState {
 
 impl CallState {
     /// The first piece of it.
-    fn begin(&mut self, place: u64, name: &str, arguments: String) -> Value {
+    fn begin(&mut self, place: u64, name: &str, arguments: &str) -> Value {
         self.place = Some(place);
-        let arguments = std::mem::take(&mut self.early) + &arguments;
+        let arguments = std::mem::take(&mut self.early) + arguments;
         self.has_arguments |= !arguments.is_empty();
         let (kind, input) = places(self.kind);
         let id = self.id.clone().unwrap_or_else(|| format!("call_{place}"));
@@ -322,7 +323,7 @@ impl CallState {
     }
 
     /// More of its arguments.
-    fn go_on(&mut self, fields: &mut Extra, arguments: String) {
+    fn go_on(&mut self, fields: &mut Extra, arguments: &str) {
         let Some(place) = self.place.filter(|_| !arguments.is_empty()) else {
             return;
         };
@@ -354,7 +355,7 @@ fn merge(fields: &mut Extra, more: Extra) {
     for (name, value) in more {
         match (fields.get_mut(&name), value) {
             (Some(Value::String(all)), Value::String(text)) if name != "role" => {
-                all.push_str(&text)
+                all.push_str(&text);
             }
             (Some(Value::Array(all)), Value::Array(items)) => all.extend(items),
             (_, value) => drop(fields.insert(name, value)),

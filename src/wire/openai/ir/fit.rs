@@ -6,14 +6,15 @@
 use serde_json::Number;
 
 use super::fields::{Encoder, UNKNOWN};
+use super::responses::shared;
+use crate::wire::ir::ids::{self, LONGEST_CALL_ID};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningConfig,
     ResponseFormat, ToolChoice, ToolDefinition,
 };
-use crate::wire::token;
 
-/// The longest `user`, in bytes.
-const LONGEST_USER: usize = 64;
+/// Stands in the result of a tool in place of what tool messages do not take.
+const FOLLOWS: &str = "(see the next message)";
 /// What stands between texts that become one.
 const BETWEEN: &str = "\n\n";
 /// The name of a schema that has none.
@@ -57,27 +58,30 @@ pub(super) fn limit_name(model: Option<&str>) -> &'static str {
     }
 }
 
-/// Makes a request of another dialect fit.
-pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) {
-    let model = request.model.clone().unwrap_or_default();
-    if request.stream == Some(true) {
-        // It has to be counted, whoever asked.
-        request.stream_usage = Some(true);
+/// Makes a request of another dialect fit. Returns fields that have no typed place in the neutral form.
+pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
+    let mut own = Extra::new();
+    if request.origin == crate::wire::responses::ID {
+        shared(&mut request.extra, &mut own, &request.tools);
     }
+    let model = request.model.clone().unwrap_or_default();
+    // Token counts are told in other dialects whether they were asked for or not.
+    request.stream_usage = (request.stream == Some(true)).then_some(true);
     let messages = std::mem::take(&mut request.messages);
     request.messages = fit_messages(encoder, messages);
     fit_tools(encoder, request);
     fit_reasoning(encoder, &model, &mut request.reasoning);
     if request.sampling.top_k.take().is_some() {
-        encoder.lose("top_k", UNKNOWN);
+        encoder.lose("sampling.top_k", UNKNOWN);
     }
-    request.user = request
-        .user
-        .take()
-        .map(|user| match user.len() > LONGEST_USER {
-            true => token::mixed(b"user", user.as_bytes()),
-            false => user,
-        });
+    if let Some(user) = &mut request.user {
+        ids::disguise(user, LONGEST_CALL_ID);
+    }
+    if !request.metadata.is_empty() {
+        // It goes with stored completions only.
+        encoder.lose("metadata", UNKNOWN);
+        request.metadata = Extra::new();
+    }
     if request.service_tier.as_deref() == Some("standard_only") {
         request.service_tier = Some("default".to_owned());
     }
@@ -86,36 +90,33 @@ pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) {
     {
         NAMELESS.clone_into(name);
     }
+    own
 }
 
 fn fit_tools(encoder: &mut Encoder, request: &mut ChatRequest) {
-    let mut marked = false;
-    for tool in &mut request.tools {
-        if let ToolDefinition::Function { cache, .. } = tool {
-            marked |= cache.take().is_some();
+    for (at, tool) in request.tools.iter_mut().enumerate() {
+        if let ToolDefinition::Function { cache, .. } = tool
+            && cache.take().is_some()
+        {
+            encoder.lose(format!("tools[{at}].cache_control"), UNKNOWN);
         }
     }
-    if marked {
-        encoder.lose("tools.cache_control", UNKNOWN);
-    }
-    let native = |tool: &ToolDefinition| matches!(tool, ToolDefinition::Native { .. });
-    let declared = request.tools.iter().any(|tool| !native(tool));
-    let named = |name: &String| {
-        request.tools.iter().any(
-            |tool| matches!(tool, ToolDefinition::Function { name: known, .. } if known == name),
-        )
+    let has = |wanted: Option<&str>| {
+        request.tools.iter().any(|tool| match tool {
+            ToolDefinition::Function { name, .. } | ToolDefinition::Custom { name, .. } => {
+                wanted.is_none_or(|wanted| wanted == name)
+            }
+            ToolDefinition::Native { .. } => false,
+        })
     };
-    let missing = matches!(&request.tool_choice, Some(ToolChoice::Named(name)) if !named(name));
-    let custom = request
-        .tools
-        .iter()
-        .any(|tool| matches!(tool, ToolDefinition::Native { kind, .. } if kind == "custom"));
-    if (!declared && !custom) || (missing && !custom) {
-        // Without tools both are refused.
+    // Without tools both are refused, and a choice of one that is not there.
+    let missing = matches!(&request.tool_choice, Some(ToolChoice::Named(name)) if !has(Some(name)));
+    let any = has(None);
+    if !any || missing {
         request.tool_choice = None;
-        if !declared {
-            request.parallel_tool_calls = None;
-        }
+    }
+    if !any {
+        request.parallel_tool_calls = None;
     }
 }
 
@@ -141,7 +142,7 @@ fn fit_reasoning(encoder: &mut Encoder, model: &str, reasoning: &mut ReasoningCo
     let lower = model.to_ascii_lowercase();
     let refuses = UNREASONING.iter().any(|part| lower.contains(part));
     if refuses && reasoning.effort.take().is_some() {
-        encoder.lose("reasoning", "the model does not reason");
+        encoder.lose("reasoning.effort", "the model does not reason");
     }
 }
 
@@ -255,7 +256,14 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
             encoder.lose(path, "a file of another provider");
             None
         }
+        PartBody::ToolCall(call) => {
+            if let Some(id) = &mut call.id {
+                ids::shorten(id, LONGEST_CALL_ID);
+            }
+            Some(part)
+        }
         PartBody::ToolResult(result) => {
+            ids::shorten(&mut result.call_id, LONGEST_CALL_ID);
             let content = std::mem::take(&mut result.content).into_iter().enumerate();
             result.content = content
                 .filter_map(|(at, part)| fit_part(encoder, &format!("{path}.content[{at}]"), part))
@@ -283,7 +291,8 @@ fn text_result(mut part: ContentPart) -> (ContentPart, Vec<ContentPart>) {
         media = others;
         result.content = match join(texts, BETWEEN) {
             // There must be a content.
-            texts if texts.is_empty() => vec![ContentPart::text("")],
+            texts if texts.is_empty() && media.is_empty() => vec![ContentPart::text("")],
+            texts if texts.is_empty() => vec![ContentPart::text(FOLLOWS)],
             texts => texts,
         };
     }

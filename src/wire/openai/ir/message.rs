@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::fields::{
-    Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, take, text,
-};
+use super::citation::{decode_citations, encode_citation};
+use super::fields::{Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, text};
 use crate::wire::ir::{
-    ChatMessage, ChatRole, Citation, ContentPart, Extra, MediaSource, PartBody, ReasoningPart,
-    ToolCall, ToolCallKind, ToolResult,
+    ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall,
+    ToolCallKind, ToolResult,
 };
 
 /// Why a part of another dialect's own is not carried over.
 const NO_PART: &str = "chat completions have no such part";
-/// The fields in which reasoning stands, by the APIs that have it: DeepSeek's, OpenRouter's old one, OpenRouter's list.
+/// Why a file is not carried over.
+const HELD: &str = "chat completions take files by their contents, or by a name that only the other provider knows";
+/// The fields of reasoning, by the APIs that have them: DeepSeek's, OpenRouter's old one, OpenRouter's list.
 const REASONING: &str = "reasoning_content";
 const REASONING_OLD: &str = "reasoning";
 const REASONING_LIST: &str = "reasoning_details";
@@ -84,28 +85,6 @@ fn sole_text(parts: &mut [ContentPart]) -> Option<&mut PartBody> {
         .filter(|body| matches!(body, PartBody::Text { .. }));
     let first = texts.next();
     first.filter(|_| texts.next().is_none())
-}
-
-fn decode_citations(fields: &mut Extra) -> Vec<Citation> {
-    let read = |value: &Value| {
-        let all = value.as_array().filter(|all| !all.is_empty())?;
-        all.iter().map(decode_citation).collect()
-    };
-    take(fields, "annotations", read).unwrap_or_default()
-}
-
-fn decode_citation(value: &Value) -> Option<Citation> {
-    let mut fields = value.as_object()?.clone();
-    text(&mut fields, "type").filter(|kind| kind == "url_citation")?;
-    let (url, title) = inside(&mut fields, "url_citation", |inner| {
-        Some((text(inner, "url"), text(inner, "title")))
-    })?;
-    url.as_ref()?;
-    Some(Citation {
-        url,
-        title,
-        extra: fields,
-    })
 }
 
 fn decode_reasoning(fields: &mut Extra) -> Vec<ContentPart> {
@@ -262,7 +241,7 @@ fn decode_call(value: Value) -> ContentPart {
     }
 }
 
-/// Where a call's name and input stand.
+/// The fields of a call's name and input.
 pub(super) const fn places(kind: ToolCallKind) -> (&'static str, &'static str) {
     match kind {
         ToolCallKind::Function => ("function", "arguments"),
@@ -319,11 +298,11 @@ pub(super) fn encode_message(
         }
     }
     lists.put(&mut fields);
-    if !encoder.same && !fields.contains_key("content") && fields.contains_key("tool_calls") {
-        // Some hosts want it there.
-        fields.insert("content".to_owned(), Value::Null);
-    }
     if others || is_tool {
+        if !encoder.same && fields.get("role").is_some_and(|role| role == "assistant") {
+            // Required, if there are no calls.
+            fields.entry("content").or_insert(Value::Null);
+        }
         all.push(Value::Object(fields));
     }
     all
@@ -367,6 +346,9 @@ impl Lists {
                 self.citations.extend(citations);
             }
             PartBody::Image { source, detail } => {
+                if matches!(source, MediaSource::FileId(_)) && !encoder.same {
+                    return encoder.lose(format!("{path}.file_id"), HELD);
+                }
                 put(&mut own, "type", Some("image_url"));
                 let (MediaSource::Url(url) | MediaSource::FileId(url) | MediaSource::Inline(url)) =
                     source;
@@ -379,6 +361,14 @@ impl Lists {
                 put_in(&mut own, "input_audio", "format", Some(format));
             }
             PartBody::Document { source, name } => {
+                let is_address = |source: &MediaSource| match source {
+                    MediaSource::Url(url) => !url.starts_with("data:"),
+                    MediaSource::FileId(_) => true,
+                    MediaSource::Inline(_) => false,
+                };
+                if is_address(&source) && !encoder.same {
+                    return encoder.lose(format!("{path}.file"), HELD);
+                }
                 put(&mut own, "type", Some("file"));
                 let (field, value) = match source {
                     MediaSource::FileId(id) => ("file_id", id),
@@ -476,14 +466,6 @@ fn is_plain(part: &Extra) -> bool {
         part.get(name).and_then(Value::as_str).is_some_and(wanted)
     };
     part.len() == 2 && is("type", |kind| kind == "text") && is("text", |_| true)
-}
-
-pub(super) fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
-    let mut own = encoder.begin(path, citation.extra);
-    put(&mut own, "type", Some("url_citation"));
-    put_in(&mut own, "url_citation", "url", citation.url);
-    put_in(&mut own, "url_citation", "title", citation.title);
-    json!(own)
 }
 
 fn encode_call(mut own: Extra, call: ToolCall) -> Value {

@@ -6,10 +6,12 @@
 
 mod answer;
 mod chunks;
+mod citation;
 mod fields;
 mod fit;
 mod message;
 mod request;
+mod responses;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Requests.
+//! Requests for chat completions.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::fields::{
     Encoder, cache_mark, count, encoder, flag, inside, list, number, put, put_cache_mark, put_in,
     take, text,
 };
-use super::fit;
+use super::fit::{fit, limit_name};
 use super::message::{decode_message, encode_message, role_of};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, Extra, Loss, Losses, ReasoningConfig, ResponseFormat,
@@ -53,13 +53,13 @@ pub(in crate::wire::openai) fn decode_request(body: Value) -> Result<ChatRequest
         Ok(decode_message(role_of(&role), fields))
     });
     let messages = messages.collect::<Result<Vec<ChatMessage>, Loss>>()?;
-    // Of another name than the first only where that says nothing: both may stand there.
+    // Both names may be there: the second one counts only where the first has no value.
     let said = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
     let limit = LIMITS.into_iter().find(said);
     let limit = limit.and_then(|name| number(&mut fields, name));
     let [first, _] = LIMITS;
     if limit.is_some() {
-        // It said nothing, and the limit is written under its name.
+        // It had no value, and the limit is written under its name.
         fields.remove(first);
     }
     Ok(ChatRequest {
@@ -125,6 +125,11 @@ fn decode_tools(fields: &mut Extra) -> Vec<ToolDefinition> {
 fn decode_tool(value: &Value) -> Option<ToolDefinition> {
     let mut fields = value.as_object()?.clone();
     let kind = text(&mut fields, "type")?;
+    if kind == "custom"
+        && let Some(tool) = decode_custom(&fields)
+    {
+        return Some(tool);
+    }
     if kind != "function" {
         return Some(ToolDefinition::Native {
             kind,
@@ -149,6 +154,49 @@ fn decode_tool(value: &Value) -> Option<ToolDefinition> {
         cache: cache_mark(&mut fields),
         extra: fields,
     })
+}
+
+fn decode_custom(fields: &Extra) -> Option<ToolDefinition> {
+    let mut fields = fields.clone();
+    let (name, description, format) = inside(&mut fields, "custom", |inner| {
+        let name = text(inner, "name")?;
+        let description = text(inner, "description");
+        let format = take(inner, "format", flat);
+        Some((name, description, format))
+    })?;
+    Some(ToolDefinition::Custom {
+        name,
+        description,
+        format,
+        extra: fields,
+    })
+}
+
+/// The form of a custom tool's input, without the object in which chat completions wrap a grammar.
+fn flat(format: &Value) -> Option<Value> {
+    let mut fields = format.as_object()?.clone();
+    let kind = text(&mut fields, "type")?;
+    match (kind.as_str(), fields.remove("grammar"), fields.is_empty()) {
+        ("text", None, true) => Some(format.clone()),
+        ("grammar", Some(Value::Object(mut grammar)), true) => {
+            let whole = grammar.len() == 2 && grammar.values().all(Value::is_string);
+            let known = grammar.contains_key("syntax") && grammar.contains_key("definition");
+            grammar.insert("type".to_owned(), kind.into());
+            (whole && known).then_some(Value::Object(grammar))
+        }
+        _ => None,
+    }
+}
+
+/// The same with that object.
+fn wrapped(format: Value) -> Value {
+    match format {
+        Value::Object(mut fields) if fields.contains_key("definition") => {
+            let kind = fields.remove("type");
+            json!({"type": kind, "grammar": fields})
+        }
+        format => format,
+    }
 }
 
 fn decode_choice(fields: &mut Extra) -> Option<ToolChoice> {
@@ -196,9 +244,10 @@ fn decode_format(fields: &mut Extra) -> Option<ResponseFormat> {
 pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Value, Losses) {
     let mut encoder = encoder(request.origin);
     let [mut limit, _] = LIMITS;
+    let mut own = Extra::new();
     if !encoder.same {
-        fit::fit(&mut encoder, &mut request);
-        limit = fit::limit_name(request.model.as_deref());
+        own = fit(&mut encoder, &mut request);
+        limit = limit_name(request.model.as_deref());
     }
     let mut fields = encoder.begin("", request.extra);
     put(&mut fields, "model", request.model);
@@ -245,13 +294,10 @@ pub(in crate::wire::openai) fn encode_request(mut request: ChatRequest) -> (Valu
         put_in(&mut fields, "stream_options", "include_usage", Some(asks));
     }
     put(&mut fields, "user", request.user);
-    let metadata = request.metadata;
-    put(
-        &mut fields,
-        "metadata",
-        (!metadata.is_empty()).then_some(metadata),
-    );
+    let metadata = Some(request.metadata).filter(|all| !all.is_empty());
+    put(&mut fields, "metadata", metadata);
     put(&mut fields, "service_tier", request.service_tier);
+    fields.extend(own);
     (Value::Object(fields), encoder.losses)
 }
 
@@ -296,6 +342,19 @@ fn encode_tool(encoder: &mut Encoder, path: &str, tool: ToolDefinition) -> Optio
             put_cache_mark(&mut own, cache);
             Some(Value::Object(own))
         }
+        ToolDefinition::Custom {
+            name,
+            description,
+            format,
+            extra,
+        } => {
+            let mut own = encoder.begin(path, extra);
+            put(&mut own, "type", Some("custom"));
+            put_in(&mut own, "custom", "name", Some(name));
+            put_in(&mut own, "custom", "description", description);
+            put_in(&mut own, "custom", "format", format.map(wrapped));
+            Some(Value::Object(own))
+        }
         ToolDefinition::Native { kind, mut extra } if encoder.same => {
             put(&mut extra, "type", Some(kind));
             Some(Value::Object(extra))
@@ -333,7 +392,7 @@ pub(super) fn answering_role(fields: &mut Extra) -> ChatRole {
     text(fields, "role").map_or(ChatRole::Assistant, |role| role_of(&role))
 }
 
-/// A place in a list, where it is told.
+/// An index in a list, where there is one.
 pub(super) fn index(fields: &mut Extra) -> u64 {
     count(fields, "index").unwrap_or(0)
 }

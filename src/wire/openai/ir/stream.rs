@@ -1,4 +1,4 @@
-//! Streamed answers: what stands in one chunk stands together in the neutral form, and goes into one chunk again.
+//! Streamed answers: the items of one chunk stay together in the neutral form, and become one chunk again.
 
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
 /// A piece of a call. Some leave its index out, and send each call in one piece.
 fn decode_call((at, value): (usize, &Value)) -> Option<ContentDelta> {
     let mut fields = value.as_object()?.clone();
-    // The type stands in the first piece only, and stays where it is.
+    // Only the first piece has the type, which stays there.
     let kind = if fields.contains_key("custom") {
         ToolCallKind::Custom
     } else {
@@ -120,7 +120,7 @@ fn decode_call((at, value): (usize, &Value)) -> Option<ContentDelta> {
     })
 }
 
-/// Writes chunks, each with what the answer said of itself before.
+/// Writes chunks, each with the answer's metadata.
 #[derive(Debug)]
 pub(in crate::wire::openai) struct ChunkEncoder {
     encoder: Encoder,

@@ -84,7 +84,7 @@ fn an_agents_request_has_nothing_that_hosts_refuse() {
         "context_management",
         "thinking.display",
         "messages[0].content[1].cache_control",
-        "reasoning",
+        "reasoning.effort",
     ] {
         assert!(lost.iter().any(|name| name == named), "{named} {lost:?}");
     }

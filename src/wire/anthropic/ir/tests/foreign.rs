@@ -103,10 +103,18 @@ fn parameters_keep_to_what_the_model_takes() {
     assert_eq!(body["stop_sequences"], json!(["END"]));
     assert_eq!(body["metadata"]["user_id"], "u");
     assert!(body["max_tokens"].as_u64().unwrap() >= 1024);
-    assert_eq!(lost, ["temperature", "top_p", "stop", "seed"]);
+    assert_eq!(
+        lost,
+        [
+            "sampling.temperature",
+            "sampling.top_p",
+            "sampling.stop",
+            "sampling.seed"
+        ]
+    );
     let (body, lost) = fitted("claude-opus-4-8", asked);
     assert_eq!(body["temperature"], Value::Null);
-    assert!(lost.contains(&"temperature".to_owned()));
+    assert!(lost.contains(&"sampling.temperature".to_owned()));
 }
 
 #[test]
@@ -123,10 +131,10 @@ fn effort_is_adaptive_where_it_can_be_and_a_budget_below_the_limit_elsewhere() {
     let budget = body["thinking"]["budget_tokens"].as_u64().unwrap();
     assert!((1024..4000).contains(&budget));
     assert_eq!(body["temperature"], Value::Null);
-    assert_eq!(lost, ["temperature"]);
+    assert_eq!(lost, ["sampling.temperature"]);
     let (body, lost) = fitted("claude-sonnet-4-5", asked(json!(100)));
     assert_eq!(body["thinking"], Value::Null);
-    assert_eq!(lost, ["reasoning_effort"]);
+    assert_eq!(lost, ["reasoning.effort"]);
     let (body, _) = fitted("claude-sonnet-4-5", asked(Value::Null));
     assert!(body["max_tokens"].as_u64() > body["thinking"]["budget_tokens"].as_u64());
 }

@@ -1,0 +1,150 @@
+//! Making an attempt: the call, in one way after another where a provider may know several, and its answer without the
+//! credentials that it was made with.
+
+use super::{Attempt, AttemptResult, Early, FullResponse, Times};
+use crate::actors::lease::Lease;
+use crate::dispatch::call_headers::{CallMade, call_of};
+use crate::dispatch::native::Way;
+use crate::dispatch::redacted;
+use crate::dispatch::request::{Endpoint, Request};
+use crate::dispatch::unfit;
+use crate::domain::dropped::Dropped;
+use crate::upstream::Transport;
+use crate::wire::exchange::Exchange;
+use crate::wire::request::RequestDoc;
+
+/// Makes the attempt that `lease` allows.
+pub(in crate::dispatch) async fn make(
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times<'_>,
+) -> AttemptResult {
+    make_of(
+        &request.doc,
+        &*endpoint.transport,
+        request,
+        endpoint,
+        lease,
+        times,
+    )
+    .await
+}
+
+/// Makes it with another body than the caller's, and perhaps at another place of the same provider.
+pub(in crate::dispatch) async fn make_of(
+    doc: &RequestDoc,
+    wire: &dyn Transport,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times<'_>,
+) -> AttemptResult {
+    let native = &endpoint.native;
+    let asked = (endpoint.dialect, request.operation);
+    let mut way = native.way(asked, times.clock.now());
+    loop {
+        let made = make_call(doc, wire, request, endpoint, lease, times, way);
+        let (end, has_custom_tools) = made.await;
+        let failure = match &end {
+            AttemptResult::Failed(failure, _) => Some(failure),
+            _ => None,
+        };
+        match native.next(asked, way, failure, has_custom_tools, times.clock.now()) {
+            Some(next) => way = next,
+            None => return end,
+        }
+    }
+}
+
+/// Makes the call in this way, and says whether custom tools were in it.
+async fn make_call(
+    doc: &RequestDoc,
+    wire: &dyn Transport,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    times: Times<'_>,
+    way: Way,
+) -> (AttemptResult, bool) {
+    let made = call_of(doc, request, endpoint, lease, times.tried, way);
+    let CallMade {
+        exchange,
+        call,
+        dropped,
+        has_custom_tools,
+    } = match made {
+        Ok(made) => made,
+        Err(unfit) => {
+            let (failure, answer) = unfit::refused(&unfit, request, endpoint);
+            let answer = FullResponse {
+                status: answer.status,
+                headers: answer.headers,
+                body: answer.body,
+                answered: None,
+                dropped: Dropped::default(),
+            };
+            return (AttemptResult::Failed(failure, Some(answer)), false);
+        }
+    };
+    let attempt = Attempt {
+        exchange,
+        request,
+        wire,
+        endpoint,
+        lease,
+        times,
+        dropped,
+    };
+    let timeouts = &endpoint.timeouts;
+    // A copy of the request's body, and there is room for the request already.
+    let _copy = times.buffers.count(call.body.len());
+    let work = async {
+        if request.doc.stream() {
+            Box::pin(attempt.stream(call)).await
+        } else {
+            let whole = attempt.whole(call);
+            attempt.within(timeouts.response, "answer", whole).await
+        }
+    };
+    let end = match work.await {
+        Ok(end) => end,
+        Err(Early::Failed(failure)) => AttemptResult::Failed(failure, None),
+        Err(Early::OutOfTime) => AttemptResult::OutOfTime,
+        Err(Early::OutOfRoom) => AttemptResult::OutOfRoom,
+    };
+    let end = fit(end, exchange, request, lease, endpoint);
+    (end, has_custom_tools)
+}
+
+/// The same without the credentials of the call; a refusal as the caller reads it.
+fn fit(
+    end: AttemptResult,
+    exchange: Exchange,
+    request: &Request,
+    lease: &Lease,
+    endpoint: &Endpoint,
+) -> AttemptResult {
+    let redactor = redacted::of(lease, endpoint);
+    match end {
+        AttemptResult::Failed(failure, whole) => {
+            let whole = whole.map(|mut whole| {
+                let body = redacted::refusal(&mut whole.headers, whole.body, &redactor);
+                let hint = failure.retry_after;
+                let headers = &mut whole.headers;
+                whole.body = exchange.refusal(whole.status, headers, body, hint, &request.id);
+                whole
+            });
+            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
+        }
+        AttemptResult::Whole(mut whole, usage) => {
+            redacted::good(&mut whole.headers, &mut whole.answered, &redactor);
+            AttemptResult::Whole(whole, usage)
+        }
+        AttemptResult::Begun(mut begun) => {
+            redacted::head(&mut begun.headers, &redactor);
+            AttemptResult::Begun(begun)
+        }
+        end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
+    }
+}
