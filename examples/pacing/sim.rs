@@ -204,7 +204,8 @@ impl Transport for Limited {
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let mut random = fastrand::Rng::with_seed(self.seed.fetch_add(1, Ordering::Relaxed));
-        let body: serde_json::Value = serde_json::from_slice(&call.body).expect("JSON");
+        let body: serde_json::Value =
+            serde_json::from_slice(call.body.bytes().expect("bytes")).expect("JSON");
         let most = body["max_tokens"].as_u64().unwrap_or(0);
         // The estimate that is reserved here and the upstream's own differ by some percent.
         let tokens = (most as f64 * (0.9 + 0.2 * random.f64())) as u64;
@@ -310,6 +311,7 @@ pub async fn play(setup: Setup) -> Figures {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        passthrough: false,
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -378,6 +380,7 @@ async fn one(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        payload: None,
         trace: None,
     };
     let add = |count: &AtomicU64, amount: u64| {

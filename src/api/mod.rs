@@ -12,12 +12,14 @@ mod health;
 mod identity;
 mod keepalive;
 mod model_list;
+mod passthrough;
 mod request_headers;
 mod respond;
 mod routed;
 mod routes;
 mod service;
 mod state;
+mod upload;
 
 pub use admission_limit::AdmissionLimit;
 pub use browser::DataConnectionInfo;

@@ -23,6 +23,7 @@ use crate::domain::secret::ApiKey;
 use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
+use crate::runtime::spool::SpoolLimits;
 use crate::store::{Fingerprinter, StateSnapshot};
 use crate::telemetry::recorder::Recorder;
 use crate::upstream::Transport;
@@ -127,6 +128,7 @@ fn wires(
     let dialect = provider.dialect;
     let paths: Vec<&'static str> = Operation::ALL
         .into_iter()
+        .filter(|operation| operation.has_fixed_path())
         .filter_map(|operation| dialect.path(operation))
         .collect();
     let http = |base_url: &str, full_url: Option<&str>| {
@@ -194,6 +196,7 @@ fn endpoint_of(
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
+        passthrough: provider.passthrough,
     }
 }
 
@@ -367,6 +370,10 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         clients,
         pages: assembled_pages(config),
         max_body: config.server.max_body,
+        spool: SpoolLimits {
+            memory: config.server.spool,
+            whole: u64::try_from(config.server.max_upload).unwrap_or(u64::MAX),
+        },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),

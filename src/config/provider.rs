@@ -173,6 +173,7 @@ fn complete(
         auth: raw.auth,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
+        passthrough: raw.passthrough.unwrap_or(false),
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -324,6 +325,7 @@ pub(super) fn from_catalogue(
         auth: None,
         unsupported: Default::default(),
         responses: entry.responses(),
+        passthrough: false,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

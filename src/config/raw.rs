@@ -67,6 +67,11 @@ section! {
         max_answer: Size,
         /// The largest event of an upstream's stream; a larger one counts as malformed. Default `8MiB`.
         max_event: Size,
+        /// The largest form, and the largest body that passes through; larger ones are answered with 413. Default
+        /// `512MiB`.
+        max_upload: Size,
+        /// So much of each of these is kept in memory; the rest goes into a temporary file. Default `8MiB`.
+        spool: Size,
         /// Bytes of bodies and answers held at the same time, all requests together; requests beyond that are answered
         /// with 503. At least `max_body`. Default `1GiB`.
         max_buffered: Size,
@@ -211,6 +216,8 @@ section! {
         /// Whether it has `/responses`: `native`, `translate` (requests go on as chat completions), or `auto`: what is known
         /// of a built-in provider, else it is asked once an hour. Of a provider of the dialect `openai` only. Default `auto`.
         responses: NativeRoute,
+        /// Whether clients may call any path of it by `/passthrough/{name}/…`. Default false.
+        passthrough: bool,
     }
 }
 

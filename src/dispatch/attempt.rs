@@ -5,6 +5,7 @@
 
 mod begin;
 pub(super) mod make;
+mod pipe;
 
 use std::time::Duration;
 
@@ -64,12 +65,24 @@ pub(super) struct StreamStarted {
     pub(super) dropped: Dropped,
 }
 
+/// An answer that passes as it comes.
+pub(super) struct PipedResponse {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// What of it is there.
+    pub(super) held: Vec<Bytes>,
+    /// What is still to come.
+    pub(super) rest: BoxStream<'static, Result<Bytes, SendError>>,
+}
+
 /// What became of an attempt.
 pub(super) enum AttemptResult {
     /// A whole answer, and its usage.
     Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
     Begun(Box<StreamStarted>),
+    /// An answer that is not looked at has begun.
+    Piped(Box<PipedResponse>),
     /// It failed; the answer, if there was one, may go back to the caller.
     Failed(Failure, Option<FullResponse>),
     /// The request's own time is over, not the upstream's.
@@ -166,6 +179,7 @@ impl Attempt<'_> {
             };
             Early::from(Failure {
                 certain: !matches!(error, SendError::Local(_)),
+                unsent: !matches!(error, SendError::Broken(_)),
                 ..Failure::new(class, error.to_string())
             })
         })?;
@@ -203,7 +217,7 @@ impl Attempt<'_> {
                     redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
-                Inspection::Good(_) if self.request.doc.stream() => {
+                Inspection::Good(_) if self.request.doc.stream() && !self.is_piped() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
                 Inspection::Good(usage) => match self.exchange.answer(

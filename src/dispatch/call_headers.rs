@@ -1,9 +1,10 @@
 //! A call to an upstream: where it goes, its headers, what it says.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::native::Way;
 use super::open_attempt::OpenAttempt;
+use super::payload::Payload;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::dropped::{Dropped, Unsupported};
@@ -37,6 +38,9 @@ pub(super) fn call_of(
     way: Way,
 ) -> Result<CallMade, Unfit> {
     let (operation, dialect) = (request.operation, endpoint.dialect);
+    if let Some(payload) = &request.payload {
+        return call_of_payload(payload, request, endpoint, lease, tried);
+    }
     let exchange = match way {
         Way::Native | Way::NativePlain => Exchange::new(operation, dialect),
         Way::Translated | Way::Plain => Exchange::translated(operation, dialect),
@@ -53,15 +57,63 @@ pub(super) fn call_of(
         tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
     let call = UpstreamRequest {
+        method: Method::POST,
+        passed: false,
         path: outgoing.path,
         headers: call_headers(request, endpoint, lease, tried),
-        body: outgoing.body,
+        body: outgoing.body.into(),
     };
     Ok(CallMade {
         exchange,
         call,
         dropped: outgoing.dropped,
         has_custom_tools: outgoing.has_custom_tools,
+    })
+}
+
+/// The same for a request with a payload, which is not translated.
+fn call_of_payload(
+    payload: &Payload,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &OpenAttempt,
+) -> Result<CallMade, Unfit> {
+    let (operation, dialect) = (request.operation, endpoint.dialect);
+    let exchange = Exchange::of_bytes(operation, dialect);
+    let call = match payload {
+        Payload::Form(form) => {
+            let path = dialect.path(operation).ok_or(Unfit::NoSuchOperation)?;
+            let mut headers = call_headers(request, endpoint, lease, tried);
+            headers.insert(header::CONTENT_TYPE, form.content_type.clone());
+            UpstreamRequest {
+                method: Method::POST,
+                passed: false,
+                path: path.into(),
+                headers,
+                body: form.body(lease.upstream().model.as_str()),
+            }
+        }
+        Payload::Passed(call) => {
+            let mut headers = call.headers.clone();
+            if let Some(client) = &request.client {
+                headers::own_idempotency_keys(&mut headers, client.name());
+            }
+            add_own(&mut headers, request, endpoint, lease, tried);
+            UpstreamRequest {
+                method: call.method.clone(),
+                passed: true,
+                path: call.path.clone().into(),
+                headers,
+                body: call.body(),
+            }
+        }
+    };
+    Ok(CallMade {
+        exchange,
+        call,
+        dropped: Dropped::default(),
+        has_custom_tools: false,
     })
 }
 
@@ -100,17 +152,29 @@ fn call_headers(
         };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
-        let span = tried.begun().span.unwrap_or(trace.span_id);
-        trace_context::write(&mut all, trace, span);
-    }
     endpoint
         .dialect
         .complete_headers(&request.headers, &mut all);
+    add_own(&mut all, request, endpoint, lease, tried);
+    all
+}
+
+/// Adds the trace, the key, and what the configuration adds.
+fn add_own(
+    all: &mut HeaderMap,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &OpenAttempt,
+) {
+    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
+        let span = tried.begun().span.unwrap_or(trace.span_id);
+        trace_context::write(all, trace, span);
+    }
     if let Some(key) = &*lease.material {
         match endpoint.auth {
-            Some(scheme) => scheme.put(&mut all, key),
-            None => endpoint.dialect.authenticate(&mut all, key),
+            Some(scheme) => scheme.put(all, key),
+            None => endpoint.dialect.authenticate(all, key),
         }
     }
     if endpoint.forward_user_agent
@@ -121,5 +185,4 @@ fn call_headers(
     for (name, value) in &endpoint.headers {
         all.insert(name, value.clone());
     }
-    all
 }

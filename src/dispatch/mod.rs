@@ -21,6 +21,8 @@ mod limits;
 mod lookup;
 mod native;
 mod open_attempt;
+mod payload;
+mod pipe;
 mod redacted;
 mod relay;
 mod request;
@@ -46,6 +48,8 @@ pub use explain::{
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
+pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
+pub use pipe::{AnswerCut, Pipe};
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use response_cache::{CacheAnswer, PendingAnswer, ResponseCache, StoredResponse};

@@ -167,9 +167,10 @@ impl RunState {
         tried: &OpenAttempt,
         failure: &Failure,
         whole: Option<FullResponse>,
+        always: bool,
     ) {
         let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
-        if let Some(mut whole) = whole.filter(|_| goes_back) {
+        if let Some(mut whole) = whole.filter(|_| goes_back || always) {
             match failure.class {
                 Class::TooLargeForLimit => stay_away(&mut whole.headers),
                 _ => come_back(whole.status, &mut whole.headers, failure.retry_after),

@@ -137,7 +137,7 @@ impl StreamSearch<'_> {
                     self.run.state.attempts.ended(record);
                     return None;
                 }
-                AttemptResult::Whole(..) => {
+                AttemptResult::Whole(..) | AttemptResult::Piped(_) => {
                     Failure::new(Class::Malformed, "asked for a stream, got an answer")
                 }
                 AttemptResult::Failed(failure, _) => failure,

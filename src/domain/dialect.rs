@@ -187,6 +187,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Count,
         events: EventForm::Numbered,
+        body: BodyForm::Json,
     }
     /// `POST /v1/messages`.
     Messages {

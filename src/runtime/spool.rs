@@ -55,7 +55,6 @@ pub struct Spool(watch::Receiver<Progress>);
 pub struct SpoolWriter {
     progress: watch::Sender<Progress>,
     limits: SpoolLimits,
-    buffers: Buffers,
 }
 
 #[derive(Debug)]
@@ -81,11 +80,7 @@ pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
         length: 0,
         end: None,
     });
-    let writer = SpoolWriter {
-        progress,
-        limits,
-        buffers: buffers.clone(),
-    };
+    let writer = SpoolWriter { progress, limits };
     (writer, Spool(reader))
 }
 
@@ -148,7 +143,10 @@ impl SpoolWriter {
             }
             let mut rest = data;
             while !rest.is_empty() {
-                let full = progress.memory.last().is_none_or(|last| last.len() == PIECE);
+                let full = progress
+                    .memory
+                    .last()
+                    .is_none_or(|last| last.len() == PIECE);
                 if full {
                     progress.memory.push(Vec::new());
                 }
@@ -184,14 +182,9 @@ impl SpoolWriter {
         });
     }
 
-    /// Whether anybody may still read it.
-    pub fn is_wanted(&self) -> bool {
-        self.progress.receiver_count() > 0
-    }
-
-    /// What all bodies together count in.
-    pub fn buffers(&self) -> &Buffers {
-        &self.buffers
+    /// Completes when nobody can read it any more.
+    pub async fn unwanted(&self) {
+        self.progress.closed().await;
     }
 }
 
@@ -217,6 +210,18 @@ impl Spool {
         matches!(progress.end, Some(Ok(()))).then_some(progress.length)
     }
 
+    /// Completes when all of it is there.
+    ///
+    /// # Errors
+    /// Why it will never be.
+    pub async fn ended(&self) -> Result<(), SpoolFault> {
+        let mut progress = self.0.clone();
+        match progress.wait_for(|progress| progress.end.is_some()).await {
+            Ok(progress) => progress.end.unwrap_or(Ok(())),
+            Err(_) => Err(SpoolFault::BrokenOff),
+        }
+    }
+
     /// Why it will never be there as a whole.
     pub fn fault(&self) -> Option<SpoolFault> {
         match self.0.borrow().end {
@@ -232,11 +237,7 @@ impl Spool {
 
     /// Its bytes from `start` on, up to but without `end`, as they come. Ends with an error where the body is not there as a
     /// whole.
-    pub fn read(
-        &self,
-        start: u64,
-        end: u64,
-    ) -> BoxStream<'static, Result<Bytes, SpoolFault>> {
+    pub fn read(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, SpoolFault>> {
         let state = Some((self.0.clone(), start));
         stream::unfold(state, move |state| async move {
             let (mut progress, at) = state?;
@@ -337,7 +338,9 @@ mod tests {
     }
 
     fn text(length: usize) -> Vec<u8> {
-        (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect()
+        (0..length)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect()
     }
 
     #[tokio::test]
@@ -356,7 +359,11 @@ mod tests {
         // And once more.
         assert_eq!(all(&spool, 0, u64::MAX).await.unwrap(), body);
         assert_eq!(spool.length(), Some(300_000));
-        assert!(buffers.held() <= LIMITS.memory + PIECE, "{}", buffers.held());
+        assert!(
+            buffers.held() <= LIMITS.memory + PIECE,
+            "{}",
+            buffers.held()
+        );
         drop(spool);
         assert_eq!(buffers.held(), 0);
     }
@@ -365,7 +372,10 @@ mod tests {
     async fn what_finds_no_room_in_memory_goes_into_a_file() {
         let buffers = Buffers::new(10);
         let (mut writer, spool) = spool(LIMITS, &buffers);
-        writer.push(Bytes::from_static(b"0123456789abc")).await.unwrap();
+        writer
+            .push(Bytes::from_static(b"0123456789abc"))
+            .await
+            .unwrap();
         writer.push(Bytes::from_static(b"de")).await.unwrap();
         writer.finish();
         assert_eq!(buffers.held(), 0);

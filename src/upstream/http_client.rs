@@ -13,8 +13,9 @@ pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::clients::ProviderClients;
 use super::dns::LookupError;
 use super::lack::is_local;
+use super::passed_url::passed_url;
 use super::response_body::{FirstByteFlag, LARGE, ResponseBody};
-use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
+use super::{CallBody, SendError, SpooledBody, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 
 /// Why calls fail where a certificate is needed and none can be verified.
@@ -89,7 +90,10 @@ impl HttpUpstream {
     }
 
     /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
-    fn url(&self, path: &str) -> Option<Url> {
+    fn url(&self, path: &str, passed: bool) -> Option<Url> {
+        if passed {
+            return Url::parse(&passed_url(&self.root, path)).ok();
+        }
         let known = self.urls.iter().find(|(known, _)| *known == path);
         known.map_or_else(
             || Url::parse(&format!("{}{path}", self.root)).ok(),
@@ -103,7 +107,7 @@ impl Transport for HttpUpstream {
         &self,
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
-        let url = self.url(&call.path);
+        let url = self.url(&call.path, call.passed);
         let lines = Arc::clone(&self.clients);
         Box::pin(async move {
             let Some(url) = url else {
@@ -112,8 +116,19 @@ impl Transport for HttpUpstream {
             if !lines.trusts() && url.scheme() == "https" {
                 return Err(SendError::Connect(UNTRUSTING.to_owned()));
             }
-            let UpstreamRequest { headers, body, .. } = call;
-            let first = request(url.clone(), headers.clone(), body.clone().into());
+            let UpstreamRequest {
+                method,
+                headers,
+                body,
+                ..
+            } = call;
+            let body = match body {
+                CallBody::Bytes(body) => body,
+                CallBody::Spooled(body) => {
+                    return send_spooled(&lines, &method, url, headers, &body).await;
+                }
+            };
+            let first = request(&method, url.clone(), headers.clone(), body.clone().into());
             let error = match lines.call(first).await {
                 (Ok(response), _) => return Ok(reply(response)),
                 (Err(error), kept) if is_repeatable(&error, kept, body.len()) => error,
@@ -129,7 +144,9 @@ impl Transport for HttpUpstream {
             } else {
                 body.into()
             };
-            let answer = lines.call_afresh(request(url, headers, body)).await;
+            let answer = lines
+                .call_afresh(request(&method, url, headers, body))
+                .await;
             heard.tell();
             match answer {
                 Ok(Ok(response)) => Ok(reply(response)),
@@ -140,9 +157,51 @@ impl Transport for HttpUpstream {
     }
 }
 
-fn request(url: Url, headers: HeaderMap, body: Body) -> Request {
-    let mut request = Request::new(Method::POST, url);
+/// Sends what is in a spool, once more where a kept connection was gone.
+async fn send_spooled(
+    lines: &ProviderClients,
+    method: &Method,
+    url: Url,
+    mut headers: HeaderMap,
+    body: &SpooledBody,
+) -> Result<UpstreamResponse, SendError> {
+    if let Some(length) = body.length() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let stream = || Body::wrap_stream(body.read());
+    let first = request(method, url.clone(), headers.clone(), stream());
+    let size = body
+        .length()
+        .and_then(|length| usize::try_from(length).ok());
+    let error = match lines.call(first).await {
+        (Ok(response), _) => return Ok(reply(response)),
+        (Err(error), kept)
+            if body.spool.fault().is_none()
+                && is_repeatable(&error, kept, size.unwrap_or(usize::MAX)) =>
+        {
+            error
+        }
+        (Err(error), _) => return Err(explain(&error)),
+    };
+    tracing::debug!(
+        error = %explain(&error),
+        "the connection was gone before an answer: asking once more on a fresh one"
+    );
+    let again = request(method, url, headers, stream());
+    match lines.call_afresh(again).await {
+        Ok(Ok(response)) => Ok(reply(response)),
+        Ok(Err(error)) => Err(explain(&error)),
+        Err(error) => Err(SendError::Connect(error.to_string())),
+    }
+}
+
+fn request(method: &Method, url: Url, headers: HeaderMap, body: Body) -> Request {
+    let mut request = Request::new(method.clone(), url);
     *request.headers_mut() = headers;
+    // A GET without a body has none, and no length of it.
+    if body.as_bytes().is_some_and(<[u8]>::is_empty) && method != Method::POST {
+        return request;
+    }
     *request.body_mut() = Some(body);
     request
 }
@@ -269,9 +328,11 @@ mod tests {
     async fn failure(url: &str, way: &ClientOptions<'_>) -> SendError {
         let upstream = HttpUpstream::new(url, &["/chat/completions"], None, way).unwrap();
         let call = UpstreamRequest {
+            method: Method::POST,
             path: "/chat/completions".into(),
+            passed: false,
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Bytes::new().into(),
         };
         upstream.send(call).await.unwrap_err()
     }

@@ -110,9 +110,11 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..40 {
             let call = UpstreamRequest {
+                method: http::Method::POST,
                 path: "/chat/completions".into(),
+                passed: false,
                 headers: HeaderMap::new(),
-                body: Bytes::new(),
+                body: Bytes::new().into(),
             };
             seen.push(mocked.send(call).await.unwrap().status);
         }

@@ -8,7 +8,9 @@ pub mod echo;
 pub mod http_client;
 mod lack;
 pub mod mock;
+mod passed_url;
 mod response_body;
+mod spooled_body;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,17 +18,23 @@ use std::fmt;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
+
+pub use spooled_body::{CallBody, SpooledBody};
 
 /// One HTTP request to one upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
+    /// The HTTP method.
+    pub method: Method,
     /// Where, below the provider's API root: begins with `/`.
     pub path: Cow<'static, str>,
+    /// Whether the path is a caller's own, which may repeat what the API root ends with (`upstream/passed_url.rs`).
+    pub passed: bool,
     /// Complete headers, the key's included (marked sensitive).
     pub headers: HeaderMap,
     /// The body, as it goes out.
-    pub body: Bytes,
+    pub body: CallBody,
 }
 
 /// The head of an answer, and its body as it arrives.

@@ -202,6 +202,7 @@ fn failure(
         limit: (class == Class::TooLargeForLimit)
             .then(|| size::exceeded_limit(status, doc))
             .flatten(),
+        unsent: false,
         detail: detail::detail(status, doc),
     }
 }

@@ -31,6 +31,7 @@ pub mod readable;
 pub mod reasoning;
 pub mod redact;
 pub mod request;
+pub mod resource;
 pub mod responses;
 pub mod spelling;
 pub mod splice;

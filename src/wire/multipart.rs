@@ -141,7 +141,9 @@ impl Form {
             None => {
                 let mut part = b"--".to_vec();
                 part.extend_from_slice(&self.boundary);
-                part.extend_from_slice(b"\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
+                part.extend_from_slice(
+                    b"\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n",
+                );
                 part.extend_from_slice(model.as_bytes());
                 part.extend_from_slice(b"\r\n");
                 Replacement {
@@ -228,7 +230,9 @@ impl FormReader {
     pub fn finish(self) -> Result<Form, FormError> {
         let end = matches!(&*self.rest, b"" | b"\r\n");
         if self.place != Place::End || !end {
-            return Err(FormError::Malformed("it does not end with its last boundary"));
+            return Err(FormError::Malformed(
+                "it does not end with its last boundary",
+            ));
         }
         Ok(Form {
             boundary: self.boundary,
@@ -264,7 +268,9 @@ impl FormReader {
                     None => return Ok(false),
                     Some(b"\r\n") => Place::Head,
                     Some(b"--") => Place::End,
-                    Some(_) => return Err(FormError::Malformed("a boundary does not end its line")),
+                    Some(_) => {
+                        return Err(FormError::Malformed("a boundary does not end its line"));
+                    }
                 };
                 self.take(2);
                 self.place = next;
@@ -290,7 +296,9 @@ impl FormReader {
         };
         self.parts += 1;
         if self.parts > MOST_PARTS || end > LONGEST_HEAD {
-            return Err(FormError::Malformed("it has too many parts, or too long heads"));
+            return Err(FormError::Malformed(
+                "it has too many parts, or too long heads",
+            ));
         }
         let head = self.rest.get(..end).unwrap_or_default();
         self.part = part_of(head)?;
@@ -450,14 +458,22 @@ mod tests {
     }
 
     fn field(name: &str, value: &str) -> String {
-        part(&format!("Content-Disposition: form-data; name=\"{name}\""), value)
+        part(
+            &format!("Content-Disposition: form-data; name=\"{name}\""),
+            value,
+        )
     }
 
     const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav";
 
     fn replaced(body: &[u8], with: &Replacement) -> Vec<u8> {
         let at = |place: u64| usize::try_from(place).unwrap();
-        [&body[..at(with.at.start)], &with.with, &body[at(with.at.end)..]].concat()
+        [
+            &body[..at(with.at.start)],
+            &with.with,
+            &body[at(with.at.end)..],
+        ]
+        .concat()
     }
 
     #[test]
@@ -495,27 +511,48 @@ mod tests {
         let model = field("model", "a");
         for (body, why) in [
             (format!("hello\r\n{model}--B--"), "before the first part"),
-            (format!("{model}--B--\r\n{model}--B--"), "after the last one"),
-            (format!("{model}{model}--B--"), "two models"),
-            (format!("{model}{}--B--", field("Model", "b")), "a lookalike"),
             (
-                format!("{model}{}--B--", part("Content-Disposition: form-data; name*=utf-8''model", "b")),
+                format!("{model}--B--\r\n{model}--B--"),
+                "after the last one",
+            ),
+            (format!("{model}{model}--B--"), "two models"),
+            (
+                format!("{model}{}--B--", field("Model", "b")),
+                "a lookalike",
+            ),
+            (
+                format!(
+                    "{model}{}--B--",
+                    part("Content-Disposition: form-data; name*=utf-8''model", "b")
+                ),
                 "an encoded name",
             ),
             (
-                part("Content-Disposition: form-data; name=\"x\"; name=\"model\"", "b") + "--B--",
+                part(
+                    "Content-Disposition: form-data; name=\"x\"; name=\"model\"",
+                    "b",
+                ) + "--B--",
                 "two names",
             ),
             (
-                part("Content-Disposition: form-data; name=\"model\"; filename=\"m\"", "b") + "--B--",
+                part(
+                    "Content-Disposition: form-data; name=\"model\"; filename=\"m\"",
+                    "b",
+                ) + "--B--",
                 "a file",
             ),
             (
-                part("Content-Disposition: form-data; name=\"x\"\r\nContent-Type: multipart/mixed", "b") + "--B--",
+                part(
+                    "Content-Disposition: form-data; name=\"x\"\r\nContent-Type: multipart/mixed",
+                    "b",
+                ) + "--B--",
                 "a form in the form",
             ),
             (
-                part("Content-Disposition: form-data; name=\"model\"\r\nContent-Transfer-Encoding: base64", "b") + "--B--",
+                part(
+                    "Content-Disposition: form-data; name=\"model\"\r\nContent-Transfer-Encoding: base64",
+                    "b",
+                ) + "--B--",
                 "encoded",
             ),
             (
@@ -530,15 +567,28 @@ mod tests {
 
     #[test]
     fn a_boundary_is_read_as_clients_write_it() {
-        let of = |text: &str| boundary(text.as_bytes()).map(|found| found.map(|text| String::from_utf8_lossy(&text).into_owned()));
+        let of = |text: &str| {
+            boundary(text.as_bytes())
+                .map(|found| found.map(|text| String::from_utf8_lossy(&text).into_owned()))
+        };
         for (text, expected) in [
             ("multipart/form-data; boundary=abc", Some(Ok("abc"))),
-            ("Multipart/Form-Data;charset=utf-8;Boundary=\"a b\"", Some(Ok("a b"))),
+            (
+                "Multipart/Form-Data;charset=utf-8;Boundary=\"a b\"",
+                Some(Ok("a b")),
+            ),
             ("multipart/form-data", Some(Err(FormError::NoBoundary))),
-            ("multipart/form-data; boundary=a; boundary=b", Some(Err(FormError::NoBoundary))),
+            (
+                "multipart/form-data; boundary=a; boundary=b",
+                Some(Err(FormError::NoBoundary)),
+            ),
             ("application/json", None),
         ] {
-            assert_eq!(of(text), expected.map(|found| found.map(str::to_owned)), "{text}");
+            assert_eq!(
+                of(text),
+                expected.map(|found| found.map(str::to_owned)),
+                "{text}"
+            );
         }
     }
 

@@ -37,12 +37,14 @@ mod key_limits;
 mod laws;
 mod limits;
 mod listeners;
+mod media;
 mod metrics;
 mod operations;
 mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
+mod passthrough;
 mod profile;
 mod ramp;
 mod refusals;

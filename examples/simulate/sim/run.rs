@@ -298,6 +298,7 @@ pub fn dispatch(
             auth: None,
             unsupported: Default::default(),
             native: Default::default(),
+            passthrough: false,
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,

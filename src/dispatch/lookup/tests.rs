@@ -146,6 +146,7 @@ impl CachedDispatch {
             auth: None,
             unsupported: Unsupported::default(),
             native: NativeOperations::default(),
+            passthrough: false,
             prefill: None,
         };
         let entry = ProviderEntry {
@@ -202,6 +203,7 @@ impl CachedDispatch {
             await_cooldown: None,
             client: Some(Arc::clone(&self.client)),
             unsupported: None,
+            payload: None,
             trace: None,
         };
         self.dispatch.run(request).await

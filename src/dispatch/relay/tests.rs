@@ -143,6 +143,7 @@ async fn read_as(
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        passthrough: false,
     };
     let entry = ProviderEntry {
         name: name.clone(),
@@ -181,6 +182,7 @@ async fn read_as(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        payload: None,
         trace: None,
     };
     let Ok(answer) = dispatch.run(request).await else {

@@ -57,11 +57,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["runtime/descriptors.rs"],
         "use `runtime::descriptors`",
     ),
-    (
-        "tempfile",
-        &["runtime/spool.rs"],
-        "use `runtime::spool`",
-    ),
+    ("tempfile", &["runtime/spool.rs"], "use `runtime::spool`"),
     (
         "listenfd",
         &["listener/passed.rs"],
