@@ -18,7 +18,7 @@ use super::respond::{events, write};
 use super::routed::Routed;
 use super::state::{Api, Serving};
 use super::upload::{self, UploadLimits};
-use super::{answer_headers, body, count, keepalive, request_headers};
+use super::{answer_headers, body, count, keepalive, request_headers, retired};
 use crate::access::Client;
 use crate::dispatch::{self, Payload};
 use crate::domain::attempt_record::CacheLookup;
@@ -291,6 +291,10 @@ pub(super) fn no_upgrade(request: Request) -> Response {
 
 /// Any other path.
 pub(super) async fn unknown_route(request: Request) -> Response {
+    if let Some(now) = retired::successor(request.uri().path()) {
+        let message = format!("{} was retired: call {now}", request.uri().path());
+        return refuse(request, &ApiError::new(ErrorCode::Retired, message));
+    }
     let message = format!(
         "there is no route {} {}",
         request.method(),

@@ -15,6 +15,7 @@ mod model_list;
 mod passthrough;
 mod request_headers;
 mod respond;
+mod retired;
 mod routed;
 mod routes;
 mod service;

@@ -179,6 +179,43 @@ async fn pictures_come_whole_or_as_events() {
 }
 
 #[tokio::test]
+async fn what_was_retired_names_its_successor_and_a_websocket_is_refused_everywhere() {
+    let (_a, _b, gateway) = setup().await;
+    for (path, now) in [
+        ("/v1/assistants", "/v1/responses"),
+        ("/v1/threads/t_1/messages", "/v1/responses"),
+        ("/v1/engines/x/embeddings", "/v1/embeddings"),
+        ("/v1/edits", "/v1/chat/completions"),
+        (
+            "/v1beta/models/m:generateText",
+            "/v1beta/models/m:generateContent",
+        ),
+    ] {
+        let post = gateway.post(path, "{}").send().await;
+        assert_eq!(post.status, 410, "{path} {}", post.text());
+        assert!(post.text().contains(now), "{path} {}", post.text());
+        // A model may have such a name.
+        let wanted = if path.contains(':') { 404 } else { 410 };
+        let get = gateway.get(path).send().await;
+        assert_eq!(get.status, wanted, "{path} {}", get.text());
+    }
+    for path in [
+        "/v1/responses",
+        "/v1/realtime?model=x",
+        "/v1/chat/completions",
+        "/passthrough/a/x",
+        "/v1/models",
+        "/v1/threads",
+    ] {
+        let call = gateway
+            .get(path)
+            .header("connection", "keep-alive, Upgrade")
+            .header("upgrade", "WebSocket");
+        assert_eq!(call.send().await.status, 426, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_ranking_has_results_and_an_upstream_without_the_operation_is_passed_over() {
     let (_a, b, gateway) = setup().await;
     let ranked = r#"{"results":[{"index":1,"relevance_score":0.9}]}"#;
