@@ -95,7 +95,6 @@ impl App {
         let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
         let tree = Tree::start(spec).await;
         let dispatcher = tree.client().clone();
-        let keeper = opened.map(|opened| StateWriter::start(opened, dispatcher.clone(), clock));
         let halt = Abort::default();
         let traces = traces::start(config, clock)?;
         let recorder = Recorder::new(config.telemetry.recent_requests)
@@ -103,7 +102,12 @@ impl App {
             .with_traces(traces, config.telemetry.traces.propagates);
         let recorder = Arc::new(recorder);
         let shared = (clock, &halt, &recorder);
+        let known = dispatcher.clone();
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
+        let keeper = opened.map(|opened| {
+            let affinity = dispatch.affinity.clone();
+            StateWriter::start(opened, known, affinity, clock)
+        });
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);

@@ -325,6 +325,7 @@ pub async fn play(setup: Setup) -> Figures {
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        affinity: pointsman::affinity::Affinity::start(),
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;
@@ -380,6 +381,8 @@ async fn one(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        affinity: None,
+        left_out: Default::default(),
         payload: None,
         trace: None,
     };

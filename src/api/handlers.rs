@@ -23,6 +23,7 @@ use crate::access::Client;
 use crate::dispatch::{self, Payload};
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::dialect::{BodyForm, Operation};
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
@@ -154,6 +155,7 @@ async fn admit(
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let unsupported = request_headers::unsupported(&head.headers)?;
+    let affinity = request_headers::affinity(&head.headers)?;
     let reading = read(operation, serving, &head.headers, body);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
@@ -207,6 +209,8 @@ async fn admit(
         },
         client,
         unsupported,
+        affinity,
+        left_out: Dropped::default(),
         payload,
         trace: caller.trace.cloned(),
     };

@@ -20,6 +20,7 @@ use super::{body, request_headers};
 use crate::access::Client;
 use crate::dispatch::{self, Endpoint, PassedCall, Payload};
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::ProviderName;
 use crate::runtime::clock::Until;
@@ -205,6 +206,7 @@ async fn admit(
     allowed(serving, &named, client.as_deref())?;
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
+    let affinity = request_headers::affinity(&head.headers)?;
     let place = api.admission.enter(client.as_deref())?;
     let limits = UploadLimits {
         spool: serving.spool,
@@ -235,6 +237,8 @@ async fn admit(
         await_cooldown,
         client,
         unsupported: None,
+        affinity,
+        left_out: Dropped::default(),
         payload: Some(Payload::Passed(Arc::new(call))),
         trace: caller.trace.cloned(),
     };

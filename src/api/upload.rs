@@ -15,7 +15,7 @@ use super::error::ApiError;
 use crate::dispatch::{FormPayload, PassedBody, Payload};
 use crate::domain::error_code::ErrorCode;
 use crate::runtime::buffers::Buffers;
-use crate::runtime::spool::{Spool, SpoolFault, SpoolLimits, SpoolWriter, spool};
+use crate::runtime::spool::{SpoolFault, SpoolLimits, SpoolWriter, spool};
 use crate::runtime::task;
 use crate::wire::multipart::{self, FormError, FormReader};
 
@@ -113,11 +113,6 @@ async fn fill(mut body: Body, mut writer: SpoolWriter, pause: Duration) {
     // Its sender may be in the middle of it, and must hear the answer.
     drop(pieces);
     body::discard(body);
-}
-
-/// Waits until all of a body is there, or it is known that it will not be.
-pub(super) async fn complete(spool: &Spool) -> Result<(), ApiError> {
-    spool.ended().await.map_err(refused)
 }
 
 /// A length that is too large is refused before anything is read.

@@ -11,6 +11,7 @@ use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
 use crate::actors::tree::TreeClient;
+use crate::affinity::Affinity;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
@@ -339,6 +340,10 @@ pub(super) fn dispatch(
         clock,
         abort: halt.clone(),
         recorder: Arc::clone(recorder),
+        affinity: match before {
+            Some(before) => before.affinity.clone(),
+            None => Affinity::start(),
+        },
         buffers: match before {
             Some(before) => before.buffers.clone(),
             None => Buffers::new(config.server.max_buffered),

@@ -63,10 +63,12 @@ pub(super) fn call_of(
         headers: call_headers(request, endpoint, lease, tried),
         body: outgoing.body.into(),
     };
+    let mut dropped = request.left_out.clone();
+    dropped.extend(&outgoing.dropped);
     Ok(CallMade {
         exchange,
         call,
-        dropped: outgoing.dropped,
+        dropped,
         has_custom_tools: outgoing.has_custom_tools,
     })
 }

@@ -242,6 +242,10 @@ impl<'r> Race<'r, '_> {
         hurries: bool,
         why: HedgeReason,
     ) -> Option<Flight<'r>> {
+        if self.state.sealed_by.is_some() {
+            // Another key could not read the request.
+            return None;
+        }
         let key = &first.begun().key;
         let filter = LeaseFilter {
             not_at: if hurries { vec![index] } else { Vec::new() },

@@ -55,6 +55,8 @@ pub struct Relay {
     operation: Operation,
     caller: &'static dyn CallerDialect,
     terms: RelayLimits,
+    /// Whether its events may have sealed content in them, which only the key that made it can open.
+    seals: bool,
     send_buffer: SendBuffer,
     stream: Option<ActiveStream>,
     /// When the caller took the last bytes; while it does not read, the upstream's idle limit is suspended.
@@ -94,6 +96,7 @@ impl Relay {
             deadline: request.deadline,
             silence: request.silence,
         };
+        let seals = request.may_be_sealed();
         if rescue.is_none() {
             // No other upstream will be asked: a long stream need not keep a long prompt.
             request.release();
@@ -117,6 +120,7 @@ impl Relay {
             operation: request.operation,
             caller,
             terms,
+            seals,
             send_buffer: outbox,
             stream: Some(live),
             taken: Some(now),
@@ -438,6 +442,9 @@ impl Relay {
             return self.broken(&StreamFault::Foreign);
         }
         live.note(&said, &event, self.terms.wanted);
+        if let Some(run) = self.run.as_ref().filter(|_| self.seals) {
+            run.learn_sealed(live.key(), &event.raw);
+        }
         if let Some(error) = said.error {
             let failure = classify::classify_inband(
                 &live.endpoint.kind,

@@ -8,10 +8,11 @@ use http::HeaderMap;
 
 use super::native::NativeOperations;
 use super::payload::Payload;
+use super::pin::Affinity;
 use crate::access::Client;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
-use crate::domain::dropped::Unsupported;
+use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::outcome::Failure;
@@ -97,6 +98,10 @@ pub struct Request {
     pub client: Option<Arc<Client>>,
     /// What is done where an upstream's dialect has no place for something, as far as the caller or its target says.
     pub unsupported: Option<Unsupported>,
+    /// What the caller says of the key that it is to go to.
+    pub affinity: Option<Affinity>,
+    /// What was left out of it, because nobody could read it any more.
+    pub left_out: Dropped,
     /// What it carries beside its body's document.
     pub payload: Option<Payload>,
     /// Its place in a trace, where spans are made or the caller named one.

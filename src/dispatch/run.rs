@@ -69,6 +69,7 @@ impl RequestRun {
         if let Some(answer) = self.lookup().await {
             return Ok(answer);
         }
+        self.pin().await;
         self.measure().await;
         let mut next = self.state.attempts.start(self.context.now());
         loop {
@@ -211,6 +212,7 @@ impl RequestRun {
         mut whole: FullResponse,
         usage: Option<Usage>,
     ) -> ProxyResponse {
+        self.learn(&lease.key, &whole.body);
         self.state.trace.usage = usage;
         settle(
             &lease,
@@ -269,6 +271,7 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
         let dropped = live.dropped.clone();
+        self.learn(&tried.begun().key, live.held.first());
         self.state.trace.first_token = Some(now);
         self.state.kept = None;
         ProxyResponse {
@@ -291,6 +294,7 @@ impl RequestRun {
         endpoint: &Arc<Endpoint>,
     ) -> ProxyResponse {
         let headers = std::mem::take(&mut piped.headers);
+        self.learn(&lease.key, &piped.held.concat());
         self.state.trace.first_token = Some(self.context.now());
         self.state.kept = None;
         let attempts = self.state.attempts.records().len() + 1;

@@ -24,6 +24,7 @@ pub mod fair_queue;
 pub mod finish;
 pub mod gcra;
 pub mod hedge;
+pub mod holders;
 pub mod ids;
 pub mod key_state;
 pub mod latency;

@@ -210,18 +210,6 @@ impl Spool {
         matches!(progress.end, Some(Ok(()))).then_some(progress.length)
     }
 
-    /// Completes when all of it is there.
-    ///
-    /// # Errors
-    /// Why it will never be.
-    pub async fn ended(&self) -> Result<(), SpoolFault> {
-        let mut progress = self.0.clone();
-        match progress.wait_for(|progress| progress.end.is_some()).await {
-            Ok(progress) => progress.end.unwrap_or(Ok(())),
-            Err(_) => Err(SpoolFault::BrokenOff),
-        }
-    }
-
     /// Why it will never be there as a whole.
     pub fn fault(&self) -> Option<SpoolFault> {
         match self.0.borrow().end {

@@ -1,6 +1,7 @@
 //! Names of what a provider keeps for an account: files, batches, answers, cached contents. Where they stand in answers that
 //! made them, and in requests that need them.
 
+use memchr::memmem;
 use serde_json::Value;
 
 use super::json;
@@ -102,6 +103,121 @@ pub fn in_body(body: &[u8]) -> Vec<Box<str>> {
         gather_texts(&value, &mut names);
     }
     names
+}
+
+/// Fields of requests that refer to what a provider holds. Those of one name in several dialects are one entry.
+const REFERENCES: [&str; 12] = [
+    "previous_response_id",
+    "conversation",
+    "cachedContent",
+    "cached_content",
+    "file_id",
+    "file_ids",
+    "fileUri",
+    "file_uri",
+    "vector_store_ids",
+    "container",
+    "previous_interaction_id",
+    "encrypted_content",
+];
+
+/// What a request needs of its provider.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Needed {
+    /// What it refers to: without that it cannot be answered.
+    pub names: Vec<Box<str>>,
+    /// What stands for its sealed contents, which can be left out.
+    pub sealed: Vec<Box<str>>,
+}
+
+/// What a request refers to by fields that are for that, in whatever depth.
+pub fn in_request(body: &[u8]) -> Needed {
+    let mut needed = Needed::default();
+    // Nearly all requests have none of these: they are not parsed for it.
+    let refers = |field: &str| memmem::find(body, field.as_bytes()).is_some();
+    if !REFERENCES.iter().any(|field| refers(field)) {
+        return needed;
+    }
+    if let Some(value) = json::value(body) {
+        gather_references(&value, &mut needed);
+    }
+    needed
+}
+
+fn gather_references(value: &Value, needed: &mut Needed) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| gather_references(one, needed)),
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match field.as_str() {
+                    "encrypted_content" => {
+                        needed.sealed.extend(value.as_str().and_then(sealed));
+                    }
+                    field if REFERENCES.contains(&field) => {
+                        gather_texts(value, &mut needed.names);
+                    }
+                    _ => gather_references(value, needed),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What stands for sealed content: its end, which is a checksum of all of it.
+fn sealed(text: &str) -> Option<Box<str>> {
+    const END: usize = 48;
+    let end = text.get(text.len().checked_sub(END)?..)?;
+    Some(format!("sealed {end}").into())
+}
+
+/// The field `input` of a request without the items that have sealed content; `None` where there are none.
+pub fn without_sealed(input: &[u8]) -> Option<Vec<u8>> {
+    let Value::Array(mut items) = json::value(input)? else {
+        return None;
+    };
+    let before = items.len();
+    let is_open = |item: &Value| item.get("encrypted_content").is_none_or(Value::is_null);
+    items.retain(is_open);
+    (items.len() < before).then(|| Value::Array(items).to_string().into_bytes())
+}
+
+/// Whether a request that says this in its field `include` asks for sealed contents.
+pub fn asks_for_sealed(include: &[u8]) -> bool {
+    memmem::find(include, b"encrypted_content").is_some()
+}
+
+/// What stands for the sealed contents in an answer or an event of one.
+pub fn sealed_in(answer: &[u8]) -> Vec<Box<str>> {
+    let mut names = Vec::new();
+    if memmem::find(answer, b"\"encrypted_content\"").is_none() {
+        return names;
+    }
+    for data in answer.split(|byte| *byte == b'\n') {
+        let data = data.strip_prefix(b"data:").unwrap_or(data);
+        if let Some(value) = json::value(data.trim_ascii()) {
+            gather_sealed(&value, &mut names);
+        }
+    }
+    if let Some(value) = json::value(answer) {
+        gather_sealed(&value, &mut names);
+    }
+    names
+}
+
+fn gather_sealed(value: &Value, names: &mut Vec<Box<str>>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| gather_sealed(one, names)),
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match field.as_str() {
+                    "encrypted_content" => names.extend(value.as_str().and_then(sealed)),
+                    _ => gather_sealed(value, names),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn gather_texts(value: &Value, names: &mut Vec<Box<str>>) {

@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod affinity;
 mod anthropic;
 mod basics;
 mod blast_radius;

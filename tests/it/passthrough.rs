@@ -231,3 +231,106 @@ async fn an_answer_passes_piece_by_piece_and_a_cut_one_looks_cut() {
     assert!(sent.is_cut().await);
     gateway.logged("passthrough/a").await;
 }
+
+#[tokio::test]
+async fn what_was_made_with_a_key_is_found_with_that_key_again() {
+    let (a, gateway) = setup().await;
+    let post = |path: &str, body: &str| {
+        call(&gateway, &Method::POST, path, Some(body)).header("content-type", "application/json")
+    };
+    let files = [FILE, r#"{"id":"file-xyz987","object":"file"}"#];
+    a.on(
+        Match::path("/v1/files"),
+        files.map(|file| Behaviour::json(200, file)),
+    );
+    let mut owners = Vec::new();
+    for _ in files {
+        let made = post("/passthrough/a/files", "{}").send().await;
+        owners.push(made.header("x-pointsman-key").to_owned());
+    }
+    assert_eq!(owners, ["a#1", "a#2"]);
+    a.on(
+        Match::path("/v1/batches"),
+        [Behaviour::json(
+            200,
+            r#"{"id":"batch_1","input_file_id":"file-xyz987"}"#,
+        )],
+    );
+    for _ in 0..3 {
+        for (file, owner) in [("file-abc123", "a#1"), ("file-xyz987", "a#2")] {
+            let get = call(
+                &gateway,
+                &Method::GET,
+                &format!("/passthrough/a/v1/files/{file}/content"),
+                None,
+            );
+            assert_eq!(get.send().await.header("x-pointsman-key"), owner);
+        }
+        let body = r#"{"input_file_id":"file-xyz987","endpoint":"/v1/responses"}"#;
+        let made = post("/passthrough/a/batches", body).send().await;
+        assert_eq!(made.header("x-pointsman-key"), "a#2");
+        let get = call(
+            &gateway,
+            &Method::GET,
+            "/passthrough/a/batches/batch_1",
+            None,
+        )
+        .send()
+        .await;
+        assert_eq!(get.header("x-pointsman-key"), "a#2");
+    }
+    // Nobody else has it.
+    a.on(
+        Match::key("sk-two-0123456789"),
+        [Behaviour::rate_limited().header("retry-after", "7")],
+    );
+    let path = "/passthrough/a/files/file-xyz987";
+    call(&gateway, &Method::GET, path, None).send().await;
+    let gone = call(&gateway, &Method::GET, path, None).send().await;
+    gone.assert_error(409, "state_unavailable");
+    assert!(
+        (6000..=7000).contains(&gone.retry_after_ms()),
+        "{}",
+        gone.text()
+    );
+    let other = call(
+        &gateway,
+        &Method::GET,
+        "/passthrough/a/files/file-abc123",
+        None,
+    )
+    .send()
+    .await;
+    assert_eq!(other.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_goes_on_while_it_still_comes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let place = format!("http://{address}/v1");
+    let gateway = Gateway::start(SETUP, &[("a", &place)]).await;
+    let mut caller = gateway.connect().await;
+    let head =
+        "POST /passthrough/a/files HTTP/1.1\r\nhost: localhost\r\ncontent-length: 6\r\n\r\nabc";
+    caller.write_all(head.as_bytes()).await.unwrap();
+    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"abc") {
+        assert!(upstream.read_buf(&mut seen).await.unwrap() > 0);
+    }
+    caller.write_all(b"def").await.unwrap();
+    while !seen.ends_with(b"abcdef") {
+        assert!(upstream.read_buf(&mut seen).await.unwrap() > 0);
+    }
+    upstream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok") {
+        assert!(caller.read_buf(&mut answer).await.unwrap() > 0);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}

@@ -65,6 +65,8 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         await_cooldown: plan.await_cooldown,
         client: None,
         unsupported: None,
+        affinity: None,
+        left_out: Default::default(),
         payload: None,
         trace: None,
     };

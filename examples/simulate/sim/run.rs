@@ -330,6 +330,7 @@ pub fn dispatch(
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        affinity: pointsman::affinity::Affinity::start(),
         buffers: shared.lock().buffers.clone(),
     }
 }

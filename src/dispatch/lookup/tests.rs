@@ -167,6 +167,7 @@ impl CachedDispatch {
             clock,
             abort: Abort::default(),
             recorder: Arc::new(Recorder::new(8)),
+            affinity: crate::affinity::Affinity::start(),
             buffers: Buffers::default(),
         });
         let policy = ClientPolicy {
@@ -203,6 +204,8 @@ impl CachedDispatch {
             await_cooldown: None,
             client: Some(Arc::clone(&self.client)),
             unsupported: None,
+            affinity: None,
+            left_out: Default::default(),
             payload: None,
             trace: None,
         };

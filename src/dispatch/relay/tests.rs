@@ -163,6 +163,7 @@ async fn read_as(
         clock,
         abort: crate::runtime::abort::Abort::default(),
         recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
+        affinity: crate::affinity::Affinity::start(),
         buffers: crate::runtime::buffers::Buffers::default(),
     });
     let body = if asked.usage {
@@ -182,6 +183,8 @@ async fn read_as(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        affinity: None,
+        left_out: Default::default(),
         payload: None,
         trace: None,
     };

@@ -2,11 +2,12 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 17] = [
+pub const FLOORS: [(&str, u8, &[&str]); 18] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
+    ("affinity", 3, &["runtime"]),
     ("runtime", 3, &[]),
     ("store", 3, &[]),
     ("telemetry", 3, &["runtime"]),
@@ -122,6 +123,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "tokio",
         &[
+            "affinity",
             "runtime",
             "telemetry",
             "upstream",
