@@ -49,10 +49,10 @@ const ERROR_EVENT_GRACE: Duration = Duration::from_secs(2);
 /// How long the receiver of traces gets for the last of them.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether requests of earlier configurations are over.
+/// The interval of the checks whether requests of earlier configurations are over.
 const TIDY_UP: Duration = Duration::from_millis(250);
 
-/// Orders of the admin listener that may wait at once.
+/// Commands of the admin listener that may wait at once.
 const COMMANDS: usize = 16;
 
 /// A process that serves in the background until it is stopped. Tests start one of their own.
@@ -61,7 +61,7 @@ pub struct App {
     listening: RunningListeners,
     admin: Arc<AdminState>,
     admin_listening: RunningAdmin,
-    /// What the admin listener asks for.
+    /// Commands from the admin listener.
     commands: Option<mpsc::Receiver<ProcessCommand>>,
     tree: Tree,
     /// With a `state.path`.
@@ -75,35 +75,34 @@ pub struct App {
 }
 
 impl App {
-    /// Brings everything up; returns once every listener is bound.
+    /// Starts everything; returns once every listener is bound. Sockets that were passed in are used where they are those
+    /// of the configuration.
     ///
     /// # Errors
     /// An address that cannot be bound, a provider whose client cannot be made, a state file that cannot be written.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_on(config, &mut Passed::default()).await
-    }
-
-    /// The same on sockets that were passed in, where they are those of the configuration.
-    ///
-    /// # Errors
-    /// As [`App::start`].
-    pub async fn start_on(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, passed: &mut Passed) -> Result<Self, StartError> {
         let clock = Clock::start();
         let endpoints = assemble::endpoints(config, None, clock)?;
+        // The file is read first: actors begin with what the last process knew.
         let opened = state_writer::open(config, clock).await?;
         let recall = opened.as_ref().map(|opened| opened.restored(config));
         let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
         let tree = Tree::start(spec).await;
         let dispatcher = tree.client().clone();
         let halt = Abort::default();
+        // What records requests exists before the first one.
         let traces = traces::start(config, clock)?;
         let recorder = Recorder::new(config.telemetry.recent_requests)
             .with_metrics(metrics::start(config)?)
             .with_traces(traces, config.telemetry.traces.propagates);
         let recorder = Arc::new(recorder);
-        let shared = (clock, &halt, &recorder);
+        let process = assemble::ProcessParts {
+            clock,
+            abort: &halt,
+            recorder: &recorder,
+        };
         let known = dispatcher.clone();
-        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, shared);
+        let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, process);
         let keeper = opened.map(|opened| {
             let affinity = dispatch.affinity.clone();
             StateWriter::start(opened, known, affinity, clock)
@@ -114,6 +113,8 @@ impl App {
         let api = Arc::new(Api::new(serving, door, halt));
         let (send, commands) = mpsc::channel(COMMANDS);
         let admin = Arc::new(admin(config, &api, &tree, clock, send));
+        // Everything is bound before anything is served: an address that cannot be bound leaves no connection half
+        // served.
         let data = RunningListeners::bind(&config.server, passed).await?;
         if let Some(metrics) = recorder.metrics() {
             metrics.look_with(metrics::look(&api, &admin));
@@ -143,16 +144,23 @@ impl App {
     /// # Errors
     /// A provider whose client cannot be made, an address that would let anyone in; then nothing has changed.
     pub async fn reload(&mut self, config: &Config) -> Result<Vec<String>, StartError> {
+        // What can fail comes first: up to the endpoints nothing has changed.
         let certificates = self.listening.judge(config)?;
         let before = self.api.serving();
         let dispatch = &before.dispatch;
         let endpoints = assemble::endpoints(config, Some((&self.config, dispatch)), self.clock)?;
+        // What requests share, as the new generation has it; counts and budgets go over from the old one.
         let generation = dispatch.generation + 1;
         let dispatcher = dispatch.tree.clone();
         let known = Some(&**dispatch);
         let recorder = Arc::clone(&dispatch.recorder);
-        let shared = (self.clock, &self.api.abort, &recorder);
-        let dispatch = assemble::dispatch(config, generation, dispatcher, endpoints, known, shared);
+        let process = assemble::ProcessParts {
+            clock: self.clock,
+            abort: &self.api.abort,
+            recorder: &recorder,
+        };
+        let dispatch =
+            assemble::dispatch(config, generation, dispatcher, endpoints, known, process);
         let clients = assemble::clients(config, before.clients.as_ref());
         let mut needs_restart = self.listening.reload(&config.server, certificates);
         let known = self.admin.now();
@@ -161,6 +169,7 @@ impl App {
         if let Some(traces) = recorder.traces() {
             traces.learn(traces::known(config));
         }
+        // What takes a restart is only reported.
         if moved {
             needs_restart.push("server.admin_listen has changed".to_owned());
         }
@@ -234,16 +243,6 @@ impl App {
         };
         // Beside each other: it is one receiver that may be down.
         tokio::join!(spans, metrics::end(&recorder, patient));
-    }
-
-    /// The real addresses of the listeners.
-    pub fn addresses(&self) -> &[String] {
-        self.listening.addresses()
-    }
-
-    /// The real addresses of the admin listener.
-    pub fn admin_addresses(&self) -> &[String] {
-        self.admin_listening.addresses()
     }
 
     /// Readiness turns 503, and answers ask clients to close their connections; connections are still accepted.
@@ -320,7 +319,7 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut files = Watch::new(config.files.clone()).await;
-    let mut app = App::start_on(config, &mut passed).await?;
+    let mut app = App::start(config, &mut passed).await?;
     let (_never, none) = mpsc::channel(1);
     let mut commands = app.commands.take().unwrap_or(none);
     tell(&[NotifyState::Ready]);

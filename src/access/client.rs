@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::usage::{ClientUsage, LimitMet};
+use super::usage::{ClientUsage, LimitMet, ReservedTokens};
 use crate::domain::chain::Chain;
 use crate::domain::client::{ClientPolicy, Requester};
 use crate::domain::time::Time;
@@ -27,9 +27,7 @@ pub struct Reads(Arc<ClientUsage>);
 #[derive(Debug)]
 pub struct Reservation {
     client: Arc<Client>,
-    reserved: u64,
-    /// When everything that was taken so far is paid for.
-    taken: Time,
+    reserved: ReservedTokens,
 }
 
 /// A client has used up what it may have per minute.
@@ -116,13 +114,12 @@ impl Client {
     /// What it has used up, and for how long.
     pub fn reserve(self: &Arc<Self>, tokens: u64, now: Time) -> Result<Reservation, RateExceeded> {
         let limits = &self.policy.limits;
-        let reserved = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
-        let taken = self.usage.take(limits, reserved, now);
-        let taken = taken.map_err(|(met, ready)| self.too_much(met, ready, now))?;
+        let tokens = limits.tpm.map_or(tokens, |tpm| tokens.min(tpm.get()));
+        let paid_at = self.usage.take(limits, tokens, now);
+        let paid_at = paid_at.map_err(|(met, ready)| self.too_much(met, ready, now))?;
         Ok(Reservation {
             client: Arc::clone(self),
-            reserved,
-            taken,
+            reserved: ReservedTokens { tokens, paid_at },
         })
     }
 
@@ -166,8 +163,7 @@ impl Reservation {
     pub fn settle(self, used: Option<u64>, now: Time) {
         if let Some(used) = used {
             let limits = &self.client.policy.limits;
-            let set_aside = (self.taken, self.reserved);
-            self.client.usage.correct(limits, set_aside, used, now);
+            self.client.usage.correct(limits, self.reserved, used, now);
         }
     }
 }

@@ -37,7 +37,7 @@ impl Clients {
         }
     }
 
-    /// Whose token this is.
+    /// The client with this token.
     pub fn whose(&self, token: &[u8]) -> Option<&Arc<Client>> {
         let digest = TokenDigest::of(token);
         let shelf = self.shelves.get(&digest.digest_prefix());

@@ -24,6 +24,14 @@ pub(super) enum LimitMet {
     Tokens,
 }
 
+/// The tokens that were set aside for one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReservedTokens {
+    pub(super) tokens: u64,
+    /// When everything that was taken up to them is paid for.
+    pub(super) paid_at: Time,
+}
+
 fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
     let enter = |inside: u32| {
         let room = most.is_none_or(|most| inside < most);
@@ -35,7 +43,7 @@ fn count_in(count: &AtomicU32, most: Option<u32>) -> bool {
 }
 
 impl ClientUsage {
-    /// Counts one in, unless there are `most` already.
+    /// Counts a request in, unless there are `most` already.
     pub(super) fn enter(&self, most: Option<u32>) -> bool {
         count_in(&self.in_flight, most)
     }
@@ -45,12 +53,12 @@ impl ClientUsage {
         count_in(&self.reading, most)
     }
 
-    /// One of them is not read any more.
+    /// A body is not read any more.
     pub(super) fn has_read(&self) {
         self.reading.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One that was counted in is gone.
+    /// A request that was counted in has ended.
     pub(super) fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -79,7 +87,7 @@ impl ClientUsage {
         let counted = match requests {
             Ok(counted) => counted,
             Err((met, ready)) => {
-                // It must not come back for nothing.
+                // The later of the two moments: a client that came back at the earlier one would be refused again.
                 let then = self.tokens.look(tpm, tokens, now);
                 return Err(match then {
                     Err(later) if later > ready => (LimitMet::Tokens, later),
@@ -120,17 +128,18 @@ impl ClientUsage {
         last.map_or(Ok(()), Err)
     }
 
-    /// Of `reserved` tokens, which were paid for at `taken`, `used` were needed.
+    /// Of the tokens that were reserved, `used` were needed.
     pub(super) fn correct(
         &self,
         limits: &ClientLimits,
-        (taken, reserved): (Time, u64),
+        reserved: ReservedTokens,
         used: u64,
         now: Time,
     ) {
+        let ReservedTokens { paid_at, tokens } = reserved;
         if let Some(tpm) = limits.tpm {
             let tpm = Gcra::per_minute(tpm);
-            self.tokens.correct(tpm, now, taken, reserved, used);
+            self.tokens.correct(tpm, now, paid_at, tokens, used);
         }
     }
 }
@@ -161,7 +170,7 @@ impl AtomicGcra {
         }
     }
 
-    /// What taking it would come to.
+    /// Whether [`take`](Self::take) would succeed; changes nothing.
     fn look(&self, rate: Gcra, amount: u64, now: Time) -> Result<(), Time> {
         let paid = Time::from_nanos(self.0.load(Ordering::Relaxed));
         rate.take(paid, now, amount).map(drop)

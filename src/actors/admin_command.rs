@@ -1,4 +1,4 @@
-//! What an operator may order: orders go to the supervisor, which hands them to the actor that they are for.
+//! The commands of an operator: they go to the supervisor, which hands each to the actor that it is for.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use ractor::{Actor, ActorId, ActorRef, SpawnErr};
 
 use super::handle::Handle;
-use super::handoff::{Leaves, Renew, StateHandoff, StateReceiver};
+use super::handoff::{OnEnd, Renew, StateHandoff, StateReceiver};
 use super::key::{KeyActor, KeyCore};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -72,7 +72,7 @@ impl<A, M, C> ActorSlot<A, M, C>
 where
     A: Actor<Msg = M, Arguments = StateHandoff<C>> + Renew<C> + Clone,
     M: ractor::Message,
-    C: Leaves,
+    C: OnEnd,
 {
     /// Spawns an incarnation; `None` while the last one has not left its state yet.
     async fn start(

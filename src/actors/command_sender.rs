@@ -1,4 +1,4 @@
-//! The way in for an operator's orders: sent until an actor has carried them out.
+//! Sends an operator's commands, again and again until an actor has carried them out.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Sends orders. Cheap to clone.
+/// Sends commands. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CommandSender {
     supervisor: Handle<SupervisorMessage>,
 }
 
-/// The actor does not run, and an order does not start it.
+/// The actor does not run, and a command does not start it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("its actor failed too often and is kept down: release it first")]
 pub struct ActorDown;
@@ -43,7 +43,7 @@ impl CommandSender {
         self.send(AdminCommand::Key(child, order)).await
     }
 
-    /// Orders a provider, likewise.
+    /// Sends a command to a provider, likewise.
     ///
     /// # Errors
     /// Its actor is down.

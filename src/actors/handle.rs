@@ -37,7 +37,7 @@ impl<M: Message> Handle<M> {
         let Some(Incarnation { actor, depth }) = current.as_deref() else {
             return Err(message);
         };
-        // Before it is there: it may be handled at once.
+        // Counted before it is sent: it may be handled at once.
         depth.sent();
         match actor.cast(message) {
             Ok(()) => Ok(()),

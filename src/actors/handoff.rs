@@ -1,21 +1,21 @@
 //! What an actor leaves to its next incarnation: its whole state, however it ended.
 //!
-//! ractor drops the state of an actor that panics or is killed. An [`StateHandoff`] turns that drop into a
+//! ractor drops the state of an actor that panics or is killed. A [`StateHandoff`] turns that drop into a
 //! hand-over, so that a crash loses neither cooldowns nor live leases nor waiting requests. The alternative,
 //! a published copy after each change, costs an allocation per message and still loses the last change.
 
 use tokio::sync::oneshot;
 
-/// State of an actor, when its incarnation ends.
-pub trait Leaves {
-    /// The incarnation that held it has ended, maybe by a panic in the middle of a message: what is published may be
-    /// brought in line with what is known without its mailbox. Changes no state.
-    fn left(&self) {}
+/// What an actor's state does when the incarnation that holds it ends.
+pub trait OnEnd {
+    /// The incarnation has ended, maybe by a panic in the middle of a message, and its mailbox is gone. Publishes anew what
+    /// messages in that mailbox would have changed, as far as the state shows it. Changes no state.
+    fn on_end(&self) {}
 }
 
 /// State that goes to its next incarnation when the actor that holds it ends.
 #[derive(Debug)]
-pub struct StateHandoff<T: Leaves> {
+pub struct StateHandoff<T: OnEnd> {
     value: Option<T>,
     successor: Option<oneshot::Sender<T>>,
 }
@@ -23,7 +23,7 @@ pub struct StateHandoff<T: Leaves> {
 /// Where the next incarnation finds the state of the one that is running.
 pub type StateReceiver<T> = oneshot::Receiver<T>;
 
-impl<T: Leaves> StateHandoff<T> {
+impl<T: OnEnd> StateHandoff<T> {
     /// State for an incarnation about to start, and the place where its successor finds it.
     pub fn new(value: T) -> (Self, StateReceiver<T>) {
         let (successor, receiver) = oneshot::channel();
@@ -40,10 +40,10 @@ impl<T: Leaves> StateHandoff<T> {
     }
 }
 
-impl<T: Leaves> Drop for StateHandoff<T> {
+impl<T: OnEnd> Drop for StateHandoff<T> {
     fn drop(&mut self) {
         if let (Some(value), Some(successor)) = (self.value.take(), self.successor.take()) {
-            value.left();
+            value.on_end();
             // There is no receiver when the whole tree goes down.
             drop(successor.send(value));
         }
@@ -61,7 +61,7 @@ pub(crate) trait Renew<C> {
 mod tests {
     use super::*;
 
-    impl Leaves for Vec<i32> {}
+    impl OnEnd for Vec<i32> {}
 
     #[test]
     fn a_panic_hands_the_state_on() {

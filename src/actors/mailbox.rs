@@ -27,12 +27,13 @@ impl Depth {
 pub struct Mailbox(ArcSwap<Depth>);
 
 impl Mailbox {
-    /// Messages that are still to be handled. Whoever sees that one is no more sees what its actor did before it said so.
+    /// Messages that are still to be handled. A reader that sees a message gone from the count also sees what the actor
+    /// published before it took the message off.
     pub fn depth(&self) -> i64 {
         self.0.load().0.load(Ordering::Acquire)
     }
 
-    /// A message that was sent is none of those any more.
+    /// A message that was sent has been handled.
     pub(crate) fn taken(&self) {
         self.0.load().0.fetch_sub(1, Ordering::Release);
     }

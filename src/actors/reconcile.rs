@@ -10,7 +10,7 @@ use super::child::Child;
 use super::child_slot::{ActorSlot, ChildSlot};
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::key::{self, KeyActor, KeyCore, KeyPort};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -93,6 +93,7 @@ pub(crate) fn reconcile(
             providers: BTreeMap::new(),
         },
     };
+    // Providers that are gone are stopped first, so that their keys are out before others get slots.
     let wanted = |name: &ProviderName| spec.providers.iter().any(|other| other.name == *name);
     let gone: Vec<ProviderName> = slots
         .keys()
@@ -140,6 +141,7 @@ fn stop(
         .map(|(place, slot)| retire(slots, difference, spec, name, place, slot.as_ref()?))
         .collect();
     let places = keys.len();
+    // The actor ends at once when no key is left, else it serves requests that may still use one.
     if keys.iter().all(Option::is_none) {
         let slot = slots.remove(&child);
         difference.leaving.extend(slot.map(|slot| (child, slot)));
@@ -201,6 +203,8 @@ struct Reconciling<'a> {
 impl<'a> Reconciling<'a> {
     fn reconcile(mut self, slots: &mut BTreeMap<Child, ChildSlot>, first_place: usize) {
         let child = Child::Provider(self.provider.name.clone());
+        // A provider that stays keeps its handle, status and ring; a new one gets them here, with empty places for the
+        // keys that an earlier provider of its name had.
         let present = match slots.get(&child) {
             Some(ChildSlot::Provider(post)) => {
                 let actor = &post.actor;
@@ -223,6 +227,7 @@ impl<'a> Reconciling<'a> {
             (handle, cell, ring)
         });
         cell.latency.configure(&self.provider.models);
+        // Statuses show the keys of this configuration only; the ring also has those that earlier requests may use.
         let keys = self.keys(slots, &handle, &cell, &ring.load());
         let present = |slot: &&KeySlot| slot.until.is_none();
         let cells = keys.iter().flatten().filter(present);
@@ -255,6 +260,7 @@ impl<'a> Reconciling<'a> {
         old: &KeyRing,
     ) -> Vec<Option<KeySlot>> {
         let settings = self.settings();
+        // Keys are the same when their material and the address are. What stays wanted after this loop is new.
         let mut wanted: Vec<Option<(usize, &Option<ApiKey>)>> =
             self.provider.keys.iter().enumerate().map(Some).collect();
         let mut keys = Vec::with_capacity(old.keys.len());
@@ -281,6 +287,7 @@ impl<'a> Reconciling<'a> {
                 keys.push(retire(slots, self.difference, self.spec, name, place, slot));
             }
         }
+        // New keys get new places behind the old ones, since places are not given out again.
         let recall = self.restored();
         for (at, material) in wanted.into_iter().flatten() {
             let recall = recall.and_then(|recall| recall.keys.get(at));
@@ -423,7 +430,7 @@ impl<'a> Reconciling<'a> {
 }
 
 /// The slot of a child that has not run yet: its first incarnation starts with `core`.
-pub(crate) fn post<A, M: ractor::Message, C: Leaves>(
+pub(crate) fn post<A, M: ractor::Message, C: OnEnd>(
     actor: A,
     handle: Handle<M>,
     core: C,

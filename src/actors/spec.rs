@@ -25,7 +25,7 @@ pub struct ProviderSpec {
     pub keys: Vec<Option<ApiKey>>,
     /// The order in which they take their turns.
     pub rotation: KeyRotation,
-    /// The models that the configuration names. Of others it is not kept how long they take: callers make them up.
+    /// The models that the configuration names. Latencies of other models are not kept, because callers make up names.
     pub models: Vec<ModelName>,
     /// What each key may do.
     pub limits: KeyLimits,

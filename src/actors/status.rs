@@ -201,8 +201,8 @@ impl KeyStatus {
         }
     }
 
-    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled that; while no
-    /// incarnation runs, the leases that end are subtracted here.
+    /// Live leases: a copy of the actor's own count. A lease that ended is in it until the actor has handled the end. While
+    /// no incarnation runs, each lease that ends is subtracted at once.
     pub fn in_flight(&self) -> u32 {
         low(self.in_flight.load(Ordering::Acquire))
     }
@@ -313,7 +313,7 @@ impl KeyStatus {
         self.view.store(Arc::new(view));
     }
 
-    /// The actor's part.
+    /// The actor's part: publishes its count of live leases.
     pub(crate) fn publish_in_flight(&self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX).min(LOW);
         let set = |known: u64| Some((known & !LOW) | count);
@@ -323,8 +323,8 @@ impl KeyStatus {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
     }
 
-    /// Another incarnation runs, and looks itself for leases that have ended: from now on none of those is subtracted that
-    /// found the last one gone.
+    /// Another incarnation runs, and counts the live leases anew. From now on, an end that could not be sent to the last
+    /// incarnation is not subtracted any more.
     pub(crate) fn begin_incarnation(&self) {
         self.in_flight.fetch_add(LOW + 1, Ordering::AcqRel);
     }
@@ -334,13 +334,15 @@ impl KeyStatus {
         self.in_flight.load(Ordering::Acquire) & !LOW
     }
 
-    /// A lease ended, and its end could not be sent to the incarnation of that number, since it had ended as well.
+    /// A lease ended, and its end could not be sent to the incarnation of that number, since it had ended as well. An end
+    /// that falls between the loss of that incarnation's mailbox and its [`OnEnd`](super::handoff::OnEnd) is left out there
+    /// and subtracted here too, so the count is one too low until the next incarnation counts anew.
     pub(crate) fn ended_unheard(&self, incarnation: u64) {
         let subtract = |known: u64| {
             let is_same = known & !LOW == incarnation;
             (is_same && known & LOW > 0).then(|| known - 1)
         };
-        // Another incarnation counts it itself.
+        // Another incarnation has counted anew, without this lease.
         let _ = self
             .in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract);

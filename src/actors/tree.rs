@@ -152,6 +152,7 @@ impl Drop for LeaveGuard<'_> {
 impl Tree {
     /// Spawns the supervisor and everything below it, and waits until all of it runs.
     pub async fn start(spec: TreeSpec) -> Self {
+        // Handles and statuses exist before the actors, so that each actor can be given those of the others.
         let router_cell = Arc::<RouterStatus>::default();
         let common = Common {
             router: Handle::vacant(&router_cell.mailbox),
@@ -181,6 +182,7 @@ impl Tree {
             common: common.clone(),
             restart: spec.restart,
         };
+        // The guardian spawns the supervisor, which spawns the rest.
         let (running, ready) = oneshot::channel();
         let core = SupervisorCore::new(slots);
         let guardian = guarded(guard(supervisor, core, supervisor_handle.clone(), running));
@@ -198,9 +200,9 @@ impl Tree {
         }
     }
 
-    /// Brings the running tree in line with another configuration: new providers and keys take part at once, those
-    /// that are gone get nothing more and end with their last lease, and what stays keeps its cooldowns, counts and
-    /// breakers. Clock, chaos and restart policy stay as they were.
+    /// Brings the running tree in line with another configuration: new providers and keys take part at once, those that
+    /// are gone get nothing more and end with their last lease, and what stays keeps its cooldowns, counts and
+    /// breakers. Clock, fault hook and restart policy stay as they were.
     pub async fn apply(&self, spec: &TreeSpec) {
         loop {
             let (reply, done) = oneshot::channel();
@@ -208,12 +210,12 @@ impl Tree {
             if self.supervisor.send(message).is_ok() && done.await.is_ok() {
                 return;
             }
-            // The supervisor failed over it: its next incarnation sees it through.
+            // The supervisor failed while it applied the specification: its next incarnation finishes that.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// The way in for an operator's orders.
+    /// The sender of an operator's commands.
     pub fn operator(&self) -> CommandSender {
         CommandSender::new(self.supervisor.clone())
     }

@@ -26,12 +26,12 @@ impl AdminRefusal {
         }
     }
 
-    /// What was sent means nothing.
+    /// The request is invalid.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
     }
 
-    /// As many of these are under way as may be.
+    /// The limit of concurrent requests of this kind is reached.
     pub(super) fn too_many(code: &'static str, message: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }

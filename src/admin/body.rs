@@ -14,9 +14,9 @@ use crate::config;
 use crate::domain::ids::ModelName;
 use crate::domain::persisted::HELD_MAX;
 
-/// Larger bodies are no orders.
+/// Commands are smaller than this.
 const LARGEST: usize = 64 * 1024;
-/// A body that takes longer is given up.
+/// A body that takes longer is refused.
 const SLOWEST: Duration = Duration::from_secs(10);
 /// Bodies that are read at the same time: slow ones never take all connections.
 static BODIES: Semaphore = Semaphore::const_new(64);
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequest<S> for BodyFields {
             return Err(AdminRefusal::new(status, "content_type", message));
         }
         let body = request.into_body();
-        // Orders without a body, which most are, need no place.
+        // Commands without a body, which most are, need no place.
         let place = (!body.is_end_stream()).then(|| BODIES.try_acquire());
         if let Some(Err(_)) = place {
             let message = "too many bodies of orders are on their way: retry later";

@@ -23,7 +23,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 struct EventSubscription {
     reader: FeedReader<'static>,
-    /// To be sent first.
+    /// The item that is sent first.
     first: Vec<Event>,
     halt: Abort,
     /// Held for its effect: the stream counts until this is dropped.

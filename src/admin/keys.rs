@@ -1,4 +1,4 @@
-//! Orders to keys and providers. Each may be given twice; the answer is the state that it led to.
+//! Commands to keys and providers. Each is idempotent; the answer is the state that it led to.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::domain::ids::{KeyId, ProviderName};
 type CommandResult = Result<Response, AdminRefusal>;
 type By<T> = Result<Path<T>, PathRejection>;
 
-/// What may be ordered.
+/// The commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verb {
     Hold,

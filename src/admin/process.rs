@@ -1,4 +1,4 @@
-//! Orders to the process: read the configuration again, end, log more or less.
+//! Commands to the process: read the configuration again, end, log more or less.
 
 use std::sync::Arc;
 
@@ -47,9 +47,9 @@ pub(super) async fn drain(
     fields: BodyFields,
 ) -> ProcessResult {
     fields.finish()?;
-    // Twice is no reason to hurry: only a signal is.
+    // A second command changes nothing; only a second signal ends the process at once.
     if !admin.is_draining() {
-        // One that takes no more orders is ending already, which is what is wanted.
+        // A process that takes no more commands is ending already.
         let _ = admin.order_drain().await;
     }
     let body = Json(json!({"status": "draining"}));

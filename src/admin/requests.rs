@@ -27,7 +27,7 @@ const USUAL: usize = 100;
 /// The largest `limit`.
 const MOST: usize = 1000;
 
-/// What of the list is wanted.
+/// The parameters of the list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestFilter {
@@ -96,7 +96,7 @@ pub(super) async fn one(
     };
     let look = ClockReading::at(admin.clock);
     let mut whole = summary(&one, look);
-    whole.extend(story(&one.record, look));
+    whole.extend(attempts_of(&one.record, look));
     Ok(Json(Value::Object(whole)).into_response())
 }
 
@@ -125,7 +125,7 @@ fn summary(one: &NumberedRequest, look: ClockReading) -> Map<String, Value> {
     }))
 }
 
-fn story(request: &RequestRecord, look: ClockReading) -> Map<String, Value> {
+fn attempts_of(request: &RequestRecord, look: ClockReading) -> Map<String, Value> {
     let names = |chain: &Chain| -> Vec<String> {
         let upstreams = chain.upstreams.iter();
         upstreams.map(ToString::to_string).collect()

@@ -26,7 +26,7 @@ pub struct AdminState {
     now: ArcSwap<CurrentConfig>,
     last_reload: ArcSwapOption<LastReload>,
     draining: AtomicBool,
-    /// When it comes, streams of events end.
+    /// Ends the streams of events at the end of the process.
     pub abort: Abort,
     pub(super) clock: Clock,
     pub(super) dispatcher: TreeClient,
@@ -96,7 +96,7 @@ pub struct LastReload {
     pub reloaded: Reloaded,
 }
 
-/// The process is ending and takes no more orders.
+/// The process is ending and takes no more commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ShuttingDown;
 

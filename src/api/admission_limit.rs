@@ -1,5 +1,5 @@
-//! The bound at the door: how many requests may be inside at once. Mailboxes below have no bound, so this
-//! is where overload stops, before any message is sent.
+//! The limit of requests in flight. Mailboxes below have no bound, so this is where overload stops, before any message
+//! is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::domain::error_code::ErrorCode;
 /// What an overloaded or draining process asks callers to wait.
 pub(super) const COME_BACK: Duration = Duration::from_secs(1);
 
-/// Counts the requests inside. Clones count together.
+/// Counts the requests in flight. Clones count together.
 #[derive(Clone, Debug)]
 pub struct AdmissionLimit {
     in_flight: Arc<AtomicUsize>,
@@ -28,7 +28,7 @@ pub(super) struct AdmissionPermit {
 }
 
 impl AdmissionLimit {
-    /// A door for at most `most` requests at once.
+    /// A limit of `most` requests at once.
     pub fn new(most: usize) -> Self {
         Self {
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -65,7 +65,7 @@ impl AdmissionLimit {
         client.read().map(Some).ok_or_else(|| full_of(client))
     }
 
-    /// Lets one of `client` in, unless it is full.
+    /// Admits a request of `client`, unless the limit is reached.
     pub(super) fn enter(&self, client: Option<&Client>) -> Result<AdmissionPermit, ApiError> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let mut place = AdmissionPermit {

@@ -149,6 +149,7 @@ async fn admit(
     if api.abort.is_on() {
         return Err(draining());
     }
+    // What the head tells is checked before the body is read, which costs memory and time.
     let client = identify(serving, &head.uri, &head.headers)?;
     caller.client.clone_from(&client);
     let reads = api.admission.look(client.as_deref())?;
@@ -156,6 +157,8 @@ async fn admit(
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let unsupported = request_headers::unsupported(&head.headers)?;
     let affinity = request_headers::affinity(&head.headers)?;
+    // The deadline is not known before the body is, since only the body says whether a stream is asked for: the shorter
+    // one bounds the reading.
     let reading = read(operation, serving, &head.headers, body);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();

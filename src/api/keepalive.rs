@@ -65,6 +65,7 @@ async fn step(
                 result = &mut running => result,
                 () = tokio::time::sleep(every) => return Some((comment(), KeepalivePhase::Waiting(running))),
             };
+            // The 200 has gone out: an error can only be an event now.
             let nothing = Progress::default();
             let caller = dialects::caller(operation);
             match result {

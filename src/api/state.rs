@@ -20,7 +20,7 @@ pub struct Api {
     /// Limits the requests in flight.
     pub admission: AdmissionLimit,
     draining: AtomicBool,
-    /// When it comes, what is still under way ends.
+    /// Ends what is still under way at the end of the process.
     pub abort: Abort,
 }
 

@@ -62,7 +62,7 @@ impl AdminListenOptions {
             connections: &self.connections,
             tls: self.tls.as_ref().filter(|_| encrypted),
             file: &self.file,
-            // Two processes behind one port would take each other's orders.
+            // Two processes behind one port would get each other's commands.
             reuse: self.reuse && matches!(listen, Listen::Unix(_)),
             passed,
         };
@@ -119,9 +119,8 @@ impl BoundAdmin {
     /// Serves, and goes on trying to get what was taken.
     pub(super) fn serve(self, admin: &Arc<AdminState>) -> RunningAdmin {
         let (drain, shutdown) = Drain::new();
-        let mut addresses = Vec::new();
         for (listener, unix) in self.listeners {
-            addresses.push(serve(listener, unix, admin, &shutdown));
+            serve(listener, unix, admin, &shutdown);
         }
         let late = self.taken.into_iter().map(|listen| {
             let address = listen.to_string();
@@ -142,7 +141,6 @@ impl BoundAdmin {
         });
         RunningAdmin {
             late: late.collect(),
-            addresses,
             drain,
             settings: self.settings,
         }
@@ -153,12 +151,7 @@ fn is_unix(listen: &Listen) -> bool {
     matches!(listen, Listen::Unix(_))
 }
 
-fn serve(
-    listener: Listener,
-    unix: bool,
-    admin: &Arc<AdminState>,
-    shutdown: &ShutdownHandle,
-) -> String {
+fn serve(listener: Listener, unix: bool, admin: &Arc<AdminState>, shutdown: &ShutdownHandle) {
     let address = listener.address();
     let tls = listener.is_encrypted();
     tracing::info!(address, tls, listener = "admin", "listening");
@@ -168,23 +161,16 @@ fn serve(
     };
     let front = AdminService::new(Arc::clone(admin), entrance);
     task::detach(listener.serve(front, shutdown.clone()));
-    address
 }
 
 /// The admin listener that serves.
 pub(super) struct RunningAdmin {
     late: Vec<TaskGuard>,
-    addresses: Vec<String>,
     drain: Drain,
     settings: config::AdminConfig,
 }
 
 impl RunningAdmin {
-    /// Its real addresses, but for those that became free later.
-    pub(super) fn addresses(&self) -> &[String] {
-        &self.addresses
-    }
-
     /// What is known from now on under this configuration, and whether something of it takes a restart.
     pub(super) fn reload(
         &self,

@@ -51,6 +51,7 @@ pub(super) fn endpoints(
         negative_ttl,
         max_stale,
     });
+    // Clients keep the resolver that they were made with, so a change of `dns` makes all of them anew.
     let before = before.filter(|(before, _)| before.server.dns == config.server.dns);
     let server = &config.server;
     // Another word on it takes a restart.
@@ -59,6 +60,7 @@ pub(super) fn endpoints(
     });
     let mut endpoints = HashMap::new();
     for provider in &config.providers {
+        // Connections are kept where the calls go the same way.
         let kept = before.and_then(|(config, dispatch)| {
             let same = |other: &&ProviderConfig| {
                 other.name == provider.name && is_same_way(other, provider)
@@ -249,7 +251,7 @@ fn mocked(upstream: impl Transport + 'static, provider: &ProviderConfig) -> Arc<
     ))
 }
 
-/// What `book` says of the configured providers and keys, and by which marks they are known in it.
+/// The restored state of the configured providers and keys, and the fingerprints by which it names them.
 pub(super) fn restored(
     config: &Config,
     marker: &Fingerprinter,
@@ -314,7 +316,14 @@ pub(super) fn tree_spec(
     }
 }
 
-/// Everything that may be asked for by name, in OpenAI's list.
+/// What every configuration of a process shares.
+#[derive(Clone, Copy)]
+pub(super) struct ProcessParts<'a> {
+    pub(super) clock: Clock,
+    pub(super) abort: &'a Abort,
+    pub(super) recorder: &'a Arc<Recorder>,
+}
+
 /// What requests share under this configuration.
 pub(super) fn dispatch(
     config: &Config,
@@ -322,8 +331,13 @@ pub(super) fn dispatch(
     dispatcher: TreeClient,
     endpoints: HashMap<ProviderName, Arc<Endpoint>>,
     before: Option<&Dispatch>,
-    (clock, halt, recorder): (Clock, &Abort, &Arc<Recorder>),
+    process: ProcessParts<'_>,
 ) -> Dispatch {
+    let ProcessParts {
+        clock,
+        abort,
+        recorder,
+    } = process;
     let known = before.and_then(|before| before.hedge_controller.as_ref());
     Dispatch {
         generation,
@@ -338,7 +352,7 @@ pub(super) fn dispatch(
         cache: None,
         policies: config.policies.clone(),
         clock,
-        abort: halt.clone(),
+        abort: abort.clone(),
         recorder: Arc::clone(recorder),
         affinity: match before {
             Some(before) => before.affinity.clone(),

@@ -18,7 +18,7 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// Another configuration would let anyone in at an address that stays as it is.
+    /// Another configuration would let anyone call at an address that stays bound.
     #[error(
         "{address} stays bound until a restart, can be reached from outside, and nobody would have to identify: keep \
          `clients`, set server.insecure_open: true, or restart with another server.listen"

@@ -13,7 +13,6 @@ use crate::runtime::{descriptors, task};
 
 /// The listeners of the process.
 pub(super) struct RunningListeners {
-    addresses: Vec<String>,
     tls: Option<Arc<Tls>>,
     /// Where callers from outside may be let in, and whether they are encrypted.
     outside: Vec<(Listen, bool)>,
@@ -64,6 +63,7 @@ impl RunningListeners {
                 source,
             })?);
         }
+        // Only when every address is bound, a Unix socket is taken from another process.
         for listener in &mut bound {
             let taken = listener.take_place();
             taken.map_err(|source| StartError::Bind {
@@ -76,11 +76,6 @@ impl RunningListeners {
             tls,
             server: server.clone(),
         })
-    }
-
-    /// The bound addresses.
-    pub(super) fn addresses(&self) -> &[String] {
-        &self.addresses
     }
 
     /// Reads the certificates of another configuration, and looks whether that would let anyone in from outside:
@@ -118,6 +113,7 @@ impl RunningListeners {
         if server.listen != before.listen {
             needs_restart.push("server.listen has changed".to_owned());
         }
+        // Compared without what a reload takes over: the time for bodies, and certificates.
         let but_body_and_tls = |listeners: &Listeners| {
             let mut rest = listeners.clone();
             rest.connections.body = std::time::Duration::ZERO;
@@ -164,18 +160,16 @@ impl BoundListeners {
     /// Starts to serve requests.
     pub(super) fn serve(self, api: &Arc<Api>) -> RunningListeners {
         let (drain, shutdown) = Drain::new();
-        let mut addresses = Vec::new();
         let mut outside = Vec::new();
         for listener in self.listeners {
             let address = listener.address();
             let tls = listener.is_encrypted();
             tracing::info!(address, tls, listener = "data", "listening");
-            let real = Listen::Tcp(address.clone());
+            let real = Listen::Tcp(address);
             let real_is_local = real.is_local();
             if !listener.is_unix() && !real_is_local {
                 outside.push((real, tls));
             }
-            addresses.push(address);
             let entrance = DataConnectionInfo {
                 unix: listener.is_unix(),
                 local: real_is_local,
@@ -186,7 +180,6 @@ impl BoundListeners {
             );
         }
         RunningListeners {
-            addresses,
             outside,
             identified: identified(&self.server),
             tls: self.tls,

@@ -94,7 +94,7 @@ fn in_conventions(provider: &ProviderConfig) -> metrics::ProviderLabels {
     }
 }
 
-/// Looks at the parts. They own what owns this, so it holds on to none of them.
+/// Reads the state of the parts, by weak references: the parts own what owns this.
 pub(super) fn look(api: &Arc<Api>, admin: &Arc<AdminState>) -> StateObserver {
     let (api, admin) = (Arc::downgrade(api), Arc::downgrade(admin));
     Box::new(move || state(&api, &admin).unwrap_or_default())

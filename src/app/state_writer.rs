@@ -131,7 +131,7 @@ impl StateWriter {
     ) -> BTreeMap<ProviderName, RestoredProvider> {
         let (reply, book) = oneshot::channel();
         drop(self.asks.send(StoreRequest::Recall(reply)));
-        // Without an answer nothing is known, but keys still have their marks.
+        // Without an answer nothing is known, but keys still have their fingerprints.
         let book = book.await.unwrap_or_default();
         assemble::restored(config, &self.fingerprinter, &book)
     }
@@ -146,7 +146,7 @@ impl StateWriter {
     }
 }
 
-/// What came of a piece of work on the file.
+/// The result of a piece of work on the file.
 enum Done {
     Written(Store, std::io::Result<()>),
     /// The store, with the last state of the process before if this one now holds the lock.
@@ -162,7 +162,7 @@ struct StateWriterTask {
     /// What was seen last. Being held, no address can be given to another view.
     keys: HashMap<Fingerprint, (Arc<KeySnapshot>, Arc<Vec<PersistedLimit>>)>,
     providers: HashMap<Fingerprint, Arc<ProviderSnapshot>>,
-    /// The book says something else than the file.
+    /// The snapshot differs from the file.
     is_new: bool,
     failing: bool,
     dispatcher: TreeClient,
@@ -260,7 +260,7 @@ impl StateWriterTask {
         (self.keys, self.providers) = (keys, providers);
     }
 
-    /// Begins to write the book, when that is news and this process's business.
+    /// Begins to write the snapshot, when it differs from the file and this process holds the lock.
     fn write(&mut self) -> Option<JoinHandle<Done>> {
         if !self.is_new || !self.store.as_ref().is_some_and(Store::is_held) {
             return None;
@@ -319,7 +319,7 @@ impl StateWriterTask {
 
     fn written(&mut self, store: &Store, written: std::io::Result<()>) {
         let path = store.path().display();
-        // What is not written is still news.
+        // What was not written has to be written later.
         self.is_new |= written.is_err();
         let failed = std::mem::replace(&mut self.failing, written.is_err());
         match written {

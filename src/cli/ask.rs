@@ -12,7 +12,7 @@ use crate::config::Listen;
 pub(super) struct Asking {
     /// The whole request, which must say `connection: close`.
     pub(super) request: Vec<u8>,
-    /// For everything: name resolution, connecting, and the whole answer.
+    /// The time for name resolution, connecting and the whole answer together.
     pub(super) timeout: Duration,
     /// In bytes, head included.
     pub(super) longest: u64,

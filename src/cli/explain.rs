@@ -85,6 +85,7 @@ fn table(explained: &Value) -> String {
             rows.push([name, verdict(key), left(key), String::new()]);
         }
     }
+    // Columns as wide as their widest cell; the last one is free.
     let width = |column: usize| {
         let statuses = rows.iter().filter_map(|row| row.get(column));
         statuses.map(|cell| cell.chars().count()).max().unwrap_or(0)

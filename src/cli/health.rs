@@ -12,7 +12,7 @@ use super::exit::{complain, say_json, surroundings};
 use crate::app;
 use crate::config::{self, ConfigErrors, Listen, LoadRequest};
 
-/// For everything: name resolution, connecting, and the whole answer.
+/// The time for name resolution, connecting and the whole answer together.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Health answers are a few hundred bytes.
 const LONGEST_ANSWER: u64 = 16 * 1024;

@@ -42,7 +42,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// How long the screen may take to restore the terminal after it was asked to end.
 const GRACE: Duration = Duration::from_millis(400);
 
-/// Why there is nothing to be seen.
+/// Why the screen cannot be shown.
 #[derive(Debug, thiserror::Error)]
 enum TopError {
     #[error("`top` needs a terminal; for a script there is GET /admin/v1/state")]
@@ -148,7 +148,7 @@ fn stay(
         model.age = age(&clock, heard);
         model.page = draw::page(terminal.get_frame().area(), model.pane);
         terminal.draw(|frame| draw::draw(frame, model, look))?;
-        // All that was typed, then one look.
+        // All keys that were typed are handled before the screen is drawn once.
         let mut wait = BEAT;
         while event::poll(wait)? {
             wait = Duration::ZERO;
@@ -173,7 +173,7 @@ fn age(clock: &Clock, heard: Time) -> f64 {
     clock.now().since(heard).as_secs_f64()
 }
 
-/// What ends it from outside.
+/// What ends the program from outside.
 struct ExitSignals {
     terminate: Signal,
     interrupt: Signal,

@@ -164,10 +164,11 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
             .allow
             .map_or_else(Allow::everything, |names| Allow::only(names.0.0)),
         limits: ClientLimits {
-            rpm: either((limits.rpm, raw.rpm), "rpm", path, report),
-            tpm: either((limits.tpm, raw.tpm), "tpm", path, report),
+            rpm: either(limits.rpm, raw.rpm, "rpm", path, report),
+            tpm: either(limits.tpm, raw.tpm, "tpm", path, report),
             max_in_flight: either(
-                (limits.max_in_flight, raw.max_in_flight),
+                limits.max_in_flight,
+                raw.max_in_flight,
                 "max_in_flight",
                 path,
                 report,
@@ -180,17 +181,18 @@ fn one(raw: RawClient, path: &str, context: &Context<'_>, report: &mut Report) -
 
 /// The value of a limit that may be written in one of two places.
 fn either<T>(
-    values: (Option<T>, Option<T>),
+    in_limits: Option<T>,
+    beside: Option<T>,
     name: &str,
     path: &str,
     report: &mut Report,
 ) -> Option<T> {
-    if values.0.is_some() && values.1.is_some() {
+    if in_limits.is_some() && beside.is_some() {
         let message = format!("means the same as limits.{name}");
         let place = format!("{path}.{name}");
         report.problem(&place, message, "remove one of the two");
     }
-    values.0.or(values.1)
+    in_limits.or(beside)
 }
 
 /// Warns of allowed targets that nothing is called.

@@ -41,6 +41,7 @@ pub(super) fn resolve(
     let Some(name) = name(raw.name.take(), path, report) else {
         return Outcome::Nameless;
     };
+    // Where it is: typed, else as the catalogue says.
     let entry = catalog::find(&name);
     let own_url = raw.base_url.is_some();
     let dialect = raw
@@ -56,6 +57,7 @@ pub(super) fn resolve(
     });
     let allow_link_local = raw.allow_link_local.unwrap_or_default();
     let endpoint = endpoint(raw.base_url.take(), &name, entry, dialect, path, report);
+    // Its keys: typed, else from its variables.
     let variables = match entry {
         _ if !dialect.is_remote() => Vec::new(),
         Some(entry) => entry.variables(),

@@ -14,6 +14,7 @@ pub(super) fn keys_of(
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<KeyConfig>, bool) {
+    // Keys may be typed, in named variables and in files; all of them count.
     let mut keys = written_keys(raw, path, report);
     if let Some(names) = raw.api_key_env.take().map(|names| names.0) {
         names.iter().for_each(|name| report.suspect(name));
@@ -51,6 +52,7 @@ pub(super) fn keys_of(
             Err(error) => report.problem(&place, format!("{file} can't be read: {error}"), ""),
         }
     }
+    // Where none is named, the usual variables of the provider are looked at.
     if keys.is_empty() && context.with_environment {
         keys = context.keys(variables, report);
     }

@@ -48,6 +48,7 @@ pub(super) fn resolve(
     let state_path = state::path(raw.state, context);
     let telemetry = telemetry_policy(raw.telemetry, context, &mut report);
 
+    // Providers, before the chains that name them.
     let cooldowns = llm
         .cooldown
         .map(|cooldowns| cooldowns.0)
@@ -60,6 +61,8 @@ pub(super) fn resolve(
         });
     }
 
+    // Local built-in providers need no key, so they are added only where something names them; then names are looked up
+    // among all.
     let known = NameTable::of(&placed);
     let virtuals = llm.r#virtual.unwrap_or_default();
     let named = llm.default_model.filter(|name| !name.trim().is_empty());
@@ -77,6 +80,7 @@ pub(super) fn resolve(
     check_any(&placed, &mut report);
     warn_of_notes(&placed, &mut report);
 
+    // The graph of targets; what is wrong in it is reported with everything else.
     outbound::settle(&mut placed, llm.proxy, &mut report);
     let entries: Vec<ProviderEntry> = placed.iter().map(entry).collect();
     let targets = Targets::build(&entries, &chains, default_model.as_deref());

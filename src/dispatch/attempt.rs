@@ -207,6 +207,7 @@ impl Attempt<'_> {
         let wall = self.times.clock.wall();
         let mut answered = self.times.tried.answered();
         let mut dropped = self.dropped.clone();
+        // A 2xx may still be a failure: an error inside, another form than asked for, or no translation.
         let failure = if is_success(status) {
             match self
                 .exchange
@@ -250,6 +251,7 @@ impl Attempt<'_> {
         } else {
             status
         };
+        // The answer is kept: it may go back if no other upstream serves.
         let failure = stamped(failure, status);
         let whole = FullResponse {
             status: relayed,

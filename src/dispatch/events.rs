@@ -112,6 +112,7 @@ async fn look_inside(
     let mut chunks = Vec::new();
     let mut start = BytesMut::new();
     let mut turn = YieldBudget::default();
+    // Reads until the beginning decides. What was read is put in front of the body again.
     let found = loop {
         if let Some(found) = looks_like_events(&start) {
             break found;
@@ -274,6 +275,7 @@ impl Events {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            // First the events that have come.
             match self.splitter.next_event() {
                 Ok(Some(mut event)) => {
                     self.seen = self.seen.saturating_add(event.raw.len());
@@ -294,6 +296,7 @@ impl Events {
                 Ok(None) => return Poll::Ready(Some(Err(StreamFault::NoRoom))),
                 Err(error) => return Poll::Ready(Some(Err(StreamFault::NotEvents(error)))),
             }
+            // Then compressed bytes, a piece at a time.
             if !self.packed.is_empty() {
                 match self.decode() {
                     Ok(chunk) => self.splitter.push(chunk),
@@ -305,6 +308,7 @@ impl Events {
             if self.ended {
                 return Poll::Ready(self.splitter.finish().map(|event| Ok(completed(event))));
             }
+            // Last the connection.
             let Poll::Ready(chunk) = Pin::new(&mut self.body).poll_next(cx) else {
                 self.quiet.told = false;
                 return Poll::Pending;

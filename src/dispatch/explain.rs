@@ -64,11 +64,11 @@ pub enum Fate {
     },
     /// The request would be refused.
     Refused {
-        /// with this code,
+        /// The error code.
         code: ErrorCode,
-        /// this message,
+        /// The message.
         message: String,
-        /// and this hint when to retry.
+        /// When to retry, if that helps.
         retry_after: Option<Duration>,
     },
 }

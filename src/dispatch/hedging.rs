@@ -167,7 +167,7 @@ struct Race<'r, 's> {
 }
 
 impl<'r> Race<'r, '_> {
-    /// The attempt that is given, and others beside it: one at a time, when an alarm says so. When one of two fails the
+    /// The attempt that is given, and others beside it: one at a time, when a timer is due. When one of two fails the
     /// other goes on, and may be joined again.
     async fn run(
         &mut self,
@@ -194,7 +194,7 @@ impl<'r> Race<'r, '_> {
         }
     }
 
-    /// The attempt's time alone: until it is over, or one of the alarms finds it company.
+    /// The attempt's time alone: until it is over, or a timer starts a second attempt.
     async fn alone(&mut self, flight: &mut Flight<'r>, alarms: &[Alarm]) -> SoloOutcome<'r> {
         let hurries = alarms
             .iter()

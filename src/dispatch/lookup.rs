@@ -59,7 +59,7 @@ impl RequestRun {
     }
 }
 
-/// Puts a whole answer that goes back into the place that was noted for it, if it is a good one.
+/// Gives a whole answer that goes back to the cache, if the request has a place there and the answer is good.
 pub(super) fn keep(pending: Option<Box<dyn PendingAnswer>>, answer: &ProxyResponse) {
     let is_good = (200..300).contains(&answer.status);
     if let (Some(pending), AnswerBody::Full(body), true) = (pending, &answer.body, is_good) {

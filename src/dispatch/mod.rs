@@ -6,6 +6,8 @@ mod active_stream;
 mod admission;
 mod answer;
 mod attempt;
+#[cfg(test)]
+mod bench;
 mod body;
 mod call_headers;
 mod counting;

@@ -103,12 +103,12 @@ impl Relay {
         }
         let clock = dispatch.clock;
         let now = clock.now();
-        let story = &run.state.trace;
+        let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
             .counted_in(&dispatch.buffers)
-            .telling(story.content.is_some())
-            .charging(story.charge.as_ref())
+            .telling(trace.content.is_some())
+            .charging(trace.charge.as_ref())
             .numbering(caller.repeats_progress(request.operation));
         for raw in std::mem::take(&mut live.held) {
             outbox.push(live.fit_event(RawEvent { raw }), now);
@@ -189,7 +189,7 @@ impl Relay {
         }
     }
 
-    /// All of the answer is there.
+    /// The answer is complete.
     fn complete(&mut self) {
         let good = Failure::new(Class::Success, "");
         self.close(&good, RequestEnd::Answered(200), None);
@@ -210,10 +210,10 @@ impl Relay {
                 None => None,
             };
             let all = usage.map_or(self.before, |usage| self.before.plus(usage));
-            let story = &mut run.state.trace;
-            story.usage = Some(all).filter(|all| *all != Usage::default());
-            story.ending = Some(ending);
-            story.told(self.send_buffer.spoken());
+            let trace = &mut run.state.trace;
+            trace.usage = Some(all).filter(|all| *all != Usage::default());
+            trace.ending = Some(ending);
+            trace.told(self.send_buffer.spoken());
             if let Some(live) = &mut live {
                 let record = live.record(how, self.clock.now());
                 let attempts = &mut run.state.attempts;
@@ -382,7 +382,7 @@ impl Relay {
         self.cut(StreamAbort::broken(class_of(fault)));
     }
 
-    /// A timer fired: is anything over?
+    /// A timer fired: checks each limit.
     fn timed_out(&mut self) {
         let now = self.clock.now();
         self.send_buffer.release(now);
@@ -445,6 +445,7 @@ impl Relay {
         if let Some(run) = self.run.as_ref().filter(|_| self.seals) {
             run.learn_sealed(live.key(), &event.raw);
         }
+        // The upstream broke off with an error: its own words go to the caller, in the caller's form.
         if let Some(error) = said.error {
             let failure = classify::classify_inband(
                 &live.endpoint.kind,
@@ -462,9 +463,11 @@ impl Relay {
             return self.cut(StreamAbort::said(&failure, own));
         }
         self.drains = said.done;
+        // An end mark before the answer is complete is a cut.
         if said.done && !live.finish().may_end(self.terms.wanted) {
             return self.cut(StreamAbort::unfinished());
         }
+        // What goes out: translated, and of a rescued answer only what is new.
         let was_empty = self.send_buffer.due().is_none();
         for event in live.outgoing(unspoken(event, &said)) {
             if !self.pass_on(event, now) {
@@ -487,9 +490,9 @@ impl Drop for Relay {
         // The caller left, or was away at the deadline: the lease, dropped with this, settles itself as cancelled.
         if let (Some(live), Some(run)) = (&mut self.stream, &mut self.run) {
             run.state.attempts.ended(live.left(self.clock.now()));
-            let story = &mut run.state.trace;
-            story.told(self.send_buffer.spoken());
-            story.usage = live.usage.map(|usage| self.before.plus(usage));
+            let trace = &mut run.state.trace;
+            trace.told(self.send_buffer.spoken());
+            trace.usage = live.usage.map(|usage| self.before.plus(usage));
         }
     }
 }

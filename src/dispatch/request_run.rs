@@ -55,7 +55,7 @@ pub(super) struct RunState {
 }
 
 impl RequestRun {
-    /// Of a request that was admitted, and all there at `complete`.
+    /// The run of an admitted request, whose body was complete at `complete`.
     pub(super) fn new(
         dispatch: &Arc<Dispatch>,
         mut request: Request,
@@ -73,7 +73,7 @@ impl RequestRun {
         let candidates = dispatch.candidates(&chain);
         let attempts = Attempts::new(policy, limits.deadline, 0, candidates);
         let Admitted { target, charge, .. } = admitted;
-        let story = RequestTrace::new(dispatch, &request, target, charge, complete);
+        let trace = RequestTrace::new(dispatch, &request, target, charge, complete);
         Self {
             context: RequestContext {
                 dispatch: Arc::clone(dispatch),
@@ -87,7 +87,7 @@ impl RequestRun {
                 prefers: None,
                 sealed_by: None,
                 pending: None,
-                trace: story,
+                trace,
             },
         }
     }
@@ -100,13 +100,11 @@ impl RequestRun {
             chain,
         } = &self.context;
         let RunState {
-            attempts,
-            trace: story,
-            ..
+            attempts, trace, ..
         } = &mut self.state;
-        story.ending = Some(RequestEnd::Failed(verdict.code));
+        trace.ending = Some(RequestEnd::Failed(verdict.code));
         let now = dispatch.clock.now();
-        let refused = story.refused.as_ref();
+        let refused = trace.refused.as_ref();
         let declined = refused.map_or(&[][..], |(_, refused)| &refused.declined);
         let closed = attempts.ask().closed;
         let skipped = skipped(&chain.upstreams, &closed, declined, attempts.records());
@@ -200,10 +198,10 @@ impl Drop for RequestRun {
             request,
             chain,
         } = &mut self.context;
-        let story = &mut self.state.trace;
+        let trace = &mut self.state.trace;
         let now = dispatch.clock.now();
         let mut records = self.state.attempts.take_records();
-        for under_way in story.current.iter_mut().filter_map(Option::take) {
+        for under_way in trace.current.iter_mut().filter_map(Option::take) {
             records.push(AttemptRecord {
                 ended: now,
                 ..Arc::unwrap_or_clone(under_way)
@@ -211,10 +209,10 @@ impl Drop for RequestRun {
         }
         let halted = dispatch.abort.is_on();
         if !halted {
-            story.ending = story.ending.or_else(|| story.overdue(request, now));
+            trace.ending = trace.ending.or_else(|| trace.overdue(request, now));
         }
-        story.settle(&records, now);
-        let (outcome, status) = story.outcome(halted);
+        trace.settle(&records, now);
+        let (outcome, status) = trace.outcome(halted);
         let recorded = Ended {
             id: Arc::clone(&request.id),
             client: request
@@ -223,20 +221,20 @@ impl Drop for RequestRun {
                 .map(|client| Arc::clone(client.name())),
             operation: request.operation,
             stream: request.doc.stream(),
-            target: std::mem::take(&mut story.target),
+            target: std::mem::take(&mut trace.target),
             chain: Some(Arc::clone(chain)),
             outcome,
             status,
             attempts: records,
-            refused: story.refused.take(),
-            lookup: story.lookup,
+            refused: trace.refused.take(),
+            lookup: trace.lookup,
             started: request.arrived,
-            complete: story.complete,
+            complete: trace.complete,
             ended: now,
-            first_token: story.first_token,
-            usage: story.usage,
+            first_token: trace.first_token,
+            usage: trace.usage,
             trace: request.trace.take(),
         };
-        dispatch.recorder.record(recorded, story.content.take());
+        dispatch.recorder.record(recorded, trace.content.take());
     }
 }

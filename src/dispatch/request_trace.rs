@@ -25,7 +25,7 @@ pub(super) enum RequestEnd {
     Cut(ErrorCode),
 }
 
-/// What becomes known of one request.
+/// The facts of one request, as they become known.
 #[derive(Debug)]
 pub(super) struct RequestTrace {
     /// What the client was charged.

@@ -159,6 +159,7 @@ impl StreamSearch<'_> {
             let model = lease.upstream().model.as_str();
             continued(endpoint, &request.doc, model, &self.sent, prefill)
         });
+        // Where no continuation can be asked for, the request starts again.
         let (how, why) = match &continued {
             Some((_, prefill)) => {
                 let echoed = prefill.form == Prefill::PrefixEchoed;

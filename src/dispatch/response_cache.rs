@@ -48,9 +48,9 @@ pub struct StoredResponse {
     pub headers: HeaderMap,
     /// The body, encoded as the headers say.
     pub body: Bytes,
-    /// Who answered.
+    /// The upstream that answered.
     pub upstream: Upstream,
-    /// With which key.
+    /// The key of the attempt.
     pub key: KeyId,
     /// The fields that were left out on the way to the upstream and back.
     pub dropped: Dropped,

@@ -73,6 +73,7 @@ impl RequestRun {
         self.measure().await;
         let mut next = self.state.attempts.start(self.context.now());
         loop {
+            // What the machine said: wait and ask, pass on a kept answer, or fail.
             match next {
                 Next::Ask(Duration::ZERO) => {}
                 Next::Ask(wait) => tokio::time::sleep(wait).await,
@@ -88,6 +89,7 @@ impl RequestRun {
                 }
                 Next::Fail(verdict) => return Err(self.fail(verdict)),
             }
+            // A lease, or the reasons why there is none.
             let lease = match self.lease().await {
                 Ok(lease) => lease,
                 Err(denied) => {
@@ -106,6 +108,7 @@ impl RequestRun {
                 open_attempt: tried,
                 end,
             } = landed;
+            // Only a failure goes on; everything else ends the loop.
             match end {
                 AttemptResult::Whole(whole, usage) => {
                     return Ok(self.served_whole(lease, &tried, whole, usage));
@@ -235,16 +238,16 @@ impl RequestRun {
 
     /// A whole answer of an upstream goes back, good or bad.
     fn whole(mut self, tried: &OpenAttempt, whole: FullResponse) -> ProxyResponse {
-        let story = &mut self.state.trace;
-        story.ending = Some(RequestEnd::Answered(whole.status));
+        let trace = &mut self.state.trace;
+        trace.ending = Some(RequestEnd::Answered(whole.status));
         let good = (200..300).contains(&whole.status);
-        let uncounted = good && story.usage.is_none();
-        if let Some(charge) = story.charge.as_ref().filter(|_| uncounted) {
+        let uncounted = good && trace.usage.is_none();
+        if let Some(charge) = trace.charge.as_ref().filter(|_| uncounted) {
             charge
                 .said
                 .note_whole(&readable(&whole.headers, &whole.body));
         }
-        if let Some(content) = story.content.as_mut().filter(|_| good) {
+        if let Some(content) = trace.content.as_mut().filter(|_| good) {
             content.answer = Some(readable(&whole.headers, &whole.body));
         }
         let attempts = self.state.attempts.records().len();

@@ -32,7 +32,7 @@ pub(super) struct SendBuffer {
     held_bytes: usize,
     /// What is counted of `held` and `aside`, where events are held.
     counted: Option<Buffered>,
-    /// What was held back when the stream broke off: out of date once another one has something to say.
+    /// What was held back when the stream broke off: out of date once another stream has content.
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
     sent: Option<Transcript>,
@@ -142,7 +142,7 @@ impl SendBuffer {
         self.held.front().map(|(due, _)| *due)
     }
 
-    /// Lets go of everything whose time has come.
+    /// Makes ready every event whose time has come.
     pub(super) fn release(&mut self, now: Time) {
         while self.due().is_some_and(|due| due <= now)
             && let Some((_, event)) = self.held.pop_front()
@@ -153,7 +153,7 @@ impl SendBuffer {
         self.count_held();
     }
 
-    /// Lets go of everything, with these last words.
+    /// Makes everything ready, and this event behind it.
     pub(super) fn finish(&mut self, last: Option<Bytes>) {
         let rest: Vec<_> = self.aside.drain(..).chain(self.held.drain(..)).collect();
         self.held_bytes = 0;
@@ -174,7 +174,7 @@ impl SendBuffer {
         }
     }
 
-    /// The stream broke off: what is held back waits for what becomes of it.
+    /// The stream broke off: what is held back waits until the search for another stream has ended.
     pub(super) fn set_aside(&mut self) {
         self.aside.append(&mut self.held);
         self.held_bytes = 0;

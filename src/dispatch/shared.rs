@@ -38,7 +38,7 @@ pub struct Dispatch {
     pub policies: TargetPolicies,
     /// The time source.
     pub clock: Clock,
-    /// When it comes, requests that are still under way end.
+    /// Ends the requests that are still under way at the end of the process.
     pub abort: Abort,
     /// Where ended requests are recorded.
     pub recorder: Arc<Recorder>,

@@ -63,6 +63,7 @@ pub(super) fn count(doc: &RequestDoc, most: u64, gone: &AtomicBool) -> u64 {
             ControlFlow::Continue(())
         }
     };
+    // A large prompt is sampled first: most that are too large are found out so.
     if let Some(sample) = &mut sample {
         let mut counted = 0;
         doc.prompt_texts(|text| {

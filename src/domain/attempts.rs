@@ -147,7 +147,8 @@ impl Attempts {
     }
 
     /// Attempts that counted against `max_attempts`, and refusals that counted against `max_key_refusals`.
-    pub fn used(&self) -> (u32, u32) {
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> (u32, u32) {
         (self.attempts, self.key_refusals)
     }
 
@@ -263,7 +264,7 @@ impl Attempts {
                 now,
             )
         };
-        // Who can be served by asking for less is not told to wait.
+        // A caller whom a smaller request helps is not told to wait.
         let ready_at = ready_at.filter(|_| code != ErrorCode::ContextLengthExceeded);
         FinalError { code, ready_at }
     }

@@ -29,7 +29,8 @@ pub fn counts(failure: &Failure, met: PriorFailures) -> bool {
     failure.class.trips_breaker() && !met.counted_here && !met.same_elsewhere
 }
 
-/// Whether the failure blames a key or a model for what may be the request's own doing: a 400, a 422, or a key's 403.
+/// Whether the failure is about a key or a model, and the request itself may have caused it: a 400, a 422, or a key's
+/// 403.
 pub fn is_doubtful(failure: &Failure) -> bool {
     let may_be_the_requests = match failure.status {
         Some(400 | 422) => true,

@@ -237,8 +237,8 @@ impl Breaker {
             .then_some(TripReason::Rate)
     }
 
-    /// The recovery time runs from `since`: for a probe from its start, for one that hung until its timeout has cost
-    /// enough of it already.
+    /// The recovery time runs from `since`: for a probe from its start, because one that hung until its timeout has
+    /// used up recovery time already.
     fn open(&mut self, why: TripReason, since: Time, now: Time) -> BreakerChange {
         let until = now.max(since + self.policy.recovery_time);
         self.state = BreakerState::Open { until };

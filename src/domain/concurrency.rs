@@ -137,7 +137,7 @@ mod tests {
         let mut key = Concurrency::default();
         key.overloaded(at(1), 50, at(2));
         assert_eq!(key.limit(), Some(40));
-        // The other forty-nine of that burst.
+        // The other 49 attempts of that burst are ignored.
         for _ in 0..49 {
             key.overloaded(at(1), 50, at(3));
         }

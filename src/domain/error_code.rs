@@ -44,7 +44,7 @@ pub enum ErrorCode {
     WaitingRoomFull,
     /// `server.max_in_flight` requests are under way already.
     Overloaded,
-    /// Every key is invalid, quarantined or missing.
+    /// Every key is invalid, held or missing.
     NoUsableKeys,
     /// Everything was tried; the failures were mixed.
     UpstreamsExhausted,

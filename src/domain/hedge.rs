@@ -137,7 +137,7 @@ impl HedgeBudget {
 
     fn add(&self, more: u64) {
         let more = |level: u64| Some(level.saturating_add(more).min(MOST_SAVED));
-        // It never says no.
+        // The update always has a value.
         let _ = self
             .level
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);

@@ -23,9 +23,9 @@ mod manual;
 
 pub use facts::KeyFacts;
 
-/// First quarantine of an invalid key; doubles with each failed re-probe up to [`REPROBE_MAX`].
+/// How long an invalid key is out before its first probe; doubles with each probe that fails, up to [`REPROBE_MAX`].
 pub const REPROBE_FIRST: Duration = Duration::from_secs(5 * 60);
-/// Longest quarantine of an invalid key.
+/// The longest time before the next probe of an invalid key.
 pub const REPROBE_MAX: Duration = Duration::from_secs(60 * 60);
 /// Absence of a key whose quota is used up when the upstream names no time.
 pub const QUOTA_DEFAULT: Duration = Duration::from_secs(60 * 60);
@@ -131,11 +131,6 @@ impl KeyState {
     /// The limits of requests and tokens that were learned, for readers.
     pub fn learned_limits(&self, now: Time) -> Vec<LimitStatus> {
         self.paces.known(now)
-    }
-
-    /// Whether `lease` is among them.
-    pub fn holds(&self, lease: LeaseId) -> bool {
-        self.live.contains_key(&lease)
     }
 
     /// Whether an attempt for `model` that may use `tokens` could start. Changes nothing.
@@ -253,6 +248,7 @@ impl KeyState {
         now: Time,
     ) -> Option<KeyChange> {
         let live = self.live.remove(&lease)?;
+        // The estimate becomes the count, where the answer has one.
         if let (Some(_), Some(used)) = (self.limits.tpm, settlement.tokens) {
             match used.checked_sub(live.reserved) {
                 Some(more) => self.tokens.add(more, now),
@@ -267,6 +263,7 @@ impl KeyState {
             *probe = None;
         }
         self.learn_from(&live, settlement, now);
+        // What the outcome means for this key; failures of the upstream change nothing here.
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),

@@ -93,7 +93,7 @@ pub struct LatencySnapshot {
     pub slowest_stream: Option<Duration>,
     /// The longest that one of the latest whole answers took; `None` before the first.
     pub slowest_whole: Option<Duration>,
-    /// When it last served anybody.
+    /// When it last served a request.
     pub served: Option<Time>,
     /// After so long a first token is late: see [`FirstTokens::p95`].
     pub late_after: Option<Duration>,
@@ -109,7 +109,7 @@ impl LatencySnapshot {
         }
     }
 
-    /// Whether it served anybody since then, that moment included.
+    /// Whether it served a request since then, that moment included.
     pub fn served_since(&self, then: Time) -> bool {
         self.served.is_some_and(|served| served >= then)
     }

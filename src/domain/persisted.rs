@@ -38,7 +38,7 @@ pub struct PersistedCooldown {
     pub strikes: u32,
 }
 
-/// The quarantine of an invalid key.
+/// For how long an invalid key is out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PersistedQuarantine {
     /// When one request may probe it. In the past: it awaits that request.
@@ -86,7 +86,7 @@ impl PersistedKey {
         whole.is_none() && models.is_empty() && quarantine.is_none() && held.is_none()
     }
 
-    /// What of it has not passed at `now`. A quarantine stays: its end is a probe.
+    /// What of it has not passed at `now`. That a key is invalid stays: a probe ends it.
     #[must_use]
     pub fn still(&self, now: Time) -> Self {
         let runs = |cooldown: &PersistedCooldown| cooldown.until > now;

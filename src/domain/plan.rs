@@ -254,6 +254,7 @@ pub fn plan(
             PlanOutcome::Refused(Cause::RoomFull)
         }
     };
+    // The traversal as the router makes it, with published verdicts in place of the actors' answers.
     let outcome = loop {
         let Some(at) = walk.advance(closed, candidates.len()) else {
             match walk.conclude(limits, &mut grace_until, &behind_restart, now) {
@@ -270,6 +271,7 @@ pub fn plan(
             break wait(&walk.declined);
         }
     };
+    // Then every candidate is sorted: in the order in which it would be asked, or left out with a reason.
     let goes = (outcome == PlanOutcome::Goes).then_some(walk.at);
     let mut plan = Plan {
         outcome,

@@ -110,7 +110,8 @@ impl ProviderState {
         Ok(pass)
     }
 
-    /// Until when the upstream counts as one without the operation: nobody is sent there who can go elsewhere.
+    /// Until when the upstream counts as one without the operation: a request goes there only if no other upstream is
+    /// left.
     pub fn not_offered(&self, model: &ModelName, operation: Operation, now: Time) -> Option<Time> {
         let upstream = self.models.get(model)?;
         upstream.absences.not_offered(operation, now)
@@ -159,9 +160,9 @@ impl ProviderState {
         }
     }
 
-    /// An attempt ended. `counts` is false when its request already counted against an upstream, or the failure
-    /// may be its own doing. A failure in an operation that never served here, while another one has, is no sign that
-    /// the upstream is unwell: its breaker does not hear of it.
+    /// An attempt ended. `counts` is false when its request already counted against an upstream, or the failure may be
+    /// its own doing. A failure in an operation that never served here, while another one has, is no sign that the
+    /// upstream is unwell: it does not count in the breaker.
     pub fn settled(
         &mut self,
         model: &ModelName,
@@ -253,7 +254,7 @@ impl ProviderState {
             });
         }
         if self.models.len() >= MODELS_KEPT && !self.models.contains_key(model) {
-            // Names that callers made up give way first, and what a breaker knows last.
+            // Removes names that callers made up first, and models with a breaker that has counted something last.
             let least = self.models.iter().min_by_key(|(_, upstream)| {
                 let absent = upstream.absences.until(now);
                 let known = !upstream.breaker.is_pristine(now);

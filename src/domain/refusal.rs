@@ -89,7 +89,7 @@ impl Reason {
             | Self::RetryBudget
             | Self::Restarting
             | Self::Contended => true,
-            // The first two: a request without another upstream is let through, see the router.
+            // For `Recovering` and `NotOffered`, a request without another upstream is let through, see the router.
             Self::NotOffered
             | Self::Recovering
             | Self::Quarantined
@@ -157,7 +157,7 @@ impl Refusal {
         }
     }
 
-    /// By an operator's hand, until then; without a date for [`Time::NEVER`].
+    /// An operator's hold until then; without a date for [`Time::NEVER`].
     pub const fn held(until: Time) -> Self {
         match until.as_nanos() {
             u64::MAX => Self::open_ended(Reason::Held),

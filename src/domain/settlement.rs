@@ -43,14 +43,14 @@ pub enum KeyChange {
         /// Rate limited or exhausted.
         reason: Reason,
     },
-    /// It was found invalid and is quarantined.
+    /// It was found invalid.
     Quarantined {
         /// Until one real request may probe it.
         until: Time,
     },
-    /// A quarantined key served again.
+    /// An invalid key served again.
     Recovered,
-    /// An operator took it out.
+    /// An operator holds it.
     Held {
         /// Until then; [`Time::NEVER`]: until it is released.
         until: Time,

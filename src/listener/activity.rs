@@ -47,9 +47,9 @@ pub(super) struct Activity {
     deadline: AtomicU64,
     /// It is time to look whether the client has hung up.
     look: AtomicBool,
-    /// It was answered something else than that it may not ask.
+    /// It has had an answer other than a refusal of access.
     known: AtomicBool,
-    /// Its last answer was that it may not ask.
+    /// Its last answer was a refusal of access.
     refused: AtomicBool,
     /// Takes what answers keep until they are written; let go of by the connection's bytes.
     keeps: OnceLock<Sender<Kept>>,
@@ -63,7 +63,7 @@ pub(super) struct Inside {
     works: bool,
 }
 
-/// For how long what may last.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) head: Duration,
@@ -148,7 +148,7 @@ impl Activity {
         }
     }
 
-    /// Whether it gives way to others, if those leave.
+    /// Whether it closes when connections of this kind are asked to.
     pub(super) fn gives_way(&self, leaves: Leaves) -> bool {
         let inside = self.inside.load(Relaxed) > 0;
         match leaves {

@@ -296,6 +296,7 @@ impl<S: Serves> ConnectionTask<S> {
         match end {
             ConnectionEnd::Done(Ok(())) | ConnectionEnd::Gone => {}
             ConnectionEnd::Done(Err(error)) => tracing::debug!(%error, "connection ended early"),
+            // GOAWAY first, so that the client sends nothing more that would be lost.
             ConnectionEnd::Idle | ConnectionEnd::Slow => {
                 serving.as_mut().graceful_shutdown();
                 self.keeper.close(LEAVE);

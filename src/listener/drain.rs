@@ -24,7 +24,7 @@ pub struct Drain(watch::Sender<DrainPhase>);
 pub struct ShutdownHandle(watch::Receiver<DrainPhase>);
 
 impl Drain {
-    /// A shutdown that has not begun, and its first guest.
+    /// A shutdown that has not begun, and its first handle.
     pub fn new() -> (Self, ShutdownHandle) {
         let (sender, receiver) = watch::channel(DrainPhase::Serving);
         (Self(sender), ShutdownHandle(receiver))
@@ -39,7 +39,7 @@ impl Drain {
         });
     }
 
-    /// Completes when the last guest is gone.
+    /// Completes when the last handle is gone.
     pub async fn emptied(&self) {
         self.0.closed().await;
     }

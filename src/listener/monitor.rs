@@ -24,7 +24,7 @@ pub(super) enum ConnectionEnd<T> {
     Idle,
     /// A head took too long.
     Slow,
-    /// The client did not take in what it asked for: there is nothing more to say to it.
+    /// The client did not read its answers: nothing more is sent to it.
     Gone,
 }
 
@@ -66,8 +66,8 @@ impl ConnectionMonitor {
         self.shutdown.clone()
     }
 
-    /// The connection is about to end: from now on it may be silent for that long. What is inside or on its way to
-    /// the client is let finish.
+    /// The connection is about to end: from now on it may be silent for that long. Requests under way and answers on
+    /// their way to the client may finish.
     pub(super) fn close(&mut self, silence: Duration) {
         self.parting = Some((Instant::now(), silence));
     }
@@ -86,8 +86,8 @@ impl ConnectionMonitor {
                 told(work.as_mut(), phase);
             }
             let bounds = self.bounds(phase);
-            let timer = (self.timer.as_mut(), &mut self.far);
-            let overdue = overdue(&self.activity, timer, bounds, phase);
+            let timer = self.timer.as_mut();
+            let overdue = overdue(&self.activity, timer, &mut self.far, bounds, phase);
             tokio::select! {
                 biased;
                 done = work.as_mut() => return ConnectionEnd::Done(done),
@@ -143,11 +143,12 @@ impl ConnectionMonitor {
 }
 
 /// Completes when the connection is to end. While nothing is shut down it looks only when its timer fires, and when a
-/// connection that did nothing for long gets to work; after that whenever anything happens, because each end of a
-/// request may be the last.
+/// connection that was idle for long becomes busy; after that whenever anything happens, because each end of a request
+/// may be the last.
 async fn overdue(
     activity: &Activity,
-    (mut timer, far): (Pin<&mut Sleep>, &mut bool),
+    mut timer: Pin<&mut Sleep>,
+    far: &mut bool,
     bounds: Bounds,
     phase: DrainPhase,
 ) -> ActivityVerdict {

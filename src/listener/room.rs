@@ -1,5 +1,5 @@
-//! The limit of connections, and which of them are closed for new ones: first those that have had no permitted
-//! request, then idle ones. So neither kind can shut others out, whatever their number.
+//! The limit of connections, and which of them are closed for new ones: first those that have had no permitted request,
+//! then idle ones. So neither kind can keep others from connecting, whatever their number.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -25,11 +25,11 @@ struct Lack {
 /// The next line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Word {
-    /// It begins.
+    /// The shortage begins.
     Begins,
-    /// So often since the last word.
+    /// The number of failures since the last line.
     Goes(u64),
-    /// It is over, after this span.
+    /// The shortage is over, after this span.
     Ends(Duration),
 }
 

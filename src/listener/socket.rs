@@ -24,8 +24,8 @@ use crate::config::Listen;
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// While connections could not be accepted, it is looked so often whether that is over.
 const ACCEPT_LOOK: Duration = Duration::from_secs(1);
-/// From the moment when a shared port turns away who begins to connect until it is closed: who had begun before has
-/// this long for the rest of its way, one round trip.
+/// From the moment when a shared port ignores new connections until it is closed: connections that had begun before
+/// have this long for the rest of their handshake, one round trip.
 const SETTLE: Duration = Duration::from_millis(250);
 
 /// How an address is listened on.
@@ -64,7 +64,7 @@ enum PortSharing {
     Own,
     /// With other sockets of the same address: each has a queue of its own.
     Port,
-    /// With other holders of the same socket: the queue outlives us.
+    /// With other holders of the same socket: the queue outlives this process.
     Queue,
 }
 
@@ -205,7 +205,7 @@ impl Listener {
         }
     }
 
-    /// A connection could not be accepted. For want of a file descriptor, those that do nothing give way.
+    /// A connection could not be accepted. Without a free file descriptor, idle connections are asked to close.
     fn lack(&self, error: &io::Error, word: Option<Word>) {
         if shortage::is_of_descriptors(error) {
             // Strangers are asked each time, idle connections only when a line is logged.
@@ -248,9 +248,9 @@ impl Listener {
         }
     }
 
-    /// Whoever begins to connect to a shared port now is not heard, and asks again: after a second, when this socket is
-    /// gone, another one of the same port hears it. Without this, who connects between the last `accept` and the close
-    /// is reset. Says whether that is so now.
+    /// Ignores clients that begin to connect to a shared port: they try again after a second, and reach another socket
+    /// of the port when this one is gone. Without this, a connection between the last `accept` and the close is reset.
+    /// Returns whether the filter is attached.
     #[cfg(target_os = "linux")]
     fn turn_away(&self) -> bool {
         let BoundSocket::Tcp(listener, PortSharing::Port) = &self.bound else {
@@ -316,7 +316,7 @@ fn waiting<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item =
         loop {
             match accept() {
                 Ok(accepted) => return Some(accepted),
-                // This one left while it waited.
+                // This client left while it waited.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,

@@ -112,6 +112,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Versions)?;
+    // Certificates of callers.
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -130,6 +131,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             builder.with_client_cert_verifier(verifier)
         }
     };
+    // The server's own certificate.
     let chain = certificates(&files.cert)?;
     let key = match PrivateKeyDer::from_pem_slice(&bytes(&files.key)?) {
         Ok(key) => key,

@@ -1,4 +1,4 @@
-//! The moment at which whatever is still under way has to end. It comes once, and stays.
+//! The signal at which everything that is still under way ends. It is given once, and lasts.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ impl Abort {
         self.told.notify_waiters();
     }
 
-    /// Whether it has come.
+    /// Whether the signal was given.
     pub fn is_on(&self) -> bool {
         self.on.load(Ordering::SeqCst)
     }
 
-    /// Completes when it comes; at once when it has.
+    /// Completes when the signal is given; at once when it was.
     pub async fn wait(&self) {
         let told = self.told.notified();
         if !self.is_on() {

@@ -58,7 +58,8 @@ impl Buffers {
     }
 
     /// Takes `bytes`, if there is room for them.
-    pub fn take(&self, bytes: usize) -> Option<Buffered> {
+    #[cfg(test)]
+    pub(crate) fn take(&self, bytes: usize) -> Option<Buffered> {
         let mut taken = self.count(0);
         taken.grow(bytes).then_some(taken)
     }

@@ -8,7 +8,7 @@ const BYTES: usize = 256 * 1024;
 /// The pieces or events of one turn, however small they are.
 const PIECES: usize = 1024;
 
-/// What was taken since this task last gave way.
+/// What was taken since this task last yielded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct YieldBudget {
     bytes: usize,
@@ -22,7 +22,7 @@ impl YieldBudget {
         self.pieces += 1;
     }
 
-    /// Whether it is time to give way. The next turn begins with that.
+    /// Whether it is time to yield. The next turn begins with that.
     pub fn is_over(&mut self) -> bool {
         let over = self.bytes >= BYTES || self.pieces >= PIECES;
         if over {
@@ -31,7 +31,7 @@ impl YieldBudget {
         over
     }
 
-    /// Counts one piece, and gives way where that ends the turn.
+    /// Counts one piece, and yields where that ends the turn.
     pub async fn took(&mut self, bytes: usize) {
         self.spend(bytes);
         if self.is_over() {

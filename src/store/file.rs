@@ -95,7 +95,7 @@ pub struct Store {
 pub struct Opened {
     /// Writes the file.
     pub store: Store,
-    /// Makes the marks that are in the book.
+    /// Makes the fingerprints that are in the snapshot.
     pub fingerprinter: Fingerprinter,
     /// The state that was in the file.
     pub snapshot: StateSnapshot,
@@ -106,8 +106,8 @@ pub struct Opened {
 }
 
 impl Store {
-    /// Opens the file, or prepares a new one. A file that makes no sense never keeps a process from starting: it is set
-    /// aside. With another process at work it is read, and left alone.
+    /// Opens the file, or prepares a new one. A file that cannot be understood never keeps a process from starting: it
+    /// is renamed. With another process at work it is read, and left alone.
     ///
     /// # Errors
     /// The path cannot be written.
@@ -118,6 +118,7 @@ impl Store {
             path: path.clone(),
             source,
         };
+        // A path that cannot hold a file is a mistake of the configuration.
         let folder = folder(path);
         if !folder.is_dir() {
             let (path, folder) = (path.clone(), folder.to_owned());
@@ -134,6 +135,7 @@ impl Store {
             lock,
             held,
         };
+        // What the file says, or an empty state where there is none or it is damaged.
         let (marker, book) = match store.load(anchor) {
             Ok(Some(found)) => found,
             Ok(None) => fresh()?,

@@ -16,7 +16,7 @@ use crate::domain::secret::ApiKey;
 
 const SALT: usize = 32;
 
-/// Makes marks, always with the same salt.
+/// Makes fingerprints, always with the same salt.
 #[derive(Clone)]
 pub struct Fingerprinter {
     salt: [u8; SALT],
@@ -47,7 +47,7 @@ impl Fingerprinter {
         HEXLOWER.encode(&self.salt)
     }
 
-    /// A key's mark; `home` is where its calls go. A provider without keys has one of its own.
+    /// A key's fingerprint; `home` is where its calls go. A provider without keys has a fingerprint of its own.
     pub fn key(
         &self,
         provider: &ProviderName,
@@ -89,7 +89,7 @@ impl fmt::Debug for Fingerprinter {
     }
 }
 
-/// A mark from its hexadecimal digits.
+/// A fingerprint from its hexadecimal digits.
 pub(super) fn fingerprint(text: &str) -> Option<Fingerprint> {
     from_hex(text).map(Fingerprint)
 }

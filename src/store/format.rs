@@ -83,7 +83,7 @@ struct ProviderRecord {
     hold: Option<HeldRecord>,
 }
 
-/// By an operator's hand. Without `until`: until it is released.
+/// An operator's hold. Without `until`: until it is released.
 #[derive(Serialize, Deserialize)]
 struct HeldRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,8 +277,7 @@ fn key_entry(mark: String, page: &SnapshotKey, anchor: &Anchor) -> KeyRecord {
 
 /// What `bytes` say, in the times of this process. `anchor` is the moment of reading.
 ///
-/// # Errors
-/// Why they are not to be believed.
+/// # Errors Why they are not restored.
 pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnapshot), Defect> {
     let head: Head = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
     if head.format != FORMAT {
@@ -287,6 +286,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
     if head.version > VERSION {
         return Err(Defect::Newer(head.version));
     }
+    // The checksum is of the state as text, so it is checked before that is read.
     let envelope: FileEnvelope<'_> = serde_json::from_slice(bytes).map_err(|_| Defect::Foreign)?;
     if fingerprint::checksum(envelope.state.get().as_bytes()) != envelope.sha256 {
         return Err(Defect::Damaged);
@@ -294,6 +294,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
     let state: StoredState =
         serde_json::from_str(envelope.state.get()).map_err(|_| Defect::Foreign)?;
     let fingerprinter = Fingerprinter::with_salt(&state.salt).ok_or(Defect::Foreign)?;
+    // A clock that was set back since then makes nothing last longer.
     let anchor = anchor.not_before(state.saved_at);
     let mut book = StateSnapshot::default();
     for entry in state.keys {

@@ -58,8 +58,8 @@ impl StateSnapshot {
         is_news
     }
 
-    /// The provider of this name is the one of this mark now: what an operator ordered went along with it, so that its pages
-    /// from earlier addresses say nothing of that any more. Says whether one did.
+    /// The provider of this name has this fingerprint now. An operator's hold follows the name, so entries of its
+    /// earlier addresses lose theirs. Returns whether one had a hold.
     pub fn follow(&mut self, fingerprint: Fingerprint, name: &ProviderName) -> bool {
         let mut is_news = false;
         for (other, page) in &mut self.providers {
@@ -107,8 +107,8 @@ impl StateSnapshot {
         }
     }
 
-    /// Drops what has passed: of a key in use all but its quarantine, whose end is a probe; of one that is not the
-    /// whole page. `in_use` says which is which.
+    /// Drops what has passed: of a key in use all but that it is invalid, which a probe ends; of one that is not in use
+    /// the whole entry. `in_use` says which is which.
     pub fn tidy(&mut self, now: Time, in_use: impl Fn(Fingerprint) -> bool) {
         self.keys.retain(|fingerprint, page| {
             page.persisted = page.persisted.still(now);

@@ -63,7 +63,7 @@ pub fn key_invalid(key: &KeyId, span: Duration) {
     });
 }
 
-/// An operator took a key out; `None`: until it is released.
+/// An operator holds a key; `None`: until it is released.
 pub fn key_held(key: &KeyId, span: Option<Duration>) {
     tell!(warn, "key_held", "key held", [key], {
         for_seconds: span.map(seconds),
@@ -76,12 +76,12 @@ pub fn key_released(key: &KeyId) {
     tell!(info, "key_released", "key released", [key], { reason: "operator" });
 }
 
-/// A quarantined key served again.
+/// An invalid key served again.
 pub fn key_recovered(key: &KeyId) {
     tell!(info, "key_recovered", "key recovered", [key], {});
 }
 
-/// A cooldown or a quarantine has ended: the key may be asked again, for one model or for all.
+/// A cooldown or a hold has ended: the key may be used again, for one model or for all.
 pub fn key_usable(key: &KeyId, model: Option<&ModelName>) {
     tell!(info, "key_usable", "key usable again", [key], { model: or_all(model) });
 }
@@ -94,7 +94,7 @@ pub fn provider_cooling(provider: &ProviderName, span: Duration) {
     });
 }
 
-/// An operator took a provider out; `None`: until it is released.
+/// An operator holds a provider; `None`: until it is released.
 pub fn provider_held(provider: &ProviderName, span: Option<Duration>) {
     tell!(warn, "provider_held", "provider held", [provider], {
         for_seconds: span.map(seconds),
@@ -107,7 +107,7 @@ pub fn provider_released(provider: &ProviderName) {
     tell!(info, "provider_released", "provider released", [provider], { reason: "operator" });
 }
 
-/// A quarantine or a cooldown of all keys has ended: the provider may be asked again.
+/// A hold or a cooldown of all keys has ended: the provider may be asked again.
 pub fn provider_usable(provider: &ProviderName) {
     tell!(
         info,
@@ -142,7 +142,7 @@ pub fn breaker_changed(
     }
 }
 
-/// One request is let through an open breaker, to see.
+/// One request is let through an open breaker, as the probe.
 pub fn breaker_half_open(provider: &ProviderName, model: &ModelName) {
     let upstream = format_args!("{provider}:{model}");
     tell!(

@@ -44,7 +44,7 @@ impl Drop for LogGuard {
                 return;
             }
         }
-        // Over in time or not: this is the end.
+        // The process ends whether or not all lines were written.
         let _ = self.ended.recv_timeout(left);
     }
 }
@@ -94,8 +94,8 @@ pub(super) fn json_lines() -> Option<&'static SyncSender<Vec<u8>>> {
     JSON_LINES.get()
 }
 
-/// A line without characters that hide or turn what is read around them. Whoever made the line has escaped those of ASCII;
-/// the others are looked for here, where no request waits for it.
+/// A line without characters that hide or turn what is read around them. Those of ASCII were escaped when the line was
+/// made; the others are looked for on this thread, where no request waits.
 fn push(batch: &mut Vec<u8>, line: &[u8], json: bool) {
     let hides = may_hide(line);
     let Some(text) = hides.then(|| std::str::from_utf8(line).ok()).flatten() else {

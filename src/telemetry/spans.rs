@@ -69,6 +69,7 @@ pub fn of(
             .with_schema_url(names::SCHEMA_URL)
             .build(),
     };
+    // Records are in the order in which attempts ended; spans and events follow the order in which they began.
     let mut begun: Vec<&AttemptRecord> = request.attempts.iter().collect();
     begun.sort_by_key(|record| record.started);
     let attempts = begun
@@ -77,6 +78,7 @@ pub fn of(
         .filter_map(|(place, record)| spans.attempt(place, record));
     let mut all = vec![spans.request(kept, &begun)];
     all.extend(attempts);
+    // Texts go to the span of the attempt that answered.
     if let (Some(said), Some(record)) = (said, answering(request)) {
         let id = record.span.map(span_id);
         let span = all

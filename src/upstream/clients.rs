@@ -153,7 +153,7 @@ impl Recipe {
         }
         match builder.build() {
             Ok(client) => Ok((client, true)),
-            // The one setting that depends on the machine is its certificates: without them it goes, or not at all.
+            // Only the system's certificates can fail here and not at the start: the client is made without any.
             Err(_) => Ok((self.builder(keeping)?.tls_certs_only([]).build()?, false)),
         }
     }

@@ -74,7 +74,7 @@ type LookupResult = Result<Addresses, Missing>;
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Missing {
     why: Arc<str>,
-    /// For lack of something here, and not because of the name.
+    /// This machine lacked something; the name is not at fault.
     local: bool,
 }
 
@@ -247,6 +247,7 @@ impl DnsTable {
         {
             return DnsAnswer::Known(Ok(known));
         }
+        // While lookups fail, an older answer is better than none.
         let older = entry.answer(ttl + max_stale);
         let failure = entry.failure.as_ref();
         if let Some((why, until)) = failure
@@ -255,6 +256,7 @@ impl DnsTable {
             return DnsAnswer::Known(older.ok_or_else(|| why.clone()));
         }
         let (reply, coming) = oneshot::channel();
+        // Callers that ask during a lookup wait for the same one.
         match &mut entry.waiting {
             Some(waiting) => waiting.push(reply),
             None => {

@@ -75,16 +75,33 @@ pub fn knows(kind: &str) -> bool {
     providers::traits_of(kind).errors.is_some()
 }
 
-/// The class, and whether it is certain: a 403 that says nothing known may be a firewall's.
-fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) -> (Class, bool) {
+/// A class, as far as it is known.
+#[derive(Clone, Copy)]
+struct ClassVerdict {
+    class: Class,
+    /// Not for a 403 that says nothing known: it may be a firewall's.
+    certain: bool,
+}
+
+impl From<Class> for ClassVerdict {
+    /// A class that the answer names.
+    fn from(class: Class) -> Self {
+        Self {
+            class,
+            certain: true,
+        }
+    }
+}
+
+fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) -> ClassVerdict {
     let foreign = status.filter(|status| is_foreign(*status, doc));
     let foreign = foreign.map(|status| class_of_foreign(operation, status));
     let page = doc.first(ErrorField::Body) == Some("html");
     if let Some(class) = foreign.filter(|_| page) {
-        return (class, true);
+        return class.into();
     }
     if size::exceeded_limit(status, doc).is_some() {
-        return (Class::TooLargeForLimit, true);
+        return Class::TooLargeForLimit.into();
     }
     let own = providers::traits_of(kind).errors;
     let said = own
@@ -105,14 +122,14 @@ fn class_of(kind: &str, operation: Operation, status: Option<u16>, doc: &Doc) ->
         Some(Class::CallerFault) | None
             if matches!(status, Some(400 | 413 | 422)) && size::exceeded_window(doc).is_some() =>
         {
-            (Class::ContextOverflow, true)
+            Class::ContextOverflow.into()
         }
-        Some(Class::ModelGone) if may_be_the_operation(operation, doc) => (Class::NotOffered, true),
-        Some(class) => (class, true),
-        None => (
-            status.map_or(Class::Transient, by_status),
-            status != Some(403),
-        ),
+        Some(Class::ModelGone) if may_be_the_operation(operation, doc) => Class::NotOffered.into(),
+        Some(class) => class.into(),
+        None => ClassVerdict {
+            class: status.map_or(Class::Transient, by_status),
+            certain: status != Some(403),
+        },
     }
 }
 
@@ -173,14 +190,14 @@ fn by_status(status: u16) -> Class {
 
 fn failure(
     kind: &str,
-    (class, certain): (Class, bool),
+    known: ClassVerdict,
     status: Option<u16>,
     doc: &Doc,
     headers: &HeaderMap,
     body: &[u8],
     wall_now: SystemTime,
 ) -> Failure {
-    let class = match class {
+    let class = match known.class {
         // A limit that says for hours or days why is not one per minute: it lasts as long as it says.
         Class::RateLimited if ratelimit::is_allowance(kind, headers, doc, wall_now) => {
             Class::QuotaExhausted
@@ -195,7 +212,7 @@ fn failure(
         class,
         status,
         retry_after,
-        certain,
+        certain: known.certain,
         window: (class == Class::ContextOverflow)
             .then(|| size::window(doc))
             .flatten(),

@@ -33,6 +33,13 @@ pub enum Echoed {
     Refused(&'static str),
 }
 
+/// The words of a request and of its answer, which stand for tokens.
+#[derive(Clone, Copy, Debug)]
+struct WordCounts {
+    prompt: usize,
+    answer: usize,
+}
+
 impl Echo<'_> {
     /// Answers a request.
     pub fn answer(&self, operation: Operation, request: &Value) -> Echoed {
@@ -63,7 +70,10 @@ impl Echo<'_> {
                     return Echoed::Refused("At least one user message is required");
                 };
                 let text = format!("[{}] {prompt}", self.provider);
-                let usage = (words(&prompt).len(), words(&text).len());
+                let usage = WordCounts {
+                    prompt: words(&prompt).len(),
+                    answer: words(&text).len(),
+                };
                 match (answer, stream) {
                     (AnswerList::Output, false) => {
                         Echoed::Whole(self.response(model, &text, usage, "completed"))
@@ -90,7 +100,7 @@ impl Echo<'_> {
         operation: Operation,
         model: &str,
         text: &str,
-        usage: (usize, usize),
+        usage: WordCounts,
     ) -> Value {
         let (id, object, choice) = if operation == Operation::Chat {
             let message = json!({"role": "assistant", "content": text, "refusal": null});
@@ -114,7 +124,7 @@ impl Echo<'_> {
         operation: Operation,
         model: &str,
         text: &str,
-        usage: Option<(usize, usize)>,
+        usage: Option<WordCounts>,
     ) -> Vec<Bytes> {
         let chat = operation == Operation::Chat;
         let chunk = |choices: Value, usage: Option<Value>| {
@@ -162,13 +172,8 @@ impl Echo<'_> {
         events
     }
 
-    fn response(
-        &self,
-        model: &str,
-        text: &str,
-        (input, output): (usize, usize),
-        status: &str,
-    ) -> Value {
+    fn response(&self, model: &str, text: &str, usage: WordCounts, status: &str) -> Value {
+        let WordCounts { prompt, answer } = usage;
         let content = json!([{"type": "output_text", "text": text, "annotations": []}]);
         let done = status == "completed";
         json!({
@@ -179,9 +184,9 @@ impl Echo<'_> {
             "output": if done { json!([self.message(&content, "completed")]) } else { json!([]) },
             "usage": if done {
                 json!({
-                    "input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
-                    "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
-                    "total_tokens": input + output,
+                    "input_tokens": prompt, "input_tokens_details": {"cached_tokens": 0},
+                    "output_tokens": answer, "output_tokens_details": {"reasoning_tokens": 0},
+                    "total_tokens": prompt + answer,
                 })
             } else {
                 Value::Null
@@ -196,7 +201,7 @@ impl Echo<'_> {
         })
     }
 
-    fn response_events(&self, model: &str, text: &str, usage: (usize, usize)) -> Vec<Bytes> {
+    fn response_events(&self, model: &str, text: &str, usage: WordCounts) -> Vec<Bytes> {
         let item_id = format!("msg_{}", self.id);
         let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": []});
         let place = json!({"item_id": item_id, "output_index": 0, "content_index": 0});
@@ -312,8 +317,9 @@ fn words(text: &str) -> Vec<&str> {
     text.split_inclusive(char::is_whitespace).collect()
 }
 
-fn chat_usage((prompt, completion): (usize, usize)) -> Value {
-    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+fn chat_usage(usage: WordCounts) -> Value {
+    let WordCounts { prompt, answer } = usage;
+    json!({"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer})
 }
 
 /// Eight numbers between -1 and 1 that depend on the text alone (FNV-1a, stirred).

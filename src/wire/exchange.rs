@@ -269,8 +269,8 @@ impl Exchange {
         })
     }
 
-    /// What turns the events of a streamed answer to the request `doc` into the caller's; `None` where they pass as they
-    /// came.
+    /// The translation of the events of a streamed answer to the request `doc` into the caller's; `None` where they pass as
+    /// they came.
     pub fn translation(&self, doc: &RequestDoc) -> Option<Translation> {
         (!self.is_identity()).then(|| Translation {
             decoder: self.upstream.event_decoder(),

@@ -195,7 +195,7 @@ mod tests {
             "http://a", "a?b", "a\\b", "[::1]x",
         ] {
             let expected = match host {
-                // A sub-delimiter is allowed in a name, whatever it is good for.
+                // A sub-delimiter is allowed in a name (RFC 3986, 3.2.2).
                 "a,b" => Ok(host.to_owned()),
                 _ => Err(HostFault::Invalid),
             };

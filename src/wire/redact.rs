@@ -137,14 +137,6 @@ impl<'a> Redactor<'a> {
         heads
     }
 
-    /// Whether the text contains a whole credential as it is.
-    pub fn is_in(&self, text: &[u8]) -> bool {
-        let mut credentials = self.secrets.iter();
-        credentials.any(|secret| {
-            secret.known_by != KnownBy::WholeInTexts && memmem::find(text, secret.bytes).is_some()
-        })
-    }
-
     /// Whether the text contains a piece of a credential, in any disguise. Shortened keys and ends of keys do not
     /// count.
     pub fn is_told_in(&self, text: &[u8]) -> bool {

@@ -208,7 +208,7 @@ impl Splice {
         ))
     }
 
-    /// An honest bill: what earlier attempts used was used too.
+    /// The usage includes what earlier attempts used.
     fn add_before(&self, usage: &mut Value) {
         let prompt = self.before.prompt_tokens.unwrap_or(0);
         let completion = self.before.completion_tokens.unwrap_or(0);

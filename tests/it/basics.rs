@@ -1,4 +1,4 @@
-//! One provider, nothing goes wrong: what goes up, what comes back, and what is refused at the door.
+//! One provider, nothing goes wrong: what goes up, what comes back, and what is refused on arrival.
 
 use std::collections::BTreeMap;
 

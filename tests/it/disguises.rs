@@ -135,7 +135,7 @@ async fn no_disguise_gets_a_key_past_the_masker() {
                 .await;
             asked += 1;
             assert!(trace.text().contains("tries"), "{}", trace.text());
-            assert_hidden(trace.text(), &seen, "story");
+            assert_hidden(trace.text(), &seen, "trace");
             if answer.status != 200 || stream {
                 assert_hidden(answer.text(), &seen, "body");
             }
@@ -161,7 +161,7 @@ async fn no_disguise_gets_a_key_past_the_masker() {
 }
 
 #[tokio::test]
-async fn a_key_in_utf_16_is_in_no_story_and_the_words_beside_it_are() {
+async fn a_key_in_utf_16_is_in_no_trace_and_the_words_beside_it_are() {
     for fingerprint in [&b""[..], b"\xff\xfe", b"\xfe\xff"] {
         let a = ScriptedUpstream::start().await;
         let receiver = Receiver::start().await;
@@ -180,7 +180,7 @@ async fn a_key_in_utf_16_is_in_no_story_and_the_words_beside_it_are() {
         let text = String::from_utf8_lossy(&answer.body);
         assert_hidden(&text, &["e5fgh1jk".to_owned()], "body");
         let trace = side.get("/admin/v1/requests/wide").send().await;
-        assert_hidden(trace.text(), &["e5fgh1jk".to_owned()], "story");
+        assert_hidden(trace.text(), &["e5fgh1jk".to_owned()], "trace");
         assert!(trace.text().contains("denied to ****"), "{}", trace.text());
     }
 }

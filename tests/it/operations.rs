@@ -35,77 +35,89 @@ const OTHERS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-fn json(status: u16, body: &str) -> Behaviour {
-    Behaviour::json(status, body)
-}
+const PAGE: &str = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot POST /v1/x</pre></body></html>";
 
-/// How upstreams say that they do not have an operation, or that a model does something else.
+/// How upstreams say that they do not have an operation, or that a model does something else: status, content type, body.
+const LACKS: [(u16, &str, &str); 21] = [
+    (404, "text/plain", "404 page not found\n"),
+    (404, "text/html", PAGE),
+    (404, "text/plain", ""),
+    (
+        405,
+        "text/html",
+        "<html><title>405 Not Allowed</title></html>",
+    ),
+    (405, "text/plain", "Method Not Allowed"),
+    (200, "text/html", PAGE),
+    (200, "text/plain", "Ollama is running"),
+    (
+        501,
+        "text/html",
+        "<html><title>501 Not Implemented</title></html>",
+    ),
+    (
+        200,
+        "application/json",
+        r#"{"error":"Unexpected endpoint or method. (POST /v1/x)"}"#,
+    ),
+    (
+        404,
+        "application/json",
+        r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#,
+    ),
+    (404, "application/json", r#"{"detail":"Not Found"}"#),
+    (
+        404,
+        "application/json",
+        r#"{"error":{"message":"Unknown request URL: POST /v1/x. Please check the URL for typos.","type":"invalid_request_error","code":"unknown_url"}}"#,
+    ),
+    (
+        404,
+        "application/json",
+        r#"{"error":{"message":"This is a chat model and not supported in the v1/completions endpoint. Did you mean to use v1/chat/completions?","type":"invalid_request_error","param":"model","code":null}}"#,
+    ),
+    (
+        404,
+        "application/json",
+        r#"{"error":{"code":404,"message":"models/m is not found for API version v1main, or is not supported for embedContent. Call ListModels to see the list of available models.","status":"NOT_FOUND"}}"#,
+    ),
+    (
+        404,
+        "application/json",
+        r#"{"error":{"message":"The model `m` does not exist or you do not have access to it.","type":"invalid_request_error","code":"model_not_found"}}"#,
+    ),
+    (
+        404,
+        "application/json",
+        r#"{"object":"error","message":"The model `m` does not exist.","type":"NotFoundError","param":"model","code":404}"#,
+    ),
+    (
+        400,
+        "application/json",
+        r#"{"object":"error","message":"The model does not support Embeddings API","type":"BadRequestError","param":null,"code":400}"#,
+    ),
+    (
+        400,
+        "application/json",
+        r#"{"error":{"message":"Invalid model: m","type":"invalid_model","code":"model_not_found"}}"#,
+    ),
+    (
+        500,
+        "application/json",
+        r#"{"error":{"code":500,"message":"rpc error: code = Unimplemented desc = ","type":""}}"#,
+    ),
+    (
+        501,
+        "application/json",
+        r#"{"error":{"code":501,"message":"This server does not support embeddings. Start it with `--embeddings`","type":"not_supported_error"}}"#,
+    ),
+    (501, "application/json", r#"{"message":"nope"}"#),
+];
+
 fn lacks() -> Vec<Behaviour> {
-    let page = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot POST /v1/x</pre></body></html>";
-    vec![
-        Behaviour::body(404, "text/plain", "404 page not found\n"),
-        Behaviour::body(404, "text/html", page),
-        Behaviour::body(404, "text/plain", ""),
-        Behaviour::body(
-            405,
-            "text/html",
-            "<html><title>405 Not Allowed</title></html>",
-        ),
-        Behaviour::body(405, "text/plain", "Method Not Allowed"),
-        Behaviour::body(200, "text/html", page),
-        Behaviour::body(200, "text/plain", "Ollama is running"),
-        Behaviour::body(
-            501,
-            "text/html",
-            "<html><title>501 Not Implemented</title></html>",
-        ),
-        json(
-            200,
-            r#"{"error":"Unexpected endpoint or method. (POST /v1/x)"}"#,
-        ),
-        json(
-            404,
-            r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#,
-        ),
-        json(404, r#"{"detail":"Not Found"}"#),
-        json(
-            404,
-            r#"{"error":{"message":"Unknown request URL: POST /v1/x. Please check the URL for typos.","type":"invalid_request_error","code":"unknown_url"}}"#,
-        ),
-        json(
-            404,
-            r#"{"error":{"message":"This is a chat model and not supported in the v1/completions endpoint. Did you mean to use v1/chat/completions?","type":"invalid_request_error","param":"model","code":null}}"#,
-        ),
-        json(
-            404,
-            r#"{"error":{"code":404,"message":"models/m is not found for API version v1main, or is not supported for embedContent. Call ListModels to see the list of available models.","status":"NOT_FOUND"}}"#,
-        ),
-        json(
-            404,
-            r#"{"error":{"message":"The model `m` does not exist or you do not have access to it.","type":"invalid_request_error","code":"model_not_found"}}"#,
-        ),
-        json(
-            404,
-            r#"{"object":"error","message":"The model `m` does not exist.","type":"NotFoundError","param":"model","code":404}"#,
-        ),
-        json(
-            400,
-            r#"{"object":"error","message":"The model does not support Embeddings API","type":"BadRequestError","param":null,"code":400}"#,
-        ),
-        json(
-            400,
-            r#"{"error":{"message":"Invalid model: m","type":"invalid_model","code":"model_not_found"}}"#,
-        ),
-        json(
-            500,
-            r#"{"error":{"code":500,"message":"rpc error: code = Unimplemented desc = ","type":""}}"#,
-        ),
-        json(
-            501,
-            r#"{"error":{"code":501,"message":"This server does not support embeddings. Start it with `--embeddings`","type":"not_supported_error"}}"#,
-        ),
-        json(501, r#"{"message":"nope"}"#),
-    ]
+    let each = LACKS.iter();
+    each.map(|(status, kind, body)| Behaviour::body(*status, kind, body))
+        .collect()
 }
 
 /// Whether an attempt of `answer` went to `name`.

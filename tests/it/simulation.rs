@@ -53,7 +53,7 @@ fn the_laws_hold_for_seeds_that_broke_them() {
 }
 
 #[test]
-fn a_seed_tells_the_same_story_twice() {
+fn a_seed_gives_the_same_run_twice() {
     for seed in 1..=15 {
         let (first, second) = (run(setup(seed)), run(setup(seed)));
         assert_eq!(first.tally.hash, second.tally.hash, "seed {seed}");

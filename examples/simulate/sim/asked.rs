@@ -128,7 +128,7 @@ impl Asked {
         }
         self.plain += 1;
         if class == Class::Cancelled {
-            // Nobody's fault: it lost a race, or told another story.
+            // No failure of the upstream: the attempt lost a race, or its answer differed.
             return;
         }
         let Some(at) = self.slot(spot) else {

@@ -429,7 +429,7 @@ impl State {
         let call = &self.attempts[attempt as usize];
         let asked = &self.asked[call.request as usize];
         let timeouts = self.world.makers[call.spot.maker].timeouts;
-        // It told another story than the one that the client has the beginning of.
+        // Its answer differs from the one of which the client has the beginning.
         let diverged = !call.texts.starts_with(&asked.seen) && self.world.rescue.is_some();
         if call.begun && diverged && !call.finished {
             return Class::Cancelled;
@@ -574,7 +574,7 @@ impl State {
             );
         }
         if verdict.class == Class::Timeout && !verdict.certain {
-            // The probe's verdict, and nobody's failure: the request's own story says cancelled.
+            // The verdict of a probe is no failure of the upstream: the request's own record says cancelled.
             asked.plain += 1;
             let call = &mut self.attempts[attempt as usize];
             call.outcome = Some(Class::Cancelled);

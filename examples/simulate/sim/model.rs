@@ -273,11 +273,11 @@ impl Model {
             && invalid.since < now
         {
             if now < invalid.until {
-                return Err(format!("the key is quarantined until {:?}", invalid.until));
+                return Err(format!("the key is invalid until {:?}", invalid.until));
             }
             if let Some(other) = invalid.trial {
                 return Err(format!(
-                    "the quarantined key is tried by attempt {other} already"
+                    "the invalid key is tried by attempt {other} already"
                 ));
             }
             invalid.trial = Some(attempt);

@@ -1,4 +1,4 @@
-//! What an operator orders a key to do.
+//! An operator's commands to a key.
 
 use super::{KeyActor, KeyCore};
 use crate::actors::admin_command::KeyCommand;

@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::lease::{Lease, LeaseRecord, SettlePort};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -77,9 +77,9 @@ impl KeyCore {
     }
 }
 
-impl Leaves for KeyCore {
-    /// Ends of leases that were in the mailbox went with it.
-    fn left(&self) {
+impl OnEnd for KeyCore {
+    /// Counts the live leases anew: reports of ended ones were lost with the mailbox, and their records have the outcomes.
+    fn on_end(&self) {
         let live = self.live.values();
         let live = live.filter(|record| record.outcome().is_none());
         self.status.publish_in_flight(live.count());
@@ -189,6 +189,7 @@ impl Actor for KeyActor {
         };
         #[cfg(test)]
         self.fault_hook.spoil(&self.name, &mut core.spoilt);
+        // The supervisor may have written other settings since the last message.
         let settings = self.status.settings();
         if !Arc::ptr_eq(&settings, &core.settings) {
             core.state.configure(settings.limits, settings.cooldown);
@@ -218,7 +219,8 @@ impl Actor for KeyActor {
             self.set_alarm(core, &myself);
         }
         if is_counted {
-            // Not before what follows from the message is published: see `KeyStatus::looks_full`.
+            // The message is taken off the count only after what follows from it is published: see
+            // `KeyStatus::looks_full`.
             self.status.mailbox.taken();
         }
         if core.retired && core.live.is_empty() {
@@ -266,6 +268,7 @@ impl KeyActor {
             let passes = self.still_passes(&route, model, now);
             passes.and_then(|()| core.state.admit(record.id, model, route.tokens, now))
         };
+        // Declined: what the key learned is published, so that routes like this one do not come here in vain.
         if let Err(refusal) = admitted {
             core.wanted = true;
             match (refusal.reason, refusal.ready_at) {
@@ -289,6 +292,7 @@ impl KeyActor {
             drop(self.provider.send(declined));
             return;
         }
+        // Admitted: the record is in the core before the lease exists, so that a crash loses no lease.
         core.live.insert(record.id, Arc::clone(&record));
         if core.state.is_trial(record.id) {
             self.publish(core, now);

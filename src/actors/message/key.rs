@@ -33,10 +33,10 @@ pub enum KeyMessage {
     },
     /// From a lease that ended. Lost: the next incarnation finds the outcome in the record.
     Settled(Arc<LeaseRecord>),
-    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
-    /// operator's side asks again.
+    /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
+    /// the operator's side asks again.
     Manual(KeyCommand, oneshot::Sender<()>),
-    /// From itself: a cooldown or a quarantine may be over, at the moment that it was set for. Lost: the next incarnation
+    /// From itself: a cooldown or a hold may be over, at the moment that it was set for. Lost: the next incarnation
     /// sets a new timer.
     Tick(Time),
 }

@@ -34,10 +34,10 @@ pub enum ProviderMessage {
         /// When the cooldown ends.
         until: Time,
     },
-    /// From the supervisor: an operator's order; answered when it is carried out. Lost: the answer's port closes and the
-    /// operator's side asks again.
+    /// From the supervisor: an operator's command; answered when it is carried out. Lost: the answer's port closes and
+    /// the operator's side asks again.
     Manual(ProviderCommand, oneshot::Sender<()>),
-    /// From itself: a quarantine or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
+    /// From itself: a hold or the cooldown of all keys may be over, at the moment that it was set for. Lost: the next
     /// incarnation sets a new timer.
     Tick(Time),
 }

@@ -17,7 +17,7 @@ pub enum SupervisorMessage {
     Apply(Box<TreeSpec>, oneshot::Sender<()>),
     /// From the tree's guardian: answer when everything below has been started. Lost: the guardian stops waiting.
     Running(oneshot::Sender<()>),
-    /// From an operator: an order for a child, which answers it. Lost: the answer's port closes and it is sent again.
+    /// From an operator: a command for a child, which answers it. Lost: the answer's port closes and it is sent again.
     Manual(AdminCommand, oneshot::Sender<()>),
     /// From itself: the wait before a restart is over. Never lost while the supervisor lives.
     Respawn(Child),

@@ -1,4 +1,4 @@
-//! What an operator orders a provider to do.
+//! An operator's commands to a provider.
 
 use super::{ProviderActor, ProviderCore};
 use crate::actors::admin_command::ProviderCommand;

@@ -18,7 +18,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::expiry_timer::ExpiryTimer;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::lease::LeaseRecord;
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
@@ -45,7 +45,7 @@ pub struct ProviderCore {
     ring: Arc<KeyRing>,
     /// The first configuration with the present address: what is known is not about an earlier one.
     moved: u64,
-    /// The probes under way: a token that is gone means that its probe is.
+    /// The probes under way: when a token is gone, its probe has ended.
     probes: HashMap<ModelName, Weak<()>>,
     /// How long answers took, by those models that the configuration names.
     latencies: HashMap<ModelName, LatencyStats>,
@@ -58,7 +58,7 @@ pub struct ProviderCore {
     spoilt: bool,
 }
 
-impl Leaves for ProviderCore {}
+impl OnEnd for ProviderCore {}
 
 impl ProviderCore {
     pub(crate) fn new(state: ProviderState, rotation: Rotation, ring: Arc<KeyRing>) -> Self {
@@ -130,6 +130,7 @@ impl Actor for ProviderActor {
         };
         #[cfg(test)]
         self.fault_hook.spoil(&self.name, &mut core.spoilt);
+        // The supervisor may have written other settings since the last message.
         let ring = self.ring.load();
         if !Arc::ptr_eq(&ring, &core.ring) {
             let moved = ring.endpoint != core.ring.endpoint;
@@ -138,7 +139,7 @@ impl Actor for ProviderActor {
             core.latencies
                 .retain(|model, _| self.status.latency.is_of(model));
             if moved {
-                // What is known is about another place. What an operator ordered is not.
+                // What is known is about another address. An operator's hold is about the provider, so it stays.
                 let held = core.state.held(self.clock.now());
                 core.state = ProviderState::new(ring.breaker, ring.retry_budget);
                 if let Some(until) = held {
@@ -208,6 +209,8 @@ impl ProviderActor {
             return self.find_key(core, route, now);
         }
         let operation = route.operation;
+        // In order: whether the upstream may be asked at all, whether it lacks the operation, whether a recovering one
+        // takes this request. The last two hold only while another candidate may serve.
         let gate = self.gate(core, &upstream, operation, route.ask.first, now);
         let insists = route.walk.traversal.insists;
         let gate = gate.and_then(|pass| {
@@ -229,6 +232,7 @@ impl ProviderActor {
             Ok(pass) => {
                 core.state
                     .started(&upstream.model, pass, route.charge(), now);
+                // The route holds the token; when it is dropped without an outcome, the probe counts as lost.
                 let probe = pass.probe.then(|| {
                     let token = Arc::new(());
                     core.probes
@@ -304,7 +308,7 @@ impl ProviderActor {
             return Ok(());
         };
         if pass.probe {
-            // It is itself what the breaker waits for.
+            // The route is the probe that the breaker waits for.
             return Ok(());
         }
         // Its retry is paid for.
@@ -361,6 +365,7 @@ impl ProviderActor {
         let avoid = route.ask.avoid.as_ref().and_then(here);
         let not_with = route.ask.not_with.as_ref().and_then(here);
         let only = route.ask.only_key.map(place_of);
+        // Whether a key is worth asking, by what it published. Of those that are not, the best refusal is noted.
         let mut looks_ready = |place: usize| {
             let Some(seat) = ring.seat(place) else {
                 return false;
@@ -380,6 +385,7 @@ impl ProviderActor {
             why_not.is_none()
         };
         let in_flight = |place: usize| ring.seat(place).map_or(0, |seat| seat.status.in_flight());
+        // The key that refused this request last is asked first: only its actor knows when it will be ready.
         let latest = refused.last().copied();
         if let Some(latest) = latest.filter(|place| {
             !asked.contains(place)
@@ -390,6 +396,7 @@ impl ProviderActor {
         }) {
             return Some(latest);
         }
+        // Else the rotation decides, which counts turns in the configured order.
         let fresh = |place: usize| !refused.contains(&place) && looks_ready(place);
         let place = |turn: usize| ring.order.get(turn).copied().unwrap_or(usize::MAX);
         let avoid = avoid.and_then(|avoid| ring.order.iter().position(|place| *place == avoid));

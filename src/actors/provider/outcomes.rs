@@ -71,7 +71,8 @@ impl ProviderActor {
         let before = self.status.view();
         self.publish(core, now);
         match change {
-            // A request without another upstream meets the same absence again and again: one event says it.
+            // A request without another upstream meets the same absence again and again: only the first is reported as
+            // an event.
             UpstreamChange::Absent(absence) => {
                 if before
                     .upstream(model)

@@ -13,7 +13,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::child::Child;
 use super::fault_hook::FaultHook;
 use super::handle::Handle;
-use super::handoff::{Leaves, Renew, StateHandoff};
+use super::handoff::{OnEnd, Renew, StateHandoff};
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
 use super::message::supervisor::SupervisorMessage;
@@ -54,7 +54,7 @@ pub struct RouterCore {
     spoilt: bool,
 }
 
-impl Leaves for RouterCore {}
+impl OnEnd for RouterCore {}
 
 impl RouterCore {
     pub(crate) fn new(max_waiting: usize) -> Self {
@@ -204,8 +204,8 @@ impl RouterActor {
                 refuse(route, Cause::TimeUp);
                 continue;
             }
-            // It waited: keys that refused it earlier may be asked again, now that they are ready. Not at
-            // the very moment at which it came: then something else was in its way.
+            // The request waited, so keys that refused it earlier and are ready now may be asked again. A request that
+            // is woken at the moment at which it came did not wait for them.
             if route
                 .walk
                 .parked_at
@@ -359,7 +359,7 @@ impl RouterActor {
             .map(|(_, refusal)| refusal.ready_at.unwrap_or(again))
             .min()
             .unwrap_or(again)
-            // A moment later than promised beats a moment too early, and never twice at the same moment.
+            // Never at `now`: a request is not offered twice at the same moment. A millisecond late does no harm.
             .max(now + Duration::from_millis(1))
             .min(
                 (route.limits().until(route.walk.grace_until))
@@ -383,7 +383,7 @@ impl RouterActor {
         }
         core.room.resize(self.table.load().max_waiting);
         if let Err(waiter) = core.room.park(waiter) {
-            // Those whose callers left take no place.
+            // Requests whose callers left take no place.
             core.room.leave(|route| route.reply.is_closed());
             if let Err(waiter) = core.room.park(waiter) {
                 if !std::mem::replace(&mut core.full, true) {

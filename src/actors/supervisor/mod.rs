@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::admin_command::AdminCommand;
 use super::child::Child;
 use super::child_slot::ChildSlot;
-use super::handoff::{Leaves, StateHandoff};
+use super::handoff::{OnEnd, StateHandoff};
 use super::message::key::KeyMessage;
 use super::message::provider::ProviderMessage;
 use super::message::router::RouterMessage;
@@ -36,7 +36,7 @@ pub(crate) struct SupervisorCore {
     undecided: BTreeSet<Child>,
 }
 
-impl Leaves for SupervisorCore {}
+impl OnEnd for SupervisorCore {}
 
 impl SupervisorCore {
     pub(crate) fn new(seats: BTreeMap<Child, ChildSlot>) -> Self {
@@ -169,7 +169,7 @@ impl SupervisorActor {
             .fault_hook
             .fire("supervisor", "Apply, after it was seen");
         for (child, slot) in leaving {
-            // Its end needs no decision.
+            // The end of a removed child needs no decision.
             core.running.retain(|_, running| *running != child);
             core.undecided.remove(&child);
             core.histories.remove(&child);
@@ -291,7 +291,7 @@ impl SupervisorActor {
     }
 }
 
-/// Hands an order to the child that it is for. Without one, or while it is down, the answer's port closes.
+/// Hands a command to the child that it is for. Without one, or while it is down, the answer's port closes.
 fn hand_on(core: &SupervisorCore, order: AdminCommand, reply: oneshot::Sender<()>) {
     match (core.slots.get(order.child()), order) {
         (Some(ChildSlot::Key(post)), AdminCommand::Key(_, order)) => {

@@ -1,4 +1,4 @@
-//! The tree under a paused clock: routing, waiting, and what survives a crash.
+//! The tree under a paused clock: which key a request gets, and breakers. Other subjects have files of their own.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,6 +19,7 @@ use crate::runtime::task;
 
 mod agreement;
 mod classes;
+mod crash;
 mod downtime;
 mod in_flight;
 mod latency;
@@ -27,6 +28,7 @@ mod pacing;
 mod recall;
 mod reload;
 mod spoilt;
+mod waiting;
 
 const S: Duration = Duration::from_secs(1);
 
@@ -254,83 +256,6 @@ async fn a_rate_limited_key_is_passed_over_and_then_the_chain_walks_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_waits_for_the_earliest_key_and_no_longer() {
-    let bench = Bench::new(vec![provider("a", 1), provider("b", 1)]).await;
-    for (name, seconds) in [("a", 10), ("b", 5)] {
-        let limited = Settlement {
-            retry_after: Some(S * seconds),
-            ..outcome(Class::RateLimited)
-        };
-        bench.lease(&[name]).await.settle(limited);
-    }
-    bench.settle_down().await;
-    let started = bench.clock.now();
-    let short = bench.ask(&["a", "b"], 2 * S).await.unwrap_err();
-    assert_eq!(short.cause, Cause::TooLate);
-    assert_eq!(
-        bench.clock.now(),
-        started,
-        "refused at once: waiting could not help"
-    );
-    let none = bench.ask(&["a", "b"], Duration::ZERO).await.unwrap_err();
-    assert_eq!(none.cause, Cause::WaitForbidden);
-    let lease = bench.ask(&["a", "b"], 7 * S).await.unwrap();
-    assert_eq!(lease.key.to_string(), "b#1");
-    assert!(lease.waited);
-    let waited = bench.clock.now().since(started);
-    assert!(waited >= 5 * S && waited < 6 * S, "{waited:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_requests_are_served_first_come_first_served() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
-    let first = bench.lease(&["a"]).await;
-    let mut waiting = Vec::new();
-    for _ in 0..3 {
-        waiting.push(bench.ask_later(&["a"], 30 * S));
-        bench.settle_down().await;
-    }
-    let mut held = first;
-    for next in waiting {
-        held.settle(outcome(Class::Success));
-        let (waited, lease) = next.await.unwrap();
-        assert_eq!(
-            waited,
-            Duration::ZERO,
-            "woken by the free place, not by a timer"
-        );
-        held = lease.unwrap();
-        bench.settle_down().await;
-        assert_eq!(bench.in_flight(), 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_frees_its_place_in_the_waiting_room() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
-    let held = bench.lease(&["a"]).await;
-    let router = Arc::clone(&bench.tree.client().cells().router);
-    let leaving = tokio::time::timeout(S, bench.ask(&["a"], 30 * S)).await;
-    assert!(leaving.is_err());
-    bench.settle_down().await;
-    assert_eq!(router.waiting(), 0);
-    drop(held);
-    bench.settle_down().await;
-    assert_eq!(bench.in_flight(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_waiting_room_is_bounded() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
-    let _held = bench.lease(&["a"]).await;
-    let waiting: Vec<_> = (0..10).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
-    bench.settle_down().await;
-    let full = bench.ask(&["a"], 30 * S).await.unwrap_err();
-    assert_eq!(full.cause, Cause::RoomFull);
-    drop(waiting);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_open_breaker_lets_one_probe_through_and_wakes_the_rest_when_it_is_good() {
     let bench = Arc::new(Bench::new(vec![provider("a", 2)]).await);
     for _ in 0..3 {
@@ -386,127 +311,6 @@ fn panics(actor: &'static str, message: &'static str, times: u32) -> FaultHook {
 }
 
 #[tokio::test(start_paused = true)]
-async fn l5_a_crashed_key_comes_back_with_its_cooldown_and_its_live_leases() {
-    let chaos = panics("key", "Settled", 1);
-    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
-    let other = bench.lease(&["a"]).await;
-    let limited = bench.lease(&["a"]).await;
-    // The very message that reports the rate limit crashes the actor.
-    limited.settle(outcome(Class::RateLimited));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(bench.in_flight(), 1, "the other lease lives on");
-    let refused = bench.ask(&["a"], Duration::ZERO).await.unwrap_err();
-    assert_eq!(refused.declined[0].1.reason, Reason::Cooling);
-    other.settle(outcome(Class::Success));
-    bench.settle_down().await;
-    assert_eq!(bench.in_flight(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn l6_a_crash_of_any_actor_at_any_message_loses_no_request() {
-    let messages = [
-        ("router", "Route"),
-        ("router", "Returned"),
-        ("router", "Ready"),
-        ("router", "Tick"),
-        ("provider a", "Offer"),
-        ("provider a", "Declined"),
-        ("provider a", "Report"),
-        ("key a#1", "Offer"),
-        ("key a#1", "Settled"),
-    ];
-    for (actor, message) in messages {
-        let bench = Bench::with_chaos(vec![one_at_a_time("a")], panics(actor, message, 1)).await;
-        let bench = Arc::new(bench);
-        let first = bench.lease(&["a"]).await;
-        let waiting: Vec<_> = (0..3).map(|_| bench.ask_later(&["a"], 30 * S)).collect();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        first.settle(outcome(Class::Success));
-        for waiter in waiting {
-            let (waited, lease) = waiter.await.unwrap();
-            let lease = lease.unwrap_or_else(|refused| panic!("{actor} at {message}: {refused:?}"));
-            assert!(waited < S, "{actor} at {message}: {waited:?}");
-            lease.settle(outcome(Class::Success));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(bench.in_flight(), 0, "{actor} at {message}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_crashed_supervisor_takes_the_tree_down_and_up_again_with_all_state() {
-    let chaos = panics("supervisor", "Decided", 1);
-    let combined = FaultHook::hook({
-        let key = AtomicU32::new(1);
-        move |who, what| {
-            chaos.fire(who, what);
-            if who == "key a#2" && what == "Offer" && key.swap(0, Ordering::SeqCst) == 1 {
-                panic!("chaos: {who} at {what}");
-            }
-        }
-    });
-    let bench = Bench::with_chaos(vec![provider("a", 2)], combined).await;
-    bench
-        .lease(&["a"])
-        .await
-        .settle(outcome(Class::RateLimited));
-    bench.settle_down().await;
-    let lease = bench.lease(&["a"]).await;
-    assert_eq!(lease.key.to_string(), "a#2", "the first key still cools");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_actor_that_keeps_failing_is_quarantined_and_traffic_walks_on() {
-    let chaos = panics("key a#1", "Offer", 1000);
-    let bench = Bench::with_chaos(vec![provider("a", 1), provider("b", 1)], chaos).await;
-    for _ in 0..10 {
-        assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let cells = bench.tree.client().cells();
-    let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
-    assert_eq!(life.get(), crate::actors::status::Life::Quarantined);
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_patience_a_request_waits_for_its_preferred_upstream_and_then_walks_on() {
-    let bench = Bench::new(vec![provider("a", 1), provider("b", 1)]).await;
-    let limit = |seconds| Settlement {
-        retry_after: Some(S * seconds),
-        ..outcome(Class::RateLimited)
-    };
-    bench.lease(&["a"]).await.settle(limit(2));
-    bench.settle_down().await;
-    let started = bench.clock.now();
-    let lease = bench.ask_patiently(&["a", "b"], 3 * S).await.unwrap();
-    assert_eq!(lease.key.to_string(), "a#1", "ready within the patience");
-    assert!(bench.clock.now().since(started) >= 2 * S);
-    lease.settle(limit(9));
-    bench.settle_down().await;
-    let started = bench.clock.now();
-    let lease = bench.ask_patiently(&["a", "b"], 3 * S).await.unwrap();
-    assert_eq!(lease.key.to_string(), "b#1", "too far off to wait for");
-    assert_eq!(bench.clock.now(), started);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_newcomer_does_not_overtake_those_who_wait_but_may_go_elsewhere() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a"), provider("b", 1)]).await);
-    let held = bench.lease(&["a"]).await;
-    let first = bench.ask_later(&["a"], 30 * S);
-    bench.settle_down().await;
-    assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");
-    let second = bench.ask_later(&["a"], 30 * S);
-    bench.settle_down().await;
-    held.settle(outcome(Class::Success));
-    let (_, lease) = first.await.unwrap();
-    let router = Arc::clone(&bench.tree.client().cells().router);
-    assert_eq!(router.waiting(), 1, "the second still waits");
-    lease.unwrap().settle(outcome(Class::Success));
-    assert!(second.await.unwrap().1.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_probe_that_streams_lets_the_others_in_at_its_first_content() {
     let bench = Arc::new(Bench::new(vec![provider("a", 1)]).await);
     for _ in 0..3 {
@@ -522,71 +326,4 @@ async fn a_probe_that_streams_lets_the_others_in_at_its_first_content() {
     assert!(lease.is_ok());
     assert_eq!(waited, Duration::ZERO, "while the probe still streams");
     probe.settle(outcome(Class::Success));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restart_is_waited_for_even_by_those_who_do_not_wait_for_keys() {
-    let chaos = panics("key a#1", "Offer", 3);
-    let bench = Bench::with_chaos(vec![provider("a", 1)], chaos).await;
-    let lease = bench.ask(&["a"], Duration::ZERO).await;
-    assert!(lease.is_ok(), "{lease:?}");
-}
-
-#[tokio::test]
-async fn l6_a_storm_of_crashes_loses_no_request() {
-    let count = AtomicU32::new(0);
-    let chaos = FaultHook::hook(move |who, _| {
-        let hit = who.starts_with("key") && count.fetch_add(1, Ordering::SeqCst) % 97 == 96;
-        assert!(!hit, "chaos: {who}");
-    });
-    let restart = RestartPolicy {
-        max_restarts: usize::MAX,
-        max_backoff: Duration::from_millis(2),
-        ..RestartPolicy::default()
-    };
-    let bench = Arc::new(Bench::with(vec![provider("a", 3)], chaos, restart).await);
-    let asks = (0..8).map(|_| {
-        let bench = Arc::clone(&bench);
-        task::spawn(async move {
-            for _ in 0..200 {
-                let lease = bench.ask(&["a"], 30 * S).await;
-                let lease = lease.unwrap_or_else(|refused| panic!("{refused:?}"));
-                lease.settle(outcome(Class::Success));
-            }
-        })
-    });
-    for ask in asks.collect::<Vec<_>>() {
-        ask.await.unwrap();
-    }
-    bench.settle_down().await;
-    assert_eq!(bench.in_flight(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_free_place_goes_to_one_who_can_use_it() {
-    let bench = Arc::new(Bench::new(vec![one_at_a_time("a")]).await);
-    let limited = Settlement {
-        retry_after: Some(20 * S),
-        ..outcome(Class::RateLimited)
-    };
-    bench.lease(&["a"]).await.settle(limited);
-    bench.settle_down().await;
-    let _cooling = bench.ask_later(&["a"], 30 * S);
-    bench.settle_down().await;
-    let other = bench.ask_model("a", "other", 30 * S).await.unwrap();
-    let waiting = {
-        let (tell, heard) = oneshot::channel();
-        let bench = Arc::clone(&bench);
-        task::detach(async move {
-            let started = bench.clock.now();
-            let answer = bench.ask_model("a", "other", 30 * S).await;
-            drop(tell.send((bench.clock.now().since(started), answer)));
-        });
-        heard
-    };
-    bench.settle_down().await;
-    other.settle(outcome(Class::Success));
-    let (waited, lease) = waiting.await.unwrap();
-    assert!(lease.is_ok());
-    assert_eq!(waited, Duration::ZERO);
 }

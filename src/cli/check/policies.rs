@@ -11,7 +11,7 @@ use crate::domain::rescue::RescuePolicy;
 pub(super) fn shown(policy: &TargetPolicy, config: &Config) -> String {
     let mut parts: Vec<String> = Vec::new();
     parts.extend(policy.rescue.as_ref().map(rescue));
-    // Without a profile these are the same for all targets, and no news.
+    // Without a profile these are the same for all targets, and not shown.
     if let Some(profile) = policy.profile {
         parts.insert(0, format!("profile: {}", profile.as_str()));
         parts.push(format!("patience: {}", show_duration(policy.patience)));

@@ -64,7 +64,7 @@ fn draw_tree(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
         Pane::Tree,
         ["", "trouble first", "busiest first"],
     );
-    put(frame, area, table, title, model, look);
+    put(frame, area, table, Pane::Tree, title, model, look);
 }
 
 fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
@@ -84,7 +84,7 @@ fn tree_row(row: &Row, age: f64, look: Theme) -> Cells<'static> {
         None => String::new(),
     };
     let style = match row.mood {
-        // A tree full of green says less.
+        // Normal rows are faint, so that the others stand out.
         Mood::Well => look.faint(),
         mood => look.mood(mood),
     };
@@ -130,7 +130,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &TopModel, look: Theme) {
         Pane::Requests,
         ["", "failed first", "slowest first"],
     );
-    put(frame, area, table, title, model, look);
+    put(frame, area, table, Pane::Requests, title, model, look);
     if model.requests.is_none() && area.height > 3 {
         let inside = area.inner(ratatui::layout::Margin::new(1, 2));
         let none = Span::styled("– this process keeps no requests", look.faint());
@@ -173,7 +173,7 @@ fn list_row(request: &Value, look: Theme) -> Cells<'static> {
 }
 
 /// A pane's name, with what of it is shown and how.
-fn title(name: &str, model: &TopModel, pane: Pane, sorts: [&str; 3]) -> (String, Pane) {
+fn title(name: &str, model: &TopModel, pane: Pane, sorts: [&str; 3]) -> String {
     let view = match pane {
         Pane::Tree => &model.tree,
         Pane::Requests => &model.list,
@@ -191,7 +191,7 @@ fn title(name: &str, model: &TopModel, pane: Pane, sorts: [&str; 3]) -> (String,
     if !view.filter.is_empty() {
         title.push_str(&format!("· /{} ", view.filter));
     }
-    (title, pane)
+    title
 }
 
 /// A table in its frame.
@@ -199,7 +199,8 @@ fn put(
     frame: &mut Frame<'_>,
     area: Rect,
     table: Table<'_>,
-    (title, pane): (String, Pane),
+    pane: Pane,
+    title: String,
     model: &TopModel,
     look: Theme,
 ) {
@@ -228,7 +229,7 @@ fn put(
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-/// What is asked, what came of the last order, or which keys there are.
+/// A question, the result of the last command, or the keys.
 fn footer(model: &TopModel, look: Theme) -> Line<'static> {
     match (&model.mode, &model.said) {
         (ScreenMode::Confirm(order), _) => {

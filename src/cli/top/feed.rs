@@ -35,7 +35,7 @@ pub(super) fn look(client: &AdminClient) -> Result<ModelUpdate, AdminError> {
     })
 }
 
-/// What an older process has not is left out.
+/// A part that an older process does not have is left out.
 fn if_known(answer: Result<Value, AdminError>) -> Result<Option<Value>, AdminError> {
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -65,7 +65,7 @@ fn ask(client: &AdminClient, wanted: &Receiver<Effect>, tell: &Sender<ModelUpdat
             Err(RecvTimeoutError::Timeout) => ModelUpdate::Done(Ok(String::new())),
         };
         let look = look(client).unwrap_or_else(|error| ModelUpdate::Lost(app::chain(&error)));
-        // A look is no news of an order.
+        // A request for the state is not the result of a command.
         let idle = matches!(&news, ModelUpdate::Done(Ok(said)) if said.is_empty());
         let told = (idle || tell.send(news).is_ok()) && tell.send(look).is_ok();
         if !told {

@@ -10,7 +10,7 @@ use crate::cli::shown::{items, millis, span, text};
 /// Steps of the history that are shown as figures: a minute, the step under way included.
 const RECENT: usize = 12;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// What is not known.
+/// Shown for an unknown figure.
 const NONE: &str = "–";
 
 pub(super) fn lines(model: &TopModel, look: Theme) -> [Line<'static>; 2] {
@@ -100,7 +100,7 @@ fn figures(history: Option<&Value>) -> Figures {
         all => all,
     };
     let sum = |name: &str| whole.iter().map(|point| number(point, name)).sum::<f64>();
-    // What the last step with any says.
+    // The figure of the latest step that has one.
     let last = |name: &str| recent.iter().rev().find_map(|point| point[name].as_f64());
     let seconds = whole.iter().map(|_| step).sum::<f64>();
     let most = recent

@@ -11,7 +11,7 @@ pub(super) enum Effect {
     Quit,
     /// One request with everything that is kept of it.
     Show(String),
-    /// An order that was confirmed.
+    /// A command that was confirmed.
     Do(HoldCommand),
 }
 
@@ -47,7 +47,7 @@ pub(super) fn press(model: &mut TopModel, key: KeyEvent) -> Option<Effect> {
 
 fn browse(model: &mut TopModel, code: KeyCode) -> Option<Effect> {
     let page = isize::try_from(model.page.max(2) - 1).unwrap_or(isize::MAX);
-    // What came of the last order was read by now.
+    // The result of the last command has been read by now.
     model.said = None;
     match code {
         KeyCode::Char('q') => return Some(Effect::Quit),

@@ -21,7 +21,7 @@ pub(super) enum ScreenMode {
     /// A filter is being typed.
     Filter,
     Help,
-    /// An order waits for a yes.
+    /// A command waits for its confirmation.
     Confirm(HoldCommand),
     /// One request; `None` until it is there, or why it is not.
     Request {
@@ -31,7 +31,7 @@ pub(super) enum ScreenMode {
     },
 }
 
-/// An order to a key or to a whole provider.
+/// A command to a key or to a whole provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct HoldCommand {
     pub(super) provider: String,
@@ -64,7 +64,7 @@ pub(super) enum ModelUpdate {
     Lost(String),
     /// The details of one request.
     Request(String, Result<Value, String>),
-    /// What came of an order.
+    /// The result of a command.
     Done(Result<String, String>),
 }
 
@@ -133,7 +133,7 @@ pub(super) struct TopModel {
     pub(super) mode: ScreenMode,
     /// Why the process does not answer, if it does not.
     pub(super) lost: Option<String>,
-    /// What came of the last order.
+    /// The result of the last command.
     pub(super) said: Option<Result<String, String>>,
     /// Rows of the pane that is in use, as of the last time it was drawn.
     pub(super) page: usize,
@@ -276,7 +276,7 @@ impl TopModel {
         }
     }
 
-    /// The order that `hold` or release means for what is selected.
+    /// The command that `hold` or release means for what is selected.
     pub(super) fn order(&self, hold: bool) -> Option<HoldCommand> {
         let rows = self.rows();
         let row = rows.get(self.tree.at).filter(|_| self.pane == Pane::Tree)?;

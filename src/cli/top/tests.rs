@@ -196,7 +196,7 @@ fn the_selection_stays_with_its_row() {
         "{}",
         selected(&model)
     );
-    // Another order, another place, the same row.
+    // Sorted otherwise, the same row stays selected.
     type_in(&mut model, "s");
     assert!(selected(&model).contains("cerebras#1"));
     let look = ModelUpdate::Look {
@@ -270,7 +270,7 @@ fn an_order_needs_a_yes() {
         hold: false,
     };
     assert_eq!(type_in(&mut model, "gry"), Some(Effect::Do(whole)));
-    // An upstream takes no orders, and neither does a request.
+    // There are no commands to an upstream or a request.
     type_in(&mut model, "jQ");
     assert!(model.mode == ScreenMode::Browse && screen(&model).contains("select a key"));
     type_in(&mut model, "\tr");

@@ -70,6 +70,7 @@ impl Attempt<'_> {
                 drain(events);
                 return Err(failed("the stream was done before its first content"));
             }
+            // Everything before the content is held, within the limits of one stream and of all together.
             if !buffered.reach(held.bytes()) {
                 return Err(Early::OutOfRoom);
             }

@@ -1,6 +1,5 @@
 //! Requests before which an answer is there, kept or shared, by caches that are made for it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,19 +12,14 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::access::{Client, Clients};
-use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
-use crate::dispatch::{Dispatch, Endpoint, Failed, NativeOperations, Request, ResponseCache};
-use crate::domain::chain::{Chain, ProviderEntry, Targets};
+use crate::actors::tree::Tree;
+use crate::dispatch::bench;
+use crate::dispatch::{Dispatch, Failed, Request, ResponseCache};
+use crate::domain::chain::Chain;
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority};
 use crate::domain::dialect::Operation;
-use crate::domain::dropped::{Dropped, Unsupported};
-use crate::domain::ids::{KeyId, ModelName, ProviderName, Upstream};
-use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
-use crate::domain::profile::TargetPolicies;
-use crate::runtime::abort::Abort;
-use crate::runtime::buffers::Buffers;
-use crate::runtime::clock::Clock;
-use crate::telemetry::recorder::Recorder;
+use crate::domain::dropped::Dropped;
+use crate::domain::ids::{KeyId, Upstream};
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
 use crate::wire::token::TokenDigest;
@@ -125,50 +119,12 @@ struct CachedDispatch {
 
 impl CachedDispatch {
     async fn new(status: u16, cache: impl ResponseCache + 'static) -> Self {
-        let (name, clock) = (ProviderName::from("a"), Clock::start());
-        let provider = ProviderSpec::new(name.clone(), vec![None]);
-        let tree = Tree::start(TreeSpec::new(vec![provider], 1, clock)).await;
         let calls = Arc::new(AtomicUsize::new(0));
-        let endpoint = Endpoint {
-            dialect: crate::wire::dialects::usual(),
-            max_answer: 64 << 20,
-            max_event: 8 << 20,
-            kind: String::new(),
-            transport: Arc::new(Upstreams(status, Arc::clone(&calls))),
-            headers: HeaderMap::new(),
-            credentials: Vec::new().into(),
-            params: serde_json::Map::new(),
-            context_window: None,
-            timeouts: Timeouts::default(),
-            retry: Arc::new(RetryPolicy::default()),
-            trace_context: false,
-            forward_user_agent: false,
-            auth: None,
-            unsupported: Unsupported::default(),
-            native: NativeOperations::default(),
-            passthrough: false,
-            prefill: None,
-        };
-        let entry = ProviderEntry {
-            name: name.clone(),
-            model: Some(ModelName::from("m")),
-            models: Vec::new(),
-            builtin: false,
-        };
+        let endpoint = bench::endpoint(Upstreams(status, Arc::clone(&calls)));
+        let (tree, dispatch) = bench::dispatch("m", endpoint).await;
         let dispatch = Arc::new(Dispatch {
-            generation: 0,
-            hedge_controller: None,
             cache: Some(Arc::new(cache)),
-            policies: TargetPolicies::default(),
-            tree: tree.client().clone(),
-            targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
-            endpoints: HashMap::from([(name, Arc::new(endpoint))]),
-            policy: DispatchPolicy::default(),
-            clock,
-            abort: Abort::default(),
-            recorder: Arc::new(Recorder::new(8)),
-            affinity: crate::affinity::Affinity::start(),
-            buffers: Buffers::default(),
+            ..dispatch
         });
         let policy = ClientPolicy {
             name: Arc::from("ci"),
@@ -319,7 +275,7 @@ async fn a_look_ends_by_the_deadline() {
 async fn streams_are_not_looked_up() {
     let bench = CachedDispatch::new(200, Keeps(kept())).await;
     let body = r#"{"model":"a","messages":[],"stream":true}"#;
-    // Whatever becomes of a whole answer to it.
+    // Whatever the outcome of the attempt.
     drop(bench.ask(body, 10 * S).await);
     assert!(bench.calls() > 0);
     assert_eq!(bench.told()[0].0, CacheLookup::Off);

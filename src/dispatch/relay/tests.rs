@@ -1,6 +1,5 @@
-//! A relayed stream under a paused clock: whose silence is whose.
+//! A relayed stream under a paused clock: the silence of the upstream and that of the caller.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +8,11 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
 
 use super::*;
-use crate::actors::tree::{ProviderSpec, Tree, TreeSpec};
+use crate::dispatch::bench;
 use crate::dispatch::{AnswerBody, Dispatch, Endpoint, Request};
-use crate::domain::chain::{ProviderEntry, Targets};
 use crate::domain::dialect::Operation;
-use crate::domain::ids::{ModelName, ProviderName};
-use crate::domain::limits::{DispatchPolicy, RetryPolicy, Timeouts};
+use crate::domain::limits::{DispatchPolicy, Timeouts};
 use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
-use crate::runtime::clock::Clock;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
 
@@ -118,53 +114,21 @@ async fn read_as(
     parts: impl Transport + 'static,
     asked: Asked,
 ) -> Result<String, Duration> {
-    let (name, clock) = (ProviderName::from("a"), Clock::start());
-    let provider = ProviderSpec::new(name.clone(), vec![None]);
-    let tree = Tree::start(TreeSpec::new(vec![provider], 1, clock)).await;
+    let usual = Timeouts::default();
+    let timeouts = Timeouts {
+        idle: asked.idle.unwrap_or(usual.idle),
+        total: asked.total.unwrap_or(usual.total),
+        ..usual
+    };
     let endpoint = Endpoint {
-        dialect: crate::wire::dialects::usual(),
-        max_answer: 64 << 20,
-        max_event: 8 << 20,
-        kind: String::new(),
-        transport: Arc::new(parts),
-        headers: HeaderMap::new(),
-        credentials: Vec::new().into(),
-        params: serde_json::Map::new(),
-        context_window: None,
-        timeouts: Timeouts {
-            idle: asked.idle.unwrap_or(Timeouts::default().idle),
-            total: asked.total.unwrap_or(Timeouts::default().total),
-            ..Timeouts::default()
-        },
-        retry: Arc::new(RetryPolicy::default()),
-        trace_context: false,
-        forward_user_agent: false,
-        auth: None,
-        prefill: None,
-        unsupported: Default::default(),
-        native: Default::default(),
-        passthrough: false,
+        timeouts,
+        ..bench::endpoint(parts)
     };
-    let entry = ProviderEntry {
-        name: name.clone(),
-        model: Some(ModelName::from(model)),
-        models: Vec::new(),
-        builtin: false,
-    };
+    let (_tree, dispatch) = bench::dispatch(model, endpoint).await;
+    let clock = dispatch.clock;
     let dispatch = Arc::new(Dispatch {
-        generation: 0,
-        hedge_controller: None,
-        cache: None,
         policies,
-        tree: tree.client().clone(),
-        targets: Arc::new(Targets::build(&[entry], &[], None).unwrap()),
-        endpoints: HashMap::from([(name, Arc::new(endpoint))]),
-        policy: DispatchPolicy::default(),
-        clock,
-        abort: crate::runtime::abort::Abort::default(),
-        recorder: Arc::new(crate::telemetry::recorder::Recorder::new(0)),
-        affinity: crate::affinity::Affinity::start(),
-        buffers: crate::runtime::buffers::Buffers::default(),
+        ..dispatch
     });
     let body = if asked.usage {
         r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#

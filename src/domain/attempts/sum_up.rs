@@ -1,6 +1,7 @@
-//! Which answer a request gets that nobody served: an upstream's own, or one code for all that was tried and declined.
+//! Which answer a request gets that no upstream served: an upstream's own, or one code for all that was tried and
+//! declined.
 //!
-//! What the caller can do about it decides. The first that holds:
+//! What the caller can do about it decides. The first rule that holds:
 //! 1. All upstreams say that this request is not for them: the last own answer that tells what is lacking goes back, for
 //!    no error of ours says more. But where it is too long for one and too large for the limit of another, that is said of both.
 //! 2. It is too long for some, and all others refuse it for reasons that are known. If one of these has room again soon,
@@ -72,6 +73,7 @@ impl Attempts {
         if self.only_key.is_some() && !self.slots.iter().any(failed) {
             return ErrorCode::StateUnavailable;
         }
+        // How it ended at each upstream.
         let endings = self.slots.iter().enumerate().map(|(index, slot)| {
             let said = declined.iter().find(|(of, _)| *of == index);
             self.ending(slot, said.map(|(_, refusal)| *refusal), now)
@@ -89,6 +91,7 @@ impl Attempts {
             false => ErrorCode::UpstreamsRateLimited,
         };
         let last = self.records.last().map(|record| record.class);
+        // The rules of the module, in their order.
         if any(too_long) && !any(Ending::Failed) {
             match any(soon) {
                 true => come_back,

@@ -47,6 +47,7 @@ impl Targets {
             if targets.prefixes.contains_key(&name) {
                 continue;
             }
+            // `name:model` with a model that is not listed is found by the prefix.
             let pool = entry.pool();
             let prefix = Prefix {
                 provider: entry.name.clone(),
@@ -54,6 +55,7 @@ impl Targets {
                 has_default: !pool.is_empty(),
             };
             targets.prefixes.insert(Arc::clone(&name), prefix);
+            // Each model of the pool by its full name, and by the model alone where one provider has it.
             for model in &pool {
                 let id: Arc<str> = Arc::from(format!("{name}:{model}"));
                 let chain = Arc::new(Chain {
@@ -70,6 +72,7 @@ impl Targets {
                     chain,
                 });
             }
+            // The bare name means the whole pool.
             if !pool.is_empty() {
                 let chain = Arc::new(Chain {
                     target: Arc::clone(&name),

@@ -144,6 +144,7 @@ fn walk<'a>(
     let mut stack = vec![Frame::of(root)];
     states.insert(&root.name, ExpansionState::Open);
     while let Some(mut frame) = stack.pop() {
+        // No member is left: the virtual provider is finished.
         let Some(member) = frame.entry.upstreams.get(frame.next) else {
             let state = finish(frame, targets, errors);
             states.insert(state.0, state.1);
@@ -151,6 +152,7 @@ fn walk<'a>(
         };
         frame.next += 1;
         let (upstream, weight) = (&member.name, member.weight);
+        // A member that is no virtual provider: what the providers mean by it.
         let Some(child) = entries.get(upstream.as_str()) else {
             match targets.named(upstream) {
                 Ok(chain) => frame.extend(weight, &chain, None),
@@ -165,6 +167,7 @@ fn walk<'a>(
         match states.get(child.name.as_str()) {
             Some(ExpansionState::Done(chain, ranked)) => frame.extend(weight, chain, *ranked),
             Some(ExpansionState::Broken) => frame.broken = true,
+            // It contains itself: the path of the cycle is on the stack.
             Some(ExpansionState::Open) => {
                 frame.broken = true;
                 let names = stack.iter().chain([&frame]).map(|frame| &frame.entry.name);

@@ -41,6 +41,7 @@ impl Learned {
         {
             return None;
         }
+        // A bucket is one only with a period that buckets have, and a limit.
         let period = memory.refills_in.and_then(|span| {
             let mut periods = PERIODS.into_iter();
             periods.find(|period| Duration::from_secs_f64(*period) == span)

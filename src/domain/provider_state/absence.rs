@@ -13,11 +13,12 @@ pub const MODEL_GONE: Duration = Duration::from_secs(10 * 60);
 /// An operation for which an upstream is left alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Absence {
-    /// Which.
+    /// The operation.
     pub operation: Operation,
-    /// [`Reason::ModelGone`]: nobody is sent there. [`Reason::NotOffered`]: only who can go nowhere else.
+    /// [`Reason::ModelGone`]: no request goes there. [`Reason::NotOffered`]: only requests that no other upstream can
+    /// take.
     pub reason: Reason,
-    /// Until then.
+    /// When it ends.
     pub until: Time,
 }
 
@@ -124,10 +125,11 @@ impl Absences {
 
     /// What a failure tells of its operation; `None` where it is no more than a failure.
     ///
-    /// What the upstream says itself of an operation holds for [`MODEL_GONE`], unless the operation has been served here:
-    /// then the request is peculiar. Of chat it is not believed before another operation was served: every upstream is
-    /// expected to have it, so the request may be peculiar, or something stand in the way for a moment. An answer that failed otherwise, in an operation that was never served while another
-    /// one was, is most likely no more than a clumsy word for the same, and is believed for `doubtful`.
+    /// What the upstream says itself of an operation holds for [`MODEL_GONE`], unless the operation has been served
+    /// here: then the request is peculiar. Of chat it is not believed before another operation was served: every
+    /// upstream is expected to have it, so the cause may be the request, or a proxy in front of the upstream for a
+    /// moment. An answer that failed otherwise, in an operation that was never served while another one was, most
+    /// likely means the same, and is believed for `doubtful`.
     pub(super) fn note(
         &mut self,
         operation: Operation,

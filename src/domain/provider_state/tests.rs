@@ -1,4 +1,4 @@
-//! Tests of what is known of a provider.
+//! The state of a provider: breakers, missing models and operations, holds.
 
 use super::*;
 
@@ -34,6 +34,15 @@ fn fail(provider: &mut ProviderState, class: Class, times: usize) {
     }
 }
 
+/// A caller makes up names of models, which the provider does not know.
+fn name_more_models_than_are_kept(provider: &mut ProviderState) {
+    for n in 0..2 * MODELS_KEPT {
+        let made_up = ModelName::from(format!("made-up-{n}"));
+        let (operation, class) = (Operation::Chat, Class::ModelGone);
+        provider.settled(&made_up, operation, class, true, false, Time::ZERO);
+    }
+}
+
 #[test]
 fn made_up_models_do_not_push_out_what_a_breaker_knows() {
     let mut provider = provider();
@@ -41,17 +50,7 @@ fn made_up_models_do_not_push_out_what_a_breaker_knows() {
         settled(&mut provider, Class::Network, true, false, Time::ZERO);
     }
     assert!(gate(&provider, true, Time::ZERO).is_err());
-    for n in 0..2 * MODELS_KEPT {
-        let made_up = ModelName::from(format!("made-up-{n}"));
-        provider.settled(
-            &made_up,
-            Operation::Chat,
-            Class::ModelGone,
-            true,
-            false,
-            Time::ZERO,
-        );
-    }
+    name_more_models_than_are_kept(&mut provider);
     assert!(gate(&provider, true, Time::ZERO).is_err());
 }
 
@@ -132,17 +131,7 @@ fn a_model_that_is_gone_is_left_alone_for_ten_minutes() {
 #[test]
 fn names_that_callers_make_up_take_a_bounded_place() {
     let mut provider = provider();
-    for n in 0..2 * MODELS_KEPT {
-        let made_up = ModelName::from(format!("m{n}"));
-        provider.settled(
-            &made_up,
-            Operation::Chat,
-            Class::ModelGone,
-            true,
-            false,
-            Time::ZERO,
-        );
-    }
+    name_more_models_than_are_kept(&mut provider);
     assert!(provider.unwell(Time::ZERO).len() <= MODELS_KEPT);
 }
 
@@ -269,7 +258,7 @@ fn a_model_that_is_gone_for_one_operation_is_there_for_others() {
     let change = settled(&mut provider, Class::Success, false, false, now);
     assert_eq!(change, Some(UpstreamChange::Served));
     assert_eq!(everything(&provider), None);
-    // What is served may have begun before the model went.
+    // The served attempt may have begun before the model was gone.
     provider.settled(
         &model(),
         Operation::Embeddings,

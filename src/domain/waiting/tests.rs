@@ -1,4 +1,4 @@
-//! Who waits, who is called, and who gives way.
+//! Which requests wait, which are woken, and which are evicted.
 
 use proptest::prelude::*;
 
@@ -138,7 +138,7 @@ fn of(room: &mut WaitingRoom<usize>, class: Priority, client: &str, n: usize) ->
     }
 }
 
-/// Who gives way to a newcomer.
+/// The request that is evicted for a newcomer.
 fn displaced(room: &mut WaitingRoom<usize>, class: Priority, client: &str) -> Option<usize> {
     let before = room.len();
     let newcomer = of(room, class, client, 99);
@@ -207,8 +207,8 @@ fn without_clients_nobody_gives_way() {
 }
 
 proptest! {
-    /// However they come: the room never grows by it, nobody is displaced by a later class, and within a class only
-    /// by somebody who holds less.
+    /// In any order of arrival: the room stays within its capacity, no request is displaced by a later class, and
+    /// within a class only by a client that holds less.
     #[test]
     fn giving_way_is_fair(comers in prop::collection::vec((0..3usize, 0..4usize), 1..80)) {
         let mut room = WaitingRoom::new(8);
@@ -238,7 +238,7 @@ proptest! {
 }
 
 proptest! {
-    /// Whoever comes and goes: what is asked of the room is what a look at everybody would find.
+    /// After any arrivals and departures, the room answers as a look at every request would.
     #[test]
     fn the_room_knows_what_a_look_at_everybody_would_find(
         steps in prop::collection::vec((0..4_u8, 0..20_u64, 0..3_usize, 0..3_usize, 1..4_usize), 1..60),

@@ -1,4 +1,4 @@
-//! Starts, whatever the file looks like; and never two who write it.
+//! The process starts, whatever the file looks like; and two processes never write it at once.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -128,7 +128,7 @@ fn a_second_process_reads_but_does_not_write_until_the_first_has_ended() {
     assert_eq!(second.snapshot, book());
     assert_eq!(second.fingerprinter.salt(), first.fingerprinter.salt());
     assert!(second.store.take_over(NOW).is_none());
-    // Not even a broken one is touched.
+    // A broken file of another process is left alone too.
     fs::write(dir.file(), "garbage").unwrap();
     let third = Store::open(&dir.file(), NOW).unwrap();
     assert!(matches!(

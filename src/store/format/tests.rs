@@ -1,4 +1,4 @@
-//! What goes into the file comes out of it, never sooner, and whatever else is in it does no harm.
+//! State that is written is read again, no end is earlier, and any other content of the file does no harm.
 
 use crate::domain::dialect::Operation;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn marker() -> Fingerprinter {
     Fingerprinter::random().unwrap()
 }
 
-/// A book with one of everything, its times so many nanoseconds from `now`.
+/// A snapshot with one of everything, its times so many nanoseconds from `now`.
 fn book(now: Time, spans: [u64; 6]) -> StateSnapshot {
     let [whole, model, probe, reset, gone, cooling] =
         spans.map(|span| now + Duration::from_nanos(span));
@@ -68,7 +68,7 @@ fn book(now: Time, spans: [u64; 6]) -> StateSnapshot {
     book
 }
 
-/// Every end in a book, in one order.
+/// Every end in a snapshot, in one order.
 fn ends(book: &StateSnapshot) -> Vec<Time> {
     let mut ends = Vec::new();
     for (_, page) in book.keys() {
@@ -97,7 +97,7 @@ fn everything_comes_back() {
     assert_eq!(found.salt(), marker.salt());
 }
 
-/// As it was written before quarantines by hand were kept.
+/// As it was written before holds were kept.
 #[test]
 fn an_older_file_is_read_and_holds_nobody_that_it_does_not_name() {
     let now = anchor(0, 1000 * NANOS);

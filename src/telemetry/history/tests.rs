@@ -193,7 +193,7 @@ fn flows_tell_where_the_last_minute_went() {
     assert_eq!(history.flows(after(3)), seen);
     assert_eq!(history.flows(after(59)), seen);
     assert_eq!(history.flows(after(60)), []);
-    // What nobody configured has no place of its own, whatever callers make up.
+    // Targets that are not configured are not counted separately, whatever names callers send.
     at(70, "a:whatever");
     at(71, "fast");
     assert_eq!(

@@ -24,7 +24,7 @@ pub(super) struct Instruments {
     pub(super) per_token: Histogram<f64>,
     pub(super) tokens: Counter<u64>,
     pub(super) cost: Counter<f64>,
-    /// What has no place.
+    /// Used where a table has no place for a number, which does not happen.
     pub(super) stray: OnceLock<BoundCounter<u64>>,
 }
 

@@ -108,7 +108,7 @@ impl Metrics {
         requests::record(record, &self.instruments, &self.tables.load());
     }
 
-    /// A request was refused at the door.
+    /// A request was refused on arrival.
     pub fn turned_away(&self, record: &RequestRecord) {
         requests::count_request(record, &self.instruments, &self.tables.load());
     }
@@ -116,11 +116,6 @@ impl Metrics {
     /// A configuration was read again, and taken over or not.
     pub fn reloaded(&self, trigger: &'static str, good: bool) {
         self.observed.reloaded(trigger, good);
-    }
-
-    /// Something of this kind was pushed by OTLP, or was not.
-    pub fn exported(&self, signal: &'static str, good: bool) {
-        self.observed.exported(signal, good);
     }
 
     /// Everything in Prometheus's text form ([`TEXT_TYPE`]).

@@ -51,7 +51,7 @@ pub(super) fn record(request: &RequestRecord, instruments: &Instruments, tables:
     }
 }
 
-/// A request that came to nothing at the door.
+/// A request that was refused on arrival.
 pub(super) fn count_request(request: &RequestRecord, instruments: &Instruments, tables: &Tables) {
     let client = request.client.as_deref();
     let requests = tables.requests(instruments, client, target(request), request.outcome);

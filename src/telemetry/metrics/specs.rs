@@ -179,9 +179,9 @@ specs! {
         ["http.request.method", "http.route", "http.response.status_code", "error.type"]
         "Time from a request's arrival to its end";
     Counter, Most::PerCaller(6), REQUESTS = "pointsman.requests" "{request}" ["target", "client", "outcome"]
-        "Requests that have ended, those that were turned away at the door included";
+        "Requests that have ended, those that were refused on arrival included";
     Histogram(WHOLE), Most::PerTarget(1), REQUEST_DURATION = "pointsman.request.duration" "s" ["target"]
-        "Time from a request's arrival to its end, of those that were answered or failed, not turned away at the door or left by their caller";
+        "Time from a request's arrival to its end, of those that were answered or failed, not refused on arrival or left by their caller";
     Histogram(ATTEMPTS_EACH), ONE, REQUEST_ATTEMPTS = "pointsman.request.attempts" "{attempt}" []
         "Attempts that one request took";
     Histogram(OWN_TIME), ONE, OVERHEAD = "pointsman.overhead" "s" []

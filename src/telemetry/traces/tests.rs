@@ -11,7 +11,7 @@ use crate::domain::time::Time;
 struct Passing {
     batches: Channel<usize>,
     fails: Arc<AtomicBool>,
-    /// Every export waits for a word.
+    /// Every export waits until the test allows it.
     gate: Option<Arc<std::sync::Barrier>>,
 }
 

@@ -149,7 +149,7 @@ async fn addresses_that_no_provider_has_are_left_out_or_refused() {
     assert_eq!(script.ask().await.unwrap(), "127.0.0.1 10.0.0.1");
 }
 
-/// The task that keeps the book ends with the last who could ask it.
+/// The task that keeps the answers ends when its last handle is gone.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_behind() {
     let (sender, receiver): (Sender<()>, Receiver<()>) = channel();

@@ -6,8 +6,8 @@ use flate2::write::GzDecoder;
 
 use super::sink::Sink;
 
-/// RFC 1952: one member after the other, then zeros, if any: tapes and blocks are filled up with them, and gzip(1) minds
-/// them as little.
+/// RFC 1952: one member after the other, then zeros, if any: tapes and blocks are filled up with them, and gzip(1)
+/// ignores them too.
 pub(super) struct Gunzip {
     pub(super) member: GzDecoder<Sink>,
     /// Nothing but zeros may follow.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::tool_names::ToolNames;
+use super::tool_names::GeminiToolNames;
 use super::{Gemini, error, ir, look, models};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::{CallerDialect, EventEncoder};
@@ -135,7 +135,7 @@ impl CallerDialect for Gemini {
 }
 
 /// The names of the request's tools.
-fn names(doc: &RequestDoc) -> ToolNames {
+fn names(doc: &RequestDoc) -> GeminiToolNames {
     let tools = doc.raw("tools").and_then(json::value).unwrap_or_default();
     ir::tool_names(&tools)
 }

@@ -8,12 +8,12 @@ const LONGEST: usize = 64;
 
 /// The names of one request's tools, each with the name that goes to the upstream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ToolNames {
+pub(super) struct GeminiToolNames {
     sent: BTreeMap<String, String>,
     meant: BTreeMap<String, String>,
 }
 
-impl ToolNames {
+impl GeminiToolNames {
     /// Of these tools, which have different names.
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let mut all = Self::default();
@@ -85,7 +85,7 @@ mod tests {
     fn names_go_there_and_back_and_stay_distinct() {
         let long = "a".repeat(100);
         let names = ["fs.read", "fs_read", "fs:read", "ok", &long, "é"];
-        let map = ToolNames::of(names.into_iter());
+        let map = GeminiToolNames::of(names.into_iter());
         let sent: Vec<String> = names
             .iter()
             .map(|name| map.sent((*name).to_owned()))

@@ -1,7 +1,7 @@
 //! Hints by the name of a header or of a field of the body: `retry_after`, `retryAfterMs`, `resets_in_seconds`,
 //! `quotaResetDelay`, `next_available_at`, `estimated_time`, and the rest of the family. A name is split into its words
-//! and its unit; the remaining words are looked up in one table. So a new spelling needs no A name is cut into its
-//! words and its unit; what is left is looked up in one table. So a new spelling needs no row, and a new name one.
+//! and its unit; the remaining words are looked up in one table. So a new spelling needs no row, and a new name needs
+//! one.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ impl AnswerTime {
     pub(super) fn new(kind: &str, wall_now: SystemTime) -> Option<Self> {
         let ahead = traits_of(kind).clocks_ahead;
         let unix = duration::unix_seconds(wall_now)?;
-        // What is further away than the calendar's years is nonsense.
+        // Years that the calendar does not have are ignored.
         (unix < 2e11).then_some(Self { unix, ahead })
     }
 

@@ -95,20 +95,21 @@ impl<'a> TextView<'a> {
         let tables = [Some(&SYMBOLS), grouped.then_some(&GROUPED)];
         let tables = tables.into_iter().flatten();
         // A run may begin anywhere within a group of four symbols or of two digits.
-        let base64 = tables.flat_map(|table| (0..4).map(move |skip| (table, 6, skip)));
-        let hexadecimal = (0..2).map(|skip| (&DIGITS, 4, skip));
+        let base64 =
+            tables.flat_map(|table| (0..4).map(move |skip| SymbolCode::new(table, 6, skip)));
+        let hexadecimal = (0..2).map(|skip| SymbolCode::new(&DIGITS, 4, skip));
         let all = base64.chain(hexadecimal);
         let all = all.filter(|_| self.bytes.len() >= SHORTEST);
-        let all = all.filter_map(|(table, width, skip)| self.bits(table, width, skip));
+        let all = all.filter_map(|code| self.bits(code));
         let decimal = std::iter::once_with(|| self.decimal());
         all.chain(decimal).filter(|view| !view.bytes.is_empty())
     }
 
-    /// Decodes symbols of `width` bits, without the first `skip` of each run; `None` when nothing readable comes of it. That
-    /// is so for nearly all texts, so that it is seen first, without building anything.
-    fn bits(&self, table: &[u8; 256], width: u32, skip: u32) -> Option<TextView<'static>> {
+    /// Decodes symbols; `None` when nothing readable comes of it. That is so for nearly all texts, so a first pass checks
+    /// it and allocates nothing.
+    fn bits(&self, code: SymbolCode) -> Option<TextView<'static>> {
         let (mut run, mut longest) = (0_usize, 0_usize);
-        self.each_decoded((table, width, skip), |byte, _, _| {
+        self.each_decoded(code, |byte, _, _| {
             run = if byte.is_some_and(is_readable) {
                 run + 1
             } else {
@@ -120,7 +121,7 @@ impl<'a> TextView<'a> {
             return None;
         }
         let mut out = ReadableText::new();
-        self.each_decoded((table, width, skip), |byte, first, last| match byte {
+        self.each_decoded(code, |byte, first, last| match byte {
             Some(byte) => out.push(byte, || self.place(first, last)),
             None => out.stop(),
         });
@@ -128,11 +129,8 @@ impl<'a> TextView<'a> {
     }
 
     /// Calls for each decoded byte, with the places of its first and its last symbol, and with `None` where a run ends.
-    fn each_decoded(
-        &self,
-        (table, width, skip): (&[u8; 256], u32, u32),
-        mut each: impl FnMut(Option<u8>, usize, usize),
-    ) {
+    fn each_decoded(&self, code: SymbolCode, mut each: impl FnMut(Option<u8>, usize, usize)) {
+        let SymbolCode { table, width, skip } = code;
         let (mut held, mut bits, mut left, mut before) = (0_u32, 0, skip, 0);
         for (at, byte) in self.bytes.iter().enumerate() {
             let value = match look_up(table, *byte) {
@@ -186,6 +184,23 @@ impl<'a> TextView<'a> {
             }
         }
         out.finish()
+    }
+}
+
+/// How symbols are read as bytes.
+#[derive(Clone, Copy)]
+struct SymbolCode {
+    /// The value of each symbol.
+    table: &'static [u8; 256],
+    /// The bits of a symbol.
+    width: u32,
+    /// The symbols at the start of each run that are left out, because a group may begin after them.
+    skip: u32,
+}
+
+impl SymbolCode {
+    const fn new(table: &'static [u8; 256], width: u32, skip: u32) -> Self {
+        Self { table, width, skip }
     }
 }
 

@@ -163,6 +163,7 @@ pub(super) fn beside_masks(key: &[u8], text: &[u8]) -> Vec<Range<usize>> {
         let before = text.get(..start).unwrap_or_default();
         let after = text.get(end..).unwrap_or_default();
         let lengths = || (2..=key.len().min(PIECE)).rev();
+        // The longest beginning of the key before the run of stars, and the longest end behind it.
         let head = lengths().find(|length| {
             let head = key.get(..*length);
             *length > 2 && head.is_some_and(|head| before.ends_with(head))

@@ -101,7 +101,6 @@ fn headers_that_carry_credentials_are_masked_in_pieces_and_others_whole() {
         "see https://example.com/docs"
     );
     assert_eq!(masked("from https://example.com/me?"), "from ****?");
-    assert!(redactor.is_in(b"x tok-0123456789abcdef") && !redactor.is_in(b"tok-0123"));
 }
 
 proptest! {
@@ -146,7 +145,6 @@ fn every_part_of_a_configured_cookie_is_masked() {
             .masked_text(text)
             .unwrap_or_else(|| text.to_owned());
         assert!(!masked.contains(secret), "{masked}");
-        assert!(redactor.is_in(text.as_bytes()), "{text}");
     }
     assert_eq!(redactor.masked_text("Basic, theme, dark, session"), None);
 }
@@ -169,7 +167,8 @@ fn a_placeholder_made_of_words_is_masked_only_as_a_whole() {
         let whole = format!("key {key}!");
         assert_eq!(redactor.masked_text(&whole).unwrap(), "key ****!");
         assert!(
-            redactor.is_told_in(whole.as_bytes()) && redactor.for_heads().is_in(whole.as_bytes())
+            redactor.is_told_in(whole.as_bytes())
+                && redactor.for_heads().is_told_in(whole.as_bytes())
         );
     }
 }

@@ -13,7 +13,7 @@ async fn two() -> (ScriptedUpstream, ScriptedUpstream, Side) {
     (a, b, side)
 }
 
-async fn story(side: &Side, id: &str) -> Value {
+async fn trace_of(side: &Side, id: &str) -> Value {
     let path = format!("/admin/v1/requests/{id}");
     let answer = side.get(&path).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -26,7 +26,7 @@ fn column(tries: &Value, name: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_story_tells_where_each_attempt_went_and_why() {
+async fn a_trace_says_where_each_attempt_went_and_why() {
     let (a, b, side) = two().await;
     let limited = || Behaviour::rate_limited().header("retry-after", "30");
     a.on(Match::any(), [limited(), Behaviour::fails(400)]);
@@ -37,7 +37,7 @@ async fn a_story_tells_where_each_attempt_went_and_why() {
     b.on(Match::any(), [Behaviour::says("b")]);
     let call = side.gateway.chat("smart").header("x-request-id", "one");
     assert_eq!(call.send().await.says(), "b");
-    let told = story(&side, "one").await;
+    let told = trace_of(&side, "one").await;
     assert_eq!(
         (&told["target"], &told["outcome"], &told["status"]),
         (&json!("smart"), &json!("answered"), &json!(200))
@@ -77,7 +77,7 @@ async fn who_was_passed_over_is_told_with_the_reason_and_its_end() {
         .header("x-request-id", "two")
         .send()
         .await;
-    let told = story(&side, "two").await;
+    let told = trace_of(&side, "two").await;
     let first = &told["tries"][0];
     assert_eq!(
         (&first["upstream"], &first["attempt_reason"]),
@@ -105,7 +105,7 @@ async fn a_request_that_nobody_could_take_tells_what_each_said() {
         .awaits("0")
         .header("x-request-id", "no");
     call.send().await.assert_error(429, "cooling_down");
-    let told = story(&side, "no").await;
+    let told = trace_of(&side, "no").await;
     assert_eq!(
         (&told["outcome"], &told["upstream"]),
         (&json!("cooling_down"), &Value::Null)
@@ -139,7 +139,7 @@ async fn the_list_is_newest_first_and_can_be_narrowed() {
         assert_eq!(list(wrong).await.status, 400, "{wrong}");
     }
     assert_eq!(side.get("/admin/v1/requests/r9").send().await.status, 404);
-    assert_eq!(story(&side, "2").await["id"], "r2");
+    assert_eq!(trace_of(&side, "2").await["id"], "r2");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_stream_tells_when_its_first_byte_and_its_first_token_came() {
 }
 
 #[tokio::test]
-async fn what_was_never_decided_washes_no_story_away() {
+async fn requests_refused_before_any_decision_evict_no_trace() {
     let (a, _b, side) = two().await;
     a.on(Match::any(), [Behaviour::says("a")]);
     let call = side.gateway.chat("a").header("x-request-id", "2");
@@ -180,7 +180,7 @@ async fn what_was_never_decided_washes_no_story_away() {
     let list = side.get("/admin/v1/requests").send().await.json();
     assert_eq!(column(&list["requests"], "number"), [json!(2), json!(1)]);
     // Nor does an id that looks like a number hide another request.
-    assert_eq!(story(&side, "2").await["number"], 2);
+    assert_eq!(trace_of(&side, "2").await["number"], 2);
     let history = side.get("/admin/v1/history").send().await.json();
     let points = history["points"].as_array().unwrap();
     let requests: u64 = points

@@ -23,14 +23,14 @@ pub fn hold(data: &[u8]) {
     let text = planted(text, key);
     let redactor = Redactor::new(Some(key));
     let Some(masked) = redactor.masked(&text) else {
-        assert!(!redactor.is_in(&text) && !shows(&text, key));
+        assert!(!shows(&text, key));
         if let Ok(value) = serde_json::from_slice(&text) {
             look(&value, key, 2);
         }
         return;
     };
     assert!(masked != text);
-    assert!(!redactor.is_in(&masked) && !shows(&masked, key));
+    assert!(!shows(&masked, key));
     if serde_json::from_slice::<Value>(&text).is_ok() {
         let value = serde_json::from_slice(&masked);
         let value = value.unwrap_or_else(|error| {

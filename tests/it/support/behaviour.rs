@@ -162,8 +162,7 @@ impl Behaviour {
 
     /// Any JSON.
     pub fn json(status: u16, body: &str) -> Self {
-        let parts = vec![body.as_bytes().to_vec()];
-        Self::new(status, "application/json", parts, Framing::Length)
+        Self::body(status, "application/json", body)
     }
 
     /// Anything else.

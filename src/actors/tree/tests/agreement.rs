@@ -78,7 +78,7 @@ async fn planned(bench: &Bench) -> String {
     }
 }
 
-/// Something happens to somebody.
+/// One random event: time passes, a lease ends, or an operator sends a command.
 async fn happen(bench: &Bench, rng: &mut fastrand::Rng, held: &mut Vec<Lease>) {
     let name = CHAIN[rng.usize(..3)];
     let span = S * rng.u32(1..60);
@@ -115,7 +115,7 @@ async fn happen(bench: &Bench, rng: &mut fastrand::Rng, held: &mut Vec<Lease>) {
     }
 }
 
-/// What comes of an attempt.
+/// Ends a lease with a random outcome.
 fn end(lease: &Lease, rng: &mut fastrand::Rng) {
     let classes = [
         Class::Success,
@@ -163,7 +163,7 @@ async fn what_is_planned_is_what_happens() {
             *kinds.entry(kind).or_default() += 1;
         }
     }
-    // All of it came about.
+    // Every kind of plan occurred.
     for kind in ["0", "1", "2", "WaitForbidden"] {
         assert!(
             kinds.get(kind).is_some_and(|count| *count > 50),

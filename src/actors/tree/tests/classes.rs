@@ -1,4 +1,4 @@
-//! Those who wait for clients: class by class, and who gives way in a full room.
+//! Waiting requests of clients: the order of classes, and which request is evicted from a full room.
 
 use super::*;
 use crate::domain::attempts::Cause;

@@ -17,7 +17,8 @@ async fn a_deadline_holds_while_the_router_is_down() {
         })
     };
     tokio::time::sleep(S / 2).await;
-    // Each of these leaves, and the news of it brings the router down: in the end for a second.
+    // Each of these requests leaves, and its message `Left` makes the router fail: at the last one it stays down for a
+    // second.
     for _ in 0..20 {
         let leaving = bench.ask(&["a"], 30 * S);
         drop(tokio::time::timeout(Duration::from_millis(20), leaving).await);
@@ -118,7 +119,7 @@ async fn who_leaves_gives_up_its_own_place_at_once() {
     let router = Arc::clone(&bench.tree.client().cells().router);
     assert_eq!(router.waiting(), 3);
     waiting[1].abort();
-    // No time passes: nobody looks again by itself.
+    // No time passes, so no timer offers the request again.
     bench.settle_down().await;
     assert_eq!(router.waiting(), 2);
     let ends: Vec<bool> = futures_util::future::join_all(waiting)
@@ -152,7 +153,7 @@ async fn what_waits_for_an_actor_is_counted_and_a_crash_loses_no_count() {
             a.keys[0].mailbox.depth(),
         ];
         assert_eq!(depths, [0; 3], "{actor} at {message}");
-        // The scheduler of this test runs nobody else until it is let.
+        // One thread runs this test: other tasks run during its next await.
         let handle = bench.tree.client().router.clone();
         for _ in 0..3 {
             handle.send(RouterMessage::Left(Arc::default())).unwrap();

@@ -7,8 +7,12 @@ async fn the_published_count_follows_when_the_key_has_handled_the_end() {
     let bench = Bench::new(vec![one_at_a_time("a")]).await;
     let lease = bench.lease(&["a"]).await;
     lease.settle(outcome(Class::Success));
-    // The scheduler of this test runs nobody else until it is let.
-    assert_eq!(bench.in_flight(), 1, "nobody but the actor writes it");
+    // One thread runs this test: the actor handles the end during the next await.
+    assert_eq!(
+        bench.in_flight(),
+        1,
+        "while the actor runs, only it writes the count"
+    );
     bench.settle_down().await;
     assert_eq!(bench.in_flight(), 0);
 }
@@ -46,4 +50,30 @@ async fn many_that_come_and_go_on_several_threads_leave_no_place_taken_or_refuse
         let lease = bench.ask(&["a"], Duration::ZERO).await;
         lease.unwrap().settle(outcome(Class::Success));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_end_while_the_actor_is_down_leave_the_published_count() {
+    let no_restart = RestartPolicy {
+        max_restarts: 0,
+        ..RestartPolicy::default()
+    };
+    let fault_hook = panics("key a#1", "Settled", 1);
+    let bench = Bench::with(vec![at_once("a", 3)], fault_hook, no_restart).await;
+    let (first, second, third) = (
+        bench.lease(&["a"]).await,
+        bench.lease(&["a"]).await,
+        bench.lease(&["a"]).await,
+    );
+    // The actor fails at this end, and stays down.
+    third.settle(outcome(Class::Success));
+    bench.settle_down().await;
+    let cells = bench.tree.client().cells();
+    let life = &cells.providers[&ProviderName::from("a")].keys[0].life;
+    assert_eq!(life.get(), crate::actors::status::Life::Quarantined);
+    assert_eq!(bench.in_flight(), 2, "the end that the actor failed at");
+    first.settle(outcome(Class::Success));
+    assert_eq!(bench.in_flight(), 1);
+    drop(second);
+    assert_eq!(bench.in_flight(), 0);
 }

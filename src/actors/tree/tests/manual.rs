@@ -1,4 +1,4 @@
-//! An operator's orders, also to actors that fail over them.
+//! An operator's commands, also to actors that fail while they handle one.
 
 use super::*;
 use crate::actors::command_sender::{KeyCommand, ProviderCommand};

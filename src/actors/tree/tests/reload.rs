@@ -3,7 +3,7 @@
 use super::*;
 
 impl Bench {
-    /// With nobody left who began earlier.
+    /// With no request left that began under an earlier configuration.
     pub(super) async fn apply(&self, generation: u64, providers: Vec<ProviderSpec>) {
         self.apply_from(generation, generation, providers).await;
     }

@@ -1,5 +1,5 @@
-//! States that make an actor fail at every message: it begins anew with what was published, and nothing is lost that
-//! somebody relies on.
+//! States that make an actor fail at every message: the next incarnation begins with what was published, and no lease,
+//! cooldown or hold is lost.
 
 use std::sync::atomic::AtomicBool;
 
@@ -46,7 +46,7 @@ async fn a_key_with_a_spoilt_state_begins_anew_with_its_cooldowns_and_its_leases
     let refusal = refused.unwrap_err().declined[0].1;
     assert_eq!(refusal.reason, Reason::Cooling, "L5");
     assert!(refusal.ready_at.unwrap().since(bench.clock.now()) > 590 * S);
-    // One that was given by the state that is gone settles as any other.
+    // A lease that the lost state gave settles as any other.
     held.settle(limited(60));
     bench.settle_down().await;
     assert_eq!(bench.in_flight(), 0);
@@ -78,7 +78,7 @@ async fn a_trial_that_is_out_stays_the_only_one() {
         index: 1,
     };
     for _ in 0..5 {
-        // No request comes to it: an order does.
+        // No request reaches the key, but a command does.
         let order = KeyCommand::Cool(Some(ModelName::from("x")), S);
         bench.tree.operator().key(&id, order).await.unwrap();
         assert_eq!(bench.lease(&["a", "b"]).await.key.to_string(), "b#1");

@@ -1,4 +1,4 @@
-//! Errors inside a 2xx, of which nobody knows the status: words alone take no key and no model away from everybody.
+//! Errors inside a 2xx, without a status: words alone make no key and no model unavailable to other requests.
 
 use super::*;
 use crate::wire::providers::PROVIDERS;

@@ -1,4 +1,4 @@
-//! Routes and operations that an upstream does not have: nothing is held against its model for others.
+//! Routes and operations that an upstream does not have: its model stays available for the other operations.
 
 use super::*;
 
@@ -107,7 +107,7 @@ fn a_page_in_place_of_a_route_is_a_failure_of_chat_and_a_lack_of_anything_else()
         ),
     ] {
         for operation in Operation::ALL {
-            // What everybody has is missing for a moment only, while something restarts.
+            // Every upstream has chat: where it is missing, something restarts, and it returns.
             let class = match operation {
                 Operation::Chat => Transient,
                 _ => NotOffered,

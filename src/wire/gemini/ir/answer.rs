@@ -9,7 +9,7 @@ use super::fields::encoder;
 use super::spoken::AnswerParts;
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::camel;
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{Encoder, count, list, put, take, text};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, Citation, ContentPart, Extra, Loss, Losses,
@@ -241,7 +241,7 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
 /// Writes the body of an answer, and says what has no place in it. `names`: the tools of its request.
 pub(in crate::wire::gemini) fn encode_answer(
     answer: ChatAnswer,
-    names: &ToolNames,
+    names: &GeminiToolNames,
 ) -> (Value, Losses) {
     let mut encoder = encoder(answer.origin);
     let mut fields = encoder.begin("", answer.extra);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{carried, media};
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::camel;
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{flag, inside, list, take, text};
 use crate::wire::ir::{
     ChatMessage, ChatRole, ContentPart, Extra, Loss, PartBody, ReasoningPart, ToolCall,
@@ -29,14 +29,14 @@ struct OpenCall {
 #[derive(Default)]
 pub(super) struct Reader {
     calls: Vec<OpenCall>,
-    names: ToolNames,
+    names: GeminiToolNames,
     /// What ids that are made here begin with.
     prefix: String,
 }
 
 impl Reader {
     /// Of a request whose tools have these names.
-    pub(super) fn of_request(names: ToolNames) -> Self {
+    pub(super) fn of_request(names: GeminiToolNames) -> Self {
         Self {
             names,
             // The same in every turn of a conversation: what was said before has to be rendered as before.

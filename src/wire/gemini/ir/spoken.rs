@@ -9,13 +9,13 @@ use super::fields::UNKNOWN;
 use super::media;
 use super::tools::custom_arguments;
 use crate::wire::gemini::ID;
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{ContentPart, PartBody, ReasoningPart, ToolCall, ToolCallKind};
 
 /// Writes the parts of one candidate.
 pub(super) struct AnswerParts<'a> {
-    names: &'a ToolNames,
+    names: &'a GeminiToolNames,
     parts: Vec<Value>,
     /// What the next call is to carry.
     carried: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct AnswerParts<'a> {
 
 impl<'a> AnswerParts<'a> {
     /// To a request whose tools have these names.
-    pub(super) fn new(names: &'a ToolNames) -> Self {
+    pub(super) fn new(names: &'a GeminiToolNames) -> Self {
         Self {
             names,
             parts: Vec::new(),

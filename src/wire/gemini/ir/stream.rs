@@ -14,7 +14,7 @@ use super::fields::{UNKNOWN, encoder};
 use super::spoken::{AnswerParts, signature_of};
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::gemini::names::camel;
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{Encoder, count, list, put, text};
 use crate::wire::ir::{
     ChatError, ContentDelta, ContentPart, Extra, Losses, PartBody, ReasoningPart, StopReason,
@@ -172,7 +172,7 @@ fn error_of(error: &Extra) -> ChatError {
 /// Writes the events of one answer: words as they come, calls whole and with the end, then the reason and the counts.
 pub(in crate::wire::gemini) struct ContentEncoder {
     encoder: Encoder,
-    names: ToolNames,
+    names: GeminiToolNames,
     head: Extra,
     candidates: BTreeMap<u64, CandidateState>,
     usage: Option<UsageCounts>,
@@ -191,7 +191,7 @@ struct CandidateState {
 
 impl ContentEncoder {
     /// To a request whose tools have these names.
-    pub(in crate::wire::gemini) fn new(names: ToolNames) -> Self {
+    pub(in crate::wire::gemini) fn new(names: GeminiToolNames) -> Self {
         Self {
             // No dialect has this name: nothing is carried over as it stood.
             encoder: encoder(""),

@@ -8,7 +8,7 @@ use any::{answer, any_json, request};
 use super::request::decode_request;
 use super::*;
 use crate::wire::dialect::{EventDecoder, EventEncoder};
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::StreamItem;
 use crate::wire::ir::any::any_stream;
 use crate::wire::openai::for_tests as chat;
@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn nothing_of_an_answer_is_lost(body in answer()) {
         let decoded = decode_answer(b"", body.clone()).unwrap();
-        let (encoded, losses) = encode_answer(decoded, &ToolNames::default());
+        let (encoded, losses) = encode_answer(decoded, &GeminiToolNames::default());
         prop_assert_eq!(counted(encoded), counted(body));
         prop_assert!(losses.is_empty(), "{:?}", losses);
     }
@@ -144,7 +144,7 @@ proptest! {
     #[test]
     fn any_stream_keeps_to_the_grammar(mut events in any_stream()) {
         events.push(vec![StreamItem::End]);
-        let mut encoder = ContentEncoder::new(ToolNames::default());
+        let mut encoder = ContentEncoder::new(GeminiToolNames::default());
         check_stream(&said(&mut encoder, events));
         prop_assert!(encoder.event(vec![StreamItem::End]).is_empty());
     }

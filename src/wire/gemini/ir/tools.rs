@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::wire::gemini::names::camel;
 use crate::wire::gemini::schema;
-use crate::wire::gemini::tool_names::ToolNames;
+use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{Encoder, inside, list, put, put_in, take, text};
 use crate::wire::ir::{Extra, ToolChoice, ToolDefinition};
 
@@ -12,7 +12,7 @@ use crate::wire::ir::{Extra, ToolChoice, ToolDefinition};
 const INPUT: &str = "input";
 
 /// The declared functions, and Google's own tools, each of which is a tool of its own here.
-pub(super) fn decode(fields: &mut Extra, names: &ToolNames) -> Vec<ToolDefinition> {
+pub(super) fn decode(fields: &mut Extra, names: &GeminiToolNames) -> Vec<ToolDefinition> {
     let groups = match list(fields, "tools") {
         Some(groups) => groups,
         None => {
@@ -46,7 +46,7 @@ pub(super) fn decode(fields: &mut Extra, names: &ToolNames) -> Vec<ToolDefinitio
 }
 
 /// A declaration without a name stays as it is.
-fn decode_function(mut value: Value, names: &ToolNames) -> ToolDefinition {
+fn decode_function(mut value: Value, names: &GeminiToolNames) -> ToolDefinition {
     let name = value
         .as_object_mut()
         .and_then(|fields| text(fields, "name"));
@@ -70,7 +70,7 @@ fn decode_function(mut value: Value, names: &ToolNames) -> ToolDefinition {
 }
 
 /// The names of all declared functions of these tools.
-pub(in crate::wire::gemini) fn names(tools: &Value) -> ToolNames {
+pub(in crate::wire::gemini) fn names(tools: &Value) -> GeminiToolNames {
     let groups = tools.as_array();
     let declared = groups.into_iter().flatten().filter_map(|group| {
         crate::wire::gemini::names::get(group, "functionDeclarations")?.as_array()
@@ -78,13 +78,13 @@ pub(in crate::wire::gemini) fn names(tools: &Value) -> ToolNames {
     let names = declared
         .flatten()
         .filter_map(|one| one.get("name")?.as_str());
-    ToolNames::of(names)
+    GeminiToolNames::of(names)
 }
 
 /// Whether one must be called; and the names of those that may be, where not all of them may.
 pub(super) fn decode_choice(
     fields: &mut Extra,
-    names: &ToolNames,
+    names: &GeminiToolNames,
 ) -> (Option<ToolChoice>, Option<Vec<String>>) {
     let read = inside(fields, "toolConfig", |config| {
         camel(config);

@@ -1,4 +1,4 @@
-//! Error events are errors to whoever reads them, in every operation, whatever they are made from.
+//! Clients recognise error events as errors, in every operation, whatever the events are made from.
 
 use super::*;
 use crate::wire::openai::stream::inspect;

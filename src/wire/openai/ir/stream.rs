@@ -85,7 +85,8 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
     all.extend(text(delta, "refusal").map(ContentDelta::Refusal));
     let calls = take(delta, "tool_calls", |value| {
         let all = value.as_array().filter(|all| !all.is_empty())?;
-        all.iter().enumerate().map(decode_call).collect()
+        let decoded = all.iter().enumerate();
+        decoded.map(|(at, value)| decode_call(at, value)).collect()
     });
     let calls: Vec<ContentDelta> = calls.unwrap_or_default();
     all.extend(calls);
@@ -98,7 +99,7 @@ fn decode_delta(delta: &mut Extra) -> Vec<ContentDelta> {
 }
 
 /// A piece of a call. Some leave its index out, and send each call in one piece.
-fn decode_call((at, value): (usize, &Value)) -> Option<ContentDelta> {
+fn decode_call(at: usize, value: &Value) -> Option<ContentDelta> {
     let mut fields = value.as_object()?.clone();
     // Only the first piece has the type, which stays there.
     let kind = if fields.contains_key("custom") {

@@ -43,7 +43,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object with some of these fields as they are meant, some with anything in them, and some that nobody knows.
+/// An object with some of these fields as they are meant, some with anything in them, and some that are unknown.
 fn fields(known: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
     let odd = any_json;
     let known: Vec<_> = known

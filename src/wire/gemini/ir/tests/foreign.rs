@@ -389,7 +389,7 @@ fn another_makers_signed_thought_comes_back_on_the_call() {
         candidate: 0,
         delta,
     });
-    let mut encoder = ContentEncoder::new(ToolNames::default());
+    let mut encoder = ContentEncoder::new(GeminiToolNames::default());
     let events = said(&mut encoder, vec![items.to_vec(), vec![StreamItem::End]]);
     let content = events[1]["candidates"][0]["content"].clone();
     assert!(
