@@ -312,6 +312,7 @@ pub async fn play(setup: Setup) -> Figures {
         unsupported: Default::default(),
         native: Default::default(),
         passthrough: false,
+        fetch: None,
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -382,6 +383,7 @@ async fn one(
         client: None,
         unsupported: None,
         affinity: None,
+        fetched: false,
         left_out: Default::default(),
         payload: None,
         trace: None,

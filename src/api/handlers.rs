@@ -213,6 +213,7 @@ async fn admit(
         client,
         unsupported,
         affinity,
+        fetched: false,
         left_out: Dropped::default(),
         payload,
         trace: caller.trace.cloned(),

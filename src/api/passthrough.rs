@@ -238,6 +238,7 @@ async fn admit(
         client,
         unsupported: None,
         affinity,
+        fetched: false,
         left_out: Dropped::default(),
         payload: Some(Payload::Passed(Arc::new(call))),
         trace: caller.trace.cloned(),

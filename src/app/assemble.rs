@@ -200,6 +200,7 @@ fn endpoint_of(
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
         passthrough: provider.passthrough,
+        fetch: provider.fetch,
     }
 }
 

@@ -176,6 +176,7 @@ fn complete(
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
         passthrough: raw.passthrough.unwrap_or(false),
+        fetch: raw.fetch,
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -328,6 +329,7 @@ pub(super) fn from_catalogue(
         unsupported: Default::default(),
         responses: entry.responses(),
         passthrough: false,
+        fetch: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

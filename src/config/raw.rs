@@ -23,6 +23,7 @@ use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Sp
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
+use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
@@ -218,6 +219,9 @@ section! {
         responses: NativeRoute,
         /// Whether clients may call any path of it by `/passthrough/{name}/…`. Default false.
         passthrough: bool,
+        /// How whole answers are fetched: `whole`, or `stream`, put together here, so that the limits on the first token and
+        /// on silence, hedging and rescue hold for them too. Default: `stream` with `profile: interactive`, else `whole`.
+        fetch: Fetch,
     }
 }
 
@@ -289,6 +293,9 @@ section! {
         profile: ProfileForm,
         /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
         unsupported: Unsupported,
+        /// `whole` or `stream`, as on a provider, for all of its upstreams. Default: `stream` where one of the providers says
+        /// so.
+        fetch: Fetch,
     }
 }
 

@@ -132,6 +132,7 @@ fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSetti
         patience: typed.patience.as_ref().map(|Span(span)| *span),
         hedge: typed.hedge.is_some(),
         unsupported: None,
+        fetch: None,
     };
     (profile, said)
 }

@@ -20,6 +20,7 @@ use crate::domain::dropped::Unsupported;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
+use crate::domain::profile::Fetch;
 use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
@@ -265,6 +266,8 @@ pub struct ProviderConfig {
     pub responses: NativeRoute,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
+    /// How whole answers are fetched, if that is said.
+    pub fetch: Option<Fetch>,
 }
 
 impl fmt::Debug for ProviderConfig {

@@ -169,6 +169,11 @@ impl Attempt<'_> {
             .await
     }
 
+    /// Whether a whole answer is not what was asked for.
+    fn wants_stream(&self) -> bool {
+        self.request.doc.stream() && !self.request.fetched && !self.is_piped()
+    }
+
     async fn send(&self, call: UpstreamRequest) -> Result<UpstreamResponse, Early> {
         let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
@@ -218,7 +223,7 @@ impl Attempt<'_> {
                     redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
-                Inspection::Good(_) if self.request.doc.stream() && !self.is_piped() => {
+                Inspection::Good(_) if self.wants_stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
                 Inspection::Good(usage) => match self.exchange.answer(

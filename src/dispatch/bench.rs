@@ -38,6 +38,7 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         unsupported: Default::default(),
         native: Default::default(),
         passthrough: false,
+        fetch: None,
     }
 }
 

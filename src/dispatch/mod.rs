@@ -15,6 +15,7 @@ mod drain;
 mod events;
 mod explain;
 mod failed;
+mod fetch;
 mod hedge_controller;
 mod hedging;
 mod held;

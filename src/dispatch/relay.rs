@@ -106,6 +106,7 @@ impl Relay {
         let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
+            .whole(request.fetched)
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
             .charging(trace.charge.as_ref())

@@ -16,6 +16,7 @@ use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
 use crate::domain::limits::{RetryPolicy, Timeouts};
 use crate::domain::outcome::Failure;
+use crate::domain::profile::Fetch;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -64,6 +65,8 @@ pub struct Endpoint {
     pub native: NativeOperations,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
+    /// How whole answers are fetched, if its configuration says that.
+    pub fetch: Option<Fetch>,
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.
@@ -100,6 +103,8 @@ pub struct Request {
     pub unsupported: Option<Unsupported>,
     /// What the caller says of the key that it is to go to.
     pub affinity: Option<Affinity>,
+    /// Whether its whole answer is fetched as a stream.
+    pub fetched: bool,
     /// What was left out of it, because nobody could read it any more.
     pub left_out: Dropped,
     /// What it carries beside its body's document.

@@ -46,17 +46,25 @@ impl Dispatch {
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(self: &Arc<Self>, request: Request) -> Result<ProxyResponse, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, mut request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
         let arrived = request.arrived;
+        let fetched = self.fetch_as_stream(&mut request, &admitted.chain);
         let run = RequestRun::new(self, request, admitted, complete);
+        let serving = async {
+            let answer = run.serve().await?;
+            match fetched {
+                Some(fetched) => fetched.whole(answer, || self.clock.now()).await,
+                None => Ok(answer),
+            }
+        };
         tokio::select! {
             biased;
-            result = run.serve() => result,
+            result = serving => result,
             // Begun only when there is something to wait for; polled at each step, so without a lock.
             () = async { self.abort.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
         }

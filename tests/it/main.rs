@@ -28,6 +28,7 @@ mod drain;
 mod error_bodies;
 mod explain;
 mod failover;
+mod fetch;
 mod floods;
 mod foreign_streams;
 mod gemini;

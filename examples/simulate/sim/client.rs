@@ -66,6 +66,7 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         client: None,
         unsupported: None,
         affinity: None,
+        fetched: false,
         left_out: Default::default(),
         payload: None,
         trace: None,

@@ -299,6 +299,7 @@ pub fn dispatch(
             unsupported: Default::default(),
             native: Default::default(),
             passthrough: false,
+            fetch: None,
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -316,6 +317,7 @@ pub fn dispatch(
         patience: Some(world.policy.patience),
         hedge: world.policy.hedge.is_some(),
         unsupported: None,
+        fetch: None,
     };
     let policy = TargetPolicy::new(None, said);
     Dispatch {

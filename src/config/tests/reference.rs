@@ -418,7 +418,8 @@ fn meaning(config: &Config) -> String {
                     &provider.forward_user_agent,
                     &provider.unsupported,
                     &provider.responses,
-                    &provider.passthrough
+                    &provider.passthrough,
+                    &provider.fetch
                 ),
             )
         );

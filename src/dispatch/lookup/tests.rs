@@ -161,6 +161,7 @@ impl CachedDispatch {
             client: Some(Arc::clone(&self.client)),
             unsupported: None,
             affinity: None,
+            fetched: false,
             left_out: Default::default(),
             payload: None,
             trace: None,

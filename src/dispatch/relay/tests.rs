@@ -148,6 +148,7 @@ async fn read_as(
         client: None,
         unsupported: None,
         affinity: None,
+        fetched: false,
         left_out: Default::default(),
         payload: None,
         trace: None,

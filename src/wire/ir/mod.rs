@@ -17,6 +17,7 @@
 mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
+mod assembly;
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod ids;
 mod loss;
@@ -26,6 +27,7 @@ mod request;
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
+pub use assembly::Assembly;
 pub use loss::{Extra, Loss, Losses, lose_all};
 pub use part::{
     CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,
