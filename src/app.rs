@@ -101,12 +101,8 @@ impl App {
             abort: &halt,
             recorder: &recorder,
         };
-        let known = dispatcher.clone();
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, process);
-        let keeper = opened.map(|opened| {
-            let affinity = dispatch.affinity.clone();
-            StateWriter::start(opened, known, affinity, clock)
-        });
+        let keeper = opened.map(|opened| StateWriter::start(opened, &dispatch));
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
-use crate::dispatch::Affinity;
+use crate::dispatch::AffinityChoice;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::KeyId;
@@ -111,7 +111,7 @@ pub(super) fn unsupported(headers: &HeaderMap) -> Result<Option<Unsupported>, Ap
 }
 
 /// Which key the caller wants: `provider#2`, as `x-pointsman-key` names it, or any name of a session.
-pub(super) fn affinity(headers: &HeaderMap) -> Result<Option<Affinity>, ApiError> {
+pub(super) fn affinity(headers: &HeaderMap) -> Result<Option<AffinityChoice>, ApiError> {
     const LONGEST: usize = 256;
     let Some(value) = headers.get(AFFINITY) else {
         return Ok(None);
@@ -127,8 +127,8 @@ pub(super) fn affinity(headers: &HeaderMap) -> Result<Option<Affinity>, ApiError
         Some(KeyId { provider, index })
     });
     Ok(Some(key.map_or_else(
-        || Affinity::Session(text.into()),
-        Affinity::Key,
+        || AffinityChoice::Session(text.into()),
+        AffinityChoice::Key,
     )))
 }
 

@@ -18,6 +18,7 @@ use crate::actors::status::{KeySnapshot, ProviderSnapshot};
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::config::Config;
+use crate::dispatch::Dispatch;
 use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::persisted::{Fingerprint, PersistedLimit};
 use crate::runtime::clock::Clock;
@@ -85,12 +86,9 @@ enum StoreRequest {
 
 impl StateWriter {
     /// From now on what the actors publish is kept.
-    pub(super) fn start(
-        opening: Opening,
-        dispatcher: TreeClient,
-        affinity: Affinity,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn start(opening: Opening, dispatch: &Dispatch) -> Self {
+        let (dispatcher, affinity) = (dispatch.tree.clone(), dispatch.affinity.clone());
+        let clock = dispatch.clock;
         let Opened {
             store,
             fingerprinter: marker,

@@ -169,11 +169,6 @@ impl Attempt<'_> {
             .await
     }
 
-    /// Whether a whole answer is not what was asked for.
-    fn wants_stream(&self) -> bool {
-        self.request.doc.stream() && !self.request.fetched && !self.is_piped()
-    }
-
     async fn send(&self, call: UpstreamRequest) -> Result<UpstreamResponse, Early> {
         let reply = self.wire.send(call).await.map_err(|error| {
             let class = match error {
@@ -198,6 +193,11 @@ impl Attempt<'_> {
         let first_byte = streams.then(|| now.since(started));
         self.lease.heard(allowances, first_byte, now);
         Ok(reply)
+    }
+
+    /// Whether a whole answer is not what was asked for.
+    fn wants_stream(&self) -> bool {
+        self.request.doc.stream() && !self.request.fetched && !self.is_piped()
     }
 
     /// Reads a whole answer and says what it is.

@@ -2,8 +2,6 @@
 //! rescue hold for them too. Nothing goes out before all of it is there, so that a stream that breaks off is begun again
 //! elsewhere.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, header};
@@ -17,21 +15,11 @@ use crate::domain::chain::Chain;
 use crate::domain::dialect::{EventForm, Operation};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::profile::Fetch;
-use crate::domain::rescue::{RescueMode, RescuePolicy};
 use crate::domain::time::Time;
 use crate::wire::ir::{Assembly, Losses};
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::EventSplitter;
 use crate::wire::{classify, dialects, json, spelling};
-
-/// Longer than any request takes.
-const ALL_OF_IT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How such a stream is rescued: nothing of it went out.
-pub(super) const RESCUE: RescuePolicy = RescuePolicy {
-    mode: RescueMode::Restart,
-    hold: ALL_OF_IT,
-};
 
 /// What is needed to put an answer together.
 pub(super) struct Fetched {

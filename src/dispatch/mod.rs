@@ -4,6 +4,7 @@
 
 mod active_stream;
 mod admission;
+mod affinity_choice;
 mod answer;
 mod attempt;
 #[cfg(test)]
@@ -43,6 +44,7 @@ mod tokens;
 mod unfit;
 mod verdict;
 
+pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
 pub use counting::Counted;
 pub use explain::{
@@ -53,7 +55,6 @@ pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
 pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
-pub use pin::Affinity;
 pub use pipe::{AnswerCut, Pipe};
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use crate::domain::outcome::{Class, Failure};
 use crate::runtime::spool::{Spool, SpoolFault};
 use crate::upstream::{CallBody, SpooledBody};
-use crate::wire::multipart::Form;
+use crate::wire::multipart::FormDocument;
 
 /// What a request carries.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct FormPayload {
     /// All of its bytes.
     pub spool: Spool,
     /// Where its fields are.
-    pub form: Form,
+    pub form: FormDocument,
     /// With its boundary.
     pub content_type: HeaderValue,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use super::affinity_choice::AffinityChoice;
 use super::payload::{PassedBody, Payload};
 use super::request::Request;
 use super::request_run::RequestRun;
@@ -26,7 +27,7 @@ impl RequestRun {
     pub(super) async fn pin(&mut self) {
         let request = &self.context.request;
         let dispatch = &self.context.dispatch;
-        if let Some(Affinity::Key(key)) = &request.affinity {
+        if let Some(AffinityChoice::Key(key)) = &request.affinity {
             let pin = Pin::of(key.clone());
             self.state.attempts.pin(&pin);
             return;
@@ -152,15 +153,6 @@ async fn whole(spool: &Spool) -> Option<Vec<u8>> {
     Some(all)
 }
 
-/// What a caller says of the key that its request is to go to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Affinity {
-    /// To this one and no other.
-    Key(KeyId),
-    /// To the one that served the last request of this session, as long as it can.
-    Session(Box<str>),
-}
-
 impl Request {
     /// Whether its answer may have sealed content in it.
     pub(super) fn may_be_sealed(&self) -> bool {
@@ -170,7 +162,7 @@ impl Request {
 
     /// The name under which the key of its session is kept.
     fn session(&self) -> Option<Box<str>> {
-        let Some(Affinity::Session(session)) = &self.affinity else {
+        let Some(AffinityChoice::Session(session)) = &self.affinity else {
             return None;
         };
         let client = self.client.as_ref().map_or("", |client| client.name());

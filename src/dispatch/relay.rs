@@ -46,6 +46,8 @@ pub(super) struct RelayLimits {
     pub(super) deadline: Time,
     /// How long the caller waits for its next byte, if it says so.
     pub(super) silence: Option<Duration>,
+    /// Whether its events may have content in them that only its key can open.
+    pub(super) seals: bool,
 }
 
 /// A stream being passed on. Dropping it cancels the upstream's request and settles the lease.
@@ -55,8 +57,6 @@ pub struct Relay {
     operation: Operation,
     caller: &'static dyn CallerDialect,
     terms: RelayLimits,
-    /// Whether its events may have sealed content in them, which only the key that made it can open.
-    seals: bool,
     send_buffer: SendBuffer,
     stream: Option<ActiveStream>,
     /// When the caller took the last bytes; while it does not read, the upstream's idle limit is suspended.
@@ -95,8 +95,8 @@ impl Relay {
             wanted: request.wanted(),
             deadline: request.deadline,
             silence: request.silence,
+            seals: request.may_be_sealed(),
         };
-        let seals = request.may_be_sealed();
         if rescue.is_none() {
             // No other upstream will be asked: a long stream need not keep a long prompt.
             request.release();
@@ -121,7 +121,6 @@ impl Relay {
             operation: request.operation,
             caller,
             terms,
-            seals,
             send_buffer: outbox,
             stream: Some(live),
             taken: Some(now),
@@ -431,6 +430,7 @@ impl Relay {
     }
 
     fn take_in(&mut self, event: RawEvent) {
+        self.learn_sealed(&event);
         let now = self.clock.now();
         let Some(live) = &mut self.stream else { return };
         let said = live.exchange.event(&event);
@@ -443,9 +443,6 @@ impl Relay {
             return self.broken(&StreamFault::Foreign);
         }
         live.note(&said, &event, self.terms.wanted);
-        if let Some(run) = self.run.as_ref().filter(|_| self.seals) {
-            run.learn_sealed(live.key(), &event.raw);
-        }
         // The upstream broke off with an error: its own words go to the caller, in the caller's form.
         if let Some(error) = said.error {
             let failure = classify::classify_inband(

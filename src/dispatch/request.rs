@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::affinity_choice::AffinityChoice;
 use super::native::NativeOperations;
 use super::payload::Payload;
-use super::pin::Affinity;
 use crate::access::Client;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
@@ -102,7 +102,7 @@ pub struct Request {
     /// What is done where an upstream's dialect has no place for something, as far as the caller or its target says.
     pub unsupported: Option<Unsupported>,
     /// What the caller says of the key that it is to go to.
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<AffinityChoice>,
     /// Whether its whole answer is fetched as a stream.
     pub fetched: bool,
     /// What was left out of it, because nobody could read it any more.

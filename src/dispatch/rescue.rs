@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::{self, AttemptResult, StreamStarted, Times};
-use super::fetch;
 use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::request::{Continuation, Endpoint};
 use super::request_run::RequestRun;
@@ -53,7 +52,7 @@ pub(super) struct Searched {
 /// How the request's stream may be rescued; `None` when the target or the request does not allow it.
 pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
     if run.context.request.fetched {
-        return Some(fetch::RESCUE);
+        return Some(RescuePolicy::OF_WHOLE);
     }
     let policy = run.state.limits.policy.rescue?;
     let request = &run.context.request;

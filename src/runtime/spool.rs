@@ -48,17 +48,17 @@ pub struct SpoolLimits {
 
 /// A body as far as it has come. Clones are of the same body.
 #[derive(Clone, Debug)]
-pub struct Spool(watch::Receiver<Progress>);
+pub struct Spool(watch::Receiver<SpoolProgress>);
 
 /// The side that puts in. When it is dropped before [`finish`](Self::finish) the body has broken off.
 #[derive(Debug)]
 pub struct SpoolWriter {
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<SpoolProgress>,
     limits: SpoolLimits,
 }
 
 #[derive(Debug)]
-struct Progress {
+struct SpoolProgress {
     /// All of them full but the last.
     memory: Vec<Vec<u8>>,
     in_memory: usize,
@@ -72,7 +72,7 @@ struct Progress {
 
 /// An empty spool.
 pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
-    let (progress, reader) = watch::channel(Progress {
+    let (progress, reader) = watch::channel(SpoolProgress {
         memory: Vec::new(),
         in_memory: 0,
         room: buffers.count(0),
@@ -195,7 +195,7 @@ impl Drop for SpoolWriter {
 }
 
 /// Where the next bytes are.
-enum Next {
+enum NextPiece {
     Memory(Bytes),
     File(Arc<File>, u64, usize),
     End,
@@ -232,21 +232,23 @@ impl Spool {
             loop {
                 let next = progress.borrow_and_update().next(at, end);
                 let piece = match next {
-                    Next::End => return None,
-                    Next::Broken(fault) => return Some((Err(fault), None)),
-                    Next::Later => {
+                    NextPiece::End => return None,
+                    NextPiece::Broken(fault) => return Some((Err(fault), None)),
+                    NextPiece::Later => {
                         if progress.changed().await.is_err() {
                             // The writer has said its last word.
                             let last = progress.borrow().next(at, end);
                             match last {
-                                Next::Later => return Some((Err(SpoolFault::BrokenOff), None)),
+                                NextPiece::Later => {
+                                    return Some((Err(SpoolFault::BrokenOff), None));
+                                }
                                 _ => continue,
                             }
                         }
                         continue;
                     }
-                    Next::Memory(piece) => Ok(piece),
-                    Next::File(file, place, length) => read_piece(file, place, length).await,
+                    NextPiece::Memory(piece) => Ok(piece),
+                    NextPiece::File(file, place, length) => read_piece(file, place, length).await,
                 };
                 return Some(match piece {
                     Ok(piece) => {
@@ -274,16 +276,16 @@ async fn read_piece(file: Arc<File>, place: u64, length: usize) -> Result<Bytes,
     }
 }
 
-impl Progress {
-    fn next(&self, at: u64, end: u64) -> Next {
+impl SpoolProgress {
+    fn next(&self, at: u64, end: u64) -> NextPiece {
         if at >= end {
-            return Next::End;
+            return NextPiece::End;
         }
         if at >= self.length {
             return match self.end {
-                Some(Ok(())) => Next::End,
-                Some(Err(fault)) => Next::Broken(fault),
-                None => Next::Later,
+                Some(Ok(())) => NextPiece::End,
+                Some(Err(fault)) => NextPiece::Broken(fault),
+                None => NextPiece::Later,
             };
         }
         let most = usize::try_from(end - at).unwrap_or(usize::MAX);
@@ -294,13 +296,13 @@ impl Progress {
             let piece = piece.and_then(|piece| piece.get(at % PIECE..));
             let piece = piece.unwrap_or_default();
             let piece = piece.get(..most.min(piece.len())).unwrap_or_default();
-            return Next::Memory(Bytes::copy_from_slice(piece));
+            return NextPiece::Memory(Bytes::copy_from_slice(piece));
         };
         let Some(file) = &self.file else {
-            return Next::Broken(SpoolFault::NoRoom(io::ErrorKind::NotFound));
+            return NextPiece::Broken(SpoolFault::NoRoom(io::ErrorKind::NotFound));
         };
         let there = usize::try_from(self.length - at).unwrap_or(usize::MAX);
-        Next::File(Arc::clone(file), place, there.min(most).min(PIECE))
+        NextPiece::File(Arc::clone(file), place, there.min(most).min(PIECE))
     }
 }
 

@@ -112,7 +112,7 @@ fn unquoted(text: &str) -> (String, &str) {
 
 /// What a form says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Form {
+pub struct FormDocument {
     boundary: Box<[u8]>,
     /// The fields that are no files, as the fields of a JSON object: `model` and `stream` of the types that they have in
     /// JSON, all others as texts.
@@ -130,7 +130,7 @@ pub struct Replacement {
     pub with: Bytes,
 }
 
-impl Form {
+impl FormDocument {
     /// What makes the form ask for this model.
     pub fn for_model(&self, model: &str) -> Replacement {
         match &self.model {
@@ -157,7 +157,7 @@ impl Form {
 
 /// Where in a form the reader is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum FormPlace {
     /// At the first boundary.
     Start,
     /// Behind a boundary: another part follows, or the end.
@@ -170,7 +170,7 @@ enum Place {
 
 /// The part that is being read.
 #[derive(Debug, Default)]
-struct Part {
+struct FormPart {
     name: String,
     is_file: bool,
     value: Vec<u8>,
@@ -183,12 +183,12 @@ pub struct FormReader {
     boundary: Box<[u8]>,
     /// What stands between a part and the next one: a line break, two hyphens, the boundary.
     delimiter: Box<[u8]>,
-    place: Place,
+    place: FormPlace,
     /// Bytes that are not understood yet: never more than a delimiter or a head, and one piece.
     rest: Vec<u8>,
     /// Where in the body these begin.
     at: u64,
-    part: Part,
+    part: FormPart,
     parts: usize,
     kept: usize,
     fields: Map<String, Value>,
@@ -202,10 +202,10 @@ impl FormReader {
         Self {
             boundary,
             delimiter,
-            place: Place::Start,
+            place: FormPlace::Start,
             rest: Vec::new(),
             at: 0,
-            part: Part::default(),
+            part: FormPart::default(),
             parts: 0,
             kept: 0,
             fields: Map::new(),
@@ -227,14 +227,14 @@ impl FormReader {
     ///
     /// # Errors
     /// What is wrong with the form; it ends before its last boundary.
-    pub fn finish(self) -> Result<Form, FormError> {
+    pub fn finish(self) -> Result<FormDocument, FormError> {
         let end = matches!(&*self.rest, b"" | b"\r\n");
-        if self.place != Place::End || !end {
+        if self.place != FormPlace::End || !end {
             return Err(FormError::Malformed(
                 "it does not end with its last boundary",
             ));
         }
-        Ok(Form {
+        Ok(FormDocument {
             boundary: self.boundary,
             fields: Value::Object(self.fields).to_string().into(),
             model: self.model,
@@ -250,7 +250,7 @@ impl FormReader {
     /// One step; false where more bytes are needed for the next one.
     fn step(&mut self) -> Result<bool, FormError> {
         match self.place {
-            Place::Start => {
+            FormPlace::Start => {
                 // The first boundary has no line break before it.
                 let wanted = self.delimiter.get(2..).unwrap_or_default();
                 if self.rest.len() < wanted.len() {
@@ -261,13 +261,13 @@ impl FormReader {
                 }
                 let length = wanted.len();
                 self.take(length);
-                self.place = Place::Behind;
+                self.place = FormPlace::Behind;
             }
-            Place::Behind => {
+            FormPlace::Behind => {
                 let next = match self.rest.get(..2) {
                     None => return Ok(false),
-                    Some(b"\r\n") => Place::Head,
-                    Some(b"--") => Place::End,
+                    Some(b"\r\n") => FormPlace::Head,
+                    Some(b"--") => FormPlace::End,
                     Some(_) => {
                         return Err(FormError::Malformed("a boundary does not end its line"));
                     }
@@ -275,9 +275,9 @@ impl FormReader {
                 self.take(2);
                 self.place = next;
             }
-            Place::Head => return self.head(),
-            Place::Value => return self.value(),
-            Place::End => {
+            FormPlace::Head => return self.head(),
+            FormPlace::Value => return self.value(),
+            FormPlace::End => {
                 return match self.rest.len() > 2 {
                     true => Err(FormError::Malformed("bytes follow its last boundary")),
                     false => Ok(false),
@@ -304,7 +304,7 @@ impl FormReader {
         self.part = part_of(head)?;
         self.take(end + 4);
         self.part.start = self.at;
-        self.place = Place::Value;
+        self.place = FormPlace::Value;
         Ok(true)
     }
 
@@ -315,7 +315,7 @@ impl FormReader {
             self.ended()?;
             let length = self.delimiter.len();
             self.take(length);
-            self.place = Place::Behind;
+            self.place = FormPlace::Behind;
             return Ok(true);
         }
         // What may be the beginning of a delimiter stays.
@@ -378,7 +378,7 @@ impl FormReader {
 }
 
 /// What the head of a part says of it.
-fn part_of(head: &[u8]) -> Result<Part, FormError> {
+fn part_of(head: &[u8]) -> Result<FormPart, FormError> {
     let head = std::str::from_utf8(head)
         .map_err(|_| FormError::Malformed("the head of a part is no text"))?;
     let mut part = None;
@@ -414,12 +414,12 @@ fn part_of(head: &[u8]) -> Result<Part, FormError> {
 }
 
 /// What a part's `content-disposition` says of it.
-fn disposition(value: &str) -> Result<Part, FormError> {
+fn disposition(value: &str) -> Result<FormPart, FormError> {
     let (kind, rest) = value.split_once(';').unwrap_or((value, ""));
     if !kind.trim().eq_ignore_ascii_case("form-data") {
         return Err(FormError::Malformed("a part is not form-data"));
     }
-    let mut part = Part::default();
+    let mut part = FormPart::default();
     let mut named = false;
     for (name, value) in parameters(rest) {
         match name.to_ascii_lowercase().as_str() {
@@ -440,185 +440,4 @@ fn disposition(value: &str) -> Result<Part, FormError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(boundary: &str, body: &[u8], step: usize) -> Result<Form, FormError> {
-        let mut reader = FormReader::new(boundary.as_bytes().into());
-        for piece in body.chunks(step) {
-            reader.push(piece)?;
-        }
-        reader.finish()
-    }
-
-    fn part(head: &str, value: &str) -> String {
-        format!("--B\r\n{head}\r\n\r\n{value}\r\n")
-    }
-
-    fn field(name: &str, value: &str) -> String {
-        part(
-            &format!("Content-Disposition: form-data; name=\"{name}\""),
-            value,
-        )
-    }
-
-    const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav";
-
-    fn replaced(body: &[u8], with: &Replacement) -> Vec<u8> {
-        let at = |place: u64| usize::try_from(place).unwrap();
-        [
-            &body[..at(with.at.start)],
-            &with.with,
-            &body[at(with.at.end)..],
-        ]
-        .concat()
-    }
-
-    #[test]
-    fn the_model_is_found_and_replaced_wherever_the_pieces_end() {
-        let file = "x\r\n--Bnot\r\n".repeat(50);
-        let body = [
-            field("language", "de"),
-            part(FILE, &file.replace("--B", "--C")),
-            field("model", "smart"),
-            field("stream", "true"),
-            "--B--\r\n".to_owned(),
-        ]
-        .concat();
-        for step in 1..90 {
-            let form = read("B", body.as_bytes(), step).unwrap();
-            let fields: Value = serde_json::from_slice(&form.fields).unwrap();
-            let wanted = serde_json::json!({"language": "de", "model": "smart", "stream": true});
-            assert_eq!(fields, wanted);
-            let other = replaced(body.as_bytes(), &form.for_model("whisper-1"));
-            assert_eq!(other, body.replace("smart", "whisper-1").as_bytes());
-        }
-    }
-
-    #[test]
-    fn a_model_that_is_missing_is_put_in_front() {
-        let body = format!("{}--B--", part(FILE, "abc"));
-        let form = read("B", body.as_bytes(), 7).unwrap();
-        let other = replaced(body.as_bytes(), &form.for_model("m"));
-        let again = read("B", &other, 7).unwrap();
-        assert_eq!(&*again.fields, br#"{"model":"m"}"#);
-    }
-
-    #[test]
-    fn what_others_may_read_in_another_way_is_refused() {
-        let model = field("model", "a");
-        for (body, why) in [
-            (format!("hello\r\n{model}--B--"), "before the first part"),
-            (
-                format!("{model}--B--\r\n{model}--B--"),
-                "after the last one",
-            ),
-            (format!("{model}{model}--B--"), "two models"),
-            (
-                format!("{model}{}--B--", field("Model", "b")),
-                "a lookalike",
-            ),
-            (
-                format!(
-                    "{model}{}--B--",
-                    part("Content-Disposition: form-data; name*=utf-8''model", "b")
-                ),
-                "an encoded name",
-            ),
-            (
-                part(
-                    "Content-Disposition: form-data; name=\"x\"; name=\"model\"",
-                    "b",
-                ) + "--B--",
-                "two names",
-            ),
-            (
-                part(
-                    "Content-Disposition: form-data; name=\"model\"; filename=\"m\"",
-                    "b",
-                ) + "--B--",
-                "a file",
-            ),
-            (
-                part(
-                    "Content-Disposition: form-data; name=\"x\"\r\nContent-Type: multipart/mixed",
-                    "b",
-                ) + "--B--",
-                "a form in the form",
-            ),
-            (
-                part(
-                    "Content-Disposition: form-data; name=\"model\"\r\nContent-Transfer-Encoding: base64",
-                    "b",
-                ) + "--B--",
-                "encoded",
-            ),
-            (
-                part("X: y\nContent-Disposition: form-data; name=\"model\"", "b") + "--B--",
-                "a bare line feed",
-            ),
-            (format!("{model}--B"), "no end"),
-        ] {
-            assert!(read("B", body.as_bytes(), 5).is_err(), "{why}");
-        }
-    }
-
-    #[test]
-    fn a_boundary_is_read_as_clients_write_it() {
-        let of = |text: &str| {
-            boundary(text.as_bytes())
-                .map(|found| found.map(|text| String::from_utf8_lossy(&text).into_owned()))
-        };
-        for (text, expected) in [
-            ("multipart/form-data; boundary=abc", Some(Ok("abc"))),
-            (
-                "Multipart/Form-Data;charset=utf-8;Boundary=\"a b\"",
-                Some(Ok("a b")),
-            ),
-            ("multipart/form-data", Some(Err(FormError::NoBoundary))),
-            (
-                "multipart/form-data; boundary=a; boundary=b",
-                Some(Err(FormError::NoBoundary)),
-            ),
-            ("application/json", None),
-        ] {
-            assert_eq!(
-                of(text),
-                expected.map(|found| found.map(str::to_owned)),
-                "{text}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_without_a_panic(
-            pieces in prop::collection::vec(prop_oneof![
-                Just(b"--B".to_vec()), Just(b"\r\n".to_vec()), Just(b"--".to_vec()),
-                Just(b"Content-Disposition: form-data; name=\"model\"".to_vec()),
-                prop::collection::vec(any::<u8>(), 0..20),
-            ], 0..30),
-            step in 1usize..40,
-        ) {
-            let body = pieces.concat();
-            let one = read("B", &body, body.len().max(1));
-            let many = read("B", &body, step);
-            prop_assert_eq!(one.is_ok(), many.is_ok());
-            if let (Ok(one), Ok(many)) = (one, many) {
-                prop_assert_eq!(&one, &many);
-                let again = read("B", &replaced(&body, &one.for_model("other")), step).unwrap();
-                let fields: Value = serde_json::from_slice(&again.fields).unwrap();
-                prop_assert_eq!(&fields["model"], "other");
-            }
-        }
-
-        #[test]
-        fn any_header_is_read_without_a_panic(text in "\\PC{0,60}") {
-            let _ = boundary(text.as_bytes());
-            let _ = boundary(format!("multipart/form-data;{text}").as_bytes());
-            let _ = part_of(text.as_bytes());
-        }
-    }
-}
+mod tests;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    ChatAnswer, ChatCandidate, ChatError, ChatMessage, ChatRole, ContentDelta, ContentPart, Extra,
-    Loss, Losses, PartBody, ReasoningPart, StopReason, StreamItem, ToolCall, UsageCounts,
+use super::answer::{
+    ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
+use super::loss::{Extra, Loss, Losses};
+use super::part::{ContentPart, PartBody, ReasoningPart, ToolCall};
+use super::request::{ChatMessage, ChatRole};
 
 /// Why something of a stream is not in the answer.
 const NO_PLACE: &str = "pieces of it cannot be put together";
@@ -16,13 +18,13 @@ const NO_PLACE: &str = "pieces of it cannot be put together";
 #[derive(Debug)]
 pub struct Assembly {
     answer: ChatAnswer,
-    candidates: BTreeMap<u64, Candidate>,
+    candidates: BTreeMap<u64, AssembledCandidate>,
     error: Option<ChatError>,
     losses: Losses,
 }
 
 #[derive(Debug, Default)]
-struct Candidate {
+struct AssembledCandidate {
     role: Option<ChatRole>,
     parts: Vec<ContentPart>,
     /// Where the calls are, by their own count.
@@ -112,7 +114,7 @@ impl Assembly {
     }
 }
 
-impl Candidate {
+impl AssembledCandidate {
     fn add(&mut self, delta: ContentDelta, losses: &mut Losses) {
         match delta {
             ContentDelta::Role(role) => self.role = Some(role),

@@ -213,7 +213,7 @@ impl Streamed {
     }
 
     /// Whether it breaks off before its end.
-    pub async fn is_cut(mut self) -> bool {
+    pub async fn breaks_off(mut self) -> bool {
         loop {
             match bounded("a piece of the stream", self.body.next()).await {
                 Some(Ok(_)) => {}

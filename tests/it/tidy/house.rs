@@ -256,7 +256,14 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "futures_util",
-        &["telemetry", "upstream", "dispatch", "admin", "api"],
+        &[
+            "runtime",
+            "telemetry",
+            "upstream",
+            "dispatch",
+            "admin",
+            "api",
+        ],
         "below floor 3 nothing is polled",
     ),
     (
