@@ -89,7 +89,6 @@ impl App {
         let spec = assemble::tree_spec(config, recall.unwrap_or_default(), 0, 0, clock);
         let tree = Tree::start(spec).await;
         let dispatcher = tree.client().clone();
-        let keeper = opened.map(|opened| StateWriter::start(opened, dispatcher.clone(), clock));
         let halt = Abort::default();
         // What records requests exists before the first one.
         let traces = traces::start(config, clock)?;
@@ -103,6 +102,7 @@ impl App {
             recorder: &recorder,
         };
         let dispatch = assemble::dispatch(config, 0, dispatcher, endpoints, None, process);
+        let keeper = opened.map(|opened| StateWriter::start(opened, &dispatch));
         let door = AdmissionLimit::new(config.server.max_in_flight);
         let clients = assemble::clients(config, None);
         let serving = assemble::serving(config, dispatch, clients);

@@ -29,6 +29,7 @@ pub mod wire;
 pub mod config;
 
 pub mod access;
+pub mod affinity;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

@@ -62,7 +62,7 @@ impl Flood {
     }
 }
 
-const ACTS: [(&str, Act); 11] = [
+const ACTS: [(&str, Act); 12] = [
     ("nothing at all", |_, _| String::new()),
     ("40 uploads of 8 MiB, hung up", |gateway, scale| {
         uploads(gateway, scaled(40, scale), 8 * MIB)
@@ -70,6 +70,10 @@ const ACTS: [(&str, Act); 11] = [
     (
         "60 uploads of 32 MiB, hung up (`max_buffered` is 1 GiB)",
         |gateway, scale| uploads(gateway, scaled(60, scale), 32 * MIB),
+    ),
+    (
+        "2,000 forms with a file of 1 MiB, at once (stays under `max_buffered` and 64 MiB)",
+        |gateway, scale| forms(gateway, scaled(2_000, scale), MIB),
     ),
     ("25 MiB of parts without text", |gateway, scale| {
         let parts = repeated(r#"{"data":"A"}"#, scaled(25 * MIB, scale));
@@ -206,6 +210,28 @@ fn uploads(gateway: &Gateway, count: usize, bytes: usize) -> String {
         let mut pieces = std::iter::repeat_n(&piece, bytes / piece.len());
         let sent = connection
             .write_all(gateway::head(bytes + 1).as_bytes())
+            .and_then(|()| pieces.try_for_each(|piece| connection.write_all(piece)));
+        taken += usize::from(sent.is_ok());
+    }
+    pause(Duration::from_secs(1));
+    format!("{taken} of {} taken in", connections.len())
+}
+
+/// Forms that lack their last byte, so that all of them are there at once.
+fn forms(gateway: &Gateway, count: usize, bytes: usize) -> String {
+    const PART: &str =
+        "--XX\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n";
+    let head = format!(
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: multipart/form-data; boundary=XX\r\ncontent-length: {}\r\n\r\n{PART}",
+        PART.len() + bytes + 1
+    );
+    let piece = vec![b' '; 64 * 1024];
+    let mut connections: Vec<_> = (0..count.max(1)).map(|_| gateway.connect()).collect();
+    let mut taken = 0;
+    for connection in &mut connections {
+        let mut pieces = std::iter::repeat_n(&piece, bytes / piece.len());
+        let sent = connection
+            .write_all(head.as_bytes())
             .and_then(|()| pieces.try_for_each(|piece| connection.write_all(piece)));
         taken += usize::from(sent.is_ok());
     }

@@ -204,7 +204,8 @@ impl Transport for Limited {
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
         let mut random = fastrand::Rng::with_seed(self.seed.fetch_add(1, Ordering::Relaxed));
-        let body: serde_json::Value = serde_json::from_slice(&call.body).expect("JSON");
+        let body: serde_json::Value =
+            serde_json::from_slice(call.body.bytes().expect("bytes")).expect("JSON");
         let most = body["max_tokens"].as_u64().unwrap_or(0);
         // The estimate that is reserved here and the upstream's own differ by some percent.
         let tokens = (most as f64 * (0.9 + 0.2 * random.f64())) as u64;
@@ -311,6 +312,8 @@ pub async fn play(setup: Setup) -> Figures {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        passthrough: false,
+        fetch: None,
     };
     let dispatch = Arc::new(Dispatch {
         generation: 0,
@@ -324,6 +327,7 @@ pub async fn play(setup: Setup) -> Figures {
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        affinity: pointsman::affinity::Affinity::start(),
         buffers: pointsman::runtime::buffers::Buffers::default(),
     });
     let mean_tokens = setup.tokens as f64 / 2.0;
@@ -379,6 +383,10 @@ async fn one(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        affinity: None,
+        fetched: false,
+        left_out: Default::default(),
+        payload: None,
         trace: None,
     };
     let add = |count: &AtomicU64, amount: u64| {

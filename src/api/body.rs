@@ -72,12 +72,7 @@ pub(super) async fn read(
         return Err(no_room());
     }
     let mut room = buffers.count(0);
-    let mut pieces = BodyChunks {
-        body,
-        timer: None,
-        pause,
-        turn: YieldBudget::default(),
-    };
+    let mut pieces = BodyChunks::new(body, pause);
     let read = match codings {
         [] => read_plain(&mut pieces, max, announced, &mut room).await?,
         // Decoders are large: inside of the request's own future they would be moved with every request.
@@ -145,16 +140,26 @@ async fn read_plain(
 }
 
 /// A body as it comes.
-struct BodyChunks<'a> {
+pub(super) struct BodyChunks<'a> {
     body: &'a mut Body,
     timer: Option<Pin<Box<Sleep>>>,
     pause: Duration,
     turn: YieldBudget,
 }
 
-impl BodyChunks<'_> {
+impl<'a> BodyChunks<'a> {
+    /// Of which no two pieces may be further apart than `pause`.
+    pub(super) fn new(body: &'a mut Body, pause: Duration) -> Self {
+        Self {
+            body,
+            timer: None,
+            pause,
+            turn: YieldBudget::default(),
+        }
+    }
+
     /// The next piece; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let frame = tokio::select! {
             biased;
             frame = self.body.frame() => frame,

@@ -17,11 +17,13 @@ use super::identity::identify;
 use super::respond::{events, write};
 use super::routed::Routed;
 use super::state::{Api, Serving};
-use super::{answer_headers, body, count, keepalive, request_headers};
+use super::upload::{self, UploadLimits};
+use super::{answer_headers, body, count, keepalive, request_headers, retired};
 use crate::access::Client;
-use crate::dispatch;
+use crate::dispatch::{self, Payload};
 use crate::domain::attempt_record::CacheLookup;
-use crate::domain::dialect::Operation;
+use crate::domain::dialect::{BodyForm, Operation};
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
@@ -80,21 +82,21 @@ pub(super) async fn relay(operation: Operation, api: &Arc<Api>, request: Request
 }
 
 /// Whether the client sends the body only when asked (`Expect: 100-continue`): a refused client is not asked.
-fn asks_first(headers: &HeaderMap) -> bool {
+pub(super) fn asks_first(headers: &HeaderMap) -> bool {
     headers.contains_key(header::EXPECT)
 }
 
 /// Whose request it is, and since when.
-struct Caller<'a> {
-    id: &'a Arc<str>,
+pub(super) struct Caller<'a> {
+    pub(super) id: &'a Arc<str>,
     /// Filled in when it is known.
-    client: &'a mut Option<Arc<Client>>,
-    trace: Option<&'a Arc<TraceContext>>,
-    arrived: Time,
+    pub(super) client: &'a mut Option<Arc<Client>>,
+    pub(super) trace: Option<&'a Arc<TraceContext>>,
+    pub(super) arrived: Time,
 }
 
 /// Records a request that never reached dispatch, for the log; its target is unknown.
-fn record_refusal(
+pub(super) fn record_refusal(
     operation: Operation,
     serving: &Serving,
     id: &Arc<str>,
@@ -129,7 +131,7 @@ fn record_refusal(
     });
 }
 
-fn tagged(mut response: Response, id: &str) -> Response {
+pub(super) fn tagged(mut response: Response, id: &str) -> Response {
     answer_headers::tag(response.headers_mut(), id);
     response
 }
@@ -154,18 +156,16 @@ async fn admit(
     let patience = request_headers::patience(&head.headers)?;
     let await_cooldown = request_headers::await_cooldown(&head.headers)?;
     let unsupported = request_headers::unsupported(&head.headers)?;
-    let codings = encoding::codings(&head.headers)
-        .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
-    let (max, pause) = (serving.max_body, serving.body_timeout);
+    let affinity = request_headers::affinity(&head.headers)?;
     // The deadline is not known before the body is, since only the body says whether a stream is asked for: the shorter
     // one bounds the reading.
-    let reading = body::read(body, &codings, max, pause, &serving.dispatch.buffers);
+    let reading = read(operation, serving, &head.headers, body);
     let policy = &serving.dispatch.policy;
     let shorter = patience.shorter();
     let until = policy.deadline_of(caller.arrived, shorter);
-    let body = tokio::select! {
+    let (body, payload) = tokio::select! {
         biased;
-        body = reading => body?,
+        read = reading => read?,
         () = serving.dispatch.clock.sleep_until(until) => return Err(body::late()),
         () = async { api.abort.waiting().await } => return Err(draining()),
     };
@@ -212,12 +212,46 @@ async fn admit(
         },
         client,
         unsupported,
+        affinity,
+        fetched: false,
+        left_out: Dropped::default(),
+        payload,
         trace: caller.trace.cloned(),
     };
     Ok((request, place))
 }
 
-fn draining() -> ApiError {
+/// The JSON of a request, and what else it carries.
+async fn read(
+    operation: Operation,
+    serving: &Serving,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<(Bytes, Option<Payload>), ApiError> {
+    let codings = encoding::codings(headers)
+        .map_err(|error| ApiError::new(ErrorCode::UnsupportedEncoding, error.to_string()))?;
+    let buffers = &serving.dispatch.buffers;
+    let takes_forms = operation.body() == BodyForm::Form;
+    if let Some(boundary) = upload::boundary(headers).filter(|_| takes_forms) {
+        if !codings.is_empty() {
+            let message = "forms must not be compressed";
+            return Err(ApiError::new(ErrorCode::UnsupportedEncoding, message));
+        }
+        let limits = UploadLimits {
+            spool: serving.spool,
+            pause: serving.body_timeout,
+        };
+        // Boxed: most requests are no forms.
+        let reading = upload::form(body, headers, boundary?, limits, buffers);
+        let (fields, payload) = Box::pin(reading).await?;
+        return Ok((fields, Some(payload)));
+    }
+    let (max, pause) = (serving.max_body, serving.body_timeout);
+    let body = body::read(body, &codings, max, pause, buffers).await?;
+    Ok((body, None))
+}
+
+pub(super) fn draining() -> ApiError {
     let message = "this process is shutting down: ask another";
     ApiError::new(ErrorCode::Draining, message).retry_after(COME_BACK)
 }
@@ -229,7 +263,9 @@ async fn serve(serving: &Serving, request: dispatch::Request, place: AdmissionPe
     }
     let id = Arc::clone(&request.id);
     let operation = request.operation;
-    let keepalive = serving.stream_keepalive.filter(|_| request.doc.stream());
+    // Comments have no place in what is not looked at.
+    let looked_at = request.doc.stream() && operation.body() == BodyForm::Json;
+    let keepalive = serving.stream_keepalive.filter(|_| looked_at);
     let Some(every) = keepalive else {
         return match serving.dispatch.run(request).await {
             Ok(answer) => write(answer, place),
@@ -264,6 +300,10 @@ pub(super) fn no_upgrade(request: Request) -> Response {
 
 /// Any other path.
 pub(super) async fn unknown_route(request: Request) -> Response {
+    if let Some(now) = retired::successor(request.uri().path()) {
+        let message = format!("{} was retired: call {now}", request.uri().path());
+        return refuse(request, &ApiError::new(ErrorCode::Retired, message));
+    }
     let message = format!(
         "there is no route {} {}",
         request.method(),

@@ -71,6 +71,8 @@ async fn step(
             match result {
                 Ok(answer) => match answer.body {
                     AnswerBody::Stream(relay) => relaying(relay).await,
+                    // Answers of such operations are not kept alive by comments.
+                    AnswerBody::Piped(_) => None,
                     AnswerBody::Full(body) => {
                         let kind = error_code::kind_of(answer.status);
                         let event =

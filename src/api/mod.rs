@@ -12,12 +12,15 @@ mod health;
 mod identity;
 mod keepalive;
 mod model_list;
+mod passthrough;
 mod request_headers;
 mod respond;
+mod retired;
 mod routed;
 mod routes;
 mod service;
 mod state;
+mod upload;
 
 pub use admission_limit::AdmissionLimit;
 pub use browser::DataConnectionInfo;

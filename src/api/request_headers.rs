@@ -9,8 +9,10 @@ use http::{HeaderMap, HeaderName};
 
 use super::answer_headers::REQUEST_ID;
 use super::error::ApiError;
+use crate::dispatch::AffinityChoice;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
+use crate::domain::ids::KeyId;
 use crate::domain::trace::TraceContext;
 use crate::telemetry::recorder::Recorder;
 use crate::wire::trace_context;
@@ -18,6 +20,7 @@ use crate::wire::trace_context;
 const DEADLINE: HeaderName = HeaderName::from_static("x-pointsman-deadline");
 const AWAIT: HeaderName = HeaderName::from_static("x-pointsman-await");
 const UNSUPPORTED: HeaderName = HeaderName::from_static("x-pointsman-unsupported");
+const AFFINITY: HeaderName = HeaderName::from_static("x-pointsman-affinity");
 const SDK_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
 
 /// The caller's request id if it is fit to be logged and sent back, else a new one.
@@ -105,6 +108,28 @@ pub(super) fn unsupported(headers: &HeaderMap) -> Result<Option<Unsupported>, Ap
         let message = format!("the header {UNSUPPORTED} says neither drop nor reject");
         ApiError::new(ErrorCode::InvalidRequest, message)
     })
+}
+
+/// Which key the caller wants: `provider#2`, as `x-pointsman-key` names it, or any name of a session.
+pub(super) fn affinity(headers: &HeaderMap) -> Result<Option<AffinityChoice>, ApiError> {
+    const LONGEST: usize = 256;
+    let Some(value) = headers.get(AFFINITY) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_or("", str::trim);
+    if text.is_empty() || text.len() > LONGEST {
+        let message = format!("the header {AFFINITY} is no name of 1 to {LONGEST} characters");
+        return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+    }
+    let key = text.rsplit_once('#').and_then(|(provider, index)| {
+        let index = index.parse().ok().filter(|index| *index > 0)?;
+        let provider = Some(provider).filter(|name| !name.is_empty())?.into();
+        Some(KeyId { provider, index })
+    });
+    Ok(Some(key.map_or_else(
+        || AffinityChoice::Session(text.into()),
+        AffinityChoice::Key,
+    )))
 }
 
 fn duration(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Duration>, ApiError> {

@@ -50,8 +50,18 @@ pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Respon
             if large {
                 response.extensions_mut().insert(Kept::new(place));
             }
-            *response.status_mut() =
-                StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+            *response.status_mut() = status(answer.status);
+            *response.headers_mut() = headers;
+            response
+        }
+        AnswerBody::Piped(pipe) => {
+            let body = pipe.map(move |piece| {
+                // The place is taken until the answer ends or is dropped.
+                let _ = &place;
+                piece
+            });
+            let mut response = Response::new(Body::from_stream(body));
+            *response.status_mut() = status(answer.status);
             *response.headers_mut() = headers;
             response
         }
@@ -64,4 +74,8 @@ pub(super) fn write(mut answer: ProxyResponse, place: AdmissionPermit) -> Respon
             events(Body::from_stream(body), headers)
         }
     }
+}
+
+fn status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
 }

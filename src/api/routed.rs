@@ -43,7 +43,7 @@ impl Routed {
 }
 
 /// What percent-encoded characters stand for (RFC 3986, 2.1).
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

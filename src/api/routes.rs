@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use super::state::Api;
-use super::{handlers, health, model_list};
+use super::{handlers, health, model_list, passthrough};
 use crate::domain::dialect::Operation;
 
 /// All routes, with and without `/v1`. Each is written out: nesting would take every
@@ -22,8 +22,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
             get(model_list::model).post(handlers::unknown_route),
         );
     for root in ["/v1", ""] {
-        let in_body =
-            |operation: &Operation| operation.has_callers() && operation.method().is_none();
+        let in_body = |operation: &Operation| operation.has_callers() && operation.has_fixed_path();
         for operation in Operation::ALL.into_iter().filter(in_body) {
             let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
                 handlers::relay(operation, &api, request).await
@@ -35,6 +34,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
             .route(&format!("{root}/models/{{*id}}"), get(model_list::model));
     }
     routes
+        .route("/passthrough/{*path}", any(passthrough::relay))
         .route("/health", get(health::summary))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

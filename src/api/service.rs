@@ -16,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use super::browser::{self, CorsAnswer, DataConnectionInfo, Judged};
 use super::routed::Routed;
 use super::state::Api;
-use super::{handlers, health, routes};
+use super::{handlers, health, passthrough, routes};
 use crate::domain::dialect::Operation;
 
 /// The service of every connection. Cheap to clone.
@@ -108,6 +108,10 @@ fn finished(last: bool, readable: CorsAnswer, mut response: Response) -> Respons
 /// a slash too many. What is percent-encoded stays as it is.
 fn straightened<B>(mut request: Request<B>) -> Request<B> {
     let path = request.uri().path();
+    // What passes through is written as its provider wants it.
+    if path.starts_with(passthrough::ROOT) {
+        return request;
+    }
     if path.len() < 2 || !(path.ends_with('/') || path.contains("//")) {
         return request;
     }
@@ -149,6 +153,11 @@ fn operation<B>(request: &Request<B>) -> Option<Operation> {
         return None;
     }
     let path = request.uri().path();
-    let plain = path.strip_prefix("/v1").unwrap_or(path);
-    Operation::at(plain).or_else(|| Some(Routed::method(path)?.operation))
+    // Cohere's newer clients.
+    let plain = path.strip_prefix("/v1").unwrap_or(match path {
+        "/v2/rerank" => "/rerank",
+        path => path,
+    });
+    let fixed = Operation::at(plain).filter(|operation| operation.has_fixed_path());
+    fixed.or_else(|| Some(Routed::method(path)?.operation))
 }

@@ -11,6 +11,7 @@ use crate::access::Clients;
 use crate::config::Pages;
 use crate::dispatch::Dispatch;
 use crate::runtime::abort::Abort;
+use crate::runtime::spool::SpoolLimits;
 use crate::wire::model_entry::ModelEntry;
 
 /// What the data listener needs to know.
@@ -33,6 +34,8 @@ pub struct Serving {
     pub pages: Pages,
     /// Larger bodies are refused, in bytes.
     pub max_body: usize,
+    /// What bounds forms and bodies that pass through.
+    pub spool: SpoolLimits,
     /// The longest pause between two pieces of a body.
     pub body_timeout: Duration,
     /// A stream without content for this long (more than zero) gets a comment to keep proxies awake; `None`:

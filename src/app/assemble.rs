@@ -12,6 +12,7 @@ use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
 use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
 use crate::actors::tree::TreeClient;
+use crate::affinity::Affinity;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
@@ -25,6 +26,7 @@ use crate::domain::secret::ApiKey;
 use crate::runtime::abort::Abort;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
+use crate::runtime::spool::SpoolLimits;
 use crate::store::{Fingerprinter, StateSnapshot};
 use crate::telemetry::recorder::Recorder;
 use crate::upstream::Transport;
@@ -128,6 +130,7 @@ fn wires(
     let dialect = provider.dialect;
     let paths: Vec<&'static str> = Operation::ALL
         .into_iter()
+        .filter(|operation| operation.has_fixed_path())
         .filter_map(|operation| dialect.path(operation))
         .collect();
     let http = |base_url: &str, full_url: Option<&str>| {
@@ -196,6 +199,8 @@ fn endpoint_of(
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
+        passthrough: provider.passthrough,
+        fetch: provider.fetch,
     }
 }
 
@@ -355,6 +360,10 @@ pub(super) fn dispatch(
         clock,
         abort: abort.clone(),
         recorder: Arc::clone(recorder),
+        affinity: match before {
+            Some(before) => before.affinity.clone(),
+            None => Affinity::start(),
+        },
         buffers: match before {
             Some(before) => before.buffers.clone(),
             None => Buffers::new(config.server.max_buffered),
@@ -386,6 +395,10 @@ pub(super) fn serving(config: &Config, dispatch: Dispatch, clients: Option<Clien
         clients,
         pages: assembled_pages(config),
         max_body: config.server.max_body,
+        spool: SpoolLimits {
+            memory: config.server.spool,
+            whole: u64::try_from(config.server.max_upload).unwrap_or(u64::MAX),
+        },
         body_timeout: config.server.listeners.connections.body,
         stream_keepalive: Some(keepalive).filter(|every| !every.is_zero()),
         models: models(config),

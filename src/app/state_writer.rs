@@ -16,8 +16,10 @@ use super::error::StartError;
 use crate::actors::spec::RestoredProvider;
 use crate::actors::status::{KeySnapshot, ProviderSnapshot};
 use crate::actors::tree::TreeClient;
+use crate::affinity::Affinity;
 use crate::config::Config;
-use crate::domain::ids::ProviderName;
+use crate::dispatch::Dispatch;
+use crate::domain::ids::{KeyId, ProviderName};
 use crate::domain::persisted::{Fingerprint, PersistedLimit};
 use crate::runtime::clock::Clock;
 use crate::runtime::task::{TaskGuard, guarded};
@@ -84,7 +86,9 @@ enum StoreRequest {
 
 impl StateWriter {
     /// From now on what the actors publish is kept.
-    pub(super) fn start(opening: Opening, dispatcher: TreeClient, clock: Clock) -> Self {
+    pub(super) fn start(opening: Opening, dispatch: &Dispatch) -> Self {
+        let (dispatcher, affinity) = (dispatch.tree.clone(), dispatch.affinity.clone());
+        let clock = dispatch.clock;
         let Opened {
             store,
             fingerprinter: marker,
@@ -92,6 +96,12 @@ impl StateWriter {
             unwritten,
             ..
         } = opening.0;
+        let keys = by_fingerprint(&dispatcher);
+        let held = book.resources.iter().filter_map(|(name, key)| {
+            let (_, id) = keys.iter().find(|(mark, _)| mark == key)?;
+            Some((name.clone(), id.clone()))
+        });
+        affinity.restore(held.collect());
         let (asks, asked) = mpsc::unbounded_channel();
         let keeping = StateWriterTask {
             store: Some(store),
@@ -102,6 +112,7 @@ impl StateWriter {
             is_new: unwritten,
             failing: unwritten,
             dispatcher,
+            affinity,
             clock,
         };
         Self {
@@ -153,6 +164,7 @@ struct StateWriterTask {
     is_new: bool,
     failing: bool,
     dispatcher: TreeClient,
+    affinity: Affinity,
     clock: Clock,
 }
 
@@ -164,7 +176,7 @@ impl StateWriterTask {
             tokio::select! {
                 ask = asked.recv() => match ask {
                     Some(StoreRequest::Recall(reply)) => {
-                        self.look();
+                        self.look().await;
                         // The sender may be gone.
                         let _ = reply.send(self.snapshot.clone());
                     }
@@ -173,7 +185,7 @@ impl StateWriterTask {
                             self.done(work.await.ok());
                         }
                         tokio::time::sleep(SETTLE).await;
-                        self.look();
+                        self.look().await;
                         if let Some(last) = self.write() {
                             self.done(last.await.ok());
                         }
@@ -189,7 +201,7 @@ impl StateWriterTask {
                 () = tokio::time::sleep_until(next), if work.is_none() => {
                     // Counted from here: after a pause of the machine there is one look, not many.
                     next = Instant::now() + EVERY;
-                    self.look();
+                    self.look().await;
                     work = self.write().or_else(|| self.take_over());
                 }
             }
@@ -197,7 +209,16 @@ impl StateWriterTask {
     }
 
     /// Writes down what the actors have published since the last look.
-    fn look(&mut self) {
+    async fn look(&mut self) {
+        if let Some(held) = self.affinity.news().await {
+            let keys = by_fingerprint(&self.dispatcher);
+            let resources = held.into_iter().filter_map(|(name, id)| {
+                let (mark, _) = keys.iter().find(|(_, key)| *key == id)?;
+                Some((name, *mark))
+            });
+            self.snapshot.resources = resources.collect();
+            self.is_new = true;
+        }
         let cells = self.dispatcher.cells();
         let (mut keys, mut providers) = (HashMap::new(), HashMap::new());
         for (name, cells) in &cells.providers {
@@ -307,6 +328,14 @@ impl StateWriterTask {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// The keys that are there, by what they are known by after a restart.
+fn by_fingerprint(dispatcher: &TreeClient) -> Vec<(Fingerprint, KeyId)> {
+    let cells = dispatcher.cells();
+    let keys = cells.providers.values().flat_map(|cells| &cells.keys);
+    keys.filter_map(|cell| Some((cell.fingerprint?, cell.id.clone())))
+        .collect()
 }
 
 /// What came of the work under way; never without one.

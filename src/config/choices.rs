@@ -7,6 +7,7 @@ use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
+use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::{Dialect, UPSTREAM};
@@ -65,6 +66,13 @@ impl FromNode for LogFormat {
 }
 
 impl FromNode for Unsupported {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all = Self::ALL.map(|one| (one.as_str(), one));
+        choice(node, &all, report)
+    }
+}
+
+impl FromNode for Fetch {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
         let all = Self::ALL.map(|one| (one.as_str(), one));
         choice(node, &all, report)

@@ -234,6 +234,8 @@ fn complete(
         query: parts.query,
         unsupported: raw.unsupported.unwrap_or_default(),
         responses: responses(raw.responses, &parts.dialect, usual, path, report),
+        passthrough: raw.passthrough.unwrap_or(false),
+        fetch: raw.fetch,
         prefill: match raw.prefill {
             Some(form) => form.0,
             None => usual.and_then(BuiltIn::prefill),
@@ -389,6 +391,8 @@ pub(super) fn from_catalogue(
         query: cloud.query,
         unsupported: Default::default(),
         responses: entry.responses(),
+        passthrough: false,
+        fetch: None,
         prefill: entry.prefill(),
         prefill_url: entry.prefill_url.clone(),
     }

@@ -24,6 +24,7 @@ use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Sp
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
+use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
@@ -68,6 +69,11 @@ section! {
         max_answer: Size,
         /// The largest event of an upstream's stream; a larger one counts as malformed. Default `8MiB`.
         max_event: Size,
+        /// The largest form, and the largest body that passes through; larger ones are answered with 413. Default
+        /// `512MiB`.
+        max_upload: Size,
+        /// So much of each of these is kept in memory; the rest goes into a temporary file. Default `8MiB`.
+        spool: Size,
         /// Bytes of bodies and answers held at the same time, all requests together; requests beyond that are answered
         /// with 503. At least `max_body`. Default `1GiB`.
         max_buffered: Size,
@@ -222,6 +228,11 @@ section! {
         /// Whether it has `/responses`: `native`, `translate` (requests go on as chat completions), or `auto`: what is known
         /// of a built-in provider, else it is asked once an hour. Of a provider of the dialect `openai` only. Default `auto`.
         responses: NativeRoute,
+        /// Whether clients may call any path of it by `/passthrough/{name}/…`. Default false.
+        passthrough: bool,
+        /// How whole answers are fetched: `whole`, or `stream`, put together here, so that the limits on the first token and
+        /// on silence, hedging and rescue hold for them too. Default: `stream` with `profile: interactive`, else `whole`.
+        fetch: Fetch,
     }
 }
 
@@ -293,6 +304,9 @@ section! {
         profile: ProfileForm,
         /// `drop` or `reject`, as on a provider, for all of its upstreams. Default: what each provider says.
         unsupported: Unsupported,
+        /// `whole` or `stream`, as on a provider, for all of its upstreams. Default: `stream` where one of the providers says
+        /// so.
+        fetch: Fetch,
     }
 }
 

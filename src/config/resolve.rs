@@ -133,6 +133,7 @@ fn profile(typed: &dispatch::DispatchSection) -> (Option<Profile>, ExplicitSetti
         patience: typed.patience.as_ref().map(|Span(span)| *span),
         hedge: typed.hedge.is_some(),
         unsupported: None,
+        fetch: None,
     };
     (profile, said)
 }
@@ -303,6 +304,8 @@ fn server(
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),
+        max_upload: raw.max_upload.map_or(usual.max_upload, |size| size.0),
+        spool: raw.spool.map_or(usual.spool, |size| size.0),
         max_buffered: raw.max_buffered.map_or(usual.max_buffered, |size| size.0),
         dns: outbound::dns(raw.dns),
         max_in_flight: raw

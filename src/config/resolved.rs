@@ -20,6 +20,7 @@ use crate::domain::dropped::Unsupported;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::{DispatchPolicy, KeyLimits, RetryPolicy, Timeouts};
 use crate::domain::price::Prices;
+use crate::domain::profile::Fetch;
 use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
@@ -74,6 +75,10 @@ pub struct ServerConfig {
     pub max_answer: usize,
     /// Bytes; a larger event of an upstream's stream is malformed.
     pub max_event: usize,
+    /// Bytes; larger forms and passed-through bodies are refused.
+    pub max_upload: usize,
+    /// Bytes of each of these that are kept in memory.
+    pub spool: usize,
     /// Bytes of bodies and answers at the same time, at least `max_body`; what comes beyond that is refused.
     pub max_buffered: usize,
     /// How the names of providers are looked up.
@@ -102,6 +107,8 @@ impl Default for ServerConfig {
             max_body: 32 * 1024 * 1024,
             max_answer: 64 * 1024 * 1024,
             max_event: crate::wire::sse::MAX_EVENT,
+            max_upload: 512 * 1024 * 1024,
+            spool: 8 * 1024 * 1024,
             max_buffered: 1024 * 1024 * 1024,
             dns: DnsConfig::default(),
             max_in_flight: 10_000,
@@ -261,6 +268,10 @@ pub struct ProviderConfig {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub responses: NativeRoute,
+    /// Whether clients may call any path of it.
+    pub passthrough: bool,
+    /// How whole answers are fetched, if that is said.
+    pub fetch: Option<Fetch>,
 }
 
 impl fmt::Debug for ProviderConfig {

@@ -27,6 +27,7 @@ use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
 use crate::domain::policy::Policy;
+use crate::domain::profile::Fetch;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
@@ -256,6 +257,12 @@ impl Describe for KeyRotation {
 }
 
 impl Describe for Unsupported {
+    fn shape() -> Shape {
+        Shape::choice(Self::ALL.map(Self::as_str))
+    }
+}
+
+impl Describe for Fetch {
     fn shape() -> Shape {
         Shape::choice(Self::ALL.map(Self::as_str))
     }

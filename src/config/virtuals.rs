@@ -171,13 +171,18 @@ pub(super) fn policies(
 ) -> TargetPolicies {
     let of = |entry: &raw::Virtual| {
         let name = entry.name.as_deref()?.trim();
-        if entry.rescue.is_none() && entry.profile.is_none() && entry.unsupported.is_none() {
+        if entry.rescue.is_none()
+            && entry.profile.is_none()
+            && entry.unsupported.is_none()
+            && entry.fetch.is_none()
+        {
             return None;
         }
         let profile = entry.profile.map_or(profile, |own| own.0);
         let said = ExplicitSettings {
             rescue: entry.rescue.map(|rescue| rescue.0),
             unsupported: entry.unsupported,
+            fetch: entry.fetch,
             ..said
         };
         Some((name.to_owned(), TargetPolicy::new(profile, said)))

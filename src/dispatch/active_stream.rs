@@ -16,6 +16,7 @@ use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptRecord, ResponseMeta};
 use crate::domain::dropped::Dropped;
 use crate::domain::finish::{Finish, FinishCriteria};
+use crate::domain::ids::KeyId;
 use crate::domain::key_state::Settlement;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
@@ -179,6 +180,11 @@ impl ActiveStream {
 
     fn redactor(&self) -> Redactor<'_> {
         redacted::of(&self.lease, &self.endpoint)
+    }
+
+    /// Its key.
+    pub(super) fn key(&self) -> &KeyId {
+        &self.lease.key
     }
 
     /// The candidate's place in the chain.

@@ -11,8 +11,9 @@ use super::tokens;
 use crate::access::Client;
 use crate::domain::attempt_record::CacheLookup;
 use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::ProviderName;
+use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord;
 
@@ -95,6 +96,9 @@ impl Dispatch {
         {
             return Err(no_detour(request, client, field));
         }
+        if request.operation == Operation::Passthrough {
+            return Ok(passed_chain(request));
+        }
         let resolved = self.target(request.doc.model().as_deref(), client);
         resolved.map_err(|(code, message)| Failed {
             param: Some("model"),
@@ -155,6 +159,15 @@ impl Dispatch {
             said: SentBytes::new(request.caller()),
         }))
     }
+}
+
+/// Where a passed-through call goes: one provider, and no model that is known here.
+fn passed_chain(request: &Request) -> Arc<Chain> {
+    let provider = request.doc.model().unwrap_or_default();
+    Arc::new(Chain {
+        target: format!("passthrough/{provider}").into(),
+        upstreams: vec![Upstream::new(&*provider, "passthrough")],
+    })
 }
 
 fn unknown(error: &ResolveError) -> (ErrorCode, String) {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::pipe::Pipe;
 use super::relay::Relay;
 use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
@@ -34,4 +35,6 @@ pub enum AnswerBody {
     Full(Bytes),
     /// A stream whose first content is there.
     Stream(Box<Relay>),
+    /// Bytes that are not looked at.
+    Piped(Box<Pipe>),
 }

@@ -6,6 +6,7 @@
 mod begin;
 mod let_in;
 pub(super) mod make;
+mod pipe;
 
 use std::time::Duration;
 
@@ -65,12 +66,24 @@ pub(super) struct StreamStarted {
     pub(super) dropped: Dropped,
 }
 
+/// An answer that passes as it comes.
+pub(super) struct PipedResponse {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// What of it is there.
+    pub(super) held: Vec<Bytes>,
+    /// What is still to come.
+    pub(super) rest: BoxStream<'static, Result<Bytes, SendError>>,
+}
+
 /// What became of an attempt.
 pub(super) enum AttemptResult {
     /// A whole answer, and its usage.
     Whole(FullResponse, Option<Usage>),
     /// A stream has begun.
     Begun(Box<StreamStarted>),
+    /// An answer that is not looked at has begun.
+    Piped(Box<PipedResponse>),
     /// It failed; the answer, if there was one, may go back to the caller.
     Failed(Failure, Option<FullResponse>),
     /// The request's own time is over, not the upstream's.
@@ -171,6 +184,11 @@ impl Attempt<'_> {
         Ok(reply)
     }
 
+    /// Whether a whole answer is not what was asked for.
+    fn wants_stream(&self) -> bool {
+        self.request.doc.stream() && !self.request.fetched && !self.is_piped()
+    }
+
     /// Reads a whole answer and says what it is.
     async fn read(&self, reply: UpstreamResponse) -> Result<AttemptResult, Early> {
         let UpstreamResponse {
@@ -194,7 +212,7 @@ impl Attempt<'_> {
                     redacted::fit(failure, &headers, &error.body, self.lease, self.endpoint)
                 }
                 Inspection::Malformed(detail) => Failure::new(Class::Malformed, detail),
-                Inspection::Good(_) if self.request.doc.stream() => {
+                Inspection::Good(_) if self.wants_stream() => {
                     Failure::new(Class::Malformed, "asked for a stream, got a whole answer")
                 }
                 Inspection::Good(usage) => match self.exchange.answer(

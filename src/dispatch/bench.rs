@@ -38,6 +38,8 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         prefill: None,
         unsupported: Default::default(),
         native: Default::default(),
+        passthrough: false,
+        fetch: None,
     }
 }
 
@@ -64,6 +66,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         clock,
         abort: Abort::default(),
         recorder: Arc::new(Recorder::new(8)),
+        affinity: crate::affinity::Affinity::start(),
         buffers: Buffers::default(),
     };
     (tree, dispatch)

@@ -1,9 +1,11 @@
 //! A call to an upstream: where it goes, its headers, what it says.
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use std::borrow::Cow;
 
 use super::native::Way;
 use super::open_attempt::OpenAttempt;
+use super::payload::Payload;
 use super::request::{Endpoint, Request};
 use crate::actors::lease::Lease;
 use crate::domain::dropped::{Dropped, Unsupported};
@@ -38,6 +40,9 @@ pub(super) fn call_of(
     way: Way,
 ) -> Result<CallMade, Unfit> {
     let (operation, dialect) = (request.operation, endpoint.dialect);
+    if let Some(payload) = &request.payload {
+        return call_of_payload(payload, request, endpoint, lease, tried);
+    }
     let exchange = match way {
         Way::Native | Way::NativePlain => Exchange::new(operation, dialect),
         Way::Translated | Way::Plain => Exchange::translated(operation, dialect),
@@ -53,23 +58,85 @@ pub(super) fn call_of(
         let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
         tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
-    let path = match (endpoint.auth, &*lease.material) {
-        (Some(AuthScheme::Query), Some(key)) => auth::with_key(&outgoing.path, key).into(),
-        _ => outgoing.path,
-    };
+    let path = with_query_key(outgoing.path, endpoint, lease);
     let call = UpstreamRequest {
         method: Method::POST,
+        passed: false,
         path,
         model: lease.upstream().model.clone(),
         headers: call_headers(request, endpoint, lease, tried),
-        body: outgoing.body,
+        body: outgoing.body.into(),
         signing: None,
+    };
+    let mut dropped = request.left_out.clone();
+    dropped.extend(&outgoing.dropped);
+    Ok(CallMade {
+        exchange,
+        call,
+        dropped,
+        has_custom_tools: outgoing.has_custom_tools,
+    })
+}
+
+/// The path, with the key in its query where that is its place.
+fn with_query_key(
+    path: Cow<'static, str>,
+    endpoint: &Endpoint,
+    lease: &Lease,
+) -> Cow<'static, str> {
+    match (endpoint.auth, &*lease.material) {
+        (Some(AuthScheme::Query), Some(key)) => auth::with_key(&path, key).into(),
+        _ => path,
+    }
+}
+
+/// The same for a request with a payload, which is not translated.
+fn call_of_payload(
+    payload: &Payload,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &OpenAttempt,
+) -> Result<CallMade, Unfit> {
+    let (operation, dialect) = (request.operation, endpoint.dialect);
+    let exchange = Exchange::of_bytes(operation, dialect);
+    let call = match payload {
+        Payload::Form(form) => {
+            let path = dialect.path(operation).ok_or(Unfit::NoSuchOperation)?;
+            let mut headers = call_headers(request, endpoint, lease, tried);
+            headers.insert(header::CONTENT_TYPE, form.content_type.clone());
+            UpstreamRequest {
+                method: Method::POST,
+                passed: false,
+                path: with_query_key(path.into(), endpoint, lease),
+                headers,
+                body: form.body(lease.upstream().model.as_str()),
+                model: lease.upstream().model.clone(),
+                signing: None,
+            }
+        }
+        Payload::Passed(call) => {
+            let mut headers = call.headers.clone();
+            if let Some(client) = &request.client {
+                headers::own_idempotency_keys(&mut headers, client.name());
+            }
+            add_own(&mut headers, request, endpoint, lease, tried);
+            UpstreamRequest {
+                method: call.method.clone(),
+                passed: true,
+                path: with_query_key(call.path.clone().into(), endpoint, lease),
+                headers,
+                body: call.body(),
+                model: lease.upstream().model.clone(),
+                signing: None,
+            }
+        }
     };
     Ok(CallMade {
         exchange,
         call,
-        dropped: outgoing.dropped,
-        has_custom_tools: outgoing.has_custom_tools,
+        dropped: Dropped::default(),
+        has_custom_tools: false,
     })
 }
 
@@ -108,17 +175,29 @@ fn call_headers(
         };
         all.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
-    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
-        let span = tried.begun().span.unwrap_or(trace.span_id);
-        trace_context::write(&mut all, trace, span);
-    }
     endpoint
         .dialect
         .complete_headers(&request.headers, &mut all);
+    add_own(&mut all, request, endpoint, lease, tried);
+    all
+}
+
+/// Adds the trace, the key, and what the configuration adds.
+fn add_own(
+    all: &mut HeaderMap,
+    request: &Request,
+    endpoint: &Endpoint,
+    lease: &Lease,
+    tried: &OpenAttempt,
+) {
+    if let Some(trace) = request.trace.as_ref().filter(|_| endpoint.trace_context) {
+        let span = tried.begun().span.unwrap_or(trace.span_id);
+        trace_context::write(all, trace, span);
+    }
     if let Some(key) = &*lease.material {
         match endpoint.auth {
-            Some(scheme) => scheme.put(&mut all, key),
-            None => endpoint.dialect.authenticate(&mut all, key),
+            Some(scheme) => scheme.put(all, key),
+            None => endpoint.dialect.authenticate(all, key),
         }
     }
     if endpoint.forward_user_agent
@@ -129,5 +208,4 @@ fn call_headers(
     for (name, value) in &endpoint.headers {
         all.insert(name, value.clone());
     }
-    all
 }

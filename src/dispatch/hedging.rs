@@ -242,6 +242,10 @@ impl<'r> Race<'r, '_> {
         hurries: bool,
         why: HedgeReason,
     ) -> Option<Flight<'r>> {
+        if self.state.sealed_by.is_some() {
+            // Another key could not read the request.
+            return None;
+        }
         let key = &first.begun().key;
         let filter = LeaseFilter {
             not_at: if hurries { vec![index] } else { Vec::new() },
@@ -285,7 +289,7 @@ impl<'r> Race<'r, '_> {
         if let AttemptResult::Failed(failure, whole) = end
             && (!is_first || failure.class.retry() != Retry::Never)
         {
-            self.state.keep(tried, failure, whole.take());
+            self.state.keep(tried, failure, whole.take(), false);
             let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
             lease.settle(settlement(failure, counts));
             self.state.under_way([&other.tried]);
@@ -303,7 +307,7 @@ impl<'r> Race<'r, '_> {
         learn(self.context, &landed);
         let served = matches!(
             landed.end,
-            AttemptResult::Whole(..) | AttemptResult::Begun(_)
+            AttemptResult::Whole(..) | AttemptResult::Begun(_) | AttemptResult::Piped(_)
         );
         let mut took = None;
         if !is_first {
@@ -431,6 +435,8 @@ fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
     let stream = match landed.end {
         AttemptResult::Begun(_) => true,
         AttemptResult::Whole(..) => false,
+        AttemptResult::Piped(_) if context.request.payload.is_none() => false,
+        AttemptResult::Piped(_) => return,
         AttemptResult::Failed(..) | AttemptResult::OutOfTime | AttemptResult::OutOfRoom => return,
     };
     let begun = landed.open_attempt.begun();

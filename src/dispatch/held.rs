@@ -47,6 +47,12 @@ impl HeldEvents {
         true
     }
 
+    /// The first event, as long as there are few.
+    pub(super) fn first(&self) -> &[u8] {
+        let first = self.few.front().filter(|_| self.lengths.is_empty());
+        first.map_or(&[], |event| event)
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -22,6 +22,17 @@ pub(super) struct Denied {
 impl RequestRun {
     /// A lease for the next attempt; waits for it within the request's limits.
     pub(super) async fn lease(&mut self) -> Result<Lease, Box<Denied>> {
+        if self.state.prefers.is_some()
+            && let Some(lease) = self.preferred_lease().await
+        {
+            return Ok(lease);
+        }
+        let lease = self.any_lease().await?;
+        self.unseal_for(&lease.key);
+        Ok(lease)
+    }
+
+    async fn any_lease(&mut self) -> Result<Lease, Box<Denied>> {
         let RequestContext {
             dispatch,
             request,

@@ -48,7 +48,8 @@ impl RequestRun {
         let context = &self.context;
         let request = &context.request;
         let cache = context.dispatch.cache.as_ref();
-        let Some(cache) = cache.filter(|_| !request.doc.stream()) else {
+        let Some(cache) = cache.filter(|_| !request.doc.stream() && request.payload.is_none())
+        else {
             return CacheAnswer::Excluded;
         };
         let deadline = context.dispatch.clock.instant(request.deadline);

@@ -4,6 +4,7 @@
 
 mod active_stream;
 mod admission;
+mod affinity_choice;
 mod answer;
 mod attempt;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod drain;
 mod events;
 mod explain;
 mod failed;
+mod fetch;
 mod hedge_controller;
 mod hedging;
 mod held;
@@ -23,6 +25,9 @@ mod limits;
 mod lookup;
 mod native;
 mod open_attempt;
+mod payload;
+mod pin;
+mod pipe;
 mod redacted;
 mod relay;
 mod request;
@@ -39,6 +44,7 @@ mod tokens;
 mod unfit;
 mod verdict;
 
+pub use affinity_choice::AffinityChoice;
 pub use answer::{AnswerBody, ProxyResponse};
 pub use counting::Counted;
 pub use explain::{
@@ -48,6 +54,8 @@ pub use explain::{
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
 pub use native::NativeOperations;
+pub use payload::{FormPayload, PassedBody, PassedCall, Payload};
+pub use pipe::{AnswerCut, Pipe};
 pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use response_cache::{CacheAnswer, PendingAnswer, ResponseCache, StoredResponse};

@@ -46,6 +46,8 @@ pub(super) struct RelayLimits {
     pub(super) deadline: Time,
     /// How long the caller waits for its next byte, if it says so.
     pub(super) silence: Option<Duration>,
+    /// Whether its events may have content in them that only its key can open.
+    pub(super) seals: bool,
 }
 
 /// A stream being passed on. Dropping it cancels the upstream's request and settles the lease.
@@ -93,6 +95,7 @@ impl Relay {
             wanted: request.wanted(),
             deadline: request.deadline,
             silence: request.silence,
+            seals: request.may_be_sealed(),
         };
         if rescue.is_none() {
             // No other upstream will be asked: a long stream need not keep a long prompt.
@@ -103,6 +106,7 @@ impl Relay {
         let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
+            .whole(request.fetched)
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
             .charging(trace.charge.as_ref())
@@ -426,6 +430,7 @@ impl Relay {
     }
 
     fn take_in(&mut self, event: RawEvent) {
+        self.learn_sealed(&event);
         let now = self.clock.now();
         let Some(live) = &mut self.stream else { return };
         let said = live.exchange.event(&event);

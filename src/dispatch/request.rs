@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::affinity_choice::AffinityChoice;
 use super::native::NativeOperations;
+use super::payload::Payload;
 use crate::access::Client;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
-use crate::domain::dropped::Unsupported;
+use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
 use crate::domain::limits::{RetryPolicy, Timeouts};
+use crate::domain::outcome::Failure;
+use crate::domain::profile::Fetch;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
@@ -62,6 +66,10 @@ pub struct Endpoint {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub native: NativeOperations,
+    /// Whether clients may call any path of it.
+    pub passthrough: bool,
+    /// How whole answers are fetched, if its configuration says that.
+    pub fetch: Option<Fetch>,
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.
@@ -96,6 +104,14 @@ pub struct Request {
     pub client: Option<Arc<Client>>,
     /// What is done where an upstream's dialect has no place for something, as far as the caller or its target says.
     pub unsupported: Option<Unsupported>,
+    /// What the caller says of the key that it is to go to.
+    pub affinity: Option<AffinityChoice>,
+    /// Whether its whole answer is fetched as a stream.
+    pub fetched: bool,
+    /// What was left out of it, because nobody could read it any more.
+    pub left_out: Dropped,
+    /// What it carries beside its body's document.
+    pub payload: Option<Payload>,
     /// Its place in a trace, where spans are made or the caller named one.
     pub trace: Option<Arc<TraceContext>>,
 }
@@ -111,11 +127,18 @@ impl Request {
     pub(super) fn release(&mut self) {
         self.doc.release();
         self.headers = HeaderMap::new();
+        self.payload = None;
     }
 
     /// What its caller speaks.
     pub(super) fn caller(&self) -> &'static dyn CallerDialect {
         dialects::caller(self.operation)
+    }
+
+    /// Whether it may go on after an attempt that failed like this.
+    pub(super) fn may_repeat(&self, failure: &Failure) -> bool {
+        let payload = self.payload.as_ref();
+        payload.is_none_or(|payload| payload.fault().is_none() && payload.may_repeat(failure))
     }
 
     /// What the answer is to have.

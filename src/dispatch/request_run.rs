@@ -16,6 +16,7 @@ use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::{Attempts, FinalError, Next};
 use crate::domain::chain::Chain;
+use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
 use crate::domain::skipped::skipped;
@@ -45,6 +46,10 @@ pub(super) struct RunState {
     pub(super) kept: Option<Box<(OpenAttempt, FullResponse)>>,
     /// Where its answer is put for equal requests, if it is to be kept.
     pub(super) pending: Option<Box<dyn PendingAnswer>>,
+    /// The key that it should go to first, if that one is ready.
+    pub(super) prefers: Option<KeyId>,
+    /// The key that alone can open what is sealed in the request, as long as it is in there.
+    pub(super) sealed_by: Option<KeyId>,
     /// The facts that are recorded when the request ends.
     pub(super) trace: RequestTrace,
 }
@@ -79,6 +84,8 @@ impl RequestRun {
                 attempts,
                 limits,
                 kept: None,
+                prefers: None,
+                sealed_by: None,
                 pending: None,
                 trace,
             },
@@ -165,9 +172,10 @@ impl RunState {
         tried: &OpenAttempt,
         failure: &Failure,
         whole: Option<FullResponse>,
+        always: bool,
     ) {
         let goes_back = matches!(failure.class.retry(), Retry::Never | Retry::Elsewhere);
-        if let Some(mut whole) = whole.filter(|_| goes_back) {
+        if let Some(mut whole) = whole.filter(|_| goes_back || always) {
             match failure.class {
                 Class::TooLargeForLimit => stay_away(&mut whole.headers),
                 _ => come_back(whole.status, &mut whole.headers, failure.retry_after),

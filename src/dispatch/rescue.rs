@@ -51,6 +51,9 @@ pub(super) struct Searched {
 
 /// How the request's stream may be rescued; `None` when the target or the request does not allow it.
 pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
+    if run.context.request.fetched {
+        return Some(RescuePolicy::OF_WHOLE);
+    }
     let policy = run.state.limits.policy.rescue?;
     let request = &run.context.request;
     // With what the configuration fills in: that may bind the answer too.
@@ -137,7 +140,7 @@ impl StreamSearch<'_> {
                     self.run.state.attempts.ended(record);
                     return None;
                 }
-                AttemptResult::Whole(..) => {
+                AttemptResult::Whole(..) | AttemptResult::Piped(_) => {
                     Failure::new(Class::Malformed, "asked for a stream, got an answer")
                 }
                 AttemptResult::Failed(failure, _) => failure,

@@ -8,13 +8,14 @@ use http::HeaderMap;
 
 use super::active_stream::ActiveStream;
 use super::answer::{AnswerBody, ProxyResponse};
-use super::attempt::{AttemptResult, FullResponse, StreamStarted};
+use super::attempt::{AttemptResult, FullResponse, PipedResponse, StreamStarted};
 use super::counting;
 use super::failed::Failed;
 use super::hedging::{self, AttemptDone};
 use super::leasing::Denied;
 use super::lookup;
 use super::open_attempt::{OpenAttempt, settle, settlement};
+use super::pipe::Pipe;
 use super::relay::Relay;
 use super::request::{Endpoint, Request};
 use super::request_run::RequestRun;
@@ -24,6 +25,7 @@ use super::tokens;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::{FinalError, Next};
+use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
@@ -44,17 +46,25 @@ impl Dispatch {
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(self: &Arc<Self>, request: Request) -> Result<ProxyResponse, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, mut request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
         let arrived = request.arrived;
+        let fetched = self.fetch_as_stream(&mut request, &admitted.chain);
         let run = RequestRun::new(self, request, admitted, complete);
+        let serving = async {
+            let answer = run.serve().await?;
+            match fetched {
+                Some(fetched) => fetched.whole(answer, || self.clock.now()).await,
+                None => Ok(answer),
+            }
+        };
         tokio::select! {
             biased;
-            result = run.serve() => result,
+            result = serving => result,
             // Begun only when there is something to wait for; polled at each step, so without a lock.
             () = async { self.abort.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
         }
@@ -67,6 +77,7 @@ impl RequestRun {
         if let Some(answer) = self.lookup().await {
             return Ok(answer);
         }
+        self.pin().await;
         self.measure().await;
         let mut next = self.state.attempts.start(self.context.now());
         loop {
@@ -113,6 +124,10 @@ impl RequestRun {
                 AttemptResult::Begun(begun) => {
                     let endpoint = Arc::clone(endpoint);
                     return Ok(self.served_stream(*begun, lease, &tried, endpoint));
+                }
+                AttemptResult::Piped(piped) => {
+                    let endpoint = Arc::clone(endpoint);
+                    return Ok(self.served_piped(*piped, lease, tried, &endpoint));
                 }
                 AttemptResult::OutOfTime => {
                     return Err(self.cut_off(&lease, &tried, ErrorCode::DeadlineExceeded));
@@ -177,8 +192,16 @@ impl RequestRun {
             .state
             .failed(&self.context, lease.index, tried, failure);
         lease.settle(settlement(failure, counts));
-        self.state.keep(tried, failure, whole);
-        next
+        let request = &self.context.request;
+        let payload = request.payload.as_ref();
+        let keeps = payload.is_some_and(|payload| payload.keeps(failure));
+        self.state.keep(tried, failure, whole, keeps);
+        match next {
+            Next::Ask(_) if !request.may_repeat(failure) => Next::Relay,
+            // The provider's own words say more than an error of ours.
+            Next::Fail(_) if keeps && self.state.kept.is_some() => Next::Relay,
+            next => next,
+        }
     }
 
     /// The attempt was ended by what bounds its request, which is not the upstream's fault.
@@ -200,6 +223,7 @@ impl RequestRun {
         mut whole: FullResponse,
         usage: Option<Usage>,
     ) -> ProxyResponse {
+        self.learn(&lease.key, &whole.body);
         self.state.trace.usage = usage;
         settle(
             &lease,
@@ -258,6 +282,7 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
         let dropped = live.dropped.clone();
+        self.learn(&tried.begun().key, live.held.first());
         self.state.trace.first_token = Some(now);
         self.state.kept = None;
         ProxyResponse {
@@ -268,6 +293,32 @@ impl RequestRun {
             key: tried.begun().key.clone(),
             attempts,
             dropped,
+        }
+    }
+
+    /// An answer that is not looked at has begun: the rest of the request happens while it passes.
+    fn served_piped(
+        mut self,
+        mut piped: PipedResponse,
+        lease: Lease,
+        tried: OpenAttempt,
+        endpoint: &Arc<Endpoint>,
+    ) -> ProxyResponse {
+        let headers = std::mem::take(&mut piped.headers);
+        self.learn(&lease.key, &piped.held.concat());
+        self.state.trace.first_token = Some(self.context.now());
+        self.state.kept = None;
+        let attempts = self.state.attempts.records().len() + 1;
+        let begun = tried.begun();
+        let (upstream, key) = (begun.upstream.clone(), begun.key.clone());
+        ProxyResponse {
+            status: piped.status,
+            headers: forwarded(&self.context.request.id, &tried, &headers),
+            body: AnswerBody::Piped(Box::new(Pipe::new(piped, self, lease, tried, endpoint))),
+            upstream,
+            key,
+            attempts,
+            dropped: Dropped::default(),
         }
     }
 }

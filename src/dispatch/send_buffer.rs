@@ -18,6 +18,9 @@ use crate::wire::transcript::Transcript;
 /// Small events that are ready together are sent in pieces of at most this many bytes.
 const TOGETHER: usize = 16 * 1024;
 
+/// An answer that is held back as a whole has at most so many bytes of events.
+const MOST_WHOLE: usize = 256 * 1024 * 1024;
+
 /// Events on their way to the caller.
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
@@ -35,6 +38,8 @@ pub(super) struct SendBuffer {
     /// What was held back when the stream broke off: out of date once another stream has content.
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
+    /// Whether all of the answer is held back, however large.
+    whole: bool,
     sent: Option<Transcript>,
     /// The text of what went out, where traces contain it.
     spoken: Option<Spoken>,
@@ -57,6 +62,12 @@ impl SendBuffer {
     /// Counts what is held back in `buffers`.
     pub(super) fn counted_in(mut self, buffers: &Buffers) -> Self {
         self.counted = (!self.hold.is_zero()).then(|| buffers.count(0));
+        self
+    }
+
+    /// Holds back all there is, if that is so.
+    pub(super) fn whole(mut self, whole: bool) -> Self {
+        self.whole = whole;
         self
     }
 
@@ -134,7 +145,13 @@ impl SendBuffer {
 
     /// Whether as much is held back as may be: its upstream waits until some of it has gone out.
     pub(super) fn holds_enough(&self) -> bool {
-        self.held_bytes >= held::MOST_BYTES || self.held.len() >= held::MOST_EVENTS
+        let most = if self.whole {
+            MOST_WHOLE
+        } else {
+            held::MOST_BYTES
+        };
+        let many = !self.whole && self.held.len() >= held::MOST_EVENTS;
+        self.held_bytes >= most || many
     }
 
     /// When the next event that is held back goes out.

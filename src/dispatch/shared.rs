@@ -6,6 +6,7 @@ use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
 use super::response_cache::ResponseCache;
 use crate::actors::tree::TreeClient;
+use crate::affinity::Affinity;
 use crate::domain::attempts::Candidate;
 use crate::domain::chain::{Chain, Targets};
 use crate::domain::hash_map::HashMap;
@@ -41,6 +42,8 @@ pub struct Dispatch {
     pub abort: Abort,
     /// Where ended requests are recorded.
     pub recorder: Arc<Recorder>,
+    /// Which key holds what providers keep.
+    pub affinity: Affinity,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,
 }

@@ -79,6 +79,9 @@ impl FailedRequest<'_> {
             ErrorCode::NoUsableKeys => {
                 "no upstream has a usable API key: check the keys (`pointsman check`)"
             }
+            ErrorCode::StateUnavailable => {
+                "the key that holds what the request refers to cannot be used now: retry later, or send the content itself"
+            }
             ErrorCode::ContextLengthExceeded => return self.too_long(&tried),
             ErrorCode::Overloaded => {
                 "too many bytes of bodies and answers are held (server.max_buffered): retry later"

@@ -22,7 +22,7 @@ mod open;
 mod refused;
 mod sum_up;
 
-pub use ask::{LeaseFilter, RouteConstraints};
+pub use ask::{LeaseFilter, Pin, RouteConstraints};
 pub use refused::{Cause, LeaseRefused};
 
 /// A hint longer than this is not waited for at the same upstream while another one is left.
@@ -85,6 +85,8 @@ pub struct Attempts {
     slots: Vec<Slot>,
     refused_keys: Vec<(usize, u32)>,
     avoid: Option<(usize, u32)>,
+    /// The one key that holds what the request needs.
+    only_key: Option<u32>,
     /// Whether it already blamed a key or a model for what may be the request's own doing.
     blamed: bool,
     attempts: u32,
@@ -118,6 +120,7 @@ impl Attempts {
             slots: slots.collect(),
             refused_keys: Vec::new(),
             avoid: None,
+            only_key: None,
             blamed: false,
             attempts: 0,
             key_refusals: 0,
@@ -268,7 +271,10 @@ impl Attempts {
 
     fn go_on(&self, wait: Duration, now: Time) -> Next {
         let fail = |code| {
-            let limited = code == ErrorCode::UpstreamsRateLimited;
+            let limited = matches!(
+                code,
+                ErrorCode::UpstreamsRateLimited | ErrorCode::StateUnavailable
+            );
             Next::Fail(FinalError {
                 code,
                 ready_at: self.hinted.filter(|_| limited),

@@ -20,6 +20,10 @@ pub enum AnswerList {
     Embedding,
     /// None: it is a count of tokens.
     Count,
+    /// `results`, or `data`: both stand for a ranking.
+    Ranking,
+    /// Nothing that all of them have: sound, a picture, a text, or an object that is no error.
+    Any,
 }
 
 /// The form of a streamed answer's events.
@@ -79,6 +83,21 @@ pub struct OperationSpec {
     pub answer: AnswerList,
     /// What a streamed answer looks like.
     pub events: EventForm,
+    /// How requests and answers travel.
+    pub body: BodyForm,
+}
+
+/// How the requests and answers of an operation travel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyForm {
+    /// Both are JSON, or an answer is a stream of events that is looked at.
+    Json,
+    /// Requests are JSON; an answer that is not passes as it comes.
+    Media,
+    /// As [`Media`](Self::Media), and requests may be forms (`multipart/form-data`).
+    Form,
+    /// Neither is looked at.
+    Bytes,
 }
 
 macro_rules! operations {
@@ -113,6 +132,7 @@ operations! {
         prompt: "messages",
         answer: AnswerList::Choices,
         events: EventForm::Chunks,
+        body: BodyForm::Json,
     }
     /// `POST /v1/completions`.
     Completions {
@@ -123,6 +143,7 @@ operations! {
         prompt: "prompt",
         answer: AnswerList::Choices,
         events: EventForm::Chunks,
+        body: BodyForm::Json,
     }
     /// `POST /v1/embeddings`.
     Embeddings {
@@ -133,6 +154,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Data,
         events: EventForm::Chunks,
+        body: BodyForm::Json,
     }
     /// `POST /v1/moderations`.
     Moderations {
@@ -143,6 +165,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Results,
         events: EventForm::Chunks,
+        body: BodyForm::Json,
     }
     /// `POST /v1/responses`.
     Responses {
@@ -153,6 +176,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Output,
         events: EventForm::Numbered,
+        body: BodyForm::Json,
     }
     /// `POST /v1/responses/input_tokens`.
     CountResponseTokens {
@@ -163,6 +187,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Count,
         events: EventForm::Numbered,
+        body: BodyForm::Json,
     }
     /// `POST /v1/messages`.
     Messages {
@@ -173,6 +198,7 @@ operations! {
         prompt: "messages",
         answer: AnswerList::Content,
         events: EventForm::Named,
+        body: BodyForm::Json,
     }
     /// `POST /v1/messages/count_tokens`.
     CountMessageTokens {
@@ -183,6 +209,7 @@ operations! {
         prompt: "messages",
         answer: AnswerList::Count,
         events: EventForm::Named,
+        body: BodyForm::Json,
     }
     /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
     GenerateContent {
@@ -193,6 +220,7 @@ operations! {
         prompt: "contents",
         answer: AnswerList::Candidates,
         events: EventForm::Answers,
+        body: BodyForm::Json,
     }
     /// `POST /v1beta/models/{model}:countTokens`.
     CountTokens {
@@ -203,6 +231,7 @@ operations! {
         prompt: "contents",
         answer: AnswerList::Count,
         events: EventForm::Answers,
+        body: BodyForm::Json,
     }
     /// `POST /v1beta/models/{model}:embedContent`.
     EmbedContent {
@@ -213,6 +242,7 @@ operations! {
         prompt: "content",
         answer: AnswerList::Embedding,
         events: EventForm::Answers,
+        body: BodyForm::Json,
     }
     /// Bedrock's `POST /model/{model}/converse` and `/converse-stream`, asked for by nobody but us.
     Converse {
@@ -223,6 +253,7 @@ operations! {
         prompt: "messages",
         answer: AnswerList::Output,
         events: EventForm::Named,
+        body: BodyForm::Json,
     }
     /// Bedrock's `POST /model/{model}/count-tokens`, asked for by nobody but us.
     CountConverseTokens {
@@ -233,6 +264,7 @@ operations! {
         prompt: "input",
         answer: AnswerList::Count,
         events: EventForm::Named,
+        body: BodyForm::Json,
     }
     /// `POST /v1beta/models/{model}:batchEmbedContents`.
     BatchEmbedContents {
@@ -243,6 +275,84 @@ operations! {
         prompt: "requests",
         answer: AnswerList::Embedding,
         events: EventForm::Answers,
+        body: BodyForm::Json,
+    }
+    /// `POST /v1/rerank`.
+    Rerank {
+        dialect: "openai",
+        path: "/rerank",
+        route: "/v1/rerank",
+        convention: "rerank",
+        prompt: "documents",
+        answer: AnswerList::Ranking,
+        events: EventForm::Chunks,
+        body: BodyForm::Json,
+    }
+    /// `POST /v1/images/generations`.
+    ImageGenerations {
+        dialect: "openai",
+        path: "/images/generations",
+        route: "/v1/images/generations",
+        convention: "image_generation",
+        prompt: "prompt",
+        answer: AnswerList::Data,
+        events: EventForm::Chunks,
+        body: BodyForm::Media,
+    }
+    /// `POST /v1/images/edits`.
+    ImageEdits {
+        dialect: "openai",
+        path: "/images/edits",
+        route: "/v1/images/edits",
+        convention: "image_edit",
+        prompt: "prompt",
+        answer: AnswerList::Data,
+        events: EventForm::Chunks,
+        body: BodyForm::Form,
+    }
+    /// `POST /v1/audio/speech`.
+    Speech {
+        dialect: "openai",
+        path: "/audio/speech",
+        route: "/v1/audio/speech",
+        convention: "speech",
+        prompt: "input",
+        answer: AnswerList::Any,
+        events: EventForm::Chunks,
+        body: BodyForm::Media,
+    }
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions {
+        dialect: "openai",
+        path: "/audio/transcriptions",
+        route: "/v1/audio/transcriptions",
+        convention: "transcription",
+        prompt: "prompt",
+        answer: AnswerList::Any,
+        events: EventForm::Chunks,
+        body: BodyForm::Form,
+    }
+    /// `POST /v1/audio/translations`.
+    Translations {
+        dialect: "openai",
+        path: "/audio/translations",
+        route: "/v1/audio/translations",
+        convention: "translation",
+        prompt: "prompt",
+        answer: AnswerList::Any,
+        events: EventForm::Chunks,
+        body: BodyForm::Form,
+    }
+    /// Any method below `/passthrough/{provider}`: what is asked for there is the provider's own affair.
+    Passthrough {
+        dialect: "openai",
+        path: "/passthrough/{provider}/{path}",
+        route: "/passthrough/{provider}/{path}",
+        convention: "passthrough",
+        prompt: "input",
+        answer: AnswerList::Any,
+        events: EventForm::Chunks,
+        body: BodyForm::Bytes,
     }
 }
 
@@ -296,6 +406,16 @@ impl Operation {
     /// Whether callers can ask for it; others are what an upstream is asked for in place of a caller's operation.
     pub const fn has_callers(self) -> bool {
         !matches!(self, Self::Converse | Self::CountConverseTokens)
+    }
+
+    /// Whether its path is the same for all requests.
+    pub fn has_fixed_path(self) -> bool {
+        !self.path().contains('{')
+    }
+
+    /// How its requests and answers travel.
+    pub const fn body(self) -> BodyForm {
+        self.spec().body
     }
 
     /// Whether it only counts the tokens of a conversation.

@@ -58,6 +58,8 @@ pub enum ErrorCode {
     UnsupportedField,
     /// No upstream has what was asked for.
     NotSupported,
+    /// The route was retired by those who had it.
+    Retired,
     /// The request refers to what a provider holds, and nobody who could be asked has it.
     StateUnavailable,
 }
@@ -93,6 +95,7 @@ impl ErrorCode {
             Self::Draining => "draining",
             Self::UnsupportedField => "unsupported_field",
             Self::NotSupported => "not_supported",
+            Self::Retired => "retired",
             Self::StateUnavailable => "state_unavailable",
         }
     }
@@ -110,6 +113,7 @@ impl ErrorCode {
             Self::ModelNotFound | Self::RouteNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::StateUnavailable => 409,
+            Self::Retired => 410,
             Self::RequestTooLarge => 413,
             Self::UnsupportedEncoding => 415,
             Self::UpgradeRequired => 426,

@@ -25,6 +25,7 @@ pub mod finish;
 pub mod gcra;
 pub mod hash_map;
 pub mod hedge;
+pub mod holders;
 pub mod ids;
 pub mod key_state;
 pub mod latency;

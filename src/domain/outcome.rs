@@ -180,6 +180,8 @@ pub struct Failure {
     pub window: Option<u64>,
     /// The limit, or the credit left, that this request alone exceeds, in tokens, as the upstream named it.
     pub limit: Option<u64>,
+    /// Whether nothing was sent: there was no connection.
+    pub unsent: bool,
     /// What happened, for an operator: never a prompt, never key material.
     pub detail: String,
 }
@@ -194,6 +196,7 @@ impl Failure {
             certain: true,
             window: None,
             limit: None,
+            unsent: false,
             detail: detail.into(),
         }
     }

@@ -23,6 +23,28 @@ impl Profile {
     }
 }
 
+/// How whole answers are fetched.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fetch {
+    /// As they are.
+    Whole,
+    /// As streams, which are put together here.
+    Stream,
+}
+
+impl Fetch {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Whole, Self::Stream];
+
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Stream => "stream",
+        }
+    }
+}
+
 /// People notice a change of model within a conversation, and wait a little rather than have one.
 pub const INTERACTIVE_PATIENCE: Duration = Duration::from_secs(3);
 /// A model that does not reason says its first word within a second or two. After ten seconds (Nielsen, "Response Times:
@@ -40,6 +62,8 @@ pub struct ExplicitSettings {
     pub hedge: bool,
     /// What is done where an upstream's dialect has no place for something.
     pub unsupported: Option<Unsupported>,
+    /// How whole answers are fetched; `None`: as its providers or its profile have it.
+    pub fetch: Option<Fetch>,
 }
 
 /// What holds for one target.
@@ -57,6 +81,8 @@ pub struct TargetPolicy {
     pub first_token: Option<Duration>,
     /// What is done where an upstream's dialect has no place for something; `None`: what its provider says.
     pub unsupported: Option<Unsupported>,
+    /// How whole answers are fetched; `None`: as its providers or its profile have it.
+    pub fetch: Option<Fetch>,
 }
 
 impl TargetPolicy {
@@ -84,6 +110,7 @@ impl TargetPolicy {
             patience: said.patience.unwrap_or(usual.patience),
             hedge: said.hedge || usual.hedge,
             unsupported: said.unsupported,
+            fetch: said.fetch,
             ..usual
         }
     }
@@ -135,6 +162,7 @@ mod tests {
             patience: Some(Duration::ZERO),
             hedge: false,
             unsupported: None,
+            fetch: None,
         };
         let policy = TargetPolicy::new(Some(Profile::Interactive), said);
         assert_eq!((policy.rescue, policy.patience), (None, Duration::ZERO));

@@ -32,6 +32,15 @@ pub struct RescuePolicy {
     pub hold: Duration,
 }
 
+impl RescuePolicy {
+    /// For an answer of which nothing goes out before all of it is there: it may begin again elsewhere until then.
+    pub const OF_WHOLE: Self = Self {
+        mode: RescueMode::Restart,
+        // Longer than any request takes.
+        hold: Duration::from_secs(24 * 60 * 60),
+    };
+}
+
 /// How an upstream is asked to continue the beginning of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prefill {

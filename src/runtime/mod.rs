@@ -6,6 +6,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod kept;
 pub mod memory;
+pub mod spool;
 pub mod task;
 #[cfg(test)]
 pub(crate) mod temp;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::fingerprint::{self, Fingerprinter};
 use super::snapshot::{SnapshotKey, SnapshotProvider, StateSnapshot};
 use crate::domain::allowance::Unit;
+use crate::domain::holders;
 use crate::domain::ids::ModelName;
 use crate::domain::persisted::{
     PersistedCooldown, PersistedKey, PersistedLimit, PersistedProvider, PersistedQuarantine,
@@ -59,6 +60,15 @@ struct StoredState {
     salt: String,
     providers: Vec<ProviderRecord>,
     keys: Vec<KeyRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<ResourceRecord>,
+}
+
+/// What a provider keeps, and the fingerprint of the key that holds it.
+#[derive(Serialize, Deserialize)]
+struct ResourceRecord {
+    name: Box<str>,
+    key: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,6 +205,14 @@ pub fn encode(
             .keys()
             .map(|(mark, page)| key_entry(mark.to_string(), page, anchor))
             .collect(),
+        resources: book
+            .resources
+            .iter()
+            .map(|(name, key)| ResourceRecord {
+                name: name.clone(),
+                key: key.to_string(),
+            })
+            .collect(),
     };
     let state = serde_json::value::to_raw_value(&state)?;
     let mut bytes = serde_json::to_vec(&FileEnvelope {
@@ -282,6 +300,10 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
     for entry in state.keys {
         let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         book.note_key(mark, key_page(entry, &anchor));
+    }
+    for entry in state.resources.into_iter().take(holders::MOST) {
+        let key = fingerprint::fingerprint(&entry.key).ok_or(Defect::Foreign)?;
+        book.resources.push((entry.name, key));
     }
     for entry in state.providers {
         let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;

@@ -32,6 +32,8 @@ pub struct SnapshotProvider {
 pub struct StateSnapshot {
     keys: BTreeMap<Fingerprint, SnapshotKey>,
     providers: BTreeMap<Fingerprint, SnapshotProvider>,
+    /// What providers keep, by name, and the key that holds it; what was not asked for longest first.
+    pub resources: Vec<(Box<str>, Fingerprint)>,
 }
 
 impl StateSnapshot {

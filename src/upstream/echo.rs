@@ -34,7 +34,9 @@ impl EchoUpstream {
             id: &format!("{:016x}", fastrand::u64(..)),
             created: created.map_or(0, |since| since.as_secs()),
         };
-        let request = crate::wire::json::value(&call.body).unwrap_or_default();
+        let request = call.body.bytes();
+        let request = request.and_then(|body| crate::wire::json::value(body));
+        let request = request.unwrap_or_default();
         let answer = Operation::at(&call.path).map(|operation| echo.answer(operation, &request));
         match answer.unwrap_or(Echoed::Refused("nothing is served at this path")) {
             Echoed::Whole(answer) => {

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
@@ -14,8 +15,9 @@ pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::clients::ProviderClients;
 use super::dns::LookupError;
 use super::lack::is_local;
+use super::passed_url::passed_url;
 use super::response_body::{FirstByteFlag, LARGE, ResponseBody};
-use super::{SendError, Transport, UpstreamRequest, UpstreamResponse};
+use super::{CallBody, SendError, SpooledBody, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 use crate::domain::ids::ModelName;
 use crate::domain::secret::ApiKey;
@@ -24,6 +26,9 @@ use crate::wire::segment;
 /// Why calls fail where a certificate is needed and none can be verified.
 const UNTRUSTING: &str = "no certificate authorities are known on this machine, so no certificate can be verified: \
     install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file on the provider; then restart";
+
+/// The most bytes of a body in a spool that are read into memory to be signed.
+const MOST_SIGNED: usize = 64 << 20;
 
 /// A path that names no place on the provider's host.
 const BAD_PATH: &str = "the path of the call makes no URL with the provider's base_url";
@@ -116,7 +121,11 @@ impl HttpUpstream {
     }
 
     /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
-    fn url(&self, path: &str, model: &ModelName) -> Option<Url> {
+    fn url(&self, path: &str, model: &ModelName, passed: bool) -> Option<Url> {
+        if passed {
+            let url = Url::parse(&passed_url(shared_root(&self.root), path)).ok()?;
+            return Some(queried(url, &self.query));
+        }
         let known = self.urls.iter().find(|(known, _)| *known == path);
         if let Some((_, url)) = known {
             return Some(url.clone());
@@ -130,6 +139,16 @@ impl HttpUpstream {
         let url = Url::parse(&format!("{root}{path}")).ok()?;
         Some(queried(url, &self.query))
     }
+}
+
+/// What of an API root all models have in common: for one with a model in its path, such as
+/// `/openai/deployments/{deployment}`, what is in front of the collection of models.
+fn shared_root(root: &str) -> &str {
+    let Some(at) = PLACES.iter().filter_map(|place| root.find(place)).min() else {
+        return root;
+    };
+    let before = root.get(..at).unwrap_or(root).trim_end_matches('/');
+    before.rsplit_once('/').map_or(before, |(shared, _)| shared)
 }
 
 /// A URL with these pairs in its query, but for those whose names it has.
@@ -148,7 +167,7 @@ impl Transport for HttpUpstream {
         &self,
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
-        let url = self.url(&call.path, &call.model);
+        let url = self.url(&call.path, &call.model, call.passed);
         let lines = Arc::clone(&self.clients);
         Box::pin(async move {
             let Some(url) = url else {
@@ -164,12 +183,19 @@ impl Transport for HttpUpstream {
                 signing,
                 ..
             } = call;
+            let body = match (body, &signing) {
+                (CallBody::Bytes(body), _) => body,
+                // A signature holds for all of a body, so that all of it must be there.
+                (CallBody::Spooled(body), Some(_)) => gathered(&body).await?,
+                (CallBody::Spooled(body), None) => {
+                    return send_spooled(&lines, &method, url, headers, &body).await;
+                }
+            };
             if let Some(signing) = signing {
                 let signed = signing.sign(method.as_str(), url.as_str(), &mut headers, &body);
                 signed.map_err(|error| SendError::Unsigned(error.to_string()))?;
             }
-            let again = body.clone().into();
-            let first = request(method.clone(), url.clone(), headers.clone(), again);
+            let first = request(&method, url.clone(), headers.clone(), body.clone().into());
             let error = match lines.call(first).await {
                 (Ok(response), _) => return Ok(reply(response)),
                 (Err(error), kept) if is_repeatable(&error, kept, body.len()) => error,
@@ -185,7 +211,9 @@ impl Transport for HttpUpstream {
             } else {
                 body.into()
             };
-            let answer = lines.call_afresh(request(method, url, headers, body)).await;
+            let answer = lines
+                .call_afresh(request(&method, url, headers, body))
+                .await;
             heard.tell();
             match answer {
                 Ok(Ok(response)) => Ok(reply(response)),
@@ -196,9 +224,66 @@ impl Transport for HttpUpstream {
     }
 }
 
-fn request(method: Method, url: Url, headers: HeaderMap, body: Body) -> Request {
-    let mut request = Request::new(method, url);
+/// Sends what is in a spool, once more where a kept connection was gone.
+async fn send_spooled(
+    lines: &ProviderClients,
+    method: &Method,
+    url: Url,
+    mut headers: HeaderMap,
+    body: &SpooledBody,
+) -> Result<UpstreamResponse, SendError> {
+    if let Some(length) = body.length() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let stream = || Body::wrap_stream(body.read());
+    let first = request(method, url.clone(), headers.clone(), stream());
+    let size = body
+        .length()
+        .and_then(|length| usize::try_from(length).ok());
+    let error = match lines.call(first).await {
+        (Ok(response), _) => return Ok(reply(response)),
+        (Err(error), kept)
+            if body.spool.fault().is_none()
+                && is_repeatable(&error, kept, size.unwrap_or(usize::MAX)) =>
+        {
+            error
+        }
+        (Err(error), _) => return Err(explain(&error)),
+    };
+    tracing::debug!(
+        error = %explain(&error),
+        "the connection was gone before an answer: asking once more on a fresh one"
+    );
+    let again = request(method, url, headers, stream());
+    match lines.call_afresh(again).await {
+        Ok(Ok(response)) => Ok(reply(response)),
+        Ok(Err(error)) => Err(explain(&error)),
+        Err(error) => Err(SendError::Connect(error.to_string())),
+    }
+}
+
+/// All of a spool's bytes, for a signature.
+async fn gathered(body: &SpooledBody) -> Result<Bytes, SendError> {
+    let mut all = BytesMut::new();
+    let mut pieces = body.read();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|fault| SendError::Unsigned(fault.to_string()))?;
+        if all.len() + piece.len() > MOST_SIGNED {
+            let message = format!("a body of more than {MOST_SIGNED} bytes cannot be signed");
+            return Err(SendError::Unsigned(message));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+fn request(method: &Method, url: Url, headers: HeaderMap, body: Body) -> Request {
+    let mut request = Request::new(method.clone(), url);
     *request.headers_mut() = headers;
+    // A GET without a body has none, and no length of it.
+    if body.as_bytes().is_some_and(<[u8]>::is_empty) && method != Method::POST {
+        return request;
+    }
     *request.body_mut() = Some(body);
     request
 }
@@ -290,7 +375,6 @@ mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use http::HeaderMap;
 
     use std::time::Duration;
@@ -327,9 +411,10 @@ mod tests {
         let call = UpstreamRequest {
             method: Method::POST,
             path: "/chat/completions".into(),
+            passed: false,
             model: ModelName::from("m"),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Bytes::new().into(),
             signing: None,
         };
         upstream.send(call).await.unwrap_err()

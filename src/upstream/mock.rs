@@ -114,8 +114,9 @@ mod tests {
                 model: crate::domain::ids::ModelName::from("m"),
                 signing: None,
                 path: "/chat/completions".into(),
+                passed: false,
                 headers: HeaderMap::new(),
-                body: Bytes::new(),
+                body: Bytes::new().into(),
             };
             seen.push(mocked.send(call).await.unwrap().status);
         }

@@ -9,7 +9,9 @@ pub mod echo;
 pub mod http_client;
 mod lack;
 pub mod mock;
+mod passed_url;
 mod response_body;
+mod spooled_body;
 pub mod tokens;
 
 use std::borrow::Cow;
@@ -22,20 +24,23 @@ use http::{HeaderMap, Method};
 
 use crate::domain::ids::ModelName;
 use crate::wire::sigv4::Signing;
+pub use spooled_body::{CallBody, SpooledBody};
 
 /// One HTTP request to one upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamRequest {
-    /// `POST`, but for some servers that give tokens.
+    /// `POST` for an operation; a caller's own for a call that passes through.
     pub method: Method,
     /// Where, below the provider's API root: begins with `/`.
     pub path: Cow<'static, str>,
+    /// Whether the path is a caller's own, which may repeat what the API root ends with (`upstream/passed_url.rs`).
+    pub passed: bool,
     /// The model that is asked, for API roots in which it stands.
     pub model: ModelName,
     /// Complete headers, the key's included (marked sensitive).
     pub headers: HeaderMap,
     /// The body, as it goes out.
-    pub body: Bytes,
+    pub body: CallBody,
     /// How it is to be signed, when it is: by what knows its URL.
     pub signing: Option<Box<Signing>>,
 }

@@ -1,6 +1,7 @@
 //! The token of one key, fetched when it is needed, kept until shortly before it ends. One task owns it: it asks the server
 //! once for all who wait, and goes on when a caller leaves.
 
+use bytes::Bytes;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -279,7 +280,8 @@ impl Fetcher {
             path: path.to_owned().into(),
             model: ModelName::from(""),
             headers: request.headers,
-            body: request.body.expose().to_owned().into(),
+            passed: false,
+            body: Bytes::from(request.body.expose().to_owned()).into(),
             signing: None,
         };
         let answer = server

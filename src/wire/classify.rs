@@ -219,6 +219,7 @@ fn failure(
         limit: (class == Class::TooLargeForLimit)
             .then(|| size::exceeded_limit(status, doc))
             .flatten(),
+        unsent: false,
         detail: detail::detail(status, doc),
     }
 }

@@ -224,6 +224,11 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
     /// What is wrong with it, in words for the caller.
     fn parse(&self, operation: Operation, body: Bytes) -> Result<RequestDoc, RequestError>;
 
+    /// The same request for a streamed answer, with token counts at its end; `None` where it cannot be written.
+    fn streamed(&self, _operation: Operation, doc: &RequestDoc) -> Option<RequestDoc> {
+        doc.with(&[("stream", b"true".to_vec())])
+    }
+
     /// Whether the request asks for token counts at the end of its stream.
     fn asks_for_usage(&self, doc: &RequestDoc) -> bool;
 

@@ -48,6 +48,12 @@ pub fn caller(operation: Operation) -> &'static dyn CallerDialect {
         .unwrap_or(usual)
 }
 
+/// The caller dialect of that name, as far as there is one.
+pub fn caller_named(id: &str) -> &'static dyn CallerDialect {
+    let named = |dialect: &&dyn CallerDialect| dialect.id() == id;
+    CALLER.into_iter().find(named).unwrap_or_else(usual_caller)
+}
+
 /// The dialect of whoever calls a route that is no operation.
 pub fn caller_of(path: &str, headers: &HeaderMap) -> &'static dyn CallerDialect {
     let spoken = |dialect: &&dyn CallerDialect| dialect.is_spoken(path, headers);

@@ -57,6 +57,12 @@ impl Echo<'_> {
             | AnswerList::Candidates
             | AnswerList::Embedding
             | AnswerList::Count => Echoed::Refused("the echo speaks OpenAI's API"),
+            AnswerList::Ranking | AnswerList::Any => {
+                Echoed::Refused("the echo ranks nothing, and has neither sound nor pictures")
+            }
+            AnswerList::Data if operation != Operation::Embeddings => {
+                Echoed::Refused("the echo has no pictures")
+            }
             AnswerList::Data => self.embeddings(model, request),
             AnswerList::Results => self.moderations(model, request),
             AnswerList::Choices | AnswerList::Output => {

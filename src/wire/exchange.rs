@@ -100,6 +100,17 @@ impl Exchange {
         }
     }
 
+    /// An operation whose bytes are not looked at here: nothing of them is translated.
+    pub fn of_bytes(operation: Operation, upstream: Dialect) -> Self {
+        Self {
+            caller: dialects::caller(operation),
+            upstream,
+            operation,
+            own: operation,
+            plain_tools: false,
+        }
+    }
+
     /// Whether bytes pass as they came.
     pub fn is_identity(&self) -> bool {
         self.own == self.operation

@@ -90,6 +90,65 @@ pub fn forward_request_headers(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
+/// Headers of a passed-through request that do not go on: what is for this hop, and what says who the caller is.
+fn stays(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "connection"
+            | "content-length"
+            | "transfer-encoding"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "expect"
+            | "authorization"
+            | "api-key"
+            | "x-api-key"
+            | "x-goog-api-key"
+            | "cookie"
+            | "openai-organization"
+            | "openai-project"
+            | "x-goog-user-project"
+            | "origin"
+            | "referer"
+            | "user-agent"
+            | "forwarded"
+            | "via"
+            | "x-real-ip"
+            | "x-request-id"
+            | "traceparent"
+            | "tracestate"
+            | "baggage"
+    ) || [
+        "x-forwarded-",
+        "x-pointsman-",
+        "x-stainless-",
+        "sec-",
+        "cf-",
+        "x-portkey-",
+        "helicone-",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
+}
+
+/// The caller's headers that go on to a provider with a call that passes through.
+pub fn passed_request_headers(headers: &HeaderMap) -> HeaderMap {
+    let hops = hops(headers);
+    let mut out = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if !stays(name.as_str()) && !names(&hops, name) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    out
+}
+
 /// [`AGENT`] and behind it the caller's `user-agent`; `None` when it has none, or one that is too long.
 pub fn agent_with_callers(headers: &HeaderMap) -> Option<HeaderValue> {
     let callers = headers.get(header::USER_AGENT)?.as_bytes();

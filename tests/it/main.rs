@@ -11,6 +11,7 @@
 
 mod access;
 mod admin;
+mod affinity;
 mod anthropic;
 mod basics;
 mod blast_radius;
@@ -28,6 +29,7 @@ mod drain;
 mod error_bodies;
 mod explain;
 mod failover;
+mod fetch;
 mod floods;
 mod foreign_streams;
 mod gemini;
@@ -38,12 +40,14 @@ mod key_limits;
 mod laws;
 mod limits;
 mod listeners;
+mod media;
 mod metrics;
 mod operations;
 mod outbound;
 mod pacing;
 #[path = "../../examples/pacing/sim.rs"]
 mod pacing_sim;
+mod passthrough;
 mod profile;
 mod ramp;
 mod refusals;

@@ -65,6 +65,10 @@ pub async fn ask(shared: Shared, dispatch: Arc<Dispatch>, plan: Plan) -> End {
         await_cooldown: plan.await_cooldown,
         client: None,
         unsupported: None,
+        affinity: None,
+        fetched: false,
+        left_out: Default::default(),
+        payload: None,
         trace: None,
     };
     let mut running = Box::pin(async move { dispatch.run(request).await });
@@ -141,6 +145,8 @@ async fn take(
             read_whole(shared, plan, body, end, counted).await;
             outcome
         }
+        // Nothing is asked for here that passes without being looked at.
+        AnswerBody::Piped(_) => End::Served,
         AnswerBody::Stream(relay) => read(shared, number, plan, relay, end, leaves_at).await,
     }
 }

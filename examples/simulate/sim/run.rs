@@ -300,6 +300,8 @@ pub fn dispatch(
             access: None,
             unsupported: Default::default(),
             native: Default::default(),
+            passthrough: false,
+            fetch: None,
             prefill: maker.prefill.map(|form| Continuation {
                 form,
                 transport: None,
@@ -317,6 +319,7 @@ pub fn dispatch(
         patience: Some(world.policy.patience),
         hedge: world.policy.hedge.is_some(),
         unsupported: None,
+        fetch: None,
     };
     let policy = TargetPolicy::new(None, said);
     Dispatch {
@@ -331,6 +334,7 @@ pub fn dispatch(
         clock,
         abort: pointsman::runtime::abort::Abort::default(),
         recorder: Arc::new(pointsman::telemetry::recorder::Recorder::new(0)),
+        affinity: pointsman::affinity::Affinity::start(),
         buffers: shared.lock().buffers.clone(),
     }
 }

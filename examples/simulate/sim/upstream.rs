@@ -72,7 +72,7 @@ impl Transport for Scripted {
         &self,
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
-        let body = String::from_utf8_lossy(&call.body);
+        let body = String::from_utf8_lossy(call.body.bytes().map_or(&[][..], |body| body));
         let request = number(&body, "\"user\":\"r");
         let model = number(&body, "\"model\":\"m");
         let key = call

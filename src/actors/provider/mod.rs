@@ -364,12 +364,14 @@ impl ProviderActor {
         let refused: Vec<usize> = route.ask.refused_keys.iter().filter_map(here).collect();
         let avoid = route.ask.avoid.as_ref().and_then(here);
         let not_with = route.ask.not_with.as_ref().and_then(here);
+        let only = route.ask.only_key.map(place_of);
         // Whether a key is worth asking, by what it published. Of those that are not, the best refusal is noted.
         let mut looks_ready = |place: usize| {
             let Some(seat) = ring.seat(place) else {
                 return false;
             };
-            if asked.contains(&place) || !seat.is_for(generation) {
+            let other = only.is_some_and(|only| only != Some(place));
+            if other || asked.contains(&place) || !seat.is_for(generation) {
                 return false;
             }
             let why_not = if not_with == Some(place) {

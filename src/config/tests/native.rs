@@ -87,6 +87,8 @@ log: {format: json, level: 'info,pointsman=debug'}
             insecure_open: false,
             max_answer: 64 << 20,
             max_event: 8 << 20,
+            max_upload: 512 << 20,
+            spool: 8 << 20,
             max_buffered: 1 << 30,
             dns: Default::default(),
             drain_delay: S,

@@ -417,7 +417,9 @@ fn meaning(config: &Config) -> String {
                     &provider.trace_context,
                     &provider.forward_user_agent,
                     &provider.unsupported,
-                    &provider.responses
+                    &provider.responses,
+                    &provider.passthrough,
+                    &provider.fetch
                 ),
             )
         );

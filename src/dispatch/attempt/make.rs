@@ -98,9 +98,11 @@ async fn make_call(
     };
     let timeouts = &endpoint.timeouts;
     // A copy of the request's body, and there is room for the request already.
-    let _copy = times.buffers.count(call.body.len());
+    let _copy = times.buffers.count(call.body.in_memory());
     let work = async {
-        if request.doc.stream() {
+        if attempt.is_piped() {
+            Box::pin(attempt.pipe(call)).await
+        } else if request.doc.stream() {
             Box::pin(attempt.stream(call)).await
         } else {
             let whole = attempt.whole(call);
@@ -144,6 +146,10 @@ fn fit(
         AttemptResult::Begun(mut begun) => {
             redacted::head(&mut begun.headers, &redactor);
             AttemptResult::Begun(begun)
+        }
+        AttemptResult::Piped(mut piped) => {
+            redacted::head(&mut piped.headers, &redactor);
+            AttemptResult::Piped(piped)
         }
         end @ (AttemptResult::OutOfTime | AttemptResult::OutOfRoom) => end,
     }

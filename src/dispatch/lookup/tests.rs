@@ -160,6 +160,10 @@ impl CachedDispatch {
             await_cooldown: None,
             client: Some(Arc::clone(&self.client)),
             unsupported: None,
+            affinity: None,
+            fetched: false,
+            left_out: Default::default(),
+            payload: None,
             trace: None,
         };
         self.dispatch.run(request).await

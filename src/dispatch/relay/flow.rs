@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::Relay;
+use crate::wire::sse::RawEvent;
 
 impl Relay {
     /// What there is to go out.
@@ -16,6 +17,14 @@ impl Relay {
         let bytes = self.send_buffer.pop()?;
         self.taken = Some(self.clock.now());
         Some(bytes)
+    }
+
+    /// Notes what only the key of the stream can open.
+    pub(super) fn learn_sealed(&self, event: &RawEvent) {
+        let stream = self.stream.as_ref().filter(|_| self.terms.seals);
+        if let (Some(live), Some(run)) = (stream, &self.run) {
+            run.learn_sealed(live.key(), &event.raw);
+        }
     }
 
     /// Nothing more is there for now: what has gathered goes out.

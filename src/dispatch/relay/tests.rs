@@ -147,6 +147,10 @@ async fn read_as(
         await_cooldown: None,
         client: None,
         unsupported: None,
+        affinity: None,
+        fetched: false,
+        left_out: Default::default(),
+        payload: None,
         trace: None,
     };
     let Ok(answer) = dispatch.run(request).await else {

@@ -1,5 +1,6 @@
 //! What a request asks the router for.
 
+use crate::domain::ids::KeyId;
 use crate::domain::refusal::Reason;
 
 /// What a lease beside or after another one must be besides open to its request.
@@ -24,6 +25,19 @@ pub struct RouteConstraints {
     pub avoid: Option<(usize, u32)>,
     /// Candidate and key not to take at all.
     pub not_with: Option<(usize, u32)>,
+    /// The index of the one key to take, where there is no other.
+    pub only_key: Option<u32>,
     /// Whether no attempt was made yet (later ones are charged to the retry budget).
     pub first: bool,
+}
+
+/// The one key that holds what a request needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pin(pub(super) KeyId);
+
+impl Pin {
+    /// To this key.
+    pub fn of(key: KeyId) -> Self {
+        Self(key)
+    }
 }

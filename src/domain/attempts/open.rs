@@ -1,9 +1,19 @@
 //! Which candidates are open to the next attempt.
 
-use super::{Attempts, LeaseFilter, RouteConstraints};
+use super::{Attempts, LeaseFilter, Pin, RouteConstraints};
 use crate::domain::refusal::Reason;
 
 impl Attempts {
+    /// From now on only this key is asked, wherever it is in the chain.
+    pub fn pin(&mut self, pin: &Pin) {
+        for slot in &mut self.slots {
+            if slot.candidate.upstream.provider != pin.0.provider {
+                slot.closed = slot.closed.or(Some(Reason::Unsuitable));
+            }
+        }
+        self.only_key = Some(pin.0.index);
+    }
+
     /// What to ask the router for now.
     pub fn ask(&self) -> RouteConstraints {
         RouteConstraints {
@@ -11,6 +21,7 @@ impl Attempts {
             refused_keys: self.refused_keys.clone(),
             avoid: self.avoid,
             not_with: None,
+            only_key: self.only_key,
             first: self.records.is_empty(),
         }
     }

@@ -69,6 +69,10 @@ impl Attempts {
         wait_forbidden: bool,
         now: Time,
     ) -> ErrorCode {
+        let failed = |slot: &Slot| slot.last.is_some_and(Class::trips_breaker);
+        if self.only_key.is_some() && !self.slots.iter().any(failed) {
+            return ErrorCode::StateUnavailable;
+        }
         // How it ended at each upstream.
         let endings = self.slots.iter().enumerate().map(|(index, slot)| {
             let said = declined.iter().find(|(of, _)| *of == index);

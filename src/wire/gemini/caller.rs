@@ -31,6 +31,11 @@ impl CallerDialect for Gemini {
     }
 
     /// All of its streams end with them.
+    fn streamed(&self, _operation: Operation, doc: &RequestDoc) -> Option<RequestDoc> {
+        let model = doc.model()?.into_owned();
+        doc.clone().routed(&model, true).ok()
+    }
+
     fn asks_for_usage(&self, doc: &RequestDoc) -> bool {
         doc.stream()
     }

@@ -18,6 +18,7 @@ mod allowed;
 mod answer;
 #[cfg(test)]
 pub(in crate::wire) mod any;
+mod assembly;
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod ids;
 mod loss;
@@ -29,6 +30,7 @@ pub use allowed::AllowedTools;
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
+pub use assembly::Assembly;
 pub use loss::{Extra, Loss, Losses, lose_all};
 pub use part::{
     CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,

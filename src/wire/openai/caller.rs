@@ -23,6 +23,11 @@ impl CallerDialect for OpenAi {
         RequestDoc::parse(body)
     }
 
+    fn streamed(&self, _operation: Operation, doc: &RequestDoc) -> Option<RequestDoc> {
+        let options = br#"{"include_usage":true}"#.to_vec();
+        doc.with(&[("stream", b"true".to_vec()), ("stream_options", options)])
+    }
+
     fn asks_for_usage(&self, doc: &RequestDoc) -> bool {
         stream_options::asks_for_usage(doc)
     }

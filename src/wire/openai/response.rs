@@ -78,6 +78,8 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         AnswerList::Choices => envelope.choices.any,
         AnswerList::Data => list(envelope.data),
         AnswerList::Results => list(envelope.results),
+        AnswerList::Ranking => list(envelope.results) || list(envelope.data),
+        AnswerList::Any => !is_likely(&envelope, Place::Answer),
         AnswerList::Output => list(envelope.output),
         // No operation of this dialect.
         AnswerList::Content | AnswerList::Candidates | AnswerList::Embedding => false,

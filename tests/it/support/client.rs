@@ -212,6 +212,17 @@ impl Streamed {
         Some(piece)
     }
 
+    /// Whether it breaks off before its end.
+    pub async fn breaks_off(mut self) -> bool {
+        loop {
+            match bounded("a piece of the stream", self.body.next()).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return true,
+                None => return false,
+            }
+        }
+    }
+
     /// Reads until `text` was seen.
     pub async fn until(&mut self, text: &str) {
         while !String::from_utf8_lossy(&self.seen).contains(text) {

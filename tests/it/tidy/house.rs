@@ -2,11 +2,12 @@
 //! known to be out of order.
 
 /// Every top-level module, its floor, and its neighbours on that floor that it may use.
-pub const FLOORS: [(&str, u8, &[&str]); 17] = [
+pub const FLOORS: [(&str, u8, &[&str]); 18] = [
     ("domain", 0, &[]),
     ("wire", 1, &[]),
     ("config", 2, &[]),
     ("access", 3, &[]),
+    ("affinity", 3, &["runtime"]),
     ("runtime", 3, &[]),
     ("store", 3, &[]),
     ("telemetry", 3, &["runtime"]),
@@ -57,6 +58,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         &["runtime/descriptors.rs"],
         "use `runtime::descriptors`",
     ),
+    ("tempfile", &["runtime/spool.rs"], "use `runtime::spool`"),
     (
         "listenfd",
         &["listener/passed.rs"],
@@ -121,6 +123,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     (
         "tokio",
         &[
+            "affinity",
             "runtime",
             "telemetry",
             "upstream",
@@ -273,7 +276,14 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "futures_util",
-        &["telemetry", "upstream", "dispatch", "admin", "api"],
+        &[
+            "runtime",
+            "telemetry",
+            "upstream",
+            "dispatch",
+            "admin",
+            "api",
+        ],
         "below floor 3 nothing is polled",
     ),
     (

@@ -1,0 +1,419 @@
+//! A body that is kept as it comes in, so that it can be sent while it still comes, and sent once more if that fails: in
+//! memory up to a bound, and beyond that in a file without a name.
+//!
+//! One task writes, any number read. A reader that has read all there is waits for more.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::buffers::{Buffered, Buffers};
+
+/// The memory is taken in pieces of so many bytes, and files are read in such pieces.
+const PIECE: usize = 64 * 1024;
+
+/// Why a body is not there as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SpoolFault {
+    /// It is larger than allowed.
+    #[error("the body is larger than {0} bytes (server.max_upload)")]
+    TooLarge(u64),
+    /// Who sends it stopped before its end.
+    #[error("the body broke off")]
+    BrokenOff,
+    /// Nothing more of it came for too long.
+    #[error("nothing more of the body came in time (server.timeouts.body)")]
+    Stalled,
+    /// There is neither memory nor disk for it.
+    #[error(
+        "there is no room for the body, neither in memory (server.max_buffered) nor in the directory for temporary files: {0}"
+    )]
+    NoRoom(io::ErrorKind),
+}
+
+/// How much memory a body may take, and how large it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpoolLimits {
+    /// Bytes in memory; what is beyond goes into a file.
+    pub memory: usize,
+    /// Bytes in all.
+    pub whole: u64,
+}
+
+/// A body as far as it has come. Clones are of the same body.
+#[derive(Clone, Debug)]
+pub struct Spool(watch::Receiver<SpoolProgress>);
+
+/// The side that puts in. When it is dropped before [`finish`](Self::finish) the body has broken off.
+#[derive(Debug)]
+pub struct SpoolWriter {
+    progress: watch::Sender<SpoolProgress>,
+    limits: SpoolLimits,
+}
+
+#[derive(Debug)]
+struct SpoolProgress {
+    /// All of them full but the last.
+    memory: Vec<Vec<u8>>,
+    in_memory: usize,
+    /// What the memory counts for.
+    room: Buffered,
+    file: Option<Arc<File>>,
+    /// Bytes in all.
+    length: u64,
+    end: Option<Result<(), SpoolFault>>,
+}
+
+/// An empty spool.
+pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
+    let (progress, reader) = watch::channel(SpoolProgress {
+        memory: Vec::new(),
+        in_memory: 0,
+        room: buffers.count(0),
+        file: None,
+        length: 0,
+        end: None,
+    });
+    let writer = SpoolWriter { progress, limits };
+    (writer, Spool(reader))
+}
+
+impl SpoolWriter {
+    /// Adds what came.
+    ///
+    /// # Errors
+    /// It is too large, or there is no room for it. Readers hear of that too.
+    pub async fn push(&mut self, data: Bytes) -> Result<(), SpoolFault> {
+        let added = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let length = self.progress.borrow().length.saturating_add(added);
+        if length > self.limits.whole {
+            return Err(self.fail(SpoolFault::TooLarge(self.limits.whole)));
+        }
+        if self.keep_in_memory(&data) {
+            return Ok(());
+        }
+        let (file, at) = {
+            let progress = self.progress.borrow();
+            let kept = u64::try_from(progress.in_memory).unwrap_or(u64::MAX);
+            (progress.file.clone(), progress.length.saturating_sub(kept))
+        };
+        let written = spawn_blocking(move || -> io::Result<Arc<File>> {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(tempfile::tempfile()?),
+            };
+            file.write_all_at(&data, at)?;
+            Ok(file)
+        });
+        match written.await {
+            Ok(Ok(file)) => {
+                self.progress.send_modify(|progress| {
+                    progress.file = Some(file);
+                    progress.length = length;
+                });
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.fail(SpoolFault::NoRoom(error.kind()))),
+            Err(_) => Err(self.fail(SpoolFault::NoRoom(io::ErrorKind::Other))),
+        }
+    }
+
+    /// Keeps it in memory, where it has its place there. What follows something in the file has not.
+    fn keep_in_memory(&self, data: &[u8]) -> bool {
+        let limits = self.limits;
+        self.progress.send_if_modified(|progress| {
+            let in_memory = progress.in_memory + data.len();
+            if progress.file.is_some() || in_memory > limits.memory {
+                return false;
+            }
+            // Counted by what is taken, not by what is used of it.
+            let pieces = in_memory.div_ceil(PIECE);
+            let taken = match pieces {
+                0 | 1 => in_memory,
+                more => more * PIECE,
+            };
+            if !progress.room.reach(taken) {
+                return false;
+            }
+            let mut rest = data;
+            while !rest.is_empty() {
+                let full = progress
+                    .memory
+                    .last()
+                    .is_none_or(|last| last.len() == PIECE);
+                if full {
+                    progress.memory.push(Vec::new());
+                }
+                let Some(last) = progress.memory.last_mut() else {
+                    return false;
+                };
+                let (now, then) = rest.split_at(rest.len().min(PIECE - last.len()));
+                last.reserve_exact(match in_memory > PIECE {
+                    true => PIECE - last.len(),
+                    false => now.len(),
+                });
+                last.extend_from_slice(now);
+                rest = then;
+            }
+            progress.in_memory = in_memory;
+            progress.length += u64::try_from(data.len()).unwrap_or(u64::MAX);
+            true
+        })
+    }
+
+    /// The body is not there as a whole. Readers hear of it.
+    pub fn fail(&self, fault: SpoolFault) -> SpoolFault {
+        self.progress.send_modify(|progress| {
+            progress.end.get_or_insert(Err(fault));
+        });
+        fault
+    }
+
+    /// Nothing follows.
+    pub fn finish(self) {
+        self.progress.send_modify(|progress| {
+            progress.end.get_or_insert(Ok(()));
+        });
+    }
+
+    /// Completes when nobody can read it any more.
+    pub async fn unwanted(&self) {
+        self.progress.closed().await;
+    }
+}
+
+impl Drop for SpoolWriter {
+    fn drop(&mut self) {
+        self.fail(SpoolFault::BrokenOff);
+    }
+}
+
+/// Where the next bytes are.
+enum NextPiece {
+    Memory(Bytes),
+    File(Arc<File>, u64, usize),
+    End,
+    Broken(SpoolFault),
+    Later,
+}
+
+impl Spool {
+    /// Its length in bytes, once all of it is there.
+    pub fn length(&self) -> Option<u64> {
+        let progress = self.0.borrow();
+        matches!(progress.end, Some(Ok(()))).then_some(progress.length)
+    }
+
+    /// Why it will never be there as a whole.
+    pub fn fault(&self) -> Option<SpoolFault> {
+        match self.0.borrow().end {
+            Some(Err(fault)) => Some(fault),
+            Some(Ok(())) | None => None,
+        }
+    }
+
+    /// Whether it is empty, once all of it is there.
+    pub fn is_empty(&self) -> bool {
+        self.length() == Some(0)
+    }
+
+    /// Its bytes from `start` on, up to but without `end`, as they come. Ends with an error where the body is not there as a
+    /// whole.
+    pub fn read(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, SpoolFault>> {
+        let state = Some((self.0.clone(), start));
+        stream::unfold(state, move |state| async move {
+            let (mut progress, at) = state?;
+            loop {
+                let next = progress.borrow_and_update().next(at, end);
+                let piece = match next {
+                    NextPiece::End => return None,
+                    NextPiece::Broken(fault) => return Some((Err(fault), None)),
+                    NextPiece::Later => {
+                        if progress.changed().await.is_err() {
+                            // The writer has said its last word.
+                            let last = progress.borrow().next(at, end);
+                            match last {
+                                NextPiece::Later => {
+                                    return Some((Err(SpoolFault::BrokenOff), None));
+                                }
+                                _ => continue,
+                            }
+                        }
+                        continue;
+                    }
+                    NextPiece::Memory(piece) => Ok(piece),
+                    NextPiece::File(file, place, length) => read_piece(file, place, length).await,
+                };
+                return Some(match piece {
+                    Ok(piece) => {
+                        let next = at + u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                        (Ok(piece), Some((progress, next)))
+                    }
+                    Err(fault) => (Err(fault), None),
+                });
+            }
+        })
+        .boxed()
+    }
+}
+
+/// Reads a piece of the file.
+async fn read_piece(file: Arc<File>, place: u64, length: usize) -> Result<Bytes, SpoolFault> {
+    let read = spawn_blocking(move || {
+        let mut piece = vec![0; length];
+        file.read_exact_at(&mut piece, place).map(|()| piece)
+    });
+    match read.await {
+        Ok(Ok(piece)) => Ok(piece.into()),
+        Ok(Err(error)) => Err(SpoolFault::NoRoom(error.kind())),
+        Err(_) => Err(SpoolFault::NoRoom(io::ErrorKind::Other)),
+    }
+}
+
+impl SpoolProgress {
+    fn next(&self, at: u64, end: u64) -> NextPiece {
+        if at >= end {
+            return NextPiece::End;
+        }
+        if at >= self.length {
+            return match self.end {
+                Some(Ok(())) => NextPiece::End,
+                Some(Err(fault)) => NextPiece::Broken(fault),
+                None => NextPiece::Later,
+            };
+        }
+        let most = usize::try_from(end - at).unwrap_or(usize::MAX);
+        let kept = u64::try_from(self.in_memory).unwrap_or(u64::MAX);
+        let Some(place) = at.checked_sub(kept) else {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            let piece = self.memory.get(at / PIECE);
+            let piece = piece.and_then(|piece| piece.get(at % PIECE..));
+            let piece = piece.unwrap_or_default();
+            let piece = piece.get(..most.min(piece.len())).unwrap_or_default();
+            return NextPiece::Memory(Bytes::copy_from_slice(piece));
+        };
+        let Some(file) = &self.file else {
+            return NextPiece::Broken(SpoolFault::NoRoom(io::ErrorKind::NotFound));
+        };
+        let there = usize::try_from(self.length - at).unwrap_or(usize::MAX);
+        NextPiece::File(Arc::clone(file), place, there.min(most).min(PIECE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::runtime::task;
+
+    const LIMITS: SpoolLimits = SpoolLimits {
+        memory: 100_000,
+        whole: 1_000_000,
+    };
+
+    async fn all(spool: &Spool, start: u64, end: u64) -> Result<Vec<u8>, SpoolFault> {
+        let mut bytes = Vec::new();
+        let mut pieces = spool.read(start, end);
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes)
+    }
+
+    fn text(length: usize) -> Vec<u8> {
+        (0..length)
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_reader_hears_what_comes_later_and_the_end() {
+        let buffers = Buffers::new(1 << 20);
+        let (mut writer, spool) = spool(LIMITS, &buffers);
+        let reader = spool.clone();
+        let reading = task::spawn(async move { all(&reader, 0, u64::MAX).await });
+        let body = text(300_000);
+        for piece in body.chunks(7_777) {
+            writer.push(Bytes::copy_from_slice(piece)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        writer.finish();
+        assert_eq!(reading.await.unwrap().unwrap(), body);
+        // And once more.
+        assert_eq!(all(&spool, 0, u64::MAX).await.unwrap(), body);
+        assert_eq!(spool.length(), Some(300_000));
+        assert!(
+            buffers.held() <= LIMITS.memory + PIECE,
+            "{}",
+            buffers.held()
+        );
+        drop(spool);
+        assert_eq!(buffers.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_in_memory_goes_into_a_file() {
+        let buffers = Buffers::new(10);
+        let (mut writer, spool) = spool(LIMITS, &buffers);
+        writer
+            .push(Bytes::from_static(b"0123456789abc"))
+            .await
+            .unwrap();
+        writer.push(Bytes::from_static(b"de")).await.unwrap();
+        writer.finish();
+        assert_eq!(buffers.held(), 0);
+        assert_eq!(all(&spool, 0, u64::MAX).await.unwrap(), b"0123456789abcde");
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_or_is_too_large_is_told_to_its_readers() {
+        let buffers = Buffers::new(1 << 20);
+        let (mut writer, cut) = spool(LIMITS, &buffers);
+        writer.push(Bytes::from_static(b"ab")).await.unwrap();
+        drop(writer);
+        assert_eq!(all(&cut, 0, u64::MAX).await, Err(SpoolFault::BrokenOff));
+        assert_eq!(cut.fault(), Some(SpoolFault::BrokenOff));
+        let (mut writer, large) = spool(LIMITS, &buffers);
+        let too_large = SpoolFault::TooLarge(LIMITS.whole);
+        assert_eq!(writer.push(text(1_000_001).into()).await, Err(too_large));
+        assert_eq!(all(&large, 0, u64::MAX).await, Err(too_large));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_part_comes_back_as_it_was(
+            sizes in prop::collection::vec(0usize..90_000, 0..6),
+            memory in 0usize..200_000,
+            part in (0u64..300_000, 0u64..300_000),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let buffers = Buffers::new(1 << 20);
+                let limits = SpoolLimits { memory, whole: 1 << 20 };
+                let (mut writer, spool) = spool(limits, &buffers);
+                let body = text(sizes.iter().sum());
+                let mut rest = &body[..];
+                for size in sizes {
+                    let (now, then) = rest.split_at(size);
+                    writer.push(Bytes::copy_from_slice(now)).await.unwrap();
+                    rest = then;
+                }
+                writer.finish();
+                let (start, end) = part;
+                let length = body.len();
+                let from = usize::try_from(start).unwrap().min(length);
+                let to = usize::try_from(end).unwrap().min(length).max(from);
+                let read = all(&spool, start, end).await.unwrap();
+                assert_eq!(read, &body[from..to]);
+            });
+        }
+    }
+}
