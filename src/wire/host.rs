@@ -117,6 +117,9 @@ const HOSTS_OF_CONTAINERS: [&str; 3] = [
 /// everywhere (`localhost` and what is below it, RFC 6761, 6.3), or one that leads to it from containers. Any other name
 /// can be given any address ("DNS rebinding").
 pub fn is_fixed(host: &str) -> bool {
+    if !is_valid(host) {
+        return false;
+    }
     let (name, _) = parts(host);
     let name = name.strip_suffix('.').unwrap_or(name);
     let bare = name

@@ -134,7 +134,7 @@ fn a_boundary_is_read_as_clients_write_it() {
     for (text, expected) in [
         ("multipart/form-data; boundary=abc", Some(Ok("abc"))),
         (
-            "Multipart/FormDocument-Data;charset=utf-8;Boundary=\"a b\"",
+            "Multipart/Form-Data;charset=utf-8;Boundary=\"a b\"",
             Some(Ok("a b")),
         ),
         ("multipart/form-data", Some(Err(FormError::NoBoundary))),
