@@ -77,6 +77,7 @@ fn request(bytes: usize) -> RequestDoc {
 }
 
 /// The quickest of several runs: the others were disturbed.
+#[expect(clippy::disallowed_methods, reason = "a benchmark")]
 fn quickest(runs: usize, mut run: impl FnMut()) -> Duration {
     let times = (0..runs).map(|_| {
         let started = Instant::now();
@@ -86,7 +87,6 @@ fn quickest(runs: usize, mut run: impl FnMut()) -> Duration {
     times.min().unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark")]
 fn main() {
     // `cargo test` runs benches too: a moment is enough to see that it works.
     let runs = if std::env::args().any(|argument| argument == "--bench") {

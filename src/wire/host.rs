@@ -257,6 +257,7 @@ mod tests {
             "0x7f.1",
             "localhost..",
             "[::1].evil",
+            ":::.evil.example",
             "evil.docker.internal",
             "host.docker.internal.evil.example",
         ] {

@@ -62,7 +62,7 @@ fn common(mut request: ChatRequest) -> Value {
                 results.push(texts.collect::<String>());
             }
             PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. } => {
-                media += 1
+                media += 1;
             }
             _ => {}
         }

@@ -217,12 +217,8 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
             if own && thought.text.is_some() {
                 return Some(part);
             }
-            encoder.lose_part(
-                path,
-                part.body.word(),
-                "a thought goes back to its maker only",
-            );
-            None
+            let why = "a thought goes back to its maker only";
+            lost(encoder, path, &part.body, why)
         }
         PartBody::Document { source, name } => {
             let (text, remote) = match &*source {
@@ -238,23 +234,15 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
                 return Some(ContentPart::text(text));
             }
             if remote {
-                let word = source.word("document");
-                encoder.lose_part(
-                    path,
-                    word,
-                    "chat completions take documents in the request only",
-                );
-                return None;
+                let why = "chat completions take documents in the request only";
+                return lost(encoder, path, &part.body, why);
             }
             Some(part)
         }
         PartBody::Image {
-            source: source @ MediaSource::FileId(_),
+            source: MediaSource::FileId(_),
             ..
-        } => {
-            encoder.lose_part(path, source.word("image"), "a file of another provider");
-            None
-        }
+        } => lost(encoder, path, &part.body, "a file of another provider"),
         PartBody::ToolCall(call) => {
             if let Some(id) = &mut call.id {
                 ids::shorten(id, LONGEST_CALL_ID);
@@ -269,12 +257,20 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
                 .collect();
             Some(part)
         }
-        PartBody::Unknown { .. } => {
-            encoder.lose_part(path, part.body.word(), super::message::NO_PART);
-            None
-        }
+        PartBody::Unknown { .. } => lost(encoder, path, &part.body, super::message::NO_PART),
         _ => Some(part),
     }
+}
+
+/// Nothing, where a part has no place.
+fn lost(
+    encoder: &mut Encoder,
+    path: &str,
+    part: &PartBody,
+    why: &'static str,
+) -> Option<ContentPart> {
+    encoder.lose_part(path, part.word(), why);
+    None
 }
 
 /// The words of a document that is nothing but a text.

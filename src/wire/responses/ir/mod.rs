@@ -11,6 +11,7 @@ mod events;
 mod fields;
 mod item;
 mod open;
+mod part;
 mod request;
 mod response;
 mod seal;

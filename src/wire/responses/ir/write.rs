@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use serde_json::{Number, Value, json};
 
-use super::fields::{Encoder, UNKNOWN, encoder, fill, put, put_in};
-use super::item::{OTHER, THOUGHTS, words_of};
+use super::fields::{Encoder, UNKNOWN, encoder, put, put_in};
+use super::item::{OTHER, THOUGHTS};
+use super::part::encode_part;
 use super::seal::Seal;
 use super::tools::{encode_choice, encode_tool};
 use crate::wire::ir::ids::{LONGEST_CALL_ID, disguise, shorten};
 use crate::wire::ir::{
-    ChatMessage, ChatRequest, ChatRole, Citation, ContentPart, Extra, Losses, MediaSource,
-    PartBody, ReasoningPart, ResponseFormat, SamplingParams, ToolCall, ToolCallKind,
-    ToolDefinition, ToolResult,
+    ChatMessage, ChatRequest, ChatRole, Extra, Losses, PartBody, ReasoningConfig, ReasoningPart,
+    ResponseFormat, SamplingParams, ToolCall, ToolCallKind, ToolDefinition, ToolResult,
 };
 use crate::wire::reasoning::{OffSwitch, off_switch};
 
@@ -66,15 +66,7 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         false => encode_format(format.named()),
     });
     put_in(&mut fields, "text", "format", format);
-    let mut effort = request.reasoning.effort;
-    if request.reasoning.enabled == Some(false) && effort.is_none() {
-        match off_switch(&model) {
-            OffSwitch::Effort => effort = Some("none".to_owned()),
-            OffSwitch::Missing => encoder.lose("reasoning", "the model always reasons"),
-            OffSwitch::Needless => {}
-        }
-    }
-    let effort = effort.or_else(|| effort_of(request.reasoning.budget_tokens.as_ref()?));
+    let effort = effort(&mut encoder, &model, &mut request.reasoning);
     put_in(&mut fields, "reasoning", "effort", effort);
     put_in(
         &mut fields,
@@ -144,6 +136,19 @@ fn flat_choice(choice: &Value) -> Option<Value> {
     let tools: Option<Vec<Value>> = tools.iter().map(flat_choice).collect();
     let mode = inner.get("mode")?;
     Some(json!({"type": kind, "mode": mode, "tools": tools?}))
+}
+
+/// How much the model is to think, in this API's one word for it.
+fn effort(encoder: &mut Encoder, model: &str, reasoning: &mut ReasoningConfig) -> Option<String> {
+    let told = reasoning.effort.take();
+    if reasoning.enabled == Some(false) && told.is_none() {
+        match off_switch(model) {
+            OffSwitch::Effort => return Some("none".to_owned()),
+            OffSwitch::Missing => encoder.lose("reasoning", "the model always reasons"),
+            OffSwitch::Needless => {}
+        }
+    }
+    told.or_else(|| effort_of(reasoning.budget_tokens.as_ref()?))
 }
 
 /// An effort for a number of tokens of thinking.
@@ -406,108 +411,4 @@ fn role_word(role: &ChatRole) -> String {
         ChatRole::Assistant => "assistant".to_owned(),
         ChatRole::Other(word) => word.clone(),
     }
-}
-
-/// Writes a part of a message or of a result; `None` for one that has no place here.
-fn encode_part(
-    encoder: &mut Encoder,
-    path: &str,
-    role: &ChatRole,
-    part: ContentPart,
-) -> Option<Value> {
-    let ContentPart { body, cache, extra } = part;
-    let mut own = encoder.begin(path, extra);
-    if cache.is_some() {
-        encoder.lose(format!("{path}.cache_control"), UNKNOWN);
-    }
-    match body {
-        PartBody::Text { text, citations } => {
-            own.entry("type").or_insert(words_of(role).into());
-            put(&mut own, "text", Some(text));
-            let (all, same) = (citations.len(), encoder.same);
-            let kept = citations
-                .into_iter()
-                .filter(|one| same || one.span.is_some());
-            let citations: Vec<Value> = kept
-                .map(|one| encode_citation(encoder, path, one))
-                .collect();
-            if citations.len() < all {
-                encoder.lose(
-                    format!("{path}.citations"),
-                    "a citation tells which words it is about",
-                );
-            }
-            put(
-                &mut own,
-                "annotations",
-                (!citations.is_empty()).then_some(citations),
-            );
-        }
-        PartBody::Image {
-            source: MediaSource::FileId(_),
-            ..
-        }
-        | PartBody::Document {
-            source: MediaSource::FileId(_),
-            ..
-        } if !encoder.same => {
-            let why = "a file that only the other provider has";
-            encoder.lose_part(path, body.word(), why);
-            return None;
-        }
-        PartBody::Image { source, detail } => {
-            put(&mut own, "type", Some("input_image"));
-            let (field, value) = match source {
-                MediaSource::FileId(id) => ("file_id", id),
-                MediaSource::Url(url) | MediaSource::Inline(url) => ("image_url", url),
-            };
-            put(&mut own, field, Some(value));
-            put(&mut own, "detail", detail);
-        }
-        PartBody::Document { source, name } => {
-            put(&mut own, "type", Some("input_file"));
-            let is_data = |url: &str| !encoder.same && url.starts_with("data:");
-            let (field, value) = match source {
-                MediaSource::FileId(id) => ("file_id", id),
-                MediaSource::Url(url) if !is_data(&url) => ("file_url", url),
-                MediaSource::Url(data) | MediaSource::Inline(data) => ("file_data", data),
-            };
-            put(&mut own, field, Some(value));
-            // Required beside the data of a file.
-            let unnamed = (!encoder.same && field == "file_data").then(|| "file".to_owned());
-            put(&mut own, "filename", name.or(unnamed));
-        }
-        PartBody::Audio { data, format } => {
-            put(&mut own, "type", Some("input_audio"));
-            fill(&mut own, "input_audio", |inner| {
-                put(inner, "data", Some(data));
-                put(inner, "format", Some(format));
-            });
-        }
-        PartBody::Refusal(words) => {
-            put(&mut own, "type", Some("refusal"));
-            put(&mut own, "refusal", Some(words));
-        }
-        PartBody::Unknown { value, .. } if encoder.same => return Some(value),
-        body @ (PartBody::Unknown { .. }
-        | PartBody::ToolCall(_)
-        | PartBody::ToolResult(_)
-        | PartBody::Reasoning(_)) => {
-            encoder.lose_part(path, body.word(), "the Responses API has no such part");
-            return None;
-        }
-    }
-    Some(Value::Object(own))
-}
-
-fn encode_citation(encoder: &mut Encoder, path: &str, citation: Citation) -> Value {
-    let mut own = encoder.begin(&format!("{path}.citations"), citation.extra);
-    put(&mut own, "type", Some("url_citation"));
-    put(&mut own, "url", citation.url);
-    put(&mut own, "title", citation.title);
-    if let Some((start, end)) = citation.span {
-        put(&mut own, "start_index", Some(start));
-        put(&mut own, "end_index", Some(end));
-    }
-    Value::Object(own)
 }
