@@ -341,7 +341,7 @@ mod tests {
             "a, then b; no others; up to 4096 tokens",
             "30 requests a minute, 8 at the same time, per key",
             "headers X-Team",
-            "azure  (openai)  https://r.example.com/d/chat/completions?…",
+            "azure  (openai, built in as azure_openai)  https://r.example.com/d/chat/completions?…",
             "none needed",
             "proxy   http://proxy.example.com:3128",
             "smart -> groq:a -> mirror:echo  (rescue: restart, hold 200ms)",

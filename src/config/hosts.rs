@@ -14,7 +14,9 @@ use crate::wire::providers::PROVIDERS;
 /// Every known host and its kind of provider. Addresses on this machine are not listed: any server may listen there.
 pub fn known() -> &'static [(&'static str, &'static str)] {
     static KNOWN: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
-        let entries = catalog::all().iter().filter(|entry| entry.is_automatic());
+        // Those of clouds depend on regions and resources: their patterns stand in `wire/providers.rs`.
+        let listed = |entry: &&catalog::BuiltIn| entry.is_automatic() && entry.cloud.is_none();
+        let entries = catalog::all().iter().filter(listed);
         let own = entries.filter_map(|entry| {
             let rest = entry.base_url.split_once("://")?.1;
             let host = rest.split(['/', ':']).next()?;
