@@ -374,13 +374,14 @@ mod tests {
             chunk(json!([{"type": "reasoning.text", "index": 0, "text": "b", "signature": "s"}])),
             chunk(json!([{"type": "reasoning.encrypted", "index": 1, "data": "x"}])),
         ]);
-        let parts = &answer.candidates[0].message.parts;
-        let PartBody::Unknown { value, .. } = &parts[0].body else {
-            panic!("{parts:?}")
-        };
+        let caller = dialects::usual_caller();
+        let doc = crate::wire::request::RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
+        let (body, _) = caller.encode_answer(crate::domain::dialect::Operation::Chat, &doc, answer);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        println!("{body}");
         assert_eq!(
-            value,
-            &json!([
+            body["choices"][0]["message"]["reasoning_details"],
+            json!([
                 {"type": "reasoning.text", "index": 0, "text": "ab", "signature": "s"},
                 {"type": "reasoning.encrypted", "index": 1, "data": "x"},
             ])

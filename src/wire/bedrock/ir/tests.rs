@@ -212,7 +212,7 @@ fn pictures_and_documents_are_bytes_and_what_is_elsewhere_is_named() {
     assert_eq!(
         lost,
         [
-            "messages[0].content[1]",
+            "messages[0].content[1].image",
             "sampling.seed",
             "sampling.logprobs"
         ]
