@@ -2,27 +2,22 @@
 //!
 //! AWS sends binary frames with checksums (`application/vnd.amazon.eventstream`). An event becomes
 //! `data: {"contentBlockDelta": {…}}`, by the name of its type; an exception or an error
-//! `data: {"exception": {"type": "throttlingException", "detail": {…}}}`. Ollama sends a JSON value in each line
-//! (`application/x-ndjson`): a line becomes the data of an event.
+//! `data: {"exception": {"type": "throttlingException", "detail": {…}}}`.
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
 mod data;
 mod frames;
-mod lines;
 
 pub use data::FrameError;
 use frames::Frames;
-use lines::Lines;
 
 /// Reads one such stream, in any pieces.
 #[derive(Debug)]
 pub enum Framing {
     /// AWS's frames.
     Frames(Frames),
-    /// JSON in lines.
-    Lines(Lines),
 }
 
 impl Framing {
@@ -34,13 +29,7 @@ impl Framing {
             let start = kind.get(..name.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(name))
         };
-        if is(b"application/vnd.amazon.eventstream") {
-            Some(Self::Frames(Frames::new(limit)))
-        } else if is(b"application/x-ndjson") {
-            Some(Self::Lines(Lines::new(limit)))
-        } else {
-            None
-        }
+        is(b"application/vnd.amazon.eventstream").then(|| Self::Frames(Frames::new(limit)))
     }
 
     /// The events of all that is complete with this piece.
@@ -50,7 +39,6 @@ impl Framing {
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, FrameError> {
         match self {
             Self::Frames(frames) => frames.push(piece),
-            Self::Lines(lines) => lines.push(piece),
         }
     }
 
@@ -58,7 +46,6 @@ impl Framing {
     pub fn pending(&self) -> usize {
         match self {
             Self::Frames(frames) => frames.pending(),
-            Self::Lines(lines) => lines.pending(),
         }
     }
 
@@ -69,7 +56,6 @@ impl Framing {
     pub fn finish(&mut self) -> Result<Bytes, FrameError> {
         match self {
             Self::Frames(frames) => frames.finish(),
-            Self::Lines(lines) => Ok(lines.finish()),
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 /// Why the rest of a stream cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
-    /// One frame, or one line, is larger than an event may be.
+    /// One frame is larger than an event may be.
     #[error("a frame of the stream is larger than {0} bytes (server.max_event)")]
     TooLarge(usize),
     /// A length, a header or a checksum is wrong.
