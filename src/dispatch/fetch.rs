@@ -123,7 +123,7 @@ impl Fetched {
             return Err("its dialect cannot be read".to_owned());
         };
         let mut events = EventSplitter::new(usize::MAX);
-        let mut decoder = dialect.event_decoder();
+        let mut decoder = dialect.own_event_decoder();
         let mut assembly = Assembly::new(dialect.id());
         let mut last = None;
         while let Some(Ok(piece)) = relay.next().await {

@@ -119,7 +119,7 @@ impl TokenSource {
 }
 
 /// A token that is kept.
-struct Held {
+struct HeldToken {
     token: ApiKey,
     /// From then on a new one is fetched.
     renew: Time,
@@ -127,13 +127,13 @@ struct Held {
     end: Time,
 }
 
-type Fetch = BoxFuture<'static, Result<FetchedToken, TokenError>>;
+type TokenFetch = BoxFuture<'static, Result<FetchedToken, TokenError>>;
 
 /// The task that owns the token.
 struct Keeper {
     fetcher: Arc<Fetcher>,
     clock: Clock,
-    held: Option<Held>,
+    held: Option<HeldToken>,
     waiting: Vec<oneshot::Sender<Result<LentToken, TokenError>>>,
     /// Until then no new one is fetched while there is an old one.
     rest: Time,
@@ -141,7 +141,7 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        let mut fetch: Option<Fetch> = None;
+        let mut fetch: Option<TokenFetch> = None;
         loop {
             let fetched = async {
                 match &mut fetch {
@@ -200,7 +200,7 @@ impl Keeper {
         let now = self.clock.now();
         let told = match result {
             Ok(FetchedToken { token, life }) => {
-                self.held = Some(Held {
+                self.held = Some(HeldToken {
                     token: token.clone(),
                     renew: now + life.saturating_sub(AHEAD.min(life / 5)),
                     end: now + life.saturating_sub(LAST.min(life / 10)),

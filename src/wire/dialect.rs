@@ -139,6 +139,12 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Reads one streamed answer.
     fn event_decoder(&self) -> Box<dyn EventDecoder>;
 
+    /// Reads one streamed answer for callers of the same dialect: what other dialects are to read in another way stays as it
+    /// came.
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
+        self.event_decoder()
+    }
+
     /// The operation of its own that counts the tokens of a conversation without answering it. `None` where it has none:
     /// then the two below are not used.
     fn counting(&self) -> Option<Operation> {

@@ -128,6 +128,10 @@ impl UpstreamDialect for OnGoogle {
         self.inner.event_decoder()
     }
 
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
+        self.inner.own_event_decoder()
+    }
+
     fn counting(&self) -> Option<Operation> {
         self.inner.counting()
     }

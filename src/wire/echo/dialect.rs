@@ -86,4 +86,8 @@ impl UpstreamDialect for EchoDialect {
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
         OpenAi.event_decoder()
     }
+
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
+        OpenAi.own_event_decoder()
+    }
 }

@@ -102,7 +102,7 @@ impl Assembly {
                 index,
                 message: ChatMessage {
                     role: candidate.role.unwrap_or(ChatRole::Assistant),
-                    parts: candidate.parts,
+                    parts: candidate.parts.into_iter().flat_map(one_by_one).collect(),
                     name: None,
                     extra: Extra::new(),
                 },
@@ -222,6 +222,20 @@ impl AssembledCandidate {
     }
 }
 
+/// Details of reasoning, which came as a list, are parts of their own.
+fn one_by_one(part: ContentPart) -> Vec<ContentPart> {
+    match part.body {
+        PartBody::Unknown {
+            field,
+            value: Value::Array(details),
+        } => {
+            let each = |value| ContentPart::new(PartBody::Unknown { field, value });
+            details.into_iter().map(each).collect()
+        }
+        body => vec![ContentPart { body, ..part }],
+    }
+}
+
 /// Pieces of one detail of reasoning have one index and one type: their texts belong together.
 fn join_details(all: &mut Vec<Value>, more: Vec<Value>) {
     for piece in more {
@@ -291,7 +305,7 @@ mod tests {
 
     fn assembled(chunks: &[Value]) -> (ChatAnswer, Losses) {
         let dialect = dialects::usual();
-        let mut decoder = dialect.event_decoder();
+        let mut decoder = dialect.own_event_decoder();
         let mut assembly = Assembly::new(dialect.id());
         for chunk in chunks {
             let raw = Bytes::from(format!("data: {chunk}\n\n"));
@@ -378,7 +392,6 @@ mod tests {
         let doc = crate::wire::request::RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
         let (body, _) = caller.encode_answer(crate::domain::dialect::Operation::Chat, &doc, answer);
         let body: Value = serde_json::from_slice(&body).unwrap();
-        println!("{body}");
         assert_eq!(
             body["choices"][0]["message"]["reasoning_details"],
             json!([

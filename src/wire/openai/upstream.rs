@@ -97,6 +97,10 @@ impl UpstreamDialect for OpenAi {
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
-        Box::new(ir::ChunkDecoder)
+        Box::new(ir::ChunkDecoder::settling())
+    }
+
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(ir::ChunkDecoder::default())
     }
 }

@@ -19,14 +19,30 @@ pub(super) const END: &[u8] = b"[DONE]";
 
 /// Reads chunks. Each says all there is to know of it, so nothing is kept between them.
 #[derive(Debug, Default)]
-pub(in crate::wire::openai) struct ChunkDecoder;
+pub(in crate::wire::openai) struct ChunkDecoder {
+    /// Whether other dialects are to read it.
+    settles: bool,
+}
+
+impl ChunkDecoder {
+    /// One for other dialects.
+    pub(in crate::wire::openai) fn settling() -> Self {
+        Self { settles: true }
+    }
+}
 
 impl EventDecoder for ChunkDecoder {
     fn event(&mut self, event: &RawEvent) -> Vec<StreamItem> {
         let data = event.data();
         match serde_json::from_slice(&data) {
             _ if data.trim_ascii() == END => vec![StreamItem::End],
-            Ok(Value::Object(fields)) => settled_items(decode_chunk(fields)),
+            Ok(Value::Object(fields)) => {
+                let items = decode_chunk(fields);
+                match self.settles {
+                    true => settled_items(items),
+                    false => items,
+                }
+            }
             _ => Vec::new(),
         }
     }

@@ -501,7 +501,7 @@ fn a_stream_ends_where_its_mark_says_so() {
     use crate::wire::dialect::{EventDecoder, EventEncoder};
     let raw = b"data: [DONE]\n\n".as_slice();
     let event = crate::wire::sse::RawEvent { raw: raw.into() };
-    let items = ChunkDecoder.event(&event);
+    let items = ChunkDecoder::settling().event(&event);
     assert_eq!(items, [StreamItem::End]);
     assert_eq!(ChunkEncoder::new("other").event(items), raw);
 }

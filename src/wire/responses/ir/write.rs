@@ -359,7 +359,7 @@ impl<'e> InputItems<'e> {
             [] if self.encoder.same => None,
             [] => Some(json!("")),
             // As a text where it is nothing more.
-            [Value::Object(part)] if part.len() == 2 && part.contains_key("text") => {
+            [Value::Object(part)] if part.len() == 2 && is_text(part) => {
                 part.get_mut("text").map(Value::take)
             }
             _ => Some(Value::Array(parts)),
@@ -411,4 +411,9 @@ fn role_word(role: &ChatRole) -> String {
         ChatRole::Assistant => "assistant".to_owned(),
         ChatRole::Other(word) => word.clone(),
     }
+}
+
+/// Whether it is the usual part for a text.
+fn is_text(part: &Extra) -> bool {
+    part.get("type") == Some(&json!("input_text")) && part.contains_key("text")
 }
