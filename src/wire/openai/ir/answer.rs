@@ -13,37 +13,51 @@ use crate::wire::ir::{
 /// Reads the body of an answer.
 ///
 /// # Errors
-/// A body that is no object, or a choice without a message.
+/// A body that is no object.
 pub(in crate::wire::openai) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
     let unreadable = Loss::new::<String>;
     let Value::Object(mut fields) = body else {
         return Err(unreadable(String::new(), "the answer is no object"));
     };
     let choices = list(&mut fields, "choices").unwrap_or_default();
-    let candidates = choices.into_iter().enumerate().map(|(at, value)| {
-        let missing = || unreadable(format!("choices[{at}].message"), "a choice has a message");
-        let Value::Object(mut choice) = value else {
-            return Err(missing());
+    let candidates = choices.into_iter().map(|value| {
+        let mut choice = match value {
+            Value::Object(choice) => choice,
+            other => Extra::from_iter([("choice".to_owned(), other)]),
         };
-        let Some(Value::Object(mut message)) = choice.remove("message") else {
-            return Err(missing());
-        };
+        let mut message = spoken(&mut choice);
         let role = answering_role(&mut message);
-        Ok(ChatCandidate {
+        ChatCandidate {
             index: index(&mut choice),
             message: decode_message(role, message),
             stop: stop_reason(&mut choice),
             extra: choice,
-        })
+        }
     });
     Ok(ChatAnswer {
         origin: crate::wire::openai::ID,
-        candidates: candidates.collect::<Result<_, _>>()?,
+        candidates: candidates.collect(),
         id: text(&mut fields, "id"),
         model: text(&mut fields, "model"),
         created: number(&mut fields, "created"),
         usage: decode_usage(&mut fields),
         extra: fields,
+    })
+}
+
+/// What a choice says. Some hosts write the delta of a stream or the text of a completion in place of a message; one without
+/// any of them says nothing, which is no reason to refuse what the choices beside it say.
+fn spoken(choice: &mut Extra) -> Extra {
+    for place in ["message", "delta"] {
+        match choice.remove(place) {
+            Some(Value::Object(message)) => return message,
+            Some(other) => _ = choice.insert(place.to_owned(), other),
+            None => {}
+        }
+    }
+    let content = choice.remove("text");
+    content.map_or_else(Extra::new, |text| {
+        Extra::from_iter([("content".to_owned(), text)])
     })
 }
 

@@ -505,3 +505,26 @@ fn a_stream_ends_where_its_mark_says_so() {
     assert_eq!(items, [StreamItem::End]);
     assert_eq!(ChunkEncoder::new("other").event(items), raw);
 }
+
+#[test]
+fn a_choice_without_a_message_keeps_nobody_from_the_others() {
+    let body = json!({"choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "one"}, "finish_reason": "stop"},
+        {"index": 1, "finish_reason": "length"},
+        {"index": 2, "delta": {"content": "three"}},
+        {"index": 3, "text": "four"},
+    ]});
+    let answer = decode_answer(body).unwrap();
+    let said = answer.candidates.iter().map(|one| {
+        let texts = one
+            .message
+            .parts
+            .iter()
+            .filter_map(|part| match &part.body {
+                PartBody::Text { text, .. } => Some(text.as_str()),
+                _ => None,
+            });
+        texts.collect::<String>()
+    });
+    assert_eq!(said.collect::<Vec<_>>(), ["one", "", "three", "four"]);
+}
