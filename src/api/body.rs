@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::{Instant, Sleep};
@@ -15,6 +15,7 @@ use super::admission_limit::COME_BACK;
 use super::error::ApiError;
 use crate::domain::error_code::ErrorCode;
 use crate::runtime::buffers::{Buffered, Buffers};
+use crate::runtime::gathered_bytes::GatheredBytes;
 use crate::runtime::task;
 use crate::runtime::yield_budget::YieldBudget;
 use crate::wire::encoding::{Coding, DecodeError, Decoder};
@@ -96,7 +97,7 @@ async fn read_coded(
 ) -> Result<Bytes, ApiError> {
     let mut plain = Plain {
         decoder: Decoder::new(codings, max),
-        all: BytesMut::new(),
+        all: GatheredBytes::default(),
         turn: YieldBudget::default(),
     };
     while let Some(piece) = pieces.next().await? {
@@ -111,32 +112,18 @@ async fn read_plain(
     announced: usize,
     room: &mut Buffered,
 ) -> Result<Bytes, ApiError> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+    let mut all = GatheredBytes::new(announced);
     while let Some(data) = pieces.next().await? {
-        let length = first.len() + all.len() + data.len();
+        let length = all.len() + data.len();
         if length > max {
             return Err(too_large(max));
         }
         if !room.reach(length) {
             return Err(no_room());
         }
-        // One piece alone, which most are, is not copied.
-        if length == data.len() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.reserve(announced.min(MOST_AT_ONCE).max(length));
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        if all.capacity() < length {
-            // It has paid for its announcement by now: growing by doubling would hold it twice again and again.
-            all.reserve(announced.max(length) - all.len());
-        }
-        all.extend_from_slice(&data);
+        all.take(data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(all.freeze())
 }
 
 /// A body as it comes.
@@ -196,7 +183,7 @@ impl<'a> BodyChunks<'a> {
 /// A body that is decompressed as it comes.
 struct Plain {
     decoder: Decoder,
-    all: BytesMut,
+    all: GatheredBytes,
     turn: YieldBudget,
 }
 
@@ -207,7 +194,7 @@ impl Plain {
             if !room.reach(self.all.len() + out.len()) {
                 return Err(no_room());
             }
-            self.all.extend_from_slice(&out);
+            self.all.push(&out);
             self.turn.took(out.len()).await;
         }
         Ok(())
@@ -215,7 +202,7 @@ impl Plain {
 
     fn finish(mut self) -> Result<Bytes, ApiError> {
         let out = self.decoder.finish().map_err(undecodable)?;
-        self.all.extend_from_slice(&out);
+        self.all.push(&out);
         Ok(self.all.freeze())
     }
 }
@@ -271,9 +258,6 @@ async fn paused(timer: &mut Option<Pin<Box<Sleep>>>, pause: Duration) {
     timer.as_mut().reset(Instant::now() + pause);
     timer.await;
 }
-
-/// What a client announces is reserved up to here before anything came: announcing costs it nothing.
-const MOST_AT_ONCE: usize = 1024 * 1024;
 
 /// The request's time was over before its body was there.
 pub(super) fn late() -> ApiError {

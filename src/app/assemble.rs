@@ -135,7 +135,8 @@ fn wires(
         .collect();
     let http = |base_url: &str, full_url: Option<&str>| {
         let elsewhere = full_url.map(|url| (dialect.full_path(), url));
-        let http = HttpUpstream::new(base_url, &paths, elsewhere, &way);
+        let http = HttpUpstream::new(base_url, &paths, elsewhere, &way)
+            .and_then(|http| http.with_query(&provider.query));
         let http = http.map_err(|source| StartError::Provider {
             name: name.to_owned(),
             source,
@@ -147,7 +148,7 @@ fn wires(
                  install the package ca-certificates, name a bundle in SSL_CERT_FILE, or set ca_file"
             );
         }
-        Ok::<_, StartError>(mocked(http.with_query(&provider.query), provider))
+        Ok::<_, StartError>(mocked(http, provider))
     };
     let wire = if dialect.is_remote() {
         http(&provider.base_url, provider.chat_url.as_deref())?

@@ -11,11 +11,10 @@ mod pipe;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
-use super::body::BodyCollector;
 use super::events::{Events, StreamFault, look};
 use super::held::HeldEvents;
 use super::open_attempt::OpenAttempt;
@@ -30,6 +29,7 @@ use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::runtime::buffers::Buffers;
 use crate::runtime::clock::Clock;
+use crate::runtime::gathered_bytes::GatheredBytes;
 use crate::runtime::yield_budget::YieldBudget;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
@@ -272,25 +272,25 @@ impl Attempt<'_> {
             return Err(Early::OutOfRoom);
         }
         let mut buffered = buffers.count(0);
-        let mut whole = BodyCollector::default();
+        let mut whole = GatheredBytes::default();
         let mut turn = YieldBudget::default();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| {
                 Failure::new(Class::Network, error.to_string()).with_status(status)
             })?;
             turn.took(chunk.len()).await;
-            whole.push(chunk);
-            if whole.len > most {
+            whole.take(chunk);
+            if whole.len() > most {
                 let detail = format!("the answer is larger than {most} bytes (server.max_answer)");
                 return Err(Failure::new(Class::Malformed, detail)
                     .with_status(status)
                     .into());
             }
-            if !buffered.reach(whole.len) {
+            if !buffered.reach(whole.len()) {
                 return Err(Early::OutOfRoom);
             }
         }
-        Ok(unmarked(buffered.keep(whole.finish())))
+        Ok(unmarked(buffered.keep(whole.freeze())))
     }
 
     /// An error came in a stream before its first content.
@@ -307,23 +307,26 @@ impl Attempt<'_> {
     }
 
     /// Runs `work` until this long after the attempt's start, and no longer than the request's deadline.
-    async fn within<T>(
+    ///
+    /// No `async fn`: it would keep the work twice, as its argument and as what it waits for.
+    fn within<T>(
         &self,
         span: Duration,
-        what: &str,
+        what: &'static str,
         work: impl Future<Output = Result<T, Early>>,
-    ) -> Result<T, Early> {
+    ) -> impl Future<Output = Result<T, Early>> {
         let started = self.times.tried.begun().started;
         let limit = started + span.min(self.endpoint.timeouts.total);
+        let is_short = self.times.deadline < limit;
         let end = self.times.clock.instant(limit.min(self.times.deadline));
-        match tokio::time::timeout_at(end, work).await {
+        tokio::time::timeout_at(end, work).map(move |done| match done {
             Ok(result) => result,
-            Err(_) if self.times.deadline < limit => Err(Early::OutOfTime),
+            Err(_) if is_short => Err(Early::OutOfTime),
             Err(_) => {
                 let detail = format!("no {what} within {span:?}");
                 Err(Failure::new(Class::Timeout, detail).into())
             }
-        }
+        })
     }
 }
 

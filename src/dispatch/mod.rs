@@ -9,7 +9,6 @@ mod answer;
 mod attempt;
 #[cfg(test)]
 mod bench;
-mod body;
 mod call_headers;
 mod counting;
 mod drain;

@@ -1,6 +1,7 @@
 //! The stages of one request: admission, lookup, attempts (`race.rs`), then a whole answer, a stream (`relay.rs`) or an
 //! error of ours.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,14 +55,16 @@ impl Dispatch {
         };
         let arrived = request.arrived;
         let fetched = self.fetch_as_stream(&mut request, &admitted.chain);
-        let run = RequestRun::new(self, request, admitted, complete);
-        let serving = async {
+        // In a box, as its kilobyte would be held by each of the futures that it goes through.
+        let run = Box::new(RequestRun::new(self, request, admitted, complete));
+        // Pinned where it is made: `select!` would move its kilobytes.
+        let serving = pin!(async {
             let answer = run.serve().await?;
             match fetched {
                 Some(fetched) => fetched.whole(answer, || self.clock.now()).await,
                 None => Ok(answer),
             }
-        };
+        });
         tokio::select! {
             biased;
             result = serving => result,
@@ -73,7 +76,7 @@ impl Dispatch {
 
 impl RequestRun {
     /// From the admission to the answer, or to its first content.
-    async fn serve(mut self) -> Result<ProxyResponse, Box<Failed>> {
+    async fn serve(mut self: Box<Self>) -> Result<ProxyResponse, Box<Failed>> {
         if let Some(answer) = self.lookup().await {
             return Ok(answer);
         }

@@ -4,6 +4,7 @@ pub mod abort;
 pub mod buffers;
 pub mod clock;
 pub mod descriptors;
+pub mod gathered_bytes;
 pub mod kept;
 pub mod memory;
 pub mod spool;

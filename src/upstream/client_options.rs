@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_rustls::rustls;
+
 use super::dns::DnsCache;
 use crate::domain::address::AddressRefusal;
 
@@ -63,11 +65,8 @@ pub enum ClientError {
     Proxy,
     /// A certificate authority that the HTTP client refuses.
     #[error("a certificate of ca_file cannot be used")]
-    Authority(#[source] reqwest::Error),
-    /// Its making was interrupted.
-    #[error("the HTTP client could not be made")]
-    Unmade,
+    Authority(#[source] rustls::Error),
     /// TLS or other settings that the HTTP client refuses.
     #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] rustls::Error),
 }

@@ -1,24 +1,29 @@
 //! The HTTP clients of one provider: the usual one, which keeps connections, and one that makes a fresh connection for
-//! each call, for what died on a kept one. Both are made by one recipe.
+//! each call, for what died on a kept one. Both make their connections alike.
 //!
-//! Six defaults of the library are changed here. Redirects are off: it would carry `x-api-key` and other key headers to
-//! whatever host the redirect names. Its own retries are off: retries are decided here and in dispatch. Proxies
-//! from the environment are off unless configured. A connect timeout is set: there is none by default. Names are looked
-//! up by [`super::dns::Dns`], which leaves out addresses that no provider has. Heads of answers are bounded by their bytes and read
-//! forgivingly. It never decompresses: the readers of an answer do that, within their limits.
+//! The library that pools the connections follows no redirect, which would carry `x-api-key` and other key headers to
+//! whatever host it names, and never decompresses: the readers of an answer do that, within their limits. Retries are
+//! decided here and in dispatch; the library sends again only what it could not begin to send on a kept connection.
+//! Proxies from the environment are off unless configured. Names are looked up by [`super::dns::DnsCache`], which leaves
+//! out addresses that no provider has. Heads of answers are bounded by their bytes and read forgivingly.
 
-use std::cell::Cell;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use reqwest::{Certificate, Client, ClientBuilder, Request, Response};
-use tokio::sync::OnceCell;
-use tower::{Layer, Service};
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_pki_types::CertificateDer;
+use rustls_platform_verifier::Verifier;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::call_stream::CallStream;
 use super::client_options::{ClientError, ClientOptions, ProxySetting};
+use super::connector::{ConnectionUse, Connector, is_spoken};
 use super::dns::Resolver;
-use crate::domain::secret::ApiKey;
 use crate::wire::headers::AGENT;
 
 /// How long an unused connection is kept. Below the idle timeouts of common load balancers (60 s), so that
@@ -30,51 +35,40 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 /// request in headers exceed.
 const HEAD_LINES: usize = 1024;
 
-tokio::task_local! {
-    /// Whether the call that is scoped has had a connection made for it.
-    static CONNECTED: Cell<bool>;
-}
+type HttpClient = Client<Connector, CallStream>;
 
 /// The clients of one provider.
-#[derive(Debug)]
 pub(super) struct ProviderClients {
-    recipe: Recipe,
-    keeping: Client,
-    /// Keeps no connection; made when it is needed for the first time.
-    fresh: OnceCell<Client>,
+    connector: Connector,
+    keeping: HttpClient,
+    /// Keeps no connection.
+    fresh: HttpClient,
     trusts: bool,
 }
 
-/// A [`ClientOptions`] that owns its parts.
-#[derive(Clone, Debug)]
-struct Recipe {
-    connect: Duration,
-    resolver: Resolver,
-    proxy: OwnProxy,
-    authorities: Vec<Certificate>,
-    /// Whether a certificate may have to be verified.
-    secure: bool,
-}
-
-#[derive(Clone, Debug)]
-enum OwnProxy {
-    Off,
-    Environment,
-    Url(ApiKey),
+impl std::fmt::Debug for ProviderClients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProviderClients")
+    }
 }
 
 impl ProviderClients {
     /// `secure` says whether a URL of the provider begins with `https`.
     ///
     /// # Errors
-    /// Proxies, certificates or settings that the library refuses.
+    /// Proxies and certificates that cannot be used.
     pub(super) fn new(way: &ClientOptions<'_>, secure: bool) -> Result<Self, ClientError> {
-        let recipe = Recipe::new(way, secure)?;
-        let (keeping, trusts) = recipe.client(true)?;
+        let (proxies, by_proxy) = proxies(way.proxy)?;
+        let (tls, trusts) = tls(way.authorities, secure || by_proxy)?;
+        let resolver = Resolver {
+            dns: way.dns.clone(),
+            allow_link_local: way.allow_link_local,
+        };
+        let connector = Connector::new(resolver, tls, proxies, way.connect);
         Ok(Self {
-            recipe,
-            keeping,
-            fresh: OnceCell::new(),
+            keeping: builder().build(connector.clone()),
+            fresh: builder().pool_max_idle_per_host(0).build(connector.clone()),
+            connector,
             trusts,
         })
     }
@@ -84,147 +78,118 @@ impl ProviderClients {
         self.trusts
     }
 
-    /// Makes the call, on a kept connection if there is one; the flag says whether it was a kept one.
-    pub(super) async fn call(&self, request: Request) -> (reqwest::Result<Response>, bool) {
-        let calling = self.keeping.execute(request);
-        let scope = CONNECTED.scope(Cell::new(false), async move {
-            let answer = calling.await;
-            (answer, !CONNECTED.with(Cell::get))
-        });
-        scope.await
+    /// Makes the call, on a kept connection if there is one; the flag says whether it failed on a kept one.
+    pub(super) async fn call(
+        &self,
+        request: Request<CallStream>,
+    ) -> Result<Response<Incoming>, (legacy::Error, bool)> {
+        match self.keeping.request(self.completed(request)).await {
+            Ok(response) => {
+                if let Some(uses) = response.extensions().get::<ConnectionUse>() {
+                    uses.note();
+                }
+                Ok(response)
+            }
+            Err(error) => {
+                let mut told = http::Extensions::new();
+                if let Some(connection) = error.connect_info() {
+                    connection.get_extras(&mut told);
+                }
+                let kept = told
+                    .get::<ConnectionUse>()
+                    .is_some_and(ConnectionUse::is_kept);
+                Err((error, kept))
+            }
+        }
     }
 
     /// Makes the call on a connection of its own.
-    ///
-    /// # Errors
-    /// As [`Self::new`], which had no error with the same settings.
     pub(super) async fn call_afresh(
         &self,
-        request: Request,
-    ) -> Result<reqwest::Result<Response>, ClientError> {
-        let make = async || {
-            let recipe = self.recipe.clone();
-            // Certificates are read from the disk.
-            let made = tokio::task::spawn_blocking(move || recipe.client(false)).await;
-            let (client, _) = made.map_err(|_| ClientError::Unmade)??;
-            Ok::<_, ClientError>(client)
-        };
-        Ok(self
-            .fresh
-            .get_or_try_init(make)
-            .await?
-            .execute(request)
-            .await)
+        request: Request<CallStream>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        self.fresh.request(self.completed(request)).await
+    }
+
+    /// The request with the headers that every call has.
+    fn completed(&self, mut request: Request<CallStream>) -> Request<CallStream> {
+        let proxy = self.connector.proxy_authorization(request.uri());
+        let headers = request.headers_mut();
+        let any = HeaderValue::from_static("*/*");
+        headers.entry(header::ACCEPT).or_insert(any);
+        let agent = HeaderValue::from_static(AGENT);
+        headers.entry(header::USER_AGENT).or_insert(agent);
+        if let Some(authorization) = proxy {
+            headers.insert(header::PROXY_AUTHORIZATION, authorization);
+        }
+        request
     }
 }
 
-impl Recipe {
-    fn new(way: &ClientOptions<'_>, secure: bool) -> Result<Self, ClientError> {
-        let authorities = way.authorities.iter().map(|der| Certificate::from_der(der));
-        let (proxy, by_proxy) = match way.proxy {
-            ProxySetting::Off => (OwnProxy::Off, false),
-            ProxySetting::Environment => (OwnProxy::Environment, true),
-            ProxySetting::Url(url) => (OwnProxy::Url(ApiKey::new(url)), url.starts_with("https")),
-        };
-        Ok(Self {
-            connect: way.connect,
-            resolver: Resolver {
-                dns: way.dns.clone(),
-                allow_link_local: way.allow_link_local,
-            },
-            proxy,
-            authorities: authorities
-                .collect::<Result<_, _>>()
-                .map_err(ClientError::Authority)?,
-            secure: secure || by_proxy,
-        })
-    }
+fn builder() -> legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .http1_max_headers(HEAD_LINES)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true);
+    builder
+}
 
-    /// A client, and whether it knows any certificate authority that may be needed.
-    fn client(&self, keeping: bool) -> Result<(Client, bool), ClientError> {
-        let builder = self.builder(keeping)?;
-        let authorities = self.authorities.clone();
-        if !self.secure {
-            // The system's certificates are neither needed nor read.
-            return Ok((builder.tls_certs_only(authorities).build()?, true));
-        }
-        if !authorities.is_empty() {
-            return Ok((builder.tls_certs_merge(authorities).build()?, true));
-        }
-        match builder.build() {
-            Ok(client) => Ok((client, true)),
-            // Only the system's certificates can fail here and not at the start: the client is made without any.
-            Err(_) => Ok((self.builder(keeping)?.tls_certs_only([]).build()?, false)),
-        }
-    }
-
-    fn builder(&self, keeping: bool) -> Result<ClientBuilder, ClientError> {
-        let builder = Client::builder();
-        let builder = match &self.proxy {
-            OwnProxy::Off => builder.no_proxy(),
-            OwnProxy::Environment => builder,
-            OwnProxy::Url(url) => {
-                let proxy = reqwest::Proxy::all(url.expose()).map_err(|_| ClientError::Proxy)?;
-                builder.no_proxy().proxy(proxy)
+/// The proxies on the way, and whether one of them may be reached with TLS.
+fn proxies(setting: ProxySetting<'_>) -> Result<(Option<Matcher>, bool), ClientError> {
+    match setting {
+        ProxySetting::Off => Ok((None, false)),
+        ProxySetting::Environment => Ok((Some(Matcher::from_env()), true)),
+        ProxySetting::Url(url) => {
+            let matcher = Matcher::builder().all(url).build();
+            // A URL that is none is left out in silence: then it is on the way to no host.
+            let anywhere = http::Uri::from_static("http://a.example/");
+            let proxy = matcher.intercept(&anywhere).ok_or(ClientError::Proxy)?;
+            if !is_spoken(&proxy) {
+                return Err(ClientError::Proxy);
             }
-        };
-        let builder = if keeping {
-            builder.connector_layer(Noting)
-        } else {
-            builder.pool_max_idle_per_host(0)
-        };
-        Ok(builder
-            .user_agent(AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .dns_resolver(self.resolver.clone())
-            .connect_timeout(self.connect)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            .http1_max_headers(HEAD_LINES)
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_ignore_invalid_headers_in_responses(true)
-            .http1_only())
+            let secure = proxy.uri().scheme_str() == Some("https");
+            Ok((Some(matcher), secure))
+        }
     }
 }
 
-/// Round the connector: notes that the call that is scoped has got a connection made. A call that takes a kept one from
-/// the pool does not come by here, or is not the one that goes on.
-#[derive(Clone, Copy)]
-struct Noting;
-
-#[derive(Clone)]
-struct NotedConnector<S>(S);
-
-impl<S> Layer<S> for Noting {
-    type Service = NotedConnector<S>;
-
-    fn layer(&self, connector: S) -> NotedConnector<S> {
-        NotedConnector(connector)
+/// What certificates are verified with, and whether any authority is known that may be needed.
+fn tls(authorities: &[Vec<u8>], needed: bool) -> Result<(Arc<ClientConfig>, bool), ClientError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let der = |der: &Vec<u8>| CertificateDer::from(der.clone());
+    let mut own = RootCertStore::empty();
+    for authority in authorities {
+        own.add(der(authority)).map_err(ClientError::Authority)?;
     }
+    let verifier = needed.then(|| system_verifier(authorities.iter().map(der), provider));
+    let (mut config, trusts) = match verifier {
+        Some(Ok(verifier)) => {
+            let builder = builder.dangerous();
+            let config = builder.with_custom_certificate_verifier(Arc::new(verifier));
+            (config.with_no_client_auth(), true)
+        }
+        // The system's certificates are neither needed nor read, or there are none.
+        none => {
+            let trusts = none.is_none() || !own.is_empty();
+            let config = builder.with_root_certificates(own);
+            (config.with_no_client_auth(), trusts)
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((Arc::new(config), trusts))
 }
 
-impl<S, R> Service<R> for NotedConnector<S>
-where
-    S: Service<R>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, destination: R) -> Self::Future {
-        let connecting = self.0.call(destination);
-        Box::pin(async move {
-            let connected = connecting.await;
-            // Connections that are finished in the background belong to no call: then there is nothing to note.
-            CONNECTED.try_with(|noted| noted.set(true)).ok();
-            connected
-        })
-    }
+/// Verifies by the system's certificate authorities and these.
+fn system_verifier(
+    authorities: impl Iterator<Item = CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Verifier, tokio_rustls::rustls::Error> {
+    Verifier::new_with_extra_roots(authorities, provider)
 }

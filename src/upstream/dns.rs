@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tower_service::Service;
 
 use super::lack::is_local;
 use crate::domain::address::{self, AddressRefusal};
@@ -184,16 +186,25 @@ pub(super) struct Resolver {
     pub(super) allow_link_local: bool,
 }
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = LookupError;
+    type Future = BoxFuture<'static, Result<Self::Response, LookupError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LookupError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let Self {
             dns,
             allow_link_local,
         } = self.clone();
         Box::pin(async move {
             let good = dns.callable(name.as_str(), allow_link_local).await?;
+            // The port is the connector's to fill in.
             let addresses = good.into_iter().map(|ip| SocketAddr::new(ip, 0));
-            Ok(Box::new(addresses) as Addrs)
+            Ok(addresses.collect::<Vec<_>>().into_iter())
         })
     }
 }

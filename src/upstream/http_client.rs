@@ -8,15 +8,20 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Version, header};
-use reqwest::{Body, Request, Response, Url};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use url::Url;
 
+use super::call_stream::CallStream;
 pub use super::client_options::{ClientError, ClientOptions, ProxySetting};
 use super::clients::ProviderClients;
+use super::connector::ConnectTimeout;
 use super::dns::LookupError;
 use super::lack::is_local;
+use super::paced_body::{FirstByteFlag, LARGE, PacedBody};
 use super::passed_url::passed_url;
-use super::response_body::{FirstByteFlag, LARGE, ResponseBody};
 use super::{CallBody, SendError, SpooledBody, Transport, UpstreamRequest, UpstreamResponse};
 use crate::domain::address;
 use crate::domain::ids::ModelName;
@@ -40,7 +45,7 @@ pub struct HttpUpstream {
     /// The API root, without a trailing slash.
     root: Arc<str>,
     /// The URLs of the paths that are known beforehand: none of these is parsed per call.
-    urls: Arc<[(&'static str, Url)]>,
+    urls: Arc<[(&'static str, Uri)]>,
     /// What the query of every URL has besides its own.
     query: Arc<[(String, ApiKey)]>,
 }
@@ -95,24 +100,36 @@ impl HttpUpstream {
         Ok(Self {
             clients: Arc::new(ProviderClients::new(way, secure)?),
             root: root.into(),
-            urls: urls.into(),
+            urls: urls
+                .into_iter()
+                .map(|(path, url)| Ok((path, known_uri(&url)?)))
+                .collect::<Result<_, ClientError>>()?,
             query: Arc::new([]),
         })
     }
 
     /// The same with these pairs in the query of every URL that does not have them.
-    #[must_use]
-    pub fn with_query(self, query: &[(String, ApiKey)]) -> Self {
+    ///
+    /// # Errors
+    /// A URL that becomes none.
+    pub fn with_query(self, query: &[(String, ApiKey)]) -> Result<Self, ClientError> {
         if query.is_empty() {
-            return self;
+            return Ok(self);
         }
-        let known = self.urls.iter();
-        let urls = known.map(|(path, url)| (*path, queried(url.clone(), query)));
-        Self {
-            urls: urls.collect(),
+        let queried = |(path, uri): &(&'static str, Uri)| {
+            let url = uri.to_string();
+            let url = Url::parse(&url).map_err(|_| ClientError::Url { url })?;
+            Ok((*path, known_uri(&queried(url, query))?))
+        };
+        Ok(Self {
+            urls: self
+                .urls
+                .iter()
+                .map(queried)
+                .collect::<Result<_, ClientError>>()?,
             query: query.into(),
             ..self
-        }
+        })
     }
 
     /// Whether calls that need a certificate can be made at all: without any certificate authority they fail.
@@ -121,14 +138,14 @@ impl HttpUpstream {
     }
 
     /// Where a path is. One that is not known beforehand, as it names a model, say, is below the root.
-    fn url(&self, path: &str, model: &ModelName, passed: bool) -> Option<Url> {
+    fn uri(&self, path: &str, model: &ModelName, passed: bool) -> Option<Uri> {
         if passed {
             let url = Url::parse(&passed_url(shared_root(&self.root), path)).ok()?;
-            return Some(queried(url, &self.query));
+            return uri(&queried(url, &self.query));
         }
         let known = self.urls.iter().find(|(known, _)| *known == path);
-        if let Some((_, url)) = known {
-            return Some(url.clone());
+        if let Some((_, uri)) = known {
+            return Some(uri.clone());
         }
         let mut root = Cow::Borrowed(&*self.root);
         for place in PLACES {
@@ -137,8 +154,20 @@ impl HttpUpstream {
             }
         }
         let url = Url::parse(&format!("{root}{path}")).ok()?;
-        Some(queried(url, &self.query))
+        uri(&queried(url, &self.query))
     }
+}
+
+/// A URL in the form in which calls take it.
+fn uri(url: &Url) -> Option<Uri> {
+    url.as_str().parse().ok()
+}
+
+/// The same of one that is known beforehand.
+fn known_uri(url: &Url) -> Result<Uri, ClientError> {
+    uri(url).ok_or_else(|| ClientError::Url {
+        url: url.to_string(),
+    })
 }
 
 /// What of an API root all models have in common: for one with a model in its path, such as
@@ -167,13 +196,13 @@ impl Transport for HttpUpstream {
         &self,
         call: UpstreamRequest,
     ) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
-        let url = self.url(&call.path, &call.model, call.passed);
-        let lines = Arc::clone(&self.clients);
+        let uri = self.uri(&call.path, &call.model, call.passed);
+        let clients = Arc::clone(&self.clients);
         Box::pin(async move {
-            let Some(url) = url else {
+            let Some(uri) = uri else {
                 return Err(SendError::Connect(BAD_PATH.to_owned()));
             };
-            if !lines.trusts() && url.scheme() == "https" {
+            if !clients.trusts() && uri.scheme() == Some(&Scheme::HTTPS) {
                 return Err(SendError::Connect(UNTRUSTING.to_owned()));
             }
             let UpstreamRequest {
@@ -188,78 +217,72 @@ impl Transport for HttpUpstream {
                 // A signature holds for all of a body, so that all of it must be there.
                 (CallBody::Spooled(body), Some(_)) => gathered(&body).await?,
                 (CallBody::Spooled(body), None) => {
-                    return send_spooled(&lines, &method, url, headers, &body).await;
+                    return send_spooled(&clients, &method, uri, headers, &body).await;
                 }
             };
             if let Some(signing) = signing {
-                let signed = signing.sign(method.as_str(), url.as_str(), &mut headers, &body);
+                let signed = signing.sign(method.as_str(), &uri.to_string(), &mut headers, &body);
                 signed.map_err(|error| SendError::Unsigned(error.to_string()))?;
             }
-            let first = request(&method, url.clone(), headers.clone(), body.clone().into());
-            let error = match lines.call(first).await {
-                (Ok(response), _) => return Ok(reply(response)),
-                (Err(error), kept) if is_repeatable(&error, kept, body.len()) => error,
-                (Err(error), _) => return Err(explain(&error)),
+            let whole = CallStream::whole(body.clone());
+            let first = request(&method, uri.clone(), headers.clone(), whole);
+            let error = match clients.call(first).await {
+                Ok(response) => return Ok(reply(response)),
+                Err((error, kept)) if is_repeatable(&error, kept, body.len()) => error,
+                Err((error, _)) => return Err(explain_call(&error)),
             };
             tracing::debug!(
-                error = %explain(&error),
+                error = %explain_call(&error),
                 "the connection was gone before an answer: asking once more on a fresh one"
             );
             let heard = FirstByteFlag::default();
             let body = if body.len() > LARGE {
-                Body::wrap(ResponseBody::new(body, heard.clone()))
+                CallStream::Paced(PacedBody::new(body, heard.clone()))
             } else {
-                body.into()
+                CallStream::whole(body)
             };
-            let answer = lines
-                .call_afresh(request(&method, url, headers, body))
-                .await;
+            let again = request(&method, uri, headers, body);
+            let answer = clients.call_afresh(again).await;
             heard.tell();
-            match answer {
-                Ok(Ok(response)) => Ok(reply(response)),
-                Ok(Err(error)) => Err(explain(&error)),
-                Err(error) => Err(SendError::Connect(error.to_string())),
-            }
+            answer.map(reply).map_err(|error| explain_call(&error))
         })
     }
 }
 
 /// Sends what is in a spool, once more where a kept connection was gone.
 async fn send_spooled(
-    lines: &ProviderClients,
+    clients: &ProviderClients,
     method: &Method,
-    url: Url,
+    uri: Uri,
     mut headers: HeaderMap,
     body: &SpooledBody,
 ) -> Result<UpstreamResponse, SendError> {
     if let Some(length) = body.length() {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    let stream = || Body::wrap_stream(body.read());
-    let first = request(method, url.clone(), headers.clone(), stream());
+    let stream = || CallStream::Spooled(body.read());
+    let first = request(method, uri.clone(), headers.clone(), stream());
     let size = body
         .length()
         .and_then(|length| usize::try_from(length).ok());
-    let error = match lines.call(first).await {
-        (Ok(response), _) => return Ok(reply(response)),
-        (Err(error), kept)
+    let error = match clients.call(first).await {
+        Ok(response) => return Ok(reply(response)),
+        Err((error, kept))
             if body.spool.fault().is_none()
                 && is_repeatable(&error, kept, size.unwrap_or(usize::MAX)) =>
         {
             error
         }
-        (Err(error), _) => return Err(explain(&error)),
+        Err((error, _)) => return Err(explain_call(&error)),
     };
     tracing::debug!(
-        error = %explain(&error),
+        error = %explain_call(&error),
         "the connection was gone before an answer: asking once more on a fresh one"
     );
-    let again = request(method, url, headers, stream());
-    match lines.call_afresh(again).await {
-        Ok(Ok(response)) => Ok(reply(response)),
-        Ok(Err(error)) => Err(explain(&error)),
-        Err(error) => Err(SendError::Connect(error.to_string())),
-    }
+    let again = clients
+        .call_afresh(request(method, uri, headers, stream()))
+        .await;
+    again.map(reply).map_err(|error| explain_call(&error))
 }
 
 /// All of a spool's bytes, for a signature.
@@ -277,19 +300,15 @@ async fn gathered(body: &SpooledBody) -> Result<Bytes, SendError> {
     Ok(all.freeze())
 }
 
-fn request(method: &Method, url: Url, headers: HeaderMap, body: Body) -> Request {
-    let mut request = Request::new(method.clone(), url);
+fn request(method: &Method, uri: Uri, headers: HeaderMap, body: CallStream) -> Request<CallStream> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    // A GET without a body has none, and no length of it.
-    if body.as_bytes().is_some_and(<[u8]>::is_empty) && method != Method::POST {
-        return request;
-    }
-    *request.body_mut() = Some(body);
     request
 }
 
-fn reply(response: Response) -> UpstreamResponse {
-    let response: http::Response<Body> = response.into();
+fn reply(response: Response<Incoming>) -> UpstreamResponse {
     let (mut head, body) = response.into_parts();
     let framed = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let framed = framed.iter().any(|name| head.headers.contains_key(name));
@@ -320,8 +339,8 @@ fn reply(response: Response) -> UpstreamResponse {
 /// A kept connection may have been forgotten by what lies between (load balancers, NAT), which shows only when it is used
 /// again. And a large body that met a closed connection while it was written may have been refused with words that were
 /// not read. A fresh connection that died otherwise is the upstream's failure.
-fn is_repeatable(error: &reqwest::Error, kept: bool, size: usize) -> bool {
-    if error.is_connect() || error.is_builder() {
+fn is_repeatable(error: &legacy::Error, kept: bool, size: usize) -> bool {
+    if error.is_connect() {
         return false;
     }
     let mut closed = false;
@@ -350,10 +369,19 @@ fn is_local_cause(cause: &(dyn Error + 'static)) -> bool {
         || matches!(lookup, Some(LookupError::Local { .. }))
 }
 
+/// What a call failed with before its answer's head.
+fn explain_call(error: &legacy::Error) -> SendError {
+    let explained = explain(error);
+    match explained {
+        SendError::Broken(detail) if error.is_connect() => SendError::Connect(detail),
+        explained => explained,
+    }
+}
+
 /// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.
-fn explain(error: &reqwest::Error) -> SendError {
-    let mut cause: &dyn std::error::Error = error;
-    let mut local = false;
+fn explain(error: &(dyn Error + 'static)) -> SendError {
+    let mut cause = error;
+    let mut local = is_local_cause(cause);
     while let Some(source) = cause.source() {
         cause = source;
         local |= is_local_cause(cause);
@@ -361,128 +389,12 @@ fn explain(error: &reqwest::Error) -> SendError {
     let detail = cause.to_string();
     if local {
         SendError::Local(detail)
-    } else if error.is_connect() && error.is_timeout() {
+    } else if cause.is::<ConnectTimeout>() {
         SendError::ConnectTimeout(detail)
-    } else if error.is_connect() {
-        SendError::Connect(detail)
     } else {
         SendError::Broken(detail)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-    use std::sync::Arc;
-
-    use http::HeaderMap;
-
-    use std::time::Duration;
-
-    use super::super::dns::{DnsCache, DnsPolicy, Lookup};
-    use super::*;
-
-    /// Every name has this address.
-    fn all_at(address: &'static str) -> DnsCache {
-        let lookup: Lookup = Arc::new(move |_host| {
-            Box::pin(async move { Ok(vec![address.parse::<IpAddr>().unwrap()]) })
-        });
-        let second = Duration::from_secs(1);
-        let terms = DnsPolicy {
-            ttl: second,
-            negative_ttl: second,
-            max_stale: second,
-        };
-        DnsCache::asking(lookup, terms)
-    }
-
-    fn way<'a>(dns: &'a DnsCache, proxy: ProxySetting<'a>) -> ClientOptions<'a> {
-        ClientOptions {
-            connect: Duration::from_secs(1),
-            dns,
-            allow_link_local: false,
-            proxy,
-            authorities: &[],
-        }
-    }
-
-    async fn failure(url: &str, way: &ClientOptions<'_>) -> SendError {
-        let upstream = HttpUpstream::new(url, &["/chat/completions"], None, way).unwrap();
-        let call = UpstreamRequest {
-            method: Method::POST,
-            path: "/chat/completions".into(),
-            passed: false,
-            model: ModelName::from("m"),
-            headers: HeaderMap::new(),
-            body: Bytes::new().into(),
-            signing: None,
-        };
-        upstream.send(call).await.unwrap_err()
-    }
-
-    #[tokio::test]
-    async fn a_name_that_leads_to_a_metadata_service_is_not_called() {
-        for address in [
-            "169.254.169.254",
-            "::ffff:169.254.169.254",
-            "fd00:ec2::254",
-            "0.0.0.0",
-        ] {
-            let dns = all_at(address);
-            let direct = failure("http://api.example/v1", &way(&dns, ProxySetting::Off)).await;
-            let by_proxy = way(&dns, ProxySetting::Url("http://proxy.example:3128"));
-            let by_proxy = failure("http://api.example/v1", &by_proxy).await;
-            for error in [direct, by_proxy] {
-                assert!(
-                    matches!(&error, SendError::Connect(why) if why.contains("not called")),
-                    "{error}"
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn an_address_in_any_disguise_is_judged_too() {
-        let dns = all_at("127.0.0.1");
-        for host in [
-            "169.254.169.254",
-            "0xa9fea9fe",
-            "2852039166",
-            "%31%36%39.254.169.254",
-            "[::ffff:a9fe:a9fe]",
-        ] {
-            let made = HttpUpstream::new(
-                &format!("http://{host}/v1"),
-                &[],
-                None,
-                &way(&dns, ProxySetting::Off),
-            );
-            assert!(matches!(made, Err(ClientError::Address { .. })), "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_this_machine_lacks_for_a_lookup_is_no_failure_of_the_upstream() {
-        // EMFILE, then EAGAIN, which says nothing about this machine.
-        for (code, local) in [(24, true), (11, false)] {
-            let lookup: Lookup = Arc::new(move |_host| {
-                Box::pin(async move { Err(io::Error::from_raw_os_error(code)) })
-            });
-            let second = Duration::from_secs(1);
-            let terms = DnsPolicy {
-                ttl: second,
-                negative_ttl: second,
-                max_stale: second,
-            };
-            let dns = DnsCache::asking(lookup, terms);
-            let error = failure("http://api.example/v1", &way(&dns, ProxySetting::Off)).await;
-            assert_eq!(matches!(error, SendError::Local(_)), local, "{error}");
-        }
-    }
-
-    #[test]
-    fn a_proxys_password_is_not_shown() {
-        let shown = format!("{:?}", ProxySetting::Url("http://me:hunter2@proxy.example"));
-        assert!(!shown.contains("hunter2"));
-    }
-}
+mod tests;

@@ -2,15 +2,17 @@
 //! implementation over HTTP, one that answers by itself, and one that fails on purpose.
 
 pub mod access;
+mod call_stream;
 mod client_options;
 mod clients;
+mod connector;
 pub mod dns;
 pub mod echo;
 pub mod http_client;
 mod lack;
 pub mod mock;
+mod paced_body;
 mod passed_url;
-mod response_body;
 mod spooled_body;
 pub mod tokens;
 

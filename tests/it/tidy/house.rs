@@ -33,24 +33,24 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ("axum", &["admin", "api"], "HTTP towards callers is floor 6"),
     (
         "hyper",
-        &[
-            "admin",
-            "api",
-            "listener",
-            "upstream/http_client.rs",
-            "upstream/response_body.rs",
-        ],
+        &["admin", "api", "listener", "upstream"],
         "HTTP towards callers is floor 6, towards providers `upstream::Transport`",
     ),
     (
         "hyper_util",
-        &["admin", "api", "listener"],
-        "HTTP towards callers is floor 6",
+        &["admin", "api", "listener", "upstream"],
+        "HTTP towards callers is floor 6, towards providers `upstream::Transport`",
     ),
     (
         "tokio_rustls",
-        &["listener/tls.rs", "listener/connection.rs"],
-        "use `listener::Tls`",
+        &[
+            "listener/tls.rs",
+            "listener/connection.rs",
+            "upstream/clients.rs",
+            "upstream/client_options.rs",
+            "upstream/connector.rs",
+        ],
+        "towards callers use `listener::Tls`, towards providers `upstream::Transport`",
     ),
     ("socket2", &["listener/socket.rs"], "use `listener::bind`"),
     (
@@ -59,6 +59,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "use `runtime::descriptors`",
     ),
     ("tempfile", &["runtime/spool.rs"], "use `runtime::spool`"),
+    (
+        "memmap2",
+        &["runtime/gathered_bytes.rs"],
+        "use `runtime::gathered_bytes`",
+    ),
     (
         "listenfd",
         &["listener/passed.rs"],
@@ -81,19 +86,23 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reqwest",
-        &[
-            "upstream/http_client.rs",
-            "upstream/dns.rs",
-            "upstream/clients.rs",
-            "upstream/client_options.rs",
-            "telemetry/otlp.rs",
-        ],
-        "use `upstream::Transport`",
+        &["telemetry/otlp.rs"],
+        "calls to providers go by `upstream::Transport`",
     ),
     (
-        "tower",
+        "hyper_rustls",
+        &["upstream/connector.rs"],
+        "connections to providers are made there",
+    ),
+    (
+        "rustls_platform_verifier",
         &["upstream/clients.rs"],
-        "it goes round the connector of reqwest, and nothing else",
+        "certificates of providers are verified there",
+    ),
+    (
+        "url",
+        &["upstream/http_client.rs"],
+        "URLs of calls are made there",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
     (

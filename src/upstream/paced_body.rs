@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const HEARING: Duration = Duration::from_secs(1);
 
 /// A request body in pieces.
-pub(super) struct ResponseBody {
+pub(super) struct PacedBody {
     rest: Bytes,
     /// Until the next piece goes out.
     pause: Pin<Box<Sleep>>,
@@ -44,7 +44,7 @@ impl FirstByteFlag {
     }
 }
 
-impl ResponseBody {
+impl PacedBody {
     pub(super) fn new(body: Bytes, heard: FirstByteFlag) -> Self {
         Self {
             rest: body,
@@ -55,7 +55,7 @@ impl ResponseBody {
     }
 }
 
-impl Body for ResponseBody {
+impl Body for PacedBody {
     type Data = Bytes;
     type Error = Infallible;
 
