@@ -274,7 +274,7 @@ fn lost(
 }
 
 /// The words of a document that is nothing but a text.
-fn plain_text(url: &str) -> Option<String> {
+pub(in crate::wire) fn plain_text(url: &str) -> Option<String> {
     let (head, data) = url.strip_prefix("data:text/")?.split_once(',')?;
     let data = head.ends_with(";base64").then_some(data)?;
     let bytes = data_encoding::BASE64.decode(data.as_bytes()).ok()?;
