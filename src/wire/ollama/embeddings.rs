@@ -16,17 +16,17 @@ use crate::wire::request::RequestDoc;
 
 /// One request for all inputs at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Embeddings;
+pub(super) struct OllamaEmbeddings;
 
 /// What an answer holds, as far as it is needed.
 #[derive(Deserialize)]
-struct Embedded {
+struct EmbeddedTexts {
     embeddings: Vec<Vec<f32>>,
     #[serde(default)]
     prompt_eval_count: Option<u64>,
 }
 
-impl Adapter for Embeddings {
+impl Adapter for OllamaEmbeddings {
     fn own(&self) -> Operation {
         Operation::OllamaEmbed
     }
@@ -65,7 +65,7 @@ impl Adapter for Embeddings {
     }
 
     fn answer(&self, doc: &RequestDoc, body: &[u8]) -> Result<Bytes, Loss> {
-        let embedded: Embedded = serde_json::from_slice(body)
+        let embedded: EmbeddedTexts = serde_json::from_slice(body)
             .map_err(|_| Loss::new("", "the answer has no list of embeddings"))?;
         let packed = doc.raw("encoding_format") == Some(br#""base64""#);
         let data = embedded.embeddings.iter().enumerate().map(|(index, one)| {
@@ -103,7 +103,7 @@ mod tests {
             "truncate": false, "num_ctx": 2048}),
         );
         let params = json!({"options": {"num_ctx": 1, "num_gpu": 1}});
-        let (body, losses) = Embeddings
+        let (body, losses) = OllamaEmbeddings
             .request(&asked, "e", params.as_object().unwrap())
             .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(lost, ["user"]);
         for input in [json!([[1, 2]]), json!([1]), json!(null)] {
             let tokens = doc(&json!({"model": "x", "input": input}));
-            let refused = Embeddings.request(&tokens, "e", &Map::new());
+            let refused = OllamaEmbeddings.request(&tokens, "e", &Map::new());
             assert_eq!(refused.unwrap_err().path, "input");
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         let body = br#"{"model":"e","embeddings":[[0.5,-1],[]],"prompt_eval_count":4}"#;
         let plain = doc(&json!({"model": "x", "input": "a"}));
         let answer: Value =
-            serde_json::from_slice(&Embeddings.answer(&plain, body).unwrap()).unwrap();
+            serde_json::from_slice(&OllamaEmbeddings.answer(&plain, body).unwrap()).unwrap();
         assert_eq!(answer["data"][0]["embedding"], json!([0.5, -1.0]));
         assert_eq!(answer["data"][1]["index"], 1);
         assert_eq!(
@@ -135,8 +135,8 @@ mod tests {
         );
         let packed = doc(&json!({"model": "x", "input": "a", "encoding_format": "base64"}));
         let answer: Value =
-            serde_json::from_slice(&Embeddings.answer(&packed, body).unwrap()).unwrap();
+            serde_json::from_slice(&OllamaEmbeddings.answer(&packed, body).unwrap()).unwrap();
         assert_eq!(answer["data"][0]["embedding"], "AAAAPwAAgL8=");
-        assert!(Embeddings.answer(&plain, b"{}").is_err());
+        assert!(OllamaEmbeddings.answer(&plain, b"{}").is_err());
     }
 }

@@ -13,7 +13,7 @@ const STOP: &str = "stop";
 
 /// A whole answer, or a line of one.
 #[derive(Default, Deserialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct OllamaAnswer<'a> {
     #[serde(default, borrow)]
     model: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -39,7 +39,7 @@ pub(super) struct Answer<'a> {
 
 /// What a message says, as far as that is looked at.
 #[derive(Default, Deserialize)]
-struct Message<'a> {
+struct OllamaMessage<'a> {
     #[serde(default, borrow)]
     content: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -70,7 +70,7 @@ fn number<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-impl<'a> Answer<'a> {
+impl<'a> OllamaAnswer<'a> {
     pub(super) fn read(json: &'a [u8]) -> Option<Self> {
         read(json)
     }
@@ -105,7 +105,7 @@ impl<'a> Answer<'a> {
 
     /// Whether it has something that the model produced: words, thoughts, calls, pictures.
     pub(super) fn says(&self) -> bool {
-        let message: Option<Message<'_>> = self
+        let message: Option<OllamaMessage<'_>> = self
             .message
             .and_then(|message| read(message.get().as_bytes()));
         let filled = |raw: Option<&RawValue>| {

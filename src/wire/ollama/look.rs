@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::envelope::Answer;
+use super::envelope::OllamaAnswer;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::wire::encoding::whole::{Unread, decoded};
@@ -26,7 +26,7 @@ pub(super) fn whole(
         Err(Unread::Broken) => return Inspection::Malformed("the answer's compression is broken"),
     };
     let body = decoded.body.trim_ascii();
-    let Some(answer) = Answer::read(body) else {
+    let Some(answer) = OllamaAnswer::read(body) else {
         return Inspection::Malformed("the answer is not a JSON object");
     };
     if let Some(error) = answer.failure(body) {
@@ -58,7 +58,7 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
     if data.trim_ascii().is_empty() {
         return StreamEvent::default();
     }
-    let Some(answer) = Answer::read(&data) else {
+    let Some(answer) = OllamaAnswer::read(&data) else {
         return StreamEvent::malformed();
     };
     if let Some(error) = answer.failure(&data) {
@@ -78,7 +78,7 @@ pub(super) fn event(event: &RawEvent) -> StreamEvent {
 /// Adds what a line says of its answer.
 pub(super) fn note(answered: &mut ResponseMeta, event: &RawEvent) {
     let data = event.data();
-    let Some(answer) = Answer::read(&data) else {
+    let Some(answer) = OllamaAnswer::read(&data) else {
         return;
     };
     if answered.model.is_none() {

@@ -111,7 +111,7 @@ impl UpstreamDialect for Ollama {
     }
 
     fn adapter(&self, operation: Operation) -> Option<&'static dyn Adapter> {
-        (operation == Operation::Embeddings).then_some(&embeddings::Embeddings)
+        (operation == Operation::Embeddings).then_some(&embeddings::OllamaEmbeddings)
     }
 }
 

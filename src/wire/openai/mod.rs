@@ -20,8 +20,6 @@ mod stream_options;
 mod text_size;
 mod upstream;
 
-pub(in crate::wire) use ir::plain_text;
-
 /// Its name in the configuration and in the rows of operations.
 pub(in crate::wire) const ID: &str = "openai";
 

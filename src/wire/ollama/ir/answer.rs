@@ -107,12 +107,24 @@ pub(super) fn thought(words: String) -> ReasoningPart {
     }
 }
 
+/// How pictures begin, in Base64, and their types.
+const PICTURES: [(&str, &str); 3] = [
+    ("/9j/", "image/jpeg"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+];
+
+fn media_of(data: &str) -> &'static str {
+    let known = PICTURES.iter().find(|(start, _)| data.starts_with(start));
+    known.map_or("image/png", |(_, media)| media)
+}
+
 /// The pictures of an answer: bytes in Base64.
 pub(super) fn images(message: &mut Extra) -> impl Iterator<Item = PartBody> + use<> {
     let all = list(message, "images").unwrap_or_default().into_iter();
     all.map(|value| match value {
         Value::String(data) => PartBody::Image {
-            source: MediaSource::Inline(data),
+            source: MediaSource::Url(format!("data:{};base64,{data}", media_of(&data))),
             detail: None,
         },
         value => PartBody::Unknown {

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::super::ID;
-use super::UNKNOWN;
+use super::words::UNKNOWN;
 use crate::wire::anthropic::ir::input_of;
 use crate::wire::ir::fields::{Encoder, put};
 use crate::wire::ir::{
     ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall,
     ToolResult,
 };
-use crate::wire::openai;
 
 /// What stands between texts that become one.
 const BETWEEN: &str = "\n\n";
@@ -91,7 +90,7 @@ impl<'a> Conversation<'a> {
         let told_twice = has_foreign_thoughts(&parts);
         for (at, part) in parts.into_iter().enumerate() {
             let path = format!("{path}.content[{at}]");
-            self.part(&path, part, told_twice, &mut draft);
+            self.part(&path, part, (told_twice, name.as_deref()), &mut draft);
         }
         let word = match role {
             ChatRole::System | ChatRole::Developer => "system",
@@ -109,7 +108,14 @@ impl<'a> Conversation<'a> {
         self.messages.push(Value::Object(message));
     }
 
-    fn part(&mut self, path: &str, part: ContentPart, told_twice: bool, draft: &mut Draft) {
+    /// A part of a message: whether its thoughts are told twice, and the author's name.
+    fn part(
+        &mut self,
+        path: &str,
+        part: ContentPart,
+        (told_twice, author): (bool, Option<&str>),
+        draft: &mut Draft,
+    ) {
         let ContentPart { body, cache, extra } = part;
         if !matches!(body, PartBody::Reasoning(_)) {
             // What stands beside a thought tells of its maker.
@@ -133,7 +139,7 @@ impl<'a> Conversation<'a> {
                 let call = self.call(path, call);
                 draft.calls.push(call);
             }
-            PartBody::ToolResult(result) => self.result(path, result),
+            PartBody::ToolResult(result) => self.result(path, result, author),
             body => self.content(path, body, draft),
         }
     }
@@ -194,8 +200,8 @@ impl<'a> Conversation<'a> {
         Value::Object(own)
     }
 
-    /// What a tool answered, as a message of its own.
-    fn result(&mut self, path: &str, result: ToolResult) {
+    /// What a tool answered, as a message of its own. Where its call is not there, its author is the tool.
+    fn result(&mut self, path: &str, result: ToolResult, author: Option<&str>) {
         if result.is_error == Some(true) {
             self.encoder.lose(format!("{path}.is_error"), UNKNOWN);
         }
@@ -213,11 +219,8 @@ impl<'a> Conversation<'a> {
             }
         }
         let mut message = draft.write("tool");
-        put(
-            &mut message,
-            "tool_name",
-            self.names.get(&result.call_id).cloned(),
-        );
+        let called = self.names.get(&result.call_id).map(String::as_str);
+        put(&mut message, "tool_name", called.or(author));
         let id = Some(result.call_id).filter(|id| !id.is_empty());
         put(&mut message, "tool_call_id", id);
         self.messages.push(Value::Object(message));
@@ -274,7 +277,7 @@ fn document(source: &MediaSource, name: Option<&str>) -> Option<String> {
     let (MediaSource::Url(url) | MediaSource::Inline(url)) = source else {
         return None;
     };
-    let text = openai::plain_text(url)?;
+    let text = MediaSource::plain_text(url)?;
     Some(match name {
         Some(name) => format!("{name}:\n{text}"),
         None => text,

@@ -9,11 +9,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod think;
+mod words;
 
 pub(super) use answer::decode_answer;
 pub(super) use options::{complete, take_extensions};
 pub(super) use request::encode_request;
 pub(super) use stream::LineDecoder;
-
-/// Why something of another dialect is not carried over.
-pub(super) const UNKNOWN: &str = "Ollama has no field for it";
+pub(super) use words::UNKNOWN;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::UNKNOWN;
+use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, fill, put, take};
 use crate::wire::ir::{Extra, SamplingParams};
 
@@ -75,6 +75,15 @@ pub(in crate::wire::ollama) fn take_extensions(extra: &mut Extra, body: &mut Ext
     for (name, fits) in known {
         let value = take(extra, name, |value| fits(value).then(|| value.clone()));
         put(body, name, value);
+    }
+    // Of the Responses API.
+    let cuts = take(extra, "truncation", |value| match value.as_str()? {
+        "auto" => Some(true),
+        "disabled" => Some(false),
+        _ => None,
+    });
+    if let Some(cuts) = cuts {
+        body.entry("truncate").or_insert(cuts.into());
     }
     let names: Vec<(String, &'static str)> = extra
         .iter()

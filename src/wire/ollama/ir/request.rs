@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::UNKNOWN;
 use super::conversation::Conversation;
 use super::options::{complete, encode_sampling, take_extensions};
 use super::think::encode_reasoning;
-use crate::wire::ir::fields::{Encoder, put, put_in, text};
+use super::words::UNKNOWN;
+use crate::wire::ir::fields::{Encoder, put, put_in};
 use crate::wire::ir::{
     AllowedTools, ChatRequest, Extra, Losses, ResponseFormat, ToolChoice, ToolDefinition,
 };
@@ -28,7 +28,6 @@ pub(in crate::wire::ollama) fn encode_request(
     let model = request.model.unwrap_or_default();
     let mut extra = request.extra;
     take_extensions(&mut extra, &mut body);
-    let identifier = text(&mut extra, "safety_identifier");
     let _ = encoder.begin("", extra);
     let mut conversation = Conversation::new(&mut encoder);
     for (at, message) in request.messages.into_iter().enumerate() {
@@ -50,21 +49,33 @@ pub(in crate::wire::ollama) fn encode_request(
     put(&mut body, "model", Some(model));
     // Without a word it streams.
     put(&mut body, "stream", Some(request.stream == Some(true)));
-    if request.user.is_some_and(|user| !user.is_empty()) {
+    encode_others(
+        &mut encoder,
+        request.user,
+        &request.metadata,
+        request.service_tier,
+    );
+    complete(&mut body, params);
+    (body, encoder.losses)
+}
+
+/// Who asks, notes and the queue: a server of one's own knows none of these.
+fn encode_others(
+    encoder: &mut Encoder,
+    user: Option<String>,
+    metadata: &Extra,
+    tier: Option<String>,
+) {
+    if user.is_some_and(|user| !user.is_empty()) {
         encoder.lose("user", UNKNOWN);
     }
-    if identifier.is_some() {
-        encoder.lose("safety_identifier", UNKNOWN);
-    }
-    if !request.metadata.is_empty() {
+    if !metadata.is_empty() {
         encoder.lose("metadata", UNKNOWN);
     }
     let usual = |tier: &str| matches!(tier, "auto" | "default" | "standard" | "standard_only" | "");
-    if request.service_tier.is_some_and(|tier| !usual(&tier)) {
+    if tier.is_some_and(|tier| !usual(&tier)) {
         encoder.lose("service_tier", UNKNOWN);
     }
-    complete(&mut body, params);
-    (body, encoder.losses)
 }
 
 /// The tools. Ollama cannot be told which of them must be called: that none may be is said by having none, and one that

@@ -32,7 +32,7 @@ const UNTHINKING: [&str; 17] = [
 
 /// How a model takes `think`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Thinking {
+enum ThinkForm {
     /// A level; it cannot be told not to.
     Levels,
     /// Yes or no.
@@ -41,15 +41,15 @@ enum Thinking {
     Never,
 }
 
-fn thinking_of(model: &str) -> Thinking {
+fn thinking_of(model: &str) -> ThinkForm {
     let model = model.to_ascii_lowercase();
     if model.contains("gpt-oss") || model.contains("gptoss") {
-        return Thinking::Levels;
+        return ThinkForm::Levels;
     }
     let refuses = UNTHINKING.iter().any(|part| model.contains(part));
     match refuses && !reasoning::model_reasons(&model) {
-        true => Thinking::Never,
-        false => Thinking::Switch,
+        true => ThinkForm::Never,
+        false => ThinkForm::Switch,
     }
 }
 
@@ -67,15 +67,15 @@ pub(super) fn encode_reasoning(
         return;
     }
     let think = match thinking_of(model) {
-        Thinking::Never if off => None,
-        Thinking::Never => {
+        ThinkForm::Never if off => None,
+        ThinkForm::Never => {
             return encoder.lose("reasoning.effort", "the model does not think");
         }
-        Thinking::Levels if off => {
+        ThinkForm::Levels if off => {
             return encoder.lose("reasoning.effort", "the model always thinks");
         }
-        Thinking::Levels => level(effort, asked.budget_tokens.as_ref()).map(Value::from),
-        Thinking::Switch => Some(json!(!off)),
+        ThinkForm::Levels => level(effort, asked.budget_tokens.as_ref()).map(Value::from),
+        ThinkForm::Switch => Some(json!(!off)),
     };
     put(body, "think", think);
 }

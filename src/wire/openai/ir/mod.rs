@@ -19,7 +19,6 @@ mod tests;
 
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use chunks::ForeignChunks;
-pub(in crate::wire) use fit::plain_text;
 pub(super) use request::{SPELLING, decode_request, encode_request};
 pub(super) use settle::settled;
 #[cfg(test)]
