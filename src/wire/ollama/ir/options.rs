@@ -61,20 +61,18 @@ fn own_name(name: &str) -> Option<&'static str> {
 /// Moves fields that only Ollama's API has from a request of another dialect into the body. An option stands in `options`
 /// or, as with other hosts' extensions, beside the fields of the dialect.
 pub(in crate::wire::ollama) fn take_extensions(extra: &mut Extra, body: &mut Extra) {
-    let is_time = |value: &Value| value.is_string() || value.is_number();
-    let is_level = |value: &Value| value.is_string() || value.is_boolean();
-    let is_form = |value: &Value| value.is_string() || value.is_object();
-    let known: [(&str, &dyn Fn(&Value) -> bool); 6] = [
-        (OPTIONS, &Value::is_object),
-        ("keep_alive", &is_time),
-        ("think", &is_level),
-        ("format", &is_form),
-        ("truncate", &Value::is_boolean),
-        ("shift", &Value::is_boolean),
-    ];
-    for (name, fits) in known {
-        let value = take(extra, name, |value| fits(value).then(|| value.clone()));
-        put(body, name, value);
+    for name in [
+        OPTIONS,
+        "keep_alive",
+        "think",
+        "format",
+        "truncate",
+        "shift",
+    ] {
+        let own = take(extra, name, |value| {
+            is_own(name, value).then(|| value.clone())
+        });
+        put(body, name, own);
     }
     // Of the Responses API.
     let cuts = take(extra, "truncation", |value| match value.as_str()? {
@@ -94,6 +92,17 @@ pub(in crate::wire::ollama) fn take_extensions(extra: &mut Extra, body: &mut Ext
         if let Some(value) = extra.remove(&name) {
             add(body, own, Some(value));
         }
+    }
+}
+
+/// Whether that is a value of this field of Ollama's.
+fn is_own(name: &str, value: &Value) -> bool {
+    match name {
+        "keep_alive" => value.is_string() || value.is_number(),
+        "think" => value.is_string() || value.is_boolean(),
+        "format" => value.is_string() || value.is_object(),
+        OPTIONS => value.is_object(),
+        _ => value.is_boolean(),
     }
 }
 

@@ -221,7 +221,7 @@ fn a_whole_answer_is_words_thoughts_and_calls_with_ids() {
     assert_eq!(answer.extra.keys().collect::<Vec<_>>(), ["logprobs"]);
     assert_eq!(answer.usage.as_ref().unwrap().total, Some(15));
     assert_eq!(answer, read(&body), "the same each time");
-    let mut later = body.clone();
+    let mut later = body;
     later["created_at"] = json!("2025-01-01T00:00:09Z");
     assert_ne!(answer, read(&later), "other ids in another answer");
     for (reason, stop) in [
