@@ -158,6 +158,7 @@ fn operation<B>(request: &Request<B>) -> Option<Operation> {
         "/v2/rerank" => "/rerank",
         path => path,
     });
-    let fixed = Operation::at(plain).filter(|operation| operation.has_fixed_path());
+    let fixed = Operation::at(plain)
+        .filter(|operation| operation.has_callers() && operation.has_fixed_path());
     fixed.or_else(|| Some(Routed::method(path)?.operation))
 }

@@ -19,7 +19,8 @@ pub(super) struct ProviderAddress {
 
 impl ProviderAddress {
     /// Reads an absolute http(s) URL. A trailing slash does not matter; one that ends in the dialect's
-    /// [`full_path`](crate::wire::dialect::UpstreamDialect::full_path) is kept as the full URL, with its query.
+    /// [`full_path`](crate::wire::dialect::UpstreamDialect::full_path) is kept as the full URL, with its query. Of any
+    /// other the dialect tells the [`root`](crate::wire::dialect::UpstreamDialect::root).
     ///
     /// # Errors
     /// What is wrong with it. The URL itself is not part of the message: it may hold a secret.
@@ -64,7 +65,7 @@ impl ProviderAddress {
             return Err("is an API root with a query: give the full URL instead".to_owned());
         }
         Ok(Self {
-            base_url: root.to_owned(),
+            base_url: dialect.root(root).to_owned(),
             chat_url: None,
             local,
         })

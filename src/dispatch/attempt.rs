@@ -154,7 +154,7 @@ impl Attempt<'_> {
                 .await;
         }
         let looking = async {
-            let looked = look(reply).await;
+            let looked = look(reply, self.exchange.streams_lines()).await;
             looked.map_err(|error| Failure::new(Class::Network, error.to_string()).into())
         };
         let (events, reply) = self

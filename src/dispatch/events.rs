@@ -90,13 +90,17 @@ type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;
 const MAX_BLANK: usize = 64 * 1024;
 
 /// Whether an answer is an event stream, and the answer. A body with that content type is parsed as one; any other is
-/// recognised by its first bytes, since some servers call their streams JSON, or send no type.
+/// recognised by its first bytes, since some servers call their streams JSON, or send no type. `lines`: the upstream's
+/// dialect streams lines and no events.
 ///
 /// # Errors
 /// A connection that breaks before that.
-pub(crate) async fn look(reply: UpstreamResponse) -> Result<(bool, UpstreamResponse), SendError> {
+pub(crate) async fn look(
+    reply: UpstreamResponse,
+    lines: bool,
+) -> Result<(bool, UpstreamResponse), SendError> {
     let kind = reply.headers.get(header::CONTENT_TYPE);
-    let framed = Framing::of(&reply.headers, 0).is_some();
+    let framed = Framing::of(&reply.headers, lines, 0).is_some();
     if framed || kind.is_some_and(|kind| is_event_stream(kind.as_bytes())) {
         return Ok((true, reply));
     }
@@ -232,12 +236,13 @@ impl Quiet {
 }
 
 impl Events {
-    /// `headers` say whether the body is compressed; an event may have `max_event` bytes. When more than `most` bytes
+    /// `headers` say whether the body is compressed, `lines` whether its dialect streams lines; an event may have `max_event` bytes. When more than `most` bytes
     /// have come before [`begun`](Self::begun), that is a fault. Large events are counted in `buffers` until they are
     /// dropped.
     pub(crate) fn new(
         headers: &HeaderMap,
         body: ByteStream,
+        lines: bool,
         max_event: usize,
         most: usize,
         buffers: &Buffers,
@@ -246,7 +251,7 @@ impl Events {
             body,
             splitter: EventSplitter::new(max_event),
             decoder: decoder(headers),
-            framing: Framing::of(headers, max_event),
+            framing: Framing::of(headers, lines, max_event),
             packed: Bytes::new(),
             ended: false,
             seen: 0,

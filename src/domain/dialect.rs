@@ -266,6 +266,28 @@ operations! {
         events: EventForm::Named,
         body: BodyForm::Json,
     }
+    /// Ollama's `POST /api/chat`, asked for by nobody but us.
+    OllamaChat {
+        dialect: "ollama",
+        path: "/api/chat",
+        route: "/api/chat",
+        convention: "chat",
+        prompt: "messages",
+        answer: AnswerList::Any,
+        events: EventForm::Answers,
+        body: BodyForm::Json,
+    }
+    /// Ollama's `POST /api/embed`, asked for by nobody but us.
+    OllamaEmbed {
+        dialect: "ollama",
+        path: "/api/embed",
+        route: "/api/embed",
+        convention: "embeddings",
+        prompt: "input",
+        answer: AnswerList::Embedding,
+        events: EventForm::Answers,
+        body: BodyForm::Json,
+    }
     /// `POST /v1beta/models/{model}:batchEmbedContents`.
     BatchEmbedContents {
         dialect: "gemini",
@@ -405,7 +427,10 @@ impl Operation {
 
     /// Whether callers can ask for it; others are what an upstream is asked for in place of a caller's operation.
     pub const fn has_callers(self) -> bool {
-        !matches!(self, Self::Converse | Self::CountConverseTokens)
+        !matches!(
+            self,
+            Self::Converse | Self::CountConverseTokens | Self::OllamaChat | Self::OllamaEmbed
+        )
     }
 
     /// Whether its path is the same for all requests.

@@ -62,6 +62,17 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// The path that a configured URL may end with, when it is the full URL of one operation and not an API root.
     fn full_path(&self) -> &'static str;
 
+    /// The API root that a configured URL without a trailing slash stands for. Some providers have another API below the
+    /// same host, whose root is often typed.
+    fn root<'a>(&self, url: &'a str) -> &'a str {
+        url
+    }
+
+    /// Whether its streams are lines of JSON and no events.
+    fn streams_lines(&self) -> bool {
+        false
+    }
+
     /// Puts the key where the API looks for it, marked as sensitive.
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
 

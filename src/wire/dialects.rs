@@ -7,6 +7,7 @@ use super::bedrock::Bedrock;
 use super::dialect::{CallerDialect, UpstreamDialect};
 use super::echo::EchoDialect;
 use super::gemini::Gemini;
+use super::ollama::Ollama;
 use super::openai::OpenAi;
 use super::responses::Responses;
 use crate::domain::dialect::Operation;
@@ -15,12 +16,13 @@ use crate::domain::dialect::Operation;
 pub type Dialect = &'static dyn UpstreamDialect;
 
 /// The dialects of upstreams. The first one is the default.
-pub static UPSTREAM: [Dialect; 6] = [
+pub static UPSTREAM: [Dialect; 7] = [
     &OpenAi,
     &Anthropic,
     &Gemini,
     &Responses,
     &Bedrock,
+    &Ollama,
     &EchoDialect,
 ];
 

@@ -116,6 +116,11 @@ impl Exchange {
         self.own == self.operation
     }
 
+    /// Whether the upstream's streams are lines and no events.
+    pub fn streams_lines(&self) -> bool {
+        self.upstream.streams_lines()
+    }
+
     /// The call for `model`, with `params` filled in where the request does not say.
     ///
     /// # Errors

@@ -3,33 +3,44 @@
 //! AWS sends binary frames with checksums (`application/vnd.amazon.eventstream`). An event becomes
 //! `data: {"contentBlockDelta": {…}}`, by the name of its type; an exception or an error
 //! `data: {"exception": {"type": "throttlingException", "detail": {…}}}`.
+//!
+//! Ollama sends lines of JSON (NDJSON), each of which becomes the data of an event.
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 mod data;
 mod frames;
+mod lines;
 
 pub use data::FrameError;
 use frames::Frames;
+use lines::Lines;
 
 /// Reads one such stream, in any pieces.
 #[derive(Debug)]
 pub enum Framing {
     /// AWS's frames.
     Frames(Frames),
+    /// Lines of JSON.
+    Lines(Lines),
 }
 
 impl Framing {
-    /// How an answer with these headers is framed; `None` for all that are not named here. No frame may have more than
-    /// `limit` bytes.
-    pub fn of(headers: &HeaderMap, limit: usize) -> Option<Self> {
-        let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    /// How an answer with these headers is framed; `None` for events, and for what may be anything. `lines`: its dialect
+    /// sends lines, which are known by that alone, since servers and proxies give them many types, or none. No frame may
+    /// have more than `limit` bytes.
+    pub fn of(headers: &HeaderMap, lines: bool, limit: usize) -> Option<Self> {
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
         let is = |name: &[u8]| {
             let start = kind.get(..name.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(name))
         };
-        is(b"application/vnd.amazon.eventstream").then(|| Self::Frames(Frames::new(limit)))
+        if is(b"application/vnd.amazon.eventstream") {
+            return Some(Self::Frames(Frames::new(limit)));
+        }
+        (lines && !is(b"text/event-stream")).then(|| Self::Lines(Lines::new(limit)))
     }
 
     /// The events of all that is complete with this piece.
@@ -39,6 +50,7 @@ impl Framing {
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, FrameError> {
         match self {
             Self::Frames(frames) => frames.push(piece),
+            Self::Lines(lines) => lines.push(piece),
         }
     }
 
@@ -46,6 +58,7 @@ impl Framing {
     pub fn pending(&self) -> usize {
         match self {
             Self::Frames(frames) => frames.pending(),
+            Self::Lines(lines) => lines.pending(),
         }
     }
 
@@ -56,6 +69,7 @@ impl Framing {
     pub fn finish(&mut self) -> Result<Bytes, FrameError> {
         match self {
             Self::Frames(frames) => frames.finish(),
+            Self::Lines(lines) => Ok(lines.finish()),
         }
     }
 }

@@ -57,6 +57,20 @@ fn local_providers_need_no_key_and_come_when_they_are_named() {
         "http://localhost:11434/v1"
     );
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    // Its own API has another root, which the one of its OpenAI form stands for as well.
+    for settings in [
+        "",
+        ", base_url: 'http://localhost:11434/v1/'",
+        ", base_url: 'http://localhost:11434/api'",
+    ] {
+        let text = format!("llm: {{providers: [{{name: ollama, dialect: ollama{settings}}}]}}");
+        let config = yaml(&text, &[]).unwrap();
+        let ollama = provider(&config, "ollama");
+        assert_eq!(
+            (ollama.dialect.id(), ollama.base_url.as_str()),
+            ("ollama", "http://localhost:11434")
+        );
+    }
     let config = yaml("llm: {providers: [{name: vllm}]}", &[]).unwrap();
     assert_eq!(
         config.targets.resolve(Some("vllm")).unwrap_err(),

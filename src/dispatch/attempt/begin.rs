@@ -37,8 +37,8 @@ impl Attempt<'_> {
         let failed =
             |why: &str| Early::from(Failure::new(Class::Malformed, why).with_status(status));
         let most = held::before_content(self.request.doc.body().len());
-        let (max, buffers) = (self.endpoint.max_event, self.times.buffers);
-        let mut events = Events::new(&headers, body, max, most, buffers);
+        let (lines, max) = (self.exchange.streams_lines(), self.endpoint.max_event);
+        let mut events = Events::new(&headers, body, lines, max, most, self.times.buffers);
         let (mut held, mut usage) = (HeldEvents::default(), None);
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();

@@ -32,7 +32,7 @@ fn event(kind: &str, payload: &str) -> Vec<u8> {
 fn framing(kind: &'static str) -> Framing {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HttpValue::from_static(kind));
-    Framing::of(&headers, LIMIT).unwrap()
+    Framing::of(&headers, false, LIMIT).unwrap()
 }
 
 fn aws() -> Framing {
@@ -133,7 +133,57 @@ fn cut<'a>(raw: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     pieces
 }
 
+fn lines() -> Framing {
+    let mut headers = HeaderMap::new();
+    let json = HttpValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    Framing::of(&headers, true, 20).unwrap()
+}
+
+#[test]
+fn a_line_is_an_event_whether_or_not_the_last_one_has_an_end() {
+    assert_eq!(
+        text(&mut lines(), &[b"{\"a\":1}\r\n", b"\n {\"b\"", b":2}"]),
+        "data: {\"a\":1}\n\n\ndata: {\"b\":2}\n\n"
+    );
+    assert_eq!(text(&mut lines(), &[b"", b"  "]), "");
+    let mut framing = lines();
+    assert!(framing.push(b"0123456789").is_ok());
+    assert_eq!(framing.pending(), 10);
+    for long in [&b"01234567890"[..], b"01234567890\n"] {
+        let mut framing = lines();
+        framing.push(b"0123456789").unwrap();
+        assert_eq!(framing.push(long), Err(FrameError::TooLarge(20)));
+    }
+}
+
+#[test]
+fn what_is_framed_as_events_and_what_may_be_anything_is_left_alone() {
+    let of = |kind: Option<&'static str>, lines| {
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = kind {
+            headers.insert(header::CONTENT_TYPE, HttpValue::from_static(kind));
+        }
+        Framing::of(&headers, lines, LIMIT).is_some()
+    };
+    for kind in [None, Some("application/x-ndjson"), Some("text/plain")] {
+        assert!(of(kind, true) && !of(kind, false), "{kind:?}");
+    }
+    assert!(!of(Some("text/event-stream; charset=utf-8"), true));
+}
+
 proptest! {
+    #[test]
+    fn any_split_of_lines_gives_the_same_events(raw in "[a-z\n\r ]{0,60}", cuts in prop::collection::vec(0usize..40, 0..40)) {
+        let framing = || Framing::of(&HeaderMap::new(), true, LIMIT).unwrap();
+        let whole = read(&mut framing(), &[raw.as_bytes()]).unwrap();
+        prop_assert_eq!(&read(&mut framing(), &cut(raw.as_bytes(), &cuts)).unwrap(), &whole);
+        let told = String::from_utf8(whole).unwrap();
+        let told: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let said: Vec<String> = raw.split('\n').map(|line| line.trim().replace('\r', " ")).filter(|line| !line.is_empty()).collect();
+        prop_assert_eq!(told, said);
+    }
+
     #[test]
     fn any_split_gives_the_same_events(payloads in prop::collection::vec("[a-z{}\"\n]{0,12}", 0..5),
         cuts in prop::collection::vec(0usize..40, 0..40)) {

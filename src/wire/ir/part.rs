@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::loss::Extra;
@@ -108,6 +109,14 @@ impl MediaSource {
             Self::FileId(_) => held,
             Self::Url(_) | Self::Inline(_) => kind,
         }
+    }
+
+    /// The words of a document that is nothing but a text: what a `data:` URL of one holds.
+    pub fn plain_text(url: &str) -> Option<String> {
+        let (head, data) = url.strip_prefix("data:text/")?.split_once(',')?;
+        let data = head.ends_with(";base64").then_some(data)?;
+        let bytes = BASE64.decode(data.as_bytes()).ok()?;
+        String::from_utf8(bytes).ok()
     }
 }
 

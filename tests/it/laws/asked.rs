@@ -24,7 +24,14 @@ pub fn hold(data: &[u8]) {
     let Ok(doc) = doc.routed(MODEL, stream) else {
         return;
     };
-    for upstream in ["openai", "anthropic", "gemini", "responses"] {
+    for upstream in [
+        "openai",
+        "anthropic",
+        "gemini",
+        "responses",
+        "bedrock",
+        "ollama",
+    ] {
         let exchange = exchange(operation, upstream);
         let made = exchange.outgoing(&doc, MODEL, &Map::new(), false);
         let call = match made {

@@ -9,9 +9,9 @@ type Seeds = Vec<(String, Vec<u8>)>;
 
 /// The cases of `tests/fixtures/features`, for what is translated.
 fn features(target: &str) -> Option<Seeds> {
-    use crate::translation::features::{self, DIALECTS};
+    use crate::translation::features::{self, UPSTREAMS};
     let mut all = Seeds::new();
-    for dialect in DIALECTS {
+    for dialect in UPSTREAMS {
         let own = features::of(dialect);
         let (said, stream) = match target {
             "asked" => (own.requests, false),
@@ -22,7 +22,7 @@ fn features(target: &str) -> Option<Seeds> {
         for one in said {
             let mut data = format!("{dialect}\n").into_bytes();
             match stream {
-                true => data.extend_from_slice(&features::sse(&one.said)),
+                true => data.extend_from_slice(&features::sent(dialect, &one.said)),
                 false => data.extend_from_slice(one.said.to_string().as_bytes()),
             }
             all.push((format!("{dialect}-{}", one.name), data));

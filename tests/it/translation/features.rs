@@ -1,11 +1,14 @@
 //! What each dialect can say, one feature at a time (`tests/fixtures/features`): requests, whole answers and streams.
 
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::dropped::Dropped;
 use pointsman::wire::dialects;
 use pointsman::wire::exchange::{Exchange, Outgoing};
+use pointsman::wire::framing::Framing;
 use pointsman::wire::progress::Progress;
 use pointsman::wire::request::RequestDoc;
 use pointsman::wire::sse::EventSplitter;
@@ -17,6 +20,15 @@ use super::case::value;
 
 /// The dialects that callers and upstreams speak, in the order of the tables.
 pub const DIALECTS: [&str; 4] = ["openai", "anthropic", "gemini", "responses"];
+/// Those of upstreams: with the ones that no caller speaks.
+pub const UPSTREAMS: [&str; 6] = [
+    "openai",
+    "anthropic",
+    "gemini",
+    "responses",
+    "bedrock",
+    "ollama",
+];
 /// The model of every request.
 pub const MODEL: &str = "test-model";
 
@@ -30,7 +42,7 @@ pub struct Feature {
 
 /// The features of one dialect.
 pub struct Features {
-    /// Of requests.
+    /// Of requests; none of a dialect that no caller speaks.
     pub requests: Vec<Feature>,
     /// Of whole answers.
     pub answers: Vec<Feature>,
@@ -63,7 +75,7 @@ pub fn of(dialect: &str) -> Features {
 }
 
 fn each(all: &Yaml, read: impl Fn(Value) -> Value) -> Vec<Feature> {
-    let all = all.as_hash().unwrap().iter();
+    let all = all.as_hash().into_iter().flatten();
     all.map(|(name, said)| Feature {
         name: name.as_str().unwrap().to_owned(),
         said: read(value(said)),
@@ -91,8 +103,55 @@ fn framed(dialect: &str, at: usize, head: &Value, event: &Value) -> Value {
     }
 }
 
+/// The bytes of a stream of this dialect, as server-sent events.
+pub fn sent(dialect: &str, events: &Value) -> Bytes {
+    let (kind, raw) = match dialect {
+        "bedrock" => (
+            "application/vnd.amazon.eventstream",
+            frames(events.as_array().unwrap()),
+        ),
+        "ollama" => {
+            let lines = events.as_array().unwrap().iter();
+            let lines: String = lines.map(|line| format!("{line}\n")).collect();
+            ("application/x-ndjson", lines.into_bytes())
+        }
+        _ => return sse(events),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut framing = Framing::of(&headers, dialect == "ollama", usize::MAX).unwrap();
+    let mut all = framing.push(&raw).unwrap().to_vec();
+    all.extend(framing.finish().unwrap());
+    all.into()
+}
+
+/// Bedrock's frames.
+fn frames(events: &[Value]) -> Vec<u8> {
+    let header = |name: &str, value: &str| {
+        let value = event_stream::HeaderValue::String(value.to_owned().into());
+        event_stream::Header::new(name.to_owned(), value)
+    };
+    let mut raw = Vec::new();
+    for event in events {
+        let (name, detail) = event.as_object().unwrap().iter().next().unwrap();
+        let (kind, name, detail) = match name.as_str() {
+            "exception" => (
+                "exception",
+                detail["type"].as_str().unwrap(),
+                &detail["detail"],
+            ),
+            name => ("event", name, detail),
+        };
+        let message = event_stream::Message::new(detail.to_string().into_bytes())
+            .add_header(header(":message-type", kind))
+            .add_header(header(&format!(":{kind}-type"), name));
+        write_message_to(&message, &mut raw).unwrap();
+    }
+    raw
+}
+
 /// A stream's bytes.
-pub fn sse(events: &Value) -> Bytes {
+fn sse(events: &Value) -> Bytes {
     let mut all = String::new();
     for event in events.as_array().unwrap() {
         if let Some(name) = event["type"].as_str() {
@@ -129,7 +188,7 @@ impl Pair {
     pub fn all() -> impl Iterator<Item = Self> {
         let callers = DIALECTS.into_iter();
         callers.flat_map(|caller| {
-            let upstreams = DIALECTS
+            let upstreams = UPSTREAMS
                 .into_iter()
                 .filter(move |upstream| *upstream != caller);
             upstreams.map(move |upstream| Self { caller, upstream })
@@ -139,6 +198,15 @@ impl Pair {
     /// What its caller asks for.
     pub fn operation(self) -> Operation {
         operation(self.caller)
+    }
+
+    /// A caller of that upstream: one of its own dialect, where there is one.
+    pub fn of(upstream: &'static str) -> Self {
+        let own = DIALECTS.into_iter().find(|one| *one == upstream);
+        Self {
+            caller: own.unwrap_or("openai"),
+            upstream,
+        }
     }
 
     /// How a request travels; an `openai` upstream knows chat completions alone.

@@ -9,7 +9,7 @@ use pointsman::wire::dialects;
 use pointsman::wire::sse::EventSplitter;
 use serde_json::Value;
 
-use super::features::{self, DIALECTS, Feature, MODEL, Pair, sse};
+use super::features::{self, DIALECTS, Feature, MODEL, Pair, UPSTREAMS, sent};
 use super::pairs::asked;
 
 const BEGIN: &str = "<!-- From here on written by tests/it/translation/matrix.rs -->\n";
@@ -97,7 +97,7 @@ fn cell(news: &str, dropped: &str) -> String {
 fn requests(out: &mut String) {
     for caller in DIALECTS {
         let own = features::of(caller);
-        let upstreams: Vec<&str> = DIALECTS.into_iter().filter(|one| *one != caller).collect();
+        let upstreams: Vec<&str> = UPSTREAMS.into_iter().filter(|one| *one != caller).collect();
         head(out, &format!("### A caller of `{caller}`"), &upstreams);
         for feature in own.requests.iter().filter(|one| one.name != "plain") {
             let cells = upstreams.iter().map(|upstream| {
@@ -127,7 +127,7 @@ fn said(pair: Pair, body: &Value) -> Result<(Value, String), &'static str> {
 }
 
 fn answers(out: &mut String) {
-    for upstream in DIALECTS {
+    for upstream in UPSTREAMS {
         let theirs = features::of(upstream);
         let callers: Vec<&str> = DIALECTS
             .into_iter()
@@ -148,7 +148,7 @@ fn answers(out: &mut String) {
             let cells = callers.iter().map(|caller| {
                 let pair = Pair { caller, upstream };
                 let doc = asked(pair, &features::of(caller), true);
-                let (_, dropped) = pair.stream(&doc, &sse(&feature.said), usize::MAX);
+                let (_, dropped) = pair.stream(&doc, &sent(upstream, &feature.said), usize::MAX);
                 match dropped.is_empty() {
                     true => "told".to_owned(),
                     false => cell("", &dropped.to_string()),
@@ -169,10 +169,10 @@ fn answers(out: &mut String) {
 
 /// What Pointsman itself does, which is decided on the upstream's own bytes.
 fn services(out: &mut String) {
-    let columns: Vec<&str> = DIALECTS.to_vec();
+    let columns: Vec<&str> = UPSTREAMS.to_vec();
     head(out, "### What Pointsman does at an upstream", &columns);
     let each = |name: &str, out: &mut String, cell: &dyn Fn(&'static str) -> bool| {
-        let cells = DIALECTS.map(|one| if cell(one) { "yes" } else { "no" }.to_owned());
+        let cells = UPSTREAMS.map(|one| if cell(one) { "yes" } else { "no" }.to_owned());
         let name = name.to_owned();
         row(
             out,
@@ -223,12 +223,9 @@ fn services(out: &mut String) {
 
 /// Of a plain stream: whether its opening is told from its content, its end is seen, and its counts are.
 fn seen(dialect: &'static str) -> (bool, bool, bool) {
-    let pair = Pair {
-        caller: dialect,
-        upstream: dialect,
-    };
+    let pair = Pair::of(dialect);
     let mut splitter = EventSplitter::new(usize::MAX);
-    splitter.push(sse(&features::of(dialect).streams[0].said));
+    splitter.push(sent(dialect, &features::of(dialect).streams[0].said));
     let (mut content, mut finished, mut counted) = (0, false, false);
     while let Ok(Some(event)) = splitter.next_event() {
         let seen = pair.exchange().event(&event);

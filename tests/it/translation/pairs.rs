@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use pointsman::wire::request::RequestDoc;
 use serde_json::Value;
 
-use super::features::{self, Features, Pair, sse};
+use super::features::{self, Features, Pair, sent};
 use super::{grammar, streams};
 
 fn file(pair: Pair) -> PathBuf {
@@ -76,7 +76,7 @@ fn sections(pair: Pair) -> String {
     let doc = asked(pair, &own, true);
     for feature in &theirs.streams {
         writeln!(out, "== stream {}", feature.name).unwrap();
-        let (said, dropped) = pair.stream(&doc, &sse(&feature.said), usize::MAX);
+        let (said, dropped) = pair.stream(&doc, &sent(pair.upstream, &feature.said), usize::MAX);
         if !dropped.is_empty() {
             writeln!(out, "dropped: {dropped}").unwrap();
         }

@@ -73,12 +73,16 @@ pub(in crate::wire::bedrock) fn encode_count(request: ChatRequest) -> Value {
 
 /// Who asks, notes and the queue: the Messages API has other places for these.
 fn others(encoder: &mut Encoder, body: &mut Extra, request: &mut ChatRequest) {
-    let user = request
-        .user
-        .take()
-        .or_else(|| text(&mut request.extra, "safety_identifier"));
-    if user.is_some_and(|user| !user.is_empty()) {
-        encoder.lose("user", UNKNOWN);
+    for (name, user) in [
+        ("user", request.user.take()),
+        (
+            "safety_identifier",
+            text(&mut request.extra, "safety_identifier"),
+        ),
+    ] {
+        if user.is_some_and(|user| !user.is_empty()) {
+            encoder.lose(name, UNKNOWN);
+        }
     }
     let notes = std::mem::take(&mut request.metadata);
     let fits = |text: &str| {

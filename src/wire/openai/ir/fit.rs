@@ -222,7 +222,7 @@ fn fit_part(encoder: &mut Encoder, path: &str, mut part: ContentPart) -> Option<
         }
         PartBody::Document { source, name } => {
             let (text, remote) = match &*source {
-                MediaSource::Url(url) => (plain_text(url), url.starts_with("http")),
+                MediaSource::Url(url) => (MediaSource::plain_text(url), url.starts_with("http")),
                 MediaSource::FileId(_) => (None, true),
                 MediaSource::Inline(_) => (None, false),
             };
@@ -271,14 +271,6 @@ fn lost(
 ) -> Option<ContentPart> {
     encoder.lose_part(path, part.word(), why);
     None
-}
-
-/// The words of a document that is nothing but a text.
-fn plain_text(url: &str) -> Option<String> {
-    let (head, data) = url.strip_prefix("data:text/")?.split_once(',')?;
-    let data = head.ends_with(";base64").then_some(data)?;
-    let bytes = data_encoding::BASE64.decode(data.as_bytes()).ok()?;
-    String::from_utf8(bytes).ok()
 }
 
 /// A result that is one text, and what of it is none.

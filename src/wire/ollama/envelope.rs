@@ -1,0 +1,141 @@
+//! The outer fields of answers and lines: what routing and accounting look at.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::usage::Usage;
+use crate::wire::inspection::ErrorDoc;
+
+/// Longer texts are no names.
+const LONGEST: usize = 256;
+/// Why an answer ended of which only that is told.
+const STOP: &str = "stop";
+
+/// A whole answer, or a line of one.
+#[derive(Default, Deserialize)]
+pub(super) struct OllamaAnswer<'a> {
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    done: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    done_reason: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    prompt_eval_count: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    eval_count: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    embeddings: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    /// The status of an error, by either name.
+    #[serde(default, borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    status_code: Option<&'a RawValue>,
+}
+
+/// What a message says, as far as that is looked at.
+#[derive(Default, Deserialize)]
+struct OllamaMessage<'a> {
+    #[serde(default, borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    thinking: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    images: Option<&'a RawValue>,
+}
+
+/// An object, read into the fields of one of these; a list would fill a struct too.
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let object = json.trim_ascii_start().first() == Some(&b'{');
+    object.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// A short text in JSON.
+fn name(raw: Option<&RawValue>) -> Option<Box<str>> {
+    let raw = raw?.get();
+    if raw.len() > LONGEST {
+        return None;
+    }
+    let text: Box<str> = serde_json::from_str(raw).ok()?;
+    (!text.is_empty()).then_some(text)
+}
+
+fn number<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+impl<'a> OllamaAnswer<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Option<Self> {
+        read(json)
+    }
+
+    /// The failure that stands in place of an answer, or of the rest of one.
+    pub(super) fn failure(&self, json: &[u8]) -> Option<ErrorDoc> {
+        let error = self.error?.get();
+        if matches!(error, "null" | "\"\"" | "{}" | "false") {
+            return None;
+        }
+        let status = number(self.status_code).or_else(|| number(self.status));
+        let status = status.filter(|status: &u16| (400..600).contains(status));
+        Some(ErrorDoc::of_json(json, status))
+    }
+
+    /// Whether there is a message in it.
+    pub(super) fn has_message(&self) -> bool {
+        self.message
+            .is_some_and(|message| message.get().starts_with('{'))
+    }
+
+    /// Whether there are vectors in it.
+    pub(super) fn has_embeddings(&self) -> bool {
+        self.embeddings
+            .is_some_and(|list| list.get().starts_with('['))
+    }
+
+    /// Whether it is the last of its answer; `None` where it does not say.
+    pub(super) fn done(&self) -> Option<bool> {
+        number(self.done)
+    }
+
+    /// Whether it has something that the model produced: words, thoughts, calls, pictures.
+    pub(super) fn says(&self) -> bool {
+        let message: Option<OllamaMessage<'_>> = self
+            .message
+            .and_then(|message| read(message.get().as_bytes()));
+        let filled = |raw: Option<&RawValue>| {
+            raw.is_some_and(|raw| !matches!(raw.get(), "\"\"" | "null" | "[]"))
+        };
+        message.is_some_and(|message| {
+            filled(message.content)
+                || filled(message.thinking)
+                || filled(message.tool_calls)
+                || filled(message.images)
+        })
+    }
+
+    pub(super) fn model(&self) -> Option<Box<str>> {
+        name(self.model)
+    }
+
+    /// Why it ended, where it has.
+    pub(super) fn reason(&self) -> Option<Box<str>> {
+        (self.done() == Some(true)).then(|| name(self.done_reason).unwrap_or_else(|| STOP.into()))
+    }
+
+    /// The counts, which stand where it ends.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let (prompt, answer) = (number(self.prompt_eval_count), number(self.eval_count));
+        (prompt.is_some() || answer.is_some()).then_some(Usage {
+            prompt_tokens: prompt,
+            completion_tokens: answer,
+            cached_tokens: None,
+            reasoning_tokens: None,
+        })
+    }
+}
