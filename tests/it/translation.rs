@@ -4,6 +4,7 @@ mod assertions;
 mod case;
 mod dialects;
 pub mod features;
+mod fields;
 mod grammar;
 mod matrix;
 mod pairs;

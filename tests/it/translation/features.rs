@@ -1,5 +1,7 @@
 //! What each dialect can say, one feature at a time (`tests/fixtures/features`): requests, whole answers and streams.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use http::HeaderMap;
 use pointsman::domain::dialect::Operation;
@@ -19,6 +21,11 @@ use super::case::value;
 pub const DIALECTS: [&str; 4] = ["openai", "anthropic", "gemini", "responses"];
 /// The model of every request.
 pub const MODEL: &str = "test-model";
+
+/// When every answer came.
+fn came() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
 
 /// A thing that can be said, and how a dialect says it.
 pub struct Feature {
@@ -179,14 +186,16 @@ impl Pair {
         let mut dropped = Dropped::default();
         let body = Bytes::from(body.to_string());
         let exchange = self.exchange();
-        let answer = exchange.answer(doc, &mut HeaderMap::new(), body, &mut dropped);
+        let answer = exchange.answer(doc, &mut HeaderMap::new(), body, came(), &mut dropped);
         (serde_json::from_slice(&answer.unwrap()).unwrap(), dropped)
     }
 
     /// What the caller gets in place of a stream that comes in pieces of this many bytes.
     pub fn stream(self, doc: &RequestDoc, sent: &Bytes, pieces: usize) -> (String, Dropped) {
         let exchange = self.exchange();
-        let mut translation = exchange.translation(doc, &HeaderMap::new()).unwrap();
+        let mut translation = exchange
+            .translation(doc, &HeaderMap::new(), came())
+            .unwrap();
         let mut splitter = EventSplitter::new(usize::MAX);
         let mut out = Vec::new();
         let operation = operation(self.caller);
