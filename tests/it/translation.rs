@@ -10,6 +10,7 @@ mod matrix;
 mod pairs;
 mod paths;
 mod properties;
+mod returns;
 mod streams;
 
 use regex::Regex;

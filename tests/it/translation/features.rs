@@ -181,6 +181,14 @@ impl Pair {
         self.exchange().outgoing(&doc, MODEL, &Map::new(), false)
     }
 
+    /// What an upstream gets that knows no tools but functions.
+    pub fn plain_request(self, body: &Value) -> Bytes {
+        let doc = self.doc(body, false);
+        let exchange = self.exchange().with_plain_tools();
+        let call = exchange.outgoing(&doc, MODEL, &Map::new(), false);
+        call.unwrap().body
+    }
+
     /// What the caller gets in place of a whole answer to `doc`, and what was left out.
     pub fn answer(self, doc: &RequestDoc, body: &Value) -> (Value, Dropped) {
         let mut dropped = Dropped::default();

@@ -70,6 +70,8 @@ fn settle_candidate(extra: &mut Extra) -> Vec<crate::wire::ir::TokenLogprob> {
 
 /// The queue that served the answer. Of counts by kind those of text are what is left of the whole.
 fn settle_counts(usage: &mut Extra) -> Option<String> {
+    // It is counted in the prompt.
+    usage.remove("toolUsePromptTokenCount");
     for name in BY_KIND {
         let Some(Value::Array(kinds)) = usage.get_mut(name) else {
             continue;
@@ -91,24 +93,22 @@ fn settle_counts(usage: &mut Extra) -> Option<String> {
 /// A request. A client that keeps the pieces of a stream has a thought in pieces, and behind them, or behind what followed
 /// them, what was carried of it as a whole: that takes the place of the pieces.
 pub(super) fn settled_request(mut request: ChatRequest) -> ChatRequest {
+    let carries = |message: &ChatMessage| message.parts.iter().any(is_carried);
+    if !request.messages.iter().any(carries) {
+        return request;
+    }
     let mut messages: Vec<ChatMessage> = Vec::with_capacity(request.messages.len());
     for message in request.messages {
+        let is_models = |one: &ChatMessage| one.role == ChatRole::Assistant && one.extra.is_empty();
         match messages.last_mut() {
-            Some(last)
-                if last.role == ChatRole::Assistant
-                    && message.role == ChatRole::Assistant
-                    && message.parts.iter().any(is_carried)
-                    && message.extra.is_empty() =>
-            {
+            Some(last) if is_models(last) && is_models(&message) => {
                 last.parts.extend(message.parts);
             }
             _ => messages.push(message),
         }
     }
-    for message in &mut messages {
-        if message.parts.iter().any(is_carried) {
-            message.parts = in_place(std::mem::take(&mut message.parts));
-        }
+    for message in messages.iter_mut().filter(|message| carries(message)) {
+        message.parts = in_place(std::mem::take(&mut message.parts));
     }
     request.messages = messages;
     request

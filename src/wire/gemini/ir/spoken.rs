@@ -28,7 +28,7 @@ pub(super) struct AnswerParts<'a> {
 /// What signs a thought, or holds all of it.
 struct CarriedThought {
     signature: String,
-    /// Where the thought stands, if it has words.
+    /// Where the thought stands, or would stand if it had words; at the end where those have gone out.
     place: Option<usize>,
     /// Whether its maker wants it back. What nobody signed goes with calls alone.
     sealed: bool,
@@ -100,14 +100,16 @@ impl<'a> AnswerParts<'a> {
             put(&mut own, "thoughtSignature", reasoning.signature);
             return self.parts.push(Value::Object(own));
         }
-        let mut place = None;
-        if let Some(text) = reasoning.text.as_deref().filter(|text| !text.is_empty()) {
-            place = Some(self.parts.len());
-            self.parts.push(json!({"text": text, "thought": true}));
-        }
         let sealed = is_sealed(&reasoning);
-        if let Some(signature) = signature_of(reasoning, self.origin) {
+        let text = reasoning.text.clone().filter(|text| !text.is_empty());
+        let signature = signature_of(reasoning, self.origin);
+        if signature.is_some() {
             self.settle();
+        }
+        let place = Some(self.parts.len());
+        self.parts
+            .extend(text.map(|text| json!({"text": text, "thought": true})));
+        if let Some(signature) = signature {
             self.carried = Some(CarriedThought {
                 signature,
                 place,
@@ -121,10 +123,12 @@ impl<'a> AnswerParts<'a> {
         let Some(carried) = self.carried.take().filter(|carried| carried.sealed) else {
             return;
         };
-        let place = carried.place.and_then(|place| self.parts.get_mut(place));
-        match place.and_then(Value::as_object_mut) {
-            Some(thought) => put(thought, "thoughtSignature", Some(carried.signature)),
-            None => self.parts.push(signed_thought(&carried.signature)),
+        let place = carried.place.unwrap_or(self.parts.len());
+        match self.parts.get_mut(place) {
+            Some(Value::Object(thought)) if thought.contains_key("thought") => {
+                put(thought, "thoughtSignature", Some(carried.signature));
+            }
+            _ => self.parts.insert(place, signed_thought(&carried.signature)),
         }
     }
 

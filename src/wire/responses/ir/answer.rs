@@ -202,6 +202,9 @@ fn cite(part: &mut ContentPart) {
             None => true,
         });
     }
+    if all.is_empty() {
+        part.extra.remove("annotations");
+    }
 }
 
 /// Why a response is not whole.

@@ -124,7 +124,7 @@ impl ResponseEvents {
             }
             "response.output_text.annotation.added" => {
                 self.item(index).cited += 1;
-                vec![cited(fields.remove("annotation").unwrap_or_default())]
+                vec![cited(fields.get("annotation").unwrap_or(&Value::Null))]
             }
             "response.refusal.delta" => self.refuse(index, words(&mut fields, "delta")),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
@@ -293,7 +293,7 @@ impl ResponseEvents {
                         deltas.extend(self.say(index, text));
                     }
                     let citations = citations.into_iter().map(ContentDelta::Citation);
-                    let others = places.into_iter().flatten().map(cited);
+                    let others = places.iter().flatten().map(cited);
                     deltas.extend(citations.chain(others).skip(known));
                 }
                 PartBody::Unknown { value, .. } => match image_of(&value) {
@@ -396,8 +396,8 @@ fn rest(extra: Extra) -> Vec<ContentDelta> {
 }
 
 /// A place that words are from, if it is a page.
-fn cited(annotation: Value) -> ContentDelta {
-    match decode_citation(&annotation) {
+fn cited(annotation: &Value) -> ContentDelta {
+    match decode_citation(annotation) {
         Some(citation) => ContentDelta::Citation(citation),
         None => unknown("annotations"),
     }
