@@ -13,6 +13,8 @@ use http::HeaderMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
 use pointsman::wire::dialects;
@@ -110,7 +112,7 @@ fn main() {
         let mut splitter = EventSplitter::new(usize::MAX);
         splitter.push(sent.clone());
         let mut translation = chat
-            .translation(&doc, &HeaderMap::new())
+            .translation(&doc, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
             .expect("not the same dialect");
         while let Ok(Some(event)) = splitter.next_event() {
             black_box(chat.event(&event));

@@ -219,6 +219,7 @@ impl Attempt<'_> {
                     &self.request.doc,
                     &mut headers,
                     body.clone(),
+                    wall,
                     &mut dropped,
                 ) {
                     Ok(body) => {

@@ -208,6 +208,31 @@ pub trait EventDecoder: Send {
     fn event(&mut self, event: &RawEvent) -> Vec<StreamItem>;
 }
 
+/// A decoder, and what makes its items such as other dialects are to read them.
+pub struct SettledDecoder<D> {
+    inner: D,
+    settle: fn(Vec<StreamItem>) -> Vec<StreamItem>,
+}
+
+impl<D> SettledDecoder<D> {
+    /// The items of `inner`, settled event by event.
+    pub fn new(inner: D, settle: fn(Vec<StreamItem>) -> Vec<StreamItem>) -> Self {
+        Self { inner, settle }
+    }
+}
+
+impl<D> fmt::Debug for SettledDecoder<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SettledDecoder")
+    }
+}
+
+impl<D: EventDecoder> EventDecoder for SettledDecoder<D> {
+    fn event(&mut self, event: &RawEvent) -> Vec<StreamItem> {
+        (self.settle)(self.inner.event(event))
+    }
+}
+
 /// Writes one streamed answer from the neutral form.
 pub trait EventEncoder: Send {
     /// The event or events that say all of this; empty for nothing.

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::dialect::{CallerDialect, EventDecoder, EventEncoder};
 use super::dialects::{self, Dialect};
@@ -234,6 +234,7 @@ impl Exchange {
     }
 
     /// A whole answer that was found good, as its caller reads it. What of it has no place there is added to `dropped`.
+    /// `now` is the time of an answer that does not tell its own.
     ///
     /// # Errors
     /// An answer that has no neutral form.
@@ -242,6 +243,7 @@ impl Exchange {
         doc: &RequestDoc,
         headers: &mut HeaderMap,
         body: Bytes,
+        now: SystemTime,
         dropped: &mut Dropped,
     ) -> Result<Bytes, Loss> {
         if self.is_identity() {
@@ -266,6 +268,7 @@ impl Exchange {
             answer.id = Some(id);
             answer.model = answer.model.or_else(|| doc.model().map(Cow::into_owned));
         }
+        answer.created.get_or_insert_with(|| seconds(now));
         answer.join_texts();
         headers.remove(header::CONTENT_ENCODING);
         let (body, losses) = self.caller.encode_answer(self.operation, doc, answer);
@@ -305,27 +308,41 @@ impl Exchange {
     }
 
     /// The translation of the events of a streamed answer to the request `doc`, which came with these headers, into the
-    /// caller's; `None` where they pass as they came.
-    pub fn translation(&self, doc: &RequestDoc, headers: &HeaderMap) -> Option<Translation> {
-        (!self.is_identity()).then(|| Translation {
-            head: self.upstream.answer_id(headers).map(|id| StreamItem::Head {
-                id: Some(id),
-                model: doc.model().map(Cow::into_owned),
-                created: None,
-                extra: Extra::new(),
-            }),
-            decoder: self.upstream.event_decoder(),
-            encoder: self
-                .caller
-                .event_encoder(self.operation, doc, self.upstream.id()),
+    /// caller's; `None` where they pass as they came. `now` is the time of an answer that does not
+    /// tell its own.
+    pub fn translation(
+        &self,
+        doc: &RequestDoc,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Option<Translation> {
+        (!self.is_identity()).then(|| {
+            let id = self.upstream.answer_id(headers);
+            let model = id.as_ref().and(doc.model()).map(Cow::into_owned);
+            Translation {
+                head: Some((id, model)),
+                now: seconds(now),
+                decoder: self.upstream.event_decoder(),
+                encoder: self
+                    .caller
+                    .event_encoder(self.operation, doc, self.upstream.id()),
+            }
         })
     }
 }
 
+/// Seconds since 1970.
+fn seconds(now: SystemTime) -> Number {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs().into()
+}
+
 /// Turns the events of one streamed answer into those of its caller's dialect.
 pub struct Translation {
-    /// What is known of the answer before its first event.
-    head: Option<StreamItem>,
+    /// The id and the model, where they are known before the answer's first event, which takes them.
+    head: Option<(Option<String>, Option<String>)>,
+    /// The time of an answer that does not tell its own.
+    now: Number,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
 }
@@ -347,10 +364,31 @@ impl Translation {
         if items.is_empty() {
             return OutgoingEvents::One(None);
         }
-        if let Some(head) = self.head.take() {
-            items.insert(0, head);
+        if let Some((id, model)) = self.head.take() {
+            self.begin(&mut items, id, model);
         }
         OutgoingEvents::several(self.encoder.event(items))
+    }
+
+    /// Tells what is known of the answer with its first event, and the time if the event does not.
+    fn begin(&self, items: &mut Vec<StreamItem>, id: Option<String>, model: Option<String>) {
+        let told = items.iter_mut().find_map(|item| match item {
+            StreamItem::Head { created, .. } => Some(created),
+            _ => None,
+        });
+        let is_told = told.is_some();
+        if let Some(created) = told {
+            created.get_or_insert(self.now.clone());
+        }
+        if id.is_some() || !is_told {
+            let head = StreamItem::Head {
+                id,
+                model,
+                created: (!is_told).then(|| self.now.clone()),
+                extra: Extra::new(),
+            };
+            items.insert(0, head);
+        }
     }
 
     /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.

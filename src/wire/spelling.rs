@@ -9,13 +9,19 @@ use crate::domain::dropped::Dropped;
 pub type Spelling = &'static [(&'static str, &'static str)];
 
 /// Fields of answers that say nothing about what the model said: their loss is not worth a word.
-const SILENT: [&str; 28] = [
+const SILENT: [&str; 36] = [
+    "completion_time",
     "content_filter_results",
+    "cost",
+    "cost_details",
     "created",
+    "createTime",
     "created_at",
+    "estimated_cost",
     "finish_details",
     "id",
     "index",
+    "is_byok",
     "kv_transfer_params",
     "model",
     "modelVersion",
@@ -23,12 +29,13 @@ const SILENT: [&str; 28] = [
     "obfuscation",
     "object",
     "prompt_filter_results",
+    "prompt_time",
     "prompt_token_ids",
     "provider",
+    "queue_time",
     "responseId",
     "role",
     "sequence_number",
-    "service_tier",
     "status",
     "stop_reason",
     "stop_sequence",
@@ -36,6 +43,7 @@ const SILENT: [&str; 28] = [
     "time_info",
     "timings",
     "token_ids",
+    "total_time",
     "type",
     "x_groq",
 ];
@@ -52,8 +60,12 @@ pub fn note_answer(dropped: &mut Dropped, losses: &Losses) {
     for loss in losses {
         let name = name(&loss.path, &[]);
         let last = name.rsplit('.').next().unwrap_or_default();
-        let counts = name.starts_with("usage") || name.starts_with("usageMetadata");
-        if !name.is_empty() && !counts && !SILENT.contains(&last) {
+        // Costs may have parts.
+        let counted = name
+            .strip_prefix("usage.")
+            .and_then(|name| name.split('.').next());
+        let is_silent = |word: &str| SILENT.contains(&word);
+        if !name.is_empty() && !is_silent(last) && !counted.is_some_and(is_silent) {
             dropped.add(&format!("answer.{name}"));
         }
     }
@@ -75,8 +87,11 @@ fn name(path: &str, spelling: Spelling) -> String {
     }
     let end = rest.find('[').unwrap_or(rest.len());
     let name = rest.get(..end).unwrap_or_default();
-    let listed = rest.len() < path.len();
-    let own = if listed {
+    // Of a message itself only what its dialect says is lost.
+    let in_part = path
+        .get(..path.len() - rest.len())
+        .is_some_and(|before| before.contains("content["));
+    let own = if in_part {
         of_item(name, spelling)
     } else {
         None
@@ -138,11 +153,16 @@ mod tests {
         let paths = [
             "object",
             "usage.cost",
+            "usage.cost_details.upstream",
+            "usage.cache_creation.ephemeral_1h_input_tokens",
             "choices[0].logprobs",
             "choices[0].index",
             "",
         ];
         note_answer(&mut dropped, &losses(&paths));
-        assert_eq!(dropped.to_string(), "answer.logprobs");
+        assert_eq!(
+            dropped.to_string(),
+            "answer.usage.cache_creation.ephemeral_1h_input_tokens, answer.logprobs"
+        );
     }
 }

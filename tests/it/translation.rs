@@ -4,11 +4,13 @@ mod assertions;
 mod case;
 mod dialects;
 pub mod features;
+mod fields;
 mod grammar;
 mod matrix;
 mod pairs;
 mod paths;
 mod properties;
+mod returns;
 mod streams;
 
 use regex::Regex;

@@ -43,8 +43,8 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let mut translation = self.exchange.translation(&self.request.doc, &headers);
-        let (mut done, mut quiet) = (false, false);
+        let (mut done, mut quiet, now) = (false, false, self.times.clock.wall());
+        let mut translation = self.exchange.translation(&self.request.doc, &headers, now);
         loop {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
                 break;

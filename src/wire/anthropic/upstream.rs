@@ -11,7 +11,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
-use crate::wire::dialect::{EventDecoder, UpstreamDialect};
+use crate::wire::dialect::{EventDecoder, SettledDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -109,10 +109,15 @@ impl UpstreamDialect for Anthropic {
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        ir::decode_answer(json::value(body).unwrap_or_default())
+        ir::decode_answer(json::value(body).unwrap_or_default()).map(ir::settled)
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        let inner = ir::MessageDecoder::default();
+        Box::new(SettledDecoder::new(inner, ir::settled_items))
+    }
+
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::MessageDecoder::default())
     }
 

@@ -91,6 +91,7 @@ impl UpstreamDialect for Loud {
                 extra: Map::new(),
             },
             stop: Some(crate::wire::ir::StopReason::EndTurn),
+            logprobs: Vec::new(),
             extra: Map::new(),
         });
         Ok(answer)
@@ -117,6 +118,10 @@ impl EventDecoder for LoudEvents {
     }
 }
 
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
 fn doc(body: &Value) -> RequestDoc {
     RequestDoc::parse(body.to_string().into()).unwrap()
 }
@@ -134,11 +139,16 @@ fn equal_dialects_pass_bytes_as_they_came() {
             &doc,
             &mut HeaderMap::new(),
             body.clone(),
+            SystemTime::UNIX_EPOCH,
             &mut Dropped::default(),
         )
         .unwrap();
     assert_eq!(answer.as_ptr(), body.as_ptr());
-    assert!(exchange.translation(&doc, &HeaderMap::new()).is_none());
+    assert!(
+        exchange
+            .translation(&doc, &HeaderMap::new(), at(5))
+            .is_none()
+    );
 }
 
 #[test]
@@ -157,12 +167,13 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
     assert_eq!(rejected.unwrap_err().field(), Some("logit_bias"));
     let mut dropped = Dropped::default();
     let answer = Bytes::from_static(b"well");
-    let answer = exchange.answer(&asked, &mut HeaderMap::new(), answer, &mut dropped);
+    let answer = exchange.answer(&asked, &mut HeaderMap::new(), answer, at(5), &mut dropped);
     assert_eq!(dropped.to_string(), "answer.volume");
     let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "WELL");
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
     assert_eq!(answer["object"], "chat.completion");
+    assert_eq!(answer["created"], 5, "the time at which it came");
     assert_eq!(answer.get("volume"), None);
 }
 
@@ -170,7 +181,9 @@ fn another_dialect_gets_its_own_path_and_form_and_what_is_lost_is_named() {
 fn events_are_translated_one_by_one_and_comments_pass() {
     let exchange = Exchange::new(Operation::Chat, &LOUD).unwrap();
     let asked = doc(&json!({"model": "m", "messages": [], "stream": true}));
-    let mut translation = exchange.translation(&asked, &HeaderMap::new()).unwrap();
+    let mut translation = exchange
+        .translation(&asked, &HeaderMap::new(), at(5))
+        .unwrap();
     let mut says = |raw: &'static str| {
         let event = RawEvent {
             raw: Bytes::from_static(raw.as_bytes()),
@@ -184,6 +197,7 @@ fn events_are_translated_one_by_one_and_comments_pass() {
         chunk["choices"],
         json!([{"index": 0, "delta": {"role": "assistant", "content": "HI"}, "finish_reason": null}])
     );
+    assert_eq!(chunk["created"], 5, "the time at which it came");
     assert_eq!(says(": ping\n\n").as_deref(), Some(": ping\n\n"));
     let end = RawEvent {
         raw: Bytes::from_static(b"data: bye\n\n"),

@@ -13,7 +13,7 @@ use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
-use crate::wire::dialect::{Adapter, EventDecoder, UpstreamDialect};
+use crate::wire::dialect::{Adapter, EventDecoder, SettledDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json::value;
@@ -116,10 +116,15 @@ impl UpstreamDialect for Gemini {
     }
 
     fn decode_answer(&self, body: &[u8]) -> Result<ChatAnswer, Loss> {
-        ir::decode_answer(body, value(body).unwrap_or_default())
+        ir::decode_answer(body, value(body).unwrap_or_default()).map(ir::settled)
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        let inner = ir::ContentDecoder::default();
+        Box::new(SettledDecoder::new(inner, ir::settled_items))
+    }
+
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ContentDecoder::default())
     }
 

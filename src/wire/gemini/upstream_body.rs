@@ -81,21 +81,41 @@ pub(super) fn fill(fields: &mut Map<String, Value>, params: &Map<String, Value>)
     }
 }
 
-/// The same without what calls carry for others.
+/// The same without what was carried for others. A call wants some signature; a thought that is nothing else goes.
 fn unsigned(value: &mut Value) {
     match value {
-        Value::Array(all) => all.iter_mut().for_each(unsigned),
+        Value::Array(all) => {
+            all.retain(|one| !is_bare_thought(one));
+            all.iter_mut().for_each(unsigned);
+        }
         Value::Object(fields) => {
-            for name in ["thoughtSignature", "thought_signature"] {
-                let carried = fields.get(name).and_then(Value::as_str);
-                if carried.is_some_and(|text| text.starts_with(CARRIED)) {
-                    fields.insert(name.to_owned(), NO_SIGNATURE.into());
+            if let Some(name) = carrier(fields) {
+                match fields.contains_key("functionCall") || fields.contains_key("function_call") {
+                    true => drop(fields.insert(name.to_owned(), NO_SIGNATURE.into())),
+                    false => drop(fields.remove(name)),
                 }
             }
             fields.values_mut().for_each(unsigned);
         }
         _ => {}
     }
+}
+
+/// The field of a part in which something is carried for others.
+fn carrier(fields: &Map<String, Value>) -> Option<&'static str> {
+    let mut names = ["thoughtSignature", "thought_signature"].into_iter();
+    names.find(|name| {
+        let carried = fields.get(*name).and_then(Value::as_str);
+        carried.is_some_and(|text| text.starts_with(CARRIED))
+    })
+}
+
+fn is_bare_thought(part: &Value) -> bool {
+    let Value::Object(fields) = part else {
+        return false;
+    };
+    let says = fields.get("text").is_none_or(|text| *text != json!(""));
+    !says && carrier(fields).is_some()
 }
 
 #[cfg(test)]

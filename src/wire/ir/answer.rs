@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 
+use super::logprobs::TokenLogprob;
 use super::loss::Extra;
 use super::part::{Citation, ContentPart, PartBody, ReasoningPart, ToolCallKind};
 use super::request::{ChatMessage, ChatRole};
@@ -21,6 +22,8 @@ pub struct ChatAnswer {
     pub candidates: Vec<ChatCandidate>,
     /// The tokens that it took.
     pub usage: Option<UsageCounts>,
+    /// The queue that served it, in OpenAI's words (`wire/ir/tier.rs`).
+    pub service_tier: Option<String>,
     /// What else its dialect says.
     pub extra: Extra,
 }
@@ -34,6 +37,8 @@ pub struct ChatCandidate {
     pub message: ChatMessage,
     /// Why it ended; `None` when unknown.
     pub stop: Option<StopReason>,
+    /// How probable its tokens were, where that was asked for.
+    pub logprobs: Vec<TokenLogprob>,
     /// What else its dialect says.
     pub extra: Extra,
 }
@@ -130,6 +135,8 @@ pub enum StreamItem {
     },
     /// What it took, so far or in all.
     Usage(UsageCounts),
+    /// The queue that serves it, in OpenAI's words.
+    ServiceTier(String),
     /// It failed: nothing follows.
     Error(ChatError),
     /// It is whole: nothing follows.
@@ -143,6 +150,10 @@ pub enum ContentDelta {
     Role(ChatRole),
     /// More text.
     Text(String),
+    /// How probable the tokens of the text were that follows in the same event, or went before.
+    Logprobs(Vec<TokenLogprob>),
+    /// A whole picture, sound or file.
+    Media(PartBody),
     /// Where the last words are from.
     Citation(Citation),
     /// More reasoning.
@@ -185,6 +196,7 @@ impl ChatAnswer {
             created: None,
             candidates: Vec::new(),
             usage: None,
+            service_tier: None,
             extra: Extra::new(),
         }
     }

@@ -80,7 +80,25 @@ fn delta() -> impl Strategy<Value = ContentDelta> {
             value,
         }
     });
+    let token = || TokenLogprob {
+        token: "a".to_owned(),
+        logprob: (-1).into(),
+        bytes: None,
+        top: Vec::new(),
+    };
+    let media = prop_oneof![
+        Just("data:image/png;base64,aGk="),
+        Just("https://x.example/a.png")
+    ]
+    .prop_map(|url| {
+        ContentDelta::Media(PartBody::Image {
+            source: MediaSource::Url(url.to_owned()),
+            detail: None,
+        })
+    });
     prop_oneof![
+        1 => Just(ContentDelta::Logprobs(vec![token()])),
+        1 => media,
         1 => Just(ContentDelta::Role(ChatRole::Assistant)),
         4 => text().prop_map(ContentDelta::Text),
         2 => thought,
@@ -114,6 +132,7 @@ fn item() -> impl Strategy<Value = StreamItem> {
         1 => (candidate, reason())
             .prop_map(|(candidate, reason)| StreamItem::Stop { candidate, reason }),
         1 => usage,
+        1 => Just(StreamItem::ServiceTier("flex".to_owned())),
     ]
 }
 

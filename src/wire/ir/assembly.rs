@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
+use super::logprobs::TokenLogprob;
 use super::loss::{Extra, Loss, Losses};
 use super::part::{ContentPart, PartBody, ReasoningPart, ToolCall};
 use super::request::{ChatMessage, ChatRole};
@@ -30,6 +31,7 @@ struct AssembledCandidate {
     /// Where the calls are, by their own count.
     calls: BTreeMap<u64, usize>,
     stop: Option<StopReason>,
+    logprobs: Vec<TokenLogprob>,
     extra: Extra,
 }
 
@@ -75,6 +77,7 @@ impl Assembly {
                     let before = self.answer.usage.take().unwrap_or_default();
                     self.answer.usage = Some(later(before, counts));
                 }
+                StreamItem::ServiceTier(tier) => self.answer.service_tier = Some(tier),
                 StreamItem::Error(error) => self.error = Some(error),
                 StreamItem::End => {}
             }
@@ -107,6 +110,7 @@ impl Assembly {
                     extra: Extra::new(),
                 },
                 stop: candidate.stop,
+                logprobs: candidate.logprobs,
                 extra: candidate.extra,
             })
             .collect();
@@ -126,6 +130,8 @@ impl AssembledCandidate {
                     citations: Vec::new(),
                 }),
             },
+            ContentDelta::Logprobs(tokens) => self.logprobs.extend(tokens),
+            ContentDelta::Media(body) => self.push(body),
             ContentDelta::Citation(citation) => match self.last() {
                 Some(PartBody::Text { citations, .. }) => citations.push(citation),
                 _ => self.push(PartBody::Text {

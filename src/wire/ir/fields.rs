@@ -4,7 +4,7 @@
 
 use serde_json::{Number, Value};
 
-use super::loss::{Extra, Loss, Losses, lose_all};
+use super::loss::{Extra, Loss, Losses, lose_all, lose_counts};
 use super::part::CacheMark;
 
 /// Takes a field out if it can be read as what it should be.
@@ -148,6 +148,15 @@ impl Encoder {
             return extra;
         }
         lose_all(&mut self.losses, path, &extra, self.unknown);
+        Extra::new()
+    }
+
+    /// The same for an object of counts.
+    pub(in crate::wire) fn begin_usage(&mut self, extra: Extra) -> Extra {
+        if self.same {
+            return extra;
+        }
+        lose_counts(&mut self.losses, "usage", &extra, self.unknown);
         Extra::new()
     }
 

@@ -36,8 +36,10 @@ pub type Losses = Vec<Loss>;
 
 /// Fields that hold nothing but other fields, some of which the neutral form has: of these each one that is left has a
 /// name of its own.
-const CONTAINERS: [&str; 5] = [
+const CONTAINERS: [&str; 7] = [
     "delta",
+    "functionCall",
+    "functionResponse",
     "generationConfig",
     "output_config",
     "text",
@@ -57,6 +59,28 @@ pub fn lose_all(losses: &mut Losses, path: &str, extra: &Extra, why: &'static st
             }
             _ => losses.push(Loss::new(path, why)),
         }
+    }
+}
+
+/// Notes counts as lost, each by its full name. One of zero, and what is switched off, says nothing.
+pub fn lose_counts(losses: &mut Losses, path: &str, extra: &Extra, why: &'static str) {
+    for (name, value) in extra.iter().filter(|(_, value)| counts(value)) {
+        let path = format!("{path}.{name}");
+        match value {
+            Value::Object(fields) => lose_counts(losses, &path, fields, why),
+            _ => losses.push(Loss::new(path, why)),
+        }
+    }
+}
+
+fn counts(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => fields.values().any(counts),
+        Value::Bool(true) => true,
     }
 }
 

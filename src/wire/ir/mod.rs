@@ -21,17 +21,20 @@ pub(in crate::wire) mod any;
 mod assembly;
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod ids;
+pub(in crate::wire) mod logprobs;
 mod loss;
 mod part;
 mod request;
 mod shape;
+pub(in crate::wire) mod tier;
 
 pub use allowed::AllowedTools;
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };
 pub use assembly::Assembly;
-pub use loss::{Extra, Loss, Losses, lose_all};
+pub use logprobs::TokenLogprob;
+pub use loss::{Extra, Loss, Losses, lose_all, lose_counts};
 pub use part::{
     CacheMark, Citation, ContentPart, MediaSource, PartBody, ReasoningPart, ToolCall, ToolCallKind,
     ToolResult,

@@ -85,6 +85,7 @@ impl PartBody {
             Self::ToolResult(_) => "tool_result",
             Self::Reasoning(thought) => match thought.field {
                 "reasoning_content" | "reasoning_details" => thought.field,
+                _ if thought.text.is_none() && thought.encrypted.is_none() => "signature",
                 _ => "reasoning",
             },
             Self::Refusal(_) => "refusal",

@@ -91,16 +91,16 @@ impl CallerDialect for OpenAi {
         doc: &RequestDoc,
     ) -> Option<Result<ChatRequest, Loss>> {
         let body = || json::value(doc.body()).unwrap_or_default();
-        (operation == Operation::Chat).then(|| ir::decode_request(body()))
+        (operation == Operation::Chat).then(|| ir::decode_request(body()).map(ir::settled_request))
     }
 
     fn encode_answer(
         &self,
         _operation: Operation,
-        _doc: &RequestDoc,
+        doc: &RequestDoc,
         answer: ChatAnswer,
     ) -> (Bytes, Losses) {
-        let (body, losses) = ir::encode_answer(answer);
+        let (body, losses) = ir::encode_answer(answer, &ir::CustomTools::of(doc));
         (body.to_string().into(), losses)
     }
 
@@ -112,7 +112,11 @@ impl CallerDialect for OpenAi {
     ) -> Box<dyn EventEncoder> {
         match origin {
             super::ID => Box::new(ir::ChunkEncoder::new(origin)),
-            _ => Box::new(ir::ForeignChunks::new(stream_options::asks_for_usage(doc))),
+            _ => {
+                let wants_usage = stream_options::asks_for_usage(doc);
+                let tools = ir::CustomTools::of(doc);
+                Box::new(ir::ForeignChunks::new(wants_usage, tools))
+            }
         }
     }
 }

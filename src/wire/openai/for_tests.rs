@@ -19,7 +19,7 @@ pub(in crate::wire) fn decode_answer(body: Value) -> Result<ChatAnswer, Loss> {
 
 /// Writes an answer.
 pub(in crate::wire) fn encode_answer(answer: ChatAnswer) -> Value {
-    ir::encode_answer(answer).0
+    ir::encode_answer(answer, &ir::CustomTools::default()).0
 }
 
 /// Writes a request.
@@ -38,7 +38,7 @@ pub(in crate::wire) fn decode_chunk(chunk: Value) -> Vec<StreamItem> {
 
 /// All chunks of a stream of another dialect.
 pub(in crate::wire) fn chunks(events: Vec<Vec<StreamItem>>, wants_usage: bool) -> String {
-    let mut encoder = ir::ForeignChunks::new(wants_usage);
+    let mut encoder = ir::ForeignChunks::new(wants_usage, ir::CustomTools::default());
     let all = events.into_iter().map(|items| encoder.event(items));
     all.map(|raw| String::from_utf8_lossy(&raw).into_owned())
         .collect()

@@ -127,6 +127,10 @@ impl UpstreamDialect for Responses {
     }
 
     fn event_decoder(&self) -> Box<dyn EventDecoder> {
+        Box::new(ir::ResponseEvents::joining())
+    }
+
+    fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ResponseEvents::default())
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The input is a line with the upstream's dialect, and the body.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use pointsman::domain::dropped::Dropped;
@@ -24,7 +26,13 @@ pub fn hold(data: &[u8]) {
         let exchange = exchange(operation, upstream);
         let looked = exchange.inspect(&HeaderMap::new(), &body, None);
         let (doc, mut dropped) = (plain_request(caller), Dropped::default());
-        let made = exchange.answer(&doc, &mut HeaderMap::new(), body.clone(), &mut dropped);
+        let made = exchange.answer(
+            &doc,
+            &mut HeaderMap::new(),
+            body.clone(),
+            SystemTime::UNIX_EPOCH,
+            &mut dropped,
+        );
         if exchange.is_identity() {
             assert_eq!(made.as_ref().ok(), Some(&body));
             continue;

@@ -2,6 +2,8 @@
 //!
 //! The input is a line with the upstream's dialect and the size of the pieces, and the stream.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use pointsman::wire::sse::EventSplitter;
@@ -32,7 +34,8 @@ fn told(caller: &str, upstream: &str, stream: &[u8], size: usize) -> Vec<Vec<u8>
         return all;
     };
     let doc = plain_request(caller);
-    let Some(mut translation) = exchange(operation, upstream).translation(&doc, &HeaderMap::new())
+    let Some(mut translation) =
+        exchange(operation, upstream).translation(&doc, &HeaderMap::new(), SystemTime::UNIX_EPOCH)
     else {
         return all;
     };

@@ -1,5 +1,7 @@
 //! What each dialect can say, one feature at a time (`tests/fixtures/features`): requests, whole answers and streams.
 
+use std::time::{Duration, SystemTime};
+
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream;
 use bytes::Bytes;
@@ -31,6 +33,11 @@ pub const UPSTREAMS: [&str; 6] = [
 ];
 /// The model of every request.
 pub const MODEL: &str = "test-model";
+
+/// When every answer came.
+fn came() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
 
 /// A thing that can be said, and how a dialect says it.
 pub struct Feature {
@@ -242,19 +249,29 @@ impl Pair {
         self.exchange().outgoing(&doc, MODEL, &Map::new(), false)
     }
 
+    /// What an upstream gets that knows no tools but functions.
+    pub fn plain_request(self, body: &Value) -> Bytes {
+        let doc = self.doc(body, false);
+        let exchange = self.exchange().with_plain_tools();
+        let call = exchange.outgoing(&doc, MODEL, &Map::new(), false);
+        call.unwrap().body
+    }
+
     /// What the caller gets in place of a whole answer to `doc`, and what was left out.
     pub fn answer(self, doc: &RequestDoc, body: &Value) -> (Value, Dropped) {
         let mut dropped = Dropped::default();
         let body = Bytes::from(body.to_string());
         let exchange = self.exchange();
-        let answer = exchange.answer(doc, &mut HeaderMap::new(), body, &mut dropped);
+        let answer = exchange.answer(doc, &mut HeaderMap::new(), body, came(), &mut dropped);
         (serde_json::from_slice(&answer.unwrap()).unwrap(), dropped)
     }
 
     /// What the caller gets in place of a stream that comes in pieces of this many bytes.
     pub fn stream(self, doc: &RequestDoc, sent: &Bytes, pieces: usize) -> (String, Dropped) {
         let exchange = self.exchange();
-        let mut translation = exchange.translation(doc, &HeaderMap::new()).unwrap();
+        let mut translation = exchange
+            .translation(doc, &HeaderMap::new(), came())
+            .unwrap();
         let mut splitter = EventSplitter::new(usize::MAX);
         let mut out = Vec::new();
         let operation = operation(self.caller);

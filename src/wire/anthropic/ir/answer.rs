@@ -9,9 +9,10 @@ use super::part::{
 };
 use super::words::UNKNOWN;
 use crate::wire::ir::fields::{Encoder, count, inside, put, put_in, text};
+use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
-    ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentPart, Extra, Loss, Losses, PartBody,
-    ReasoningPart, StopReason, ToolCall, UsageCounts,
+    ChatAnswer, ChatCandidate, ChatMessage, ChatRole, Citation, ContentPart, Extra, Loss, Losses,
+    PartBody, ReasoningPart, StopReason, ToolCall, UsageCounts,
 };
 
 /// The word for an answer that filled the window, which elsewhere is one with that for the limit.
@@ -56,6 +57,7 @@ pub(in crate::wire::anthropic) fn decode_answer(body: Value) -> Result<ChatAnswe
             index: 0,
             message,
             stop,
+            logprobs: Vec::new(),
             extra: Extra::new(),
         }],
         usage,
@@ -155,7 +157,7 @@ pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
 /// The same as the API counts; where another dialect did not count, zero.
 pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Extra {
     let same = encoder.same;
-    let mut fields = encoder.begin("usage", usage.extra);
+    let mut fields = encoder.begin_usage(usage.extra);
     let apart = usage
         .cache_read
         .unwrap_or(0)
@@ -207,6 +209,10 @@ pub(in crate::wire::anthropic) fn encode_answer(answer: ChatAnswer) -> (Extra, L
         Some(first) => {
             let _ = encoder.begin("choices[0]", first.extra);
             let _ = encoder.begin("choices[0].message", first.message.extra);
+            if !first.logprobs.is_empty() {
+                let word = logprobs_of(answer.origin);
+                encoder.lose(format!("choices[0].{word}"), UNKNOWN);
+            }
             (first.message.parts, first.stop)
         }
         None => (Vec::new(), None),
@@ -253,10 +259,28 @@ pub(in crate::wire::anthropic) fn encode_answer(answer: ChatAnswer) -> (Extra, L
         put(&mut fields, "id", Some(message_id(answer.id)));
         put(&mut fields, "model", Some(answer.model.unwrap_or_default()));
         fields.entry("stop_sequence").or_insert(Value::Null);
-        let usage = encode_usage(&mut encoder, answer.usage.unwrap_or_default());
+        let mut usage = encode_usage(&mut encoder, answer.usage.unwrap_or_default());
+        put_tier(&mut encoder, &mut usage, answer.service_tier);
         put(&mut fields, "usage", Some(usage));
     }
     (fields, encoder.losses)
+}
+
+/// Says which queue served an answer.
+pub(super) fn put_tier(encoder: &mut Encoder, usage: &mut Extra, tier: Option<String>) {
+    let Some(tier) = tier else { return };
+    match TierWords::Anthropic.served(&tier) {
+        Some(word) => put(usage, "service_tier", Some(word)),
+        None => encoder.lose("service_tier", UNKNOWN),
+    }
+}
+
+/// What a dialect calls the probabilities of tokens.
+pub(super) fn logprobs_of(origin: &str) -> &'static str {
+    match origin {
+        "gemini" => "logprobsResult",
+        _ => "logprobs",
+    }
 }
 
 /// Writes a part of another dialect's answer.
@@ -266,10 +290,14 @@ fn answer_part(
     part: ContentPart,
     content: &mut Vec<Value>,
 ) {
-    let labels = matches!(part.body, PartBody::Reasoning(_) | PartBody::ToolCall(_));
-    if !labels {
-        let _ = encoder.begin("content[0]", part.extra);
+    let mut extra = part.extra;
+    match part.body {
+        // What stands beside a thought tells of its maker.
+        PartBody::Reasoning(_) => extra.clear(),
+        PartBody::ToolCall(_) => extra.retain(|name, _| name != "index"),
+        _ => {}
     }
+    let _ = encoder.begin("content[0]", extra);
     match part.body {
         PartBody::Text { text, .. } | PartBody::Refusal(text) if text.is_empty() => {}
         PartBody::Refusal(text) => content.push(json!({"type": "text", "text": text})),
@@ -352,6 +380,6 @@ pub(super) fn begun_call(fields: &mut Extra) -> Option<ToolCall> {
 }
 
 /// Where the words of a stream are from.
-pub(super) fn streamed_citation(delta: &mut Extra) -> Option<crate::wire::ir::Citation> {
+pub(super) fn streamed_citation(delta: &mut Extra) -> Option<Citation> {
     decode_citation(delta.remove("citation")?)
 }

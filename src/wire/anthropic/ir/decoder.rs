@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::answer::{begun_call, decode_stop, decode_usage, explanation, streamed_citation};
-use super::part::{THINKING, is_answer};
+use super::part::{THINKING, decode_citations, is_answer};
 use crate::wire::dialect::EventDecoder;
 use crate::wire::ir::fields::{count, put, text};
 use crate::wire::ir::{
@@ -77,16 +77,30 @@ impl EventDecoder for MessageDecoder {
             "message_start" => self.start(object(&mut fields, "message")),
             "content_block_start" => self.begin(index, object(&mut fields, "content_block")),
             "content_block_delta" => {
-                let said = self.add(index, object(&mut fields, "delta"));
-                said.map(delta).into_iter().collect()
+                let mut said = object(&mut fields, "delta");
+                let told = self.add(index, &mut said).map(delta);
+                told.into_iter().chain(rest(said)).collect()
             }
             "content_block_stop" => self.close(index).map(delta).into_iter().collect(),
             "message_delta" => self.finish(fields),
             "message_stop" => vec![StreamItem::End],
             "error" => vec![StreamItem::Error(error(object(&mut fields, "error")))],
-            _ => Vec::new(),
+            "ping" | "" => Vec::new(),
+            // One that is yet to come.
+            _ => vec![delta(ContentDelta::Unknown {
+                field: kind,
+                value: Value::Object(fields),
+            })],
         }
     }
+}
+
+/// What else an object of an event says.
+fn rest(extra: Extra) -> Option<StreamItem> {
+    (!extra.is_empty()).then_some(StreamItem::CandidateExtra {
+        candidate: 0,
+        extra,
+    })
 }
 
 fn error(mut fields: Extra) -> ChatError {
@@ -160,15 +174,23 @@ impl MessageDecoder {
             }),
             "tool_use" => self.begin_call(&mut own, &mut block),
             _ => {
-                put(&mut block, "type", Some(kind));
+                let mut block = std::mem::take(&mut block);
+                put(&mut block, "type", Some(kind.as_str()));
                 Some(ContentDelta::Unknown {
-                    field: "content".to_owned(),
+                    field: word_of(kind),
                     value: Value::Object(block),
                 })
             }
         };
         self.blocks.insert(index, own);
-        said.map(delta).into_iter().collect()
+        let citations = decode_citations(&mut block).into_iter();
+        let citations = citations.map(ContentDelta::Citation);
+        block.retain(|name, value| {
+            let is_open = ["text", THINKING, "signature", "input"].contains(&name.as_str());
+            !is_open && !value.is_null()
+        });
+        let said = said.into_iter().chain(citations).map(delta);
+        said.chain(rest(block)).collect()
     }
 
     fn begin_call(&mut self, own: &mut BegunBlock, block: &mut Extra) -> Option<ContentDelta> {
@@ -189,27 +211,28 @@ impl MessageDecoder {
             arguments: whole,
             kind: ToolCallKind::Function,
             signature: None,
-            extra: Extra::new(),
+            extra: std::mem::take(block),
         })
     }
 
-    fn add(&mut self, index: u64, mut delta: Extra) -> Option<ContentDelta> {
-        match text(&mut delta, "type")?.as_str() {
-            "text_delta" => filled(&mut delta, "text").map(ContentDelta::Text),
-            "thinking_delta" => filled(&mut delta, THINKING).map(|text| {
+    fn add(&mut self, index: u64, delta: &mut Extra) -> Option<ContentDelta> {
+        let kind = text(delta, "type")?;
+        match kind.as_str() {
+            "text_delta" => filled(delta, "text").map(ContentDelta::Text),
+            "thinking_delta" => filled(delta, THINKING).map(|text| {
                 thought(ReasoningPart {
                     text: Some(text),
                     ..ReasoningPart::default()
                 })
             }),
-            "signature_delta" => filled(&mut delta, "signature").map(|signature| {
+            "signature_delta" => filled(delta, "signature").map(|signature| {
                 thought(ReasoningPart {
                     signature: Some(signature),
                     ..ReasoningPart::default()
                 })
             }),
             "input_json_delta" => {
-                let piece = filled(&mut delta, "partial_json")?;
+                let piece = filled(delta, "partial_json")?;
                 match self.blocks.get_mut(&index)? {
                     BegunBlock::Call(number, told) => {
                         *told = true;
@@ -219,8 +242,11 @@ impl MessageDecoder {
                     BegunBlock::Other => None,
                 }
             }
-            "citations_delta" => streamed_citation(&mut delta).map(ContentDelta::Citation),
-            _ => None,
+            "citations_delta" => streamed_citation(delta).map(ContentDelta::Citation),
+            _ => Some(ContentDelta::Unknown {
+                field: kind,
+                value: Value::Object(std::mem::take(delta)),
+            }),
         }
     }
 
@@ -249,7 +275,26 @@ impl MessageDecoder {
             reason,
         }));
         items.extend(usage.map(StreamItem::Usage));
+        // What uses a container, what a filter says, what was edited.
+        inner.append(&mut fields);
+        inner.retain(|_, value| !value.is_null());
+        if !inner.is_empty() {
+            items.push(StreamItem::Head {
+                id: None,
+                model: None,
+                created: None,
+                extra: inner,
+            });
+        }
         items
+    }
+}
+
+/// What an unknown block is called: by its type, where it has one.
+fn word_of(kind: String) -> String {
+    match kind.is_empty() {
+        true => "content".to_owned(),
+        false => kind,
     }
 }
 

@@ -10,7 +10,9 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::answer::{call_id, encode_usage, message_id, signed_call, stop_words};
+use super::answer::{
+    call_id, encode_usage, logprobs_of, message_id, put_tier, signed_call, stop_words,
+};
 use super::carrier::Carried;
 use super::part::{THINKING, custom_input};
 use super::words::UNKNOWN;
@@ -42,6 +44,8 @@ pub(in crate::wire::anthropic) struct MessageEncoder {
     thoughts: Option<&'static str>,
     stop: Option<StopReason>,
     usage: UsageCounts,
+    /// The queue that serves it, until it was told.
+    tier: Option<String>,
     out: BytesMut,
 }
 
@@ -103,6 +107,7 @@ impl MessageEncoder {
             thoughts: None,
             stop: None,
             usage: UsageCounts::default(),
+            tier: None,
             out: BytesMut::new(),
         }
     }
@@ -120,7 +125,8 @@ impl MessageEncoder {
             return;
         }
         self.phase = Phase::Started;
-        let usage = encode_usage(&mut self.encoder, self.usage.clone());
+        let mut usage = encode_usage(&mut self.encoder, self.usage.clone());
+        put_tier(&mut self.encoder, &mut usage, self.tier.take());
         let message = json!({
             "id": message_id(self.id.take()), "type": "message", "role": "assistant",
             "model": self.model.take().unwrap_or_default(), "content": [],
@@ -191,13 +197,14 @@ impl MessageEncoder {
         self.add(&json!({"type": "text_delta", "text": text}));
     }
 
-    fn reason(&mut self, part: ReasoningPart) {
+    fn reason(&mut self, mut part: ReasoningPart) {
+        let signed = part.signature.is_some() || part.encrypted.is_some();
         if *self.thoughts.get_or_insert(part.field) != part.field {
-            return;
+            // The words again; what signs them is told here alone.
+            part.text = None;
         }
         let carried = Carried::of(&part, self.origin);
         let text = part.text.unwrap_or_default();
-        let signed = part.signature.is_some() || part.encrypted.is_some();
         if !text.is_empty() {
             if !matches!(self.open, Some(OpenBlock::Thinking(_))) {
                 self.settle();
@@ -316,6 +323,7 @@ impl MessageEncoder {
                 reason,
             } => drop(self.stop.get_or_insert(reason)),
             StreamItem::Usage(counts) => self.usage = counts,
+            StreamItem::ServiceTier(tier) => self.tier = Some(tier),
             StreamItem::Delta { .. } | StreamItem::Stop { .. } => {
                 self.encoder.lose("choices[1]", UNKNOWN);
             }
@@ -335,6 +343,8 @@ impl MessageEncoder {
         match delta {
             ContentDelta::Role(_) => {}
             ContentDelta::Text(text) => self.text(&text),
+            ContentDelta::Logprobs(_) => self.encoder.lose(logprobs_of(self.origin), UNKNOWN),
+            ContentDelta::Media(body) => self.encoder.lose(body.word(), UNKNOWN),
             ContentDelta::Refusal(text) => {
                 self.refuses |= !text.is_empty();
                 self.text(&text);
@@ -374,7 +384,8 @@ impl MessageEncoder {
             reason => reason.unwrap_or(StopReason::EndTurn),
         };
         let (word, sequence) = stop_words(reason, self.any_calls, false);
-        let usage = encode_usage(&mut self.encoder, std::mem::take(&mut self.usage));
+        let mut usage = encode_usage(&mut self.encoder, std::mem::take(&mut self.usage));
+        put_tier(&mut self.encoder, &mut usage, self.tier.take());
         let delta = json!({"stop_reason": word, "stop_sequence": sequence});
         self.say("message_delta", json!({"delta": delta, "usage": usage}));
         self.say("message_stop", json!({}));
@@ -392,6 +403,11 @@ impl EventEncoder for MessageEncoder {
         if let Some(counts) = counted {
             self.usage = counts.clone();
         }
+        let tier = items.iter().find_map(|item| match item {
+            StreamItem::ServiceTier(tier) if self.phase == Phase::Before => Some(tier),
+            _ => None,
+        });
+        self.tier = tier.cloned().or(self.tier.take());
         for item in items {
             if self.phase != Phase::Ended {
                 self.item(item);

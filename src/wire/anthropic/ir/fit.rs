@@ -7,6 +7,7 @@ use super::schema;
 use super::tools::encode_choice;
 use super::words::{ANSWER_TOOL, UNKNOWN};
 use crate::wire::ir::fields::{Encoder, put, put_in, text};
+use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{
     AllowedTools, CacheMark, ChatRequest, ContentPart, Extra, ResponseFormat, SamplingParams,
     ToolChoice,
@@ -344,14 +345,14 @@ pub(super) fn others(encoder: &mut Encoder, fields: &mut Extra, request: ChatReq
     if !request.metadata.is_empty() {
         encoder.lose("metadata", UNKNOWN);
     }
-    let tier = match request.service_tier.as_deref() {
-        None => None,
-        Some("auto") => Some("auto"),
-        Some("default" | "standard_only") => Some("standard_only"),
-        Some(_) => {
+    let tier = request.service_tier.as_deref();
+    let tier = tier.and_then(|tier| match TierWords::Anthropic.asked(tier) {
+        Tier::Word(word) => Some(word),
+        Tier::Usual => None,
+        Tier::Missing => {
             encoder.lose("service_tier", "the Messages API has no such tier");
             None
         }
-    };
+    });
     put(fields, "service_tier", tier);
 }

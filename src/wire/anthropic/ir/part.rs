@@ -152,7 +152,7 @@ pub(super) fn decode_call(fields: &mut Extra) -> Option<ToolCall> {
     })
 }
 
-fn decode_citations(fields: &mut Extra) -> Vec<Citation> {
+pub(super) fn decode_citations(fields: &mut Extra) -> Vec<Citation> {
     let all = list(fields, "citations").unwrap_or_default();
     if !all.iter().all(Value::is_object) {
         fields.insert("citations".to_owned(), Value::Array(all));

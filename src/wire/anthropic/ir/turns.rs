@@ -126,6 +126,12 @@ impl<'a> Turns<'a> {
                 // thoughts were signed with.
                 *text = format!("<system>\n{text}\n</system>");
             }
+            PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }
+                if is_assistant =>
+            {
+                let why = "the turns of the model have words and calls";
+                return encoder.lose_part(path, part.body.word(), why);
+            }
             PartBody::ToolCall(call) => {
                 self.called.insert(call.name.clone());
                 self.turn(true);

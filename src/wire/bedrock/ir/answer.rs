@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use super::words::REASONING;
 use crate::wire::anthropic::ir::is_answer;
-use crate::wire::ir::fields::{count, list, text};
+use crate::wire::ir::fields::{count, inside, list, text};
+use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, Citation, ContentPart, Extra, Loss,
     MediaSource, PartBody, ReasoningPart, StopReason, ToolCall, UsageCounts,
 };
 
 /// What Bedrock says of its own work, and not of the answer.
-const OWN: [&str; 3] = ["metrics", "performanceConfig", "serviceTier"];
+pub(super) const OWN: [&str; 2] = ["metrics", "performanceConfig"];
 
 /// Reads the body of an answer.
 ///
@@ -51,8 +52,10 @@ pub(in crate::wire::bedrock) fn decode_answer(body: Value) -> Result<ChatAnswer,
         stop => stop,
     });
     let usage = decode_usage(&mut fields);
+    let tier = served(&mut fields);
     fields.retain(|name, _| !OWN.contains(&name.as_str()));
     let mut answer = ChatAnswer::new(super::super::ID);
+    answer.service_tier = tier;
     answer.usage = usage;
     answer.extra = fields;
     answer.candidates.push(ChatCandidate {
@@ -64,9 +67,16 @@ pub(in crate::wire::bedrock) fn decode_answer(body: Value) -> Result<ChatAnswer,
             extra: message,
         },
         stop,
+        logprobs: Vec::new(),
         extra: Extra::new(),
     });
     Ok(answer)
+}
+
+/// The queue that served it, in OpenAI's words.
+pub(super) fn served(fields: &mut Extra) -> Option<String> {
+    let tier = inside(fields, "serviceTier", |inner| text(inner, "type"));
+    tier.map(|tier| TierWords::Bedrock.read(&tier))
 }
 
 /// Why it ended, and at which word, where that was asked for.

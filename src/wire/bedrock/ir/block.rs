@@ -78,6 +78,10 @@ impl ConverseBlocks {
         let mut content = Vec::new();
         for (at, part) in result.content.into_iter().filter(says).enumerate() {
             let path = format!("{path}.content[{at}]");
+            if part.cache.is_some() {
+                encoder.lose(format!("{path}.cache_control"), UNKNOWN);
+            }
+            let _ = encoder.begin(&path, part.extra);
             let fits = matches!(
                 part.body,
                 PartBody::Text { .. }

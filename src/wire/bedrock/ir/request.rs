@@ -7,6 +7,7 @@ use super::block::{ConverseBlocks, cache_point};
 use super::words::UNKNOWN;
 use crate::wire::anthropic::ir::encode_foreign;
 use crate::wire::ir::fields::{Encoder, cache_mark, fill, put, put_in, text};
+use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{ChatRequest, Extra, Losses, ReasoningConfig};
 
 /// What stands beside a document without words: Converse wants some.
@@ -104,12 +105,11 @@ fn others(encoder: &mut Encoder, body: &mut Extra, request: &mut ChatRequest) {
             "notes are short texts of letters and digits here",
         );
     }
-    let tier = match request.service_tier.take().as_deref() {
-        None | Some("auto" | "") => None,
-        Some("default" | "standard_only" | "standard") => Some("default"),
-        Some("flex") => Some("flex"),
-        Some("priority") => Some("priority"),
-        Some(_) => {
+    let tier = request.service_tier.take().unwrap_or_default();
+    let tier = match TierWords::Bedrock.asked(&tier) {
+        Tier::Word(word) => Some(word),
+        Tier::Usual => None,
+        Tier::Missing => {
             encoder.lose("service_tier", "Converse has no such tier");
             None
         }
@@ -204,6 +204,13 @@ fn tools(encoder: &mut Encoder, rules: &ConverseRules, fields: &mut Extra, body:
     }
     let choice = match kind {
         "none" if !has_calls(body) => return,
+        "none" => {
+            encoder.lose(
+                "tool_choice",
+                "Converse cannot forbid what was called before",
+            );
+            None
+        }
         "any" => Some(json!({"any": {}})),
         "tool" => Some(json!({"tool": {"name": choice.get("name")}})),
         // What is not said means the same, and not all models take it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::exception::Exception;
-use super::answer::{decode_citation, decode_stop, decode_usage, signed_by};
+use super::answer::{OWN, decode_citation, decode_stop, decode_usage, served, signed_by};
 use super::words::REASONING;
 use crate::domain::error_code;
 use crate::wire::anthropic::ir::is_answer;
@@ -63,10 +63,23 @@ impl ConverseEvents {
             "messageStop" => return self.stop(fields),
             "metadata" => {
                 let usage = decode_usage(&mut fields).map(StreamItem::Usage);
-                return usage.into_iter().chain([StreamItem::End]).collect();
+                let tier = served(&mut fields).map(StreamItem::ServiceTier);
+                fields.retain(|name, _| !OWN.contains(&name.as_str()));
+                let more = (!fields.is_empty()).then_some(StreamItem::Head {
+                    id: None,
+                    model: None,
+                    created: None,
+                    extra: fields,
+                });
+                let items = usage.into_iter().chain(tier).chain(more);
+                return items.chain([StreamItem::End]).collect();
             }
             "exception" => return vec![StreamItem::Error(error(fields))],
-            _ => None,
+            // One that is yet to come.
+            _ => Some(ContentDelta::Unknown {
+                field: kind.to_owned(),
+                value: Value::Object(fields),
+            }),
         };
         said.map(delta).into_iter().collect()
     }
@@ -175,8 +188,9 @@ fn inner(fields: &mut Extra, name: &str) -> Extra {
 }
 
 fn unknown(fields: Extra) -> ContentDelta {
+    let field = fields.keys().next().cloned();
     ContentDelta::Unknown {
-        field: "content".to_owned(),
+        field: field.unwrap_or_else(|| "content".to_owned()),
         value: Value::Object(fields),
     }
 }

@@ -5,12 +5,14 @@ use std::hash::{DefaultHasher, Hasher};
 use serde_json::Value;
 
 use super::conversation::Reader;
-use super::fields::encoder;
+use super::fields::{UNKNOWN, encoder};
+use super::logprobs::MeanLogprob;
 use super::spoken::AnswerParts;
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::camel;
 use crate::wire::gemini::tool_names::GeminiToolNames;
-use crate::wire::ir::fields::{Encoder, count, list, put, take, text};
+use crate::wire::ir::fields::{Encoder, count, list, put, put_in, take, text};
+use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, Citation, ContentPart, Extra, Loss, Losses,
     PartBody, StopReason, UsageCounts,
@@ -47,6 +49,7 @@ pub(in crate::wire::gemini) fn decode_answer(raw: &[u8], body: Value) -> Result<
             index: 0,
             message: said(Vec::new(), Extra::new()),
             stop: Some(StopReason::ContentFilter),
+            logprobs: Vec::new(),
             extra: Extra::new(),
         });
     }
@@ -100,6 +103,7 @@ fn decode_candidate(reader: &mut Reader, at: usize, mut fields: Extra) -> ChatCa
         message: said(parts, content),
         // Nothing follows a whole answer.
         stop: Some(stop.unwrap_or(with_calls(StopReason::EndTurn, calls))),
+        logprobs: Vec::new(),
         extra: fields,
     }
 }
@@ -214,7 +218,7 @@ pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
 pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
     let sum = usage.input.zip(usage.output);
     let sum = sum.map(|(input, output)| input.saturating_add(output));
-    let mut fields = encoder.begin("usage", usage.extra);
+    let mut fields = encoder.begin_usage(usage.extra);
     let by_tools = fields
         .get("toolUsePromptTokenCount")
         .and_then(Value::as_u64);
@@ -234,8 +238,19 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
         usage.total.or(sum.filter(|_| !encoder.same)),
     );
     let cached = usage.cache_read.filter(|count| *count > 0 || encoder.same);
+    if usage.cache_write.is_some_and(|count| count > 0) {
+        encoder.lose("usage.cache_write_tokens", UNKNOWN);
+    }
     put(&mut fields, "cachedContentTokenCount", cached);
     Value::Object(fields)
+}
+
+/// Says which queue served an answer.
+pub(super) fn put_tier(encoder: &mut Encoder, fields: &mut Extra, tier: &str) {
+    match TierWords::Gemini.served(tier) {
+        Some(word) => put_in(fields, "usageMetadata", "trafficType", Some(word)),
+        None => encoder.lose("service_tier", UNKNOWN),
+    }
 }
 
 /// Writes the body of an answer, and says what has no place in it. `names`: the tools of its request.
@@ -262,6 +277,13 @@ pub(in crate::wire::gemini) fn encode_answer(
         put(&mut own, "content", Some(Value::Object(content)));
         let word = candidate.stop.map(|stop| stop_word(stop, encoder.same));
         put(&mut own, "finishReason", word);
+        let mut mean = MeanLogprob::default();
+        put(
+            &mut own,
+            "logprobsResult",
+            mean.add(&mut encoder, &candidate.logprobs),
+        );
+        put(&mut own, "avgLogprobs", mean.told().map(Value::Number));
         own.insert("index".to_owned(), candidate.index.into());
         candidates.push(Value::Object(own));
     }
@@ -272,5 +294,8 @@ pub(in crate::wire::gemini) fn encode_answer(
     );
     let usage = answer.usage.map(|usage| encode_usage(&mut encoder, usage));
     put(&mut fields, "usageMetadata", usage);
+    if let Some(tier) = answer.service_tier {
+        put_tier(&mut encoder, &mut fields, &tier);
+    }
     (Value::Object(fields), encoder.losses)
 }

@@ -90,6 +90,9 @@ impl<'a> Writer<'a> {
     /// The parts of an instruction.
     pub(super) fn instruction(&mut self, path: &str, message: ChatMessage) -> (Vec<Value>, Extra) {
         let extra = self.encoder.begin(path, message.extra);
+        if message.name.is_some() {
+            self.encoder.lose(format!("{path}.name"), UNKNOWN);
+        }
         let mut content = ContentDraft::default();
         for (at, part) in message.parts.into_iter().enumerate() {
             self.part(
@@ -170,6 +173,10 @@ impl<'a> Writer<'a> {
             _ => return None,
         };
         let word = source.word(kind);
+        if name.is_some() && !self.encoder.same {
+            // Google's own API refuses names.
+            self.encoder.lose(format!("{path}.filename"), UNKNOWN);
+        }
         let made = match self.encoder.same {
             true => media::encode_named(source, name, usual),
             false => media::encode(source, name.as_deref(), usual),
@@ -263,10 +270,21 @@ impl<'a> Writer<'a> {
         let mut texts = Vec::new();
         let mut parts = Vec::new();
         for (at, part) in result.content.into_iter().enumerate() {
+            let path = format!("{path}.content[{at}]");
+            if !self.encoder.same {
+                if part.cache.is_some() {
+                    self.encoder.lose(format!("{path}.cache_control"), UNKNOWN);
+                }
+                let _ = self.encoder.begin(&path, part.extra);
+            }
             match part.body {
-                PartBody::Text { text, .. } => texts.push(text),
+                PartBody::Text { text, citations } => {
+                    if !citations.is_empty() {
+                        self.encoder.lose(format!("{path}.citations"), UNKNOWN);
+                    }
+                    texts.push(text);
+                }
                 body => {
-                    let path = format!("{path}.content[{at}]");
                     let word = body.word().to_owned();
                     let before = self.encoder.losses.len();
                     match self.media(&path, body) {

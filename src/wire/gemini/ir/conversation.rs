@@ -226,6 +226,10 @@ fn said(words: String, mut fields: Extra) -> Vec<ContentPart> {
             ..ReasoningPart::default()
         })
     };
+    // What was carried of a thought has its words, too.
+    if let Some(carried) = signature.as_deref().and_then(carried::unpack) {
+        return vec![ContentPart::new(PartBody::Reasoning(carried))];
+    }
     if is_thought {
         return vec![part(reasoning(Some(words), signature, ""))];
     }

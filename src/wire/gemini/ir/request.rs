@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::conversation::Reader;
+use super::settle::settled_request;
 use super::{settings, tools};
 use crate::wire::gemini::ID;
 use crate::wire::gemini::names::{bare_model, camel};
@@ -69,7 +70,7 @@ pub(in crate::wire::gemini) fn decode_call(doc: &RequestDoc) -> Result<ChatReque
             body = std::mem::take(inner);
         }
     }
-    let mut request = decode_request(Value::Object(body))?;
+    let mut request = settled_request(decode_request(Value::Object(body))?);
     request.stream = Some(doc.stream());
     // Streams always end with token counts here.
     request.stream_usage = doc.stream().then_some(true);

@@ -8,6 +8,7 @@ use super::settings::{self, Settings};
 use super::tools;
 use crate::wire::gemini::generation::wants_signatures;
 use crate::wire::ir::fields::{Encoder, put};
+use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{
     AllowedTools, ChatMessage, ChatRequest, ChatRole, Extra, Losses, ToolChoice,
 };
@@ -62,15 +63,19 @@ pub(in crate::wire::gemini) fn encode_request(mut request: ChatRequest) -> (Valu
     if !request.metadata.is_empty() {
         encoder.lose("metadata", UNKNOWN);
     }
-    match request.service_tier.as_deref() {
-        None | Some("auto" | "default") => {}
-        Some(tier @ ("flex" | "priority" | "standard")) => {
-            put(&mut fields, "serviceTier", Some(tier));
-        }
-        Some(tier) if encoder.same => put(&mut fields, "serviceTier", Some(tier)),
-        Some(_) => encoder.lose("service_tier", UNKNOWN),
-    }
+    put_tier(&mut encoder, &mut fields, request.service_tier);
     (Value::Object(fields), encoder.losses)
+}
+
+/// The queue that is asked for.
+fn put_tier(encoder: &mut Encoder, fields: &mut Extra, tier: Option<String>) {
+    let Some(tier) = tier else { return };
+    match TierWords::Gemini.asked(&tier) {
+        _ if encoder.same => put(fields, "serviceTier", Some(tier)),
+        Tier::Word(word) => put(fields, "serviceTier", Some(word)),
+        Tier::Usual => {}
+        Tier::Missing => encoder.lose("service_tier", UNKNOWN),
+    }
 }
 
 /// The conversation: instructions at its beginning stand by themselves, later ones where they stood, as the user's words.

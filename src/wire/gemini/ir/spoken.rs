@@ -21,8 +21,17 @@ pub(super) struct AnswerParts<'a> {
     /// The dialect that answered.
     origin: &'static str,
     parts: Vec<Value>,
-    /// What the next call is to carry.
-    carried: Option<String>,
+    /// What the next call is to carry, or the thought itself, where no call follows.
+    carried: Option<CarriedThought>,
+}
+
+/// What signs a thought, or holds all of it.
+struct CarriedThought {
+    signature: String,
+    /// Where the thought stands, or would stand if it had words; at the end where those have gone out.
+    place: Option<usize>,
+    /// Whether its maker wants it back. What nobody signed goes with calls alone.
+    sealed: bool,
 }
 
 impl<'a> AnswerParts<'a> {
@@ -91,11 +100,35 @@ impl<'a> AnswerParts<'a> {
             put(&mut own, "thoughtSignature", reasoning.signature);
             return self.parts.push(Value::Object(own));
         }
-        if let Some(text) = reasoning.text.as_deref().filter(|text| !text.is_empty()) {
-            self.parts.push(json!({"text": text, "thought": true}));
+        let sealed = is_sealed(&reasoning);
+        let text = reasoning.text.clone().filter(|text| !text.is_empty());
+        let signature = signature_of(reasoning, self.origin);
+        if signature.is_some() {
+            self.settle();
         }
-        if let Some(carried) = signature_of(reasoning, self.origin) {
-            self.carried = Some(carried);
+        let place = Some(self.parts.len());
+        self.parts
+            .extend(text.map(|text| json!({"text": text, "thought": true})));
+        if let Some(signature) = signature {
+            self.carried = Some(CarriedThought {
+                signature,
+                place,
+                sealed,
+            });
+        }
+    }
+
+    /// What no call has taken goes with its thought.
+    fn settle(&mut self) {
+        let Some(carried) = self.carried.take().filter(|carried| carried.sealed) else {
+            return;
+        };
+        let place = carried.place.unwrap_or(self.parts.len());
+        match self.parts.get_mut(place) {
+            Some(Value::Object(thought)) if thought.contains_key("thought") => {
+                put(thought, "thoughtSignature", Some(carried.signature));
+            }
+            _ => self.parts.insert(place, signed_thought(&carried.signature)),
         }
     }
 
@@ -118,20 +151,38 @@ impl<'a> AnswerParts<'a> {
         };
         inner.entry("args").or_insert(args);
         put(&mut own, "functionCall", Some(Value::Object(inner)));
-        let signature = call.signature.or_else(|| self.carried.take());
+        let signature = call.signature.or_else(|| {
+            let carried = self.carried.take();
+            carried.map(|carried| carried.signature)
+        });
         put(&mut own, "thoughtSignature", signature);
         self.parts.push(Value::Object(own));
     }
 
-    /// The next call is to carry this.
-    pub(super) fn carry(&mut self, signature: String) {
-        self.carried = Some(signature);
+    /// The next call is to carry this, of a thought whose words have gone out.
+    pub(super) fn carry(&mut self, signature: String, sealed: bool) {
+        self.carried = Some(CarriedThought {
+            signature,
+            place: None,
+            sealed,
+        });
     }
 
     /// All of them.
-    pub(super) fn finish(self) -> Vec<Value> {
+    pub(super) fn finish(mut self) -> Vec<Value> {
+        self.settle();
         self.parts
     }
+}
+
+/// What signs a thought whose words stand elsewhere.
+pub(super) fn signed_thought(signature: &str) -> Value {
+    json!({"text": "", "thought": true, "thoughtSignature": signature})
+}
+
+/// Whether its maker wants it back.
+pub(super) fn is_sealed(reasoning: &ReasoningPart) -> bool {
+    reasoning.signature.is_some() || reasoning.encrypted.is_some()
 }
 
 /// What a call carries of reasoning that has to come back: Google's own signature, or all of another provider's, signed or
@@ -140,7 +191,7 @@ pub(super) fn signature_of(mut reasoning: ReasoningPart, origin: &'static str) -
     let maker = reasoning.maker.take().unwrap_or(Cow::Borrowed(origin));
     reasoning.maker = Some(maker).filter(|maker| !maker.is_empty());
     if reasoning.maker.as_deref() == Some(ID) {
-        return reasoning.signature;
+        return reasoning.signature.or(reasoning.encrypted);
     }
     let told = [&reasoning.text, &reasoning.signature, &reasoning.encrypted];
     let any = told.into_iter().flatten().any(|told| !told.is_empty());

@@ -6,19 +6,20 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 
 use super::answer::{
-    call_prefix, citations_of, content_of, decode_usage, encode_usage, is_blocked, stop_reason,
-    stop_word, with_calls,
+    call_prefix, citations_of, content_of, decode_usage, encode_usage, is_blocked, put_tier,
+    stop_reason, stop_word, with_calls,
 };
 use super::conversation::Reader;
 use super::fields::{UNKNOWN, encoder};
-use super::spoken::{AnswerParts, signature_of};
+use super::logprobs::MeanLogprob;
+use super::spoken::{AnswerParts, is_sealed, signature_of, signed_thought};
 use crate::wire::dialect::{EventDecoder, EventEncoder};
 use crate::wire::gemini::names::camel;
 use crate::wire::gemini::tool_names::GeminiToolNames;
 use crate::wire::ir::fields::{Encoder, count, list, put, text};
 use crate::wire::ir::{
     ChatError, ContentDelta, ContentPart, Extra, Losses, PartBody, ReasoningPart, StopReason,
-    StreamItem, ToolCall, ToolCallKind, UsageCounts,
+    StreamItem, TokenLogprob, ToolCall, ToolCallKind, UsageCounts,
 };
 use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
@@ -100,8 +101,12 @@ impl ContentDecoder {
                 reader: Reader::of_answer(format!("{prefix}{candidate}")),
                 calls: 0,
             });
-        let (parts, _) = content_of(&mut state.reader, &mut fields);
-        for part in parts {
+        let (parts, more) = content_of(&mut state.reader, &mut fields);
+        fields.extend(more);
+        for mut part in parts {
+            if !matches!(part.body, PartBody::ToolCall(_)) {
+                fields.append(&mut part.extra);
+            }
             if let Some(delta) = state.delta(part) {
                 items.push(StreamItem::Delta { candidate, delta });
             }
@@ -139,7 +144,11 @@ impl CandidateReader {
                     extra: part.extra,
                 }
             }
-            body => ContentDelta::Unknown {
+            body
+            @ (PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }) => {
+                ContentDelta::Media(body)
+            }
+            body @ (PartBody::Unknown { .. } | PartBody::ToolResult(_)) => ContentDelta::Unknown {
                 field: body.word().to_owned(),
                 value: Value::Null,
             },
@@ -171,6 +180,7 @@ pub(in crate::wire::gemini) struct ContentEncoder {
     head: Extra,
     candidates: BTreeMap<u64, CandidateState>,
     usage: Option<UsageCounts>,
+    tier: Option<String>,
     ended: bool,
 }
 
@@ -182,6 +192,9 @@ struct CandidateState {
     thought: String,
     carried: Option<String>,
     stop: Option<StopReason>,
+    /// Of the tokens that the next event tells.
+    logprobs: Vec<TokenLogprob>,
+    mean: MeanLogprob,
 }
 
 impl ContentEncoder {
@@ -195,15 +208,26 @@ impl ContentEncoder {
             head: Extra::new(),
             candidates: BTreeMap::new(),
             usage: None,
+            tier: None,
             ended: false,
         }
     }
 
-    fn delta(&mut self, candidate: u64, delta: ContentDelta) -> Option<Value> {
+    fn delta(&mut self, candidate: u64, delta: ContentDelta) -> Vec<Value> {
         let state = self.candidates.entry(candidate).or_default();
         match delta {
+            ContentDelta::Logprobs(tokens) => {
+                state.logprobs.extend(tokens);
+                Vec::new()
+            }
+            ContentDelta::Media(body) => {
+                let mut spoken = AnswerParts::new(&self.names, self.origin);
+                spoken.part(&mut self.encoder, "", ContentPart::new(body));
+                spoken.finish()
+            }
             ContentDelta::Text(text) | ContentDelta::Refusal(text) => {
-                (!text.is_empty()).then(|| json!({"text": text}))
+                let part = (!text.is_empty()).then(|| json!({"text": text}));
+                part.into_iter().collect()
             }
             ContentDelta::Reasoning(reasoning) => state.reason(reasoning, self.origin),
             ContentDelta::ToolCall {
@@ -226,16 +250,16 @@ impl ContentEncoder {
                     call.kind = kind;
                 }
                 call.arguments.push_str(&arguments.unwrap_or_default());
-                None
+                Vec::new()
             }
-            ContentDelta::Role(_) => None,
+            ContentDelta::Role(_) => Vec::new(),
             ContentDelta::Citation(_) => {
                 self.encoder.lose("annotations", UNKNOWN);
-                None
+                Vec::new()
             }
             ContentDelta::Unknown { field, .. } => {
                 self.encoder.lose(field, UNKNOWN);
-                None
+                Vec::new()
             }
         }
     }
@@ -255,11 +279,10 @@ impl ContentEncoder {
         let mut candidates = Vec::new();
         for (index, state) in std::mem::take(&mut self.candidates) {
             let mut spoken = AnswerParts::new(&self.names, self.origin);
-            if let Some(signature) = state
-                .carried
-                .or_else(|| unsigned(state.thought, self.origin))
-            {
-                spoken.carry(signature);
+            if let Some(signature) = state.carried {
+                spoken.carry(signature, true);
+            } else if let Some(signature) = unsigned(state.thought, self.origin) {
+                spoken.carry(signature, false);
             }
             for call in state.calls.into_values() {
                 if call.name.is_empty() {
@@ -274,12 +297,25 @@ impl ContentEncoder {
             put(&mut content, "role", Some("model"));
             put(&mut content, "parts", (!parts.is_empty()).then_some(parts));
             let reason = stop_word(state.stop.unwrap_or(StopReason::EndTurn), false);
-            candidates.push(json!({"content": content, "finishReason": reason, "index": index}));
+            let mut own = Extra::new();
+            put(&mut own, "content", Some(content));
+            put(&mut own, "finishReason", Some(reason));
+            put(&mut own, "index", Some(index));
+            let mut mean = state.mean;
+            let told = mean.add(&mut self.encoder, &state.logprobs);
+            put(&mut own, "logprobsResult", told);
+            put(&mut own, "avgLogprobs", mean.told().map(Value::Number));
+            candidates.push(Value::Object(own));
         }
         // Clients read the counts of the last event, and some fail without.
         let usage = self.usage.take().unwrap_or_default();
         let usage = encode_usage(&mut self.encoder, usage);
-        self.event_of(candidates, Some(usage))
+        let mut last = Extra::new();
+        put(&mut last, "usageMetadata", Some(usage));
+        if let Some(tier) = self.tier.take() {
+            put_tier(&mut self.encoder, &mut last, &tier);
+        }
+        self.event_of(candidates, last.remove("usageMetadata"))
     }
 }
 
@@ -293,18 +329,22 @@ fn unsigned(thought: String, origin: &'static str) -> Option<String> {
 }
 
 impl CandidateState {
-    /// Words go out; what signs them waits for the call that carries it.
-    fn reason(&mut self, mut reasoning: ReasoningPart, origin: &'static str) -> Option<Value> {
+    /// Words go out; what signs them waits for the call that carries it, or for what signs the next thought.
+    fn reason(&mut self, mut reasoning: ReasoningPart, origin: &'static str) -> Vec<Value> {
         let words = reasoning.text.take().filter(|text| !text.is_empty());
+        let mut parts = Vec::new();
         if let Some(words) = &words {
             self.thought.push_str(words);
         }
-        if reasoning.signature.is_some() || reasoning.encrypted.is_some() {
+        if is_sealed(&reasoning) {
+            let before = self.carried.take();
+            parts.extend(before.map(|signature| signed_thought(&signature)));
             let thought = std::mem::take(&mut self.thought);
             reasoning.text = (!thought.is_empty()).then_some(thought);
             self.carried = signature_of(reasoning, origin);
         }
-        words.map(|words| json!({"text": words, "thought": true}))
+        parts.extend(words.map(|words| json!({"text": words, "thought": true})));
+        parts
     }
 }
 
@@ -328,8 +368,9 @@ impl EventEncoder for ContentEncoder {
                     }
                 }
                 StreamItem::Delta { candidate, delta } => {
-                    if let Some(part) = self.delta(candidate, delta) {
-                        parts.entry(candidate).or_default().push(part);
+                    let said = self.delta(candidate, delta);
+                    if !said.is_empty() {
+                        parts.entry(candidate).or_default().extend(said);
                     }
                 }
                 StreamItem::Stop { candidate, reason } => {
@@ -340,15 +381,26 @@ impl EventEncoder for ContentEncoder {
                     let _ = self.encoder.begin("candidates", extra);
                 }
                 StreamItem::Usage(counts) => self.usage = Some(counts),
+                StreamItem::ServiceTier(tier) => self.tier = Some(tier),
                 StreamItem::Error(_) | StreamItem::End => {}
             }
         }
         let mut out = BytesMut::new();
         if !parts.is_empty() {
-            let candidates = parts.into_iter().map(|(index, parts)| {
-                json!({"content": {"role": "model", "parts": parts}, "index": index})
-            });
-            out.extend_from_slice(&self.event_of(candidates.collect(), None));
+            let mut candidates = Vec::with_capacity(parts.len());
+            for (index, parts) in parts {
+                let mut own = Extra::new();
+                let content = json!({"role": "model", "parts": parts});
+                put(&mut own, "content", Some(content));
+                put(&mut own, "index", Some(index));
+                if let Some(state) = self.candidates.get_mut(&index) {
+                    let tokens = std::mem::take(&mut state.logprobs);
+                    let told = state.mean.add(&mut self.encoder, &tokens);
+                    put(&mut own, "logprobsResult", told);
+                }
+                candidates.push(Value::Object(own));
+            }
+            out.extend_from_slice(&self.event_of(candidates, None));
         }
         if ends {
             out.extend_from_slice(&self.end());

@@ -136,9 +136,13 @@ pub(super) fn encode(encoder: &mut Encoder, fields: &mut Extra, tools: Vec<ToolD
                 description,
                 parameters,
                 strict,
+                cache,
                 extra,
-                ..
             } => {
+                if cache.is_some() && !encoder.same {
+                    let path = format!("tools[{at}].cache_control");
+                    encoder.lose(path, super::fields::UNKNOWN);
+                }
                 if strict == Some(true) && !encoder.same {
                     encoder.lose(format!("tools[{at}].strict"), super::fields::UNKNOWN);
                 }

@@ -5,10 +5,10 @@ use std::hash::{DefaultHasher, Hasher};
 use serde_json::Value;
 
 use super::super::ID;
-use crate::wire::ir::fields::{count, flag, list, text};
+use crate::wire::ir::fields::{count, flag, list, take, text};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentPart, Extra, Loss, MediaSource,
-    PartBody, ReasoningPart, StopReason, ToolCall, UsageCounts,
+    PartBody, ReasoningPart, StopReason, ToolCall, UsageCounts, logprobs,
 };
 use crate::wire::json;
 
@@ -60,6 +60,7 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
     }
     flag(&mut fields, "done");
     let stop = decode_stop(&mut fields, number > 0);
+    let tokens = take(&mut fields, "logprobs", logprobs::read);
     let mut answer = ChatAnswer::new(ID);
     answer.model = text(&mut fields, "model");
     answer.usage = decode_usage(&mut fields);
@@ -74,6 +75,7 @@ pub(in crate::wire::ollama) fn decode_answer(body: &[u8]) -> Result<ChatAnswer, 
             extra: message,
         },
         stop: Some(stop),
+        logprobs: tokens.unwrap_or_default(),
         extra: Extra::new(),
     });
     Ok(answer)

@@ -8,9 +8,9 @@ use super::answer::{
 };
 use crate::domain::error_code;
 use crate::wire::dialect::EventDecoder;
-use crate::wire::ir::fields::{count, flag, list, text};
+use crate::wire::ir::fields::{count, flag, list, take, text};
 use crate::wire::ir::{
-    ChatError, ContentDelta, Extra, PartBody, StreamItem, ToolCall, ToolCallKind,
+    ChatError, ContentDelta, Extra, PartBody, StreamItem, ToolCall, ToolCallKind, logprobs,
 };
 use crate::wire::json;
 use crate::wire::sse::RawEvent;
@@ -53,6 +53,8 @@ impl LineDecoder {
         if let Some(message) = message_of(&mut fields) {
             items.extend(self.message(raw, message).into_iter().map(delta));
         }
+        let tokens = take(&mut fields, "logprobs", logprobs::read);
+        items.extend(tokens.map(|tokens| delta(ContentDelta::Logprobs(tokens))));
         let done = flag(&mut fields, "done") == Some(true);
         let usage = decode_usage(&mut fields);
         let reason = done.then(|| decode_stop(&mut fields, self.calls > 0));
@@ -78,15 +80,13 @@ impl LineDecoder {
         let words = filled(&mut message, THINKING);
         said.extend(words.map(|words| ContentDelta::Reasoning(thought(words))));
         said.extend(filled(&mut message, "content").map(ContentDelta::Text));
-        for image in images(&mut message) {
-            let field = image.word().to_owned();
-            let value = match image {
-                PartBody::Unknown { value, .. } => value,
-                // Pieces of a message have no pictures in other dialects.
-                _ => Value::from("image"),
-            };
-            said.push(ContentDelta::Unknown { field, value });
-        }
+        said.extend(images(&mut message).map(|image| match image {
+            PartBody::Unknown { field, value } => ContentDelta::Unknown {
+                field: field.to_owned(),
+                value,
+            },
+            image => ContentDelta::Media(image),
+        }));
         let calls = list(&mut message, "tool_calls").unwrap_or_default();
         let prefix = call_prefix(raw);
         for value in calls {

@@ -2,12 +2,15 @@
 
 use serde_json::Value;
 
+use super::custom::CustomTools;
 use super::fields::{Encoder, UNKNOWN, count, encoder, inside, list, number, put, put_in, text};
 use super::fit;
 use super::message::{decode_message, encode_message};
 use super::request::{answering_role, index};
+use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ContentPart, Extra, Loss, Losses, PartBody, StopReason, UsageCounts,
+    logprobs,
 };
 
 /// Reads the body of an answer.
@@ -31,6 +34,7 @@ pub(in crate::wire::openai) fn decode_answer(body: Value) -> Result<ChatAnswer, 
             index: index(&mut choice),
             message: decode_message(role, message),
             stop: stop_reason(&mut choice),
+            logprobs: Vec::new(),
             extra: choice,
         }
     });
@@ -41,6 +45,7 @@ pub(in crate::wire::openai) fn decode_answer(body: Value) -> Result<ChatAnswer, 
         model: text(&mut fields, "model"),
         created: number(&mut fields, "created"),
         usage: decode_usage(&mut fields),
+        service_tier: None,
         extra: fields,
     })
 }
@@ -110,7 +115,7 @@ pub(super) fn decode_usage(fields: &mut Extra) -> Option<UsageCounts> {
 }
 
 pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
-    let mut fields = encoder.begin("usage", usage.extra);
+    let mut fields = encoder.begin_usage(usage.extra);
     let sum = usage.input.zip(usage.output);
     let sum = sum.map(|(input, output)| input.saturating_add(output));
     put(&mut fields, "prompt_tokens", usage.input);
@@ -138,6 +143,15 @@ pub(super) fn encode_usage(encoder: &mut Encoder, usage: UsageCounts) -> Value {
     Value::Object(fields)
 }
 
+/// The word for the queue that served it.
+pub(super) fn served<'a>(encoder: &mut Encoder, tier: &'a str) -> Option<&'a str> {
+    let word = TierWords::OpenAi.served(tier);
+    if word.is_none() {
+        encoder.lose("service_tier", UNKNOWN);
+    }
+    word
+}
+
 /// Tells of each citation which characters of the whole text it is about: clients require that. One without an address is
 /// none here.
 fn cite(encoder: &mut Encoder, path: &str, parts: &mut [ContentPart]) {
@@ -161,7 +175,10 @@ fn cite(encoder: &mut Encoder, path: &str, parts: &mut [ContentPart]) {
 }
 
 /// Writes the body of an answer, and says what has no place in it.
-pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Losses) {
+pub(in crate::wire::openai) fn encode_answer(
+    answer: ChatAnswer,
+    tools: &CustomTools,
+) -> (Value, Losses) {
     let mut encoder = encoder(answer.origin);
     let mut fields = encoder.begin("", answer.extra);
     put(&mut fields, "id", answer.id);
@@ -173,14 +190,20 @@ pub(in crate::wire::openai) fn encode_answer(answer: ChatAnswer) -> (Value, Loss
         fields.entry("created").or_insert(0.into());
         fields.entry("model").or_insert("".into());
     }
+    let tier = answer.service_tier.as_deref();
+    let tier = tier.and_then(|tier| served(&mut encoder, tier));
+    put(&mut fields, "service_tier", tier);
     let mut choices = Vec::new();
     for candidate in answer.candidates {
         let path = format!("choices[{}]", candidate.index);
         let mut choice = encoder.begin(&path, candidate.extra);
         choice.entry("index").or_insert(candidate.index.into());
+        let told = logprobs::choice(&candidate.logprobs);
+        put(&mut choice, "logprobs", told);
         let mut message = candidate.message;
         if !encoder.same {
             cite(&mut encoder, &path, &mut message.parts);
+            tools.restore(&mut message.parts);
             // Clients want one text.
             message.parts = fit::join(message.parts, "");
         }

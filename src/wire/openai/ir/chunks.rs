@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Number, Value, json};
 
-use super::answer::{encode_usage, stop_word};
+use super::answer::{encode_usage, served, stop_word};
 use super::citation::encode_citation;
+use super::custom::CustomTools;
 use super::fields::{Encoder, UNKNOWN, encoder, put};
-use super::message::{format_of, places, put_signature};
+use super::makers::format_of;
+use super::message::{NO_PART, image_of, places, put_signature};
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::{
-    ContentDelta, Extra, Losses, ReasoningPart, StopReason, StreamItem, ToolCallKind, UsageCounts,
+    ContentDelta, Extra, Losses, PartBody, ReasoningPart, StopReason, StreamItem, TokenLogprob,
+    ToolCall, ToolCallKind, UsageCounts, logprobs,
 };
 use crate::wire::sse::data_event;
 
@@ -26,6 +29,7 @@ pub(in crate::wire::openai) struct ForeignChunks {
     encoder: Encoder,
     /// Whether the caller asked for token counts.
     wants_usage: bool,
+    tools: CustomTools,
     head: Option<Extra>,
     choices: BTreeMap<u64, ChoiceState>,
     usage: Option<UsageCounts>,
@@ -44,6 +48,10 @@ struct ChoiceState {
     begun: u64,
     /// Reasoning that is not signed yet.
     thought: String,
+    /// How many pictures there were.
+    images: u64,
+    /// Of the tokens that the next chunk tells.
+    logprobs: Vec<TokenLogprob>,
     stop: Option<StopReason>,
 }
 
@@ -55,18 +63,21 @@ struct CallState {
     id: Option<String>,
     signature: Option<String>,
     kind: ToolCallKind,
-    /// Arguments that came before the name.
+    /// Arguments that came before the name, or are told whole at the end.
     early: String,
+    /// It is a custom tool's for the caller, and came as a function's: its input is only known at its end.
+    wrapped: bool,
     has_arguments: bool,
 }
 
 impl ForeignChunks {
-    /// For a stream whose caller asked for token counts, or did not.
-    pub(in crate::wire::openai) fn new(wants_usage: bool) -> Self {
+    /// For a stream whose caller asked for token counts, or did not, and has these custom tools.
+    pub(in crate::wire::openai) fn new(wants_usage: bool, tools: CustomTools) -> Self {
         Self {
             // No dialect has this name: nothing is carried over as it stood.
             encoder: encoder(""),
             wants_usage,
+            tools,
             head: None,
             choices: BTreeMap::new(),
             usage: None,
@@ -114,7 +125,14 @@ impl ForeignChunks {
 
     /// A chunk with one choice.
     fn say(&mut self, candidate: u64, delta: &Extra, reason: Option<&str>) -> Bytes {
-        let choice = json!({"index": candidate, "delta": delta, "finish_reason": reason});
+        let mut choice = json!({"index": candidate, "delta": delta, "finish_reason": reason});
+        let state = self.choices.get_mut(&candidate);
+        let tokens = state.map(|state| std::mem::take(&mut state.logprobs));
+        if let (Some(told), Value::Object(fields)) =
+            (logprobs::choice(&tokens.unwrap_or_default()), &mut choice)
+        {
+            fields.insert("logprobs".to_owned(), told);
+        }
         self.chunk(Value::Array(vec![choice]), None)
     }
 
@@ -132,8 +150,8 @@ impl ForeignChunks {
                 StreamItem::Delta { candidate, delta } => {
                     let state = self.choices.entry(candidate).or_default();
                     let mut fields = Extra::new();
-                    state.add(&mut self.encoder, &mut fields, delta);
-                    if !fields.is_empty() {
+                    state.add(&mut self.encoder, &self.tools, &mut fields, delta);
+                    if !fields.is_empty() || !state.logprobs.is_empty() {
                         merge(deltas.entry(candidate).or_default(), fields);
                     }
                 }
@@ -145,6 +163,12 @@ impl ForeignChunks {
                     let _ = self.encoder.begin("choices", extra);
                 }
                 StreamItem::Usage(counts) => self.usage = Some(counts),
+                StreamItem::ServiceTier(tier) => {
+                    if let Some(word) = served(&mut self.encoder, &tier) {
+                        let head = self.head.get_or_insert_default();
+                        head.entry("service_tier").or_insert(word.into());
+                    }
+                }
                 StreamItem::Error(_) | StreamItem::End => {}
             }
         }
@@ -215,8 +239,16 @@ impl ChoiceState {
         }
     }
 
-    fn add(&mut self, encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) {
+    fn add(
+        &mut self,
+        encoder: &mut Encoder,
+        tools: &CustomTools,
+        fields: &mut Extra,
+        delta: ContentDelta,
+    ) {
         match delta {
+            ContentDelta::Logprobs(tokens) => self.logprobs.extend(tokens),
+            ContentDelta::Media(body) => self.show(encoder, fields, body),
             ContentDelta::Role(_) => self.role(fields),
             ContentDelta::Text(text) => {
                 self.said += text.chars().count() as u64;
@@ -238,7 +270,12 @@ impl ChoiceState {
                 call.id = call.id.take().or(id);
                 call.signature = call.signature.take().or(signature);
                 if call.place.is_none() {
-                    call.kind = kind;
+                    let custom = name.as_deref().is_some_and(|name| tools.has(name));
+                    call.wrapped = custom && kind == ToolCallKind::Function;
+                    call.kind = match call.wrapped {
+                        true => ToolCallKind::Custom,
+                        false => kind,
+                    };
                 }
                 let arguments = arguments.unwrap_or_default();
                 match name {
@@ -301,9 +338,26 @@ impl ChoiceState {
         push_to(fields, "reasoning_details", Value::Object(detail));
     }
 
+    /// A picture, as OpenRouter and others tell it. Of nothing else that is shown there is a form.
+    fn show(&mut self, encoder: &mut Encoder, fields: &mut Extra, body: PartBody) {
+        let word = body.word().to_owned();
+        let Some(mut image) = image_of(body) else {
+            return encoder.lose(word, NO_PART);
+        };
+        if let Value::Object(own) = &mut image {
+            own.insert("index".to_owned(), self.images.into());
+        }
+        self.images += 1;
+        push_to(fields, "images", image);
+    }
+
     /// Calls that never got a name, and those without arguments: clients parse an empty text as JSON, and fail.
     fn complete(&mut self, fields: &mut Extra) {
         for call in self.calls.values_mut() {
+            if std::mem::take(&mut call.wrapped) {
+                let input = ToolCall::custom_input(&std::mem::take(&mut call.early));
+                call.go_on(fields, &input);
+            }
             let bare = call.kind == ToolCallKind::Function && !call.has_arguments;
             if call.place.is_some() && bare {
                 call.go_on(fields, "{}");
@@ -316,7 +370,10 @@ impl CallState {
     /// The first piece of it.
     fn begin(&mut self, place: u64, name: &str, arguments: &str) -> Value {
         self.place = Some(place);
-        let arguments = std::mem::take(&mut self.early) + arguments;
+        let mut arguments = std::mem::take(&mut self.early) + arguments;
+        if self.wrapped {
+            self.early = std::mem::take(&mut arguments);
+        }
         self.has_arguments |= !arguments.is_empty();
         let (kind, input) = places(self.kind);
         let id = self.id.clone().unwrap_or_else(|| format!("call_{place}"));
@@ -334,6 +391,9 @@ impl CallState {
         let Some(place) = self.place.filter(|_| !arguments.is_empty()) else {
             return;
         };
+        if self.wrapped {
+            return self.early.push_str(arguments);
+        }
         self.has_arguments = true;
         let (kind, input) = places(self.kind);
         push(fields, json!({"index": place, kind: {input: arguments}}));

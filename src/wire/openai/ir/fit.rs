@@ -8,6 +8,7 @@ use serde_json::Number;
 use super::fields::{Encoder, UNKNOWN};
 use super::responses::shared;
 use crate::wire::ir::ids::{self, LONGEST_CALL_ID};
+use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{
     ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningConfig,
     ResponseFormat, ToolChoice, ToolDefinition,
@@ -71,9 +72,18 @@ pub(super) fn fit(encoder: &mut Encoder, request: &mut ChatRequest) -> Extra {
         encoder.lose("metadata", UNKNOWN);
         request.metadata = Extra::new();
     }
-    if request.service_tier.as_deref() == Some("standard_only") {
-        request.service_tier = Some("default".to_owned());
-    }
+    request.service_tier =
+        request
+            .service_tier
+            .take()
+            .and_then(|tier| match TierWords::OpenAi.asked(&tier) {
+                Tier::Word(word) => Some(word.to_owned()),
+                Tier::Usual => None,
+                Tier::Missing => {
+                    encoder.lose("service_tier", UNKNOWN);
+                    None
+                }
+            });
     request.format = request.format.take().map(ResponseFormat::named);
     own
 }
@@ -107,7 +117,14 @@ fn fit_tools(encoder: &mut Encoder, request: &mut ChatRequest) {
 
 fn fit_reasoning(encoder: &mut Encoder, model: &str, config: &mut ReasoningConfig) {
     let budget = config.budget_tokens.take();
-    config.summary = None;
+    // What thoughts there are is told anyway.
+    if config
+        .summary
+        .take()
+        .is_some_and(|summary| summary != "auto")
+    {
+        encoder.lose("reasoning.summary", UNKNOWN);
+    }
     if config.enabled == Some(false) {
         config.effort = None;
         match reasoning::off_switch(model) {
@@ -144,8 +161,19 @@ fn fit_messages(encoder: &mut Encoder, messages: Vec<ChatMessage>) -> Vec<ChatMe
         let path = format!("messages[{at}]");
         let parts = std::mem::take(&mut message.parts);
         let parts = parts.into_iter().enumerate();
+        let is_answer = message.role == ChatRole::Assistant;
         let parts: Vec<ContentPart> = parts
-            .filter_map(|(at, part)| fit_part(encoder, &format!("{path}.content[{at}]"), part))
+            .filter_map(|(at, part)| {
+                let path = format!("{path}.content[{at}]");
+                match part.body {
+                    PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }
+                        if is_answer =>
+                    {
+                        lost(encoder, &path, &part.body, "what the model itself showed")
+                    }
+                    _ => fit_part(encoder, &path, part),
+                }
+            })
             .collect();
         let (results, rest): (Vec<_>, Vec<_>) = parts
             .into_iter()

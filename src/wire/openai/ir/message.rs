@@ -1,11 +1,10 @@
 //! Messages and their parts.
 
-use std::borrow::Cow;
-
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::citation::{decode_citations, encode_citation};
 use super::fields::{Encoder, cache_mark, fill, inside, list, put, put_cache_mark, put_in, text};
+use super::makers::{format_of, maker};
 use crate::wire::ir::{
     ChatMessage, ChatRole, ContentPart, Extra, MediaSource, PartBody, ReasoningPart, ToolCall,
     ToolCallKind, ToolResult,
@@ -120,30 +119,6 @@ pub(super) fn decode_detail(value: Value) -> ContentPart {
         extra: fields,
         ..ContentPart::new(PartBody::Reasoning(reasoning))
     }
-}
-
-/// The upstream dialects whose providers make signatures and what is encrypted, by the words of OpenRouter's
-/// `reasoning_details[].format`.
-const MAKERS: [(&str, &str); 3] = [
-    ("anthropic-claude-v1", "anthropic"),
-    ("google-gemini-v1", "gemini"),
-    ("openai-responses-v1", "responses"),
-];
-
-/// Who made a detail; the word itself stays where it is.
-fn maker(fields: &Extra) -> Option<Cow<'static, str>> {
-    let format = fields.get("format")?.as_str()?;
-    let known = MAKERS.iter().find(|(word, _)| *word == format);
-    Some(match known {
-        Some((_, dialect)) => Cow::Borrowed(*dialect),
-        None => Cow::Owned(format.to_owned()),
-    })
-}
-
-/// The word for what that dialect's providers make.
-pub(super) fn format_of(maker: &str) -> &str {
-    let known = MAKERS.iter().find(|(_, dialect)| *dialect == maker);
-    known.map_or(maker, |(word, _)| word)
 }
 
 fn unknown(field: &'static str, value: Value) -> ContentPart {
@@ -274,6 +249,7 @@ pub(super) fn encode_message(
 ) -> Vec<Value> {
     let mut fields = encoder.begin(path, message.extra);
     let is_tool = message.role == ChatRole::Tool;
+    let is_answer = message.role == ChatRole::Assistant;
     put(&mut fields, "role", Some(word_of(message.role)));
     put(&mut fields, "name", message.name);
     let mut all = Vec::new();
@@ -283,6 +259,7 @@ pub(super) fn encode_message(
         let path = format!("{path}.content[{at}]");
         match part.body {
             PartBody::ToolResult(result) if is_tool => {
+                fields.extend(encoder.begin(&path, part.extra));
                 encode_result(encoder, &path, &mut fields, result);
             }
             PartBody::ToolResult(result) => {
@@ -291,8 +268,20 @@ pub(super) fn encode_message(
                 encode_result(encoder, &path, &mut own, result);
                 all.push(Value::Object(own));
             }
-            _ => {
+            body
+            @ (PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. })
+                if is_answer && !encoder.same =>
+            {
                 others = true;
+                let word = body.word().to_owned();
+                match image_of(body) {
+                    Some(image) => lists.images.push(image),
+                    None => encoder.lose_part(&path, &word, NO_PART),
+                }
+            }
+            body => {
+                others = true;
+                let part = ContentPart { body, ..part };
                 lists.add(encoder, &path, &mut fields, part);
             }
         }
@@ -306,6 +295,17 @@ pub(super) fn encode_message(
         all.push(Value::Object(fields));
     }
     all
+}
+
+/// A picture that the model made, as OpenRouter and others have it; `None` for anything else.
+pub(super) fn image_of(body: PartBody) -> Option<Value> {
+    match body {
+        PartBody::Image {
+            source: MediaSource::Url(url) | MediaSource::Inline(url),
+            ..
+        } => Some(json!({"type": "image_url", "image_url": {"url": url}})),
+        _ => None,
+    }
 }
 
 fn encode_result(encoder: &mut Encoder, path: &str, fields: &mut Extra, result: ToolResult) {
@@ -330,6 +330,7 @@ struct Lists {
     calls: Vec<Value>,
     details: Vec<Value>,
     citations: Vec<Value>,
+    images: Vec<Value>,
 }
 
 impl Lists {
@@ -455,6 +456,7 @@ impl Lists {
             ("tool_calls", self.calls),
             (REASONING_LIST, self.details),
             ("annotations", self.citations),
+            ("images", self.images),
             (
                 "content",
                 if plain.is_some() { Vec::new() } else { content },

@@ -7,8 +7,10 @@
 mod answer;
 mod chunks;
 mod citation;
+mod custom;
 mod fields;
 mod fit;
+mod makers;
 mod message;
 mod request;
 mod responses;
@@ -19,8 +21,9 @@ mod tests;
 
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use chunks::ForeignChunks;
+pub(super) use custom::CustomTools;
 pub(super) use request::{SPELLING, decode_request, encode_request};
-pub(super) use settle::settled;
+pub(super) use settle::{settled, settled_request};
 #[cfg(test)]
 pub(super) use stream::decode_chunk;
 pub(super) use stream::{ChunkDecoder, ChunkEncoder};

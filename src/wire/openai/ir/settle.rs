@@ -3,9 +3,11 @@
 
 use serde_json::Value;
 
+use super::fields::{count, inside, take, text};
 use super::message::decode_detail;
 use crate::wire::ir::{
-    ChatAnswer, ContentDelta, ContentPart, PartBody, ReasoningPart, StopReason, StreamItem,
+    ChatAnswer, ChatRequest, ChatRole, ContentDelta, ContentPart, Extra, MediaSource, PartBody,
+    ReasoningPart, StopReason, StreamItem, UsageCounts, logprobs,
 };
 
 /// The list in which thoughts stand with what signs them, beside a field that has their words alone.
@@ -20,12 +22,45 @@ const REASONS: [(&str, StopReason); 4] = [
 
 /// A whole answer.
 pub(in crate::wire::openai) fn settled(mut answer: ChatAnswer) -> ChatAnswer {
+    answer.service_tier = text(&mut answer.extra, "service_tier");
+    answer.usage = answer.usage.map(settled_usage);
     for candidate in &mut answer.candidates {
+        candidate.logprobs = logprobs::take_choice(&mut candidate.extra);
+        let images = images(&mut candidate.message.extra).into_iter();
+        let images = images.map(ContentPart::new);
+        candidate.message.parts.extend(images);
         candidate.stop = candidate.stop.take().map(reason);
         let parts = std::mem::take(&mut candidate.message.parts);
         candidate.message.parts = told_once(parts);
     }
     answer
+}
+
+/// Counts that say the same again: what is neither sound, picture nor thought, and DeepSeek's of its cache.
+fn settled_usage(mut usage: UsageCounts) -> UsageCounts {
+    for place in ["prompt_tokens_details", "completion_tokens_details"] {
+        inside(&mut usage.extra, place, |inner| inner.remove("text_tokens"));
+    }
+    let hits = count(&mut usage.extra, "prompt_cache_hit_tokens");
+    usage.cache_read = usage.cache_read.or(hits);
+    usage.extra.remove("prompt_cache_miss_tokens");
+    usage
+}
+
+/// Pictures that the model made, as OpenRouter and others tell them: all of them, or none where one is something else.
+pub(super) fn images(message: &mut Extra) -> Vec<PartBody> {
+    let read = |value: &Value| {
+        let all = value.as_array().filter(|all| !all.is_empty())?;
+        let one = |image: &Value| {
+            let url = image.get("image_url")?.get("url")?.as_str()?;
+            Some(PartBody::Image {
+                source: MediaSource::Url(url.to_owned()),
+                detail: None,
+            })
+        };
+        all.iter().map(one).collect::<Option<Vec<PartBody>>>()
+    };
+    take(message, "images", read).unwrap_or_default()
 }
 
 fn reason(reason: StopReason) -> StopReason {
@@ -59,6 +94,17 @@ fn told_once(mut parts: Vec<ContentPart>) -> Vec<ContentPart> {
     parts
 }
 
+/// A request: pictures that the model made before are parts of its messages.
+pub(in crate::wire::openai) fn settled_request(mut request: ChatRequest) -> ChatRequest {
+    for message in &mut request.messages {
+        if message.role == ChatRole::Assistant {
+            let images = images(&mut message.extra).into_iter();
+            message.parts.extend(images.map(ContentPart::new));
+        }
+    }
+    request
+}
+
 /// What one chunk says.
 pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
     let told = items.iter().any(|item| match item {
@@ -71,6 +117,25 @@ pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
     let mut all = Vec::with_capacity(items.len());
     for item in items {
         match item {
+            StreamItem::Head {
+                id,
+                model,
+                created,
+                mut extra,
+            } => {
+                let tier = text(&mut extra, "service_tier");
+                all.push(StreamItem::Head {
+                    id,
+                    model,
+                    created,
+                    extra,
+                });
+                all.extend(tier.map(StreamItem::ServiceTier));
+            }
+            StreamItem::CandidateExtra { candidate, extra } => {
+                settle_choice(&mut all, candidate, extra);
+            }
+            StreamItem::Usage(usage) => all.push(StreamItem::Usage(settled_usage(usage))),
             StreamItem::Stop {
                 candidate,
                 reason: word,
@@ -96,6 +161,26 @@ pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
         }
     }
     all
+}
+
+/// What else a chunk says of a choice: probabilities of its tokens, which go in front of the words that they are of, and
+/// pictures.
+fn settle_choice(all: &mut Vec<StreamItem>, candidate: u64, mut extra: Extra) {
+    let say = |delta| StreamItem::Delta { candidate, delta };
+    let tokens = logprobs::take_choice(&mut extra);
+    if !tokens.is_empty() {
+        let own = |item: &StreamItem| matches!(item, StreamItem::Delta { candidate: of, .. } if *of == candidate);
+        let at = all.iter().position(own).unwrap_or(all.len());
+        all.insert(at, say(ContentDelta::Logprobs(tokens)));
+    }
+    let images = inside(&mut extra, "delta", |delta| {
+        Some(images(delta)).filter(|images| !images.is_empty())
+    });
+    let images = images.into_iter().flatten();
+    all.extend(images.map(ContentDelta::Media).map(say));
+    if !extra.is_empty() {
+        all.push(StreamItem::CandidateExtra { candidate, extra });
+    }
 }
 
 /// A detail of a thought whose words were told, or were not.

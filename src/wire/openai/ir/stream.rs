@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::answer::{decode_usage, encode_usage, stop_reason, stop_word};
 use super::citation::{decode_citations, encode_citation};
-use super::fields::{Encoder, count, encoder, fill, inside, list, number, put, put_in, take, text};
+use super::fields::{
+    Encoder, UNKNOWN, count, encoder, fill, inside, list, number, put, put_in, take, text,
+};
 use super::message::{places, put_signature, role_of, signature, word_of};
 use super::request::index;
 use super::settle::settled_items;
@@ -190,6 +192,8 @@ impl ChunkEncoder {
                 StreamItem::Usage(counts) => {
                     usage = Some(encode_usage(&mut self.encoder, counts));
                 }
+                // Of what is read for other dialects alone.
+                StreamItem::ServiceTier(_) => self.encoder.lose("service_tier", UNKNOWN),
                 StreamItem::Error(_) | StreamItem::End => {}
             }
         }
@@ -270,6 +274,9 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
     match delta {
         ContentDelta::Role(role) => put(fields, "role", Some(word_of(role))),
         ContentDelta::Text(text) => put(fields, "content", Some(text)),
+        // Of what is read for other dialects alone.
+        ContentDelta::Logprobs(_) => encoder.lose("logprobs", UNKNOWN),
+        ContentDelta::Media(body) => encoder.lose(body.word(), UNKNOWN),
         ContentDelta::Refusal(text) => put(fields, "refusal", Some(text)),
         ContentDelta::Reasoning(reasoning) => {
             let field = match reasoning.field {
@@ -278,7 +285,7 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
             };
             put(fields, field, reasoning.text);
             if reasoning.signature.is_some() || reasoning.encrypted.is_some() {
-                encoder.lose("reasoning.signature", super::fields::UNKNOWN);
+                encoder.lose("reasoning.signature", UNKNOWN);
             }
         }
         ContentDelta::ToolCall {
@@ -309,7 +316,7 @@ fn encode_delta(encoder: &mut Encoder, fields: &mut Extra, delta: ContentDelta) 
             }
         }
         ContentDelta::Unknown { field, value } if encoder.same => put(fields, &field, Some(value)),
-        ContentDelta::Unknown { field, .. } => encoder.lose(field, super::fields::UNKNOWN),
+        ContentDelta::Unknown { field, .. } => encoder.lose(field, UNKNOWN),
         ContentDelta::Citation(citation) => {
             let own = encode_citation(encoder, "annotations", citation);
             let all = fields

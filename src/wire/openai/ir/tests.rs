@@ -417,7 +417,7 @@ proptest! {
 
     #[test]
     fn nothing_of_an_answer_is_lost(mut body in answer()) {
-        let (encoded, losses) = encode_answer(decode_answer(body.clone()).unwrap());
+        let (encoded, losses) = encode_answer(decode_answer(body.clone()).unwrap(), &super::CustomTools::default());
         for choice in body["choices"].as_array_mut().into_iter().flatten() {
             plain_message(&mut choice["message"]);
         }

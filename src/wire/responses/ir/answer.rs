@@ -3,27 +3,31 @@
 use serde_json::Value;
 
 use super::encoder::ResponseEncoder;
-use super::fields::{count, inside, number, text};
+use super::fields::{count, inside, number, take, text};
 use super::item::{decode_citation, decode_item};
 use crate::wire::ir::{
     ChatAnswer, ChatCandidate, ChatMessage, ChatRole, ContentDelta, ContentPart, Extra, Loss,
-    Losses, PartBody, StopReason, StreamItem, UsageCounts,
+    Losses, MediaSource, PartBody, StopReason, StreamItem, TokenLogprob, UsageCounts, logprobs,
 };
 use crate::wire::request::RequestDoc;
 
 /// Fields of a response that repeat the request, or say that there is nothing to say.
-const ECHOES: [&str; 30] = [
+const ECHOES: [&str; 36] = [
+    "access_programs",
     "background",
+    "background_options",
     "billing",
     "completed_at",
+    "context_management",
     "conversation",
     "error",
     "frequency_penalty",
+    "image",
+    "incomplete_details",
     "instructions",
     "max_output_tokens",
     "max_tool_calls",
     "metadata",
-    "moderation",
     "object",
     "output_text",
     "parallel_tool_calls",
@@ -31,9 +35,11 @@ const ECHOES: [&str; 30] = [
     "previous_response_id",
     "prompt",
     "prompt_cache_key",
+    "prompt_cache_options",
     "prompt_cache_retention",
     "reasoning",
     "safety_identifier",
+    "status",
     "store",
     "temperature",
     "text",
@@ -45,8 +51,10 @@ const ECHOES: [&str; 30] = [
     "user",
 ];
 
-/// What a part says besides its words.
-const KEPT: [&str; 2] = ["annotations", "logprobs"];
+/// How items and parts are labelled, which says nothing of what is said.
+const LABELS: [&str; 5] = ["id", "object", "role", "status", "type"];
+/// What stands between two messages where they become one.
+pub(super) const BREAK: &str = "\n\n";
 
 /// Reads a response.
 ///
@@ -66,8 +74,14 @@ pub(in crate::wire::responses) fn decode_answer(body: Value) -> Result<ChatAnswe
         Some(Value::Array(items)) => items,
         _ => Vec::new(),
     };
-    let mut extra = Extra::new();
-    let parts = parts_of(output, &mut extra);
+    let mut said = Said::default();
+    output.into_iter().for_each(|item| said.add(item));
+    let Said {
+        parts,
+        logprobs,
+        extra,
+        ..
+    } = said;
     let calls = |part: &ContentPart| matches!(part.body, PartBody::ToolCall(_));
     let stop = reason.unwrap_or_else(|| match parts.iter().any(calls) {
         true => StopReason::ToolCalls,
@@ -82,40 +96,96 @@ pub(in crate::wire::responses) fn decode_answer(body: Value) -> Result<ChatAnswe
             extra: Extra::new(),
         },
         stop: Some(stop),
+        logprobs,
         extra,
     });
-    for name in ECHOES.into_iter().chain(["status", "incomplete_details"]) {
-        fields.remove(name);
-    }
-    answer.extra = fields;
+    answer.service_tier = text(&mut fields, "service_tier").filter(|tier| tier != "auto");
+    answer.extra = without_echoes(fields);
     Ok(answer)
 }
 
-/// The parts of a message from the items of an output. Items that have no place in one are kept by their types.
-fn parts_of(output: Vec<Value>, extra: &mut Extra) -> Vec<ContentPart> {
-    let mut parts = Vec::new();
-    for item in output {
+/// What a response says that neither repeats its request nor says how it is going.
+pub(super) fn without_echoes(mut response: Extra) -> Extra {
+    let known = [
+        "id",
+        "model",
+        "created_at",
+        "output",
+        "usage",
+        "service_tier",
+    ];
+    for name in ECHOES.into_iter().chain(known) {
+        response.remove(name);
+    }
+    response
+}
+
+/// What of an item or a part is more than a label.
+pub(super) fn without_labels(mut extra: Extra) -> Extra {
+    extra.retain(|name, _| !LABELS.contains(&name.as_str()));
+    extra
+}
+
+/// A picture that the model made, where an item is one.
+pub(super) fn image_of(item: &Value) -> Option<PartBody> {
+    let told = |name: &str| item.get(name).and_then(Value::as_str);
+    if told("type") != Some("image_generation_call") {
+        return None;
+    }
+    let (data, format) = (told("result")?, told("output_format").unwrap_or("png"));
+    Some(PartBody::Image {
+        source: MediaSource::Url(format!("data:image/{format};base64,{data}")),
+        detail: None,
+    })
+}
+
+/// What the items of an output say, as one message.
+#[derive(Default)]
+struct Said {
+    parts: Vec<ContentPart>,
+    logprobs: Vec<TokenLogprob>,
+    /// What has no place in a message: fields by their names, items and parts by their types.
+    extra: Extra,
+    /// Whether there were words.
+    spoke: bool,
+}
+
+impl Said {
+    fn add(&mut self, item: Value) {
+        let mut begins = item.get("type").is_none_or(|kind| kind == "message");
         let item = decode_item(item);
-        // How its next request has to name this message again, which no other dialect can.
-        if let Some(phase) = item.extra.get("phase") {
-            extra.entry("phase").or_insert_with(|| phase.clone());
+        for (name, value) in without_labels(item.extra) {
+            self.extra.entry(name).or_insert(value);
         }
         for mut part in item.parts {
-            match part.body {
-                PartBody::Unknown { value, .. } => {
-                    let kind = value.get("type").and_then(Value::as_str);
-                    let kind = kind.unwrap_or("output").to_owned();
-                    extra.entry(kind).or_insert(value);
-                }
-                _ => {
-                    part.extra.retain(|name, _| KEPT.contains(&name.as_str()));
-                    cite(&mut part);
-                    parts.push(part);
-                }
+            if let PartBody::Unknown { value, .. } = part.body {
+                self.unknown(value);
+                continue;
             }
+            part.extra = without_labels(part.extra);
+            let tokens = take(&mut part.extra, "logprobs", logprobs::read);
+            self.logprobs.extend(tokens.into_iter().flatten());
+            cite(&mut part);
+            if let PartBody::Text { text, .. } = &mut part.body
+                && !text.is_empty()
+            {
+                if std::mem::take(&mut begins) && self.spoke {
+                    text.insert_str(0, BREAK);
+                }
+                self.spoke = true;
+            }
+            self.parts.push(part);
         }
     }
-    parts
+
+    fn unknown(&mut self, value: Value) {
+        if let Some(image) = image_of(&value) {
+            return self.parts.push(ContentPart::new(image));
+        }
+        let kind = value.get("type").and_then(Value::as_str);
+        let kind = kind.unwrap_or("output").to_owned();
+        self.extra.entry(kind).or_insert(value);
+    }
 }
 
 /// Pages that words are from stand among places of other kinds, which only this API has.
@@ -132,6 +202,9 @@ fn cite(part: &mut ContentPart) {
             None => true,
         });
     }
+    if all.is_empty() {
+        part.extra.remove("annotations");
+    }
 }
 
 /// Why a response is not whole.
@@ -142,9 +215,8 @@ pub(super) fn incomplete_reason(response: &Extra) -> Option<StopReason> {
     match (status, reason) {
         (_, Some("max_output_tokens")) => Some(StopReason::Length),
         (_, Some("content_filter")) => Some(StopReason::ContentFilter),
-        (Some("incomplete"), reason) => {
-            Some(StopReason::Other(reason.unwrap_or("incomplete").to_owned()))
-        }
+        (_, Some(reason)) => Some(StopReason::Other(reason.to_owned())),
+        (Some("incomplete"), None) => Some(StopReason::Other("incomplete".to_owned())),
         _ => None,
     }
 }
@@ -183,9 +255,18 @@ pub(in crate::wire::responses) fn encode_answer(
     for candidate in answer.candidates {
         let index = candidate.index;
         let mut calls = 0;
-        let CandidateParts { parts, extra } =
+        let CandidateParts { parts, mut extra } =
             CandidateParts::of(candidate.message, candidate.extra);
-        for part in parts {
+        if !candidate.logprobs.is_empty() {
+            items.push(StreamItem::Delta {
+                candidate: index,
+                delta: ContentDelta::Logprobs(candidate.logprobs),
+            });
+        }
+        for mut part in parts {
+            if !matches!(part.body, PartBody::ToolCall(_) | PartBody::Reasoning(_)) {
+                extra.append(&mut part.extra);
+            }
             let deltas = deltas_of(part, &mut calls);
             items.extend(deltas.into_iter().map(|delta| StreamItem::Delta {
                 candidate: index,
@@ -202,6 +283,7 @@ pub(in crate::wire::responses) fn encode_answer(
         }));
     }
     items.extend(answer.usage.map(StreamItem::Usage));
+    items.extend(answer.service_tier.map(StreamItem::ServiceTier));
     let response = encoder.whole(items);
     (response, encoder.take_losses())
 }
@@ -233,9 +315,14 @@ fn deltas_of(part: ContentPart, calls: &mut u64) -> Vec<ContentDelta> {
         }
         PartBody::Reasoning(thought) => vec![ContentDelta::Reasoning(thought)],
         PartBody::Refusal(words) => vec![ContentDelta::Refusal(words)],
+        body @ (PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }) => {
+            vec![ContentDelta::Media(body)]
+        }
         PartBody::ToolCall(call) => {
             let index = *calls;
             *calls += 1;
+            let mut extra = part.extra;
+            extra.remove("index");
             vec![ContentDelta::ToolCall {
                 index,
                 id: call.id,
@@ -243,7 +330,7 @@ fn deltas_of(part: ContentPart, calls: &mut u64) -> Vec<ContentDelta> {
                 arguments: Some(call.arguments),
                 kind: call.kind,
                 signature: call.signature,
-                extra: part.extra,
+                extra,
             }]
         }
         body => vec![ContentDelta::Unknown {

@@ -12,8 +12,10 @@ use super::open::{MessageItem, ResponseLog, ThoughtItem};
 use super::response::{ending, skeleton, usage};
 use super::tools::ToolNames;
 use crate::wire::dialect::EventEncoder;
+use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
-    ChatError, ContentDelta, Losses, ReasoningPart, StopReason, StreamItem, UsageCounts,
+    ChatError, ContentDelta, Losses, MediaSource, PartBody, ReasoningPart, StopReason, StreamItem,
+    TokenLogprob, UsageCounts, logprobs,
 };
 use crate::wire::json;
 use crate::wire::request::RequestDoc;
@@ -40,9 +42,11 @@ pub(in crate::wire::responses) struct ResponseEncoder {
     /// The ids of all calls so far.
     call_ids: HashSet<String>,
     /// So many items of each kind there were.
-    counts: [u64; 3],
+    counts: [u64; 4],
     stop: Option<StopReason>,
     usage: Option<UsageCounts>,
+    /// Of tokens whose words are still to come.
+    logprobs: Vec<TokenLogprob>,
     ended: bool,
 }
 
@@ -69,9 +73,10 @@ impl ResponseEncoder {
             open: Open::None,
             calls: BTreeMap::new(),
             call_ids: HashSet::new(),
-            counts: [0; 3],
+            counts: [0; 4],
             stop: None,
             usage: None,
+            logprobs: Vec::new(),
             ended: false,
         }
     }
@@ -114,6 +119,10 @@ impl ResponseEncoder {
                 let _ = self.encoder.begin("choices", extra);
             }
             StreamItem::Usage(counts) => self.usage = Some(counts),
+            StreamItem::ServiceTier(tier) => match TierWords::OpenAi.served(&tier) {
+                Some(word) => drop(self.response.insert("service_tier".to_owned(), word.into())),
+                None => self.encoder.lose("service_tier", UNKNOWN),
+            },
             StreamItem::Error(error) => self.fail(&error),
             StreamItem::End => self.complete(),
         }
@@ -180,10 +189,13 @@ impl ResponseEncoder {
             ContentDelta::Text(words) if words.is_empty() => {}
             ContentDelta::Text(words) => {
                 self.message();
+                let tokens = logprobs::write(&std::mem::take(&mut self.logprobs));
                 if let Open::Message(item) = &mut self.open {
-                    item.say(&mut self.events, &words);
+                    item.say(&mut self.events, &words, tokens);
                 }
             }
+            ContentDelta::Logprobs(tokens) => self.logprobs.extend(tokens),
+            ContentDelta::Media(body) => self.show(body),
             ContentDelta::Refusal(words) if words.is_empty() => {}
             ContentDelta::Refusal(words) => {
                 self.message();
@@ -230,6 +242,29 @@ impl ResponseEncoder {
         }
     }
 
+    /// A picture, as the API's own tool would have made it. Of nothing else that is shown there is a form.
+    fn show(&mut self, body: PartBody) {
+        let word = body.word().to_owned();
+        let PartBody::Image {
+            source: MediaSource::Url(url) | MediaSource::Inline(url),
+            ..
+        } = body
+        else {
+            return self.encoder.lose(word, UNKNOWN);
+        };
+        let data = url
+            .strip_prefix("data:")
+            .and_then(|url| url.split_once(";base64,"));
+        let Some((kind, data)) = data else {
+            return self.encoder.lose(word, "a picture is told by its data");
+        };
+        self.close_calls(false);
+        self.close(false);
+        let id = self.next_id(3, "ig");
+        let format = kind.strip_prefix("image/").unwrap_or("png");
+        self.events.image(&id, data, format);
+    }
+
     fn think(&mut self, part: ReasoningPart) {
         let text = part.text.clone().unwrap_or_default();
         let sealed = part.signature.is_some() || part.encrypted.is_some();
@@ -262,7 +297,7 @@ impl ResponseEncoder {
             self.close(false);
             let kind = call.prefix(&self.names);
             let id = self.next_id(2, kind);
-            let spare = format!("call_{}_{}", self.base, self.counts.last().unwrap_or(&0));
+            let spare = format!("call_{}_{}", self.base, self.counts.get(2).unwrap_or(&0));
             call.give_id(spare, &mut self.call_ids);
             self.carry(&mut call);
             call.begin(&mut self.events, id, &self.names);
@@ -287,7 +322,12 @@ impl ResponseEncoder {
         match std::mem::replace(&mut self.open, Open::None) {
             Open::None => {}
             Open::Thought(item) => item.end(&mut self.events, self.origin),
-            Open::Message(item) => item.end(&mut self.events, cut),
+            Open::Message(mut item) => {
+                if item.has_text() {
+                    item.add_logprobs(logprobs::write(&std::mem::take(&mut self.logprobs)));
+                }
+                item.end(&mut self.events, cut);
+            }
         }
     }
 
@@ -319,7 +359,11 @@ impl ResponseEncoder {
         }
         self.close_calls(cut);
         self.close(cut);
-        let counts = self.usage.take().unwrap_or_default();
+        if !std::mem::take(&mut self.logprobs).is_empty() {
+            self.encoder.lose("logprobs", "they are of no words");
+        }
+        let mut counts = self.usage.take().unwrap_or_default();
+        let _ = self.encoder.begin_usage(std::mem::take(&mut counts.extra));
         for (name, value) in [
             ("status", json!(status)),
             ("output", Value::Array(self.events.take_items())),

@@ -7,23 +7,26 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::answer::{decode_usage, incomplete_reason};
-use super::fields::{number, text};
+use super::answer::{
+    BREAK, decode_usage, image_of, incomplete_reason, without_echoes, without_labels,
+};
+use super::fields::{number, take, text};
 use super::item::{decode_citation, decode_item};
 use crate::wire::dialect::EventDecoder;
 use crate::wire::ir::{
     ChatError, ChatRole, ContentDelta, Extra, PartBody, ReasoningPart, StopReason, StreamItem,
-    ToolCall, ToolCallKind,
+    ToolCall, ToolCallKind, logprobs,
 };
 use crate::wire::sse::RawEvent;
-
-/// Between two summaries of the same thought.
-const BREAK: &str = "\n\n";
 
 /// Reads the events of one response.
 #[derive(Debug, Default)]
 pub(in crate::wire::responses) struct ResponseEvents {
+    /// Whether other dialects are to read it, where several messages become one.
+    joins: bool,
     has_role: bool,
+    /// The item that spoke last.
+    spoke: Option<u64>,
     items: BTreeMap<u64, Item>,
     calls: u64,
     ended: bool,
@@ -40,7 +43,23 @@ struct Item {
     refused: usize,
     /// Bytes of its thoughts so far.
     thought: usize,
+    /// Places that its words are from so far.
+    cited: usize,
+    /// Whether it was told how probable its tokens were.
+    weighed: bool,
+    /// Whether it was named as one that has no place elsewhere.
+    named: bool,
     done: bool,
+}
+
+impl ResponseEvents {
+    /// One for other dialects.
+    pub(in crate::wire::responses) fn joining() -> Self {
+        Self {
+            joins: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl EventDecoder for ResponseEvents {
@@ -98,10 +117,14 @@ impl ResponseEvents {
             }
             "response.output_item.added" => self.added(index, fields.get("item")),
             "response.output_item.done" => self.done(index, fields.remove("item")),
-            "response.output_text.delta" => self.say(index, words(&mut fields, "delta")),
+            "response.output_text.delta" => {
+                let tokens = self.weigh(index, &mut fields);
+                let said = self.say(index, words(&mut fields, "delta"));
+                tokens.into_iter().chain(said).collect()
+            }
             "response.output_text.annotation.added" => {
-                let citation = fields.get("annotation").and_then(decode_citation);
-                citation.map(ContentDelta::Citation).into_iter().collect()
+                self.item(index).cited += 1;
+                vec![cited(fields.get("annotation").unwrap_or(&Value::Null))]
             }
             "response.refusal.delta" => self.refuse(index, words(&mut fields, "delta")),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
@@ -117,7 +140,14 @@ impl ResponseEvents {
             "response.custom_tool_call_input.done" => {
                 self.argue_rest(index, &words(&mut fields, "input"))
             }
-            _ => Vec::new(),
+            // What belongs to an item is told by the item.
+            _ if fields.contains_key("output_index") || fields.contains_key("item_id") => {
+                Vec::new()
+            }
+            _ => match kind.strip_prefix("response.") {
+                Some(what) => vec![unknown(what.split('.').next().unwrap_or(what))],
+                None => Vec::new(),
+            },
         };
         EventMeaning::Deltas(deltas)
     }
@@ -126,9 +156,23 @@ impl ResponseEvents {
         self.items.entry(index).or_default()
     }
 
-    fn say(&mut self, index: u64, words: String) -> Vec<ContentDelta> {
+    /// Words; those of another message than the last ones stand apart.
+    fn say(&mut self, index: u64, mut words: String) -> Vec<ContentDelta> {
         self.item(index).said += words.len();
+        if self.joins
+            && !words.is_empty()
+            && self.spoke.replace(index).is_some_and(|last| last != index)
+        {
+            words.insert_str(0, BREAK);
+        }
         filled(words, ContentDelta::Text)
+    }
+
+    /// How probable the tokens are of what an event or a part says.
+    fn weigh(&mut self, index: u64, fields: &mut Extra) -> Option<ContentDelta> {
+        let tokens = take(fields, "logprobs", logprobs::read)?;
+        self.item(index).weighed = true;
+        Some(ContentDelta::Logprobs(tokens))
     }
 
     fn refuse(&mut self, index: u64, words: String) -> Vec<ContentDelta> {
@@ -182,12 +226,11 @@ impl ResponseEvents {
         let kind = match known("type") {
             Some("function_call") => ToolCallKind::Function,
             Some("custom_tool_call") => ToolCallKind::Custom,
-            Some("message" | "reasoning") | None => return Vec::new(),
+            // A picture is there once it is whole.
+            Some("message" | "reasoning" | "image_generation_call") | None => return Vec::new(),
             Some(other) => {
-                return vec![ContentDelta::Unknown {
-                    field: other.to_owned(),
-                    value: Value::Null,
-                }];
+                self.item(index).named = true;
+                return vec![unknown(other)];
             }
         };
         let call = ToolCall {
@@ -228,15 +271,39 @@ impl ResponseEvents {
             said,
             refused,
             thought: told,
+            cited: known,
+            weighed,
+            named,
             ..
         } = *self.item(index);
         let mut deltas = Vec::new();
-        for part in decode_item(item).parts {
+        let item = decode_item(item);
+        for mut part in item.parts {
+            if !weighed {
+                deltas.extend(self.weigh(index, &mut part.extra));
+            }
+            part.extra.remove("logprobs");
+            let places = take(&mut part.extra, "annotations", |all| {
+                all.as_array().cloned()
+            });
+            deltas.extend(rest(part.extra));
             match part.body {
-                PartBody::Text { text, citations } if said == 0 => {
-                    deltas.extend(filled(text, ContentDelta::Text));
-                    deltas.extend(citations.into_iter().map(ContentDelta::Citation));
+                PartBody::Text { text, citations } => {
+                    if said == 0 {
+                        deltas.extend(self.say(index, text));
+                    }
+                    let citations = citations.into_iter().map(ContentDelta::Citation);
+                    let others = places.iter().flatten().map(cited);
+                    deltas.extend(citations.chain(others).skip(known));
                 }
+                PartBody::Unknown { value, .. } => match image_of(&value) {
+                    Some(image) => deltas.push(ContentDelta::Media(image)),
+                    None if named => {}
+                    None => {
+                        let kind = value.get("type").and_then(Value::as_str);
+                        deltas.push(unknown(kind.unwrap_or("output")));
+                    }
+                },
                 PartBody::Refusal(words) if refused == 0 => {
                     deltas.extend(filled(words, ContentDelta::Refusal));
                 }
@@ -254,6 +321,7 @@ impl ResponseEvents {
                 _ => {}
             }
         }
+        deltas.extend(rest(item.extra));
         deltas
     }
 
@@ -289,6 +357,7 @@ impl ResponseEvents {
             candidate: 0,
             reason: reason.unwrap_or(whole),
         });
+        items.extend(about(response));
         items.push(StreamItem::End);
         items
     }
@@ -309,16 +378,56 @@ fn thought(words: String) -> ContentDelta {
     })
 }
 
+/// Something that has no place in the neutral form, by its name.
+fn unknown(field: &str) -> ContentDelta {
+    ContentDelta::Unknown {
+        field: field.to_owned(),
+        value: Value::Null,
+    }
+}
+
+/// What else an item or a part says.
+fn rest(extra: Extra) -> Vec<ContentDelta> {
+    let says = |value: &Value| !value.is_null() && *value != serde_json::json!([]);
+    let more = without_labels(extra).into_iter();
+    more.filter(|(_, value)| says(value))
+        .map(|(name, _)| unknown(&name))
+        .collect()
+}
+
+/// A place that words are from, if it is a page.
+fn cited(annotation: &Value) -> ContentDelta {
+    match decode_citation(annotation) {
+        Some(citation) => ContentDelta::Citation(citation),
+        None => unknown("annotations"),
+    }
+}
+
 fn head(mut fields: Extra) -> Vec<StreamItem> {
     let Some(Value::Object(mut response)) = fields.remove("response") else {
         return Vec::new();
     };
-    vec![StreamItem::Head {
+    let head = StreamItem::Head {
         id: text(&mut response, "id"),
         model: text(&mut response, "model"),
         created: number(&mut response, "created_at"),
         extra: Extra::new(),
-    }]
+    };
+    [head].into_iter().chain(about(response)).collect()
+}
+
+/// What a response says of itself. The queue that was only asked for is not the one that serves it.
+fn about(mut response: Extra) -> Vec<StreamItem> {
+    let tier = text(&mut response, "service_tier").filter(|tier| tier != "auto");
+    let extra = without_echoes(response);
+    let more = (!extra.is_empty()).then_some(StreamItem::Head {
+        id: None,
+        model: None,
+        created: None,
+        extra,
+    });
+    let tier = tier.map(StreamItem::ServiceTier);
+    tier.into_iter().chain(more).collect()
 }
 
 /// An error of its own, or inside of a response.

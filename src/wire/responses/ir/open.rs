@@ -56,6 +56,24 @@ impl ResponseLog {
         self.end_item(index, item);
     }
 
+    /// A picture, as its base64.
+    pub(super) fn image(&mut self, id: &str, data: &str, format: &str) {
+        let item = |status: &str, data: Value| json!({"id": id, "type": "image_generation_call", "status": status, "result": data});
+        let index = self.begin_item(item("in_progress", Value::Null));
+        let place = ItemPlace {
+            id: id.to_owned(),
+            index,
+        };
+        for kind in ["in_progress", "generating", "completed"] {
+            place.say(self, &format!("response.image_generation_call.{kind}"), []);
+        }
+        let mut whole = item("completed", data.into());
+        if let Value::Object(fields) = &mut whole {
+            put(fields, "output_format", Some(format));
+        }
+        self.end_item(index, whole);
+    }
+
     /// All items, by their places.
     pub(super) fn take_items(&mut self) -> Vec<Value> {
         let mut items = std::mem::take(&mut self.items);
@@ -122,6 +140,8 @@ enum Part {
     Text {
         text: String,
         annotations: Vec<Value>,
+        /// Of its tokens.
+        logprobs: Vec<Value>,
     },
     Refusal(String),
 }
@@ -143,8 +163,15 @@ impl MessageItem {
         matches!(self.part, Part::Text { .. })
     }
 
-    /// More words.
-    pub(super) fn say(&mut self, events: &mut ResponseLog, words: &str) {
+    /// How probable tokens were whose words went before.
+    pub(super) fn add_logprobs(&mut self, tokens: Vec<Value>) {
+        if let Part::Text { logprobs, .. } = &mut self.part {
+            logprobs.extend(tokens);
+        }
+    }
+
+    /// More words, and how probable their tokens were.
+    pub(super) fn say(&mut self, events: &mut ResponseLog, words: &str, tokens: Vec<Value>) {
         if !self.has_text() {
             self.end_part(events);
             let part =
@@ -153,13 +180,15 @@ impl MessageItem {
             self.part = Part::Text {
                 text: String::new(),
                 annotations: Vec::new(),
+                logprobs: Vec::new(),
             };
         }
         if let Part::Text { text, .. } = &mut self.part {
             text.push_str(words);
         }
-        let fields = [("delta", words.into()), ("logprobs", json!([]))];
+        let fields = [("delta", words.into()), ("logprobs", tokens.clone().into())];
         self.tell(events, "response.output_text.delta", fields);
+        self.add_logprobs(tokens);
     }
 
     /// More of a refusal.
@@ -178,7 +207,10 @@ impl MessageItem {
 
     /// Where the words so far are from.
     pub(super) fn cite(&mut self, events: &mut ResponseLog, citation: Citation) {
-        let Part::Text { text, annotations } = &mut self.part else {
+        let Part::Text {
+            text, annotations, ..
+        } = &mut self.part
+        else {
             return;
         };
         let end = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
@@ -227,10 +259,17 @@ impl MessageItem {
     fn end_part(&mut self, events: &mut ResponseLog) {
         let part = match std::mem::replace(&mut self.part, Part::None) {
             Part::None => return,
-            Part::Text { text, annotations } => {
-                let fields = [("text", text.as_str().into()), ("logprobs", json!([]))];
+            Part::Text {
+                text,
+                annotations,
+                logprobs,
+            } => {
+                let fields = [
+                    ("text", text.as_str().into()),
+                    ("logprobs", logprobs.clone().into()),
+                ];
                 self.tell(events, "response.output_text.done", fields);
-                json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
+                json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs})
             }
             Part::Refusal(text) => {
                 let fields = [("refusal", text.as_str().into())];

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::answer::image_of;
 use super::item::{INPUT, OTHER, kind};
 use super::request::includes;
 use super::seal::Seal;
@@ -32,6 +33,7 @@ pub(in crate::wire::responses) fn settled(mut request: ChatRequest) -> ChatReque
     let mut all: Vec<ChatMessage> = Vec::with_capacity(items.len() + 1);
     all.extend(instructions(&mut request.extra));
     for item in items {
+        let item = with_image(item);
         if item.role == ChatRole::Other(OTHER.to_owned()) {
             name_unknown(item, &mut request.extra);
             continue;
@@ -141,6 +143,27 @@ fn settle_item(
         _ => true,
     });
     (!item.parts.is_empty()).then_some(item)
+}
+
+/// A picture that the model made is a part of what it said.
+fn with_image(item: ChatMessage) -> ChatMessage {
+    let image = match item.parts.as_slice() {
+        [
+            ContentPart {
+                body: PartBody::Unknown { value, .. },
+                ..
+            },
+        ] => image_of(value),
+        _ => None,
+    };
+    match image {
+        Some(image) => ChatMessage {
+            role: ChatRole::Assistant,
+            parts: vec![ContentPart::new(image)],
+            ..item
+        },
+        None => item,
+    }
 }
 
 /// What a model said in one turn is one message.

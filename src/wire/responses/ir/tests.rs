@@ -466,6 +466,7 @@ fn calls_come_back_under_the_names_that_the_caller_gave_its_tools() {
     };
     let mut answer = ChatAnswer::new("other");
     answer.candidates.push(ChatCandidate {
+        logprobs: Vec::new(),
         index: 0,
         message: ChatMessage {
             role: ChatRole::Assistant,
@@ -505,6 +506,7 @@ fn a_signature_of_a_call_comes_back_to_that_call() {
         ..ToolCall::default()
     };
     answer.candidates.push(ChatCandidate {
+        logprobs: Vec::new(),
         index: 0,
         message: ChatMessage {
             role: ChatRole::Assistant,

@@ -10,9 +10,11 @@ use super::part::encode_part;
 use super::seal::Seal;
 use super::tools::{encode_choice, encode_tool};
 use crate::wire::ir::ids::{LONGEST_CALL_ID, disguise, shorten};
+use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{
-    ChatMessage, ChatRequest, ChatRole, Extra, Losses, PartBody, ReasoningConfig, ReasoningPart,
-    ResponseFormat, SamplingParams, ToolCall, ToolCallKind, ToolDefinition, ToolResult,
+    ChatMessage, ChatRequest, ChatRole, ContentPart, Extra, Losses, PartBody, ReasoningConfig,
+    ReasoningPart, ResponseFormat, SamplingParams, ToolCall, ToolCallKind, ToolDefinition,
+    ToolResult,
 };
 use crate::wire::reasoning::{OffSwitch, off_switch};
 
@@ -87,9 +89,13 @@ pub(in crate::wire::responses) fn encode_request(mut request: ChatRequest) -> (V
         "metadata",
         (!metadata.is_empty()).then_some(metadata),
     );
-    let tier = request.service_tier.map(|tier| match tier.as_str() {
-        "standard_only" => "default".to_owned(),
-        _ => tier,
+    let tier = request.service_tier.and_then(|tier| {
+        let word = match TierWords::OpenAi.asked(&tier) {
+            _ if encoder.same => Some(tier.as_str()),
+            Tier::Word(word) => Some(word),
+            Tier::Usual | Tier::Missing => None,
+        };
+        word.map(str::to_owned)
     });
     put(&mut fields, "service_tier", tier);
     if !encoder.same {
@@ -254,8 +260,9 @@ impl<'e> InputItems<'e> {
             .partition(|part| matches!(part.body, PartBody::ToolResult(_)));
         let is_empty = results.is_empty() && others.is_empty();
         // Results have to follow their calls, whatever the user says beside them.
-        for (at, part) in results.into_iter().chain(others).enumerate() {
+        for (at, mut part) in results.into_iter().chain(others).enumerate() {
             let path = format!("{path}.content[{at}]");
+            self.name_rest(&path, &mut part);
             if !matches!(part.body, PartBody::Reasoning(_)) {
                 self.think(&mut base, &path, &std::mem::take(&mut thoughts));
             }
@@ -273,6 +280,12 @@ impl<'e> InputItems<'e> {
                     self.call(&mut base, call);
                 }
                 PartBody::ToolResult(result) => self.result(&mut base, &path, result),
+                PartBody::Image { .. } | PartBody::Audio { .. } | PartBody::Document { .. }
+                    if !self.encoder.same && role == ChatRole::Assistant =>
+                {
+                    let why = "what the model itself showed";
+                    self.encoder.lose_part(&path, part.body.word(), why);
+                }
                 PartBody::Unknown { value, .. }
                     if self.encoder.same && role == ChatRole::Other(OTHER.to_owned()) =>
                 {
@@ -290,6 +303,18 @@ impl<'e> InputItems<'e> {
             return;
         }
         self.say(&mut base, &role, words);
+    }
+
+    /// What is said of a call or a result has no place in their items.
+    fn name_rest(&mut self, path: &str, part: &mut ContentPart) {
+        let own = matches!(part.body, PartBody::ToolCall(_) | PartBody::ToolResult(_));
+        if self.encoder.same || !own {
+            return;
+        }
+        if part.cache.take().is_some() {
+            self.encoder.lose(format!("{path}.cache_control"), UNKNOWN);
+        }
+        let _ = self.encoder.begin(path, std::mem::take(&mut part.extra));
     }
 
     /// A new item with what is known of it, and its type where that does not stand there.

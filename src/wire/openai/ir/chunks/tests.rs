@@ -79,7 +79,7 @@ proptest! {
     #[test]
     fn any_stream_keeps_to_the_grammar(mut events in any_stream(), wants_usage in any::<bool>()) {
         events.push(vec![StreamItem::End]);
-        let mut encoder = ForeignChunks::new(wants_usage);
+        let mut encoder = ForeignChunks::new(wants_usage, CustomTools::default());
         check(&said(&mut encoder, events), wants_usage);
         prop_assert!(encoder.event(vec![StreamItem::End]).is_empty());
     }
@@ -98,7 +98,7 @@ fn arguments_of_none_become_an_object_and_indexes_count_calls_alone() {
             extra: Extra::new(),
         })
     };
-    let mut encoder = ForeignChunks::new(false);
+    let mut encoder = ForeignChunks::new(false, CustomTools::default());
     let said = said(
         &mut encoder,
         vec![
@@ -132,7 +132,7 @@ fn what_is_signed_comes_in_one_piece_with_its_words_and_its_maker() {
             ..ReasoningPart::default()
         }))
     };
-    let mut encoder = ForeignChunks::new(false);
+    let mut encoder = ForeignChunks::new(false, CustomTools::default());
     let said = said(
         &mut encoder,
         vec![
