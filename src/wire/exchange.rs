@@ -19,9 +19,11 @@ use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{Extra, Loss, Losses, MediaSource, MessageShape, StreamItem};
+use super::item_splice::ItemSplice;
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
+use super::transcript::Transcript;
 use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
@@ -313,6 +315,30 @@ impl Exchange {
             encoder: self
                 .caller
                 .event_encoder(self.operation, doc, self.upstream.id()),
+            splice: None,
+            diverged: false,
+        })
+    }
+
+    /// The translation of the events of an answer that goes on behind what was `sent` of another one; `None` where chunks
+    /// stand by themselves.
+    pub fn resumed(
+        &self,
+        doc: &RequestDoc,
+        sent: &Transcript,
+        splice: ItemSplice,
+    ) -> Option<Translation> {
+        let own = dialects::upstream(self.caller.id()).filter(|_| self.is_identity());
+        let (decoder, origin) = match own {
+            Some(own) => (own.own_event_decoder(), own.id()),
+            None => (self.upstream.event_decoder(), self.upstream.id()),
+        };
+        Some(Translation {
+            head: None,
+            decoder,
+            encoder: sent.resumed(doc, origin)?,
+            splice: Some(splice),
+            diverged: false,
         })
     }
 }
@@ -323,6 +349,9 @@ pub struct Translation {
     head: Option<StreamItem>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
+    /// Where it goes on with another answer.
+    splice: Option<ItemSplice>,
+    diverged: bool,
 }
 
 impl fmt::Debug for Translation {
@@ -345,12 +374,31 @@ impl Translation {
         if let Some(head) = self.head.take() {
             items.insert(0, head);
         }
-        OutgoingEvents::several(self.encoder.event(items))
+        self.written(items)
     }
 
     /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
     pub fn end(&mut self) -> OutgoingEvents {
-        OutgoingEvents::several(self.encoder.event(vec![StreamItem::End]))
+        self.written(vec![StreamItem::End])
+    }
+
+    /// Whether it was to go on with another answer and takes another way: nothing more of it goes out.
+    pub fn is_diverged(&self) -> bool {
+        self.diverged
+    }
+
+    fn written(&mut self, mut items: Vec<StreamItem>) -> OutgoingEvents {
+        if let Some(splice) = &mut self.splice {
+            match splice.items(items).filter(|_| !self.diverged) {
+                Some(new) if !new.is_empty() => items = new,
+                Some(_) => return OutgoingEvents::One(None),
+                None => {
+                    self.diverged = true;
+                    return OutgoingEvents::One(None);
+                }
+            }
+        }
+        OutgoingEvents::several(self.encoder.event(items))
     }
 
     /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.

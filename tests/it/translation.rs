@@ -2,14 +2,14 @@
 
 mod assertions;
 mod case;
-mod dialects;
+pub mod dialects;
 pub mod features;
-mod grammar;
+pub mod grammar;
 mod matrix;
 mod pairs;
 mod paths;
 mod properties;
-mod streams;
+pub mod streams;
 
 use regex::Regex;
 use serde_json::{Map, Value, json};

@@ -43,7 +43,10 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let mut translation = self.exchange.translation(&self.request.doc, &headers);
+        let mut translation = match self.raw {
+            true => None,
+            false => self.exchange.translation(&self.request.doc, &headers),
+        };
         let (mut done, mut quiet) = (false, false);
         loop {
             let Some(event) = next_event(&mut events, &finish, status).await? else {

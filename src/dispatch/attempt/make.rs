@@ -9,9 +9,35 @@ use crate::dispatch::redacted;
 use crate::dispatch::request::{Endpoint, Request};
 use crate::dispatch::unfit;
 use crate::domain::dropped::Dropped;
+use crate::domain::rescue::Prefill;
 use crate::upstream::Transport;
 use crate::wire::exchange::Exchange;
 use crate::wire::request::RequestDoc;
+
+/// What an upstream is asked: the caller's request, or one for the rest of its answer.
+#[derive(Clone, Copy)]
+pub(in crate::dispatch) struct Asked<'a> {
+    /// The body, in the caller's dialect.
+    pub(in crate::dispatch) doc: &'a RequestDoc,
+    /// Where it goes.
+    pub(in crate::dispatch) wire: &'a dyn Transport,
+    /// How it says that its last message is the beginning of the answer, if it is.
+    pub(in crate::dispatch) prefill: Option<Prefill>,
+    /// Whether the events of the answer stay as they come: they go on in the state of those that the caller has.
+    pub(in crate::dispatch) raw: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// The caller's request.
+    pub(in crate::dispatch) fn of(request: &'a Request, endpoint: &'a Endpoint) -> Self {
+        Self {
+            doc: &request.doc,
+            wire: &*endpoint.transport,
+            prefill: None,
+            raw: false,
+        }
+    }
+}
 
 /// Makes the attempt that `lease` allows.
 pub(in crate::dispatch) async fn make(
@@ -20,21 +46,13 @@ pub(in crate::dispatch) async fn make(
     lease: &Lease,
     times: Times<'_>,
 ) -> AttemptResult {
-    make_of(
-        &request.doc,
-        &*endpoint.transport,
-        request,
-        endpoint,
-        lease,
-        times,
-    )
-    .await
+    let asked = Asked::of(request, endpoint);
+    make_of(asked, request, endpoint, lease, times).await
 }
 
 /// Makes it with another body than the caller's, and perhaps at another place of the same provider.
 pub(in crate::dispatch) async fn make_of(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
+    call: Asked<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
@@ -43,8 +61,12 @@ pub(in crate::dispatch) async fn make_of(
     let native = &endpoint.native;
     let asked = (endpoint.dialect, request.operation);
     let mut way = native.way(asked, times.clock.now());
+    if call.prefill.is_some() && endpoint.dialect.conversation() != Some(request.operation) {
+        // Only conversations in the upstream's own form go on from the beginning of an answer.
+        way = way.translated();
+    }
     loop {
-        let made = make_call(doc, wire, request, endpoint, lease, times, way);
+        let made = make_call(call, request, endpoint, lease, times, way);
         let (end, has_custom_tools) = made.await;
         let failure = match &end {
             AttemptResult::Failed(failure, _) => Some(failure),
@@ -59,15 +81,14 @@ pub(in crate::dispatch) async fn make_of(
 
 /// Makes the call in this way, and says whether custom tools were in it.
 async fn make_call(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
+    asked: Asked<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
     way: Way,
 ) -> (AttemptResult, bool) {
-    let made = call_of(doc, request, endpoint, lease, times.tried, way);
+    let made = call_of(asked, request, endpoint, lease, times.tried, way);
     let CallMade {
         exchange,
         call,
@@ -90,7 +111,8 @@ async fn make_call(
     let attempt = Attempt {
         exchange,
         request,
-        wire,
+        wire: asked.wire,
+        raw: asked.raw,
         endpoint,
         lease,
         times,

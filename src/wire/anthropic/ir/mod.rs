@@ -19,6 +19,7 @@ mod message;
 mod part;
 mod request;
 mod schema;
+mod sent;
 mod spoken;
 #[cfg(test)]
 mod tests;
@@ -34,4 +35,5 @@ pub(super) use encoder::MessageEncoder;
 pub(in crate::wire) use part::{input_of, is_answer, says};
 pub(in crate::wire) use request::encode_foreign;
 pub(super) use request::{decode_request, encode_request};
+pub(super) use sent::SentMessage;
 pub(super) use spoken::text_bytes;

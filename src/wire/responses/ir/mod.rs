@@ -15,6 +15,7 @@ mod part;
 mod request;
 mod response;
 mod seal;
+mod sent;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -25,5 +26,6 @@ pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use encoder::ResponseEncoder;
 pub(super) use events::ResponseEvents;
 pub(super) use request::{SPELLING, decode_request};
+pub(super) use sent::SentResponse;
 pub(super) use settle::settled;
 pub(super) use write::encode_request;
