@@ -269,7 +269,9 @@ impl Relay {
                 OutgoingEvents::One(mark.map(|raw| RawEvent { raw }))
             });
             for event in end {
-                self.send_buffer.push(event, self.clock.now());
+                if !self.pass_on(event, self.clock.now()) {
+                    return;
+                }
             }
             return self.complete();
         }
