@@ -137,7 +137,7 @@ impl ActiveStream {
     pub(super) fn used(&self, sent: Option<&Transcript>, counted: u64) -> Usage {
         let mut used = self.usage.unwrap_or_default();
         let new = sent.map(|sent| sent.tokens().saturating_sub(counted) + self.repeats);
-        used.completion_tokens = match self.finish.is_settled() {
+        used.completion_tokens = match self.finish.has_finish_reason() {
             true => used.completion_tokens.or(new),
             false => used.completion_tokens.max(new),
         };

@@ -17,16 +17,15 @@ use crate::wire::transcript::Transcript;
 impl Relay {
     /// Begins the search for another stream. False when there is none to be had.
     pub(super) fn search(&mut self, failure: &Failure) -> bool {
-        let sent = self.send_buffer.sent().filter(|sent| !sent.is_spoiled());
-        // What is complete and then fails needs no other answer, only an honest end.
-        let Some(sent) = sent.filter(|_| !self.is_finished()) else {
+        if let Some(why) = self.why_not() {
+            tracing::debug!(request_id = %self.id, "the stream is not continued: {why}");
+            return false;
+        }
+        let (Some(sent), Some(policy)) = (self.send_buffer.sent(), self.rescue) else {
             return false;
         };
         let (text, tokens) = (sent.text().to_owned(), sent.tokens());
         let is_resumed = sent.is_resumed();
-        let Some(policy) = self.rescue else {
-            return false;
-        };
         let (Some(mut live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
             return false;
         };
@@ -59,6 +58,21 @@ impl Relay {
         let searching = rescue::search(run, policy.mode, next, index, sent, until);
         self.searching = Some(Box::pin(searching));
         true
+    }
+
+    /// Why the answer is not rescued although its target asks for that.
+    fn why_not(&self) -> Option<&'static str> {
+        let run = self.run.as_ref()?;
+        run.state.limits.policy.rescue?;
+        let spoiled = self.send_buffer.sent().is_some_and(Transcript::is_spoiled);
+        if self.rescue.is_none() {
+            Some("the request binds its answer to a form, or asks for more than one text")
+        } else if self.is_finished() {
+            // It needs no other answer, only an honest end.
+            Some("the answer has its finish reason")
+        } else {
+            spoiled.then_some("something else than text was sent")
+        }
     }
 
     /// The search is over.

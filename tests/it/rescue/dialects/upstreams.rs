@@ -7,6 +7,15 @@ use serde_json::{Value, json};
 use crate::support::Behaviour;
 use crate::support::behaviour::{DONE, chunk, error_event, finish, role};
 
+/// What an answer may have beside its text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beside {
+    /// A thought.
+    Thought,
+    /// A call of a tool.
+    Call,
+}
+
 /// The stream of one answer.
 pub struct Script {
     kind: &'static str,
@@ -18,6 +27,12 @@ pub struct Script {
 }
 
 impl Script {
+    /// With this behind its words.
+    pub fn and(mut self, dialect: &str, what: Beside) -> Self {
+        self.words.push(beside(dialect, what));
+        self
+    }
+
     /// All of it.
     pub fn whole(self) -> Behaviour {
         let parts = [self.opening, self.words, self.end].concat();
@@ -62,6 +77,84 @@ fn data(value: &Value) -> Vec<u8> {
 fn named(kind: &str, mut value: Value) -> Vec<u8> {
     value["type"] = kind.into();
     format!("event: {kind}\ndata: {value}\n\n").into_bytes()
+}
+
+/// A thought or a call behind the first text.
+fn beside(dialect: &str, what: Beside) -> Vec<u8> {
+    let thinks = what == Beside::Thought;
+    match dialect {
+        "openai" => {
+            let call = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+            let delta = match thinks {
+                true => json!({"reasoning_content": "hm"}),
+                false => json!({"tool_calls": [call]}),
+            };
+            data(&json!({
+                "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "upstream-model",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": null}],
+            }))
+        }
+        "anthropic" => {
+            let (block, delta) = match thinks {
+                true => (
+                    json!({"type": "thinking", "thinking": "", "signature": ""}),
+                    json!({"type": "thinking_delta", "thinking": "hm"}),
+                ),
+                false => (
+                    json!({"type": "tool_use", "id": "c", "name": "f", "input": {}}),
+                    json!({"type": "input_json_delta", "partial_json": "{}"}),
+                ),
+            };
+            let begin = json!({"index": 1, "content_block": block});
+            [
+                named("content_block_stop", json!({"index": 0})),
+                named("content_block_start", begin),
+                named("content_block_delta", json!({"index": 1, "delta": delta})),
+            ]
+            .concat()
+        }
+        "gemini" => {
+            let part = match thinks {
+                true => json!({"text": "hm", "thought": true}),
+                false => json!({"functionCall": {"name": "f", "args": {}}}),
+            };
+            let content = json!({"role": "model", "parts": [part]});
+            data(&json!({"candidates": [{"content": content, "index": 0}], "responseId": "r1"}))
+        }
+        "responses" => {
+            let item = match thinks {
+                true => json!({"id": "i2", "type": "reasoning", "summary": []}),
+                false => {
+                    json!({"id": "i2", "type": "function_call", "call_id": "c", "name": "f", "arguments": ""})
+                }
+            };
+            let delta = match thinks {
+                true => "response.reasoning_summary_text.delta",
+                false => "response.function_call_arguments.delta",
+            };
+            let begin = json!({"output_index": 1, "item": item, "sequence_number": 50});
+            let more =
+                json!({"output_index": 1, "item_id": "i2", "delta": "{}", "sequence_number": 51});
+            [
+                named("response.output_item.added", begin),
+                named(delta, more),
+            ]
+            .concat()
+        }
+        _ => {
+            let (name, payload) = match thinks {
+                true => (
+                    "contentBlockDelta",
+                    json!({"contentBlockIndex": 1, "delta": {"reasoningContent": {"text": "hm"}}}),
+                ),
+                false => (
+                    "contentBlockStart",
+                    json!({"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "c", "name": "f"}}}),
+                ),
+            };
+            frame("event", name, &payload)
+        }
+    }
 }
 
 fn openai(words: &[&str]) -> Script {
