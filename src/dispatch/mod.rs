@@ -10,6 +10,7 @@ mod attempt;
 #[cfg(test)]
 mod bench;
 mod body;
+mod call_body;
 mod call_headers;
 mod counting;
 mod drain;

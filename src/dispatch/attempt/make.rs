@@ -3,41 +3,14 @@
 
 use super::{Attempt, AttemptResult, Early, FullResponse, Times};
 use crate::actors::lease::Lease;
+use crate::dispatch::call_body::CallBody;
 use crate::dispatch::call_headers::{CallMade, call_of};
 use crate::dispatch::native::Way;
 use crate::dispatch::redacted;
 use crate::dispatch::request::{Endpoint, Request};
 use crate::dispatch::unfit;
 use crate::domain::dropped::Dropped;
-use crate::domain::rescue::Prefill;
-use crate::upstream::Transport;
 use crate::wire::exchange::Exchange;
-use crate::wire::request::RequestDoc;
-
-/// What an upstream is asked: the caller's request, or one for the rest of its answer.
-#[derive(Clone, Copy)]
-pub(in crate::dispatch) struct Asked<'a> {
-    /// The body, in the caller's dialect.
-    pub(in crate::dispatch) doc: &'a RequestDoc,
-    /// Where it goes.
-    pub(in crate::dispatch) wire: &'a dyn Transport,
-    /// How it says that its last message is the beginning of the answer, if it is.
-    pub(in crate::dispatch) prefill: Option<Prefill>,
-    /// Whether the events of the answer stay as they come: they go on in the state of those that the caller has.
-    pub(in crate::dispatch) raw: bool,
-}
-
-impl<'a> Asked<'a> {
-    /// The caller's request.
-    pub(in crate::dispatch) fn of(request: &'a Request, endpoint: &'a Endpoint) -> Self {
-        Self {
-            doc: &request.doc,
-            wire: &*endpoint.transport,
-            prefill: None,
-            raw: false,
-        }
-    }
-}
 
 /// Makes the attempt that `lease` allows.
 pub(in crate::dispatch) async fn make(
@@ -46,13 +19,13 @@ pub(in crate::dispatch) async fn make(
     lease: &Lease,
     times: Times<'_>,
 ) -> AttemptResult {
-    let asked = Asked::of(request, endpoint);
+    let asked = CallBody::of(request, endpoint);
     make_of(asked, request, endpoint, lease, times).await
 }
 
 /// Makes it with another body than the caller's, and perhaps at another place of the same provider.
 pub(in crate::dispatch) async fn make_of(
-    call: Asked<'_>,
+    call: CallBody<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
@@ -81,7 +54,7 @@ pub(in crate::dispatch) async fn make_of(
 
 /// Makes the call in this way, and says whether custom tools were in it.
 async fn make_call(
-    asked: Asked<'_>,
+    asked: CallBody<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,

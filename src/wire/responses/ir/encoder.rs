@@ -9,8 +9,8 @@ use serde_json::{Map, Number, Value, json};
 use super::call::{CallItem, carrier_of};
 use super::fields::{Encoder, UNKNOWN, encoder};
 use super::open::{MessageItem, ResponseLog, ThoughtItem};
+use super::place::SentPlace;
 use super::response::{ending, skeleton, usage};
-use super::sent::SentResponse;
 use super::tools::ToolNames;
 use crate::wire::dialect::EventEncoder;
 use crate::wire::ir::{
@@ -78,7 +78,7 @@ impl ResponseEncoder {
     }
 
     /// The same behind what went out already.
-    pub(super) fn resumed(mut self, sent: &SentResponse) -> Self {
+    pub(super) fn resumed(mut self, sent: &SentPlace) -> Self {
         if let Some(response) = &sent.response {
             let id = response.get("id").and_then(Value::as_str);
             self.base = base_of(id.unwrap_or_default());

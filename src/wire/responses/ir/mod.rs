@@ -12,6 +12,7 @@ mod fields;
 mod item;
 mod open;
 mod part;
+mod place;
 mod request;
 mod response;
 mod seal;

@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use super::fields::put;
+use super::place::SentItem;
 use super::seal::Seal;
-use super::sent::SentItem;
 use crate::wire::ir::{Citation, ReasoningPart};
 use crate::wire::sse::named_event;
 
