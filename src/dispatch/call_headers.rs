@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::borrow::Cow;
 
-use super::call_body::CallBody;
+use super::asked_call::AskedCall;
 use super::native::Way;
 use super::open_attempt::OpenAttempt;
 use super::payload::Payload;
@@ -32,7 +32,7 @@ pub(super) struct CallMade {
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
 pub(super) fn call_of(
-    asked: CallBody<'_>,
+    asked: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,

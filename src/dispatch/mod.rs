@@ -6,11 +6,11 @@ mod active_stream;
 mod admission;
 mod affinity_choice;
 mod answer;
+mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;
 mod body;
-mod call_body;
 mod call_headers;
 mod counting;
 mod drain;

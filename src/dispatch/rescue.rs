@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asked_call::AskedCall;
 use super::attempt::{self, AttemptResult, StreamStarted, Times};
-use super::call_body::CallBody;
 use super::open_attempt::{OpenAttempt, settle, settlement};
 use super::request::{Endpoint, Request};
 use super::request_run::RequestRun;
@@ -188,15 +188,15 @@ impl StreamSearch<'_> {
         };
         let raw = self.sent.is_resumed;
         let asked = match &continued {
-            Some((doc, prefill)) => CallBody {
+            Some((doc, prefill)) => AskedCall {
                 doc,
                 wire: &**prefill.transport.as_ref().unwrap_or(&endpoint.transport),
                 prefill: Some(prefill.form),
                 raw,
             },
-            None => CallBody {
+            None => AskedCall {
                 raw,
-                ..CallBody::of(request, endpoint)
+                ..AskedCall::of(request, endpoint)
             },
         };
         let end = attempt::make::make_of(asked, request, endpoint, &lease, times).await;

@@ -3,7 +3,7 @@
 
 use super::{Attempt, AttemptResult, Early, FullResponse, Times};
 use crate::actors::lease::Lease;
-use crate::dispatch::call_body::CallBody;
+use crate::dispatch::asked_call::AskedCall;
 use crate::dispatch::call_headers::{CallMade, call_of};
 use crate::dispatch::native::Way;
 use crate::dispatch::redacted;
@@ -19,13 +19,13 @@ pub(in crate::dispatch) async fn make(
     lease: &Lease,
     times: Times<'_>,
 ) -> AttemptResult {
-    let asked = CallBody::of(request, endpoint);
+    let asked = AskedCall::of(request, endpoint);
     make_of(asked, request, endpoint, lease, times).await
 }
 
 /// Makes it with another body than the caller's, and perhaps at another place of the same provider.
 pub(in crate::dispatch) async fn make_of(
-    call: CallBody<'_>,
+    call: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
@@ -54,7 +54,7 @@ pub(in crate::dispatch) async fn make_of(
 
 /// Makes the call in this way, and says whether custom tools were in it.
 async fn make_call(
-    asked: CallBody<'_>,
+    asked: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,

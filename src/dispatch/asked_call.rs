@@ -7,7 +7,7 @@ use crate::wire::request::RequestDoc;
 
 /// What an upstream is asked: the caller's request, or one for the rest of its answer.
 #[derive(Clone, Copy)]
-pub(super) struct CallBody<'a> {
+pub(super) struct AskedCall<'a> {
     /// The body, in the caller's dialect.
     pub(super) doc: &'a RequestDoc,
     /// Where it goes.
@@ -18,7 +18,7 @@ pub(super) struct CallBody<'a> {
     pub(super) raw: bool,
 }
 
-impl<'a> CallBody<'a> {
+impl<'a> AskedCall<'a> {
     /// The caller's request.
     pub(super) fn of(request: &'a Request, endpoint: &'a Endpoint) -> Self {
         Self {
