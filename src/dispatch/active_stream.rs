@@ -24,7 +24,9 @@ use crate::domain::usage::Usage;
 use crate::wire::exchange::{Exchange, OutgoingEvents, Translation};
 use crate::wire::headers::ends_with_connection;
 use crate::wire::inspection::StreamEvent;
+use crate::wire::item_splice::ItemSplice;
 use crate::wire::redact::Redactor;
+use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
 
@@ -114,17 +116,31 @@ impl ActiveStream {
         }
     }
 
+    /// Its events, which are as they came, go on behind what was `sent` of another answer.
+    pub(super) fn resume(&mut self, doc: &RequestDoc, sent: &Transcript, splice: ItemSplice) {
+        self.translation = self.exchange.resumed(doc, sent, splice);
+    }
+
+    /// Whether it was to go on with another answer and takes another way.
+    pub(super) fn is_diverged(&self) -> bool {
+        let translation = self.translation.as_ref();
+        translation.is_some_and(Translation::is_diverged)
+    }
+
     /// The end of its answer in the caller's dialect, where its events are translated and did not tell it.
     pub(super) fn translated_end(&mut self) -> Option<OutgoingEvents> {
         self.translation.as_mut().map(Translation::end)
     }
 
-    /// What it used. Most that break off did not say: what it added to the `counted` tokens that were sent before it,
-    /// or repeated of them, was not for free.
+    /// What it used. Most that break off did not say, or said it of their beginning: what it added to the `counted` tokens
+    /// that were sent before it, or repeated of them, was not for free.
     pub(super) fn used(&self, sent: Option<&Transcript>, counted: u64) -> Usage {
         let mut used = self.usage.unwrap_or_default();
-        let new = sent.map(|sent| sent.tokens().saturating_sub(counted));
-        used.completion_tokens = used.completion_tokens.or(new.map(|new| new + self.repeats));
+        let new = sent.map(|sent| sent.tokens().saturating_sub(counted) + self.repeats);
+        used.completion_tokens = match self.finish.has_finish_reason() {
+            true => used.completion_tokens.or(new),
+            false => used.completion_tokens.max(new),
+        };
         used
     }
 

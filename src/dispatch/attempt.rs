@@ -124,6 +124,8 @@ struct Attempt<'a> {
     exchange: Exchange,
     request: &'a Request,
     wire: &'a dyn Transport,
+    /// Whether the events of its answer stay as they come.
+    raw: bool,
     endpoint: &'a Endpoint,
     lease: &'a Lease,
     times: Times<'a>,

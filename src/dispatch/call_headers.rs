@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::borrow::Cow;
 
+use super::asked_call::AskedCall;
 use super::native::Way;
 use super::open_attempt::OpenAttempt;
 use super::payload::Payload;
@@ -13,7 +14,6 @@ use crate::upstream::UpstreamRequest;
 use crate::wire::auth::{self, AuthScheme};
 use crate::wire::encoding::takes_gzip;
 use crate::wire::exchange::Exchange;
-use crate::wire::request::RequestDoc;
 use crate::wire::unfit::Unfit;
 use crate::wire::{headers, trace_context};
 
@@ -27,12 +27,12 @@ pub(super) struct CallMade {
     pub(super) has_custom_tools: bool,
 }
 
-/// Makes the call to this upstream for `doc`, in this way, and how its answer is translated back.
+/// Makes the call to this upstream for what is `asked`, in this way, and how its answer is translated back.
 ///
 /// # Errors
 /// The provider's API has nothing of the kind, or the request cannot be said in it.
 pub(super) fn call_of(
-    doc: &RequestDoc,
+    asked: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
@@ -53,19 +53,23 @@ pub(super) fn call_of(
     }
     let model = lease.upstream().model.as_str();
     let rejects = request.unsupported.unwrap_or(endpoint.unsupported) == Unsupported::Reject;
-    let outgoing = exchange.outgoing(doc, model, &endpoint.params, rejects)?;
+    let outgoing = exchange.outgoing(asked.doc, model, &endpoint.params, rejects)?;
     if !outgoing.dropped.is_empty() {
         let (upstream, fields) = (lease.upstream(), &outgoing.dropped);
         tracing::debug!(request_id = %request.id, %upstream, %fields, "fields of the request were left out");
     }
     let path = with_query_key(outgoing.path, endpoint, lease);
+    let body = match asked.prefill {
+        Some(form) => dialect.marked(outgoing.body, form),
+        None => outgoing.body,
+    };
     let call = UpstreamRequest {
         method: Method::POST,
         passed: false,
         path,
         model: lease.upstream().model.clone(),
         headers: call_headers(request, endpoint, lease, tried),
-        body: outgoing.body.into(),
+        body: body.into(),
         signing: None,
     };
     let mut dropped = request.left_out.clone();

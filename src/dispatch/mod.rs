@@ -6,6 +6,7 @@ mod active_stream;
 mod admission;
 mod affinity_choice;
 mod answer;
+mod asked_call;
 mod attempt;
 #[cfg(test)]
 mod bench;

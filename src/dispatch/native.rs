@@ -28,6 +28,16 @@ pub(super) enum Way {
     Plain,
 }
 
+impl Way {
+    /// The same, translated.
+    pub(super) fn translated(self) -> Self {
+        match self {
+            Self::Native | Self::Translated => Self::Translated,
+            Self::NativePlain | Self::Plain => Self::Plain,
+        }
+    }
+}
+
 /// What is known of one provider. A memory aid: whoever forgets it asks once more.
 #[derive(Debug, Default)]
 pub struct NativeOperations {

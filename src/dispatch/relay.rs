@@ -20,10 +20,9 @@ use super::drain::drain;
 use super::events::{StreamFault, unspoken};
 use super::request_run::RequestRun;
 use super::request_trace::RequestEnd;
-use super::rescue::{self, ContinuationKind, FoundStream, Searched, SentAnswer};
+use super::rescue::{self, Searched};
 use super::send_buffer::SendBuffer;
 use super::stream_abort::{Own, StreamAbort};
-use crate::domain::attempts::Next;
 use crate::domain::dialect::Operation;
 use crate::domain::finish::FinishCriteria;
 use crate::domain::outcome::{Class, Failure, Retry};
@@ -106,6 +105,7 @@ impl Relay {
         let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
+            .reading(rescue.and_then(|_| caller.sent_events()))
             .whole(request.fetched)
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
@@ -254,108 +254,6 @@ impl Relay {
         self.close(failure, RequestEnd::Cut(first.code), Some(event));
     }
 
-    /// Begins the search for another stream. False when there is none to be had.
-    fn search(&mut self, failure: &Failure) -> bool {
-        let sent = self.send_buffer.sent().filter(|sent| !sent.is_spoiled());
-        // What is complete and then fails needs no other answer, only an honest end.
-        let Some(sent) = sent.filter(|_| !self.is_finished()) else {
-            return false;
-        };
-        let (text, tokens) = (sent.text().to_owned(), sent.tokens());
-        let Some(policy) = self.rescue else {
-            return false;
-        };
-        let (Some(mut live), Some(mut run)) = (self.stream.take(), self.run.take()) else {
-            return false;
-        };
-        let now = self.clock.now();
-        let (index, record) = (live.index(), live.record(failure, now));
-        // The wait for the first content is over: from here on the answer as a whole has its time.
-        let attempts = &mut run.state.attempts;
-        attempts.deadline = self.terms.deadline;
-        let (counts, next) = attempts.failed(index, record, failure, fastrand::f64(), now);
-        let said = live.usage.unwrap_or_default();
-        let used = live.used(self.send_buffer.sent(), self.counted);
-        let rest = live.settle(failure, counts);
-        if std::mem::take(&mut self.drains) {
-            drain(rest);
-        }
-        if !matches!(next, Next::Ask(_)) {
-            self.before = self.before.plus(said);
-            self.run = Some(run);
-            return false;
-        }
-        self.before = self.before.plus(used);
-        self.counted = tokens;
-        self.send_buffer.set_aside();
-        let sent = SentAnswer { text, tokens };
-        let until = self.patience();
-        let searching = rescue::search(run, policy.mode, next, index, sent, until);
-        self.searching = Some(Box::pin(searching));
-        true
-    }
-
-    /// The search is over.
-    fn searched(&mut self, searched: Searched) {
-        self.run = Some(searched.run);
-        match (searched.found, self.first_cut.clone()) {
-            (Some(found), _) => self.go_on(found),
-            (None, Some(first)) => self.end_cut(&first.failure(), &first),
-            // There is no search without a cut.
-            (None, None) => self.send_buffer.finish(None),
-        }
-    }
-
-    /// Another stream goes on with the answer.
-    fn go_on(&mut self, found: FoundStream) {
-        let now = self.clock.now();
-        let FoundStream {
-            started: begun,
-            lease,
-            open_attempt: tried,
-            endpoint,
-            how,
-        } = found;
-        let (mut live, _) = ActiveStream::new(begun, lease, &tried, endpoint, now);
-        let sent = self.send_buffer.sent().filter(|sent| !sent.is_empty());
-        if let (ContinuationKind::Restarted, Some(sent)) = (how, sent) {
-            live.repeats = sent.tokens();
-        }
-        self.splice = sent.map(|sent| match how {
-            ContinuationKind::Restarted => Splice::restarted(sent, self.before),
-            ContinuationKind::Continued { echoed } => Splice::continued(sent, self.before, echoed),
-        });
-        let (held, done) = (std::mem::take(&mut live.held), live.done);
-        self.stream = Some(live);
-        self.drains = done;
-        // They were looked at before, and are in the caller's dialect.
-        for raw in held {
-            if self.stream.is_some() {
-                self.pass_on(RawEvent { raw }, now);
-            }
-        }
-        if done && self.stream.is_some() {
-            return self.complete();
-        }
-        self.arm();
-    }
-
-    /// The stream that was to continue the answer differs from it.
-    fn diverged(&mut self) {
-        if let (Some(mut live), Some(run)) = (self.stream.take(), &mut self.run) {
-            // No upstream is to blame: two answers are rarely alike.
-            let other = Failure::new(Class::Cancelled, "its answer is another one");
-            let record = live.record(&other, self.clock.now());
-            run.state.attempts.ended(record);
-            self.before = self.before.plus(live.usage.unwrap_or_default());
-            live.settle(&other, false);
-        }
-        tracing::debug!(request_id = %self.id, "the second answer is another one: the stream ends");
-        let first = self.first_cut.clone().unwrap_or_else(StreamAbort::lost);
-        let other = Failure::new(Class::Cancelled, first.failure().detail);
-        self.end_cut(&other, &first);
-    }
-
     /// The upstream closed the stream.
     fn ended(&mut self) {
         let live = self.stream.as_ref();
@@ -363,12 +261,17 @@ impl Relay {
             // The end mark is missing, but the answer is whole: say so in its place.
             let live = self.stream.as_mut();
             let end = live.and_then(ActiveStream::translated_end);
+            if self.stream.as_ref().is_some_and(ActiveStream::is_diverged) {
+                return self.diverged();
+            }
             let end = end.unwrap_or_else(|| {
                 let mark = self.caller.end_mark(self.operation);
                 OutgoingEvents::One(mark.map(|raw| RawEvent { raw }))
             });
             for event in end {
-                self.send_buffer.push(event, self.clock.now());
+                if !self.pass_on(event, self.clock.now()) {
+                    return;
+                }
             }
             return self.complete();
         }
@@ -467,7 +370,11 @@ impl Relay {
         }
         // What goes out: translated, and of a rescued answer only what is new.
         let was_empty = self.send_buffer.due().is_none();
-        for event in live.outgoing(unspoken(event, &said)) {
+        let events = live.outgoing(unspoken(event, &said));
+        if live.is_diverged() {
+            return self.diverged();
+        }
+        for event in events {
             if !self.pass_on(event, now) {
                 return;
             }
@@ -496,5 +403,6 @@ impl Drop for Relay {
 }
 
 mod flow;
+mod rescued;
 #[cfg(test)]
 mod tests;

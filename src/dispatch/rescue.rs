@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asked_call::AskedCall;
 use super::attempt::{self, AttemptResult, StreamStarted, Times};
 use super::open_attempt::{OpenAttempt, settle, settlement};
-use super::request::{Continuation, Endpoint};
+use super::request::{Endpoint, Request};
 use super::request_run::RequestRun;
 use crate::actors::lease::Lease;
 use crate::domain::attempt_record::{AttemptReason, AttemptRecord};
@@ -21,8 +22,10 @@ use crate::wire::request::RequestDoc;
 /// What the caller has.
 pub(super) struct SentAnswer {
     pub(super) text: String,
-    /// The estimated tokens of the request.
+    /// About how many tokens the text has.
     pub(super) tokens: u64,
+    /// Whether another stream must be written into the state of the first one.
+    pub(super) is_resumed: bool,
 }
 
 /// How a stream that was found goes on.
@@ -57,13 +60,12 @@ pub(super) fn policy(run: &RequestRun) -> Option<RescuePolicy> {
     let policy = run.state.limits.policy.rescue?;
     let request = &run.context.request;
     // With what the configuration fills in: that may bind the answer too.
-    let plain = |endpoint: &Arc<Endpoint>| {
-        let filled = RequestDoc::parse(request.doc.rewritten("m", &endpoint.params));
-        filled.is_ok_and(|doc| endpoint.dialect.may_be_rescued(request.operation, &doc))
-    };
     let chain = &run.context.chain;
     let mut endpoints = (0..chain.upstreams.len()).filter_map(|index| run.context.endpoint(index));
-    let may = endpoints.all(plain);
+    let may = request
+        .caller()
+        .may_be_rescued(request.operation, &request.doc)
+        && endpoints.all(|endpoint| endpoint.dialect.leaves_plain(&endpoint.params));
     may.then_some(policy)
 }
 
@@ -160,7 +162,8 @@ impl StreamSearch<'_> {
         let prefill = endpoint.prefill.as_ref().filter(|_| self.may_continue);
         let continued = prefill.and_then(|prefill| {
             let model = lease.upstream().model.as_str();
-            continued(endpoint, &request.doc, model, &self.sent, prefill)
+            let doc = continued(endpoint, request, model, &self.sent)?;
+            Some((doc, prefill))
         });
         // Where no continuation can be asked for, the request starts again.
         let (how, why) = match &continued {
@@ -183,14 +186,20 @@ impl StreamSearch<'_> {
             buffers: &context.dispatch.buffers,
             first_token: state.limits.first_token(request, endpoint, &lease),
         };
-        let (doc, wire) = match &continued {
-            Some((doc, prefill)) => (
+        let raw = self.sent.is_resumed;
+        let asked = match &continued {
+            Some((doc, prefill)) => AskedCall {
                 doc,
-                prefill.transport.as_ref().unwrap_or(&endpoint.transport),
-            ),
-            None => (&request.doc, &endpoint.transport),
+                wire: &**prefill.transport.as_ref().unwrap_or(&endpoint.transport),
+                prefill: Some(prefill.form),
+                raw,
+            },
+            None => AskedCall {
+                raw,
+                ..AskedCall::of(request, endpoint)
+            },
         };
-        let end = attempt::make::make_of(doc, &**wire, request, endpoint, &lease, times).await;
+        let end = attempt::make::make_of(asked, request, endpoint, &lease, times).await;
         state.under_way([]);
         (lease, tried, how, end)
     }
@@ -284,15 +293,15 @@ impl StreamSearch<'_> {
 }
 
 /// The request for the rest of the answer; `None` when it cannot be expressed.
-fn continued<'e>(
+fn continued(
     endpoint: &Endpoint,
-    doc: &RequestDoc,
+    request: &Request,
     model: &str,
     sent: &SentAnswer,
-    prefill: &'e Continuation,
-) -> Option<(RequestDoc, &'e Continuation)> {
-    let doc = endpoint
-        .dialect
-        .continued(doc, model, &sent.text, sent.tokens, prefill.form)?;
-    Some((doc, prefill))
+) -> Option<RequestDoc> {
+    if !endpoint.dialect.takes_prefill(model, &sent.text) {
+        return None;
+    }
+    let caller = request.caller();
+    caller.continued(request.operation, &request.doc, &sent.text, sent.tokens)
 }

@@ -11,6 +11,7 @@ use super::reservation::{OpenReservation, SentBytes};
 use crate::domain::time::Time;
 use crate::runtime::buffers::{Buffered, Buffers};
 use crate::wire::content::Spoken;
+use crate::wire::dialect::SentEvents;
 use crate::wire::progress::Progress;
 use crate::wire::sse::RawEvent;
 use crate::wire::transcript::Transcript;
@@ -62,6 +63,14 @@ impl SendBuffer {
     /// Counts what is held back in `buffers`.
     pub(super) fn counted_in(mut self, buffers: &Buffers) -> Self {
         self.counted = (!self.hold.is_zero()).then(|| buffers.count(0));
+        self
+    }
+
+    /// What the caller has is read by these events' own reader, where it is kept.
+    pub(super) fn reading(mut self, events: Option<Box<dyn SentEvents>>) -> Self {
+        if let Some(sent) = &mut self.sent {
+            *sent = Transcript::of(events);
+        }
         self
     }
 

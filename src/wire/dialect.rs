@@ -112,19 +112,20 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether another attempt may continue an answer to this request.
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool;
+    /// Whether `model` goes on from an answer that begins with `sent`, when that is the last message of the conversation.
+    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+        false
+    }
 
-    /// The request, in the caller's dialect, that asks `model` to continue an answer after `sent`, which took about `spent`
-    /// tokens. `None` when it cannot be expressed.
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc>;
+    /// The body of a call whose last message is the beginning of the answer, with what says so in this form.
+    fn marked(&self, body: Bytes, _form: Prefill) -> Bytes {
+        body
+    }
+
+    /// Whether answers stay plain text, one to each request, with these `params` filled in.
+    fn leaves_plain(&self, _params: &Map<String, Value>) -> bool {
+        true
+    }
 
     /// The operation of its own by which a conversation in the neutral form is asked for. `None` where it takes none:
     /// then the four below are not used.
@@ -242,6 +243,15 @@ pub trait EventEncoder: Send {
     fn losses(&mut self) -> Losses;
 }
 
+/// Reads what went out of one streamed answer, as far as another stream can go on from there.
+pub trait SentEvents: fmt::Debug + Send {
+    /// What an event says that went out; `None` when nothing can go on behind it.
+    fn note(&mut self, event: &RawEvent) -> Option<Vec<StreamItem>>;
+
+    /// Writes on from there, to the request `doc`, what is read from the dialect of the name `origin`.
+    fn resumed(&self, doc: &RequestDoc, origin: &'static str) -> Box<dyn EventEncoder>;
+}
+
 impl PartialEq for dyn UpstreamDialect {
     fn eq(&self, other: &Self) -> bool {
         self.id() == other.id()
@@ -303,6 +313,29 @@ pub trait CallerDialect: fmt::Debug + Send + Sync {
 
     /// Whether an event that ends a stream must repeat what the caller has of it.
     fn repeats_progress(&self, operation: Operation) -> bool;
+
+    /// Whether another attempt may continue a streamed answer to this request: one of plain text, bound to no form.
+    fn may_be_rescued(&self, _operation: Operation, _doc: &RequestDoc) -> bool {
+        false
+    }
+
+    /// The request for the rest of an answer of which `sent` is there, which took about `spent` tokens. `None` when it cannot
+    /// be expressed: the conversation ends with the beginning of an answer already, or is none.
+    fn continued(
+        &self,
+        _operation: Operation,
+        _doc: &RequestDoc,
+        _sent: &str,
+        _spent: u64,
+    ) -> Option<RequestDoc> {
+        None
+    }
+
+    /// What reads the events that go out, where another stream must go on in their state; `None` where each event stands by
+    /// itself, as the chunks of chat completions do.
+    fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
+        None
+    }
 
     /// What marks the end of a whole stream, where the operation has such a mark.
     fn end_mark(&self, operation: Operation) -> Option<Bytes>;

@@ -19,9 +19,11 @@ use super::error_body::ErrorBody;
 use super::error_doc::{Doc, ErrorField};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{Extra, Loss, Losses, MediaSource, MessageShape, StreamItem};
+use super::item_splice::ItemSplice;
 use super::request::RequestDoc;
 use super::spelling;
 use super::sse::{EventSplitter, RawEvent};
+use super::transcript::Transcript;
 use super::unfit::Unfit;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
@@ -320,13 +322,40 @@ impl Exchange {
             let id = self.upstream.answer_id(headers);
             let model = id.as_ref().and(doc.model()).map(Cow::into_owned);
             Translation {
-                head: Some((id, model)),
-                now: seconds(now),
+                head: Some(AnswerHead {
+                    id,
+                    model,
+                    now: seconds(now),
+                }),
                 decoder: self.upstream.event_decoder(),
                 encoder: self
                     .caller
                     .event_encoder(self.operation, doc, self.upstream.id()),
+                splice: None,
+                diverged: false,
             }
+        })
+    }
+
+    /// The translation of the events of an answer that goes on behind what was `sent` of another one; `None` where chunks
+    /// stand by themselves.
+    pub fn resumed(
+        &self,
+        doc: &RequestDoc,
+        sent: &Transcript,
+        splice: ItemSplice,
+    ) -> Option<Translation> {
+        let own = dialects::upstream(self.caller.id()).filter(|_| self.is_identity());
+        let (decoder, origin) = match own {
+            Some(own) => (own.own_event_decoder(), own.id()),
+            None => (self.upstream.event_decoder(), self.upstream.id()),
+        };
+        Some(Translation {
+            head: None,
+            decoder,
+            encoder: sent.resumed(doc, origin)?,
+            splice: Some(splice),
+            diverged: false,
         })
     }
 }
@@ -337,14 +366,47 @@ fn seconds(now: SystemTime) -> Number {
     since.unwrap_or_default().as_secs().into()
 }
 
-/// Turns the events of one streamed answer into those of its caller's dialect.
-pub struct Translation {
-    /// The id and the model, where they are known before the answer's first event, which takes them.
-    head: Option<(Option<String>, Option<String>)>,
+/// What is known of an answer before its first event.
+struct AnswerHead {
+    id: Option<String>,
+    model: Option<String>,
     /// The time of an answer that does not tell its own.
     now: Number,
+}
+
+impl AnswerHead {
+    /// Tells what is known of the answer with its first event, and the time if the event does not.
+    fn begin(self, items: &mut Vec<StreamItem>) {
+        let Self { id, model, now } = self;
+        let told = items.iter_mut().find_map(|item| match item {
+            StreamItem::Head { created, .. } => Some(created),
+            _ => None,
+        });
+        let is_told = told.is_some();
+        if let Some(created) = told {
+            created.get_or_insert_with(|| now.clone());
+        }
+        if id.is_some() || !is_told {
+            let head = StreamItem::Head {
+                id,
+                model,
+                created: (!is_told).then_some(now),
+                extra: Extra::new(),
+            };
+            items.insert(0, head);
+        }
+    }
+}
+
+/// Turns the events of one streamed answer into those of its caller's dialect.
+pub struct Translation {
+    /// What is told with the answer's first event.
+    head: Option<AnswerHead>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
+    /// Where it goes on with another answer.
+    splice: Option<ItemSplice>,
+    diverged: bool,
 }
 
 impl fmt::Debug for Translation {
@@ -364,36 +426,34 @@ impl Translation {
         if items.is_empty() {
             return OutgoingEvents::One(None);
         }
-        if let Some((id, model)) = self.head.take() {
-            self.begin(&mut items, id, model);
+        if let Some(head) = self.head.take() {
+            head.begin(&mut items);
         }
-        OutgoingEvents::several(self.encoder.event(items))
-    }
-
-    /// Tells what is known of the answer with its first event, and the time if the event does not.
-    fn begin(&self, items: &mut Vec<StreamItem>, id: Option<String>, model: Option<String>) {
-        let told = items.iter_mut().find_map(|item| match item {
-            StreamItem::Head { created, .. } => Some(created),
-            _ => None,
-        });
-        let is_told = told.is_some();
-        if let Some(created) = told {
-            created.get_or_insert(self.now.clone());
-        }
-        if id.is_some() || !is_told {
-            let head = StreamItem::Head {
-                id,
-                model,
-                created: (!is_told).then(|| self.now.clone()),
-                extra: Extra::new(),
-            };
-            items.insert(0, head);
-        }
+        self.written(items)
     }
 
     /// What the caller reads where the stream ended without its end mark and the answer is whole all the same.
     pub fn end(&mut self) -> OutgoingEvents {
-        OutgoingEvents::several(self.encoder.event(vec![StreamItem::End]))
+        self.written(vec![StreamItem::End])
+    }
+
+    /// Whether it was to go on with another answer and takes another way: nothing more of it goes out.
+    pub fn is_diverged(&self) -> bool {
+        self.diverged
+    }
+
+    fn written(&mut self, mut items: Vec<StreamItem>) -> OutgoingEvents {
+        if let Some(splice) = &mut self.splice {
+            match splice.items(items).filter(|_| !self.diverged) {
+                Some(new) if !new.is_empty() => items = new,
+                Some(_) => return OutgoingEvents::One(None),
+                None => {
+                    self.diverged = true;
+                    return OutgoingEvents::One(None);
+                }
+            }
+        }
+        OutgoingEvents::several(self.encoder.event(items))
     }
 
     /// Adds what the upstream said and the caller's dialect cannot say, since this was last asked.

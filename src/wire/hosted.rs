@@ -92,19 +92,16 @@ impl UpstreamDialect for OnGoogle {
         self.inner.note(answered, event);
     }
 
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        self.inner.may_be_rescued(operation, doc)
+    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
+        self.inner.takes_prefill(model, sent)
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        self.inner.continued(doc, model, sent, spent, form)
+    fn marked(&self, body: Bytes, form: Prefill) -> Bytes {
+        self.inner.marked(body, form)
+    }
+
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        self.inner.leaves_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

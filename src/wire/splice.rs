@@ -4,16 +4,15 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::overlap::Overlap;
 use super::transcript::{IDENTITY, Transcript, filled};
 use crate::domain::usage::Usage;
 use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
 
-/// An answer that repeats less than this before it goes on may as well do so by chance.
-const SHORTEST_ECHO: usize = 24;
 /// Parts of the names of fields that hold a model's reasoning. Reasoning about the continuation is no part of an answer
 /// that began without any.
-const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
+pub(super) const REASONING: [&str; 3] = ["reasoning", "thinking", "thought"];
 
 /// What becomes of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,57 +25,31 @@ pub enum Spliced {
     Diverged,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum SplicePhase {
-    /// It must repeat what was sent before it goes on.
-    Repeating,
-    /// It may repeat what was sent, or just go on.
-    MayRepeat,
-    /// All of it is new.
-    New,
-}
-
 /// The seam between what was sent and the stream that goes on.
 #[derive(Debug)]
 pub struct Splice {
     identity: Map<String, Value>,
     role: bool,
-    expected: String,
-    /// Bytes of `expected` that were repeated.
-    at: usize,
-    state: SplicePhase,
+    overlap: Overlap,
     before: Usage,
 }
 
 impl Splice {
     /// For an answer that starts from the beginning. `before` is what earlier attempts used.
     pub fn restarted(sent: &Transcript, before: Usage) -> Self {
-        Self::new(sent, before, SplicePhase::Repeating)
+        Self::new(sent, before, Overlap::restarted(sent.text()))
     }
 
     /// For an answer that goes on from a prefill; `echoed` when the upstream is known to repeat that first.
     pub fn continued(sent: &Transcript, before: Usage, echoed: bool) -> Self {
-        let long = sent.text().len() >= SHORTEST_ECHO;
-        let state = if echoed || long {
-            SplicePhase::MayRepeat
-        } else {
-            SplicePhase::New
-        };
-        Self::new(sent, before, state)
+        Self::new(sent, before, Overlap::continued(sent.text(), echoed))
     }
 
-    fn new(sent: &Transcript, before: Usage, state: SplicePhase) -> Self {
-        let expected = sent.text().to_owned();
+    fn new(sent: &Transcript, before: Usage, overlap: Overlap) -> Self {
         Self {
             identity: sent.identity(),
             role: sent.has_role(),
-            state: if expected.is_empty() {
-                SplicePhase::New
-            } else {
-                state
-            },
-            expected,
-            at: 0,
+            overlap,
             before,
         }
     }
@@ -88,10 +61,9 @@ impl Splice {
             return Spliced::Event(event.raw.clone());
         }
         if data.trim_ascii() == b"[DONE]" {
-            return match self.state {
-                SplicePhase::Repeating => Spliced::Diverged,
-                SplicePhase::New => Spliced::Event(event.raw.clone()),
-                SplicePhase::MayRepeat => Spliced::Event(self.caught_up(&event.raw)),
+            return match self.overlap.end() {
+                None => Spliced::Diverged,
+                Some(text) => Spliced::Event(self.ended(&text, &event.raw)),
             };
         }
         // What is no text was let through by the look at it, and goes on with marks in its place.
@@ -101,19 +73,17 @@ impl Splice {
         }
     }
 
-    /// The end mark, after what looked like a repetition and was the whole answer.
-    fn caught_up(&mut self, fingerprint: &Bytes) -> Bytes {
-        self.state = SplicePhase::New;
-        let text = self.expected.get(..self.at).unwrap_or_default();
+    /// The end mark, with the text before it that only looked like a repetition.
+    fn ended(&self, text: &str, mark: &Bytes) -> Bytes {
         if text.is_empty() {
-            return fingerprint.clone();
+            return mark.clone();
         }
         let mut chunk = self.identity.clone();
         let choice = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
         chunk.insert("object".to_owned(), json!("chat.completion.chunk"));
         chunk.insert("choices".to_owned(), choice);
         let event = data_event(Value::Object(chunk).to_string().as_bytes());
-        [event.as_ref(), fingerprint.as_ref()].concat().into()
+        [event.as_ref(), mark.as_ref()].concat().into()
     }
 
     fn chunk(&mut self, mut chunk: Map<String, Value>) -> Spliced {
@@ -170,7 +140,7 @@ impl Splice {
         let other = delta
             .iter()
             .any(|(name, value)| name != "role" && filled(value));
-        let text = self.new_text(text, ends || other)?;
+        let text = self.overlap.text(text, ends || other)?;
         let role = delta.contains_key("role");
         let says = ends || other || role || !text.is_empty();
         if role {
@@ -180,32 +150,6 @@ impl Splice {
             delta.insert("content".to_owned(), Value::String(text));
         }
         Some(says)
-    }
-
-    /// The part of `text` that the caller does not have; `last` when no more text of this kind can be expected.
-    fn new_text(&mut self, text: String, last: bool) -> Option<String> {
-        if self.state == SplicePhase::New {
-            return Some(text);
-        }
-        let rest = self.expected.get(self.at..).unwrap_or_default();
-        let known = rest.starts_with(text.as_str());
-        if let Some(new) = text.strip_prefix(rest) {
-            self.state = SplicePhase::New;
-            return Some(new.to_owned());
-        }
-        if known && !last {
-            self.at += text.len();
-            return Some(String::new());
-        }
-        if self.state == SplicePhase::Repeating {
-            return None;
-        }
-        // It was no repetition but the answer itself, which began alike.
-        self.state = SplicePhase::New;
-        Some(format!(
-            "{}{text}",
-            self.expected.get(..self.at).unwrap_or_default()
-        ))
     }
 
     /// The usage includes what earlier attempts used.

@@ -1,9 +1,12 @@
-//! The part of a streamed chat completion that the caller has: its text so far, its metadata, and whether
-//! all of it could be compared with another answer.
+//! The part of a streamed answer that the caller has: its text so far, its metadata, and whether all of it could be
+//! compared with another answer. Chat completions are read here, answers of other callers' dialects by those.
 
 use serde_json::{Map, Value};
 
+use crate::wire::dialect::{EventEncoder, SentEvents};
+use crate::wire::ir::{ContentDelta, StreamItem};
 use crate::wire::json;
+use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
 /// Longer answers are not kept, and so not finished by another attempt.
@@ -17,7 +20,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub(super) const IDENTITY: [&str; 4] = ["id", "created", "model", "system_fingerprint"];
 
 /// Everything that was sent of one answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Transcript {
     text: String,
     tokens: u64,
@@ -26,6 +29,9 @@ pub struct Transcript {
     named: bool,
     role: bool,
     spoiled: bool,
+    /// What reads events that are no chunks, and whether any of them had data.
+    events: Option<Box<dyn SentEvents>>,
+    begun: bool,
 }
 
 /// Whether something is really there: not null, not an empty string, list or object.
@@ -48,8 +54,38 @@ fn about(bytes: usize) -> u64 {
 }
 
 impl Transcript {
+    /// Of an answer whose events these read; `None`: of a chat completion.
+    pub fn of(events: Option<Box<dyn SentEvents>>) -> Self {
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+
+    /// What goes on writing where the caller's events stop, with what an upstream of the dialect `origin` says; `None` for
+    /// a chat completion, whose chunks stand by themselves.
+    pub fn resumed(&self, doc: &RequestDoc, origin: &'static str) -> Option<Box<dyn EventEncoder>> {
+        let events = self.events.as_ref()?;
+        Some(events.resumed(doc, origin))
+    }
+
+    /// Whether a stream that goes on must be written into the state of the first one.
+    pub fn is_resumed(&self) -> bool {
+        self.events.is_some() && !self.is_empty()
+    }
+
     /// Notes an event that went out.
     pub fn note(&mut self, event: &RawEvent) {
+        if let Some(events) = &mut self.events {
+            if event.is_empty() {
+                return;
+            }
+            self.begun = true;
+            return match events.note(event) {
+                Some(items) => self.note_items(items),
+                None => self.spoiled = true,
+            };
+        }
         let data = event.data();
         if data.is_empty() || data.trim_ascii() == b"[DONE]" {
             return;
@@ -75,6 +111,28 @@ impl Transcript {
         self.spoiled |= choices.len() > 1;
         for choice in choices {
             self.note_choice(choice);
+        }
+    }
+
+    fn note_items(&mut self, items: Vec<StreamItem>) {
+        for item in items {
+            match item {
+                StreamItem::Delta {
+                    candidate: 0,
+                    delta: ContentDelta::Text(text),
+                } => self.add(&text),
+                StreamItem::Delta {
+                    candidate: 0,
+                    delta: ContentDelta::Role(_),
+                } => {}
+                StreamItem::Delta { .. } | StreamItem::Error(_) => self.spoiled = true,
+                StreamItem::Head { .. }
+                | StreamItem::Stop { .. }
+                | StreamItem::CandidateExtra { .. }
+                | StreamItem::ServiceTier(_)
+                | StreamItem::Usage(_)
+                | StreamItem::End => {}
+            }
         }
     }
 
@@ -118,7 +176,7 @@ impl Transcript {
 
     /// Whether nothing was sent that says anything.
     pub fn is_empty(&self) -> bool {
-        self.identity.is_none() && !self.spoiled
+        self.identity.is_none() && !self.spoiled && !self.begun
     }
 
     /// Whether something was sent that is no plain text of one choice: tool calls, reasoning, a refusal, sound.

@@ -1,6 +1,7 @@
 //! Streams that break off after content was sent: finished by another attempt where that can be done without
 //! mixing two answers, and ended with an error event everywhere else.
 
+mod dialects;
 mod hold;
 mod never;
 mod prefill;

@@ -2,16 +2,16 @@
 
 mod assertions;
 mod case;
-mod dialects;
+pub mod dialects;
 pub mod features;
 mod fields;
-mod grammar;
+pub mod grammar;
 mod matrix;
 mod pairs;
 mod paths;
 mod properties;
 mod returns;
-mod streams;
+pub mod streams;
 
 use regex::Regex;
 use serde_json::{Map, Value, json};

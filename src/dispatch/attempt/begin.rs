@@ -1,6 +1,8 @@
 //! The beginning of a streamed answer: everything up to its first content is held back, so that another upstream can be
 //! asked while the caller has seen nothing.
 
+use http::HeaderMap;
+
 use super::{Attempt, AttemptResult, Early, StreamStarted, class_of};
 use crate::dispatch::drain::drain;
 use crate::dispatch::events::{Events, StreamFault, step, unspoken};
@@ -18,6 +20,12 @@ use crate::wire::sse::RawEvent;
 const UNLIKE: &str = "the stream's first events are not what was asked for";
 
 impl Attempt<'_> {
+    /// The translation of its events into the caller's, where they do not stay as they come.
+    fn translation(&self, headers: &HeaderMap) -> Option<Translation> {
+        let translated = (!self.raw).then_some(self.exchange)?;
+        translated.translation(&self.request.doc, headers, self.times.clock.wall())
+    }
+
     /// What was left out so far.
     fn dropped_with(&self, translation: Option<&mut Translation>) -> Dropped {
         let mut dropped = self.dropped.clone();
@@ -43,8 +51,8 @@ impl Attempt<'_> {
         let mut buffered = self.times.buffers.count(0);
         let mut answered = self.times.tried.answered();
         let (wanted, mut finish) = (self.request.wanted(), Finish::default());
-        let (mut done, mut quiet, now) = (false, false, self.times.clock.wall());
-        let mut translation = self.exchange.translation(&self.request.doc, &headers, now);
+        let mut translation = self.translation(&headers);
+        let (mut done, mut quiet) = (false, false);
         loop {
             let Some(event) = next_event(&mut events, &finish, status).await? else {
                 break;

@@ -3,15 +3,14 @@
 
 use super::{Attempt, AttemptResult, Early, FullResponse, Times};
 use crate::actors::lease::Lease;
+use crate::dispatch::asked_call::AskedCall;
 use crate::dispatch::call_headers::{CallMade, call_of};
 use crate::dispatch::native::Way;
 use crate::dispatch::redacted;
 use crate::dispatch::request::{Endpoint, Request};
 use crate::dispatch::unfit;
 use crate::domain::dropped::Dropped;
-use crate::upstream::Transport;
 use crate::wire::exchange::Exchange;
-use crate::wire::request::RequestDoc;
 
 /// Makes the attempt that `lease` allows.
 pub(in crate::dispatch) async fn make(
@@ -20,21 +19,13 @@ pub(in crate::dispatch) async fn make(
     lease: &Lease,
     times: Times<'_>,
 ) -> AttemptResult {
-    make_of(
-        &request.doc,
-        &*endpoint.transport,
-        request,
-        endpoint,
-        lease,
-        times,
-    )
-    .await
+    let asked = AskedCall::of(request, endpoint);
+    make_of(asked, request, endpoint, lease, times).await
 }
 
 /// Makes it with another body than the caller's, and perhaps at another place of the same provider.
 pub(in crate::dispatch) async fn make_of(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
+    call: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
@@ -43,8 +34,12 @@ pub(in crate::dispatch) async fn make_of(
     let native = &endpoint.native;
     let asked = (endpoint.dialect, request.operation);
     let mut way = native.way(asked, times.clock.now());
+    if call.prefill.is_some() && endpoint.dialect.conversation() != Some(request.operation) {
+        // Only conversations in the upstream's own form go on from the beginning of an answer.
+        way = way.translated();
+    }
     loop {
-        let made = make_call(doc, wire, request, endpoint, lease, times, way);
+        let made = make_call(call, request, endpoint, lease, times, way);
         let (end, has_custom_tools) = made.await;
         let failure = match &end {
             AttemptResult::Failed(failure, _) => Some(failure),
@@ -59,15 +54,14 @@ pub(in crate::dispatch) async fn make_of(
 
 /// Makes the call in this way, and says whether custom tools were in it.
 async fn make_call(
-    doc: &RequestDoc,
-    wire: &dyn Transport,
+    asked: AskedCall<'_>,
     request: &Request,
     endpoint: &Endpoint,
     lease: &Lease,
     times: Times<'_>,
     way: Way,
 ) -> (AttemptResult, bool) {
-    let made = call_of(doc, request, endpoint, lease, times.tried, way);
+    let made = call_of(asked, request, endpoint, lease, times.tried, way);
     let CallMade {
         exchange,
         call,
@@ -90,7 +84,8 @@ async fn make_call(
     let attempt = Attempt {
         exchange,
         request,
-        wire,
+        wire: asked.wire,
+        raw: asked.raw,
         endpoint,
         lease,
         times,

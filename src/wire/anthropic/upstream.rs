@@ -5,17 +5,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::model::ModelRules;
-use super::{Anthropic, inspect, ir};
+use super::{Anthropic, inspect, ir, rest};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{EventDecoder, SettledDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
-use crate::wire::openai::prefill;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
@@ -81,22 +79,13 @@ impl UpstreamDialect for Anthropic {
         inspect::note(answered, event);
     }
 
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
+        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
+        !sent.ends_with(char::is_whitespace) && ModelRules::of(model).prefill
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        model: &str,
-        sent: &str,
-        spent: u64,
-        _form: Prefill,
-    ) -> Option<RequestDoc> {
-        // A last message that ends with white space is refused, and without it the answer would not follow exactly.
-        let follows = !sent.ends_with(char::is_whitespace);
-        let may = follows && ModelRules::of(model).prefill;
-        may.then(|| prefill::continued(doc, sent, spent, Prefill::Assistant))?
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        rest::is_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

@@ -9,15 +9,12 @@ use serde_json::{Map, Value};
 use super::{Bedrock, ir, look};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
-use crate::wire::openai::prefill;
-use crate::wire::request::RequestDoc;
 use crate::wire::segment;
 use crate::wire::sse::RawEvent;
 
@@ -81,23 +78,14 @@ impl UpstreamDialect for Bedrock {
         look::id_of(headers).map(str::to_owned)
     }
 
-    /// What a caller of chat completions has is chat completions, whoever wrote it.
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
-    }
-
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        model: &str,
-        sent: &str,
-        spent: u64,
-        _form: Prefill,
-    ) -> Option<RequestDoc> {
+    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
         // A last message that ends with white space is refused, and without it the answer would not follow exactly.
         let follows = !sent.ends_with(char::is_whitespace);
-        let may = follows && super::model::ConverseRules::of(model).rules.prefill;
-        may.then(|| prefill::continued(doc, sent, spent, Prefill::Assistant))?
+        follows && super::model::ConverseRules::of(model).rules.prefill
+    }
+
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        !params.contains_key("outputConfig")
     }
 
     fn conversation(&self) -> Option<Operation> {

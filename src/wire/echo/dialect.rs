@@ -12,7 +12,6 @@ use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::openai::OpenAi;
-use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
 /// Takes requests and gives answers in OpenAI's form, and needs neither an address nor a key.
@@ -56,19 +55,16 @@ impl UpstreamDialect for EchoDialect {
         OpenAi.note(answered, event);
     }
 
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        OpenAi.may_be_rescued(operation, doc)
+    fn takes_prefill(&self, model: &str, sent: &str) -> bool {
+        OpenAi.takes_prefill(model, sent)
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        OpenAi.continued(doc, model, sent, spent, form)
+    fn marked(&self, body: Bytes, form: Prefill) -> Bytes {
+        OpenAi.marked(body, form)
+    }
+
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        OpenAi.leaves_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::usage::Usage;
 use crate::wire::dialect::UpstreamDialect;
@@ -43,21 +42,6 @@ impl UpstreamDialect for Loud {
     }
 
     fn note(&self, _answered: &mut ResponseMeta, _event: &RawEvent) {}
-
-    fn may_be_rescued(&self, _operation: Operation, _doc: &RequestDoc) -> bool {
-        false
-    }
-
-    fn continued(
-        &self,
-        _doc: &RequestDoc,
-        _model: &str,
-        _sent: &str,
-        _spent: u64,
-        _form: Prefill,
-    ) -> Option<RequestDoc> {
-        None
-    }
 
     fn conversation(&self) -> Option<Operation> {
         Some(Operation::Responses)

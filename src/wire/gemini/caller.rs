@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::tool_names::GeminiToolNames;
-use super::{Gemini, error, ir, look, models};
+use super::{Gemini, error, ir, look, models, rest};
 use crate::domain::dialect::Operation;
-use crate::wire::dialect::{CallerDialect, EventEncoder};
+use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -72,6 +72,24 @@ impl CallerDialect for Gemini {
 
     fn repeats_progress(&self, _operation: Operation) -> bool {
         false
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        operation == Operation::GenerateContent && rest::may_be_rescued(doc)
+    }
+
+    fn continued(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+    ) -> Option<RequestDoc> {
+        rest::continued(doc, sent, spent)
+    }
+
+    fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
+        Some(Box::<ir::SentContent>::default())
     }
 
     fn end_mark(&self, _operation: Operation) -> Option<Bytes> {

@@ -7,17 +7,15 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::names::bare_model;
-use super::{Gemini, ir, look, upstream_body};
+use super::{Gemini, ir, look, rest, upstream_body};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{Adapter, EventDecoder, SettledDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json::value;
-use crate::wire::openai::prefill;
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
@@ -85,21 +83,12 @@ impl UpstreamDialect for Gemini {
         look::note(answered, event);
     }
 
-    /// What a caller of chat completions has is chat completions, whoever wrote it.
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+        true
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        _model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        // The request is in the caller's dialect still.
-        prefill::continued(doc, sent, spent, form)
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        rest::is_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

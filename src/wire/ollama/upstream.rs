@@ -7,14 +7,11 @@ use serde_json::{Map, Value};
 use super::{Ollama, embeddings, ir, look};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{Adapter, EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
-use crate::wire::openai::prefill;
-use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
 /// What URLs end with that are the roots of Ollama's OpenAI form, or of the API as its documentation has it. Both stand
@@ -76,21 +73,12 @@ impl UpstreamDialect for Ollama {
         look::note(answered, event);
     }
 
-    /// What a caller of chat completions has is chat completions, whoever wrote it.
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+        true
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        _model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        // The request is in the caller's dialect still.
-        prefill::continued(doc, sent, spent, form)
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        !params.contains_key("format") && !params.contains_key("tools")
     }
 
     fn conversation(&self) -> Option<Operation> {

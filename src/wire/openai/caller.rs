@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{OpenAi, error, error_event, ir, models, stream_options, text_size};
+use super::{OpenAi, error, error_event, ir, models, prefill, stream_options, text_size};
 use crate::domain::dialect::{EventForm, Operation};
 use crate::wire::dialect::{CallerDialect, EventEncoder};
 use crate::wire::error_body::{ErrorBody, Trouble};
@@ -63,6 +63,20 @@ impl CallerDialect for OpenAi {
 
     fn repeats_progress(&self, operation: Operation) -> bool {
         operation.events() == EventForm::Numbered
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    }
+
+    fn continued(
+        &self,
+        operation: Operation,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+    ) -> Option<RequestDoc> {
+        (operation == Operation::Chat).then(|| prefill::continued(doc, sent, spent))?
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

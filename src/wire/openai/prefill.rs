@@ -1,11 +1,13 @@
 //! Asking an upstream to go on from the beginning of an answer, and whether a request lets a broken answer be
 //! finished by another one at all.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::domain::rescue::Prefill;
+use crate::wire::continued::{appended, is_of, left_of};
 use crate::wire::json::List;
 use crate::wire::request::RequestDoc;
 
@@ -49,43 +51,63 @@ pub fn may_be_rescued(doc: &RequestDoc) -> bool {
     one && plain_format && only_text && plain
 }
 
+/// The same of what a configuration fills in.
+pub(super) fn leaves_plain(params: &Map<String, Value>) -> bool {
+    if params.is_empty() {
+        return true;
+    }
+    let body = Value::Object(params.clone()).to_string();
+    RequestDoc::parse(body.into()).is_ok_and(|doc| may_be_rescued(&doc))
+}
+
 /// The request that asks to continue an answer after `sent`, which took about
 /// `spent` tokens. `None` when it cannot be expressed: the prompt ends with a message of the assistant
 /// already, or has no messages.
-pub fn continued(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Option<RequestDoc> {
-    let raw = doc.raw("messages")?;
-    let last: Role = serde_json::from_str(List::of(raw)?.last?.get()).ok()?;
-    if last.role == "assistant" {
-        return None;
-    }
-    let mut message = json!({"role": "assistant", "content": sent});
-    let fingerprint = match form {
-        Prefill::Prefix | Prefill::PrefixEchoed => Some("prefix"),
-        Prefill::Partial => Some("partial"),
-        Prefill::ContinueFinalMessage | Prefill::Assistant => None,
-    };
-    if let (Some(fingerprint), Some(fields)) = (fingerprint, message.as_object_mut()) {
-        fields.insert(fingerprint.to_owned(), Value::Bool(true));
-    }
-    let mut longer = raw.strip_suffix(b"]")?.to_vec();
-    longer.push(b',');
-    longer.extend_from_slice(message.to_string().as_bytes());
-    longer.push(b']');
+pub fn continued(doc: &RequestDoc, sent: &str, spent: u64) -> Option<RequestDoc> {
+    let message = json!({"role": "assistant", "content": sent});
+    let longer = appended(doc.raw("messages")?, &message, |last| {
+        last.get("role").is_some_and(Value::is_string) && !is_of(last, "assistant")
+    })?;
     let mut fields = vec![("messages", longer)];
     for name in ["max_tokens", "max_completion_tokens"] {
-        let most = doc
-            .raw(name)
-            .and_then(|raw| serde_json::from_slice::<u64>(raw).ok());
-        if let Some(most) = most {
-            let left = most.saturating_sub(spent).max(1);
-            fields.push((name, left.to_string().into_bytes()));
-        }
-    }
-    if form == Prefill::ContinueFinalMessage {
-        fields.push(("add_generation_prompt", b"false".to_vec()));
-        fields.push(("continue_final_message", b"true".to_vec()));
+        fields.extend(left_of(doc.raw(name), spent).map(|left| (name, left)));
     }
     doc.with(&fields)
+}
+
+/// The body of a call whose last message is the beginning of its answer, with what says so in this form; `None` where it needs
+/// no change.
+pub fn marked(body: &Bytes, form: Prefill) -> Option<Bytes> {
+    let mark = match form {
+        Prefill::Prefix | Prefill::PrefixEchoed => Some("prefix"),
+        Prefill::Partial => Some("partial"),
+        Prefill::ContinueFinalMessage => None,
+        Prefill::Assistant => return None,
+    };
+    let doc = RequestDoc::parse(body.clone()).ok()?;
+    let fields = match mark {
+        Some(mark) => vec![("messages", with_mark(doc.raw("messages")?, mark)?)],
+        None => vec![
+            ("add_generation_prompt", b"false".to_vec()),
+            ("continue_final_message", b"true".to_vec()),
+        ],
+    };
+    Some(doc.with(&fields)?.body().clone())
+}
+
+/// Messages of which the last one has this mark.
+fn with_mark(raw: &[u8], mark: &str) -> Option<Vec<u8>> {
+    let messages: Vec<&RawValue> = serde_json::from_slice(raw).ok()?;
+    let (last, before) = messages.split_last()?;
+    let last = last.get().trim_end().strip_suffix('}')?;
+    let mut all = b"[".to_vec();
+    for message in before {
+        all.extend_from_slice(message.get().as_bytes());
+        all.push(b',');
+    }
+    all.extend_from_slice(last.as_bytes());
+    all.extend_from_slice(format!(r#","{mark}":true}}]"#).as_bytes());
+    Some(all)
 }
 
 fn is_text(value: Option<&RawValue>) -> bool {
@@ -96,11 +118,6 @@ fn is_text(value: Option<&RawValue>) -> bool {
 struct Format<'a> {
     #[serde(rename = "type", default, borrow)]
     kind: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Role {
-    role: String,
 }
 
 #[cfg(test)]
@@ -117,12 +134,19 @@ mod tests {
         serde_json::from_slice(doc.body()).unwrap()
     }
 
+    /// What is asked in this form.
+    fn in_form(doc: &RequestDoc, sent: &str, spent: u64, form: Prefill) -> Value {
+        let asked = continued(doc, sent, spent).unwrap();
+        let marked = marked(asked.body(), form);
+        serde_json::from_slice(&marked.unwrap_or(asked.body().clone())).unwrap()
+    }
+
     const PLAIN: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":10,"stream":true}"#;
 
     #[test]
     fn each_form_ends_the_prompt_with_what_was_sent() {
         for (name, form) in Prefill::ALL {
-            let asked = body(&continued(&doc(PLAIN), "Hel\"lo", 4, form).unwrap());
+            let asked = in_form(&doc(PLAIN), "Hel\"lo", 4, form);
             let messages = asked["messages"].as_array().unwrap();
             assert_eq!(messages.len(), 2, "{name}");
             assert_eq!(messages[1]["role"], "assistant", "{name}");
@@ -154,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_limit_of_an_answer_is_never_used_up() {
-        let asked = continued(&doc(PLAIN), "long", 400, Prefill::Assistant).unwrap();
+        let asked = continued(&doc(PLAIN), "long", 400).unwrap();
         assert_eq!(body(&asked)["max_tokens"], 1);
     }
 
@@ -166,13 +190,10 @@ mod tests {
             "7",
         ] {
             let doc = doc(&format!(r#"{{"messages":{messages}}}"#));
-            assert!(
-                continued(&doc, "x", 1, Prefill::Assistant).is_none(),
-                "{messages}"
-            );
+            assert!(continued(&doc, "x", 1).is_none(), "{messages}");
         }
         let twice = doc(r#"{"messages":[{"role":"user"}],"messages":[{"role":"user"}]}"#);
-        assert!(continued(&twice, "x", 1, Prefill::Assistant).is_none());
+        assert!(continued(&twice, "x", 1).is_none());
     }
 
     #[test]
@@ -208,8 +229,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_arrives_as_it_was_sent(sent in any::<String>()) {
-            let asked = continued(&doc(PLAIN), &sent, 0, Prefill::Prefix).unwrap();
-            let asked = body(&asked);
+            let asked = in_form(&doc(PLAIN), &sent, 0, Prefill::Prefix);
             prop_assert_eq!(asked["messages"][1]["content"].as_str(), Some(sent.as_str()));
             prop_assert_eq!(&asked["messages"][0], &json!({"role": "user", "content": "hi"}));
         }

@@ -14,7 +14,6 @@ use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
-use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
 impl UpstreamDialect for OpenAi {
@@ -63,19 +62,16 @@ impl UpstreamDialect for OpenAi {
         answered::note(answered, event);
     }
 
-    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
-        operation == Operation::Chat && prefill::may_be_rescued(doc)
+    fn takes_prefill(&self, _model: &str, _sent: &str) -> bool {
+        true
     }
 
-    fn continued(
-        &self,
-        doc: &RequestDoc,
-        _model: &str,
-        sent: &str,
-        spent: u64,
-        form: Prefill,
-    ) -> Option<RequestDoc> {
-        prefill::continued(doc, sent, spent, form)
+    fn marked(&self, body: Bytes, form: Prefill) -> Bytes {
+        prefill::marked(&body, form).unwrap_or(body)
+    }
+
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        prefill::leaves_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Responses, ir};
+use super::{Responses, ir, rest};
 use crate::domain::dialect::Operation;
-use crate::wire::dialect::{CallerDialect, EventEncoder};
+use crate::wire::dialect::{CallerDialect, EventEncoder, SentEvents};
 use crate::wire::error_body::{ErrorBody, Trouble};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -64,6 +64,24 @@ impl CallerDialect for Responses {
 
     fn repeats_progress(&self, _operation: Operation) -> bool {
         true
+    }
+
+    fn may_be_rescued(&self, operation: Operation, doc: &RequestDoc) -> bool {
+        operation == Operation::Responses && rest::may_be_rescued(doc)
+    }
+
+    fn continued(
+        &self,
+        _operation: Operation,
+        doc: &RequestDoc,
+        sent: &str,
+        spent: u64,
+    ) -> Option<RequestDoc> {
+        rest::continued(doc, sent, spent)
+    }
+
+    fn sent_events(&self) -> Option<Box<dyn SentEvents>> {
+        Some(Box::<ir::SentResponse>::default())
     }
 
     fn end_mark(&self, operation: Operation) -> Option<Bytes> {

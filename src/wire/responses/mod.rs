@@ -3,6 +3,7 @@
 
 mod caller;
 mod ir;
+mod rest;
 mod upstream;
 
 /// Its name in the configuration and in the rows of operations.

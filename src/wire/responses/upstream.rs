@@ -4,10 +4,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{Responses, ir};
+use super::{Responses, ir, rest};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
@@ -16,7 +15,6 @@ use crate::wire::json;
 use crate::wire::openai::generation::fit_sampling;
 use crate::wire::openai::{OpenAi, response};
 use crate::wire::reasoning::model_reasons;
-use crate::wire::request::RequestDoc;
 use crate::wire::sse::RawEvent;
 
 /// With it in `include`, reasoning comes in a form that can be sent back where nothing is stored.
@@ -70,19 +68,8 @@ impl UpstreamDialect for Responses {
         OpenAi.note(answered, event);
     }
 
-    fn may_be_rescued(&self, _operation: Operation, _doc: &RequestDoc) -> bool {
-        false
-    }
-
-    fn continued(
-        &self,
-        _doc: &RequestDoc,
-        _model: &str,
-        _sent: &str,
-        _spent: u64,
-        _form: Prefill,
-    ) -> Option<RequestDoc> {
-        None
+    fn leaves_plain(&self, params: &Map<String, Value>) -> bool {
+        rest::is_plain(params)
     }
 
     fn conversation(&self) -> Option<Operation> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::rescue::Prefill;
 use pointsman::wire::echo::{Echo, Echoed};
-use pointsman::wire::openai::prefill::{continued, may_be_rescued};
+use pointsman::wire::openai::prefill::{continued, marked, may_be_rescued};
 use pointsman::wire::request::RequestDoc;
 use serde_json::{Map, Value};
 
@@ -88,8 +88,12 @@ fn going_on(doc: &RequestDoc) {
     let _ = may_be_rescued(doc);
     let sent = "so \"far\"\n";
     for (_, form) in Prefill::ALL {
-        let Some(asked) = continued(doc, sent, 3, form) else {
+        let Some(asked) = continued(doc, sent, 3) else {
             continue;
+        };
+        let body = marked(asked.body(), form).unwrap_or(asked.body().clone());
+        let Ok(asked) = RequestDoc::parse(body) else {
+            panic!("a marked request is none: {asked:?}")
         };
         assert_eq!(asked.message_count(), doc.message_count() + 1);
         let raw = asked.raw("messages").unwrap_or_default();

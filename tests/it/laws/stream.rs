@@ -8,9 +8,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use pointsman::domain::dialect::Operation;
 use pointsman::domain::usage::Usage;
+use pointsman::wire::dialects::{CALLER, upstream};
+use pointsman::wire::item_splice::ItemSplice;
 use pointsman::wire::openai::error_event::error_event_from_body;
 use pointsman::wire::openai::stream::inspect;
+use pointsman::wire::overlap::Overlap;
 use pointsman::wire::progress::Progress;
+use pointsman::wire::request::RequestDoc;
 use pointsman::wire::splice::{Splice, Spliced};
 use pointsman::wire::sse::{EventSplitter, RawEvent};
 use pointsman::wire::transcript::Transcript;
@@ -66,6 +70,32 @@ pub fn hold(data: &[u8]) {
     let at = usize::from(*cuts.last().unwrap_or(&0)) % (whole.len() + 1);
     let (first, second) = whole.split_at(at);
     splice(first, second);
+    resume(first, second);
+}
+
+/// The same for callers of every dialect, of which what is sent is read by a reader of its own.
+fn resume(first: &[RawEvent], second: &[RawEvent]) {
+    let doc = RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
+    for caller in CALLER {
+        let mut sent = Transcript::of(caller.sent_events());
+        first.iter().for_each(|event| sent.note(event));
+        let Some(mut encoder) = sent
+            .resumed(&doc, caller.id())
+            .filter(|_| !sent.is_spoiled())
+        else {
+            continue;
+        };
+        let mut decoder = upstream(caller.id()).unwrap().own_event_decoder();
+        let mut splice = ItemSplice::new(Overlap::restarted(sent.text()), Usage::default());
+        let mut going_on = second.iter().map(|event| decoder.event(event));
+        while let Some(new) = going_on.next().and_then(|items| splice.items(items)) {
+            let raw = encoder.event(new);
+            assert!(
+                raw.is_empty() || raw.ends_with(b"\n\n"),
+                "half an event: {raw:?}"
+            );
+        }
+    }
 }
 
 fn splice(first: &[RawEvent], second: &[RawEvent]) {

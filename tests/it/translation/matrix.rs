@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pointsman::domain::dialect::Operation;
-use pointsman::domain::rescue::Prefill;
 use pointsman::wire::dialects;
 use pointsman::wire::sse::EventSplitter;
 use serde_json::Value;
@@ -184,19 +183,13 @@ fn services(out: &mut String) {
         );
     };
     for caller in DIALECTS {
-        each(
-            &format!("rescue of an answer to `{caller}`"),
-            out,
-            &|upstream| {
-                let pair = Pair { caller, upstream };
-                let doc = pair.doc(&features::of(caller).requests[0].said, true);
-                let dialect = dialects::upstream(upstream).unwrap();
-                let may = dialect.may_be_rescued(pair.operation(), &doc);
-                may && dialect
-                    .continued(&doc, MODEL, "Hel", 1, Prefill::Assistant)
-                    .is_some()
-            },
-        );
+        let cells = DIALECTS.map(|upstream| rescue(Pair { caller, upstream }).to_owned());
+        let name = format!("rescue of an answer to `{caller}` goes on by");
+        let feature = Feature {
+            name,
+            said: Value::Null,
+        };
+        row(out, &feature, cells.into_iter());
     }
     each(
         "failover before the first content, `hold`, hedging",
@@ -219,6 +212,21 @@ fn services(out: &mut String) {
         dialect.path(Operation::Embeddings).is_some()
             || dialect.adapter(Operation::Embeddings).is_some()
     });
+}
+
+/// How an upstream goes on with a plain answer to the caller that broke off.
+fn rescue(pair: Pair) -> &'static str {
+    let doc = pair.doc(&features::of(pair.caller).requests[0].said, true);
+    let dialect = dialects::upstream(pair.upstream).unwrap();
+    let caller = dialects::caller(pair.operation());
+    if !caller.may_be_rescued(pair.operation(), &doc) {
+        return "no";
+    }
+    let rest = caller.continued(pair.operation(), &doc, "Hel", 1);
+    match rest {
+        Some(_) if dialect.takes_prefill(MODEL, "Hel") => "a prefill, or the same request again",
+        _ => "the same request again",
+    }
 }
 
 /// Of a plain stream: whether its opening is told from its content, its end is seen, and its counts are.

@@ -112,6 +112,16 @@ impl MessageEncoder {
         }
     }
 
+    /// The same behind a start and so many blocks that are closed, with a text that is `open`.
+    pub(super) fn resumed(self, blocks: u64, open: bool) -> Self {
+        Self {
+            phase: Phase::Started,
+            open: open.then_some(OpenBlock::Text),
+            blocks,
+            ..self
+        }
+    }
+
     fn say(&mut self, kind: &str, mut data: Value) {
         if let Some(fields) = data.as_object_mut() {
             fields.insert("type".to_owned(), json!(kind));

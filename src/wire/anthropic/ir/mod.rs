@@ -20,6 +20,7 @@ mod part;
 mod request;
 mod schema;
 mod settle;
+mod sent;
 mod spoken;
 #[cfg(test)]
 mod tests;
@@ -36,4 +37,5 @@ pub(in crate::wire) use part::{input_of, is_answer, says};
 pub(in crate::wire) use request::encode_foreign;
 pub(super) use request::{decode_request, encode_request};
 pub(super) use settle::{settled, settled_items};
+pub(super) use sent::SentMessage;
 pub(super) use spoken::text_bytes;

@@ -19,6 +19,7 @@ use crate::wire::ir::{
 pub(super) const ON_TEXT: &str = "text";
 
 /// A call that was read.
+#[derive(Debug)]
 struct OpenCall {
     id: String,
     name: String,
@@ -26,7 +27,7 @@ struct OpenCall {
 }
 
 /// Reads one conversation.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Reader {
     calls: Vec<OpenCall>,
     names: GeminiToolNames,

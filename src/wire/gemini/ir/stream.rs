@@ -25,12 +25,13 @@ use crate::wire::json;
 use crate::wire::sse::{RawEvent, data_event};
 
 /// Reads the events of one answer: each is an answer by itself, with what came since the last one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(in crate::wire::gemini) struct ContentDecoder {
     candidates: BTreeMap<u64, CandidateReader>,
     prefix: Option<String>,
 }
 
+#[derive(Debug)]
 struct CandidateReader {
     reader: Reader,
     calls: u64,

@@ -9,6 +9,7 @@ use serde_json::{Map, Number, Value, json};
 use super::call::{CallItem, carrier_of};
 use super::fields::{Encoder, UNKNOWN, encoder};
 use super::open::{MessageItem, ResponseLog, ThoughtItem};
+use super::place::SentPlace;
 use super::response::{ending, skeleton, usage};
 use super::tools::ToolNames;
 use crate::wire::dialect::EventEncoder;
@@ -81,6 +82,22 @@ impl ResponseEncoder {
         }
     }
 
+    /// The same behind what went out already.
+    pub(super) fn resumed(mut self, sent: &SentPlace) -> Self {
+        if let Some(response) = &sent.response {
+            let id = response.get("id").and_then(Value::as_str);
+            self.base = base_of(id.unwrap_or_default());
+            self.response.extend(response.clone());
+        }
+        // Its ids are told from those of the items before it.
+        self.counts = [sent.begun; 4];
+        self.events = ResponseLog::resumed(sent.next, sent.begun, sent.items.clone());
+        if let Some(item) = sent.open.clone() {
+            self.open = Open::Message(MessageItem::resumed(item));
+        }
+        self
+    }
+
     /// The response to all of this.
     pub(super) fn whole(&mut self, items: Vec<StreamItem>) -> Value {
         for item in items {
@@ -144,16 +161,7 @@ impl ResponseEncoder {
 
     /// The first events, with all that is known by then.
     fn begin(&mut self, id: &str) {
-        let known = ["chatcmpl-", "msg_", "resp_", "gen-"];
-        let bare = known.iter().find_map(|prefix| id.strip_prefix(prefix));
-        let fit = |letter: char| match letter.is_ascii_alphanumeric() || "-_".contains(letter) {
-            true => letter,
-            false => '_',
-        };
-        self.base = bare.unwrap_or(id).chars().map(fit).take(48).collect();
-        if self.base.is_empty() {
-            NO_ID.clone_into(&mut self.base);
-        }
+        self.base = base_of(id);
         let id = format!("resp_{}", self.base);
         self.response.insert("id".to_owned(), id.into());
         for (name, value) in [
@@ -397,6 +405,21 @@ impl ResponseEncoder {
         self.response.insert("error".to_owned(), told);
         let response = Value::Object(self.response.clone());
         self.events.say("response.failed", [("response", response)]);
+    }
+}
+
+/// What the ids of a response of this id have in common.
+fn base_of(id: &str) -> String {
+    let known = ["chatcmpl-", "msg_", "resp_", "gen-"];
+    let bare = known.iter().find_map(|prefix| id.strip_prefix(prefix));
+    let fit = |letter: char| match letter.is_ascii_alphanumeric() || "-_".contains(letter) {
+        true => letter,
+        false => '_',
+    };
+    let base: String = bare.unwrap_or(id).chars().map(fit).take(48).collect();
+    match base.is_empty() {
+        true => NO_ID.to_owned(),
+        false => base,
     }
 }
 

@@ -12,9 +12,11 @@ mod fields;
 mod item;
 mod open;
 mod part;
+mod place;
 mod request;
 mod response;
 mod seal;
+mod sent;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -25,5 +27,6 @@ pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use encoder::ResponseEncoder;
 pub(super) use events::ResponseEvents;
 pub(super) use request::{SPELLING, decode_request};
+pub(super) use sent::SentResponse;
 pub(super) use settle::settled;
 pub(super) use write::encode_request;

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use super::fields::put;
+use super::place::SentItem;
 use super::seal::Seal;
 use crate::wire::ir::{Citation, ReasoningPart};
 use crate::wire::sse::named_event;
@@ -20,6 +21,16 @@ pub(super) struct ResponseLog {
 }
 
 impl ResponseLog {
+    /// Behind others, of which the next one would have had this number.
+    pub(super) fn resumed(next: u64, begun: u64, items: Vec<(u64, Value)>) -> Self {
+        Self {
+            next,
+            begun,
+            items,
+            ..Self::default()
+        }
+    }
+
     /// One more event with these fields.
     pub(super) fn say<const N: usize>(&mut self, kind: &str, fields: [(&str, Value); N]) {
         let mut event = Map::new();
@@ -155,6 +166,23 @@ impl MessageItem {
             place: ItemPlace { id, index },
             content: Vec::new(),
             part: Part::None,
+        }
+    }
+
+    /// One that is being told already.
+    pub(super) fn resumed(sent: SentItem) -> Self {
+        let (id, index) = (sent.id, sent.index);
+        Self {
+            place: ItemPlace { id, index },
+            content: sent.content,
+            part: match sent.text {
+                None => Part::None,
+                Some(text) => Part::Text {
+                    text,
+                    annotations: Vec::new(),
+                    logprobs: Vec::new(),
+                },
+            },
         }
     }
 
