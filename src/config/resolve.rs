@@ -298,14 +298,18 @@ fn server(
         .listen
         .map(|listens| listens.0)
         .filter(|all| !all.is_empty());
+    let max_upload = raw.max_upload.map_or(usual.max_upload, |size| size.0);
     let server = ServerConfig {
         listen: listen.unwrap_or(usual.listen),
         admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),
-        max_upload: raw.max_upload.map_or(usual.max_upload, |size| size.0),
+        max_upload,
         spool: raw.spool.map_or(usual.spool, |size| size.0),
+        max_spooled: raw
+            .max_spooled
+            .map_or(usual.max_spooled.max(max_upload), |size| size.0),
         max_buffered: raw.max_buffered.map_or(usual.max_buffered, |size| size.0),
         dns: outbound::dns(raw.dns),
         max_in_flight: raw
@@ -329,6 +333,17 @@ fn server(
             "server.max_buffered",
             text,
             "raise it, or lower server.max_body",
+        );
+    }
+    if server.max_spooled < server.max_upload {
+        let text = format!(
+            "{} bytes are less than one upload may have ({} bytes, server.max_upload)",
+            server.max_spooled, server.max_upload
+        );
+        report.problem(
+            "server.max_spooled",
+            text,
+            "raise it, or lower server.max_upload",
         );
     }
     check_open(&server, clients, report);
