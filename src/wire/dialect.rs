@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
+use super::auth::AuthScheme;
 use super::error_body::{ErrorBody, Trouble};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
@@ -61,6 +62,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
 
     /// The path that a configured URL may end with, when it is the full URL of one operation and not an API root.
     fn full_path(&self) -> &'static str;
+
+    /// The scheme by which [`authenticate`](Self::authenticate) lets a call in, for people.
+    fn scheme(&self) -> AuthScheme {
+        AuthScheme::Bearer
+    }
 
     /// Puts the key where the API looks for it, marked as sensitive.
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey);
