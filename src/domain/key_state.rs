@@ -269,6 +269,7 @@ impl KeyState {
         // What the outcome means for this key; failures of the upstream change nothing here.
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
+            Class::NoToken => Some(self.without_token(settlement.retry_after, now)),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),
             Class::QuotaExhausted if settlement.counts => {
                 let span = settlement
@@ -283,7 +284,6 @@ impl KeyState {
                 })
             }
             Class::InvalidKey if settlement.counts || was_probe => self.invalid(was_probe, now),
-            Class::NoToken => Some(self.without_token(settlement.retry_after, now)),
             Class::QuotaExhausted
             | Class::InvalidKey
             | Class::CallerFault
