@@ -324,30 +324,35 @@ fn server(
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    if server.max_buffered < server.max_body {
-        let text = format!(
-            "{} bytes are less than one body may have ({} bytes, server.max_body)",
-            server.max_buffered, server.max_body
-        );
-        report.problem(
-            "server.max_buffered",
-            text,
-            "raise it, or lower server.max_body",
-        );
-    }
-    if server.max_spooled < server.max_upload {
-        let text = format!(
-            "{} bytes are less than one upload may have ({} bytes, server.max_upload)",
-            server.max_spooled, server.max_upload
-        );
-        report.problem(
-            "server.max_spooled",
-            text,
-            "raise it, or lower server.max_upload",
-        );
-    }
+    check_sizes(&server, report);
     check_open(&server, clients, report);
     server
+}
+
+/// What holds several has room for one.
+fn check_sizes(server: &ServerConfig, report: &mut Report) {
+    for (path, size, what, of_one, least) in [
+        (
+            "server.max_buffered",
+            server.max_buffered,
+            "body",
+            "server.max_body",
+            server.max_body,
+        ),
+        (
+            "server.max_spooled",
+            server.max_spooled,
+            "upload",
+            "server.max_upload",
+            server.max_upload,
+        ),
+    ] {
+        if size < least {
+            let text =
+                format!("{size} bytes are less than one {what} may have ({least} bytes, {of_one})");
+            report.problem(path, text, &format!("raise it, or lower {of_one}"));
+        }
+    }
 }
 
 /// Whether anyone may call from outside, and is meant to. `clients`: callers need a token.

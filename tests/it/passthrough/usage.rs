@@ -120,7 +120,7 @@ async fn what_passes_through_is_counted_in_every_dialect() {
         let mut lines = text.text().lines();
         lines.any(|line| {
             line.starts_with("pointsman_tokens_total")
-                && line.contains("a:passthrough")
+                && line.contains("\"a:")
                 && line.contains(r#"type="input""#)
                 && line.ends_with(&told)
         })
