@@ -82,7 +82,10 @@ impl PassingUsage {
         }
         for end in memmem::find_iter(text, COUNTS) {
             let from = text.get(..end).unwrap_or_default();
-            let begin = memchr::memrchr(b'"', from).unwrap_or(end);
+            // Without its beginning it was counted with the piece before.
+            let Some(begin) = memchr::memrchr(b'"', from) else {
+                continue;
+            };
             let name = text.get(begin + 1..end).unwrap_or_default();
             match number(text.get(end + COUNTS.len()..).unwrap_or_default()) {
                 PassingPart::Whole(count) => self.add(counted(name, count)),

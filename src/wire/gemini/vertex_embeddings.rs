@@ -30,7 +30,8 @@ pub(super) fn adapter(operation: Operation) -> Option<&'static dyn Adapter> {
 
 /// Whether a model is asked by `:embedContent` there: those of the second generation, which embed more than texts.
 pub(super) fn embeds_content(model: &str) -> bool {
-    let version = bare_model(model).strip_prefix("gemini-embedding-");
+    let name = bare_model(model).rsplit('/').next().unwrap_or_default();
+    let version = name.strip_prefix("gemini-embedding-");
     let version =
         version.and_then(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next());
     version
