@@ -183,6 +183,7 @@ impl App {
         self.reconcile_later(generation).await;
         self.api.admission.resize(config.server.max_in_flight);
         dispatch.buffers.resize(config.server.max_buffered);
+        dispatch.buffers.on_disk().resize(config.server.max_spooled);
         self.api
             .replace(assemble::serving(config, dispatch, clients));
         self.admin.replace(now);

@@ -162,11 +162,8 @@ impl KeyStatus {
             };
         }
         let cooling = view.cooling_all;
-        match cooling.filter(|refusal| refusal.ready_at.is_none_or(|ready| now < ready)) {
-            Some(refusal) if refusal.reason == Reason::Exhausted => KeyCondition::Exhausted,
-            Some(_) => KeyCondition::Cooling,
-            None => KeyCondition::Usable,
-        }
+        let lasts = |refusal: &Refusal| refusal.ready_at.is_none_or(|ready| now < ready);
+        KeyCondition::of(cooling.filter(lasts))
     }
 
     /// What the configuration says of it.

@@ -15,6 +15,7 @@ use super::upstreams::{ClockReading, seconds};
 use crate::access::Client;
 use crate::dispatch::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, Question, UpstreamExplanation,
+    UpstreamSettings,
 };
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
@@ -108,6 +109,22 @@ fn candidate(place: usize, line: &UpstreamExplanation, look: ClockReading) -> Va
         fields.insert("upstream".to_owned(), json!(line.upstream.to_string()));
         fields.insert("detail".to_owned(), json!(detail(line, refusal)));
         fields.insert("keys".to_owned(), keys.collect());
+        let UpstreamSettings {
+            dialect,
+            auth,
+            responses,
+            fetch,
+            unsupported,
+        } = line.settings;
+        for (name, word) in [
+            ("dialect", Some(dialect)),
+            ("auth", Some(auth)),
+            ("responses", responses),
+            ("fetch", Some(fetch.as_str())),
+            ("unsupported", Some(unsupported.as_str())),
+        ] {
+            fields.insert(name.to_owned(), json!(word));
+        }
     }
     shown
 }
@@ -121,6 +138,7 @@ fn key(line: &KeyExplanation, look: ClockReading) -> Value {
     let mut shown = out(verdict, refusal, look);
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("id".to_owned(), json!(line.id.to_string()));
+        fields.insert("detail".to_owned(), json!(line.detail.as_deref()));
     }
     shown
 }
@@ -147,6 +165,14 @@ fn detail(line: &UpstreamExplanation, refusal: Option<Refusal>) -> String {
         }) => {
             let window = line.context_window.unwrap_or_default();
             format!("the context window holds {window} tokens")
+        }
+        Some(Refusal {
+            reason: Reason::NoToken,
+            ..
+        }) => {
+            let said = line.keys.iter().find_map(|key| key.detail.as_deref());
+            let said = said.map_or_else(String::new, |said| format!(": {said}"));
+            format!("{}{said}", words(Reason::NoToken))
         }
         Some(refusal) => words(refusal.reason).to_owned(),
     };
@@ -178,6 +204,7 @@ fn words(reason: Reason) -> &'static str {
         Reason::Paced => "a limit learned from the upstream is used up",
         Reason::Saturated => "as many requests are in flight as may be",
         Reason::Invalid => "the key was found invalid",
+        Reason::NoToken => "no token could be fetched for the key",
         Reason::BreakerOpen => "the breaker is open, or its probe is under way",
         Reason::ModelGone => "the upstream does not know the model",
         Reason::NotOffered => "the upstream does not have what is asked for",

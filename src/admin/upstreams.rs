@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::actors::status::{
     KeySnapshot, KeyStatus, LifeStatus, ProviderSnapshot, ProviderStatuses,
 };
+use crate::domain::condition::KeyCondition;
 use crate::domain::ids::{ModelName, ProviderName};
 use crate::domain::limits::KeyLimits;
 use crate::domain::pace::LimitStatus;
@@ -156,11 +157,11 @@ pub(super) fn key(status: &KeyStatus, look: ClockReading) -> Value {
 /// What cools: all models (`null`) first.
 fn cooling(view: &KeySnapshot, look: ClockReading) -> Vec<Value> {
     let all = view.cooling_all.and_then(|refusal| {
-        let reason = match refusal.reason {
-            Reason::Exhausted => Reason::Exhausted.as_str(),
-            _ => Reason::Cooling.as_str(),
-        };
-        Some((None, reason, refusal.ready_at?))
+        Some((
+            None,
+            KeyCondition::of(Some(refusal)).as_str(),
+            refusal.ready_at?,
+        ))
     });
     let one = view.cooling.iter();
     let one = one.map(|(model, until)| (Some(model), Reason::Cooling.as_str(), *until));

@@ -81,36 +81,49 @@ impl Affinity {
     }
 }
 
+/// What the name is kept with: resources that requests cannot do without, or all that they can (which has a space in its
+/// name). However many thoughts there are, no file is forgotten for them.
+fn of(name: &str) -> usize {
+    usize::from(name.contains(' '))
+}
+
 async fn run(mut asked: mpsc::UnboundedReceiver<Ask>, known: Arc<AtomicUsize>) {
-    let mut holders = Holders::default();
+    let mut holders = [Holders::default(), Holders::default()];
     let mut is_new = false;
     while let Some(ask) = asked.recv().await {
         match ask {
             Ask::Note(names, key) => {
                 for name in names {
-                    is_new |= holders.note(&name, &key);
+                    is_new |= note(&mut holders, &name, &key);
                 }
             }
             Ask::Find(names, reply) => {
-                let found = names.iter().find_map(|name| holders.find(name));
+                let mut found = names.iter();
+                let found = found.find_map(|name| holders.get_mut(of(name))?.find(name));
                 // Whoever asked may be gone.
                 drop(reply.send(found));
             }
             Ask::News(reply) => {
                 let all = || {
-                    let all = holders.all();
+                    let all = holders.iter().flat_map(Holders::all);
                     all.map(|(name, key)| (name.into(), key.clone())).collect()
                 };
                 drop(reply.send(std::mem::take(&mut is_new).then(all)));
             }
             Ask::Restore(held) => {
                 for (name, key) in held {
-                    holders.note(&name, &key);
+                    note(&mut holders, &name, &key);
                 }
             }
         }
-        known.store(holders.len().max(asked.len()), Ordering::Relaxed);
+        let names: usize = holders.iter().map(Holders::len).sum();
+        known.store(names.max(asked.len()), Ordering::Relaxed);
     }
+}
+
+fn note(holders: &mut [Holders; 2], name: &str, key: &KeyId) -> bool {
+    let holders = holders.get_mut(of(name));
+    holders.is_some_and(|holders| holders.note(name, key))
 }
 
 #[cfg(test)]
@@ -139,5 +152,18 @@ mod tests {
         next.restore(vec![("file-1".into(), key(2))]);
         assert_eq!(next.find(vec!["file-1".into()]).await, Some(key(2)));
         assert_eq!(next.news().await, None);
+    }
+
+    #[tokio::test]
+    async fn no_resource_is_forgotten_for_thoughts() {
+        let affinity = Affinity::start();
+        affinity.note(vec!["file-1".into()], key(2));
+        for at in 0..2 * crate::domain::holders::MOST {
+            affinity.note(vec![format!("thought {at}").into()], key(1));
+        }
+        assert_eq!(affinity.find(vec!["thought 0".into()]).await, None);
+        assert_eq!(affinity.find(vec!["file-1".into()]).await, Some(key(2)));
+        let all = affinity.news().await.unwrap();
+        assert_eq!(all.len(), crate::domain::holders::MOST + 1);
     }
 }

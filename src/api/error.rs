@@ -147,9 +147,13 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The beginning of an upstream's error message. Texts of failures on the way there name addresses and are not quoted.
+/// The beginning of an upstream's error message. Texts of failures on the way there name addresses and are not quoted. What
+/// keeps a key from getting a token is: nobody could tell otherwise what to mend.
 fn said(record: &AttemptRecord) -> Option<&str> {
-    let answered = record.status.is_some() && record.class != Class::Network;
+    let answered = match record.class {
+        Class::NoToken | Class::InvalidKey => true,
+        class => record.status.is_some() && class != Class::Network,
+    };
     let text = record.detail.as_deref().filter(|_| answered)?;
     let end = text.char_indices().nth(SAID);
     text.get(..end.map_or(text.len(), |(end, _)| end))

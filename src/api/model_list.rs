@@ -59,14 +59,39 @@ pub(super) async fn model(
         },
         |Path(name)| name,
     );
-    let found = serving.models.iter().find(|entry| entry.id == name);
+    let found = named(&serving, &name);
+    // Google's clients write names as they are listed.
+    let found = found.or_else(|| named(&serving, name.strip_prefix("models/")?));
     match found.filter(|entry| is_listed(&serving, client.as_deref(), entry)) {
-        Some(entry) => json(&request, StatusCode::OK, caller(&request).model(entry)),
+        Some(entry) => json(&request, StatusCode::OK, caller(&request).model(&entry)),
         None => {
             let message = format!("there is no model `{name}`: GET /v1/models lists them");
             refuse(request, &ApiError::new(ErrorCode::ModelNotFound, message))
         }
     }
+}
+
+/// What is listed under this name, or what the name means of what is listed: a provider's name its default model, a model's
+/// name the provider that has it.
+fn named(serving: &Serving, name: &str) -> Option<ModelEntry> {
+    let entry = |id: &str| serving.models.iter().find(|entry| entry.id == id);
+    if let Some(entry) = entry(name) {
+        return Some(entry.clone());
+    }
+    let chain = serving.dispatch.targets.resolve(Some(name)).ok()?;
+    let upstreams: Vec<String> = chain.upstreams.iter().map(ToString::to_string).collect();
+    let mut meant = upstreams.iter().map(|upstream| entry(upstream));
+    let first = meant.next()??;
+    if !meant.all(|entry| entry.is_some()) {
+        return None;
+    }
+    let mut extra = first.extra.clone();
+    extra.insert("upstreams".to_owned(), upstreams.into());
+    Some(ModelEntry {
+        id: name.to_owned(),
+        owned_by: first.owned_by.clone(),
+        extra,
+    })
 }
 
 /// Whose form the answer has.

@@ -129,11 +129,12 @@ pub(super) fn refused(fault: SpoolFault) -> ApiError {
     let code = match fault {
         SpoolFault::TooLarge(_) => ErrorCode::RequestTooLarge,
         SpoolFault::BrokenOff | SpoolFault::Stalled => ErrorCode::InvalidRequest,
-        SpoolFault::NoRoom(_) => ErrorCode::Overloaded,
+        SpoolFault::NoFile | SpoolFault::NoRoom(_) => ErrorCode::Overloaded,
     };
     let error = ApiError::new(code, fault.to_string());
     match fault {
         SpoolFault::BrokenOff => error.caller_left(),
+        SpoolFault::NoFile => error.retry_after(COME_BACK),
         SpoolFault::NoRoom(kind) => {
             let directory = std::env::temp_dir();
             tracing::warn!(%kind, directory = %directory.display(), "a body does not fit into the directory for temporary files");

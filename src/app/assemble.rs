@@ -16,7 +16,9 @@ use crate::affinity::Affinity;
 use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
-use crate::dispatch::{Continuation, Dispatch, Endpoint, HedgeController, NativeOperations};
+use crate::dispatch::{
+    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, TokenFailures,
+};
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -200,6 +202,7 @@ fn endpoint_of(
         prefill,
         unsupported: provider.unsupported,
         native: NativeOperations::new(provider.responses),
+        tokens: TokenFailures::default(),
         passthrough: provider.passthrough,
         fetch: provider.fetch,
     }
@@ -367,7 +370,11 @@ pub(super) fn dispatch(
         },
         buffers: match before {
             Some(before) => before.buffers.clone(),
-            None => Buffers::new(config.server.max_buffered),
+            None => {
+                let buffers = Buffers::new(config.server.max_buffered);
+                buffers.on_disk().resize(config.server.max_spooled);
+                buffers
+            }
         },
     }
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, KeyConfig, ProviderConfig, ProxyConfig, show_duration};
 use crate::domain::chain::Chain;
+use crate::domain::dialect::Operation;
+use crate::domain::profile::Fetch;
 
 /// The configuration for people.
 pub fn render(config: &Config) -> String {
@@ -49,7 +51,7 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     }
     writeln!(out, "\nproviders")?;
     for provider in &config.providers {
-        write_provider(provider, out)?;
+        write_provider(provider, config, out)?;
     }
     let chains: Vec<_> = config.targets.chains().collect();
     if !chains.is_empty() {
@@ -81,9 +83,16 @@ fn write(config: &Config, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_provider(provider: &ProviderConfig, out: &mut String) -> std::fmt::Result {
+fn write_provider(
+    provider: &ProviderConfig,
+    config: &Config,
+    out: &mut String,
+) -> std::fmt::Result {
     writeln!(out, "  {}", title(provider))?;
     writeln!(out, "    models  {}", models(provider))?;
+    let asked = asked(provider, config).into_iter();
+    let asked = asked.filter_map(|(name, word)| Some(format!("{name} {}", word?)));
+    writeln!(out, "    asked   {}", asked.collect::<Vec<_>>().join(", "))?;
     for (at, key) in provider.keys.iter().enumerate() {
         let label = if at == 0 { "keys" } else { "" };
         writeln!(out, "    {label:<6}  {}", shown_key(provider, at, key))?;
@@ -124,7 +133,10 @@ pub fn render_json(config: &Config) -> Value {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let providers: Vec<Value> = config.providers.iter().map(provider_json).collect();
+    let providers = config.providers.iter();
+    let providers: Vec<Value> = providers
+        .map(|provider| provider_json(provider, config))
+        .collect();
     let chains: Vec<Value> = config
         .targets
         .chains()
@@ -166,7 +178,7 @@ fn admin(config: &Config) -> String {
     }
 }
 
-fn provider_json(provider: &ProviderConfig) -> Value {
+fn provider_json(provider: &ProviderConfig, config: &Config) -> Value {
     let keys: Vec<Value> = provider
         .keys
         .iter()
@@ -178,7 +190,7 @@ fn provider_json(provider: &ProviderConfig) -> Value {
         })
         .collect();
     let models: Vec<&str> = provider.models.iter().map(|model| model.as_str()).collect();
-    json!({
+    let mut shown = json!({
         "name": provider.name.as_str(),
         "kind": provider.kind,
         "dialect": provider.dialect.id(),
@@ -197,7 +209,30 @@ fn provider_json(provider: &ProviderConfig) -> Value {
             "max_in_flight": provider.limits.max_in_flight,
         },
         "priority": provider.priority,
-    })
+    });
+    for (name, word) in asked(provider, config) {
+        shown[name] = json!(word);
+    }
+    shown
+}
+
+/// How it is asked, where no target says otherwise.
+fn asked(provider: &ProviderConfig, config: &Config) -> [(&'static str, Option<&'static str>); 4] {
+    let dialect = provider.dialect;
+    let auth = provider.auth.unwrap_or_else(|| dialect.scheme());
+    let doubtful = Operation::ALL
+        .into_iter()
+        .any(|one| dialect.is_doubtful(one));
+    let usual = match config.policies.usual().profile {
+        Some(_) => Fetch::Stream,
+        None => Fetch::Whole,
+    };
+    [
+        ("auth", Some(auth.as_str())),
+        ("responses", doubtful.then(|| provider.responses.as_str())),
+        ("fetch", Some(provider.fetch.unwrap_or(usual).as_str())),
+        ("unsupported", Some(provider.unsupported.as_str())),
+    ]
 }
 
 fn title(provider: &ProviderConfig) -> String {

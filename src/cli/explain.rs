@@ -80,9 +80,12 @@ fn table(explained: &Value) -> String {
         let name = format!("{place}{}", text(&candidate["upstream"]));
         let detail = text(&candidate["detail"]);
         rows.push([name, verdict(candidate), left(candidate), detail]);
+        if let Some(asked) = settings(candidate) {
+            rows.push([String::new(), String::new(), String::new(), asked]);
+        }
         for key in items(&candidate["keys"]) {
             let name = format!("{:1$}{id}", "", place.len(), id = text(&key["id"]));
-            rows.push([name, verdict(key), left(key), String::new()]);
+            rows.push([name, verdict(key), left(key), text(&key["detail"])]);
         }
     }
     // Columns as wide as their widest cell; the last one is free.
@@ -97,6 +100,18 @@ fn table(explained: &Value) -> String {
         let _ = writeln!(out, "  {}", line.trim_end());
     }
     out
+}
+
+/// How an upstream is asked.
+fn settings(candidate: &Value) -> Option<String> {
+    let mut words = text(&candidate["dialect"]);
+    for name in ["auth", "responses", "fetch", "unsupported"] {
+        if let Some(word) = candidate[name].as_str() {
+            // Writing to a text never fails.
+            let _ = write!(words, ", {name} {word}");
+        }
+    }
+    (!words.is_empty()).then_some(words)
 }
 
 fn verdict(of: &Value) -> String {

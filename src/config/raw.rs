@@ -74,6 +74,9 @@ section! {
         max_upload: Size,
         /// So much of each of these is kept in memory; the rest goes into a temporary file. Default `8MiB`.
         spool: Size,
+        /// Bytes of these in temporary files at the same time, all requests together; requests beyond that are answered
+        /// with 503. At least `max_upload`. Default `4GiB`, or `max_upload` where that is more.
+        max_spooled: Size,
         /// Bytes of bodies and answers held at the same time, all requests together; requests beyond that are answered
         /// with 503. At least `max_body`. Default `1GiB`.
         max_buffered: Size,

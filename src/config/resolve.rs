@@ -298,14 +298,18 @@ fn server(
         .listen
         .map(|listens| listens.0)
         .filter(|all| !all.is_empty());
+    let max_upload = raw.max_upload.map_or(usual.max_upload, |size| size.0);
     let server = ServerConfig {
         listen: listen.unwrap_or(usual.listen),
         admin,
         max_body: raw.max_body.map_or(usual.max_body, |size| size.0),
         max_answer: raw.max_answer.map_or(usual.max_answer, |size| size.0),
         max_event: raw.max_event.map_or(usual.max_event, |size| size.0),
-        max_upload: raw.max_upload.map_or(usual.max_upload, |size| size.0),
+        max_upload,
         spool: raw.spool.map_or(usual.spool, |size| size.0),
+        max_spooled: raw
+            .max_spooled
+            .map_or(usual.max_spooled.max(max_upload), |size| size.0),
         max_buffered: raw.max_buffered.map_or(usual.max_buffered, |size| size.0),
         dns: outbound::dns(raw.dns),
         max_in_flight: raw
@@ -320,19 +324,35 @@ fn server(
             .stream_keepalive
             .map_or(usual.stream_keepalive, |span| span.0),
     };
-    if server.max_buffered < server.max_body {
-        let text = format!(
-            "{} bytes are less than one body may have ({} bytes, server.max_body)",
-            server.max_buffered, server.max_body
-        );
-        report.problem(
-            "server.max_buffered",
-            text,
-            "raise it, or lower server.max_body",
-        );
-    }
+    check_sizes(&server, report);
     check_open(&server, clients, report);
     server
+}
+
+/// What holds several has room for one.
+fn check_sizes(server: &ServerConfig, report: &mut Report) {
+    for (path, size, what, of_one, least) in [
+        (
+            "server.max_buffered",
+            server.max_buffered,
+            "body",
+            "server.max_body",
+            server.max_body,
+        ),
+        (
+            "server.max_spooled",
+            server.max_spooled,
+            "upload",
+            "server.max_upload",
+            server.max_upload,
+        ),
+    ] {
+        if size < least {
+            let text =
+                format!("{size} bytes are less than one {what} may have ({least} bytes, {of_one})");
+            report.problem(path, text, &format!("raise it, or lower {of_one}"));
+        }
+    }
 }
 
 /// Whether anyone may call from outside, and is meant to. `clients`: callers need a token.

@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub max_upload: usize,
     /// Bytes of each of these that are kept in memory.
     pub spool: usize,
+    /// Bytes of these in temporary files at the same time, at least `max_upload`; what comes beyond that is refused.
+    pub max_spooled: usize,
     /// Bytes of bodies and answers at the same time, at least `max_body`; what comes beyond that is refused.
     pub max_buffered: usize,
     /// How the names of providers are looked up.
@@ -109,6 +111,7 @@ impl Default for ServerConfig {
             max_event: crate::wire::sse::MAX_EVENT,
             max_upload: 512 * 1024 * 1024,
             spool: 8 * 1024 * 1024,
+            max_spooled: 4 * 1024 * 1024 * 1024,
             max_buffered: 1024 * 1024 * 1024,
             dns: DnsConfig::default(),
             max_in_flight: 10_000,

@@ -35,6 +35,7 @@ use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::encoding::whole::unmarked;
 use crate::wire::exchange::{Exchange, Translation};
 use crate::wire::inspection::{ErrorDoc, Inspection};
+use crate::wire::passing_usage::PassingUsage;
 use crate::wire::{classify, ratelimit};
 
 const FIRST_TOKEN: &str = "first token";
@@ -72,6 +73,8 @@ pub(super) struct PipedResponse {
     pub(super) headers: HeaderMap,
     /// What of it is there.
     pub(super) held: Vec<Bytes>,
+    /// Its token counts, as far as they were seen; `None` where it has none.
+    pub(super) usage: Option<PassingUsage>,
     /// What is still to come.
     pub(super) rest: BoxStream<'static, Result<Bytes, SendError>>,
 }

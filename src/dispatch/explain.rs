@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::request::Endpoint;
 use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
@@ -12,12 +13,15 @@ use crate::actors::route::{PlanRequest, Planned};
 use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
 use crate::domain::chain::Chain;
 use crate::domain::dialect::Operation;
+use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::ids::{KeyId, Upstream};
 use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
-use crate::domain::refusal::Refusal;
+use crate::domain::profile::Fetch;
+use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::skipped::skipped;
 use crate::domain::time::Time;
+use crate::wire::dialects;
 
 /// The `retry_after` of a client that may not ask.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -82,12 +86,29 @@ pub struct UpstreamExplanation {
     pub standing: CandidateStanding,
     /// Tokens its models hold, when known.
     pub context_window: Option<u64>,
+    /// How it is asked.
+    pub settings: UpstreamSettings,
     /// The request would be the probe of its breaker.
     pub probe: bool,
     /// It recovers: the share that it takes, and whether this request is within it.
     pub recovery: Option<(f64, bool)>,
     /// Its keys in the order in which they would be asked.
     pub keys: Vec<KeyExplanation>,
+}
+
+/// How an upstream is asked, by what holds for its provider and for the target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UpstreamSettings {
+    /// Its dialect.
+    pub dialect: &'static str,
+    /// Where calls carry the key, or what they are let in with.
+    pub auth: &'static str,
+    /// Whether it is asked for responses as they are; `None` where its dialect has them, or has not.
+    pub responses: Option<&'static str>,
+    /// How whole answers are fetched.
+    pub fetch: Fetch,
+    /// What is done where its dialect has no place for something, unless the request says.
+    pub unsupported: Unsupported,
 }
 
 /// What an upstream is to the request.
@@ -108,6 +129,8 @@ pub struct KeyExplanation {
     pub id: KeyId,
     /// What it is to the request.
     pub turn: KeyTurn,
+    /// Why no token could be fetched for it, if that is what keeps it out; without credentials.
+    pub detail: Option<Arc<str>>,
 }
 
 /// What a key is to the request.
@@ -224,9 +247,12 @@ impl Dispatch {
                 refused(chain, attempts, verdict, &why.declined, now)
             }
         };
+        let fetch = self.fetch_of(chain);
+        let own = self.policies.of(&chain.target).unsupported;
         let lines = self.candidates(chain).zip(&planned.candidates);
         let lines = lines.enumerate().map(|(at, (candidate, facts))| {
             let skipped = plan.skipped.iter().find(|(of, _)| *of == at);
+            let endpoint = self.endpoint(chain, at).map(|endpoint| &**endpoint);
             UpstreamExplanation {
                 standing: match skipped {
                     Some((_, refusal)) => CandidateStanding::Excluded(*refusal),
@@ -235,9 +261,10 @@ impl Dispatch {
                 },
                 upstream: candidate.upstream,
                 context_window: candidate.context_window,
+                settings: UpstreamSettings::new(endpoint, fetch, own, now),
                 probe: facts.gate.is_ok_and(|pass| pass.probe),
                 recovery: facts.recovery.map(|it| (it.share, it.admits)),
-                keys: keys(facts),
+                keys: keys(facts, endpoint),
             }
         });
         Explanation {
@@ -272,10 +299,28 @@ fn refused(
     }
 }
 
-fn keys(facts: &CandidateFacts) -> Vec<KeyExplanation> {
+impl UpstreamSettings {
+    fn new(endpoint: Option<&Endpoint>, fetch: Fetch, own: Option<Unsupported>, now: Time) -> Self {
+        let dialect = endpoint.map_or_else(dialects::usual, |endpoint| endpoint.dialect);
+        let auth = endpoint.and_then(|endpoint| endpoint.auth);
+        let unsupported = endpoint.map(|endpoint| endpoint.unsupported);
+        Self {
+            dialect: dialect.id(),
+            auth: auth.unwrap_or_else(|| dialect.scheme()).as_str(),
+            responses: endpoint.and_then(|endpoint| endpoint.native.shown(dialect, now)),
+            fetch,
+            unsupported: own.or(unsupported).unwrap_or_default(),
+        }
+    }
+}
+
+fn keys(facts: &CandidateFacts, endpoint: Option<&Endpoint>) -> Vec<KeyExplanation> {
     let mut first = true;
     let lines = facts.keys.iter().map(|(id, refusal)| KeyExplanation {
         id: id.clone(),
+        detail: refusal
+            .filter(|refusal| refusal.reason == Reason::NoToken)
+            .and_then(|_| endpoint?.tokens.failure(id)),
         turn: match refusal {
             None if std::mem::take(&mut first) => KeyTurn::First,
             None => KeyTurn::Ready,

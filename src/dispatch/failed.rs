@@ -7,6 +7,8 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::skipped::Skipped;
 use crate::domain::time::Time;
 
+const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
+
 /// A request that ends with an error of ours.
 #[derive(Debug)]
 pub struct Failed {
@@ -26,4 +28,20 @@ pub struct Failed {
     pub ended: Time,
     /// The field at fault, if one is.
     pub param: Option<&'static str>,
+}
+
+impl Failed {
+    /// A request that was not answered when the process had to end.
+    pub(super) fn halted(arrived: Time, now: Time) -> Self {
+        Self {
+            code: ErrorCode::Draining,
+            message: HALTED.to_owned(),
+            retry_after: Some(Duration::from_secs(1)),
+            records: Vec::new(),
+            skipped: Box::default(),
+            arrived,
+            ended: now,
+            param: None,
+        }
+    }
 }

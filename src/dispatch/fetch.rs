@@ -8,14 +8,19 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::answer::{AnswerBody, ProxyResponse};
 use super::failed::Failed;
+use super::lookup;
 use super::relay::Relay;
-use super::request::Request;
+use super::request_run::{RequestContext, RequestRun};
+use super::request_trace::RequestEnd;
 use super::shared::Dispatch;
+use crate::domain::attempts::FinalError;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::{EventForm, Operation};
 use crate::domain::error_code::ErrorCode;
 use crate::domain::profile::Fetch;
 use crate::domain::time::Time;
+use crate::runtime::buffers::Buffers;
+use crate::runtime::clock::Clock;
 use crate::wire::ir::{Assembly, Losses};
 use crate::wire::request::RequestDoc;
 use crate::wire::sse::EventSplitter;
@@ -24,61 +29,92 @@ use crate::wire::{classify, dialects, json, spelling};
 /// What is needed to put an answer together.
 pub(super) struct Fetched {
     operation: Operation,
+    /// The request as its caller wrote it.
     doc: RequestDoc,
+    /// The largest event, in bytes, as for every stream.
+    max_event: usize,
+    buffers: Buffers,
     arrived: Time,
+    clock: Clock,
 }
 
-impl Dispatch {
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum FetchFault {
+    /// The stream ended with an error; its words.
+    #[error("the last answer broke off: {0}")]
+    BrokeOff(String),
+    /// An event is larger than events may be.
+    #[error("an event of the answer has more than {0} bytes (server.max_event)")]
+    TooLarge(usize),
+    /// The events do not make an answer.
+    #[error("the answer cannot be put together: {0}")]
+    Unreadable(String),
+}
+
+impl RequestRun {
     /// Makes a request for a whole answer one for a stream, where its target wants that.
-    pub(super) fn fetch_as_stream(&self, request: &mut Request, chain: &Chain) -> Option<Fetched> {
+    pub(super) fn fetch_as_stream(&mut self) -> Option<Fetched> {
+        let RequestContext {
+            dispatch,
+            request,
+            chain,
+        } = &mut self.context;
         let operation = request.operation;
         let caller = request.caller();
         let conversation = dialects::upstream(caller.id())?.conversation();
         if request.doc.stream() || conversation != Some(operation) {
             return None;
         }
-        if !self.fetches(chain) {
+        if dispatch.fetch_of(chain) != Fetch::Stream {
             return None;
         }
+        let endpoints =
+            (0..chain.upstreams.len()).filter_map(|index| dispatch.endpoint(chain, index));
+        let max_event = endpoints.map(|endpoint| endpoint.max_event).max()?;
         let streamed = caller.streamed(operation, &request.doc)?;
         let doc = std::mem::replace(&mut request.doc, streamed);
         request.fetched = true;
         Some(Fetched {
             operation,
             doc,
+            max_event,
+            buffers: dispatch.buffers.clone(),
             arrived: request.arrived,
+            clock: dispatch.clock,
         })
     }
+}
 
-    /// What the target says; else its providers; else its profile.
-    fn fetches(&self, chain: &Chain) -> bool {
+impl Dispatch {
+    /// How whole answers of a chain are fetched: what the target says; else its providers; else its profile.
+    pub(super) fn fetch_of(&self, chain: &Chain) -> Fetch {
         let policy = self.policies.of(&chain.target);
         let said = policy.fetch.or_else(|| {
             let all = 0..chain.upstreams.len();
             let said = all.filter_map(|index| self.endpoint(chain, index)?.fetch);
             said.max()
         });
-        said.map_or(policy.profile.is_some(), |fetch| fetch == Fetch::Stream)
+        said.unwrap_or(match policy.profile {
+            Some(_) => Fetch::Stream,
+            None => Fetch::Whole,
+        })
     }
 }
 
 impl Fetched {
-    /// The whole answer.
+    /// The whole answer. The request ends with it, so that it is recorded as what its caller got.
     ///
     /// # Errors
     /// The stream ended with an error, and nothing else could be had.
-    pub(super) async fn whole(
-        self,
-        answer: ProxyResponse,
-        now: impl Fn() -> Time,
-    ) -> Result<ProxyResponse, Box<Failed>> {
+    pub(super) async fn whole(self, answer: ProxyResponse) -> Result<ProxyResponse, Box<Failed>> {
         let ProxyResponse {
             body,
             mut headers,
             mut dropped,
             ..
         } = answer;
-        let relay = match body {
+        let mut relay = match body {
             AnswerBody::Stream(relay) => relay,
             // A refusal, or an upstream that does not stream.
             body => {
@@ -90,50 +126,62 @@ impl Fetched {
                 });
             }
         };
-        match self.collect(relay).await {
-            Ok((body, losses)) => {
-                spelling::note_answer(&mut dropped, &losses);
-                as_json(&mut headers);
-                Ok(ProxyResponse {
-                    body: AnswerBody::Full(body),
-                    headers,
-                    dropped,
-                    ..answer
-                })
+        let collected = self.collect(&mut relay).await;
+        let mut run = relay.into_run();
+        // Why the stream was cut decides, whatever words it ended with.
+        let ending = run.as_ref().and_then(|run| run.state.trace.ending);
+        let cut = match ending {
+            Some(RequestEnd::Cut(code) | RequestEnd::Failed(code)) => Some(code),
+            Some(RequestEnd::Answered(_)) => None,
+            // It was aborted with the process, and recorded as that.
+            None => Some(ErrorCode::Draining),
+        };
+        let (body, losses) = match (cut, collected) {
+            (None, Ok(collected)) => collected,
+            (cut, collected) => {
+                let code = cut.unwrap_or(ErrorCode::InvalidUpstreamResponse);
+                return Err(match run {
+                    Some(run) => failed(run, code, collected.err()),
+                    None => Box::new(Failed::halted(self.arrived, self.clock.now())),
+                });
             }
-            Err(words) => Err(Box::new(Failed {
-                code: match words.contains("deadline") {
-                    true => ErrorCode::DeadlineExceeded,
-                    false => ErrorCode::UpstreamsExhausted,
-                },
-                message: format!("the answer broke off, and no upstream had another one: {words}"),
-                retry_after: None,
-                records: Vec::new(),
-                skipped: Box::default(),
-                arrived: self.arrived,
-                ended: now(),
-                param: None,
-            })),
-        }
+        };
+        spelling::note_answer(&mut dropped, &losses);
+        as_json(&mut headers);
+        let answer = ProxyResponse {
+            body: AnswerBody::Full(self.buffers.count(body.len()).keep(body)),
+            headers,
+            dropped,
+            ..answer
+        };
+        let pending = run.as_mut().and_then(|run| run.state.pending.take());
+        lookup::keep(pending, &answer);
+        Ok(answer)
     }
 
-    async fn collect(&self, mut relay: Box<Relay>) -> Result<(Bytes, Losses), String> {
+    async fn collect(&self, relay: &mut Relay) -> Result<(Bytes, Losses), FetchFault> {
         let caller = dialects::caller(self.operation);
         let Some(dialect) = dialects::upstream(caller.id()) else {
-            return Err("its dialect cannot be read".to_owned());
+            return Err(FetchFault::Unreadable("of its dialect".to_owned()));
         };
-        let mut events = EventSplitter::new(usize::MAX);
+        let mut events = EventSplitter::new(self.max_event);
         let mut decoder = dialect.own_event_decoder();
         let mut assembly = Assembly::new(dialect.id());
         let mut last = None;
         while let Some(Ok(piece)) = relay.next().await {
             events.push(piece);
-            while let Ok(Some(event)) = events.next_event() {
+            loop {
+                let event = match events.next_event() {
+                    Ok(Some(event)) => event,
+                    Ok(None) => break,
+                    Err(_) => return Err(FetchFault::TooLarge(self.max_event)),
+                };
                 if event.is_empty() {
                     continue;
                 }
                 if let Some(error) = dialect.event(self.operation, &event).error {
-                    return Err(classify::words(None, &HeaderMap::new(), &error.body));
+                    let words = classify::words(None, &HeaderMap::new(), &error.body);
+                    return Err(FetchFault::BrokeOff(words));
                 }
                 if self.operation.events() == EventForm::Numbered {
                     last = Some(event);
@@ -145,16 +193,35 @@ impl Fetched {
         // The last event of such a stream has the whole answer in it.
         if let Some(event) = last {
             let value = json::value(&event.data()).unwrap_or_default();
-            return match value.get("response") {
-                Some(whole) => Ok((Bytes::from(whole.to_string()), Losses::new())),
-                None => Err("its last event has no answer in it".to_owned()),
-            };
+            let missing =
+                || FetchFault::Unreadable("its last event has no answer in it".to_owned());
+            let whole = value.get("response").ok_or_else(missing)?;
+            return Ok((Bytes::from(whole.to_string()), Losses::new()));
         }
-        let (answer, mut losses) = assembly.finish().map_err(|error| error.message)?;
+        let finished = assembly.finish();
+        let (answer, mut losses) =
+            finished.map_err(|error| FetchFault::Unreadable(error.message))?;
         let (body, more) = caller.encode_answer(self.operation, &self.doc, answer);
         losses.extend(more);
         Ok((body, losses))
     }
+}
+
+/// The request ends with this error of ours, and with the words of what happened, where there are some.
+fn failed(run: RequestRun, code: ErrorCode, fault: Option<FetchFault>) -> Box<Failed> {
+    let verdict = FinalError {
+        code,
+        ready_at: None,
+    };
+    let mut failed = run.fail(verdict);
+    let tells = matches!(
+        code,
+        ErrorCode::UpstreamsExhausted | ErrorCode::InvalidUpstreamResponse
+    );
+    if let Some(fault) = fault.filter(|_| tells) {
+        failed.message = format!("{}. {fault}", failed.message);
+    }
+    failed
 }
 
 /// The headers of a stream, for a whole answer.

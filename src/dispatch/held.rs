@@ -53,6 +53,17 @@ impl HeldEvents {
         first.map_or(&[], |event| event)
     }
 
+    /// All of them, in their order.
+    pub(super) fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let mut packed = &self.packed[..];
+        let packed = self.lengths.iter().map(move |length| {
+            let (event, rest) = packed.split_at_checked(*length).unwrap_or_default();
+            packed = rest;
+            event
+        });
+        packed.chain(self.few.iter().map(|event| &event[..]))
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -98,6 +109,7 @@ mod tests {
             let mut held = HeldEvents::default();
             assert!(events.iter().all(|event| held.push(event.clone())));
             assert_eq!(held.len(), count);
+            assert!(held.each().eq(events.iter()));
             assert_eq!(held.into_iter().collect::<Vec<_>>(), events);
         }
     }

@@ -40,6 +40,7 @@ mod run;
 mod send_buffer;
 mod shared;
 mod stream_abort;
+mod token_failures;
 mod tokens;
 mod unfit;
 mod verdict;
@@ -49,7 +50,7 @@ pub use answer::{AnswerBody, ProxyResponse};
 pub use counting::Counted;
 pub use explain::{
     CandidateStanding, Explanation, Fate, KeyExplanation, KeyTurn, NoAnswer, Question,
-    UpstreamExplanation,
+    UpstreamExplanation, UpstreamSettings,
 };
 pub use failed::Failed;
 pub use hedge_controller::HedgeController;
@@ -60,3 +61,4 @@ pub use relay::Relay;
 pub use request::{Continuation, Endpoint, Request};
 pub use response_cache::{CacheAnswer, PendingAnswer, ResponseCache, StoredResponse};
 pub use shared::Dispatch;
+pub use token_failures::TokenFailures;

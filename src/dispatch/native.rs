@@ -57,6 +57,18 @@ impl NativeOperations {
         }
     }
 
+    /// Whether it is asked for such operations, in a word, and what was found out; `None` where its dialect has none.
+    pub(super) fn shown(&self, dialect: Dialect, now: Time) -> Option<&'static str> {
+        let doubtful = Operation::ALL
+            .into_iter()
+            .any(|one| dialect.is_doubtful(one));
+        let lacks = now.as_nanos() < self.lacks_route.load(Ordering::Relaxed);
+        doubtful.then(|| match self.route {
+            NativeRoute::Auto if lacks => "auto: translate",
+            route => route.as_str(),
+        })
+    }
+
     /// The way in which it is asked first.
     pub(super) fn way(&self, (dialect, operation): (Dialect, Operation), now: Time) -> Way {
         let lacks = |what: &AtomicU64| now.as_nanos() < what.load(Ordering::Relaxed);

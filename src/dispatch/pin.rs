@@ -35,7 +35,11 @@ impl RequestRun {
         if dispatch.affinity.is_empty() {
             return;
         }
-        let resource::Needed { names, sealed } = needed(request).await;
+        let resource::Needed {
+            names,
+            sealed,
+            thoughts,
+        } = needed(request).await;
         if let Some(key) = dispatch.affinity.find(names).await {
             let passed = request.operation == Operation::Passthrough;
             let chain = &self.context.chain.upstreams;
@@ -52,6 +56,11 @@ impl RequestRun {
             // What is sealed can be left out.
             self.state.prefers = Some(key.clone());
             self.state.sealed_by = Some(key);
+            return;
+        }
+        if let Some(key) = dispatch.affinity.find(thoughts).await {
+            // Its maker knows a signature with any key.
+            self.state.prefers = Some(key);
             return;
         }
         if let Some(name) = request.session() {
@@ -100,16 +109,25 @@ impl RequestRun {
             false => Vec::new(),
         };
         names.extend(request.session());
+        if creates || request.payload.is_none() {
+            names.extend(resource::told(said));
+        }
         if request.may_be_sealed() {
             names.extend(resource::sealed_in(said));
         }
         affinity.note(names, key.clone());
     }
 
-    /// An event came with this key: what is sealed in it only that key can open.
-    pub(super) fn learn_sealed(&self, key: &KeyId, event: &[u8]) {
-        let affinity = &self.context.dispatch.affinity;
-        affinity.note(resource::sealed_in(event), key.clone());
+    /// An event came with this key, in the caller's dialect: what it holds from now on, and what in it only that key can
+    /// open, where that was asked for.
+    pub(super) fn learn_event(&self, key: &KeyId, event: &[u8], seals: bool) {
+        let mut names = resource::told(event);
+        if seals {
+            names.extend(resource::sealed_in(event));
+        }
+        if !names.is_empty() {
+            self.context.dispatch.affinity.note(names, key.clone());
+        }
     }
 }
 
@@ -138,7 +156,7 @@ async fn needed(request: &Request) -> resource::Needed {
     }
     resource::Needed {
         names,
-        sealed: Vec::new(),
+        ..resource::Needed::default()
     }
 }
 

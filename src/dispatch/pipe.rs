@@ -21,6 +21,7 @@ use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
 use crate::domain::time::Time;
 use crate::upstream::SendError;
+use crate::wire::passing_usage::PassingUsage;
 
 /// An answer broke off. Its caller sees that the connection ends too early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -49,6 +50,7 @@ struct PipeState {
     lease: Lease,
     tried: OpenAttempt,
     status: u16,
+    usage: Option<PassingUsage>,
     held: std::vec::IntoIter<Bytes>,
     rest: BoxStream<'static, Result<Bytes, SendError>>,
     idle: Duration,
@@ -75,6 +77,7 @@ impl Pipe {
             lease,
             tried,
             status: piped.status,
+            usage: piped.usage,
             held: piped.held.into_iter(),
             rest: piped.rest,
             idle: endpoint.timeouts.idle,
@@ -88,6 +91,7 @@ impl Pipe {
 impl PipeState {
     async fn next(mut self) -> Option<(Result<Bytes, AnswerCut>, Option<Self>)> {
         if let Some(piece) = self.held.next() {
+            self.look(&piece);
             return Some((Ok(piece), Some(self)));
         }
         let dispatch = Arc::clone(&self.run.context.dispatch);
@@ -114,7 +118,10 @@ impl PipeState {
                 self.complete();
                 None
             }
-            Some(Ok(piece)) => Some((Ok(piece), Some(self))),
+            Some(Ok(piece)) => {
+                self.look(&piece);
+                Some((Ok(piece), Some(self)))
+            }
             Some(Err(error)) => {
                 let failure = Failure::new(Class::Network, error.to_string());
                 let code = ErrorCode::InvalidUpstreamResponse;
@@ -123,13 +130,29 @@ impl PipeState {
         }
     }
 
+    /// Counts the tokens that a piece tells of.
+    fn look(&mut self, piece: &Bytes) {
+        if let Some(usage) = &mut self.usage {
+            usage.push(piece);
+            self.run.state.trace.usage = usage.found();
+        }
+    }
+
     /// All of it was there.
     fn complete(mut self) {
         self.run.state.under_way([]);
-        settle(&self.lease, Class::Success, None);
+        let usage = self.run.state.trace.usage;
+        settle(
+            &self.lease,
+            Class::Success,
+            usage.and_then(|usage| usage.total()),
+        );
         let now = self.run.context.now();
         let record = self.tried.record(Class::Success, Some(self.status), now);
-        self.run.state.attempts.ended(record);
+        self.run
+            .state
+            .attempts
+            .ended(AttemptRecord { usage, ..record });
         self.run.state.trace.ending = Some(RequestEnd::Answered(self.status));
     }
 
@@ -139,6 +162,7 @@ impl PipeState {
         let now = self.run.context.now();
         let record = AttemptRecord {
             status: Some(self.status),
+            usage: self.run.state.trace.usage,
             ..self.tried.failed(failure, now)
         };
         let attempts = &mut self.run.state.attempts;

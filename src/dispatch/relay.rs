@@ -106,7 +106,7 @@ impl Relay {
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
             .reading(rescue.and_then(|_| caller.sent_events()))
-            .whole(request.fetched)
+            .whole(request.fetched.then_some(live.endpoint.max_answer))
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())
             .charging(trace.charge.as_ref())
@@ -315,6 +315,7 @@ impl Relay {
 
     /// Sends an event of the caller's dialect, as far as it is new. False where it ends the stream.
     fn pass_on(&mut self, event: RawEvent, now: Time) -> bool {
+        self.learn(&event);
         let out = match &mut self.splice {
             None => Some(event),
             Some(splice) => match splice.event(&event) {
@@ -333,7 +334,6 @@ impl Relay {
     }
 
     fn take_in(&mut self, event: RawEvent) {
-        self.learn_sealed(&event);
         let now = self.clock.now();
         let Some(live) = &mut self.stream else { return };
         let said = live.exchange.event(&event);

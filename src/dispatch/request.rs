@@ -9,6 +9,7 @@ use http::HeaderMap;
 use super::affinity_choice::AffinityChoice;
 use super::native::NativeOperations;
 use super::payload::Payload;
+use super::token_failures::TokenFailures;
 use crate::access::Client;
 use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
@@ -66,6 +67,8 @@ pub struct Endpoint {
     pub unsupported: Unsupported,
     /// Whether it has the operations that not all providers of its dialect have.
     pub native: NativeOperations,
+    /// Why its keys have no tokens.
+    pub tokens: TokenFailures,
     /// Whether clients may call any path of it.
     pub passthrough: bool,
     /// How whole answers are fetched, if its configuration says that.
@@ -117,6 +120,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether its caller gets a stream.
+    pub(super) fn streams(&self) -> bool {
+        self.doc.stream() && !self.fetched
+    }
+
     /// When something of the answer must be there.
     pub(super) fn begins_by(&self) -> Time {
         let begins = self.begins_within.map(|span| self.arrived + span);

@@ -212,7 +212,7 @@ impl Drop for RequestRun {
             trace.ending = trace.ending.or_else(|| trace.overdue(request, now));
         }
         trace.settle(&records, now);
-        let (outcome, status) = trace.outcome(halted);
+        let (outcome, status) = trace.outcome(halted, request.streams());
         let recorded = Ended {
             id: Arc::clone(&request.id),
             client: request
@@ -220,7 +220,7 @@ impl Drop for RequestRun {
                 .as_ref()
                 .map(|client| Arc::clone(client.name())),
             operation: request.operation,
-            stream: request.doc.stream(),
+            stream: request.streams(),
             target: std::mem::take(&mut trace.target),
             chain: Some(Arc::clone(chain)),
             outcome,

@@ -82,7 +82,7 @@ impl RequestTrace {
     /// caller did not leave, but did not read either.
     pub(super) fn overdue(&self, request: &Request, now: Time) -> Option<RequestEnd> {
         let code = ErrorCode::DeadlineExceeded;
-        let late = request.doc.stream() && now >= request.deadline;
+        let late = request.streams() && now >= request.deadline;
         late.then_some(match self.first_token {
             Some(_) => RequestEnd::Cut(code),
             // Nothing but comments went out.
@@ -105,16 +105,18 @@ impl RequestTrace {
         }
     }
 
-    /// How it ended, in a word, and with which status. `halted`: the process ends.
-    pub(super) fn outcome(&self, halted: bool) -> (&'static str, Option<u16>) {
+    /// How it ended, in a word, and with which status. `halted`: the process ends. `streams`: something of its answer may
+    /// have gone out before.
+    pub(super) fn outcome(&self, halted: bool, streams: bool) -> (&'static str, Option<u16>) {
         match self.ending {
             Some(RequestEnd::Answered(status)) => ("answered", Some(status)),
             Some(RequestEnd::Failed(code)) => (code.as_str(), Some(code.status())),
-            Some(RequestEnd::Cut(code)) => (code.as_str(), Some(200)),
+            Some(RequestEnd::Cut(code)) if streams => (code.as_str(), Some(200)),
+            Some(RequestEnd::Cut(code)) => (code.as_str(), Some(code.status())),
             // Dropped where it was, because the process ends.
             None if halted => {
                 let code = ErrorCode::Draining;
-                let begun = self.first_token.map(|_| 200);
+                let begun = self.first_token.filter(|_| streams).map(|_| 200);
                 (code.as_str(), begun.or(Some(code.status())))
             }
             None => ("caller_left", None),

@@ -29,12 +29,9 @@ use crate::domain::attempts::{FinalError, Next};
 use crate::domain::dropped::Dropped;
 use crate::domain::error_code::ErrorCode;
 use crate::domain::outcome::{Class, Failure};
-use crate::domain::time::Time;
 use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::readable;
 use crate::wire::headers::forward_response_headers;
-
-const HALTED: &str = "this process is shutting down and had no more time for the answer: ask again";
 
 /// Nothing is left to try, and no upstream's own answer can go back.
 const EXHAUSTED: FinalError = FinalError {
@@ -47,29 +44,22 @@ impl Dispatch {
     ///
     /// # Errors
     /// One of the contract's errors, with everything that was tried.
-    pub async fn run(self: &Arc<Self>, mut request: Request) -> Result<ProxyResponse, Box<Failed>> {
+    pub async fn run(self: &Arc<Self>, request: Request) -> Result<ProxyResponse, Box<Failed>> {
         let complete = self.clock.now();
         let admitted = match self.admit(&request) {
             Ok(admitted) => admitted,
             Err(refused) => return Err(self.tell_refused(request, *refused, complete)),
         };
         let arrived = request.arrived;
-        let fetched = self.fetch_as_stream(&mut request, &admitted.chain);
-        // In a box, as its kilobyte would be held by each of the futures that it goes through.
+        // In a box, as its kilobyte would be held by each of the futures that it goes through; pinned where it is made, as
+        // `select!` would move it.
         let run = Box::new(RequestRun::new(self, request, admitted, complete));
-        // Pinned where it is made: `select!` would move its kilobytes.
-        let serving = pin!(async {
-            let answer = run.serve().await?;
-            match fetched {
-                Some(fetched) => fetched.whole(answer, || self.clock.now()).await,
-                None => Ok(answer),
-            }
-        });
+        let serving = pin!(run.serve());
         tokio::select! {
             biased;
             result = serving => result,
             // Begun only when there is something to wait for; polled at each step, so without a lock.
-            () = async { self.abort.waiting().await } => Err(Box::new(halted(arrived, self.clock.now()))),
+            () = async { self.abort.waiting().await } => Err(Box::new(Failed::halted(arrived, self.clock.now()))),
         }
     }
 }
@@ -80,6 +70,16 @@ impl RequestRun {
         if let Some(answer) = self.lookup().await {
             return Ok(answer);
         }
+        let fetched = self.fetch_as_stream();
+        let answer = self.attempts().await?;
+        match fetched {
+            Some(fetched) => fetched.whole(answer).await,
+            None => Ok(answer),
+        }
+    }
+
+    /// One attempt after another, until one serves.
+    async fn attempts(mut self) -> Result<ProxyResponse, Box<Failed>> {
         self.pin().await;
         self.measure().await;
         let mut next = self.state.attempts.start(self.context.now());
@@ -285,7 +285,12 @@ impl RequestRun {
         let attempts = self.state.attempts.records().len() + 1;
         let (live, headers) = ActiveStream::new(begun, lease, tried, endpoint, now);
         let dropped = live.dropped.clone();
-        self.learn(&tried.begun().key, live.held.first());
+        let key = &tried.begun().key;
+        self.learn(key, live.held.first());
+        let seals = self.context.request.may_be_sealed();
+        for event in live.held.each().skip(1) {
+            self.learn_event(key, event, seals);
+        }
         self.state.trace.first_token = Some(now);
         self.state.kept = None;
         ProxyResponse {
@@ -341,18 +346,4 @@ fn forwarded(request_id: &str, tried: &OpenAttempt, headers: &HeaderMap) -> Head
         );
     }
     passed
-}
-
-/// A request that was not answered when the process had to end.
-fn halted(arrived: Time, now: Time) -> Failed {
-    Failed {
-        code: ErrorCode::Draining,
-        message: HALTED.to_owned(),
-        retry_after: Some(Duration::from_secs(1)),
-        records: Vec::new(),
-        skipped: Box::default(),
-        arrived,
-        ended: now,
-        param: None,
-    }
 }

@@ -19,8 +19,14 @@ use crate::wire::transcript::Transcript;
 /// Small events that are ready together are sent in pieces of at most this many bytes.
 const TOGETHER: usize = 16 * 1024;
 
-/// An answer that is held back as a whole has at most so many bytes of events.
-const MOST_WHOLE: usize = 256 * 1024 * 1024;
+/// Why an answer that is held back as a whole cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum OverBound {
+    /// It is larger than an answer may be.
+    TooLarge,
+    /// All requests together hold too much.
+    NoRoom,
+}
 
 /// Events on their way to the caller.
 #[derive(Debug, Default)]
@@ -39,8 +45,9 @@ pub(super) struct SendBuffer {
     /// What was held back when the stream broke off: out of date once another stream has content.
     aside: VecDeque<(Time, RawEvent)>,
     hold: Duration,
-    /// Whether all of the answer is held back, however large.
-    whole: bool,
+    /// The most bytes that an answer may have that is held back as a whole, if it is.
+    whole: Option<usize>,
+    over: Option<OverBound>,
     sent: Option<Transcript>,
     /// The text of what went out, where traces contain it.
     spoken: Option<Spoken>,
@@ -74,8 +81,8 @@ impl SendBuffer {
         self
     }
 
-    /// Holds back all there is, if that is so.
-    pub(super) fn whole(mut self, whole: bool) -> Self {
+    /// Holds back all there is, up to so many bytes, if that is so.
+    pub(super) fn whole(mut self, whole: Option<usize>) -> Self {
         self.whole = whole;
         self
     }
@@ -120,6 +127,9 @@ impl SendBuffer {
             self.held_bytes += event.raw.len();
             self.held.push_back((now + self.hold, event));
             self.count_held();
+            if self.whole.is_some_and(|most| self.held_bytes > most) {
+                self.over = Some(OverBound::TooLarge);
+            }
         }
     }
 
@@ -154,13 +164,9 @@ impl SendBuffer {
 
     /// Whether as much is held back as may be: its upstream waits until some of it has gone out.
     pub(super) fn holds_enough(&self) -> bool {
-        let most = if self.whole {
-            MOST_WHOLE
-        } else {
-            held::MOST_BYTES
-        };
-        let many = !self.whole && self.held.len() >= held::MOST_EVENTS;
-        self.held_bytes >= most || many
+        // What is held back as a whole waits for nothing: it fails where it is too much.
+        self.whole.is_none()
+            && (self.held_bytes >= held::MOST_BYTES || self.held.len() >= held::MOST_EVENTS)
     }
 
     /// When the next event that is held back goes out.
@@ -183,7 +189,8 @@ impl SendBuffer {
     pub(super) fn finish(&mut self, last: Option<Bytes>) {
         let rest: Vec<_> = self.aside.drain(..).chain(self.held.drain(..)).collect();
         self.held_bytes = 0;
-        self.counted = None;
+        // What is put together is here until all of it is taken.
+        self.counted = self.counted.take().filter(|_| self.whole.is_some());
         for (_, event) in rest {
             self.send(event);
         }
@@ -191,19 +198,30 @@ impl SendBuffer {
         self.last = last;
     }
 
-    /// Counts what is held back, in steps of [`TOGETHER`]; what was let in is never refused.
+    /// Counts what is held back, in steps of [`TOGETHER`]; what was let in is never refused, but for what is held back as a
+    /// whole.
     fn count_held(&mut self) {
         if let Some(counted) = &mut self.counted
             && counted.bytes().abs_diff(self.held_bytes) >= TOGETHER
         {
-            counted.set(self.held_bytes);
+            if self.whole.is_none() || self.held_bytes < counted.bytes() {
+                counted.set(self.held_bytes);
+            } else if !counted.reach(self.held_bytes) {
+                self.over = Some(OverBound::NoRoom);
+            }
         }
+    }
+
+    /// Why the answer cannot be held back as a whole, if it cannot.
+    pub(super) fn over(&self) -> Option<OverBound> {
+        self.over
     }
 
     /// The stream broke off: what is held back waits until the search for another stream has ended.
     pub(super) fn set_aside(&mut self) {
         self.aside.append(&mut self.held);
         self.held_bytes = 0;
+        self.over = None;
     }
 
     /// What the caller has, where that is kept.

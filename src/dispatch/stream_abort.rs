@@ -19,6 +19,7 @@ const LATE: &str = "the request's deadline passed before the answer was complete
 const HASTY: &str = "nothing more of the answer came within the caller's read timeout";
 const SHUT_DOWN: &str = "this process is shutting down and had no more time for the answer";
 const NO_ROOM: &str = "too many bytes of bodies and answers are held (server.max_buffered) for the rest of the answer";
+const TOO_LARGE: &str = "the answer is larger than an answer may be (server.max_answer)";
 const FAILED: &str = "the upstream failed before the answer was complete";
 
 /// An upstream's own words on its failure, without credentials.
@@ -70,6 +71,12 @@ impl StreamAbort {
                 ..Self::lost()
             },
         }
+    }
+
+    /// The answer as a whole has too many bytes.
+    pub(super) fn too_large() -> Self {
+        let code = ErrorCode::InvalidUpstreamResponse;
+        Self::new(Class::Malformed, code, TOO_LARGE)
     }
 
     /// The upstream sent nothing for too long.

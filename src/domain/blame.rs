@@ -97,6 +97,7 @@ mod tests {
             (Class::ModelGone, Some(400), [true, true, true, false]),
             (Class::ModelGone, Some(403), [true; 4]),
             (Class::RateLimited, Some(429), [false; 4]),
+            (Class::NoToken, None, [false; 4]),
             (Class::CallerFault, Some(400), [false; 4]),
             (Class::ContentPolicy, Some(403), [false; 4]),
             (Class::ContextOverflow, Some(400), [false; 4]),

@@ -2,7 +2,7 @@
 //! take the words from here. A state that is the reason for a refusal has the word of that [`Reason`].
 //! No I/O, no clock, no logging.
 
-use super::refusal::Reason;
+use super::refusal::{Reason, Refusal};
 
 /// Whether an actor runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,8 @@ pub enum KeyCondition {
     Cooling,
     /// Its credit or daily allowance is used up.
     Exhausted,
+    /// No token could be fetched for it a moment ago.
+    NoToken,
     /// It was found invalid, and it is not time yet to try it again.
     Invalid,
     /// It was found invalid, and one request may try it, or does.
@@ -55,15 +57,26 @@ pub enum KeyCondition {
 
 impl KeyCondition {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Usable,
         Self::Cooling,
         Self::Exhausted,
+        Self::NoToken,
         Self::Invalid,
         Self::Probing,
         Self::Held,
         Self::Down,
     ];
+
+    /// That of a key that is out for all models for this reason, and for no other.
+    pub fn of(cooling: Option<Refusal>) -> Self {
+        match cooling.map(|refusal| refusal.reason) {
+            None => Self::Usable,
+            Some(Reason::Exhausted) => Self::Exhausted,
+            Some(Reason::NoToken) => Self::NoToken,
+            Some(_) => Self::Cooling,
+        }
+    }
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -71,6 +84,7 @@ impl KeyCondition {
             Self::Usable => "usable",
             Self::Cooling => Reason::Cooling.as_str(),
             Self::Exhausted => Reason::Exhausted.as_str(),
+            Self::NoToken => Reason::NoToken.as_str(),
             Self::Invalid => "invalid",
             Self::Probing => "probing",
             Self::Held => Reason::Held.as_str(),

@@ -16,7 +16,7 @@ pub enum AnswerList {
     Content,
     /// `candidates`, or why there are none.
     Candidates,
-    /// `embedding` or `embeddings`.
+    /// `embedding`, `embeddings` or, where Google's cloud makes them, `predictions`.
     Embedding,
     /// None: it is a count of tokens.
     Count,
@@ -299,6 +299,17 @@ operations! {
         events: EventForm::Answers,
         body: BodyForm::Json,
     }
+    /// Vertex AI's `POST …/models/{model}:predict`, by which it makes embeddings, asked for by nobody but us.
+    Predict {
+        dialect: "gemini",
+        path: "/models/{model}:predict",
+        route: "/models/{model}:predict",
+        convention: "embeddings",
+        prompt: "instances",
+        answer: AnswerList::Embedding,
+        events: EventForm::Answers,
+        body: BodyForm::Json,
+    }
     /// `POST /v1/rerank`.
     Rerank {
         dialect: "openai",
@@ -395,7 +406,8 @@ impl<'a> ModelMethod<'a> {
     pub fn read(tail: &'a str) -> Option<Self> {
         let (model, method) = tail.rsplit_once(':')?;
         let streamed = method.strip_prefix("streamG");
-        let (operation, stream) = Operation::ALL.into_iter().find_map(|operation| {
+        let mut asked = Operation::ALL.into_iter().filter(|one| one.has_callers());
+        let (operation, stream) = asked.find_map(|operation| {
             let own = operation.method()?;
             let streams = operation.spec().answer == AnswerList::Candidates
                 && streamed.is_some_and(|rest| own.strip_prefix('g') == Some(rest));
@@ -429,7 +441,11 @@ impl Operation {
     pub const fn has_callers(self) -> bool {
         !matches!(
             self,
-            Self::Converse | Self::CountConverseTokens | Self::OllamaChat | Self::OllamaEmbed
+            Self::Converse
+                | Self::CountConverseTokens
+                | Self::OllamaChat
+                | Self::OllamaEmbed
+                | Self::Predict
         )
     }
 

@@ -68,6 +68,8 @@ pub struct KeyState {
     exhausted: bool,
     models: HashMap<ModelName, Cooldown>,
     validity: Validity,
+    /// No token could be fetched for it: it is out for all models until then. A new process finds that out by itself.
+    tokenless: Option<Time>,
     /// By an operator, until then.
     held: Option<Time>,
     minute: RollingSum,
@@ -89,6 +91,7 @@ impl KeyState {
             exhausted: false,
             models: HashMap::default(),
             validity: Validity::Valid,
+            tokenless: None,
             held: None,
             minute: RollingSum::new(MINUTE, 60),
             tokens: RollingSum::new(MINUTE, 60),
@@ -266,6 +269,7 @@ impl KeyState {
         // What the outcome means for this key; failures of the upstream change nothing here.
         match settlement.class {
             Class::Success => self.succeeded(&live.model, was_probe),
+            Class::NoToken => Some(self.without_token(settlement.retry_after, now)),
             Class::RateLimited => Some(self.rate_limited(live.model, settlement.retry_after, now)),
             Class::QuotaExhausted if settlement.counts => {
                 let span = settlement
@@ -377,6 +381,7 @@ impl KeyState {
 
     fn succeeded(&mut self, model: &ModelName, was_probe: bool) -> Option<KeyChange> {
         self.whole.succeeded();
+        self.tokenless = None;
         if let Some(cooldown) = self.models.get_mut(model) {
             cooldown.succeeded();
         }
@@ -385,6 +390,17 @@ impl KeyState {
             return Some(KeyChange::Recovered);
         }
         None
+    }
+
+    /// Its token could not be fetched, which is no limit of the key: it does not last longer when that is repeated.
+    fn without_token(&mut self, again: Option<Duration>, now: Time) -> KeyChange {
+        let until = now + again.unwrap_or(self.cooldown.default);
+        self.tokenless = Some(until);
+        KeyChange::Cooling {
+            model: None,
+            until,
+            reason: Reason::NoToken,
+        }
     }
 
     fn rate_limited(&mut self, model: ModelName, hint: Option<Duration>, now: Time) -> KeyChange {

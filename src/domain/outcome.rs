@@ -32,6 +32,8 @@ pub enum Class {
     QuotaExhausted,
     /// The key is wrong, revoked or not permitted.
     InvalidKey,
+    /// What a token is fetched with for the key could not be used, or its server gave none: nothing was sent to the upstream.
+    NoToken,
     /// The upstream says that it has no capacity (503, 529).
     Overloaded,
     /// The upstream failed in a way that may pass (500, 502, 504, 408, 425), or something before it answered in its
@@ -66,7 +68,7 @@ pub enum Retry {
 
 impl Class {
     /// Every class, in the order of the documentation's table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Success,
         Self::CallerFault,
         Self::ContextOverflow,
@@ -78,6 +80,7 @@ impl Class {
         Self::RateLimited,
         Self::QuotaExhausted,
         Self::InvalidKey,
+        Self::NoToken,
         Self::Overloaded,
         Self::Transient,
         Self::Network,
@@ -100,6 +103,7 @@ impl Class {
             Self::RateLimited => "rate_limited",
             Self::QuotaExhausted => "quota_exhausted",
             Self::InvalidKey => "invalid_key",
+            Self::NoToken => "no_token",
             Self::Overloaded => "overloaded",
             Self::Transient => "transient",
             Self::Network => "network",
@@ -116,7 +120,9 @@ impl Class {
                 Retry::Never
             }
             Self::ContextOverflow => Retry::LargerWindow,
-            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey => Retry::NextKey,
+            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey | Self::NoToken => {
+                Retry::NextKey
+            }
             Self::Overloaded | Self::Transient | Self::Network => Retry::SameUpstream,
             Self::ModelGone | Self::Timeout | Self::Malformed => Retry::NextUpstream,
             Self::TooLargeForLimit | Self::Unsupported | Self::NotOffered => Retry::Elsewhere,
@@ -142,6 +148,7 @@ impl Class {
             | Self::RateLimited
             | Self::QuotaExhausted
             | Self::InvalidKey
+            | Self::NoToken
             | Self::Cancelled => false,
         }
     }
@@ -158,7 +165,7 @@ impl Class {
     pub const fn refuses_key(self) -> bool {
         matches!(
             self,
-            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey
+            Self::RateLimited | Self::QuotaExhausted | Self::InvalidKey | Self::NoToken
         )
     }
 }

@@ -451,6 +451,7 @@ mod tests {
             Reason::BreakerOpen,
             Reason::ModelGone,
             Reason::Invalid,
+            Reason::NoToken,
             Reason::RetryBudget,
         ] {
             let refusal = Refusal::until(reason, seconds(5));

@@ -18,6 +18,8 @@ pub enum Reason {
     Saturated,
     /// The key was found invalid.
     Invalid,
+    /// No token could be fetched for the key a moment ago.
+    NoToken,
     /// The upstream's circuit breaker is open, or its probe is under way.
     BreakerOpen,
     /// The model does not exist there at present.
@@ -58,6 +60,7 @@ impl Reason {
             Self::Paced => "paced",
             Self::Saturated => "saturated",
             Self::Invalid => "invalid_key",
+            Self::NoToken => "no_token",
             Self::BreakerOpen => "breaker_open",
             Self::ModelGone => "model_gone",
             Self::NotOffered => "not_offered",
@@ -84,6 +87,7 @@ impl Reason {
             | Self::Paced
             | Self::Saturated
             | Self::Invalid
+            | Self::NoToken
             | Self::BreakerOpen
             | Self::ModelGone
             | Self::RetryBudget

@@ -40,7 +40,7 @@ pub enum KeyChange {
         model: Option<ModelName>,
         /// When it ends.
         until: Time,
-        /// Rate limited or exhausted.
+        /// Rate limited, exhausted, or without a token.
         reason: Reason,
     },
     /// It was found invalid.

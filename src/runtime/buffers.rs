@@ -1,5 +1,6 @@
 //! How many bytes of bodies and answers are held at once, all requests together, and how many may be
-//! (`server.max_buffered`): a counter, and guards that give back what they took.
+//! (`server.max_buffered`), and how many of bodies are in files (`server.max_spooled`): counters, and guards that give back
+//! what they took.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -8,7 +9,10 @@ use bytes::Bytes;
 
 /// All that is held. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Buffers(Arc<BufferCounts>);
+pub struct Buffers {
+    memory: Arc<BufferCounts>,
+    disk: Arc<BufferCounts>,
+}
 
 #[derive(Debug)]
 struct BufferCounts {
@@ -33,23 +37,38 @@ impl Default for Buffers {
 impl Buffers {
     /// A limit of `most` bytes.
     pub fn new(most: usize) -> Self {
-        let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(most));
-        Self(Arc::new(BufferCounts { held, most }))
+        let of = |most| {
+            let (held, most) = (AtomicUsize::new(0), AtomicUsize::new(most));
+            Arc::new(BufferCounts { held, most })
+        };
+        Self {
+            memory: of(most),
+            disk: of(usize::MAX),
+        }
+    }
+
+    /// What of bodies is in files, all requests together. It is counted in the same way.
+    #[must_use]
+    pub fn on_disk(&self) -> Self {
+        Self {
+            memory: Arc::clone(&self.disk),
+            disk: Arc::clone(&self.disk),
+        }
     }
 
     /// Changes the limit; what is held stays.
     pub fn resize(&self, most: usize) {
-        self.0.most.store(most, Relaxed);
+        self.memory.most.store(most, Relaxed);
     }
 
     /// Bytes held.
     pub fn held(&self) -> usize {
-        self.0.held.load(Relaxed)
+        self.memory.held.load(Relaxed)
     }
 
     /// Bytes that may be held.
     pub fn most(&self) -> usize {
-        self.0.most.load(Relaxed)
+        self.memory.most.load(Relaxed)
     }
 
     /// Whether there is room for `bytes` more at this moment.
@@ -67,9 +86,9 @@ impl Buffers {
     /// Counts `bytes` as held whether there is room for them or not.
     pub fn count(&self, bytes: usize) -> Buffered {
         if bytes > 0 {
-            self.0.held.fetch_add(bytes, Relaxed);
+            self.memory.held.fetch_add(bytes, Relaxed);
         }
-        let counts = Arc::clone(&self.0);
+        let counts = Arc::clone(&self.memory);
         Buffered { counts, bytes }
     }
 }

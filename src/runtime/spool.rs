@@ -30,6 +30,11 @@ pub enum SpoolFault {
     /// Nothing more of it came for too long.
     #[error("nothing more of the body came in time (server.timeouts.body)")]
     Stalled,
+    /// All bodies together have as much in files as they may.
+    #[error(
+        "bodies have as many bytes in temporary files as they may (server.max_spooled): retry later"
+    )]
+    NoFile,
     /// There is neither memory nor disk for it.
     #[error(
         "there is no room for the body, neither in memory (server.max_buffered) nor in the directory for temporary files: {0}"
@@ -64,6 +69,8 @@ struct SpoolProgress {
     in_memory: usize,
     /// What the memory counts for.
     room: Buffered,
+    /// What the file counts for.
+    on_disk: Buffered,
     file: Option<Arc<File>>,
     /// Bytes in all.
     length: u64,
@@ -76,6 +83,7 @@ pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
         memory: Vec::new(),
         in_memory: 0,
         room: buffers.count(0),
+        on_disk: buffers.on_disk().count(0),
         file: None,
         length: 0,
         end: None,
@@ -97,6 +105,9 @@ impl SpoolWriter {
         }
         if self.keep_in_memory(&data) {
             return Ok(());
+        }
+        if !self.has_room_on_disk(length) {
+            return Err(self.fail(SpoolFault::NoFile));
         }
         let (file, at) = {
             let progress = self.progress.borrow();
@@ -122,6 +133,19 @@ impl SpoolWriter {
             Ok(Err(error)) => Err(self.fail(SpoolFault::NoRoom(error.kind()))),
             Err(_) => Err(self.fail(SpoolFault::NoRoom(io::ErrorKind::Other))),
         }
+    }
+
+    /// Whether all but what is in memory of so many bytes may be in a file.
+    fn has_room_on_disk(&self, length: u64) -> bool {
+        let mut has_room = false;
+        self.progress.send_if_modified(|progress| {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let on_disk = length.saturating_sub(progress.in_memory);
+            has_room = progress.on_disk.reach(on_disk);
+            // It is nothing that readers wait for.
+            false
+        });
+        has_room
     }
 
     /// Keeps it in memory, where it has its place there. What follows something in the file has not.
@@ -370,6 +394,22 @@ mod tests {
         writer.finish();
         assert_eq!(buffers.held(), 0);
         assert_eq!(all(&spool, 0, u64::MAX).await.unwrap(), b"0123456789abcde");
+    }
+
+    #[tokio::test]
+    async fn files_are_bounded_all_together_and_given_back() {
+        let buffers = Buffers::new(10);
+        buffers.on_disk().resize(100);
+        let (mut first, read) = spool(LIMITS, &buffers);
+        first.push(text(8).into()).await.unwrap();
+        first.push(text(60).into()).await.unwrap();
+        assert_eq!((buffers.held(), buffers.on_disk().held()), (8, 60));
+        let (mut second, other) = spool(LIMITS, &buffers);
+        assert_eq!(second.push(text(41).into()).await, Err(SpoolFault::NoFile));
+        assert_eq!(other.fault(), Some(SpoolFault::NoFile));
+        first.push(text(40).into()).await.unwrap();
+        drop((first, read, second, other));
+        assert_eq!((buffers.held(), buffers.on_disk().held()), (0, 0));
     }
 
     #[tokio::test]

@@ -301,7 +301,7 @@ pub fn decode(bytes: &[u8], anchor: Anchor) -> Result<(Fingerprinter, StateSnaps
         let mark = fingerprint::fingerprint(&entry.fingerprint).ok_or(Defect::Foreign)?;
         book.note_key(mark, key_page(entry, &anchor));
     }
-    for entry in state.resources.into_iter().take(holders::MOST) {
+    for entry in state.resources.into_iter().take(2 * holders::MOST) {
         let key = fingerprint::fingerprint(&entry.key).ok_or(Defect::Foreign)?;
         book.resources.push((entry.name, key));
     }

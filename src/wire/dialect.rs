@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
+use super::auth::AuthScheme;
 use super::error_body::{ErrorBody, Trouble};
 use super::inspection::{Inspection, StreamEvent};
 use super::ir::{ChatAnswer, ChatRequest, Loss, Losses, StreamItem};
@@ -71,6 +72,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
     /// Whether its streams are lines of JSON and no events.
     fn streams_lines(&self) -> bool {
         false
+    }
+
+    /// The scheme by which [`authenticate`](Self::authenticate) lets a call in, for people.
+    fn scheme(&self) -> AuthScheme {
+        AuthScheme::Bearer
     }
 
     /// Puts the key where the API looks for it, marked as sensitive.

@@ -71,6 +71,19 @@ pub fn usual_caller() -> &'static dyn CallerDialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::secret::ApiKey;
+
+    #[test]
+    fn the_scheme_that_is_shown_is_the_one_that_lets_in() {
+        let hosted = UPSTREAM.into_iter().filter_map(|one| one.on_google());
+        for dialect in UPSTREAM.into_iter().chain(hosted) {
+            let (mut put, mut shown) = (HeaderMap::new(), HeaderMap::new());
+            let key = ApiKey::new("k");
+            dialect.authenticate(&mut put, &key);
+            dialect.scheme().put(&mut shown, &key);
+            assert_eq!(put, shown, "{}", dialect.id());
+        }
+    }
 
     #[test]
     fn every_operation_has_a_caller_and_every_dialect_a_name_of_its_own() {

@@ -90,6 +90,7 @@ pub const fn kind_of(class: Class) -> &'static str {
         Class::Success
         | Class::ModelGone
         | Class::InvalidKey
+        | Class::NoToken
         | Class::Overloaded
         | Class::Transient
         | Class::Network

@@ -217,19 +217,17 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// What it means for the key: it is invalid, or cools for a moment.
+    /// What it means for the key: it is invalid, or is left alone for a moment.
     pub const fn class(&self) -> Class {
         match self {
             Self::Unsigned | Self::Refused { .. } => Class::InvalidKey,
-            Self::File { .. } | Self::Unreachable { .. } | Self::Failed { .. } => {
-                Class::RateLimited
-            }
+            Self::File { .. } | Self::Unreachable { .. } | Self::Failed { .. } => Class::NoToken,
         }
     }
 
     /// When asking again may help.
     pub fn retry_after(&self) -> Option<Duration> {
-        (self.class() == Class::RateLimited).then_some(AGAIN)
+        (self.class() == Class::NoToken).then_some(AGAIN)
     }
 }
 

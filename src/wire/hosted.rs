@@ -28,6 +28,8 @@ pub(in crate::wire) struct OnGoogle {
     pub(in crate::wire) path: fn(Operation, &str, bool) -> Cow<'static, str>,
     /// The body of a call there, from that of the dialect.
     pub(in crate::wire) fit: fn(Operation, Bytes) -> Bytes,
+    /// What has another form there.
+    pub(in crate::wire) adapter: fn(Operation) -> Option<&'static dyn Adapter>,
 }
 
 impl UpstreamDialect for OnGoogle {
@@ -48,7 +50,8 @@ impl UpstreamDialect for OnGoogle {
     }
 
     fn path(&self, operation: Operation) -> Option<&'static str> {
-        self.inner.path(operation)
+        let path = self.inner.path(operation);
+        path.filter(|_| (self.adapter)(operation).is_none())
     }
 
     fn full_path(&self) -> &'static str {
@@ -143,8 +146,7 @@ impl UpstreamDialect for OnGoogle {
         self.inner.decode_count(body)
     }
 
-    /// Embeddings have another form there.
-    fn adapter(&self, _operation: Operation) -> Option<&'static dyn Adapter> {
-        None
+    fn adapter(&self, operation: Operation) -> Option<&'static dyn Adapter> {
+        (self.adapter)(operation)
     }
 }

@@ -1,5 +1,5 @@
 //! Names of what a provider keeps for an account: files, batches, answers, cached contents. Where they stand in answers that
-//! made them, and in requests that need them.
+//! made them, and in requests that need them. Of the same kind are what only one account can open, and signatures of thoughts.
 
 use memchr::memmem;
 use serde_json::Value;
@@ -27,16 +27,8 @@ pub fn is_about_scope(words: &str) -> bool {
 /// its objects but not in its lists.
 pub fn made(answer: &[u8]) -> Vec<Box<str>> {
     let mut names = Vec::new();
-    if let Some(value) = json::value(answer) {
-        gather_made(&value, DEEPEST, &mut names);
-        return names;
-    }
-    // Events, or an answer that is not there as a whole.
-    let text = String::from_utf8_lossy(answer);
-    for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
-        if let Some(value) = json::value(data.trim().as_bytes()) {
-            gather_made(&value, DEEPEST, &mut names);
-        }
+    for document in documents(answer) {
+        gather_made(&document, DEEPEST, &mut names);
     }
     names
 }
@@ -106,7 +98,7 @@ pub fn in_body(body: &[u8]) -> Vec<Box<str>> {
 }
 
 /// Fields of requests that refer to what a provider holds. Those of one name in several dialects are one entry.
-const REFERENCES: [&str; 12] = [
+const REFERENCES: [&str; 13] = [
     "previous_response_id",
     "conversation",
     "cachedContent",
@@ -117,6 +109,7 @@ const REFERENCES: [&str; 12] = [
     "file_uri",
     "vector_store_ids",
     "container",
+    "container_id",
     "previous_interaction_id",
     "encrypted_content",
 ];
@@ -128,11 +121,17 @@ pub struct Needed {
     pub names: Vec<Box<str>>,
     /// What stands for its sealed contents, which can be left out.
     pub sealed: Vec<Box<str>>,
+    /// What stands for the signatures of its last thoughts. Their maker knows them with every key; the one that they came
+    /// with is the best.
+    pub thoughts: Vec<Box<str>>,
 }
 
 /// What a request refers to by fields that are for that, in whatever depth.
 pub fn in_request(body: &[u8]) -> Needed {
-    let mut needed = Needed::default();
+    let mut needed = Needed {
+        thoughts: signatures(body),
+        ..Needed::default()
+    };
     // Nearly all requests have none of these: they are not parsed for it.
     let refers = |field: &str| memmem::find(body, field.as_bytes()).is_some();
     if !REFERENCES.iter().any(|field| refers(field)) {
@@ -164,10 +163,80 @@ fn gather_references(value: &Value, needed: &mut Needed) {
     }
 }
 
+/// What stands in front of the value of a signature, in each dialect: `signature`, `thoughtSignature`, `thought_signature`.
+const SIGNATURE: &[u8] = b"ignature\"";
+/// So many signatures stand for a conversation: the last ones.
+const SIGNATURES: usize = 4;
+/// What the field of something begins with that an answer says its provider made for it.
+const HELD: [&[u8]; 2] = [b"\"container", b"\"file_id\""];
+
+/// What stands for the last signatures in a request, an answer, or an event of one. The text is searched and not read:
+/// requests that carry thoughts are long.
+fn signatures(text: &[u8]) -> Vec<Box<str>> {
+    let ends = memmem::rfind_iter(text, SIGNATURE);
+    let values = ends.filter_map(|at| {
+        let rest = text.get(at + SIGNATURE.len()..)?.trim_ascii_start();
+        let rest = rest.strip_prefix(b":")?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"\"")?;
+        let end = memchr::memchr(b'"', rest)?;
+        let value = std::str::from_utf8(rest.get(..end)?).ok()?;
+        if value.len() < SHORTEST {
+            return None;
+        }
+        let from = value.len().saturating_sub(MARK);
+        Some(format!("thought {}", value.get(from..)?).into())
+    });
+    values.take(SIGNATURES).collect()
+}
+
+/// What an answer, or an event of one, says that its key holds from now on: containers and the files in them, and
+/// signatures.
+pub fn told(answer: &[u8]) -> Vec<Box<str>> {
+    let mut names = signatures(answer);
+    if HELD
+        .iter()
+        .any(|field| memmem::find(answer, field).is_some())
+    {
+        for document in documents(answer) {
+            gather_held(&document, &mut names);
+        }
+    }
+    names
+}
+
+fn gather_held(value: &Value, names: &mut Vec<Box<str>>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| gather_held(one, names)),
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                match field.as_str() {
+                    "container" => gather_texts(value.get("id").unwrap_or(value), names),
+                    "container_id" | "file_id" => gather_texts(value, names),
+                    _ => gather_held(value, names),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The JSON of an answer, or that of each of its events.
+fn documents(answer: &[u8]) -> Vec<Value> {
+    if let Some(value) = json::value(answer) {
+        return vec![value];
+    }
+    let lines = answer.split(|byte| *byte == b'\n');
+    let data = lines.filter_map(|line| line.strip_prefix(b"data:"));
+    data.filter_map(|data| json::value(data.trim_ascii()))
+        .collect()
+}
+
+/// The end of a long opaque text stands for all of it: it is a checksum, or as good as one. In bytes.
+const MARK: usize = 48;
+
 /// What stands for sealed content: its end, which is a checksum of all of it.
 fn sealed(text: &str) -> Option<Box<str>> {
-    const END: usize = 48;
-    let end = text.get(text.len().checked_sub(END)?..)?;
+    let end = text.get(text.len().checked_sub(MARK)?..)?;
     Some(format!("sealed {end}").into())
 }
 
@@ -193,14 +262,8 @@ pub fn sealed_in(answer: &[u8]) -> Vec<Box<str>> {
     if memmem::find(answer, b"\"encrypted_content\"").is_none() {
         return names;
     }
-    for data in answer.split(|byte| *byte == b'\n') {
-        let data = data.strip_prefix(b"data:").unwrap_or(data);
-        if let Some(value) = json::value(data.trim_ascii()) {
-            gather_sealed(&value, &mut names);
-        }
-    }
-    if let Some(value) = json::value(answer) {
-        gather_sealed(&value, &mut names);
+    for document in documents(answer) {
+        gather_sealed(&document, &mut names);
     }
     names
 }
@@ -291,10 +354,52 @@ mod tests {
         assert_eq!(texts(&in_body(body)), ["file-abc", "files/x1y2"]);
     }
 
+    #[test]
+    fn what_an_answer_holds_is_told_in_every_dialect() {
+        for (answer, expected) in [
+            (
+                r#"{"content":[{"type":"thinking","signature":"sig-123456"}],"container":{"id":"container_1a"}}"#,
+                vec!["thought sig-123456", "container_1a"],
+            ),
+            (
+                "event: x\ndata: {\"delta\":{\"container\":{\"id\":\"container_1a\"}}}\n\n",
+                vec!["container_1a"],
+            ),
+            (
+                r#"{"output":[{"type":"code_interpreter_call","container_id":"cntr_12"},{"content":[{"annotations":[{"file_id":"cfile_1","container_id":"cntr_12"}]}]}]}"#,
+                vec!["cntr_12", "cntr_12", "cfile_1"],
+            ),
+            (
+                r#"{"candidates":[{"content":{"parts":[{"thoughtSignature" : "Ab+/c=="}]}}]}"#,
+                vec!["thought Ab+/c=="],
+            ),
+            (r#"{"type":"signature_delta","signature":""}"#, vec![]),
+            (r#"{"container":null,"signature":"#, vec![]),
+        ] {
+            let mut told = told(answer.as_bytes());
+            let mut expected = expected;
+            let order = |names: &mut Vec<Box<str>>| names.sort();
+            order(&mut told);
+            expected.sort_unstable();
+            assert_eq!(texts(&told), expected, "{answer}");
+        }
+        let long = "x".repeat(200) + &"y".repeat(MARK);
+        let asked = format!(r#"{{"messages":[{{"thinking":"","signature":"{long}"}}]}}"#);
+        let needed = in_request(asked.as_bytes());
+        assert_eq!(
+            texts(&needed.thoughts),
+            [format!("thought {}", "y".repeat(MARK))]
+        );
+        assert!(needed.names.is_empty() && needed.sealed.is_empty());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC{0,80}") {
             made(text.as_bytes());
+            told(text.as_bytes());
+            told(format!("\"signature\":{text}\"container").as_bytes());
+            in_request(format!("signature\" :\"{text}").as_bytes());
             in_path(&text);
             in_body(text.as_bytes());
         }

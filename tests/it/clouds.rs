@@ -2,6 +2,7 @@
 
 mod azure;
 mod bedrock;
+mod embeddings;
 mod signed;
 mod vertex;
 

@@ -1,6 +1,8 @@
 //! `explain` tells the truth: in each situation it is asked first, then the request is sent, and both agree on where it
 //! went, with which key, or with which code it was refused.
 
+mod facts;
+
 use std::time::Instant;
 
 use serde_json::{Value, json};

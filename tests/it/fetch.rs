@@ -180,3 +180,91 @@ async fn calls_and_other_dialects_are_put_together_too() {
     );
     assert_eq!(answer.json()["status"], "completed");
 }
+
+/// The log line of the last request that failed.
+async fn failed_line(gateway: &Gateway, outcome: &str) -> Value {
+    let line = gateway.logged(&format!("\"outcome\":\"{outcome}\"")).await;
+    serde_json::from_str(&line).unwrap()
+}
+
+#[tokio::test]
+async fn a_failure_is_told_as_what_the_caller_got() {
+    let broken = whole(&["Hel", "lo"]).reset(At::AfterPart(2));
+    let (a, b, gateway) = setup().await;
+    for upstream in [&a, &b] {
+        upstream.on(Match::any(), [broken.clone()]);
+    }
+    let answer = gateway.chat("v").send().await;
+    answer.assert_error(502, "upstreams_exhausted");
+    assert_eq!(answer.attempts(), ["a:m-a: network", "b:m-b: network"]);
+    let line = failed_line(&gateway, "upstreams_exhausted").await;
+    assert_eq!(
+        (&line["status"], &line["stream"]),
+        (&json!(502), &json!(false)),
+        "{line}"
+    );
+    // Words that talk of a deadline are no deadline.
+    let (a, b, gateway) = setup().await;
+    let says = event(r#"{"error":{"message":"context deadline exceeded","code":503}}"#);
+    for upstream in [&a, &b] {
+        let events = [role(), chunk("Hel"), says.clone()];
+        upstream.on(Match::any(), [Behaviour::events(events)]);
+    }
+    let answer = gateway.chat("v").send().await;
+    answer.assert_error(502, "upstreams_exhausted");
+    assert!(
+        answer.text().contains("context deadline exceeded"),
+        "{}",
+        answer.text()
+    );
+    // And a deadline is one, whatever words there are.
+    let (a, b, gateway) = setup().await;
+    for upstream in [&a, &b] {
+        upstream.on(Match::any(), [whole(&["Hel", "lo"]).hang(At::AfterPart(2))]);
+    }
+    let late = gateway.chat("v").header("x-pointsman-deadline", "100ms");
+    late.send().await.assert_error(504, "deadline_exceeded");
+    let line = failed_line(&gateway, "deadline_exceeded").await;
+    assert_eq!(line["status"], 504, "{line}");
+}
+
+#[tokio::test]
+async fn what_is_gathered_is_bounded_and_counted() {
+    let many: Vec<String> = (0..64).map(|_| "x".repeat(16 * 1024)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let (a, b) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    for (server, status, code) in [
+        (
+            "server: {max_answer: 512KiB}",
+            502,
+            "invalid_upstream_response",
+        ),
+        (
+            "server: {max_buffered: 512KiB, max_body: 128KiB}",
+            503,
+            "overloaded",
+        ),
+        (
+            "server: {max_event: 8KiB}",
+            502,
+            "invalid_upstream_response",
+        ),
+    ] {
+        let gateway = Gateway::start(&format!("{server}{SETUP}"), &[("a", &a), ("b", &b)]).await;
+        for upstream in [&a, &b] {
+            upstream.on(Match::any(), [whole(&many)]);
+        }
+        let answer = gateway.chat("v").send().await;
+        answer.assert_error(status, code);
+        let line = failed_line(&gateway, code).await;
+        assert_eq!(line["status"], status, "{line}");
+        // Nothing of it stays counted.
+        for upstream in [&a, &b] {
+            upstream.on(Match::any(), [whole(&["Hel", "lo"])]);
+        }
+        assert_eq!(gateway.chat("v").send().await.says(), "Hello", "{server}");
+    }
+}

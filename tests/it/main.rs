@@ -42,6 +42,7 @@ mod limits;
 mod listeners;
 mod media;
 mod metrics;
+mod models;
 mod ollama;
 mod operations;
 mod outbound;

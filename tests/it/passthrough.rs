@@ -1,5 +1,8 @@
 //! Calls that pass through to a provider's own paths: our key in place of the caller's, and everything else as it came.
 
+mod room;
+mod usage;
+
 use reqwest::Method;
 
 use crate::access::By;

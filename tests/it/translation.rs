@@ -22,17 +22,6 @@ use crate::support::{Answer, At, Gateway, Match, ScriptedUpstream};
 use assertions::{Seen, failures};
 use case::Case;
 
-/// The dialects that do not exist yet: `name` for both sides, or `name as caller`, `name as upstream` for one of them.
-/// Cases with one of these are left out.
-const PENDING: &[&str] = &[];
-
-fn is_pending(case: &Case) -> bool {
-    let side = |dialect: &str, side: &str| {
-        PENDING.contains(&dialect) || PENDING.contains(&format!("{dialect} as {side}").as_str())
-    };
-    side(&case.client, "caller") || side(&case.upstream, "upstream")
-}
-
 /// A gateway with a provider for each case, so that no case touches the health of another one's upstream.
 async fn gateway(cases: &[Case], upstream: &ScriptedUpstream) -> Gateway {
     let root = upstream.base_url().replace("/v1", "");
@@ -53,10 +42,7 @@ async fn gateway(cases: &[Case], upstream: &ScriptedUpstream) -> Gateway {
 
 #[tokio::test]
 async fn every_case_is_translated_as_it_should_be() {
-    let cases: Vec<Case> = case::all()
-        .into_iter()
-        .filter(|case| !is_pending(case))
-        .collect();
+    let cases = case::all();
     let only = std::env::var("POINTSMAN_TEST_CASE").unwrap_or_default();
     let upstream =
         ScriptedUpstream::playing([Behaviour::error(404, "not_found", "no such route")]).await;

@@ -26,6 +26,7 @@ export function condition(key, provider) {
     }
     case 'cooling':
     case 'quota_exhausted':
+    case 'no_token':
       return of(key.state, key.cooling.find((it) => it.model === null)?.until?.seconds_left ?? null);
     case 'down':
       return { ...of('down'), word: said(key.life) };

@@ -21,6 +21,11 @@ pub(super) fn shown(policy: &TargetPolicy, config: &Config) -> String {
         }));
         parts.extend(policy.hedge.then(|| hedge(&hedging(config))));
     }
+    let unsupported = policy
+        .unsupported
+        .map(|what| format!("unsupported: {}", what.as_str()));
+    let fetch = policy.fetch.map(|how| format!("fetch: {}", how.as_str()));
+    parts.extend(unsupported.into_iter().chain(fetch));
     if parts.is_empty() {
         String::new()
     } else {
@@ -47,6 +52,8 @@ pub(super) fn to_json(policy: &TargetPolicy, config: &Config) -> Value {
         "patience_seconds": policy.patience.as_secs_f64(),
         "first_token_seconds": policy.first_token.map(|due| due.as_secs_f64()),
         "hedge": hedge,
+        "unsupported": policy.unsupported.map(|what| what.as_str()),
+        "fetch": policy.fetch.map(|how| how.as_str()),
     })
 }
 

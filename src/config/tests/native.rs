@@ -89,6 +89,7 @@ log: {format: json, level: 'info,pointsman=debug'}
             max_event: 8 << 20,
             max_upload: 512 << 20,
             spool: 8 << 20,
+            max_spooled: 4 << 30,
             max_buffered: 1 << 30,
             dns: Default::default(),
             drain_delay: S,

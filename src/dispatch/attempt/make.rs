@@ -10,6 +10,7 @@ use crate::dispatch::redacted;
 use crate::dispatch::request::{Endpoint, Request};
 use crate::dispatch::unfit;
 use crate::domain::dropped::Dropped;
+use crate::domain::outcome::Class;
 use crate::wire::exchange::Exchange;
 
 /// Makes the attempt that `lease` allows.
@@ -132,7 +133,11 @@ fn fit(
                 whole.body = exchange.refusal(whole.status, headers, body, hint, &request.id);
                 whole
             });
-            AttemptResult::Failed(redacted::failure(failure, &redactor), whole)
+            let failure = redacted::failure(failure, &redactor);
+            if failure.class == Class::NoToken {
+                endpoint.tokens.note(&lease.key, &failure.detail);
+            }
+            AttemptResult::Failed(failure, whole)
         }
         AttemptResult::Whole(mut whole, usage) => {
             redacted::good(&mut whole.headers, &mut whole.answered, &redactor);

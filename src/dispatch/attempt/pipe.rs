@@ -10,6 +10,7 @@ use crate::dispatch::payload::Payload;
 use crate::domain::dialect::BodyForm;
 use crate::domain::outcome::{Class, Failure};
 use crate::upstream::{UpstreamRequest, UpstreamResponse};
+use crate::wire::passing_usage::PassingUsage;
 use crate::wire::resource;
 
 /// So much of an answer that may name what it made is held back until all of it is there, in bytes: its caller must not
@@ -113,7 +114,12 @@ impl Attempt<'_> {
                 held.push(piece);
             }
         }
+        // What is read back was counted when it was made.
+        let payload = self.request.payload.as_ref();
+        let made = payload.is_none_or(|payload| payload.passed().is_none() || payload.may_create());
+        let usage = made.then(|| PassingUsage::of(&headers)).flatten();
         Ok(AttemptResult::Piped(Box::new(PipedResponse {
+            usage,
             status,
             headers,
             held,

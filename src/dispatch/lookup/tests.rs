@@ -14,12 +14,13 @@ use super::*;
 use crate::access::{Client, Clients};
 use crate::actors::tree::Tree;
 use crate::dispatch::bench;
-use crate::dispatch::{Dispatch, Failed, Request, ResponseCache};
+use crate::dispatch::{Dispatch, Endpoint, Failed, Request, ResponseCache};
 use crate::domain::chain::Chain;
 use crate::domain::client::{Allow, ClientLimits, ClientPolicy, Priority};
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Dropped;
 use crate::domain::ids::{KeyId, Upstream};
+use crate::domain::profile::Fetch;
 use crate::upstream::{SendError, Transport, UpstreamRequest, UpstreamResponse};
 use crate::wire::request::RequestDoc;
 use crate::wire::token::TokenDigest;
@@ -47,6 +48,31 @@ impl Transport for Upstreams {
             tokio::time::sleep(S).await;
             Ok(reply)
         })
+    }
+}
+
+/// Answers with events.
+struct Streams(Arc<AtomicUsize>);
+
+impl Transport for Streams {
+    fn send(&self, _: UpstreamRequest) -> BoxFuture<'static, Result<UpstreamResponse, SendError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let mut headers = HeaderMap::new();
+        let kind = HeaderValue::from_static("text/event-stream");
+        headers.insert(header::CONTENT_TYPE, kind);
+        let events = [
+            r#"{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":"x"}}]}"#,
+            r#"{"object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            r#"{"object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+            "[DONE]",
+        ];
+        let events = events.map(|event| Ok(Bytes::from(format!("data: {event}\n\n"))));
+        let reply = UpstreamResponse {
+            status: 200,
+            headers,
+            body: futures_util::stream::iter(events).boxed(),
+        };
+        Box::pin(std::future::ready(Ok(reply)))
     }
 }
 
@@ -270,6 +296,44 @@ async fn a_look_ends_by_the_deadline() {
     let failed = bench.ask(QUESTION, 3 * S).await.unwrap_err();
     assert_eq!(failed.code.as_str(), "deadline_exceeded");
     assert_eq!(bench.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_fetched_as_streams_are_looked_up_and_kept_too() {
+    let fetched = |cache| async {
+        let bench = CachedDispatch::new(200, cache).await;
+        let dispatch = Arc::into_inner(bench.dispatch).unwrap();
+        let endpoints = dispatch.endpoints.into_iter().map(|(name, endpoint)| {
+            let endpoint = Endpoint {
+                fetch: Some(Fetch::Stream),
+                transport: Arc::new(Streams(Arc::clone(&bench.calls))),
+                ..Arc::into_inner(endpoint).unwrap()
+            };
+            (name, Arc::new(endpoint))
+        });
+        let dispatch = Dispatch {
+            endpoints: endpoints.collect(),
+            ..dispatch
+        };
+        CachedDispatch {
+            dispatch: Arc::new(dispatch),
+            ..bench
+        }
+    };
+    let bench = fetched(Shares::default()).await;
+    let asked = || bench.ask(QUESTION, 10 * S);
+    let (first, second) = tokio::join!(asked(), asked());
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((first.attempts, second.attempts), (1, 0));
+    assert_eq!(text(&first), text(&second));
+    let whole = String::from_utf8_lossy(text(&first));
+    assert!(whole.contains(r#""chat.completion""#), "{whole}");
+    assert_eq!(bench.calls(), 1);
+    let told = bench.told();
+    assert_eq!(
+        (told[0].0, told[1].0),
+        (CacheLookup::Missed, CacheLookup::Joined)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::Relay;
+use crate::dispatch::request_run::RequestRun;
+use crate::dispatch::send_buffer::OverBound;
+use crate::dispatch::stream_abort::StreamAbort;
+use crate::domain::outcome::Class;
 use crate::wire::sse::RawEvent;
 
 impl Relay {
@@ -19,12 +23,26 @@ impl Relay {
         Some(bytes)
     }
 
-    /// Notes what only the key of the stream can open.
-    pub(super) fn learn_sealed(&self, event: &RawEvent) {
-        let stream = self.stream.as_ref().filter(|_| self.terms.seals);
-        if let (Some(live), Some(run)) = (stream, &self.run) {
-            run.learn_sealed(live.key(), &event.raw);
+    /// Notes what the key of the stream holds from now on.
+    pub(super) fn learn(&self, event: &RawEvent) {
+        if let (Some(live), Some(run)) = (&self.stream, &self.run) {
+            run.learn_event(live.key(), &event.raw, self.terms.seals);
         }
+    }
+
+    /// An answer that is held back as a whole is no larger than any other one, and has its part of all that is held.
+    fn bound(&mut self) {
+        let over = self.send_buffer.over().filter(|_| self.stream.is_some());
+        match over {
+            Some(OverBound::TooLarge) => self.cut(StreamAbort::too_large()),
+            Some(OverBound::NoRoom) => self.cut(StreamAbort::broken(Class::Cancelled)),
+            None => {}
+        }
+    }
+
+    /// The request, once all of the answer was taken.
+    pub(in crate::dispatch) fn into_run(mut self: Box<Self>) -> Option<RequestRun> {
+        self.run.take()
     }
 
     /// Nothing more is there for now: what has gathered goes out.
@@ -96,6 +114,7 @@ impl Stream for Relay {
                     this.timed_out();
                 }
             }
+            this.bound();
             if this.send_buffer.due().is_some() {
                 this.send_buffer.release(this.clock.now());
             }

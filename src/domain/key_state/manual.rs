@@ -38,6 +38,7 @@ impl KeyState {
         self.held = None;
         self.whole = Cooldown::default();
         self.exhausted = false;
+        self.tokenless = None;
         self.models.clear();
         self.validity = Validity::Valid;
         self.paces = Paces::default();
@@ -75,7 +76,15 @@ impl KeyState {
         } else {
             Reason::Cooling
         };
-        Some(Refusal::until(reason, self.whole.cooling(now)?))
+        let cooling = self.whole.cooling(now);
+        let cooling = cooling.map(|until| Refusal::until(reason, until));
+        let tokenless = self.tokenless.filter(|until| now < *until);
+        let tokenless = tokenless.map(|until| Refusal::until(Reason::NoToken, until));
+        // The one that lasts longer says when the key is ready.
+        cooling
+            .into_iter()
+            .chain(tokenless)
+            .max_by_key(|refusal| refusal.ready_at)
     }
 }
 

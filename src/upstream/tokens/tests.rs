@@ -127,10 +127,7 @@ async fn a_failure_says_what_failed_and_the_next_one_who_asks_tries_again() {
     let refused = source.token().await.unwrap_err();
     assert_eq!(refused.class(), Class::InvalidKey);
     assert!(refused.to_string().contains("AADSTS7000215"), "{refused}");
-    assert_eq!(
-        source.token().await.unwrap_err().class(),
-        Class::RateLimited
-    );
+    assert_eq!(source.token().await.unwrap_err().class(), Class::NoToken);
     assert_eq!(source.token().await.unwrap().token.expose(), "ok");
 }
 

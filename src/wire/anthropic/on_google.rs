@@ -20,6 +20,7 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     publisher: "anthropic",
     path,
     fit,
+    adapter: |_| None,
 };
 
 fn path(operation: Operation, model: &str, stream: bool) -> Cow<'static, str> {

@@ -39,8 +39,12 @@ impl UpstreamDialect for Anthropic {
         Operation::Messages.path()
     }
 
+    fn scheme(&self) -> AuthScheme {
+        AuthScheme::XApiKey
+    }
+
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
-        AuthScheme::XApiKey.put(headers, key);
+        self.scheme().put(headers, key);
     }
 
     fn complete_headers(&self, callers: &HeaderMap, headers: &mut HeaderMap) {

@@ -8,6 +8,7 @@ use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
+use crate::wire::auth::AuthScheme;
 use crate::wire::dialect::{EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
@@ -33,6 +34,10 @@ impl UpstreamDialect for EchoDialect {
 
     fn full_path(&self) -> &'static str {
         OpenAi.full_path()
+    }
+
+    fn scheme(&self) -> AuthScheme {
+        AuthScheme::None
     }
 
     fn authenticate(&self, _headers: &mut HeaderMap, _key: &ApiKey) {}

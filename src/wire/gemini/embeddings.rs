@@ -1,13 +1,13 @@
 //! Embeddings of OpenAI's dialect by Google's `batchEmbedContents`.
 
 use bytes::Bytes;
-use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::ID;
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::Adapter;
+use crate::wire::embeddings::Embedded;
 use crate::wire::ir::fields::{Encoder, put, take, text};
 use crate::wire::ir::{Extra, Loss, Losses};
 use crate::wire::json;
@@ -20,7 +20,7 @@ pub(super) struct Embeddings;
 /// What an answer holds, as far as it is needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Embedded {
+struct GeminiAnswer {
     #[serde(default)]
     embeddings: Vec<Embedding>,
     #[serde(default)]
@@ -110,33 +110,15 @@ impl Adapter for Embeddings {
     }
 
     fn answer(&self, doc: &RequestDoc, body: &[u8]) -> Result<Bytes, Loss> {
-        let embedded: Embedded = serde_json::from_slice(body)
+        let embedded: GeminiAnswer = serde_json::from_slice(body)
             .map_err(|_| unreadable("", "the answer has no list of embeddings"))?;
-        let packed = doc.raw("encoding_format") == Some(br#""base64""#);
-        let data = embedded.embeddings.iter().enumerate().map(|(index, one)| {
-            let values = match packed {
-                true => {
-                    let bytes: Vec<u8> = one
-                        .values
-                        .iter()
-                        .flat_map(|value| value.to_le_bytes())
-                        .collect();
-                    Value::from(BASE64.encode(&bytes))
-                }
-                false => json!(one.values),
-            };
-            json!({"object": "embedding", "index": index, "embedding": values})
-        });
-        let data: Vec<Value> = data.collect();
         let counts = embedded.usage_metadata;
-        let tokens = counts
-            .and_then(|counts| counts.prompt_token_count)
-            .unwrap_or(0);
-        let answer = json!({
-            "object": "list", "data": data, "model": doc.model().unwrap_or_default(),
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        });
-        Ok(answer.to_string().into())
+        let vectors = embedded.embeddings.into_iter().map(|one| one.values);
+        let embedded = Embedded {
+            vectors: vectors.collect(),
+            tokens: counts.and_then(|counts| counts.prompt_token_count),
+        };
+        Ok(embedded.for_openai(doc))
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct AnswerEnvelope<'a> {
     pub(super) embedding: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) embeddings: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) predictions: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]

@@ -8,8 +8,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::envelope::{AnswerEnvelope, CandidateSummary};
+use super::vertex_embeddings;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, Operation};
+use crate::domain::usage::Usage;
 use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::sse::RawEvent;
@@ -49,7 +51,9 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
             envelope.candidates().next().is_some() || envelope.blocked().is_some()
         }
         AnswerList::Embedding => {
-            begins(envelope.embedding, &['{']) || begins(envelope.embeddings, &['['])
+            begins(envelope.embedding, &['{'])
+                || begins(envelope.embeddings, &['['])
+                || begins(envelope.predictions, &['['])
         }
         AnswerList::Count => {
             let digit = |letter: char| letter.is_ascii_digit();
@@ -66,7 +70,14 @@ fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) 
         *answered = ResponseMeta::default();
         envelope.note(answered);
     }
-    Inspection::Good(envelope.usage())
+    let predicted = || {
+        let tokens = vertex_embeddings::counted(envelope.predictions?.get())?;
+        Some(Usage {
+            prompt_tokens: Some(tokens),
+            ..Usage::default()
+        })
+    };
+    Inspection::Good(envelope.usage().or_else(predicted))
 }
 
 /// The error that a list in place of an answer holds, as servers send it to whoever asked for a stream.

@@ -17,6 +17,7 @@ mod schema;
 mod tool_names;
 mod upstream;
 mod upstream_body;
+mod vertex_embeddings;
 
 /// Its name in the configuration and in the rows of operations.
 const ID: &str = "gemini";

@@ -1,11 +1,11 @@
-//! Gemini as Google's cloud hosts it: the same but for counts, which are asked of the request itself.
+//! Gemini as Google's cloud hosts it: the same but for counts, which are asked of the request itself, and embeddings.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::Gemini;
+use super::{Gemini, vertex_embeddings};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::UpstreamDialect;
 use crate::wire::hosted::OnGoogle;
@@ -17,10 +17,15 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     publisher: "google",
     path,
     fit,
+    adapter: vertex_embeddings::adapter,
 };
 
 fn path(operation: Operation, model: &str, stream: bool) -> Cow<'static, str> {
-    Gemini.call_path(operation, model, stream)
+    let own = match operation {
+        Operation::Predict if vertex_embeddings::embeds_content(model) => Operation::EmbedContent,
+        _ => operation,
+    };
+    Gemini.call_path(own, model, stream)
 }
 
 fn fit(operation: Operation, body: Bytes) -> Bytes {

@@ -51,8 +51,12 @@ impl UpstreamDialect for Gemini {
         }
     }
 
+    fn scheme(&self) -> AuthScheme {
+        AuthScheme::XGoogApiKey
+    }
+
     fn authenticate(&self, headers: &mut HeaderMap, key: &ApiKey) {
-        AuthScheme::XGoogApiKey.put(headers, key);
+        self.scheme().put(headers, key);
     }
 
     fn body(

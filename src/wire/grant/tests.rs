@@ -157,7 +157,7 @@ fn an_answer_is_a_token_a_refusal_or_a_failure() {
         let error = read(status, body).unwrap_err();
         assert_eq!(
             (error.class(), error.retry_after()),
-            (Class::RateLimited, Some(AGAIN)),
+            (Class::NoToken, Some(AGAIN)),
             "{status}"
         );
     }

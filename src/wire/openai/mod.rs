@@ -2,6 +2,7 @@
 
 mod answered;
 mod caller;
+mod embeddings;
 mod envelope;
 mod error;
 pub mod error_event;

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value};
 
-use super::{OpenAi, answered, ir, prefill, response, stream};
+use super::{OpenAi, answered, embeddings, ir, prefill, response, stream};
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::wire::auth::AuthScheme;
-use crate::wire::dialect::{EventDecoder, UpstreamDialect};
+use crate::wire::dialect::{Adapter, EventDecoder, UpstreamDialect};
 use crate::wire::inspection::{Inspection, StreamEvent};
 use crate::wire::ir::{ChatAnswer, ChatRequest, Loss, Losses};
 use crate::wire::json;
@@ -98,5 +98,9 @@ impl UpstreamDialect for OpenAi {
 
     fn own_event_decoder(&self) -> Box<dyn EventDecoder> {
         Box::new(ir::ChunkDecoder::default())
+    }
+
+    fn adapter(&self, operation: Operation) -> Option<&'static dyn Adapter> {
+        embeddings::adapter(operation)
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::token;
+use crate::admin::side::Side;
 use crate::support::client::spoken;
 use crate::support::{Behaviour, Gateway, Match, ScriptedUpstream};
 
@@ -158,16 +159,56 @@ async fn a_credential_that_entra_refuses_is_quarantined_and_the_next_one_serves(
 }
 
 #[tokio::test]
-async fn a_token_server_that_fails_cools_its_key_alone_and_is_named() {
-    let (a, t, u, gateway) = entra().await;
-    t.on(Match::any(), [Behaviour::fails(503)]);
-    u.on(Match::any(), [Behaviour::fails(503)]);
-    let failed = gateway.chat("az").awaits("0").send().await;
-    assert_eq!(failed.status, 429, "{}", failed.text());
-    gateway.logged("token server at 127.0.0.1").await;
-    assert!(!failed.text().contains("sk-planted"));
-    assert!(failed.retry_after_ms() <= 10_000);
+async fn a_token_server_that_fails_is_named_and_its_key_is_not_rate_limited() {
+    let (a, t, u) = (
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+        ScriptedUpstream::start().await,
+    );
+    let spare = "\n    - {name: spare, base_url: <a>, model: m, api_key: k}\n  virtual: [{name: v, upstreams: [az, spare]}]\n";
+    let yaml = format!("{}{spare}", ENTRA.trim_end());
+    let side = Side::start(&yaml, &[("a", &a), ("t", &t), ("u", &u)]).await;
+    let says = r#"{"error":"temporarily_unavailable","error_description":"try later, sk-planted-secret-1 and sk-planted-secret-2"}"#;
+    for server in [&t, &u] {
+        server.on(Match::any(), [Behaviour::json(503, says)]);
+    }
+    let failed = side.gateway.chat("az").awaits("0").send().await;
+    failed.assert_error(502, "upstreams_exhausted");
+    assert_eq!(failed.attempts(), ["az:d: no_token", "az:d: no_token"]);
+    let attempts = &failed.json()["error"]["attempts"];
+    for attempt in attempts.as_array().unwrap() {
+        let message = attempt["message"].as_str().unwrap();
+        assert!(
+            message.contains("token server at") && message.contains("try later"),
+            "{message}"
+        );
+    }
+    assert!(!failed.text().contains("planted"), "{}", failed.text());
     assert_eq!(a.count(), 0);
+    // While nothing new may be asked, the reason is the same.
+    let again = side.gateway.chat("az").awaits("0").send().await;
+    again.assert_error(502, "upstreams_exhausted");
+    let skipped = &again.json()["error"]["skipped"][0];
+    assert_eq!(skipped["reason"], "no_token", "{}", again.text());
+    assert!(
+        skipped["ready_in_ms"]
+            .as_u64()
+            .is_some_and(|millis| millis <= 10_000)
+    );
+    assert_eq!((t.count(), u.count()), (1, 1));
+    let told = side
+        .post("/admin/v1/explain", r#"{"target":"az"}"#)
+        .send()
+        .await;
+    let told = told.json();
+    assert_eq!(told["candidates"][0]["reason"], "no_token", "{told:#}");
+    let key = &told["candidates"][0]["keys"][0];
+    assert_eq!(key["reason"], "no_token", "{told:#}");
+    let detail = told["candidates"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("token"), "{told:#}");
+    // Others serve.
+    a.on(Match::any(), [Behaviour::says("hi")]);
+    assert_eq!(side.gateway.chat("v").send().await.says(), "hi");
 }
 
 #[tokio::test]

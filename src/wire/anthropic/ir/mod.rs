@@ -19,8 +19,8 @@ mod message;
 mod part;
 mod request;
 mod schema;
-mod settle;
 mod sent;
+mod settle;
 mod spoken;
 #[cfg(test)]
 mod tests;
@@ -36,6 +36,6 @@ pub(super) use encoder::MessageEncoder;
 pub(in crate::wire) use part::{input_of, is_answer, says};
 pub(in crate::wire) use request::encode_foreign;
 pub(super) use request::{decode_request, encode_request};
-pub(super) use settle::{settled, settled_items};
 pub(super) use sent::SentMessage;
+pub(super) use settle::{settled, settled_items};
 pub(super) use spoken::text_bytes;

@@ -26,7 +26,7 @@ pub(super) use carried::CODED as CARRIED;
 pub(super) use content::NO_SIGNATURE;
 pub(super) use request::{SPELLING, decode_call};
 pub(super) use request_out::encode_request;
-pub(super) use settle::{settled, settled_items};
 pub(super) use sent::SentContent;
+pub(super) use settle::{settled, settled_items};
 pub(super) use stream::{ContentDecoder, ContentEncoder};
 pub(super) use tools::names as tool_names;
