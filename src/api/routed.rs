@@ -3,7 +3,7 @@
 
 use http::Uri;
 
-use crate::domain::dialect::ModelMethod;
+use crate::domain::model_method::ModelMethod;
 
 /// The roots below which models are. Clients whose base URL has no version leave it out.
 const ROOTS: [&str; 3] = ["/v1beta/models/", "/v1/models/", "/models/"];

@@ -77,6 +77,8 @@ pub(super) struct PipedResponse {
     pub(super) usage: Option<PassingUsage>,
     /// What is still to come.
     pub(super) rest: BoxStream<'static, Result<Bytes, SendError>>,
+    /// Bytes of it in all; `None` where only its end tells.
+    pub(super) length: Option<u64>,
 }
 
 /// What became of an attempt.

@@ -53,6 +53,8 @@ struct PipeState {
     usage: Option<PassingUsage>,
     held: std::vec::IntoIter<Bytes>,
     rest: BoxStream<'static, Result<Bytes, SendError>>,
+    /// Bytes that are still to go out; `None` where only the end of the answer tells.
+    left: Option<u64>,
     idle: Duration,
     /// When the attempt must have ended.
     end: Time,
@@ -80,9 +82,15 @@ impl Pipe {
             usage: piped.usage,
             held: piped.held.into_iter(),
             rest: piped.rest,
+            left: piped.length,
             idle: endpoint.timeouts.idle,
             end,
         };
+        if state.left == Some(0) {
+            // Nobody asks for a body of no bytes.
+            state.complete();
+            return Self(stream::empty().boxed());
+        }
         let pieces = stream::unfold(Some(state), |state| async move { state?.next().await });
         Self(pieces.boxed())
     }
@@ -91,8 +99,7 @@ impl Pipe {
 impl PipeState {
     async fn next(mut self) -> Option<(Result<Bytes, AnswerCut>, Option<Self>)> {
         if let Some(piece) = self.held.next() {
-            self.look(&piece);
-            return Some((Ok(piece), Some(self)));
+            return Some(self.passed(piece));
         }
         let dispatch = Arc::clone(&self.run.context.dispatch);
         let now = dispatch.clock.now();
@@ -118,16 +125,26 @@ impl PipeState {
                 self.complete();
                 None
             }
-            Some(Ok(piece)) => {
-                self.look(&piece);
-                Some((Ok(piece), Some(self)))
-            }
+            Some(Ok(piece)) => Some(self.passed(piece)),
             Some(Err(error)) => {
                 let failure = Failure::new(Class::Network, error.to_string());
                 let code = ErrorCode::InvalidUpstreamResponse;
                 Some((Err(self.cut(&failure, code)), None))
             }
         }
+    }
+
+    /// A piece goes out. With the last of the announced bytes the answer is complete: the connection to the caller does not
+    /// ask for more then, and drops what is left.
+    fn passed(mut self, piece: Bytes) -> (Result<Bytes, AnswerCut>, Option<Self>) {
+        self.look(&piece);
+        let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(length));
+        if self.left == Some(0) {
+            self.complete();
+            return (Ok(piece), None);
+        }
+        (Ok(piece), Some(self))
     }
 
     /// Counts the tokens that a piece tells of.

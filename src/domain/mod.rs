@@ -32,6 +32,7 @@ pub mod latency;
 pub mod learned;
 pub mod limits;
 pub mod lost_race;
+pub mod model_method;
 pub mod near;
 pub mod outcome;
 pub mod pace;

@@ -180,9 +180,8 @@ async fn calls_go_to_callers_with_ids_and_their_results_back_with_names() {
         stream.contains(r#""stop_reason":"tool_use""#) && stream.contains("message_stop"),
         "{stream}"
     );
-    let blocks = stream.split(r#""type":"tool_use""#).next().unwrap();
-    let id = blocks.rsplit(r#""id":""#).next().unwrap();
-    let id = id.split('"').next().unwrap();
+    let block = stream.split(r#""type":"tool_use","id":""#).nth(1).unwrap();
+    let id = block.split('"').next().unwrap();
     assert!(id.starts_with("call_"), "{id} in {stream}");
     assert!(stream.contains("signature_delta"), "{stream}");
     let said = json!({"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "w", "input": {"city": "Bern"}}]});

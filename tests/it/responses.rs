@@ -171,7 +171,7 @@ async fn tokens_are_counted_by_who_can_and_else_here() {
     );
     let sent = a.requests()[1].json();
     let names: Vec<&String> = sent.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["input", "model"]);
+    assert_eq!(names, ["model", "input"]);
     let here = gateway.post(route, count("b")).send().await;
     assert_eq!(here.json()["object"], "response.input_tokens");
     assert_eq!(here.header("x-pointsman-counted-by"), "tokenizer");

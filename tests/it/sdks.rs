@@ -127,7 +127,7 @@ async fn what_a_tool_says_is_taken_out_of_what_an_sdk_puts_it_in() {
         (json!({"name": "w", "content": "21"}), "21"),
         (
             json!({"name": "other", "content": "21"}),
-            r#"{"content":"21","name":"other"}"#,
+            r#"{"name":"other","content":"21"}"#,
         ),
         (json!({"name": "w"}), r#"{"name":"w"}"#),
         (

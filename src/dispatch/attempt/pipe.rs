@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 
 use super::{Attempt, AttemptResult, Early, PipedResponse, is_success};
 use crate::dispatch::payload::Payload;
@@ -118,13 +118,28 @@ impl Attempt<'_> {
         let payload = self.request.payload.as_ref();
         let made = payload.is_none_or(|payload| payload.passed().is_none() || payload.may_create());
         let usage = made.then(|| PassingUsage::of(&headers)).flatten();
+        let length = self.length(status, &headers);
         Ok(AttemptResult::Piped(Box::new(PipedResponse {
             usage,
+            length,
             status,
             headers,
             held,
             rest,
         })))
+    }
+
+    /// Bytes of an answer's body in all, as its head tells (RFC 9112, 6.3).
+    fn length(&self, status: u16, headers: &HeaderMap) -> Option<u64> {
+        let payload = self.request.payload.as_ref();
+        let passed = payload.and_then(Payload::passed);
+        let is_bare = passed.is_some_and(|call| call.method == Method::HEAD)
+            || matches!(status, 100..200 | 204 | 304);
+        if is_bare {
+            return Some(0);
+        }
+        let length = headers.get(header::CONTENT_LENGTH)?;
+        length.to_str().ok()?.trim().parse().ok()
     }
 }
 

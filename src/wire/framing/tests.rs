@@ -84,7 +84,7 @@ fn exceptions_and_errors_are_told_apart_from_events() {
     assert_eq!(
         text(&mut aws(), &[&exception, &error]),
         "data: {\"exception\":{\"type\":\"throttlingException\",\"detail\":{\"message\":\"slow\"}}}\n\n\
-         data: {\"exception\":{\"detail\":{\"message\":\"oh \\\"no\\\"\"},\"type\":\"InternalFailure\"}}\n\n"
+         data: {\"exception\":{\"type\":\"InternalFailure\",\"detail\":{\"message\":\"oh \\\"no\\\"\"}}}\n\n"
     );
 }
 

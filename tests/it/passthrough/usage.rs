@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admin::side::Side;
-use crate::support::{Behaviour, Match, ScriptedUpstream};
+use crate::support::{Behaviour, Match, ScriptedUpstream, until};
 
 const SETUP: &str = "
 llm:
@@ -91,9 +91,11 @@ fn passed() -> Vec<(&'static str, Behaviour)> {
 async fn what_passes_through_is_counted_in_every_dialect() {
     let a = ScriptedUpstream::start().await;
     let side = Side::start(SETUP, &[("a", &a)]).await;
+    let mut answers = 0;
     for (what, behaviour) in passed() {
         let told = told(&side, &a, "/passthrough/a/x", "{}", behaviour).await;
         assert_eq!(told, (json!(7), json!(5)), "{what}");
+        answers += 1;
     }
     // Some that say nothing, or something else.
     for body in [
@@ -112,6 +114,18 @@ async fn what_passes_through_is_counted_in_every_dialect() {
         .await;
         assert_eq!(said, (Value::Null, Value::Null), "{body}");
     }
+    let told = format!("}} {}", 7 * answers);
+    until("the tokens to be counted", async || {
+        let text = side.get("/metrics").send().await;
+        let mut lines = text.text().lines();
+        lines.any(|line| {
+            line.starts_with("pointsman_tokens_total")
+                && line.contains("\"a:")
+                && line.contains(r#"type="input""#)
+                && line.ends_with(&told)
+        })
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -90,6 +90,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "calls to providers go by `upstream::Transport`",
     ),
     (
+        "tower_service",
+        &["upstream/connector.rs", "upstream/dns.rs"],
+        "connections to providers are made there",
+    ),
+    (
         "hyper_rustls",
         &["upstream/connector.rs"],
         "connections to providers are made there",
@@ -199,7 +204,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "rustls_pki_types",
-        &["config/outbound.rs", "wire/grant.rs"],
+        &["config/outbound.rs", "upstream/clients.rs", "wire/grant.rs"],
         "certificates of the configuration are read there, and keys that sign assertions",
     ),
     (

@@ -139,7 +139,7 @@ fn paths_lead_where_they_say() {
         ("$.a[?t=y].v", Some(serde_json::json!(2))),
         ("$.a[?a.v=3].v", Some(serde_json::json!(2))),
         ("$.a[*?t=z].v", Some(serde_json::json!([]))),
-        ("$..v", Some(serde_json::json!([1, 3, 2]))),
+        ("$..v", Some(serde_json::json!([1, 2, 3]))),
         ("$.b.c-d", Some(Value::Null)),
         ("$.nothing", None),
     ] {

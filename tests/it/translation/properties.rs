@@ -175,3 +175,37 @@ proptest! {
         prop_assert!(faults.is_empty(), "{:?}\n{}", faults, told);
     }
 }
+
+/// Models answer in the order of a schema: what is asked to be thought first must stay first.
+#[test]
+fn the_fields_of_a_schema_keep_their_order() {
+    let schema = json!({"type": "object", "properties": {"steps": {"type": "string"}, "answer": {"type": "string"}},
+        "required": ["steps", "answer"], "additionalProperties": false});
+    let asking = |caller: &str| match caller {
+        "openai" => json!({"messages": [{"role": "user", "content": "hi"}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "a", "strict": true, "schema": schema}},
+            "tools": [{"type": "function", "function": {"name": "t", "parameters": schema}}]}),
+        "anthropic" => json!({"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+            "output_config": {"format": {"type": "json_schema", "schema": schema}},
+            "tools": [{"name": "t", "input_schema": schema}]}),
+        "gemini" => json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": schema},
+            "tools": [{"functionDeclarations": [{"name": "t", "parametersJsonSchema": schema}]}]}),
+        _ => {
+            json!({"input": "hi", "text": {"format": {"type": "json_schema", "name": "a", "schema": schema}},
+            "tools": [{"type": "function", "name": "t", "parameters": schema, "strict": true}]})
+        }
+    };
+    for pair in Pair::all() {
+        let sent = pair.request(&asking(pair.caller)).unwrap().body;
+        let sent = String::from_utf8_lossy(&sent).into_owned();
+        let of = |name: &str| -> Vec<usize> {
+            let quoted = format!("\"{name}\":{{");
+            sent.match_indices(&quoted).map(|(at, _)| at).collect()
+        };
+        let (first, second) = (of("steps"), of("answer"));
+        assert!(!first.is_empty() && first.len() == second.len(), "{sent}");
+        let ordered = first.iter().zip(&second).all(|(one, other)| one < other);
+        assert!(ordered, "{} to {}: {sent}", pair.caller, pair.upstream);
+    }
+}

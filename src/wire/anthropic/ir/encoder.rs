@@ -124,7 +124,7 @@ impl MessageEncoder {
 
     fn say(&mut self, kind: &str, mut data: Value) {
         if let Some(fields) = data.as_object_mut() {
-            fields.insert("type".to_owned(), json!(kind));
+            fields.shift_insert(0, "type".to_owned(), json!(kind));
         }
         let event = named_event(kind, data.to_string().as_bytes());
         self.out.extend_from_slice(&event);

@@ -264,7 +264,9 @@ fn words_of(response: Value, tool: &str) -> (String, Option<bool>) {
     if both && fields.get("name").is_some_and(|name| name == tool) {
         fields.remove("name");
     }
-    let alone = fields.len() == 1;
+    if fields.len() > 1 {
+        return (Value::Object(fields).to_string(), None);
+    }
     let known = [
         ("output", None),
         ("result", None),
@@ -273,9 +275,8 @@ fn words_of(response: Value, tool: &str) -> (String, Option<bool>) {
     ];
     for (name, is_error) in known {
         match fields.remove(name) {
-            Some(Value::String(text)) if alone => return (text, is_error),
-            Some(other) if alone => return (other.to_string(), is_error),
-            Some(other) => drop(fields.insert(name.to_owned(), other)),
+            Some(Value::String(text)) => return (text, is_error),
+            Some(other) => return (other.to_string(), is_error),
             None => {}
         }
     }

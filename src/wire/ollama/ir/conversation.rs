@@ -208,6 +208,10 @@ impl<'a> Conversation<'a> {
         let mut draft = Draft::default();
         for (at, part) in result.content.into_iter().enumerate() {
             let path = format!("{path}.content[{at}]");
+            let _ = self.encoder.begin(&path, part.extra);
+            if part.cache.is_some() {
+                self.encoder.lose(format!("{path}.cache_control"), UNKNOWN);
+            }
             match part.body {
                 body @ (PartBody::Reasoning(_)
                 | PartBody::ToolCall(_)

@@ -114,7 +114,7 @@ fn extensions_go_where_ollama_has_them_and_count_more_than_other_words() {
     );
     assert_eq!(lost, ["chat_template"]);
     let odd = json!({"messages": [user("hi")], "options": "fast", "think": 1});
-    assert_eq!(chat(&odd).1, ["options", "think"]);
+    assert_eq!(chat(&odd).1, ["think", "options"]);
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl ItemPlace {
 impl ResponseLog {
     /// One more event with these fields.
     fn say_all(&mut self, kind: &str, mut fields: Map<String, Value>) {
-        fields.insert("type".to_owned(), kind.into());
+        fields.shift_insert(0, "type".to_owned(), kind.into());
         fields.insert("sequence_number".to_owned(), self.next.into());
         self.next += 1;
         let json = Value::Object(fields).to_string();

@@ -215,8 +215,8 @@ fn what_has_no_place_is_named() {
     assert_eq!(
         losses,
         [
-            "logit_bias",
             "store",
+            "logit_bias",
             "sampling.stop",
             "messages[0].name",
             "messages[0].content[0].cache_control",

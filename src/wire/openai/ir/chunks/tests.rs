@@ -114,9 +114,12 @@ fn arguments_of_none_become_an_object_and_indexes_count_calls_alone() {
     );
     check(&said, false);
     let all = said.join("\n");
-    assert!(all.contains(r#""index":0,"type":"function"}"#), "{all}");
     assert!(
-        all.contains(r#"{"function":{"arguments":"{}"},"index":0}"#),
+        all.contains(r#"{"index":0,"id":"id_f","type":"function""#),
+        "{all}"
+    );
+    assert!(
+        all.contains(r#"{"index":0,"function":{"arguments":"{}"}}"#),
         "{all}"
     );
     assert!(all.contains(r#""finish_reason":"tool_calls""#), "{all}");
