@@ -60,12 +60,11 @@ impl Service<Request<Incoming>> for ApiService {
         let judged = browser::judge(&request, &serving, self.entrance, open);
         match (judged, operation) {
             (Judged::Pass, Some(operation)) => {
+                let place = Box::new_uninit();
                 let api = Arc::clone(&self.api);
                 let request = request.map(Body::new);
-                Box::pin(async move {
-                    let response = handlers::relay(operation, &api, request).await;
-                    Ok(finished(last, readable, response))
-                })
+                let relaying = Box::write(place, relay(operation, api, request, last, readable));
+                Box::into_pin(relaying)
             }
             (Judged::Pass, None) if asks_for_websocket(&request) => {
                 let response = handlers::no_upgrade(request.map(Body::new));
@@ -82,6 +81,26 @@ impl Service<Request<Incoming>> for ApiService {
                 Box::pin(async move { Ok(finished(last, readable, response)) })
             }
         }
+    }
+}
+
+/// Serves a relayed operation. It is not inlined so that the future, which is large, is made where it stays: else it would
+/// be made on the stack and moved.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "only what makes the future must not be inlined"
+)]
+#[inline(never)]
+fn relay(
+    operation: Operation,
+    api: Arc<Api>,
+    request: Request<Body>,
+    last: bool,
+    readable: CorsAnswer,
+) -> impl Future<Output = Result<Response, Infallible>> {
+    async move {
+        let response = handlers::relay(operation, &api, request).await;
+        Ok(finished(last, readable, response))
     }
 }
 

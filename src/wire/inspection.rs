@@ -1,8 +1,10 @@
 //! What a look at an upstream's answer finds, whatever dialect it is in: in one event of a stream, or in a whole answer.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::encoding::whole::{Unread, decoded};
 use super::json;
 use crate::domain::usage::Usage;
 
@@ -61,6 +63,20 @@ pub enum Inspection {
     ErrorInside(ErrorDoc),
     /// Neither an answer nor an error.
     Malformed(&'static str),
+}
+
+impl Inspection {
+    /// Looks at the body of a 2xx with these headers: `look` gets it without its codings.
+    pub fn of_body(headers: &HeaderMap, body: &Bytes, look: impl FnOnce(&Bytes) -> Self) -> Self {
+        if body.is_empty() {
+            return Self::Malformed("the answer is empty");
+        }
+        match decoded(headers, body) {
+            Ok(decoded) => look(&decoded.body),
+            Err(Unread::Unseen) => Self::Good(None),
+            Err(Unread::Broken) => Self::Malformed("the answer's compression is broken"),
+        }
+    }
 }
 
 /// An error found inside a 2xx: in a stream, or in place of an answer.

@@ -1,7 +1,9 @@
 //! Names of what a provider keeps for an account: files, batches, answers, cached contents. Where they stand in answers that
 //! made them, and in requests that need them. Of the same kind are what only one account can open, and signatures of thoughts.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 use serde_json::Value;
 
 use super::json;
@@ -169,10 +171,17 @@ const SIGNATURE: &[u8] = b"ignature\"";
 const SIGNATURES: usize = 4;
 /// What the field of something begins with that an answer says its provider made for it.
 const HELD: [&[u8]; 2] = [b"\"container", b"\"file_id\""];
+/// What looks for these, made once: every answer and every event of one is searched.
+static SIGNATURE_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(SIGNATURE));
+static HELD_FINDERS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| HELD.map(Finder::new));
 
 /// What stands for the last signatures in a request, an answer, or an event of one. The text is searched and not read:
 /// requests that carry thoughts are long.
 fn signatures(text: &[u8]) -> Vec<Box<str>> {
+    // The search from the end is the slower one, and hardly ever needed.
+    if SIGNATURE_FINDER.find(text).is_none() {
+        return Vec::new();
+    }
     let ends = memmem::rfind_iter(text, SIGNATURE);
     let values = ends.filter_map(|at| {
         let rest = text.get(at + SIGNATURE.len()..)?.trim_ascii_start();
@@ -193,9 +202,9 @@ fn signatures(text: &[u8]) -> Vec<Box<str>> {
 /// signatures.
 pub fn told(answer: &[u8]) -> Vec<Box<str>> {
     let mut names = signatures(answer);
-    if HELD
+    if HELD_FINDERS
         .iter()
-        .any(|field| memmem::find(answer, field).is_some())
+        .any(|finder| finder.find(answer).is_some())
     {
         for document in documents(answer) {
             gather_held(&document, &mut names);

@@ -10,7 +10,6 @@ use super::error::status_of;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
 use crate::domain::usage::Usage;
-use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::{EventSplitter, RawEvent};
@@ -134,15 +133,11 @@ pub(super) fn whole(
     body: &Bytes,
     answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
-    if body.is_empty() {
-        return Inspection::Malformed("the answer is empty");
-    }
-    let decoded = match decoded(headers, body) {
-        Ok(decoded) => decoded,
-        Err(Unread::Unseen) => return Inspection::Good(None),
-        Err(Unread::Broken) => return Inspection::Malformed("the answer's compression is broken"),
-    };
-    let body = decoded.body.trim_ascii();
+    Inspection::of_body(headers, body, |body| look(operation, body, answered))
+}
+
+fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
+    let body = body.trim_ascii();
     let Some(fields) = Fields::read(body) else {
         return match looks_like_events(body) {
             Some(true) => events(body),

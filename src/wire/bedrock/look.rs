@@ -7,7 +7,6 @@ use super::envelope::{Answer, Event};
 use super::exception::Exception;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::Operation;
-use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::sse::RawEvent;
 
@@ -27,15 +26,18 @@ pub(super) fn whole(
     body: &Bytes,
     answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
-    if body.is_empty() {
-        return Inspection::Malformed("the answer is empty");
-    }
-    let decoded = match decoded(headers, body) {
-        Ok(decoded) => decoded,
-        Err(Unread::Unseen) => return Inspection::Good(None),
-        Err(Unread::Broken) => return Inspection::Malformed("the answer's compression is broken"),
-    };
-    let body = decoded.body.trim_ascii();
+    Inspection::of_body(headers, body, |body| {
+        look(operation, headers, body, answered)
+    })
+}
+
+fn look(
+    operation: Operation,
+    headers: &HeaderMap,
+    body: &[u8],
+    answered: Option<&mut ResponseMeta>,
+) -> Inspection {
+    let body = body.trim_ascii();
     let Some(answer) = Answer::read(body) else {
         return Inspection::Malformed("the answer is not a JSON object");
     };

@@ -12,7 +12,6 @@ use super::vertex_embeddings;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, Operation};
 use crate::domain::usage::Usage;
-use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection, StreamEvent};
 use crate::wire::sse::RawEvent;
 
@@ -23,14 +22,7 @@ pub(super) fn inspect(
     body: &Bytes,
     answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
-    if body.is_empty() {
-        return Inspection::Malformed("the answer is empty");
-    }
-    match decoded(headers, body) {
-        Ok(decoded) => look(operation, &decoded.body, answered),
-        Err(Unread::Unseen) => Inspection::Good(None),
-        Err(Unread::Broken) => Inspection::Malformed("the answer's compression is broken"),
-    }
+    Inspection::of_body(headers, body, |body| look(operation, body, answered))
 }
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {

@@ -13,7 +13,6 @@ use super::inband::{Place, is_certain, is_likely, status_of};
 use super::stream;
 use crate::domain::attempt_record::ResponseMeta;
 use crate::domain::dialect::{AnswerList, EventForm, Operation};
-use crate::wire::encoding::whole::{Unread, decoded};
 use crate::wire::inspection::{ErrorDoc, Inspection};
 use crate::wire::readable::looks_like_events;
 use crate::wire::sse::EventSplitter;
@@ -41,14 +40,7 @@ pub fn inspect_closer(
     body: &Bytes,
     answered: Option<&mut ResponseMeta>,
 ) -> Inspection {
-    if body.is_empty() {
-        return Inspection::Malformed("the answer is empty");
-    }
-    match decoded(headers, body) {
-        Ok(decoded) => look(operation, &decoded.body, answered),
-        Err(Unread::Unseen) => Inspection::Good(None),
-        Err(Unread::Broken) => Inspection::Malformed("the answer's compression is broken"),
-    }
+    Inspection::of_body(headers, body, |body| look(operation, body, answered))
 }
 
 fn look(operation: Operation, body: &[u8], answered: Option<&mut ResponseMeta>) -> Inspection {
