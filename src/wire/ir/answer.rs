@@ -219,7 +219,7 @@ impl ChatAnswer {
 }
 
 /// The text of a part that is nothing else.
-fn bare_text(part: &mut ContentPart) -> Option<&mut String> {
+pub(in crate::wire) fn bare_text(part: &mut ContentPart) -> Option<&mut String> {
     match &mut part.body {
         PartBody::Text { text, citations }
             if citations.is_empty() && part.cache.is_none() && part.extra.is_empty() =>

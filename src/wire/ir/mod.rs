@@ -29,6 +29,7 @@ mod shape;
 pub(in crate::wire) mod tier;
 
 pub use allowed::AllowedTools;
+pub(in crate::wire) use answer::bare_text;
 pub use answer::{
     ChatAnswer, ChatCandidate, ChatError, ContentDelta, StopReason, StreamItem, UsageCounts,
 };

@@ -33,6 +33,9 @@ pub(super) struct Reader {
     names: GeminiToolNames,
     /// What ids that are made here begin with.
     prefix: String,
+    /// Whether signatures are read that carry another provider's thought. In an answer they stay as they are: its caller
+    /// sends them back.
+    unpacks: bool,
 }
 
 impl Reader {
@@ -42,6 +45,7 @@ impl Reader {
             names,
             // The same in every turn of a conversation: what was said before has to be rendered as before.
             prefix: "call".to_owned(),
+            unpacks: true,
             ..Self::default()
         }
     }
@@ -108,7 +112,7 @@ impl Reader {
             return self.call(fields);
         }
         if let Some(words) = text(&mut fields, "text") {
-            return said(words, fields);
+            return self.said(words, fields);
         }
         match media::decode(&mut fields) {
             Some(body) => vec![ContentPart {
@@ -137,7 +141,7 @@ impl Reader {
             return vec![unknown(Value::Object(fields))];
         };
         let name = self.names.sent(name);
-        let carried = signature.as_deref().and_then(carried::unpack);
+        let carried = self.carried(signature.as_deref());
         let signature = signature.filter(|_| carried.is_none());
         let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| {
             let number = self.calls.len();
@@ -161,6 +165,51 @@ impl Reader {
         };
         let carried = carried.map(|carried| ContentPart::new(PartBody::Reasoning(carried)));
         carried.into_iter().chain([call]).collect()
+    }
+
+    /// The thought of another provider that a signature carries.
+    fn carried(&self, signature: Option<&str>) -> Option<ReasoningPart> {
+        signature.filter(|_| self.unpacks).and_then(carried::unpack)
+    }
+
+    /// A text: the model's thoughts or an ordinary one.
+    fn said(&self, words: String, mut fields: Extra) -> Vec<ContentPart> {
+        let signature = text(&mut fields, "thoughtSignature");
+        let is_thought = flag(&mut fields, "thought").unwrap_or(false);
+        let part = |body| ContentPart {
+            extra: fields.clone(),
+            ..ContentPart::new(body)
+        };
+        let reasoning = |text, signature: Option<String>, field| {
+            PartBody::Reasoning(ReasoningPart {
+                text,
+                maker: Some(Cow::Borrowed(ID)),
+                signature,
+                field,
+                ..ReasoningPart::default()
+            })
+        };
+        // What was carried of a thought has its words, too.
+        if let Some(carried) = self.carried(signature.as_deref()) {
+            return vec![ContentPart::new(PartBody::Reasoning(carried))];
+        }
+        if is_thought {
+            return vec![part(reasoning(Some(words), signature, ""))];
+        }
+        match signature {
+            Some(signature) if words.is_empty() => vec![part(reasoning(None, Some(signature), ""))],
+            signature => {
+                let text = part(PartBody::Text {
+                    text: words,
+                    citations: Vec::new(),
+                });
+                let signed = signature.map(|signature| reasoning(None, Some(signature), ON_TEXT));
+                [text]
+                    .into_iter()
+                    .chain(signed.map(ContentPart::new))
+                    .collect()
+            }
+        }
     }
 
     fn result(&mut self, mut fields: Extra) -> ContentPart {
@@ -207,46 +256,6 @@ impl Reader {
         let call = self.calls.iter_mut().rev().find(|call| call.id == id)?;
         call.answered = true;
         Some(id)
-    }
-}
-
-/// A text: the model's thoughts or an ordinary one.
-fn said(words: String, mut fields: Extra) -> Vec<ContentPart> {
-    let signature = text(&mut fields, "thoughtSignature");
-    let is_thought = flag(&mut fields, "thought").unwrap_or(false);
-    let part = |body| ContentPart {
-        extra: fields.clone(),
-        ..ContentPart::new(body)
-    };
-    let reasoning = |text, signature: Option<String>, field| {
-        PartBody::Reasoning(ReasoningPart {
-            text,
-            maker: Some(Cow::Borrowed(ID)),
-            signature,
-            field,
-            ..ReasoningPart::default()
-        })
-    };
-    // What was carried of a thought has its words, too.
-    if let Some(carried) = signature.as_deref().and_then(carried::unpack) {
-        return vec![ContentPart::new(PartBody::Reasoning(carried))];
-    }
-    if is_thought {
-        return vec![part(reasoning(Some(words), signature, ""))];
-    }
-    match signature {
-        Some(signature) if words.is_empty() => vec![part(reasoning(None, Some(signature), ""))],
-        signature => {
-            let text = part(PartBody::Text {
-                text: words,
-                citations: Vec::new(),
-            });
-            let signed = signature.map(|signature| reasoning(None, Some(signature), ON_TEXT));
-            [text]
-                .into_iter()
-                .chain(signed.map(ContentPart::new))
-                .collect()
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::wire::ir::fields::text;
 use crate::wire::ir::tier::TierWords;
 use crate::wire::ir::{
     ChatAnswer, ChatMessage, ChatRequest, ChatRole, ContentDelta, ContentPart, Extra, PartBody,
-    ReasoningPart, StreamItem,
+    ReasoningPart, StreamItem, bare_text,
 };
 
 /// Counts by what was counted.
@@ -90,28 +90,69 @@ fn settle_counts(usage: &mut Extra) -> Option<String> {
     (!unknown.contains(&tier.as_str())).then(|| TierWords::Gemini.read(&tier))
 }
 
-/// A request. A client that keeps the pieces of a stream has a thought in pieces, and behind them, or behind what followed
-/// them, what was carried of it as a whole: that takes the place of the pieces.
+/// A request. Clients keep each piece of a streamed answer as a content of its own: those in a row are one answer. A thought
+/// in pieces has behind them, or behind what followed them, what was carried of it as a whole: that takes the place of the
+/// pieces.
 pub(super) fn settled_request(mut request: ChatRequest) -> ChatRequest {
-    let carries = |message: &ChatMessage| message.parts.iter().any(is_carried);
-    if !request.messages.iter().any(carries) {
-        return request;
-    }
     let mut messages: Vec<ChatMessage> = Vec::with_capacity(request.messages.len());
     for message in request.messages {
-        let is_models = |one: &ChatMessage| one.role == ChatRole::Assistant && one.extra.is_empty();
         match messages.last_mut() {
-            Some(last) if is_models(last) && is_models(&message) => {
+            Some(last)
+                if last.role == ChatRole::Assistant && message.role == ChatRole::Assistant =>
+            {
                 last.parts.extend(message.parts);
+                last.extra.extend(message.extra);
             }
             _ => messages.push(message),
         }
     }
-    for message in messages.iter_mut().filter(|message| carries(message)) {
-        message.parts = in_place(std::mem::take(&mut message.parts));
+    let models = messages.iter_mut();
+    for message in models.filter(|message| message.role == ChatRole::Assistant) {
+        if message.parts.iter().any(is_carried) {
+            message.parts = in_place(std::mem::take(&mut message.parts));
+        }
+        message.parts = joined(std::mem::take(&mut message.parts));
     }
     request.messages = messages;
     request
+}
+
+/// Texts in a row as one text, and so the words of a thought that nobody signed. A signature between two texts ends
+/// neither.
+fn joined(parts: Vec<ContentPart>) -> Vec<ContentPart> {
+    let mut all: Vec<ContentPart> = Vec::with_capacity(parts.len());
+    for mut part in parts {
+        let is_text = bare_text(&mut part).is_some();
+        let mut before = all.iter_mut().rev();
+        let last = before.find(|last| !is_text || !is_bare_signature(last));
+        let text = last.and_then(|last| match is_text {
+            true => bare_text(last),
+            false => bare_thought(last),
+        });
+        let more = match is_text {
+            true => bare_text(&mut part),
+            false => bare_thought(&mut part),
+        };
+        match (text, more) {
+            (Some(text), Some(more)) => text.push_str(more),
+            _ => all.push(part),
+        }
+    }
+    all
+}
+
+/// The words of a thought of which nothing more is said.
+fn bare_thought(part: &mut ContentPart) -> Option<&mut String> {
+    let is_bare = piece(part).is_some() && part.cache.is_none() && part.extra.is_empty();
+    match &mut part.body {
+        PartBody::Reasoning(thought) if is_bare => thought.text.as_mut(),
+        _ => None,
+    }
+}
+
+/// Whether it is nothing but Google's signature of something.
+fn is_bare_signature(part: &ContentPart) -> bool {
+    thought(part).is_some_and(|thought| thought.text.is_none()) && !is_carried(part)
 }
 
 fn thought(part: &ContentPart) -> Option<&ReasoningPart> {

@@ -16,6 +16,7 @@ use crate::wire::sse::{EventSplitter, RawEvent};
 
 mod any;
 mod foreign;
+mod pieces;
 
 /// The same without what says nothing.
 fn plain(mut body: Value) -> Value {
