@@ -81,12 +81,17 @@ pub(super) fn fill(fields: &mut Map<String, Value>, params: &Map<String, Value>)
     }
 }
 
-/// The same without what was carried for others. A call wants some signature; a thought that is nothing else goes.
+/// The same without what was carried for others. A call wants some signature; a thought that is nothing else goes, and the
+/// content that has nothing else in it.
 fn unsigned(value: &mut Value) {
     match value {
         Value::Array(all) => {
-            all.retain(|one| !is_bare_thought(one));
-            all.iter_mut().for_each(unsigned);
+            all.retain_mut(|one| {
+                let had_parts = has_parts(one);
+                let stays = !is_bare_thought(one);
+                unsigned(one);
+                stays && has_parts(one) == had_parts
+            });
         }
         Value::Object(fields) => {
             if let Some(name) = carrier(fields) {
@@ -114,8 +119,17 @@ fn is_bare_thought(part: &Value) -> bool {
     let Value::Object(fields) = part else {
         return false;
     };
-    let says = fields.get("text").is_none_or(|text| *text != json!(""));
-    !says && carrier(fields).is_some()
+    let says = |(name, value): (&String, &Value)| match name.as_str() {
+        "thought" | "thoughtSignature" | "thought_signature" => false,
+        "text" => *value != json!(""),
+        _ => true,
+    };
+    !fields.iter().any(says) && carrier(fields).is_some()
+}
+
+fn has_parts(content: &Value) -> bool {
+    let parts = content.get("parts").and_then(Value::as_array);
+    parts.is_some_and(|parts| !parts.is_empty())
 }
 
 #[cfg(test)]
@@ -153,6 +167,31 @@ mod tests {
             (&told["model"], &told["generateContentRequest"]["model"]),
             (&json!("models/m"), &json!("models/m"))
         );
+    }
+
+    #[test]
+    fn a_content_goes_with_the_only_thing_that_it_carried() {
+        let model = |part: Value| json!({"role": "model", "parts": [part]});
+        let carried = format!("{CARRIED}x");
+        let user = json!({"role": "user", "parts": []});
+        let told = sent(
+            &json!({"contents": [
+                user,
+                model(json!({"text": "hm", "thought": true})),
+                model(json!({"text": "", "thought": true, "thoughtSignature": carried})),
+                model(json!({"thought_signature": carried})),
+                model(json!({"text": "ok", "thoughtSignature": carried})),
+                model(json!({"functionCall": {"name": "f"}, "thoughtSignature": carried})),
+            ]}),
+            &Value::Null,
+        );
+        let contents = [
+            user,
+            model(json!({"text": "hm", "thought": true})),
+            model(json!({"text": "ok"})),
+            model(json!({"functionCall": {"name": "f"}, "thoughtSignature": NO_SIGNATURE})),
+        ];
+        assert_eq!(told, json!({"contents": contents}));
     }
 
     #[test]
