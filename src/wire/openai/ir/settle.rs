@@ -73,8 +73,25 @@ fn reason(reason: StopReason) -> StopReason {
     }
 }
 
+/// Whether these words of a thought stood in another field before, as hosts tell them that know two names of one field.
+/// `thinks_in`: the first field with words.
+fn is_second_telling(thought: &ReasoningPart, thinks_in: &mut Option<&'static str>) -> bool {
+    let says = thought.text.as_ref().is_some_and(|text| !text.is_empty());
+    says && thought.field != DETAILS && *thinks_in.get_or_insert(thought.field) != thought.field
+}
+
+/// Thoughts of the first field that has words; those of the list stay beside them.
+fn first_telling(parts: &mut Vec<ContentPart>) {
+    let mut thinks_in = None;
+    parts.retain(|part| match &part.body {
+        PartBody::Reasoning(thought) => !is_second_telling(thought, &mut thinks_in),
+        _ => true,
+    });
+}
+
 /// Where the details have words, the other fields say the same.
 fn told_once(mut parts: Vec<ContentPart>) -> Vec<ContentPart> {
+    first_telling(&mut parts);
     let in_details = |part: &ContentPart| match &part.body {
         PartBody::Reasoning(thought) => thought.field == DETAILS,
         _ => false,
@@ -94,19 +111,24 @@ fn told_once(mut parts: Vec<ContentPart>) -> Vec<ContentPart> {
     parts
 }
 
-/// A request: pictures that the model made before are parts of its messages.
+/// A request: pictures that the model made before are parts of its messages, and thoughts that came in two fields, and so
+/// come back, are one.
 pub(in crate::wire::openai) fn settled_request(mut request: ChatRequest) -> ChatRequest {
     for message in &mut request.messages {
         if message.role == ChatRole::Assistant {
             let images = images(&mut message.extra).into_iter();
             message.parts.extend(images.map(ContentPart::new));
+            first_telling(&mut message.parts);
         }
     }
     request
 }
 
-/// What one chunk says.
-pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
+/// What one chunk says. `thinks_in`: the field in which the chunks before it told thoughts.
+pub(super) fn settled_items(
+    items: Vec<StreamItem>,
+    thinks_in: &mut Option<&'static str>,
+) -> Vec<StreamItem> {
     let told = items.iter().any(|item| match item {
         StreamItem::Delta {
             delta: ContentDelta::Reasoning(thought),
@@ -157,6 +179,10 @@ pub(super) fn settled_items(items: Vec<StreamItem>) -> Vec<StreamItem> {
                     delta: ContentDelta::Reasoning(thought),
                 }));
             }
+            StreamItem::Delta {
+                delta: ContentDelta::Reasoning(thought),
+                ..
+            } if is_second_telling(&thought, thinks_in) => {}
             item => all.push(item),
         }
     }
@@ -197,8 +223,11 @@ fn detail(value: Value, told: bool) -> Option<ReasoningPart> {
 mod tests {
     use serde_json::json;
 
-    use super::super::{decode_answer, decode_chunk};
+    use super::super::stream::decode_chunk;
+    use super::super::{ChunkDecoder, decode_answer, decode_request};
     use super::*;
+    use crate::wire::dialect::EventDecoder;
+    use crate::wire::sse::RawEvent;
 
     #[test]
     fn a_thought_that_is_told_twice_is_read_once() {
@@ -221,8 +250,46 @@ mod tests {
         assert_eq!(answer(both), [(hm(), Some("s".to_owned()))]);
         let words = json!({"reasoning_content": "hm"});
         assert_eq!(answer(words), [(hm(), None)]);
+        let twice = json!({"reasoning_content": "", "reasoning": "hm", "reasoning_details": []});
+        assert_eq!(answer(twice).last(), Some(&(hm(), None)));
+        let twice = json!({"reasoning_content": "hm", "reasoning": "hm"});
+        assert_eq!(answer(twice), [(hm(), None)]);
         let sealed = json!({"reasoning": "hm", "reasoning_details": [{"type": "reasoning.encrypted", "data": "d"}]});
         assert_eq!(answer(sealed), [(hm(), None), (None, None)]);
+    }
+
+    #[test]
+    fn a_stream_tells_thoughts_in_the_field_that_was_first() {
+        let mut decoder = ChunkDecoder::settling();
+        let mut said = String::new();
+        for delta in [
+            json!({"reasoning": "", "reasoning_content": null}),
+            json!({"reasoning": "h"}),
+            json!({"reasoning": "m", "reasoning_content": "m"}),
+            json!({"reasoning_content": "."}),
+            json!({"reasoning": "."}),
+        ] {
+            let chunk = json!({"choices": [{"index": 0, "delta": delta}]});
+            let raw = format!("data: {chunk}\n\n").into();
+            for item in decoder.event(&RawEvent { raw }) {
+                if let StreamItem::Delta {
+                    delta: ContentDelta::Reasoning(thought),
+                    ..
+                } = item
+                {
+                    said.push_str(&thought.text.unwrap_or_default());
+                }
+            }
+        }
+        assert_eq!(said, "hm.");
+    }
+
+    #[test]
+    fn what_a_client_had_in_two_fields_is_one_thought_of_its_request() {
+        let said = json!({"role": "assistant", "content": "ok", "reasoning": "hm", "reasoning_content": "hm"});
+        let request = decode_request(json!({"messages": [said]})).unwrap();
+        let request = settled_request(request);
+        assert_eq!(request.messages[0].parts.len(), 2);
     }
 
     #[test]
@@ -232,7 +299,7 @@ mod tests {
             let Value::Object(chunk) = chunk else {
                 unreachable!()
             };
-            let items = settled_items(decode_chunk(chunk)).into_iter();
+            let items = settled_items(decode_chunk(chunk), &mut None).into_iter();
             let thoughts = items.filter_map(|item| match item {
                 StreamItem::Delta {
                     delta: ContentDelta::Reasoning(thought),

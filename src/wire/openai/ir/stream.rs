@@ -19,17 +19,22 @@ use crate::wire::sse::{RawEvent, data_event};
 
 pub(super) const END: &[u8] = b"[DONE]";
 
-/// Reads chunks. Each says all there is to know of it, so nothing is kept between them.
+/// Reads chunks. Each says nearly all there is to know of it.
 #[derive(Debug, Default)]
 pub(in crate::wire::openai) struct ChunkDecoder {
     /// Whether other dialects are to read it.
     settles: bool,
+    /// The field in which the host tells thoughts: some tell them in two.
+    thinks_in: Option<&'static str>,
 }
 
 impl ChunkDecoder {
     /// One for other dialects.
     pub(in crate::wire::openai) fn settling() -> Self {
-        Self { settles: true }
+        Self {
+            settles: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -41,7 +46,7 @@ impl EventDecoder for ChunkDecoder {
             Ok(Value::Object(fields)) => {
                 let items = decode_chunk(fields);
                 match self.settles {
-                    true => settled_items(items),
+                    true => settled_items(items, &mut self.thinks_in),
                     false => items,
                 }
             }
