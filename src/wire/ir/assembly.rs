@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::answer::{
@@ -11,6 +12,9 @@ use super::logprobs::TokenLogprob;
 use super::loss::{Extra, Loss, Losses};
 use super::part::{ContentPart, PartBody, ReasoningPart, ToolCall};
 use super::request::{ChatMessage, ChatRole};
+
+#[cfg(test)]
+mod tests;
 
 /// Why something of a stream is not in the answer.
 const NO_PLACE: &str = "pieces of it cannot be put together";
@@ -32,6 +36,8 @@ struct AssembledCandidate {
     calls: BTreeMap<u64, usize>,
     stop: Option<StopReason>,
     logprobs: Vec<TokenLogprob>,
+    /// What else is said of the message.
+    message: Extra,
     extra: Extra,
 }
 
@@ -69,8 +75,14 @@ impl Assembly {
                 StreamItem::Stop { candidate, reason } => {
                     self.candidates.entry(candidate).or_default().stop = Some(reason);
                 }
-                StreamItem::CandidateExtra { candidate, extra } => {
+                StreamItem::CandidateExtra {
+                    candidate,
+                    mut extra,
+                } => {
                     let candidate = self.candidates.entry(candidate).or_default();
+                    if let Some(Value::Object(delta)) = extra.remove("delta") {
+                        merge_message(&mut candidate.message, delta);
+                    }
                     merge(&mut candidate.extra, extra);
                 }
                 StreamItem::Usage(counts) => {
@@ -107,7 +119,7 @@ impl Assembly {
                     role: candidate.role.unwrap_or(ChatRole::Assistant),
                     parts: candidate.parts.into_iter().flat_map(one_by_one).collect(),
                     name: None,
-                    extra: Extra::new(),
+                    extra: candidate.message,
                 },
                 stop: candidate.stop,
                 logprobs: candidate.logprobs,
@@ -176,14 +188,18 @@ impl AssembledCandidate {
     }
 
     fn think(&mut self, more: ReasoningPart) {
-        let last = match self.last() {
-            Some(PartBody::Reasoning(last)) => Some(last),
+        // Some hosts tell the same thought in several fields, a piece of each in turn.
+        let parts = self.parts.iter_mut().rev().map(|part| &mut part.body);
+        let mut thoughts = parts
+            .take_while(|body| matches!(body, PartBody::Reasoning(_) | PartBody::Unknown { .. }));
+        let last = thoughts.find_map(|body| match body {
+            PartBody::Reasoning(last) => Some(last).filter(|last| last.field == more.field),
             _ => None,
-        };
+        });
         let goes_on = |last: &&mut ReasoningPart| {
             let same = more.id.is_none() || last.id.is_none() || last.id == more.id;
             let is_open = last.signature.is_none() && last.encrypted.is_none();
-            same && last.field == more.field && (is_open || more.text.is_none())
+            same && (is_open || more.text.is_none())
         };
         let Some(last) = last.filter(goes_on) else {
             return self.push(PartBody::Reasoning(more));
@@ -282,6 +298,46 @@ fn merge(known: &mut Extra, more: Extra) {
     }
 }
 
+/// Fields of a message that come in pieces of one text: the words and the data of a sound, and the arguments of the calls
+/// that were there before tools.
+const PIECES: [&str; 3] = ["arguments", "data", "transcript"];
+
+/// More of what a message says in fields without a typed place. Nothing said is nothing; lists go on.
+fn merge_message(known: &mut Extra, more: Extra) {
+    for (name, value) in more {
+        match (known.get_mut(&name), value) {
+            (_, Value::Null) => {}
+            (Some(Value::Array(all)), Value::Array(more)) => all.extend(more),
+            (_, Value::Array(more)) if more.is_empty() => {}
+            (Some(Value::Object(fields)), Value::Object(more)) => merge_message(fields, more),
+            (_, Value::Object(more)) => {
+                let mut fields = Extra::new();
+                merge_message(&mut fields, more);
+                if !fields.is_empty() {
+                    known.insert(name, Value::Object(fields));
+                }
+            }
+            (Some(Value::String(text)), Value::String(more)) if PIECES.contains(&&*name) => {
+                append(text, &more);
+            }
+            (_, value) => _ = known.insert(name, value),
+        }
+    }
+}
+
+/// More of a text, which may be base64: nothing may follow what fills that up.
+fn append(text: &mut String, more: &str) {
+    let both = text.ends_with('=').then(|| {
+        let mut bytes = BASE64.decode(text.as_bytes()).ok()?;
+        bytes.extend(BASE64.decode(more.as_bytes()).ok()?);
+        Some(BASE64.encode(&bytes))
+    });
+    match both.flatten() {
+        Some(both) => *text = both,
+        None => text.push_str(more),
+    }
+}
+
 /// Each event counts all there is to be counted of what it names.
 fn later(before: UsageCounts, counts: UsageCounts) -> UsageCounts {
     let mut extra = before.extra;
@@ -296,127 +352,5 @@ fn later(before: UsageCounts, counts: UsageCounts) -> UsageCounts {
         cache_write: counts.cache_write.or(before.cache_write),
         reasoning: counts.reasoning.or(before.reasoning),
         extra,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-    use crate::wire::dialects;
-    use crate::wire::sse::RawEvent;
-
-    fn assembled(chunks: &[Value]) -> (ChatAnswer, Losses) {
-        let dialect = dialects::usual();
-        let mut decoder = dialect.own_event_decoder();
-        let mut assembly = Assembly::new(dialect.id());
-        for chunk in chunks {
-            let raw = Bytes::from(format!("data: {chunk}\n\n"));
-            assembly.add(decoder.event(&RawEvent { raw }));
-        }
-        assembly.finish().unwrap()
-    }
-
-    #[test]
-    fn chunks_become_one_completion() {
-        let chunk = |choice: Value| json!({"id": "c1", "object": "chat.completion.chunk", "created": 5, "model": "m", "system_fingerprint": "fp", "choices": [choice], "obfuscation": "xx"});
-        let (answer, losses) = assembled(&[
-            chunk(
-                json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "logprobs": {"content": [{"token": "a"}]}}),
-            ),
-            chunk(json!({"index": 0, "delta": {"reasoning_content": "th"}})),
-            chunk(json!({"index": 0, "delta": {"reasoning_content": "ink"}})),
-            chunk(
-                json!({"index": 0, "delta": {"content": "Hel"}, "logprobs": {"content": [{"token": "b"}]}}),
-            ),
-            chunk(json!({"index": 1, "delta": {"content": "other"}, "finish_reason": "length"})),
-            chunk(json!({"index": 0, "delta": {"content": "lo", "future": 1}})),
-            chunk(
-                json!({"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}}]}}),
-            ),
-            chunk(
-                json!({"index": 0, "delta": {"tool_calls": [{"index": 1, "id": "t2", "type": "function", "function": {"name": "g", "arguments": ""}}]}}),
-            ),
-            chunk(
-                json!({"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}}),
-            ),
-            chunk(json!({"index": 0, "delta": {}, "finish_reason": "tool_calls"})),
-            json!({"id": "c1", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}),
-        ]);
-        let caller = dialects::usual_caller();
-        let doc = crate::wire::request::RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
-        let (body, _) = caller.encode_answer(crate::domain::dialect::Operation::Chat, &doc, answer);
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["object"], "chat.completion");
-        assert_eq!(
-            (&body["id"], &body["created"], &body["system_fingerprint"]),
-            (&json!("c1"), &json!(5), &json!("fp"))
-        );
-        assert_eq!(body["usage"]["total_tokens"], 5);
-        assert!(body.get("obfuscation").is_none(), "{body}");
-        let message = &body["choices"][0]["message"];
-        assert_eq!(message["content"], "Hello");
-        assert_eq!(message["reasoning_content"], "think");
-        assert_eq!(message["role"], "assistant");
-        assert_eq!(
-            message["tool_calls"],
-            json!([
-                {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
-                {"id": "t2", "type": "function", "function": {"name": "g", "arguments": ""}},
-            ])
-        );
-        assert_eq!(body["choices"][0]["finish_reason"], "tool_calls");
-        assert_eq!(
-            body["choices"][0]["logprobs"]["content"]
-                .as_array()
-                .unwrap()
-                .len(),
-            2
-        );
-        assert_eq!(
-            (
-                &body["choices"][1]["message"]["content"],
-                &body["choices"][1]["finish_reason"]
-            ),
-            (&json!("other"), &json!("length"))
-        );
-        assert!(losses.len() <= 1, "{losses:?}");
-    }
-
-    #[test]
-    fn details_of_reasoning_are_joined_by_their_index() {
-        let chunk = |details: Value| json!({"choices": [{"index": 0, "delta": {"reasoning_details": details}}]});
-        let (answer, _) = assembled(&[
-            chunk(json!([{"type": "reasoning.text", "index": 0, "text": "a"}])),
-            chunk(json!([{"type": "reasoning.text", "index": 0, "text": "b", "signature": "s"}])),
-            chunk(json!([{"type": "reasoning.encrypted", "index": 1, "data": "x"}])),
-        ]);
-        let caller = dialects::usual_caller();
-        let doc = crate::wire::request::RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
-        let (body, _) = caller.encode_answer(crate::domain::dialect::Operation::Chat, &doc, answer);
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(
-            body["choices"][0]["message"]["reasoning_details"],
-            json!([
-                {"type": "reasoning.text", "index": 0, "text": "ab", "signature": "s"},
-                {"type": "reasoning.encrypted", "index": 1, "data": "x"},
-            ])
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn text_in_any_pieces_is_the_text(pieces in prop::collection::vec("\\PC{0,8}", 0..12)) {
-            let chunks: Vec<Value> = pieces.iter().map(|text| json!({"choices": [{"index": 0, "delta": {"content": text}}]})).collect();
-            let (answer, _) = assembled(&chunks);
-            let said: String = answer.candidates.iter().flat_map(|one| &one.message.parts).map(|part| match &part.body {
-                PartBody::Text { text, .. } => text.clone(),
-                other => panic!("{other:?}"),
-            }).collect();
-            prop_assert_eq!(said, pieces.concat());
-        }
     }
 }
