@@ -28,6 +28,8 @@ pub(in crate::wire) struct OnGoogle {
     pub(in crate::wire) path: fn(Operation, &str, bool) -> Cow<'static, str>,
     /// The body of a call there, from that of the dialect.
     pub(in crate::wire) fit: fn(Operation, Bytes) -> Bytes,
+    /// Takes out of a request what has no place there, and names it.
+    pub(in crate::wire) unfit: fn(&mut ChatRequest) -> Losses,
     /// What has another form there.
     pub(in crate::wire) adapter: fn(Operation) -> Option<&'static dyn Adapter>,
 }
@@ -111,8 +113,14 @@ impl UpstreamDialect for OnGoogle {
         self.inner.conversation()
     }
 
-    fn encode_request(&self, request: ChatRequest, params: &Map<String, Value>) -> (Bytes, Losses) {
-        let (body, losses) = self.inner.encode_request(request, params);
+    fn encode_request(
+        &self,
+        mut request: ChatRequest,
+        params: &Map<String, Value>,
+    ) -> (Bytes, Losses) {
+        let unfit = (self.unfit)(&mut request);
+        let (body, mut losses) = self.inner.encode_request(request, params);
+        losses.extend(unfit);
         let operation = self.conversation();
         (
             operation.map_or_else(Bytes::new, |operation| (self.fit)(operation, body)),

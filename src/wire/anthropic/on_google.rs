@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Anthropic;
 use crate::domain::dialect::Operation;
 use crate::wire::hosted::OnGoogle;
+use crate::wire::ir::Losses;
 use crate::wire::{json, segment};
 
 /// Which version of the API is spoken there.
@@ -20,6 +21,7 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     publisher: "anthropic",
     path,
     fit,
+    unfit: |_| Losses::new(),
     adapter: |_| None,
 };
 

@@ -1,4 +1,5 @@
-//! Gemini as Google's cloud hosts it: the same but for counts, which are asked of the request itself, and embeddings.
+//! Gemini as Google's cloud hosts it: the same but for counts, which are asked of the request itself, embeddings, and queues,
+//! which are asked for in headers.
 
 use std::borrow::Cow;
 
@@ -9,6 +10,8 @@ use super::{Gemini, vertex_embeddings};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::UpstreamDialect;
 use crate::wire::hosted::OnGoogle;
+use crate::wire::ir::tier::{Tier, TierWords};
+use crate::wire::ir::{ChatRequest, Loss, Losses};
 use crate::wire::json;
 
 /// Google's API there.
@@ -17,6 +20,7 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     publisher: "google",
     path,
     fit,
+    unfit,
     adapter: vertex_embeddings::adapter,
 };
 
@@ -28,13 +32,31 @@ fn path(operation: Operation, model: &str, stream: bool) -> Cow<'static, str> {
     Gemini.call_path(own, model, stream)
 }
 
+/// The names of the field in which Google's other API is asked for a queue: this one refuses fields that it does not know.
+const TIERS: [&str; 2] = ["serviceTier", "service_tier"];
+
+fn unfit(request: &mut ChatRequest) -> Losses {
+    let tier = request.service_tier.take();
+    let lost = tier.is_some_and(|tier| TierWords::Gemini.asked(&tier) != Tier::Usual);
+    let lost = lost.then(|| Loss::new("service_tier", "Vertex AI has no such field"));
+    lost.into_iter().collect()
+}
+
 fn fit(operation: Operation, body: Bytes) -> Bytes {
-    if !operation.counts() {
+    let tells = |name: &&str| memchr::memmem::find(&body, name.as_bytes()).is_some();
+    if !operation.counts() && !TIERS.iter().any(|name| tells(&name)) {
         return body;
     }
     let Some(mut fields) = json::whole_object(&body) else {
         return body;
     };
+    if !operation.counts() {
+        let asked = TIERS.map(|name| fields.shift_remove(name).is_some());
+        return match asked.contains(&true) {
+            true => Value::Object(fields).to_string().into(),
+            false => body,
+        };
+    }
     let inner = ["generateContentRequest", "generate_content_request"];
     let inner = inner.into_iter().find_map(|name| fields.remove(name));
     if let Some(Value::Object(inner)) = inner {
@@ -44,6 +66,9 @@ fn fit(operation: Operation, body: Bytes) -> Bytes {
     }
     // It would have to be a whole resource's name.
     fields.remove("model");
+    for name in TIERS {
+        fields.shift_remove(name);
+    }
     Value::Object(fields).to_string().into()
 }
 
@@ -52,6 +77,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_queue_is_not_asked_for_in_the_body() {
+        let sent = |body: &Value| {
+            let body = Bytes::from(body.to_string());
+            fit(Operation::GenerateContent, body)
+        };
+        let asked = json!({"serviceTier": "flex", "contents": [], "labels": {}});
+        assert_eq!(sent(&asked), r#"{"contents":[],"labels":{}}"#);
+        let said = json!({"contents": [{"parts": [{"text": "service_tier"}]}]});
+        assert_eq!(sent(&said), said.to_string());
+        for (tier, lost) in [("flex", 1), ("default", 0), ("auto", 0), ("scale", 1)] {
+            let mut request = ChatRequest::new("openai");
+            request.service_tier = Some(tier.to_owned());
+            let (body, losses) = ON_GOOGLE.encode_request(request, &serde_json::Map::new());
+            assert_eq!(losses.len(), lost, "{tier}");
+            assert!(!String::from_utf8_lossy(&body).contains("Tier"), "{body:?}");
+        }
+    }
 
     #[test]
     fn a_count_is_asked_of_the_request_itself() {

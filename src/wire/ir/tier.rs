@@ -6,18 +6,9 @@
 const ASKED: [(&str, [&str; 4]); 8] = [
     // openai and responses, anthropic, gemini, bedrock
     ("auto", ["auto", "auto", "", ""]),
-    (
-        "default",
-        ["default", "standard_only", "standard", "default"],
-    ),
-    (
-        "standard_only",
-        ["default", "standard_only", "standard", "default"],
-    ),
-    (
-        "standard",
-        ["default", "standard_only", "standard", "default"],
-    ),
+    ("default", ["default", "standard_only", "", "default"]),
+    ("standard_only", ["default", "standard_only", "", "default"]),
+    ("standard", ["default", "standard_only", "", "default"]),
     ("flex", ["flex", "-", "flex", "flex"]),
     ("priority", ["priority", "-", "priority", "priority"]),
     ("unspecified", ["", "", "", ""]),
@@ -128,7 +119,7 @@ mod tests {
                 [
                     Tier::Word("default"),
                     Tier::Word("standard_only"),
-                    Tier::Word("standard"),
+                    Tier::Usual,
                 ],
             ),
             (
@@ -140,7 +131,7 @@ mod tests {
                 [
                     Tier::Word("default"),
                     Tier::Word("standard_only"),
-                    Tier::Word("standard"),
+                    Tier::Usual,
                 ],
             ),
             ("scale", [Tier::Word("scale"), Tier::Missing, Tier::Missing]),
