@@ -10,7 +10,8 @@ use crate::domain::error_code;
 use crate::wire::dialect::EventDecoder;
 use crate::wire::ir::fields::{count, flag, list, take, text};
 use crate::wire::ir::{
-    ChatError, ContentDelta, Extra, PartBody, StreamItem, ToolCall, ToolCallKind, logprobs,
+    ChatError, ContentDelta, Extra, PartBody, StreamItem, TokenLogprob, ToolCall, ToolCallKind,
+    logprobs,
 };
 use crate::wire::json;
 use crate::wire::sse::RawEvent;
@@ -50,11 +51,13 @@ impl LineDecoder {
                 extra: Extra::new(),
             });
         }
-        if let Some(message) = message_of(&mut fields) {
-            items.extend(self.message(raw, message).into_iter().map(delta));
-        }
+        let message = message_of(&mut fields);
+        let said = message.map(|message| self.message(raw, message));
+        let said = said.unwrap_or_default();
+        // In front of the words that they are of.
         let tokens = take(&mut fields, "logprobs", logprobs::read);
-        items.extend(tokens.map(|tokens| delta(ContentDelta::Logprobs(tokens))));
+        items.extend(tokens.map(|tokens| delta(weighed(tokens, &said))));
+        items.extend(said.into_iter().map(delta));
         let done = flag(&mut fields, "done") == Some(true);
         let usage = decode_usage(&mut fields);
         let reason = done.then(|| decode_stop(&mut fields, self.calls > 0));
@@ -120,6 +123,18 @@ impl LineDecoder {
             signature: None,
             extra: Extra::new(),
         }
+    }
+}
+
+/// How probable the tokens of a line are: of one that has nothing but thoughts they are of no words of the answer.
+fn weighed(tokens: Vec<TokenLogprob>, said: &[ContentDelta]) -> ContentDelta {
+    let thinks = |said: &ContentDelta| matches!(said, ContentDelta::Reasoning(_));
+    match !said.is_empty() && said.iter().all(thinks) {
+        true => ContentDelta::Unknown {
+            field: "logprobs".to_owned(),
+            value: Value::Null,
+        },
+        false => ContentDelta::Logprobs(tokens),
     }
 }
 

@@ -314,6 +314,30 @@ fn lines_are_read_one_by_one() {
     );
 }
 
+#[test]
+fn probabilities_stand_in_front_of_their_words_and_those_of_thoughts_are_named() {
+    let line = |message: Value| json!({"model": "m", "message": message, "done": false, "logprobs": [{"token": "a", "logprob": -0.5}]});
+    let kinds = |message: Value| -> Vec<String> {
+        let all = items(format!("{}\n", line(message)).as_bytes(), 9);
+        let deltas = all.into_iter().filter_map(|item| match item {
+            StreamItem::Delta { delta, .. } => Some(match delta {
+                ContentDelta::Logprobs(_) => "probabilities".to_owned(),
+                ContentDelta::Text(text) => text,
+                ContentDelta::Reasoning(_) => "thought".to_owned(),
+                ContentDelta::Unknown { field, .. } => format!("lost {field}"),
+                other => format!("{other:?}"),
+            }),
+            _ => None,
+        });
+        deltas.collect()
+    };
+    assert_eq!(kinds(json!({"content": "a"})), ["probabilities", "a"]);
+    assert_eq!(
+        kinds(json!({"content": "", "thinking": "a"})),
+        ["lost logprobs", "thought"]
+    );
+}
+
 /// Lines that are nearly those of Ollama.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let message = prop_oneof![
