@@ -46,6 +46,8 @@ pub(in crate::wire::responses) struct ResponseEncoder {
     counts: [u64; 4],
     stop: Option<StopReason>,
     usage: Option<UsageCounts>,
+    /// Whether it was told which queue serves it.
+    tiered: bool,
     /// Of tokens whose words are still to come.
     logprobs: Vec<TokenLogprob>,
     ended: bool,
@@ -77,6 +79,7 @@ impl ResponseEncoder {
             counts: [0; 4],
             stop: None,
             usage: None,
+            tiered: false,
             logprobs: Vec::new(),
             ended: false,
         }
@@ -137,7 +140,10 @@ impl ResponseEncoder {
             }
             StreamItem::Usage(counts) => self.usage = Some(counts),
             StreamItem::ServiceTier(tier) => match TierWords::OpenAi.served(&tier) {
-                Some(word) => drop(self.response.insert("service_tier".to_owned(), word.into())),
+                Some(word) => {
+                    self.tiered = true;
+                    self.response.insert("service_tier".to_owned(), word.into());
+                }
                 None => self.encoder.lose("service_tier", UNKNOWN),
             },
             StreamItem::Error(error) => self.fail(&error),
@@ -351,6 +357,15 @@ impl ResponseEncoder {
         }
     }
 
+    /// At its end a response says which queue served it, and not which one was asked for: the usual one, unless another was
+    /// told.
+    fn settle_tier(&mut self) {
+        if !self.tiered {
+            let usual = "default".into();
+            self.response.insert("service_tier".to_owned(), usual);
+        }
+    }
+
     fn complete(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;
@@ -358,6 +373,7 @@ impl ResponseEncoder {
         if self.base.is_empty() {
             self.begin(NO_ID);
         }
+        self.settle_tier();
         let (status, reason) = ending(self.stop.as_ref());
         let cut = status != "completed";
         if let Some(StopReason::Other(word)) = &self.stop {
@@ -399,6 +415,7 @@ impl ResponseEncoder {
         if self.base.is_empty() {
             self.begin(NO_ID);
         }
+        self.settle_tier();
         let code = error.code.as_deref().unwrap_or("server_error");
         let told = json!({"code": code, "message": error.message});
         self.response.insert("status".to_owned(), json!("failed"));

@@ -80,3 +80,38 @@ pub(super) fn usage(counts: &UsageCounts) -> Value {
         "total_tokens": counts.total.unwrap_or(input.saturating_add(output)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ResponseEncoder, encode_answer};
+    use super::*;
+    use crate::wire::dialect::EventEncoder;
+    use crate::wire::ir::{ChatAnswer, StreamItem};
+
+    #[test]
+    fn a_response_ends_with_the_queue_that_served_it_and_not_with_the_one_that_was_asked_for() {
+        let body = br#"{"service_tier":"flex"}"#.as_slice();
+        let doc = RequestDoc::parse(body.into()).unwrap();
+        for (served, told) in [
+            (None, "default"),
+            (Some("priority"), "priority"),
+            (Some("PROVISIONED_THROUGHPUT"), "default"),
+        ] {
+            let mut answer = ChatAnswer::new("openai");
+            answer.service_tier = served.map(str::to_owned);
+            let (whole, _) = encode_answer(&doc, answer);
+            assert_eq!(whole["service_tier"], told);
+            let mut encoder = ResponseEncoder::new(&doc, "openai");
+            let tier = served.map(|tier| StreamItem::ServiceTier(tier.to_owned()));
+            let items = tier.into_iter().chain([StreamItem::End]);
+            let events = encoder.event(items.collect());
+            let events = String::from_utf8_lossy(&events);
+            let last = events
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix("data: "));
+            let last: Value = serde_json::from_str(last.unwrap()).unwrap();
+            assert_eq!(last["response"]["service_tier"], told);
+        }
+    }
+}
