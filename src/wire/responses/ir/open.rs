@@ -155,6 +155,8 @@ enum Part {
         logprobs: Vec<Value>,
     },
     Refusal(String),
+    /// One whose words are told to their end; the part itself is not.
+    Told(Value),
 }
 
 impl MessageItem {
@@ -177,6 +179,7 @@ impl MessageItem {
             content: sent.content,
             part: match sent.text {
                 None => Part::None,
+                Some(text) if sent.told => Part::Told(text_part(&text, &[], &[])),
                 Some(text) => Part::Text {
                     text,
                     annotations: Vec::new(),
@@ -297,8 +300,9 @@ impl MessageItem {
                     ("logprobs", logprobs.clone().into()),
                 ];
                 self.tell(events, "response.output_text.done", fields);
-                json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs})
+                text_part(&text, &annotations, &logprobs)
             }
+            Part::Told(part) => part,
             Part::Refusal(text) => {
                 let fields = [("refusal", text.as_str().into())];
                 self.tell(events, "response.refusal.done", fields);
@@ -312,6 +316,10 @@ impl MessageItem {
         );
         self.content.push(part);
     }
+}
+
+fn text_part(text: &str, annotations: &[Value], logprobs: &[Value]) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs})
 }
 
 /// What the model thought.

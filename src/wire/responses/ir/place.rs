@@ -26,4 +26,6 @@ pub(super) struct SentItem {
     pub(super) content: Vec<Value>,
     /// The text of the part that is being told.
     pub(super) text: Option<String>,
+    /// Whether the end of that text was told.
+    pub(super) told: bool,
 }

@@ -46,13 +46,16 @@ impl SentEvents for SentResponse {
             "response.content_part.added" => {
                 let part = fields.get("part")?.get("type")?.as_str()?;
                 let is_text = part == "output_text";
-                self.place.open.as_mut()?.text = is_text.then(String::new);
+                let open = self.place.open.as_mut()?;
+                open.text = is_text.then(String::new);
+                open.told = false;
                 is_text.then_some(())?;
             }
             "response.content_part.done" => {
                 let part = fields.remove("part")?;
                 let open = self.place.open.as_mut()?;
                 open.text = None;
+                open.told = false;
                 open.content.push(part);
             }
             "response.output_text.delta" => {
@@ -62,8 +65,9 @@ impl SentEvents for SentResponse {
             }
             "response.output_text.done" => {
                 let all = fields.get("text").and_then(Value::as_str)?;
-                let text = &mut self.place.open.as_mut()?.text;
-                all.clone_into(text.get_or_insert_default());
+                let open = self.place.open.as_mut()?;
+                all.clone_into(open.text.get_or_insert_default());
+                open.told = true;
             }
             _ => {}
         }
@@ -92,7 +96,60 @@ impl SentResponse {
             index,
             content: Vec::new(),
             text: None,
+            told: false,
         });
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::tests::check;
+    use super::*;
+    use crate::wire::ir::{ContentDelta, StopReason};
+
+    /// The data of events.
+    fn data(events: &[u8]) -> Vec<Value> {
+        let text = String::from_utf8_lossy(events);
+        let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn said(text: &str) -> StreamItem {
+        StreamItem::Delta {
+            candidate: 0,
+            delta: ContentDelta::Text(text.to_owned()),
+        }
+    }
+
+    #[test]
+    fn wherever_a_response_breaks_off_no_end_is_told_twice() {
+        let doc = RequestDoc::parse(Bytes::from_static(b"{}")).unwrap();
+        let mut encoder = ResponseEncoder::new(&doc, "openai");
+        let end = || StreamItem::Stop {
+            candidate: 0,
+            reason: StopReason::EndTurn,
+        };
+        let items = vec![said("Hel"), said("lo"), end(), StreamItem::End];
+        let whole = data(&encoder.event(items));
+        for cut in 2..whole.len() {
+            for more in [Vec::new(), vec![said("!")]] {
+                let mut sent = SentResponse::default();
+                let (before, _) = whole.split_at(cut);
+                for event in before {
+                    let raw = format!("data: {event}\n\n").into();
+                    assert!(sent.note(&RawEvent { raw }).is_some(), "{event}");
+                }
+                let mut rest = sent.resumed(&doc, "openai");
+                let items = more.into_iter().chain([end(), StreamItem::End]);
+                let mut all = before.to_vec();
+                all.extend(data(&rest.event(items.collect())));
+                check(&all);
+            }
+        }
     }
 }

@@ -287,7 +287,7 @@ fn written(encoder: &mut ResponseEncoder, stream: Vec<Vec<StreamItem>>) -> Vec<V
 }
 
 /// What the grammar of the events says of each of them.
-fn check(events: &[Value]) {
+pub(super) fn check(events: &[Value]) {
     let kinds: Vec<&str> = events
         .iter()
         .map(|event| event["type"].as_str().unwrap())
@@ -296,11 +296,16 @@ fn check(events: &[Value]) {
     let mut ids: BTreeMap<u64, String> = BTreeMap::new();
     let mut parts: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut done: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut ends: BTreeSet<(&str, (u64, u64))> = BTreeSet::new();
     for (number, event) in events.iter().enumerate() {
         assert_eq!(event["sequence_number"], json!(number));
         let kind = kinds[number];
         let index = event["output_index"].as_u64().unwrap_or(u64::MAX);
         let part = (index, event["content_index"].as_u64().unwrap_or(0));
+        assert!(
+            !kind.ends_with(".done") || ends.insert((kind, part)),
+            "{kind} twice"
+        );
         match kind {
             "response.created" | "response.in_progress" => assert!(number < 2),
             "response.output_item.added" => {
