@@ -80,7 +80,7 @@ pub(super) fn to_json_schema(mut schema: Value) -> Value {
         small_type(fields);
         numbers(fields);
         nullable(fields);
-        fields.remove("propertyOrdering");
+        order_properties(fields);
         if let Some(example) = fields.remove("example") {
             fields.entry("examples").or_insert(json!([example]));
         }
@@ -90,6 +90,27 @@ pub(super) fn to_json_schema(mut schema: Value) -> Value {
         }
     });
     schema
+}
+
+/// Properties in the order that Google's own keyword says; others follow. Elsewhere models write them as they stand.
+fn order_properties(fields: &mut Map<String, Value>) {
+    let Some(Value::Array(order)) = fields.shift_remove("propertyOrdering") else {
+        return;
+    };
+    let Some(Value::Object(properties)) = fields.get_mut("properties") else {
+        return;
+    };
+    let mut before = std::mem::take(properties);
+    for name in order.iter().filter_map(Value::as_str) {
+        if let Some(property) = before.get_mut(name)
+            && !properties.contains_key(name)
+        {
+            properties.insert(name.to_owned(), property.take());
+        }
+    }
+    for (name, property) in before {
+        properties.entry(name).or_insert(property);
+    }
 }
 
 /// The other names of Google's own keywords.
@@ -297,6 +318,24 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn properties_stand_in_the_order_that_was_asked_for() {
+        let text = json!({"type": "STRING"});
+        let schema = json!({
+            "type": "OBJECT", "property_ordering": ["c", "none", "a", "c", 1],
+            "properties": {"a": text, "b": text, "c": {"properties": {"y": text, "x": text}, "propertyOrdering": ["x"]}},
+        });
+        let told = to_json_schema(schema);
+        let names = |schema: &Value| -> Vec<String> {
+            let properties = schema["properties"].as_object().unwrap();
+            properties.keys().cloned().collect()
+        };
+        assert_eq!(names(&told), ["c", "a", "b"]);
+        assert_eq!(names(&told["properties"]["c"]), ["x", "y"]);
+        assert_eq!(told["properties"]["a"], json!({"type": "string"}));
+        assert!(!told.to_string().contains("rdering"), "{told}");
     }
 
     #[test]
