@@ -91,12 +91,29 @@ impl PartBody {
             Self::Refusal(_) => "refusal",
             Self::Unknown { field, value } => {
                 let kind = value.get("type").and_then(Value::as_str);
-                // Where parts have no types, their only field tells what they are.
-                let only = || value.as_object()?.keys().next().map(String::as_str);
-                kind.or_else(only).unwrap_or(field)
+                // Where parts have no types, a field tells what they are.
+                let telling = || telling_field(value.as_object()?);
+                kind.or_else(telling).unwrap_or(field)
             }
         }
     }
+}
+
+/// The field that tells what an object without a type is: not one that stands beside any content, whatever order they have.
+pub(in crate::wire) fn telling_field(fields: &Extra) -> Option<&str> {
+    const BESIDE: [&str; 5] = [
+        "cache_control",
+        "id",
+        "index",
+        "mediaResolution",
+        "media_resolution",
+    ];
+    let is_beside = |name: &str| {
+        BESIDE.contains(&name) || name.starts_with("thought") || name.ends_with("etadata")
+    };
+    let names = || fields.keys().map(String::as_str);
+    let telling = names().filter(|name| !is_beside(name)).min();
+    telling.or_else(|| names().min())
 }
 
 impl MediaSource {
@@ -245,5 +262,37 @@ impl ContentPart {
             text: text.into(),
             citations: Vec::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_part_is_called_does_not_depend_on_the_order_of_its_fields() {
+        for (value, word) in [
+            (
+                json!({"executableCode": {}, "thoughtSignature": "s"}),
+                "executableCode",
+            ),
+            (
+                json!({"thoughtSignature": "s", "executableCode": {}}),
+                "executableCode",
+            ),
+            (
+                json!({"thought": true, "videoMetadata": {}, "toolCall": {}}),
+                "toolCall",
+            ),
+            (json!({"id": "1", "type": "custom"}), "custom"),
+            (json!({"thoughtSignature": "s"}), "thoughtSignature"),
+            (json!({"b": 1, "a": 1}), "a"),
+            (json!({}), "parts"),
+        ] {
+            let field = "parts";
+            assert_eq!(PartBody::Unknown { field, value }.word(), word);
+        }
     }
 }

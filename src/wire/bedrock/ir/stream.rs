@@ -13,6 +13,7 @@ use crate::wire::dialect::EventDecoder;
 use crate::wire::ir::fields::{count, text};
 use crate::wire::ir::{
     ChatError, ChatRole, ContentDelta, Extra, ReasoningPart, StopReason, StreamItem, ToolCallKind,
+    telling_field,
 };
 use crate::wire::sse::RawEvent;
 
@@ -188,9 +189,8 @@ fn inner(fields: &mut Extra, name: &str) -> Extra {
 }
 
 fn unknown(fields: Extra) -> ContentDelta {
-    let field = fields.keys().next().cloned();
     ContentDelta::Unknown {
-        field: field.unwrap_or_else(|| "content".to_owned()),
+        field: telling_field(&fields).unwrap_or("content").to_owned(),
         value: Value::Object(fields),
     }
 }
