@@ -43,9 +43,31 @@ pub(super) fn continued(doc: &RequestDoc, sent: &str, spent: u64) -> Option<Requ
             .get("type")
             .is_some_and(|kind| *kind != json!("disabled"))
     });
-    let none = json!({"type": "disabled"});
-    fields.extend(thinks.map(|_| ("thinking", none.to_string().into_bytes())));
+    if thinks.is_some() {
+        let none = json!({"type": "disabled"});
+        fields.push(("thinking", none.to_string().into_bytes()));
+        let managed = doc.raw("context_management").and_then(json::value);
+        let managed = managed.and_then(without_clear_thinking);
+        let managed = managed.map(|managed| managed.to_string().into_bytes());
+        fields.extend(managed.map(|managed| ("context_management", managed)));
+    }
     doc.with(&fields)
+}
+
+/// What is to be cleared from the context, without thoughts: the API refuses that where there are none. `None` where nothing
+/// is to be changed.
+fn without_clear_thinking(mut managed: Value) -> Option<Value> {
+    let edits = managed.get_mut("edits")?.as_array_mut()?;
+    let before = edits.len();
+    edits.retain(|edit| {
+        let kind = edit.get("type").and_then(Value::as_str);
+        !kind.is_some_and(|kind| kind.starts_with("clear_thinking"))
+    });
+    match (edits.len() < before, edits.is_empty()) {
+        (false, _) => None,
+        (true, false) => Some(managed),
+        (true, true) => Some(Value::Null),
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +97,31 @@ mod tests {
         let begun = doc(&json!({"messages": [{"role": "assistant", "content": "Oh"}]}));
         assert!(continued(&begun, "x", 1).is_none());
         assert!(continued(&doc(&json!({"messages": []})), "x", 1).is_none());
+    }
+
+    #[test]
+    fn without_thoughts_none_are_to_be_cleared() {
+        let rest = |kind: &str, edits: Value| {
+            let asked = doc(&json!({"messages": [{"role": "user", "content": "hi"}],
+                "thinking": {"type": kind}, "context_management": {"edits": edits}}));
+            let rest = continued(&asked, "Hel", 4).unwrap();
+            let mut body: Value = serde_json::from_slice(rest.body()).unwrap();
+            body["context_management"].take()
+        };
+        let thoughts = json!({"type": "clear_thinking_20251015", "keep": "all"});
+        let tools = json!({"type": "clear_tool_uses_20250919"});
+        for (kind, edits, left) in [
+            (
+                "adaptive",
+                json!([thoughts, tools]),
+                json!({"edits": [tools]}),
+            ),
+            ("enabled", json!([thoughts]), Value::Null),
+            ("enabled", json!([tools]), json!({"edits": [tools]})),
+            ("disabled", json!([tools]), json!({"edits": [tools]})),
+        ] {
+            assert_eq!(rest(kind, edits), left, "{kind}");
+        }
     }
 
     #[test]
