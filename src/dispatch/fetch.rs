@@ -17,6 +17,7 @@ use crate::domain::attempts::FinalError;
 use crate::domain::chain::Chain;
 use crate::domain::dialect::{EventForm, Operation};
 use crate::domain::error_code::ErrorCode;
+use crate::domain::outcome::Class;
 use crate::domain::profile::Fetch;
 use crate::domain::time::Time;
 use crate::runtime::buffers::Buffers;
@@ -148,12 +149,24 @@ impl Fetched {
         };
         spelling::note_answer(&mut dropped, &losses);
         as_json(&mut headers);
-        let answer = ProxyResponse {
+        let mut answer = ProxyResponse {
             body: AnswerBody::Full(self.buffers.count(body.len()).keep(body)),
             headers,
             dropped,
             ..answer
         };
+        // It may have begun once more elsewhere: who ended it gave it.
+        let records = run.as_ref().map(|run| run.state.attempts.records());
+        let last = records.and_then(|records| {
+            answer.attempts = records.len().max(answer.attempts);
+            records
+                .iter()
+                .rfind(|record| record.class == Class::Success)
+        });
+        if let Some(last) = last {
+            answer.upstream = last.upstream.clone();
+            answer.key = last.key.clone();
+        }
         let pending = run.as_mut().and_then(|run| run.state.pending.take());
         lookup::keep(pending, &answer);
         Ok(answer)

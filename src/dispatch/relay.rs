@@ -105,7 +105,7 @@ impl Relay {
         let trace = &run.state.trace;
         let caller = dialects::caller(request.operation);
         let mut outbox = SendBuffer::new(rescue.map(|rescue| rescue.hold))
-            .reading(rescue.and_then(|_| caller.sent_events()))
+            .reading(rescue.and_then(|_| (!request.fetched).then(|| caller.sent_events())?))
             .whole(request.fetched.then_some(live.endpoint.max_answer))
             .counted_in(&dispatch.buffers)
             .telling(trace.content.is_some())

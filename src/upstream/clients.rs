@@ -8,7 +8,7 @@
 //! out addresses that no provider has. Heads of answers are bounded by their bytes and read forgivingly.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -19,10 +19,11 @@ use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use url::Url;
 
 use super::call_stream::CallStream;
 use super::client_options::{ClientError, ClientOptions, ProxySetting};
-use super::connector::{ConnectionUse, Connector, is_spoken};
+use super::connector::{ConnectionStart, Connector, is_spoken};
 use super::dns::Resolver;
 use crate::wire::headers::AGENT;
 
@@ -83,21 +84,17 @@ impl ProviderClients {
         &self,
         request: Request<CallStream>,
     ) -> Result<Response<Incoming>, (legacy::Error, bool)> {
+        let started = Instant::now();
         match self.keeping.request(self.completed(request)).await {
-            Ok(response) => {
-                if let Some(uses) = response.extensions().get::<ConnectionUse>() {
-                    uses.note();
-                }
-                Ok(response)
-            }
+            Ok(response) => Ok(response),
             Err(error) => {
                 let mut told = http::Extensions::new();
                 if let Some(connection) = error.connect_info() {
                     connection.get_extras(&mut told);
                 }
                 let kept = told
-                    .get::<ConnectionUse>()
-                    .is_some_and(ConnectionUse::is_kept);
+                    .get::<ConnectionStart>()
+                    .is_some_and(|start| start.is_older_than(started));
                 Err((error, kept))
             }
         }
@@ -145,7 +142,13 @@ fn proxies(setting: ProxySetting<'_>) -> Result<(Option<Matcher>, bool), ClientE
         ProxySetting::Off => Ok((None, false)),
         ProxySetting::Environment => Ok((Some(Matcher::from_env()), true)),
         ProxySetting::Url(url) => {
-            let matcher = Matcher::builder().all(url).build();
+            let parsed = match url.contains("://") {
+                true => Url::parse(url),
+                false => Url::parse(&format!("http://{url}")),
+            };
+            // Escaped, as a password with an `@` in it has to be.
+            let parsed = parsed.map_err(|_| ClientError::Proxy)?;
+            let matcher = Matcher::builder().all(String::from(parsed)).build();
             // A URL that is none is left out in silence: then it is on the way to no host.
             let anywhere = http::Uri::from_static("http://a.example/");
             let proxy = matcher.intercept(&anywhere).ok_or(ClientError::Proxy)?;

@@ -5,12 +5,11 @@ use std::error::Error;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Uri, uri::Scheme};
+use http::{HeaderMap, HeaderValue, Uri, header, uri::Scheme};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -22,6 +21,7 @@ use tokio_rustls::rustls;
 use tower_service::Service;
 
 use super::dns::Resolver;
+use crate::wire::headers::AGENT;
 
 /// A connection that carries nothing is tested after so long, and then as often, by the operating system.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -105,7 +105,8 @@ impl Ways {
             let stream = direct.call(proxy.uri().clone()).await?;
             return Ok(UpstreamConnection::new(Box::new(stream), true));
         }
-        let tunnel = Tunnel::new(proxy.uri().clone(), direct);
+        let agent = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(AGENT))]);
+        let tunnel = Tunnel::new(proxy.uri().clone(), direct).with_headers(agent);
         let tunnel = match proxy.basic_auth() {
             Some(authorization) => tunnel.with_auth(authorization.clone()),
             None => tunnel,
@@ -143,19 +144,15 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Whether a connection has brought an answer before: one that dies then may have been forgotten by what lies between.
-#[derive(Clone, Default, Debug)]
-pub(super) struct ConnectionUse(Arc<AtomicBool>);
+/// When a connection was there. One that is older than a call was kept, or made for another call: it may have been
+/// forgotten by what lies between.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionStart(Instant);
 
-impl ConnectionUse {
-    /// Notes an answer.
-    pub(super) fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether there was one.
-    pub(super) fn is_kept(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+impl ConnectionStart {
+    /// Whether it was there before a call began.
+    pub(super) fn is_older_than(self, call: Instant) -> bool {
+        self.0 < call
     }
 }
 
@@ -170,7 +167,7 @@ pub(super) struct UpstreamConnection {
     stream: Box<dyn UpstreamStream>,
     /// A proxy reads the calls: they name their host in their first line.
     forwarded: bool,
-    uses: ConnectionUse,
+    start: ConnectionStart,
 }
 
 impl UpstreamConnection {
@@ -178,16 +175,14 @@ impl UpstreamConnection {
         Self {
             stream,
             forwarded,
-            uses: ConnectionUse::default(),
+            start: ConnectionStart(Instant::now()),
         }
     }
 }
 
 impl Connection for UpstreamConnection {
     fn connected(&self) -> Connected {
-        Connected::new()
-            .proxy(self.forwarded)
-            .extra(self.uses.clone())
+        Connected::new().proxy(self.forwarded).extra(self.start)
     }
 }
 

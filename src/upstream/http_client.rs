@@ -371,11 +371,26 @@ fn is_local_cause(cause: &(dyn Error + 'static)) -> bool {
 
 /// What a call failed with before its answer's head.
 fn explain_call(error: &legacy::Error) -> SendError {
-    let explained = explain(error);
-    match explained {
+    match explain(error) {
+        SendError::Broken(detail) if error.is_connect() && is_timed_out(error) => {
+            SendError::ConnectTimeout(detail)
+        }
         SendError::Broken(detail) if error.is_connect() => SendError::Connect(detail),
         explained => explained,
     }
+}
+
+/// Whether the operating system gave up waiting, which it may do before the connect timeout.
+fn is_timed_out(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The innermost cause says it best; the URL is left out, it may hold what only the configuration should.

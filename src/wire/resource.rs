@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::json;
 
@@ -145,11 +145,40 @@ pub fn in_request(body: &[u8]) -> Needed {
     needed
 }
 
+/// Whether a field holds what a program or a model made up: arguments and results of tools, and schemas. What is called a
+/// file or a container in there is none of a provider's.
+fn is_made_up(fields: &Map<String, Value>, field: &str) -> bool {
+    match field {
+        "args"
+        | "arguments"
+        | "parameters"
+        | "input_schema"
+        | "inputSchema"
+        | "schema"
+        | "json_schema"
+        | "parametersJsonSchema"
+        | "parameters_json_schema"
+        | "responseSchema"
+        | "response_schema"
+        | "responseJsonSchema"
+        | "response_json_schema"
+        | "metadata" => true,
+        // Of a call, whose tool has a name; requests of the Responses API have their conversation there.
+        "input" | "response" => fields.contains_key("name"),
+        // A result at Bedrock.
+        "json" => true,
+        _ => false,
+    }
+}
+
 fn gather_references(value: &Value, needed: &mut Needed) {
     match value {
         Value::Array(all) => all.iter().for_each(|one| gather_references(one, needed)),
         Value::Object(fields) => {
             for (field, value) in fields {
+                if is_made_up(fields, field) {
+                    continue;
+                }
                 match field.as_str() {
                     "encrypted_content" => {
                         needed.sealed.extend(value.as_str().and_then(sealed));
@@ -218,6 +247,9 @@ fn gather_held(value: &Value, names: &mut Vec<Box<str>>) {
         Value::Array(all) => all.iter().for_each(|one| gather_held(one, names)),
         Value::Object(fields) => {
             for (field, value) in fields {
+                if is_made_up(fields, field) {
+                    continue;
+                }
                 match field.as_str() {
                     "container" => gather_texts(value.get("id").unwrap_or(value), names),
                     "container_id" | "file_id" => gather_texts(value, names),
@@ -383,6 +415,15 @@ mod tests {
                 vec!["thought Ab+/c=="],
             ),
             (r#"{"type":"signature_delta","signature":""}"#, vec![]),
+            // What a model asks a tool for is none of its provider's.
+            (
+                r#"{"content":[{"type":"tool_use","id":"toolu_1","name":"read","input":{"file_id":"1BxiMVs0XRA5nFMd","container":"web-app-1"}}]}"#,
+                vec![],
+            ),
+            (
+                r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"read","args":{"file_id":"1BxiMVs0XRA5nFMd"}}}]}}]}"#,
+                vec![],
+            ),
             (r#"{"container":null,"signature":"#, vec![]),
         ] {
             let mut told = told(answer.as_bytes());
@@ -400,6 +441,38 @@ mod tests {
             [format!("thought {}", "y".repeat(MARK))]
         );
         assert!(needed.names.is_empty() && needed.sealed.is_empty());
+    }
+
+    #[test]
+    fn arguments_and_results_of_tools_refer_to_nothing() {
+        for (asked, expected) in [
+            (
+                r#"{"messages":[{"content":[{"type":"tool_use","id":"toolu_1","name":"read","input":{"file_id":"file-abc1"}}]}]}"#,
+                vec![],
+            ),
+            (
+                r#"{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"container":"web-1"}}},{"functionResponse":{"name":"f","response":{"file_uri":"files/x-1"}}}]}]}"#,
+                vec![],
+            ),
+            (
+                r#"{"tools":[{"name":"f","input_schema":{"properties":{"file_id":{"default":"file-abc1"}}}}],"metadata":{"container":"web-1"}}"#,
+                vec![],
+            ),
+            (
+                r#"{"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-abc1"}]},{"type":"function_call_output","output":[{"type":"input_file","file_id":"file-abc2"}]}]}"#,
+                vec!["file-abc1", "file-abc2"],
+            ),
+            (
+                r#"{"messages":[{"content":[{"type":"tool_result","content":[{"type":"image","source":{"type":"file","file_id":"file_011"}}]}]}],"container":"container_1a"}"#,
+                vec!["file_011", "container_1a"],
+            ),
+        ] {
+            assert_eq!(
+                texts(&in_request(asked.as_bytes()).names),
+                expected,
+                "{asked}"
+            );
+        }
     }
 
     proptest! {

@@ -29,6 +29,8 @@ pub struct Transcript {
     named: bool,
     role: bool,
     spoiled: bool,
+    /// The rest is not looked at.
+    is_over: bool,
     /// What reads events that are no chunks, and whether any of them had data.
     events: Option<Box<dyn SentEvents>>,
     begun: bool,
@@ -81,10 +83,19 @@ impl Transcript {
                 return;
             }
             self.begun = true;
-            return match events.note(event) {
+            match events.note(event) {
                 Some(items) => self.note_items(items),
                 None => self.spoiled = true,
-            };
+            }
+            if self.spoiled {
+                // Nothing goes on behind it any more, and what was kept for that may be large.
+                self.events = None;
+                self.is_over = true;
+            }
+            return;
+        }
+        if self.is_over {
+            return;
         }
         let data = event.data();
         if data.is_empty() || data.trim_ascii() == b"[DONE]" {

@@ -92,6 +92,10 @@ async fn a_stream_that_breaks_off_or_falls_silent_is_begun_again_elsewhere() {
         b.on(Match::any(), [whole(&["Other", " words"])]);
         let answer = gateway.chat("v").send().await;
         assert_eq!((answer.status, &*answer.says()), (200, "Other words"));
+        // Nothing of the first one went out: the second one gave the answer.
+        assert_eq!(answer.header("x-pointsman-upstream"), "b:m-b");
+        assert_eq!(answer.header("x-pointsman-key"), "b#1");
+        assert_eq!(answer.header("x-pointsman-attempts"), "2");
         b.on(
             Match::any(),
             [whole(&["Hel", "lo"]).reset(At::AfterPart(2))],

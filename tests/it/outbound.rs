@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -109,7 +110,10 @@ async fn proxies_of_the_environment_are_used_only_when_told() {
 #[tokio::test]
 async fn a_configured_proxy_is_asked_for_the_provider_and_its_password_is_a_secret() {
     let proxy = ScriptedUpstream::playing([Behaviour::says("by proxy")]).await;
-    let with_password = root(&proxy).replace("http://", &format!("http://me:{MARK}password@"));
+    // Not escaped, as it is often written.
+    let password = format!("{MARK}p@ssword");
+    let with_password = root(&proxy).replace("http://", &format!("http://me:{password}@"));
+    let expected = BASE64.encode(format!("me:{password}").as_bytes());
     for yaml in [
         one(", proxy: \"<proxy>\""),
         one("").replace("llm:", "llm:\n  proxy: \"<proxy>\""),
@@ -121,11 +125,9 @@ async fn a_configured_proxy_is_asked_for_the_provider_and_its_password_is_a_secr
         assert_eq!(gateway.chat("a").send().await.says(), "by proxy");
         let request = proxy.requests().pop().unwrap();
         assert_eq!(request.path, "http://provider.invalid/v1/chat/completions");
-        assert!(
-            request
-                .header("proxy-authorization")
-                .unwrap()
-                .starts_with("Basic ")
+        assert_eq!(
+            request.header("proxy-authorization").unwrap(),
+            format!("Basic {expected}")
         );
         assert_eq!(request.key.as_deref(), Some("k1"));
     }
@@ -140,6 +142,34 @@ async fn a_configured_proxy_is_asked_for_the_provider_and_its_password_is_a_secr
     let answer = gateway.chat("a").send().await;
     answer.assert_error(502, "upstreams_exhausted");
     assert_eq!(answer.attempts(), ["a:m: network"]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_asked_for_a_tunnel_gets_an_agent_and_no_key() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://me:secret@{}", listener.local_addr().unwrap());
+    let place = "https://provider.invalid/v1".to_owned();
+    let yaml = one(", proxy: \"<proxy>\"");
+    let gateway = Gateway::start(&yaml, &[("a", &place), ("proxy", &proxy)]).await;
+    let tunnelled = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        let refused = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+        socket.write_all(refused).await.unwrap();
+        String::from_utf8(head).unwrap().to_ascii_lowercase()
+    };
+    let (answer, head) = tokio::join!(gateway.chat("a").send(), tunnelled);
+    assert_eq!(answer.attempts(), ["a:m: network"]);
+    assert!(
+        head.starts_with("connect provider.invalid:443 http/1.1\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("\r\nuser-agent: pointsman/"), "{head}");
+    assert!(head.contains("\r\nproxy-authorization: basic "), "{head}");
+    assert!(!head.contains("bearer"), "{head}");
 }
 
 #[tokio::test]

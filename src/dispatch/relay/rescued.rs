@@ -62,10 +62,10 @@ impl Relay {
 
     /// Why the answer is not rescued although its target asks for that.
     fn why_not(&self) -> Option<&'static str> {
-        let run = self.run.as_ref()?;
-        run.state.limits.policy.rescue?;
         let spoiled = self.send_buffer.sent().is_some_and(Transcript::is_spoiled);
         if self.rescue.is_none() {
+            let run = self.run.as_ref()?;
+            run.state.limits.policy.rescue?;
             Some("the request binds its answer to a form, or asks for more than one text")
         } else if self.is_finished() {
             // It needs no other answer, only an honest end.
@@ -100,6 +100,10 @@ impl Relay {
         let sent = self.send_buffer.sent().filter(|sent| !sent.is_empty());
         if let (ContinuationKind::Restarted, Some(sent)) = (how, sent) {
             live.repeats = sent.tokens();
+        }
+        if let (None, Some(run)) = (sent, &self.run) {
+            // Nothing of the first one is known to the caller: this is the answer that it will refer to.
+            run.learn(live.key(), live.held.first());
         }
         self.splice = None;
         match (sent, &self.run) {

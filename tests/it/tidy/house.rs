@@ -106,7 +106,7 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "url",
-        &["upstream/http_client.rs"],
+        &["upstream/http_client.rs", "upstream/clients.rs"],
         "URLs of calls are made there",
     ),
     ("config", &["config"], "use `crate::config::Config`"),
