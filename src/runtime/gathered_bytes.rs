@@ -24,7 +24,7 @@ pub struct GatheredBytes {
 
 /// A mapping that is filled from its start. What was not written takes no memory.
 #[derive(Debug)]
-struct Mapped {
+pub(super) struct Mapped {
     map: MmapMut,
     length: usize,
 }
@@ -37,14 +37,14 @@ impl AsRef<[u8]> for Mapped {
 
 impl Mapped {
     /// A mapping of so many bytes, filled with these. `None` when the operating system has none.
-    fn new(size: usize, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn new(size: usize, bytes: &[u8]) -> Option<Self> {
         let map = MmapMut::map_anon(size).ok()?;
         let mut mapped = Self { map, length: 0 };
         mapped.push(bytes).then_some(mapped)
     }
 
     /// Whether there was room for these bytes.
-    fn push(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let end = self.length.saturating_add(bytes.len());
         let Some(room) = self.map.get_mut(self.length..end) else {
             return false;

@@ -14,9 +14,14 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::buffers::{Buffered, Buffers};
+use super::gathered_bytes::Mapped;
 
-/// The memory is taken in pieces of so many bytes, and files are read in such pieces.
+/// What is kept is read in pieces of at most so many bytes. Of the memory the first part is as large; most bodies need no
+/// other.
 const PIECE: usize = 64 * 1024;
+/// Each further part of the memory is a mapping of so many bytes, of which those take memory that were written. Many blocks
+/// of the allocator would take an eighth more, and be kept by it for a while.
+const SEGMENT: usize = 1024 * 1024;
 
 /// Why a body is not there as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -64,8 +69,9 @@ pub struct SpoolWriter {
 
 #[derive(Debug)]
 struct SpoolProgress {
-    /// All of them full but the last.
-    memory: Vec<Vec<u8>>,
+    /// The first part of what is in memory, and the others, all of them full but the last.
+    memory: Vec<u8>,
+    more_memory: Vec<Mapped>,
     in_memory: usize,
     /// What the memory counts for.
     room: Buffered,
@@ -81,6 +87,7 @@ struct SpoolProgress {
 pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
     let (progress, reader) = watch::channel(SpoolProgress {
         memory: Vec::new(),
+        more_memory: Vec::new(),
         in_memory: 0,
         room: buffers.count(0),
         on_disk: buffers.on_disk().count(0),
@@ -156,33 +163,24 @@ impl SpoolWriter {
             if progress.file.is_some() || in_memory > limits.memory {
                 return false;
             }
-            // Counted by what is taken, not by what is used of it.
-            let pieces = in_memory.div_ceil(PIECE);
-            let taken = match pieces {
-                0 | 1 => in_memory,
-                more => more * PIECE,
-            };
-            if !progress.room.reach(taken) {
+            if !progress.room.reach(in_memory) {
                 return false;
             }
-            let mut rest = data;
-            while !rest.is_empty() {
-                let full = progress
-                    .memory
-                    .last()
-                    .is_none_or(|last| last.len() == PIECE);
-                if full {
-                    progress.memory.push(Vec::new());
-                }
-                let Some(last) = progress.memory.last_mut() else {
+            let segments = in_memory.saturating_sub(PIECE).div_ceil(SEGMENT);
+            while progress.more_memory.len() < segments {
+                let Some(segment) = Mapped::new(SEGMENT, &[]) else {
                     return false;
                 };
-                let (now, then) = rest.split_at(rest.len().min(PIECE - last.len()));
-                last.reserve_exact(match in_memory > PIECE {
-                    true => PIECE - last.len(),
-                    false => now.len(),
-                });
-                last.extend_from_slice(now);
+                progress.more_memory.push(segment);
+            }
+            let first = data.len().min(PIECE - progress.memory.len());
+            let (first, mut rest) = data.split_at(first);
+            progress.memory.reserve_exact(first.len());
+            progress.memory.extend_from_slice(first);
+            for segment in &mut progress.more_memory {
+                let free = SEGMENT - segment.as_ref().len();
+                let (now, then) = rest.split_at(rest.len().min(free));
+                segment.push(now);
                 rest = then;
             }
             progress.in_memory = in_memory;
@@ -316,10 +314,17 @@ impl SpoolProgress {
         let kept = u64::try_from(self.in_memory).unwrap_or(u64::MAX);
         let Some(place) = at.checked_sub(kept) else {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
-            let piece = self.memory.get(at / PIECE);
-            let piece = piece.and_then(|piece| piece.get(at % PIECE..));
+            let piece = match at.checked_sub(PIECE) {
+                None => self.memory.get(at..),
+                Some(at) => {
+                    let segment = self.more_memory.get(at / SEGMENT);
+                    segment.and_then(|segment| segment.as_ref().get(at % SEGMENT..))
+                }
+            };
             let piece = piece.unwrap_or_default();
-            let piece = piece.get(..most.min(piece.len())).unwrap_or_default();
+            let piece = piece
+                .get(..most.min(PIECE).min(piece.len()))
+                .unwrap_or_default();
             return NextPiece::Memory(Bytes::copy_from_slice(piece));
         };
         let Some(file) = &self.file else {
@@ -431,7 +436,7 @@ mod tests {
         #[test]
         fn any_part_comes_back_as_it_was(
             sizes in prop::collection::vec(0usize..90_000, 0..6),
-            memory in 0usize..200_000,
+            memory in 0usize..500_000,
             part in (0u64..300_000, 0u64..300_000),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

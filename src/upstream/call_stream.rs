@@ -11,6 +11,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::paced_body::PacedBody;
 use crate::runtime::spool::SpoolFault;
 
+/// The library queues 16 slices of a body, whatever their size, for a connection that takes none: with thousands of large
+/// bodies on their way these are what counts. In bytes.
+const SLICE: usize = 4096;
+
 /// A body on its way out.
 pub(super) enum CallStream {
     /// All of it at once; `None` when it is gone, or there is none.
@@ -18,10 +22,25 @@ pub(super) enum CallStream {
     /// In pieces with pauses.
     Paced(PacedBody),
     /// As it is read from a spool.
-    Spooled(BoxStream<'static, Result<Bytes, SpoolFault>>),
+    Spooled(SpooledPieces),
+}
+
+/// What is read from a spool, in slices.
+pub(super) struct SpooledPieces {
+    pieces: BoxStream<'static, Result<Bytes, SpoolFault>>,
+    /// What of the last piece has not gone out.
+    rest: Bytes,
 }
 
 impl CallStream {
+    /// A body as it is read from a spool.
+    pub(super) fn spooled(pieces: BoxStream<'static, Result<Bytes, SpoolFault>>) -> Self {
+        Self::Spooled(SpooledPieces {
+            pieces,
+            rest: Bytes::new(),
+        })
+    }
+
     /// A body of these bytes; none of them is no body.
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
@@ -42,9 +61,17 @@ impl Body for CallStream {
                 let frame = Pin::new(body).poll_frame(cx);
                 frame.map_err(|never: Infallible| match never {})
             }
-            Self::Spooled(pieces) => {
-                let piece = pieces.as_mut().poll_next(cx);
-                piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            Self::Spooled(SpooledPieces { pieces, rest }) => {
+                while rest.is_empty() {
+                    match pieces.as_mut().poll_next(cx) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(None) => return Poll::Ready(None),
+                        Poll::Ready(Some(Err(fault))) => return Poll::Ready(Some(Err(fault))),
+                        Poll::Ready(Some(Ok(piece))) => *rest = piece,
+                    }
+                }
+                let slice = rest.split_to(rest.len().min(SLICE));
+                Poll::Ready(Some(Ok(Frame::data(slice))))
             }
         }
     }

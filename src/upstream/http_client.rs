@@ -260,7 +260,7 @@ async fn send_spooled(
     if let Some(length) = body.length() {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    let stream = || CallStream::Spooled(body.read());
+    let stream = || CallStream::spooled(body.read());
     let first = request(method, uri.clone(), headers.clone(), stream());
     let size = body
         .length()
