@@ -97,6 +97,11 @@ pub trait UpstreamDialect: fmt::Debug + Send + Sync {
         doc.rewritten(model, params)
     }
 
+    /// What of a caller's bytes [`body`](Self::body) leaves out, because this upstream refuses it.
+    fn left_out(&self, _operation: Operation, _doc: &RequestDoc) -> Losses {
+        Losses::new()
+    }
+
     /// Looks at the body of a 2xx, and notes what a good one says of itself.
     fn inspect(
         &self,

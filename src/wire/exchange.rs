@@ -136,12 +136,9 @@ impl Exchange {
     ) -> Result<Outgoing, Unfit> {
         let path = self.upstream.call_path(self.own, model, doc.stream());
         if self.is_identity() {
-            return Ok(Outgoing {
-                path,
-                body: self.upstream.body(self.own, doc, model, params),
-                dropped: Dropped::default(),
-                has_custom_tools: false,
-            });
+            let losses = self.upstream.left_out(self.own, doc);
+            let body = self.upstream.body(self.own, doc, model, params);
+            return self.fit(path, body, false, &losses, rejects);
         }
         if let Some(adapter) = self.upstream.adapter(self.operation) {
             let made = adapter.request(doc, model, params);

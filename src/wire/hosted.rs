@@ -30,6 +30,8 @@ pub(in crate::wire) struct OnGoogle {
     pub(in crate::wire) fit: fn(Operation, Bytes) -> Bytes,
     /// Takes out of a request what has no place there, and names it.
     pub(in crate::wire) unfit: fn(&mut ChatRequest) -> Losses,
+    /// The same of a body that its caller wrote in the dialect's own form.
+    pub(in crate::wire) left_out: fn(&RequestDoc) -> Losses,
     /// What has another form there.
     pub(in crate::wire) adapter: fn(Operation) -> Option<&'static dyn Adapter>,
 }
@@ -77,6 +79,10 @@ impl UpstreamDialect for OnGoogle {
     ) -> Bytes {
         let body = self.inner.body(operation, doc, model, params);
         (self.fit)(operation, body)
+    }
+
+    fn left_out(&self, _operation: Operation, doc: &RequestDoc) -> Losses {
+        (self.left_out)(doc)
     }
 
     fn inspect(

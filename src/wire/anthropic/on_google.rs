@@ -22,6 +22,7 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     path,
     fit,
     unfit: |_| Losses::new(),
+    left_out: |_| Losses::new(),
     adapter: |_| None,
 };
 

@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::{Gemini, vertex_embeddings};
 use crate::domain::dialect::Operation;
 use crate::wire::dialect::UpstreamDialect;
+use crate::wire::gemini::ir::tier_of;
 use crate::wire::hosted::OnGoogle;
 use crate::wire::ir::tier::{Tier, TierWords};
 use crate::wire::ir::{ChatRequest, Loss, Losses};
 use crate::wire::json;
+use crate::wire::request::RequestDoc;
 
 /// Google's API there.
 pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
@@ -21,6 +23,7 @@ pub(super) static ON_GOOGLE: OnGoogle = OnGoogle {
     path,
     fit,
     unfit,
+    left_out,
     adapter: vertex_embeddings::adapter,
 };
 
@@ -37,14 +40,25 @@ const TIERS: [&str; 2] = ["serviceTier", "service_tier"];
 
 fn unfit(request: &mut ChatRequest) -> Losses {
     let tier = request.service_tier.take();
-    let lost = tier.is_some_and(|tier| TierWords::Gemini.asked(&tier) != Tier::Usual);
-    let lost = lost.then(|| Loss::new("service_tier", "Vertex AI has no such field"));
-    lost.into_iter().collect()
+    tier.and_then(|tier| unasked(&tier)).into_iter().collect()
+}
+
+fn left_out(doc: &RequestDoc) -> Losses {
+    let said = TIERS.iter().find_map(|name| doc.raw(name));
+    let tier = said.and_then(json::value);
+    let tier = tier.as_ref().and_then(Value::as_str).map(tier_of);
+    tier.and_then(|tier| unasked(&tier)).into_iter().collect()
+}
+
+/// A queue that is not asked for, unless it is the usual one.
+fn unasked(tier: &str) -> Option<Loss> {
+    let is_usual = TierWords::Gemini.asked(tier) == Tier::Usual;
+    (!is_usual).then(|| Loss::new("service_tier", "Vertex AI has no such field"))
 }
 
 fn fit(operation: Operation, body: Bytes) -> Bytes {
-    let tells = |name: &&str| memchr::memmem::find(&body, name.as_bytes()).is_some();
-    if !operation.counts() && !TIERS.iter().any(|name| tells(&name)) {
+    let tells = |name: &str| memchr::memmem::find(&body, name.as_bytes()).is_some();
+    if !operation.counts() && !TIERS.into_iter().any(tells) {
         return body;
     }
     let Some(mut fields) = json::whole_object(&body) else {
@@ -77,6 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::wire::exchange::Exchange;
 
     #[test]
     fn a_queue_is_not_asked_for_in_the_body() {
@@ -88,6 +103,18 @@ mod tests {
         assert_eq!(sent(&asked), r#"{"contents":[],"labels":{}}"#);
         let said = json!({"contents": [{"parts": [{"text": "service_tier"}]}]});
         assert_eq!(sent(&said), said.to_string());
+        for (body, names) in [
+            (json!({"serviceTier": "SERVICE_TIER_FLEX"}), "serviceTier"),
+            (json!({"service_tier": "standard"}), ""),
+            (json!({"contents": []}), ""),
+        ] {
+            let doc = RequestDoc::parse(body.to_string().into()).unwrap();
+            let exchange = Exchange::new(Operation::GenerateContent, &ON_GOOGLE).unwrap();
+            let call = exchange.outgoing(&doc, "m", &serde_json::Map::new(), false);
+            let call = call.ok().unwrap();
+            assert_eq!(call.dropped.to_string(), names, "{body}");
+            assert!(!String::from_utf8_lossy(&call.body).contains("ier"));
+        }
         for (tier, lost) in [("flex", 1), ("default", 0), ("auto", 0), ("scale", 1)] {
             let mut request = ChatRequest::new("openai");
             request.service_tier = Some(tier.to_owned());

@@ -24,7 +24,7 @@ mod tools;
 pub(super) use answer::{decode_answer, encode_answer};
 pub(super) use carried::CODED as CARRIED;
 pub(super) use content::NO_SIGNATURE;
-pub(super) use request::{SPELLING, decode_call};
+pub(super) use request::{SPELLING, decode_call, tier_of};
 pub(super) use request_out::encode_request;
 pub(super) use sent::SentContent;
 pub(super) use settle::{settled, settled_items};

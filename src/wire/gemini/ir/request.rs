@@ -110,13 +110,18 @@ pub(super) fn decode_request(body: Value) -> Result<ChatRequest, Loss> {
         let message = reader.content(&format!("contents[{at}]"), content)?;
         request.messages.push(message);
     }
-    let tier = text(&mut fields, "serviceTier").map(|tier| tier.to_ascii_lowercase());
-    request.service_tier = tier.map(|tier| match tier.strip_prefix("service_tier_") {
-        Some(tier) => tier.to_owned(),
-        None => tier,
-    });
+    request.service_tier = text(&mut fields, "serviceTier").map(|tier| tier_of(&tier));
     request.extra = fields;
     Ok(request)
+}
+
+/// A queue, by the short name that Google has for it.
+pub(in crate::wire::gemini) fn tier_of(word: &str) -> String {
+    let word = word.to_ascii_lowercase();
+    match word.strip_prefix("service_tier_") {
+        Some(tier) => tier.to_owned(),
+        None => word,
+    }
 }
 
 /// A list of contents; a single one, or a text, in place of it.
