@@ -228,7 +228,7 @@ fn undecodable(error: DecodeError) -> ApiError {
     }
 }
 
-fn no_room() -> ApiError {
+pub(super) fn no_room() -> ApiError {
     let message =
         "too many bytes of bodies and answers are held (server.max_buffered): retry later";
     ApiError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK)

@@ -49,7 +49,7 @@ pub(super) async fn form(
     let Some(content_type) = headers.get(header::CONTENT_TYPE).cloned() else {
         return Err(unreadable(&FormError::NoBoundary));
     };
-    announced(body, limits)?;
+    let_in(body, limits, buffers)?;
     let (mut writer, spool) = spool(limits.spool, buffers);
     let mut reader = FormReader::new(boundary);
     let mut pieces = BodyChunks::new(body, limits.pause);
@@ -78,7 +78,7 @@ pub(super) fn passed(
     if body.is_end_stream() {
         return Ok(None);
     }
-    announced(&body, limits)?;
+    let_in(&body, limits, buffers)?;
     let length = body.size_hint().exact();
     let (writer, spool) = spool(limits.spool, buffers);
     task::detach(fill(body, writer, limits.pause));
@@ -115,13 +115,16 @@ async fn fill(mut body: Body, mut writer: SpoolWriter, pause: Duration) {
     body::discard(body);
 }
 
-/// A length that is too large is refused before anything is read.
-fn announced(body: &Body, limits: UploadLimits) -> Result<(), ApiError> {
-    let whole = limits.spool.whole;
-    match body.size_hint().lower() > whole {
-        true => Err(refused(SpoolFault::TooLarge(whole))),
-        false => Ok(()),
+/// Lets a body in whose announced length is allowed, where there is room for what it goes through.
+fn let_in(body: &Body, limits: UploadLimits, buffers: &Buffers) -> Result<(), ApiError> {
+    let SpoolLimits { whole, moving, .. } = limits.spool;
+    if body.size_hint().lower() > whole {
+        return Err(refused(SpoolFault::TooLarge(whole)));
     }
+    if !buffers.has_room(moving) {
+        return Err(body::no_room());
+    }
+    Ok(())
 }
 
 /// Why a body is not there as a whole, as its sender is told.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
 use super::buffers::{Buffered, Buffers};
@@ -22,6 +22,10 @@ const PIECE: usize = 64 * 1024;
 /// Each further part of the memory is a mapping of so many bytes, of which those take memory that were written. Many blocks
 /// of the allocator would take an eighth more, and be kept by it for a while.
 const SEGMENT: usize = 1024 * 1024;
+
+/// Files are written and read by so many threads at most. A disk is no faster with more, and each takes memory.
+const AT_ONCE: usize = 16;
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Why a body is not there as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -54,6 +58,9 @@ pub struct SpoolLimits {
     pub memory: usize,
     /// Bytes in all.
     pub whole: u64,
+    /// Bytes in memory that count for a body from its beginning on, beside what is kept of it: the buffers that it goes
+    /// through.
+    pub moving: usize,
 }
 
 /// A body as far as it has come. Clones are of the same body.
@@ -89,7 +96,7 @@ pub fn spool(limits: SpoolLimits, buffers: &Buffers) -> (SpoolWriter, Spool) {
         memory: Vec::new(),
         more_memory: Vec::new(),
         in_memory: 0,
-        room: buffers.count(0),
+        room: buffers.count(limits.moving),
         on_disk: buffers.on_disk().count(0),
         file: None,
         length: 0,
@@ -121,16 +128,17 @@ impl SpoolWriter {
             let kept = u64::try_from(progress.in_memory).unwrap_or(u64::MAX);
             (progress.file.clone(), progress.length.saturating_sub(kept))
         };
-        let written = spawn_blocking(move || -> io::Result<Arc<File>> {
+        let writing = move || -> io::Result<(Arc<File>, Bytes)> {
             let file = match file {
                 Some(file) => file,
                 None => Arc::new(tempfile::tempfile()?),
             };
             file.write_all_at(&data, at)?;
-            Ok(file)
-        });
-        match written.await {
-            Ok(Ok(file)) => {
+            Ok((file, data))
+        };
+        match on_disk(writing).await {
+            // The bytes are given back where bodies are read, so that their memory is used again there.
+            Ok(Ok((file, _written))) => {
                 self.progress.send_modify(|progress| {
                     progress.file = Some(file);
                     progress.length = length;
@@ -163,7 +171,7 @@ impl SpoolWriter {
             if progress.file.is_some() || in_memory > limits.memory {
                 return false;
             }
-            if !progress.room.reach(in_memory) {
+            if !progress.room.reach(limits.moving + in_memory) {
                 return false;
             }
             let segments = in_memory.saturating_sub(PIECE).div_ceil(SEGMENT);
@@ -285,13 +293,17 @@ impl Spool {
     }
 }
 
+/// Does something with a file, no more than [`AT_ONCE`] at a time.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ()> {
+    let _turn = TURNS.acquire().await.map_err(|_| ())?;
+    spawn_blocking(work).await.map_err(|_| ())
+}
+
 /// Reads a piece of the file.
 async fn read_piece(file: Arc<File>, place: u64, length: usize) -> Result<Bytes, SpoolFault> {
-    let read = spawn_blocking(move || {
-        let mut piece = vec![0; length];
-        file.read_exact_at(&mut piece, place).map(|()| piece)
-    });
-    match read.await {
+    let mut piece = vec![0; length];
+    let reading = move || file.read_exact_at(&mut piece, place).map(|()| piece);
+    match on_disk(reading).await {
         Ok(Ok(piece)) => Ok(piece.into()),
         Ok(Err(error)) => Err(SpoolFault::NoRoom(error.kind())),
         Err(_) => Err(SpoolFault::NoRoom(io::ErrorKind::Other)),
@@ -345,6 +357,7 @@ mod tests {
     const LIMITS: SpoolLimits = SpoolLimits {
         memory: 100_000,
         whole: 1_000_000,
+        moving: 0,
     };
 
     async fn all(spool: &Spool, start: u64, end: u64) -> Result<Vec<u8>, SpoolFault> {
@@ -442,7 +455,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 let buffers = Buffers::new(1 << 20);
-                let limits = SpoolLimits { memory, whole: 1 << 20 };
+                let limits = SpoolLimits { memory, whole: 1 << 20, moving: 0 };
                 let (mut writer, spool) = spool(limits, &buffers);
                 let body = text(sizes.iter().sum());
                 let mut rest = &body[..];

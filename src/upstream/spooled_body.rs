@@ -87,6 +87,7 @@ mod tests {
         let limits = SpoolLimits {
             memory: 4,
             whole: 100,
+            moving: 0,
         };
         let (mut writer, spool) = spool(limits, &Buffers::default());
         writer.push(Bytes::from_static(b"abc")).await.unwrap();

@@ -177,6 +177,9 @@ struct FormPart {
     start: u64,
 }
 
+/// A form is read in parts of at most so many bytes.
+const PART: usize = 8 * 1024;
+
 /// Reads a form as it comes.
 #[derive(Debug)]
 pub struct FormReader {
@@ -184,7 +187,7 @@ pub struct FormReader {
     /// What stands between a part and the next one: a line break, two hyphens, the boundary.
     delimiter: Box<[u8]>,
     place: FormPlace,
-    /// Bytes that are not understood yet: never more than a delimiter or a head, and one piece.
+    /// Bytes that are not understood yet: never more than a delimiter or a head, and [`PART`].
     rest: Vec<u8>,
     /// Where in the body these begin.
     at: u64,
@@ -218,8 +221,11 @@ impl FormReader {
     /// # Errors
     /// What is wrong with the form.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), FormError> {
-        self.rest.extend_from_slice(piece);
-        while self.step()? {}
+        // In small parts: what is kept of them stays small, too.
+        for part in piece.chunks(PART) {
+            self.rest.extend_from_slice(part);
+            while self.step()? {}
+        }
         Ok(())
     }
 
