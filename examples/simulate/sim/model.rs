@@ -498,6 +498,10 @@ impl Model {
     }
 }
 
+/// So long before its start an attempt may have got its lease: no step between them waits, but the clock goes on in
+/// milliseconds.
+const LEASED_BEFORE: Duration = Duration::from_millis(1);
+
 impl UpstreamBook {
     /// `signal`: served, failed, or nothing.
     fn record(&mut self, attempt: u32, signal: Option<bool>, policy: &BreakerPolicy, now: Time) {
@@ -531,8 +535,9 @@ impl UpstreamBook {
                 self.failures = Slots::new(policy.window);
                 Breaker::Closed(0)
             }
+            // The dispatcher counts from the probe's lease, these books from the probe's start.
             (Breaker::Half(Some(probe)), Some(false)) if probe == attempt => Breaker::Open {
-                until: now.max(self.probed + policy.recovery_time),
+                until: now.max(self.probed + policy.recovery_time - LEASED_BEFORE),
                 since: now,
             },
             (Breaker::Half(Some(probe)), None) if probe == attempt => Breaker::Half(None),
