@@ -293,10 +293,15 @@ impl Spool {
     }
 }
 
-/// Does something with a file, no more than [`AT_ONCE`] at a time.
+/// Does something with a file, no more than [`AT_ONCE`] at a time. The work keeps its turn until it is done, also when
+/// nobody waits for it any more: it goes on all the same.
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ()> {
-    let _turn = TURNS.acquire().await.map_err(|_| ())?;
-    spawn_blocking(work).await.map_err(|_| ())
+    let turn = TURNS.acquire().await.map_err(|_| ())?;
+    let working = spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    working.await.map_err(|_| ())
 }
 
 /// Reads a piece of the file.
