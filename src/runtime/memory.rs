@@ -53,7 +53,9 @@ pub fn give_back() -> TaskGuard {
 fn resident_pages() -> u64 {
     let read = std::fs::read_to_string("/proc/self/statm");
     // `size resident shared …`, in pages (proc(5)).
-    let resident = read.ok().and_then(|statm| statm.split(' ').nth(1)?.parse().ok());
+    let resident = read
+        .ok()
+        .and_then(|statm| statm.split(' ').nth(1)?.parse().ok());
     resident.unwrap_or(0)
 }
 

@@ -1,0 +1,97 @@
+//! What a model costs, in one normal form for all sources. No I/O, no clock, no logging.
+
+use super::money::Pico;
+
+/// What one token of each kind costs. `None` means that the source has no rate of its own: what holds then is said at
+/// each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rates {
+    /// The prompt, as far as it was not read from a cache.
+    pub input: Option<Pico>,
+    /// The answer.
+    pub output: Option<Pico>,
+    /// What was read from a cache; else as `input`.
+    pub cached_input: Option<Pico>,
+    /// What was written to a cache for minutes; else as `input`.
+    pub cache_write: Option<Pico>,
+    /// What was written for an hour; else as `cache_write`.
+    pub cache_write_1h: Option<Pico>,
+    /// Reasoning; else as `output`, of which it is a part.
+    pub reasoning: Option<Pico>,
+    /// Sound in the prompt; else as `input`.
+    pub input_audio: Option<Pico>,
+    /// Sound that was read from a cache; else as `cached_input`.
+    pub cached_input_audio: Option<Pico>,
+    /// Sound in the answer; else as `output`.
+    pub output_audio: Option<Pico>,
+    /// Pictures in the answer, counted in tokens; else as `output`.
+    pub image_tokens: Option<Pico>,
+}
+
+/// Rates that hold for the whole request from some length of the prompt on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LongPrompt {
+    /// Tokens of the whole prompt.
+    pub tokens: u64,
+    /// Whether it holds at that length already (xAI), not only above it.
+    pub inclusive: bool,
+    /// A rate that is missing here is the one without this.
+    pub rates: Rates,
+}
+
+/// Rates of one service tier, by the word that answers have for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TierRates {
+    /// `priority`, `flex`, `batch`.
+    pub tier: Box<str>,
+    /// A rate that is missing here is the standard one.
+    pub rates: Rates,
+    /// For long prompts, shortest first.
+    pub above: Vec<LongPrompt>,
+}
+
+/// Rates of some hours of the day, in UTC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OffPeak {
+    /// Minutes of the day at which they begin and end; the end is outside. May go over midnight.
+    pub minutes: (u16, u16),
+    /// Days of the week on which they begin, Monday first.
+    pub days: [bool; 7],
+    /// A rate that is missing here is the standard one.
+    pub rates: Rates,
+}
+
+/// What is paid per piece, beside tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PiecePrices {
+    /// A request.
+    pub request: Option<Pico>,
+    /// A picture.
+    pub image: Option<Pico>,
+    /// A second of sound.
+    pub second: Option<Pico>,
+    /// A character of text to speak.
+    pub character: Option<Pico>,
+    /// A page that is read.
+    pub page: Option<Pico>,
+    /// A search on the web, of low, medium and high context.
+    pub search: [Option<Pico>; 3],
+}
+
+/// Everything one source says of what a model costs. Sheets of two sources are never mixed: a rate of one beside a rate of
+/// the other fits nobody's bill.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PriceSheet {
+    /// What holds where nothing else does.
+    pub rates: Rates,
+    /// For long prompts, shortest first.
+    pub above: Vec<LongPrompt>,
+    /// Of service tiers.
+    pub tiers: Vec<TierRates>,
+    /// Of some hours; the first that holds.
+    pub off_peak: Vec<OffPeak>,
+    /// Factors in thousandths, by what they depend on (`geo:us`, `speed:fast`).
+    pub multiply: Vec<(Box<str>, u32)>,
+    /// Beside tokens.
+    pub pieces: PiecePrices,
+}
