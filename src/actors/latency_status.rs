@@ -9,12 +9,29 @@ use arc_swap::ArcSwap;
 
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ModelName;
-use crate::domain::latency::LatencySnapshot;
+use crate::domain::latency::{Averages, LatencySnapshot};
+use crate::domain::peak_ewma::PeakEwma;
 use crate::domain::time::Time;
 
 /// By model, for those that the configuration names: callers make up names of models.
-#[derive(Debug, Default)]
-pub struct LatencyStatus(ArcSwap<HashMap<ModelName, Arc<Published>>>);
+#[derive(Debug)]
+pub struct LatencyStatus {
+    models: ArcSwap<HashMap<ModelName, Arc<Published>>>,
+    /// The decay of averages, in nanoseconds.
+    decay: AtomicU64,
+}
+
+/// The decay of averages where no policy names one.
+pub const DECAY: Duration = Duration::from_secs(10);
+
+impl Default for LatencyStatus {
+    fn default() -> Self {
+        Self {
+            models: ArcSwap::default(),
+            decay: AtomicU64::new(nanos(DECAY)),
+        }
+    }
+}
 
 /// Nanoseconds plus one; 0 for `None`.
 #[derive(Debug, Default)]
@@ -23,6 +40,28 @@ struct Published {
     slowest_whole: AtomicU64,
     served: AtomicU64,
     late_after: AtomicU64,
+    averages: [PublishedAverage; 3],
+}
+
+/// An average and the moment for which it holds. A reader between two writes takes the value of one for the moment of the
+/// other, which are microseconds apart.
+#[derive(Debug, Default)]
+struct PublishedAverage {
+    value: AtomicU64,
+    at: AtomicU64,
+}
+
+impl PublishedAverage {
+    fn put(&self, average: Option<PeakEwma>) {
+        let parts = average.map(PeakEwma::parts);
+        put(&self.at, parts.map(|(_, at)| at.as_nanos()));
+        put(&self.value, parts.map(|(value, _)| nanos(value)));
+    }
+
+    fn get(&self) -> Option<PeakEwma> {
+        let value = Duration::from_nanos(get(&self.value)?);
+        Some(PeakEwma::new(value, Time::from_nanos(get(&self.at)?)))
+    }
 }
 
 fn put(place: &AtomicU64, nanos: Option<u64>) {
@@ -44,6 +83,14 @@ impl Published {
         put(&self.slowest_whole, latency.slowest_whole.map(nanos));
         put(&self.served, latency.served.map(Time::as_nanos));
         put(&self.late_after, latency.late_after.map(nanos));
+        let Averages {
+            stream,
+            whole,
+            per_token,
+        } = latency.averages;
+        for (place, average) in self.averages.iter().zip([stream, whole, per_token]) {
+            place.put(average);
+        }
     }
 
     fn get(&self) -> LatencySnapshot {
@@ -52,40 +99,67 @@ impl Published {
             slowest_whole: get(&self.slowest_whole).map(Duration::from_nanos),
             served: get(&self.served).map(Time::from_nanos),
             late_after: get(&self.late_after).map(Duration::from_nanos),
+            averages: self.averages(),
+        }
+    }
+}
+
+impl Published {
+    fn averages(&self) -> Averages {
+        let [stream, whole, per_token] = &self.averages;
+        Averages {
+            stream: stream.get(),
+            whole: whole.get(),
+            per_token: per_token.get(),
         }
     }
 }
 
 impl LatencyStatus {
+    /// The averages of a model, if the configuration names it.
+    pub fn averages(&self, model: &ModelName) -> Option<Averages> {
+        self.models.load().get(model).map(|known| known.averages())
+    }
+
+    /// The decay of averages.
+    pub fn decay(&self) -> Duration {
+        Duration::from_nanos(self.decay.load(Ordering::Relaxed))
+    }
+
     /// What is published of a model; `None` for one that the configuration does not name.
     pub fn of(&self, model: &ModelName) -> Option<LatencySnapshot> {
-        self.0.load().get(model).map(|known| known.get())
+        self.models.load().get(model).map(|known| known.get())
     }
 
     /// Whether the configuration names the model.
     pub(crate) fn is_of(&self, model: &ModelName) -> bool {
-        self.0.load().contains_key(model)
+        self.models.load().contains_key(model)
     }
 
     /// The supervisor's part: the configuration names these models now.
-    pub(crate) fn configure<'a>(&self, models: impl IntoIterator<Item = &'a ModelName>) {
-        let before = self.0.load();
+    pub(crate) fn configure<'a>(
+        &self,
+        models: impl IntoIterator<Item = &'a ModelName>,
+        decay: Duration,
+    ) {
+        self.decay.store(nanos(decay), Ordering::Relaxed);
+        let before = self.models.load();
         let models = models.into_iter().map(|model| {
             let known = before.get(model).cloned().unwrap_or_default();
             (model.clone(), known)
         });
-        self.0.store(Arc::new(models.collect()));
+        self.models.store(Arc::new(models.collect()));
     }
 
     pub(crate) fn publish(&self, model: &ModelName, latency: &LatencySnapshot) {
-        if let Some(place) = self.0.load().get(model) {
+        if let Some(place) = self.models.load().get(model) {
             place.put(latency);
         }
     }
 
     /// Nothing is known any more.
     pub(crate) fn forget(&self) {
-        for place in self.0.load().values() {
+        for place in self.models.load().values() {
             place.put(&LatencySnapshot::default());
         }
     }

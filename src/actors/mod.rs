@@ -24,3 +24,4 @@ pub mod spec;
 pub mod status;
 mod supervisor;
 pub mod tree;
+mod used_shares;

@@ -227,7 +227,8 @@ impl<'a> Reconciling<'a> {
             self.difference.started.push(child);
             (handle, cell, ring)
         });
-        cell.latency.configure(&self.provider.models);
+        cell.latency
+            .configure(&self.provider.models, self.provider.latency_decay);
         // Statuses show the keys of this configuration only; the ring also has those that earlier requests may use.
         let keys = self.keys(slots, &handle, &cell, &ring.load());
         let present = |slot: &&KeySlot| slot.until.is_none();

@@ -1,8 +1,10 @@
 //! What the tree is made from: plain parameters, and nothing of the configuration's form.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::actors::fault_hook::FaultHook;
+use crate::actors::latency_status::DECAY;
 use crate::domain::breaker::BreakerPolicy;
 use crate::domain::cooldown::CooldownPolicy;
 use crate::domain::ids::{ModelName, ProviderName};
@@ -27,6 +29,8 @@ pub struct ProviderSpec {
     pub rotation: KeyRotation,
     /// The models that the configuration names. Latencies of other models are not kept, because callers make up names.
     pub models: Vec<ModelName>,
+    /// The decay of the averages of these latencies.
+    pub latency_decay: Duration,
     /// What each key may do.
     pub limits: KeyLimits,
     /// How rate-limited keys cool.
@@ -46,6 +50,7 @@ impl ProviderSpec {
             keys,
             rotation: KeyRotation::default(),
             models: Vec::new(),
+            latency_decay: DECAY,
             limits: KeyLimits::default(),
             cooldown: CooldownPolicy::default(),
             breaker: BreakerPolicy::default(),

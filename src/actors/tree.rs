@@ -27,7 +27,7 @@ use super::supervisor::{SupervisorActor, SupervisorCore};
 use crate::domain::attempts::{Cause, LeaseRefused};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::{ProviderName, Upstream};
-use crate::domain::latency::LatencySnapshot;
+use crate::domain::latency::{Averages, LatencySnapshot};
 use crate::domain::time::Time;
 use crate::domain::waiting::WaitTicket;
 use crate::runtime::clock::Clock;
@@ -117,6 +117,24 @@ impl TreeClient {
         let cells = self.statuses.load();
         let provider = &cells.providers.get(&upstream.provider)?.provider;
         provider.latency.of(&upstream.model)
+    }
+
+    /// The averages of how long an upstream took, and their decay; `None` for one that the configuration does not name.
+    pub fn averages(&self, upstream: &Upstream) -> Option<(Averages, Duration)> {
+        let cells = self.statuses.load();
+        let provider = &cells.providers.get(&upstream.provider)?.provider;
+        let averages = provider.latency.averages(&upstream.model)?;
+        Some((averages, provider.latency.decay()))
+    }
+
+    /// The used share of an upstream's tightest limit, by its least used key; `None` where a key has none.
+    pub fn used_share(&self, upstream: &Upstream) -> Option<f64> {
+        let cells = self.statuses.load();
+        let keys = &cells.providers.get(&upstream.provider)?.keys;
+        let now = self.clock.now();
+        let shares = keys.iter().map(|key| key.used_share(&upstream.model, now));
+        let shares: Option<Vec<f64>> = shares.collect();
+        shares?.into_iter().reduce(f64::min)
     }
 
     /// Requests in flight at a provider.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::AdminRefusal;
 use super::body::BodyFields;
+use super::ranking;
 use super::state::AdminState;
 use super::upstreams::{ClockReading, seconds};
 use crate::access::Client;
@@ -19,6 +20,7 @@ use crate::dispatch::{
 };
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::time::Time;
+use crate::domain::unmet::{Feature, Features};
 
 pub(super) async fn explain(
     State(admin): State<Arc<AdminState>>,
@@ -27,8 +29,10 @@ pub(super) async fn explain(
     let target = fields.text_if_any("target")?;
     let tokens = fields.number("tokens")?;
     let output_tokens = fields.number("output_tokens")?;
-    // A stream finds its first upstream as any other request does.
-    fields.flag("stream")?;
+    let stream = fields.flag("stream")?.unwrap_or(false);
+    let seed = fields.number("seed")?;
+    let session = fields.text_if_any("session")?;
+    let features = features(fields.text_if_any("has")?.as_deref())?;
     let client = match fields.text_if_any("client")? {
         Some(name) => Some(client(&admin, &name)?),
         None => None,
@@ -39,6 +43,11 @@ pub(super) async fn explain(
         tokens,
         output_tokens,
         client,
+        stream,
+        features,
+        headers: Vec::new(),
+        session,
+        seed,
     };
     let explained = admin.dispatch().explain(&question).await;
     let explained = explained.map_err(|error| {
@@ -46,6 +55,20 @@ pub(super) async fn explain(
         AdminRefusal::new(status, "router_down", error.to_string())
     })?;
     Ok(Json(shown(&explained, ClockReading::at(admin.clock))).into_response())
+}
+
+/// Names of features with commas between them.
+fn features(text: Option<&str>) -> Result<Features, AdminRefusal> {
+    let names = text.unwrap_or_default().split([',', ' ']);
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    let found = names.map(|name| {
+        let mut all = Feature::ALL.into_iter();
+        all.find(|feature| feature.as_str() == name).ok_or_else(|| {
+            let known = Feature::ALL.map(Feature::as_str).join(", ");
+            AdminRefusal::invalid(format!("`has` knows {known}"))
+        })
+    });
+    found.collect()
 }
 
 fn client(admin: &AdminState, name: &str) -> Result<Arc<Client>, AdminRefusal> {
@@ -86,6 +109,8 @@ fn shown(explained: &Explanation, look: ClockReading) -> Value {
     json!({
         "target": explained.target,
         "ranked_per_request": explained.ranked,
+        "seed": explained.ranked.then_some(explained.seed),
+        "ranking": explained.steps.iter().map(ranking::step).collect::<Vec<_>>(),
         "answer": answer,
         "detail": detail,
         "would_wait_ms": would_wait,
@@ -218,5 +243,6 @@ fn words(reason: Reason) -> &'static str {
         Reason::TooLarge => "the context window is too small",
         Reason::Contended => "others wait for it already",
         Reason::NoKeys => "has no usable key",
+        Reason::Unmet(unmet) => unmet.words(),
     }
 }

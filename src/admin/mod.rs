@@ -11,6 +11,7 @@ mod history;
 mod keys;
 mod page;
 mod process;
+mod ranking;
 mod requests;
 mod routes;
 mod service;

@@ -109,7 +109,7 @@ fn chain(now: &CurrentConfig, chain: &Chain) -> Value {
     json!({
         "name": *chain.target,
         "upstreams": upstreams.collect::<Vec<_>>(),
-        "policy": entry.map_or(Policy::default(), |entry| entry.policy).name(),
+        "policy": entry.map_or_else(Policy::default, |entry| entry.policy.clone()).to_string(),
         "members": members.collect::<Vec<_>>(),
     })
 }

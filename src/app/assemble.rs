@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, json};
@@ -10,6 +11,7 @@ use super::access;
 use super::error::StartError;
 use crate::access::Clients;
 use crate::actors::fault_hook::FaultHook;
+use crate::actors::latency_status::DECAY;
 use crate::actors::spec::{ProviderSpec, RestoredKey, RestoredProvider, TreeSpec};
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
@@ -17,7 +19,8 @@ use crate::api::Serving;
 use crate::config::hosts;
 use crate::config::{self, Config, ProviderConfig};
 use crate::dispatch::{
-    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, TokenFailures,
+    Continuation, Dispatch, Endpoint, HedgeController, NativeOperations, RoutingState,
+    TokenFailures,
 };
 use crate::domain::dialect::Operation;
 use crate::domain::hash_map::HashMap;
@@ -205,6 +208,9 @@ fn endpoint_of(
         tokens: TokenFailures::default(),
         passthrough: provider.passthrough,
         fetch: provider.fetch,
+        prices: provider.prices.clone(),
+        base_priority: provider.base_priority,
+        capabilities: provider.capabilities,
     }
 }
 
@@ -309,6 +315,7 @@ pub(super) fn tree_spec(
             .collect(),
         rotation: provider.key_rotation,
         models: named(config, &provider.name),
+        latency_decay: latency_decay(config),
         limits: provider.limits,
         cooldown: provider.cooldown,
         breaker: provider.breaker,
@@ -349,7 +356,11 @@ pub(super) fn dispatch(
         recorder,
     } = process;
     let known = before.and_then(|before| before.hedge_controller.as_ref());
+    let mut all = config.providers.iter();
+    let knows = all.any(|provider| !provider.capabilities.is_empty());
+    let counted = before.map(|before| &before.routing);
     Dispatch {
+        routing: RoutingState::new(&config.targets, knows, counted),
         generation,
         tree: dispatcher,
         targets: Arc::clone(&config.targets),
@@ -377,6 +388,12 @@ pub(super) fn dispatch(
             }
         },
     }
+}
+
+/// The decay of averages of latencies: the shortest that a policy asks for.
+fn latency_decay(config: &Config) -> Duration {
+    let policies = config.virtuals.iter().map(|entry| &entry.policy);
+    policies.filter_map(|policy| policy.decay()).min().unwrap_or(DECAY)
 }
 
 /// The models of a provider that the configuration names.

@@ -101,6 +101,18 @@ pub(super) struct Explain {
     /// The name of the client that asks.
     #[arg(long, value_name = "NAME")]
     pub(super) client: Option<String>,
+    /// It asks for a stream.
+    #[arg(long)]
+    pub(super) stream: bool,
+    /// What it needs: tools, images, audio, json_schema, reasoning.
+    #[arg(long, value_name = "FEATURES")]
+    pub(super) has: Option<String>,
+    /// The name of its conversation, where the target keeps conversations together.
+    #[arg(long, value_name = "NAME")]
+    pub(super) session: Option<String>,
+    /// What the random numbers of its ranking are made from: the same number gives the same order.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub(super) side: AdminSide,
     /// Print JSON.

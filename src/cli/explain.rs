@@ -43,6 +43,10 @@ fn ask(arguments: Explain) -> Result<Value, AdminError> {
         "tokens": arguments.tokens,
         "output_tokens": arguments.output_tokens,
         "client": arguments.client,
+        "stream": arguments.stream,
+        "has": arguments.has,
+        "session": arguments.session,
+        "seed": arguments.seed,
     });
     let client = AdminClient::new(arguments.side)?;
     client.post("/admin/v1/explain", &question)
@@ -88,6 +92,9 @@ fn table(explained: &Value) -> String {
             rows.push([name, verdict(key), left(key), text(&key["detail"])]);
         }
     }
+    for step in items(&explained["ranking"]) {
+        out.push_str(&ranking(step));
+    }
     // Columns as wide as their widest cell; the last one is free.
     let width = |column: usize| {
         let statuses = rows.iter().filter_map(|row| row.get(column));
@@ -98,6 +105,29 @@ fn table(explained: &Value) -> String {
         let [first, second, third] = widths;
         let line = format!("{name:first$}  {verdict:second$}  {left:>third$}  {detail}");
         let _ = writeln!(out, "  {}", line.trim_end());
+    }
+    out
+}
+
+/// How a target ranked its members, in a line for each.
+fn ranking(step: &Value) -> String {
+    let by = match step["by"].as_str() {
+        Some("affinity") => "by its conversation, not by ",
+        _ => "by ",
+    };
+    let mut out = format!("  {} is ranked {by}{}:\n", text(&step["target"]), text(&step["policy"]));
+    for member in items(&step["members"]) {
+        let figures = member["figure"].as_object().into_iter().flatten();
+        let figures = figures.map(|(name, value)| match value {
+            Value::Null => format!("{} unknown", name.replace('_', " ")),
+            Value::String(value) => format!("{} {value}", name.replace('_', " ")),
+            value => format!("{} {value}", name.replace('_', " ")),
+        });
+        let said = member["detail"].as_str().map(|why| format!("left out: {why}"));
+        let words: Vec<String> = figures.chain(said).collect();
+        let tier = &member["priority"];
+        // Writing to a text never fails.
+        let _ = writeln!(out, "    {}  (tier {tier})  {}", text(&member["name"]), words.join("; "));
     }
     out
 }

@@ -6,7 +6,6 @@ use super::values::choice;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
-use crate::domain::policy::Policy;
 use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
 use crate::wire::auth::AuthScheme;
@@ -38,13 +37,6 @@ impl FromNode for KeyRotation {
             &all.map(|rotation| (rotation.as_str(), rotation)),
             report,
         )
-    }
-}
-
-impl FromNode for Policy {
-    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let all: Vec<_> = Self::all().map(|policy| (policy.name(), policy)).collect();
-        choice(node, &all, report)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of a configuration file, as typed by its author. These comments are the reference.
 
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
 
 use config::ValueKind;
 
@@ -15,17 +16,19 @@ use super::policies::{
     BreakerSection, CooldownForm, KeyLimitsSection, Pacing, RetrySection, TimeoutsSection,
 };
 use super::price::{PriceForm, PricesForm};
+use super::ranking::{AffinityForm, PolicyForm};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::resolved::LogFormat;
 use super::state::State;
 use super::streams::{PrefillForm, ProfileForm, RescueForm};
 use super::telemetry::Telemetry;
 use super::values::{Amount, Fraction, Headers, KeyTexts, Names, Params, Size, Span};
+use super::when::{self, CapabilitiesSection, WhenSection};
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
-use crate::domain::policy::Policy;
 use crate::domain::profile::Fetch;
 use crate::domain::rotation::KeyRotation;
+use crate::domain::when::When;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 
@@ -212,8 +215,12 @@ section! {
         mock_seed: u64,
         /// Latency that is added before each call. Default 0.
         mock_latency: Span,
-        /// Lower first, where a policy asks for tiers. Default 100.
+        /// The tier of its upstreams in virtual providers whose policy is not `ordered`: lower first. Default 100.
         priority: u32,
+        /// The factor of its scores under policy `score`. Default 1.
+        base_priority: Amount,
+        /// What its models can do; what is not said here excludes nothing.
+        capabilities: CapabilitiesSection,
         /// The price of its tokens, per million and in any one currency: the metric `pointsman_cost_total` counts it.
         price: PriceForm,
         /// The same for each model that has a price of its own.
@@ -295,8 +302,12 @@ section! {
     Virtual {
         /// The name by which requests ask for it.
         name: String = required,
-        /// How the upstreams are ranked for each request (`docs/resilience.md` describes each policy). Default `ordered`.
-        policy: Policy,
+        /// How the upstreams are ranked for each request (`docs/routing.md` describes each policy): its name, or its name and
+        /// settings. Default `ordered`.
+        policy: PolicyForm,
+        /// Whether requests of one conversation go to one upstream, where its prompt is cached: by what they are known, or
+        /// `off`. Default `off`.
+        affinity: AffinityForm,
         /// Providers, `provider:model` or other virtual providers, best first.
         upstreams: Vec<UpstreamRef> = required,
         /// How a stream that breaks off is continued: `off`, `restart`, `continue`, or `{mode, hold}`. Default: the
@@ -317,6 +328,8 @@ section! {
 pub(super) struct UpstreamRef {
     pub(super) name: String,
     pub(super) weight: Option<u32>,
+    pub(super) priority: Option<u32>,
+    pub(super) when: Option<Arc<When>>,
 }
 
 section! {
@@ -324,24 +337,31 @@ section! {
     UpstreamTable {
         /// The upstream's name.
         name: String = required,
-        /// Its share of the requests under policy `weighted`; 0 means only after all others. Default 1.
+        /// Its share of the requests under policies `weighted` and `least_busy`, and for `affinity`; 0 means only after all
+        /// others. Default 1.
         weight: u32,
+        /// Its tier: all of a lower one are asked first. Default: the provider's, else 100.
+        priority: u32,
+        /// When it is asked at all. Default: always.
+        when: WhenSection,
     }
 }
 
 impl FromNode for UpstreamRef {
     fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
-        let (name, weight) = match &node.value.kind {
-            ValueKind::Table(_) => {
-                let UpstreamTable { name, weight } = UpstreamTable::read(node, report)?;
-                (name, weight)
-            }
-            _ => (Some(String::read(node, report)?), None),
+        let table = match &node.value.kind {
+            ValueKind::Table(_) => UpstreamTable::read(node, report)?,
+            _ => UpstreamTable {
+                name: Some(String::read(node, report)?),
+                ..UpstreamTable::default()
+            },
         };
-        match name {
+        match table.name {
             Some(name) if !name.trim().is_empty() => Some(Self {
                 name: name.trim().to_owned(),
-                weight,
+                weight: table.weight,
+                priority: table.priority,
+                when: table.when.and_then(when::when),
             }),
             _ => node.reject("has no name", "write {name: \"provider:model\"}", report),
         }

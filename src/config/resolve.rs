@@ -75,7 +75,7 @@ pub(super) fn resolve(
         placed.push(built_in(entry, &cooldowns, context, &mut report));
     }
     let known = NameTable::of(&placed);
-    let chains = virtuals::resolve(&virtuals, &known, &mut report);
+    let chains = virtuals::resolve(&virtuals, &known, &context.dir, &mut report);
     let default_model = default_model
         .and_then(|name| virtuals::default_model(&name, &virtuals, &known, &mut report));
     check_any(&placed, &mut report);

@@ -25,6 +25,7 @@ use crate::domain::profile::TargetPolicies;
 use crate::domain::rescue::Prefill;
 use crate::domain::rotation::KeyRotation;
 use crate::domain::secret::ApiKey;
+use crate::domain::unmet::Capabilities;
 use crate::wire::auth::AuthScheme;
 use crate::wire::dialects::Dialect;
 use crate::wire::token::TokenDigest;
@@ -251,6 +252,10 @@ pub struct ProviderConfig {
     pub mock: Mock,
     /// Lower first, where a policy asks for tiers.
     pub priority: u32,
+    /// The factor of its scores.
+    pub base_priority: f64,
+    /// What is known of what its models can do.
+    pub capabilities: Capabilities,
     /// What its models cost.
     pub prices: Prices,
     /// How it is asked to continue the beginning of an answer; `None` when it cannot.

@@ -26,7 +26,6 @@ use crate::domain::client::Priority;
 use crate::domain::cooldown::CooldownScope;
 use crate::domain::dialect::NativeRoute;
 use crate::domain::dropped::Unsupported;
-use crate::domain::policy::Policy;
 use crate::domain::profile::Fetch;
 use crate::domain::profile::Profile;
 use crate::domain::rescue::Prefill;
@@ -229,12 +228,6 @@ impl Describe for ProxyForm {
 impl Describe for AdminListen {
     fn shape() -> Shape {
         Shape::choice(["off"]).or(Listens::shape())
-    }
-}
-
-impl Describe for Policy {
-    fn shape() -> Shape {
-        Shape::choice(Self::all().map(|policy| policy.name()))
     }
 }
 

@@ -1,14 +1,18 @@
 //! Virtual providers: other names become the providers' own, upstreams without a key are left out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::catalog::{self, BuiltIn};
 use super::context::{Placed, other_names};
+use super::ranking::AffinityForm;
 use super::raw;
 use super::read::Report;
-use crate::domain::chain::{ChainError, MemberEntry, ResolveError, VirtualEntry};
+use super::score_files;
+use crate::domain::chain::{ChainError, MemberEntry, PRIORITY, ResolveError, VirtualEntry};
 use crate::domain::ids::ProviderName;
 use crate::domain::near::near;
+use crate::domain::policy::Policy;
 use crate::domain::profile::{ExplicitSettings, Profile, TargetPolicies, TargetPolicy};
 
 /// The names that mean something.
@@ -17,6 +21,8 @@ pub(super) struct NameTable {
     /// Models that providers list: one may look like `provider:model`.
     models: Vec<String>,
     aliases: BTreeMap<String, ProviderName>,
+    /// The tiers of providers that are not in the usual one.
+    priorities: BTreeMap<String, u32>,
 }
 
 /// The meaning of an upstream's name.
@@ -40,7 +46,21 @@ impl NameTable {
                 .map(ToString::to_string)
                 .collect(),
             aliases: other_names(placed).into_iter().collect(),
+            priorities: {
+                let all = placed.iter().map(|placed| &placed.provider);
+                let unusual = all.filter(|provider| provider.priority != PRIORITY);
+                unusual
+                    .map(|provider| (provider.name.to_string(), provider.priority))
+                    .collect()
+            },
         }
+    }
+
+    /// The tier of an upstream by its provider.
+    fn priority(&self, name: &str) -> u32 {
+        let head = || name.split_once(':').map_or(name, |(head, _)| head);
+        let own = self.priorities.get(name).or_else(|| self.priorities.get(head()));
+        own.copied().unwrap_or(PRIORITY)
     }
 
     pub fn aliases(&self) -> Vec<(String, ProviderName)> {
@@ -104,6 +124,7 @@ pub(super) fn locals(
 pub(super) fn resolve(
     virtuals: &[raw::Virtual],
     known: &NameTable,
+    dir: &Path,
     report: &mut Report,
 ) -> Vec<VirtualEntry> {
     let mut chains = Vec::new();
@@ -115,19 +136,26 @@ pub(super) fn resolve(
             continue;
         }
         let written = entry.upstreams.as_deref().unwrap_or_default();
-        let policy = entry.policy.unwrap_or_default();
+        let policy = policy(entry, dir, &path, report);
+        let affinity = entry.affinity.as_ref().and_then(|AffinityForm(own)| *own);
         let mut upstreams = Vec::new();
         let mut absent: Vec<&'static BuiltIn> = Vec::new();
         let mut notes = Vec::new();
         for (place, upstream) in written.iter().enumerate() {
-            if upstream.weight.is_some_and(|weight| weight != 1) && !policy.takes_weights() {
+            let takes_weights = policy.takes_weights() || affinity.is_some();
+            if upstream.weight.is_some_and(|weight| weight != 1) && !takes_weights {
                 let text = format!("weight means nothing to policy {} of {name}", policy.name());
                 notes.push((format!("{path}.upstreams[{place}].weight"), text));
             }
             match known.meaning(&upstream.name, virtuals) {
                 Meaning::Name(name) => upstreams.push(MemberEntry {
-                    name,
                     weight: upstream.weight.unwrap_or(1),
+                    priority: upstream.priority.unwrap_or_else(|| match policy.is_usual() {
+                        true => PRIORITY,
+                        false => known.priority(&name),
+                    }),
+                    when: upstream.when.clone(),
+                    name,
                 }),
                 Meaning::Absent(builtin) => {
                     let text = format!(
@@ -154,13 +182,26 @@ pub(super) fn resolve(
         for (place, text) in notes {
             report.warn(&place, text);
         }
+        upstreams.sort_by_key(|member| member.priority);
         chains.push(VirtualEntry {
             name: name.to_owned(),
             policy,
+            affinity,
             upstreams,
         });
     }
     chains
+}
+
+/// How a virtual provider ranks its upstreams.
+fn policy(entry: &raw::Virtual, dir: &Path, path: &str, report: &mut Report) -> Policy {
+    let Some(form) = &entry.policy else {
+        return Policy::default();
+    };
+    match &form.files {
+        Some(files) => score_files::policy(files, dir, &format!("{path}.policy"), report),
+        None => form.policy.clone(),
+    }
 }
 
 /// The policy of each target: its virtual provider's settings, and `dispatch` for what these leave out.

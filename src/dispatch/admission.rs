@@ -10,10 +10,10 @@ use super::shared::Dispatch;
 use super::tokens;
 use crate::access::Client;
 use crate::domain::attempt_record::CacheLookup;
-use crate::domain::chain::{Chain, ResolveError};
+use crate::domain::chain::{Chain, RankedChain, ResolveError};
 use crate::domain::dialect::Operation;
 use crate::domain::error_code::ErrorCode;
-use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::ids::Upstream;
 use crate::domain::time::Time;
 use crate::telemetry::request_record::RequestRecord;
 
@@ -22,7 +22,7 @@ pub(super) struct Admitted {
     /// The target that was asked for, or the name of the default one.
     pub(super) target: String,
     /// What the target means.
-    pub(super) chain: Arc<Chain>,
+    pub(super) chain: RankedChain,
     /// What its client was charged.
     pub(super) charge: Option<OpenReservation>,
 }
@@ -44,7 +44,7 @@ impl Dispatch {
             Err(failed) => return Err(Box::new(NotAdmitted { target, failed })),
         };
         if target.is_empty() {
-            chain.target.as_ref().clone_into(&mut target);
+            chain.chain.target.as_ref().clone_into(&mut target);
         }
         match self.reserve(request) {
             Ok(charge) => Ok(Admitted {
@@ -88,8 +88,8 @@ impl Dispatch {
         Box::new(failed)
     }
 
-    /// The chain that the request asks for, if its client may.
-    fn resolve(&self, request: &Request) -> Result<Arc<Chain>, Failed> {
+    /// The chain that the request asks for in the order for it, if its client may.
+    fn resolve(&self, request: &Request) -> Result<RankedChain, Failed> {
         let client = request.client.as_deref();
         if let Some(client) = client.filter(|client| client.is_restricted())
             && let Some(field) = request.doc.detour()
@@ -97,16 +97,17 @@ impl Dispatch {
             return Err(no_detour(request, client, field));
         }
         if request.operation == Operation::Passthrough {
-            return Ok(passed_chain(request));
+            return Ok(RankedChain::whole(passed_chain(request)));
         }
         let resolved = self.target(request.doc.model().as_deref(), client);
-        resolved.map_err(|(code, message)| Failed {
+        let chain = resolved.map_err(|(code, message)| Failed {
             param: Some("model"),
             ..failed(request, code, message)
-        })
+        })?;
+        Ok(self.ranked_for(chain, request))
     }
 
-    /// The chain that `model` means, ranked for one request, if that client may ask for it.
+    /// The chain that `model` means, as configured, if that client may ask for it.
     ///
     /// # Errors
     /// The code and message of the answer.
@@ -117,14 +118,11 @@ impl Dispatch {
     ) -> Result<Arc<Chain>, (ErrorCode, String)> {
         let resolved = self.targets.resolve(model);
         let Some(client) = client else {
-            return match resolved {
-                Ok(chain) => Ok(self.ranked(chain)),
-                Err(error) => Err(unknown(&error)),
-            };
+            return resolved.map_err(|error| unknown(&error));
         };
         // What a client may not ask for does not even exist for it.
         match resolved {
-            Ok(chain) if client.may_ask(model, &chain) => Ok(self.ranked(chain)),
+            Ok(chain) if client.may_ask(model, &chain) => Ok(chain),
             Ok(_) => Err(not_allowed(client, model)),
             Err(_) if model.is_some_and(|model| !client.may_name(model)) => {
                 Err(not_allowed(client, model))
@@ -135,12 +133,6 @@ impl Dispatch {
             }
             Err(error) => Err(unknown(&error)),
         }
-    }
-
-    /// The chain in the order of this request, which all its attempts follow.
-    fn ranked(&self, chain: Arc<Chain>) -> Arc<Chain> {
-        let in_flight = |provider: &ProviderName| self.tree.in_flight(provider);
-        self.targets.ranked(chain, &in_flight, &mut fastrand::f64)
     }
 
     /// Charges the client, if there is one, with what the request seems to need.

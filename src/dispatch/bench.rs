@@ -41,6 +41,9 @@ pub(super) fn endpoint(transport: impl Transport + 'static) -> Endpoint {
         tokens: Default::default(),
         passthrough: false,
         fetch: None,
+        prices: Default::default(),
+        base_priority: 1.0,
+        capabilities: Default::default(),
     }
 }
 
@@ -69,6 +72,7 @@ pub(super) async fn dispatch(model: &str, endpoint: Endpoint) -> (Tree, Dispatch
         recorder: Arc::new(Recorder::new(8)),
         affinity: crate::affinity::Affinity::start(),
         buffers: Buffers::default(),
+        routing: Default::default(),
     };
     (tree, dispatch)
 }

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ranking;
 use super::request::Endpoint;
+use super::session;
 use super::shared::Dispatch;
 use super::verdict::{self, retry_after};
 use crate::access::Client;
 pub use crate::actors::route::NoAnswer;
 use crate::actors::route::{PlanRequest, Planned};
+use crate::domain::asked::Asked;
 use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
@@ -20,9 +23,13 @@ use crate::domain::plan::{CandidateFacts, PlanOutcome, WaitLimits};
 use crate::domain::profile::Fetch;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::skipped::skipped;
+use crate::domain::target::RankingStep;
 use crate::domain::time::Time;
+use crate::domain::unmet::Features;
 use crate::wire::dialects;
 
+/// Numbers below this are the same in every reader of JSON.
+const JSON_SAFE: u64 = 1 << 53;
 /// The `retry_after` of a client that may not ask.
 const COME_BACK: Duration = Duration::from_secs(1);
 
@@ -37,6 +44,16 @@ pub struct Question {
     pub output_tokens: Option<u64>,
     /// The client that asks; `None` where no clients are configured.
     pub client: Option<Arc<Client>>,
+    /// Whether it asks for a stream.
+    pub stream: bool,
+    /// What it needs of a model.
+    pub features: Features,
+    /// Its headers by their names in small letters, as far as they matter.
+    pub headers: Vec<(String, String)>,
+    /// The name of its conversation.
+    pub session: Option<String>,
+    /// What its random numbers are made from; `None`: something that nobody chose.
+    pub seed: Option<u64>,
 }
 
 /// Where a request would go, and why.
@@ -50,6 +67,10 @@ pub struct Explanation {
     pub fate: Fate,
     /// The order is made anew for each request: the next one may have another.
     pub ranked: bool,
+    /// How each target on the way ranked its members, outermost first.
+    pub steps: Vec<RankingStep>,
+    /// What the random numbers of that were made from.
+    pub seed: u64,
     /// Every upstream of the chain in order.
     pub lines: Vec<UpstreamExplanation>,
 }
@@ -155,6 +176,7 @@ impl Dispatch {
         // Every request has a few.
         let reserve = question.tokens.unwrap_or(1).saturating_add(output);
         let asked = question.target.as_deref();
+        let seed = question.seed.unwrap_or_else(|| fastrand::u64(..JSON_SAFE));
         let chain = match self.admission(asked, question.client.as_deref(), reserve) {
             Ok(chain) => chain,
             Err(fate) => {
@@ -163,14 +185,21 @@ impl Dispatch {
                     at: self.clock.now(),
                     fate,
                     ranked: false,
+                    steps: Vec::new(),
+                    seed,
                     lines: Vec::new(),
                 });
             }
         };
+        let mut steps = Vec::new();
+        let RankedChain { chain, ruled_out } = self.ranking(chain, question, seed, &mut steps);
         let (now, policy) = (self.clock.now(), &self.policy);
         let deadline = now + policy.deadline;
         let candidates = self.candidates(&chain);
-        let attempts = Attempts::new(*policy, deadline, needed, candidates);
+        let mut attempts = Attempts::new(*policy, deadline, needed, candidates);
+        for (place, unmet) in ruled_out {
+            attempts.rule_out(place, unmet);
+        }
         let standing = question.client.as_ref().map(|client| client.standing());
         let planned = self.tree.plan(PlanRequest {
             chain: Arc::clone(&chain),
@@ -186,7 +215,39 @@ impl Dispatch {
                 deadline,
             },
         });
-        Ok(self.explanation(&chain, &attempts, &planned.await?))
+        Ok(Explanation {
+            steps,
+            seed,
+            ..self.explanation(&chain, &attempts, &planned.await?)
+        })
+    }
+
+    /// The order for the request in question.
+    fn ranking(
+        &self,
+        chain: Arc<Chain>,
+        question: &Question,
+        seed: u64,
+        steps: &mut Vec<RankingStep>,
+    ) -> RankedChain {
+        let session = question.session.as_deref();
+        let client = question.client.as_ref().map(|client| &***client.name());
+        let header = |name: &str| {
+            let mut all = question.headers.iter();
+            let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.as_str())
+        };
+        let asked = Asked {
+            prompt_tokens: question.tokens.unwrap_or(0),
+            output_tokens: question.output_tokens,
+            stream: question.stream,
+            features: question.features,
+            client,
+            header: &header,
+            unix: ranking::unix(self.clock.wall()),
+            session: session.map(|name| session::named(client, &chain.target, name)),
+        };
+        self.rank(chain, &asked, seed, false, Some(steps))
     }
 
     /// The checks before the chain is tried.
@@ -271,6 +332,8 @@ impl Dispatch {
             target: chain.target.as_ref().to_owned(),
             at: now,
             ranked: self.targets.is_ranked(&chain.target),
+            steps: Vec::new(),
+            seed: 0,
             lines: lines.collect(),
             fate,
         }

@@ -291,6 +291,7 @@ impl<'r> Race<'r, '_> {
         {
             self.state.keep(tried, failure, whole.take(), false);
             let (counts, _) = self.state.failed(self.context, lease.index, tried, failure);
+            learn_failure(self.context, lease, tried, failure);
             lease.settle(settlement(failure, counts));
             self.state.under_way([&other.tried]);
             return Pair::Left(other);
@@ -318,6 +319,9 @@ impl<'r> Race<'r, '_> {
                 took: waited,
                 served: None,
                 first_token: self.context.request.doc.stream(),
+                ended: now,
+                failed: false,
+                completion: None,
             });
             let winner = now.since(landed.open_attempt.begun().started);
             took = Some(winner).filter(|_| served && why == HedgeReason::TimeGoes);
@@ -445,5 +449,31 @@ fn learn(context: &RequestContext, landed: &AttemptDone<'_>) {
         took: now.since(begun.started),
         served: Some(Served { stream, at: now }),
         first_token: context.request.doc.stream(),
+        ended: now,
+        failed: false,
+        completion: match &landed.end {
+            AttemptResult::Whole(_, usage) => usage.and_then(|usage| usage.completion_tokens),
+            _ => None,
+        },
     });
+}
+
+/// Updates the statistics of an upstream that failed, so that it is not taken for fast. A rate limit says nothing of that.
+pub(super) fn learn_failure(
+    context: &RequestContext,
+    lease: &Lease,
+    tried: &OpenAttempt,
+    failure: &Failure,
+) {
+    if failure.class.trips_breaker() {
+        let now = context.now();
+        lease.measured(LatencySample {
+            took: now.since(tried.begun().started),
+            served: None,
+            first_token: context.request.doc.stream(),
+            ended: now,
+            failed: true,
+            completion: None,
+        });
+    }
 }

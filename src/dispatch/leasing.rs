@@ -61,6 +61,7 @@ impl RequestRun {
         match asked.await {
             Ok(mut lease) => {
                 lease.asked = asked_at;
+                self.state.on_its_way = dispatch.routing.enter(chain, lease.index);
                 pass_over(&mut lease, &ask);
                 if lease.waited {
                     self.state.attempts.waited();

@@ -15,13 +15,17 @@ use crate::domain::client::Requester;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::{Dropped, Unsupported};
 use crate::domain::finish::FinishCriteria;
+use crate::domain::ids::ModelName;
 use crate::domain::limits::{RetryPolicy, Timeouts};
+use crate::domain::money::Pico;
 use crate::domain::outcome::Failure;
+use crate::domain::price::Prices;
 use crate::domain::profile::Fetch;
 use crate::domain::rescue::Prefill;
 use crate::domain::secret::ApiKey;
 use crate::domain::time::Time;
 use crate::domain::trace::TraceContext;
+use crate::domain::unmet::Capabilities;
 use crate::upstream::Transport;
 use crate::upstream::access::ProviderAccess;
 use crate::wire::auth::AuthScheme;
@@ -73,6 +77,23 @@ pub struct Endpoint {
     pub passthrough: bool,
     /// How whole answers are fetched, if its configuration says that.
     pub fetch: Option<Fetch>,
+    /// What its models cost.
+    pub prices: Prices,
+    /// The factor of its scores.
+    pub base_priority: f64,
+    /// What is known of what its models can do.
+    pub capabilities: Capabilities,
+}
+
+impl Endpoint {
+    /// What a request of so many tokens is expected to cost; `None` where no price is known.
+    pub(super) fn expected_cost(&self, model: &ModelName, prompt: u64, output: u64) -> Option<Pico> {
+        let price = self.prices.of(model)?;
+        // A price is a decimal text that went through a float: rounded, it is itself again.
+        let each = |rate: f64| Pico::per_token_of_million(&format!("{rate:.6}"));
+        let (input, output_each) = (each(price.input)?, each(price.output)?);
+        Some(input.times(prompt).plus(output_each.times(output)))
+    }
 }
 
 /// How an upstream is asked to go on from the beginning of an answer.

@@ -11,11 +11,12 @@ use super::open_attempt::OpenAttempt;
 use super::request::{Endpoint, Request};
 use super::request_trace::{RequestEnd, RequestTrace};
 use super::response_cache::PendingAnswer;
+use super::routing_state::PendingGuard;
 use super::shared::Dispatch;
 use super::verdict::{FailedRequest, come_back, retry_after, stay_away};
 use crate::domain::attempt_record::AttemptRecord;
 use crate::domain::attempts::{Attempts, FinalError, Next};
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, RankedChain};
 use crate::domain::ids::KeyId;
 use crate::domain::limits::DispatchPolicy;
 use crate::domain::outcome::{Class, Failure, Retry};
@@ -50,6 +51,8 @@ pub(super) struct RunState {
     pub(super) prefers: Option<KeyId>,
     /// The key that alone can open what is sealed in the request, as long as it is in there.
     pub(super) sealed_by: Option<KeyId>,
+    /// Its place in the count of the upstream that it goes to.
+    pub(super) on_its_way: PendingGuard,
     /// The facts that are recorded when the request ends.
     pub(super) trace: RequestTrace,
 }
@@ -62,7 +65,7 @@ impl RequestRun {
         admitted: Admitted,
         complete: Time,
     ) -> Self {
-        let chain = admitted.chain;
+        let RankedChain { chain, ruled_out } = admitted.chain;
         let policy = *dispatch.policies.of(&chain.target);
         request.unsupported = request.unsupported.or(policy.unsupported);
         let limits = RequestLimits::new(&dispatch.policy, policy, &request);
@@ -71,7 +74,11 @@ impl RequestRun {
             ..dispatch.policy
         };
         let candidates = dispatch.candidates(&chain);
-        let attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        let mut attempts = Attempts::new(policy, limits.deadline, 0, candidates);
+        for (place, unmet) in ruled_out {
+            attempts.rule_out(place, unmet);
+        }
+        let pending = dispatch.routing.enter(&chain, 0);
         let Admitted { target, charge, .. } = admitted;
         let trace = RequestTrace::new(dispatch, &request, target, charge, complete);
         Self {
@@ -87,6 +94,7 @@ impl RequestRun {
                 prefers: None,
                 sealed_by: None,
                 pending: None,
+                on_its_way: pending,
                 trace,
             },
         }

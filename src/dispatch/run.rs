@@ -194,6 +194,7 @@ impl RequestRun {
         let (counts, next) = self
             .state
             .failed(&self.context, lease.index, tried, failure);
+        hedging::learn_failure(&self.context, lease, tried, failure);
         lease.settle(settlement(failure, counts));
         let request = &self.context.request;
         let payload = request.payload.as_ref();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::hedge_controller::HedgeController;
 use super::request::Endpoint;
 use super::response_cache::ResponseCache;
+use super::routing_state::RoutingState;
 use crate::actors::tree::TreeClient;
 use crate::affinity::Affinity;
 use crate::domain::attempts::Candidate;
@@ -46,6 +47,8 @@ pub struct Dispatch {
     pub affinity: Affinity,
     /// How many bytes of bodies and answers are held.
     pub buffers: Buffers,
+    /// What ranking counts.
+    pub routing: RoutingState,
 }
 
 impl Dispatch {

@@ -83,6 +83,9 @@ impl FailedRequest<'_> {
                 "the key that holds what the request refers to cannot be used now: retry later, or send the content itself"
             }
             ErrorCode::ContextLengthExceeded => return self.too_long(&tried),
+            ErrorCode::NoUpstreamMatches => {
+                "no upstream is for a request like this one: conditions of the target, or what its models are known to lack, rule out all of them"
+            }
             ErrorCode::Overloaded => {
                 "too many bytes of bodies and answers are held (server.max_buffered): retry later"
             }

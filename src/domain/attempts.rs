@@ -15,6 +15,7 @@ use super::limits::{DispatchPolicy, RetryPolicy};
 use super::outcome::{Class, Failure, Retry};
 use super::refusal::Reason;
 use super::time::Time;
+use super::unmet::Unmet;
 
 mod ask;
 mod misfit;
@@ -129,6 +130,11 @@ impl Attempts {
         };
         attempts.needs(tokens);
         attempts
+    }
+
+    /// A candidate is not for this request, whatever its health.
+    pub fn rule_out(&mut self, index: usize, unmet: Unmet) {
+        self.close(index, Reason::Unmet(unmet));
     }
 
     /// The request waited for a key to become ready: keys that refused before may be asked again.
@@ -387,7 +393,8 @@ impl Attempts {
             let not_larger = window
                 .zip(too_small)
                 .is_some_and(|(own, small)| own <= small);
-            if slot.candidate.upstream == failed.upstream || not_larger {
+            let affected = slot.candidate.upstream == failed.upstream || not_larger;
+            if affected && !slot.is_ruled_out() {
                 slot.closed = Some(Reason::TooLarge);
             }
         }

@@ -13,10 +13,12 @@ use std::sync::Arc;
 
 use super::ids::{ModelName, ProviderName, Upstream};
 use super::near::near;
-use super::policy::{Draw, Policy};
-use super::target::Forest;
+use super::policy::Policy;
+use super::session_affinity::{AffinityBy, AffinityPolicy};
+use super::target::{Forest, Inquiry};
+use super::when::When;
 
-pub use super::target::Chain;
+pub use super::target::{Chain, RankedChain};
 
 /// One provider, as far as targets are concerned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,12 +47,14 @@ impl ProviderEntry {
 }
 
 /// One virtual provider, as configured.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct VirtualEntry {
     /// The virtual provider's name.
     pub name: String,
     /// How its upstreams are ranked for a request.
     pub policy: Policy,
+    /// How it keeps conversations together, if it does.
+    pub affinity: Option<AffinityPolicy>,
     /// In order of preference.
     pub upstreams: Vec<MemberEntry>,
 }
@@ -64,25 +68,35 @@ impl VirtualEntry {
         Self {
             name: name.into(),
             policy: Policy::default(),
+            affinity: None,
             upstreams: upstreams.into_iter().map(Into::into).collect(),
         }
     }
 }
 
 /// A member of a virtual provider, as configured.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct MemberEntry {
     /// A provider, `provider:model`, a model id or another virtual provider.
     pub name: String,
     /// Its share, for policies that take weights.
     pub weight: u32,
+    /// Its tier: all of a lower one are asked first.
+    pub priority: u32,
+    /// When it is asked at all.
+    pub when: Option<Arc<When>>,
 }
+
+/// The tier of a member that names none.
+pub const PRIORITY: u32 = 100;
 
 impl<S: Into<String>> From<S> for MemberEntry {
     fn from(name: S) -> Self {
         Self {
             name: name.into(),
             weight: 1,
+            priority: PRIORITY,
+            when: None,
         }
     }
 }
@@ -266,20 +280,27 @@ impl Targets {
     }
 
     /// The order of a resolved target for one request, for all its attempts: the same chain where the order is always
-    /// that of the configuration. `in_flight` says how many requests are under way at a provider.
-    pub fn ranked(
-        &self,
-        chain: Arc<Chain>,
-        in_flight: &dyn Fn(&ProviderName) -> u32,
-        draw: Draw<'_>,
-    ) -> Arc<Chain> {
+    /// that of the configuration.
+    pub fn ranked(&self, chain: Arc<Chain>, inquiry: &mut Inquiry<'_>) -> RankedChain {
         let Some(root) = self.ranked.get(&chain.target) else {
-            return chain;
+            return RankedChain::whole(chain);
         };
-        Arc::new(Chain {
-            target: Arc::clone(&chain.target),
-            upstreams: self.forest.order(*root, in_flight, draw),
-        })
+        let (upstreams, ruled_out) = self.forest.order(*root, inquiry);
+        let target = Arc::clone(&chain.target);
+        RankedChain {
+            chain: Arc::new(Chain { target, upstreams }),
+            ruled_out,
+        }
+    }
+
+    /// By what a target knows the conversations that it keeps together; `None` where it keeps none.
+    pub fn session_by(&self, target: &str) -> Option<AffinityBy> {
+        self.forest.session_by(*self.ranked.get(target)?)
+    }
+
+    /// The targets whose order depends on the request; their places are those of [`Figures::turn`](super::policy::Figures).
+    pub fn forest(&self) -> &Forest {
+        &self.forest
     }
 
     /// Whether the order of a target depends on the request.

@@ -62,6 +62,8 @@ pub enum ErrorCode {
     Retired,
     /// The request refers to what a provider holds, and nobody who could be asked has it.
     StateUnavailable,
+    /// No upstream of the target is for a request like this one.
+    NoUpstreamMatches,
 }
 
 impl ErrorCode {
@@ -97,6 +99,7 @@ impl ErrorCode {
             Self::NotSupported => "not_supported",
             Self::Retired => "retired",
             Self::StateUnavailable => "state_unavailable",
+            Self::NoUpstreamMatches => "no_upstream_matches",
         }
     }
 
@@ -107,6 +110,7 @@ impl ErrorCode {
             | Self::InvalidJson
             | Self::NoDefaultModel
             | Self::UnsupportedField
+            | Self::NoUpstreamMatches
             | Self::ContextLengthExceeded => 400,
             Self::InvalidClientToken => 401,
             Self::TargetNotAllowed | Self::HostNotAllowed | Self::CrossOriginRefused => 403,

@@ -331,6 +331,19 @@ impl KeyState {
         }
     }
 
+    /// The used shares of the tightest configured limit per minute and of that per day, in millionths; `None` where none is
+    /// configured.
+    pub fn used_shares(&self, now: Time) -> [Option<u32>; 2] {
+        let KeyLimits { rpm, tpm, rpd, .. } = self.limits;
+        let share = |limit: Option<u64>, window: &RollingSum| {
+            let used = u128::from(window.total(now)) * 1_000_000;
+            let share = used / u128::from(limit?.max(1));
+            Some(u32::try_from(share).unwrap_or(u32::MAX - 1))
+        };
+        let minute = share(rpm, &self.minute).max(share(tpm, &self.tokens));
+        [minute, share(rpd, &self.day)]
+    }
+
     /// The configured limits that leave no room for a request of `tokens`: from how many tokens on that holds, and until
     /// when.
     pub fn limited(&self, tokens: u64, now: Time) -> impl Iterator<Item = (u64, Time)> {

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::hedge::FirstTokens;
+use super::peak_ewma::PeakEwma;
+use super::policy::Signal;
 use super::time::Time;
 
 /// The number of latest answers of a kind that count.
@@ -18,6 +20,12 @@ pub struct LatencySample {
     pub served: Option<Served>,
     /// Whether the caller asked for a stream: hedging uses these samples only.
     pub first_token: bool,
+    /// When it ended.
+    pub ended: Time,
+    /// The upstream failed, in that time: nobody is to take it for fast.
+    pub failed: bool,
+    /// Tokens of a whole answer, if it says.
+    pub completion: Option<u64>,
 }
 
 /// What an attempt served.
@@ -36,6 +44,59 @@ pub struct LatencyStats {
     wholes: Latest,
     served: Option<Time>,
     first_tokens: FirstTokens,
+    averages: Averages,
+}
+
+/// Peak-sensitive averages, one for each kind of sample: kinds are never mixed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Averages {
+    /// Until a stream's first token.
+    pub stream: Option<PeakEwma>,
+    /// Until the end of a whole answer.
+    pub whole: Option<PeakEwma>,
+    /// For each token of a whole answer.
+    pub per_token: Option<PeakEwma>,
+}
+
+impl Averages {
+    /// The average that a request of that kind goes by.
+    pub fn of(&self, signal: Signal, stream: bool) -> Option<PeakEwma> {
+        match (signal, stream) {
+            (Signal::PerToken, _) => self.per_token.or(self.whole),
+            (Signal::FirstToken, true) => self.stream,
+            (Signal::FirstToken, false) => self.whole,
+            (Signal::Total, _) => self.whole.or(self.stream),
+        }
+    }
+
+    fn learn(&mut self, sample: &LatencySample, decay: Duration) {
+        let (now, took) = (sample.ended, sample.took);
+        let stream = sample.served.map_or(sample.first_token, |served| served.stream);
+        let own = match stream {
+            true => &mut self.stream,
+            false => &mut self.whole,
+        };
+        let lower_bound = sample.served.is_none();
+        let took = match own {
+            // A failure counts as no faster than what is usual, so that an upstream that fails at once draws no requests.
+            Some(average) if lower_bound => took.max(average.read(now, decay)),
+            _ => took,
+        };
+        if sample.failed || !lower_bound || own.is_some_and(|own| took > own.read(now, decay)) {
+            learn(own, took, now, decay);
+        }
+        let tokens = sample.completion.filter(|tokens| *tokens > 0);
+        if let Some(tokens) = tokens.and_then(|tokens| u32::try_from(tokens).ok()) {
+            learn(&mut self.per_token, took / tokens, now, decay);
+        }
+    }
+}
+
+fn learn(average: &mut Option<PeakEwma>, took: Duration, now: Time, decay: Duration) {
+    match average {
+        Some(average) => average.learn(took, now, decay),
+        None => *average = Some(PeakEwma::new(took, now)),
+    }
 }
 
 /// A ring.
@@ -59,8 +120,9 @@ impl Latest {
 }
 
 impl LatencyStats {
-    /// Adds a sample. Samples may come in another order than they were taken in.
-    pub fn learn(&mut self, sample: &LatencySample) {
+    /// Adds a sample. Samples may come in another order than they were taken in. `decay` is that of the averages.
+    pub fn learn(&mut self, sample: &LatencySample, decay: Duration) {
+        self.averages.learn(sample, decay);
         if let Some(served) = sample.served {
             let latest = if served.stream {
                 &mut self.streams
@@ -70,7 +132,7 @@ impl LatencyStats {
             latest.add(sample.took);
             self.served = self.served.max(Some(served.at));
         }
-        if sample.first_token {
+        if sample.first_token && !sample.failed {
             self.first_tokens.learn(sample.took);
         }
     }
@@ -82,6 +144,7 @@ impl LatencyStats {
             slowest_whole: self.wholes.slowest(),
             served: self.served,
             late_after: self.first_tokens.p95(),
+            averages: self.averages,
         }
     }
 }
@@ -97,6 +160,8 @@ pub struct LatencySnapshot {
     pub served: Option<Time>,
     /// After so long a first token is late: see [`FirstTokens::p95`].
     pub late_after: Option<Duration>,
+    /// Averages for those who choose by latency.
+    pub averages: Averages,
 }
 
 impl LatencySnapshot {
@@ -119,6 +184,8 @@ impl LatencySnapshot {
 mod tests {
     use super::*;
 
+    const DECAY: Duration = Duration::from_secs(10);
+
     fn served(stream: bool, took: u64, at: u64) -> LatencySample {
         LatencySample {
             took: Duration::from_millis(took),
@@ -127,6 +194,9 @@ mod tests {
                 at: Time::from_millis(at),
             }),
             first_token: stream,
+            ended: Time::from_millis(at),
+            failed: false,
+            completion: None,
         }
     }
 
@@ -135,11 +205,11 @@ mod tests {
         let mut stats = LatencyStats::default();
         assert_eq!(stats.snapshot().slowest(false), None);
         for (n, millis) in [9000, 10, 20, 0, 40, 30, 20, 10].into_iter().enumerate() {
-            stats.learn(&served(false, millis, n as u64));
+            stats.learn(&served(false, millis, n as u64), DECAY);
         }
         let slowest = stats.snapshot().slowest(false);
         assert_eq!(slowest, Some(Duration::from_secs(9)));
-        stats.learn(&served(false, 0, 8));
+        stats.learn(&served(false, 0, 8), DECAY);
         let slowest = stats.snapshot().slowest(false);
         assert_eq!(slowest, Some(Duration::from_millis(40)));
         let streams = stats.snapshot().slowest(true);
@@ -150,8 +220,8 @@ mod tests {
     fn it_is_known_whether_anybody_was_served_meanwhile() {
         let mut stats = LatencyStats::default();
         assert!(!stats.snapshot().served_since(Time::ZERO));
-        stats.learn(&served(true, 0, 5));
-        stats.learn(&served(true, 0, 3));
+        stats.learn(&served(true, 0, 5), DECAY);
+        stats.learn(&served(true, 0, 3), DECAY);
         assert!(stats.snapshot().served_since(Time::from_millis(5)));
         assert!(!stats.snapshot().served_since(Time::from_millis(6)));
     }
@@ -163,12 +233,42 @@ mod tests {
             served: None,
             ..served(true, 700, 0)
         };
-        (0..20).for_each(|_| stats.learn(&given_up));
+        (0..20).for_each(|_| stats.learn(&given_up), DECAY);
         let late_after = Some(Duration::from_millis(700));
-        let expected = LatencySnapshot {
-            late_after,
-            ..LatencySnapshot::default()
+        assert_eq!(stats.snapshot().late_after, late_after);
+        assert_eq!(stats.snapshot().served, None);
+    }
+
+    #[test]
+    fn streams_and_whole_answers_have_averages_of_their_own_and_failures_are_never_fast() {
+        let mut stats = LatencyStats::default();
+        stats.learn(&served(true, 200, 0), DECAY);
+        stats.learn(&served(false, 3000, 0), DECAY);
+        let read = |stats: &LatencyStats, stream| {
+            let averages = stats.snapshot().averages;
+            let average = averages.of(Signal::FirstToken, stream);
+            average.unwrap().read(Time::ZERO, DECAY).as_millis()
         };
-        assert_eq!(stats.snapshot(), expected);
+        assert_eq!((read(&stats, true), read(&stats, false)), (200, 3000));
+        let failed = |took| LatencySample {
+            served: None,
+            failed: true,
+            ..served(true, took, 0)
+        };
+        stats.learn(&failed(1), DECAY);
+        assert_eq!(read(&stats, true), 200, "an instant failure is not fast");
+        stats.learn(&failed(900), DECAY);
+        assert_eq!(read(&stats, true), 900);
+        let mut fresh = LatencyStats::default();
+        fresh.learn(&failed(5), DECAY);
+        assert!(fresh.snapshot().averages.stream.is_some());
+        assert_eq!(fresh.snapshot().late_after, None);
+        let tokens = LatencySample {
+            completion: Some(100),
+            ..served(false, 1000, 0)
+        };
+        stats.learn(&tokens, DECAY);
+        let per_token = stats.snapshot().averages.of(Signal::PerToken, false).unwrap();
+        assert_eq!(per_token.read(Time::ZERO, DECAY).as_millis(), 10);
     }
 }

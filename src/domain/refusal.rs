@@ -2,6 +2,7 @@
 //! No I/O, no clock, no logging.
 
 use super::time::Time;
+use super::unmet::Unmet;
 
 /// Why an attempt did not start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,6 +49,8 @@ pub enum Reason {
     Contended,
     /// The provider has no key at all, or was removed.
     NoKeys,
+    /// It is not for the request, whatever its health.
+    Unmet(Unmet),
 }
 
 impl Reason {
@@ -75,6 +78,7 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::Contended => "contended",
             Self::NoKeys => "no_keys",
+            Self::Unmet(unmet) => unmet.as_str(),
         }
     }
 
@@ -102,7 +106,8 @@ impl Reason {
             | Self::Tried
             | Self::Unsuitable
             | Self::TooLarge
-            | Self::NoKeys => false,
+            | Self::NoKeys
+            | Self::Unmet(_) => false,
         }
     }
 

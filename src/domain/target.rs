@@ -4,11 +4,15 @@
 //! are not stay trees. They are flattened for each request, once, so that all its attempts follow one order. No I/O,
 //! no clock, no logging.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::asked::Asked;
+use super::hash_map::HashMap;
 use super::ids::{ProviderName, Upstream};
-use super::policy::{Draw, MemberFacts, Policy};
+use super::policy::{Chance, Draw, Figure, Figures, MemberFacts, Needs, Policy};
+use super::session_affinity::{self, AffinityBy, AffinityPolicy, Seat};
+use super::unmet::Unmet;
+use super::when::When;
 
 /// A flattened target: each upstream once, where it first occurs depth first in the order of one request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,20 +23,100 @@ pub struct Chain {
     pub upstreams: Vec<Upstream>,
 }
 
+/// A chain in the order of one request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RankedChain {
+    /// The chain; what is ruled out comes last.
+    pub chain: Arc<Chain>,
+    /// By place in the chain: what is not for the request, and why.
+    pub ruled_out: Vec<(usize, Unmet)>,
+}
+
+impl RankedChain {
+    /// A chain with nothing ruled out.
+    pub fn whole(chain: Arc<Chain>) -> Self {
+        Self {
+            chain,
+            ruled_out: Vec::new(),
+        }
+    }
+}
+
+/// How one target ranked its members for one request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RankingStep {
+    /// The target.
+    pub target: Arc<str>,
+    /// Its policy, with the settings that differ from the default.
+    pub policy: String,
+    /// Whether the request's conversation decided instead.
+    pub affinity: bool,
+    /// Its members: those that are ranked in their order, then the others.
+    pub members: Vec<RankedMember>,
+}
+
+/// What became of one member.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RankedMember {
+    /// As configured.
+    pub name: Arc<str>,
+    /// Its tier.
+    pub priority: u32,
+    /// What it was ranked by.
+    pub figure: Option<Figure>,
+    /// Why it was left out.
+    pub unmet: Option<Unmet>,
+}
+
+/// A request that is to be ranked.
+pub struct Inquiry<'a> {
+    /// What it is like.
+    pub asked: &'a Asked<'a>,
+    /// What is known of upstreams.
+    pub figures: &'a dyn Figures,
+    /// Its random numbers.
+    pub draw: Draw<'a>,
+    /// Where the steps are told, if anybody wants to know.
+    pub steps: Option<&'a mut Vec<RankingStep>>,
+}
+
 /// One target and the policy that ranks its members.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Target {
+    /// Its name.
+    pub name: Arc<str>,
     /// How its members are ranked.
     pub policy: Policy,
+    /// How it keeps conversations together, if it does.
+    pub affinity: Option<AffinityPolicy>,
     /// Its members as configured.
     pub members: Vec<Member>,
 }
 
+impl Target {
+    /// By what conversations are known to it, or to the first target in it that keeps them together.
+    fn session_by(&self, forest: &[Self]) -> Option<AffinityBy> {
+        let own = self.affinity.map(|affinity| affinity.by);
+        own.or_else(|| {
+            let mut inside = self.members.iter().filter_map(|member| member.ranked);
+            inside.find_map(|at| forest.get(at)?.affinity.map(|affinity| affinity.by))
+        })
+    }
+}
+
 /// A member of a target.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Member {
+    /// As configured.
+    pub name: Arc<str>,
+    /// The hash of that.
+    pub hash: u64,
     /// The configured weight.
     pub weight: u32,
+    /// Its tier: all of a lower one are asked first.
+    pub priority: u32,
+    /// When it is asked at all.
+    pub when: Option<Arc<When>>,
     /// All of its upstreams, in configured order.
     pub chain: Arc<Chain>,
     /// Its place in the [`Forest`], when its own order depends on the request.
@@ -40,72 +124,243 @@ pub struct Member {
 }
 
 /// All targets whose order depends on the request. Members precede the targets that contain them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Forest {
     targets: Vec<Target>,
 }
 
 impl Forest {
     /// Adds a target, and returns its place; `None` when its order is always that of the configuration.
-    pub fn add(&mut self, target: Target) -> Option<usize> {
-        let is_fixed = target.policy.is_fixed();
-        if is_fixed && target.members.iter().all(|member| member.ranked.is_none()) {
+    pub fn add(&mut self, mut target: Target) -> Option<usize> {
+        let is_fixed = target.policy.is_fixed() && target.affinity.is_none();
+        let plain = |member: &Member| member.ranked.is_none() && member.when.is_none();
+        if is_fixed && target.members.iter().all(plain) {
             return None;
         }
+        target.members.sort_by_key(|member| member.priority);
         self.targets.push(target);
         Some(self.targets.len() - 1)
     }
 
-    /// The upstreams of target `root` in the order for one request: depth first, each upstream where it first occurs.
-    /// `in_flight` says how many requests are under way at a provider.
+    /// By what conversations are known to the target at that place.
+    pub fn session_by(&self, root: usize) -> Option<AffinityBy> {
+        self.targets.get(root)?.session_by(&self.targets)
+    }
+
+    /// All of them.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The upstreams of target `root` in the order for one request: depth first, each upstream where it first occurs; last
+    /// those that are only in members that were left out.
     ///
     /// The walk keeps its own stack and looks into each target once: neither depth nor shared members make it dear.
     pub fn order(
         &self,
         root: usize,
-        in_flight: &dyn Fn(&ProviderName) -> u32,
-        draw: Draw<'_>,
-    ) -> Vec<Upstream> {
+        inquiry: &mut Inquiry<'_>,
+    ) -> (Vec<Upstream>, Vec<(usize, Unmet)>) {
         let mut upstreams = Vec::new();
-        let mut seen = HashSet::new();
-        let mut entered = HashSet::new();
+        let mut seen: HashMap<&Upstream, ()> = HashMap::default();
+        let mut entered: HashMap<usize, ()> = HashMap::default();
         let mut stack: Vec<&Member> = Vec::new();
+        let mut out: Vec<(&Member, Unmet)> = Vec::new();
         let mut next = Some(root);
         loop {
-            let entering = next.take().filter(|at| entered.insert(*at));
-            if let Some(target) = entering.and_then(|at| self.targets.get(at)) {
-                stack.extend(target.last_first(in_flight, draw));
+            let entering = next.take().filter(|at| entered.insert(*at, ()).is_none());
+            if let Some((at, target)) = entering.and_then(|at| Some((at, self.targets.get(at)?))) {
+                let order = target.ranked(at, inquiry, &mut out);
+                let members = order.into_iter().rev();
+                stack.extend(members.filter_map(|place| target.members.get(place)));
             }
             let Some(member) = stack.pop() else {
-                return upstreams;
+                break;
             };
             next = member.ranked;
             if next.is_none() {
                 let all = member.chain.upstreams.iter();
-                upstreams.extend(all.filter(|upstream| seen.insert(*upstream)).cloned());
+                let new = all.filter(|upstream| seen.insert(upstream, ()).is_none());
+                upstreams.extend(new.cloned());
             }
         }
+        let mut ruled_out = Vec::new();
+        for (member, unmet) in out {
+            for upstream in &member.chain.upstreams {
+                if seen.insert(upstream, ()).is_none() {
+                    ruled_out.push((upstreams.len(), unmet));
+                    upstreams.push(upstream.clone());
+                }
+            }
+        }
+        (upstreams, ruled_out)
     }
 }
 
 impl Target {
-    /// Its members as ranked for one request, the one to be asked first at the end.
-    fn last_first(
+    /// The places of its members as ranked for one request; what is left out goes to `out`. `at` is its own place.
+    fn ranked<'a>(
+        &'a self,
+        at: usize,
+        inquiry: &mut Inquiry<'_>,
+        out: &mut Vec<(&'a Member, Unmet)>,
+    ) -> Vec<usize> {
+        let facts = self.members.iter();
+        let facts = facts.map(|member| member.facts(self.policy.needs(), inquiry));
+        let facts: Vec<MemberFacts> = facts.collect();
+        let mut tiers: Vec<Vec<usize>> = Vec::with_capacity(1);
+        let mut left_out = Vec::new();
+        let mut last = None;
+        for (place, (member, facts)) in self.members.iter().zip(&facts).enumerate() {
+            let unmet = member.unmet(inquiry).or_else(|| self.policy.excludes(facts));
+            match unmet {
+                Some(unmet) => left_out.push((place, unmet)),
+                None if last == Some(member.priority) => {
+                    tiers.last_mut().into_iter().for_each(|tier| tier.push(place));
+                }
+                None => {
+                    last = Some(member.priority);
+                    tiers.push(vec![place]);
+                }
+            }
+        }
+        let session = inquiry.asked.session.zip(self.affinity);
+        let turn = inquiry.figures.turn(at);
+        let mut order = Vec::with_capacity(self.members.len());
+        for tier in &tiers {
+            let places = match session {
+                Some((session, affinity)) => {
+                    let seats = tier.iter().filter_map(|place| self.members.get(*place));
+                    let seats = seats.map(|member| member.seat(inquiry.figures));
+                    let session = session ^ session_affinity::hash(self.name.as_bytes());
+                    session_affinity::order(session, &seats.collect::<Vec<_>>(), affinity.bound)
+                }
+                None => {
+                    let mut chance = Chance {
+                        turn,
+                        draw: &mut *inquiry.draw,
+                    };
+                    let all = tier.iter().filter_map(|place| facts.get(*place).copied());
+                    self.policy.rank(&all.collect::<Vec<_>>(), &mut chance)
+                }
+            };
+            order.extend(places.into_iter().filter_map(|at| tier.get(at).copied()));
+        }
+        if let Some(steps) = &mut inquiry.steps {
+            steps.push(self.step(&order, &left_out, &facts, session.is_some()));
+        }
+        let members = left_out.into_iter();
+        out.extend(members.filter_map(|(place, unmet)| Some((self.members.get(place)?, unmet))));
+        order
+    }
+
+    fn step(
         &self,
-        in_flight: &dyn Fn(&ProviderName) -> u32,
-        draw: Draw<'_>,
-    ) -> impl Iterator<Item = &Member> {
-        let facts = self.members.iter().map(|member| MemberFacts {
-            weight: member.weight,
-            in_flight: member.providers().map(in_flight).sum(),
-        });
-        let order = self.policy.rank(&facts.collect::<Vec<_>>(), draw);
-        let ranked = order.into_iter().rev();
-        ranked.filter_map(|place| self.members.get(place))
+        order: &[usize],
+        left_out: &[(usize, Unmet)],
+        facts: &[MemberFacts],
+        affinity: bool,
+    ) -> RankingStep {
+        let told = |place: usize, unmet| {
+            let member = self.members.get(place)?;
+            Some(RankedMember {
+                name: Arc::clone(&member.name),
+                priority: member.priority,
+                figure: facts.get(place).and_then(|facts| self.policy.figure(facts)),
+                unmet,
+            })
+        };
+        let ranked = order.iter().filter_map(|place| told(*place, None));
+        let out = left_out.iter();
+        let out = out.filter_map(|(place, unmet)| told(*place, Some(*unmet)));
+        RankingStep {
+            target: Arc::clone(&self.name),
+            policy: self.policy.to_string(),
+            affinity,
+            members: ranked.chain(out).collect(),
+        }
     }
 }
 
 impl Member {
+    /// Why it is not for the request: a condition, or each of its upstreams lacks something.
+    fn unmet(&self, inquiry: &Inquiry<'_>) -> Option<Unmet> {
+        if let Some(unmet) = self.when.as_ref().and_then(|when| when.unmet(inquiry.asked)) {
+            return Some(unmet);
+        }
+        let mut first = None;
+        for upstream in &self.chain.upstreams {
+            let lacks = inquiry.figures.lacks(upstream)?;
+            first = first.or(Some(lacks));
+        }
+        first
+    }
+
+    fn facts(&self, needs: Needs<'_>, inquiry: &Inquiry<'_>) -> MemberFacts {
+        let figures = inquiry.figures;
+        let mut facts = MemberFacts {
+            weight: self.weight,
+            ..MemberFacts::default()
+        };
+        // What cannot serve the request does not speak for those that can.
+        let able = || {
+            let all = self.chain.upstreams.iter();
+            all.filter(|upstream| figures.lacks(upstream).is_none())
+        };
+        match needs {
+            Needs::Nothing => {}
+            Needs::InFlight => facts.in_flight = self.in_flight(figures),
+            Needs::Cost => {
+                let known = able().filter_map(|upstream| figures.cost(upstream));
+                facts.cost = known.min();
+            }
+            Needs::Load(latency) => {
+                let loads = able().map(|upstream| {
+                    let took = figures.latency(upstream, latency.signal);
+                    latency.load(took, figures.pending(upstream))
+                });
+                facts.load = loads.reduce(f64::min).unwrap_or(f64::INFINITY);
+            }
+            Needs::Used => {
+                let shares = able().map(|upstream| figures.used(upstream).unwrap_or(0.0));
+                facts.used = shares.reduce(f64::min);
+                facts.in_flight = self.in_flight(figures);
+            }
+            Needs::Score(score) => {
+                let scores = able().map(|upstream| {
+                    let window = figures.context_window(upstream);
+                    let base = figures.base_priority(&upstream.provider);
+                    score.of(&upstream.model, window, base)
+                });
+                facts.score = scores.reduce(f64::max).unwrap_or(0.0);
+            }
+        }
+        facts
+    }
+
+    fn seat(&self, figures: &dyn Figures) -> Seat {
+        Seat {
+            name: self.hash,
+            weight: self.weight,
+            load: self.pending(figures),
+        }
+    }
+
+    /// Requests of ranked targets on their way to its upstreams.
+    fn pending(&self, figures: &dyn Figures) -> u32 {
+        let all = self.chain.upstreams.iter();
+        let all = all.map(|upstream| figures.pending(upstream));
+        all.fold(0, u32::saturating_add)
+    }
+
+    /// Requests in flight at its providers. What was ranked a moment ago counts too, though no key has been leased for it
+    /// yet.
+    fn in_flight(&self, figures: &dyn Figures) -> u32 {
+        let at_providers = self.providers().map(|provider| figures.in_flight(provider));
+        let at_providers = at_providers.fold(0, u32::saturating_add);
+        at_providers.max(self.pending(figures))
+    }
+
     /// The providers of its upstreams, each once.
     fn providers(&self) -> impl Iterator<Item = &ProviderName> {
         let all = self.chain.upstreams.iter().enumerate();
@@ -116,3 +371,8 @@ impl Member {
         .map(|(_, upstream)| &upstream.provider)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fixed;
+#[cfg(test)]
+mod tests;

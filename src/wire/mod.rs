@@ -30,6 +30,7 @@ pub mod key_forms;
 pub mod mask;
 pub mod model_entry;
 pub mod multipart;
+pub mod needs;
 pub mod ollama;
 pub mod openai;
 pub mod origin;

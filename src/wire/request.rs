@@ -13,6 +13,7 @@ use crate::wire::json::{self, List, Text};
 
 mod detours;
 mod fields;
+mod opening;
 mod route;
 mod size;
 

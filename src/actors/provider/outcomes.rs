@@ -37,7 +37,7 @@ impl ProviderActor {
                 .insert(model.clone(), LatencyStats::default());
         }
         if let Some(stats) = core.latencies.get_mut(model) {
-            stats.learn(&sample);
+            stats.learn(&sample, self.status.latency.decay());
             self.status.latency.publish(model, &stats.snapshot());
         }
     }

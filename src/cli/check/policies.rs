@@ -65,7 +65,7 @@ pub(super) fn ranking(config: &Config, target: &str) -> String {
     if entry.policy.is_usual() {
         return String::new();
     }
-    let name = entry.policy.name();
+    let name = entry.policy.to_string();
     if !entry.policy.takes_weights() {
         return format!("  ({name})");
     }
@@ -81,7 +81,7 @@ pub(super) fn add_ranking(to: &mut Value, config: &Config, target: &str) {
     };
     let members = entry.upstreams.iter();
     let members = members.map(|member| json!({"name": member.name, "weight": member.weight}));
-    to["policy"] = json!(entry.policy.name());
+    to["policy"] = json!(entry.policy.to_string());
     to["members"] = members.collect();
 }
 

@@ -1,7 +1,8 @@
 //! Which answer a request gets that no upstream served: an upstream's own, or one code for all that was tried and
 //! declined.
 //!
-//! What the caller can do about it decides. The first rule that holds:
+//! Upstreams that are not for the request at all have no say, unless there is no other: then that is the answer, with the
+//! reason of each. Of the others, what the caller can do about it decides. The first rule that holds:
 //! 1. All upstreams say that this request is not for them: the last own answer that tells what is lacking goes back, for
 //!    no error of ours says more. But where it is too long for one and too large for the limit of another, that is said of both.
 //! 2. It is too long for some, and all others refuse it for reasons that are known. If one of these has room again soon,
@@ -44,6 +45,10 @@ impl Slot {
         self.closed == Some(Reason::TooLarge) || self.last == Some(Class::ContextOverflow)
     }
 
+    pub(super) fn is_ruled_out(&self) -> bool {
+        matches!(self.closed, Some(Reason::Unmet(_)))
+    }
+
     fn is_limited(&self) -> bool {
         self.last == Some(Class::TooLargeForLimit)
     }
@@ -73,8 +78,13 @@ impl Attempts {
         if self.only_key.is_some() && !self.slots.iter().any(failed) {
             return ErrorCode::StateUnavailable;
         }
+        let slots = self.slots.iter().enumerate();
+        let slots = slots.filter(|(_, slot)| !slot.is_ruled_out());
+        if slots.clone().next().is_none() && !self.slots.is_empty() {
+            return ErrorCode::NoUpstreamMatches;
+        }
         // How it ended at each upstream.
-        let endings = self.slots.iter().enumerate().map(|(index, slot)| {
+        let endings = slots.map(|(index, slot)| {
             let said = declined.iter().find(|(of, _)| *of == index);
             self.ending(slot, said.map(|(_, refusal)| *refusal), now)
         });

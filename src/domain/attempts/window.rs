@@ -57,7 +57,7 @@ impl Attempts {
         self.tokens = tokens;
         for slot in &mut self.slots {
             let window = slot.candidate.context_window;
-            if window.is_some_and(|window| tokens > window) {
+            if window.is_some_and(|window| tokens > window) && !slot.is_ruled_out() {
                 slot.closed = Some(Reason::TooLarge);
             }
         }

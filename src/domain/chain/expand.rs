@@ -4,9 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Chain, ChainError, Listed, ProviderEntry, ResolveError, Targets, VirtualEntry};
+use super::{
+    Chain, ChainError, Listed, MemberEntry, ProviderEntry, ResolveError, Targets, VirtualEntry,
+};
 use crate::domain::ids::Upstream;
 use crate::domain::near::near;
+use crate::domain::session_affinity;
 use crate::domain::target::{Member, Target};
 
 /// Duplicate and clashing names, each once.
@@ -72,10 +75,14 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Takes in what its member of that weight means.
-    fn extend(&mut self, weight: u32, chain: &Arc<Chain>, ranked: Option<usize>) {
+    /// Takes in what its member means.
+    fn extend(&mut self, member: &MemberEntry, chain: &Arc<Chain>, ranked: Option<usize>) {
         self.members.push(Member {
-            weight,
+            name: Arc::from(member.name.as_str()),
+            hash: session_affinity::hash(member.name.as_bytes()),
+            weight: member.weight,
+            priority: member.priority,
+            when: member.when.clone(),
             chain: Arc::clone(chain),
             ranked,
         });
@@ -151,11 +158,11 @@ fn walk<'a>(
             continue;
         };
         frame.next += 1;
-        let (upstream, weight) = (&member.name, member.weight);
+        let upstream = &member.name;
         // A member that is no virtual provider: what the providers mean by it.
         let Some(child) = entries.get(upstream.as_str()) else {
             match targets.named(upstream) {
-                Ok(chain) => frame.extend(weight, &chain, None),
+                Ok(chain) => frame.extend(member, &chain, None),
                 Err(error) => {
                     frame.broken = true;
                     errors.push(unknown(frame.entry, upstream, &error, targets, entries));
@@ -165,7 +172,7 @@ fn walk<'a>(
             continue;
         };
         match states.get(child.name.as_str()) {
-            Some(ExpansionState::Done(chain, ranked)) => frame.extend(weight, chain, *ranked),
+            Some(ExpansionState::Done(chain, ranked)) => frame.extend(member, chain, *ranked),
             Some(ExpansionState::Broken) => frame.broken = true,
             // It contains itself: the path of the cycle is on the stack.
             Some(ExpansionState::Open) => {
@@ -210,7 +217,9 @@ fn finish<'a>(
         upstreams: frame.upstreams,
     };
     let ranked = targets.forest.add(Target {
-        policy: frame.entry.policy,
+        name: Arc::clone(&chain.target),
+        policy: frame.entry.policy.prepared(&chain.upstreams),
+        affinity: frame.entry.affinity,
         members: frame.members,
     });
     (name, ExpansionState::Done(Arc::new(chain), ranked))

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::asked::Asked;
+use crate::domain::target::fixed::Fixed;
 
 fn provider(name: &str, model: Option<&str>, models: &[&str]) -> ProviderEntry {
     ProviderEntry {
@@ -290,12 +292,13 @@ proptest! {
 /// A virtual provider with a policy and weights.
 fn ranked(name: &str, policy: &str, upstreams: &[(&str, u32)]) -> VirtualEntry {
     let upstreams = upstreams.iter().map(|(name, weight)| MemberEntry {
-        name: (*name).to_owned(),
         weight: *weight,
+        ..MemberEntry::from(*name)
     });
     VirtualEntry {
         name: name.to_owned(),
         policy: Policy::all().find(|it| it.name() == policy).unwrap(),
+        affinity: None,
         upstreams: upstreams.collect(),
     }
 }
@@ -303,8 +306,16 @@ fn ranked(name: &str, policy: &str, upstreams: &[(&str, u32)]) -> VirtualEntry {
 /// The order of `name` for one request.
 fn order(targets: &Targets, name: &str, draw: f64) -> Vec<String> {
     let chain = targets.resolve(Some(name)).unwrap();
-    let busy = |provider: &ProviderName| u32::from(provider.as_str() == "groq");
-    shown(&targets.ranked(chain, &busy, &mut || draw))
+    let mut inquiry = Inquiry {
+        asked: &Asked::default(),
+        figures: &Fixed {
+            in_flight: vec![("groq", 1)],
+            ..Fixed::default()
+        },
+        draw: &mut || draw,
+        steps: None,
+    };
+    shown(&targets.ranked(chain, &mut inquiry).chain)
 }
 
 #[test]
@@ -342,8 +353,14 @@ fn a_target_that_is_always_walked_as_configured_is_not_ranked_for_each_request()
     let virtuals = [chain("v", &["groq", "pool"]), chain("w", &["v", "local:x"])];
     let targets = Targets::build(&three(), &virtuals, None).unwrap();
     let chain = targets.resolve(Some("w")).unwrap();
-    let same = targets.ranked(Arc::clone(&chain), &|_| 0, &mut || 0.0);
-    assert!(Arc::ptr_eq(&chain, &same));
+    let mut inquiry = Inquiry {
+        asked: &Asked::default(),
+        figures: &Fixed::default(),
+        draw: &mut || 0.0,
+        steps: None,
+    };
+    let same = targets.ranked(Arc::clone(&chain), &mut inquiry);
+    assert!(Arc::ptr_eq(&chain, &same.chain));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `ordered`: as configured, best first.
 
-use super::routing::{Draw, MemberFacts, RoutingPolicy};
+use super::routing::{Chance, MemberFacts, RoutingPolicy};
 
 pub(super) struct Ordered;
 
@@ -13,7 +13,7 @@ impl RoutingPolicy for Ordered {
         true
     }
 
-    fn rank(&self, members: &[MemberFacts], _: Draw<'_>) -> Vec<usize> {
+    fn rank(&self, members: &[MemberFacts], _: &mut Chance<'_>) -> Vec<usize> {
         (0..members.len()).collect()
     }
 }

@@ -1,21 +1,134 @@
 //! What a routing policy is, and what it ranks by.
 
-/// What a policy knows of one member of a target, for one request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+use std::time::Duration;
+
+use super::latency::Latency;
+use super::score::Score;
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::money::Pico;
+use crate::domain::unmet::Unmet;
+
+/// What a policy knows of one member of a target, for one request. Only what the policy [needs](RoutingPolicy::needs) is
+/// filled in. Of a member that is a target itself it is that of its best upstream, but for the requests in flight, which
+/// are added.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct MemberFacts {
     /// Its configured share; 1 unless something else was written.
     pub weight: u32,
-    /// Requests in flight at its providers, as published.
+    /// Requests in flight at its providers.
     pub in_flight: u32,
+    /// What this request is expected to cost there; `None`: unknown.
+    pub cost: Option<Pico>,
+    /// The load by its latency: seconds, times the requests that wait for it.
+    pub load: f64,
+    /// The used share of its tightest limit, 0 to 1 and above; `None`: no limit is known.
+    pub used: Option<f64>,
+    /// Its score.
+    pub score: f64,
+}
+
+/// What a policy needs to know of members besides their weights.
+#[derive(Clone, Copy, Debug)]
+pub enum Needs<'a> {
+    /// Nothing.
+    Nothing,
+    /// Requests in flight.
+    InFlight,
+    /// What the request is expected to cost.
+    Cost,
+    /// The load by latency, as this policy counts it.
+    Load(&'a Latency),
+    /// The used share of limits, and the requests in flight for ties.
+    Used,
+    /// The score by these settings.
+    Score(&'a Score),
+}
+
+/// What is measured of an upstream's answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Signal {
+    /// The time until a stream's first token; of whole answers the whole time.
+    #[default]
+    FirstToken,
+    /// The time per token of the answer.
+    PerToken,
+    /// The time until the answer's end.
+    Total,
+}
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::FirstToken, Self::PerToken, Self::Total];
+
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstToken => "first_token",
+            Self::PerToken => "per_token",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// What is known of upstreams at the moment of a request, for that request.
+pub trait Figures {
+    /// Requests in flight at a provider.
+    fn in_flight(&self, provider: &ProviderName) -> u32;
+    /// Requests that were ranked to go to this upstream first, or went there, and have not ended.
+    fn pending(&self, upstream: &Upstream) -> u32;
+    /// What the request is expected to cost there.
+    fn cost(&self, upstream: &Upstream) -> Option<Pico>;
+    /// How long its answers took of late, as a peak-sensitive average that has decayed until now.
+    fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration>;
+    /// The used share of its tightest limit.
+    fn used(&self, upstream: &Upstream) -> Option<f64>;
+    /// Tokens that its context window holds.
+    fn context_window(&self, upstream: &Upstream) -> Option<u64>;
+    /// The factor of its provider's scores.
+    fn base_priority(&self, provider: &ProviderName) -> f64;
+    /// Why it cannot serve the request, whatever its health.
+    fn lacks(&self, upstream: &Upstream) -> Option<Unmet>;
+    /// The turn of the target at that place of the forest: one more for each request.
+    fn turn(&self, target: usize) -> u64;
 }
 
 /// A source of random numbers, uniform in 0..1.
 pub type Draw<'a> = &'a mut dyn FnMut() -> f64;
 
+/// What of a ranking is not a fact.
+pub struct Chance<'a> {
+    /// The target's turn.
+    pub turn: u64,
+    /// Random numbers.
+    pub draw: Draw<'a>,
+}
+
+/// The number that a policy ranks a member by.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Figure {
+    /// Its weight.
+    Weight(u32),
+    /// What the request is expected to cost.
+    Cost(Option<Pico>),
+    /// Its load, in seconds.
+    Load(f64),
+    /// Requests in flight for each unit of its weight.
+    InFlight(f64),
+    /// The used share of its tightest limit.
+    Used(Option<f64>),
+    /// Its score.
+    Score(f64),
+}
+
 /// One way to rank the members of a target.
-pub trait RoutingPolicy: Sync {
+pub trait RoutingPolicy: Send + Sync {
     /// The name used in the configuration.
     fn name(&self) -> &'static str;
+
+    /// The settings that differ from the default, as the configuration writes them; empty when none does.
+    fn settings(&self) -> String {
+        String::new()
+    }
 
     /// Whether the order is always that of the configuration. Such targets are flattened once and never ranked.
     fn is_fixed(&self) -> bool {
@@ -27,6 +140,43 @@ pub trait RoutingPolicy: Sync {
         false
     }
 
+    /// What it needs to know of members.
+    fn needs(&self) -> Needs<'_> {
+        Needs::Nothing
+    }
+
+    /// Why it leaves a member out.
+    fn excludes(&self, _member: &MemberFacts) -> Option<Unmet> {
+        None
+    }
+
+    /// What it ranks the member by; `None` where that is no number.
+    fn figure(&self, _member: &MemberFacts) -> Option<Figure> {
+        None
+    }
+
     /// The places of all members in the order in which they are to be asked.
-    fn rank(&self, members: &[MemberFacts], draw: Draw<'_>) -> Vec<usize>;
+    fn rank(&self, members: &[MemberFacts], chance: &mut Chance<'_>) -> Vec<usize>;
+}
+
+/// The places of `count` members, ordered by a key; those of equal keys as configured.
+pub(super) fn sorted<K>(
+    count: usize,
+    key: impl Fn(usize) -> K,
+    compare: impl Fn(&K, &K) -> std::cmp::Ordering,
+) -> Vec<usize> {
+    let mut keyed: Vec<(K, usize)> = (0..count).map(|place| (key(place), place)).collect();
+    keyed.sort_by(|(one, _), (other, _)| compare(one, other));
+    keyed.into_iter().map(|(_, place)| place).collect()
+}
+
+/// An exponential variate for members drawn by weight: see [`weighted`](super::weighted).
+pub(super) fn arrival(weight: f64, draw: f64) -> f64 {
+    // 1 - u is above 0, so its logarithm is finite.
+    -(1.0 - draw).ln() / weight
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+pub(super) fn number(count: u64) -> f64 {
+    count as f64
 }

@@ -11,6 +11,9 @@ fn sample(bench: &Bench, stream: bool, millis: u64) -> LatencySample {
             at: bench.clock.now(),
         }),
         first_token: stream,
+        ended: bench.clock.now(),
+        failed: false,
+        completion: None,
     }
 }
 

@@ -1,0 +1,277 @@
+//! How a virtual provider ranks its upstreams: its policy with settings, and how it keeps conversations together.
+
+use config::ValueKind;
+
+use super::describe::{Describe, Shape};
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::values::{Amount, Fraction, PositiveSpan, Span, choice};
+use crate::domain::policy::{
+    Cost, Latency, ParamsUnit, Policy, Score, ScoreWeights, Signal, Unpriced, Weighted, WeightedBy,
+};
+use crate::domain::session_affinity::{AffinityBy, AffinityPolicy};
+
+/// A key whose value is one of the words of `$type::ALL`.
+macro_rules! words {
+    ($($type:ty),*) => {$(
+        impl FromNode for $type {
+            fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+                choice(node, &Self::ALL.map(|one| (one.as_str(), one)), report)
+            }
+        }
+
+        impl Describe for $type {
+            fn shape() -> Shape {
+                Shape::choice(Self::ALL.map(Self::as_str))
+            }
+        }
+    )*};
+}
+
+words!(WeightedBy, Unpriced, Signal, ParamsUnit, AffinityBy);
+
+/// The name of a policy.
+pub(super) struct PolicyKind(Policy);
+
+impl FromNode for PolicyKind {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let all: Vec<Policy> = Policy::all().collect();
+        let names = all.iter().enumerate();
+        let names: Vec<_> = names.map(|(at, policy)| (policy.name(), at)).collect();
+        let at = choice(node, &names, report)?;
+        all.into_iter().nth(at).map(Self)
+    }
+}
+
+impl Describe for PolicyKind {
+    fn shape() -> Shape {
+        Shape::choice(Policy::all().map(|policy| policy.name()))
+    }
+}
+
+section! {
+    /// `llm.virtual[].policy`
+    PolicyTable {
+        /// The policy. The other keys are settings of one policy each.
+        kind: PolicyKind = required,
+        /// `weighted`: whether the weights are the configured ones (`weight`), or one divided by the square of what the
+        /// request is expected to cost (`inverse_square_price`). Default `weight`.
+        by: WeightedBy,
+        /// `cost`: prices that differ by no more than this part count as equal, default 0.01; `latency`: the same for loads,
+        /// default 0.1.
+        band: Fraction,
+        /// `cost`: whether upstreams without a price come `last`, or are left out (`exclude`). Default `last`.
+        unpriced: Unpriced,
+        /// `latency`: what is measured: `first_token` (of whole answers the whole time), `per_token` or `total`. Default
+        /// `first_token`.
+        signal: Signal,
+        /// `latency`: in this time a latency loses all but 37 % of its weight; of several policies over one upstream the
+        /// shortest counts. Default `10s`.
+        decay: PositiveSpan,
+        /// `latency`: what an upstream counts as that has not answered yet, while requests wait for it. Default `1s`.
+        start: Span,
+        /// `score`: what each part of a score counts.
+        weights: WeightsTable,
+        /// `score`: whether `m` in a model's name is a thousandth of `b` (`corrected`), or counts as much (`seed`). Default
+        /// `corrected`.
+        params_unit: ParamsUnit,
+        /// `score`: a file with a map of names and scores from 0 to 1 in JSON, relative to this file.
+        leaderboard: String,
+        /// `score`: a file with groups of patterns and the points that models get whose names fit, in YAML, relative to
+        /// this file.
+        adjustments: String,
+    }
+}
+
+section! {
+    /// `llm.virtual[].policy.weights`
+    WeightsTable {
+        /// For a place on the leaderboard, 0 to 1. Default 100.
+        leaderboard: Amount,
+        /// For each billion of parameters. Default: 100 divided by 405.
+        params: Amount,
+        /// For each token of the context window. Default 0.00005.
+        context: Amount,
+        /// For each point of adjustments. Default 2.
+        adjustment: Amount,
+    }
+}
+
+/// `llm.virtual[].policy`: a word, or a section.
+pub(super) struct PolicyForm {
+    /// All but what is in files.
+    pub policy: Policy,
+    /// The file of a leaderboard, and that of adjustments.
+    pub files: Option<ScoreFiles>,
+}
+
+/// What a score takes from files.
+pub(super) struct ScoreFiles {
+    pub score: Score,
+    pub leaderboard: Option<String>,
+    pub adjustments: Option<String>,
+}
+
+impl FromNode for PolicyForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        if !matches!(node.value.kind, ValueKind::Table(_)) {
+            let PolicyKind(policy) = PolicyKind::read(node, report)?;
+            return Some(Self {
+                policy,
+                files: None,
+            });
+        }
+        let before = report.problems.len();
+        let table = PolicyTable::read(node, report)?;
+        let Some(PolicyKind(policy)) = &table.kind else {
+            // A wrong name has been reported already.
+            return match report.problems.len() > before {
+                true => None,
+                false => node.reject("needs a kind", "write {kind: latency, decay: 10s}", report),
+            };
+        };
+        for (key, kinds, is_there) in table.keys() {
+            if is_there && !kinds.contains(&policy.name()) {
+                let message = format!("policy {} has no `{key}`", policy.name());
+                let suggestion = format!("it belongs to {}", kinds.join(" and "));
+                node.reject::<()>(message, &suggestion, report);
+            }
+        }
+        Some(table.policy())
+    }
+}
+
+impl PolicyTable {
+    /// Each key but `kind`, the policies that it belongs to, and whether it is there.
+    fn keys(&self) -> [(&'static str, &'static [&'static str], bool); 10] {
+        [
+            ("by", &["weighted"], self.by.is_some()),
+            ("band", &["cost", "latency"], self.band.is_some()),
+            ("unpriced", &["cost"], self.unpriced.is_some()),
+            ("signal", &["latency"], self.signal.is_some()),
+            ("decay", &["latency"], self.decay.is_some()),
+            ("start", &["latency"], self.start.is_some()),
+            ("weights", &["score"], self.weights.is_some()),
+            ("params_unit", &["score"], self.params_unit.is_some()),
+            ("leaderboard", &["score"], self.leaderboard.is_some()),
+            ("adjustments", &["score"], self.adjustments.is_some()),
+        ]
+    }
+
+    fn policy(self) -> PolicyForm {
+        let kind = self.kind.map(|PolicyKind(policy)| policy);
+        let kind = kind.unwrap_or_default();
+        let mut files = None;
+        let policy = match kind.name() {
+            "weighted" => Policy::new(Weighted {
+                by: self.by.unwrap_or_default(),
+            }),
+            "cost" => {
+                let usual = Cost::default();
+                Policy::new(Cost {
+                    band: self.band.map_or(usual.band, millionths),
+                    unpriced: self.unpriced.unwrap_or_default(),
+                })
+            }
+            "latency" => {
+                let usual = Latency::default();
+                Policy::new(Latency {
+                    signal: self.signal.unwrap_or_default(),
+                    decay: self.decay.map_or(usual.decay, |PositiveSpan(span)| span),
+                    start: self.start.map_or(usual.start, |Span(span)| span),
+                    band: self.band.map_or(usual.band, millionths),
+                })
+            }
+            "score" => {
+                let score = Score {
+                    weights: self.weights.map(weights).unwrap_or_default(),
+                    unit: self.params_unit.unwrap_or_default(),
+                    ..Score::default()
+                };
+                files = Some(ScoreFiles {
+                    score: score.clone(),
+                    leaderboard: self.leaderboard,
+                    adjustments: self.adjustments,
+                });
+                Policy::new(score)
+            }
+            _ => kind,
+        };
+        PolicyForm { policy, files }
+    }
+}
+
+fn weights(raw: WeightsTable) -> ScoreWeights {
+    let usual = ScoreWeights::default();
+    let or = |typed: Option<Amount>, usual| typed.map_or(usual, |Amount(amount)| amount);
+    ScoreWeights {
+        leaderboard: or(raw.leaderboard, usual.leaderboard),
+        params: or(raw.params, usual.params),
+        context: or(raw.context, usual.context),
+        adjustment: or(raw.adjustment, usual.adjustment),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share is 0 to 1"
+)]
+fn millionths(Fraction(share): Fraction) -> u32 {
+    (share * 1e6).round() as u32
+}
+
+impl Describe for PolicyForm {
+    fn shape() -> Shape {
+        PolicyKind::shape().or(PolicyTable::shape())
+    }
+}
+
+section! {
+    /// `llm.virtual[].affinity`
+    AffinityTable {
+        /// By what a conversation is known: `auto` (`x-pointsman-affinity`, `session_id`, `prompt_cache_key`,
+        /// `x-session-id`, `x-grok-conv-id`, else the beginning of its prompt), `header` (such headers alone) or `user` (the
+        /// user that the request names, else its client). Default `auto`.
+        by: AffinityBy,
+        /// How many times its share of the requests in flight an upstream takes before the next one has to; at least 1.
+        /// Default 1.25.
+        bound: Amount,
+    }
+}
+
+/// `llm.virtual[].affinity`: `off`, by what alone, or a section.
+pub(super) struct AffinityForm(pub Option<AffinityPolicy>);
+
+const OFF: &str = "off";
+
+impl FromNode for AffinityForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let usual = AffinityPolicy::default();
+        if !matches!(node.value.kind, ValueKind::Table(_)) {
+            if node.value.kind == ValueKind::Boolean(false) {
+                return Some(Self(None));
+            }
+            let mut words = vec![(OFF, None)];
+            words.extend(AffinityBy::ALL.map(|by| (by.as_str(), Some(by))));
+            let by = choice(node, &words, report)?;
+            return Some(Self(by.map(|by| AffinityPolicy { by, ..usual })));
+        }
+        let table = AffinityTable::read(node, report)?;
+        let bound = table.bound.map_or(usual.bound, |Amount(bound)| bound);
+        if bound < 1.0 {
+            let suggestion = "write 1.25 to allow a quarter more than its share";
+            return node.reject("bound is below 1", suggestion, report);
+        }
+        Some(Self(Some(AffinityPolicy {
+            by: table.by.unwrap_or_default(),
+            bound,
+        })))
+    }
+}
+
+impl Describe for AffinityForm {
+    fn shape() -> Shape {
+        let words = [OFF].into_iter().chain(AffinityBy::ALL.map(AffinityBy::as_str));
+        Shape::choice(words).or(AffinityTable::shape())
+    }
+}

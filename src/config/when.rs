@@ -1,0 +1,257 @@
+//! When a member of a virtual provider is asked, as typed and as meant.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::describe::{Describe, Shape};
+use super::read::{ConfigNode, FromNode, Report, section};
+use super::values::{Names, Texts};
+use crate::domain::unmet::{Feature, Features};
+use crate::domain::when::{Calendar, Hours, When, Zone};
+
+section! {
+    /// `llm.virtual[].upstreams[].when`
+    WhenSection {
+        /// Times of day, one or several: `16:30-00:30`. The start is inside, the end outside; one that ends before it starts
+        /// belongs to the day on which it began. Default: all day.
+        hours: HoursForm,
+        /// Days of the week: `mon` to `sun`. Default: all.
+        days: DaysForm,
+        /// Where these are times of day: a name such as `Europe/Berlin`. Default `UTC`.
+        timezone: ZoneForm,
+        /// Clients by name, with `*` for any text. Default: all, and requests without a client.
+        clients: Names,
+        /// Tokens that the prompt has at least, estimated.
+        min_prompt_tokens: u64,
+        /// Tokens that it has at most.
+        max_prompt_tokens: u64,
+        /// What the request has: `tools`, `images`, `audio`, `json_schema`, `reasoning`.
+        has: FeaturesForm,
+        /// Whether a stream is asked for.
+        stream: bool,
+        /// Headers that the request has, by name, and their values, with `*` for any text.
+        header: Texts,
+    }
+}
+
+/// The conditions that are there; `None` when none is.
+pub(super) fn when(raw: WhenSection) -> Option<Arc<When>> {
+    let timed = raw.hours.is_some() || raw.days.is_some();
+    let calendar = timed.then(|| Calendar {
+        hours: raw.hours.map(|HoursForm(hours)| hours).unwrap_or_default(),
+        days: raw.days.map_or([true; 7], |DaysForm(days)| days),
+        zone: raw.timezone.map_or_else(Zone::utc, |ZoneForm(zone)| zone),
+    });
+    let headers = raw.header.map(|Texts(all)| all).unwrap_or_default();
+    let headers = headers.into_iter();
+    let when = When {
+        calendar,
+        clients: raw.clients.map(|Names(names)| names).unwrap_or_default(),
+        min_prompt_tokens: raw.min_prompt_tokens,
+        max_prompt_tokens: raw.max_prompt_tokens,
+        has: raw.has.map(|FeaturesForm(has)| has).unwrap_or_default(),
+        stream: raw.stream,
+        headers: headers
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect(),
+    };
+    (when != When::default()).then(|| Arc::new(when))
+}
+
+/// Parts of a day.
+pub(super) struct HoursForm(Vec<Hours>);
+
+impl FromNode for HoursForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let Names(texts) = Names::read(node, report)?;
+        let hours: Option<Vec<Hours>> = texts.iter().map(|text| hours(text)).collect();
+        let expected = "times of day such as 09:00-17:00";
+        match hours {
+            Some(hours) => Some(Self(hours)),
+            None => node.wrong(expected, report),
+        }
+    }
+}
+
+fn hours(text: &str) -> Option<Hours> {
+    let (start, end) = text.split_once(['-', '–'])?;
+    Some(Hours {
+        start: minute(start)?,
+        end: minute(end)?,
+    })
+}
+
+/// `9`, `09:30`, `24:00`.
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
+    let part = |text: &str, most: u16| {
+        let digits = !text.is_empty() && text.len() <= 2;
+        let digits = digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|part| digits && *part <= most)
+    };
+    let all = part(hour, 24)? * 60 + part(minute, 59)?;
+    (all <= 24 * 60).then_some(all)
+}
+
+impl Describe for HoursForm {
+    fn shape() -> Shape {
+        const TIMES: &str = r"^\s*[0-9]{1,2}(:[0-9]{1,2})?\s*[-–]";
+        let one = json!({"type": "string", "pattern": TIMES});
+        let schema = json!({"anyOf": [one, {"type": ["array", "null"], "items": one}]});
+        Shape::plain("times of day", schema)
+    }
+}
+
+/// Days of the week, Monday first.
+pub(super) struct DaysForm([bool; 7]);
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+impl FromNode for DaysForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let Names(names) = Names::read(node, report)?;
+        let mut days = [false; 7];
+        for name in &names {
+            let name = name.to_lowercase();
+            let place = DAYS.iter().position(|day| name.get(..3) == Some(*day));
+            let found = place.and_then(|place| days.get_mut(place));
+            match found {
+                Some(day) => *day = true,
+                None => return node.wrong("days such as mon, tue or sun", report),
+            }
+        }
+        Some(Self(days))
+    }
+}
+
+impl Describe for DaysForm {
+    fn shape() -> Shape {
+        let schema = Names::shape().schema;
+        Shape {
+            schema,
+            ..Shape {
+                word: "days of the week".to_owned(),
+                ..Names::shape()
+            }
+        }
+    }
+}
+
+/// Features of requests.
+pub(super) struct FeaturesForm(Features);
+
+impl FromNode for FeaturesForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let Names(names) = Names::read(node, report)?;
+        let found = names.iter().map(|name| {
+            let mut all = Feature::ALL.into_iter();
+            all.find(|feature| feature.as_str() == name.trim().to_lowercase())
+        });
+        let found: Option<Features> = found.collect();
+        match found {
+            Some(features) => Some(Self(features)),
+            None => {
+                let all = Feature::ALL.map(Feature::as_str).join(", ");
+                node.wrong(&format!("some of {all}"), report)
+            }
+        }
+    }
+}
+
+impl Describe for FeaturesForm {
+    fn shape() -> Shape {
+        Shape {
+            word: "list of features".to_owned(),
+            ..Names::shape()
+        }
+    }
+}
+
+/// A zone of time by its name in the database of IANA, which is part of the program.
+pub(super) struct ZoneForm(Zone);
+
+impl FromNode for ZoneForm {
+    fn read(node: &ConfigNode<'_>, report: &mut Report) -> Option<Self> {
+        let name = String::read(node, report)?;
+        let Ok(zone) = jiff::tz::TimeZone::get(name.trim()) else {
+            return node.wrong("a zone such as Europe/Berlin or UTC", report);
+        };
+        let offset = move |unix: i64| {
+            let at = jiff::Timestamp::from_second(unix);
+            at.map_or(0, |at| i64::from(zone.to_offset(at).seconds()))
+        };
+        Some(Self(Zone {
+            name: name.trim().into(),
+            offset: Arc::new(offset),
+        }))
+    }
+}
+
+impl Describe for ZoneForm {
+    fn shape() -> Shape {
+        Shape::plain("zone of time", json!({"type": "string"}))
+    }
+}
+
+section! {
+    /// `llm.providers[].capabilities`
+    CapabilitiesSection {
+        /// Calls of tools.
+        tools: bool,
+        /// Pictures in the prompt.
+        images: bool,
+        /// Sound in the prompt.
+        audio: bool,
+        /// Answers by a schema.
+        json_schema: bool,
+        /// Reasoning that is asked for.
+        reasoning: bool,
+        /// The most tokens of an answer.
+        max_output_tokens: std::num::NonZeroU64,
+    }
+}
+
+impl CapabilitiesSection {
+    pub(super) fn capabilities(&self) -> crate::domain::unmet::Capabilities {
+        let known = crate::domain::unmet::Capabilities {
+            max_output_tokens: self.max_output_tokens.map(std::num::NonZeroU64::get),
+            ..Default::default()
+        };
+        known
+            .with(Feature::Tools, self.tools)
+            .with(Feature::Images, self.images)
+            .with(Feature::Audio, self.audio)
+            .with(Feature::JsonSchema, self.json_schema)
+            .with(Feature::Reasoning, self.reasoning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_day_read_as_written() {
+        let read = |text| hours(text).map(|hours| (hours.start, hours.end));
+        assert_eq!(read("16:30-00:30"), Some((990, 30)));
+        assert_eq!(read("9 - 17"), Some((540, 1020)));
+        assert_eq!(read("20:00–24:00"), Some((1200, 1440)));
+        for wrong in ["", "9", "24:01-1", "25-26", "9:60-10", "-", "9:-10", "+9-10", "a-b", "009-10"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn zones_know_their_summer_time() {
+        let value = config::Value::new(None, "Europe/Berlin");
+        let node = ConfigNode {
+            value: &value,
+            path: String::new(),
+        };
+        let ZoneForm(zone) = ZoneForm::read(&node, &mut Report::default()).unwrap();
+        // 2026-01-15 and 2026-07-15.
+        assert_eq!((zone.offset)(1_768_435_200), 3600);
+        assert_eq!((zone.offset)(1_784_073_600), 7200);
+    }
+}

@@ -1,0 +1,146 @@
+//! The order of a request's upstreams: what it is like, what is known of them at this moment, and random numbers from one
+//! seed, so that the same seed gives the same order again.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::request::Request;
+use super::session;
+use super::shared::Dispatch;
+use super::tokens;
+use crate::domain::asked::Asked;
+use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::money::Pico;
+use crate::domain::policy::{Figures, Signal};
+use crate::domain::target::{Inquiry, RankingStep};
+use crate::domain::unmet::{Features, Unmet};
+use crate::wire::needs;
+
+/// What an answer is expected to have at most, as long as nothing is known of an upstream's answers.
+const USUAL_OUTPUT: u64 = 500;
+
+/// The figures for one request.
+struct RequestFigures<'a> {
+    dispatch: &'a Dispatch,
+    asked: &'a Asked<'a>,
+    /// Whether turns are taken: a question about the order takes none.
+    takes_turns: bool,
+}
+
+impl Figures for RequestFigures<'_> {
+    fn in_flight(&self, provider: &ProviderName) -> u32 {
+        self.dispatch.tree.in_flight(provider)
+    }
+
+    fn pending(&self, upstream: &Upstream) -> u32 {
+        self.dispatch.routing.pending(upstream)
+    }
+
+    fn cost(&self, upstream: &Upstream) -> Option<Pico> {
+        let output = USUAL_OUTPUT.min(self.asked.output_tokens.unwrap_or(u64::MAX));
+        let endpoint = self.dispatch.endpoints.get(&upstream.provider)?;
+        endpoint.expected_cost(&upstream.model, self.asked.prompt_tokens, output)
+    }
+
+    fn latency(&self, upstream: &Upstream, signal: Signal) -> Option<Duration> {
+        let (averages, decay) = self.dispatch.tree.averages(upstream)?;
+        let average = averages.of(signal, self.asked.stream)?;
+        Some(average.read(self.dispatch.clock.now(), decay))
+    }
+
+    fn used(&self, upstream: &Upstream) -> Option<f64> {
+        self.dispatch.tree.used_share(upstream)
+    }
+
+    fn context_window(&self, upstream: &Upstream) -> Option<u64> {
+        self.dispatch.endpoints.get(&upstream.provider)?.context_window
+    }
+
+    fn base_priority(&self, provider: &ProviderName) -> f64 {
+        let endpoint = self.dispatch.endpoints.get(provider);
+        endpoint.map_or(1.0, |endpoint| endpoint.base_priority)
+    }
+
+    fn lacks(&self, upstream: &Upstream) -> Option<Unmet> {
+        self.dispatch.lacks(upstream, self.asked)
+    }
+
+    fn turn(&self, target: usize) -> u64 {
+        self.dispatch.routing.turn(target, self.takes_turns)
+    }
+}
+
+impl Dispatch {
+    /// The chain in the order of this request, which all its attempts follow.
+    pub(super) fn ranked_for(&self, chain: Arc<Chain>, request: &Request) -> RankedChain {
+        if !self.targets.is_ranked(&chain.target) && !self.routing.reads_features {
+            return RankedChain::whole(chain);
+        }
+        let doc = &request.doc;
+        let session_by = self.targets.session_by(&chain.target);
+        let asked = Asked {
+            prompt_tokens: tokens::prompt(doc),
+            output_tokens: doc.max_output_tokens(),
+            stream: request.streams(),
+            features: match self.routing.reads_features {
+                true => needs::of(doc),
+                false => Features::NONE,
+            },
+            client: request.client.as_ref().map(|client| &***client.name()),
+            header: &|name| request.headers.get(name)?.to_str().ok(),
+            unix: unix(self.clock.wall()),
+            session: session_by.and_then(|by| session::of(request, &chain.target, by)),
+        };
+        self.rank(chain, &asked, fastrand::u64(..), true, None)
+    }
+
+    /// The order for a request like that. `takes_turns` is false when none comes.
+    pub(super) fn rank(
+        &self,
+        chain: Arc<Chain>,
+        asked: &Asked<'_>,
+        seed: u64,
+        takes_turns: bool,
+        steps: Option<&mut Vec<RankingStep>>,
+    ) -> RankedChain {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let figures = RequestFigures {
+            dispatch: self,
+            asked,
+            takes_turns,
+        };
+        let mut inquiry = Inquiry {
+            asked,
+            figures: &figures,
+            draw: &mut || random.f64(),
+            steps,
+        };
+        let mut ranked = self.targets.ranked(chain, &mut inquiry);
+        if self.routing.reads_features {
+            // Single upstreams that lack something, beside others of the same member.
+            for (place, upstream) in ranked.chain.upstreams.iter().enumerate() {
+                let known = ranked.ruled_out.iter().any(|(at, _)| *at == place);
+                if let Some(unmet) = self.lacks(upstream, asked).filter(|_| !known) {
+                    ranked.ruled_out.push((place, unmet));
+                }
+            }
+        }
+        ranked
+    }
+
+    /// What an upstream is known to lack for such a request.
+    fn lacks(&self, upstream: &Upstream, asked: &Asked<'_>) -> Option<Unmet> {
+        if !self.routing.reads_features {
+            return None;
+        }
+        let endpoint = self.endpoints.get(&upstream.provider)?;
+        endpoint.capabilities.lacks(asked.features, asked.output_tokens)
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn unix(wall: SystemTime) -> i64 {
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,40 @@
+//! What a request is like, as far as that decides where it goes. Read once for all dialects. No I/O, no clock, no logging.
+
+use super::unmet::Features;
+
+/// One request.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Tokens of its prompt, estimated.
+    pub prompt_tokens: u64,
+    /// The most tokens that its answer may have, if it says.
+    pub output_tokens: Option<u64>,
+    /// Whether a stream is asked for.
+    pub stream: bool,
+    /// What it needs.
+    pub features: Features,
+    /// The client's name; `None` where no clients are configured.
+    pub client: Option<&'a str>,
+    /// A header of it by its name in small letters.
+    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// When it came, in seconds since 1970 (UTC).
+    pub unix: i64,
+    /// The hash of what its conversation is known by; `None` where it is known by nothing.
+    pub session: Option<u64>,
+}
+
+impl Default for Asked<'_> {
+    /// A short prompt with nothing about it, from nobody, in 1970.
+    fn default() -> Self {
+        Self {
+            prompt_tokens: 0,
+            output_tokens: None,
+            stream: false,
+            features: Features::NONE,
+            client: None,
+            header: &|_| None,
+            unix: 0,
+            session: None,
+        }
+    }
+}

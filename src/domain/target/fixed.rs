@@ -1,0 +1,64 @@
+//! Figures for tests: what a table says.
+
+use std::time::Duration;
+
+use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::money::Pico;
+use crate::domain::policy::{Figures, Signal};
+use crate::domain::unmet::Unmet;
+
+/// By provider's name.
+#[derive(Default)]
+pub(crate) struct Fixed {
+    pub(crate) in_flight: Vec<(&'static str, u32)>,
+    pub(crate) pending: Vec<(&'static str, u32)>,
+    pub(crate) cost: Vec<(&'static str, u64)>,
+    pub(crate) latency: Vec<(&'static str, u64)>,
+    pub(crate) used: Vec<(&'static str, f64)>,
+    pub(crate) lacks: Vec<(&'static str, Unmet)>,
+    pub(crate) window: Vec<(&'static str, u64)>,
+    pub(crate) turn: u64,
+}
+
+fn of<T: Copy>(table: &[(&str, T)], provider: &ProviderName) -> Option<T> {
+    let row = table.iter().find(|(name, _)| *name == provider.as_str());
+    row.map(|(_, value)| *value)
+}
+
+impl Figures for Fixed {
+    fn in_flight(&self, provider: &ProviderName) -> u32 {
+        of(&self.in_flight, provider).unwrap_or(0)
+    }
+
+    fn pending(&self, upstream: &Upstream) -> u32 {
+        of(&self.pending, &upstream.provider).unwrap_or(0)
+    }
+
+    fn cost(&self, upstream: &Upstream) -> Option<Pico> {
+        of(&self.cost, &upstream.provider).map(Pico::new)
+    }
+
+    fn latency(&self, upstream: &Upstream, _: Signal) -> Option<Duration> {
+        of(&self.latency, &upstream.provider).map(Duration::from_millis)
+    }
+
+    fn used(&self, upstream: &Upstream) -> Option<f64> {
+        of(&self.used, &upstream.provider)
+    }
+
+    fn context_window(&self, upstream: &Upstream) -> Option<u64> {
+        of(&self.window, &upstream.provider)
+    }
+
+    fn base_priority(&self, _: &ProviderName) -> f64 {
+        1.0
+    }
+
+    fn lacks(&self, upstream: &Upstream) -> Option<Unmet> {
+        of(&self.lacks, &upstream.provider)
+    }
+
+    fn turn(&self, _: usize) -> u64 {
+        self.turn
+    }
+}

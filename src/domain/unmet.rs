@@ -1,0 +1,221 @@
+//! Why an upstream is not for a request, whatever its health: a condition that does not hold, or something that it is
+//! known to lack. No I/O, no clock, no logging.
+
+/// Something that a request may need of a model.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Feature {
+    /// Calls of tools.
+    Tools,
+    /// Pictures in the prompt.
+    Images,
+    /// Sound in the prompt.
+    Audio,
+    /// An answer by a schema.
+    JsonSchema,
+    /// Reasoning that is asked for.
+    Reasoning,
+}
+
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Tools,
+        Self::Images,
+        Self::Audio,
+        Self::JsonSchema,
+        Self::Reasoning,
+    ];
+
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Images => "images",
+            Self::Audio => "audio",
+            Self::JsonSchema => "json_schema",
+            Self::Reasoning => "reasoning",
+        }
+    }
+}
+
+/// A set of features.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Features(u8);
+
+impl Features {
+    /// No feature.
+    pub const NONE: Self = Self(0);
+
+    /// The set with one more, or not.
+    #[must_use]
+    pub const fn with(self, feature: Feature, has: bool) -> Self {
+        if has {
+            Self(self.0 | (1 << feature as u8))
+        } else {
+            self
+        }
+    }
+
+    /// Whether it is in the set.
+    pub const fn has(self, feature: Feature) -> bool {
+        self.0 & (1 << feature as u8) != 0
+    }
+
+    /// The first of these that is not in the set.
+    pub fn lacks(self, wanted: Self) -> Option<Feature> {
+        let mut all = Feature::ALL.into_iter();
+        all.find(|feature| wanted.has(*feature) && !self.has(*feature))
+    }
+
+    /// Those in the set.
+    pub fn each(self) -> impl Iterator<Item = Feature> {
+        let all = Feature::ALL.into_iter();
+        all.filter(move |feature| self.has(*feature))
+    }
+}
+
+impl FromIterator<Feature> for Features {
+    fn from_iter<I: IntoIterator<Item = Feature>>(features: I) -> Self {
+        let add = |all: Self, feature| all.with(feature, true);
+        features.into_iter().fold(Self::NONE, add)
+    }
+}
+
+/// What is known of what models can do. What is not known excludes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Capabilities {
+    /// Features that are known to be there, or not.
+    known: Features,
+    has: Features,
+    /// The most tokens of an answer.
+    pub max_output_tokens: Option<u64>,
+}
+
+impl Capabilities {
+    /// The same, with what is said of one feature.
+    #[must_use]
+    pub const fn with(self, feature: Feature, has: Option<bool>) -> Self {
+        match has {
+            None => self,
+            Some(has) => Self {
+                known: self.known.with(feature, true),
+                has: self.has.with(feature, has),
+                ..self
+            },
+        }
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is known to be lacking for a request that needs these features and an answer of up to `output` tokens.
+    pub fn lacks(&self, wanted: Features, output: Option<u64>) -> Option<Unmet> {
+        let mut missing = wanted.each();
+        let missing = missing.find(|it| self.known.has(*it) && !self.has.has(*it));
+        let too_long = output.zip(self.max_output_tokens);
+        let too_long = too_long.is_some_and(|(output, most)| output > most);
+        missing
+            .map(Unmet::Lacks)
+            .or(too_long.then_some(Unmet::Output))
+    }
+}
+
+/// Why an upstream is not for a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Unmet {
+    /// It is not the time of day or the day.
+    Hours,
+    /// It is for other clients.
+    Client,
+    /// The prompt is shorter than it is for.
+    ShortPrompt,
+    /// The prompt is longer than it is for.
+    LongPrompt,
+    /// It is for requests that have something else.
+    Has,
+    /// It is for streams only, or for whole answers only.
+    Stream,
+    /// It is for requests with another header.
+    Header,
+    /// The model is known to lack it.
+    Lacks(Feature),
+    /// The model is known to answer at less length than is asked for.
+    Output,
+    /// Its price is not known, and the policy leaves such upstreams out.
+    Unpriced,
+    /// Its score is not above 0.
+    Score,
+}
+
+impl Unmet {
+    /// The name in logs and error messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hours => "when_hours",
+            Self::Client => "when_clients",
+            Self::ShortPrompt => "when_min_prompt_tokens",
+            Self::LongPrompt => "when_max_prompt_tokens",
+            Self::Has => "when_has",
+            Self::Stream => "when_stream",
+            Self::Header => "when_header",
+            Self::Lacks(Feature::Tools) => "lacks_tools",
+            Self::Lacks(Feature::Images) => "lacks_images",
+            Self::Lacks(Feature::Audio) => "lacks_audio",
+            Self::Lacks(Feature::JsonSchema) => "lacks_json_schema",
+            Self::Lacks(Feature::Reasoning) => "lacks_reasoning",
+            Self::Output => "lacks_output",
+            Self::Unpriced => "unpriced",
+            Self::Score => "score",
+        }
+    }
+
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Hours => "it is not the time for it (when.hours, when.days)",
+            Self::Client => "it is for other clients (when.clients)",
+            Self::ShortPrompt => "the prompt is too short for it (when.min_prompt_tokens)",
+            Self::LongPrompt => "the prompt is too long for it (when.max_prompt_tokens)",
+            Self::Has => "the request does not have what it is for (when.has)",
+            Self::Stream => "it is for the other kind of answers (when.stream)",
+            Self::Header => "the request does not have its header (when.header)",
+            Self::Lacks(Feature::Tools) => "the model has no tools",
+            Self::Lacks(Feature::Images) => "the model takes no images",
+            Self::Lacks(Feature::Audio) => "the model takes no audio",
+            Self::Lacks(Feature::JsonSchema) => "the model answers by no schema",
+            Self::Lacks(Feature::Reasoning) => "the model does not reason",
+            Self::Output => "the model answers at less length than is asked for",
+            Self::Unpriced => "its price is not known",
+            Self::Score => "its score is not above 0",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_tells_the_first_that_it_lacks() {
+        let all: Features = Feature::ALL.into_iter().collect();
+        let some: Features = [Feature::Tools, Feature::Audio].into_iter().collect();
+        assert_eq!(all.lacks(some), None);
+        assert_eq!(some.lacks(all), Some(Feature::Images));
+        assert_eq!(Features::NONE.lacks(Features::NONE), None);
+        let known = Capabilities::default()
+            .with(Feature::Tools, Some(true))
+            .with(Feature::Images, Some(false))
+            .with(Feature::Audio, None);
+        let known = Capabilities {
+            max_output_tokens: Some(100),
+            ..known
+        };
+        assert_eq!(known.lacks(some, Some(100)), None, "unknown excludes nothing");
+        assert_eq!(known.lacks(all, None), Some(Unmet::Lacks(Feature::Images)));
+        assert_eq!(known.lacks(Features::NONE, Some(101)), Some(Unmet::Output));
+        assert!(!known.is_empty() && Capabilities::default().is_empty());
+        assert_eq!(some.each().collect::<Vec<_>>(), [Feature::Tools, Feature::Audio]);
+    }
+}

@@ -1,0 +1,244 @@
+//! Conditions under which a member of a target is asked: times, clients, sizes, what the request has. No I/O, no clock, no
+//! logging.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::asked::Asked;
+use super::client::matches;
+use super::unmet::{Features, Unmet};
+
+const DAY: i64 = 24 * 60 * 60;
+/// Minutes of a day.
+pub const MINUTES: u16 = 24 * 60;
+
+/// A zone of time: seconds ahead of UTC at a moment in seconds since 1970.
+#[derive(Clone)]
+pub struct Zone {
+    /// Its name, such as `Europe/Berlin`.
+    pub name: Arc<str>,
+    /// The seconds.
+    pub offset: Arc<dyn Fn(i64) -> i64 + Send + Sync>,
+}
+
+impl Zone {
+    /// UTC.
+    pub fn utc() -> Self {
+        Self {
+            name: "UTC".into(),
+            offset: Arc::new(|_| 0),
+        }
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// A part of a day in minutes: the start is inside, the end outside. One that ends before it starts goes on into the next
+/// day and belongs to the day on which it began; one with equal ends is the whole day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hours {
+    /// Up to 24:00.
+    pub start: u16,
+    /// Up to 24:00.
+    pub end: u16,
+}
+
+/// Days of the week, and parts of them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Calendar {
+    /// Any of these; none: the whole day.
+    pub hours: Vec<Hours>,
+    /// Monday first.
+    pub days: [bool; 7],
+    /// Where these are times of day.
+    pub zone: Zone,
+}
+
+impl Calendar {
+    /// Whether it holds at this moment, in seconds since 1970.
+    pub fn holds(&self, unix: i64) -> bool {
+        let local = unix.saturating_add((self.zone.offset)(unix));
+        let (day, second) = (local.div_euclid(DAY), local.rem_euclid(DAY));
+        let minute = u16::try_from(second / 60).unwrap_or(0);
+        // 1970 began on a Thursday.
+        let weekday = |day: i64| usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
+        let has = |day: i64| self.days.get(weekday(day)).copied().unwrap_or(false);
+        let (today, yesterday) = (has(day), has(day - 1));
+        let within = |hours: &Hours| {
+            let Hours { start, end } = *hours;
+            if start % MINUTES == end % MINUTES {
+                today
+            } else if start < end {
+                today && (start..end).contains(&minute)
+            } else {
+                (today && minute >= start) || (yesterday && minute < end)
+            }
+        };
+        match self.hours.is_empty() {
+            true => today,
+            false => self.hours.iter().any(within),
+        }
+    }
+}
+
+/// What must hold of a request for a member to be asked. What is absent always holds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct When {
+    /// When.
+    pub calendar: Option<Calendar>,
+    /// Names of clients, with `*` for any text; empty: every client, and requests without one.
+    pub clients: Vec<String>,
+    /// Tokens that the prompt has at least.
+    pub min_prompt_tokens: Option<u64>,
+    /// Tokens that the prompt has at most.
+    pub max_prompt_tokens: Option<u64>,
+    /// What it has.
+    pub has: Features,
+    /// Whether a stream is asked for.
+    pub stream: Option<bool>,
+    /// Headers by their names in small letters, and their values, with `*` for any text.
+    pub headers: Vec<(String, String)>,
+}
+
+impl When {
+    /// The first of its conditions that does not hold.
+    pub fn unmet(&self, asked: &Asked<'_>) -> Option<Unmet> {
+        let calendar = self.calendar.as_ref();
+        let is_client = |pattern: &String| asked.client.is_some_and(|name| matches(pattern, name));
+        let has_header = |(name, value): &(String, String)| {
+            (asked.header)(name).is_some_and(|found| matches(value, found))
+        };
+        if calendar.is_some_and(|calendar| !calendar.holds(asked.unix)) {
+            Some(Unmet::Hours)
+        } else if !self.clients.is_empty() && !self.clients.iter().any(is_client) {
+            Some(Unmet::Client)
+        } else if self.min_prompt_tokens.is_some_and(|min| asked.prompt_tokens < min) {
+            Some(Unmet::ShortPrompt)
+        } else if self.max_prompt_tokens.is_some_and(|max| asked.prompt_tokens > max) {
+            Some(Unmet::LongPrompt)
+        } else if asked.features.lacks(self.has).is_some() {
+            Some(Unmet::Has)
+        } else if self.stream.is_some_and(|stream| stream != asked.stream) {
+            Some(Unmet::Stream)
+        } else if !self.headers.iter().all(has_header) {
+            Some(Unmet::Header)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::unmet::Feature;
+
+    const MONDAY: i64 = 4 * DAY;
+
+    fn at(day: i64, hour: i64, minute: i64) -> i64 {
+        MONDAY + day * DAY + hour * 3600 + minute * 60
+    }
+
+    fn hours(start: u16, end: u16) -> Vec<Hours> {
+        vec![Hours { start: start * 60, end: end * 60 }]
+    }
+
+    fn calendar(hours: Vec<Hours>, days: [bool; 7]) -> Calendar {
+        Calendar { hours, days, zone: Zone::utc() }
+    }
+
+    const EVERY_DAY: [bool; 7] = [true; 7];
+    const FRIDAY: [bool; 7] = [false, false, false, false, true, false, false];
+
+    #[test]
+    fn the_start_is_inside_and_the_end_outside() {
+        let office = calendar(hours(9, 17), EVERY_DAY);
+        assert!(!office.holds(at(0, 9, 0) - 1) && office.holds(at(0, 9, 0)));
+        assert!(office.holds(at(0, 17, 0) - 1) && !office.holds(at(0, 17, 0)));
+        let evening = calendar(hours(20, 24), EVERY_DAY);
+        assert!(evening.holds(at(1, 0, 0) - 1) && !evening.holds(at(1, 0, 0)));
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_on_which_it_began() {
+        let night = calendar(hours(22, 6), FRIDAY);
+        assert!(night.holds(at(4, 22, 0)) && night.holds(at(5, 5, 59)));
+        assert!(!night.holds(at(4, 5, 0)), "that was Thursday's");
+        assert!(!night.holds(at(5, 22, 0)) && !night.holds(at(5, 6, 0)));
+    }
+
+    #[test]
+    fn equal_ends_are_the_whole_day_and_several_parts_add_up() {
+        for (start, end) in [(0, 0), (9, 9), (0, 24)] {
+            let all = calendar(hours(start, end), FRIDAY);
+            assert!(all.holds(at(4, 0, 0)) && all.holds(at(4, 23, 59)), "{start}-{end}");
+            assert!(!all.holds(at(3, 23, 59)) && !all.holds(at(5, 0, 0)));
+        }
+        let two = calendar([hours(8, 12), hours(13, 17)].concat(), EVERY_DAY);
+        assert!(two.holds(at(2, 11, 0)) && !two.holds(at(2, 12, 0)) && two.holds(at(2, 13, 0)));
+        let days = calendar(Vec::new(), FRIDAY);
+        assert!(days.holds(at(4, 0, 0)) && !days.holds(at(5, 0, 0)));
+    }
+
+    #[test]
+    fn hours_are_those_of_the_zone() {
+        let zone = Zone { name: "X".into(), offset: Arc::new(|_| -5 * 3600) };
+        let office = Calendar { zone, ..calendar(hours(9, 17), FRIDAY) };
+        assert!(!office.holds(at(4, 13, 59)) && office.holds(at(4, 14, 0)));
+        let late = Calendar { hours: hours(20, 24), ..office };
+        assert!(late.holds(at(5, 2, 0)), "still Friday there");
+        assert!(calendar(Vec::new(), EVERY_DAY).holds(-1), "before 1970");
+    }
+
+    #[test]
+    fn each_condition_is_told_by_its_name() {
+        let images: Features = [Feature::Images].into_iter().collect();
+        let header = |name: &str| (name == "x-tier").then_some("gold");
+        let asked = Asked {
+            prompt_tokens: 100,
+            stream: true,
+            features: images,
+            client: Some("team-a"),
+            header: &header,
+            ..Asked::default()
+        };
+        let none = When::default();
+        assert_eq!(none.unmet(&asked), None);
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let pair = |value: &str| vec![("x-tier".to_owned(), value.to_owned())];
+        for (when, unmet) in [
+            (When { clients: texts(&["b", "team-*"]), ..none.clone() }, None),
+            (When { clients: texts(&["b"]), ..none.clone() }, Some(Unmet::Client)),
+            (When { min_prompt_tokens: Some(100), ..none.clone() }, None),
+            (When { min_prompt_tokens: Some(101), ..none.clone() }, Some(Unmet::ShortPrompt)),
+            (When { max_prompt_tokens: Some(100), ..none.clone() }, None),
+            (When { max_prompt_tokens: Some(99), ..none.clone() }, Some(Unmet::LongPrompt)),
+            (When { has: images, ..none.clone() }, None),
+            (When { has: images.with(Feature::Tools, true), ..none.clone() }, Some(Unmet::Has)),
+            (When { stream: Some(true), ..none.clone() }, None),
+            (When { stream: Some(false), ..none.clone() }, Some(Unmet::Stream)),
+            (When { headers: pair("gold"), ..none.clone() }, None),
+            (When { headers: pair("g*"), ..none.clone() }, None),
+            (When { headers: pair("silver"), ..none.clone() }, Some(Unmet::Header)),
+            (
+                When { calendar: Some(calendar(Vec::new(), FRIDAY)), ..none.clone() },
+                Some(Unmet::Hours),
+            ),
+        ] {
+            assert_eq!(when.unmet(&asked), unmet, "{when:?}");
+        }
+        let nobody = Asked::default();
+        let clients = When { clients: texts(&["*"]), ..none };
+        assert_eq!(clients.unmet(&nobody), Some(Unmet::Client));
+    }
+}

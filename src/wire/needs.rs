@@ -1,0 +1,174 @@
+//! What a request needs of a model, read once for all dialects.
+
+use serde_json::value::RawValue;
+use std::ops::ControlFlow;
+
+use super::json;
+use super::request::RequestDoc;
+use crate::domain::unmet::{Feature, Features};
+
+/// Fields whose value is a list of tools; an empty list asks for none.
+const TOOLS: [&str; 2] = ["tools", "functions"];
+/// Fields that ask for reasoning.
+const REASONING: [&str; 5] = [
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "thinkingConfig",
+    "think",
+];
+/// Values of these that ask for none, also as their `type` or `effort`.
+const NO_REASONING: [&str; 6] = ["null", "false", "\"none\"", "\"off\"", "\"disabled\"", "{}"];
+/// Where prompts are.
+const PROMPTS: [&str; 3] = ["messages", "input", "contents"];
+
+/// What it needs.
+pub fn of(doc: &RequestDoc) -> Features {
+    let (images, audio) = media(doc);
+    Features::NONE
+        .with(Feature::Tools, TOOLS.into_iter().any(|name| has_items(doc, name)))
+        .with(Feature::Images, images)
+        .with(Feature::Audio, audio)
+        .with(Feature::JsonSchema, has_schema(doc))
+        .with(Feature::Reasoning, reasons(doc))
+}
+
+fn has_items(doc: &RequestDoc, name: &str) -> bool {
+    let list = doc.raw(name).and_then(json::List::of);
+    list.is_some_and(|list| list.len > 0)
+}
+
+/// Whether pictures and sound are in the prompt: by the types of parts and of media.
+fn media(doc: &RequestDoc) -> (bool, bool) {
+    let (mut images, mut audio) = (false, false);
+    for name in PROMPTS {
+        let Some(Ok(raw)) = doc.raw(name).map(std::str::from_utf8) else {
+            continue;
+        };
+        // Types are short words beside their data. A text that is nothing but such a word is taken for one: the request
+        // then goes to models that take pictures, too.
+        let skip = |name: json::Text<'_>| {
+            let is_image = ["image_url", "images"].into_iter().any(|it| name.is(it));
+            images |= is_image;
+            audio |= name.is("input_audio");
+            is_image || name.is("input_audio") || name.is("data") || name.is("file_data")
+        };
+        let skip = std::cell::RefCell::new(skip);
+        let mut found = (false, false);
+        // Nobody ends it early.
+        let _ = json::texts(raw, |name| (skip.borrow_mut())(name), |text| {
+            let is = |words: &[&str]| words.iter().any(|word| text.is(word));
+            found.0 |= is(&["image", "image_url", "input_image"]) || text.starts_with("image/");
+            found.1 |= is(&["input_audio", "audio"]) || text.starts_with("audio/");
+            ControlFlow::Continue(())
+        });
+        drop(skip);
+        images |= found.0;
+        audio |= found.1;
+    }
+    (images, audio)
+}
+
+/// Chat's `response_format`, Responses' `text.format`, Gemini's `responseSchema`, Ollama's and Anthropic's forms.
+fn has_schema(doc: &RequestDoc) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Typed<'a> {
+        #[serde(rename = "type", default)]
+        kind: Option<String>,
+        #[serde(borrow, default)]
+        format: Option<&'a RawValue>,
+        #[serde(borrow, default, alias = "response_schema", alias = "responseJsonSchema")]
+        #[serde(rename = "responseSchema")]
+        schema: Option<&'a RawValue>,
+    }
+    let typed = |raw: &[u8]| {
+        let read = serde_json::from_slice::<Typed<'_>>(raw).ok();
+        read.is_some_and(|it| it.kind.as_deref() == Some("json_schema"))
+    };
+    let inside = |name: &str| {
+        let read = serde_json::from_slice::<Typed<'_>>(doc.raw(name)?).ok()?;
+        let format = read.format.is_some_and(|format| typed(format.get().as_bytes()));
+        Some(format || read.schema.is_some_and(|schema| schema.get() != "null"))
+    };
+    let own = ["response_format", "output_format"].into_iter();
+    own.filter_map(|name| doc.raw(name)).any(typed)
+        // Ollama takes the schema itself.
+        || doc.raw("format").is_some_and(|raw| raw.first() == Some(&b'{'))
+        || ["text", "output_config", "generationConfig", "generation_config"]
+            .into_iter()
+            .any(|name| inside(name).unwrap_or(false))
+}
+
+fn reasons(doc: &RequestDoc) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Asked<'a> {
+        #[serde(rename = "type", borrow, default)]
+        kind: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        effort: Option<&'a RawValue>,
+    }
+    let is_no = |text: &str| NO_REASONING.contains(&text.trim());
+    REASONING.into_iter().filter_map(|name| doc.raw(name)).any(|raw| {
+        let Ok(text) = std::str::from_utf8(raw) else {
+            return false;
+        };
+        let asked = serde_json::from_str::<Asked<'_>>(text).ok();
+        let words = asked.into_iter().flat_map(|asked| [asked.kind, asked.effort]);
+        let refuses = words.flatten().any(|word| is_no(word.get()));
+        !is_no(text) && !refuses
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn needs(body: Value) -> Vec<&'static str> {
+        let doc = RequestDoc::parse(body.to_string().into()).unwrap();
+        of(&doc).each().map(Feature::as_str).collect()
+    }
+
+    fn said(content: Value) -> Value {
+        json!({"messages": [{"role": "user", "content": content}]})
+    }
+
+    #[test]
+    fn each_dialect_says_in_its_own_way_what_it_needs() {
+        let none: Vec<&str> = Vec::new();
+        assert_eq!(needs(said(json!("an image of audio tools"))), none);
+        assert_eq!(needs(json!({"tools": [], "response_format": {"type": "json_object"}})), none);
+        for (body, needed) in [
+            (json!({"tools": [{"type": "function"}]}), "tools"),
+            (json!({"tools": [{"functionDeclarations": []}]}), "tools"),
+            (said(json!([{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])), "images"),
+            (said(json!([{"type": "image", "source": {"type": "url", "url": "u"}}])), "images"),
+            (json!({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "u"}]}]}), "images"),
+            (json!({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]}]}), "images"),
+            (json!({"messages": [{"role": "user", "content": "x", "images": ["AAAA"]}]}), "images"),
+            (said(json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}])), "audio"),
+            (json!({"contents": [{"parts": [{"inline_data": {"mime_type": "audio/mp3", "data": "AA"}}]}]}), "audio"),
+            (json!({"response_format": {"type": "json_schema", "json_schema": {}}}), "json_schema"),
+            (json!({"text": {"format": {"type": "json_schema", "schema": {}}}}), "json_schema"),
+            (json!({"generationConfig": {"responseSchema": {"type": "OBJECT"}}}), "json_schema"),
+            (json!({"format": {"type": "object"}}), "json_schema"),
+            (json!({"output_config": {"format": {"type": "json_schema"}}}), "json_schema"),
+            (json!({"reasoning_effort": "low"}), "reasoning"),
+            (json!({"reasoning": {"effort": "high"}}), "reasoning"),
+            (json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}), "reasoning"),
+            (json!({"think": true}), "reasoning"),
+        ] {
+            assert_eq!(needs(body.clone()), [needed], "{body}");
+        }
+        for body in [
+            json!({"reasoning_effort": "none"}),
+            json!({"reasoning": {"effort": "none"}}),
+            json!({"thinking": {"type": "disabled"}}),
+            json!({"think": false}),
+            json!({"text": {"format": {"type": "text"}}}),
+        ] {
+            assert_eq!(needs(body.clone()), none, "{body}");
+        }
+    }
+}
