@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 
 use super::latency_status::LatencyStatus;
 pub use super::life_status::LifeStatus;
-use super::used_shares::UsedShares;
 use super::mailbox::Mailbox;
+use super::used_shares::UsedShares;
 use crate::domain::breaker::BreakerGate;
 pub use crate::domain::condition::Life;
 use crate::domain::condition::{BreakerCondition, KeyCondition};
@@ -281,7 +281,11 @@ impl KeyStatus {
         let learned = learned.filter_map(|limit| {
             let (whole, left) = limit.limit.zip(limit.remaining)?;
             let is_over = limit.whole_at.is_some_and(|at| at <= now);
-            Some(if is_over || whole <= 0.0 { 0.0 } else { 1.0 - left / whole })
+            Some(if is_over || whole <= 0.0 {
+                0.0
+            } else {
+                1.0 - left / whole
+            })
         });
         learned.chain(configured).reduce(f64::max)
     }

@@ -60,7 +60,10 @@ mod tests {
         assert_eq!(shares.get(at(5)), None);
         shares.put([Some(800_000), Some(100_000)], at(10));
         let near = |found: Option<f64>, expected: f64| {
-            assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}");
+            assert!(
+                found.is_some_and(|found| (found - expected).abs() < 1e-9),
+                "{found:?}"
+            );
         };
         near(shares.get(at(10)), 0.8);
         near(shares.get(at(40)), 0.4);

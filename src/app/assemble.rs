@@ -393,7 +393,10 @@ pub(super) fn dispatch(
 /// The decay of averages of latencies: the shortest that a policy asks for.
 fn latency_decay(config: &Config) -> Duration {
     let policies = config.virtuals.iter().map(|entry| &entry.policy);
-    policies.filter_map(|policy| policy.decay()).min().unwrap_or(DECAY)
+    policies
+        .filter_map(|policy| policy.decay())
+        .min()
+        .unwrap_or(DECAY)
 }
 
 /// The models of a provider that the configuration names.

@@ -115,7 +115,11 @@ fn ranking(step: &Value) -> String {
         Some("affinity") => "by its conversation, not by ",
         _ => "by ",
     };
-    let mut out = format!("  {} is ranked {by}{}:\n", text(&step["target"]), text(&step["policy"]));
+    let mut out = format!(
+        "  {} is ranked {by}{}:\n",
+        text(&step["target"]),
+        text(&step["policy"])
+    );
     for member in items(&step["members"]) {
         let figures = member["figure"].as_object().into_iter().flatten();
         let figures = figures.map(|(name, value)| match value {
@@ -123,11 +127,18 @@ fn ranking(step: &Value) -> String {
             Value::String(value) => format!("{} {value}", name.replace('_', " ")),
             value => format!("{} {value}", name.replace('_', " ")),
         });
-        let said = member["detail"].as_str().map(|why| format!("left out: {why}"));
+        let said = member["detail"]
+            .as_str()
+            .map(|why| format!("left out: {why}"));
         let words: Vec<String> = figures.chain(said).collect();
         let tier = &member["priority"];
         // Writing to a text never fails.
-        let _ = writeln!(out, "    {}  (tier {tier})  {}", text(&member["name"]), words.join("; "));
+        let _ = writeln!(
+            out,
+            "    {}  (tier {tier})  {}",
+            text(&member["name"]),
+            words.join("; ")
+        );
     }
     out
 }

@@ -271,7 +271,9 @@ impl FromNode for AffinityForm {
 
 impl Describe for AffinityForm {
     fn shape() -> Shape {
-        let words = [OFF].into_iter().chain(AffinityBy::ALL.map(AffinityBy::as_str));
+        let words = [OFF]
+            .into_iter()
+            .chain(AffinityBy::ALL.map(AffinityBy::as_str));
         Shape::choice(words).or(AffinityTable::shape())
     }
 }

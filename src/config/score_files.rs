@@ -24,7 +24,10 @@ pub(super) fn policy(files: &ScoreFiles, dir: &Path, path: &str, report: &mut Re
     if let Some(name) = &files.leaderboard {
         let at = format!("{path}.leaderboard");
         let rows = read(&dir.join(name), FileFormat::Json, &at, report);
-        score.leaderboard = rows.map(|rows| leaderboard(rows, &at, report)).unwrap_or_default().into();
+        score.leaderboard = rows
+            .map(|rows| leaderboard(rows, &at, report))
+            .unwrap_or_default()
+            .into();
     }
     if let Some(name) = &files.adjustments {
         let at = format!("{path}.adjustments");
@@ -75,13 +78,13 @@ fn leaderboard(
 }
 
 /// `adjustments: {group: {priority: points, regex: [patterns]}}`, or the groups alone.
-fn adjustments(
-    mut all: BTreeMap<String, Value>,
-    path: &str,
-    report: &mut Report,
-) -> Vec<Group> {
+fn adjustments(mut all: BTreeMap<String, Value>, path: &str, report: &mut Report) -> Vec<Group> {
     let groups = match all.remove("adjustments") {
-        Some(groups) => groups.into_table().unwrap_or_default().into_iter().collect(),
+        Some(groups) => groups
+            .into_table()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
         None => all,
     };
     let mut read = Vec::new();
@@ -92,7 +95,11 @@ fn adjustments(
         };
         let points = group.remove("priority").and_then(|it| it.into_float().ok());
         let Some(points) = points.filter(|points| points.is_finite()) else {
-            report.problem(path, format!("group `{name}` has no number as its `priority`"), "");
+            report.problem(
+                path,
+                format!("group `{name}` has no number as its `priority`"),
+                "",
+            );
             continue;
         };
         let patterns = match group.remove("regex").map(|it| it.kind) {

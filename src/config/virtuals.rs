@@ -59,7 +59,10 @@ impl NameTable {
     /// The tier of an upstream by its provider.
     fn priority(&self, name: &str) -> u32 {
         let head = || name.split_once(':').map_or(name, |(head, _)| head);
-        let own = self.priorities.get(name).or_else(|| self.priorities.get(head()));
+        let own = self
+            .priorities
+            .get(name)
+            .or_else(|| self.priorities.get(head()));
         own.copied().unwrap_or(PRIORITY)
     }
 
@@ -150,10 +153,12 @@ pub(super) fn resolve(
             match known.meaning(&upstream.name, virtuals) {
                 Meaning::Name(name) => upstreams.push(MemberEntry {
                     weight: upstream.weight.unwrap_or(1),
-                    priority: upstream.priority.unwrap_or_else(|| match policy.is_usual() {
-                        true => PRIORITY,
-                        false => known.priority(&name),
-                    }),
+                    priority: upstream
+                        .priority
+                        .unwrap_or_else(|| match policy.is_usual() {
+                            true => PRIORITY,
+                            false => known.priority(&name),
+                        }),
                     when: upstream.when.clone(),
                     name,
                 }),

@@ -88,7 +88,9 @@ fn minute(text: &str) -> Option<u16> {
     let part = |text: &str, most: u16| {
         let digits = !text.is_empty() && text.len() <= 2;
         let digits = digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|part| digits && *part <= most)
+        text.parse::<u16>()
+            .ok()
+            .filter(|part| digits && *part <= most)
     };
     let all = part(hour, 24)? * 60 + part(minute, 59)?;
     (all <= 24 * 60).then_some(all)
@@ -237,7 +239,9 @@ mod tests {
         assert_eq!(read("16:30-00:30"), Some((990, 30)));
         assert_eq!(read("9 - 17"), Some((540, 1020)));
         assert_eq!(read("20:00–24:00"), Some((1200, 1440)));
-        for wrong in ["", "9", "24:01-1", "25-26", "9:60-10", "-", "9:-10", "+9-10", "a-b", "009-10"] {
+        for wrong in [
+            "", "9", "24:01-1", "25-26", "9:60-10", "-", "9:-10", "+9-10", "a-b", "009-10",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

@@ -15,6 +15,7 @@ use crate::actors::route::{PlanRequest, Planned};
 use crate::domain::asked::Asked;
 use crate::domain::attempts::{Attempts, FinalError, LeaseRefused, Next};
 use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::client::matches;
 use crate::domain::dialect::Operation;
 use crate::domain::dropped::Unsupported;
 use crate::domain::error_code::ErrorCode;
@@ -231,11 +232,10 @@ impl Dispatch {
         steps: &mut Vec<RankingStep>,
     ) -> RankedChain {
         let session = question.session.as_deref();
-        let client = question.client.as_ref().map(|client| &***client.name());
-        let header = |name: &str| {
+        let client = question.client.as_ref().map(|client| &**client.name());
+        let header_fits = |name: &str, pattern: &str| {
             let mut all = question.headers.iter();
-            let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.as_str())
+            all.any(|(known, value)| known.eq_ignore_ascii_case(name) && matches(pattern, value))
         };
         let asked = Asked {
             prompt_tokens: question.tokens.unwrap_or(0),
@@ -243,7 +243,7 @@ impl Dispatch {
             stream: question.stream,
             features: question.features,
             client,
-            header: &header,
+            header_fits: &header_fits,
             unix: ranking::unix(self.clock.wall()),
             session: session.map(|name| session::named(client, &chain.target, name)),
         };

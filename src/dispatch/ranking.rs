@@ -10,6 +10,7 @@ use super::shared::Dispatch;
 use super::tokens;
 use crate::domain::asked::Asked;
 use crate::domain::chain::{Chain, RankedChain};
+use crate::domain::client::matches;
 use crate::domain::ids::{ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::policy::{Figures, Signal};
@@ -54,7 +55,10 @@ impl Figures for RequestFigures<'_> {
     }
 
     fn context_window(&self, upstream: &Upstream) -> Option<u64> {
-        self.dispatch.endpoints.get(&upstream.provider)?.context_window
+        self.dispatch
+            .endpoints
+            .get(&upstream.provider)?
+            .context_window
     }
 
     fn base_priority(&self, provider: &ProviderName) -> f64 {
@@ -87,8 +91,11 @@ impl Dispatch {
                 true => needs::of(doc),
                 false => Features::NONE,
             },
-            client: request.client.as_ref().map(|client| &***client.name()),
-            header: &|name| request.headers.get(name)?.to_str().ok(),
+            client: request.client.as_ref().map(|client| &**client.name()),
+            header_fits: &|name, pattern| {
+                let mut values = request.headers.get_all(name).iter();
+                values.any(|value| value.to_str().is_ok_and(|value| matches(pattern, value)))
+            },
             unix: unix(self.clock.wall()),
             session: session_by.and_then(|by| session::of(request, &chain.target, by)),
         };
@@ -135,12 +142,16 @@ impl Dispatch {
             return None;
         }
         let endpoint = self.endpoints.get(&upstream.provider)?;
-        endpoint.capabilities.lacks(asked.features, asked.output_tokens)
+        endpoint
+            .capabilities
+            .lacks(asked.features, asked.output_tokens)
     }
 }
 
 /// Seconds since 1970.
 pub(super) fn unix(wall: SystemTime) -> i64 {
     let since = wall.duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }

@@ -87,7 +87,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// What a request of so many tokens is expected to cost; `None` where no price is known.
-    pub(super) fn expected_cost(&self, model: &ModelName, prompt: u64, output: u64) -> Option<Pico> {
+    pub(super) fn expected_cost(
+        &self,
+        model: &ModelName,
+        prompt: u64,
+        output: u64,
+    ) -> Option<Pico> {
         let price = self.prices.of(model)?;
         // A price is a decimal text that went through a float: rounded, it is itself again.
         let each = |rate: f64| Pico::per_token_of_million(&format!("{rate:.6}"));

@@ -47,7 +47,9 @@ impl RoutingState {
     /// A target's turn; the next request has the next one if this is `taken`.
     pub(super) fn turn(&self, target: usize, taken: bool) -> u64 {
         let turn = self.turns.get(target);
-        turn.map_or(0, |turn| turn.fetch_add(u64::from(taken), Ordering::Relaxed))
+        turn.map_or(0, |turn| {
+            turn.fetch_add(u64::from(taken), Ordering::Relaxed)
+        })
     }
 
     /// Counts a request on its way to that place of its chain.

@@ -15,8 +15,8 @@ pub struct Asked<'a> {
     pub features: Features,
     /// The client's name; `None` where no clients are configured.
     pub client: Option<&'a str>,
-    /// A header of it by its name in small letters.
-    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// Whether it has a header of this name, in small letters, whose value fits this pattern.
+    pub header_fits: &'a dyn Fn(&str, &str) -> bool,
     /// When it came, in seconds since 1970 (UTC).
     pub unix: i64,
     /// The hash of what its conversation is known by; `None` where it is known by nothing.
@@ -32,7 +32,7 @@ impl Default for Asked<'_> {
             stream: false,
             features: Features::NONE,
             client: None,
-            header: &|_| None,
+            header_fits: &|_, _| false,
             unix: 0,
             session: None,
         }

@@ -71,7 +71,9 @@ impl Averages {
 
     fn learn(&mut self, sample: &LatencySample, decay: Duration) {
         let (now, took) = (sample.ended, sample.took);
-        let stream = sample.served.map_or(sample.first_token, |served| served.stream);
+        let stream = sample
+            .served
+            .map_or(sample.first_token, |served| served.stream);
         let own = match stream {
             true => &mut self.stream,
             false => &mut self.whole,
@@ -233,7 +235,7 @@ mod tests {
             served: None,
             ..served(true, 700, 0)
         };
-        (0..20).for_each(|_| stats.learn(&given_up), DECAY);
+        (0..20).for_each(|_| stats.learn(&given_up, DECAY));
         let late_after = Some(Duration::from_millis(700));
         assert_eq!(stats.snapshot().late_after, late_after);
         assert_eq!(stats.snapshot().served, None);
@@ -268,7 +270,11 @@ mod tests {
             ..served(false, 1000, 0)
         };
         stats.learn(&tokens, DECAY);
-        let per_token = stats.snapshot().averages.of(Signal::PerToken, false).unwrap();
+        let per_token = stats
+            .snapshot()
+            .averages
+            .of(Signal::PerToken, false)
+            .unwrap();
         assert_eq!(per_token.read(Time::ZERO, DECAY).as_millis(), 10);
     }
 }

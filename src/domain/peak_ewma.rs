@@ -63,7 +63,10 @@ mod tests {
     }
 
     fn near(found: Duration, expected: u64) {
-        assert!(found.abs_diff(ms(expected)) < ms(2), "{found:?} is not {expected} ms");
+        assert!(
+            found.abs_diff(ms(expected)) < ms(2),
+            "{found:?} is not {expected} ms"
+        );
     }
 
     #[test]

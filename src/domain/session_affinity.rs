@@ -128,10 +128,16 @@ mod tests {
     #[test]
     fn caps_are_the_share_times_the_bound() {
         for (in_flight, expected) in [(1, 1.0), (4, 2.0), (10, 4.0), (16, 5.0), (100, 32.0)] {
-            assert!((cap(1.25, in_flight, 1.0, 4) - expected).abs() < 1e-9, "{in_flight}");
+            assert!(
+                (cap(1.25, in_flight, 1.0, 4) - expected).abs() < 1e-9,
+                "{in_flight}"
+            );
         }
         let growing = (1..=10).map(|m| cap(1.25, m, 1.0, 4));
-        assert_eq!(growing.collect::<Vec<_>>(), [1., 1., 1., 2., 2., 2., 3., 3., 3., 4.]);
+        assert_eq!(
+            growing.collect::<Vec<_>>(),
+            [1., 1., 1., 2., 2., 2., 3., 3., 3., 4.]
+        );
     }
 
     #[test]
@@ -146,7 +152,10 @@ mod tests {
         assert!(loads.iter().all(|load| *load <= 4) && loads.iter().sum::<u32>() == 10);
         // The others follow in the session's order.
         let idle = order(7, &seats(&[0; 4]), 1.25);
-        assert!(loads[idle[1]] >= loads[idle[2]] && loads[idle[2]] >= loads[idle[3]], "{loads:?}");
+        assert!(
+            loads[idle[1]] >= loads[idle[2]] && loads[idle[2]] >= loads[idle[3]],
+            "{loads:?}"
+        );
     }
 
     #[test]

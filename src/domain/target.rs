@@ -212,11 +212,16 @@ impl Target {
         let mut left_out = Vec::new();
         let mut last = None;
         for (place, (member, facts)) in self.members.iter().zip(&facts).enumerate() {
-            let unmet = member.unmet(inquiry).or_else(|| self.policy.excludes(facts));
+            let unmet = member
+                .unmet(inquiry)
+                .or_else(|| self.policy.excludes(facts));
             match unmet {
                 Some(unmet) => left_out.push((place, unmet)),
                 None if last == Some(member.priority) => {
-                    tiers.last_mut().into_iter().for_each(|tier| tier.push(place));
+                    tiers
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|tier| tier.push(place));
                 }
                 None => {
                     last = Some(member.priority);
@@ -285,7 +290,11 @@ impl Target {
 impl Member {
     /// Why it is not for the request: a condition, or each of its upstreams lacks something.
     fn unmet(&self, inquiry: &Inquiry<'_>) -> Option<Unmet> {
-        if let Some(unmet) = self.when.as_ref().and_then(|when| when.unmet(inquiry.asked)) {
+        if let Some(unmet) = self
+            .when
+            .as_ref()
+            .and_then(|when| when.unmet(inquiry.asked))
+        {
             return Some(unmet);
         }
         let mut first = None;

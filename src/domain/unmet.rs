@@ -212,10 +212,17 @@ mod tests {
             max_output_tokens: Some(100),
             ..known
         };
-        assert_eq!(known.lacks(some, Some(100)), None, "unknown excludes nothing");
+        assert_eq!(
+            known.lacks(some, Some(100)),
+            None,
+            "unknown excludes nothing"
+        );
         assert_eq!(known.lacks(all, None), Some(Unmet::Lacks(Feature::Images)));
         assert_eq!(known.lacks(Features::NONE, Some(101)), Some(Unmet::Output));
         assert!(!known.is_empty() && Capabilities::default().is_empty());
-        assert_eq!(some.each().collect::<Vec<_>>(), [Feature::Tools, Feature::Audio]);
+        assert_eq!(
+            some.each().collect::<Vec<_>>(),
+            [Feature::Tools, Feature::Audio]
+        );
     }
 }

@@ -115,16 +115,20 @@ impl When {
     pub fn unmet(&self, asked: &Asked<'_>) -> Option<Unmet> {
         let calendar = self.calendar.as_ref();
         let is_client = |pattern: &String| asked.client.is_some_and(|name| matches(pattern, name));
-        let has_header = |(name, value): &(String, String)| {
-            (asked.header)(name).is_some_and(|found| matches(value, found))
-        };
+        let has_header = |(name, pattern): &(String, String)| (asked.header_fits)(name, pattern);
         if calendar.is_some_and(|calendar| !calendar.holds(asked.unix)) {
             Some(Unmet::Hours)
         } else if !self.clients.is_empty() && !self.clients.iter().any(is_client) {
             Some(Unmet::Client)
-        } else if self.min_prompt_tokens.is_some_and(|min| asked.prompt_tokens < min) {
+        } else if self
+            .min_prompt_tokens
+            .is_some_and(|min| asked.prompt_tokens < min)
+        {
             Some(Unmet::ShortPrompt)
-        } else if self.max_prompt_tokens.is_some_and(|max| asked.prompt_tokens > max) {
+        } else if self
+            .max_prompt_tokens
+            .is_some_and(|max| asked.prompt_tokens > max)
+        {
             Some(Unmet::LongPrompt)
         } else if asked.features.lacks(self.has).is_some() {
             Some(Unmet::Has)
@@ -150,11 +154,18 @@ mod tests {
     }
 
     fn hours(start: u16, end: u16) -> Vec<Hours> {
-        vec![Hours { start: start * 60, end: end * 60 }]
+        vec![Hours {
+            start: start * 60,
+            end: end * 60,
+        }]
     }
 
     fn calendar(hours: Vec<Hours>, days: [bool; 7]) -> Calendar {
-        Calendar { hours, days, zone: Zone::utc() }
+        Calendar {
+            hours,
+            days,
+            zone: Zone::utc(),
+        }
     }
 
     const EVERY_DAY: [bool; 7] = [true; 7];
@@ -181,7 +192,10 @@ mod tests {
     fn equal_ends_are_the_whole_day_and_several_parts_add_up() {
         for (start, end) in [(0, 0), (9, 9), (0, 24)] {
             let all = calendar(hours(start, end), FRIDAY);
-            assert!(all.holds(at(4, 0, 0)) && all.holds(at(4, 23, 59)), "{start}-{end}");
+            assert!(
+                all.holds(at(4, 0, 0)) && all.holds(at(4, 23, 59)),
+                "{start}-{end}"
+            );
             assert!(!all.holds(at(3, 23, 59)) && !all.holds(at(5, 0, 0)));
         }
         let two = calendar([hours(8, 12), hours(13, 17)].concat(), EVERY_DAY);
@@ -192,10 +206,19 @@ mod tests {
 
     #[test]
     fn hours_are_those_of_the_zone() {
-        let zone = Zone { name: "X".into(), offset: Arc::new(|_| -5 * 3600) };
-        let office = Calendar { zone, ..calendar(hours(9, 17), FRIDAY) };
+        let zone = Zone {
+            name: "X".into(),
+            offset: Arc::new(|_| -5 * 3600),
+        };
+        let office = Calendar {
+            zone,
+            ..calendar(hours(9, 17), FRIDAY)
+        };
         assert!(!office.holds(at(4, 13, 59)) && office.holds(at(4, 14, 0)));
-        let late = Calendar { hours: hours(20, 24), ..office };
+        let late = Calendar {
+            hours: hours(20, 24),
+            ..office
+        };
         assert!(late.holds(at(5, 2, 0)), "still Friday there");
         assert!(calendar(Vec::new(), EVERY_DAY).holds(-1), "before 1970");
     }
@@ -203,42 +226,130 @@ mod tests {
     #[test]
     fn each_condition_is_told_by_its_name() {
         let images: Features = [Feature::Images].into_iter().collect();
-        let header = |name: &str| (name == "x-tier").then_some("gold");
+        let header = |name: &str, pattern: &str| name == "x-tier" && matches(pattern, "gold");
         let asked = Asked {
             prompt_tokens: 100,
             stream: true,
             features: images,
             client: Some("team-a"),
-            header: &header,
+            header_fits: &header,
             ..Asked::default()
         };
         let none = When::default();
         assert_eq!(none.unmet(&asked), None);
-        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let texts = |all: &[&str]| {
+            all.iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         let pair = |value: &str| vec![("x-tier".to_owned(), value.to_owned())];
         for (when, unmet) in [
-            (When { clients: texts(&["b", "team-*"]), ..none.clone() }, None),
-            (When { clients: texts(&["b"]), ..none.clone() }, Some(Unmet::Client)),
-            (When { min_prompt_tokens: Some(100), ..none.clone() }, None),
-            (When { min_prompt_tokens: Some(101), ..none.clone() }, Some(Unmet::ShortPrompt)),
-            (When { max_prompt_tokens: Some(100), ..none.clone() }, None),
-            (When { max_prompt_tokens: Some(99), ..none.clone() }, Some(Unmet::LongPrompt)),
-            (When { has: images, ..none.clone() }, None),
-            (When { has: images.with(Feature::Tools, true), ..none.clone() }, Some(Unmet::Has)),
-            (When { stream: Some(true), ..none.clone() }, None),
-            (When { stream: Some(false), ..none.clone() }, Some(Unmet::Stream)),
-            (When { headers: pair("gold"), ..none.clone() }, None),
-            (When { headers: pair("g*"), ..none.clone() }, None),
-            (When { headers: pair("silver"), ..none.clone() }, Some(Unmet::Header)),
             (
-                When { calendar: Some(calendar(Vec::new(), FRIDAY)), ..none.clone() },
+                When {
+                    clients: texts(&["b", "team-*"]),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    clients: texts(&["b"]),
+                    ..none.clone()
+                },
+                Some(Unmet::Client),
+            ),
+            (
+                When {
+                    min_prompt_tokens: Some(100),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    min_prompt_tokens: Some(101),
+                    ..none.clone()
+                },
+                Some(Unmet::ShortPrompt),
+            ),
+            (
+                When {
+                    max_prompt_tokens: Some(100),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    max_prompt_tokens: Some(99),
+                    ..none.clone()
+                },
+                Some(Unmet::LongPrompt),
+            ),
+            (
+                When {
+                    has: images,
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    has: images.with(Feature::Tools, true),
+                    ..none.clone()
+                },
+                Some(Unmet::Has),
+            ),
+            (
+                When {
+                    stream: Some(true),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    stream: Some(false),
+                    ..none.clone()
+                },
+                Some(Unmet::Stream),
+            ),
+            (
+                When {
+                    headers: pair("gold"),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    headers: pair("g*"),
+                    ..none.clone()
+                },
+                None,
+            ),
+            (
+                When {
+                    headers: pair("silver"),
+                    ..none.clone()
+                },
+                Some(Unmet::Header),
+            ),
+            (
+                When {
+                    calendar: Some(calendar(Vec::new(), FRIDAY)),
+                    ..none.clone()
+                },
                 Some(Unmet::Hours),
             ),
         ] {
             assert_eq!(when.unmet(&asked), unmet, "{when:?}");
         }
         let nobody = Asked::default();
-        let clients = When { clients: texts(&["*"]), ..none };
+        let clients = When {
+            clients: texts(&["*"]),
+            ..none
+        };
         assert_eq!(clients.unmet(&nobody), Some(Unmet::Client));
     }
 }

@@ -26,7 +26,10 @@ const PROMPTS: [&str; 3] = ["messages", "input", "contents"];
 pub fn of(doc: &RequestDoc) -> Features {
     let (images, audio) = media(doc);
     Features::NONE
-        .with(Feature::Tools, TOOLS.into_iter().any(|name| has_items(doc, name)))
+        .with(
+            Feature::Tools,
+            TOOLS.into_iter().any(|name| has_items(doc, name)),
+        )
         .with(Feature::Images, images)
         .with(Feature::Audio, audio)
         .with(Feature::JsonSchema, has_schema(doc))
@@ -56,12 +59,16 @@ fn media(doc: &RequestDoc) -> (bool, bool) {
         let skip = std::cell::RefCell::new(skip);
         let mut found = (false, false);
         // Nobody ends it early.
-        let _ = json::texts(raw, |name| (skip.borrow_mut())(name), |text| {
-            let is = |words: &[&str]| words.iter().any(|word| text.is(word));
-            found.0 |= is(&["image", "image_url", "input_image"]) || text.starts_with("image/");
-            found.1 |= is(&["input_audio", "audio"]) || text.starts_with("audio/");
-            ControlFlow::Continue(())
-        });
+        let _ = json::texts(
+            raw,
+            |name| (skip.borrow_mut())(name),
+            |text| {
+                let is = |words: &[&str]| words.iter().any(|word| text.is(word));
+                found.0 |= is(&["image", "image_url", "input_image"]) || text.starts_with("image/");
+                found.1 |= is(&["input_audio", "audio"]) || text.starts_with("audio/");
+                ControlFlow::Continue(())
+            },
+        );
         drop(skip);
         images |= found.0;
         audio |= found.1;
@@ -77,7 +84,12 @@ fn has_schema(doc: &RequestDoc) -> bool {
         kind: Option<String>,
         #[serde(borrow, default)]
         format: Option<&'a RawValue>,
-        #[serde(borrow, default, alias = "response_schema", alias = "responseJsonSchema")]
+        #[serde(
+            borrow,
+            default,
+            alias = "response_schema",
+            alias = "responseJsonSchema"
+        )]
         #[serde(rename = "responseSchema")]
         schema: Option<&'a RawValue>,
     }
@@ -87,7 +99,9 @@ fn has_schema(doc: &RequestDoc) -> bool {
     };
     let inside = |name: &str| {
         let read = serde_json::from_slice::<Typed<'_>>(doc.raw(name)?).ok()?;
-        let format = read.format.is_some_and(|format| typed(format.get().as_bytes()));
+        let format = read
+            .format
+            .is_some_and(|format| typed(format.get().as_bytes()));
         Some(format || read.schema.is_some_and(|schema| schema.get() != "null"))
     };
     let own = ["response_format", "output_format"].into_iter();
@@ -108,15 +122,20 @@ fn reasons(doc: &RequestDoc) -> bool {
         effort: Option<&'a RawValue>,
     }
     let is_no = |text: &str| NO_REASONING.contains(&text.trim());
-    REASONING.into_iter().filter_map(|name| doc.raw(name)).any(|raw| {
-        let Ok(text) = std::str::from_utf8(raw) else {
-            return false;
-        };
-        let asked = serde_json::from_str::<Asked<'_>>(text).ok();
-        let words = asked.into_iter().flat_map(|asked| [asked.kind, asked.effort]);
-        let refuses = words.flatten().any(|word| is_no(word.get()));
-        !is_no(text) && !refuses
-    })
+    REASONING
+        .into_iter()
+        .filter_map(|name| doc.raw(name))
+        .any(|raw| {
+            let Ok(text) = std::str::from_utf8(raw) else {
+                return false;
+            };
+            let asked = serde_json::from_str::<Asked<'_>>(text).ok();
+            let words = asked
+                .into_iter()
+                .flat_map(|asked| [asked.kind, asked.effort]);
+            let refuses = words.flatten().any(|word| is_no(word.get()));
+            !is_no(text) && !refuses
+        })
 }
 
 #[cfg(test)]
@@ -138,25 +157,66 @@ mod tests {
     fn each_dialect_says_in_its_own_way_what_it_needs() {
         let none: Vec<&str> = Vec::new();
         assert_eq!(needs(said(json!("an image of audio tools"))), none);
-        assert_eq!(needs(json!({"tools": [], "response_format": {"type": "json_object"}})), none);
+        assert_eq!(
+            needs(json!({"tools": [], "response_format": {"type": "json_object"}})),
+            none
+        );
         for (body, needed) in [
             (json!({"tools": [{"type": "function"}]}), "tools"),
             (json!({"tools": [{"functionDeclarations": []}]}), "tools"),
-            (said(json!([{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])), "images"),
-            (said(json!([{"type": "image", "source": {"type": "url", "url": "u"}}])), "images"),
-            (json!({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "u"}]}]}), "images"),
-            (json!({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]}]}), "images"),
-            (json!({"messages": [{"role": "user", "content": "x", "images": ["AAAA"]}]}), "images"),
-            (said(json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}])), "audio"),
-            (json!({"contents": [{"parts": [{"inline_data": {"mime_type": "audio/mp3", "data": "AA"}}]}]}), "audio"),
-            (json!({"response_format": {"type": "json_schema", "json_schema": {}}}), "json_schema"),
-            (json!({"text": {"format": {"type": "json_schema", "schema": {}}}}), "json_schema"),
-            (json!({"generationConfig": {"responseSchema": {"type": "OBJECT"}}}), "json_schema"),
+            (
+                said(json!([{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])),
+                "images",
+            ),
+            (
+                said(json!([{"type": "image", "source": {"type": "url", "url": "u"}}])),
+                "images",
+            ),
+            (
+                json!({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "u"}]}]}),
+                "images",
+            ),
+            (
+                json!({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]}]}),
+                "images",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": "x", "images": ["AAAA"]}]}),
+                "images",
+            ),
+            (
+                said(
+                    json!([{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]),
+                ),
+                "audio",
+            ),
+            (
+                json!({"contents": [{"parts": [{"inline_data": {"mime_type": "audio/mp3", "data": "AA"}}]}]}),
+                "audio",
+            ),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
+                "json_schema",
+            ),
+            (
+                json!({"text": {"format": {"type": "json_schema", "schema": {}}}}),
+                "json_schema",
+            ),
+            (
+                json!({"generationConfig": {"responseSchema": {"type": "OBJECT"}}}),
+                "json_schema",
+            ),
             (json!({"format": {"type": "object"}}), "json_schema"),
-            (json!({"output_config": {"format": {"type": "json_schema"}}}), "json_schema"),
+            (
+                json!({"output_config": {"format": {"type": "json_schema"}}}),
+                "json_schema",
+            ),
             (json!({"reasoning_effort": "low"}), "reasoning"),
             (json!({"reasoning": {"effort": "high"}}), "reasoning"),
-            (json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}), "reasoning"),
+            (
+                json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+                "reasoning",
+            ),
             (json!({"think": true}), "reasoning"),
         ] {
             assert_eq!(needs(body.clone()), [needed], "{body}");

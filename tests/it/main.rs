@@ -57,6 +57,7 @@ mod reload;
 mod rescue;
 mod responses;
 mod rotation;
+mod routing;
 mod sdks;
 mod secrets;
 mod simulation;

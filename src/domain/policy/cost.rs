@@ -118,7 +118,10 @@ mod tests {
             ..MemberFacts::default()
         });
         let mut draw = || 0.0;
-        let mut chance = Chance { turn: 0, draw: &mut draw };
+        let mut chance = Chance {
+            turn: 0,
+            draw: &mut draw,
+        };
         policy.rank(&members.collect::<Vec<_>>(), &mut chance)
     }
 
@@ -137,15 +140,28 @@ mod tests {
         assert_eq!(order(&[Some(1011), Some(1000)]), [1, 0]);
         // Not by steps: the third is 1.9 % above the first.
         assert_eq!(order(&[Some(1019), Some(1009), Some(1000)]), [1, 0, 2]);
-        assert_eq!(order(&[Some(1), Some(0)]), [1, 0], "free is not nearly free");
+        assert_eq!(
+            order(&[Some(1), Some(0)]),
+            [1, 0],
+            "free is not nearly free"
+        );
     }
 
     #[test]
     fn members_without_a_price_are_left_out_where_that_is_asked_for() {
-        let policy = Cost { unpriced: Unpriced::Exclude, ..Cost::default() };
-        let free = MemberFacts { cost: Some(Pico::ZERO), ..MemberFacts::default() };
+        let policy = Cost {
+            unpriced: Unpriced::Exclude,
+            ..Cost::default()
+        };
+        let free = MemberFacts {
+            cost: Some(Pico::ZERO),
+            ..MemberFacts::default()
+        };
         assert_eq!(policy.excludes(&free), None);
-        assert_eq!(policy.excludes(&MemberFacts::default()), Some(Unmet::Unpriced));
+        assert_eq!(
+            policy.excludes(&MemberFacts::default()),
+            Some(Unmet::Unpriced)
+        );
         assert_eq!(Cost::default().excludes(&MemberFacts::default()), None);
     }
 

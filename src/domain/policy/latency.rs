@@ -6,9 +6,7 @@
 
 use std::time::Duration;
 
-use super::routing::{
-    Chance, Figure, MemberFacts, Needs, RoutingPolicy, Signal, sorted,
-};
+use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, Signal, sorted};
 
 /// The settings of `latency`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,7 +137,10 @@ mod tests {
     use super::*;
 
     fn members(loads: &[f64]) -> Vec<MemberFacts> {
-        let members = loads.iter().map(|load| MemberFacts { load: *load, ..MemberFacts::default() });
+        let members = loads.iter().map(|load| MemberFacts {
+            load: *load,
+            ..MemberFacts::default()
+        });
         members.collect()
     }
 
@@ -148,7 +149,10 @@ mod tests {
         let mut draw = || rng.f64();
         let mut first = vec![0; loads.len()];
         for _ in 0..1000 {
-            let mut chance = Chance { turn: 0, draw: &mut draw };
+            let mut chance = Chance {
+                turn: 0,
+                draw: &mut draw,
+            };
             first[Latency::default().rank(&members(loads), &mut chance)[0]] += 1;
         }
         first
@@ -158,7 +162,10 @@ mod tests {
     fn of_up_to_three_the_lowest_load_always_wins() {
         assert_eq!(firsts(&[0.3, 0.1, 0.2]), [0, 1000, 0]);
         let equal = firsts(&[0.105, 0.1, 0.2]);
-        assert!(equal[0] > 400 && equal[1] > 400, "within the band: {equal:?}");
+        assert!(
+            equal[0] > 400 && equal[1] > 400,
+            "within the band: {equal:?}"
+        );
     }
 
     #[test]
@@ -167,8 +174,13 @@ mod tests {
         // The best is drawn half of the time, the worst never wins.
         assert!((430..570).contains(&first[3]) && first[0] == 0, "{first:?}");
         let mut draw = || 0.0;
-        let order = Latency::default()
-            .rank(&members(&[0.4, 0.3, 0.2, 0.1]), &mut Chance { turn: 0, draw: &mut draw });
+        let order = Latency::default().rank(
+            &members(&[0.4, 0.3, 0.2, 0.1]),
+            &mut Chance {
+                turn: 0,
+                draw: &mut draw,
+            },
+        );
         assert_eq!(order, [1, 3, 2, 0], "0 and 1 are drawn; the rest by load");
     }
 

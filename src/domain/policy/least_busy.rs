@@ -44,23 +44,42 @@ mod tests {
     use super::*;
 
     fn member(in_flight: u32, weight: u32) -> MemberFacts {
-        MemberFacts { weight, in_flight, ..MemberFacts::default() }
+        MemberFacts {
+            weight,
+            in_flight,
+            ..MemberFacts::default()
+        }
     }
 
     #[test]
     fn the_idle_one_comes_first_by_its_weight_and_ties_at_random() {
         let mut draw = || 0.0;
-        let mut chance = Chance { turn: 0, draw: &mut draw };
-        let members = [member(4, 1), member(0, 1), member(4, 2), member(0, 0), member(1, 1)];
+        let mut chance = Chance {
+            turn: 0,
+            draw: &mut draw,
+        };
+        let members = [
+            member(4, 1),
+            member(0, 1),
+            member(4, 2),
+            member(0, 0),
+            member(1, 1),
+        ];
         assert_eq!(LeastBusy.rank(&members, &mut chance), [1, 4, 2, 0, 3]);
         let mut rng = fastrand::Rng::with_seed(3);
         let mut draw = || rng.f64();
         let mut first = [0u32; 4];
         for _ in 0..4000 {
-            let mut chance = Chance { turn: 0, draw: &mut draw };
+            let mut chance = Chance {
+                turn: 0,
+                draw: &mut draw,
+            };
             let order = LeastBusy.rank(&[member(2, 1); 4], &mut chance);
             first[order[0]] += 1;
         }
-        assert!(first.iter().all(|count| (900..1100).contains(count)), "{first:?}");
+        assert!(
+            first.iter().all(|count| (900..1100).contains(count)),
+            "{first:?}"
+        );
     }
 }

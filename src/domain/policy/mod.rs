@@ -19,9 +19,7 @@ use std::sync::Arc;
 
 pub use cost::{Cost, Unpriced};
 pub use latency::Latency;
-pub use routing::{
-    Chance, Draw, Figure, Figures, MemberFacts, Needs, RoutingPolicy, Signal,
-};
+pub use routing::{Chance, Draw, Figure, Figures, MemberFacts, Needs, RoutingPolicy, Signal};
 pub use score::{Adjust, ParamsUnit, Score, ScoreWeights};
 pub use weighted::{Weighted, WeightedBy};
 
@@ -126,7 +124,14 @@ mod tests {
 
     fn facts() -> impl Strategy<Value = MemberFacts> {
         let cost = prop::option::of(any::<u64>());
-        let rest = (any::<u32>(), any::<u32>(), cost, 0.0f64..1e9, prop::option::of(0.0f64..2.0), -9.0f64..9.0);
+        let rest = (
+            any::<u32>(),
+            any::<u32>(),
+            cost,
+            0.0f64..1e9,
+            prop::option::of(0.0f64..2.0),
+            -9.0f64..9.0,
+        );
         rest.prop_map(|(weight, in_flight, cost, load, used, score)| MemberFacts {
             weight,
             in_flight,

@@ -25,16 +25,26 @@ mod tests {
         let members = [MemberFacts::default(); 3];
         let order = |turn| {
             let mut draw = || 0.0;
-            RoundRobin.rank(&members, &mut Chance { turn, draw: &mut draw })
+            RoundRobin.rank(
+                &members,
+                &mut Chance {
+                    turn,
+                    draw: &mut draw,
+                },
+            )
         };
-        assert_eq!([order(0), order(1), order(2), order(3)], [
-            [0, 1, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [0, 1, 2]
-        ]);
+        assert_eq!(
+            [order(0), order(1), order(2), order(3)],
+            [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]
+        );
         let mut draw = || 0.0;
-        let none = RoundRobin.rank(&[], &mut Chance { turn: 5, draw: &mut draw });
+        let none = RoundRobin.rank(
+            &[],
+            &mut Chance {
+                turn: 5,
+                draw: &mut draw,
+            },
+        );
         assert!(none.is_empty());
     }
 }

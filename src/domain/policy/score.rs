@@ -8,9 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::routing::{
-    Chance, Figure, MemberFacts, Needs, RoutingPolicy, number, sorted,
-};
+use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, number, sorted};
 use crate::domain::hash_map::HashMap;
 use crate::domain::ids::ModelName;
 use crate::domain::unmet::Unmet;
@@ -223,13 +221,19 @@ mod tests {
     #[test]
     fn scores_are_those_of_the_formula() {
         near(score("mixtral-8x7b-32768", 32_768, 1.0, 0.0), 15.4656);
-        near(score("llama-3.3-70b-versatile", 131_072, 1.0, 20.0), 63.8376);
+        near(
+            score("llama-3.3-70b-versatile", 131_072, 1.0, 20.0),
+            63.8376,
+        );
         near(score("foo-8x22b-70b", 0, 2.0, 0.0), 121.4815);
         near(score("x-1.5b", 1000, 1.0, 0.0), 0.05);
         near(score("bert-110m", 512, 1.0, 0.0), 0.0528);
         near(score("gpt-4o", 128_000, 0.5, 0.0), 43.2);
         near(score("gpt-4o", 128_000, 0.5, -40.0), 3.2);
-        let seed = Score { unit: ParamsUnit::Seed, ..Score::default() };
+        let seed = Score {
+            unit: ParamsUnit::Seed,
+            ..Score::default()
+        };
         near(seed.of(&"bert-110m".into(), Some(512), 1.0), 27.1861);
     }
 
@@ -239,16 +243,25 @@ mod tests {
         let models = ["llama-3.3-70b".into(), "mixtral-8x7b".into()];
         let prepared = policy.prepared(models.iter());
         for model in &models {
-            near(prepared.of(model, Some(9), 1.5), policy.of(model, Some(9), 1.5));
+            near(
+                prepared.of(model, Some(9), 1.5),
+                policy.of(model, Some(9), 1.5),
+            );
         }
     }
 
     #[test]
     fn the_highest_score_comes_first_and_none_above_zero_is_left_out() {
-        let facts = |score| MemberFacts { score, ..MemberFacts::default() };
+        let facts = |score| MemberFacts {
+            score,
+            ..MemberFacts::default()
+        };
         let policy = Score::default();
         let mut draw = || 0.0;
-        let mut chance = Chance { turn: 0, draw: &mut draw };
+        let mut chance = Chance {
+            turn: 0,
+            draw: &mut draw,
+        };
         let members = [facts(1.0), facts(3.0), facts(3.0), facts(2.0)];
         assert_eq!(policy.rank(&members, &mut chance), [1, 2, 3, 0]);
         assert_eq!(policy.excludes(&facts(0.0)), Some(Unmet::Score));

@@ -42,9 +42,16 @@ mod tests {
 
     #[test]
     fn the_lowest_share_comes_first_then_the_less_busy_one() {
-        let member = |used, in_flight| MemberFacts { used, in_flight, ..MemberFacts::default() };
+        let member = |used, in_flight| MemberFacts {
+            used,
+            in_flight,
+            ..MemberFacts::default()
+        };
         let mut draw = || 0.0;
-        let mut chance = Chance { turn: 0, draw: &mut draw };
+        let mut chance = Chance {
+            turn: 0,
+            draw: &mut draw,
+        };
         let members = [
             member(Some(0.5), 0),
             member(Some(0.25), 9),

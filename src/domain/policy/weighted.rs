@@ -7,9 +7,7 @@
 //! The draw sorts by exponential variates divided by weights: Efraimidis and Spirakis, "Weighted random sampling with a
 //! reservoir", 2006.
 
-use super::routing::{
-    Chance, Figure, MemberFacts, Needs, RoutingPolicy, arrival, number, sorted,
-};
+use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, arrival, number, sorted};
 
 /// What the weights are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -120,7 +118,10 @@ mod tests {
         let mut first = vec![0.0; members.len()];
         let mut second = first.clone();
         for _ in 0..DRAWS {
-            let mut chance = Chance { turn: 0, draw: &mut draw };
+            let mut chance = Chance {
+                turn: 0,
+                draw: &mut draw,
+            };
             let order = policy.rank(members, &mut chance);
             first[order[0]] += 1.0 / f64::from(DRAWS);
             second[order[1]] += 1.0 / f64::from(DRAWS);
@@ -144,17 +145,36 @@ mod tests {
         near(&first, &[0.5, 0.0, 0.3, 0.2, 0.0]);
         // Without replacement: 3 behind 5 (0.5 · 0.6) and behind 2 (0.2 · 3/7), and so on.
         let behind = |own: f64, others: [f64; 2]| {
-            others.map(|other| other / 10.0 * own / (10.0 - other)).iter().sum::<f64>()
+            others
+                .map(|other| other / 10.0 * own / (10.0 - other))
+                .iter()
+                .sum::<f64>()
         };
-        near(&second, &[behind(5.0, [3.0, 2.0]), 0.0, behind(3.0, [5.0, 2.0]), behind(2.0, [5.0, 3.0])]);
+        near(
+            &second,
+            &[
+                behind(5.0, [3.0, 2.0]),
+                0.0,
+                behind(3.0, [5.0, 2.0]),
+                behind(2.0, [5.0, 3.0]),
+            ],
+        );
         let mut draw = || 0.5;
-        let order = Weighted::default().rank(&members, &mut Chance { turn: 0, draw: &mut draw });
+        let order = Weighted::default().rank(
+            &members,
+            &mut Chance {
+                turn: 0,
+                draw: &mut draw,
+            },
+        );
         assert_eq!(order, [0, 2, 3, 1, 4]);
     }
 
     #[test]
     fn by_the_inverse_square_of_the_price_free_ones_come_first_and_unpriced_ones_last() {
-        let policy = Weighted { by: WeightedBy::InverseSquarePrice };
+        let policy = Weighted {
+            by: WeightedBy::InverseSquarePrice,
+        };
         let priced = |cost: Option<u64>| MemberFacts {
             weight: 1,
             cost: cost.map(Pico::new),
@@ -164,7 +184,10 @@ mod tests {
         let (first, _) = drawn(policy, &dollars);
         near(&first, &[36.0 / 49.0, 9.0 / 49.0, 4.0 / 49.0]);
         let mut draw = || 0.5;
-        let mut chance = Chance { turn: 0, draw: &mut draw };
+        let mut chance = Chance {
+            turn: 0,
+            draw: &mut draw,
+        };
         let mixed = [priced(None), priced(Some(1)), priced(Some(0))];
         assert_eq!(policy.rank(&mixed, &mut chance), [2, 1, 0]);
     }

@@ -56,7 +56,11 @@ fn told(
     let ranked = targets.ranked(chain, &mut inquiry);
     let mut text = String::new();
     for (at, upstream) in ranked.chain.upstreams.iter().enumerate() {
-        if ranked.ruled_out.first().is_some_and(|(first, _)| *first == at) {
+        if ranked
+            .ruled_out
+            .first()
+            .is_some_and(|(first, _)| *first == at)
+        {
             text.push('|');
         }
         text.push_str(upstream.provider.as_str());
@@ -107,7 +111,10 @@ fn conditions_leave_members_out_and_say_why() {
     let (text, steps) = told(std::slice::from_ref(&entry), &Fixed::default(), &asked);
     assert_eq!(text, "bc|a");
     assert_eq!(steps[0].members[2].unmet, Some(Unmet::Stream));
-    let stream = Asked { stream: true, ..asked };
+    let stream = Asked {
+        stream: true,
+        ..asked
+    };
     assert_eq!(order(&[entry], &Fixed::default(), &stream), "abc");
 }
 
@@ -164,8 +171,15 @@ fn a_conversation_decides_inside_a_tier_and_keeps_its_member() {
     entry.affinity = Some(AffinityPolicy::default());
     entry.upstreams[3].priority = 200;
     let of = |session, turn, pending: &[(&'static str, u32)]| {
-        let asked = Asked { session, ..Asked::default() };
-        let figures = Fixed { turn, pending: pending.to_vec(), ..Fixed::default() };
+        let asked = Asked {
+            session,
+            ..Asked::default()
+        };
+        let figures = Fixed {
+            turn,
+            pending: pending.to_vec(),
+            ..Fixed::default()
+        };
         order(std::slice::from_ref(&entry), &figures, &asked)
     };
     let home = of(Some(7), 0, &[]);
@@ -175,7 +189,10 @@ fn a_conversation_decides_inside_a_tier_and_keeps_its_member() {
     assert!(others.into_iter().any(|order| order[..1] != home[..1]));
     assert_eq!(of(None, 1, &[]), "bcad", "without one the policy ranks");
     // Over its share, the next one of the conversation's order takes it.
-    let first: &'static str = ["a", "b", "c"].into_iter().find(|name| home.starts_with(name)).unwrap();
+    let first: &'static str = ["a", "b", "c"]
+        .into_iter()
+        .find(|name| home.starts_with(name))
+        .unwrap();
     let full = of(Some(7), 0, &[(first, 5)]);
     assert_eq!(full[..1], home[1..2]);
     assert_eq!(full[2..3], home[..1]);
@@ -187,12 +204,19 @@ fn members_without_a_price_are_ruled_out_where_the_policy_says_so() {
         unpriced: crate::domain::policy::Unpriced::Exclude,
         ..Cost::default()
     });
-    let figures = Fixed { cost: vec![("b", 1)], ..Fixed::default() };
+    let figures = Fixed {
+        cost: vec![("b", 1)],
+        ..Fixed::default()
+    };
     let entry = virtual_of("v", policy, plain(&["a", "b"]));
     let (text, steps) = told(&[entry], &figures, &Asked::default());
     assert_eq!(text, "b|a");
     assert_eq!(steps[0].policy, "cost, unpriced: exclude");
-    let figures: Vec<_> = steps[0].members.iter().map(|member| member.figure).collect();
+    let figures: Vec<_> = steps[0]
+        .members
+        .iter()
+        .map(|member| member.figure)
+        .collect();
     let cost = |cost: Option<u64>| Some(Figure::Cost(cost.map(crate::domain::money::Pico::new)));
     assert_eq!(figures, [cost(Some(1)), cost(None)]);
 }
