@@ -101,7 +101,7 @@ pub struct KeyStatus {
     attempts: AtomicU64,
     /// The learned limit of requests at the same time; `u32::MAX` for none.
     concurrency: AtomicU32,
-    used: UsedShares,
+    pub(super) used: UsedShares,
     learned: ArcSwap<Vec<LimitStatus>>,
     limits: ArcSwap<Vec<PersistedLimit>>,
     paced: ArcSwap<Vec<Paced>>,
@@ -270,28 +270,6 @@ impl KeyStatus {
     /// The learned limit of requests at the same time, while there is one.
     pub fn learned_concurrency(&self) -> Option<u32> {
         Some(self.concurrency.load(Ordering::Relaxed)).filter(|limit| *limit != u32::MAX)
-    }
-
-    /// The used share of its tightest limit for a model, 0 to 1 and above, as of its last attempt; `None` where no limit is
-    /// known.
-    pub fn used_share(&self, model: &ModelName, now: Time) -> Option<f64> {
-        let configured = self.used.get(now);
-        let learned = self.learned.load();
-        let learned = learned.iter().filter(|limit| limit.model == *model);
-        let learned = learned.filter_map(|limit| {
-            let (whole, left) = limit.limit.zip(limit.remaining)?;
-            let is_over = limit.whole_at.is_some_and(|at| at <= now);
-            Some(if is_over || whole <= 0.0 {
-                0.0
-            } else {
-                1.0 - left / whole
-            })
-        });
-        learned.chain(configured).reduce(f64::max)
-    }
-
-    pub(crate) fn publish_used(&self, shares: [Option<u32>; 2], now: Time) {
-        self.used.put(shares, now);
     }
 
     /// The limits of requests and tokens that were learned, as of the last second in which there was news.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::status::KeyStatus;
+use crate::domain::ids::ModelName;
 use crate::domain::time::Time;
 
 /// Both limits and the moment of that.
@@ -46,6 +48,30 @@ impl UsedShares {
         let left = 1.0 - age.min(MINUTE).as_secs_f64() / MINUTE.as_secs_f64();
         let minute = get(&self.minute).map(|share| share * left);
         minute.into_iter().chain(get(&self.day)).reduce(f64::max)
+    }
+}
+
+impl KeyStatus {
+    /// The used share of its tightest limit for a model, 0 to 1 and above, as of its last attempt; `None` where no limit is
+    /// known.
+    pub fn used_share(&self, model: &ModelName, now: Time) -> Option<f64> {
+        let configured = self.used.get(now);
+        let learned = self.learned_limits();
+        let learned = learned.iter().filter(|limit| limit.model == *model);
+        let learned = learned.filter_map(|limit| {
+            let (whole, left) = limit.limit.zip(limit.remaining)?;
+            let is_over = limit.whole_at.is_some_and(|at| at <= now);
+            Some(if is_over || whole <= 0.0 {
+                0.0
+            } else {
+                1.0 - left / whole
+            })
+        });
+        learned.chain(configured).reduce(f64::max)
+    }
+
+    pub(crate) fn publish_used(&self, shares: [Option<u32>; 2], now: Time) {
+        self.used.put(shares, now);
     }
 }
 

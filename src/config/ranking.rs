@@ -182,11 +182,8 @@ impl PolicyTable {
                 })
             }
             "score" => {
-                let score = Score {
-                    weights: self.weights.map(weights).unwrap_or_default(),
-                    unit: self.params_unit.unwrap_or_default(),
-                    ..Score::default()
-                };
+                let weights = self.weights.map(weights).unwrap_or_default();
+                let score = Score::new(weights, self.params_unit.unwrap_or_default());
                 files = Some(ScoreFiles {
                     score: score.clone(),
                     leaderboard: self.leaderboard,

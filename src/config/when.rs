@@ -1,5 +1,6 @@
 //! When a member of a virtual provider is asked, as typed and as meant.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use super::describe::{Describe, Shape};
 use super::read::{ConfigNode, FromNode, Report, section};
 use super::values::{Names, Texts};
-use crate::domain::unmet::{Feature, Features};
+use crate::domain::unmet::{Capabilities, Feature, Features};
 use crate::domain::when::{Calendar, Hours, When, Zone};
 
 section! {
@@ -210,17 +211,14 @@ section! {
         /// Reasoning that is asked for.
         reasoning: bool,
         /// The most tokens of an answer.
-        max_output_tokens: std::num::NonZeroU64,
+        max_output_tokens: NonZeroU64,
     }
 }
 
 impl CapabilitiesSection {
-    pub(super) fn capabilities(&self) -> crate::domain::unmet::Capabilities {
-        let known = crate::domain::unmet::Capabilities {
-            max_output_tokens: self.max_output_tokens.map(std::num::NonZeroU64::get),
-            ..Default::default()
-        };
-        known
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let most = self.max_output_tokens.map(NonZeroU64::get);
+        Capabilities::of_output(most)
             .with(Feature::Tools, self.tools)
             .with(Feature::Images, self.images)
             .with(Feature::Audio, self.audio)

@@ -92,6 +92,14 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Nothing but the most tokens of an answer.
+    pub fn of_output(max_output_tokens: Option<u64>) -> Self {
+        Self {
+            max_output_tokens,
+            ..Self::default()
+        }
+    }
+
     /// The same, with what is said of one feature.
     #[must_use]
     pub const fn with(self, feature: Feature, has: Option<bool>) -> Self {

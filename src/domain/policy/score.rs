@@ -89,6 +89,15 @@ impl fmt::Debug for Score {
 }
 
 impl Score {
+    /// A score of these parts, without files.
+    pub fn new(weights: ScoreWeights, unit: ParamsUnit) -> Self {
+        Self {
+            weights,
+            unit,
+            ..Self::default()
+        }
+    }
+
     /// The same, with the part of each of these models made once.
     #[must_use]
     pub fn prepared<'a>(&self, models: impl Iterator<Item = &'a ModelName>) -> Self {
