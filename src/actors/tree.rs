@@ -132,7 +132,11 @@ impl TreeClient {
         let cells = self.statuses.load();
         let keys = &cells.providers.get(&upstream.provider)?.keys;
         let now = self.clock.now();
-        let shares = keys.iter().map(|key| key.used_share(&upstream.model, now));
+        let shares = keys.iter();
+        let shares = shares.map(|key| {
+            let learned = key.learned_limits();
+            key.used.tightest(&learned, &upstream.model, now)
+        });
         let shares: Option<Vec<f64>> = shares.collect();
         shares?.into_iter().reduce(f64::min)
     }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::status::KeyStatus;
 use crate::domain::ids::ModelName;
+use crate::domain::pace::LimitStatus;
 use crate::domain::time::Time;
 
 /// Both limits and the moment of that.
@@ -29,34 +29,14 @@ impl Default for UsedShares {
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl UsedShares {
-    pub(super) fn put(&self, [minute, day]: [Option<u32>; 2], now: Time) {
-        let put = |place: &AtomicU32, share: Option<u32>| {
-            place.store(share.unwrap_or(u32::MAX), Ordering::Relaxed);
-        };
-        put(&self.minute, minute);
-        put(&self.day, day);
-        self.at.store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// The tighter of both. What was used of a minute is taken to pass evenly while no further attempt tells.
-    pub(super) fn get(&self, now: Time) -> Option<f64> {
-        let get = |place: &AtomicU32| {
-            let share = Some(place.load(Ordering::Relaxed)).filter(|share| *share != u32::MAX);
-            share.map(|share| f64::from(share) / 1e6)
-        };
-        let age = now.since(Time::from_nanos(self.at.load(Ordering::Relaxed)));
-        let left = 1.0 - age.min(MINUTE).as_secs_f64() / MINUTE.as_secs_f64();
-        let minute = get(&self.minute).map(|share| share * left);
-        minute.into_iter().chain(get(&self.day)).reduce(f64::max)
-    }
-}
-
-impl KeyStatus {
-    /// The used share of its tightest limit for a model, 0 to 1 and above, as of its last attempt; `None` where no limit is
-    /// known.
-    pub fn used_share(&self, model: &ModelName, now: Time) -> Option<f64> {
-        let configured = self.used.get(now);
-        let learned = self.learned_limits();
+    /// The used share of the tightest limit for a model, 0 to 1 and above, as of the last attempt, with limits that were
+    /// learned; `None` where no limit is known.
+    pub(super) fn tightest(
+        &self,
+        learned: &[LimitStatus],
+        model: &ModelName,
+        now: Time,
+    ) -> Option<f64> {
         let learned = learned.iter().filter(|limit| limit.model == *model);
         let learned = learned.filter_map(|limit| {
             let (whole, left) = limit.limit.zip(limit.remaining)?;
@@ -67,11 +47,28 @@ impl KeyStatus {
                 1.0 - left / whole
             })
         });
-        learned.chain(configured).reduce(f64::max)
+        learned.chain(self.get(now)).reduce(f64::max)
     }
 
-    pub(crate) fn publish_used(&self, shares: [Option<u32>; 2], now: Time) {
-        self.used.put(shares, now);
+    pub(super) fn put(&self, [minute, day]: [Option<u32>; 2], now: Time) {
+        let put = |place: &AtomicU32, share: Option<u32>| {
+            place.store(share.unwrap_or(u32::MAX), Ordering::Relaxed);
+        };
+        put(&self.minute, minute);
+        put(&self.day, day);
+        self.at.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The tighter of both. What was used of a minute is taken to pass evenly while no further attempt tells.
+    fn get(&self, now: Time) -> Option<f64> {
+        let get = |place: &AtomicU32| {
+            let share = Some(place.load(Ordering::Relaxed)).filter(|share| *share != u32::MAX);
+            share.map(|share| f64::from(share) / 1e6)
+        };
+        let age = now.since(Time::from_nanos(self.at.load(Ordering::Relaxed)));
+        let left = 1.0 - age.min(MINUTE).as_secs_f64() / MINUTE.as_secs_f64();
+        let minute = get(&self.minute).map(|share| share * left);
+        minute.into_iter().chain(get(&self.day)).reduce(f64::max)
     }
 }
 

@@ -1,10 +1,10 @@
 //! By what the requests of one conversation are known, so that they can go where its prompt is cached.
 
-use foldhash::quality::FixedState;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::Hasher;
 
 use super::affinity_choice::AffinityChoice;
 use super::request::Request;
+use crate::domain::hash_map::fixed_hasher;
 use crate::domain::session_affinity::AffinityBy;
 
 /// Headers by which clients name a conversation: OpenRouter's and xAI's.
@@ -20,7 +20,7 @@ pub(super) fn named(client: Option<&str>, target: &str, name: &str) -> u64 {
 }
 
 fn of_target(client: &str, target: &str) -> impl Hasher + Clone {
-    let mut hasher = FixedState::default().build_hasher();
+    let mut hasher = fixed_hasher();
     for part in [client, target] {
         hasher.write(part.as_bytes());
         hasher.write_u8(0xff);

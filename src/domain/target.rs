@@ -323,10 +323,10 @@ impl Member {
                 let known = able().filter_map(|upstream| figures.cost(upstream));
                 facts.cost = known.min();
             }
-            Needs::Load(latency) => {
+            Needs::Load(by) => {
                 let loads = able().map(|upstream| {
-                    let took = figures.latency(upstream, latency.signal);
-                    latency.load(took, figures.pending(upstream))
+                    let took = figures.latency(upstream, by.signal);
+                    by.of(took, figures.pending(upstream))
                 });
                 facts.load = loads.reduce(f64::min).unwrap_or(f64::INFINITY);
             }
@@ -335,11 +335,11 @@ impl Member {
                 facts.used = shares.reduce(f64::min);
                 facts.in_flight = self.in_flight(figures);
             }
-            Needs::Score(score) => {
+            Needs::Score(by) => {
                 let scores = able().map(|upstream| {
                     let window = figures.context_window(upstream);
                     let base = figures.base_priority(&upstream.provider);
-                    score.of(&upstream.model, window, base)
+                    by.score(&upstream.model, window, base)
                 });
                 facts.score = scores.reduce(f64::max).unwrap_or(0.0);
             }

@@ -299,7 +299,7 @@ impl KeyActor {
         }
         self.status.publish_attempt();
         self.status.publish_in_flight(core.state.in_flight());
-        self.status.publish_used(core.state.used_shares(now), now);
+        self.status.used.put(core.state.used_shares(now), now);
         // The next one like this need not ask.
         self.status
             .publish_limited(core.state.limited(route.tokens, now));
@@ -418,7 +418,7 @@ impl KeyActor {
         let was_trial = core.state.is_trial(record.id);
         let change = core.state.settle(record.id, settlement, now);
         self.status.publish_in_flight(core.state.in_flight());
-        self.status.publish_used(core.state.used_shares(now), now);
+        self.status.used.put(core.state.used_shares(now), now);
         // First of all: what is published survives whatever may go wrong.
         match change {
             Some(change) => self.announce(core, &change),

@@ -218,7 +218,7 @@ fn finish<'a>(
     };
     let ranked = targets.forest.add(Target {
         name: Arc::clone(&chain.target),
-        policy: frame.entry.policy.prepared(&chain.upstreams),
+        policy: frame.entry.policy.for_upstreams(&chain.upstreams),
         affinity: frame.entry.affinity,
         members: frame.members,
     });

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, Signal, sorted};
+use super::routing::{Chance, Figure, LoadBy, MemberFacts, Needs, RoutingPolicy, Signal, sorted};
 
 /// The settings of `latency`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,14 +38,10 @@ impl Default for Latency {
 const COMPARED: usize = 3;
 
 impl Latency {
-    /// The load of one upstream. One that was never measured is tried at once if nothing waits for it.
-    pub fn load(&self, latency: Option<Duration>, pending: u32) -> f64 {
-        match (latency, pending) {
-            (None, 0) => 0.0,
-            (latency, pending) => {
-                let latency = latency.unwrap_or(self.start).as_secs_f64();
-                latency * (f64::from(pending) + 1.0)
-            }
+    fn load_by(&self) -> LoadBy {
+        LoadBy {
+            signal: self.signal,
+            start: self.start,
         }
     }
 
@@ -93,7 +89,11 @@ impl RoutingPolicy for Latency {
     }
 
     fn needs(&self) -> Needs<'_> {
-        Needs::Load(self)
+        Needs::Load(self.load_by())
+    }
+
+    fn decay(&self) -> Option<Duration> {
+        Some(self.decay)
     }
 
     fn figure(&self, member: &MemberFacts) -> Option<Figure> {
@@ -186,10 +186,10 @@ mod tests {
 
     #[test]
     fn load_grows_with_what_waits_and_an_unknown_idle_one_is_tried_first() {
-        let policy = Latency::default();
+        let policy = Latency::default().load_by();
         let ms = |ms| Some(Duration::from_millis(ms));
-        assert!((policy.load(ms(200), 3) - 0.8).abs() < 1e-9);
-        assert!(policy.load(None, 0) < policy.load(ms(1), 0));
-        assert!((policy.load(None, 1) - 2.0).abs() < 1e-9, "start, twice");
+        assert!((policy.of(ms(200), 3) - 0.8).abs() < 1e-9);
+        assert!(policy.of(None, 0) < policy.of(ms(1), 0));
+        assert!((policy.of(None, 1) - 2.0).abs() < 1e-9, "start, twice");
     }
 }

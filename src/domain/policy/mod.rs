@@ -19,7 +19,9 @@ use std::sync::Arc;
 
 pub use cost::{Cost, Unpriced};
 pub use latency::Latency;
-pub use routing::{Chance, Draw, Figure, Figures, MemberFacts, Needs, RoutingPolicy, Signal};
+pub use routing::{
+    Chance, Draw, Figure, Figures, LoadBy, MemberFacts, Needs, RoutingPolicy, Scores, Signal,
+};
 pub use score::{Adjust, ParamsUnit, Score, ScoreWeights};
 pub use weighted::{Weighted, WeightedBy};
 
@@ -59,22 +61,8 @@ impl Policy {
 
     /// The same for a target of these upstreams: what depends on their names alone is made once.
     #[must_use]
-    pub fn prepared(&self, upstreams: &[Upstream]) -> Self {
-        match self.needs() {
-            Needs::Score(score) => {
-                let models = upstreams.iter().map(|upstream| &upstream.model);
-                Self::new(score.prepared(models))
-            }
-            _ => self.clone(),
-        }
-    }
-
-    /// The decay of its latencies, if it ranks by them.
-    pub fn decay(&self) -> Option<std::time::Duration> {
-        match self.needs() {
-            Needs::Load(latency) => Some(latency.decay),
-            _ => None,
-        }
+    pub fn for_upstreams(&self, upstreams: &[Upstream]) -> Self {
+        self.prepared(upstreams).map_or_else(|| self.clone(), Self)
     }
 }
 

@@ -1,10 +1,9 @@
 //! What a routing policy is, and what it ranks by.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::latency::Latency;
-use super::score::Score;
-use crate::domain::ids::{ProviderName, Upstream};
+use crate::domain::ids::{ModelName, ProviderName, Upstream};
 use crate::domain::money::Pico;
 use crate::domain::unmet::Unmet;
 
@@ -28,7 +27,7 @@ pub struct MemberFacts {
 }
 
 /// What a policy needs to know of members besides their weights.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Needs<'a> {
     /// Nothing.
     Nothing,
@@ -36,12 +35,40 @@ pub enum Needs<'a> {
     InFlight,
     /// What the request is expected to cost.
     Cost,
-    /// The load by latency, as this policy counts it.
-    Load(&'a Latency),
+    /// The load by latency.
+    Load(LoadBy),
     /// The used share of limits, and the requests in flight for ties.
     Used,
-    /// The score by these settings.
-    Score(&'a Score),
+    /// The score.
+    Score(&'a dyn Scores),
+}
+
+/// How load is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoadBy {
+    /// What is measured.
+    pub signal: Signal,
+    /// What an upstream counts as that has not answered yet, while requests wait for it.
+    pub start: Duration,
+}
+
+impl LoadBy {
+    /// The load of one upstream. One that was never measured is tried at once if nothing waits for it.
+    pub fn of(self, latency: Option<Duration>, pending: u32) -> f64 {
+        match (latency, pending) {
+            (None, 0) => 0.0,
+            (latency, pending) => {
+                let latency = latency.unwrap_or(self.start).as_secs_f64();
+                latency * (f64::from(pending) + 1.0)
+            }
+        }
+    }
+}
+
+/// Gives upstreams their scores.
+pub trait Scores {
+    /// The score of a model at a provider.
+    fn score(&self, model: &ModelName, context_window: Option<u64>, base_priority: f64) -> f64;
 }
 
 /// What is measured of an upstream's answers.
@@ -143,6 +170,16 @@ pub trait RoutingPolicy: Send + Sync {
     /// What it needs to know of members.
     fn needs(&self) -> Needs<'_> {
         Needs::Nothing
+    }
+
+    /// The same for a target of these upstreams, where something can be made once; `None`: nothing can.
+    fn prepared(&self, _upstreams: &[Upstream]) -> Option<Arc<dyn RoutingPolicy>> {
+        None
+    }
+
+    /// The decay of the latencies that it ranks by, if it does.
+    fn decay(&self) -> Option<Duration> {
+        None
     }
 
     /// Why it leaves a member out.

@@ -8,9 +8,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, number, sorted};
+use super::routing::{Chance, Figure, MemberFacts, Needs, RoutingPolicy, Scores, number, sorted};
 use crate::domain::hash_map::HashMap;
-use crate::domain::ids::ModelName;
+use crate::domain::ids::{ModelName, Upstream};
 use crate::domain::unmet::Unmet;
 
 /// What each part of a score counts.
@@ -98,23 +98,6 @@ impl Score {
         }
     }
 
-    /// The same, with the part of each of these models made once.
-    #[must_use]
-    pub fn prepared<'a>(&self, models: impl Iterator<Item = &'a ModelName>) -> Self {
-        let named = models.map(|model| (model.clone(), self.of_name(model.as_str())));
-        Self {
-            named: named.collect(),
-            ..self.clone()
-        }
-    }
-
-    /// The score of a model at a provider.
-    pub fn of(&self, model: &ModelName, context_window: Option<u64>, base_priority: f64) -> f64 {
-        let named = self.named.get(model).copied();
-        let named = named.unwrap_or_else(|| self.of_name(model.as_str()));
-        (named + number(context_window.unwrap_or(0)) * self.weights.context) * base_priority
-    }
-
     fn of_name(&self, model: &str) -> f64 {
         let points = self.adjust.as_ref().map_or(0.0, |adjust| adjust(model));
         self.mean_of_rows(model) * self.weights.leaderboard
@@ -131,6 +114,14 @@ impl Score {
             (sum + score, count + 1)
         });
         sum / f64::from(count.max(1))
+    }
+}
+
+impl Scores for Score {
+    fn score(&self, model: &ModelName, context_window: Option<u64>, base_priority: f64) -> f64 {
+        let named = self.named.get(model).copied();
+        let named = named.unwrap_or_else(|| self.of_name(model.as_str()));
+        (named + number(context_window.unwrap_or(0)) * self.weights.context) * base_priority
     }
 }
 
@@ -159,6 +150,15 @@ impl RoutingPolicy for Score {
 
     fn needs(&self) -> Needs<'_> {
         Needs::Score(self)
+    }
+
+    fn prepared(&self, upstreams: &[Upstream]) -> Option<Arc<dyn RoutingPolicy>> {
+        let models = upstreams.iter().map(|upstream| &upstream.model);
+        let named = models.map(|model| (model.clone(), self.of_name(model.as_str())));
+        Some(Arc::new(Self {
+            named: named.collect(),
+            ..self.clone()
+        }))
     }
 
     fn excludes(&self, member: &MemberFacts) -> Option<Unmet> {
@@ -220,7 +220,7 @@ mod tests {
             leaderboard: [("openai/gpt-4o-2024".to_owned(), 0.8)].into(),
             ..Score::default()
         };
-        policy.of(&model.into(), Some(context), base)
+        policy.score(&model.into(), Some(context), base)
     }
 
     fn near(found: f64, expected: f64) {
@@ -243,18 +243,21 @@ mod tests {
             unit: ParamsUnit::Seed,
             ..Score::default()
         };
-        near(seed.of(&"bert-110m".into(), Some(512), 1.0), 27.1861);
+        near(seed.score(&"bert-110m".into(), Some(512), 1.0), 27.1861);
     }
 
     #[test]
     fn prepared_scores_are_the_same() {
         let policy = Score::default();
-        let models = ["llama-3.3-70b".into(), "mixtral-8x7b".into()];
-        let prepared = policy.prepared(models.iter());
-        for model in &models {
+        let upstreams = ["llama-3.3-70b", "mixtral-8x7b"].map(|model| Upstream::new("p", model));
+        let prepared = policy.prepared(&upstreams).unwrap();
+        let Needs::Score(prepared) = prepared.needs() else {
+            panic!("it ranks by scores");
+        };
+        for Upstream { model, .. } in &upstreams {
             near(
-                prepared.of(model, Some(9), 1.5),
-                policy.of(model, Some(9), 1.5),
+                prepared.score(model, Some(9), 1.5),
+                policy.score(model, Some(9), 1.5),
             );
         }
     }

@@ -337,6 +337,11 @@ pub const CRATES: &[(&str, &[&str], &str)] = &[
         "users and groups are looked up for the socket's file only",
     ),
     (
+        "jiff",
+        &["config/when.rs"],
+        "zones of time become a function of moments there",
+    ),
+    (
         "foldhash",
         &["domain/hash_map.rs"],
         "tables that each request looks into are a `domain::hash_map`",
